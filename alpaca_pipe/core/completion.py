@@ -1,0 +1,67 @@
+"""What is asked of a teacher, what comes back, and how many tokens of each class it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from alpaca_pipe.core.files import digest_of
+
+Finish = Literal["stop", "length", "content_filter", "refused"]  # the last two are terminal: an answer, not a hole
+
+
+@dataclass(frozen=True)
+class Message:
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question. decoding: the API's own field names (max_tokens, temperature, response_format ...)."""
+
+    messages: tuple[Message, ...]  # a legacy completions teacher takes one user message as its prompt
+    decoding: Mapping[str, Any] = field(default_factory=dict)
+    sample: int = 0  # which draw: the n-th identical request of a step asks anew
+
+    def asked(self) -> dict[str, Any]:
+        """What is asked, without whom: the part that recorded replies are found by."""
+        return {"messages": [[m.role, m.content] for m in self.messages], "decoding": dict(self.decoding),
+                "sample": self.sample}
+
+    def key(self, teacher: Mapping[str, Any]) -> str:
+        """`r1-` + 32 hex over what is asked and whom (`identity` of the teacher: never a port that we chose)."""
+        return f"r1-{digest_of({'teacher': dict(teacher), 'asked': self.asked()})[:32]}"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens by class; the classes exclude each other and sum to what the provider billed."""
+
+    uncached_in: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    visible_out: int = 0
+    reasoning_out: int = 0
+
+    @property
+    def tokens_in(self) -> int:
+        return self.uncached_in + self.cache_read + self.cache_write
+
+    @property
+    def tokens_out(self) -> int:
+        return self.visible_out + self.reasoning_out
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A reply. finish "length" is never parsed as whole; model_said is what the server says it served."""
+
+    text: str
+    finish: Finish
+    usage: Usage
+    key: str = ""
+    model_said: str = ""
+    fingerprint: str = ""
+    from_store: bool = False  # served from our own store: costs 0, never billed again

@@ -1,0 +1,40 @@
+"""What a person is told when something is wrong: one sentence what, one sentence what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user can mend. Shown without a traceback; the process exits with code 2.
+
+    what: one sentence naming the place and the fault.  cure: one sentence saying what to do.
+    """
+
+    def __init__(self, what: str, cure: str = "") -> None:
+        super().__init__(f"{what} - {cure}" if cure else what)
+        self.what = what
+        self.cure = cure
+
+
+class UserErrors(UserError):
+    """All the errors of one input at once, in the order of their lines."""
+
+    def __init__(self, errors: Iterable[UserError]) -> None:
+        self.errors = tuple(errors)
+        Exception.__init__(self, "\n".join(str(error) for error in self.errors))
+        self.what, self.cure = str(self), ""
+
+
+class Stopped(Exception):
+    """The run was asked to stop (Ctrl-C, SIGTERM, budget); what was under way is stored and resumes."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """"did you mean 'want'?" for the nearest known word, or the list of known words when none is near."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"known here: {', '.join(names)}" if names else ""

@@ -1,0 +1,107 @@
+"""Files that are whole or absent: atomic writes, JSON lines, and digests that are remembered."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+_REMEMBERED_FROM = 1 << 20  # bytes; below this, hashing costs less than looking up
+
+
+def cache_dir() -> Path:
+    """Where weights, checkpoints and digests are kept between runs: $ALPACA_PIPE_CACHE or the XDG cache."""
+    own = os.environ.get("ALPACA_PIPE_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alpaca-pipe"
+
+
+def shipped(folder: str) -> Path:
+    """Where the package's own `recipes` or `seed_tasks` lie: inside an installed wheel, or beside a checkout's package."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "_shipped" / folder
+    return inside if inside.is_dir() else package.parent / folder
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no blanks, UTF-8 as it is. Floats as Python's shortest repr."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest_of(value: Any) -> str:
+    """sha256 (hex) of the canonical JSON of a value."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def write_atomic(path: Path, text: str | bytes) -> None:
+    """Writes the whole file or nothing: temporary file in the same folder, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = text.encode() if isinstance(text, str) else text
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A value as readable JSON, atomically."""
+    write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
+    """One JSON value a line, atomically. U+2028 and other separators stay inside their string."""
+    write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def read_jsonl(path: Path) -> Iterator[Any]:
+    """The values of a JSON-lines file; only a line feed ends a line."""
+    with path.open(encoding="utf-8", newline="\n") as stream:
+        for line in stream:
+            if line.strip():
+                yield json.loads(line)
+
+
+def file_digest(path: Path) -> str:
+    """sha256 (hex) of a file's bytes; large files are remembered by (path, size, mtime_ns, inode)."""
+    state = path.stat()
+    if state.st_size < _REMEMBERED_FROM:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    memory = cache_dir() / "digests"
+    stamp = [str(path.resolve()), state.st_size, state.st_mtime_ns, state.st_ino]
+    note = memory / hashlib.sha256(canonical(stamp).encode()).hexdigest()[:32]
+    try:
+        return note.read_text()
+    except OSError:
+        pass
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
+        write_atomic(note, digest)
+    return digest
+
+
+def tree_digest(path: Path) -> str:
+    """sha256 (hex) over a file, or over the names and digests of all files below a folder (hidden ones left out)."""
+    if path.is_file():
+        return file_digest(path)
+    return digest_of({
+        inside: file_digest(path / inside)
+        for inside in sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+        if not any(part.startswith(".") for part in Path(inside).parts)
+    })

@@ -1,0 +1,72 @@
+"""A table of a recipe: its fields, which of them are speed only, and which are files known by their content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationInfo
+
+from alpaca_pipe.core.files import tree_digest
+
+
+@dataclass(frozen=True)
+class Knob:
+    """Marks a field that may change speed or money, never the result: it stays out of the identity."""
+
+
+class Table(BaseModel):
+    """One table of a recipe. Frozen, strict, unknown keys refused.
+
+    A field whose type is `Annotated[..., Knob()]` stays out of the identity; a path enters it by content, not by name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the result, as plain JSON: no knob, no path, no host, no time."""
+        answer: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            if not any(isinstance(mark, Knob) for mark in field.metadata):
+                answer[name] = _plain(getattr(self, name))
+        return answer
+
+    def rehearsed(self) -> Self:
+        """The same table, small enough for a rehearsal: minutes on 2 cores, no money, no network."""
+        return self
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Table):
+        return value.identity()
+    if isinstance(value, Path):
+        return tree_digest(value)
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+def _exact(value: Any) -> Any:
+    return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _existing(value: Any, info: ValidationInfo) -> Any:
+    """A path is read from the recipe's own folder (validation context `folder`); it must exist."""
+    if isinstance(value, str):
+        value = Path(info.context["folder"] if info.context else ".") / Path(value).expanduser()
+    if isinstance(value, Path) and not value.exists():
+        raise ValueError(f"no such file or folder: {value}")
+    if not isinstance(value, Path):
+        raise ValueError("should be a path")
+    return value
+
+
+Exact = Annotated[Decimal, BeforeValidator(_exact)]  # the decimal that the user wrote: 0.7 is 7/10
+# Plain, because in JSON mode pydantic's own Path refuses the path that a validator before it has made.
+ExistingPath = Annotated[Path, PlainValidator(_existing, json_schema_input_type=str)]

@@ -1,0 +1,85 @@
+"""Caps that hold while many requests are under way: what a request may cost at most, and what is said when it is too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from alpaca_pipe.core.completion import Request
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import canonical
+from alpaca_pipe.core.table import Exact, Knob, Table
+from alpaca_pipe.ledger.entries import Class, Short, Totals
+from alpaca_pipe.ledger.money import NANO, nanodollars, shown
+from alpaca_pipe.ledger.prices import Price
+
+OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+# OpenAI's cookbook counts 3 tokens around a message and 3 before the reply; the rest is for the system prompt that many
+# open chat templates add by themselves (SmolLM2's and Qwen's: about 25 tokens).
+_AROUND_MESSAGE, _AROUND_REQUEST = 8, 64
+
+
+class BudgetTable(Table):
+    """What a recipe may spend, in dollars, over all its runs. Knobs: raising a cap runs nothing again."""
+
+    total: Annotated[Exact | None, Knob(), Field(ge=0)] = None
+    api: Annotated[Exact | None, Knob(), Field(ge=0)] = None
+    gpu: Annotated[Exact | None, Knob(), Field(ge=0)] = None
+
+    def caps(self) -> Caps:
+        """The same in nano-dollars."""
+        return Caps(*(None if cap is None else nanodollars(cap) for cap in (self.total, self.api, self.gpu)))
+
+
+@dataclass(frozen=True)
+class Caps:
+    """Caps in nano-dollars; None is no cap."""
+
+    total: int | None = None
+    api: int | None = None
+    gpu: int | None = None
+
+    def over(self, class_: Class) -> Iterator[tuple[str, int, Class | None]]:
+        """The caps that an expense of this class meets: (its field, nano-dollars, the class it sums or None for all)."""
+        own = {"api": self.api, "gpu": self.gpu}.get(class_)
+        if own is not None:
+            yield class_, own, class_
+        if self.total is not None:
+            yield "total", self.total, None
+
+
+class OverBudget(UserError):
+    """The next request may cost more than is left, and nothing is under way whose end could make room."""
+
+    def __init__(self, short: Short, so_far: Totals) -> None:
+        lost = f", {shown(short.lost)} lost until reconciled" if short.lost else ""
+        held = f", {shown(short.open)} held by requests of another run" if short.open else ""
+        super().__init__(
+            f"the budget of {shown(short.cap)} (budget.{short.budget}) is reached: {shown(short.settled)} settled{lost}"
+            f"{held}, and the next request may cost up to {shown(short.ceiling)}",
+            f"raise budget.{short.budget} and run again, nothing is asked twice{_for_one_dollar(so_far)}")
+        self.short = short
+
+
+def _for_one_dollar(so_far: Totals) -> str:
+    if not so_far.settled or not so_far.requests:
+        return ""
+    return f"; one more dollar buys about {NANO * so_far.requests // so_far.settled:,} requests at the average so far"
+
+
+def ceiling_of(request: Request, price: Price) -> int:
+    """The most that one attempt can cost, in nano-dollars: bytes of what is sent as input tokens (a byte-level BPE never
+    makes more tokens than bytes), the whole output limit as output tokens. UserError where there is no output limit."""
+    if price.free:
+        return 0
+    limits = [request.decoding[name] for name in OUTPUT_LIMITS if request.decoding.get(name) is not None]
+    if not limits:
+        raise UserError(f"requests to '{price.model}' have no output limit, so nobody can say what one may cost",
+                        "set max_tokens (or max_completion_tokens) among the teacher's decoding fields")
+    sent = sum(len(message.content.encode()) + _AROUND_MESSAGE for message in request.messages) + _AROUND_REQUEST
+    sent += len(canonical(dict(request.decoding)).encode())  # a JSON schema is shown to the model too
+    replies = max(int(request.decoding.get(name) or 1) for name in ("n", "best_of"))
+    return price.worst(sent, max(limits) * replies)

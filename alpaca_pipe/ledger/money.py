@@ -1,0 +1,39 @@
+"""Money is an integer count of nano-dollars (1e-9 $); prices are exact decimals; nothing here is ever a float."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
+
+NANO = 1_000_000_000  # nano-dollars in a dollar
+_PER_TOKEN = NANO // 1_000_000  # a price of $1 per million tokens is 1000 nano-dollars a token
+
+
+def cost_of_tokens(tokens: int, per_million: Decimal) -> int:
+    """Nano-dollars for tokens of one class at $ per million, rounded once, half to even."""
+    return round(Fraction(per_million) * tokens * _PER_TOKEN)
+
+
+def whole_per_token(per_million: Decimal) -> int:
+    """Nano-dollars a token, rounded up: so many times the tokens is a ceiling, however the classes are rounded."""
+    return ceil(Fraction(per_million) * _PER_TOKEN)
+
+
+def cost_of_time(seconds: float, nanodollars_per_hour: int) -> int:
+    """Nano-dollars for a stretch of time, rounded once, half to even."""
+    return round(Fraction(seconds) * nanodollars_per_hour / 3600)
+
+
+def nanodollars(dollars: Decimal) -> int:
+    """Dollars as nano-dollars; what lies below a nano-dollar is cut off, so that a cap is never raised by rounding."""
+    return int(Fraction(dollars) * NANO)
+
+
+def shown(amount: int) -> str:
+    """Nano-dollars for a reader: `$12.34`, below a dollar `$0.0123`; something is never shown as nothing."""
+    sign, amount = ("-", -amount) if amount < 0 else ("", amount)
+    if 0 < amount < NANO // 10_000:
+        return f"{sign}<$0.0001"
+    places = 2 if amount >= NANO else 4
+    return f"{sign}${round(Decimal(amount) / NANO, places):,}"

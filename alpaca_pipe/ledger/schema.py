@@ -1,0 +1,115 @@
+"""The tables of the ledger, as named migrations: a file of any earlier version is brought to this one when it is opened.
+
+A migration that was shipped is never edited; the next need is the next function at the end of MIGRATIONS. What may
+change (kinds, classes) is checked by trigger, because a trigger can be replaced and a CHECK cannot.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from alpaca_pipe.core.errors import UserError
+
+
+def replies(db: sqlite3.Connection) -> None:
+    """What was paid for: the text as it came, with everything that a replay or an audit asks for."""
+    db.execute("""CREATE TABLE replies (
+        key TEXT PRIMARY KEY, text TEXT NOT NULL, finish TEXT NOT NULL,
+        uncached_in INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write INTEGER NOT NULL,
+        visible_out INTEGER NOT NULL, reasoning_out INTEGER NOT NULL,
+        model_said TEXT NOT NULL, fingerprint TEXT NOT NULL,
+        request TEXT NOT NULL, teacher TEXT NOT NULL, at TEXT NOT NULL)""")
+    _append_only(db, "replies", "key = NEW.key")
+
+
+def prices(db: sqlite3.Connection) -> None:
+    """The prices that entries name, kept whole: a price book that moves cannot re-price history."""
+    db.execute("CREATE TABLE prices (id TEXT PRIMARY KEY, price TEXT NOT NULL)")
+    _append_only(db, "prices", "id = NEW.id")
+
+
+def entries(db: sqlite3.Connection) -> None:
+    """The journal. `nanodollars` is what a row adds under its kind; `frees` is what it takes back from the kind before
+    it: an end from its reservation, a reconciliation from what was lost. An attempt ends once."""
+    db.execute("""CREATE TABLE entries (
+        id INTEGER PRIMARY KEY, at TEXT NOT NULL, machine TEXT NOT NULL,
+        recipe TEXT NOT NULL, run TEXT NOT NULL, stage TEXT NOT NULL,
+        request TEXT NOT NULL, attempt INTEGER NOT NULL CHECK (typeof(attempt) = 'integer'),
+        kind TEXT NOT NULL, class TEXT NOT NULL,
+        nanodollars INTEGER NOT NULL CHECK (typeof(nanodollars) = 'integer'),
+        frees INTEGER NOT NULL DEFAULT 0 CHECK (typeof(frees) = 'integer'),
+        usage TEXT, price TEXT REFERENCES prices (id), note TEXT NOT NULL DEFAULT '',
+        UNIQUE (request, attempt, kind, machine))""")  # the machine is in it so that merging two ledgers is a union
+    _append_only(db, "entries", """id = NEW.id OR (
+        request = NEW.request AND attempt = NEW.attempt AND machine = NEW.machine AND (kind = NEW.kind OR (
+            kind IN ('settled', 'released', 'lost') AND NEW.kind IN ('settled', 'released', 'lost'))))""")
+    db.execute("""CREATE TRIGGER entries_are_known BEFORE INSERT ON entries
+        WHEN NEW.kind NOT IN ('reserved', 'settled', 'released', 'lost', 'reconciled', 'correction', 'anomaly')
+          OR NEW.class NOT IN ('api', 'machine', 'gpu', 'energy', 'storage', 'egress', 'human')
+        BEGIN SELECT RAISE(ABORT, 'an entry of an unknown kind or class'); END""")
+    db.execute("""CREATE TRIGGER entries_free_what_was_reserved BEFORE INSERT ON entries
+        WHEN NEW.frees <> COALESCE(
+            (SELECT nanodollars FROM entries WHERE request = NEW.request AND attempt = NEW.attempt
+             AND machine = NEW.machine AND kind = CASE WHEN NEW.kind IN ('settled', 'released', 'lost') THEN 'reserved'
+                                                       WHEN NEW.kind = 'reconciled' THEN 'lost' END), 0)
+        BEGIN SELECT RAISE(ABORT, 'an entry frees exactly what its attempt has reserved'); END""")
+
+
+def balances(db: sqlite3.Connection) -> None:
+    """Running totals, kept in the transaction of their entry, so that a cap is checked without adding up the journal."""
+    db.execute("""CREATE TABLE balances (
+        recipe TEXT NOT NULL, run TEXT NOT NULL, stage TEXT NOT NULL, class TEXT NOT NULL,
+        settled INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0, open INTEGER NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL DEFAULT 0, pending INTEGER NOT NULL DEFAULT 0, answered INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (recipe, run, stage, class)) WITHOUT ROWID""")
+    db.execute("""CREATE TRIGGER entries_keep_balances AFTER INSERT ON entries BEGIN
+        INSERT OR IGNORE INTO balances (recipe, run, stage, class) VALUES (NEW.recipe, NEW.run, NEW.stage, NEW.class);
+        UPDATE balances SET
+            settled = settled + iif(NEW.kind IN ('settled', 'reconciled', 'correction'), NEW.nanodollars, 0),
+            lost = lost + iif(NEW.kind = 'lost', NEW.nanodollars, 0) - iif(NEW.kind = 'reconciled', NEW.frees, 0),
+            open = open + iif(NEW.kind = 'reserved', NEW.nanodollars, 0) - iif(NEW.kind = 'reconciled', 0, NEW.frees),
+            attempts = attempts + (NEW.kind = 'reserved'),
+            pending = pending + (NEW.kind = 'reserved') - (NEW.kind IN ('settled', 'released', 'lost') AND EXISTS (
+                SELECT 1 FROM entries WHERE request = NEW.request AND attempt = NEW.attempt
+                AND machine = NEW.machine AND kind = 'reserved')),
+            answered = answered + (NEW.kind = 'settled')
+        WHERE recipe = NEW.recipe AND run = NEW.run AND stage = NEW.stage AND class = NEW.class; END""")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (replies, prices, entries, balances)
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Brings an open file to the newest version, in one transaction. UserError for a file from the future."""
+    if version(db, path) == len(MIGRATIONS):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for step in MIGRATIONS[version(db, path):]:  # asked again: another process may have been faster
+            step(db)
+        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def version(db: sqlite3.Connection, path: Path) -> int:
+    number = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if number > len(MIGRATIONS):
+        raise UserError(f"the ledger {path} was written by a newer alpaca-pipe (its version is {number}, "
+                        f"known here is {len(MIGRATIONS)})", "update alpaca-pipe")
+    return number
+
+
+def _append_only(db: sqlite3.Connection, table: str, same: str) -> None:
+    """Refuses UPDATE, DELETE, and a row that is there already (else INSERT OR REPLACE would be a quiet DELETE)."""
+    for verb in ("UPDATE", "DELETE"):
+        db.execute(f"""CREATE TRIGGER {table}_refuse_{verb.lower()} BEFORE {verb} ON {table}
+            BEGIN SELECT RAISE(ABORT, '{table} is append-only: a correction is a new row'); END""")
+    db.execute(f"""CREATE TRIGGER {table}_refuse_twice BEFORE INSERT ON {table}
+        WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})
+        BEGIN SELECT RAISE(ABORT, '{table} holds this already: nothing is written twice'); END""")

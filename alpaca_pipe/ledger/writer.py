@@ -1,0 +1,110 @@
+"""The one thread that writes: work that arrives together is committed together, so that many replies share one fsync."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any, TypeVar
+
+from alpaca_pipe.core.errors import UserError
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], Any]
+_AT_ONCE = 512  # pieces of work in one commit: keeps another process's wait for the file short
+
+
+class Writer:
+    """Runs work on its connection in the order of arrival, each piece whole or not at all, and commits in groups."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+        self._db, self._path = db, path
+        self._queue: SimpleQueue[tuple[Work, Future[Any]] | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._starting = Lock()
+        self._closed = False
+
+    def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """The answer of `work`, once it is on the disk. Whoever gives up waiting does not undo the work."""
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()
+        with self._starting:
+            if self._closed:
+                raise RuntimeError("the ledger is closed")
+            if self._thread is None:
+                self._thread = Thread(target=self._serve, name="ledger", daemon=True)
+                self._thread.start()
+            self._queue.put((work, future))
+        return future
+
+    def close(self) -> None:
+        """Finishes what was handed in, then closes the connection."""
+        with self._starting:
+            self._closed = True
+            self._queue.put(None)
+        if self._thread is not None:
+            self._thread.join()
+        self._db.close()
+
+    def _serve(self) -> None:
+        going = True
+        while going:
+            batch = [self._queue.get()]
+            with contextlib.suppress(Empty):  # what came while the last group was being synced
+                while len(batch) < _AT_ONCE:
+                    batch.append(self._queue.get_nowait())
+            going = None not in batch
+            self._commit([item for item in batch if item is not None])
+
+    def _commit(self, batch: list[tuple[Work, Future[Any]]]) -> None:
+        answers: list[tuple[Future[Any], Any, BaseException | None]] = []
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for work, future in batch:
+                answers.append((future, *self._one(work)))
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            answers = [(future, None, explained(error, self._path)) for _, future in batch]
+        for future, answer, failed in answers:
+            if failed is None:
+                future.set_result(answer)
+            else:
+                future.set_exception(failed)
+
+    def _one(self, work: Work) -> tuple[Any, BaseException | None]:
+        """One piece of work: what it wrote goes when it fails, its neighbours stay. A failing disk fails all."""
+        self._db.execute("SAVEPOINT piece")
+        try:
+            answer, failed = work(self._db), None
+        except Exception as error:
+            if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
+                raise
+            answer, failed = None, error
+            self._db.execute("ROLLBACK TO piece")
+        self._db.execute("RELEASE piece")
+        return answer, failed
+
+
+def explained(error: sqlite3.Error | OSError, path: Path) -> UserError:
+    """What the disk or SQLite said, as one sentence and its cure."""
+    name = getattr(error, "sqlite_errorname", "")
+    if isinstance(error, OSError):
+        return UserError(f"the folder of the ledger {path} cannot be used: {error.strerror}",
+                         "choose a workspace that you may write to")
+    if name == "SQLITE_FULL":
+        return UserError(f"the disk is full, so the ledger {path} cannot take another entry",
+                         "free some space and run the same command again: every stored reply is kept")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return UserError(f"the ledger {path} cannot be written: {error}", "choose a workspace that you may write to")
+    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return UserError(f"{path} is not a ledger, or it is damaged: {error}",
+                         "move it away (keep it: it is the record of what was paid) or put a copy back")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return UserError(f"the ledger {path} is held by another process: {error}", "let that process end, or end it")
+    return UserError(f"the ledger {path} could not be used: {error}", "check the disk, then run the same command again")

@@ -1,0 +1,30 @@
+"""One process to a run folder: a file lock that the kernel lets go when its holder dies, however it dies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alpaca_pipe.core.errors import UserError
+
+
+@contextmanager
+def held(path: Path, what: str) -> Iterator[None]:
+    """Holds the lock while the block runs. Raises UserError when another process has it."""
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            holder = stream.read().strip() or "unknown"
+            raise UserError(f"{what} is in use by another process (pid {holder})",
+                            "wait for it to end, or stop it with Ctrl-C there") from None
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield

@@ -1,0 +1,83 @@
+"""Where a running step is: rate, ETA and money on one line of a terminal, or a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_EVERY = 10.0  # seconds between two lines where there is no terminal
+
+
+class Screen:
+    """Says sentences and counts, to people and to log.jsonl. money: asked for at each line."""
+
+    def __init__(self, console: Console, log: Path, money: Callable[[], str]) -> None:
+        self.console, self.log, self.money = console, log, money
+        self.stage = ""
+        self._total = self._done = self._before = 0
+        self._unit = self._note = ""
+        self._began = self._said = time.monotonic()
+        self._live: Any = None
+
+    def begin(self, stage: str) -> None:
+        self.stage = stage
+        self._total = self._done = self._before = 0
+        self._began = self._said = time.monotonic()
+
+    def end(self) -> None:
+        """Takes the live line away."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def start(self, total: int, unit: str, done: int = 0) -> None:
+        self._total, self._unit, self._done, self._before, self._note = total, unit, done, done, ""
+        self._began = time.monotonic()
+        if self.console.is_terminal and self._live is None:
+            from rich.live import Live
+
+            self._live = Live(get_renderable=self.line, console=self.console, refresh_per_second=4, transient=True)
+            self._live.start()
+
+    def at(self, done: int, note: str = "") -> None:
+        self._done, self._note = done, note
+        if self._live is None and time.monotonic() - self._said >= _EVERY:
+            self._said = time.monotonic()
+            self.console.print(self.line(), highlight=False)
+
+    def say(self, sentence: str) -> None:
+        self.console.print(f"  {self.stage:<9} {sentence}", highlight=False, markup=False)
+        self.write("said", sentence=sentence)
+
+    def line(self) -> str:
+        """`  generate  34/60 examples  9.1/min  ETA 3 min  $0.00`"""
+        seconds = time.monotonic() - self._began
+        rate = (self._done - self._before) / seconds if seconds > 0 else 0.0
+        speed = f"{rate:.1f}/s" if rate >= 1 else f"{rate * 60:.1f}/min"
+        eta = f"ETA {spell((self._total - self._done) / rate / 60)}" if rate > 0 and self._done < self._total else ""
+        counts = f"{self._done}/{self._total} {self._unit}" if self._total else ""
+        parts = [f"  {self.stage:<9}", counts, speed if rate else "", eta, self.money(), self._note]
+        return " ".join(f"{part} " for part in parts if part).rstrip()
+
+    def write(self, event: str, **facts: Any) -> None:
+        """One line in log.jsonl. A log that cannot be written is no reason to stop paid work."""
+        row = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "stage": self.stage, "event": event, **facts}
+        try:
+            with self.log.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+        except OSError:
+            pass
+
+
+def spell(minutes: float) -> str:
+    """A length of time for a reader: `40 s`, `12 min`, `2.5 h`."""
+    if minutes < 1.5:
+        return f"{max(1, round(minutes * 60))} s"
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,169 @@
+"""Runs what must run: one step after the other, each sealed before the next begins, resumable at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.core.files import write_atomic, write_json
+from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.recipe.locks import held
+from alpaca_pipe.recipe.plan import Step, plan
+from alpaca_pipe.recipe.progress import Screen, spell
+from alpaca_pipe.recipe.schema import Recipe
+from alpaca_pipe.recipe.stage import Bench, Catalog, Outcome
+from alpaca_pipe.recipe.store import Done
+from alpaca_pipe.recipe.weather import asked_to_stop, plain_disk_errors
+from alpaca_pipe.recipe.workspace import Workspace
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass
+class Run:
+    """What one call of `run` did: the finished steps in order, which of them ran here, and how it ended."""
+
+    id: str
+    outcome: str = "done"
+    steps: dict[str, Done] = field(default_factory=dict)
+    ran: dict[str, float] = field(default_factory=dict)  # stage -> seconds in this run
+
+
+def steps_of(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> list[Step]:
+    """The plan of a recipe in a workspace; nothing is written."""
+    return plan(recipe, catalog, workspace.store, workspace.lock(recipe.name).get("steps", {}))
+
+
+def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console, *,
+        until: str | None = None, only: str | None = None, rehearsal: bool = False) -> Run:
+    """Runs every step that must run, up to `until`, or `only` one. Raises UserError; Stopped after Ctrl-C."""
+    for kind in filter(None, (until, only)):
+        if kind not in recipe.stages:
+            raise UserError(f"{recipe.name}: there is no stage '{kind}'", f"it has: {', '.join(recipe.stages)}")
+    own = workspace.of(recipe.name)
+    with plain_disk_errors(workspace.root), held(own / ".lock", str(own)), \
+            Journal.open(workspace.ledger) as journal, asked_to_stop(console) as stopping:
+        lost = journal.recover(recipe.name)
+        this = Run(id=f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}")
+        engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this)
+        if lost:
+            engine.screen.say(f"{lost} requests were in flight when an earlier run died; they count as lost")
+        try:
+            engine.road(until, only)
+        except Stopped:
+            this.outcome = "stopped"
+            raise
+        except BaseException:
+            this.outcome = "failed"
+            raise
+        finally:
+            engine.screen.end()
+            if this.ran:
+                engine.remember(rehearsal)
+    return this
+
+
+class _Engine:
+    """The moving parts of one run."""
+
+    def __init__(self, recipe: Recipe, catalog: Catalog, workspace: Workspace, journal: Journal,
+                 console: Console, stopping: threading.Event, this: Run) -> None:
+        self.recipe, self.catalog, self.workspace, self.journal = recipe, catalog, workspace, journal
+        self.stopping, self.this = stopping, this
+        self.screen = Screen(console, workspace.of(recipe.name) / "log.jsonl",
+                             lambda: shown(journal.totals(recipe=recipe.name, run=this.id).settled))
+
+    def road(self, until: str | None, only: str | None) -> None:
+        """Each step in turn; the plan is made anew after one that ran, since its result may be what was there before."""
+        steps = steps_of(self.recipe, self.catalog, self.workspace)
+        for place, kind in enumerate(self.recipe.stages):
+            step = steps[place]
+            self.screen.begin(kind)
+            if step.done:
+                self.screen.say(f"up to date: {step.why}")
+                self._finished(kind, step.done)
+            elif only and kind != only:
+                raise UserError(f"{only}: it needs {kind}, which must run first ({step.why})",
+                                f"run without --only, or with --until {only}")
+            else:
+                self._finished(kind, self._run(step))
+                steps = steps_of(self.recipe, self.catalog, self.workspace)
+            if kind in (until, only):
+                return
+
+    def _run(self, step: Step) -> Done:
+        kind, folder = step.stage.kind, step.folder
+        assert folder is not None and step.identity is not None
+        store = self.workspace.store
+        with held(folder.with_name(f".{folder.name}.lock"), f"the step {folder.name}"):
+            if done := store.done(folder):
+                if not done.damage():  # another recipe's run sealed it since we planned
+                    return done
+                self.screen.say(f"its damaged result is set aside as {store.set_aside(folder).name}")
+            planned = step.stage.estimate(step.config, self.recipe.everything()).minutes
+            self.screen.say(f"{step.verdict}: {step.why} (planned: {spell(planned)})")
+            store.begin(folder, step.identity)
+            began, started = time.monotonic(), _now()
+            try:
+                outcome: Outcome = step.stage.run(step.config, self._bench(step))
+            finally:
+                self.screen.end()
+                seconds = self.this.ran[kind] = time.monotonic() - began
+                self.journal.machine_time(self.recipe.name, self.this.id, kind, seconds)
+            return store.seal(folder, outcome.summary, {
+                "started": started, "finished": _now(), "seconds": round(seconds, 3),
+                "planned_minutes": round(planned, 3), "run": self.this.id, "recipe": self.recipe.name, "machine": _machine()})
+
+    def _bench(self, step: Step) -> Bench:
+        assert step.folder is not None
+        return Bench(step.folder, step.inputs or {}, self.recipe.tables, self.recipe.seed, self.journal,
+                     self.recipe.name, self.this.id, self.screen, self.stopping.is_set)
+
+    def _finished(self, kind: str, done: Done) -> None:
+        self.this.steps[kind] = done
+        lock = self.workspace.lock(self.recipe.name)
+        steps = {k: lock.get("steps", {})[k] for k in self.recipe.stages if k in lock.get("steps", {})}
+        wanted = {"recipe": self.recipe.name, "config": self.recipe.resolved(),
+                  "steps": steps | {kind: done.folder.name}}
+        if wanted != lock:
+            write_json(self.workspace.of(self.recipe.name) / "lock.json", wanted)
+
+    def remember(self, rehearsal: bool) -> None:
+        """Appends this run to history.jsonl: what was run, how it ended, how long each step took."""
+        path = self.workspace.of(self.recipe.name) / "history.jsonl"
+        row = {"run": self.this.id, "at": _now(), "outcome": self.this.outcome, "rehearsal": rehearsal,
+               "overrides": list(self.recipe.overrides), "config": self.recipe.resolved(),
+               "steps": {kind: done.folder.name for kind, done in self.this.steps.items()},
+               "minutes": {kind: round(seconds / 60, 3) for kind, seconds in self.this.ran.items()}}
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        write_atomic(path, f"{before}{json.dumps(row, ensure_ascii=False)}\n")
+        self.screen.write(self.this.outcome, run=self.this.id)
+
+
+def _machine() -> Mapping[str, Any]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    def known(package: str) -> str | None:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return None
+
+    packages = ("alpaca-pipe", "torch", "transformers", "trl", "peft", "datasets", "openai", "xllamacpp")
+    return {"python": platform.python_version(), "system": platform.system(), "arch": platform.machine(),
+            "cores": os.cpu_count(), "versions": {name: known(name) for name in packages if known(name)}}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

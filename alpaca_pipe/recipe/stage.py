@@ -1,0 +1,102 @@
+"""What a stage is to the engine, and what the engine lays on a stage's bench."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from alpaca_pipe.core.errors import Stopped
+from alpaca_pipe.core.table import Table
+
+if TYPE_CHECKING:
+    from alpaca_pipe.ledger.journal import Journal
+
+
+class StageConfig(Table):
+    """The table of one stage: 5 to 12 fields."""
+
+
+class Progress(Protocol):
+    """How a stage says where it is; the engine adds rate, ETA and money."""
+
+    def start(self, total: int, unit: str, done: int = 0) -> None:
+        """Begins a count of `total` units; `done` are there from an earlier run and do not enter the rate."""
+
+    def at(self, done: int, note: str = "") -> None:
+        """`done` units are finished by now, in all."""
+
+    def say(self, sentence: str) -> None:
+        """A sentence that stays on the screen and in log.jsonl."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a running stage has before it. Whatever it leaves in `folder` resumes, and is sealed when it returns."""
+
+    folder: Path  # the step's own; files already there are from an interrupted run of the same identity
+    inputs: Mapping[str, Path]  # "curate/train.jsonl" -> file or folder inside a sealed step
+    tables: Mapping[str, Any]  # the shared tables named in `Stage.uses`
+    seed: int
+    journal: Journal
+    recipe: str
+    run: str  # id of this run, for the ledger
+    progress: Progress
+    stopping: Callable[[], bool]  # True once the user asked to stop: finish what is in flight, raise Stopped
+
+    @property
+    def scratch(self) -> Path:
+        """Kept between interrupted runs, removed before sealing (checkpoints and the like)."""
+        path = self.folder / ".scratch"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def stop_here(self) -> None:
+        """Raises Stopped when the user asked to stop; call it where everything so far is stored."""
+        if self.stopping():
+            raise Stopped
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a step is expected to take, before it runs. nanodollars: None where nothing is paid by use."""
+
+    minutes: float
+    says: str = ""  # one line: what it will do, and on what the figures rest
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    nanodollars: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage answers: figures for the report and the closing lines, plain JSON."""
+
+    summary: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A verb. `reads` names files of earlier stages ("curate/train.jsonl"; a final "?" makes it optional);
+    `uses` names shared tables ("teacher", "base") or "seed". Raise `version` when the output changes."""
+
+    kind: str
+    version: int
+    config: type[StageConfig]
+    run: Callable[[Any, Bench], Outcome]
+    estimate: Callable[[Any, Mapping[str, Any]], Estimate]  # (its config, all tables of the recipe by name)
+    reads: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The table of contents that the engine is handed: stages in the order of the road, and the shared tables."""
+
+    stages: tuple[Stage, ...]
+    tables: Mapping[str, Any] = field(default_factory=dict)  # name -> Table type, or a union of them
+
+    def stage(self, kind: str) -> Stage:
+        return next(stage for stage in self.stages if stage.kind == kind)

@@ -1,0 +1,39 @@
+"""The folder `runs/`: where the books, the sealed steps and each recipe's own folder lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.files import read_json
+from alpaca_pipe.recipe.store import Store
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder `runs/`: books, sealed steps, and a folder for each recipe."""
+
+    root: Path
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.sqlite"
+
+    @property
+    def store(self) -> Store:
+        return Store(self.root / "store")
+
+    def of(self, recipe: str) -> Path:
+        return self.root / recipe
+
+    def lock(self, recipe: str) -> dict[str, Any]:
+        """What the last run of a recipe used: {"recipe", "config", "steps": {stage: folder}}; empty before the first."""
+        try:
+            lock: dict[str, Any] = read_json(self.of(recipe) / "lock.json")
+            return lock
+        except (OSError, ValueError):
+            return {}
+
+    def rehearsal(self) -> Workspace:
+        return Workspace(self.root / "rehearsal")

@@ -1,0 +1,86 @@
+"""YAML with places: plain Python values, and for each key the file and line it stands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from alpaca_pipe.core.errors import UserError
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a key stands: `recipes/x.yaml:6`, or the override that set it."""
+
+    file: str
+    line: int
+    by: str = ""
+
+    def __str__(self) -> str:
+        return self.by or f"{self.file}:{self.line}"
+
+
+def read_yaml(text: str, file: str) -> tuple[Any, dict[Key, Place]]:
+    """(values, places). YAML 1.2: `1e-5` is a number, `no` is a string, a repeated key is an error."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        loaded = YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        problem = (error.problem or "not YAML").split("\n")[0]
+        raise UserError(f"{file}:{line}: {problem}", "mend the YAML there") from None
+    except YAMLError as error:
+        raise UserError(f"{file}:1: not YAML: {str(error).splitlines()[0]}", "a recipe is a YAML mapping") from None
+    if not isinstance(loaded, dict):
+        raise UserError(f"{file}:1: a recipe is a mapping of tables", "see `alpaca-pipe recipes` for examples")
+    places: dict[Key, Place] = {(): Place(file, 1)}
+    return _plain(loaded, (), file, places), places
+
+
+def override(data: Any, places: dict[Key, Place], item: str) -> None:
+    """Applies `table.key=value`; the value is read as YAML."""
+    name, equals, value = item.partition("=")
+    if not equals or not name.strip():
+        raise UserError(f"'{item}' is not an override", "write it as key=value, for example generate.count=100")
+    by = f"override '{item}'"
+    parts = name.strip().split(".")
+    inside = data
+    for part in parts[:-1]:
+        if not isinstance(inside.get(part), dict):
+            inside[part] = {}
+        inside = inside[part]
+    inside[parts[-1]] = read_value(value, by)
+    for length in range(1, len(parts) + 1):
+        places.setdefault(tuple(parts[:length]), Place("", 0, by))
+    places[tuple(parts)] = Place("", 0, by)
+
+
+def read_value(text: str, by: str) -> Any:
+    """One YAML value, plain."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return _plain(YAML(typ="rt").load(text), (), "", {})
+    except YAMLError:
+        raise UserError(f"{by}: the value is not YAML", "quote it") from None
+
+
+def _plain(value: Any, key: Key, file: str, places: dict[Key, Place]) -> Any:
+    if isinstance(value, dict):
+        for name in value:
+            places[(*key, name)] = Place(file, value.lc.key(name)[0] + 1)
+        return {str(name): _plain(item, (*key, name), file, places) for name, item in value.items()}
+    if isinstance(value, list):
+        for index in range(len(value)):
+            places[(*key, index)] = Place(file, value.lc.item(index)[0] + 1)
+        return [_plain(item, (*key, index), file, places) for index, item in enumerate(value)]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value

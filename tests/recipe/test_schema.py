@@ -1,0 +1,80 @@
+"""Every error of a recipe at once, each with its line, its key, what is wrong and what to do."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from alpaca_pipe.core.errors import UserError, UserErrors
+from alpaca_pipe.recipe.schema import load_recipe, recipe_model
+from tests.recipe.toy import CATALOG, Sow
+
+
+def write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def said(tmp_path: Path, text: str, *overrides: str) -> list[str]:
+    with pytest.raises(UserError) as caught:
+        load_recipe(write(tmp_path, text), CATALOG, overrides)
+    return str(caught.value).replace(f"{tmp_path}/", "").splitlines()
+
+
+def test_three_mistakes_are_all_said_in_the_order_of_their_lines(tmp_path: Path) -> None:
+    text = "sow:\n  cuont: 3\n  share: lots\n  source: nowhere.txt\nreap: {}\n"
+    lines = said(tmp_path, text)
+    assert lines[0] == "r.yaml:2: sow.cuont: unknown key - did you mean 'count'?"
+    assert lines[1].startswith("r.yaml:3: sow.share: ") and "'lots'" in lines[1]
+    assert lines[2].startswith("r.yaml:4: sow.source: no such file or folder: ")
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(("text", "start"), [
+    ("sow: {count: 3\n", "r.yaml:2: "),
+    ("sow: {}\nsow: {}\n", "r.yaml:2: found duplicate key"),
+    ("- a\n", "r.yaml:1: a recipe is a mapping"),
+    ("", "r.yaml:1: a recipe is a mapping"),
+    ("sew: {}\n", "r.yaml:1: sew: unknown key - did you mean 'sow'?"),
+    ("name: x\n", "r.yaml:1: no stage is named"),
+    ("seed: 1\nreap: {}\n", "r.yaml:2: reap: reads what 'sow' makes"),
+    ("recipe_version: 2\nsow: {}\n", "r.yaml:1: recipe_version: "),
+    ("sow:\n  count: '3'\n", "r.yaml:2: sow.count: should be a valid integer, not '3'"),
+    ("sow:\n  count: true\n", "r.yaml:2: sow.count: should be a valid integer"),
+    ("sow:\n  - 3\n", "r.yaml:1: sow: "),
+    ("name: ../up\nsow: {}\n", "r.yaml:1: name: "),
+    ("paint:\n  brsh: 2\nsow: {}\n", "r.yaml:2: paint.brsh: unknown key - did you mean 'brush'?"),
+])
+def test_each_fault_has_its_line(tmp_path: Path, text: str, start: str) -> None:
+    assert said(tmp_path, text)[0].startswith(start)
+
+
+def test_an_override_is_named_when_it_is_wrong(tmp_path: Path) -> None:
+    assert said(tmp_path, "sow: {}\n", "sow.count=many")[0].startswith("override 'sow.count=many': sow.count: ")
+    assert said(tmp_path, "sow: {}\n", "count")[0].startswith("'count' is not an override")
+
+
+def test_values_are_what_the_user_wrote(tmp_path: Path) -> None:
+    loaded = load_recipe(write(tmp_path, "sow: {share: 0.7, tags: [a, b]}\n"), CATALOG, ["sow.count=9", "seed=7"])
+    sow = loaded.stages["sow"]
+    assert isinstance(sow, Sow)
+    assert (sow.share, sow.tags, sow.count, loaded.seed, loaded.name) == (Decimal("0.7"), ("a", "b"), 9, 7, "r")
+
+
+def test_a_missing_recipe_names_the_nearest_shipped_one() -> None:
+    with pytest.raises(UserError, match="did you mean 'quickstart'"):
+        load_recipe("quikstart", CATALOG)
+
+
+def test_all_errors_are_kept_apart(tmp_path: Path) -> None:
+    with pytest.raises(UserErrors) as caught:
+        load_recipe(write(tmp_path, "sow: {a: 1, b: 2}\n"), CATALOG)
+    assert len(caught.value.errors) == 2
+
+
+def test_the_schema_names_every_table() -> None:
+    schema = recipe_model(CATALOG).model_json_schema()
+    assert set(schema["properties"]) == {"recipe_version", "name", "seed", "paint", "sow", "reap", "sell"}
