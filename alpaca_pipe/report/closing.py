@@ -1,0 +1,94 @@
+"""The last lines of a run: rows, losses with intervals and controls, money, minutes, and where the report is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.report.disk import Left, jsonl, left
+from alpaca_pipe.report.money import money
+
+_CONTESTANTS = {"base": "base", "chat": "base, asked in its own chat template", "shuffled": "tuned on shuffled answers",
+                "tuned": "tuned"}
+
+
+def close(workspace: Path, recipe: str, ran: bool) -> Iterator[str]:
+    """Lines for the end of `run`; writes the report first where something was run."""
+    found = left(workspace, recipe)
+    yield ""
+    yield from _rows(found)
+    yield from _losses(found)
+    yield from _money(found)
+    yield from _minutes(found)
+    yield f"report      {_report(workspace, recipe, ran)}"
+
+
+def history_lines(workspace: Path, recipe: str) -> Iterator[str]:
+    """One line for each run of a recipe, the oldest first."""
+    for run in jsonl(workspace / recipe / "history.jsonl"):
+        page = workspace / recipe / "reports" / f"{run['run']}.html"
+        steps = ", ".join(f"{kind} {minutes:.1f} min" for kind, minutes in run["minutes"].items())
+        changed = f"  [{' '.join(run['overrides'])}]" if run.get("overrides") else ""
+        yield f"{run['run']}  {run['outcome']:<8} {steps}{changed}  {page if page.exists() else 'no report'}"
+
+
+def _rows(found: Left) -> Iterator[str]:
+    generated, curated = found.step("generate").summary, found.step("curate").summary
+    if generated:
+        stored = f", {generated['from_store']} of them answered by our own store" if generated.get("from_store") else ""
+        yield (f"accepted    {generated['accepted']} examples of {generated['pieces']} read, "
+               f"from {generated['requests']} requests{stored}")
+        if generated.get("note"):
+            yield f"            {generated['note']}"
+    if curated:
+        dropped = sum(curated["rejected"].values())
+        yield (f"curated     {curated['kept']} kept, {dropped} dropped; {curated['train']} to train on, "
+               f"{curated['held_out']} held out")
+
+
+def _losses(found: Left) -> Iterator[str]:
+    verdict = found.step("evaluate").summary
+    if not verdict:
+        return
+    yield f"held-out loss, nats a token on {verdict['rows']} rows (95 % interval)"
+    for name, words in _CONTESTANTS.items():
+        if loss := verdict["loss"].get(name):
+            than = verdict["difference"].get(name)
+            beside = f"   tuned is {than['mean']:+.3f} [{than['lo']:+.3f}, {than['hi']:+.3f}]" if than else ""
+            yield f"  {words:<38} {loss['mean']:.3f} [{loss['lo']:.3f}, {loss['hi']:.3f}]{beside}"
+    for name, why in verdict.get("missing", {}).items():
+        yield f"  {_CONTESTANTS[name]:<38} not measured: {why}"
+    yield f"verdict     {verdict['sentence']}"
+
+
+def _money(found: Left) -> Iterator[str]:
+    books = money(found)
+    if books is None:
+        return
+    paper = " on paper (a rehearsal: $0.00 in truth)" if found.rehearsal else ""
+    free = ", the teacher is free" if books.free else ""
+    lost = f", {shown(books.total.lost)} lost" if books.total.lost else ""
+    yield f"money       {shown(books.total.settled)}{paper}{free}{lost}"
+
+
+def _minutes(found: Left) -> Iterator[str]:
+    parts, total = [], 0.0
+    for kind, step in found.steps.items():
+        if step.sealed:
+            minutes = step.done["seconds"] / 60
+            total += minutes
+            parts.append(f"{kind} {minutes:.1f} (planned {step.done.get('planned_minutes', 0):.1f})")
+    yield f"minutes     {', '.join(parts)}; in all {total:.1f}"
+
+
+def _report(workspace: Path, recipe: str, ran: bool) -> str:
+    path = workspace / recipe / "report.html"
+    if not ran and path.exists():
+        return str(path)
+    if find_spec("matplotlib") is None or find_spec("jinja2") is None:
+        return "not written: pip install 'alpaca-pipe[report]', then `alpaca-pipe report`"
+    from alpaca_pipe.report.page import write
+
+    return str(write(workspace, recipe))

@@ -1,0 +1,102 @@
+"""What a recipe's last run left on disk: its steps, their summaries, their rows. What is missing is None or empty."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.files import read_json
+
+ROAD = ("generate", "curate", "train", "evaluate", "export")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage of the recipe. folder None: it left nothing that is known; done empty: it was never sealed."""
+
+    kind: str
+    folder: Path | None = None
+    done: Mapping[str, Any] = field(default_factory=dict)
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sealed(self) -> bool:
+        return bool(self.done)
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        return dict(self.done.get("summary") or {})
+
+    def rows(self, name: str) -> Iterator[Any]:
+        """The rows of a JSON-lines file, up to the first line that was cut off; none where there is no file."""
+        return jsonl(self.folder / name) if self.folder else iter(())
+
+    def value(self, name: str) -> Any:
+        return value(self.folder / name) if self.folder else None
+
+
+@dataclass(frozen=True)
+class Left:
+    """What one recipe left in a workspace. run: the last line of its history."""
+
+    workspace: Path
+    recipe: str
+    config: Mapping[str, Any]
+    steps: Mapping[str, Step]  # every stage of the recipe, in the order of the road
+    run: Mapping[str, Any]
+
+    @property
+    def ledger(self) -> Path:
+        return self.workspace / "ledger.sqlite"
+
+    @property
+    def rehearsal(self) -> bool:
+        return bool(self.run.get("rehearsal"))
+
+    def step(self, kind: str) -> Step:
+        return self.steps.get(kind, Step(kind))
+
+
+def left(workspace: Path, recipe: str) -> Left:
+    """Never raises for what is missing: a run that failed, or was copied in part, is a run too."""
+    own = workspace / recipe
+    lock = value(own / "lock.json") or {}
+    history = list(jsonl(own / "history.jsonl"))
+    run = history[-1] if history else {}
+    config = lock.get("config") or run.get("config") or {}
+    folders: Mapping[str, str] = lock.get("steps") or run.get("steps") or {}
+    kinds = [kind for kind in ROAD if kind in config or kind in folders]
+    return Left(workspace, recipe, config, {kind: _step(workspace, kind, folders.get(kind)) for kind in kinds}, run)
+
+
+def _step(workspace: Path, kind: str, name: str | None) -> Step:
+    folder = workspace / "store" / name if name else None
+    if folder is None or not folder.is_dir():
+        return Step(kind)
+    return Step(kind, folder, value(folder / "done.json") or {}, value(folder / "stage.json") or {})
+
+
+def value(path: Path) -> Any:
+    """What a JSON file holds, or None where it cannot be read."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return None
+
+
+def jsonl(path: Path) -> Iterator[Any]:
+    try:
+        with path.open(encoding="utf-8", newline="\n") as stream:
+            for line in stream:
+                if line.strip():
+                    yield json.loads(line)
+    except (OSError, ValueError):
+        return
+
+
+def recipes(workspace: Path) -> list[str]:
+    """The recipes that were run in a workspace."""
+    return sorted({path.parent.name for name in ("lock.json", "history.jsonl") for path in workspace.glob(f"*/{name}")})

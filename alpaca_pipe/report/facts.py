@@ -1,0 +1,126 @@
+"""All that the page says, gathered from disk: of a finished run, a failed one, a half of one or a copy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.report.disk import Left, Step, left
+from alpaca_pipe.report.funnel import Funnel, funnel
+from alpaca_pipe.report.money import Money, money
+from alpaca_pipe.report.rows import Row, drawn, dropped, kept
+
+_KEPT, _DROPPED_A_RULE, _DROPPED = 10, 2, 12  # rows shown: enough to judge by reading, few enough to be read
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """state: "made in this run", "up to date" (made before), "unfinished" or "not run"; minutes: what it took to make,
+    planned: what it was expected to take."""
+
+    kind: str
+    state: str
+    minutes: float | None
+    planned: float | None
+    finished: str  # ISO time, UTC; "" where it was not sealed
+    folder: str
+    identity: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """verdict: evaluate's verdict.json, or None. curves: "tuned" and "control" -> (step, loss). samples: rows of
+    evaluate's. missing: a sentence for each thing that is not there."""
+
+    recipe: str
+    run: Mapping[str, Any]
+    rehearsal: bool
+    config: Mapping[str, Any]
+    steps: tuple[StepFacts, ...]
+    verdict: Mapping[str, Any] | None
+    money: Money | None
+    funnel: Funnel
+    curves: Mapping[str, Sequence[tuple[float, float]]]
+    samples: tuple[Mapping[str, Any], ...]
+    kept: tuple[Row, ...]
+    dropped: tuple[Row, ...]
+    machine: Mapping[str, Any]  # what the last sealed step was made on, and with which versions
+    missing: tuple[str, ...]
+
+    @property
+    def minutes(self) -> float:
+        return sum(step.minutes or 0.0 for step in self.steps)
+
+
+def gather(workspace: Path, recipe: str) -> Facts:
+    """Raises nothing for what is missing; `missing` says it."""
+    found = left(workspace, recipe)
+    evaluate = found.step("evaluate")
+    steps = tuple(_step(step, found) for step in found.steps.values())
+    verdict = evaluate.value("verdict.json") if evaluate.sealed else None
+    curves = _curves(found.step("train"))
+    books, no_books = _books(found)
+    return Facts(
+        recipe=recipe, run=found.run, rehearsal=found.rehearsal, config=found.config, steps=steps, verdict=verdict,
+        money=books, funnel=funnel(found), curves=curves, samples=tuple(evaluate.rows("samples.jsonl")),
+        kept=tuple(drawn(list(kept(found)), _KEPT)), dropped=_some_of_each_rule(list(dropped(found))),
+        machine=_machine(found), missing=tuple(_missing(found, steps, verdict, bool(curves))) + no_books)
+
+
+def _missing(found: Left, steps: Sequence[StepFacts], verdict: Any, curves: bool) -> Iterator[str]:
+    if not found.config:
+        yield f"nothing is known of a run of '{found.recipe}' in this workspace: no lock.json, no history"
+    for step in steps:
+        if step.state == "not run":
+            yield f"{step.kind} has not run, or its folder is not in this copy"
+        elif step.state == "unfinished":
+            yield f"{step.kind} has begun and was not finished"
+    if found.step("train").sealed and not curves:
+        yield "train left no loss.jsonl, so there is no curve"
+    if found.step("evaluate").sealed and verdict is None:
+        yield "evaluate left no verdict.json"
+
+
+def _books(found: Left) -> tuple[Money | None, tuple[str, ...]]:
+    try:
+        books = money(found)
+        return books, () if books else ("the ledger is not in this copy, so nothing is said about money",)
+    except UserError as error:
+        return None, (f"{error.what}, so nothing is said about money",)
+
+
+def _step(step: Step, found: Left) -> StepFacts:
+    ran = found.run.get("minutes") or {}
+    if step.folder is None:
+        return StepFacts(step.kind, "not run", None, None, "", "", {})
+    if not step.sealed:
+        return StepFacts(step.kind, "unfinished", ran.get(step.kind), None, "", step.folder.name,
+                         step.identity)
+    state = "made in this run" if step.kind in ran else "up to date"
+    return StepFacts(step.kind, state, step.done.get("seconds", 0.0) / 60,
+                     step.done.get("planned_minutes"), step.done.get("finished", ""),
+                     step.folder.name, step.identity)
+
+
+def _curves(train: Step) -> dict[str, list[tuple[float, float]]]:
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for row in train.rows("loss.jsonl"):
+        if math.isfinite(loss := float(row["loss"])):
+            curves.setdefault(str(row.get("which", "tuned")), []).append((row["step"], loss))
+    return dict(sorted(curves.items(), reverse=True))  # tuned before control
+
+
+def _some_of_each_rule(rows: list[Row]) -> tuple[Row, ...]:
+    rules = dict.fromkeys(row.rule for row in rows)
+    some = {rule: drawn([row for row in rows if row.rule == rule], _DROPPED_A_RULE) for rule in rules}
+    rounds = [found[turn] for turn in range(_DROPPED_A_RULE) for found in some.values() if turn < len(found)]
+    return tuple(sorted(rounds[:_DROPPED], key=lambda row: list(rules).index(row.rule)))
+
+
+def _machine(found: Left) -> Mapping[str, Any]:
+    made = [step.done.get("machine") for step in found.steps.values() if step.done.get("machine")]
+    return dict(made[-1]) if made and made[-1] else {}

@@ -1,0 +1,79 @@
+"""From replies to training rows: how many came, how many went and why, and whether that adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from alpaca_pipe.report.disk import Left, Step
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One stage's part: `came` = `kept` + the sum of `dropped`."""
+
+    kind: str
+    came: int
+    kept: int
+    dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """faults: a sentence for each place where the counts do not add up; empty: all do."""
+
+    stretches: tuple[Stretch, ...]
+    requests: int
+    from_store: int
+    repaired: int
+    train: int
+    held_out: int
+    faults: tuple[str, ...]
+
+    @property
+    def first(self) -> int:
+        return self.stretches[0].came if self.stretches else 0
+
+    @property
+    def last(self) -> int:
+        return self.stretches[-1].kept if self.stretches else 0
+
+
+def funnel(found: Left) -> Funnel:
+    """Read from the summaries, and counted again in the files."""
+    generate, curate = found.step("generate"), found.step("curate")
+    made, judged = generate.summary, curate.summary
+    stretches = []
+    if made and not _own_rows(found):
+        stretches.append(Stretch("generate", made.get("pieces", 0), made.get("accepted", 0), made.get("rejected", {})))
+    if judged:
+        stretches.append(Stretch("curate", judged.get("read", 0), judged.get("kept", 0), judged.get("rejected", {})))
+    return Funnel(tuple(stretches), made.get("requests", 0), made.get("from_store", 0), judged.get("repaired", 0),
+                  judged.get("train", 0), judged.get("held_out", 0), tuple(_faults(stretches, generate, curate)))
+
+
+def _own_rows(found: Left) -> bool:
+    """curate was given a file, so what generate made did not enter it."""
+    return bool((found.config.get("curate") or {}).get("from"))
+
+
+def _faults(stretches: list[Stretch], generate: Step, curate: Step) -> Iterator[str]:
+    for part in stretches:
+        if part.came != part.kept + sum(part.dropped.values()):
+            yield (f"{part.kind}: {part.came} came, but {part.kept} kept and {sum(part.dropped.values())} dropped make "
+                   f"{part.kept + sum(part.dropped.values())}")
+    if len(stretches) == 2 and stretches[0].kept != stretches[1].came:
+        yield f"generate kept {stretches[0].kept}, but curate read {stretches[1].came}"
+    split = curate.summary.get("train", 0) + curate.summary.get("held_out", 0)
+    if curate.summary and split != curate.summary.get("kept", 0):
+        yield f"curate: {curate.summary.get('kept', 0)} kept, but train and held out make {split}"
+    for part in stretches:
+        yield from _miscounted(part, generate if part.kind == "generate" else curate)
+
+
+def _miscounted(part: Stretch, step: Step) -> Iterator[str]:
+    """Where a file holds another number of rows than its summary says."""
+    for name, said in (("examples.jsonl", part.kept), ("rejected.jsonl", sum(part.dropped.values()))):
+        counted = sum(1 for _ in step.rows(name))
+        if counted != said:
+            yield f"{part.kind}: {name} holds {counted} rows, its summary says {said}"

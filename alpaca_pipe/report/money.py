@@ -1,0 +1,94 @@
+"""What a recipe has cost by the ledger: summed anew from its entries, and held against the ledger's own balances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+from alpaca_pipe.ledger.entries import LedgerEntry
+from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.report.disk import Left
+
+
+@dataclass(frozen=True)
+class Line:
+    """Nano-dollars by state, answered requests and HTTP attempts. lost: sent, outcome unknown, at its ceiling."""
+
+    name: str
+    settled: int = 0
+    lost: int = 0
+    open: int = 0
+    requests: int = 0
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class Money:
+    """All runs of a recipe. lines: the requests of each stage and the other classes, summed from the entries; total:
+    from the balances. this_run: settled in the last run. free: the teacher costs nothing by its price.
+
+    from_store: replies that generate had from our own store; saved: nano-dollars that they cost when they were bought.
+    """
+
+    lines: tuple[Line, ...]
+    total: Line
+    this_run: int
+    free: bool
+    from_store: int
+    saved: int
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The columns in which the lines do not make the total."""
+        sums = {name: sum(getattr(line, name) for line in self.lines) for name in _COLUMNS}
+        return tuple(f"{name}: the entries make {count:,}, the balances say {getattr(self.total, name):,}"
+                     for name, count in sums.items() if count != getattr(self.total, name))
+
+
+_CLASSES = {"machine": "machine time", "gpu": "GPU time"}
+_COLUMNS = tuple(field.name for field in fields(Line) if field.name != "name")
+
+
+def money(found: Left) -> Money | None:
+    """None where the ledger is not in this copy. Raises UserError where it cannot be read."""
+    if not found.ledger.is_file():
+        return None
+    generate = found.step("generate")
+    asked = {row["origin"]["source"] for name in ("examples.jsonl", "rejected.jsonl") for row in generate.rows(name)}
+    made_by = generate.done.get("run")
+    with Journal.open(found.ledger, read_only=True) as journal:
+        lines: dict[str, Line] = {}
+        saved = 0
+        for entry in journal.entries():
+            if entry.recipe == found.recipe:
+                name = _name(entry)
+                lines[name] = _with(lines.get(name, Line(name)), entry)
+            if entry.request in asked and entry.run != made_by and entry.kind in ("settled", "reconciled"):
+                saved += entry.nanodollars
+        total, last = journal.totals(found.recipe), journal.totals(found.recipe, run=found.run.get("run", ""))
+    return Money(tuple(lines.values()), Line("in all", *(getattr(total, name) for name in _COLUMNS)), last.settled,
+                 _free(found, lines.values()), generate.summary.get("from_store", 0), saved)
+
+
+def _name(entry: LedgerEntry) -> str:
+    return f"requests of {entry.stage}" if entry.class_ == "api" else _CLASSES.get(entry.class_, entry.class_)
+
+
+def _with(line: Line, entry: LedgerEntry) -> Line:
+    """The line after one more entry; what each kind adds is said in ledger/schema.py."""
+    amount, frees, kind = entry.nanodollars, entry.frees, entry.kind
+    ended = kind in ("settled", "released", "lost")
+    return Line(
+        line.name,
+        settled=line.settled + (amount if kind in ("settled", "reconciled", "correction") else 0),
+        lost=line.lost + (amount if kind == "lost" else 0) - (frees if kind == "reconciled" else 0),
+        open=line.open + (amount if kind == "reserved" else 0) - (frees if ended else 0),
+        requests=line.requests + (kind == "settled" and entry.class_ == "api"),
+        attempts=line.attempts + (kind == "reserved"))
+
+
+def _free(found: Left, lines: Iterable[Line]) -> bool:
+    teacher = found.config.get("teacher") or {}
+    price = teacher.get("price") or {}
+    told = isinstance(price, dict) and bool(price) and not any(float(cost or 0) for cost in price.values())
+    return (told or teacher.get("kind") == "local_server") and not any(line.settled + line.lost for line in lines)

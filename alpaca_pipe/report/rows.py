@@ -1,0 +1,114 @@
+"""The rows of a recipe's last run: those that were kept, or those that were dropped, with the reason."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.errors import UserError, did_you_mean
+from alpaca_pipe.report.disk import Left, left
+
+_SEED = 42  # the same command shows the same rows
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row as some stage left it. where: generate, curate, train (kept) or held out (kept); rule, reason and nearest
+    only where it was dropped; text only where a piece of a reply could not be read."""
+
+    id: str
+    where: str
+    instruction: str = ""
+    input: str = ""
+    output: str = ""
+    rule: str = ""
+    reason: str = ""
+    nearest: str = ""
+    text: str = ""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.instruction, self.input, self.output, self.text
+
+
+def rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | None = None, sample: int | None = None,
+         grep: str | None = None) -> list[Row]:
+    """In file order. Kept rows are curate's, or generate's where curate has not run; dropped rows are of both.
+
+    sample: so many, drawn with a fixed seed. grep: a regular expression, in any case, over all texts and the reason.
+    Raises UserError for a run that has no rows, a rule that dropped nothing, an expression that is none.
+    """
+    found = left(workspace, recipe)
+    chosen = list(dropped(found) if rejected else kept(found))
+    if not chosen and not any(step.folder for step in found.steps.values()):
+        raise UserError(f"{recipe}: it has no rows in {workspace}", f"run `alpaca-pipe run {recipe} --until curate`")
+    if rule is not None:
+        rules = sorted({row.rule for row in chosen if row.rule})
+        if rule not in rules:
+            raise UserError(f"{recipe}: no row was dropped by a rule '{rule}'", did_you_mean(rule, rules))
+        chosen = [row for row in chosen if row.rule == rule]
+    if grep is not None:
+        pattern = _pattern(grep)
+        chosen = [row for row in chosen if any(map(pattern.search, (*row.texts, row.reason)))]
+    return drawn(chosen, sample) if sample is not None else chosen
+
+
+def print_rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | None = None,
+               sample: int | None = None, grep: str | None = None) -> None:
+    """The same, for a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(soft_wrap=True)
+    found = rows(workspace, recipe, rejected=rejected, rule=rule, sample=sample, grep=grep)
+    for row in found:
+        console.print(Text.assemble((row.id or "(unread)", "bold"), f"  {row.where}"))
+        for name, text in (("instruction", row.instruction), ("input", row.input), ("output", row.output),
+                           ("text", row.text)):
+            if text.strip():
+                console.print(Text.assemble((f"  {name:<12}", "dim"), _on_one_line(text)))
+        if row.rule:
+            near = f" (nearest {row.nearest})" if row.nearest else ""
+            console.print(Text.assemble((f"  {row.rule:<12}", "yellow"), f"{row.reason}{near}"))
+    console.print(f"{len(found)} rows", style="dim", highlight=False)
+
+
+def kept(found: Left) -> Iterator[Row]:
+    curate = found.step("curate")
+    if not curate.sealed:
+        yield from (_row(row, "generate") for row in found.step("generate").rows("examples.jsonl"))
+        return
+    held_out = {row["id"] for row in curate.rows("held_out.jsonl")}
+    yield from (_row(row, "held out" if row["id"] in held_out else "train") for row in curate.rows("examples.jsonl"))
+
+
+def dropped(found: Left) -> Iterator[Row]:
+    for kind in ("generate", "curate"):
+        yield from (_row(row, kind) for row in found.step(kind).rows("rejected.jsonl"))
+
+
+def drawn(chosen: list[Row], count: int) -> list[Row]:
+    """`count` of them in their order, the same ones every time."""
+    places = sorted(random.Random(_SEED).sample(range(len(chosen)), min(count, len(chosen))))
+    return [chosen[place] for place in places]
+
+
+def _row(row: Any, where: str) -> Row:
+    names = ("instruction", "input", "output", "rule", "reason", "nearest", "text")
+    return Row(row.get("id", ""), where, **{name: row.get(name, "") for name in names})
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise UserError(f"--grep '{text}': not a regular expression: {error}",
+                        f"to look for it as it is, write --grep '{re.escape(text)}'") from None
+
+
+def _on_one_line(text: str) -> str:
+    return " ⏎ ".join(line.strip() for line in text.strip().splitlines() if line.strip())

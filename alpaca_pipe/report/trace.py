@@ -1,0 +1,185 @@
+"""The whole way of one example: seeds, prompt, reply, piece, verdicts, loss, cents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.prices import CLASSES
+from alpaca_pipe.report.disk import Left, Step, left, recipes
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One part of the way; a line may hold several lines of text."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    id: str
+    recipe: str
+    passages: tuple[Passage, ...]
+
+
+def trace(workspace: Path, id: str) -> list[Trace]:
+    """The way of an example, by its id or a beginning that only it has; one entry for each recipe that holds it.
+
+    Looks at the last run of every recipe in the workspace. Raises UserError for an unknown or ambiguous id.
+    """
+    runs = [left(workspace, name) for name in recipes(workspace)]
+    known = {row["id"] for found in runs for _, row in _rows(found) if row["id"].startswith(id)} if id else set()
+    if id in known:
+        known = {id}
+    if not known:
+        names = ", ".join(found.recipe for found in runs)
+        raise UserError(f"no example '{id}' in {workspace}", "list them with `alpaca-pipe rows RECIPE` "
+                        f"{f'(recipes here: {names})' if names else '(nothing was run here yet)'}")
+    if len(known) > 1:
+        raise UserError(f"'{id}' begins {len(known)} ids: {', '.join(sorted(known)[:3])} ...", "write more of it")
+    whole = known.pop()
+    return [Trace(whole, found.recipe, tuple(_passages(found, whole))) for found in runs
+            if any(row["id"] == whole for _, row in _rows(found))]
+
+
+def print_trace(workspace: Path, id: str) -> None:
+    """The same, for a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(soft_wrap=True)
+    for found in trace(workspace, id):
+        console.print(Text.assemble((found.id, "bold"), f"  in {found.recipe}"))
+        for passage in found.passages:
+            console.print(Text.assemble("\n", (passage.title, "bold")))
+            for line in passage.lines:
+                console.print(Text("\n".join(f"  {part}" for part in line.splitlines() or [""])))
+
+
+def _rows(found: Left) -> Iterator[tuple[str, Any]]:
+    """(file, row) of every row with an id that generate and curate left, in the order of the road."""
+    for kind in ("generate", "curate"):
+        for name in ("examples.jsonl", "rejected.jsonl"):
+            yield from ((f"{kind}/{name}", row) for row in found.step(kind).rows(name) if row.get("id"))
+
+
+def _passages(found: Left, id: str) -> Iterator[Passage]:
+    at = {file: row for file, row in _rows(found) if row["id"] == id}
+    row = next(iter(at.values()))
+    origin = row["origin"]
+    before = _before(found, row)
+    source = before["origin"] if before else origin
+    yield Passage("example", tuple(f"{name}: {row[name]}" for name in ("system", "instruction", "input", "output")
+                                   if row.get(name)))
+    if source["kind"] == "generated":
+        yield from _asked(found, source)
+    else:
+        yield Passage("origin", (f"{source['kind']} from {source['source']}",))
+    yield Passage("novelty", tuple(_novelty(at, before)))
+    if before:
+        yield Passage("repair", (f"{origin['details']['repair']}: its input was {before['input']!r}",
+                                 f"before it, this row was {before['id']}"))
+    if found.step("curate").folder:
+        yield Passage("curate", (_judgement(found.step("curate"), at, id),))
+    if losses := _losses(found.step("evaluate"), id):
+        yield Passage("loss on it, nats per token", losses)
+    if source["kind"] == "generated":
+        yield Passage("money", tuple(_money(found, source["source"])))
+
+
+def _before(found: Left, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The row as it was before curate repaired it."""
+    if not row["origin"].get("details", {}).get("repair"):
+        return None
+    return next((pair["before"] for pair in found.step("curate").rows("repaired.jsonl")
+                 if pair["after"]["id"] == row["id"]), None)
+
+
+def _asked(found: Left, origin: Mapping[str, Any]) -> Iterator[Passage]:
+    """The shown seeds, the prompt, the raw reply and which piece of it this is, as far as they are here."""
+    seeds = {row["id"]: row["instruction"] for row in found.step("generate").rows("seeds.jsonl") if row.get("id")}
+    if shown_ids := origin.get("parents"):
+        yield Passage("seeds shown", tuple(f"{name}  {seeds.get(name, '')}".rstrip() for name in shown_ids))
+    reply = _reply(found, origin["source"])
+    if reply is None:
+        yield Passage("request", (f"{origin['source']}: the ledger of this copy does not hold its reply",))
+        return
+    asked = reply["request"]
+    yield Passage("prompt", tuple(f"{role}: {content}" for role, content in asked["messages"])
+                  + (f"decoding {asked['decoding']}, draw {asked['sample']}",))
+    said = f", served as {reply['model_said']}" if reply["model_said"] else ""
+    tokens = ", ".join(f"{name} {count}" for name, count in reply["usage"].items() if count)
+    yield Passage("raw reply", (reply["text"], f"finish {reply['finish']}, {reply['at']}{said}", f"tokens {tokens}"))
+    details = origin.get("details", {})
+    told = [f"{name}: {value}" for name, value in details.items() if name not in _NOVELTY and name != "repair"]
+    yield Passage("piece", tuple(told) or ("the whole reply",))
+
+
+_NOVELTY = ("nearest", "score")
+
+
+def _novelty(at: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterator[str]:
+    dropped = at.get("generate/rejected.jsonl")
+    if not dropped or "generate/examples.jsonl" in at:
+        details = (before or next(iter(at.values())))["origin"].get("details", {})
+        near = ", ".join(f"{name} {details[name]}" for name in _NOVELTY if name in details)
+        yield near or "nothing is recorded about its nearest neighbour"
+    if dropped:
+        again = "told again, and then " if "generate/examples.jsonl" in at else ""
+        near = f", nearest {dropped['nearest']}" if dropped.get("nearest") else ""
+        yield f"{again}dropped by generate, {dropped['rule']}: {dropped['reason']}{near}"
+
+
+def _judgement(curate: Step, at: Mapping[str, Any], id: str) -> str:
+    if dropped := at.get("curate/rejected.jsonl"):
+        near = f", nearest {dropped['nearest']}" if dropped.get("nearest") else ""
+        return f"dropped, {dropped['rule']}: {dropped['reason']}{near}"
+    if "curate/examples.jsonl" not in at:
+        now = next((pair["after"]["id"] for pair in curate.rows("repaired.jsonl") if pair["before"]["id"] == id), "")
+        return f"repaired, and now {now}" if now else "never reached curate"
+    held = any(row["id"] == id for row in curate.rows("held_out.jsonl"))
+    return "kept, and held out to evaluate on" if held else "kept, to train on"
+
+
+def _losses(evaluate: Step, id: str) -> tuple[str, ...]:
+    return tuple(f"{row['model']}: {row['nats'] / row['tokens']:.3f} over {row['tokens']} tokens"
+                 for row in evaluate.rows("losses.jsonl") if row["id"] == id and row["tokens"])
+
+
+def _reply(found: Left, key: str) -> dict[str, Any] | None:
+    if not found.ledger.is_file():
+        return None
+    with Journal.open(found.ledger, read_only=True) as journal:
+        return journal.reply_row(key)
+
+
+def _money(found: Left, key: str) -> Iterator[str]:
+    """Each attempt, the price used, and this row's share of the reply."""
+    if not found.ledger.is_file():
+        yield "the ledger is not in this copy"
+        return
+    with Journal.open(found.ledger, read_only=True) as journal:
+        entries, reply = journal.entries_of(key), journal.reply_row(key)
+    for entry in entries:
+        note = f", {entry.note}" if entry.note else ""
+        yield f"attempt {entry.attempt}: {entry.kind} {_dollars(entry.nanodollars)}, {entry.at}{note}"
+    if not reply:
+        return
+    if price := reply["price"]:
+        per = ", ".join(f"{name} ${price['per_million'][name]}" for name in CLASSES)
+        yield f"price of {price['model']} per million tokens: {per} ({price['source']})"
+    rows = sum(1 for row in found.step("generate").rows("examples.jsonl") if row["origin"]["source"] == key)
+    if rows:
+        yield (f"the reply cost {_dollars(reply['settled'] + reply['lost'])}; generate kept {rows} of its rows, "
+               f"{_dollars(round((reply['settled'] + reply['lost']) / rows))} each")
+
+
+def _dollars(amount: int) -> str:
+    return f"{shown(amount)} ({amount:,} nano-dollars)" if amount else "$0"

@@ -1,0 +1,110 @@
+"""The verdict in words that need no training in statistics, each with its figures beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alpaca_pipe.report.figures import Point
+
+_RIVALS = {  # evaluate's name -> (label in the figure, role there, what it is in a sentence)
+    "base": ("base, same prompt", "base", "the base model, given the same prompt"),
+    "chat": ("base, own chat prompt", "base", "the base model, prompted with its own chat template"),
+    "shuffled": ("tuned on shuffled answers", "control",
+                 "a tune of equal steps on the same rows with the answers shuffled among the instructions")}
+
+
+@dataclass(frozen=True)
+class Round:
+    """Tuned against one rival. tone: won, lost or unsure."""
+
+    tone: str
+    mark: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """tone: better, worse or ""; points: (label, role, loss) for the figure, best first."""
+
+    tone: str
+    headline: str
+    lead: str
+    method: str = ""
+    rounds: tuple[Round, ...] = ()
+    points: tuple[tuple[str, str, Point], ...] = ()
+
+
+def in_words(verdict: Mapping[str, Any] | None, outcome: str) -> Verdict:
+    """evaluate's verdict.json; None where there is none yet."""
+    if not verdict or not verdict.get("loss", {}).get("tuned"):
+        end = {"failed": "The run failed", "stopped": "The run was stopped"}.get(outcome, "The run is not complete")
+        return Verdict("", "No verdict yet", f"{end}: the tuned model has not been held against the base. What is here "
+                       "so far is below; the same command goes on from there.")
+    word = str(verdict.get("verdict", ""))
+    headline = {"better": "The tuned model is better than the base",
+                "worse": "The tuned model is worse than the base",
+                }.get(word, "The tuned model is not shown to be better")
+    losses = {name: _point(loss) for name, loss in verdict["loss"].items()}
+    points = [(_RIVALS[name][0], _RIVALS[name][1], losses[name]) for name in _RIVALS if name in losses]
+    points.append(("tuned", "tuned", losses["tuned"]))
+    return Verdict({"better": "better", "worse": "worse"}.get(word, ""), headline, _lead(verdict, losses),
+                   _method(verdict), tuple(_rounds(verdict)), tuple(sorted(points, key=lambda point: -point[2].mean)))
+
+
+def _lead(verdict: Mapping[str, Any], losses: Mapping[str, Point]) -> str:
+    rows = verdict.get("rows", 0)
+    difference = verdict.get("difference", {}).get("base")
+    if "base" not in losses or not difference:
+        return str(verdict.get("sentence", ""))
+    gap = _point(difference)
+    went = "fell" if gap.mean < 0 else "rose"
+    low, high = sorted((-gap.lo, -gap.hi)) if gap.mean < 0 else (gap.lo, gap.hi)
+    times = math.exp(abs(gap.mean))
+    odds = f"{times:.2f} times as likely as before" if gap.mean < 0 else f"{times:.2f} times less likely than before"
+    sure = f"95 % interval {_plain(low)} to {_plain(high)}"
+    return (f"On {rows} examples that it never saw, its loss {went} from {losses['base'].mean:.3f} to "
+            f"{losses['tuned'].mean:.3f} nats per token: by {abs(gap.mean):.3f} ({sure}). "
+            f"On average the right next token became {odds}.{_controls(verdict)}")
+
+
+def _controls(verdict: Mapping[str, Any]) -> str:
+    beaten = {name: _point(gap).hi < 0 for name, gap in verdict.get("difference", {}).items() if name != "base"}
+    if len(beaten) == 2 and all(beaten.values()):
+        return " It also beats both controls, so the gain is more than a better prompt or the mere form of the answers."
+    open_ = [_RIVALS[name][2] for name, won in beaten.items() if not won and name in _RIVALS]
+    return f" But it does not clearly beat {' nor '.join(open_)}." if open_ else ""
+
+
+def _rounds(verdict: Mapping[str, Any]) -> Iterator[Round]:
+    for name, found in verdict.get("difference", {}).items():
+        gap = _point(found)
+        tone, mark, says = (("won", "✓", "beaten") if gap.hi < 0 else ("lost", "✗", "lost to") if gap.lo > 0
+                            else ("unsure", "?", "undecided, for the interval holds 0"))
+        who = _RIVALS.get(name, (name, "base", name))[2]
+        yield Round(tone, mark, f"Against {who}: {_signed(gap.mean)} [{_signed(gap.lo)}, {_signed(gap.hi)}], {says}.")
+    for name, why in (verdict.get("missing") or {}).items():
+        yield Round("unsure", "–", f"Not held against {_RIVALS.get(name, (name, '', name))[2]}: {why}.")
+
+
+def _method(verdict: Mapping[str, Any]) -> str:
+    tokens = f" ({verdict['tokens']:,} answer tokens)" if verdict.get("tokens") else ""
+    left_out = f" {verdict['left_out']} rows were too long for one of them and left out for all." \
+        if verdict.get("left_out") else ""
+    return (f"Loss on the answers of {verdict.get('rows', 0)} held-out rows{tokens}, the same rows for all. "
+            "A difference is tuned minus rival, so below 0 is good. Intervals: 95 %, paired bootstrap over rows."
+            f"{left_out}")
+
+
+def _point(found: Mapping[str, float]) -> Point:
+    return Point(found["mean"], found["lo"], found["hi"])
+
+
+def _plain(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−") if round(value, 3) else "0.000"
