@@ -71,7 +71,9 @@ def _step(stage: Stage, config: StageConfig, recipe: Recipe, store: Store, steps
 
 def identify(stage: Stage, config: StageConfig, recipe: Recipe, inputs: Mapping[str, str]) -> dict[str, Any]:
     """kind + version + config without knobs + shared tables that it uses + inputs by content."""
-    uses = {name: recipe.seed if name == "seed" else recipe.tables[name].identity() for name in stage.uses}
+    named = [name.rstrip("?") for name in stage.uses]
+    uses = {name: recipe.seed if name == "seed" else recipe.tables[name].identity() for name in named
+            if name == "seed" or name in recipe.tables}
     return {"kind": stage.kind, "version": stage.version, "config": config.identity(),
             "uses": {name: value for name, value in uses.items() if value != {}}, "inputs": dict(inputs)}
 

@@ -116,7 +116,7 @@ def _check_complete(recipe: Recipe, places: Mapping[tuple[Any, ...], Place], cat
     for stage in (catalog.stage(kind) for kind in recipe.stages):
         where = places.get((stage.kind,), places[()])
         for table in stage.uses:
-            if table != "seed" and table not in recipe.tables:
+            if table != "seed" and not table.endswith("?") and table not in recipe.tables:
                 errors.append(UserError(f"{where}: {stage.kind}: needs a table '{table}:'", f"add '{table}:' to the recipe"))
         for source in dict.fromkeys(read.split("/")[0] for read in stage.reads if not read.endswith("?")):
             if source not in recipe.stages:

@@ -80,7 +80,7 @@ class Outcome:
 @dataclass(frozen=True)
 class Stage:
     """A verb. `reads` names files of earlier stages ("curate/train.jsonl"; a final "?" makes it optional);
-    `uses` names shared tables ("teacher", "base") or "seed". Raise `version` when the output changes."""
+    `uses` names shared tables ("teacher", "base?") or "seed". Raise `version` when the output changes."""
 
     kind: str
     version: int

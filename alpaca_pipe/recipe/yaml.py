@@ -72,13 +72,15 @@ def read_value(text: str, by: str) -> Any:
 
 
 def _plain(value: Any, key: Key, file: str, places: dict[Key, Place]) -> Any:
+    """Plain Python for what ruamel read; the lines of its keys and items are noted in `places` on the way."""
+    lines: Any = getattr(value, "lc", None)
     if isinstance(value, dict):
         for name in value:
-            places[(*key, name)] = Place(file, value.lc.key(name)[0] + 1)
+            places[(*key, name)] = Place(file, lines.key(name)[0] + 1)
         return {str(name): _plain(item, (*key, name), file, places) for name, item in value.items()}
     if isinstance(value, list):
         for index in range(len(value)):
-            places[(*key, index)] = Place(file, value.lc.item(index)[0] + 1)
+            places[(*key, index)] = Place(file, lines.item(index)[0] + 1)
         return [_plain(item, (*key, index), file, places) for index, item in enumerate(value)]
     for kind in (bool, int, float, str):
         if isinstance(value, kind):

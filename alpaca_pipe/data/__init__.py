@@ -1,0 +1,1 @@
+"""Rows of instruction data in and out: foreign files, Arrow, the published dataset, dataset and model cards."""

@@ -1,0 +1,69 @@
+"""Dataset and model cards: a README.md whose head the Hub and `load_dataset` read, and whose body a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+Fact = tuple[str, str]  # what, figure; one line of a card's table
+
+_FILES = {"json": "`alpaca_data.json`: all rows in Stanford's shape (instruction, input, output)",
+          "jsonl": "`examples.jsonl`: all rows, one a line, with id and origin",
+          "datasets": "`data/*.parquet`: the same columns by split"}
+
+
+def dataset_card(recipe: str, counts: Mapping[str, int], kinds: Mapping[str, int], teacher: str,
+                 forms: Collection[str], with_system: int = 0) -> str:
+    """The card of a published dataset.
+
+    counts: "rows" (all) and rows per split; kinds: rows per origin (seed, generated, imported); teacher: who wrote the
+    generated rows, or ""; with_system: rows with a system text, which alpaca_data.json cannot hold.
+    """
+    splits = [name for name in counts if name != "rows"]
+    head = ["license: other", "task_categories: [text-generation]", "tags: [instruction-tuning, alpaca]"]
+    if "datasets" in forms and splits:
+        head += ["configs:", "- config_name: default", "  data_files:"]
+        head += [f"  - split: {name}\n    path: data/{name}.parquet" for name in splits]
+    facts = [("rows", str(counts["rows"])), *((f"rows in `{name}`", str(counts[name])) for name in splits),
+             *((f"rows {kind}", str(number)) for kind, number in kinds.items()),
+             ("teacher", teacher or "none: no row was generated"), ("recipe", recipe)]
+    lost = [f"{with_system} rows have a `system` text, which `alpaca_data.json` cannot hold."] if with_system else []
+    return "\n".join([
+        *_head(head), f"# {recipe}: instruction data", "", *_table(facts), "",
+        *(f"- {_FILES[form]}" for form in forms), *lost, "",
+        "```python", "from datasets import load_dataset", 'load_dataset("path/of/this/folder")', "```", "",
+        *_licence(kinds, teacher), ""])
+
+
+def _licence(kinds: Mapping[str, int], teacher: str) -> list[str]:
+    """Whose terms bind the rows. It names them; it does not judge them."""
+    notes = ["## Licence", ""]
+    if kinds.get("generated"):
+        notes.append(f"The generated rows were written by {teacher or 'a teacher model'}: the terms of that model and "
+                     "of its provider say what they may be used for.")
+    if kinds.get("imported"):
+        notes.append("The imported rows keep the licence of the file that they came from.")
+    return [*notes, "Read these terms before you publish or sell anything made from these rows."]
+
+
+def model_card(recipe: str, base: str, method: str, prompt: str, facts: Sequence[Fact], checks: Sequence[Fact]) -> str:
+    """The card of an exported model. prompt: one rendered prompt as the model expects it; facts: what went in;
+    checks: what was measured after reloading from disk."""
+    return "\n".join([
+        *_head(["library_name: transformers", "pipeline_tag: text-generation", "license: other",
+                "tags: [instruction-tuning, alpaca]"]),
+        f"# {recipe}: {base}, tuned ({method})", "", *_table(facts), "",
+        "## Checked after reloading from disk", "", *_table(checks), "",
+        "## Prompt", "", "The tokenizer's `chat_template` writes it; one blank line more is another prompt.", "",
+        "```", prompt, "```", "",
+        "```python", "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        'model = AutoModelForCausalLM.from_pretrained("path/of/this/folder")',
+        'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")', "```", "",
+        "## Licence", "", "Two bind this model: the base's licence, and the terms of the training rows' teacher.", ""])
+
+
+def _head(lines: Sequence[str]) -> list[str]:
+    return ["---", *lines, "---", ""]
+
+
+def _table(facts: Sequence[Fact]) -> list[str]:
+    return ["| | |", "|---|---|", *(f"| {what} | {figure.replace('|', chr(92) + '|')} |" for what, figure in facts)]

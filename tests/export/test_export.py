@@ -1,0 +1,213 @@
+"""The exported model answers as the trained one did, a damaged one is caught, and the dataset is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.core.files import read_json, write_json, write_jsonl
+from alpaca_pipe.export import merge as merging
+from alpaca_pipe.export.stage import STAGE, Config
+from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.entries import Attempt
+from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.prices import Price, PriceTable
+from alpaca_pipe.models.loading import load_for_scoring, load_model, load_tokenizer
+from alpaca_pipe.models.template import TEMPLATES, Encoder, save_template, saved_encoder
+from alpaca_pipe.recipe.stage import Bench
+from alpaca_pipe.weights.base import BaseTable, Checkpoint
+from alpaca_pipe.weights.tiny import build_tiny
+from tests.evaluate.conftest import Said
+
+KEY = f"r1-{7:032x}"
+EXAMPLES = [Example.of(f"Say {n}.", "", "yes " * (n + 1), Origin("generated", KEY)) for n in range(6)]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("base")
+    build_tiny(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter on all layers that changes much."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights=False)
+    return saved(get_peft_model(load_model(Checkpoint(str(base)), "float32"), config), base,
+                 tmp_path_factory.mktemp("adapter"))
+
+
+@pytest.fixture(scope="module")
+def full(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    torch.manual_seed(1)
+    model = load_model(Checkpoint(str(base)), "float32")
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.01)
+    return saved(model, base, tmp_path_factory.mktemp("full"))
+
+
+def saved(model: Any, base: Path, folder: Path) -> Path:
+    model.save_pretrained(folder)
+    save_template(folder, Encoder(load_tokenizer(Checkpoint(str(base))), TEMPLATES["alpaca"]))
+    return folder
+
+
+@pytest.fixture
+def bench(base: Path, adapter: Path, tmp_path: Path) -> Iterator[Bench]:
+    for name, rows in (("examples", EXAMPLES), ("train", EXAMPLES[:4]), ("held_out", EXAMPLES[4:])):
+        write_jsonl(tmp_path / f"{name}.jsonl", (row.to_row() for row in rows))
+    write_json(tmp_path / "verdict.json", {"sentence": "better: 2.0 -> 1.0"})
+    (tmp_path / "step").mkdir()
+    inputs = {f"curate/{name}.jsonl": tmp_path / f"{name}.jsonl" for name in ("examples", "train", "held_out")}
+    inputs |= {"train/model": adapter, "evaluate/verdict.json": tmp_path / "verdict.json"}
+    with Journal.open(tmp_path / "ledger.sqlite") as journal:
+        price = Price("kettle-1", PriceTable.model_validate("free").per_million(), "a test")
+        attempt = journal.reserve(KEY, 0, price, Caps(), recipe="toy", run="run-1", stage="generate").result()
+        assert isinstance(attempt, Attempt)
+        journal.settle(attempt, Completion("yes", "stop", Usage(), KEY, model_said="kettle-1"), 0,
+                       request=Request((Message("user", "?"),)), teacher={"model": "kettle"}).result()
+        yield Bench(tmp_path / "step", inputs, {"base": BaseTable(model=base)}, 1, journal, "toy", "run-1", Said(),
+                    lambda: False)
+
+
+def logits(model: Any, folder: Path) -> Any:
+    import torch
+
+    encoder = saved_encoder(load_tokenizer(Checkpoint(str(folder))), folder)
+    with torch.no_grad():
+        return [model(input_ids=torch.tensor([row.ids])).logits for row in encoder.encode(EXAMPLES, 512)]
+
+
+READER = """
+import json, sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+model, tokenizer = AutoModelForCausalLM.from_pretrained(sys.argv[1]), AutoTokenizer.from_pretrained(sys.argv[1])
+ids = tokenizer.apply_chat_template([{"role": "user", "content": "Say 1."}], add_generation_prompt=True)["input_ids"]
+said = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=3)
+print(json.dumps({"ids": ids, "eos": model.generation_config.eos_token_id, "said": said.shape[1] > len(ids),
+                  "dtype": str(model.dtype), "ours": any(name.startswith("alpaca_pipe") for name in sys.modules)}))
+"""
+
+
+def test_merged_is_base_plus_adapter_and_loads_without_us(bench: Bench, base: Path, adapter: Path) -> None:
+    summary = STAGE.run(Config(), bench).summary
+    merged = bench.folder / "merged"
+    trained, tokenizer = load_for_scoring(Checkpoint(str(base)), adapter, "float32")
+    found = load_model(Checkpoint(str(merged)), "float32").eval()
+    apart = max(float((a - b).abs().max()) for a, b in zip(logits(trained, adapter), logits(found, merged), strict=True))
+    model = summary["model"]
+    assert apart < 1e-5 and model["max_difference"] < 1e-5 < model["limit"] and model["rounding"] == 0
+    assert model["effect"] > 0.1 and model["top1"] == 1.0 and model["rows"] == 2
+    assert model["positions"] == sum(len(e.output) + 1 for e in EXAMPLES[4:]) and model["dtype"] == "float32"
+    done = subprocess.run([sys.executable, "-c", READER, str(merged)], text=True, capture_output=True, check=False,
+                          cwd=bench.folder, env=os.environ | {"PYTHONPATH": "", "HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    encoder = saved_encoder(tokenizer, adapter)
+    assert said == {"ids": encoder.prompts(EXAMPLES[1:2])[0], "eos": tokenizer.eos_token_id, "said": True,
+                    "dtype": "torch.float32", "ours": False}
+
+
+def test_the_cards_hold_the_figures_and_no_path_of_this_machine(bench: Bench) -> None:
+    model = STAGE.run(Config(), bench).summary["model"]
+    card = (bench.folder / "merged" / "README.md").read_text()
+    assert f"| largest logit difference to the trained model | {model['max_difference']:.2e} |" in card
+    assert "LoRA, rank 4, alpha 8, merged" in card and "better: 2.0 -> 1.0" in card and "### Response:\n" in card
+    dataset = (bench.folder / "dataset" / "README.md").read_text()
+    assert "| teacher | kettle-1 |" in dataset and "| rows generated | 6 |" in dataset
+    for file in bench.folder.rglob("*"):
+        if file.suffix in (".json", ".md", ".jinja") and ".scratch" not in file.parts:
+            assert str(bench.folder.parent.parent) not in file.read_text(), file
+
+
+def test_a_full_model_too(bench: Bench, full: Path) -> None:
+    bench = replace(bench, inputs={**bench.inputs, "train/model": full})
+    model = STAGE.run(Config(dataset=()), bench).summary["model"]
+    assert model["max_difference"] == 0.0 and model["effect"] is None
+    assert logits(load_model(Checkpoint(str(bench.folder / "merged")), "float32"), full)[0].equal(
+        logits(load_model(Checkpoint(str(full)), "float32"), full)[0])
+
+
+def test_rounding_to_bfloat16_is_told_apart_from_merging(bench: Bench) -> None:
+    model = STAGE.run(Config(dtype="bfloat16", dataset=()), bench).summary["model"]
+    assert model["max_difference"] < 1e-5 < model["rounding"] < model["effect"]
+    assert read_json(bench.folder / "merged" / "config.json")["dtype"] == "bfloat16"
+
+
+@pytest.mark.parametrize("damage", ["a weight", "the adapter forgotten"])
+def test_a_damaged_merge_is_caught(bench: Bench, base: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    whole = merging.save
+
+    def damaging(model: Any, trained: Path, folder: Path) -> None:
+        whole(model, trained, folder)
+        broken = load_model(Checkpoint(str(base if damage != "a weight" else folder)), "float32")
+        if damage == "a weight":
+            broken.model.layers[1].mlp.down_proj.weight.data[3, 5] += 1
+        broken.save_pretrained(folder)
+
+    monkeypatch.setattr(merging, "save", damaging)
+    with pytest.raises(UserError, match="answers otherwise than base \\+ adapter"):
+        STAGE.run(Config(), bench)
+    assert not (bench.folder / "merged").exists()
+
+
+def test_a_diverged_adapter_is_one_sentence(bench: Bench, base: Path, adapter: Path, tmp_path: Path) -> None:
+    import torch
+    from peft import PeftModel
+
+    model = PeftModel.from_pretrained(load_model(Checkpoint(str(base)), "float32"), str(adapter))
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            weight.data.fill_(torch.nan)
+    broken = replace(bench, inputs={**bench.inputs, "train/model": saved(model, base, tmp_path / "nan")})
+    with pytest.raises(UserError, match="cannot be merged"):
+        STAGE.run(Config(), broken)
+
+
+def test_interrupted_after_the_merge_it_does_not_merge_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("alpaca_pipe.export.stage.publish", cut)
+        STAGE.run(Config(), bench)
+    before = (bench.folder / "merged" / "model.safetensors").stat().st_mtime_ns
+    summary = STAGE.run(Config(), bench).summary
+    assert summary["model"]["top1"] == 1.0 and summary["dataset"] == {"rows": 6, "train": 4, "test": 2}
+    assert (bench.folder / "merged" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_without_training_only_the_dataset(bench: Bench) -> None:
+    alone = replace(bench, inputs={name: path for name, path in bench.inputs.items() if name.startswith("curate/")})
+    summary = STAGE.run(Config(dataset=("json",)), alone).summary
+    assert "model" not in summary and summary["forms"] == ["json"]
+    assert {path.name for path in bench.folder.iterdir()} == {"dataset", ".scratch"}
+    assert [row["output"] for row in json.loads((bench.folder / "dataset" / "alpaca_data.json").read_text())] == [
+        example.output for example in EXAMPLES]
+
+
+def test_the_limit_refuses_what_is_not_a_number() -> None:
+    good = merging.Agreement(1, 4, 1e-6, 1e-3, 0.0, 0.5, 1.0)
+    merging.check(good, Path("merged"))
+    for wrong in (float("nan"), 2e-3):
+        with pytest.raises(UserError):
+            merging.check(good._replace(max_difference=wrong), Path("merged"))
