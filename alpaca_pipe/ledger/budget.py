@@ -70,16 +70,22 @@ def _for_one_dollar(so_far: Totals) -> str:
     return f"; one more dollar buys about {NANO * so_far.requests // so_far.settled:,} requests at the average so far"
 
 
-def ceiling_of(request: Request, price: Price) -> int:
-    """The most that one attempt can cost, in nano-dollars: bytes of what is sent as input tokens (a byte-level BPE never
-    makes more tokens than bytes), the whole output limit as output tokens. UserError where there is no output limit."""
-    if price.free:
-        return 0
-    limits = [request.decoding[name] for name in OUTPUT_LIMITS if request.decoding.get(name) is not None]
-    if not limits:
-        raise UserError(f"requests to '{price.model}' have no output limit, so nobody can say what one may cost",
-                        "set max_tokens (or max_completion_tokens) among the teacher's decoding fields")
+def bounds_of(request: Request) -> tuple[int, int | None]:
+    """The most tokens that a request can send and bring: bytes of what is sent (a byte-level BPE never makes more tokens
+    than bytes), and the whole output limit, reasoning included; None where the request sets no limit."""
     sent = sum(len(message.content.encode()) + _AROUND_MESSAGE for message in request.messages) + _AROUND_REQUEST
     sent += len(canonical(dict(request.decoding)).encode())  # a JSON schema is shown to the model too
+    limits = [request.decoding[name] for name in OUTPUT_LIMITS if request.decoding.get(name) is not None]
     replies = max(int(request.decoding.get(name) or 1) for name in ("n", "best_of"))
-    return price.worst(sent, max(limits) * replies)
+    return sent, max(limits) * replies if limits else None
+
+
+def ceiling_of(request: Request, price: Price) -> int:
+    """The most that one attempt can cost, in nano-dollars. UserError where a paid request has no output limit."""
+    sent, brought = bounds_of(request)
+    if price.free:
+        return 0
+    if brought is None:
+        raise UserError(f"requests to '{price.model}' have no output limit, so nobody can say what one may cost",
+                        "set max_tokens (or max_completion_tokens) among the decoding fields of the stage")
+    return price.worst(sent, brought)

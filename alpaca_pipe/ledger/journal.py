@@ -11,8 +11,8 @@ import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import closing
-from dataclasses import asdict, replace
+from contextlib import closing, contextmanager
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -21,15 +21,15 @@ from typing import Any, Self
 
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import cache_dir, canonical, write_atomic
+from alpaca_pipe.core.files import canonical
+from alpaca_pipe.ledger import opening
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt, Class, Kind, LedgerEntry, Short, Totals
 from alpaca_pipe.ledger.money import cost_of_time
 from alpaca_pipe.ledger.prices import CLASSES, Price
-from alpaca_pipe.ledger.schema import MIGRATIONS, migrate, version
-from alpaca_pipe.ledger.writer import Writer, explained
+from alpaca_pipe.ledger.writer import Writer
 
-_PATIENCE = 30.0  # seconds to wait for another process that is writing
+_COLUMNS = [field.name for field in fields(LedgerEntry)]  # in the order of the table
 _SUMS = "SUM(settled), SUM(lost), SUM(open)"
 
 
@@ -38,26 +38,28 @@ class Journal:
 
     def __init__(self, path: Path, reader: sqlite3.Connection, writer: Writer | None, mode: str) -> None:
         self.path = path
-        self.mode = mode  # "wal", or "delete" (a rollback journal) where the file system cannot carry WAL
+        self.mode = mode  # "wal", "delete" where the file system cannot carry WAL, or "read-only"
         self._reader, self._reading = reader, Lock()
         self._writer = writer
-        self._machine = machine_id()
+        self._machine = opening.machine_id()
 
     @classmethod
     def open(cls, path: Path, read_only: bool = False) -> Journal:
         """Opens or makes the ledger at `path`, and holds its balances against its entries. Raises UserError."""
         try:
             if read_only:
-                journal = cls(path, _read_only(path), None, "read-only")
+                journal = cls(path, opening.read_only(path), None, "read-only")
             else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                db, mode = _writable(path)
-                journal = cls(path, sqlite3.connect(path, _PATIENCE, isolation_level=None, check_same_thread=False),
-                              Writer(db, path), mode)
-            journal.check()
-            return journal
+                db, mode = opening.writable(path)
+                journal = cls(path, opening.connected(path), Writer(db, path), mode)
         except (sqlite3.Error, OSError) as error:
-            raise explained(error, path) from error
+            raise opening.explained(error, path) from error
+        try:
+            journal.check()
+        except UserError:
+            journal.close()
+            raise
+        return journal
 
     def close(self) -> None:
         """Finishes what is being written and lets go of the file."""
@@ -85,7 +87,7 @@ class Journal:
             for budget, cap, class_ in caps.over("api"):
                 held = _totals(db, recipe=recipe, class_=class_)
                 if held.spent + held.open + ceiling > cap:
-                    waiting = _totals(db, recipe=recipe, run=run).pending > 0
+                    waiting = _totals(db, recipe=recipe, run=run, class_="api").pending > 0
                     return Short(budget, cap, held.settled, held.lost, held.open, ceiling, waiting)
             if not db.execute("SELECT 1 FROM prices WHERE id = ?", (price.id,)).fetchone():
                 db.execute("INSERT INTO prices VALUES (?, ?)", (price.id, canonical(price.to_row())))
@@ -150,27 +152,27 @@ class Journal:
 
     def stored(self, key: str) -> Completion | None:
         """The reply to a request that was paid for before, marked from_store; None if it was never answered."""
-        with self._reading:
-            return _stored(self._reader, key)
+        with self._read() as db:
+            return _stored(db, key)
 
     def totals(self, recipe: str | None = None, run: str | None = None, stage: str | None = None,
                class_: Class | None = None) -> Totals:
         """Sums from the running balances, not from the journal: cheap enough for a progress line."""
-        with self._reading:
-            return _totals(self._reader, recipe, run, stage, class_)
+        with self._read() as db:
+            return _totals(db, recipe, run, stage, class_)
 
     def entries_of(self, key: str) -> list[LedgerEntry]:
         """Every row of one request, oldest first."""
-        with self._reading:
-            return [_entry(row) for row in self._reader.execute(
+        with self._read() as db:
+            return [_entry(row) for row in db.execute(
                 "SELECT * FROM entries WHERE request = ? ORDER BY id", (key,))]
 
     def entries(self, recipe: str | None = None, run: str | None = None) -> Iterator[LedgerEntry]:
         """The journal in its order, read a thousand rows at a time."""
         after = 0
         while True:
-            with self._reading:
-                rows = self._reader.execute(
+            with self._read() as db:
+                rows = db.execute(
                     """SELECT * FROM entries WHERE id > ?1 AND (?2 IS NULL OR recipe = ?2) AND (?3 IS NULL OR run = ?3)
                        ORDER BY id LIMIT 1000""", (after, recipe, run)).fetchall()
             if not rows:
@@ -181,7 +183,7 @@ class Journal:
     def reply_row(self, key: str) -> dict[str, Any] | None:
         """All that is kept of one reply, for `trace`: text, finish, usage, what was asked of whom, price, nano-dollars
         over all attempts (`settled`, `lost`). None if there is no reply."""
-        with self._reading, closing(self._reader.cursor()) as cursor:
+        with self._read() as db, closing(db.cursor()) as cursor:
             cursor.row_factory = sqlite3.Row
             found = cursor.execute("SELECT * FROM replies WHERE key = ?", (key,)).fetchone()
             if found is None:
@@ -199,17 +201,17 @@ class Journal:
 
     def check(self) -> None:
         """Holds the running balances against the sum of the journal. Raises UserError where they differ."""
-        with self._reading:
-            self._reader.execute("BEGIN")  # one snapshot for both sums
+        with self._read() as db:
+            db.execute("BEGIN")  # one snapshot for both sums
             try:
-                kept = self._reader.execute(f"SELECT {_SUMS} FROM balances").fetchone()
+                kept = db.execute(f"SELECT {_SUMS} FROM balances").fetchone()
                 added: dict[str, int] = {}
                 freed: dict[str, int] = {}
-                for kind, nanodollars, frees in self._reader.execute(
+                for kind, nanodollars, frees in db.execute(
                         "SELECT kind, SUM(nanodollars), SUM(frees) FROM entries GROUP BY kind"):
                     added[kind], freed[kind] = nanodollars, frees
             finally:
-                self._reader.execute("COMMIT")
+                db.execute("COMMIT")
         summed = (sum(added.get(kind, 0) for kind in ("settled", "reconciled", "correction")),
                   added.get("lost", 0) - freed.get("reconciled", 0),
                   added.get("reserved", 0) - sum(freed.get(kind, 0) for kind in ("settled", "released", "lost")))
@@ -218,51 +220,18 @@ class Journal:
                             f"summed {summed} nano-dollars settled, lost, open)",
                             "keep the file: the entries are the record; put a copy back or start a new workspace")
 
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        with self._reading:
+            try:
+                yield self._reader
+            except sqlite3.Error as error:
+                raise opening.explained(error, self.path) from error
+
     def _write(self, work: Any) -> Future[Any]:
         if self._writer is None:
             raise RuntimeError("this ledger was opened to be read")
         return self._writer.submit(work)
-
-
-def machine_id() -> str:
-    """A random name for this machine, made once and kept in the cache: merging two ledgers is then a union."""
-    file = cache_dir() / "machine"
-    try:
-        if not file.exists():
-            write_atomic(file, uuid.uuid4().hex[:12])
-        return file.read_text().strip()
-    except OSError:
-        return f"{uuid.getnode():012x}"  # no cache to write to: the network card's number has to do
-
-
-def _writable(path: Path) -> tuple[sqlite3.Connection, str]:
-    db = sqlite3.connect(path, _PATIENCE, isolation_level=None, check_same_thread=False)
-    try:
-        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    except sqlite3.OperationalError as error:  # some network file systems have no shared memory
-        if error.sqlite_errorcode not in (sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
-            raise
-        mode = db.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
-    db.execute("PRAGMA synchronous = FULL")
-    migrate(db, path)
-    return db, mode
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    if not path.exists():
-        raise UserError(f"there is no ledger at {path}", "run a recipe in this workspace first")
-    for how in ("mode=ro", "immutable=1"):  # the second for a folder where SQLite may not make its helper files
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", _PATIENCE, isolation_level=None,
-                             check_same_thread=False, uri=True)
-        try:
-            if version(db, path) < len(MIGRATIONS):
-                raise UserError(f"the ledger {path} was written by an older alpaca-pipe",
-                                "run any recipe in its workspace once: that brings the ledger up to date")
-            return db
-        except sqlite3.OperationalError as error:
-            failed = error
-            db.close()
-    raise failed
 
 
 def _now() -> str:
@@ -279,8 +248,9 @@ def _enter(db: sqlite3.Connection, attempt: Attempt, kind: Kind, nanodollars: in
 
 
 def _entry(row: tuple[Any, ...]) -> LedgerEntry:
-    entry = LedgerEntry(*row)
-    return replace(entry, usage=json.loads(row[12]) if row[12] else {}, price=row[13] or "")
+    values = dict(zip(_COLUMNS, row, strict=True))
+    values["usage"] = json.loads(values["usage"] or "{}")
+    return LedgerEntry(**values | {"price": values["price"] or ""})
 
 
 def _stored(db: sqlite3.Connection, key: str) -> Completion | None:

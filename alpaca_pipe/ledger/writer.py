@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
-from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.opening import explained
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
@@ -89,22 +89,3 @@ class Writer:
             self._db.execute("ROLLBACK TO piece")
         self._db.execute("RELEASE piece")
         return answer, failed
-
-
-def explained(error: sqlite3.Error | OSError, path: Path) -> UserError:
-    """What the disk or SQLite said, as one sentence and its cure."""
-    name = getattr(error, "sqlite_errorname", "")
-    if isinstance(error, OSError):
-        return UserError(f"the folder of the ledger {path} cannot be used: {error.strerror}",
-                         "choose a workspace that you may write to")
-    if name == "SQLITE_FULL":
-        return UserError(f"the disk is full, so the ledger {path} cannot take another entry",
-                         "free some space and run the same command again: every stored reply is kept")
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return UserError(f"the ledger {path} cannot be written: {error}", "choose a workspace that you may write to")
-    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return UserError(f"{path} is not a ledger, or it is damaged: {error}",
-                         "move it away (keep it: it is the record of what was paid) or put a copy back")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return UserError(f"the ledger {path} is held by another process: {error}", "let that process end, or end it")
-    return UserError(f"the ledger {path} could not be used: {error}", "check the disk, then run the same command again")

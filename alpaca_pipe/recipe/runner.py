@@ -9,6 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -120,7 +121,8 @@ class _Engine:
             finally:
                 self.screen.end()
                 seconds = self.this.ran[kind] = time.monotonic() - began
-                self.journal.machine_time(self.recipe.name, self.this.id, kind, seconds)
+                with suppress(UserError):  # a full disk: the stage's own error says it, or sealing will
+                    self.journal.machine_time(self.recipe.name, self.this.id, kind, seconds)
             return store.seal(folder, outcome.summary, {
                 "started": started, "finished": _now(), "seconds": round(seconds, 3),
                 "planned_minutes": round(planned, 3), "run": self.this.id, "recipe": self.recipe.name, "machine": _machine()})

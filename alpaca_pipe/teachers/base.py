@@ -1,0 +1,39 @@
+"""What a teacher is: it answers one request, or says in our words how the attempt failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from alpaca_pipe.core.completion import Completion, Request
+from alpaca_pipe.core.errors import UserError
+
+Sent = Literal["no", "refused", "unknown"]  # never left us | answered with an error, not billed | outcome unknown
+
+
+class Failure(Exception):
+    """One attempt that brought no reply. `sent` decides its bookkeeping: released, released, or lost."""
+
+    def __init__(self, what: str, *, sent: Sent, retry: bool, retry_after: float | None = None,
+                 slower: bool = False) -> None:
+        super().__init__(what)
+        self.what = what
+        self.sent = sent
+        self.retry = retry
+        self.retry_after = retry_after  # seconds that the server asked us to wait
+        self.slower = slower  # the server pushed back (429, 503): fewer at once
+
+
+class Fatal(UserError):
+    """No request of this run can succeed (wrong key, unknown model, no quota left, server gone): stop at once."""
+
+
+class Teacher(Protocol):
+    """An open connection to a teacher."""
+
+    identity: Mapping[str, Any]  # whom we ask, as part of a request's key: never a port that we chose, never a key
+    takes: frozenset[str]  # decoding fields it accepts; another one is an error before anything is sent
+
+    async def ask(self, request: Request) -> Completion:
+        """One HTTP attempt, no retries. Raises Failure or Fatal. A content filter or a 400 is a Completion
+        with a terminal finish ("content_filter", "refused"), not a Failure."""

@@ -1,0 +1,77 @@
+"""Caps: read exactly, bounded from above before anything is sent, explained when they are reached."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alpaca_pipe.core.completion import Message, Request
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.budget import BudgetTable, Caps, OverBudget, bounds_of, ceiling_of
+from alpaca_pipe.ledger.entries import Short, Totals
+from alpaca_pipe.ledger.money import NANO
+from alpaca_pipe.ledger.prices import PriceTable, price_of
+
+DAY = date(2026, 11, 21)
+MINI = price_of("gpt-4o-mini", DAY)
+
+
+def asked(text: str = "Name a colour.", **decoding: object) -> Request:
+    return Request((Message("user", text),), decoding)
+
+
+def test_a_budget_is_read_in_dollars_and_stays_out_of_the_identity() -> None:
+    table = BudgetTable.model_validate({"total": 5, "api": 0.15})
+    assert table.caps() == Caps(total=5 * NANO, api=150_000_000, gpu=None)
+    assert table.identity() == {}
+    assert BudgetTable().caps() == Caps()
+
+
+def test_each_expense_meets_its_own_cap_and_the_total() -> None:
+    caps = Caps(total=3, api=1, gpu=2)
+    assert list(caps.over("api")) == [("api", 1, "api"), ("total", 3, None)]
+    assert list(caps.over("gpu")) == [("gpu", 2, "gpu"), ("total", 3, None)]
+    assert list(caps.over("machine")) == [("total", 3, None)]
+    assert list(Caps().over("api")) == []
+
+
+def test_a_paid_request_without_an_output_limit_is_an_error() -> None:
+    with pytest.raises(UserError, match="'gpt-4o-mini' have no output limit.* - set max_tokens"):
+        ceiling_of(asked(), MINI)
+    with pytest.raises(UserError, match="no output limit"):
+        ceiling_of(asked(max_tokens=None), MINI)
+
+
+def test_a_free_teacher_needs_no_limit() -> None:
+    free = price_of("local", DAY, PriceTable.model_validate("free"))
+    assert ceiling_of(asked(), free) == 0
+
+
+def test_the_ceiling_of_a_known_request() -> None:
+    sent, brought = bounds_of(asked("héllo", max_completion_tokens=100))
+    assert (sent, brought) == (6 + 8 + 64 + len('{"max_completion_tokens":100}'), 100)
+    assert ceiling_of(asked("héllo", max_completion_tokens=100), MINI) == sent * 150 + 100 * 600
+
+
+def test_several_replies_and_a_schema_count() -> None:
+    one, three = asked(max_tokens=10), asked(max_tokens=10, n=3)
+    assert bounds_of(three)[1] == 30
+    assert bounds_of(asked(max_tokens=10, response_format={"schema": "x" * 500}))[0] > bounds_of(one)[0] + 500
+
+
+@given(st.text(), st.integers(1, 5000))
+def test_the_ceiling_is_never_below_bytes_and_limit(text: str, limit: int) -> None:
+    assert ceiling_of(asked(text, max_tokens=limit), MINI) >= len(text.encode()) * 150 + limit * 600
+
+
+def test_a_reached_budget_says_what_a_dollar_more_would_buy() -> None:
+    short = Short("api", 5 * NANO, settled=4 * NANO, lost=NANO // 2, open=0, ceiling=600_000_000, waiting=False)
+    error = OverBudget(short, Totals(settled=4 * NANO, requests=2000))
+    assert str(error) == (
+        "the budget of $5.00 (budget.api) is reached: $4.00 settled, $0.5000 lost until reconciled, and the next request "
+        "may cost up to $0.6000 - raise budget.api and run again, nothing is asked twice; one more dollar buys about "
+        "500 requests at the average so far")
+    assert "dollar buys" not in str(OverBudget(short, Totals()))
