@@ -56,17 +56,23 @@ def _exact(value: Any) -> Any:
     return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _existing(value: Any, info: ValidationInfo) -> Any:
-    """A path is read from the recipe's own folder (validation context `folder`); it must exist."""
+def from_recipe(value: Any, info: ValidationInfo) -> Path:
+    """A path as the recipe means it: from the recipe's own folder (validation context `folder`)."""
     if isinstance(value, str):
-        value = Path(info.context["folder"] if info.context else ".") / Path(value).expanduser()
-    if isinstance(value, Path) and not value.exists():
-        raise ValueError(f"no such file or folder: {value}")
+        return Path(info.context["folder"] if info.context else ".") / Path(value).expanduser()
     if not isinstance(value, Path):
         raise ValueError("should be a path")
     return value
 
 
+def _existing(value: Any, info: ValidationInfo) -> Path:
+    path = from_recipe(value, info)
+    if not path.exists():
+        raise ValueError(f"no such file or folder: {path}")
+    return path
+
+
 Exact = Annotated[Decimal, BeforeValidator(_exact)]  # the decimal that the user wrote: 0.7 is 7/10
 # Plain, because in JSON mode pydantic's own Path refuses the path that a validator before it has made.
+AnyPath = Annotated[Path, PlainValidator(from_recipe, json_schema_input_type=str)]
 ExistingPath = Annotated[Path, PlainValidator(_existing, json_schema_input_type=str)]

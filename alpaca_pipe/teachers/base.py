@@ -36,4 +36,4 @@ class Teacher(Protocol):
 
     async def ask(self, request: Request) -> Completion:
         """One HTTP attempt, no retries. Raises Failure or Fatal. A content filter or a 400 is a Completion
-        with a terminal finish ("content_filter", "refused"), not a Failure."""
+        with a terminal finish ("content_filter"; "refused", its text the server's reason), not a Failure."""

@@ -139,7 +139,8 @@ class Metered:
     def _cost(self, completion: Completion, ceiling: int) -> tuple[int, str]:
         """Nano-dollars of a reply, and what is wrong with them. A billed reply without its usage is never $0."""
         usage, cost = completion.usage, self._price.cost(completion.usage)
-        answered = completion.finish in ("stop", "length") or bool(completion.text)
+        # The text of a refused request is the server's reason (a 400 is not billed); every other text was generated.
+        answered = completion.finish in ("stop", "length") or bool(completion.text and completion.finish != "refused")
         if ceiling and answered and not (usage.tokens_in and (usage.tokens_out or not completion.text)):
             return ceiling, "the reply came without its usage: counted at its ceiling"
         if cost > ceiling:

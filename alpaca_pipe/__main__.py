@@ -1,0 +1,5 @@
+"""`python -m alpaca_pipe` is `alpaca-pipe`."""
+
+from alpaca_pipe.cli import main
+
+main()

@@ -1,0 +1,18 @@
+"""The table of contents: every stage that a recipe can name, in the order of the road, and the tables that they share."""
+
+from __future__ import annotations
+
+from alpaca_pipe.curate.stage import STAGE as CURATE
+from alpaca_pipe.evaluate.stage import STAGE as EVALUATE
+from alpaca_pipe.export.stage import STAGE as EXPORT
+from alpaca_pipe.generate.stage import STAGE as GENERATE
+from alpaca_pipe.ledger.budget import BudgetTable
+from alpaca_pipe.recipe.stage import Catalog
+from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.train.stage import STAGE as TRAIN
+from alpaca_pipe.weights.base import BaseTable
+
+CATALOG = Catalog(
+    stages=(GENERATE, CURATE, TRAIN, EVALUATE, EXPORT),
+    tables={"teacher": TeacherTable, "base": BaseTable, "budget": BudgetTable},
+)

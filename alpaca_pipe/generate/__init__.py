@@ -1,0 +1,1 @@
+"""[generate] seeds -> requests -> replies -> novel examples."""

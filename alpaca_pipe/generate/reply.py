@@ -1,0 +1,176 @@
+"""What the teacher said: drafts, and the pieces that could not be read, each with its reason. Nothing raises here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from alpaca_pipe.core.completion import Completion, Finish
+
+_DEEPEST = 3  # objects within objects: a list of tasks needs two; deeper ones are an answer's own
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A task as it was read. output None: the answer is still to be asked for."""
+
+    instruction: str
+    input: str = ""
+    output: str | None = None
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A piece of a reply that is no task."""
+
+    text: str
+    rule: str
+    reason: str
+
+
+Piece = Draft | Unread
+
+
+def read_line(reply: Completion) -> Draft | Unread:
+    """An instruction that was asked for alone: one line, whole."""
+    text = reply.text.strip()
+    if fault := _fault(reply):
+        return fault
+    if "\n" in text:
+        return _unread(text, "several_lines", "one instruction was asked for, and the reply has several lines")
+    return Draft(text)
+
+
+def read_answer(draft: Draft, reply: Completion) -> Draft | Unread:
+    """The draft with the whole reply as its output."""
+    return _fault(reply) or Draft(draft.instruction, draft.input, reply.text.strip())
+
+
+def read_tasks(reply: Completion) -> list[Piece]:
+    """The tasks of a JSON reply, in their order: as one object, a list, several objects, in a code fence or among prose.
+
+    Whole objects are kept where the reply was cut or its frame is broken; nothing is read out of a string or repaired.
+    """
+    if reply.finish in ("content_filter", "refused") or not reply.text.strip():
+        return [_fault(reply) or _unread(reply.text, "empty_reply", "the reply is empty")]
+    pieces = list(_pieces(reply.text, reply.finish))
+    return pieces or [_unread(reply.text, "not_json", "the reply holds no JSON object")]
+
+
+def _fault(reply: Completion) -> Unread | None:
+    """What keeps a reply of plain text from being read at all."""
+    match reply.finish:
+        case "content_filter" | "refused":
+            return _unread(reply.text, reply.finish, "the teacher's provider declined the request")
+        case "length":
+            return _unread(reply.text, "cut_off", "the reply was cut at its token limit")
+    if not reply.text.strip():
+        return _unread(reply.text, "empty_reply", "the reply is empty")
+    if not _is_text(reply.text):
+        return _unread(reply.text, "not_unicode", "the reply holds half a character")
+    return None
+
+
+def _pieces(text: str, finish: Finish) -> Iterator[Piece]:
+    """Reads each object as deep as it must: one that is broken is entered, and the whole ones within it are read."""
+    at, opened, found = 0, list[tuple[int, int]](), 0  # opened: broken objects around `at`, as (start, found before it)
+    while at < len(text):
+        character = text[at]
+        if character == '"' and opened:
+            at = _end_of_string(text, at)
+            continue
+        if character == "{":
+            whole = _object(text, at) if len(opened) < _DEEPEST else None
+            if whole:
+                value, at = whole
+                for piece in _tasks(value, text):
+                    found += 1
+                    yield piece
+                continue
+            opened.append((at, found))
+        elif character == "}" and opened:
+            start, before = opened.pop()
+            if found == before:
+                found += 1
+                yield _unread(text[start:at + 1], "not_json", "this object is not valid JSON")
+        at += 1
+    if opened and found == opened[-1][1]:
+        rest = text[opened[-1][0]:]
+        yield (_unread(rest, "cut_off", "the reply was cut at its token limit, within this task") if finish == "length"
+               else _unread(rest, "not_json", "the JSON ends in the middle"))
+
+
+def _end_of_string(text: str, at: int) -> int:
+    """The place after the string that begins at `at`."""
+    at += 1
+    while at < len(text) and text[at] != '"':
+        at += 2 if text[at] == "\\" else 1
+    return at + 1
+
+
+class _Twice(dict[str, Any]):
+    """An object in which a key stands twice: two tasks that ran into each other."""
+
+
+def _as_written(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(pairs) if len({key for key, _ in pairs}) == len(pairs) else _Twice(pairs)
+
+
+# Numbers stay as they were written; raw line ends within a string are let through.
+_DECODER = json.JSONDecoder(object_pairs_hook=_as_written, parse_float=str, parse_int=str, parse_constant=str, strict=False)
+
+
+def _object(text: str, at: int) -> tuple[dict[str, Any], int] | None:
+    """The object that begins at `at` and the place after it."""
+    try:
+        return _DECODER.raw_decode(text, at)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _tasks(value: dict[str, Any], text: str) -> Iterator[Piece]:
+    """The task that an object is, or the tasks in the lists that it holds."""
+    if "instruction" in value:
+        yield _task(value)
+        return
+    listed = [item for part in value.values() if isinstance(part, list) for item in part]
+    for item in listed:
+        yield _task(item) if isinstance(item, dict) else _unread(_shown(item), "no_instruction", "this is not an object")
+    if not listed:
+        yield _unread(_shown(value), "no_instruction", "the object holds no instruction")
+
+
+def _task(value: dict[str, Any]) -> Piece:
+    if isinstance(value, _Twice):
+        return _unread(_shown(value), "merged", "a key stands twice: two tasks ran into each other")
+    parts: list[str] = []
+    for name in ("instruction", "input", "output"):
+        part = value.get(name)
+        if name == "input" and part is None:
+            part = ""
+        if part is None:
+            return _unread(_shown(value), f"no_{name}", f"the task has no {name}")
+        if not isinstance(part, str):
+            return _unread(_shown(value), "not_text", f"the {name} is not a text")
+        if not _is_text(part):
+            return _unread(_shown(value), "not_unicode", f"the {name} holds half a character")
+        parts.append(part.strip())
+    return Draft(*parts)
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _unread(text: str, rule: str, reason: str) -> Unread:
+    return Unread(text.encode(errors="backslashreplace").decode(), rule, reason)

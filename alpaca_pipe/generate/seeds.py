@@ -1,0 +1,99 @@
+"""Seed tasks: the few rows, written by people, that every prompt shows to the teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
+
+from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
+from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.core.files import shipped
+
+Filled = Annotated[str, Field(min_length=1, pattern=r"\S")]
+
+
+class SeedRow(BaseModel):
+    """One line of a seed file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    instruction: Filled
+    input: str = ""
+    output: Filled
+    topic: str = ""  # a noun; the style two-step asks for more tasks by topic
+    classification: bool = False  # the output is one of a few labels
+
+
+@dataclass(frozen=True)
+class Seed:
+    example: Example
+    topic: str
+    classification: bool
+
+
+def shipped_dir() -> Path:
+    """Where our own seed tasks lie, in a checkout and in an installed wheel."""
+    return shipped("seed_tasks")
+
+
+def read_seeds(path: Path) -> tuple[Seed, ...]:
+    """All rows of a JSONL file. Raises UserErrors with file and line of everything that is wrong."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text: {error}", "save it as UTF-8, one JSON object a line") from None
+    seeds: list[Seed] = []
+    errors: list[UserError] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = SeedRow.model_validate_json(line)
+        except ValidationError as error:
+            errors += _explained(error, f"{path}:{number}")
+        else:
+            origin = Origin("seed", f"{path.name}#{number}")
+            seeds.append(Seed(Example.of(row.instruction, row.input, row.output, origin), row.topic, row.classification))
+    if errors:
+        raise UserErrors(errors)
+    if not seeds:
+        raise UserError(f"{path}: it holds no seed task", 'write one JSON object a line: {"instruction": ..., "output": ...}')
+    return tuple(seeds)
+
+
+def _explained(error: ValidationError, where: str) -> Iterator[UserError]:
+    for item in error.errors():
+        key = ".".join(map(str, item["loc"]))
+        match item["type"]:
+            case "json_invalid":
+                yield UserError(f"{where}: not a JSON object: {item['ctx']['error']}", "write one whole JSON object a line")
+            case "extra_forbidden":
+                yield UserError(f"{where}: {key}: unknown key", did_you_mean(key, SeedRow.model_fields))
+            case "missing":
+                yield UserError(f"{where}: {key}: it is missing", f"add the {key} to this row")
+            case "string_too_short" | "string_pattern_mismatch":
+                yield UserError(f"{where}: {key}: it is empty", "write it, or take the row out")
+            case _:
+                yield UserError(f"{where}: {key or 'the row'}: {item['msg']}", "see seed_tasks/alpaca.jsonl for the form")
+
+
+def _seed_file(value: object, info: ValidationInfo) -> Path:
+    """The name of shipped seeds, or a path from the recipe's own folder."""
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("should be a path, or the name of shipped seeds")  # noqa: TRY004  (pydantic explains ValueErrors)
+    names = {file.stem: file for file in shipped_dir().glob("*.jsonl")}
+    if value in names:
+        return names[value]
+    path = Path(info.context["folder"] if info.context else ".") / Path(value).expanduser()
+    if not path.is_file():
+        raise ValueError(f"no such file: {path}, and no shipped seeds of that name - {did_you_mean(value, names)}")
+    return path
+
+
+SeedFile = Annotated[Path, PlainValidator(_seed_file, json_schema_input_type=str)]

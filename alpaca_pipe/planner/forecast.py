@@ -1,0 +1,36 @@
+"""`alpaca-pipe plan`: each step with its verdict, the reason, and what it is expected to take."""
+
+from __future__ import annotations
+
+from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.recipe.progress import spell
+from alpaca_pipe.recipe.runner import steps_of
+from alpaca_pipe.recipe.schema import Recipe
+from alpaca_pipe.recipe.stage import Catalog
+from alpaca_pipe.recipe.workspace import Workspace
+
+
+def print_plan(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> None:
+    """One block a step, and the sum of what must run. Nothing is run, sent or written."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    minutes, money = 0.0, 0
+    for step in steps_of(recipe, catalog, workspace):
+        kind, colour = step.stage.kind, "green" if step.done else "yellow"
+        console.print(f"  {kind:<9} [{colour}]{step.verdict:<10}[/] ", end="")
+        console.print(step.why, markup=False)
+        if step.done:
+            continue
+        estimate = step.stage.estimate(step.config, recipe.everything())
+        minutes, money = minutes + estimate.minutes, money + estimate.nanodollars
+        facts = [f"about {spell(estimate.minutes)}"]
+        if estimate.requests:
+            facts.append(f"{estimate.requests:,} requests, {estimate.tokens_in:,} tokens in, {estimate.tokens_out:,} out")
+            facts.append(shown(estimate.nanodollars))
+        console.print(f"{'':<22} [dim]{'; '.join(facts)}[/]")
+        if estimate.says:
+            console.print(f"{'':<22} [dim]{estimate.says}[/]")
+    console.print(f"{recipe.name}: about {spell(minutes)} and {shown(money)} to go" if minutes or money
+                  else f"{recipe.name}: everything is up to date; a run would send nothing and cost $0.00")
+

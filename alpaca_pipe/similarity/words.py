@@ -1,0 +1,44 @@
+"""What counts as a word when two texts are compared."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Literal
+
+Words = Literal["rouge", "unicode"]
+
+_ROUGE = re.compile(r"[a-z0-9]+")
+# Scripts that are written without blanks between words; a character with its marks stands for a word there.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\uff66-\uff9f\U00020000-\U000323af]")
+
+
+def rouge_words(text: str) -> list[str]:
+    """The tokens of rouge_score without stemming: lower case, everything but a-z and 0-9 is a break."""
+    return _ROUGE.findall(text.lower())
+
+
+def unicode_words(text: str) -> list[str]:
+    """Runs of letters, marks and digits of any script in lower case, NFC; one character each where a script has no
+    blanks (Chinese, Japanese, Thai, Lao, Khmer, Burmese)."""
+    if text.isascii():
+        return rouge_words(text)
+    return "".join(map(_spaced, unicodedata.normalize("NFC", text.lower()))).split()
+
+
+@lru_cache(4096)
+def _spaced(character: str) -> str:
+    """The character as it stands in a word, or with the blank that it stands for."""
+    kind = unicodedata.category(character)[0]
+    if kind == "M":
+        return character  # a mark belongs to the character before it
+    if _UNSPACED.match(character) and kind == "L":
+        return f" {character}"
+    return character if kind in "LN" else " "
+
+
+SPLIT: dict[Words, Callable[[str], list[str]]] = {"rouge": rouge_words, "unicode": unicode_words}

@@ -1,0 +1,120 @@
+"""OpenAI's errors, each mapped once to what we do about it."""
+
+from __future__ import annotations
+
+import re
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from alpaca_pipe.core.completion import Finish
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.teachers.base import Failure, Fatal
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, OpenAIError
+
+_KEYS = re.compile(r"\b(?:sk|pk|gsk|hf|xai)[-_][\w*.-]{6,}|\bAIza[\w*-]{10,}|\bBearer\s+\S+")
+_NOT_TAKEN = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
+_NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+_FILTERED = {"content_filter", "content_policy_violation"}
+_GATEWAY_GAVE_UP = {504, 524}  # the server behind it may still be answering, and billing
+_SLOWER = {429, 503, 529}
+
+
+class Refused(Exception):
+    """This one request is refused for good (400): an answer, to be stored as one, its reason as its text."""
+
+    def __init__(self, reason: str, finish: Finish) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.finish = finish
+
+
+def failure_of(error: OpenAIError, address: str, model: str, key: str) -> Failure | Fatal | Refused:
+    """What to raise in place of an error of the SDK; no text of it holds a key."""
+    from openai import APIStatusError
+
+    if isinstance(error, APIStatusError):
+        return _answered(error, address, model, key)
+    return _unanswered(error, address)
+
+
+def without_keys(text: str, key: str = "") -> str:
+    """One line of at most 300 characters in which no key stands, ours or another."""
+    text = text.replace(key, "[key]") if key else text
+    return _KEYS.sub("[key]", " ".join(text.split()))[:300]
+
+
+def _answered(error: APIStatusError, address: str, model: str, key: str) -> Failure | Fatal | Refused:
+    status = error.status_code
+    body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
+    codes = {str(body.get("code")), str(body.get("type"))}
+    said = without_keys(str(body.get("message") or error.message), key)
+    answer = f"{address} answered {status}: {said}"
+    if status in (401, 403):  # its own words may quote the key
+        return Fatal(f"{address} does not accept the key ({status})",
+                     "check the environment variable that `teacher.api_key_env` names, and what the key may do")
+    if status == 402 or codes & _NO_MONEY:
+        return Fatal(answer, "add credit or raise the limit at the provider, then run the same command again")
+    if codes & _NOT_TAKEN:
+        field = without_keys(str(body.get("param") or "a field"), key)
+        return Fatal(f"the model '{model}' does not take '{field}': {said}",
+                     f"take it out of the recipe, or write `teacher.refuses: [{field}]` with `on_unsupported: drop`")
+    if status in (404, 405) or "model_not_found" in codes:
+        return Fatal(answer, str(body.get("hint") or f"check `teacher.model` ({model}) and `teacher.base_url`"))
+    if 300 <= status < 400:
+        return Fatal(f"{address} sends us elsewhere ({status})", "write the final address as `teacher.base_url`")
+    if codes & _FILTERED:
+        return Refused("", "content_filter")
+    if status in (400, 413, 422):
+        return Refused(said, "refused")
+    again = status in (408, 409, 425, 429) or status >= 500
+    return Failure(answer, sent="unknown" if status in _GATEWAY_GAVE_UP else "refused", retry=again,
+                   retry_after=retry_after(error.response.headers), slower=status in _SLOWER)
+
+
+def _unanswered(error: OpenAIError, address: str) -> Failure | Fatal:
+    import aiohttp
+
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, aiohttp.ClientError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, aiohttp.ClientConnectorCertificateError):
+        return Fatal(f"the certificate of {address} is not trusted", "check the address, or the clock of this machine")
+    # The transport calls every broken connection a connect time-out; only aiohttp's own error says what was sent.
+    if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return Failure(f"{address} cannot be reached ({type(cause).__name__})", sent="no", retry=True)
+    if isinstance(cause, aiohttp.InvalidURL):
+        return Fatal(f"{address} is not an address", "write `teacher.base_url` like https://host/v1")
+    return Failure(f"the connection to {address} broke before the reply was whole", sent="unknown", retry=True)
+
+
+def retry_after(headers: Any) -> float | None:
+    """Seconds that the server asked us to wait: Retry-After-Ms, or Retry-After in seconds or as a date."""
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        said = headers.get("retry-after")
+        if said is None:
+            return None
+        try:
+            return max(0.0, float(said))
+        except ValueError:
+            until = parsedate_to_datetime(said)
+            now = parsedate_to_datetime(headers["date"]) if "date" in headers else None
+            return max(0.0, (until - now).total_seconds()) if now else None
+    except (TypeError, ValueError):
+        return None
+
+
+def key_from(environment: Any, name: str | None) -> str:
+    """The key that an environment variable holds, or "" where none is sent. UserError where it should and does not."""
+    if name is None:
+        return ""
+    key = str(environment.get(name, "")).strip()
+    if not key:
+        raise UserError(f"the environment variable {name} holds no key", f"export {name}=... and run again")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise UserError(f"what the environment variable {name} holds is no key (blanks or odd characters in it)",
+                        f"copy the key again: export {name}=...")
+    return key

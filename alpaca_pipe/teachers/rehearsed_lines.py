@@ -1,0 +1,181 @@
+"""What the scripted teacher says: a pure function of what it is asked, in whatever format the question wants.
+
+Rows are put together from phrases, enough of them that most are novel by ROUGE-L; some are junk as real teachers
+make it: repeats, near-duplicates, pieces without an answer, tasks that a text model cannot do.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from alpaca_pipe.core.files import digest_of
+
+VERBS = (
+    "Summarize", "Describe", "Explain", "Compare", "List reasons for", "Write a letter about", "Give advice on",
+    "Outline the history of", "Name three risks of", "Invent a slogan for", "Draft a short speech on", "Criticize",
+    "Suggest improvements to", "Define", "Tell a joke about", "Write a haiku on", "Argue against", "Estimate the cost of",
+    "Create a quiz about", "Rank the benefits of", "Plan a lesson on", "Compose an email regarding", "Classify",
+    "Find an analogy for", "Recommend books about", "What should beginners know about", "Why do people enjoy",
+    "How would you teach", "Rewrite a myth about", "Predict the future of",
+)
+THINGS = (
+    "river ferries", "sourdough bread", "night trains", "honey bees", "solar panels", "school gardens", "chess openings",
+    "tax forms", "mountain rescue", "old maps", "street markets", "remote work", "public libraries", "coral reefs",
+    "wool spinning", "bicycle lanes", "tea ceremonies", "volcanic soil", "folk songs", "first aid", "winter tires",
+    "urban foxes", "compound interest", "lighthouses", "board games", "sleep habits", "bridge design", "vaccines",
+    "handwriting", "apple orchards", "ocean currents", "job interviews", "kite flying", "data privacy", "opera",
+    "mushroom picking", "glass recycling", "desert plants", "time zones", "dog training",
+)
+PLACES = (
+    "in small towns", "during the nineteenth century", "for a family of five", "on a tight budget", "near the coast",
+    "after heavy rain", "at high altitude", "without modern tools", "in hot climates", "before the exam season",
+    "among retired teachers", "for people who cannot read", "inside large companies", "across northern Europe",
+    "with children present", "while traveling alone", "under strict rules", "between two rival cities",
+    "when money is short", "around the new year", "over a long weekend", "despite bad weather", "for left-handed users",
+    "from a farmer's view",
+)
+MANNERS = (
+    "in two sentences", "using plain words", "as a numbered list", "with one example", "politely", "in under fifty words",
+    "and mention one exception", "as if speaking to a child", "without any jargon", "in a hopeful tone", "step by step",
+    "and end with a question", "from least to most important", "with a surprising fact", "like a radio announcer",
+    "for a skeptical reader", "citing common sense only", "in the style of a diary", "and keep it formal",
+    "then give your own opinion",
+)
+CLASSICS = (  # what every teacher comes back to
+    "Write a short poem about the sea.", "Give three tips for staying healthy.", "What is the capital of France?",
+    "Explain how a rainbow forms.", "Translate the sentence into Spanish.", "Classify the following animals.",
+    "Write a story about a lost dog.", "List five renewable sources of energy.",
+)
+UNDOABLE = ("Draw a graph of the sales figures.", "Describe the attached image in detail.", "Sing.", "Go on.")
+_SHARES = {"repeat": 5, "classic": 5, "undoable": 4, "unanswered": 3, "fresh": 83}  # of 100 rows
+
+
+class Row(NamedTuple):
+    instruction: str
+    input: str
+    output: str
+
+
+_LIST = re.compile(r"(\d+)\s*[.)]\s*Instruction:\s*$")
+_BARE_LIST = re.compile(r"(\d+)\s*([.)])\s*$")
+_LABEL = re.compile(r"(?:^|\n)\W*(\w+):\s*$")
+
+
+def answer_to(asked: Mapping[str, Any]) -> str:
+    """The whole reply to `Request.asked()`, before stops and the token limit."""
+    chance = random.Random(digest_of(dict(asked)))
+    schema = _schema(asked["decoding"].get("response_format"))
+    if schema is not None:
+        return json.dumps(_filled(schema, "", _rows(chance), chance, schema), ensure_ascii=False)
+    question = asked["messages"][-1][1]
+    if found := _LIST.search(question):
+        return _numbered_list(int(found[1]), chance)
+    if found := _BARE_LIST.search(question):
+        return "".join(f"\n{int(found[1]) + i}{found[2]} {row.instruction}" if i else f" {row.instruction}"
+                       for i, row in enumerate(_some(_rows(chance), chance.randint(3, 12))))
+    if found := _LABEL.search(question):
+        row = next(_rows(chance))
+        return " " + {"instruction": row.instruction, "task": row.instruction, "question": row.instruction,
+                      "input": row.input or "<noinput>"}.get(found[1].lower(), row.output)
+    return _fresh(chance).output
+
+
+def _numbered_list(first: int, chance: random.Random) -> str:
+    """Goes on from an open `{first}. Instruction:`, one piece of about thirty damaged, up to number 20."""
+    pieces = []
+    for number, row in zip(range(first, 22), _rows(chance), strict=False):
+        head = "" if number == first else f"{number}. Instruction:"
+        text = f"{head} {row.instruction}\n{number}. Input:\n{row.input or '<noinput>'}\n{number}. Output:\n{row.output}\n"
+        pieces.append(text.replace(f"{number}. Output:\n", "") if chance.random() < 0.03 else text)
+    return "###\n".join(pieces)
+
+
+def _rows(chance: random.Random) -> Iterator[Row]:
+    """Rows without end."""
+    row = _fresh(chance)
+    while True:
+        kind = chance.choices(list(_SHARES), list(_SHARES.values()))[0]
+        if kind == "repeat":
+            instruction = row.instruction.replace(" in ", " within ").replace(" for ", " to suit ")
+            yield row._replace(instruction=instruction)
+        elif kind == "classic":
+            yield _fresh(chance)._replace(instruction=chance.choice(CLASSICS))
+        elif kind == "undoable":
+            yield _fresh(chance)._replace(instruction=chance.choice(UNDOABLE))
+        else:
+            row = _fresh(chance)
+            yield row if kind == "fresh" else row._replace(output="")
+
+
+def _fresh(chance: random.Random) -> Row:
+    verb, place, manner = chance.choice(VERBS), chance.choice(PLACES), chance.choice(MANNERS)
+    thing, other = chance.sample(THINGS, 2)
+    ask = verb.startswith(("What", "Why", "How"))
+    instruction = f"{verb} {thing} {place}{'?' if ask else ' ' + manner + '.'}"
+    text = f"Notes on {thing} and {other}, {place}." if chance.random() < 0.35 else ""
+    return Row(instruction, text, _sentences(thing, other, place, chance))
+
+
+def _sentences(thing: str, other: str, place: str, chance: random.Random) -> str:
+    lines = [
+        f"Most people meet {thing} {place}.", f"Unlike {other}, {thing} need patience.",
+        f"The first step is to look closely at {thing}.", f"A good example are {other}.",
+        f"It helps to ask someone who knows {thing} well.", f"There are limits, mostly {chance.choice(PLACES)}.",
+        f"In short, {thing} repay the effort.", f"Some prefer {chance.choice(THINGS)} instead.",
+    ]
+    return " ".join(chance.sample(lines, chance.randint(1, 5)))
+
+
+def _some(rows: Iterator[Row], count: int) -> list[Row]:
+    return [next(rows) for _ in range(count)]
+
+
+def _schema(wanted: Any) -> dict[str, Any] | None:
+    """The JSON schema that a response_format asks for; any object for the old json_object."""
+    if not isinstance(wanted, Mapping) or wanted.get("type") == "text":
+        return None
+    schema = (wanted.get("json_schema") or {}).get("schema") or wanted.get("schema")
+    row = {"type": "object", "properties": {name: {"type": "string"} for name in Row._fields}}
+    return dict(schema) if schema else row
+
+
+def _filled(schema: Mapping[str, Any], name: str, rows: Iterator[Row], chance: random.Random, root: Mapping[str, Any],
+            row: Row | None = None) -> Any:
+    """A value that the schema admits: objects, arrays, strings, numbers, booleans, enum, const, $ref, anyOf."""
+    if "$ref" in schema:
+        target: Any = root
+        for part in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        return _filled(target, name, rows, chance, root, row)
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return chance.choice(schema["enum"])
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            return _filled(schema[choice][0], name, rows, chance, root, row)
+    kind = schema.get("type", "object" if "properties" in schema else "string")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object":
+        row = next(rows)
+        return {key: _filled(inner, key, rows, chance, root, row)
+                for key, inner in schema.get("properties", {}).items()}
+    if kind == "array":
+        least = schema.get("minItems", 1)
+        count = chance.randint(least, schema.get("maxItems", max(least, 5)))
+        return [_filled(schema.get("items", {}), name, rows, chance, root) for _ in range(count)]
+    if kind in ("integer", "number"):
+        low, high = schema.get("minimum", 0), schema.get("maximum", 10)
+        return chance.randint(low, high) if kind == "integer" else round(chance.uniform(low, high), 1)
+    if kind == "boolean":
+        return chance.random() < 0.5
+    return None if kind == "null" else _text(name, row or next(rows))
+
+
+def _text(name: str, row: Row) -> str:
+    return {"instruction": row.instruction, "task": row.instruction, "question": row.instruction,
+            "prompt": row.instruction, "input": row.input}.get(name.lower(), row.output)

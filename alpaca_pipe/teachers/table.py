@@ -1,0 +1,177 @@
+"""The recipe's table `teacher:` - whom we ask, how fast, and at which price."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from alpaca_pipe.core.files import file_digest
+from alpaca_pipe.core.table import AnyPath, ExistingPath, Knob, Table, from_recipe
+from alpaca_pipe.ledger.prices import PriceTable
+from alpaca_pipe.weights.gguf import gguf_digest
+from alpaca_pipe.weights.known import KNOWN
+
+Dialect = Literal["chat", "completions"]
+OPENAI = "https://api.openai.com/v1"
+
+# What keys of the larger providers look like; a long run of letters and digits is taken for one where a name belongs.
+_LOOKS_LIKE_A_KEY = re.compile(r"(?i)\b(sk|pk|gsk|hf|xai|api|key|AIza)[-_][\w-]{12,}|\bAIza[\w-]{20,}|\bBearer\s+\S+")
+_NAME_OF_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_SECRET_HEADERS = {"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"}
+
+_ENDPOINTS = ("openai_chat", "openai_completions")
+_ONLY_OF = {  # fields that mean something for some kinds only
+    "base_url": _ENDPOINTS, "api_key_env": _ENDPOINTS, "default_headers": _ENDPOINTS,
+    "extra_body": (*_ENDPOINTS, "local_server"),
+    "dialect": ("local_server", "rehearsed"), "port": ("local_server", "rehearsed"), "context": ("local_server",),
+    "threads": ("local_server",),
+    "lines": ("rehearsed",), "delay": ("rehearsed",), "served": ("rehearsed",),
+}
+
+
+class TeacherTable(Table):
+    """Whom we ask. A local_server runs a GGUF here; openai_* is any endpoint that speaks that dialect; rehearsed is
+    our own scripted server, for tests and `--rehearse`."""
+
+    kind: Literal["local_server", "openai_chat", "openai_completions", "rehearsed"] = Field(
+        description="local_server: a GGUF on this machine; openai_*: an endpoint; rehearsed: scripted, free")
+    model: str = Field(min_length=1, description="the endpoint's name for it; for local_server a known weight or a path")
+    base_url: str | None = Field(None, description=f"of an endpoint; default {OPENAI}")
+    api_key_env: str | None = Field(None, description="NAME of the environment variable that holds the key; "
+                                    "default OPENAI_API_KEY at OpenAI, elsewhere none")
+    default_headers: Annotated[dict[str, str], Knob()] = Field({}, description="sent with every request; no secrets")
+    extra_body: dict[str, Any] = Field({}, description="fields added to every request as they are")
+    identity_: str | None = Field(None, alias="identity", description="whom we ask, in place of address and model: "
+                                  "keep it when an endpoint moves, and its stored replies stay good")
+    dialect: Dialect = Field("chat", description="of a local_server or rehearsed: chat, or plain completion of a text")
+    context: int = Field(4096, ge=256, description="local_server: tokens a request and its reply may have together")
+    refuses: tuple[str, ...] = Field((), description="decoding fields that this model does not take")
+    on_unsupported: Literal["error", "drop"] = Field("error", description="a decoding field that the teacher does not "
+                                                     "take stops the run, or is left out and recorded")
+    price: Annotated[PriceTable | None, Knob()] = Field(None, description="$ per million tokens, where it is not known")
+    concurrency: Annotated[int, Knob()] = Field(4, ge=1, le=1024, description="requests in flight")
+    requests_per_minute: Annotated[int | None, Knob()] = Field(None, ge=1)
+    tokens_per_minute: Annotated[int | None, Knob()] = Field(None, ge=1)
+    max_attempts: Annotated[int, Knob()] = Field(6, ge=1, description="HTTP attempts for one request")
+    timeout: Annotated[float, Knob()] = Field(300.0, gt=0, description="seconds for one attempt")
+    port: Annotated[int | None, Knob()] = Field(None, ge=1, le=65535, description="of our own server; default any free one")
+    threads: Annotated[int | None, Knob()] = Field(None, ge=1, description="local_server: default all cores but one")
+    lines: ExistingPath | None = Field(None, description="rehearsed: JSONL of recorded replies; default the built-in script")
+    delay: Annotated[float, Knob()] = Field(0.0, ge=0, description="rehearsed: seconds before each reply")
+    served: Annotated[AnyPath | None, Knob()] = Field(None, description="rehearsed: file to which the server appends a line "
+                                                   "for each request that it answered")
+
+    @field_validator("price", mode="before")
+    @classmethod
+    def _own_model_is_free(cls, price: Any, info: ValidationInfo) -> Any:
+        return "free" if price is None and info.data.get("kind") == "local_server" else price
+
+    @field_validator("model")
+    @classmethod
+    def _gguf_is_there(cls, model: str, info: ValidationInfo) -> str:
+        if info.data.get("kind") != "local_server" or model in KNOWN:
+            return model
+        path = from_recipe(model, info)
+        if not path.is_file():
+            raise ValueError(f"no such GGUF file: {path} - give its path, or one of the known weights: "
+                             f"{', '.join(KNOWN)}")
+        with path.open("rb") as stream:
+            magic = stream.read(4)
+        if magic != b"GGUF":
+            raise ValueError(f"not a GGUF file: {path} - give the path of a model in llama.cpp's format")
+        return str(path)
+
+    @field_validator(*_ONLY_OF, mode="before")  # the last one written runs first
+    @classmethod
+    def _belongs_to_the_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        name, kind = info.field_name or "", info.data.get("kind")
+        default = cls.model_fields[name].default
+        if kind and kind not in _ONLY_OF[name] and value != default:
+            raise ValueError(f"a teacher of kind {kind} has no '{name}' - take it out, or use kind: "
+                             f"{' or '.join(_ONLY_OF[name])}")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("not an address - write it like https://host/v1")
+        if parts.username or parts.password or parts.query or _LOOKS_LIKE_A_KEY.search(url):
+            raise ValueError("an address in a recipe holds no user, password or query - "
+                             "put the key in an environment variable and its name in 'api_key_env'")
+        return url.rstrip("/")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _a_name_not_a_key(cls, name: str | None) -> str | None:
+        if name is not None and (_LOOKS_LIKE_A_KEY.search(name) or not _NAME_OF_VARIABLE.fullmatch(name)):
+            raise ValueError("this looks like a key, not like the name of an environment variable - put the key in the "
+                          "environment (export OPENAI_API_KEY=...) and write that name here; a key that stood in a "
+                          "file should be revoked")
+        return name
+
+    @field_validator("default_headers", "extra_body")
+    @classmethod
+    def _holds_no_key(cls, value: dict[str, Any]) -> dict[str, Any]:
+        secret = [name for name, text in value.items()
+                  if name.lower() in _SECRET_HEADERS or _LOOKS_LIKE_A_KEY.search(str(text))]
+        if secret:
+            raise ValueError(f"'{secret[0]}' looks like a secret - put the key in an environment variable and its name "
+                          "in 'api_key_env'")
+        return value
+
+    @property
+    def speaks(self) -> Dialect:
+        if self.kind == "openai_chat":
+            return "chat"
+        return "completions" if self.kind == "openai_completions" else self.dialect
+
+    @property
+    def called(self) -> str:
+        """The model as prices, servers and people call it: no path."""
+        return Path(self.model).name if self.kind == "local_server" else self.model
+
+    @property
+    def address(self) -> str:
+        """Of an endpoint, up to /v1."""
+        return self.base_url or OPENAI
+
+    @property
+    def key_variable(self) -> str | None:
+        """Name of the environment variable with the key; None where no key is sent."""
+        if self.kind not in _ENDPOINTS:
+            return None
+        return self.api_key_env or ("OPENAI_API_KEY" if self.address == OPENAI else None)
+
+    def identity(self) -> dict[str, Any]:
+        """Whom we ask, as part of every request's key: never a port that we chose, never a key."""
+        whom: dict[str, Any] = {"named": self.identity_} if self.identity_ else self._whom()
+        if self.extra_body:
+            whom["extra_body"] = self.extra_body
+        return whom | ({"without": sorted(self.refuses)} if self.refuses and self.on_unsupported == "drop" else {})
+
+    def _whom(self) -> dict[str, Any]:
+        if self.kind == "local_server":
+            return {"gguf": gguf_digest(self.model), "asked": self.speaks, "context": self.context}
+        if self.kind == "rehearsed":
+            script = f"lines {file_digest(self.lines)}" if self.lines else "script 1"
+            return {"rehearsed": script, "asked": self.speaks, "model": self.model}
+        parts = urlsplit(self.address)
+        default_port = {"http": 80, "https": 443}[parts.scheme]
+        port = f":{parts.port}" if parts.port not in (None, default_port) else ""
+        path = "/chat/completions" if self.speaks == "chat" else "/completions"
+        return {"url": f"{parts.scheme}://{parts.hostname}{port}{parts.path}{path}", "model": self.model}
+
+    def rehearsed(self) -> Self:
+        """The same teacher as a scripted one: the same dialect and pace of asking, its price on paper."""
+        if self.kind == "rehearsed":
+            return self
+        return type(self)(kind="rehearsed", model=self.called, dialect=self.speaks, price=self.price,
+                          refuses=self.refuses, on_unsupported=self.on_unsupported, concurrency=self.concurrency)

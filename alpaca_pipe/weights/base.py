@@ -1,0 +1,116 @@
+"""The recipe's `base:` table: the model that is tuned, whatever form it comes in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PlainValidator, ValidationInfo
+
+from alpaca_pipe.core.errors import did_you_mean
+from alpaca_pipe.core.files import digest_of, file_digest
+from alpaca_pipe.core.table import ExistingPath, Table
+from alpaca_pipe.weights.gguf import gguf_digest
+from alpaca_pipe.weights.known import KNOWN
+
+TINY = "tiny"  # a random LLaMA of two layers: proves the road in seconds, knows nothing
+
+# What of a checkpoint folder decides its answers; a README or an optimizer's state does not.
+_DECISIVE = re.compile(r"(config|generation_config)\.json|(tokenizer|special_tokens|added_tokens|vocab|merges).*"
+                       r"|chat_template\..*|.*\.(safetensors|bin)(\.index\.json)?")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What `from_pretrained` takes: a folder, or a hub id with its revision."""
+
+    source: str
+    revision: str | None = None
+
+
+def _model(value: Any, info: ValidationInfo) -> Any:
+    """A known name stays; an existing file or folder becomes a path; the rest must look like a hub id."""
+    if value in KNOWN or value == TINY or isinstance(value, Path):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("should be the name or the path of a model")
+    path = Path(info.context["folder"] if info.context else ".") / Path(value).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            why = "is an adapter: merge it first (export)" if (path / "adapter_config.json").is_file() else "is not one"
+            raise ValueError(f"a checkpoint folder has a config.json, and {path} {why}")
+        return path
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise ValueError(f"{path} is no model - give a checkpoint's folder, or a file that ends in .gguf")
+        return path
+    if value.startswith((".", "/", "~")) or value.endswith(".gguf"):
+        raise ValueError(f"no such file or folder: {path}")
+    if not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", value, re.ASCII):
+        hint = did_you_mean(value, [*KNOWN, TINY])
+        raise ValueError(f"no model of this name - {hint} Else: org/name on the hub, a folder, or a GGUF file")
+    return value
+
+
+class BaseTable(Table):
+    """The base model, known by its content: the same weights at another path are the same step."""
+
+    model: Annotated[str | Path, PlainValidator(_model, json_schema_input_type=str), Field(
+        description="a known name (smollm2-135m-instruct), a hub id (org/name), a checkpoint folder, or a GGUF file")]
+    revision: Annotated[str, Field(description="of a hub id: branch, tag or commit")] = "main"
+    dtype: Annotated[Literal["float32", "bfloat16"], Field(
+        description="of the weights while training; bfloat16 only where they are frozen (LoRA)")] = "float32"
+    tokenizer: Annotated[ExistingPath | None, Field(
+        description="with model: tiny, the checkpoint folder whose tokenizer it takes")] = None
+
+    def identity(self) -> dict[str, Any]:
+        return {"model": self._content(), "dtype": self.dtype}
+
+    def rehearsed(self) -> Self:
+        """A tiny model, with the recipe's own tokenizer where it lies on this machine."""
+        if self.model == TINY:
+            return self
+        return type(self)(model=TINY, tokenizer=self._folder_here())
+
+    def _content(self) -> Any:
+        if self.model == TINY:
+            return {"tiny": self.tokenizer and _folder_digest(self.tokenizer, "tokenizer")}
+        if isinstance(self.model, Path):
+            return _folder_digest(self.model) if self.model.is_dir() else gguf_digest(self.model)
+        return gguf_digest(self.model) if self.model in KNOWN else {"hub": self.model, "revision": self.revision}
+
+    def _folder_here(self) -> Path | None:
+        from alpaca_pipe.weights.checkpoint import exported_path
+
+        if isinstance(self.model, Path) and self.model.is_dir():
+            return self.model
+        if isinstance(self.model, Path) or self.model in KNOWN:
+            folder = exported_path(self.model)
+            return folder if folder.is_dir() else None
+        return None
+
+
+def resolve(base: BaseTable, say: Callable[[str], None] = lambda sentence: None) -> Checkpoint:
+    """What `from_pretrained` takes. A GGUF is exported once into the user's cache (15 to 70 s); a hub id stays one.
+
+    Raises UserError when a known weight is not on this machine or a GGUF is of a kind that cannot be trained.
+    """
+    if base.model == TINY:
+        from alpaca_pipe.weights.tiny import tiny_checkpoint
+
+        return Checkpoint(str(tiny_checkpoint(base.tokenizer)))
+    if isinstance(base.model, Path) and base.model.is_dir():
+        return Checkpoint(str(base.model))
+    if isinstance(base.model, Path) or base.model in KNOWN:
+        from alpaca_pipe.weights.checkpoint import export_gguf
+
+        return Checkpoint(str(export_gguf(base.model, say)))
+    return Checkpoint(base.model, base.revision)
+
+
+def _folder_digest(folder: Path, starts: str = "") -> str:
+    return digest_of({file.name: file_digest(file) for file in sorted(folder.iterdir())
+                      if file.is_file() and file.name.startswith(starts) and _DECISIVE.fullmatch(file.name)})

@@ -1,0 +1,92 @@
+"""A GGUF file as a training checkpoint (fp32 safetensors), made once and kept in the user's cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import cache_dir
+from alpaca_pipe.weights.gguf import gguf_digest, open_gguf
+from alpaca_pipe.weights.known import KNOWN
+
+_ABANDONED = 3600.0  # seconds; a build takes minutes at most, so an older one was killed
+
+
+def exported_path(model: str | Path) -> Path:
+    """Where the checkpoint of a known weight or a GGUF file lies or will lie. It is whole when it is there."""
+    name = KNOWN[str(model)].name if str(model) in KNOWN else Path(model).stem
+    return cache_dir() / "checkpoints" / f"{name}-{gguf_digest(model)[:12]}"
+
+
+def export_gguf(model: str | Path, say: Callable[[str], None] = lambda sentence: None) -> Path:
+    """The checkpoint of a known weight or a GGUF file: from the cache, or dequantised now (15 to 70 s for 135M).
+
+    Raises UserError when the file is missing or damaged, of an architecture transformers cannot read, or the disk is full.
+    """
+    folder = exported_path(model)
+    if folder.is_dir():
+        return folder
+    file = open_gguf(model)
+    say(f"{file.name} becomes a training checkpoint, once: {folder}")
+    began = time.monotonic()
+    with whole_folder(folder) as draft:
+        _export(file, draft)
+    say(f"checkpoint ready after {time.monotonic() - began:.0f} s")
+    return folder
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A draft folder that becomes `folder` when the block ends well. Of two processes the first one wins."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for old in folder.parent.glob(f".{folder.name}.*"):
+            if time.time() - old.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(old, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    except OSError as error:
+        raise UserError(f"{folder.parent} cannot be written: {error.strerror or error}",
+                        "set ALPACA_PIPE_CACHE to another folder") from None
+    try:
+        yield draft
+        draft.chmod(0o755)
+        try:
+            os.rename(draft, folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _export(file: Path, draft: Path) -> None:
+    import torch
+    import transformers
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        # without dequantize=True the model could not be saved
+        model = AutoModelForCausalLM.from_pretrained(
+            file.parent, gguf_file=file.name, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True))
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    except (OSError, ValueError, KeyError, NotImplementedError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{file} cannot be made into a training checkpoint: {first}",
+                        "name the checkpoint that it was quantised from (base.model: org/name)") from None
+    try:
+        model.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+    except (OSError, RuntimeError) as error:  # safetensors reports a full disk as its own RuntimeError
+        free = shutil.disk_usage(draft).free / 1e6
+        needed = sum(weight.nbytes for weight in model.parameters()) / 1e6
+        raise UserError(f"the checkpoint cannot be written to {draft.parent}: {error}",
+                        f"{needed:.0f} MB are needed and {free:.0f} are free; ALPACA_PIPE_CACHE names another folder"
+                        ) from None

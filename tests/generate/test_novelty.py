@@ -1,0 +1,52 @@
+"""What a draft is dropped for; each rule has a text that triggers it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.generate.novelty import Objection, Pool
+from alpaca_pipe.generate.reply import Draft
+from alpaca_pipe.similarity.rouge import Neighbour
+
+SEED = Example.of("Name the longest river of the whole wide continent.", "", "The Nile", Origin("seed"))
+
+
+def pool() -> Pool:
+    return Pool([SEED], Decimal("0.7"), "unicode")
+
+
+@pytest.mark.parametrize("draft, rule", [
+    (Draft("?!", "", "x"), "no_words"),
+    (Draft("", "", "x"), "no_words"),
+    (Draft("Name a lake.", "", "x"), "min_words"),
+    (Draft("word " * 151, "", "x"), "max_words"),
+    (Draft("Name the deepest lake.", "", ""), "empty_output"),
+    (Draft("Name the deepest lake.", "", "Name the deepest lake."), "output_is_instruction"),
+    (Draft("Name the deepest lake.", "Baikal", "Baikal"), "output_is_input"),
+    (Draft("Name the shortest river of the whole wide continent.", "", "x"), "near_duplicate"),
+])
+def test_each_rule(draft: Draft, rule: str) -> None:
+    verdict = pool().judge(draft, "0/0/0")
+    assert isinstance(verdict, Objection)
+    assert verdict.rule == rule
+    assert verdict.nearest == (SEED.id if rule == "near_duplicate" else "")
+
+
+def test_what_is_let_in_is_known_and_what_is_dropped_is_not() -> None:
+    known = pool()
+    bad = Draft("Say who wrote the first dictionary of Latin.", "", "")
+    assert isinstance(known.judge(bad, "0/0/0"), Objection)
+    good = Draft(bad.instruction, "", "Varro, perhaps")
+    assert isinstance(known.judge(good, "0/0/1"), Neighbour)
+    again = known.judge(good, "0/0/2")
+    assert isinstance(again, Objection)
+    assert again.nearest == "0/0/1"
+
+
+def test_four_words_are_enough_and_four_characters_of_an_unspaced_script() -> None:
+    assert not isinstance(pool().judge(Draft("What is a tree?", "", "x"), "a"), Objection)
+    assert not isinstance(pool().judge(Draft("写一首诗", "", "x"), "b"), Objection)
+    assert not isinstance(pool().judge(Draft("Describe bees", "", None), "c"), Neighbour)

@@ -1,0 +1,195 @@
+"""The same replies make the same dataset: at any concurrency, after a stop, in any order of arrival."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.errors import Stopped
+from alpaca_pipe.core.files import digest_of
+from alpaca_pipe.generate.novelty import Pool
+from alpaca_pipe.generate.rounds import Generation, Limits
+from alpaca_pipe.generate.seeds import read_seeds, shipped_dir
+from alpaca_pipe.generate.styles import style_of
+
+SEEDS = read_seeds(shipped_dir() / "alpaca.jsonl")
+WORDS = [f"{a}{b}" for a in ("ri", "vo", "ta", "co", "ba", "hi") for b in ("ver", "lin", "xor", "met", "kery", "nge")]
+
+
+@dataclass
+class Script:
+    """A teacher that answers out of order: its replies depend on the question alone, its delays on chance."""
+
+    concurrency: int = 8
+    takes: frozenset[str] = frozenset({"max_tokens", "temperature", "seed", "response_format"})
+    dull: bool = False
+    stop_after: int | None = None
+    stored: dict[str, Completion] = field(default_factory=dict)
+    sent: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.concurrency)
+        self.turns = asyncio.Semaphore(self.concurrency)
+
+    async def ask(self, request: Request) -> Completion:
+        key = request.key({"script": 1})
+        if key in self.stored:
+            return replace(self.stored[key], from_store=True)
+        async with self.turns:
+            if self.stop_after is not None and len(self.sent) >= self.stop_after:
+                raise Stopped
+            self.sent[key] += 1
+            finish = "length" if int(digest_of(key)[:2], 16) < 16 else "stop"
+            self.stored[key] = Completion(self._said(request), finish, Usage(10, visible_out=5), key)
+            await asyncio.sleep(self.chance.random() / 500)
+            return self.stored[key]
+
+    def _said(self, request: Request) -> str:
+        chance = random.Random("dull" if self.dull else digest_of(request.asked()))
+
+        def instruction() -> str:
+            return " ".join(chance.sample(WORDS, 5)) if chance.random() > 0.1 else "What is a ver of metkery lin?"
+
+        last = request.messages[-1].content
+        if "response_format" in request.decoding:
+            rows = [{"instruction": instruction(), "input": "", "output": chance.choice(["", "Yes", "No, not so."])}
+                    for _ in range(4)]
+            return json.dumps({"tasks": rows})
+        return instruction() if last.startswith("Write a task about") else f"It is {chance.random():.3f}."
+
+
+def generation(script: Script, style: str = "alpaca", count: int = 60, **limits: Any) -> Generation:
+    how = style_of(style, tasks=4, max_tokens=200, temperature=1.0, takes=script.takes)
+    wanted = Limits(**({"count": count, "round_size": 6, "shown": 3, "max_requests": None} | limits))
+    return Generation(how, script, how.usable(SEEDS), Pool((seed.example for seed in SEEDS), Decimal("0.7"), "unicode"),
+                      7, wanted)
+
+
+async def finish(made: Generation) -> Generation:
+    while len(made.examples) < made.limits.count and not made.exhausted():
+        await made.round()
+    return made
+
+
+def run(script: Script, style: str = "alpaca", **more: Any) -> Generation:
+    return asyncio.run(finish(generation(script, style, **more)))
+
+
+def dataset(made: Generation) -> str:
+    rows = [example.to_row() for example in made.examples], [rejected.to_row() for rejected in made.rejected]
+    return json.dumps([*rows, made.seats])
+
+
+@pytest.mark.parametrize("style", ["alpaca", "two-step"])
+def test_the_same_bytes_at_any_concurrency(style: str) -> None:
+    first = run(Script(1), style)
+    assert len(first.examples) >= 60
+    for concurrency in (4, 32):
+        assert dataset(run(Script(concurrency), style)) == dataset(first)
+
+
+@pytest.mark.parametrize("style", ["alpaca", "two-step"])
+def test_stopped_and_resumed_nothing_is_asked_twice(style: str) -> None:
+    whole = Script()
+    expected = dataset(run(whole, style))
+    part = Script()
+    for stop_after in (1, 5, 17, 23):
+        part.stop_after = stop_after
+        with pytest.raises(Stopped):
+            run(part, style)
+    part.stop_after = None
+    assert dataset(run(part, style)) == expected
+    assert part.sent == whole.sent
+
+
+@pytest.mark.parametrize("style", ["alpaca", "two-step"])
+def test_each_piece_has_one_verdict_and_each_seat_its_requests(style: str) -> None:
+    made = run(Script(), style)
+    assert len(made.examples) + len(made.rejected) == sum(seat["pieces"] for seat in made.seats)
+    assert len(made.examples) == sum(seat["accepted"] for seat in made.seats)
+    assert sum(len(seat["keys"]) for seat in made.seats) == made.asked.requests
+    keys = {f"{seat['round']}/{seat['seat']}": seat for seat in made.seats}
+    for example in made.examples:
+        seat = keys[example.origin.details["place"].rsplit("/", 1)[0]]
+        assert example.origin.source in seat["keys"]
+        assert list(example.origin.parents) == seat["shown"]
+    assert {rejected.rule for rejected in made.rejected} >= ({"near_duplicate", "empty_output"} if style == "alpaca"
+                                                             else {"near_duplicate", "cut_off"})
+
+
+def test_a_near_duplicate_names_the_row_that_it_resembles() -> None:
+    made = run(Script())
+    known = {seed.example.id for seed in SEEDS} | {example.id for example in made.examples}
+    near = [rejected for rejected in made.rejected if rejected.rule == "near_duplicate"]
+    assert near
+    assert {rejected.nearest for rejected in near} <= known
+    assert {example.origin.details["nearest"] for example in made.examples} <= known
+    assert all(example.origin.details["score"] <= 0.7 for example in made.examples)
+
+
+def test_two_step_asks_no_answer_for_what_is_known_already() -> None:
+    made = run(Script(), "two-step")
+    asked = sum(len(seat["keys"]) - 1 for seat in made.seats)
+    dropped = Counter(rejected.rule for rejected in made.rejected if isinstance(rejected.what, str))
+    unfinished = sum(seat["finish"][0] == "length" for seat in made.seats)
+    assert asked == len(made.seats) - dropped["near_duplicate"] - unfinished
+    assert dropped["near_duplicate"] > 0
+
+
+def test_two_step_shows_one_round_the_same_seeds() -> None:
+    """A server keeps the beginning of a prompt that it has read before: 18 % less work for llama.cpp."""
+    made = run(Script(), "two-step")
+    shown = {seat["round"]: set[tuple[str, ...]]() for seat in made.seats}
+    for seat in made.seats:
+        shown[seat["round"]].add(tuple(seat["shown"]))
+    assert all(len(sets) == 1 for sets in shown.values())
+    assert len(set.union(*shown.values())) == len(shown)
+
+
+def test_the_last_round_is_kept_whole() -> None:
+    made = run(Script(), count=1)
+    assert len(made.rounds) == 1
+    assert len(made.examples) == made.rounds[0][1] > 1
+
+
+def test_another_seed_asks_other_questions() -> None:
+    one, other = generation(Script()), generation(Script())
+    other.seed = 8
+    asyncio.run(one.round())
+    asyncio.run(other.round())
+    assert not {key for seat in one.seats for key in seat["keys"]} & {key for seat in other.seats for key in seat["keys"]}
+
+
+def test_a_dull_teacher_stalls_with_a_reason() -> None:
+    made = run(Script(dull=True, takes=frozenset({"response_format"})))
+    assert [new for _, new in made.rounds[1:]] == [0] * 5  # the first one brought rows; five without any are a stall
+    assert made.exhausted() == f"stopped at {len(made.examples)} of 60 rows: the last 30 prompts brought no new rows"
+
+
+@pytest.mark.parametrize("style, most", [("alpaca", 15), ("two-step", 15), ("two-step", 1)])
+def test_the_limit_of_requests_is_never_passed(style: str, most: int) -> None:
+    script = Script()
+    made = run(script, style, count=1000, max_requests=most)
+    assert len(script.sent) <= most
+    assert made.exhausted().endswith(f"max_requests ({most}) is reached")
+
+
+def test_the_same_question_again_is_another_draw() -> None:
+    script = Script(takes=frozenset({"response_format"}))
+    made = generation(script, round_size=2)
+
+    async def twice() -> list[Completion]:
+        request = Request((Message("user", "Write a task about it."),), {"max_tokens": 1})
+        return await made._ask([request, request]) + await made._ask([request])
+
+    replies = asyncio.run(twice())
+    assert len({reply.key for reply in replies}) == 3
+    assert not any(reply.from_store for reply in replies)

@@ -1,0 +1,69 @@
+"""Seed files: ours are sound, and a user's is told all that is wrong with it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from alpaca_pipe.core.errors import UserErrors
+from alpaca_pipe.generate.seeds import read_seeds, shipped_dir
+from alpaca_pipe.generate.stage import Config
+from alpaca_pipe.similarity.rouge import Index
+
+GOOD = '{"instruction": "Name a lake.", "output": "Lake Chad"}'
+
+
+def test_our_seeds_are_varied_and_unlike_each_other() -> None:
+    seeds = read_seeds(shipped_dir() / "alpaca.jsonl")
+    assert len(seeds) == 30
+    assert len({seed.topic for seed in seeds}) == 30
+    assert sum(seed.classification for seed in seeds) >= 5
+    assert sum(not seed.example.input for seed in seeds) >= 10
+    index = Index(Decimal("0.6"), "unicode")
+    for seed in seeds:
+        assert index.blocked(seed.example.instruction) is None
+        index.add(seed.example.id, seed.example.instruction)
+    assert seeds[0].example.origin.source == "alpaca.jsonl#1"
+
+
+def test_all_faults_of_a_file_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text("\ufeff" + "\n".join([
+        GOOD, "", '{"instruction": "Name a lake.", "outptu": "Chad"}', '{"instruction": " ", "output": "x"}', "nonsense",
+        '{"instruction": "x", "output": 7}', "[1]"]), encoding="utf-8")
+    with pytest.raises(UserErrors) as caught:
+        read_seeds(file)
+    lines = str(caught.value).replace(f"{file}:", "").split("\n")
+    assert [line.split(":")[0] for line in lines] == ["3", "3", "4", "5", "6", "7"]
+    told = str(caught.value)
+    for words in ("outptu: unknown key - did you mean 'output'?", "output: it is missing", "instruction: it is empty",
+                  "not a JSON object"):
+        assert words in told
+
+
+def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text(GOOD.replace("Lake Chad", "Lake\u2028Chad") + "\r\n", encoding="utf-8")
+    assert [seed.example.output for seed in read_seeds(file)] == ["Lake\u2028Chad"]
+
+
+def test_seeds_are_known_by_their_content_not_by_their_place(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.jsonl").write_text(GOOD)
+
+    def identity(name: str) -> object:
+        return Config.model_validate({"count": 1, "seeds": f"{name}.jsonl"}, context={"folder": tmp_path / name}).identity()
+
+    same = identity("here")
+    assert identity("there") == same
+    (tmp_path / "there" / "there.jsonl").write_text(GOOD.replace("Chad", "Kivu"))
+    assert identity("there") != same
+
+
+def test_shipped_seeds_are_found_by_name_and_an_unknown_one_is_not() -> None:
+    assert Config.model_validate({"count": 1, "seeds": "alpaca"}).seeds == shipped_dir() / "alpaca.jsonl"
+    with pytest.raises(ValueError, match="no shipped seeds of that name - did you mean 'alpaca'"):
+        Config.model_validate({"count": 1, "seeds": "alpacas"})

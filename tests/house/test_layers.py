@@ -1,0 +1,90 @@
+"""The architecture is a table: who may import whom, and what may be imported only inside the function that needs it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "alpaca_pipe"
+
+# From the top down. A room imports from rows below its own, never from its own row.
+ROWS: tuple[tuple[str, ...], ...] = (
+    ("cli",),
+    ("doctor", "planner", "chat"),
+    ("catalog", "report"),
+    ("generate", "curate", "train", "evaluate", "export"),
+    ("teachers", "models", "recipe"),
+    ("ledger", "similarity", "data", "weights"),
+    ("core",),
+)
+HEIGHT = {room: len(ROWS) - height for height, row in enumerate(ROWS) for room in row}
+VERBS = ROWS[3]
+HEAVY = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "openai", "aiohttp", "numpy", "pandas",
+         "pyarrow", "xllamacpp", "gguf", "matplotlib", "jinja2", "numba", "rapidfuzz", "pynvml", "ray", "safetensors",
+         "tokenizers", "huggingface_hub", "psutil"}
+CHILDREN = {"teachers/local_server_child.py", "teachers/rehearsed_server.py"}  # run as processes of their own
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_shipped" not in path.parts)
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> list[tuple[str, bool, bool]]:
+    """(module, at the top of the file, only for types) of each import."""
+    found: list[tuple[str, bool, bool]] = []
+
+    def walk(node: ast.AST, top: bool, typing: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                found.extend((name.name, top, typing) for name in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path}: relative import"
+                found.append((child.module or "", top, typing))
+            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            types = typing or (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING")
+            walk(child, top and not inside, types)
+
+    walk(ast.parse(path.read_text(encoding="utf-8")), True, False)
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_run_strictly_down(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":
+        return
+    if room == "__main__":
+        room = "cli"
+    assert room in HEIGHT, f"{room}/ is not in the table of rooms"
+    for module, _, _ in imports(path):
+        if not module.startswith("alpaca_pipe."):
+            continue
+        other = module.split(".")[1]
+        assert other == room or HEIGHT[other] < HEIGHT[room], f"{room} imports {module}, which does not lie below it"
+        if room in VERBS and other == "recipe":
+            assert path.name == "stage.py", f"of {room}'s files only stage.py may import recipe"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
+    if path.relative_to(PACKAGE).as_posix() in CHILDREN:
+        return
+    for module, top, typing in imports(path):
+        assert not top or typing or module.split(".")[0] not in HEAVY, f"{module} is imported at the top"
+
+
+def test_the_core_imports_nothing_of_ours() -> None:
+    for path in (PACKAGE / "core").glob("*.py"):
+        for module, _, _ in imports(path):
+            assert not module.startswith("alpaca_pipe.") or module.startswith("alpaca_pipe.core"), path
+
+
+def test_files_stay_small() -> None:
+    """A proportion, not a fence: the median file fits two screens, and none is a house of its own."""
+    sizes = sorted(len(path.read_text(encoding="utf-8").splitlines()) for path in FILES)
+    assert sizes[len(sizes) // 2] <= 120
+    assert sizes[-1] <= 320, [path for path in FILES if len(path.read_text().splitlines()) > 320]

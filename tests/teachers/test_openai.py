@@ -1,0 +1,304 @@
+"""OpenAI's dialects against a real HTTP server that answers well, wrongly, late or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.teachers.base import Failure, Fatal
+from alpaca_pipe.teachers.openai_chat import TAKES, OpenAIChat
+from alpaca_pipe.teachers.openai_completions import OpenAICompletions
+from alpaca_pipe.teachers.openai_errors import key_from, retry_after, without_keys
+from alpaca_pipe.teachers.openai_wire import Wire, http_client, usage_of
+
+KEY = "sk-test-0123456789abcdef"
+QUESTION = Request((Message("system", "Be brief."), Message("user", "Why?")), {"max_tokens": 5, "seed": 7}, sample=2)
+USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def ask(handler: Handler, request: Request = QUESTION, *, timeout: float = 5.0, legacy: bool = False,
+        **wire: Any) -> Completion:
+    """One question to a server that answers everything with `handler`."""
+
+    async def main() -> Completion:
+        app = web.Application()
+        app.router.add_route("*", "/{any:.*}", handler)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            return await ask_at(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", request, timeout, legacy, **wire)
+        finally:
+            await runner.cleanup()
+
+    return asyncio.run(main())
+
+
+async def ask_at(address: str, request: Request, timeout: float, legacy: bool, **wire: Any) -> Completion:
+    async with http_client(address, key=KEY, timeout=timeout) as client:
+        line = Wire(client, address, "m", KEY, timeout, **{"takes": TAKES, **wire})
+        return await (OpenAICompletions if legacy else OpenAIChat)(line, {"who": "test"}).ask(request)
+
+
+def answering(status: int, body: Any, headers: dict[str, str] | None = None) -> Handler:
+    async def handler(http: web.Request) -> web.Response:
+        return web.Response(status=status, text=body if isinstance(body, str) else json.dumps(body),
+                            content_type="application/json", headers=headers)
+    return handler
+
+
+def saying(message: dict[str, Any], finish: str | None = "stop", usage: Any = USAGE) -> Handler:
+    return answering(200, {"choices": [{"message": message, "finish_reason": finish}], "usage": usage, "model": "m-0125",
+                           "system_fingerprint": "fp"})
+
+
+def error(code: str = "", message: str = "no", **more: str) -> dict[str, Any]:
+    return {"error": {"message": message, "code": code, "type": "", **more}}
+
+
+def test_what_is_sent_and_what_comes_back() -> None:
+    seen: list[web.Request] = []
+    bodies: list[Any] = []
+
+    async def handler(http: web.Request) -> web.StreamResponse:
+        seen.append(http)
+        bodies.append(await http.json())
+        return await saying({"content": "Because."})(http)
+
+    completion = ask(handler, extra_body={"top_k": 3}, renamed={"max_tokens": "max_completion_tokens"})
+    assert seen[0].path == "/v1/chat/completions"
+    assert seen[0].headers["Authorization"] == f"Bearer {KEY}"
+    assert seen[0].headers["X-Draw"] == "2"
+    assert bodies == [{"model": "m", "messages": [{"role": "system", "content": "Be brief."},
+                                                  {"role": "user", "content": "Why?"}],
+                       "max_completion_tokens": 5, "seed": 9, "top_k": 3}]  # the third draw has a seed of its own
+    assert completion == Completion("Because.", "stop", Usage(uncached_in=11, visible_out=3), QUESTION.key({"who": "test"}),
+                                    "m-0125", "fp")
+
+
+def test_the_legacy_dialect_continues_one_text() -> None:
+    async def handler(http: web.Request) -> web.Response:
+        assert http.path == "/v1/completions"
+        body = await http.json()
+        return web.json_response({"choices": [{"text": body["prompt"] + "!", "finish_reason": "length"}], "usage": USAGE})
+
+    completion = ask(handler, Request((Message("user", "Once"),)), legacy=True)
+    assert (completion.text, completion.finish) == ("Once!", "length")
+    with pytest.raises(Fatal, match="continues one text"):
+        ask(handler, QUESTION, legacy=True)
+
+
+@pytest.mark.parametrize(("message", "finish", "text", "ends"), [
+    ({"content": "a"}, "stop", "a", "stop"), ({"content": "a"}, "length", "a", "length"),
+    ({"content": None}, "content_filter", "", "content_filter"), ({"content": "a"}, "tool_calls", "a", "stop"),
+    ({"content": "a"}, "abort", "a", "length"), ({"content": "a"}, None, "a", "length"),
+    ({"content": None, "refusal": "I must not."}, "stop", "I must not.", "refused"),
+])
+def test_how_a_reply_ended(message: dict[str, Any], finish: str | None, text: str, ends: str) -> None:
+    completion = ask(saying(message, finish))
+    assert (completion.text, completion.finish) == (text, ends)
+
+
+def test_a_reply_without_usage_says_nothing_about_tokens() -> None:
+    assert ask(saying({"content": "a"}, usage=None)).usage == Usage()
+
+
+@pytest.mark.parametrize(("status", "body", "finish", "text"), [
+    (400, error("context_length_exceeded", "too long"), "refused", "too long"), (413, error(), "refused", "no"),
+    (422, error(), "refused", "no"), (400, error("content_filter"), "content_filter", ""),
+])
+def test_a_request_that_is_refused_for_good_is_an_answer(status: int, body: Any, finish: str, text: str) -> None:
+    completion = ask(answering(status, body))
+    assert (completion.finish, completion.text, completion.usage) == (finish, text, Usage())
+    assert completion.key
+
+
+@pytest.mark.parametrize(("status", "body", "says", "cure"), [
+    (401, error("invalid_api_key", f"Incorrect API key provided: {KEY}"), "does not accept the key", "api_key_env"),
+    (403, error(message=f"{KEY} may not"), "does not accept the key", "api_key_env"),
+    (429, error("insufficient_quota", f"no quota for {KEY}"), "no quota for", "add credit"),
+    (402, error(message="Insufficient Balance"), "Insufficient Balance", "add credit"),
+    (404, error("model_not_found", "no such model"), "no such model", "teacher.model"),
+    (404, "<html>not here</html>", "404", "teacher.base_url"),
+    (400, error("model_not_found"), "400", "teacher.model"),
+    (400, error("unsupported_parameter", "Unsupported parameter: 'stop'", param="stop"), "does not take 'stop'",
+     "refuses: [stop]"),
+    (301, "", "sends us elsewhere", "teacher.base_url"),
+])
+def test_what_no_request_survives_is_fatal_with_a_cure_and_without_the_key(status: int, body: Any, says: str,
+                                                                           cure: str) -> None:
+    with pytest.raises(Fatal) as caught:
+        ask(answering(status, body, {"Location": "http://127.0.0.1:9/v1"} if status == 301 else None))
+    assert says in caught.value.what
+    assert cure in caught.value.cure
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "body", "headers", "sent", "retry", "wait", "slower"), [
+    (429, error("rate_limit_exceeded", KEY), {"Retry-After": "3"}, "refused", True, 3.0, True),
+    (429, error(), {"Retry-After-Ms": "250", "Retry-After": "9"}, "refused", True, 0.25, True),
+    (500, error(), {}, "refused", True, None, False),
+    (502, "<html>bad gateway</html>", {}, "refused", True, None, False),
+    (503, error(), {}, "refused", True, None, True),
+    (529, error(), {}, "refused", True, None, True),
+    (504, "", {}, "unknown", True, None, False),  # the server behind the gateway may still be billing
+    (408, error(), {}, "refused", True, None, False),
+    (451, error(), {}, "refused", False, None, False),
+    (200, "<html>welcome</html>", {}, "unknown", True, None, False),
+    (200, "[1]", {}, "unknown", True, None, False),
+    (200, {"error": {"message": "upstream"}}, {}, "unknown", True, None, False),
+])
+def test_what_may_go_better_later(status: int, body: Any, headers: dict[str, str], sent: str, retry: bool,
+                                  wait: float | None, slower: bool) -> None:
+    with pytest.raises(Failure) as caught:
+        ask(answering(status, body, headers))
+    failure = caught.value
+    assert (failure.sent, failure.retry, failure.retry_after, failure.slower) == (sent, retry, wait, slower)
+    assert KEY not in str(failure)
+
+
+def test_every_question_is_one_http_attempt() -> None:
+    count = 0
+
+    async def handler(http: web.Request) -> web.Response:
+        nonlocal count
+        count += 1
+        return web.json_response({}, status=500)
+
+    with pytest.raises(Failure):
+        ask(handler)
+    assert count == 1
+
+
+def test_a_server_that_is_late_may_have_billed() -> None:
+    async def handler(http: web.Request) -> web.Response:
+        await asyncio.sleep(2)
+        return web.Response()
+
+    with pytest.raises(Failure, match="did not answer within") as caught:
+        ask(handler, timeout=0.2)
+    assert (caught.value.sent, caught.value.retry) == ("unknown", True)
+
+
+def test_a_server_that_trickles_is_late_too() -> None:
+    async def handler(http: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(http)
+        for _ in range(40):
+            await response.write(b" ")
+            await asyncio.sleep(0.05)
+        return response
+
+    with pytest.raises(Failure, match="did not answer within") as caught:
+        ask(handler, timeout=0.3)
+    assert caught.value.sent == "unknown"
+
+
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"])
+def test_a_connection_that_breaks_after_the_question_may_have_billed(first: bytes) -> None:
+    async def handler(http: web.Request) -> web.StreamResponse:
+        assert http.transport is not None
+        await http.read()
+        http.transport.write(first)
+        http.transport.close()
+        return web.Response()
+
+    with pytest.raises(Failure, match="broke before") as caught:
+        ask(handler)
+    assert (caught.value.sent, caught.value.retry) == ("unknown", True)
+
+
+def test_what_never_left_us_cannot_be_billed() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+        with pytest.raises(Failure, match="cannot be reached") as caught:
+            asyncio.run(ask_at(address, QUESTION, 5.0, False))
+    assert (caught.value.sent, caught.value.retry) == ("no", True)
+
+
+def test_a_decoding_field_that_is_not_taken_stops_before_anything_is_sent_or_is_dropped() -> None:
+    bodies: list[Any] = []
+
+    async def handler(http: web.Request) -> web.StreamResponse:
+        bodies.append(await http.json())
+        return await saying({"content": "a"})(http)
+
+    request = Request((Message("user", "Why?"),), {"max_tokens": 5, "top_k": 3})
+    with pytest.raises(Fatal, match="does not take the decoding field 'top_k'"):
+        ask(handler, request)
+    assert bodies == []
+    ask(handler, request, drop=True)
+    assert bodies[0].keys() == {"model", "messages", "max_tokens"}
+
+
+def test_no_other_key_of_the_environment_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin-0123456789")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nor is a proxy asked for our own machine
+
+    async def handler(http: web.Request) -> web.StreamResponse:
+        assert "sk-admin" not in str(http.headers)
+        return await saying({"content": "a"})(http)
+
+    assert ask(handler).text == "a"
+
+
+@pytest.mark.parametrize(("said", "usage"), [
+    ({"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150, "prompt_tokens_details": {"cached_tokens": 64},
+      "completion_tokens_details": {"reasoning_tokens": 30}}, Usage(36, 64, 0, 20, 30)),
+    ({"prompt_tokens": 100, "completion_tokens": 50, "prompt_tokens_details":
+      {"cached_tokens": 10, "cache_write_tokens": 20}}, Usage(70, 10, 20, 50, 0)),
+    # a provider that counts its reasoning beside completion_tokens
+    ({"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 180,
+      "completion_tokens_details": {"reasoning_tokens": 30}}, Usage(100, 0, 0, 50, 30)),
+    ({"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": None}, Usage(9, 0, 0, 1, 0)),
+])
+def test_token_classes_exclude_each_other(said: dict[str, Any], usage: Usage) -> None:
+    assert usage_of(said) == usage
+
+
+@given(*[st.integers(0, 10_000)] * 5)
+def test_token_classes_sum_to_what_the_provider_says(prompt: int, out: int, cached: int, written: int,
+                                                     reasoning: int) -> None:
+    usage = usage_of({"prompt_tokens": prompt, "completion_tokens": out, "total_tokens": prompt + out,
+                      "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
+                      "completion_tokens_details": {"reasoning_tokens": reasoning}})
+    assert (usage.tokens_in, usage.tokens_out) == (prompt, out)
+    assert min(usage.uncached_in, usage.cache_read, usage.cache_write, usage.visible_out, usage.reasoning_out) >= 0
+
+
+@pytest.mark.parametrize(("headers", "seconds"), [
+    ({}, None), ({"retry-after": "7"}, 7.0), ({"retry-after": "soon"}, None), ({"retry-after": "-3"}, 0.0),
+    ({"retry-after": "Wed, 21 Oct 2026 07:28:10 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 10.0),
+])
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+def test_keys_are_taken_out_of_texts() -> None:
+    assert without_keys(f"bad {KEY} and sk-other***wxyz\nand secret-of-mine", "secret-of-mine") == \
+        "bad [key] and [key] and [key]"
+
+
+@pytest.mark.parametrize(("value", "says"), [(None, "holds no key"), ("  ", "holds no key"), ("sk-a b", "is no key"),
+                                             ("sk-ä", "is no key")])
+def test_a_missing_or_broken_key_is_said_without_showing_it(value: str | None, says: str) -> None:
+    with pytest.raises(UserError, match=says) as caught:
+        key_from({} if value is None else {"K": value}, "K")
+    assert "sk-" not in str(caught.value)
+
+
+def test_a_key_is_read_without_its_newline() -> None:
+    assert key_from({"K": "sk-abc\n"}, "K") == "sk-abc"
