@@ -68,7 +68,7 @@ def from_recipe(value: Any, info: ValidationInfo) -> Path:
 def _existing(value: Any, info: ValidationInfo) -> Path:
     path = from_recipe(value, info)
     if not path.exists():
-        raise ValueError(f"no such file or folder: {path}")
+        raise ValueError(f"no such file or folder: {path} - a path is read from the folder of the recipe")
     return path
 
 

@@ -86,7 +86,7 @@ def _seed_file(value: object, info: ValidationInfo) -> Path:
     if isinstance(value, Path):
         return value
     if not isinstance(value, str):
-        raise ValueError("should be a path, or the name of shipped seeds")  # noqa: TRY004  (pydantic explains ValueErrors)
+        raise ValueError("should be a path, or the name of shipped seeds")
     names = {file.stem: file for file in shipped_dir().glob("*.jsonl")}
     if value in names:
         return names[value]

@@ -12,10 +12,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.core.table import Exact
 from alpaca_pipe.generate.novelty import Pool
+from alpaca_pipe.generate.reply import Draft
 from alpaca_pipe.generate.rounds import Generation, Limits
 from alpaca_pipe.generate.seeds import Seed, SeedFile, read_seeds
 from alpaca_pipe.generate.style import Seat, Style
@@ -69,7 +70,9 @@ def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
     seats = round(config.count / rows_a_seat) + config.round_size // 2
     if config.max_requests:
         seats = min(seats, config.max_requests // style.requests)
-    tokens_in = sum(len(message.content) for message in style.ask(seat).messages) // _LETTERS_A_TOKEN * style.requests
+    prompts = [style.ask(seat)] + [style.ask_answer(seat, Draft("w" * 50)) for _ in range(style.requests - 1)]
+    tokens_in = sum(len(message.content) // _LETTERS_A_TOKEN + _AROUND_MESSAGE for prompt in prompts
+                    for message in prompt.messages)
     requests = seats * style.requests
     price = price_of(teacher.called, datetime.now(UTC).date(), teacher.price)
     says = (f"about {seats:,} prompts of style {style.name}, {config.shown} of {len(seeds)} seeds in each, until "
@@ -78,7 +81,7 @@ def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
                     seats * tokens_out, round(seats * (price.worst(tokens_in, 0) + price.worst(0, tokens_out))))
 
 
-_LETTERS_A_TOKEN = 4  # of English: OpenAI's rule of thumb
+_LETTERS_A_TOKEN, _AROUND_MESSAGE = 4, 4  # of English: OpenAI's rules of thumb
 _YIELD = {"alpaca": 0.85, "two-step": 0.87}  # rows accepted for each task asked: two-step measured on SmolLM2-135M
 _TOKENS_OUT = {"alpaca": 90, "two-step": 45}  # for each task asked
 
@@ -109,12 +112,10 @@ async def _run(config: Config, bench: Bench) -> Outcome:
         generation = Generation(style, teacher, _shown_seeds(config, style), pool, bench.seed, limits)
         try:
             note = await _until_enough(generation, bench)
-        except (Stopped, UserError):
-            _write(generation, seeds, bench.folder)  # what there is can be looked at; a resumed run writes it anew
-            raise
+        finally:
+            _write(generation, seeds, bench.folder)  # stopped too: it can be looked at, and a resumed run writes it anew
     if not generation.examples:
         raise UserError(f"generate: {note}", "read rejected.jsonl for the reasons; another teacher or style may do better")
-    _write(generation, seeds, bench.folder)
     if note:
         bench.progress.say(f"{note}; these rows are used. Other seeds, a higher temperature or a higher likeness bring more")
     return Outcome(_summary(generation, len(seeds), note))

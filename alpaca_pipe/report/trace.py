@@ -91,7 +91,7 @@ def _passages(found: Left, id: str) -> Iterator[Passage]:
     if losses := _losses(found.step("evaluate"), id):
         yield Passage("loss on it, nats per token", losses)
     if source["kind"] == "generated":
-        yield Passage("money", tuple(_money(found, source["source"])))
+        yield Passage("money", tuple(line for key in _keys(source) for line in _money(found, key)))
 
 
 def _before(found: Left, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -107,22 +107,32 @@ def _asked(found: Left, origin: Mapping[str, Any]) -> Iterator[Passage]:
     seeds = {row["id"]: row["instruction"] for row in found.step("generate").rows("seeds.jsonl") if row.get("id")}
     if shown_ids := origin.get("parents"):
         yield Passage("seeds shown", tuple(f"{name}  {seeds.get(name, '')}".rstrip() for name in shown_ids))
-    reply = _reply(found, origin["source"])
+    for key in _keys(origin):
+        yield from _request(key, _reply(found, key))
+    details = origin.get("details", {})
+    told = [f"{name}: {value}" for name, value in details.items() if name not in _TOLD_ELSEWHERE]
+    yield Passage("piece", tuple(told) or ("the whole reply",))
+
+
+def _keys(origin: Mapping[str, Any]) -> tuple[str, ...]:
+    """The requests that the row took, in their order; the last one wrote its output."""
+    return (*origin.get("details", {}).get("asked_before", ()), origin["source"])
+
+
+def _request(key: str, reply: Mapping[str, Any] | None) -> Iterator[Passage]:
     if reply is None:
-        yield Passage("request", (f"{origin['source']}: the ledger of this copy does not hold its reply",))
+        yield Passage(f"request {key}", ("the ledger of this copy does not hold its reply",))
         return
     asked = reply["request"]
-    yield Passage("prompt", tuple(f"{role}: {content}" for role, content in asked["messages"])
+    yield Passage(f"request {key}", tuple(f"{role}: {content}" for role, content in asked["messages"])
                   + (f"decoding {asked['decoding']}, draw {asked['sample']}",))
     said = f", served as {reply['model_said']}" if reply["model_said"] else ""
     tokens = ", ".join(f"{name} {count}" for name, count in reply["usage"].items() if count)
     yield Passage("raw reply", (reply["text"], f"finish {reply['finish']}, {reply['at']}{said}", f"tokens {tokens}"))
-    details = origin.get("details", {})
-    told = [f"{name}: {value}" for name, value in details.items() if name not in _NOVELTY and name != "repair"]
-    yield Passage("piece", tuple(told) or ("the whole reply",))
 
 
 _NOVELTY = ("nearest", "score")
+_TOLD_ELSEWHERE = (*_NOVELTY, "repair", "asked_before")
 
 
 def _novelty(at: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterator[str]:

@@ -1,116 +1,174 @@
-"""One tune with TRL's SFTTrainer, on ids and masks that are ours; interrupted anywhere, it goes on where it was."""
+"""One tune with TRL's SFTTrainer on rows that are already ids and mask. What we tokenised is what is trained."""
 
 from __future__ import annotations
 
-import shutil
+import json
+import math
+import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpaca_pipe.core.errors import Stopped
-from alpaca_pipe.models.loading import load_model, load_tokenizer
-from alpaca_pipe.models.template import Encoded, Encoder, save_template
-from alpaca_pipe.weights.base import Checkpoint
+from alpaca_pipe.core.files import read_jsonl, write_jsonl
+from alpaca_pipe.models.template import Encoded
+from alpaca_pipe.train.attention import lay_end_to_end
+from alpaca_pipe.train.resume import last_whole, mark_whole
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTTrainer
 
-_WHOLE = "whole"  # a file in a checkpoint whose writing was finished
+_SAVE_SHARE = 0.05  # of the time may go into checkpoints ...
+_SAVE_AT_MOST_EVERY = 20.0  # ... but a kill should not cost less than this many seconds of work either
+
+IGNORED = -100  # the label of a position that carries no loss
 
 
 @dataclass(frozen=True)
-class Tune:
-    """What is tuned and how. arguments: HF TrainingArguments by name; lora: peft's LoraConfig by name, None for full."""
+class Hyper:
+    """The numbers of a tune, by the names of HF's TrainingArguments. lora: keyword arguments of peft's LoraConfig."""
 
-    checkpoint: Checkpoint
-    dtype: str
-    lora: Mapping[str, Any] | None
-    arguments: Mapping[str, Any]
+    learning_rate: float
+    num_train_epochs: float
+    max_steps: int | None
+    per_device_train_batch_size: int
+    gradient_accumulation_steps: int
+    lr_scheduler_type: str
+    warmup_steps: float
+    weight_decay: float
     seed: int
+    lora: Mapping[str, Any] | None
+
+    def steps(self, rows: int) -> int:
+        """Optimizer steps over `rows` rows; the last partial batch of an epoch is a step."""
+        if self.max_steps is not None:
+            return self.max_steps
+        batch = self.per_device_train_batch_size * self.gradient_accumulation_steps
+        return math.ceil(self.num_train_epochs * math.ceil(rows / batch))
 
 
-def tune(job: Tune, rows: Sequence[Encoded], encoder: Encoder, work: Path, folder: Path,
-         at: Callable[[int, float], None], stopping: Callable[[], bool]) -> list[dict[str, Any]]:
-    """Tunes, saves model and tokenizer into `folder`, and gives a row per step (step, loss, learning_rate, grad_norm).
+def tune(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Encoded],
+    hyper: Hyper,
+    scratch: Path,
+    log: Path,
+    which: str,
+    stopping: Callable[[], bool] = lambda: False,
+    at: Callable[[int, float], None] = lambda step, loss: None,
+) -> PreTrainedModel | None:
+    """The tuned model (with its adapter, where hyper.lora is set), or None where `stopping` said so first.
 
-    work: where checkpoints live until the end; a whole one that is there is continued, bit for bit on one CPU.
-    Raises Stopped, after a checkpoint, when `stopping` says so.
+    scratch: checkpoints; a later call goes on from the last whole one, and ends with the same weights, bit for bit on
+    a CPU, as a call that was never interrupted.  log: JSON lines {which, step, loss, learning_rate, tokens}, loss in
+    nats a learned token, tokens seen so far; lines of other tunes are kept.  at: told each step and its loss.
     """
-    trainer = _trainer(job, rows, work, at, stopping)
-    trainer.train(resume_from_checkpoint=_last_whole(work))
-    if trainer.state.global_step < trainer.state.max_steps:
-        raise Stopped
-    trainer.save_model(str(folder))
-    save_template(folder, encoder)
-    shutil.rmtree(work)
-    return [{name: entry[name] for name in ("step", "loss", "learning_rate", "grad_norm")}
-            for entry in trainer.state.log_history if "loss" in entry]
-
-
-def _trainer(job: Tune, rows: Sequence[Encoded], work: Path, at: Callable[[int, float], None],
-             stopping: Callable[[], bool]) -> SFTTrainer:
     import torch
-    import transformers
+    from transformers.trainer_callback import PrinterCallback
+
+    _silence()
+    trainer = _trainer(model, tokenizer, rows, hyper, scratch)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(_watch(scratch, log, which, stopping, at))
+    start = last_whole(scratch)
+    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    if trainer.state.global_step < trainer.state.max_steps:
+        return None
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return trainer.model
+
+
+def _trainer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Encoded], hyper: Hyper,
+             scratch: Path) -> SFTTrainer:
+    import torch
     from datasets import Dataset
     from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
 
-    transformers.set_seed(job.seed)  # LoRA's first weights are random
-    tokenizer = load_tokenizer(job.checkpoint)
-    bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    config = SFTConfig(
-        output_dir=str(work), seed=job.seed, data_seed=job.seed, bf16=bf16, max_length=None,
-        padding_free=True, dataset_kwargs={"skip_prepare_dataset": True},  # our ids and our mask stay as they are
-        gradient_checkpointing=torch.cuda.is_available(), dataloader_pin_memory=torch.cuda.is_available(),
-        logging_steps=1, logging_nan_inf_filter=False, report_to=[], disable_tqdm=True, save_total_limit=2,
-        **job.arguments)
-    lora = LoraConfig(task_type="CAUSAL_LM", **job.lora) if job.lora else None
-    trainer = SFTTrainer(
-        model=_alone_in_a_batch(load_model(job.checkpoint, job.dtype)), args=config, processing_class=tokenizer,
-        train_dataset=Dataset.from_list([_row(row) for row in rows]), peft_config=lora, callbacks=[])
-    trainer.remove_callback(transformers.PrinterCallback)
-    trainer.add_callback(_watch(work, at, stopping))
-    return trainer
+    class Trainer(SFTTrainer):
+        """TRL's own loss projects every position on a CPU; ours only the learned ones. Checkpoints get no model card."""
+
+        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False,
+                         num_items_in_batch: Any = None) -> Any:
+            labels = inputs.pop("labels")[:, 1:]
+            learned = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
+            logits = model(**inputs, use_cache=False, logits_to_keep=learned).logits
+            loss = torch.nn.functional.cross_entropy(
+                logits.flatten(0, 1).float(), labels[:, learned].flatten(), ignore_index=IGNORED, reduction="sum")
+            return loss / num_items_in_batch  # learned tokens of the whole step, over all its micro-batches
+
+        def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+            pass
+
+    on_gpu = torch.cuda.is_available()
+    args = SFTConfig(
+        output_dir=str(scratch), seed=hyper.seed, learning_rate=hyper.learning_rate,
+        num_train_epochs=hyper.num_train_epochs, max_steps=hyper.max_steps or -1,
+        per_device_train_batch_size=hyper.per_device_train_batch_size,
+        gradient_accumulation_steps=hyper.gradient_accumulation_steps, lr_scheduler_type=hyper.lr_scheduler_type,
+        warmup_steps=hyper.warmup_steps, weight_decay=hyper.weight_decay,
+        max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, padding_free=lay_end_to_end(model),
+        use_cpu=not on_gpu, bf16=on_gpu and torch.cuda.is_bf16_supported(), gradient_checkpointing=False,
+        logging_steps=1, include_num_input_tokens_seen="all", save_strategy="no", report_to="none", disable_tqdm=True,
+        log_level="error", dataloader_pin_memory=on_gpu)
+    data = Dataset.from_dict({
+        "input_ids": [row.ids for row in rows],
+        "labels": [[i if learned else IGNORED for i, learned in zip(row.ids, row.mask, strict=True)] for row in rows]})
+    lora = LoraConfig(**hyper.lora, task_type="CAUSAL_LM") if hyper.lora else None
+    return Trainer(model=model, args=args, train_dataset=data, processing_class=tokenizer, peft_config=lora)
 
 
-def _alone_in_a_batch(model: PreTrainedModel) -> PreTrainedModel:
-    """Rows of a batch stand behind each other without padding; SDPA's mask keeps them apart by their positions."""
-    model.set_attn_implementation("sdpa")
-    model.config.use_cache = False
-    return model
+def _watch(scratch: Path, log: Path, which: str, stopping: Callable[[], bool], at: Callable[[int, float], None]) -> Any:
+    """The callback that logs each step, saves often enough, and stops once everything is saved."""
+    from transformers import TrainerCallback
 
+    class Watch(TrainerCallback):
+        def __init__(self) -> None:
+            self.began = self.saved = time.monotonic()
+            self.cost = 0.0  # seconds the last checkpoint took
 
-def _row(row: Encoded) -> dict[str, list[int]]:
-    return {"input_ids": list(row.ids),
-            "labels": [token if learned else -100 for token, learned in zip(row.ids, row.mask, strict=True)]}
+        def on_train_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            """What was logged after the checkpoint that we go on from will be logged again."""
+            known = [row for row in (read_jsonl(log) if log.exists() else ())
+                     if row["which"] != which or row["step"] <= state.global_step]
+            write_jsonl(log, known)
 
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
+            if "loss" not in logs:
+                return
+            row = {"which": which, "step": state.global_step, "loss": logs["loss"],
+                   "learning_rate": logs["learning_rate"], "tokens": state.num_input_tokens_seen}
+            with log.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+            at(state.global_step, logs["loss"])
 
-def _watch(work: Path, at: Callable[[int, float], None], stopping: Callable[[], bool]) -> Any:
-    import transformers
+        def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            since = time.monotonic() - self.saved
+            due = since > max(_SAVE_AT_MOST_EVERY, self.cost / _SAVE_SHARE)
+            if state.global_step < state.max_steps and (due or stopping()):
+                control.should_save = True
+                self.began = time.monotonic()
 
-    class Watch(transformers.TrainerCallback):  # type: ignore[misc]
-        """Says where the tune is, stops it when asked, and marks each checkpoint whose writing was finished."""
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if stopping() and state.global_step < state.max_steps:
-                control.should_save = control.should_training_stop = True
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-            if logs and "loss" in logs:
-                at(state.global_step, float(logs["loss"]))
-
-        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            (work / f"checkpoint-{state.global_step}" / _WHOLE).touch()
+        def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            mark_whole(scratch, state.global_step)
+            self.saved = time.monotonic()
+            self.cost = self.saved - self.began
+            # only here: a checkpoint remembers the control, and one that says "stop" would stop its resume
+            control.should_training_stop = stopping()
 
     return Watch()
 
 
-def _last_whole(work: Path) -> str | None:
-    """The newest checkpoint that was written to its end; what a kill left half is removed."""
-    found = sorted(work.glob("checkpoint-*"), key=lambda path: int(path.name.rsplit("-", 1)[1]))
-    for path in [path for path in found if not (path / _WHOLE).exists()]:
-        shutil.rmtree(path)
-    whole = [path for path in found if path.exists()]
-    return str(whole[-1]) if whole else None
+def _silence() -> None:
+    """The libraries' bars and notes would drown our lines; what matters of them is checked or said by us."""
+    import datasets
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|trl|peft|accelerate|datasets)\b")

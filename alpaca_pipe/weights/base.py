@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PlainValidator, ValidationInfo
 
 from alpaca_pipe.core.errors import did_you_mean
-from alpaca_pipe.core.files import digest_of, file_digest
+from alpaca_pipe.core.files import digest_of, file_digest, read_json
 from alpaca_pipe.core.table import ExistingPath, Table
 from alpaca_pipe.weights.gguf import gguf_digest
 from alpaca_pipe.weights.known import KNOWN
@@ -74,6 +74,24 @@ class BaseTable(Table):
         if self.model == TINY:
             return self
         return type(self)(model=TINY, tokenizer=self._folder_here())
+
+    @property
+    def called(self) -> str:
+        """A name for others to read: the hub id that a known weight was made from, a folder's or file's own name."""
+        if isinstance(self.model, Path):
+            return self.model.stem if self.model.suffix == ".gguf" else self.model.name
+        return KNOWN[self.model].source_model if self.model in KNOWN else self.model
+
+    def parameters(self) -> float | None:
+        """About how many weights it has, from what lies here or from its name ("135m", "7b"); None if neither says."""
+        if isinstance(self.model, Path) and self.model.is_dir():
+            shape = read_json(self.model / "config.json")
+            width = 2 if shape.get("dtype", shape.get("torch_dtype")) in ("bfloat16", "float16") else 4
+            return sum(file.stat().st_size for file in self.model.glob("*.safetensors")) / width or None
+        if self.model == TINY:
+            return 1e5
+        said = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([mb])(?![a-z0-9])", str(self.called).lower())
+        return float(said[1]) * {"m": 1e6, "b": 1e9}[said[2]] if said else None
 
     def _content(self) -> Any:
         if self.model == TINY:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -14,10 +15,12 @@ import pytest
 
 from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.errors import Stopped
+from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.rounds import Generation, Limits
-from alpaca_pipe.generate.seeds import read_seeds, shipped_dir
+from alpaca_pipe.generate.seeds import Seed, read_seeds, shipped_dir
+from alpaca_pipe.generate.stage import STAGE
 from alpaca_pipe.generate.styles import style_of
 
 SEEDS = read_seeds(shipped_dir() / "alpaca.jsonl")
@@ -66,10 +69,11 @@ class Script:
         return instruction() if last.startswith("Write a task about") else f"It is {chance.random():.3f}."
 
 
-def generation(script: Script, style: str = "alpaca", count: int = 60, **limits: Any) -> Generation:
+def generation(script: Script, style: str = "alpaca", count: int = 60, seeds: Sequence[Seed] = SEEDS,
+               **limits: Any) -> Generation:
     how = style_of(style, tasks=4, max_tokens=200, temperature=1.0, takes=script.takes)
     wanted = Limits(**({"count": count, "round_size": 6, "shown": 3, "max_requests": None} | limits))
-    return Generation(how, script, how.usable(SEEDS), Pool((seed.example for seed in SEEDS), Decimal("0.7"), "unicode"),
+    return Generation(how, script, how.usable(seeds), Pool((seed.example for seed in seeds), Decimal("0.7"), "unicode"),
                       7, wanted)
 
 
@@ -131,8 +135,9 @@ def test_a_near_duplicate_names_the_row_that_it_resembles() -> None:
     near = [rejected for rejected in made.rejected if rejected.rule == "near_duplicate"]
     assert near
     assert {rejected.nearest for rejected in near} <= known
-    assert {example.origin.details["nearest"] for example in made.examples} <= known
-    assert all(example.origin.details["score"] <= 0.7 for example in made.examples)
+    near_by = [example.origin.details for example in made.examples if "nearest" in example.origin.details]
+    assert {details["nearest"] for details in near_by} <= known
+    assert 0 < max(details["score"] for details in near_by) <= 0.7
 
 
 def test_two_step_asks_no_answer_for_what_is_known_already() -> None:
@@ -193,3 +198,15 @@ def test_the_same_question_again_is_another_draw() -> None:
     replies = asyncio.run(twice())
     assert len({reply.key for reply in replies}) == 3
     assert not any(reply.from_store for reply in replies)
+
+
+OWN = [Seed(Example.of(f"Name a {word} that is known for its {other}.", "", f"A {other} {word}", Origin("seed")), word, False)
+       for word, other in (("river", "length"), ("tower", "age"), ("poem", "wit"), ("soup", "heat"))]
+
+
+@pytest.mark.parametrize("style, golden", [("alpaca", "ae73ffa3a2c489ce"), ("two-step", "11437e20c2509df5")])
+def test_golden(style: str, golden: str) -> None:
+    """Prompts, draws, verdicts and rows are what version 1 of the stage makes: bump STAGE.version, or mend what changed."""
+    made = generation(Script(), style, count=20, seeds=OWN)
+    asyncio.run(finish(made))
+    assert (STAGE.version, digest_of(dataset(made))[:16]) == (1, golden)

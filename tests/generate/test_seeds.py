@@ -30,9 +30,9 @@ def test_our_seeds_are_varied_and_unlike_each_other() -> None:
 
 def test_all_faults_of_a_file_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
     file = tmp_path / "mine.jsonl"
-    file.write_text("\ufeff" + "\n".join([
-        GOOD, "", '{"instruction": "Name a lake.", "outptu": "Chad"}', '{"instruction": " ", "output": "x"}', "nonsense",
-        '{"instruction": "x", "output": 7}', "[1]"]), encoding="utf-8")
+    rows = [GOOD, "", '{"instruction": "Name a lake.", "outptu": "Chad"}', '{"instruction": " ", "output": "x"}', "nonsense",
+            '{"instruction": "x", "output": 7}', "[1]"]
+    file.write_text("\n".join(rows), encoding="utf-8-sig")
     with pytest.raises(UserErrors) as caught:
         read_seeds(file)
     lines = str(caught.value).replace(f"{file}:", "").split("\n")

@@ -21,7 +21,7 @@ def test_the_tree_in_the_readme_is_the_tree_on_the_disk() -> None:
     tree = README.split("<!-- tree -->")[1]
     named = set(re.findall(r"^  ([a-z_]+)(?:/|\.py)", tree, flags=re.MULTILINE))
     package = ROOT / "alpaca_pipe"
-    there = {path.stem for path in package.iterdir() if path.stem not in ("__init__", "__pycache__", "_shipped")}
+    there = {path.stem for path in package.iterdir() if not path.name.startswith(("_", "py.typed"))}
     assert named == there
 
 

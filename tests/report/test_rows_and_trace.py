@@ -62,9 +62,9 @@ def test_the_way_of_a_kept_row(workspace: Workspace) -> None:
     buy(workspace.root, [key])
     row = examples()[0]
     told = passages(workspace, row.id[:9])
-    assert list(told) == ["example", "seeds shown", "prompt", "raw reply", "piece", "novelty", "curate",
+    assert list(told) == ["example", "seeds shown", f"request {key}", "raw reply", "piece", "novelty", "curate",
                           "loss on it, nats per token", "money"]
-    assert "user: Write one task." in told["prompt"] and "'temperature': 0.7" in told["prompt"]
+    assert "user: Write one task." in told[f"request {key}"] and "'temperature': 0.7" in told[f"request {key}"]
     assert told["raw reply"].startswith(f"reply to {key}") and "uncached_in 1000, visible_out 333" in told["raw reply"]
     assert told["seeds shown"] == "e1-seed0\ne1-seed1" and told["piece"] == "place: 0/0/0"
     assert told["novelty"] == "nearest e1-seed0, score 0.31" and told["curate"] == "kept, and held out to evaluate on"

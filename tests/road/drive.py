@@ -28,7 +28,6 @@ curate:
 train:
   max_steps: 6
   per_device_train_batch_size: 4
-  save_steps: 2
   max_length: 512
 evaluate:
   samples: 2

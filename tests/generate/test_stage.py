@@ -1,0 +1,136 @@
+"""The stage on the real engine, with the scripted teacher behind its real server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import read_jsonl
+from alpaca_pipe.generate.stage import STAGE
+from alpaca_pipe.ledger.budget import BudgetTable
+from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.recipe.runner import run
+from alpaca_pipe.recipe.schema import Recipe, load_recipe
+from alpaca_pipe.recipe.stage import Catalog, Estimate
+from alpaca_pipe.recipe.store import Done
+from alpaca_pipe.recipe.workspace import Workspace
+from alpaca_pipe.teachers.table import TeacherTable
+
+CATALOG = Catalog((STAGE,), {"teacher": TeacherTable, "budget": BudgetTable})
+FILES = ("examples.jsonl", "rejected.jsonl", "seats.jsonl", "seeds.jsonl")
+
+
+def recipe(home: Path, text: str, *overrides: str) -> Recipe:
+    teacher = "" if "teacher:" in text else "teacher: {kind: rehearsed, model: scripted, price: {in: 0.15, out: 0.60}}\n"
+    (home / "r.yaml").write_text(teacher + text)
+    return load_recipe(str(home / "r.yaml"), CATALOG, overrides)
+
+
+def generate(home: Path, text: str, *overrides: str, runs: str = "runs") -> Done:
+    console = Console(file=(home / "printed").open("w"))
+    return run(recipe(home, text, *overrides), CATALOG, Workspace(home / runs), console).steps["generate"]
+
+
+def rows(done: Done, name: str) -> list[Any]:
+    return list(read_jsonl(done.folder / name))
+
+
+@pytest.mark.parametrize("style", ["alpaca", "two-step"])
+def test_enough_rows_and_all_that_is_said_of_them_adds_up(tmp_path: Path, style: str) -> None:
+    done = generate(tmp_path, f"generate: {{style: {style}, count: 30, round_size: 8}}")
+    summary = done.summary
+    assert summary["accepted"] == len(rows(done, "examples.jsonl")) >= 30
+    assert sum(summary["rejected"].values()) == len(rows(done, "rejected.jsonl")) > 0
+    assert summary["pieces"] == summary["accepted"] + sum(summary["rejected"].values())
+    assert summary["requests"] == sum(len(seat["keys"]) for seat in rows(done, "seats.jsonl"))
+    assert (summary["style"], summary["seeds"], summary["from_store"], summary["note"]) == (style, 30, 0, "")
+    with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
+        assert journal.totals(recipe="r").requests == summary["requests"]
+        assert all(journal.stored(row["origin"]["source"]) for row in rows(done, "examples.jsonl"))
+    seeds = {row["id"] for row in rows(done, "seeds.jsonl")}
+    assert all(set(row["origin"]["parents"]) <= seeds for row in rows(done, "examples.jsonl"))
+
+
+def test_the_same_bytes_at_any_concurrency_and_from_the_store(tmp_path: Path) -> None:
+    text = "generate: {count: 40, round_size: 8}"
+    first = generate(tmp_path, text)
+    other = generate(tmp_path, text, "teacher.concurrency=32", runs="other")
+    again = generate(tmp_path, text + "\nname: again", "generate.max_requests=100")
+    assert again.folder != first.folder
+    assert again.summary["from_store"] == again.summary["requests"] == first.summary["requests"]
+    for name in FILES:
+        assert (other.folder / name).read_bytes() == (again.folder / name).read_bytes() == (first.folder / name).read_bytes()
+
+
+def test_a_limit_that_comes_too_early_is_said_and_what_there_is_is_used(tmp_path: Path) -> None:
+    done = generate(tmp_path, "generate: {count: 500, round_size: 4, max_requests: 6}")
+    assert done.summary["requests"] == 6
+    assert done.summary["note"] == f"stopped at {done.summary['accepted']} of 500 rows: max_requests (6) is reached"
+    assert done.summary["note"] in (tmp_path / "printed").read_text()
+
+
+def test_nothing_accepted_is_an_error_that_leaves_the_reasons(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="stopped at 0 of 5 rows"):
+        generate(tmp_path, "generate: {count: 5, round_size: 2, max_tokens: 16, max_requests: 4}")
+    folder, = (tmp_path / "runs" / "store").glob("generate-*")
+    assert {row["rule"] for row in read_jsonl(folder / "rejected.jsonl")} == {"cut_off"}
+
+
+def test_a_budget_that_ends_keeps_what_was_bought(tmp_path: Path) -> None:
+    text = "generate: {count: 60, round_size: 4}\nbudget: {api: 0.003}"
+    with pytest.raises(UserError, match="budget"):
+        generate(tmp_path, text)
+    folder, = (tmp_path / "runs" / "store").glob("generate-*")
+    bought = len(list(read_jsonl(folder / "examples.jsonl")))
+    assert bought > 0
+    done = generate(tmp_path, text, "budget.api=1")
+    assert done.summary["from_store"] > 0
+    assert len(rows(done, "examples.jsonl")) > bought
+    with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
+        assert journal.totals(recipe="r").requests == done.summary["requests"]
+
+
+@pytest.mark.parametrize("text, told", [
+    ("generate: {count: 5, style: two-step, tasks: 4}", "take 'tasks' out"),
+    ("generate: {count: 5, style: evol}", "r.yaml:2: generate.style"),
+    ("generate: {count: 5, likeness: 1.5}", "r.yaml:2: generate.likeness"),
+    ("generate: {count: 5, seeds: mine.jsonl}", "no such file"),
+])
+def test_mistakes_in_the_table(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        recipe(tmp_path, text)
+    assert told in str(caught.value)
+
+
+def estimated(home: Path, text: str) -> Estimate:
+    wanted = recipe(home, text)
+    return STAGE.estimate(wanted.stages["generate"], wanted.everything())
+
+
+def test_a_plan_finds_what_would_fail_later(tmp_path: Path) -> None:
+    (tmp_path / "few.jsonl").write_text('{"instruction": "Name a lake.", "output": "Chad", "topic": "lakes"}\n')
+    with pytest.raises(UserError, match="3 seeds are to be shown, and few.jsonl has 1"):
+        estimated(tmp_path, "generate: {count: 5, seeds: few.jsonl}")
+    with pytest.raises(UserError, match="asks in chat"):
+        estimated(tmp_path, "teacher: {kind: openai_completions, model: m, price: free}\ngenerate: {count: 5}")
+    with pytest.raises(UserError, match="no price"):
+        estimated(tmp_path, "teacher: {kind: openai_chat, model: nobody-knows}\ngenerate: {count: 5}")
+
+
+@pytest.mark.parametrize("style", ["alpaca", "two-step"])
+def test_the_plan_is_near_what_it_took(tmp_path: Path, style: str) -> None:
+    """Within a factor of two, on the scripted teacher; for paid ones it is a first guess."""
+    text = f"generate: {{style: {style}, count: 100, round_size: 8}}"
+    planned, took = estimated(tmp_path, text), generate(tmp_path, text).summary
+    for name in ("requests", "tokens_in", "tokens_out"):
+        assert took[name] / 2 < getattr(planned, name) < took[name] * 2, name
+
+
+def test_a_rehearsal_is_small(tmp_path: Path) -> None:
+    small = recipe(tmp_path, "generate: {count: 52000, round_size: 1000}").rehearsed().stages["generate"]
+    assert small.count == 24  # type: ignore[attr-defined]
+    assert small.round_size == 8  # type: ignore[attr-defined]
