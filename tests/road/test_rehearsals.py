@@ -1,0 +1,30 @@
+"""Every shipped recipe, paid and 7B ones too, goes through all its stages for nothing, in a folder of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from alpaca_pipe.core.files import read_json, shipped
+from alpaca_pipe.ledger.journal import Journal
+
+NAMES = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_rehearsed_from_end_to_end(name: str, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "alpaca_pipe", "run", name, "--rehearse"], cwd=tmp_path, check=False,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "on paper" in done.stdout
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["rehearsal"]
+    lock = read_json(tmp_path / "runs" / "rehearsal" / name / "lock.json")
+    assert set(lock["steps"]) == {"generate", "curate", "train", "evaluate", "export"} & set(lock["config"])
+    assert lock["config"]["teacher"]["kind"] == "rehearsed"
+    with Journal.open(tmp_path / "runs" / "rehearsal" / "ledger.sqlite", read_only=True) as journal:
+        totals = journal.totals()
+    assert totals.requests > 0 and totals.open == totals.lost == 0
+    assert (totals.settled > 0) == (name != "quickstart")  # real prices, on paper; the embedded teacher is free
