@@ -1,0 +1,136 @@
+"""The stage: two tunes of equal steps, a model folder that can be used, and a stop that costs nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("trl")
+
+from alpaca_pipe.core.errors import Stopped, UserError  # noqa: E402
+from alpaca_pipe.core.example import Example, Origin  # noqa: E402
+from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest  # noqa: E402
+from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer  # noqa: E402
+from alpaca_pipe.models.template import saved_encoder  # noqa: E402
+from alpaca_pipe.recipe.stage import Bench  # noqa: E402
+from alpaca_pipe.train.stage import STAGE, Config, Lora, estimate, print_mask, run  # noqa: E402
+from alpaca_pipe.weights.base import BaseTable, Checkpoint  # noqa: E402
+
+CONFIG = Config(max_length=700, max_steps=3, per_device_train_batch_size=4, learning_rate=1e-2, lora=Lora(r=2))
+
+
+def test_tuned_and_control(bench: Callable[..., Bench], tiny: Path) -> None:
+    here = bench("lora")
+    summary = run(CONFIG, here).summary
+    assert {key: summary[key] for key in ("method", "rows", "dropped", "steps")} == \
+        {"method": "lora", "rows": 10, "dropped": 1, "steps": 3}
+    dropped = list(read_jsonl(here.folder / "dropped.jsonl"))
+    assert dropped[0]["rule"] == "max_length" and "at most 700 fit" in dropped[0]["reason"]
+    log = list(read_jsonl(here.folder / "loss.jsonl"))
+    assert [(row["which"], row["step"]) for row in log] == [(w, n) for w in ("tuned", "control") for n in (1, 2, 3)]
+    assert here.progress.total == 6 and here.progress.counts == [1, 2, 3, 4, 5, 6]  # type: ignore[attr-defined]
+    models = [load_for_scoring(Checkpoint(str(tiny)), folder)[0]
+              for folder in (None, here.folder / "model", here.folder / "control")]
+    ids = torch.tensor([[5, 6, 7]])
+    base, tuned, control = (model(ids).logits for model in models)
+    assert not torch.allclose(base, tuned) and not torch.allclose(tuned, control)
+
+
+def test_the_model_folder_knows_its_prompt_and_no_path_of_this_machine(bench: Callable[..., Bench], tiny: Path) -> None:
+    here = bench("folder")
+    run(CONFIG, here)
+    model = here.folder / "model"
+    tokenizer = load_tokenizer(Checkpoint(str(model)))
+    encoder = saved_encoder(tokenizer, model)
+    row = Example.of("Add", "1, 2", "3", Origin("seed"))
+    asked = tokenizer.apply_chat_template([{"role": "user", "content": "Add", "input": "1, 2"}])["input_ids"]
+    assert asked == encoder.prompts([row])[0]
+    assert tokenizer.decode(asked).endswith("### Instruction:\nAdd\n\n### Input:\n1, 2\n\n### Response:\n")
+    texts = [file.read_text() for file in model.iterdir() if file.suffix in (".json", ".jinja", ".md")]
+    assert len(texts) >= 4 and not any(str(tiny.parent) in text or str(here.folder) in text for text in texts)
+    assert read_json(model / "adapter_config.json")["base_model_name_or_path"] == tiny.name
+
+
+def test_a_template_changed_by_hand_is_noticed(bench: Callable[..., Bench]) -> None:
+    here = bench("changed")
+    run(CONFIG.model_copy(update={"control": "none"}), here)
+    assert not (here.folder / "control").exists()
+    model = here.folder / "model"
+    jinja = model / "chat_template.jinja"
+    jinja.write_text(jinja.read_text().replace("### Response:", "### Answer:"))
+    with pytest.raises(UserError, match="not the one the model was trained with"):
+        saved_encoder(load_tokenizer(Checkpoint(str(model))), model)
+
+
+def test_stopped_in_the_control_and_run_again(bench: Callable[..., Bench]) -> None:
+    whole = bench("whole")
+    run(CONFIG, whole)
+    parts = bench("parts")
+    counts: list[int] = parts.progress.counts  # type: ignore[attr-defined]
+    with pytest.raises(Stopped):
+        run(CONFIG, bench("parts", lambda: (parts.folder / "model").is_dir()))
+    run(CONFIG, parts)
+    assert counts == [5, 6] and parts.progress.before == 4  # type: ignore[attr-defined]
+    for part in ("model", "control", "loss.jsonl", "dropped.jsonl"):
+        assert tree_digest(whole.folder / part) == tree_digest(parts.folder / part)
+
+
+def test_full_leaves_a_whole_model(bench: Callable[..., Bench], tiny: Path) -> None:
+    here = bench("full")
+    run(CONFIG.model_copy(update={"method": "full", "control": "none"}), here)
+    model, _ = load_for_scoring(Checkpoint("/nowhere"), here.folder / "model")
+    before, _ = load_for_scoring(Checkpoint(str(tiny)))
+    moved = [not torch.equal(a, b) for a, b in zip(model.parameters(), before.parameters(), strict=True)]
+    assert all(moved)
+
+
+def test_full_in_bfloat16_is_refused(bench: Callable[..., Bench], tiny: Path) -> None:
+    here = bench("bf16")
+    here.tables["base"] = BaseTable(model=tiny, dtype="bfloat16")  # type: ignore[index]
+    with pytest.raises(UserError, match="do not move"):
+        run(CONFIG.model_copy(update={"method": "full"}), here)
+
+
+def test_nothing_fits(bench: Callable[..., Bench]) -> None:
+    with pytest.raises(UserError, match="0 of 11 rows fit into 64 tokens"):
+        run(CONFIG.model_copy(update={"max_length": 64}), bench("short"))
+
+
+def test_names_are_those_of_training_arguments() -> None:
+    from transformers import TrainingArguments
+
+    own = {"method", "template", "max_length", "lora", "control"}
+    arguments = set(TrainingArguments.__dataclass_fields__)
+    assert set(Config.model_fields) - own <= arguments
+    assert not set(Config.renamed) & set(Config.model_fields)
+    assert all(name.partition(".")[0].rstrip(":") in {*Config.model_fields, "evaluate"}
+               for name in Config.renamed.values())
+
+
+def test_estimate_follows_rows_and_control(tiny: Path) -> None:
+    base = BaseTable(model="smollm2-135m-instruct")
+    one, two = (estimate(Config(control=control), {"base": base, "generate": SimpleNamespace(count=80)})
+                for control in ("none", "shuffled"))
+    assert two.minutes == pytest.approx(2 * one.minutes) and "30 steps of 8 rows, twice" in two.says
+    unknown = estimate(Config(), {"base": BaseTable(model="org/name")})
+    assert unknown.minutes == 0 and "not known" in unknown.says
+
+
+def test_show_mask(bench: Callable[..., Bench], capsys: pytest.CaptureFixture[str]) -> None:
+    here = bench("mask")
+    print_mask({"train": CONFIG, **here.tables}, here.inputs["curate/train.jsonl"], 1)
+    said = capsys.readouterr().out
+    assert "### Response:\nit1 it1 </s>\n" in said and "9 learned" in said
+    with pytest.raises(UserError, match="rows 0 to 10"):
+        print_mask({"train": CONFIG, **here.tables}, here.inputs["curate/train.jsonl"], 11)
+
+
+def test_a_rehearsal_is_a_few_steps() -> None:
+    small = Config(num_train_epochs=5, per_device_train_batch_size=64, gradient_accumulation_steps=16).rehearsed()
+    assert small.hyper(0).steps(10_000) == 4 and small.per_device_train_batch_size == 4
+    assert json.dumps(small.identity())  # plain JSON
