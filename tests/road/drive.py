@@ -41,16 +41,22 @@ class Road:
     """A folder with a recipe, its workspace, and the file in which the teacher's server counts what it answered."""
 
     home: Path
+    recipe: str = "road.yaml"
 
     @classmethod
-    def make(cls, home: Path) -> Road:
+    def make(cls, home: Path, recipe: str = "road.yaml") -> Road:
+        """An empty folder with road.yaml in it; or for the shipped recipe of another name."""
         home.mkdir(parents=True, exist_ok=True)
         (home / "road.yaml").write_text(RECIPE)
-        return cls(home)
+        return cls(home, recipe)
+
+    @property
+    def name(self) -> str:
+        return Path(self.recipe).stem
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Starts `alpaca-pipe run road.yaml ...` in a process of its own."""
-        return subprocess.Popen([sys.executable, "-m", "alpaca_pipe", "run", "road.yaml", *arguments], cwd=self.home,
+        """Starts `alpaca-pipe run RECIPE ...` in a process of its own."""
+        return subprocess.Popen([sys.executable, "-m", "alpaca_pipe", "run", self.recipe, *arguments], cwd=self.home,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                 env=os.environ | {"OMP_NUM_THREADS": "1"})
 
@@ -68,7 +74,7 @@ class Road:
 
     def step(self, stage: str) -> Path:
         """The sealed folder of a stage."""
-        return self.home / "runs" / "store" / str(read_json(self.home / "runs/road/lock.json")["steps"][stage])
+        return self.home / "runs" / "store" / str(read_json(self.home / "runs" / self.name / "lock.json")["steps"][stage])
 
     def sealed(self) -> set[str]:
         return {path.parent.name for path in (self.home / "runs" / "store").glob("*/done.json")}

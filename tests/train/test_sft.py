@@ -15,14 +15,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
 
-from alpaca_pipe.core.files import read_jsonl  # noqa: E402
-from alpaca_pipe.models.loading import load_model, load_tokenizer  # noqa: E402
-from alpaca_pipe.models.scoring import response_losses  # noqa: E402
-from alpaca_pipe.models.template import Encoded  # noqa: E402
-from alpaca_pipe.train.attention import lay_end_to_end  # noqa: E402
-from alpaca_pipe.train.sft import Hyper, tune  # noqa: E402
-from alpaca_pipe.weights.base import Checkpoint  # noqa: E402
-from tests.train.conftest import HYPER, with_  # noqa: E402
+from alpaca_pipe.core.files import read_jsonl
+from alpaca_pipe.models.loading import load_model, load_tokenizer
+from alpaca_pipe.models.scoring import response_losses
+from alpaca_pipe.models.template import Encoded
+from alpaca_pipe.train.attention import lay_end_to_end
+from alpaca_pipe.train.sft import Hyper, tune
+from alpaca_pipe.weights.base import Checkpoint
+from tests.train.conftest import HYPER, with_
 
 FULL = with_(HYPER, lora=None, learning_rate=1e-3)
 
@@ -139,7 +139,7 @@ def test_kill_minus_nine(tiny: Path, encoded: list[Encoded], tmp_path: Path) -> 
             "rows = [r for r in Encoder(byte_tokenizer(), TEMPLATES['alpaca']).encode(examples(22), 1000)];"
             "tuned(Path(sys.argv[1]), rows, with_(HYPER, num_train_epochs=4.0), Path(sys.argv[2]))")
     process = subprocess.Popen([sys.executable, "-c", code, str(tiny), str(tmp_path / "parts")],
-                               env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+                               env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"})
     log = tmp_path / "parts" / "loss.jsonl"
     while not (log.exists() and len(log.read_text().splitlines()) >= 5):
         assert process.poll() is None, "it ended before it could be killed"
