@@ -5,6 +5,7 @@ Transformers' own way would build a mask of all tokens against all tokens, most 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,5 +45,5 @@ def rows_apart(
     rows = [torch.nn.functional.scaled_dot_product_attention(
                 query[:, :, start:end], key[:, :, start:end], value[:, :, start:end],
                 dropout_p=dropout, is_causal=True, scale=scaling, enable_gqa=grouped)
-            for start, end in zip(ends, ends[1:], strict=False)]
+            for start, end in pairwise(ends)]
     return torch.cat(rows, dim=2).transpose(1, 2).contiguous(), None

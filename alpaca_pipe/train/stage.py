@@ -18,7 +18,7 @@ from alpaca_pipe.models.template import TEMPLATES, Encoded, Encoder, TemplateNam
 from alpaca_pipe.recipe.stage import Bench, Estimate, Outcome, Stage, StageConfig
 from alpaca_pipe.train.control import shuffled
 from alpaca_pipe.train.sft import Hyper, tune
-from alpaca_pipe.weights.base import TINY, BaseTable, Checkpoint, resolve
+from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -208,7 +208,7 @@ def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
 _TOKENS_A_ROW = 130
 _START_SECONDS = 12.0  # imports, loading, saving
 _FLOP = {"lora": 4, "full": 6}  # a parameter and token: forward 2, gradient of activations 2, of weights 2
-_CPU_FLOPS = 50e9  # sustained on 2 cores without AMX, measured with SmolLM2-135M
+_CPU_FLOPS = 120e9  # a second on 2 cores without AMX: SmolLM2-135M, LoRA, 1,000 tokens a step in 4.2 s (2026-11)
 
 
 def print_mask(tables: Mapping[str, Any], rows: Path, row: int) -> None:

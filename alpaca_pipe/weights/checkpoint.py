@@ -7,13 +7,18 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import cache_dir
 from alpaca_pipe.weights.gguf import gguf_digest, open_gguf
 from alpaca_pipe.weights.known import KNOWN
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _ABANDONED = 3600.0  # seconds; a build takes minutes at most, so an older one was killed
 
@@ -66,17 +71,13 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def _export(file: Path, draft: Path) -> None:
-    import torch
     import transformers
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
-        # without dequantize=True the model could not be saved
-        model = AutoModelForCausalLM.from_pretrained(
-            file.parent, gguf_file=file.name, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True))
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        with redirect_stderr(StringIO()):  # its bar has no switch
+            model, tokenizer = _read(file)
     except (OSError, ValueError, KeyError, NotImplementedError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{file} cannot be made into a training checkpoint: {first}",
@@ -90,3 +91,13 @@ def _export(file: Path, draft: Path) -> None:
         raise UserError(f"the checkpoint cannot be written to {draft.parent}: {error}",
                         f"{needed:.0f} MB are needed and {free:.0f} are free; ALPACA_PIPE_CACHE names another folder"
                         ) from None
+
+
+def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    # without dequantize=True the model could not be saved
+    model = AutoModelForCausalLM.from_pretrained(
+        file.parent, gguf_file=file.name, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True))
+    return model, AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
