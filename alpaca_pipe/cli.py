@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -163,8 +162,6 @@ def setup_local() -> None:
 
 def main() -> None:
     """The console script. Exit codes: 0 done, 1 our fault, 2 yours to mend, 130 stopped."""
-    # Before torch is loaded: waiting threads that spin made a step 3 to 6 times slower when anything else was running.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands do: tests run side by side
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as alpaca_pipe.models does: tests run side by side
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -113,7 +113,7 @@ class Encoder:
         return ids
 
     def answers(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each answer as a continuation, EOS last. A special token spelled out in an answer is plain text."""
+        """The ids of each answer as a continuation, EOS last. A special token spelled out in it is plain text."""
         eos: int = self.tokenizer.eos_token_id
         return [[*found.ids, eos] for found in self._continuation.encode_batch(list(texts), add_special_tokens=False)]
 

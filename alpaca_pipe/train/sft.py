@@ -90,7 +90,7 @@ def _trainer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: S
     from trl import SFTConfig, SFTTrainer
 
     class Trainer(SFTTrainer):
-        """TRL's own loss projects every position on a CPU; ours only the learned ones. Checkpoints get no model card."""
+        """On a CPU, TRL's own loss projects every position; ours the learned ones. No model card in checkpoints."""
 
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False,
                          num_items_in_batch: Any = None) -> Any:

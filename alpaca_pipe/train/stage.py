@@ -89,8 +89,8 @@ def run(config: Config, bench: Bench) -> Outcome:
     """Writes model/, control/ (adapter or whole model; tokenizer with the chat template; template.json), loss.jsonl
     and dropped.jsonl.
 
-    Summary: method, template, rows, dropped, steps, tokens and learned_tokens (of one pass over the rows), loss (which ->
-    {first, last}: means over the first and last eighth of the steps, in nats a learned token).
+    Summary: method, template, rows, dropped, steps, tokens and learned_tokens (of one pass over the rows), loss (which
+    -> {first, last}: means over the first and last eighth of the steps, in nats a learned token).
     """
     base: BaseTable = bench.tables["base"]
     _check(config, base)

@@ -32,7 +32,8 @@ def exported_path(model: str | Path) -> Path:
 def export_gguf(model: str | Path, say: Callable[[str], None] = lambda sentence: None) -> Path:
     """The checkpoint of a known weight or a GGUF file: from the cache, or dequantised now (15 to 70 s for 135M).
 
-    Raises UserError when the file is missing or damaged, of an architecture transformers cannot read, or the disk is full.
+    Raises UserError when the file is missing, damaged or of an architecture that transformers cannot read, or the disk
+    is full.
     """
     folder = exported_path(model)
     if folder.is_dir():

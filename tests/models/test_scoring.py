@@ -41,6 +41,7 @@ def test_padding_never_resizes_and_never_is_missing(tiny: Path, llama: object) -
 
 def test_what_cannot_be_loaded_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    for load in (lambda: load_model(Checkpoint(str(tmp_path)), "float32"), lambda: load_tokenizer(Checkpoint(str(tmp_path)))):
+    empty = Checkpoint(str(tmp_path))
+    for load in (lambda: load_model(empty, "float32"), lambda: load_tokenizer(empty)):
         with pytest.raises(UserError, match="cannot be loaded"):
             load()

@@ -34,7 +34,8 @@ def tuned(tiny: Path, rows: list[Encoded], hyper: Hyper, folder: Path, **more: A
     checkpoint = Checkpoint(str(tiny))
     model = tune(load_model(checkpoint, "float32"), load_tokenizer(checkpoint), rows, hyper, scratch,
                  folder / "loss.jsonl", "tuned", **more)
-    return model and {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
+    return model and {name: weight.detach().clone()
+                      for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -95,7 +96,8 @@ def test_a_model_with_a_window_is_trained_padded(tiny: Path, encoded: list[Encod
     scores = response_losses(model.eval(), encoded)
     hyper = with_(FULL, per_device_train_batch_size=len(encoded), max_steps=1)
     (tmp_path / "scratch").mkdir()
-    tune(model, load_tokenizer(Checkpoint(str(tiny))), encoded, hyper, tmp_path / "scratch", tmp_path / "loss.jsonl", "tuned")
+    tune(model, load_tokenizer(Checkpoint(str(tiny))), encoded, hyper, tmp_path / "scratch", tmp_path / "loss.jsonl",
+         "tuned")
     first = next(iter(read_jsonl(tmp_path / "loss.jsonl")))
     assert first["loss"] == pytest.approx(sum(s.nats for s in scores) / sum(s.tokens for s in scores), rel=1e-5)
 
@@ -134,7 +136,8 @@ def test_kill_in_the_middle_of_a_checkpoint(
 def test_kill_minus_nine(tiny: Path, encoded: list[Encoded], tmp_path: Path) -> None:
     """A real process, killed while it trains and saves after every step."""
     whole = tuned(tiny, encoded, with_(HYPER, num_train_epochs=4.0), tmp_path / "whole")
-    code = ("import sys; from pathlib import Path; import alpaca_pipe.train.sft as sft; from tests.train.conftest import *;"
+    code = ("import sys; from pathlib import Path; import alpaca_pipe.train.sft as sft;"
+            "from tests.train.conftest import *;"
             "from tests.train.test_sft import tuned; sft._SAVE_AT_MOST_EVERY = 0; sft._SAVE_SHARE = 1e9;"
             "rows = [r for r in Encoder(byte_tokenizer(), TEMPLATES['alpaca']).encode(examples(22), 1000)];"
             "tuned(Path(sys.argv[1]), rows, with_(HYPER, num_train_epochs=4.0), Path(sys.argv[2]))")
