@@ -40,8 +40,8 @@ def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs
 
     loaded, workspace = _open(recipe, overrides, runs, rehearse)
     console = Console(soft_wrap=True)
-    done = run_recipe(loaded, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse)
-    for line in close(workspace.root, loaded.name, bool(done.ran)):
+    run_recipe(loaded, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse)
+    for line in close(workspace.root, loaded.name):
         console.print(line, highlight=False, markup=False)
 
 
@@ -165,12 +165,13 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    from alpaca_pipe.recipe.weather import plain_disk_errors
+
     try:
-        app()
+        with plain_disk_errors(Path.cwd()):
+            app()
     except Stopped:
         _fail("stopped; all finished work is kept - run the same command again to go on", 130)
-    except KeyboardInterrupt:
-        _fail("interrupted; all stored work is kept - run the same command again to go on", 130)
     except UserError as error:
         if debug:
             raise
@@ -178,6 +179,8 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, ModuleNotFoundError) and (extra := _extra_of(error.name or "")):
+            _fail(f"{error.name} is not installed - pip install 'alpaca-pipe[{extra}]'", 2)
         _fail(f"a fault of ours: {type(error).__name__}: {error} - run again with --debug and report what it prints", 1)
 
 
@@ -205,10 +208,19 @@ def _finished(name: str, runs: Path, rehearse: bool) -> tuple[str, Path]:
 
 
 def _result(workspace: Workspace, recipe: str, stage: str) -> Path:
-    folder = workspace.lock(recipe).get("steps", {}).get(stage)
+    from alpaca_pipe.report.disk import left
+
+    folder = left(workspace.root, recipe).step(stage).folder
     if folder is None:
         raise UserError(f"{recipe}: {stage} was not run yet", f"run `alpaca-pipe run {recipe} --until {stage}`")
-    return workspace.store.root / str(folder)
+    return folder
+
+
+def _extra_of(module: str) -> str | None:
+    """The extra of ours that brings a module."""
+    extras = {"local": ("xllamacpp",), "report": ("matplotlib", "jinja2", "markupsafe"),
+              "train": ("torch", "transformers", "trl", "peft", "accelerate", "gguf", "numpy", "safetensors", "tokenizers")}
+    return next((extra for extra, modules in extras.items() if module.split(".")[0] in modules), None)
 
 
 def _fail(sentence: str, code: int) -> None:

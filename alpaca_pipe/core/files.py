@@ -77,6 +77,14 @@ def read_jsonl(path: Path) -> Iterator[Any]:
                 yield json.loads(line)
 
 
+def read_jsonl_so_far(path: Path) -> Iterator[Any]:
+    """The values up to the end of a file that may be missing, or whose last line a kill may have cut off."""
+    try:
+        yield from read_jsonl(path)
+    except (OSError, ValueError):
+        return
+
+
 def file_digest(path: Path) -> str:
     """sha256 (hex) of a file's bytes; large files are remembered by (path, size, mtime_ns, inode)."""
     state = path.stat()

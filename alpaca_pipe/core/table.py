@@ -57,9 +57,12 @@ def _exact(value: Any) -> Any:
 
 
 def from_recipe(value: Any, info: ValidationInfo) -> Path:
-    """A path as the recipe means it: from the recipe's own folder (validation context `folder`)."""
+    """A path as the recipe means it: from the recipe's own folder (validation context `folder`), or, where nothing is
+    there, from the working directory, as an override on the command line means it."""
     if isinstance(value, str):
-        return Path(info.context["folder"] if info.context else ".") / Path(value).expanduser()
+        beside = Path(info.context["folder"] if info.context else ".") / Path(value).expanduser()
+        here = Path.cwd() / value
+        return here if here.exists() and not beside.exists() else beside
     if not isinstance(value, Path):
         raise ValueError("should be a path")
     return value

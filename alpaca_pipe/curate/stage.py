@@ -38,17 +38,22 @@ class Config(StageConfig):
                             "later row is a duplicate (0.7: Self-Instruct, sec. 2); 1 keeps all")
     words: Words = Field("unicode", description="what likeness compares: words of any script, or "
                                                "rouge-score's a-z and 0-9")
+    first: int | None = Field(None, ge=1, description="judge only the first so many rows")
     held_out: int = Field(16, ge=1, description="rows kept away from training, to evaluate on: the lowest id hashes")
 
     def rehearsed(self) -> Self:
-        return self.model_copy(update={"held_out": min(self.held_out, 4)})
+        return self.model_copy(update={"held_out": min(self.held_out, 4), "first": min(self.first or 500, 500)})
 
 
 def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
     if config.source:
+        if "generate" in tables:
+            raise UserError("curate: it reads 'from', so what generate: makes would be paid for and not used",
+                            "take one of them out")
         rows = max(1, config.source.stat().st_size // _BYTES_A_ROW)
     else:
         rows = getattr(tables.get("generate"), "count", 0)
+    rows = min(rows, config.first or rows)
     rules = len(config.filters.rules())
     return Estimate(_START_MINUTES + rows * _MINUTES_A_ROW,
                     f"about {rows:,} rows past {rules} filters and a search for duplicates (likeness above "
@@ -95,15 +100,17 @@ def run(config: Config, bench: Bench) -> Outcome:
 
 
 def _rows(config: Config, bench: Bench) -> Dataset:
-    """What is judged, memory-mapped: the named file, or what generate accepted."""
+    """What is judged, memory-mapped: the named file, or what generate accepted; of either the first so many."""
     from alpaca_pipe.data.alpaca import read_alpaca
     from alpaca_pipe.data.arrow import open_examples, to_arrow
 
     if config.source:
-        return to_arrow(read_alpaca(config.source), bench.scratch, file_digest(config.source)[:32])
-    if GENERATED not in bench.inputs:
+        rows = to_arrow(read_alpaca(config.source), bench.scratch, file_digest(config.source)[:32])
+    elif GENERATED in bench.inputs:
+        rows = open_examples(bench.inputs[GENERATED], bench.scratch)
+    else:
         raise UserError("curate: there are no rows to judge", "add a table 'generate:', or 'from: FILE' to 'curate:'")
-    return open_examples(bench.inputs[GENERATED], bench.scratch)
+    return rows.select(range(min(config.first, len(rows)))) if config.first else rows
 
 
 def _streamed(rows: Dataset) -> Iterator[Any]:

@@ -11,9 +11,9 @@ _FILES = {"json": "`alpaca_data.json`: all rows in Stanford's shape (instruction
           "datasets": "`data/*.parquet`: the same columns by split"}
 
 
-def dataset_card(recipe: str, counts: Mapping[str, int], kinds: Mapping[str, int], teacher: str,
+def dataset_card(counts: Mapping[str, int], kinds: Mapping[str, int], teacher: str,
                  forms: Collection[str], with_system: int = 0) -> str:
-    """The card of a published dataset.
+    """The card of a published dataset. No recipe's name: several recipes may share the step that seals it.
 
     counts: "rows" (all) and rows per split; kinds: rows per origin (seed, generated, imported); teacher: who wrote the
     generated rows, or ""; with_system: rows with a system text, which alpaca_data.json cannot hold.
@@ -25,10 +25,10 @@ def dataset_card(recipe: str, counts: Mapping[str, int], kinds: Mapping[str, int
         head += [f"  - split: {name}\n    path: data/{name}.parquet" for name in splits]
     facts = [("rows", str(counts["rows"])), *((f"rows in `{name}`", str(counts[name])) for name in splits),
              *((f"rows {kind}", str(number)) for kind, number in kinds.items()),
-             ("teacher", teacher or "none: no row was generated"), ("recipe", recipe)]
+             ("teacher", teacher or "none: no row was generated")]
     lost = [f"{with_system} rows have a `system` text, which `alpaca_data.json` cannot hold."] if with_system else []
     return "\n".join([
-        *_head(head), f"# {recipe}: instruction data", "", *_table(facts), "",
+        *_head(head), "# Instruction data", "", *_table(facts), "",
         *(f"- {_FILES[form]}" for form in forms), *lost, "",
         "```python", "from datasets import load_dataset", 'load_dataset("path/of/this/folder")', "```", "",
         *_licence(kinds, teacher), ""])
@@ -45,13 +45,13 @@ def _licence(kinds: Mapping[str, int], teacher: str) -> list[str]:
     return [*notes, "Read these terms before you publish or sell anything made from these rows."]
 
 
-def model_card(recipe: str, base: str, method: str, prompt: str, facts: Sequence[Fact], checks: Sequence[Fact]) -> str:
+def model_card(base: str, method: str, prompt: str, facts: Sequence[Fact], checks: Sequence[Fact]) -> str:
     """The card of an exported model. prompt: one rendered prompt as the model expects it; facts: what went in;
     checks: what was measured after reloading from disk."""
     return "\n".join([
         *_head(["library_name: transformers", "pipeline_tag: text-generation", "license: other",
                 "tags: [instruction-tuning, alpaca]"]),
-        f"# {recipe}: {base}, tuned ({method})", "", *_table(facts), "",
+        f"# {base}, tuned ({method})", "", *_table(facts), "",
         "## Checked after reloading from disk", "", *_table(checks), "",
         "## Prompt", "", "The tokenizer's `chat_template` writes it; one blank line more is another prompt.", "",
         "```", prompt, "```", "",

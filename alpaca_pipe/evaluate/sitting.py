@@ -39,7 +39,7 @@ def hold(sitting: Sitting, checkpoint: Checkpoint, rows: HeldOut, encoders: Mapp
     """{"losses": {contestant: [[nats, tokens] a row]}, "answers": [[text, ended] a sample]}.
 
     probe: the base leaves its logits of one row there, and every other model must differ from them: UserError where
-    training changed nothing. at: is told how much of `sitting.work` is done.
+    training changed nothing or diverged. at: is told how much of `sitting.work` is done.
     """
     model, tokenizer = load_for_scoring(checkpoint, sitting.folder)
     _check_changed(sitting, model, min(rows.encoded["ours"], key=lambda row: len(row.ids)), probe)
@@ -60,13 +60,19 @@ def hold(sitting: Sitting, checkpoint: Checkpoint, rows: HeldOut, encoders: Mapp
 
 
 def _check_changed(sitting: Sitting, model: PreTrainedModel, row: Encoded, probe: Path) -> None:
-    """A training that changes no logit is a fault, not a result."""
+    """A training that changes no logit is a fault, not a result, and so is one whose logits are no numbers."""
     import numpy as np
 
+    found = logits(model, row)
     if sitting.folder is None:
-        np.save(probe, logits(model, row))
-    elif not np.abs(logits(model, row) - np.load(probe)).max() > 0:
-        raise UserError(f"the model in {sitting.folder.parent.name}/{sitting.folder.name} gives exactly the base's logits "
+        np.save(probe, found)
+        return
+    name = f"{sitting.folder.parent.name}/{sitting.folder.name}"
+    if not np.isfinite(found).all():
+        raise UserError(f"the model in {name} gives logits that are not numbers on a held-out row: the training diverged",
+                        "lower train.learning_rate and train again")
+    if not np.abs(found - np.load(probe)).max() > 0:
+        raise UserError(f"the model in {name} gives exactly the base's logits "
                         "on a held-out row: nothing was learned, or an empty adapter was saved",
                         "look at the loss curve of train and at train.learning_rate, then train again")
 

@@ -35,8 +35,9 @@ class Config(StageConfig):
     batch_tokens: Annotated[int, Knob()] = Field(2048, ge=16, description="padded positions scored at once")
 
     def rehearsed(self) -> Self:
+        """A few rows; four times the length, for a stand-in tokenizer spells bytes, about four to a token."""
         return self.model_copy(update={"rows": min(self.rows, 8), "samples": min(self.samples, 1),
-                                       "max_new_tokens": min(self.max_new_tokens, 8)})
+                                       "max_length": 4 * self.max_length, "max_new_tokens": min(self.max_new_tokens, 8)})
 
 
 def run(config: Config, bench: Bench) -> Outcome:

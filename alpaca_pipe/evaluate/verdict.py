@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
@@ -26,12 +27,15 @@ def judge(means: Mapping[str, Interval], differences: Mapping[str, Interval], ro
 
     differences: tuned - other, for "base" and, where measured, "chat" and "shuffled"; missing: why one was not. A chat
     template that the base does not have need not be beaten and is only named; without the shuffled control nothing can
-    be shown. All must hold at once, so no correction for several tests is due.
+    be shown. All must hold at once, so no correction for several tests is due. A figure that is no number shows nothing.
     """
+    figures = [figure for interval in (*means.values(), *differences.values()) for figure in interval]
     above = [name for name, difference in differences.items() if difference.lo > 0]
     unsure = [name for name, difference in differences.items() if difference.lo <= 0 <= difference.hi]
     word: Word = "not shown to be better"
-    if rows < _LEAST_ROWS:
+    if not all(map(math.isfinite, figures)):
+        why = "a loss is not a number: the training diverged"
+    elif rows < _LEAST_ROWS:
         why = f"fewer than {_LEAST_ROWS} rows cannot show anything"
     elif above:
         word, why = "worse", f"the loss is higher than that of {_against(above, differences)}"

@@ -6,7 +6,6 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field
@@ -109,10 +108,8 @@ def _card(bench: Bench, figures: Mapping[str, Any], encoder: Encoder) -> str:
         ("same most probable token", f"{figures['top1']:.2%}")]
     if figures["effect"] is not None:
         checks.append(("for comparison: largest difference made by the training", f"{figures['effect']:.2e}"))
-    base = bench.tables["base"].model
-    name = base.name if isinstance(base, Path) else str(base)  # where it lies on this machine is nobody's business
     prompt = encoder.prompt_text(Example.of("Name a colour.", "", "", Origin("seed")))
-    return model_card(bench.recipe, name, method, prompt, facts, checks)
+    return model_card(bench.tables["base"].published, method, prompt, facts, checks)
 
 
 def _dataset(config: Config, bench: Bench) -> dict[str, int]:
@@ -127,7 +124,7 @@ def _dataset(config: Config, bench: Bench) -> dict[str, int]:
         asked.add(row["origin"]["source"])
     replies = (bench.journal.stored(source) for source in sorted(asked) if source.startswith("r1-"))
     teacher = ", ".join(sorted({reply.model_said for reply in replies if reply and reply.model_said}))
-    write_atomic(folder / "README.md", dataset_card(bench.recipe, counts, kinds, teacher, config.dataset, with_system))
+    write_atomic(folder / "README.md", dataset_card(counts, kinds, teacher, config.dataset, with_system))
     return counts
 
 

@@ -58,7 +58,12 @@ class Entry:
 
     @property
     def open(self) -> bool:
-        return isinstance(self.piece, Draft) and self.piece.output is None and not isinstance(self.verdict, Objection)
+        return self.accepted and isinstance(self.piece, Draft) and self.piece.output is None
+
+    @property
+    def accepted(self) -> bool:
+        """No objection so far."""
+        return isinstance(self.piece, Draft) and not isinstance(self.verdict, Objection)
 
 
 @dataclass
@@ -99,7 +104,7 @@ class Generation:
     rounds: list[tuple[int, int]] = field(default_factory=list)  # (seats, rows accepted) of each
     _draws: Counter[str] = field(default_factory=Counter)
     _ids: Counter[str] = field(default_factory=Counter)
-    _became: dict[str, str] = field(default_factory=dict)  # place -> id of the example
+    _became: dict[str, str] = field(default_factory=dict)  # place -> id of the row, kept or dropped
 
     async def round(self) -> None:
         """Asks one round and takes it in whole, or raises and takes in nothing of it."""
@@ -199,7 +204,10 @@ class Generation:
         if isinstance(piece, Unread):
             self.rejected.append(Rejected(piece.text, piece.rule, piece.reason, source))
         elif isinstance(verdict, Objection):
-            what = piece.instruction if piece.output is None else self._example(entry, piece, None)
+            what: Example | str = piece.instruction
+            if piece.output is not None or len(entry.keys) > 1:  # dropped at its answer: later ones may resemble it
+                what = self._example(entry, piece, None)
+                self._became[entry.place] = what.id
             self.rejected.append(Rejected(what, verdict.rule, verdict.reason, source, self._id_of(verdict.nearest)))
         else:
             example = self._example(entry, piece, verdict)
@@ -230,4 +238,4 @@ class Generation:
             self.seats.append({
                 "round": seat.round, "seat": seat.place, "keys": keys, "finish": [finish[key] for key in keys],
                 "shown": [seed.example.id for seed in seat.shown], "topics": list(seat.topics), "pieces": len(own),
-                "accepted": sum(entry.place in self._became for entry in own)})
+                "accepted": sum(entry.accepted for entry in own)})

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import shipped
+from alpaca_pipe.core.table import from_recipe
 
 Filled = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
@@ -82,17 +83,13 @@ def _explained(error: ValidationError, where: str) -> Iterator[UserError]:
 
 
 def _seed_file(value: object, info: ValidationInfo) -> Path:
-    """The name of shipped seeds, or a path from the recipe's own folder."""
-    if isinstance(value, Path):
-        return value
-    if not isinstance(value, str):
-        raise ValueError("should be a path, or the name of shipped seeds")
+    """The name of shipped seeds, or a path as every other one in a recipe."""
     names = {file.stem: file for file in shipped_dir().glob("*.jsonl")}
-    if value in names:
+    if isinstance(value, str) and value in names:
         return names[value]
-    path = Path(info.context["folder"] if info.context else ".") / Path(value).expanduser()
+    path = from_recipe(value, info)
     if not path.is_file():
-        raise ValueError(f"no such file: {path}, and no shipped seeds of that name - {did_you_mean(value, names)}")
+        raise ValueError(f"no such file: {path}, and no shipped seeds of that name - {did_you_mean(str(value), names)}")
     return path
 
 

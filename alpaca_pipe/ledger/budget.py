@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field
 
@@ -28,6 +28,10 @@ class BudgetTable(Table):
     total: Annotated[Exact | None, Knob(), Field(ge=0)] = None
     api: Annotated[Exact | None, Knob(), Field(ge=0)] = None
     gpu: Annotated[Exact | None, Knob(), Field(ge=0)] = None
+
+    def rehearsed(self) -> Self:
+        """Without caps: the paper dollars of many rehearsals add up, and buy nothing."""
+        return type(self)()
 
     def caps(self) -> Caps:
         """The same in nano-dollars."""

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -99,11 +99,13 @@ class Journal:
         return self._write(work)
 
     def settle(self, attempt: Attempt, completion: Completion, cost: int, *,
-               request: Request, teacher: Mapping[str, Any], note: str = "", anomaly: str = "") -> Future[None]:
-        """The reply and its cost (nano-dollars), in one transaction. A reply that another process stored first stays;
-        the cost is entered either way. `anomaly`: a sentence for a row of its own."""
-        def work(db: sqlite3.Connection) -> None:
-            if _stored(db, attempt.request) is None:
+               request: Request, teacher: Mapping[str, Any], note: str = "", anomaly: str = "") -> Future[Completion]:
+        """The reply and its cost (nano-dollars), in one transaction; answers the reply that is stored now. One that
+        another process stored first stays, so that both make the same rows; the cost is entered either way.
+        `anomaly`: a sentence for a row of its own."""
+        def work(db: sqlite3.Connection) -> Completion:
+            first = _stored(db, attempt.request)
+            if first is None:
                 db.execute(f"INSERT INTO replies VALUES ({', '.join('?' * 13)})",
                            (attempt.request, completion.text, completion.finish,
                             *(getattr(completion.usage, name) for name in CLASSES),
@@ -112,6 +114,7 @@ class Journal:
             _enter(db, attempt, "settled", cost, usage=asdict(completion.usage), note=note)
             if anomaly:
                 _enter(db, attempt, "anomaly", 0, note=anomaly)
+            return replace(first, from_store=False) if first else completion  # paid for by this attempt too
 
         return self._write(work)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.core.files import read_json, write_json
+from alpaca_pipe.weights.checkpoint import save_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -167,7 +168,7 @@ def chat_template(tokenizer: PreTrainedTokenizerBase, template: Template) -> str
 def save_template(folder: Path, encoder: Encoder) -> None:
     """Writes the tokenizer with its chat template and template.json into `folder`, reads them back and compares ids."""
     own, encoder.tokenizer.chat_template = encoder.tokenizer.chat_template, encoder.jinja
-    encoder.tokenizer.save_pretrained(folder)
+    save_tokenizer(encoder.tokenizer, folder)
     encoder.tokenizer.chat_template = own
     write_json(folder / "template.json", {"template": encoder.template.name, "sha256": _digest(encoder.jinja)})
     from transformers import AutoTokenizer

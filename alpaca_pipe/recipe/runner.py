@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import secrets
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.core.files import write_atomic, write_json
+from alpaca_pipe.core.files import read_jsonl_so_far, write_json, write_jsonl
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.locks import held
@@ -54,7 +53,7 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
             raise UserError(f"{recipe.name}: there is no stage '{kind}'", f"it has: {', '.join(recipe.stages)}")
     own = workspace.of(recipe.name)
     with plain_disk_errors(workspace.root), held(own / ".lock", str(own)), \
-            Journal.open(workspace.ledger) as journal, asked_to_stop(console) as stopping:
+            Journal.open(workspace.ledger) as journal, asked_to_stop() as stopping:
         lost = journal.recover(recipe.name)
         this = Run(id=f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}")
         engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this)
@@ -62,16 +61,15 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
             engine.screen.say(f"{lost} requests were in flight when an earlier run died; they count as lost")
         try:
             engine.road(until, only)
-        except Stopped:
+        except (Stopped, KeyboardInterrupt):
             this.outcome = "stopped"
-            raise
+            raise Stopped from None
         except BaseException:
             this.outcome = "failed"
             raise
         finally:
             engine.screen.end()
-            if this.ran:
-                engine.remember(rehearsal)
+            engine.remember(rehearsal)
     return this
 
 
@@ -88,12 +86,17 @@ class _Engine:
     def road(self, until: str | None, only: str | None) -> None:
         """Each step in turn; the plan is made anew after one that ran, since its result may be what was there before."""
         steps = steps_of(self.recipe, self.catalog, self.workspace)
+        for step in steps:  # what an estimate finds wrong is said before anything is paid for
+            if not step.done:
+                step.stage.estimate(step.config, self.recipe.everything())
         for place, kind in enumerate(self.recipe.stages):
             step = steps[place]
             self.screen.begin(kind)
             if step.done:
                 self.screen.say(f"up to date: {step.why}")
                 self._finished(kind, step.done)
+            elif self.stopping.is_set():
+                raise Stopped
             elif only and kind != only:
                 raise UserError(f"{only}: it needs {kind}, which must run first ({step.why})",
                                 f"run without --only, or with --until {only}")
@@ -129,7 +132,9 @@ class _Engine:
 
     def _bench(self, step: Step) -> Bench:
         assert step.folder is not None
-        return Bench(step.folder, step.inputs or {}, self.recipe.tables, self.recipe.seed, self.journal,
+        named = {name.rstrip("?") for name in step.stage.uses}
+        tables = {name: table for name, table in self.recipe.tables.items() if name in named}
+        return Bench(step.folder, step.inputs or {}, tables, self.recipe.seed, self.journal,
                      self.recipe.name, self.this.id, self.screen, self.stopping.is_set)
 
     def _finished(self, kind: str, done: Done) -> None:
@@ -142,15 +147,25 @@ class _Engine:
             write_json(self.workspace.of(self.recipe.name) / "lock.json", wanted)
 
     def remember(self, rehearsal: bool) -> None:
-        """Appends this run to history.jsonl: what was run, how it ended, how long each step took."""
+        """Appends this run to history.jsonl, unless it found everything as the run before had left it."""
         path = self.workspace.of(self.recipe.name) / "history.jsonl"
+        before = list(read_jsonl_so_far(path))
+        steps = self._current()
+        if not self.this.ran and steps == (before[-1]["steps"] if before else {}):
+            return
         row = {"run": self.this.id, "at": _now(), "outcome": self.this.outcome, "rehearsal": rehearsal,
-               "overrides": list(self.recipe.overrides), "config": self.recipe.resolved(),
-               "steps": {kind: done.folder.name for kind, done in self.this.steps.items()},
+               "overrides": list(self.recipe.overrides), "config": self.recipe.resolved(), "steps": steps,
                "minutes": {kind: round(seconds / 60, 3) for kind, seconds in self.this.ran.items()}}
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
-        write_atomic(path, f"{before}{json.dumps(row, ensure_ascii=False)}\n")
+        write_jsonl(path, [*before, row])
         self.screen.write(self.this.outcome, run=self.this.id)
+
+    def _current(self) -> dict[str, str]:
+        """The sealed steps that belong together under this recipe as it is, those after `until` among them."""
+        try:
+            steps = steps_of(self.recipe, self.catalog, self.workspace)
+        except UserError:  # an input is missing: what was finished in this run is all that is known
+            return {kind: done.folder.name for kind, done in self.this.steps.items()}
+        return {step.stage.kind: step.done.folder.name for step in steps if step.done}
 
 
 def _machine() -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,9 @@ from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.recipe.stage import Catalog, StageConfig
 from alpaca_pipe.recipe.yaml import Place, override, read_yaml
+
+_NAME = r"^\w[\w.-]*$"
+_RESERVED = {"store", "rehearsal", "bench", "ledger.sqlite"}  # what else lies in a workspace
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,12 @@ def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = ()) -> R
     data, places = read_yaml(text, str(path))
     for item in overrides:
         override(data, places, item)
+    for table in [*catalog.tables, *(stage.kind for stage in catalog.stages)]:
+        if table in data and data[table] is None:
+            data[table] = {}  # `export:` with nothing after it asks for the stage as it is
     try:
         # JSON mode: strict, and yet a list may become a tuple and a string a path
-        whole: Any = recipe_model(catalog).model_validate_json(json.dumps(data), context={"folder": path.resolve().parent})
+        whole: Any = recipe_model(catalog).model_validate_json(json.dumps(data, default=str), context={"folder": path.resolve().parent})
     except ValidationError as error:
         found = [_explained(item, data, places, catalog) for item in error.errors()]
         raise UserErrors(error for _, error in sorted(found, key=lambda pair: pair[0])) from None
@@ -72,14 +79,14 @@ def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = ()) -> R
               if getattr(whole, stage.kind) is not None}
     tables = {table: getattr(whole, table) or _default(kind) for table, kind in catalog.tables.items()}
     tables = {table: value for table, value in tables.items() if value is not None}
-    recipe = Recipe(whole.name or path.stem, text, whole.seed, stages, tables, tuple(overrides))
+    recipe = Recipe(_name(whole.name or path.stem, path), text, whole.seed, stages, tables, tuple(overrides))
     _check_complete(recipe, places, catalog)
     return recipe
 
 
 def recipe_model(catalog: Catalog) -> type[BaseModel]:
     """The pydantic model of a whole recipe: one optional table per stage and per shared table."""
-    name = Annotated[str, Field(pattern=r"^[\w][\w.-]*$", description="names the run folder; default: the file's name")]
+    name = Annotated[str, Field(pattern=_NAME, description="names the run folder; default: the file's name")]
     fields: dict[str, Any] = {
         "recipe_version": (Literal[1], 1),
         "name": (name | None, None),
@@ -90,6 +97,13 @@ def recipe_model(catalog: Catalog) -> type[BaseModel]:
     for stage in catalog.stages:
         fields[stage.kind] = (stage.config | None, None)
     return create_model("Recipe", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+
+
+def _name(name: str, path: Path) -> str:
+    """The name of the run folder: no folder of the workspace itself, and nothing that leads out of it."""
+    if name in _RESERVED or not re.fullmatch(_NAME, name):
+        raise UserError(f"{path}: a recipe cannot be called '{name}'", "give it another with `name:`, of letters, digits, - and _")
+    return name
 
 
 def _default(kind: Any) -> Any:

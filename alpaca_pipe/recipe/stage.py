@@ -60,7 +60,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a step is expected to take, before it runs. nanodollars: None where nothing is paid by use."""
+    """What a step is expected to take, before it runs; `estimate` raises UserError for what is wrong already."""
 
     minutes: float
     says: str = ""  # one line: what it will do, and on what the figures rest

@@ -84,7 +84,7 @@ class Store:
         shutil.rmtree(folder / SCRATCH, ignore_errors=True)
         names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         files = {name: {"sha256": file_digest(folder / name), "size": (folder / name).stat().st_size}
-                 for name in names if name != "stage.json" and not Path(name).name.startswith(".")}
+                 for name in names if name != "stage.json" and not any(p.startswith(".") for p in Path(name).parts)}
         write_json(folder / "done.json", {"summary": dict(summary), "files": files, **facts})
         done = self.done(folder)
         assert done is not None

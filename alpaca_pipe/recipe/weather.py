@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.errors import Stopped, UserError
 
-if TYPE_CHECKING:
-    from rich.console import Console
+_CURES = {errno.ENOSPC: ("is full", "free some space"), errno.EDQUOT: ("is over its quota", "free some space"),
+          errno.EROFS: ("is read-only", "choose another folder with --runs"),
+          errno.EACCES: ("may not be written by you", "choose another folder with --runs"),
+          errno.EPERM: ("may not be written by you", "choose another folder with --runs")}
+_FULL = 1 << 20  # bytes free: below this, a library's failure to write is taken for a full disk
 
 
 @contextmanager
-def asked_to_stop(console: Console) -> Iterator[threading.Event]:
+def asked_to_stop() -> Iterator[threading.Event]:
     """Ctrl-C and SIGTERM ask politely the first time, and interrupt the second."""
     stopping = threading.Event()
 
@@ -25,7 +29,8 @@ def asked_to_stop(console: Console) -> Iterator[threading.Event]:
         if stopping.is_set():
             raise KeyboardInterrupt
         stopping.set()
-        console.print("\nstopping: what is in flight is finished and kept; once more to stop at once", highlight=False)
+        # straight to the terminal: a handler that waits for the screen's lock could wait for the thread it interrupted
+        os.write(2, b"\nstopping: what is in flight is finished and kept; once more to stop at once\n")
 
     if threading.current_thread() is not threading.main_thread():
         yield stopping
@@ -40,16 +45,31 @@ def asked_to_stop(console: Console) -> Iterator[threading.Event]:
 
 @contextmanager
 def plain_disk_errors(root: Path) -> Iterator[None]:
-    """A full or read-only disk in one sentence; everything stored so far is whole."""
+    """A full or read-only disk in one sentence, whichever library met it; everything stored so far is whole."""
     try:
         yield
-    except OSError as error:
-        cures = {errno.ENOSPC: ("is full", "free some space"), errno.EDQUOT: ("is over its quota", "free some space"),
-                 errno.EROFS: ("is read-only", "choose another folder with --runs"),
-                 errno.EACCES: ("may not be written by you", "choose another folder with --runs"),
-                 errno.EPERM: ("may not be written by you", "choose another folder with --runs")}
-        if error.errno not in cures:
-            raise
-        what, cure = cures[error.errno]
-        raise UserError(f"the disk of {error.filename or root} {what}",
+    except (UserError, Stopped):
+        raise
+    except Exception as error:
+        found = _os_error(error)
+        if found is None:
+            if "No space left" not in str(error) and _free(root) > _FULL:
+                raise
+            found = OSError(errno.ENOSPC, "", str(root))
+        what, cure = _CURES[found.errno or errno.ENOSPC]
+        raise UserError(f"the disk of {found.filename or root} {what}",
                         f"{cure} and run the same command again; all that was paid for is kept") from error
+
+
+def _os_error(error: BaseException | None) -> OSError | None:
+    """The operating system's word about the disk behind an error: libraries wrap it in errors of their own."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _CURES:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _free(root: Path) -> int:
+    there = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists())
+    return shutil.disk_usage(there).free

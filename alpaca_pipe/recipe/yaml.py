@@ -55,6 +55,8 @@ def override(data: Any, places: dict[Key, Place], item: str) -> None:
             inside[part] = {}
         inside = inside[part]
     inside[parts[-1]] = read_value(value, by)
+    for key in [key for key in places if key[:len(parts)] == tuple(parts)]:
+        del places[key]  # what stood there is no longer what is read
     for length in range(1, len(parts) + 1):
         places.setdefault(tuple(parts[:length]), Place("", 0, by))
     places[tuple(parts)] = Place("", 0, by)

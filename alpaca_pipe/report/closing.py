@@ -6,28 +6,29 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from alpaca_pipe.core.files import read_jsonl_so_far
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.report.disk import Left, jsonl, left
+from alpaca_pipe.report.disk import Left, left
 from alpaca_pipe.report.money import money
 
 _CONTESTANTS = {"base": "base", "chat": "base, asked in its own chat template", "shuffled": "tuned on shuffled answers",
                 "tuned": "tuned"}
 
 
-def close(workspace: Path, recipe: str, ran: bool) -> Iterator[str]:
-    """Lines for the end of `run`; writes the report first where something was run."""
+def close(workspace: Path, recipe: str) -> Iterator[str]:
+    """Lines for the end of `run`; writes the report first where the last run has none yet."""
     found = left(workspace, recipe)
     yield ""
     yield from _rows(found)
     yield from _losses(found)
     yield from _money(found)
     yield from _minutes(found)
-    yield f"report      {_report(workspace, recipe, ran)}"
+    yield f"report      {_report(workspace, found)}"
 
 
 def history_lines(workspace: Path, recipe: str) -> Iterator[str]:
     """One line for each run of a recipe, the oldest first."""
-    for run in jsonl(workspace / recipe / "history.jsonl"):
+    for run in read_jsonl_so_far(workspace / recipe / "history.jsonl"):
         page = workspace / recipe / "reports" / f"{run['run']}.html"
         steps = ", ".join(f"{kind} {minutes:.1f} min" for kind, minutes in run["minutes"].items())
         changed = f"  [{' '.join(run['overrides'])}]" if run.get("overrides") else ""
@@ -83,12 +84,12 @@ def _minutes(found: Left) -> Iterator[str]:
     yield f"minutes     {', '.join(parts)}; in all {total:.1f}"
 
 
-def _report(workspace: Path, recipe: str, ran: bool) -> str:
-    path = workspace / recipe / "report.html"
-    if not ran and path.exists():
-        return str(path)
+def _report(workspace: Path, found: Left) -> str:
+    own = workspace / found.recipe
+    if (own / "report.html").exists() and (own / "reports" / f"{found.run.get('run')}.html").exists():
+        return str(own / "report.html")
     if find_spec("matplotlib") is None or find_spec("jinja2") is None:
         return "not written: pip install 'alpaca-pipe[report]', then `alpaca-pipe report`"
     from alpaca_pipe.report.page import write
 
-    return str(write(workspace, recipe))
+    return str(write(workspace, found.recipe))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.core.files import read_json
+from alpaca_pipe.core.files import read_json, read_jsonl_so_far
 
 ROAD = ("generate", "curate", "train", "evaluate", "export")
 
@@ -32,7 +31,7 @@ class Step:
 
     def rows(self, name: str) -> Iterator[Any]:
         """The rows of a JSON-lines file, up to the first line that was cut off; none where there is no file."""
-        return jsonl(self.folder / name) if self.folder else iter(())
+        return read_jsonl_so_far(self.folder / name) if self.folder else iter(())
 
     def value(self, name: str) -> Any:
         return value(self.folder / name) if self.folder else None
@@ -64,10 +63,10 @@ def left(workspace: Path, recipe: str) -> Left:
     """Never raises for what is missing: a run that failed, or was copied in part, is a run too."""
     own = workspace / recipe
     lock = value(own / "lock.json") or {}
-    history = list(jsonl(own / "history.jsonl"))
+    history = list(read_jsonl_so_far(own / "history.jsonl"))
     run = history[-1] if history else {}
-    config = lock.get("config") or run.get("config") or {}
-    folders: Mapping[str, str] = lock.get("steps") or run.get("steps") or {}
+    config = run.get("config") or lock.get("config") or {}
+    folders: Mapping[str, str] = run.get("steps") or lock.get("steps") or {}  # of one run: never a mixture of two
     kinds = [kind for kind in ROAD if kind in config or kind in folders]
     return Left(workspace, recipe, config, {kind: _step(workspace, kind, folders.get(kind)) for kind in kinds}, run)
 
@@ -85,16 +84,6 @@ def value(path: Path) -> Any:
         return read_json(path)
     except (OSError, ValueError):
         return None
-
-
-def jsonl(path: Path) -> Iterator[Any]:
-    try:
-        with path.open(encoding="utf-8", newline="\n") as stream:
-            for line in stream:
-                if line.strip():
-                    yield json.loads(line)
-    except (OSError, ValueError):
-        return
 
 
 def recipes(workspace: Path) -> list[str]:

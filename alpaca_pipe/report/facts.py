@@ -90,7 +90,8 @@ def _books(found: Left) -> tuple[Money | None, tuple[str, ...]]:
         books = money(found)
         return books, () if books else ("the ledger is not in this copy, so nothing is said about money",)
     except UserError as error:
-        return None, (f"{error.what}, so nothing is said about money",)
+        what = error.what.replace(f"{found.workspace}/", "")  # the page is for others: no place on this machine
+        return None, (f"{what}, so nothing is said about money",)
 
 
 def _step(step: Step, found: Left) -> StepFacts:

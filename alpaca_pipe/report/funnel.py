@@ -20,7 +20,8 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Funnel:
-    """faults: a sentence for each place where the counts do not add up; empty: all do."""
+    """too_long: rows to train on that train dropped; left_out: held-out rows that evaluate did not score.
+    faults: a sentence for each place where the counts do not add up; empty: all do."""
 
     stretches: tuple[Stretch, ...]
     requests: int
@@ -28,7 +29,13 @@ class Funnel:
     repaired: int
     train: int
     held_out: int
+    too_long: int
+    left_out: int
     faults: tuple[str, ...]
+
+    @property
+    def trained(self) -> int:
+        return self.train - self.too_long
 
     @property
     def first(self) -> int:
@@ -49,7 +56,9 @@ def funnel(found: Left) -> Funnel:
     if judged:
         stretches.append(Stretch("curate", judged.get("read", 0), judged.get("kept", 0), judged.get("rejected", {})))
     return Funnel(tuple(stretches), made.get("requests", 0), made.get("from_store", 0), judged.get("repaired", 0),
-                  judged.get("train", 0), judged.get("held_out", 0), tuple(_faults(stretches, generate, curate)))
+                  judged.get("train", 0), judged.get("held_out", 0),
+                  found.step("train").summary.get("dropped", 0), found.step("evaluate").summary.get("left_out", 0),
+                  (*_faults(stretches, generate, curate), *_untrained(curate, found.step("train"))))
 
 
 def _own_rows(found: Left) -> bool:
@@ -69,6 +78,18 @@ def _faults(stretches: list[Stretch], generate: Step, curate: Step) -> Iterator[
         yield f"curate: {curate.summary.get('kept', 0)} kept, but train and held out make {split}"
     for part in stretches:
         yield from _miscounted(part, generate if part.kind == "generate" else curate)
+
+
+def _untrained(curate: Step, train: Step) -> Iterator[str]:
+    """Where rows were lost between curate and the training."""
+    if not curate.summary or "rows" not in train.summary:
+        return
+    given, trained, dropped = curate.summary.get("train", 0), train.summary["rows"], train.summary.get("dropped", 0)
+    if given != trained + dropped:
+        yield f"curate gave {given} to train on, but {trained} trained on and {dropped} dropped make {trained + dropped}"
+    counted = sum(1 for _ in train.rows("dropped.jsonl"))
+    if counted != dropped:
+        yield f"train: dropped.jsonl holds {counted} rows, its summary says {dropped}"
 
 
 def _miscounted(part: Stretch, step: Step) -> Iterator[str]:

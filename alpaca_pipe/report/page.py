@@ -60,10 +60,19 @@ def render(facts: Facts) -> str:
         when=str(facts.run.get("at", ""))[:16].replace("T", " "), outcome=_outcome(facts),
         losses_svg=Markup(figures.held_out_losses(verdict.points)), curve_svg=Markup(figures.loss_curves(facts.curves)),
         curve_sentence=_curve_sentence(facts), funnel=_funnel(facts), provenance=list(_provenance(facts)),
-        config=json.dumps(facts.config, indent=2, ensure_ascii=False) if facts.config else "",
+        config=json.dumps(_names_only(facts.config), indent=2, ensure_ascii=False) if facts.config else "",
         identities=[{"kind": step.kind, "identity": json.dumps(step.identity, indent=2, ensure_ascii=False)}
                     for step in facts.steps if step.identity],
         read_from=facts.run.get("run") or facts.recipe)
+
+
+def _names_only(value: Any) -> Any:
+    """A config without places on this machine: the page is for others."""
+    if isinstance(value, Mapping):
+        return {name: _names_only(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_names_only(inner) for inner in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _shortened(text: str, most: int) -> str:
@@ -116,6 +125,11 @@ def _funnel(facts: Facts) -> Mapping[str, Any]:
     stored = f" ({found.from_store:,} answered from our own store)" if found.from_store else ""
     split = f" The kept rows were split into {found.train:,} to train on and {found.held_out:,} held out." \
         if found.held_out else ""
+    if found.too_long:
+        split += f" {found.too_long:,} of those to train on were too long and dropped by train: " \
+                 f"{found.trained:,} were trained on."
+    if found.left_out:
+        split += f" {found.left_out:,} of the held-out ones were too long and left out by evaluate."
     repaired = f" {found.repaired:,} rows were repaired on the way." if found.repaired else ""
     return {"rows": rows, "sentence": f"{replies}{stored}{'.' if replies else ''}{split}{repaired}".strip()
             or "Every row that went has a rule and a sentence in rejected.jsonl.",
@@ -166,7 +180,8 @@ def _provenance(facts: Facts) -> Iterator[tuple[str, str]]:
     if facts.run.get("run"):
         yield "run", str(facts.run["run"])
     if facts.run.get("overrides"):
-        yield "overrides", " ".join(facts.run["overrides"])
+        pairs = (override.partition("=") for override in facts.run["overrides"])
+        yield "overrides", " ".join(f"{name}{sign}{_names_only(value)}" for name, sign, value in pairs)
     for step in facts.steps:
         if step.folder:
             yield step.kind, step.folder

@@ -12,6 +12,9 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError, did_you_mean
 from alpaca_pipe.report.disk import Left, left
 
+DROPPED = (("generate", "rejected.jsonl"), ("curate", "rejected.jsonl"), ("train", "dropped.jsonl"),
+           ("evaluate", "left_out.jsonl"))  # the stages that drop rows, and where they say so
+
 _SEED = 42  # the same command shows the same rows
 
 
@@ -37,7 +40,8 @@ class Row:
 
 def rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | None = None, sample: int | None = None,
          grep: str | None = None) -> list[Row]:
-    """In file order. Kept rows are curate's, or generate's where curate has not run; dropped rows are of both.
+    """In file order. Kept rows are curate's, or generate's where curate has not run; dropped rows are of all
+    stages, also those that curate kept and that were too long to be trained on or scored.
 
     sample: so many, drawn with a fixed seed. grep: a regular expression, in any case, over all texts and the reason.
     Raises UserError for a run that has no rows, a rule that dropped nothing, an expression that is none.
@@ -73,7 +77,7 @@ def print_rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: st
                 console.print(Text.assemble((f"  {name:<12}", "dim"), _on_one_line(text)))
         if row.rule:
             near = f" (nearest {row.nearest})" if row.nearest else ""
-            console.print(Text.assemble((f"  {row.rule:<12}", "yellow"), f"{row.reason}{near}"))
+            console.print(Text.assemble((f"  {row.rule:<14} ", "yellow"), f"{row.reason}{near}"))
     console.print(f"{len(found)} rows", style="dim", highlight=False)
 
 
@@ -87,8 +91,8 @@ def kept(found: Left) -> Iterator[Row]:
 
 
 def dropped(found: Left) -> Iterator[Row]:
-    for kind in ("generate", "curate"):
-        yield from (_row(row, kind) for row in found.step(kind).rows("rejected.jsonl"))
+    for kind, name in DROPPED:
+        yield from (_row(row, kind) for row in found.step(kind).rows(name))
 
 
 def drawn(chosen: list[Row], count: int) -> list[Row]:

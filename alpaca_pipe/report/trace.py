@@ -12,6 +12,7 @@ from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.prices import CLASSES
 from alpaca_pipe.report.disk import Left, Step, left, recipes
+from alpaca_pipe.report.rows import DROPPED
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _passages(found: Left, id: str) -> Iterator[Passage]:
         yield Passage("repair", (f"{origin['details']['repair']}: its input was {before['input']!r}",
                                  f"before it, this row was {before['id']}"))
     if found.step("curate").folder:
-        yield Passage("curate", (_judgement(found.step("curate"), at, id),))
+        yield Passage("curate", (_judgement(found.step("curate"), at, id), *_too_long(found, id)))
     if losses := _losses(found.step("evaluate"), id):
         yield Passage("loss on it, nats per token", losses)
     if source["kind"] == "generated":
@@ -156,6 +157,12 @@ def _judgement(curate: Step, at: Mapping[str, Any], id: str) -> str:
         return f"repaired, and now {now}" if now else "never reached curate"
     held = any(row["id"] == id for row in curate.rows("held_out.jsonl"))
     return "kept, and held out to evaluate on" if held else "kept, to train on"
+
+
+def _too_long(found: Left, id: str) -> Iterator[str]:
+    for kind, name in DROPPED[2:]:
+        yield from (f"left out by {kind}, {row['rule']}: {row['reason']}"
+                    for row in found.step(kind).rows(name) if row.get("id") == id)
 
 
 def _losses(evaluate: Step, id: str) -> tuple[str, ...]:

@@ -45,11 +45,12 @@ def in_words(verdict: Mapping[str, Any] | None, outcome: str) -> Verdict:
                        "so far is below; the same command goes on from there.")
     word = str(verdict.get("verdict", ""))
     headline = {"better": "The tuned model is better than the base",
-                "worse": "The tuned model is worse than the base",
+                "worse": "The tuned model is worse than the base" if "base" in _lost(verdict)
+                else "The tuned model loses to a control",
                 }.get(word, "The tuned model is not shown to be better")
     losses = {name: _point(loss) for name, loss in verdict["loss"].items()}
-    points = [(_RIVALS[name][0], _RIVALS[name][1], losses[name]) for name in _RIVALS if name in losses]
-    points.append(("tuned", "tuned", losses["tuned"]))
+    points = [(*_RIVALS.get(name, (name, name))[:2], loss) for name, loss in losses.items()
+              if name in (*_RIVALS, "tuned") and _is_number(loss)]
     return Verdict({"better": "better", "worse": "worse"}.get(word, ""), headline, _lead(verdict, losses),
                    _method(verdict), tuple(_rounds(verdict)), tuple(sorted(points, key=lambda point: -point[2].mean)))
 
@@ -57,7 +58,7 @@ def in_words(verdict: Mapping[str, Any] | None, outcome: str) -> Verdict:
 def _lead(verdict: Mapping[str, Any], losses: Mapping[str, Point]) -> str:
     rows = verdict.get("rows", 0)
     difference = verdict.get("difference", {}).get("base")
-    if "base" not in losses or not difference:
+    if "base" not in losses or not difference or not _is_number(_point(difference)):
         return str(verdict.get("sentence", ""))
     gap = _point(difference)
     went = "fell" if gap.mean < 0 else "rose"
@@ -74,16 +75,27 @@ def _controls(verdict: Mapping[str, Any]) -> str:
     beaten = {name: _point(gap).hi < 0 for name, gap in verdict.get("difference", {}).items() if name != "base"}
     if len(beaten) == 2 and all(beaten.values()):
         return " It also beats both controls, so the gain is more than a better prompt or the mere form of the answers."
+    lost = [_RIVALS[name][2] for name in _lost(verdict) if name in beaten and name in _RIVALS]
+    if lost:
+        begins = "It also" if "base" in _lost(verdict) else "But it"
+        return f" {begins} loses to {' and to '.join(lost)}."
     open_ = [_RIVALS[name][2] for name, won in beaten.items() if not won and name in _RIVALS]
     return f" But it does not clearly beat {' nor '.join(open_)}." if open_ else ""
+
+
+def _lost(verdict: Mapping[str, Any]) -> list[str]:
+    return [name for name, gap in verdict.get("difference", {}).items() if _point(gap).lo > 0]
 
 
 def _rounds(verdict: Mapping[str, Any]) -> Iterator[Round]:
     for name, found in verdict.get("difference", {}).items():
         gap = _point(found)
+        who = _RIVALS.get(name, (name, "base", name))[2]
+        if not _is_number(gap):
+            yield Round("unsure", "?", f"Against {who}: a loss is not a number.")
+            continue
         tone, mark, says = (("won", "✓", "beaten") if gap.hi < 0 else ("lost", "✗", "lost to") if gap.lo > 0
                             else ("unsure", "?", "undecided, for the interval holds 0"))
-        who = _RIVALS.get(name, (name, "base", name))[2]
         yield Round(tone, mark, f"Against {who}: {_signed(gap.mean)} [{_signed(gap.lo)}, {_signed(gap.hi)}], {says}.")
     for name, why in (verdict.get("missing") or {}).items():
         yield Round("unsure", "–", f"Not held against {_RIVALS.get(name, (name, '', name))[2]}: {why}.")
@@ -100,6 +112,10 @@ def _method(verdict: Mapping[str, Any]) -> str:
 
 def _point(found: Mapping[str, float]) -> Point:
     return Point(found["mean"], found["lo"], found["hi"])
+
+
+def _is_number(point: Point) -> bool:
+    return all(map(math.isfinite, point))
 
 
 def _plain(value: float) -> str:

@@ -35,5 +35,6 @@ class Teacher(Protocol):
     takes: frozenset[str]  # decoding fields it accepts; another one is an error before anything is sent
 
     async def ask(self, request: Request) -> Completion:
-        """One HTTP attempt, no retries. Raises Failure or Fatal. A content filter or a 400 is a Completion
-        with a terminal finish ("content_filter"; "refused", its text the server's reason), not a Failure."""
+        """One HTTP attempt, no retries. Raises Failure, or Fatal where no other request would go better. A content
+        filter or another 400 is a Completion with a terminal finish ("content_filter"; "refused", its text the
+        server's reason), not a Failure."""

@@ -19,7 +19,7 @@ from alpaca_pipe.ledger.entries import Attempt, Short
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.prices import Price
-from alpaca_pipe.teachers.base import Failure, Teacher
+from alpaca_pipe.teachers.base import Failure, Fatal, Teacher
 from alpaca_pipe.teachers.pace import Pace, Turn
 
 T = TypeVar("T")
@@ -36,7 +36,11 @@ class _Asking:
 
 class Metered:
     """A teacher whose every attempt passes through the journal; itself a Teacher. Cancelling `ask` waits for what is
-    in flight and keeps it; once `stopping()` is true, or a fatal error came, nothing new is sent."""
+    in flight and keeps it; once `stopping()` is true, or a fatal error came, nothing new is sent.
+
+    A refused request (400) is an answer, stored as one, if this teacher has answered anything else, now or before.
+    Refusals that come before are held while others are under way; where all are refused, that is Fatal and nothing
+    is stored: a wrong model or field is not the answer to a prompt."""
 
     def __init__(self, teacher: Teacher, *, journal: Journal, price: Price, caps: Caps, recipe: str, run: str,
                  stage: str, pace: Pace, stopping: Callable[[], bool] = lambda: False, attempts: int = 6) -> None:
@@ -47,6 +51,8 @@ class Metered:
         self._pace, self._stopping, self._attempts = pace, stopping, attempts
         self._asking: dict[str, _Asking] = {}
         self._ended: UserError | None = None
+        self._heard = False  # something was answered, not only refused
+        self._under_way: set[Turn] = set()  # whose outcome is not known yet
         self._an_end = asyncio.Event()  # set, and replaced, whenever an attempt ends
 
     async def ask(self, request: Request) -> Completion:
@@ -59,6 +65,7 @@ class Metered:
             stored = self._journal.stored(key)
             if stored is not None:
                 self.from_store += 1
+                self._heard |= not _refused(stored)
                 return stored
             asking = self._asking[key] = _Asking(asyncio.ensure_future(self._answer(key, request)))
             asking.task.add_done_callback(lambda task: self._answered(key, task))
@@ -88,10 +95,13 @@ class Metered:
             an_end = self._an_end
             failure = None
             async with self._pace.turn(tokens_in // _BYTES_A_TOKEN + (tokens_out or 0), self._go_on) as turn:
+                self._under_way.add(turn)
                 try:
                     answer = await _unbroken(self._attempt(key, request, ceiling, turn))
                 except Failure as error:
                     failure = error
+                finally:
+                    self._under_way.discard(turn)
             if failure is not None:
                 failures += 1
                 self._give_up_at(failure, failures)
@@ -113,6 +123,7 @@ class Metered:
             return attempt
         try:
             completion = replace(await self._teacher.ask(request), key=key, from_store=False)
+            await self._hold_refusal(completion, turn)
         except Failure as failure:
             if failure.slower:
                 turn.pushed_back(failure.retry_after)
@@ -128,13 +139,27 @@ class Metered:
             raise
         turn.answered(completion.usage.tokens_in + completion.usage.tokens_out)
         cost, anomaly = self._cost(completion, ceiling)
-        await self._end(self._journal.settle(attempt, completion, cost, request=request, teacher=self.identity,
-                                             anomaly=anomaly))
+        kept = await self._end(self._journal.settle(attempt, completion, cost, request=request, teacher=self.identity,
+                                                    anomaly=anomaly))
         if cost > ceiling:
             self._ended = UserError(anomaly, "check teacher.price and the output limit before you run again; "
                                              "the reply is kept and its cost is in the ledger")
             raise self._ended
-        return completion
+        return kept
+
+    async def _hold_refusal(self, completion: Completion, turn: Turn) -> None:
+        """Returns when the completion counts as an answer; raises Fatal where nothing but refusals came."""
+        self._heard |= not _refused(completion)
+        self._under_way.discard(turn)
+        while not self._heard:
+            if self._ended is not None:
+                raise self._ended
+            if not self._under_way:
+                raise Fatal(f"the teacher refused every request so far: {completion.text or 'it gives no reason'}",
+                            "check `teacher.model` and the decoding fields of the stage; a field that the model does not "
+                            "take goes into `teacher.refuses`")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._an_end.wait(), _GLANCE)
 
     def _cost(self, completion: Completion, ceiling: int) -> tuple[int, str]:
         """Nano-dollars of a reply, and what is wrong with them. A billed reply without its usage is never $0."""
@@ -170,16 +195,21 @@ class Metered:
                                 "run the same command later: every stored reply is kept and nothing is asked twice")
         raise self._ended from failure
 
-    async def _end(self, entered: Future[None]) -> None:
-        """An attempt's end is on the disk: whoever waits for budget may look again."""
+    async def _end(self, entered: Future[T]) -> T:
+        """An attempt's end is on the disk: whoever waits for budget, or for an answer, may look again."""
         try:
-            await _done(entered)
+            return await _done(entered)
         except UserError as error:
             self._ended = error
             raise
         finally:
             self._an_end.set()
             self._an_end = asyncio.Event()
+
+
+def _refused(completion: Completion) -> bool:
+    """Refused unread: a 400, which is not billed, unlike a refusal that the model wrote."""
+    return completion.finish == "refused" and not (completion.usage.tokens_in or completion.usage.tokens_out)
 
 
 async def _done(future: Future[T]) -> T:

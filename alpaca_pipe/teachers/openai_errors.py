@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 _KEYS = re.compile(r"\b(?:sk|pk|gsk|hf|xai)[-_][\w*.-]{6,}|\bAIza[\w*-]{10,}|\bBearer\s+\S+")
 _NOT_TAKEN = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
 _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-_FILTERED = {"content_filter", "content_policy_violation"}
+_FILTERED = {"content_filter", "content_policy_violation", "invalid_prompt"}
+# Gemini and others answer 400 to a wrong key ("API key not valid. Please pass a valid API key.", API_KEY_INVALID).
+_WRONG_KEY = re.compile(r"(?i)\bapi[ _-]?key (?:is |has )?(?:not valid|invalid|incorrect|expired)\b"
+                        r"|\b(?:invalid|incorrect|expired) api[ _-]?key\b|\bapi_key_invalid\b")
+_SHORTEST_KEY = 8  # characters; a placeholder such as "none" or "x" stands in many words
 _GATEWAY_GAVE_UP = {504, 524}  # the server behind it may still be answering, and billing
 _SLOWER = {429, 503, 529}
 
 
 class Refused(Exception):
-    """This one request is refused for good (400): an answer, to be stored as one, its reason as its text."""
+    """This one request is refused for good (400), its reason as its text. Whether that is its answer, or all of them
+    would be refused, is seen in metered.py, by what the others got."""
 
     def __init__(self, reason: str, finish: Finish) -> None:
         super().__init__(reason)
@@ -41,17 +46,18 @@ def failure_of(error: OpenAIError, address: str, model: str, key: str) -> Failur
 
 def without_keys(text: str, key: str = "") -> str:
     """One line of at most 300 characters in which no key stands, ours or another."""
-    text = text.replace(key, "[key]") if key else text
+    text = text.replace(key, "[key]") if len(key) >= _SHORTEST_KEY else text
     return _KEYS.sub("[key]", " ".join(text.split()))[:300]
 
 
 def _answered(error: APIStatusError, address: str, model: str, key: str) -> Failure | Fatal | Refused:
     status = error.status_code
-    body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
+    body = _body(error)
     codes = {str(body.get("code")), str(body.get("type"))}
     said = without_keys(str(body.get("message") or error.message), key)
     answer = f"{address} answered {status}: {said}"
-    if status in (401, 403):  # its own words may quote the key
+    wrong_key = status == 400 and ("invalid_api_key" in codes or _WRONG_KEY.search(said))
+    if status in (401, 403) or wrong_key:  # its own words may quote the key
         return Fatal(f"{address} does not accept the key ({status})",
                      "check the environment variable that `teacher.api_key_env` names, and what the key may do")
     if status == 402 or codes & _NO_MONEY:
@@ -71,6 +77,13 @@ def _answered(error: APIStatusError, address: str, model: str, key: str) -> Fail
     again = status in (408, 409, 425, 429) or status >= 500
     return Failure(answer, sent="unknown" if status in _GATEWAY_GAVE_UP else "refused", retry=again,
                    retry_after=retry_after(error.response.headers), slower=status in _SLOWER)
+
+
+def _body(error: APIStatusError) -> dict[str, Any]:
+    """The error as an object; Gemini sends it in a list."""
+    body: Any = error.body[0] if isinstance(error.body, list) and error.body else error.body
+    body = body.get("error", body) if isinstance(body, dict) else body
+    return body if isinstance(body, dict) else {}
 
 
 def _unanswered(error: OpenAIError, address: str) -> Failure | Fatal:

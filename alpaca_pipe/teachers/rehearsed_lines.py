@@ -60,6 +60,7 @@ class Row(NamedTuple):
     output: str
 
 
+_ONE_TASK = re.compile(r"^Write a task about [^\n]+\.$")  # generate's style two-step
 _LIST = re.compile(r"(\d+)\s*[.)]\s*Instruction:\s*$")
 _BARE_LIST = re.compile(r"(\d+)\s*([.)])\s*$")
 _LABEL = re.compile(r"(?:^|\n)\W*(\w+):\s*$")
@@ -72,6 +73,8 @@ def answer_to(asked: Mapping[str, Any]) -> str:
     if schema is not None:
         return json.dumps(_filled(schema, "", _rows(chance), chance, schema), ensure_ascii=False)
     question = asked["messages"][-1][1]
+    if _ONE_TASK.search(question):
+        return next(_rows(chance)).instruction
     if found := _LIST.search(question):
         return _numbered_list(int(found[1]), chance)
     if found := _BARE_LIST.search(question):

@@ -38,7 +38,8 @@ class TeacherTable(Table):
     our own scripted server, for tests and `--rehearse`."""
 
     kind: Literal["local_server", "openai_chat", "openai_completions", "rehearsed"] = Field(
-        description="local_server: a GGUF on this machine; openai_*: an endpoint; rehearsed: scripted, free")
+        description="local_server: a GGUF on this machine; openai_chat: an endpoint; rehearsed: scripted, free; "
+        "openai_completions: an endpoint that only continues a text, which no style of generate asks for yet")
     model: str = Field(min_length=1, description="the endpoint's name for it; for local_server a known weight or a path")
     base_url: str | None = Field(None, description=f"of an endpoint; default {OPENAI}")
     api_key_env: str | None = Field(None, description="NAME of the environment variable that holds the key; "
@@ -47,7 +48,8 @@ class TeacherTable(Table):
     extra_body: dict[str, Any] = Field({}, description="fields added to every request as they are")
     identity_: str | None = Field(None, alias="identity", description="whom we ask, in place of address and model: "
                                   "keep it when an endpoint moves, and its stored replies stay good")
-    dialect: Dialect = Field("chat", description="of a local_server or rehearsed: chat, or plain completion of a text")
+    dialect: Dialect = Field("chat", description="of a local_server or rehearsed: chat; completions only continues a text, "
+                             "which no style of generate asks for yet")
     context: int = Field(4096, ge=256, description="local_server: tokens a request and its reply may have together")
     refuses: tuple[str, ...] = Field((), description="decoding fields that this model does not take")
     on_unsupported: Literal["error", "drop"] = Field("error", description="a decoding field that the teacher does not "
@@ -155,13 +157,13 @@ class TeacherTable(Table):
         whom: dict[str, Any] = {"named": self.identity_} if self.identity_ else self._whom()
         if self.extra_body:
             whom["extra_body"] = self.extra_body
-        return whom | ({"without": sorted(self.refuses)} if self.refuses and self.on_unsupported == "drop" else {})
+        return whom | ({"without": sorted(self.refuses)} if self.refuses else {})
 
     def _whom(self) -> dict[str, Any]:
         if self.kind == "local_server":
             return {"gguf": gguf_digest(self.model), "asked": self.speaks, "context": self.context}
         if self.kind == "rehearsed":
-            script = f"lines {file_digest(self.lines)}" if self.lines else "script 1"
+            script = f"lines {file_digest(self.lines)}" if self.lines else "script 2"
             return {"rehearsed": script, "asked": self.speaks, "model": self.model}
         parts = urlsplit(self.address)
         default_port = {"http": 80, "https": 443}[parts.scheme]
@@ -170,8 +172,9 @@ class TeacherTable(Table):
         return {"url": f"{parts.scheme}://{parts.hostname}{port}{parts.path}{path}", "model": self.model}
 
     def rehearsed(self) -> Self:
-        """The same teacher as a scripted one: the same dialect and pace of asking, its price on paper."""
+        """The same teacher as our built-in script: the same dialect and pace of asking, its price on paper. Recorded
+        `lines` answer the recipe in full size only."""
         if self.kind == "rehearsed":
-            return self
+            return self.model_copy(update={"lines": None})
         return type(self)(kind="rehearsed", model=self.called, dialect=self.speaks, price=self.price,
                           refuses=self.refuses, on_unsupported=self.on_unsupported, concurrency=self.concurrency)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpaca_pipe.core.files import read_jsonl, write_jsonl
+from alpaca_pipe.core.errors import UserError, did_you_mean
+from alpaca_pipe.core.files import read_jsonl_so_far, write_jsonl
 from alpaca_pipe.models.template import Encoded
 from alpaca_pipe.train.attention import lay_end_to_end
 from alpaca_pipe.train.resume import last_whole, mark_whole
@@ -118,8 +119,22 @@ def _trainer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: S
     data = Dataset.from_dict({
         "input_ids": [row.ids for row in rows],
         "labels": [[i if learned else IGNORED for i, learned in zip(row.ids, row.mask, strict=True)] for row in rows]})
+    if hyper.lora:
+        _check_targets(model, hyper.lora["target_modules"])
     lora = LoraConfig(**hyper.lora, task_type="CAUSAL_LM") if hyper.lora else None
     return Trainer(model=model, args=args, train_dataset=data, processing_class=tokenizer, peft_config=lora)
+
+
+def _check_targets(model: PreTrainedModel, targets: str | Sequence[str]) -> None:
+    """peft skips a name that no layer has as long as another name fits."""
+    if isinstance(targets, str):
+        return
+    layers = [name for name, module in model.named_modules()
+              if getattr(getattr(module, "weight", None), "ndim", 0) == 2]
+    for target in targets:
+        if not any(name == target or name.endswith(f".{target}") for name in layers):
+            raise UserError(f"train.lora.target_modules: the base has no linear layer '{target}'",
+                            did_you_mean(target, {name.rpartition(".")[2] for name in layers}))
 
 
 def _watch(scratch: Path, log: Path, which: str, stopping: Callable[[], bool], at: Callable[[int, float], None]) -> Any:
@@ -133,7 +148,7 @@ def _watch(scratch: Path, log: Path, which: str, stopping: Callable[[], bool], a
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             """What was logged after the checkpoint that we go on from will be logged again."""
-            known = [row for row in (read_jsonl(log) if log.exists() else ())
+            known = [row for row in read_jsonl_so_far(log)
                      if row["which"] != which or row["step"] <= state.global_step]
             write_jsonl(log, known)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Rejected
-from alpaca_pipe.core.files import read_jsonl, write_jsonl
+from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far, write_jsonl
 from alpaca_pipe.core.table import Table
 from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.template import TEMPLATES, Encoded, Encoder, TemplateName, save_template, show_mask
@@ -90,10 +91,12 @@ def run(config: Config, bench: Bench) -> Outcome:
     and dropped.jsonl.
 
     Summary: method, template, rows, dropped, steps, tokens and learned_tokens (of one pass over the rows), loss (which
-    -> {first, last}: means over the first and last eighth of the steps, in nats a learned token).
+    -> {first, last}: means over the first and last eighth of the steps, in nats a learned token); base_commit of a base
+    from the hub.
     """
     base: BaseTable = bench.tables["base"]
     _check(config, base)
+    _check_machine()
     checkpoint = resolve(base, bench.progress.say)
     encoder = Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template])
     rows = _rows(config, bench, encoder)
@@ -106,18 +109,25 @@ def run(config: Config, bench: Bench) -> Outcome:
     for place, (which, its_rows) in enumerate(tunes.items()):
         if not (bench.folder / FOLDERS[which]).is_dir():
             _tune(which, its_rows, config, hyper, checkpoint, encoder, bench, before=place * steps)
+    commit = {"base_commit": base.commit()} if base.on_hub else {}
     return Outcome({"method": config.method, "template": config.template, "rows": len(rows),
                     "dropped": sum(1 for _ in read_jsonl(bench.folder / "dropped.jsonl")), "steps": steps,
                     "tokens": sum(len(row.ids) for row in rows), "learned_tokens": sum(row.learned for row in rows),
-                    "loss": _losses(bench.folder / "loss.jsonl")})
+                    "loss": _losses(bench.folder / "loss.jsonl")} | commit)
 
 
 def _check(config: Config, base: BaseTable) -> None:
-    import torch
-
+    """What the recipe alone decides, so that it is known before anything is paid."""
     if config.method == "full" and base.dtype == "bfloat16":
         raise UserError("train: full tuning of bfloat16 weights: at a rate of 2e-5, 70 % of them do not move in a step",
                         "set base.dtype: float32, or train.method: lora")
+
+
+def _check_machine() -> None:
+    if find_spec("torch") is None:
+        raise UserError("train: it needs the extra 'train', which is not installed", "pip install 'alpaca-pipe[train]'")
+    import torch
+
     if torch.cuda.device_count() > 1:
         raise UserError(f"train: {torch.cuda.device_count()} GPUs are visible, and one is used",
                         "set the environment variable CUDA_VISIBLE_DEVICES=0")
@@ -144,8 +154,7 @@ def _announce(bench: Bench, config: Config, rows: int, steps: int, tunes: int) -
     both = ", then the control with exchanged answers" if tunes == 2 else ""
     bench.progress.say(f"{config.method}, {rows} rows, {steps} steps{both}")
     log = bench.folder / "loss.jsonl"
-    done = sum(1 for _ in read_jsonl(log)) if log.exists() else 0
-    bench.progress.start(steps * tunes, "steps", done)
+    bench.progress.start(steps * tunes, "steps", sum(1 for _ in read_jsonl_so_far(log)))
 
 
 def _tune(which: str, rows: list[Encoded], config: Config, hyper: Hyper, checkpoint: Checkpoint, encoder: Encoder,
@@ -170,7 +179,7 @@ def _save(model: PreTrainedModel, base: BaseTable, folder: Path) -> None:
     """The adapter or the whole model, without a path of this machine in it."""
     if hasattr(model, "peft_config"):
         adapter = model.peft_config["default"]
-        adapter.base_model_name_or_path, adapter.revision = base.called, None
+        adapter.base_model_name_or_path, adapter.revision = base.published, None
         model.save_pretrained(folder, save_embedding_layers=False)
         (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; export writes one with figures
     else:
@@ -180,7 +189,7 @@ def _save(model: PreTrainedModel, base: BaseTable, folder: Path) -> None:
 def _losses(log: Path) -> dict[str, dict[str, float]]:
     answer = {}
     for which in FOLDERS:
-        losses = [row["loss"] for row in read_jsonl(log) if row["which"] == which]
+        losses = [row["loss"] for row in read_jsonl_so_far(log) if row["which"] == which]
         if losses:
             eighth = max(1, len(losses) // 8)
             answer[which] = {"first": round(sum(losses[:eighth]) / eighth, 4),
@@ -189,20 +198,32 @@ def _losses(log: Path) -> dict[str, dict[str, float]]:
 
 
 def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
-    """Of rows that are expected to be 130 tokens long (ALPACA.md: 127 on the 52K)."""
+    """Of rows that are expected to be 130 tokens long (ALPACA.md: 127 on the 52K). UserError for a recipe that cannot be
+    trained."""
+    base: BaseTable | None = tables.get("base")
+    if base:
+        _check(config, base)
     rows = max(1, getattr(tables.get("generate"), "count", 0) - getattr(tables.get("curate"), "held_out", 0))
     hyper = config.hyper(0)
     tunes = 2 if config.control == "shuffled" else 1
     steps = hyper.steps(rows)
     batch = min(rows, config.per_device_train_batch_size * config.gradient_accumulation_steps)
     tokens = steps * batch * _TOKENS_A_ROW * tunes
-    base: BaseTable | None = tables.get("base")
     parameters = base.parameters() if base else None
     says = f"{config.method}, {steps} steps of {batch} rows" + (", twice (control)" if tunes == 2 else "")
+    notes = "".join(_notes(base))
     if parameters is None:
-        return Estimate(0.0, f"{says}; the size of the base is not known here, so neither are the minutes")
+        return Estimate(0.0, f"{says}; the size of the base is not known here, so neither are the minutes{notes}")
     seconds = _START_SECONDS * tunes + tokens * parameters * _FLOP[config.method] / _CPU_FLOPS
-    return Estimate(seconds / 60, f"{says}; on 2 CPU cores, rows of {_TOKENS_A_ROW} tokens")
+    return Estimate(seconds / 60, f"{says}; on 2 CPU cores, rows of {_TOKENS_A_ROW} tokens{notes}")
+
+
+def _notes(base: BaseTable | None) -> Iterator[str]:
+    if base and base.on_hub and base.commit() != base.revision:
+        yield (f"; hub revision '{base.revision}' is not pinned: write base.revision: "
+               f"{base.commit() or 'the commit, 40 hex digits'}")
+    if find_spec("torch") is None:
+        yield "; it needs the extra 'train', which is not installed"
 
 
 _TOKENS_A_ROW = 130
@@ -216,7 +237,9 @@ def print_mask(tables: Mapping[str, Any], rows: Path, row: int) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    config: Config = tables["train"]
+    config: Config | None = tables.get("train")
+    if config is None:
+        raise UserError("show-mask: the recipe has no 'train:', so no row is trained on", "add a 'train:' table to it")
     examples = [Example.from_row(found) for found in read_jsonl(rows)]
     if row >= len(examples):
         raise UserError(f"show-mask: there is no row {row}", f"{rows.name} has rows 0 to {len(examples) - 1}")

@@ -19,8 +19,8 @@ from alpaca_pipe.weights.known import KNOWN
 TINY = "tiny"  # a random LLaMA of two layers: proves the road in seconds, knows nothing
 
 # What of a checkpoint folder decides its answers; a README or an optimizer's state does not.
-_DECISIVE = re.compile(r"(config|generation_config)\.json|(tokenizer|special_tokens|added_tokens|vocab|merges).*"
-                       r"|chat_template\..*|.*\.(safetensors|bin)(\.index\.json)?")
+_WORDS = r"(tokenizer|special_tokens|added_tokens|vocab|merges).*|chat_template\..*"
+_DECISIVE = rf"(config|generation_config)\.json|{_WORDS}|.*\.(safetensors|bin)(\.index\.json)?"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class BaseTable(Table):
         """A tiny model, with the recipe's own tokenizer where it lies on this machine."""
         if self.model == TINY:
             return self
-        return type(self)(model=TINY, tokenizer=self._folder_here())
+        return type(self)(model=TINY, tokenizer=self._folder_here(), dtype=self.dtype)
 
     @property
     def called(self) -> str:
@@ -81,6 +81,28 @@ class BaseTable(Table):
         if isinstance(self.model, Path):
             return self.model.stem if self.model.suffix == ".gguf" else self.model.name
         return KNOWN[self.model].source_model if self.model in KNOWN else self.model
+
+    @property
+    def published(self) -> str:
+        """A name for what is sealed, the same wherever the weights lie: of known weights and the hub's the hub id."""
+        content = self._content()
+        if isinstance(content, dict):
+            return str(content.get("hub", TINY))
+        known = (weight.source_model for weight in KNOWN.values() if weight.sha256 == content)
+        return next(known, f"checkpoint-{content[:12]}")
+
+    @property
+    def on_hub(self) -> bool:
+        return isinstance(self.model, str) and self.model not in KNOWN and self.model != TINY
+
+    def commit(self) -> str | None:
+        """The commit that a hub base's revision stands for: itself, or what the hub's cache on this machine noted."""
+        if not self.on_hub or re.fullmatch(r"[0-9a-f]{40}", self.revision):
+            return self.revision if self.on_hub else None
+        from huggingface_hub import constants
+
+        note = Path(constants.HF_HUB_CACHE, f"models--{str(self.model).replace('/', '--')}", "refs", self.revision)
+        return note.read_text().strip() if note.is_file() else None
 
     def parameters(self) -> float | None:
         """About how many weights it has, from what lies here or from its name ("135m", "7b"); None if neither says."""
@@ -95,7 +117,7 @@ class BaseTable(Table):
 
     def _content(self) -> Any:
         if self.model == TINY:
-            return {"tiny": self.tokenizer and _folder_digest(self.tokenizer, "tokenizer")}
+            return {"tiny": self.tokenizer and tokenizer_digest(self.tokenizer)}
         if isinstance(self.model, Path):
             return _folder_digest(self.model) if self.model.is_dir() else gguf_digest(self.model)
         return gguf_digest(self.model) if self.model in KNOWN else {"hub": self.model, "revision": self.revision}
@@ -129,6 +151,11 @@ def resolve(base: BaseTable, say: Callable[[str], None] = lambda sentence: None)
     return Checkpoint(base.model, base.revision)
 
 
-def _folder_digest(folder: Path, starts: str = "") -> str:
+def tokenizer_digest(folder: Path) -> str:
+    """Of all files in a checkpoint folder that decide what its tokenizer does."""
+    return _folder_digest(folder, _WORDS)
+
+
+def _folder_digest(folder: Path, names: str = _DECISIVE) -> str:
     return digest_of({file.name: file_digest(file) for file in sorted(folder.iterdir())
-                      if file.is_file() and file.name.startswith(starts) and _DECISIVE.fullmatch(file.name)})
+                      if file.is_file() and re.fullmatch(names, file.name)})

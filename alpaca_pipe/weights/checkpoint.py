@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import cache_dir
+from alpaca_pipe.core.files import cache_dir, read_json, write_json
 from alpaca_pipe.weights.gguf import gguf_digest, open_gguf
 from alpaca_pipe.weights.known import KNOWN
 
@@ -71,8 +71,18 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """As `save_pretrained`, without what depends on how the tokenizer was loaded here: the same bytes offline and online,
+    from a folder and from the hub."""
+    tokenizer.save_pretrained(folder)
+    config = read_json(folder / "tokenizer_config.json")
+    write_json(folder / "tokenizer_config.json",
+               {name: value for name, value in config.items() if name not in ("is_local", "local_files_only")})
+
+
 def _export(file: Path, draft: Path) -> None:
     import transformers
+    from safetensors import SafetensorError
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -85,8 +95,8 @@ def _export(file: Path, draft: Path) -> None:
                         "name the checkpoint that it was quantised from (base.model: org/name)") from None
     try:
         model.save_pretrained(draft)
-        tokenizer.save_pretrained(draft)
-    except (OSError, RuntimeError) as error:  # safetensors reports a full disk as its own RuntimeError
+        save_tokenizer(tokenizer, draft)
+    except (OSError, SafetensorError) as error:  # a full disk is an OSError, but for safetensors one of its own kind
         free = shutil.disk_usage(draft).free / 1e6
         needed = sum(weight.nbytes for weight in model.parameters()) / 1e6
         raise UserError(f"the checkpoint cannot be written to {draft.parent}: {error}",

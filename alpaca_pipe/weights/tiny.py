@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alpaca_pipe.core.files import cache_dir, digest_of, tree_digest
-from alpaca_pipe.weights.checkpoint import whole_folder
+from alpaca_pipe.core.files import cache_dir, digest_of
+from alpaca_pipe.weights.base import tokenizer_digest
+from alpaca_pipe.weights.checkpoint import save_tokenizer, whole_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -18,7 +19,7 @@ _SEED = 0
 
 def tiny_checkpoint(tokenizer: Path | None = None) -> Path:
     """The folder of the tiny model, built on first use. tokenizer: a folder that has one; None is the stand-in."""
-    source = tree_digest(tokenizer / "tokenizer.json") if tokenizer else "bytes"
+    source = tokenizer_digest(tokenizer) if tokenizer else "bytes"
     folder = cache_dir() / "checkpoints" / f"tiny-{digest_of([_SHAPE, _SEED, source])[:12]}"
     if not folder.is_dir():
         with whole_folder(folder) as draft:
@@ -40,7 +41,7 @@ def build_tiny(folder: Path, tokenizer: Path | None = None) -> None:
         torch.manual_seed(_SEED)
         model = LlamaForCausalLM(shape)
     model.save_pretrained(folder)
-    words.save_pretrained(folder)
+    save_tokenizer(words, folder)
 
 
 def byte_tokenizer() -> PreTrainedTokenizerBase:

@@ -126,6 +126,21 @@ def test_what_stops_it(tmp_path: Path) -> None:
 
 def test_a_rehearsal_holds_few_out() -> None:
     assert Config(held_out=16).rehearsed().held_out == 4 and Config(held_out=2).rehearsed().held_out == 2
+    assert Config().rehearsed().first == 500 and Config(first=7).rehearsed().first == 7
+
+
+def test_only_the_first_rows_are_read(tmp_path: Path) -> None:
+    at = bench(tmp_path, ROWS)
+    assert STAGE.run(Config(held_out=1, first=3, likeness=Decimal(1)), at).summary["read"] == 3
+    assert set(ids(at.folder, "examples")) == {row.id for row in ROWS[:3]}
+
+
+def test_rows_that_would_be_paid_for_and_not_used_are_told_in_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").write_text("{}")
+    config = Config.model_validate({"from": tmp_path / "mine.jsonl"})
+    assert STAGE.estimate(config, {})
+    with pytest.raises(UserError, match="paid for and not used - take one of them out"):
+        STAGE.estimate(config, {"generate": object()})
 
 
 def test_the_estimate_knows_how_many_rows_come(tmp_path: Path) -> None:

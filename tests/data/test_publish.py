@@ -56,7 +56,7 @@ def test_load_dataset_reads_it_without_us(rows: Path) -> None:
     counts = publish(out, rows / "examples.jsonl", {"train": rows / "train.jsonl", "test": rows / "held_out.jsonl"},
                      ("json", "jsonl", "datasets"), rows / "cache")
     assert counts == {"rows": 3, "train": 2, "test": 1}
-    write_atomic(out / "README.md", dataset_card("quick", counts, {"generated": 1}, "Teacher | 1",
+    write_atomic(out / "README.md", dataset_card(counts, {"generated": 1}, "Teacher | 1",
                                                  ("json", "jsonl", "datasets"), with_system=1))
     for cache in (out / "data" / ".cache", out / ".cache"):
         assert not cache.exists()
@@ -79,6 +79,6 @@ def test_only_the_wanted_forms_are_written(rows: Path) -> None:
 
 
 def test_the_card_names_whose_terms_bind() -> None:
-    card = dataset_card("vet", {"rows": 3, "train": 3}, {"generated": 2, "imported": 1}, "gpt-x | y", ("json",))
+    card = dataset_card({"rows": 3, "train": 3}, {"generated": 2, "imported": 1}, "gpt-x | y", ("json",))
     assert "written by gpt-x | y: the terms" in card and "imported rows keep the licence" in card
     assert "| teacher | gpt-x \\| y |" in card and "configs:" not in card

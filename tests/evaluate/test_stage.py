@@ -90,6 +90,18 @@ def test_an_empty_adapter_fails(world: World, tmp_path: Path) -> None:
     assert "learning_rate" in caught.value.cure
 
 
+def test_a_diverged_training_is_said_to_be_one(world: World, tmp_path: Path) -> None:
+    import torch
+
+    model = load_model(Checkpoint(str(world.tuned)), "float32")
+    with torch.no_grad():
+        model.model.norm.weight.fill_(torch.nan)
+    model.save_pretrained(tmp_path / "model")
+    save_template(tmp_path / "model", saved_encoder(load_tokenizer(Checkpoint(str(world.tuned))), world.tuned))
+    with pytest.raises(UserError, match="the training diverged - lower train.learning_rate"):
+        run(world, tmp_path / "step", model=tmp_path / "model")
+
+
 def test_a_stopped_run_goes_on_where_it_was(world: World, tmp_path: Path) -> None:
     whole = run(world, tmp_path / "whole")
     asked: list[int] = []
@@ -135,5 +147,6 @@ def test_answers_do_not_depend_on_their_neighbours(world: World) -> None:
 def test_the_rehearsal_is_small_and_the_estimate_needs_no_model(world: World) -> None:
     small = Config(rows=500).rehearsed()
     assert (small.rows, small.samples, small.max_new_tokens) == (8, 1, 8)
+    assert small.max_length == 4 * Config().max_length  # bytes, about four to a token
     assert "batch_tokens" not in Config().identity()
     assert STAGE.estimate(Config(), {"base": BaseTable(model="smollm2-135m-instruct")}).minutes > 0.1

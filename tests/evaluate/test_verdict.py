@@ -10,6 +10,8 @@ from alpaca_pipe.evaluate.verdict import judge
 MEANS = {"base": Interval(2.5, 2.4, 2.6), "tuned": Interval(2.1, 2.0, 2.2)}
 BELOW, ACROSS, ABOVE = Interval(-0.4, -0.5, -0.3), Interval(-0.1, -0.3, 0.1), Interval(0.4, 0.3, 0.5)
 TOUCHING = Interval(-0.1, -0.2, 0.0)
+NAN, INFINITE = Interval(*[float("nan")] * 3), Interval(float("inf"), 0.3, float("inf"))
+DIVERGED = "a loss is not a number: the training diverged"
 
 
 @pytest.mark.parametrize("base, chat, shuffled, rows, word, says", [
@@ -25,6 +27,9 @@ TOUCHING = Interval(-0.1, -0.2, 0.0)
     (BELOW, BELOW, ABOVE, 16, "worse", "shuffled"),
     (BELOW, BELOW, BELOW, 5, "not shown to be better", "fewer than 6 rows"),
     (BELOW, BELOW, BELOW, 6, "better", "2.500 -> 2.100 on 6 rows"),
+    (NAN, NAN, NAN, 16, "not shown to be better", DIVERGED),
+    (BELOW, BELOW, NAN, 16, "not shown to be better", DIVERGED),
+    (INFINITE, BELOW, BELOW, 16, "not shown to be better", DIVERGED),
 ])
 def test_table(base: Interval, chat: Interval | None, shuffled: Interval | None, rows: int, word: str, says: str
                ) -> None:
@@ -33,3 +38,8 @@ def test_table(base: Interval, chat: Interval | None, shuffled: Interval | None,
     verdict = judge(MEANS, {name: found for name, found in given.items() if found}, rows, missing)
     assert verdict.word == word
     assert verdict.sentence.startswith(f"{word}: held-out loss 2.500 -> 2.100") and says in verdict.sentence
+
+
+def test_a_loss_that_is_no_number_is_never_better() -> None:
+    verdict = judge(MEANS | {"tuned": NAN}, {"base": NAN, "shuffled": NAN}, 200, {})
+    assert verdict.sentence == f"not shown to be better: held-out loss 2.500 -> nan on 200 rows; {DIVERGED}"

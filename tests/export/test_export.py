@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,6 +138,18 @@ def test_the_cards_hold_the_figures_and_no_path_of_this_machine(bench: Bench) ->
     for file in bench.folder.rglob("*"):
         if file.suffix in (".json", ".md", ".jinja") and ".scratch" not in file.parts:
             assert str(bench.folder.parent.parent) not in file.read_text(), file
+
+
+def test_the_cards_are_the_same_whatever_the_recipe_and_the_base_are_called(bench: Bench, base: Path, tmp_path: Path
+                                                                             ) -> None:
+    shutil.copytree(base, tmp_path / "moved")
+    other = replace(bench, folder=tmp_path / "other", recipe="dessert", run="run-2",
+                    tables={"base": BaseTable(model=tmp_path / "moved")})
+    cards = []
+    for here in (bench, other):
+        STAGE.run(Config(dataset=("json",)), here)
+        cards.append([(here.folder / name / "README.md").read_text() for name in ("merged", "dataset")])
+    assert cards[0] == cards[1] and "toy" not in "".join(cards[0])
 
 
 def test_a_full_model_too(bench: Bench, full: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, Finish, Message, Request, Usage
 from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of
@@ -25,6 +25,7 @@ from alpaca_pipe.generate.styles import style_of
 
 SEEDS = read_seeds(shipped_dir() / "alpaca.jsonl")
 WORDS = [f"{a}{b}" for a in ("ri", "vo", "ta", "co", "ba", "hi") for b in ("ver", "lin", "xor", "met", "kery", "nge")]
+COMMON = "What is a ver of metkery lin?"
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Script:
     concurrency: int = 8
     takes: frozenset[str] = frozenset({"max_tokens", "temperature", "seed", "response_format"})
     dull: bool = False
+    cut: str = ""  # the question whose answer is always cut off
     stop_after: int | None = None
     stored: dict[str, Completion] = field(default_factory=dict)
     sent: Counter[str] = field(default_factory=Counter)
@@ -50,7 +52,8 @@ class Script:
             if self.stop_after is not None and len(self.sent) >= self.stop_after:
                 raise Stopped
             self.sent[key] += 1
-            finish = "length" if int(digest_of(key)[:2], 16) < 16 else "stop"
+            cut = request.messages[-1].content == self.cut or int(digest_of(key)[:2], 16) < 16
+            finish: Finish = "length" if cut else "stop"
             self.stored[key] = Completion(self._said(request), finish, Usage(10, visible_out=5), key)
             await asyncio.sleep(self.chance.random() / 500)
             return self.stored[key]
@@ -59,7 +62,7 @@ class Script:
         chance = random.Random("dull" if self.dull else digest_of(request.asked()))
 
         def instruction() -> str:
-            return " ".join(chance.sample(WORDS, 5)) if chance.random() > 0.1 else "What is a ver of metkery lin?"
+            return " ".join(chance.sample(WORDS, 5)) if chance.random() > 0.1 else COMMON
 
         last = request.messages[-1].content
         if "response_format" in request.decoding:
@@ -129,12 +132,18 @@ def test_each_piece_has_one_verdict_and_each_seat_its_requests(style: str) -> No
                                                              else {"near_duplicate", "cut_off"})
 
 
-def test_a_near_duplicate_names_the_row_that_it_resembles() -> None:
-    made = run(Script())
-    known = {seed.example.id for seed in SEEDS} | {example.id for example in made.examples}
+@pytest.mark.parametrize("style", ["alpaca", "two-step"])
+def test_a_near_duplicate_names_the_row_that_it_resembles(style: str) -> None:
+    """Also one whose draft was new and which was dropped at its answer later on."""
+    made = run(Script(cut=COMMON), style)
+    rows = [*made.examples, *(rejected.what for rejected in made.rejected if isinstance(rejected.what, Example))]
+    known = {seed.example.id for seed in SEEDS} | {row.id for row in rows}
+    assert len({row.id for row in rows}) == len(rows)
     near = [rejected for rejected in made.rejected if rejected.rule == "near_duplicate"]
     assert near
     assert {rejected.nearest for rejected in near} <= known
+    dropped = {rejected.what.id for rejected in made.rejected if isinstance(rejected.what, Example)}
+    assert style == "alpaca" or dropped & {rejected.nearest for rejected in near}
     near_by = [example.origin.details for example in made.examples if "nearest" in example.origin.details]
     assert {details["nearest"] for details in near_by} <= known
     assert 0 < max(details["score"] for details in near_by) <= 0.7

@@ -67,3 +67,13 @@ def test_shipped_seeds_are_found_by_name_and_an_unknown_one_is_not() -> None:
     assert Config.model_validate({"count": 1, "seeds": "alpaca"}).seeds == shipped_dir() / "alpaca.jsonl"
     with pytest.raises(ValueError, match="no shipped seeds of that name - did you mean 'alpaca'"):
         Config.model_validate({"count": 1, "seeds": "alpacas"})
+
+
+def test_a_seed_file_is_found_where_any_path_of_a_recipe_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "mine.jsonl").write_text(GOOD)
+    monkeypatch.chdir(tmp_path)  # as `generate.seeds=mine.jsonl` on the command line means it
+    assert Config.model_validate({"count": 1, "seeds": "mine.jsonl"}, context={"folder": tmp_path / "recipes"}).seeds \
+        == tmp_path / "mine.jsonl"
+    with pytest.raises(ValueError, match="should be a path"):
+        Config.model_validate({"count": 1, "seeds": 3})

@@ -75,3 +75,7 @@ def test_a_reached_budget_says_what_a_dollar_more_would_buy() -> None:
         "may cost up to $0.6000 - raise budget.api and run again, nothing is asked twice; one more dollar buys about "
         "500 requests at the average so far")
     assert "dollar buys" not in str(OverBudget(short, Totals()))
+
+
+def test_a_rehearsal_has_no_caps() -> None:
+    assert BudgetTable.model_validate({"total": 5, "api": 0}).rehearsed().caps() == Caps()

@@ -29,7 +29,7 @@ def whys(recipe: Path, workspace: Path, *overrides: str) -> dict[str, tuple[str,
 
 
 def ran(counts: Path) -> Counter[str]:
-    return Counter(line for line in counts.read_text().split() if ":" not in line)
+    return Counter(line for line in counts.read_text().splitlines() if ":" not in line and " " not in line)
 
 
 def test_a_second_run_runs_nothing(recipe: Path, counts: Path, tmp_path: Path) -> None:
@@ -52,6 +52,35 @@ def test_what_changed_is_said_and_only_what_depends_on_it_runs(recipe: Path, cou
     assert ran(counts) == {"sow": 1, "reap": 2, "sell": 2}
     run_toy(recipe, runs)  # back again: everything is still there
     assert ran(counts) == {"sow": 1, "reap": 2, "sell": 2}
+
+
+def test_each_run_is_remembered_with_the_steps_that_belong_together(recipe: Path, counts: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+
+    def last() -> dict[str, str]:
+        steps: dict[str, str] = list(read_jsonl(runs / "toy" / "history.jsonl"))[-1]["steps"]
+        return steps
+
+    run_toy(recipe, runs)
+    whole = last()
+    run_toy(recipe, runs, until="reap")  # nothing to do, and nothing to remember
+    run_toy(recipe, runs, "sow.count=9", until="sow")
+    assert list(last()) == ["sow"]  # the old crop is not of this sowing
+    run_toy(recipe, runs)  # back again: nothing runs, but these are other steps than the last run's
+    assert last() == whole
+    assert len(list(read_jsonl(runs / "toy" / "history.jsonl"))) == 3
+
+
+def test_what_an_estimate_finds_wrong_is_said_before_anything_runs(recipe: Path, counts: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no market on Mondays"):
+        run_toy(recipe, tmp_path / "runs", "sell.day=Monday")
+    assert not ran(counts)
+    assert not (tmp_path / "runs" / "toy" / "history.jsonl").exists()
+
+
+def test_a_stage_sees_only_the_tables_that_are_in_its_identity(recipe: Path, counts: Path, tmp_path: Path) -> None:
+    run_toy(recipe, tmp_path / "runs")
+    assert "reap saw []" in counts.read_text() and "sow saw ['paint']" in counts.read_text()
 
 
 def test_a_knob_runs_nothing(recipe: Path, counts: Path, tmp_path: Path) -> None:
@@ -128,7 +157,7 @@ def test_kill_9_at_random_moments_then_it_completes_without_doing_a_part_twice(
     process = start(recipe, runs)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors.decode()
-    parts = Counter(line for line in counts.read_text().split() if ":" in line)
+    parts = Counter(line for line in counts.read_text().splitlines() if ":" in line)
     assert len(parts) == 30
     assert sum(parts.values()) <= 30 + 6  # a part may be lost between its write and its count, or done and not counted
     assert read_json(next(runs.glob("store/sow-*/seeds.json"))) == list(range(30))

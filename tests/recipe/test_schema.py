@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.errors import UserError, UserErrors
+from alpaca_pipe.core.files import file_digest
 from alpaca_pipe.recipe.schema import load_recipe, recipe_model
 from tests.recipe.toy import CATALOG, Sow
 
@@ -50,6 +51,31 @@ def test_three_mistakes_are_all_said_in_the_order_of_their_lines(tmp_path: Path)
 ])
 def test_each_fault_has_its_line(tmp_path: Path, text: str, start: str) -> None:
     assert said(tmp_path, text)[0].startswith(start)
+
+
+@pytest.mark.parametrize("name", ["store", "rehearsal", "bench"])
+def test_a_recipe_does_not_take_the_workspaces_own_names(tmp_path: Path, name: str) -> None:
+    assert "cannot be called" in said(tmp_path, f"name: {name}\nsow: {{}}\n")[0]
+
+
+def test_a_stage_with_nothing_after_it_is_the_stage_as_it_is(tmp_path: Path) -> None:
+    assert list(load_recipe(write(tmp_path, "sow:\nreap:\n"), CATALOG).stages) == ["sow", "reap"]
+
+
+def test_a_date_is_a_wrong_value_not_a_fault_of_ours(tmp_path: Path) -> None:
+    assert said(tmp_path, "sow:\n  count: 2026-11-21\n")[0].startswith("r.yaml:2: sow.count: should be a valid integer")
+
+
+def test_a_path_in_an_override_may_be_meant_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "mine.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path / "here")
+    loaded = load_recipe(write(tmp_path, "sow: {}\n"), CATALOG, ["sow.source=mine.txt"])
+    assert loaded.stages["sow"].identity()["source"] == file_digest(tmp_path / "here" / "mine.txt")
+
+
+def test_a_fault_inside_an_override_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    assert said(tmp_path, "sow: {count: 1}\n", "sow={count: x}")[0].startswith("override 'sow={count: x}': sow.count")
 
 
 def test_an_override_is_named_when_it_is_wrong(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, write_json
 from alpaca_pipe.core.table import Exact, ExistingPath, Knob, Table
 from alpaca_pipe.recipe.stage import Bench, Catalog, Estimate, Outcome, Stage, StageConfig
@@ -32,6 +33,11 @@ class Reap(StageConfig):
 
 class Sell(StageConfig):
     fail: bool = False
+    day: str = "Tuesday"
+
+
+def _saw(kind: str, bench: Bench) -> None:
+    _count(f"{kind} saw {sorted(bench.tables)}")
 
 
 def _count(kind: str) -> None:
@@ -41,6 +47,7 @@ def _count(kind: str) -> None:
 
 def _sow(config: Sow, bench: Bench) -> Outcome:
     _count("sow")
+    _saw("sow", bench)
     bench.progress.start(config.count, "seeds")
     begun = bench.folder / ".parts"
     begun.mkdir(exist_ok=True)
@@ -58,6 +65,7 @@ def _sow(config: Sow, bench: Bench) -> Outcome:
 
 def _reap(config: Reap, bench: Bench) -> Outcome:
     _count("reap")
+    _saw("reap", bench)
     seeds = read_json(bench.inputs["sow/seeds.json"])
     write_json(bench.folder / "crop.json", [seed for seed in seeds if seed % 2 == 0 or not config.keep_even])
     return Outcome({})
@@ -71,6 +79,8 @@ def _sell(config: Sell, bench: Bench) -> Outcome:
 
 
 def _estimate(config: Any, recipe: Any) -> Estimate:
+    if isinstance(config, Sell) and config.day == "Monday":
+        raise UserError("sell: there is no market on Mondays", "choose another day")
     return Estimate(minutes=0.1)
 
 
@@ -94,7 +104,7 @@ def run_toy(recipe: Path, workspace: Path, *overrides: str, **options: Any) -> A
 
 
 if __name__ == "__main__":
-    from alpaca_pipe.core.errors import Stopped, UserError
+    from alpaca_pipe.core.errors import Stopped
 
     try:
         run_toy(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

@@ -88,18 +88,22 @@ class Workspace:
                   {"examples.jsonl": kept, "train.jsonl": kept[held_out:], "held_out.jsonl": kept[:held_out],
                    "rejected.jsonl": [row.to_row() for row in dropped], "repaired.jsonl": []})
 
-    def train(self) -> None:
+    def train(self, dropped: Sequence[Rejected] = (), **more: Any) -> None:
         rows = [{"step": step, "loss": 2.4 - 0.1 * step if which == "tuned" else 2.5 - 0.02 * step, "which": which}
                 for which in ("tuned", "control") for step in range(1, 9)]
-        self.step("train", {"steps": 8}, {"loss.jsonl": rows}, seconds=240)
+        self.step("train", {"steps": 8, "dropped": len(dropped)} | more,
+                  {"loss.jsonl": rows, "dropped.jsonl": [row.to_row() for row in dropped]}, seconds=240)
 
-    def evaluate(self, rows: Sequence[Example], verdict: Mapping[str, Any] = VERDICT) -> None:
+    def evaluate(self, rows: Sequence[Example], verdict: Mapping[str, Any] = VERDICT,
+                 left_out: Sequence[Rejected] = ()) -> None:
         samples = [{"id": row.id, "instruction": row.instruction, "input": row.input, "wanted": row.output,
                     "base": f"{row.instruction} {row.instruction}", "base_ended": False, "tuned": row.output,
                     "tuned_ended": True} for row in rows]
         losses = [{"id": row.id, "model": model, "nats": nats, "tokens": 10}
                   for row in rows for model, nats in (("base", 21.3), ("tuned", 16.7))]
-        self.step("evaluate", verdict, {"verdict.json": verdict, "samples.jsonl": samples, "losses.jsonl": losses})
+        verdict = {**verdict, "left_out": len(left_out)}
+        self.step("evaluate", verdict, {"verdict.json": verdict, "samples.jsonl": samples, "losses.jsonl": losses,
+                                        "left_out.jsonl": [row.to_row() for row in left_out]})
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -153,4 +154,31 @@ def test_words_for_other_verdicts() -> None:
     assert worse.headline == "The tuned model is worse than the base" and worse.rounds[0].tone == "lost"
     assert "its loss rose from" in worse.lead and "by 0.200 (95 % interval 0.100 to 0.300)" in worse.lead
     assert "1.22 times less likely" in worse.lead
+    loses = in_words(changed(shuffled=(0.2, 0.1, 0.3)) | {"verdict": "worse"}, "done")
+    assert loses.headline == "The tuned model loses to a control" and loses.tone == "worse"
+    assert "its loss fell from" in loses.lead and "But it loses to a tune of equal steps" in loses.lead
     assert in_words(None, "failed").lead.startswith("The run failed")
+
+
+def test_a_loss_that_is_no_number_makes_a_page_that_says_so(workspace: Workspace) -> None:
+    nan = (float("nan"),) * 3
+    broken = changed(base=nan, chat=nan, shuffled=nan)
+    broken["loss"] = VERDICT["loss"] | {"tuned": dict(zip(("mean", "lo", "hi"), nan, strict=True))}
+    workspace.evaluate(examples()[:2], broken | {"sentence": "not shown to be better: the training diverged"})
+    workspace.close()
+    text = Page(render(gather(workspace.root, "tea"))).text
+    assert "The tuned model is not shown to be better not shown to be better: the training diverged" in text
+    assert text.count("a loss is not a number.") == 3 and "its loss rose" not in text
+
+
+def test_it_names_files_and_not_where_they_lie(workspace: Workspace) -> None:
+    workspace.config["generate"] = {"seeds": "/home/ada/secret/tasks.jsonl", "more": ["/home/ada/a.jsonl"]}
+    workspace.config["base"] = {"model": "/home/ada/weights/small.gguf"}
+    workspace.close()
+    (workspace.root / "ledger.sqlite").write_text("no ledger " * 200)
+    facts = gather(workspace.root, "tea")
+    overrides = ["base.model=/home/ada/weights/small.gguf", "train.method=full"]
+    text = Page(render(replace(facts, run={**facts.run, "overrides": overrides}))).text
+    assert "/home/ada" not in text and str(workspace.root) not in text
+    for name in ("tasks.jsonl", '"a.jsonl"', "base.model=small.gguf train.method=full", "ledger.sqlite is not a ledger"):
+        assert name in text, name

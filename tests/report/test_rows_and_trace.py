@@ -11,6 +11,8 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.curate.repairs import without_no_input
+from alpaca_pipe.report.facts import gather
+from alpaca_pipe.report.page import render
 from alpaca_pipe.report.rows import print_rows, rows
 from alpaca_pipe.report.trace import print_trace, trace
 from tests.report.conftest import TEXTS, Workspace, buy, examples
@@ -121,3 +123,32 @@ def test_unknown_and_ambiguous_ids(workspace: Workspace, tmp_path: Path, capsys:
         trace(tmp_path / "empty", "e1-0")
     print_trace(workspace.root, examples()[0].id)
     assert "kept, and held out" in capsys.readouterr().out
+
+
+def test_rows_too_long_for_training_or_scoring_are_counted_and_found(tmp_path: Path) -> None:
+    made = Workspace(tmp_path)
+    some = examples()
+    made.curate(some)  # the first two are held out
+    made.train([Rejected(some[5], "max_length", "700 tokens, at most 512 fit")], rows=3)
+    made.evaluate(some[:1], left_out=[Rejected(some[1], "max_length", "1100 tokens, at most 1024 fit")])
+    made.close()
+    assert [(row.id, row.where) for row in rows(tmp_path, "tea", rejected=True, rule="max_length")] == [
+        (some[5].id, "train"), (some[1].id, "evaluate")]
+    facts = gather(tmp_path, "tea")
+    assert (facts.funnel.train, facts.funnel.trained, facts.funnel.left_out, facts.funnel.faults) == (4, 3, 1, ())
+    assert ("4 to train on and 2 held out. 1 of those to train on were too long and dropped by train: 3 were trained on. "
+            "1 of the held-out ones were too long and left out by evaluate.") in render(facts)
+    assert passages(made, some[5].id)["curate"] == (
+        "kept, to train on\nleft out by train, max_length: 700 tokens, at most 512 fit")
+    file = tmp_path / "store" / made.steps["train"] / "dropped.jsonl"
+    file.write_text("")
+    assert gather(tmp_path, "tea").funnel.faults == ("train: dropped.jsonl holds 0 rows, its summary says 1",)
+
+
+def test_rows_lost_between_curate_and_train_are_missed(tmp_path: Path) -> None:
+    made = Workspace(tmp_path)
+    made.curate(examples())
+    made.train(rows=3)
+    made.close()
+    assert gather(tmp_path, "tea").funnel.faults == (
+        "curate gave 4 to train on, but 3 trained on and 0 dropped make 3",)

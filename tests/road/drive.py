@@ -76,5 +76,6 @@ class Road:
         """The sealed folder of a stage."""
         return self.home / "runs" / "store" / str(read_json(self.home / "runs" / self.name / "lock.json")["steps"][stage])
 
-    def sealed(self) -> set[str]:
-        return {path.parent.name for path in (self.home / "runs" / "store").glob("*/done.json")}
+    def seals(self) -> dict[str, bytes]:
+        """done.json of every sealed step: it holds when and in which run the step was made."""
+        return {path.parent.name: path.read_bytes() for path in (self.home / "runs" / "store").glob("*/done.json")}

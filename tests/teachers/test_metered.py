@@ -159,11 +159,63 @@ def test_every_attempt_is_a_row_and_a_failure_is_tried_again(journal: Journal, f
 
 
 def test_a_terminal_answer_is_stored_and_never_asked_again(journal: Journal) -> None:
-    teacher = Scripted(lambda text, attempt: Completion("", "refused", Usage()))
-    for _ in range(2):
-        reply = run(metered(teacher, journal).ask(question("q")))
-        assert reply.finish == "refused"
-    assert teacher.reached == ["q"] and journal.totals() == Totals(requests=1, attempts=1)
+    teacher = Scripted(lambda text, attempt: None if text == "good" else Completion("", "refused", Usage()))
+
+    async def body(*texts: str) -> list[str]:
+        teach = metered(teacher, journal)
+        return [(await teach.ask(question(text))).finish for text in texts]
+
+    assert run(body("good", "q")) == ["stop", "refused"]
+    assert run(body("q")) == ["refused"]
+    assert run(body("good", "p")) == ["stop", "refused"]  # a stored answer tells too that the teacher answers
+    assert teacher.reached == ["good", "q", "p"]
+    assert journal.totals() == Totals(settled=COST, requests=3, attempts=3)
+
+
+def test_a_teacher_that_refuses_everything_is_a_mistake_and_nothing_is_stored(journal: Journal) -> None:
+    teacher = Scripted(lambda text, attempt: Completion("unknown field 'topp'", "refused", Usage()))
+
+    async def body() -> list[Any]:
+        teach = metered(teacher, journal, concurrency=3)
+        return await asyncio.gather(*(teach.ask(question(f"q{i}")) for i in range(5)), return_exceptions=True)
+
+    results = run(body())
+    assert [type(result) for result in results] == [Fatal] * 5
+    assert "unknown field 'topp'" in results[0].what and "teacher.refuses" in results[0].cure
+    assert sorted(teacher.reached) == ["q0", "q1", "q2"]
+    assert journal.totals() == Totals(attempts=3) and journal.stored(question("q0").key(teacher.identity)) is None
+    mended = Scripted()
+    assert run(metered(mended, journal).ask(question("q0"))).text == "reply to q0"
+
+
+def test_a_refusal_that_comes_first_waits_for_what_the_others_get(journal: Journal) -> None:
+    """A 400 comes in milliseconds, an answer takes seconds."""
+    refused = Completion("too long", "refused", Usage())
+    turns = iter([1, 200, 200])
+    teacher = Scripted(lambda text, attempt: refused if text == "q0" else None, lambda: next(turns))
+
+    async def body() -> list[Any]:
+        teach = metered(teacher, journal, concurrency=3)
+        return await asyncio.gather(*(teach.ask(question(f"q{i}")) for i in range(3)))
+
+    assert [reply.finish for reply in run(body())] == ["refused", "stop", "stop"]
+    assert journal.totals() == Totals(settled=2 * COST, requests=3, attempts=3)
+
+
+def test_of_two_runs_with_the_same_request_both_have_the_reply_that_was_stored_first(journal: Journal) -> None:
+    async def body() -> list[Completion]:
+        slow = Scripted(lambda text, attempt: Completion("late", "stop", USED), gate=asyncio.Event())
+        late = asyncio.ensure_future(metered(slow, journal, run="tuesday").ask(question("q")))
+        while not slow.in_flight:
+            await asyncio.sleep(0.001)
+        early = await metered(Scripted(lambda text, attempt: Completion("early", "stop", USED)), journal).ask(question("q"))
+        assert slow.gate is not None
+        slow.gate.set()
+        return [early, await late]
+
+    early, late = run(body())
+    assert early == late and late.text == "early" and not late.from_store  # both were paid for
+    assert journal.totals().settled == 2 * COST
 
 
 def test_a_truncated_reply_is_billed(journal: Journal) -> None:
@@ -409,7 +461,9 @@ def test_no_schedule_passes_the_cap(tmp_path_factory: pytest.TempPathFactory, pl
         teacher = Scripted(script, lambda: dice.randrange(6))
         results = run(body())
         totals = journal.totals()
-        assert all(isinstance(result, Completion | OverBudget) for result in results)
+        assert all(isinstance(result, Completion | OverBudget | Fatal) for result in results)
+        if any(isinstance(result, Fatal) for result in results):  # all that was asked was refused
+            assert not any(isinstance(result, Completion) for result in results) and totals.requests == 0
         assert all(total.spent + total.open <= cap for total in [*seen, totals])
         assert totals.open == totals.pending == 0
         assert teacher.most <= concurrency

@@ -118,6 +118,8 @@ def test_a_reply_without_usage_says_nothing_about_tokens() -> None:
 @pytest.mark.parametrize(("status", "body", "finish", "text"), [
     (400, error("context_length_exceeded", "too long"), "refused", "too long"), (413, error(), "refused", "no"),
     (422, error(), "refused", "no"), (400, error("content_filter"), "content_filter", ""),
+    (400, error("invalid_prompt"), "content_filter", ""),
+    (400, error(message="the prompt is too long; no more keys"), "refused", "the prompt is too long; no more keys"),
 ])
 def test_a_request_that_is_refused_for_good_is_an_answer(status: int, body: Any, finish: str, text: str) -> None:
     completion = ask(answering(status, body))
@@ -128,6 +130,10 @@ def test_a_request_that_is_refused_for_good_is_an_answer(status: int, body: Any,
 @pytest.mark.parametrize(("status", "body", "says", "cure"), [
     (401, error("invalid_api_key", f"Incorrect API key provided: {KEY}"), "does not accept the key", "api_key_env"),
     (403, error(message=f"{KEY} may not"), "does not accept the key", "api_key_env"),
+    (400, [{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.",
+                      "status": "INVALID_ARGUMENT"}}], "does not accept the key", "api_key_env"),  # Gemini
+    (400, error(message="Incorrect API key provided: x***y"), "does not accept the key", "api_key_env"),  # xAI
+    (400, error("invalid_api_key"), "does not accept the key", "api_key_env"),
     (429, error("insufficient_quota", f"no quota for {KEY}"), "no quota for", "add credit"),
     (402, error(message="Insufficient Balance"), "Insufficient Balance", "add credit"),
     (404, error("model_not_found", "no such model"), "no such model", "teacher.model"),
@@ -290,6 +296,7 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
 def test_keys_are_taken_out_of_texts() -> None:
     assert without_keys(f"bad {KEY} and sk-other***wxyz\nand secret-of-mine", "secret-of-mine") == \
         "bad [key] and [key] and [key]"
+    assert without_keys("an exact example", "x") == "an exact example"  # a placeholder, as local servers want one
 
 
 @pytest.mark.parametrize(("value", "says"), [(None, "holds no key"), ("  ", "holds no key"), ("sk-a b", "is no key"),

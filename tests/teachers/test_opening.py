@@ -13,6 +13,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.prices import PriceTable
 from alpaca_pipe.teachers.opening import connect, open_teacher
 from alpaca_pipe.teachers.rehearsed import recorded
 from alpaca_pipe.teachers.table import TeacherTable
@@ -50,8 +51,10 @@ def test_each_request_is_sent_once_paid_on_paper_and_never_sent_again(tmp_path: 
 
 
 def test_a_refused_request_is_kept_with_its_reason_and_costs_nothing(tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "lines.jsonl", [recorded(question(1), Completion("too long", "refused", Usage()))])
-    reply, = ask(TABLE.model_copy(update={"lines": tmp_path / "lines.jsonl"}), [question(1)], tmp_path)
+    write_jsonl(tmp_path / "lines.jsonl", [recorded(question(1), Completion("too long", "refused", Usage())),
+                                           recorded(question(2), Completion("Yes.", "stop", Usage()))])
+    table = TABLE.model_copy(update={"lines": tmp_path / "lines.jsonl", "price": PriceTable.model_validate("free")})
+    reply, _ = ask(table, [question(1), question(2)], tmp_path)
     assert (reply.finish, reply.text) == ("refused", "too long")
     with Journal.open(tmp_path / "ledger.sqlite", read_only=True) as journal:
         assert journal.totals("r").spent == 0

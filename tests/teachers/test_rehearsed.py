@@ -15,11 +15,11 @@ from rapidfuzz.distance import Indel
 
 from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import read_jsonl, write_jsonl
+from alpaca_pipe.core.files import digest_of, read_jsonl, write_jsonl
 from alpaca_pipe.teachers.base import Fatal
 from alpaca_pipe.teachers.opening import open_teacher
 from alpaca_pipe.teachers.rehearsed import recorded
-from alpaca_pipe.teachers.rehearsed_lines import Row, _rows, answer_to
+from alpaca_pipe.teachers.rehearsed_lines import THINGS, Row, _rows, answer_to
 from alpaca_pipe.teachers.rehearsed_server import asked_of
 from alpaca_pipe.teachers.table import TeacherTable
 
@@ -94,6 +94,15 @@ def test_a_schema_is_filled(tmp_path: Path) -> None:
 def test_a_plain_text_is_continued_as_it_began(end: str, pattern: str) -> None:
     texts = [answer_to(question(end, n).asked()) for n in range(5)]
     assert all(re.match(pattern, text) for text in texts)
+
+
+def test_asked_for_one_task_it_writes_one_and_its_answer_is_prose() -> None:
+    rows = {row.instruction for row in (next(_rows(random.Random(digest_of(asked(topic))))) for topic in THINGS)}
+    assert {answer_to(asked(topic)) for topic in THINGS} == rows
+
+
+def asked(topic: str) -> dict[str, Any]:
+    return question(f"Write a task about {topic}.").asked()
 
 
 def test_most_rows_are_new_and_some_are_junk() -> None:

@@ -86,7 +86,8 @@ def test_knobs_do_not_change_whom_we_ask_and_what_changes_the_answer_does() -> N
              "price": {"in": 1, "out": 2}, "default_headers": {"X-Title": "mine"}, "on_unsupported": "drop"}
     assert table(**CHAT, **knobs).identity() == table(**CHAT).identity()
     assert table(**LOCAL, port=8123, threads=2, concurrency=8).identity() == table(**LOCAL).identity()
-    for change in ({"extra_body": {"top_k": 5}}, {"refuses": ["stop"], "on_unsupported": "drop"}):
+    # what a style only likes to send is left out, whatever on_unsupported says
+    for change in ({"extra_body": {"top_k": 5}}, {"refuses": ["stop"]}, {"refuses": ["stop"], "on_unsupported": "drop"}):
         assert table(**CHAT, **change).identity() != table(**CHAT).identity()
 
 
@@ -109,3 +110,10 @@ def test_rehearsed_speaks_the_same_dialect_at_the_same_price_and_is_somebody_els
     assert rehearsed.key_variable is None
     assert rehearsed.identity() != real.identity()
     assert rehearsed.rehearsed() == rehearsed
+
+
+def test_recorded_lines_are_not_rehearsed(tmp_path: Path) -> None:
+    """They answer the requests of the recipe in full size; a rehearsal asks others."""
+    (tmp_path / "lines.jsonl").write_text("")
+    real = table(tmp_path, kind="rehearsed", model="m", lines="lines.jsonl", price="free", delay=0.5)
+    assert real.rehearsed() == real.model_copy(update={"lines": None})

@@ -53,7 +53,8 @@ def test_the_model_folder_knows_its_prompt_and_no_path_of_this_machine(bench: Ca
     assert tokenizer.decode(asked).endswith("### Instruction:\nAdd\n\n### Input:\n1, 2\n\n### Response:\n")
     texts = [file.read_text() for file in model.iterdir() if file.suffix in (".json", ".jinja", ".md")]
     assert len(texts) >= 4 and not any(str(tiny.parent) in text or str(here.folder) in text for text in texts)
-    assert read_json(model / "adapter_config.json")["base_model_name_or_path"] == tiny.name
+    assert read_json(model / "adapter_config.json")["base_model_name_or_path"] == BaseTable(model=tiny).published
+    assert not {"is_local", "local_files_only"} & set(read_json(model / "tokenizer_config.json"))
 
 
 def test_a_template_changed_by_hand_is_noticed(bench: Callable[..., Bench]) -> None:
@@ -92,8 +93,62 @@ def test_full_leaves_a_whole_model(bench: Callable[..., Bench], tiny: Path) -> N
 def test_full_in_bfloat16_is_refused(bench: Callable[..., Bench], tiny: Path) -> None:
     here = bench("bf16")
     here.tables["base"] = BaseTable(model=tiny, dtype="bfloat16")  # type: ignore[index]
+    full = CONFIG.model_copy(update={"method": "full"})
     with pytest.raises(UserError, match="do not move"):
-        run(CONFIG.model_copy(update={"method": "full"}), here)
+        run(full, here)
+    with pytest.raises(UserError, match="do not move"):  # and before anything is paid
+        estimate(full, here.tables)
+    assert BaseTable(model=tiny, dtype="bfloat16").rehearsed().dtype == "bfloat16"  # so a rehearsal refuses it too
+
+
+def test_a_cut_last_line_of_the_log_does_not_block_the_resume(bench: Callable[..., Bench]) -> None:
+    whole, parts = bench("whole"), bench("parts")
+    run(CONFIG, whole)
+    with pytest.raises(Stopped):
+        run(CONFIG, bench("parts", lambda: True))
+    with (parts.folder / "loss.jsonl").open("a") as log:
+        log.write('{"which": "tuned", "st')  # as a kill or a power cut leaves it
+    run(CONFIG, parts)
+    assert (parts.folder / "loss.jsonl").read_bytes() == (whole.folder / "loss.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(("names", "says"), [
+    (("q_proj", "v_porj"), "no linear layer 'v_porj' - did you mean 'v_proj'?"),  # peft would tune q_proj alone
+    (("input_layernorm",), "no linear layer 'input_layernorm'")])
+def test_a_target_that_is_no_layer(bench: Callable[..., Bench], names: tuple[str, ...], says: str) -> None:
+    with pytest.raises(UserError, match=f"train.lora.target_modules: the base has {says}".replace("?", r"\?")):
+        run(CONFIG.model_copy(update={"lora": Lora(r=2, target_modules=names)}), bench("typo"))
+
+
+def test_without_torch_the_plan_says_so_and_the_run_too(bench: Callable[..., Bench],
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    here = bench("bare")
+    monkeypatch.setattr("alpaca_pipe.train.stage.find_spec", lambda name: None)
+    assert estimate(CONFIG, here.tables).says.endswith("; it needs the extra 'train', which is not installed")
+    with pytest.raises(UserError, match=r"pip install 'alpaca-pipe\[train\]'"):
+        run(CONFIG, here)
+
+
+def test_a_branch_of_the_hub_is_not_pinned(bench: Callable[..., Bench], tiny: Path, tmp_path: Path,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    branch = BaseTable(model="org/llama-1b")
+    assert estimate(CONFIG, {"base": branch}).says.endswith(
+        "hub revision 'main' is not pinned: write base.revision: the commit, 40 hex digits")
+    note = tmp_path / "models--org--llama-1b" / "refs" / "main"
+    note.parent.mkdir(parents=True)
+    note.write_text("0123456789" * 4)
+    assert branch.commit() == "0123456789" * 4
+    assert estimate(CONFIG, {"base": branch}).says.endswith(f"write base.revision: {'0123456789' * 4}")
+    pinned = BaseTable(model="org/llama-1b", revision="a" * 40)
+    assert pinned.commit() == "a" * 40 and "pinned" not in estimate(CONFIG, {"base": pinned}).says
+    assert BaseTable(model="smollm2-135m-instruct").commit() is None
+    here = bench("hub")
+    here.tables["base"] = branch  # type: ignore[index]
+    monkeypatch.setattr("alpaca_pipe.train.stage.resolve", lambda *given: Checkpoint(str(tiny)))
+    once = CONFIG.model_copy(update={"control": "none", "max_steps": 1})
+    assert run(once, here).summary["base_commit"] == "0123456789" * 4
+    assert "base_commit" not in run(once, bench("folder")).summary
 
 
 def test_nothing_fits(bench: Callable[..., Bench]) -> None:
@@ -128,6 +183,8 @@ def test_show_mask(bench: Callable[..., Bench], capsys: pytest.CaptureFixture[st
     assert "### Response:\nit1 it1 </s>\n" in said and "9 learned" in said
     with pytest.raises(UserError, match="rows 0 to 10"):
         print_mask({"train": CONFIG, **here.tables}, here.inputs["curate/train.jsonl"], 11)
+    with pytest.raises(UserError, match="has no 'train:'"):
+        print_mask(here.tables, here.inputs["curate/train.jsonl"], 1)
 
 
 def test_a_rehearsal_is_a_few_steps() -> None:

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.weights import checkpoint
 from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
-from alpaca_pipe.weights.checkpoint import export_gguf, exported_path, whole_folder
+from alpaca_pipe.weights.checkpoint import export_gguf, exported_path, save_tokenizer, whole_folder
 from alpaca_pipe.weights.known import SMOLLM2
+from alpaca_pipe.weights.tiny import byte_tokenizer
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +115,57 @@ def test_tiny_is_the_same_bytes_each_time(tiny: Path, tmp_path: Path) -> None:
     build_tiny(tmp_path / "again")
     for name in ("model.safetensors", "config.json", "tokenizer.json"):
         assert (tiny / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_tiny_is_built_anew_for_a_tokenizer_that_was_changed(tiny: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(tiny, own)
+    table = read(tmp_path, model="tiny", tokenizer="own")
+    first, before = resolve(table), table.identity()
+    for name, old, new in (("tokenizer_config.json", '"</s>"', '"<s>"'), ("chat_template.jinja", "assistant", "bot")):
+        text = (own / name).read_text()
+        assert old in text
+        (own / name).write_text(text.replace(old, new))
+        assert resolve(table) != first and table.identity() != before
+        (own / name).write_text(text)
+    assert resolve(table) == first and table.identity() == before
+
+
+def test_a_saved_tokenizer_does_not_tell_how_it_was_loaded(tiny: Path, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    saved = []
+    for given in ({}, {"local_files_only": True}):
+        save_tokenizer(AutoTokenizer.from_pretrained(tiny, **given), tmp_path / str(len(given)))
+        saved.append((tmp_path / str(len(given)) / "tokenizer_config.json").read_bytes())
+    save_tokenizer(byte_tokenizer(), tmp_path / "made")  # never loaded at all
+    assert saved[0] == saved[1] == (tmp_path / "made" / "tokenizer_config.json").read_bytes()
+
+
+def test_a_full_disk_is_one_sentence(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on the size of a file stops safetensors where a full disk would."""
+    resource = pytest.importorskip("resource")
+    from alpaca_pipe.models.loading import load_model, load_tokenizer
+
+    here = Checkpoint(str(tiny))
+    monkeypatch.setattr(checkpoint, "_read", lambda file: (load_model(here, "float32"), load_tokenizer(here)))
+    (tmp_path / "x.gguf").write_bytes(b"GGUF")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(UserError, match="cannot be written to .* MB are needed and"):
+            export_gguf(tmp_path / "x.gguf")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not exported_path(tmp_path / "x.gguf").exists()
+
+
+def test_a_published_name_is_the_contents(tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny, tmp_path / "elsewhere")
+    folders = [read(tmp_path, model=str(path)).published for path in (tiny, tmp_path / "elsewhere")]
+    assert folders[0] == folders[1] and folders[0].startswith("checkpoint-")
+    assert read(tmp_path, model="smollm2-135m-instruct").published == SMOLLM2.source_model
+    assert read(tmp_path, model="org/name").published == "org/name" and read(tmp_path, model="tiny").published == "tiny"
 
 
 def test_a_folder_is_whole_or_absent(tmp_path: Path) -> None:
