@@ -76,10 +76,13 @@ def is_adapter(folder: Path) -> bool:
 
 def quiet_transformers() -> None:
     """No bars and no warnings of the libraries between our own lines."""
+    import warnings
+
     import transformers
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\b")
 
 
 def _cannot_load(what: str, checkpoint: Checkpoint, error: Exception) -> UserError:
