@@ -12,6 +12,7 @@ quickstart: $(VENV)/.installed-user
 	@$(BIN)/alpaca-pipe run quickstart $(OVERRIDES)
 
 test: $(VENV)/.installed-dev
+	@$(BIN)/alpaca-pipe setup local || echo "without the embedded model: its tests are skipped"
 	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile
 
 test-all: $(VENV)/.installed-dev
