@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from alpaca_pipe.recipe.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
-                  help="From seed tasks to a tuned instruction model, with a ledger that knows every cent.")
+                  help="From seed tasks to a tuned instruction model, with a ledger that knows every cent. "
+                       "Add --debug to any command to see the traceback of an error.")
 setup_app = typer.Typer(no_args_is_help=True, help="Fetch what a recipe needs on this machine.")
 app.add_typer(setup_app, name="setup")
 
@@ -52,7 +53,7 @@ def plan(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("run
     from alpaca_pipe.planner.forecast import print_plan
 
     loaded, workspace = _open(recipe, overrides, runs, rehearse)
-    print_plan(loaded, CATALOG, workspace)
+    print_plan(loaded, CATALOG, workspace, rehearse)
 
 
 @app.command()
@@ -141,7 +142,7 @@ def doctor(recipe: Annotated[str, typer.Argument(metavar="[RECIPE]", help="Whose
     from alpaca_pipe.doctor import print_checks
 
     loaded, workspace = _open(recipe, None, runs, False)
-    raise typer.Exit(0 if print_checks(loaded, workspace.root) else 1)
+    raise typer.Exit(0 if print_checks(loaded, workspace.root) else 2)
 
 
 @setup_app.command("local")
@@ -190,8 +191,14 @@ def _open(name: str, overrides: list[str] | None, runs: Path, rehearse: bool) ->
     from alpaca_pipe.recipe.workspace import Workspace
 
     loaded = load_recipe(name, CATALOG, overrides or ())
-    workspace = Workspace(runs)
-    return (loaded.rehearsed(), workspace.rehearsal()) if rehearse else (loaded, workspace)
+    there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise UserError(f"{there} is a file, not a folder", "choose another workspace with --runs")
+    if not rehearse:
+        return loaded, Workspace(runs)
+    rehearsed = loaded.rehearsed()
+    typer.echo(f"a rehearsal sets: {', '.join(rehearsed.differences(loaded))}")
+    return rehearsed, Workspace(runs).rehearsal()
 
 
 def _finished(name: str, runs: Path, rehearse: bool) -> tuple[str, Path]:

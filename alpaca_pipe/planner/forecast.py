@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.progress import spell
 from alpaca_pipe.recipe.runner import steps_of
@@ -10,7 +12,7 @@ from alpaca_pipe.recipe.stage import Catalog
 from alpaca_pipe.recipe.workspace import Workspace
 
 
-def print_plan(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> None:
+def print_plan(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool = False) -> None:
     """One block a step, and the sum of what must run. Nothing is run, sent or written."""
     from rich.console import Console
 
@@ -31,6 +33,9 @@ def print_plan(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> None:
         console.print(f"{'':<22} [dim]{'; '.join(facts)}[/]")
         if estimate.says:
             console.print(f"{'':<22} [dim]{estimate.says}[/]")
-    console.print(f"{recipe.name}: about {spell(minutes)} and {shown(money)} to go" if minutes or money
+    variable = getattr(recipe.tables.get("teacher"), "key_variable", None)
+    if variable and not os.environ.get(variable):
+        console.print(f"note: the teacher's key {variable} is not set; planning does without, a run does not")
+    console.print(f"{recipe.name}: about {spell(minutes)} and {shown(money)} {'on paper ($0.00 in truth) ' if rehearsal else ''}to go" if minutes or money
                   else f"{recipe.name}: everything is up to date; a run would send nothing and cost $0.00")
 

@@ -47,6 +47,8 @@ class Screen:
             self._live.start()
 
     def at(self, done: int, note: str = "") -> None:
+        if done < self._before:  # a resumed step went back to its last checkpoint
+            self._before, self._began = done, time.monotonic()
         self._done, self._note = done, note
         if self._live is None and time.monotonic() - self._said >= _EVERY:
             self._said = time.monotonic()

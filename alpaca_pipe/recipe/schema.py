@@ -17,6 +17,10 @@ from alpaca_pipe.recipe.stage import Catalog, StageConfig
 from alpaca_pipe.recipe.yaml import Place, override, read_yaml
 
 _NAME = r"^\w[\w.-]*$"
+_WORDS = {  # where pydantic speaks of Python's types
+    "is_instance_of": "should be a number", "model_type": "should be a table of keys",
+    "model_attributes_type": "should be a table of keys", "dict_type": "should be a table of keys",
+    "string_pattern_mismatch": "should be of letters, digits, -, _ and ."}
 _RESERVED = {"store", "rehearsal", "bench", "ledger.sqlite"}  # what else lies in a workspace
 
 
@@ -35,6 +39,12 @@ class Recipe:
         """The same road in minutes, for nothing: every table shrunk by its own rule."""
         return replace(self, stages={kind: config.rehearsed() for kind, config in self.stages.items()},
                        tables={name: table.rehearsed() for name, table in self.tables.items()})
+
+    def differences(self, other: Recipe) -> list[str]:
+        """`table.key=value` for each key that this recipe has otherwise than another one."""
+        mine, theirs = self.resolved(), other.resolved()
+        return [f"{table}.{key}={value}" for table, keys in mine.items() if isinstance(keys, dict)
+                for key, value in keys.items() if theirs.get(table, {}).get(key) != value and value is not None]
 
     def everything(self) -> dict[str, Any]:
         """All tables by name: what an estimate may look at."""
@@ -154,7 +164,7 @@ def _explained(item: Any, data: Any, places: Mapping[tuple[Any, ...], Place],
     elif item["type"] == "missing":
         what, cure = "this key is missing", f"add '{key[-1]}:'"
     else:
-        message = item["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+        message = _WORDS.get(item["type"], item["msg"]).removeprefix("Value error, ").replace("Input should be", "should be")
         what, _, cure = message.partition(" - ")
         if item["type"] != "value_error":
             what = f"{what}, not {_shown(item['input'])}"

@@ -52,6 +52,9 @@ def plain_disk_errors(root: Path) -> Iterator[None]:
         raise
     except Exception as error:
         found = _os_error(error)
+        if found is None and isinstance(error, OSError) and str(error.filename or "").startswith(str(root)):
+            raise UserError(f"{root} cannot be used: {error.filename}: {error.strerror}",
+                            "choose another folder with --runs") from error
         if found is None:
             if "No space left" not in str(error) and _free(root) > _FULL:
                 raise

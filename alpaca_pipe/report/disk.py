@@ -39,7 +39,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Left:
-    """What one recipe left in a workspace. run: the last line of its history."""
+    """What one recipe left in a workspace. run: the line of its history that is told of: the last
+    complete run, or the last one where none was complete."""
 
     workspace: Path
     recipe: str
@@ -64,7 +65,7 @@ def left(workspace: Path, recipe: str) -> Left:
     own = workspace / recipe
     lock = value(own / "lock.json") or {}
     history = list(read_jsonl_so_far(own / "history.jsonl"))
-    run = history[-1] if history else {}
+    run = next((row for row in reversed(history) if row.get("outcome") == "done"), history[-1] if history else {})
     config = run.get("config") or lock.get("config") or {}
     folders: Mapping[str, str] = run.get("steps") or lock.get("steps") or {}  # of one run: never a mixture of two
     kinds = [kind for kind in ROAD if kind in config or kind in folders]

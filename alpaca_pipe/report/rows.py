@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError, did_you_mean
+from alpaca_pipe.recipe.store import Store
 from alpaca_pipe.report.disk import Left, left
 
 DROPPED = (("generate", "rejected.jsonl"), ("curate", "rejected.jsonl"), ("train", "dropped.jsonl"),
@@ -67,6 +68,7 @@ def print_rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: st
     from rich.console import Console
     from rich.text import Text
 
+    _whole(workspace, recipe)
     console = Console(soft_wrap=True)
     found = rows(workspace, recipe, rejected=rejected, rule=rule, sample=sample, grep=grep)
     for row in found:
@@ -79,6 +81,15 @@ def print_rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: st
             near = f" (nearest {row.nearest})" if row.nearest else ""
             console.print(Text.assemble((f"  {row.rule:<14} ", "yellow"), f"{row.reason}{near}"))
     console.print(f"{len(found)} rows", style="dim", highlight=False)
+
+
+def _whole(workspace: Path, recipe: str) -> None:
+    """Raises UserError where a step's rows are no longer what was sealed."""
+    for step in left(workspace, recipe).steps.values():
+        done = Store(workspace / "store").done(step.folder) if step.folder else None
+        if done and step.kind in ("generate", "curate") and (damage := done.damage()):
+            raise UserError(f"{done.folder.name}: its sealed result is damaged: {damage}",
+                            f"run `alpaca-pipe run {recipe}` again, which sets it aside and makes it anew")
 
 
 def kept(found: Left) -> Iterator[Row]:

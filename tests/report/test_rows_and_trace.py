@@ -9,7 +9,7 @@ import pytest
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin, Rejected
-from alpaca_pipe.core.files import write_jsonl
+from alpaca_pipe.core.files import read_json, write_json, write_jsonl
 from alpaca_pipe.curate.repairs import without_no_input
 from alpaca_pipe.report.facts import gather
 from alpaca_pipe.report.page import render
@@ -152,3 +152,11 @@ def test_rows_lost_between_curate_and_train_are_missed(tmp_path: Path) -> None:
     made.close()
     assert gather(tmp_path, "tea").funnel.faults == (
         "curate gave 4 to train on, but 3 trained on and 0 dropped make 3",)
+
+
+def test_rows_that_were_changed_after_sealing_are_one_sentence(workspace: Workspace) -> None:
+    folder = next(path for path in (workspace.root / "store").glob("curate-*"))
+    seal = read_json(folder / "done.json")
+    write_json(folder / "done.json", seal | {"files": {"examples.jsonl": {"sha256": "0" * 64, "size": 1}}})
+    with pytest.raises(UserError, match="its sealed result is damaged"):
+        print_rows(workspace.root, workspace.recipe)
