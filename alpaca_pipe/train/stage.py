@@ -249,12 +249,15 @@ def print_mask(tables: Mapping[str, Any], rows: Path, row: int) -> None:
     if isinstance(encoded, Rejected):
         console.print(f"row {row} is not trained on: {encoded.reason}")
         return
-    text = Text()
+    text, before = Text(), False
     for place, piece in enumerate(show_mask(encoded, encoder.tokenizer)):
+        if piece.learned and not before and not console.is_terminal:
+            text.append("⟦")  # without colour, what is learned begins here and goes to the end
+        before = piece.learned
         shade = "underline" if place % 2 else "not underline"  # so that one token ends where the next begins
         text.append(piece.text, f"bold green {shade}" if piece.learned else f"dim {shade}")
     console.print(text)
-    console.print(f"{len(encoded.ids)} tokens, {encoded.learned} learned (green), the last one ends the answer")
+    console.print(f"{len(encoded.ids)} tokens, {encoded.learned} learned ({"green" if console.is_terminal else "after ⟦"}), the last one ends the answer")
 
 
 STAGE = Stage("train", version=1, config=Config, reads=(ROWS,), uses=("base", "seed"), estimate=estimate, run=run)
