@@ -257,7 +257,8 @@ def print_mask(tables: Mapping[str, Any], rows: Path, row: int) -> None:
         shade = "underline" if place % 2 else "not underline"  # so that one token ends where the next begins
         text.append(piece.text, f"bold green {shade}" if piece.learned else f"dim {shade}")
     console.print(text)
-    console.print(f"{len(encoded.ids)} tokens, {encoded.learned} learned ({"green" if console.is_terminal else "after ⟦"}), the last one ends the answer")
+    where = "green" if console.is_terminal else "after ⟦"
+    console.print(f"{len(encoded.ids)} tokens, {encoded.learned} learned ({where}), the last one ends the answer")
 
 
 STAGE = Stage("train", version=1, config=Config, reads=(ROWS,), uses=("base", "seed"), estimate=estimate, run=run)
