@@ -180,7 +180,7 @@ def test_show_mask(bench: Callable[..., Bench], capsys: pytest.CaptureFixture[st
     here = bench("mask")
     print_mask({"train": CONFIG, **here.tables}, here.inputs["curate/train.jsonl"], 1)
     said = capsys.readouterr().out
-    assert "### Response:\nit1 it1 </s>\n" in said and "9 learned" in said
+    assert "### Response:\n⟦it1 it1 </s>\n" in said and "9 learned" in said
     with pytest.raises(UserError, match="rows 0 to 10"):
         print_mask({"train": CONFIG, **here.tables}, here.inputs["curate/train.jsonl"], 11)
     with pytest.raises(UserError, match="has no 'train:'"):
