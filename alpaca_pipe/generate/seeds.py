@@ -36,11 +36,6 @@ class Seed:
     classification: bool
 
 
-def shipped_dir() -> Path:
-    """Where our own seed tasks lie, in a checkout and in an installed wheel."""
-    return shipped("seed_tasks")
-
-
 def read_seeds(path: Path) -> tuple[Seed, ...]:
     """All rows of a JSONL file. Raises UserErrors with file and line of everything that is wrong."""
     try:
@@ -84,7 +79,7 @@ def _explained(error: ValidationError, where: str) -> Iterator[UserError]:
 
 def _seed_file(value: object, info: ValidationInfo) -> Path:
     """The name of shipped seeds, or a path as every other one in a recipe."""
-    names = {file.stem: file for file in shipped_dir().glob("*.jsonl")}
+    names = {file.stem: file for file in shipped("seed_tasks").glob("*.jsonl")}
     if isinstance(value, str) and value in names:
         return names[value]
     path = from_recipe(value, info)

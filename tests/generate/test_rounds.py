@@ -16,14 +16,14 @@ import pytest
 from alpaca_pipe.core.completion import Completion, Finish, Message, Request, Usage
 from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.core.files import digest_of
+from alpaca_pipe.core.files import digest_of, shipped
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.rounds import Generation, Limits
-from alpaca_pipe.generate.seeds import Seed, read_seeds, shipped_dir
+from alpaca_pipe.generate.seeds import Seed, read_seeds
 from alpaca_pipe.generate.stage import STAGE
 from alpaca_pipe.generate.styles import style_of
 
-SEEDS = read_seeds(shipped_dir() / "alpaca.jsonl")
+SEEDS = read_seeds(shipped("seed_tasks") / "alpaca.jsonl")
 WORDS = [f"{a}{b}" for a in ("ri", "vo", "ta", "co", "ba", "hi") for b in ("ver", "lin", "xor", "met", "kery", "nge")]
 COMMON = "What is a ver of metkery lin?"
 

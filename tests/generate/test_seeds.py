@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.errors import UserErrors
-from alpaca_pipe.generate.seeds import read_seeds, shipped_dir
+from alpaca_pipe.core.files import shipped
+from alpaca_pipe.generate.seeds import read_seeds
 from alpaca_pipe.generate.stage import Config
 from alpaca_pipe.similarity.rouge import Index
 
@@ -16,7 +17,7 @@ GOOD = '{"instruction": "Name a lake.", "output": "Lake Chad"}'
 
 
 def test_our_seeds_are_varied_and_unlike_each_other() -> None:
-    seeds = read_seeds(shipped_dir() / "alpaca.jsonl")
+    seeds = read_seeds(shipped("seed_tasks") / "alpaca.jsonl")
     assert len(seeds) == 30
     assert len({seed.topic for seed in seeds}) == 30
     assert sum(seed.classification for seed in seeds) >= 5
@@ -64,7 +65,7 @@ def test_seeds_are_known_by_their_content_not_by_their_place(tmp_path: Path) -> 
 
 
 def test_shipped_seeds_are_found_by_name_and_an_unknown_one_is_not() -> None:
-    assert Config.model_validate({"count": 1, "seeds": "alpaca"}).seeds == shipped_dir() / "alpaca.jsonl"
+    assert Config.model_validate({"count": 1, "seeds": "alpaca"}).seeds == shipped("seed_tasks") / "alpaca.jsonl"
     with pytest.raises(ValueError, match="no shipped seeds of that name - did you mean 'alpaca'"):
         Config.model_validate({"count": 1, "seeds": "alpacas"})
 
