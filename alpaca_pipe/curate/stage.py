@@ -14,11 +14,12 @@ from pydantic import Field
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import file_digest, read_jsonl
+from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.table import Exact, ExistingPath
 from alpaca_pipe.curate.filters import Filters
 from alpaca_pipe.curate.judge import judged
 from alpaca_pipe.curate.split import held_out_ids
-from alpaca_pipe.recipe.stage import Bench, Estimate, Outcome, Stage, StageConfig
+from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.similarity.words import Words
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Config(StageConfig):
         return self.model_copy(update={"held_out": min(self.held_out, 4), "first": min(self.first or 500, 500)})
 
 
-def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
+def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
     if config.source:
         if "generate" in tables:
             raise UserError("curate: it reads 'from', so what generate: makes would be paid for and not used",
@@ -55,7 +56,7 @@ def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
         rows = getattr(tables.get("generate"), "count", 0)
     rows = min(rows, config.first or rows)
     rules = len(config.filters.rules())
-    return Estimate(_START_MINUTES + rows * _MINUTES_A_ROW,
+    return Estimate(Range.about(_START_MINUTES + rows * _MINUTES_A_ROW, 2),
                     f"about {rows:,} rows past {rules} filters and a search for duplicates (likeness above "
                     f"{config.likeness}); {config.held_out} held out")
 

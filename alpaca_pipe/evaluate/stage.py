@@ -11,6 +11,7 @@ from pydantic import Field
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, write_json, write_jsonl
+from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.table import Knob
 from alpaca_pipe.evaluate.bootstrap import paired
 from alpaca_pipe.evaluate.held_out import HeldOut, encode_alike
@@ -18,7 +19,7 @@ from alpaca_pipe.evaluate.sitting import Sitting, hold
 from alpaca_pipe.evaluate.verdict import judge
 from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.template import TEMPLATES, Encoder, saved_encoder
-from alpaca_pipe.recipe.stage import Bench, Estimate, Outcome, Stage, StageConfig
+from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.weights.base import TINY, Checkpoint, resolve
 
 TUNED, SHUFFLED = "train/model", "train/control"
@@ -124,12 +125,12 @@ def _write(folder: Path, rows: HeldOut, losses: Mapping[str, Any], heard: Mappin
     write_json(folder / "verdict.json", summary)
 
 
-def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
+def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
     rows = min(config.rows, getattr(tables.get("curate"), "held_out", config.rows))
     if getattr(tables.get("base"), "model", None) == TINY:
-        return Estimate(0.1, f"{rows} held-out rows x 4 contestants, on a tiny model")
+        return Estimate(Range.about(0.1, 2), f"{rows} held-out rows x 4 contestants, on a tiny model")
     seconds = 3 * _LOAD_SECONDS + 4 * rows * _ROW_SECONDS + 2 * config.samples * config.max_new_tokens * _TOKEN_SECONDS
-    return Estimate(round(seconds / 60, 2), f"{rows} held-out rows x 4 contestants and 2 x {config.samples} answers to "
+    return Estimate(Range.about(seconds / 60, 2), f"{rows} held-out rows x 4 contestants and 2 x {config.samples} answers to "
                     "read, at the speed of 135M parameters on 2 CPU cores")
 
 

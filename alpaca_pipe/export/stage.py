@@ -13,12 +13,13 @@ from pydantic import Field
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_json, read_jsonl, write_atomic, write_json
+from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.data.cards import Fact, dataset_card, model_card
 from alpaca_pipe.data.publish import Form, publish
 from alpaca_pipe.export.merge import merge
 from alpaca_pipe.models.loading import is_adapter, load_tokenizer
 from alpaca_pipe.models.template import Encoded, Encoder, saved_encoder
-from alpaca_pipe.recipe.stage import Bench, Estimate, Outcome, Stage, StageConfig
+from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.weights.base import TINY, Checkpoint, resolve
 
 ROWS, TRAIN, HELD_OUT = "curate/examples.jsonl", "curate/train.jsonl", "curate/held_out.jsonl"
@@ -128,10 +129,10 @@ def _dataset(config: Config, bench: Bench) -> dict[str, int]:
     return counts
 
 
-def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
+def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
     if not config.merge or "train" not in tables or getattr(tables.get("base"), "model", None) == TINY:
-        return Estimate(0.1, "writes the dataset" if not config.merge or "train" not in tables else "a tiny model")
-    return Estimate(_MERGE_MINUTES, "loads, merges, saves, reloads and compares the model, then writes the dataset; at "
+        return Estimate(Range.about(0.1, 2), "writes the dataset" if not config.merge or "train" not in tables else "a tiny model")
+    return Estimate(Range.about(_MERGE_MINUTES, 2), "loads, merges, saves, reloads and compares the model, then writes the dataset; at "
                     "the speed of 135M parameters on 2 CPU cores")
 
 

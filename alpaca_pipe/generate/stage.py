@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,6 +13,7 @@ from pydantic import Field, model_validator
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_jsonl
+from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.table import Exact
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.reply import Draft
@@ -22,8 +22,7 @@ from alpaca_pipe.generate.seeds import Seed, SeedFile, read_seeds
 from alpaca_pipe.generate.style import Seat, Style
 from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.generate.topics import topics_from
-from alpaca_pipe.ledger.prices import price_of
-from alpaca_pipe.recipe.stage import Bench, Estimate, Outcome, Stage, StageConfig
+from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.similarity.words import Words
 from alpaca_pipe.teachers.opening import connect
 from alpaca_pipe.teachers.table import TeacherTable
@@ -57,7 +56,7 @@ class Config(StageConfig):
         return self.model_copy(update={"count": min(self.count, 24), "round_size": min(self.round_size, 8)})
 
 
-def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
+def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
     """Reads the seeds too, so that their errors are told before anything is sent."""
     teacher: TeacherTable = tables["teacher"]
     if teacher.speaks != "chat":
@@ -74,11 +73,13 @@ def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
     tokens_in = sum(len(message.content) // _LETTERS_A_TOKEN + _AROUND_MESSAGE for prompt in prompts
                     for message in prompt.messages)
     requests = seats * style.requests
-    price = price_of(teacher.called, datetime.now(UTC).date(), teacher.price)
+    price = teacher.priced()
     says = (f"about {seats:,} prompts of style {style.name}, {config.shown} of {len(seeds)} seeds in each, until "
             f"{config.count:,} rows are accepted")
-    return Estimate(seats * _seconds_a_seat(teacher, style.requests, tokens_out) / 60, says, requests, seats * tokens_in,
-                    seats * tokens_out, round(seats * (price.worst(tokens_in, 0) + price.worst(0, tokens_out))))
+    money = seats * (price.worst(tokens_in, 0) + price.worst(0, tokens_out))
+    return Estimate(Range.about(seats * _seconds_a_seat(teacher, style.requests, tokens_out) / 60, 2), says,
+                    requests=Range.about(requests, 1.3), tokens_in=Range.about(seats * tokens_in, 1.5),
+                    tokens_out=Range.about(seats * tokens_out, 1.5), api=Range.about(money, 1.6))
 
 
 _LETTERS_A_TOKEN, _AROUND_MESSAGE = 4, 4  # of English: OpenAI's rules of thumb
@@ -104,7 +105,7 @@ def run(config: Config, bench: Bench) -> Outcome:
 async def _run(config: Config, bench: Bench) -> Outcome:
     seeds = read_seeds(config.seeds)
     pool = Pool((seed.example for seed in seeds), config.likeness, config.words)
-    async with connect(bench.tables["teacher"], journal=bench.journal, caps=bench.tables["budget"].caps(),
+    async with connect(bench.tables["teacher"], journal=bench.journal, caps=bench.caps,
                        recipe=bench.recipe, run=bench.run, stage="generate", log=bench.scratch / "server.log",
                        stopping=bench.stopping) as teacher:
         style = _style(config, teacher.takes)

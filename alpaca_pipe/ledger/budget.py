@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field
@@ -35,24 +36,55 @@ class BudgetTable(Table):
 
     def caps(self) -> Caps:
         """The same in nano-dollars."""
-        return Caps(*(None if cap is None else nanodollars(cap) for cap in (self.total, self.api, self.gpu)))
+        total, api, gpu = (None if cap is None else nanodollars(cap) for cap in (self.total, self.api, self.gpu))
+        return Caps(total, api, gpu)
+
+
+def read_budget(file: Path) -> BudgetTable | None:
+    """The caps that a YAML file holds, as `total: 50`; None where there is no such file. Raises UserError."""
+    from pydantic import ValidationError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    if not file.exists():
+        return None
+    try:
+        return BudgetTable.model_validate(YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {})
+    except (OSError, UnicodeDecodeError, YAMLError, ValidationError) as error:
+        raise UserError(f"{file}: these are no caps: {' '.join(str(error).split())[:200]}",
+                        "write dollars like `total: 50`, `api: 20`, `gpu: 30`, or take the file away") from None
 
 
 @dataclass(frozen=True)
 class Caps:
-    """Caps in nano-dollars; None is no cap."""
+    """Caps in nano-dollars on what one recipe spends; None is no cap. `everywhere`: those on all recipes of the
+    workspace together."""
 
     total: int | None = None
     api: int | None = None
     gpu: int | None = None
+    everywhere: Caps | None = None
 
-    def over(self, class_: Class) -> Iterator[tuple[str, int, Class | None]]:
-        """The caps that an expense of this class meets: (its field, nano-dollars, the class it sums or None for all)."""
-        own = {"api": self.api, "gpu": self.gpu}.get(class_)
-        if own is not None:
-            yield class_, own, class_
-        if self.total is not None:
-            yield "total", self.total, None
+    def over(self, class_: Class) -> Iterator[Cap]:
+        """The caps that an expense of this class meets."""
+        for caps, key in ((self, "budget"), (self.everywhere, "workspace budget")):
+            if caps is None:
+                continue
+            own = {"api": caps.api, "gpu": caps.gpu}.get(class_)
+            if own is not None:
+                yield Cap(f"{key}.{class_}", own, class_, everywhere=caps is not self)
+            if caps.total is not None:
+                yield Cap(f"{key}.total", caps.total, None, everywhere=caps is not self)
+
+
+@dataclass(frozen=True)
+class Cap:
+    """One cap: its key, nano-dollars, the class of expenses that it sums (None: all), and of which recipes."""
+
+    key: str
+    nanodollars: int
+    class_: Class | None
+    everywhere: bool
 
 
 class OverBudget(UserError):
@@ -62,9 +94,9 @@ class OverBudget(UserError):
         lost = f", {shown(short.lost)} lost until reconciled" if short.lost else ""
         held = f", {shown(short.open)} held by requests of another run" if short.open else ""
         super().__init__(
-            f"the budget of {shown(short.cap)} (budget.{short.budget}) is reached: {shown(short.settled)} settled{lost}"
+            f"the budget of {shown(short.cap)} ({short.budget}) is reached: {shown(short.settled)} settled{lost}"
             f"{held}, and the next request may cost up to {shown(short.ceiling)}",
-            f"raise budget.{short.budget} and run again, nothing is asked twice{_for_one_dollar(so_far)}")
+            f"raise {short.budget} and run again, nothing is asked twice{_for_one_dollar(so_far)}")
         self.short = short
 
 

@@ -44,12 +44,17 @@ class Attempt:
     ceiling: int  # nano-dollars
     price: str
 
+    @property
+    def name(self) -> str:
+        """Sent along with the attempt, so that the provider's own books can be held against ours line by line."""
+        return f"{self.request}.{self.number}.{self.machine}"
+
 
 @dataclass(frozen=True)
 class Short:
     """A reservation that does not fit below a cap. All amounts in nano-dollars, of this recipe under this cap."""
 
-    budget: str  # the field of the recipe: "api", "total" ...
+    budget: str  # its key: "budget.api", "workspace budget.total" ...
     cap: int
     settled: int
     lost: int

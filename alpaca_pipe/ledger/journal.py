@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import asdict, fields, replace
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.errors import UserError
@@ -26,11 +26,21 @@ from alpaca_pipe.ledger import opening
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt, Class, Kind, LedgerEntry, Short, Totals
 from alpaca_pipe.ledger.money import cost_of_time
-from alpaca_pipe.ledger.prices import CLASSES, Price
+from alpaca_pipe.ledger.prices import CLASSES
 from alpaca_pipe.ledger.writer import Writer
 
+T = TypeVar("T")
 _COLUMNS = [field.name for field in fields(LedgerEntry)]  # in the order of the table
 _SUMS = "SUM(settled), SUM(lost), SUM(open)"
+
+
+class Dated(Protocol):
+    """What something costs, as it is kept beside the entries that name it: a token price, an hourly rate."""
+
+    @property
+    def id(self) -> str: ...
+
+    def to_row(self) -> dict[str, Any]: ...
 
 
 class Journal:
@@ -76,27 +86,27 @@ class Journal:
 
     # ---- the life of an attempt
 
-    def reserve(self, key: str, ceiling: int, price: Price, caps: Caps, *,
-                recipe: str, run: str, stage: str) -> Future[Attempt | Short | Completion]:
+    def reserve(self, key: str, ceiling: int, price: Dated, caps: Caps, *, recipe: str, run: str, stage: str,
+                class_: Class = "api") -> Future[Attempt | Short | Completion]:
         """Opens the next attempt at a request if its ceiling (nano-dollars) fits below every cap. Answers Short if it
         does not, and the stored reply if there is one by now: what is stored is never bought again."""
         def work(db: sqlite3.Connection) -> Attempt | Short | Completion:
             stored = _stored(db, key)
             if stored is not None:
                 return stored
-            for budget, cap, class_ in caps.over("api"):
-                held = _totals(db, recipe=recipe, class_=class_)
-                if held.spent + held.open + ceiling > cap:
-                    waiting = _totals(db, recipe=recipe, run=run, class_="api").pending > 0
-                    return Short(budget, cap, held.settled, held.lost, held.open, ceiling, waiting)
+            for cap in caps.over(class_):
+                held = _totals(db, recipe=None if cap.everywhere else recipe, class_=cap.class_)
+                if held.spent + held.open + ceiling > cap.nanodollars:
+                    waiting = _totals(db, recipe=recipe, run=run, class_=class_).pending > 0
+                    return Short(cap.key, cap.nanodollars, held.settled, held.lost, held.open, ceiling, waiting)
             if not db.execute("SELECT 1 FROM prices WHERE id = ?", (price.id,)).fetchone():
                 db.execute("INSERT INTO prices VALUES (?, ?)", (price.id, canonical(price.to_row())))
             last = db.execute("SELECT MAX(attempt) FROM entries WHERE request = ?", (key,)).fetchone()[0] or 0
             attempt = Attempt(self._machine, recipe, run, stage, key, last + 1, ceiling, price.id)
-            _enter(db, attempt, "reserved", ceiling)
+            enter(db, attempt, "reserved", ceiling, class_=class_)
             return attempt
 
-        return self._write(work)
+        return self.write(work)
 
     def settle(self, attempt: Attempt, completion: Completion, cost: int, *,
                request: Request, teacher: Mapping[str, Any], note: str = "", anomaly: str = "") -> Future[Completion]:
@@ -110,63 +120,67 @@ class Journal:
                            (attempt.request, completion.text, completion.finish,
                             *(getattr(completion.usage, name) for name in CLASSES),
                             completion.model_said, completion.fingerprint,
-                            canonical(request.asked()), canonical(dict(teacher)), _now()))
-            _enter(db, attempt, "settled", cost, usage=asdict(completion.usage), note=note)
+                            canonical(request.asked()), canonical(dict(teacher)), now()))
+            enter(db, attempt, "settled", cost, usage=asdict(completion.usage), note=note)
             if anomaly:
-                _enter(db, attempt, "anomaly", 0, note=anomaly)
+                enter(db, attempt, "anomaly", 0, note=anomaly)
             return replace(first, from_store=False) if first else completion  # paid for by this attempt too
 
-        return self._write(work)
+        return self.write(work)
 
     def release(self, attempt: Attempt, note: str = "") -> Future[None]:
         """The attempt cost nothing: it never left, or was answered with an error."""
-        return self._write(lambda db: _enter(db, attempt, "released", 0, note=note))
+        return self.write(lambda db: enter(db, attempt, "released", 0, note=note))
 
     def lose(self, attempt: Attempt, note: str = "") -> Future[None]:
         """The attempt was sent and nobody knows how it ended: it counts at its ceiling until reconciled."""
-        return self._write(lambda db: _enter(db, attempt, "lost", attempt.ceiling, note=note))
+        return self.write(lambda db: enter(db, attempt, "lost", attempt.ceiling, note=note))
 
     def recover(self, recipe: str) -> int:
-        """Enters what dead runs of a recipe left open as lost; answers how many. Hold the recipe's lock."""
+        """Enters what dead runs of a recipe left open as lost; answers how many. Hold the recipe's lock. What lies with a
+        provider as a batch is not lost: it is collected (teachers/openai_batch.py)."""
         def work(db: sqlite3.Connection) -> int:
             left = db.execute(
                 """SELECT machine, recipe, run, stage, request, attempt, nanodollars, price FROM entries AS e
-                   WHERE kind = 'reserved' AND recipe = ?1
+                   WHERE kind = 'reserved' AND class = 'api' AND recipe = ?1
                    AND run IN (SELECT run FROM balances WHERE recipe = ?1 AND pending > 0)
                    AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
-                                   AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))""",
+                                   AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))
+                   AND NOT EXISTS (SELECT 1 FROM batch_requests AS b WHERE b.request = e.request
+                                   AND b.attempt = e.attempt AND b.machine = e.machine AND NOT EXISTS (
+                                   SELECT 1 FROM batches WHERE intent = b.intent AND event IN ('collected', 'abandoned')))""",
                 (recipe,)).fetchall()
             for row in left:
                 attempt = Attempt(*row)
-                _enter(db, attempt, "lost", attempt.ceiling, note="its run ended before the outcome was known")
+                enter(db, attempt, "lost", attempt.ceiling, note="its run ended before the outcome was known")
             return len(left)
 
-        return self._write(work).result() if self.totals(recipe).pending else 0
+        return self.write(work).result() if self.totals(recipe).pending else 0
 
     def machine_time(self, recipe: str, run: str, stage: str, seconds: float, nanodollars_per_hour: int = 0,
                      note: str = "") -> None:
         """Wall-clock of a stage as a row of class machine; its price is 0 where nobody bills it."""
         span = Attempt(self._machine, recipe, run, stage, f"machine-{uuid.uuid4().hex[:16]}", 1, 0, "")
         cost = cost_of_time(seconds, nanodollars_per_hour)
-        self._write(lambda db: _enter(db, span, "settled", cost, class_="machine",
+        self.write(lambda db: enter(db, span, "settled", cost, class_="machine",
                                       usage={"seconds": round(seconds, 3)}, note=note)).result()
 
     # ---- reading
 
     def stored(self, key: str) -> Completion | None:
         """The reply to a request that was paid for before, marked from_store; None if it was never answered."""
-        with self._read() as db:
+        with self.read() as db:
             return _stored(db, key)
 
     def totals(self, recipe: str | None = None, run: str | None = None, stage: str | None = None,
                class_: Class | None = None) -> Totals:
         """Sums from the running balances, not from the journal: cheap enough for a progress line."""
-        with self._read() as db:
+        with self.read() as db:
             return _totals(db, recipe, run, stage, class_)
 
     def entries_of(self, key: str) -> list[LedgerEntry]:
         """Every row of one request, oldest first."""
-        with self._read() as db:
+        with self.read() as db:
             return [_entry(row) for row in db.execute(
                 "SELECT * FROM entries WHERE request = ? ORDER BY id", (key,))]
 
@@ -174,7 +188,7 @@ class Journal:
         """The journal in its order, read a thousand rows at a time."""
         after = 0
         while True:
-            with self._read() as db:
+            with self.read() as db:
                 rows = db.execute(
                     """SELECT * FROM entries WHERE id > ?1 AND (?2 IS NULL OR recipe = ?2) AND (?3 IS NULL OR run = ?3)
                        ORDER BY id LIMIT 1000""", (after, recipe, run)).fetchall()
@@ -186,7 +200,7 @@ class Journal:
     def reply_row(self, key: str) -> dict[str, Any] | None:
         """All that is kept of one reply, for `trace`: text, finish, usage, what was asked of whom, price, nano-dollars
         over all attempts (`settled`, `lost`). None if there is no reply."""
-        with self._read() as db, closing(db.cursor()) as cursor:
+        with self.read() as db, closing(db.cursor()) as cursor:
             cursor.row_factory = sqlite3.Row
             found = cursor.execute("SELECT * FROM replies WHERE key = ?", (key,)).fetchone()
             if found is None:
@@ -204,7 +218,7 @@ class Journal:
 
     def check(self) -> None:
         """Holds the running balances against the sum of the journal. Raises UserError where they differ."""
-        with self._read() as db:
+        with self.read() as db:
             db.execute("BEGIN")  # one snapshot for both sums
             try:
                 kept = db.execute(f"SELECT {_SUMS} FROM balances").fetchone()
@@ -223,29 +237,33 @@ class Journal:
                             f"summed {summed} nano-dollars settled, lost, open)",
                             "keep the file: the entries are the record; put a copy back or start a new workspace")
 
+    # ---- for the rooms that keep books of their own in this file: batches, leases
+
     @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """The reading connection, for one short look."""
         with self._reading:
             try:
                 yield self._reader
             except sqlite3.Error as error:
                 raise opening.explained(error, self.path) from error
 
-    def _write(self, work: Any) -> Future[Any]:
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """One piece of work, whole or not at all, on the disk when its Future answers."""
         if self._writer is None:
             raise RuntimeError("this ledger was opened to be read")
         return self._writer.submit(work)
 
 
-def _now() -> str:
+def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _enter(db: sqlite3.Connection, attempt: Attempt, kind: Kind, nanodollars: int, *, class_: Class = "api",
+def enter(db: sqlite3.Connection, attempt: Attempt, kind: Kind, nanodollars: int, *, class_: Class = "api",
            usage: Mapping[str, Any] | None = None, note: str = "") -> None:
     frees = attempt.ceiling if kind in ("settled", "released", "lost") else 0
     db.execute(f"INSERT INTO entries VALUES (NULL, {', '.join('?' * 14)})",
-               (_now(), attempt.machine, attempt.recipe, attempt.run, attempt.stage, attempt.request, attempt.number,
+               (now(), attempt.machine, attempt.recipe, attempt.run, attempt.stage, attempt.request, attempt.number,
                 kind, class_, nanodollars, frees, canonical(dict(usage)) if usage else None, attempt.price or None,
                 note))
 

@@ -78,7 +78,34 @@ def balances(db: sqlite3.Connection) -> None:
         WHERE recipe = NEW.recipe AND run = NEW.run AND stage = NEW.stage AND class = NEW.class; END""")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (replies, prices, entries, balances)
+def batches(db: sqlite3.Connection) -> None:
+    """What was handed to a provider as a file: the intent before it is created, then what became of it. `provider`: the
+    provider's own id."""
+    db.execute("""CREATE TABLE batches (
+        id INTEGER PRIMARY KEY, at TEXT NOT NULL, intent TEXT NOT NULL, event TEXT NOT NULL,
+        recipe TEXT NOT NULL, run TEXT NOT NULL, stage TEXT NOT NULL, teacher TEXT NOT NULL,
+        provider TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '',
+        CHECK (event IN ('intended', 'created', 'collected', 'abandoned')))""")
+    _append_only(db, "batches", "id = NEW.id OR (intent = NEW.intent AND event = NEW.event)")
+    db.execute("CREATE INDEX batches_by_intent ON batches (intent, event)")
+    db.execute("""CREATE TABLE batch_requests (
+        intent TEXT NOT NULL, request TEXT NOT NULL, attempt INTEGER NOT NULL, machine TEXT NOT NULL,
+        asked TEXT NOT NULL, PRIMARY KEY (request, attempt, machine)) WITHOUT ROWID""")
+    _append_only(db, "batch_requests",
+                 "request = NEW.request AND attempt = NEW.attempt AND machine = NEW.machine")
+    db.execute("CREATE INDEX batch_requests_by_intent ON batch_requests (intent)")
+
+
+def beats(db: sqlite3.Connection) -> None:
+    """Signs of life of a rented machine: a lease that a kill has cut is closed at its last one."""
+    db.execute("""CREATE TABLE beats (
+        id INTEGER PRIMARY KEY, lease TEXT NOT NULL, at TEXT NOT NULL, phase TEXT NOT NULL,
+        detail TEXT NOT NULL DEFAULT '')""")
+    _append_only(db, "beats", "id = NEW.id")
+    db.execute("CREATE INDEX beats_by_lease ON beats (lease, id)")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (replies, prices, entries, balances, batches, beats)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

@@ -8,7 +8,7 @@ from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.progress import spell
 from alpaca_pipe.recipe.runner import steps_of
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.recipe.stage import Catalog
+from alpaca_pipe.recipe.stage import Catalog, Known
 from alpaca_pipe.recipe.workspace import Workspace
 
 
@@ -24,12 +24,13 @@ def print_plan(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal
         console.print(step.why, markup=False)
         if step.done:
             continue
-        estimate = step.stage.estimate(step.config, recipe.everything())
-        minutes, money = minutes + estimate.minutes, money + estimate.nanodollars
-        facts = [f"about {spell(estimate.minutes)}"]
-        if estimate.requests:
-            facts.append(f"{estimate.requests:,} requests, {estimate.tokens_in:,} tokens in, {estimate.tokens_out:,} out")
-            facts.append(shown(estimate.nanodollars))
+        estimate = step.stage.estimate(step.config, recipe.everything(), Known(step.inputs or {}, workspace.root, recipe.name))
+        minutes, money = minutes + estimate.minutes.p50, money + round(estimate.api.p50)
+        facts = [f"about {spell(estimate.minutes.p50)}"]
+        if estimate.requests.p50:
+            facts.append(f"{estimate.requests.p50:,.0f} requests, {estimate.tokens_in.p50:,.0f} tokens in, "
+                         f"{estimate.tokens_out.p50:,.0f} out")
+            facts.append(shown(round(estimate.api.p50)))
         console.print(f"{'':<22} [dim]{'; '.join(facts)}[/]")
         if estimate.says:
             console.print(f"{'':<22} [dim]{estimate.says}[/]")

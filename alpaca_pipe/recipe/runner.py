@@ -21,7 +21,7 @@ from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.plan import Step, plan
 from alpaca_pipe.recipe.progress import Screen, spell
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.recipe.stage import Bench, Catalog, Outcome
+from alpaca_pipe.recipe.stage import Bench, Catalog, Known, Outcome
 from alpaca_pipe.recipe.store import Done
 from alpaca_pipe.recipe.weather import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.workspace import Workspace
@@ -80,6 +80,7 @@ class _Engine:
                  console: Console, stopping: threading.Event, this: Run) -> None:
         self.recipe, self.catalog, self.workspace, self.journal = recipe, catalog, workspace, journal
         self.stopping, self.this = stopping, this
+        self._caps = workspace.caps(recipe.tables.get("budget"))
         self.screen = Screen(console, workspace.of(recipe.name) / "log.jsonl",
                              lambda: shown(journal.totals(recipe=recipe.name, run=this.id).settled))
 
@@ -88,7 +89,7 @@ class _Engine:
         steps = steps_of(self.recipe, self.catalog, self.workspace)
         for step in steps:  # what an estimate finds wrong is said before anything is paid for
             if not step.done:
-                step.stage.estimate(step.config, self.recipe.everything())
+                step.stage.estimate(step.config, self.recipe.everything(), self._known(step))
         for place, kind in enumerate(self.recipe.stages):
             step = steps[place]
             self.screen.begin(kind)
@@ -115,7 +116,7 @@ class _Engine:
                 if not done.damage():  # another recipe's run sealed it since we planned
                     return done
                 self.screen.say(f"its damaged result is set aside as {store.set_aside(folder).name}")
-            planned = step.stage.estimate(step.config, self.recipe.everything()).minutes
+            planned = step.stage.estimate(step.config, self.recipe.everything(), self._known(step)).minutes.p50
             self.screen.say(f"{step.verdict}: {step.why} (planned: {spell(planned)})")
             store.begin(folder, step.identity)
             began, started = time.monotonic(), _now()
@@ -130,12 +131,15 @@ class _Engine:
                 "started": started, "finished": _now(), "seconds": round(seconds, 3),
                 "planned_minutes": round(planned, 3), "run": self.this.id, "recipe": self.recipe.name, "machine": _machine()})
 
+    def _known(self, step: Step) -> Known:
+        return Known(step.inputs or {}, self.workspace.root, self.recipe.name)
+
     def _bench(self, step: Step) -> Bench:
         assert step.folder is not None
         named = {name.rstrip("?") for name in step.stage.uses}
         tables = {name: table for name, table in self.recipe.tables.items() if name in named}
         return Bench(step.folder, step.inputs or {}, tables, self.recipe.seed, self.journal,
-                     self.recipe.name, self.this.id, self.screen, self.stopping.is_set)
+                     self.recipe.name, self.this.id, self.screen, self.stopping.is_set, self._caps)
 
     def _finished(self, kind: str, done: Done) -> None:
         self.this.steps[kind] = done

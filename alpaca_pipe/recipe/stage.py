@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from alpaca_pipe.core.errors import Stopped
+from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.table import Table
+from alpaca_pipe.ledger.budget import Caps
 
 if TYPE_CHECKING:
     from alpaca_pipe.ledger.journal import Journal
@@ -44,6 +46,7 @@ class Bench:
     run: str  # id of this run, for the ledger
     progress: Progress
     stopping: Callable[[], bool]  # True once the user asked to stop: finish what is in flight, raise Stopped
+    caps: Caps = field(default_factory=Caps)  # of the recipe and of the workspace
 
     @property
     def scratch(self) -> Path:
@@ -59,15 +62,26 @@ class Bench:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a stage may look at before it runs, to say what it will take."""
+
+    inputs: Mapping[str, Path] = field(default_factory=dict)  # of the files that it reads, those that are sealed already
+    workspace: Path | None = None  # whose ledger and store hold what earlier runs took; None where there is none
+    recipe: str = ""
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What a step is expected to take, before it runs; `estimate` raises UserError for what is wrong already."""
 
-    minutes: float
-    says: str = ""  # one line: what it will do, and on what the figures rest
-    requests: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    nanodollars: int = 0
+    minutes: Range
+    says: str = ""  # one line: what it will do
+    rests_on: str = ""  # one line: what the figures rest on
+    requests: Range = NOTHING
+    tokens_in: Range = NOTHING
+    tokens_out: Range = NOTHING
+    api: Range = NOTHING  # nano-dollars to a teacher
+    gpu: Range = NOTHING  # nano-dollars for the machine
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,7 @@ class Stage:
     version: int
     config: type[StageConfig]
     run: Callable[[Any, Bench], Outcome]
-    estimate: Callable[[Any, Mapping[str, Any]], Estimate]  # (its config, all tables of the recipe by name)
+    estimate: Callable[[Any, Mapping[str, Any], Known], Estimate]  # (its config, all tables of the recipe by name, ...)
     reads: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.files import read_json
+from alpaca_pipe.ledger.budget import BudgetTable, Caps, read_budget
 from alpaca_pipe.recipe.store import Store
 
 
@@ -23,6 +24,11 @@ class Workspace:
     @property
     def store(self) -> Store:
         return Store(self.root / "store")
+
+    def caps(self, own: BudgetTable | None) -> Caps:
+        """The caps of a recipe's budget, and those of the workspace's own: `budget.yaml`, with the same keys."""
+        everywhere = read_budget(self.root / "budget.yaml")
+        return replace((own or BudgetTable()).caps(), everywhere=everywhere.caps() if everywhere else None)
 
     def of(self, recipe: str) -> Path:
         return self.root / recipe

@@ -34,7 +34,8 @@ class Teacher(Protocol):
     identity: Mapping[str, Any]  # whom we ask, as part of a request's key: never a port that we chose, never a key
     takes: frozenset[str]  # decoding fields it accepts; another one is an error before anything is sent
 
-    async def ask(self, request: Request) -> Completion:
-        """One HTTP attempt, no retries. Raises Failure, or Fatal where no other request would go better. A content
+    async def ask(self, request: Request, name: str = "") -> Completion:
+        """One HTTP attempt, no retries. `name`: of this attempt, sent along (X-Client-Request-Id), so that the
+        provider's books can be held against ours. Raises Failure, or Fatal where no other request would go better. A content
         filter or another 400 is a Completion with a terminal finish ("content_filter"; "refused", its text the
         server's reason), not a Failure."""

@@ -59,9 +59,9 @@ class Watched:
         self._teacher = teacher
         self._child = child
 
-    async def ask(self, request: Request) -> Completion:
+    async def ask(self, request: Request, name: str = "") -> Completion:
         try:
-            return await self._teacher.ask(request)
+            return await self._teacher.ask(request, name)
         except Failure as failure:
             if failure.sent != "refused" and await self._child.gone(within=1.0):
                 raise self._child.obituary() from None

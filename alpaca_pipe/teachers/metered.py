@@ -55,7 +55,7 @@ class Metered:
         self._under_way: set[Turn] = set()  # whose outcome is not known yet
         self._an_end = asyncio.Event()  # set, and replaced, whenever an attempt ends
 
-    async def ask(self, request: Request) -> Completion:
+    async def ask(self, request: Request, name: str = "") -> Completion:
         """The reply to a request: the stored one, or a new one, paid for and stored. Raises OverBudget, Fatal, Stopped,
         or UserError when the teacher does not answer: never a hole."""
         key = request.key(self.identity)
@@ -122,7 +122,7 @@ class Metered:
             self.from_store += isinstance(attempt, Completion)
             return attempt
         try:
-            completion = replace(await self._teacher.ask(request), key=key, from_store=False)
+            completion = replace(await self._teacher.ask(request, attempt.name), key=key, from_store=False)
             await self._hold_refusal(completion, turn)
         except Failure as failure:
             if failure.slower:

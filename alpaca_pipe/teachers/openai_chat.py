@@ -24,11 +24,11 @@ class OpenAIChat:
         self.takes = wire.takes
         self._wire = wire
 
-    async def ask(self, request: Request) -> Completion:
+    async def ask(self, request: Request, name: str = "") -> Completion:
         key = request.key(self.identity)
         messages = [{"role": message.role, "content": message.content} for message in request.messages]
         try:
-            reply = await self._wire.post("/chat/completions", request, {"messages": messages})
+            reply = await self._wire.post("/chat/completions", request, {"messages": messages}, name)
         except Refused as refused:
             return Completion(refused.reason, refused.finish, Usage(), key)
         choice = reply["choices"][0]

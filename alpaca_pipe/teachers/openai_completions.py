@@ -24,13 +24,13 @@ class OpenAICompletions:
         self.takes = wire.takes
         self._wire = wire
 
-    async def ask(self, request: Request) -> Completion:
+    async def ask(self, request: Request, name: str = "") -> Completion:
         if [message.role for message in request.messages] != ["user"]:
             raise Fatal("a completions teacher continues one text, and was given a conversation",
                         "use kind: openai_chat, or a generate style that asks for a continuation")
         key = request.key(self.identity)
         try:
-            reply = await self._wire.post("/completions", request, {"prompt": request.messages[0].content})
+            reply = await self._wire.post("/completions", request, {"prompt": request.messages[0].content}, name)
         except Refused as refused:
             return Completion(refused.reason, refused.finish, Usage(), key)
         choice = reply["choices"][0]

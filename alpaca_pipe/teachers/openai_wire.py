@@ -21,6 +21,7 @@ CONNECT_WITHIN = 10.0  # seconds
 IDLE_CONNECTIONS_LIVE = 2.0  # seconds
 # Which draw of one question this is; servers ignore it, our scripted one answers by it.
 DRAW = "X-Draw"
+NAME = "X-Client-Request-Id"  # OpenAI keeps it in its logs
 
 _FINISH: dict[Any, Finish] = {"stop": "stop", "length": "length", "content_filter": "content_filter",
                               "tool_calls": "stop", "function_call": "stop"}
@@ -40,16 +41,17 @@ class Wire:
     renamed: Mapping[str, str] = field(default_factory=dict)  # decoding fields that go by another name there
     extra_body: Mapping[str, Any] = field(default_factory=dict)
 
-    async def post(self, path: str, request: Request, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """The reply's JSON. Raises Refused, Failure or Fatal."""
+    async def post(self, path: str, request: Request, asked: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+        """The reply's JSON. name: of this attempt. Raises Refused, Failure or Fatal."""
         import httpx2
         from openai import OpenAIError
 
+        headers = {DRAW: str(request.sample)} | ({NAME: name} if name else {})
         body = {"model": self.model, **asked, **self._decoding(request), **self.extra_body}
         try:
             async with asyncio.timeout(self.timeout):
                 response = await self.client.post(path, body=body, cast_to=httpx2.Response,
-                                                  options={"headers": {DRAW: str(request.sample)}})
+                                                  options={"headers": headers})
             reply = response.json()
         except TimeoutError:
             raise Failure(f"{self.address} did not answer within {self.timeout:g} s", sent="unknown",

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.prices import price_of
 from alpaca_pipe.teachers import openai_chat, openai_completions
 from alpaca_pipe.teachers.base import Teacher
 from alpaca_pipe.teachers.child import Child, Watched
@@ -32,7 +30,7 @@ async def connect(table: TeacherTable, *, journal: Journal, caps: Caps, recipe: 
     log: file to which a server of our own appends its log.  Raises UserError (no price, no key, no weights, port in
     use) or Fatal (a server of our own does not start).
     """
-    price = price_of(table.called, datetime.now(UTC).date(), table.price)
+    price = table.priced()
     async with open_teacher(table, log=log) as teacher:
         yield Metered(teacher, journal=journal, price=price, caps=caps, recipe=recipe, run=run, stage=stage,
                       pace=Pace(table.concurrency, table.requests_per_minute, table.tokens_per_minute),

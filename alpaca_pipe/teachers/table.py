@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from alpaca_pipe.core.files import file_digest
 from alpaca_pipe.core.table import AnyPath, ExistingPath, Knob, Table, from_recipe
-from alpaca_pipe.ledger.prices import PriceTable
+from alpaca_pipe.ledger.prices import Price, PriceTable, price_of
 from alpaca_pipe.weights.gguf import gguf_digest
 from alpaca_pipe.weights.known import KNOWN
 
@@ -151,6 +152,10 @@ class TeacherTable(Table):
         if self.kind not in _ENDPOINTS:
             return None
         return self.api_key_env or ("OPENAI_API_KEY" if self.address == OPENAI else None)
+
+    def priced(self) -> Price:
+        """What it costs today. UserError where nobody says."""
+        return price_of(self.called, datetime.now(UTC).date(), self.price)
 
     def identity(self) -> dict[str, Any]:
         """Whom we ask, as part of every request's key: never a port that we chose, never a key."""

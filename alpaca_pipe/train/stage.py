@@ -13,10 +13,11 @@ from pydantic import Field
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far, write_jsonl
+from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.table import Table
 from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.template import TEMPLATES, Encoded, Encoder, TemplateName, save_template, show_mask
-from alpaca_pipe.recipe.stage import Bench, Estimate, Outcome, Stage, StageConfig
+from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.train.control import shuffled
 from alpaca_pipe.train.sft import Hyper, tune
 from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
@@ -197,7 +198,7 @@ def _losses(log: Path) -> dict[str, dict[str, float]]:
     return answer
 
 
-def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
+def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
     """Of rows that are expected to be 130 tokens long (ALPACA.md: 127 on the 52K). UserError for a recipe that cannot be
     trained."""
     base: BaseTable | None = tables.get("base")
@@ -213,9 +214,9 @@ def estimate(config: Config, tables: Mapping[str, Any]) -> Estimate:
     says = f"{config.method}, {steps} steps of {batch} rows" + (", twice (control)" if tunes == 2 else "")
     notes = "".join(_notes(base))
     if parameters is None:
-        return Estimate(0.0, f"{says}; the size of the base is not known here, so neither are the minutes{notes}")
+        return Estimate(NOTHING, f"{says}; the size of the base is not known here, so neither are the minutes{notes}")
     seconds = _START_SECONDS * tunes + tokens * parameters * _FLOP[config.method] / _CPU_FLOPS
-    return Estimate(seconds / 60, f"{says}; on 2 CPU cores, rows of {_TOKENS_A_ROW} tokens{notes}")
+    return Estimate(Range.about(seconds / 60, 2), f"{says}; on 2 CPU cores, rows of {_TOKENS_A_ROW} tokens{notes}")
 
 
 def _notes(base: BaseTable | None) -> Iterator[str]:

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_jsonl, tree_digest, write_jsonl
+from alpaca_pipe.core.ranges import NOTHING
 from alpaca_pipe.curate.judge import judged
 from alpaca_pipe.curate.stage import STAGE, Config
 from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.recipe.stage import Bench
+from alpaca_pipe.recipe.stage import Bench, Known
 from alpaca_pipe.similarity.rouge import rouge_l
 
 SEEDLIKE = ("name", "list", "explain", "river", "planet", "tea", "poem", "short", "long", "please", "the", "a")
@@ -138,17 +139,17 @@ def test_only_the_first_rows_are_read(tmp_path: Path) -> None:
 def test_rows_that_would_be_paid_for_and_not_used_are_told_in_the_plan(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text("{}")
     config = Config.model_validate({"from": tmp_path / "mine.jsonl"})
-    assert STAGE.estimate(config, {})
+    assert STAGE.estimate(config, {}, Known())
     with pytest.raises(UserError, match="paid for and not used - take one of them out"):
-        STAGE.estimate(config, {"generate": object()})
+        STAGE.estimate(config, {"generate": object()}, Known())
 
 
 def test_the_estimate_knows_how_many_rows_come(tmp_path: Path) -> None:
     class Generate:
         count = 60
 
-    said = STAGE.estimate(Config(), {"generate": Generate()})
-    assert said.minutes < 0.2 and said.nanodollars == 0 and said.says.startswith("about 60 rows past 13 filters")
+    said = STAGE.estimate(Config(), {"generate": Generate()}, Known())
+    assert said.minutes.p50 < 0.2 and said.api == NOTHING and said.says.startswith("about 60 rows past 13 filters")
 
 
 def greedy(rows: Sequence[Example], likeness: Decimal) -> list[str]:

@@ -15,6 +15,7 @@ from alpaca_pipe.evaluate.samples import answers
 from alpaca_pipe.evaluate.stage import STAGE, Config
 from alpaca_pipe.models.loading import load_for_scoring, load_model, load_tokenizer
 from alpaca_pipe.models.template import TEMPLATES, Encoder, save_template, saved_encoder
+from alpaca_pipe.recipe.stage import Known
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
 from tests.evaluate.conftest import ANSWERS, Said, World, rows
 
@@ -149,4 +150,4 @@ def test_the_rehearsal_is_small_and_the_estimate_needs_no_model(world: World) ->
     assert (small.rows, small.samples, small.max_new_tokens) == (8, 1, 8)
     assert small.max_length == 4 * Config().max_length  # bytes, about four to a token
     assert "batch_tokens" not in Config().identity()
-    assert STAGE.estimate(Config(), {"base": BaseTable(model="smollm2-135m-instruct")}).minutes > 0.1
+    assert STAGE.estimate(Config(), {"base": BaseTable(model="smollm2-135m-instruct")}, Known()).minutes.p50 > 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.completion import Message, Request
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.budget import BudgetTable, Caps, OverBudget, bounds_of, ceiling_of
+from alpaca_pipe.ledger.budget import BudgetTable, Cap, Caps, OverBudget, bounds_of, ceiling_of, read_budget
 from alpaca_pipe.ledger.entries import Short, Totals
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.prices import PriceTable, price_of
@@ -32,9 +33,11 @@ def test_a_budget_is_read_in_dollars_and_stays_out_of_the_identity() -> None:
 
 def test_each_expense_meets_its_own_cap_and_the_total() -> None:
     caps = Caps(total=3, api=1, gpu=2)
-    assert list(caps.over("api")) == [("api", 1, "api"), ("total", 3, None)]
-    assert list(caps.over("gpu")) == [("gpu", 2, "gpu"), ("total", 3, None)]
-    assert list(caps.over("machine")) == [("total", 3, None)]
+    total = Cap("budget.total", 3, None, everywhere=False)
+    assert list(caps.over("api")) == [Cap("budget.api", 1, "api", everywhere=False), total]
+    assert list(caps.over("gpu")) == [Cap("budget.gpu", 2, "gpu", everywhere=False), total]
+    assert list(caps.over("machine")) == [total]
+    assert list(Caps(everywhere=caps).over("machine")) == [Cap("workspace budget.total", 3, None, everywhere=True)]
     assert list(Caps().over("api")) == []
 
 
@@ -68,7 +71,7 @@ def test_the_ceiling_is_never_below_bytes_and_limit(text: str, limit: int) -> No
 
 
 def test_a_reached_budget_says_what_a_dollar_more_would_buy() -> None:
-    short = Short("api", 5 * NANO, settled=4 * NANO, lost=NANO // 2, open=0, ceiling=600_000_000, waiting=False)
+    short = Short("budget.api", 5 * NANO, settled=4 * NANO, lost=NANO // 2, open=0, ceiling=600_000_000, waiting=False)
     error = OverBudget(short, Totals(settled=4 * NANO, requests=2000))
     assert str(error) == (
         "the budget of $5.00 (budget.api) is reached: $4.00 settled, $0.5000 lost until reconciled, and the next request "
@@ -79,3 +82,14 @@ def test_a_reached_budget_says_what_a_dollar_more_would_buy() -> None:
 
 def test_a_rehearsal_has_no_caps() -> None:
     assert BudgetTable.model_validate({"total": 5, "api": 0}).rehearsed().caps() == Caps()
+
+
+def test_the_workspace_has_a_budget_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "budget.yaml"
+    assert read_budget(file) is None
+    file.write_text("total: 50\napi: 0.15\n")
+    assert read_budget(file) == BudgetTable.model_validate({"total": 50, "api": 0.15})
+    for wrong in ("total: much", "totl: 5", "- 5", "total: [", "total: -1"):
+        file.write_text(wrong)
+        with pytest.raises(UserError, match=r"budget\.yaml: these are no caps: .* - write dollars like `total: 50`"):
+            read_budget(file)

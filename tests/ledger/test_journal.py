@@ -169,7 +169,7 @@ def test_a_cap_counts_every_state_of_its_class(book: Book) -> None:
     book.journal.machine_time("alpaca", "monday", "train", 3600, 40)
     assert isinstance(book.reserve("r1-d", 151, Caps(api=1000)), Short)
     short = book.reserve("r1-d", 111, Caps(api=1000, total=1000))
-    assert short == Short("total", 1000, 740, 100, 50, 111, waiting=True)
+    assert short == Short("budget.total", 1000, 740, 100, 50, 111, waiting=True)
     assert not isinstance(book.reserve("r1-d", 110, Caps(api=1000, total=1000)), Short)
     assert not isinstance(Book(book.journal, recipe="other").reserve("r1-e", 1000, Caps(api=1000)), Short)
 
@@ -180,10 +180,10 @@ def test_a_cap_counts_every_state_of_its_class(book: Book) -> None:
 def test_a_full_disk_is_one_sentence_and_the_ledger_stays_valid(book: Book, path: Path) -> None:
     book.settle(book.opened("r1-a"))
     attempt = book.opened("r1-b", 900)
-    book.journal._write(lambda db: db.execute("PRAGMA max_page_count = 1").fetchall()).result()  # SQLite's own "full"
+    book.journal.write(lambda db: db.execute("PRAGMA max_page_count = 1").fetchall()).result()  # SQLite's own "full"
     with pytest.raises(UserError, match="the disk is full, so the ledger .* - free some space and run the same"):
         book.settle(attempt, text="x" * 100_000)
-    book.journal._write(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchall()).result()
+    book.journal.write(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchall()).result()
     assert book.journal.totals().open == 900
     assert book.journal.recover("alpaca") == 1
     with sqlite3.connect(path) as db:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, write_json
+from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.table import Exact, ExistingPath, Knob, Table
 from alpaca_pipe.recipe.stage import Bench, Catalog, Estimate, Outcome, Stage, StageConfig
 
@@ -78,10 +79,10 @@ def _sell(config: Sell, bench: Bench) -> Outcome:
     return Outcome({"sold": len(read_json(bench.inputs["reap/crop.json"]))})
 
 
-def _estimate(config: Any, recipe: Any) -> Estimate:
+def _estimate(config: Any, recipe: Any, known: Any) -> Estimate:
     if isinstance(config, Sell) and config.day == "Monday":
         raise UserError("sell: there is no market on Mondays", "choose another day")
-    return Estimate(minutes=0.1)
+    return Estimate(Range.about(0.1, 2))
 
 
 CATALOG = Catalog(

@@ -47,7 +47,7 @@ class Scripted:
     in_flight: int = 0
     most: int = 0
 
-    async def ask(self, request: Request) -> Completion:
+    async def ask(self, request: Request, name: str = "") -> Completion:
         text = request.messages[0].content
         self.reached.append(text)
         self.in_flight += 1
@@ -412,13 +412,13 @@ def test_a_full_disk_is_one_error_and_stops_the_asking(journal: Journal) -> None
     async def body() -> list[Any]:
         teach = metered(teacher, journal, concurrency=2)
         await teach.ask(question("q"))
-        journal._write(lambda db: db.execute("PRAGMA max_page_count = 1").fetchall()).result()
+        journal.write(lambda db: db.execute("PRAGMA max_page_count = 1").fetchall()).result()
         return await asyncio.gather(*(teach.ask(question(f"q{i}")) for i in range(9)), return_exceptions=True)
 
     results = run(body())
     assert all(isinstance(result, UserError) and "the disk is full" in result.what for result in results)
     assert len(teacher.reached) <= 3
-    journal._write(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchall()).result()
+    journal.write(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchall()).result()
     assert journal.stored(question("q").key(teacher.identity)) is not None
     journal.check()
 
