@@ -1,0 +1,67 @@
+"""What the commands share: the arguments that they all take, and how a recipe and its workspace are opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from alpaca_pipe.core.errors import UserError
+
+if TYPE_CHECKING:
+    from alpaca_pipe.recipe.schema import Recipe
+    from alpaca_pipe.recipe.workspace import Workspace
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a shipped recipe.")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="For example generate.count=100")]
+Runs = Annotated[Path, typer.Option("--runs", envvar="ALPACA_PIPE_RUNS", help="The workspace folder.")]
+Rehearsed = Annotated[bool, typer.Option("--rehearse", help="Of the rehearsal instead of the real run.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+class Fallback(TyperGroup):
+    """A group with a command `show`, which is meant where no other is named: `ledger alpaca-52k` is `ledger show alpaca-52k`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args and (args[0] in self.commands or args[0] == "--help")
+        return super().parse_args(ctx, args if named else ["show", *args])
+
+
+def opened(name: str, overrides: list[str] | None, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:
+    from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.recipe.schema import load_recipe
+    from alpaca_pipe.recipe.workspace import Workspace
+
+    loaded = load_recipe(name, CATALOG, overrides or ())
+    there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise UserError(f"{there} is a file, not a folder", "choose another workspace with --runs")
+    if not rehearse:
+        return loaded, Workspace(runs)
+    rehearsed = loaded.rehearsed()
+    typer.echo(f"a rehearsal sets: {', '.join(rehearsed.differences(loaded))}")
+    return rehearsed, Workspace(runs).rehearsal()
+
+
+def finished(name: str, runs: Path, rehearse: bool) -> tuple[str, Path]:
+    """A recipe's name and workspace for commands that only read: the recipe file need not be there any more."""
+    from alpaca_pipe.recipe.workspace import Workspace
+
+    workspace = Workspace(runs).rehearsal() if rehearse else Workspace(runs)
+    own = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+    if not workspace.lock(own):
+        own = opened(name, None, runs, rehearse)[0].name
+    if not workspace.lock(own):
+        raise UserError(f"{own}: nothing was run in {workspace.root}", f"start with `alpaca-pipe run {name}`")
+    return own, workspace.root
+
+
+def result(workspace: Workspace, recipe: str, stage: str) -> Path:
+    from alpaca_pipe.report.disk import left
+
+    folder = left(workspace.root, recipe).step(stage).folder
+    if folder is None:
+        raise UserError(f"{recipe}: {stage} was not run yet", f"run `alpaca-pipe run {recipe} --until {stage}`")
+    return folder

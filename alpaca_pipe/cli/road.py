@@ -1,0 +1,123 @@
+"""The commands of the road: from a recipe to its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alpaca_pipe.cli.common import Overrides, RecipeName, Rehearsed, Runs, finished, opened, result
+
+app = typer.Typer()
+
+
+@app.command()
+def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs"),
+        until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")] = None,
+        only: Annotated[str | None, typer.Option(metavar="STAGE", help="Run this stage alone.")] = None,
+        rehearse: Annotated[bool, typer.Option(help="Every stage in minutes for $0, in a folder of its own.")] = False,
+        ) -> None:
+    """Run what must run of RECIPE; what is up to date is left alone."""
+    from rich.console import Console
+
+    from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.recipe.runner import run as run_recipe
+    from alpaca_pipe.report.closing import close
+
+    loaded, workspace = opened(recipe, overrides, runs, rehearse)
+    console = Console(soft_wrap=True)
+    run_recipe(loaded, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse)
+    for line in close(workspace.root, loaded.name):
+        console.print(line, highlight=False, markup=False)
+
+
+@app.command()
+def plan(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+    """Say for each step of RECIPE whether it must run, why, and what it will take. Nothing is run."""
+    from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.planner.forecast import print_plan
+
+    loaded, workspace = opened(recipe, overrides, runs, rehearse)
+    print_plan(loaded, CATALOG, workspace, rehearse)
+
+
+@app.command()
+def rows(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = False,
+         rejected: Annotated[bool, typer.Option(help="The dropped rows, with their reasons.")] = False,
+         rule: Annotated[str | None, typer.Option(help="Only what this rule dropped.")] = None,
+         sample: Annotated[int | None, typer.Option(min=1, help="So many, drawn at random.")] = None,
+         grep: Annotated[str | None, typer.Option(help="Only rows that match this regular expression.")] = None) -> None:
+    """List the rows of RECIPE's last run with their ids."""
+    from alpaca_pipe.report.rows import print_rows
+
+    name, workspace = finished(recipe, runs, rehearse)
+    print_rows(workspace, name, rejected=rejected or rule is not None, rule=rule, sample=sample, grep=grep)
+
+
+@app.command()
+def trace(id: Annotated[str, typer.Argument(metavar="ID", help="An example's id, or its beginning.")],
+          runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+    """The whole way of one example: seeds, prompt, reply, verdicts, and its cents."""
+    from alpaca_pipe.report.trace import print_trace
+
+    print_trace(runs / "rehearsal" if rehearse else runs, id)
+
+
+@app.command()
+def report(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+    """Write the report of RECIPE's last run anew and print its path."""
+    from alpaca_pipe.report.page import write
+
+    name, workspace = finished(recipe, runs, rehearse)
+    typer.echo(write(workspace, name))
+
+
+@app.command()
+def history(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+    """The dated runs of RECIPE: how each ended, what it ran, where its report is."""
+    from alpaca_pipe.report.closing import history_lines
+
+    name, workspace = finished(recipe, runs, rehearse)
+    for line in history_lines(workspace, name):
+        typer.echo(line)
+
+
+@app.command()
+def recipes() -> None:
+    """The recipes that are shipped, each with the first line of its head comment."""
+    from alpaca_pipe.core.files import shipped
+
+    for path in sorted(shipped("recipes").glob("*.yaml")):
+        typer.echo(f"{path.stem:<22} {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}")
+
+
+@app.command()
+def schema() -> None:
+    """The JSON Schema of a recipe, for an editor's completion."""
+    import json
+
+    from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.recipe.schema import recipe_model
+
+    typer.echo(json.dumps(recipe_model(CATALOG).model_json_schema(by_alias=True), indent=2))
+
+
+@app.command()
+def show_mask(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs"), rehearse: Rehearsed = False,
+              row: Annotated[int, typer.Option(min=0, help="Which training row.")] = 0) -> None:
+    """Show a training row as the model sees it: learned tokens in colour, prompt tokens dim."""
+    from alpaca_pipe.train.stage import print_mask
+
+    loaded, workspace = opened(recipe, overrides, runs, rehearse)
+    print_mask(loaded.everything(), result(workspace, loaded.name, "curate") / "train.jsonl", row)
+
+
+@app.command()
+def doctor(recipe: Annotated[str, typer.Argument(metavar="[RECIPE]", help="Whose needs to check.")] = "quickstart",
+           runs: Runs = Path("runs")) -> None:
+    """Check this machine: Python, memory, disk, GPU, key, local model; each with its cure."""
+    from alpaca_pipe.doctor import print_checks
+
+    loaded, workspace = opened(recipe, None, runs, False)
+    raise typer.Exit(0 if print_checks(loaded, workspace.root) else 2)

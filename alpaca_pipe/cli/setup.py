@@ -1,0 +1,28 @@
+"""`alpaca-pipe setup`: what a recipe needs on this machine."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Fetch what a recipe needs on this machine.")
+
+
+@app.callback()
+def setup() -> None:
+    """Fetch what a recipe needs on this machine."""
+
+
+@app.command("local")
+def setup_local() -> None:
+    """Fetch the embedded model (93 MB, once) and export its training checkpoint to the user's cache."""
+    from importlib.util import find_spec
+
+    from alpaca_pipe.weights.checkpoint import export_gguf
+    from alpaca_pipe.weights.fetch import fetch_gguf
+    from alpaca_pipe.weights.known import SMOLLM2
+
+    typer.echo(f"local model: {fetch_gguf(SMOLLM2.name, typer.echo)}")
+    if find_spec("torch") is None:
+        typer.echo("training checkpoint: not made, the extra 'train' is not installed")
+    else:
+        typer.echo(f"training checkpoint: {export_gguf(SMOLLM2.name, typer.echo)}")
