@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from string import punctuation as PUNCTUATION
+from collections.abc import Sequence
 
-__all__ = ["PUNCTUATION", "control_character", "fences", "is_no_input", "is_no_output", "leaked_header",
-           "open_end", "refusal", "repeated_share", "word_of"]
+__all__ = ["control_character", "fences", "is_no_input", "is_no_output", "leaked_header",
+           "open_end", "refusal", "repeated_share"]
 
 _AROUND = r"""[\s"'`<>()\[\]{}\\.,:!?]*"""  # quotes, brackets and stops that a placeholder is dressed in
 _NEEDED = r"(?:\s+(?:is\s+|was\s+)?(?:required|needed|necessary|provided|given|available|applicable))?"
@@ -106,17 +104,6 @@ def repeated_share(text: str, least_words: int) -> float:
 
 def _share_again(things: Sequence[object]) -> float:
     return 1 - len(set(things)) / len(things) if things else 0.0
-
-
-def word_of(words: Iterable[str], text: str) -> str:
-    """The first of these words that stands in the text at word boundaries, in any case, or ""."""
-    found = _any_of(tuple(words)).search(text)
-    return found.group().lower() if found else ""
-
-
-@lru_cache
-def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b", re.IGNORECASE)
 
 
 def _short(text: str, most: int = 60) -> str:

@@ -12,12 +12,9 @@ from pydantic import BeforeValidator, Field, create_model
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.table import Table
 from alpaca_pipe.curate import defects
+from alpaca_pipe.data import stanford
 
 Filter = Callable[..., str | None]  # (example, **settings) -> objection
-
-# Stanford's 18 words (generate_instruction.py, blacklist): a model of text can neither see nor make these
-MEDIA = ("image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps", "draw", "plot",
-         "go to", "video", "audio", "music", "flowchart", "diagram")
 
 
 def min_words(example: Example, least: int = 4) -> str | None:
@@ -33,27 +30,23 @@ def max_words(example: Example, most: int = 150) -> str | None:
 
 
 def media(example: Example) -> str | None:
-    """Asks for something to be seen, heard, drawn or opened."""
-    found = defects.word_of(MEDIA, example.instruction)
-    return f"the instruction says '{found}', which a text model can neither see nor make" if found else None
+    """Asks for something to be seen, heard, drawn or opened: Stanford's 18 words."""
+    return stanford.media(example.instruction)
 
 
 def write_a_program(example: Example) -> str | None:
     """Stanford's rule: such instructions seldom say whether the program or its output is wanted."""
-    starts = example.instruction.startswith("Write a program")
-    return "the instruction starts with 'Write a program'" if starts else None
+    return stanford.write_a_program(example.instruction)
 
 
 def punctuation_start(example: Example) -> str | None:
     """Stanford's rule: the first character is ASCII punctuation."""
-    first = example.instruction[:1]
-    return f"the instruction starts with '{first}'" if first and first in defects.PUNCTUATION else None
+    return stanford.punctuation_start(example.instruction)
 
 
 def ascii_start(example: Example) -> str | None:
     """Stanford's rule against other languages: the first character is not ASCII."""
-    first = example.instruction[:1]
-    return f"the instruction starts with '{first}', which is not ASCII" if not first.isascii() else None
+    return stanford.ascii_start(example.instruction)
 
 
 def empty_output(example: Example) -> str | None:

@@ -3,55 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.generate.reply import Draft
+from alpaca_pipe.data import stanford
+from alpaca_pipe.generate.reply import Draft, Objection
 from alpaca_pipe.similarity.rouge import Index, Neighbour
-from alpaca_pipe.similarity.words import SPLIT, Words
+from alpaca_pipe.similarity.words import SPLIT, Words, unicode_words
 
-_FEWEST, _MOST = 4, 150  # words of an instruction; Stanford's filter drops 3 and fewer, and more than 150
-
-
-@dataclass(frozen=True)
-class Objection:
-    """Why a draft is dropped. nearest: what it resembles, as the pool knows it."""
-
-    rule: str
-    reason: str
-    nearest: str = ""
+Ties = Literal["exact", "doubles"]
 
 
 class Pool:
-    """All instructions that a new one must differ from: the seeds, and what was let in since."""
+    """All instructions that a new one must differ from: the seeds, and what was let in since.
 
-    def __init__(self, seeds: Iterable[Example], likeness: Decimal, words: Words) -> None:
-        self._words, self._likeness = SPLIT[words], likeness
+    ties: a pair at exactly the likeness is not above it ("exact"), or as the reference's doubles decide ("doubles").
+    """
+
+    def __init__(self, seeds: Iterable[Example], likeness: Decimal, words: Words, ties: Ties = "exact") -> None:
+        self._words, self._likeness, self._ties = SPLIT[words], likeness, ties
         self._index = Index(likeness, words)
         for seed in seeds:
             self._index.add(seed.id, seed.instruction)
 
+    def __len__(self) -> int:
+        return len(self._index)
+
     def judge(self, draft: Draft, id: str) -> Objection | Neighbour | None:
         """The objection to a draft; where there is none it is let in as `id`, and its nearest neighbour is answered."""
-        if fault := self._fault(draft) or output_fault(draft):
-            return fault
+        if self._ties == "exact" and not self._words(draft.instruction):
+            return Objection("no_words", "the instruction has no word that could be compared")
         nearest = self._index.nearest(draft.instruction)
-        if nearest and nearest.score > self._index.likeness:
+        if nearest and self._too_near(draft.instruction, nearest):
             return Objection("near_duplicate", f"ROUGE-L F {float(nearest.score):.3f} with a known instruction, "
                              f"at most {self._likeness} wanted", nearest.id)
         self._index.add(id, draft.instruction)
         return nearest
 
-    def _fault(self, draft: Draft) -> Objection | None:
-        count = len(self._words(draft.instruction))
-        if count == 0:
-            return Objection("no_words", "the instruction has no word that could be compared")
-        if count < _FEWEST:
-            return Objection("min_words", f"the instruction has {count} words, at least {_FEWEST} wanted")
-        if count > _MOST:
-            return Objection("max_words", f"the instruction has {count} words, at most {_MOST} wanted")
-        return None
+    def _too_near(self, instruction: str, nearest: Neighbour) -> bool:
+        if nearest.score != self._index.likeness or self._ties == "exact":
+            return nearest.score > self._index.likeness
+        return any(_in_doubles(*pair) > float(self._likeness) for pair in self._index.at(instruction, nearest.score))
+
+
+def _in_doubles(common: int, words: int, known: int) -> float:
+    """rouge_score's expression: some pairs at exactly 0.7 come out as 0.7000000000000001 (7 common words of 9 and 11)."""
+    precision, recall = common / known, common / words
+    return 2 * precision * recall / (precision + recall)
+
+
+def unsound(draft: Draft) -> Objection | None:
+    """What is wrong with a draft by itself, in our own styles."""
+    count = len(unicode_words(draft.instruction))
+    if count == 0:
+        return Objection("no_words", "the instruction has no word that could be compared")
+    if count < stanford.FEWEST:
+        return Objection("min_words", f"the instruction has {count} words, at least {stanford.FEWEST} wanted")
+    if count > stanford.MOST:
+        return Objection("max_words", f"the instruction has {count} words, at most {stanford.MOST} wanted")
+    return output_fault(draft)
 
 
 def output_fault(draft: Draft) -> Objection | None:

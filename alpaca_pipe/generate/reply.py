@@ -33,19 +33,28 @@ class Unread:
 Piece = Draft | Unread
 
 
+@dataclass(frozen=True)
+class Objection:
+    """Why a draft is dropped. nearest: what it resembles, as the pool knows it."""
+
+    rule: str
+    reason: str
+    nearest: str = ""
+
+
 def read_line(reply: Completion) -> Draft | Unread:
     """An instruction that was asked for alone: one line, whole."""
     text = reply.text.strip()
-    if fault := _fault(reply):
+    if fault := fault_of(reply):
         return fault
     if "\n" in text:
-        return _unread(text, "several_lines", "one instruction was asked for, and the reply has several lines")
+        return unread(text, "several_lines", "one instruction was asked for, and the reply has several lines")
     return Draft(text)
 
 
 def read_answer(draft: Draft, reply: Completion) -> Draft | Unread:
     """The draft with the whole reply as its output."""
-    return _fault(reply) or Draft(draft.instruction, draft.input, reply.text.strip())
+    return fault_of(reply) or Draft(draft.instruction, draft.input, reply.text.strip())
 
 
 def read_tasks(reply: Completion) -> list[Piece]:
@@ -54,22 +63,22 @@ def read_tasks(reply: Completion) -> list[Piece]:
     Whole objects are kept where the reply was cut or its frame is broken; nothing is read out of a string or repaired.
     """
     if reply.finish in ("content_filter", "refused") or not reply.text.strip():
-        return [_fault(reply) or _unread(reply.text, "empty_reply", "the reply is empty")]
+        return [fault_of(reply) or unread(reply.text, "empty_reply", "the reply is empty")]
     pieces = list(_pieces(reply.text, reply.finish))
-    return pieces or [_unread(reply.text, "not_json", "the reply holds no JSON object")]
+    return pieces or [unread(reply.text, "not_json", "the reply holds no JSON object")]
 
 
-def _fault(reply: Completion) -> Unread | None:
-    """What keeps a reply of plain text from being read at all."""
+def fault_of(reply: Completion, cut_is_read: bool = False) -> Unread | None:
+    """What keeps a reply from being read at all. cut_is_read: what was cut at its limit is read as far as it goes."""
     match reply.finish:
         case "content_filter" | "refused":
-            return _unread(reply.text, reply.finish, "the teacher's provider declined the request")
-        case "length":
-            return _unread(reply.text, "cut_off", "the reply was cut at its token limit")
+            return unread(reply.text, reply.finish, "the teacher's provider declined the request")
+        case "length" if not cut_is_read:
+            return unread(reply.text, "cut_off", "the reply was cut at its token limit")
     if not reply.text.strip():
-        return _unread(reply.text, "empty_reply", "the reply is empty")
+        return unread(reply.text, "empty_reply", "the reply is empty")
     if not _is_text(reply.text):
-        return _unread(reply.text, "not_unicode", "the reply holds half a character")
+        return unread(reply.text, "not_unicode", "the reply holds half a character")
     return None
 
 
@@ -94,12 +103,12 @@ def _pieces(text: str, finish: Finish) -> Iterator[Piece]:
             start, before = opened.pop()
             if found == before:
                 found += 1
-                yield _unread(text[start:at + 1], "not_json", "this object is not valid JSON")
+                yield unread(text[start:at + 1], "not_json", "this object is not valid JSON")
         at += 1
     if opened and found == opened[-1][1]:
         rest = text[opened[-1][0]:]
-        yield (_unread(rest, "cut_off", "the reply was cut at its token limit, within this task") if finish == "length"
-               else _unread(rest, "not_json", "the JSON ends in the middle"))
+        yield (unread(rest, "cut_off", "the reply was cut at its token limit, within this task") if finish == "length"
+               else unread(rest, "not_json", "the JSON ends in the middle"))
 
 
 def _end_of_string(text: str, at: int) -> int:
@@ -137,25 +146,25 @@ def _tasks(value: dict[str, Any], text: str) -> Iterator[Piece]:
         return
     listed = [item for part in value.values() if isinstance(part, list) for item in part]
     for item in listed:
-        yield _task(item) if isinstance(item, dict) else _unread(_shown(item), "no_instruction", "this is not an object")
+        yield _task(item) if isinstance(item, dict) else unread(_shown(item), "no_instruction", "this is not an object")
     if not listed:
-        yield _unread(_shown(value), "no_instruction", "the object holds no instruction")
+        yield unread(_shown(value), "no_instruction", "the object holds no instruction")
 
 
 def _task(value: dict[str, Any]) -> Piece:
     if isinstance(value, _Twice):
-        return _unread(_shown(value), "merged", "a key stands twice: two tasks ran into each other")
+        return unread(_shown(value), "merged", "a key stands twice: two tasks ran into each other")
     parts: list[str] = []
     for name in ("instruction", "input", "output"):
         part = value.get(name)
         if name == "input" and part is None:
             part = ""
         if part is None:
-            return _unread(_shown(value), f"no_{name}", f"the task has no {name}")
+            return unread(_shown(value), f"no_{name}", f"the task has no {name}")
         if not isinstance(part, str):
-            return _unread(_shown(value), "not_text", f"the {name} is not a text")
+            return unread(_shown(value), "not_text", f"the {name} is not a text")
         if not _is_text(part):
-            return _unread(_shown(value), "not_unicode", f"the {name} holds half a character")
+            return unread(_shown(value), "not_unicode", f"the {name} holds half a character")
         parts.append(part.strip())
     return Draft(*parts)
 
@@ -172,5 +181,6 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _unread(text: str, rule: str, reason: str) -> Unread:
+def unread(text: str, rule: str, reason: str) -> Unread:
+    """A piece with its text as it can be written to a file."""
     return Unread(text.encode(errors="backslashreplace").decode(), rule, reason)

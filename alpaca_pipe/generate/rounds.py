@@ -17,15 +17,16 @@ from typing import Any, Protocol
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.core.files import digest_of
-from alpaca_pipe.generate.novelty import Objection, Pool, output_fault
-from alpaca_pipe.generate.reply import Draft, Piece, Unread
+from alpaca_pipe.generate.novelty import Pool, output_fault
+from alpaca_pipe.generate.reply import Draft, Objection, Piece, Unread
 from alpaca_pipe.generate.seeds import Seed
+from alpaca_pipe.generate.seen import Seen
 from alpaca_pipe.generate.style import Seat, Style
 from alpaca_pipe.generate.topics import topics_from
 from alpaca_pipe.similarity.rouge import Neighbour
 
 # A stall: over so many rounds, fewer than one new row in so many seats. A pool that is full costs money for nothing.
-_STALL_ROUNDS, _STALL_SEATS = 5, 50
+STALL_ROUNDS, STALL_SEATS = 5, 50
 
 
 class Asks(Protocol):
@@ -102,13 +103,14 @@ class Generation:
     seats: list[dict[str, Any]] = field(default_factory=list)
     asked: Asked = field(default_factory=Asked)
     rounds: list[tuple[int, int]] = field(default_factory=list)  # (seats, rows accepted) of each
+    seen: list[Seen] = field(default_factory=list)  # the same at length, for the forecast
     _draws: Counter[str] = field(default_factory=Counter)
     _ids: Counter[str] = field(default_factory=Counter)
     _became: dict[str, str] = field(default_factory=dict)  # place -> id of the row, kept or dropped
 
     async def round(self) -> None:
         """Asks one round and takes it in whole, or raises and takes in nothing of it."""
-        seats = self._draw_seats()
+        seats, known = self._draw_seats(), len(self.pool)
         replies = await self._ask([self.style.ask(seat) for seat in seats])
         entries = [entry for seat, reply in zip(seats, replies, strict=True) for entry in self._read(seat, reply)]
         unanswered = [entry for entry in entries if entry.open]
@@ -122,15 +124,18 @@ class Generation:
             self._settle(entry)
         self._note_seats(seats, entries, {reply.key: reply.finish for reply in (*replies, *answers)}, replies)
         self.rounds.append((len(seats), len(self.examples) - before))
+        near = sum(isinstance(entry.verdict, Objection) and entry.verdict.rule == "near_duplicate" for entry in entries)
+        self.seen.append(Seen.of(replies, answers, pool=known, pieces=len(entries), near=near,
+                                 new=len(self.pool) - known, accepted=len(self.examples) - before))
 
     def exhausted(self) -> str:
         """Why no further round should be asked although rows are missing, as a sentence; "" where one should."""
         at = f"stopped at {len(self.examples)} of {self.limits.count} rows"
         if self._seats_left() == 0:
             return f"{at}: max_requests ({self.limits.max_requests}) is reached"
-        last = self.rounds[-_STALL_ROUNDS:]
+        last = self.rounds[-STALL_ROUNDS:]
         seats, new = sum(part[0] for part in last), sum(part[1] for part in last)
-        if len(last) == _STALL_ROUNDS and new * _STALL_SEATS < seats:
+        if len(last) == STALL_ROUNDS and new * STALL_SEATS < seats:
             return f"{at}: the last {seats} prompts brought {new or 'no'} new rows"
         return ""
 
@@ -143,13 +148,7 @@ class Generation:
 
     def _draw_seats(self) -> list[Seat]:
         round_ = len(self.rounds)
-        return [self._seat(round_, place) for place in range(self._seats_left())]
-
-    def _seat(self, round_: int, place: int) -> Seat:
-        chance = random.Random(f"seeds {self.seed} {round_} {'' if self.style.one_prefix else place}")
-        number = round_ * self.limits.round_size + place
-        return Seat(round_, place, tuple(chance.sample(self.seeds, self.limits.shown)),
-                    topics_from(self.seed, number * self.style.topics, self.style.topics))
+        return [seat_of(self.style, self.seeds, self.seed, self.limits, round_, place) for place in range(self._seats_left())]
 
     async def _ask(self, requests: Sequence[Request]) -> list[Completion]:
         """All at once; the replies in the order of the requests. The first error ends it; what is in flight is kept."""
@@ -183,10 +182,10 @@ class Generation:
         return replace(request, decoding={**request.decoding, "seed": own})
 
     def _read(self, seat: Seat, reply: Completion) -> Iterator[Entry]:
-        for item, piece in enumerate(self.style.read(reply)):
+        for item, piece in enumerate(self.style.read(seat, reply)):
             entry = Entry(seat, f"{seat.round}/{seat.place}/{item}", piece, [reply.key])
             if isinstance(piece, Draft):
-                entry.verdict = self.pool.judge(piece, entry.place)
+                entry.verdict = self.style.objection(piece) or self.pool.judge(piece, entry.place)
             yield entry
 
     def _take_answer(self, entry: Entry, reply: Completion) -> None:
@@ -239,3 +238,11 @@ class Generation:
                 "round": seat.round, "seat": seat.place, "keys": keys, "finish": [finish[key] for key in keys],
                 "shown": [seed.example.id for seed in seat.shown], "topics": list(seat.topics), "pieces": len(own),
                 "accepted": sum(entry.accepted for entry in own)})
+
+
+def seat_of(style: Style, seeds: Sequence[Seed], seed: int, limits: Limits, round_: int, place: int) -> Seat:
+    """One place in a round: the seeds and topics of its prompt depend on nothing but these."""
+    chance = random.Random(f"seeds {seed} {round_} {'' if style.one_prefix else place}")
+    number = round_ * limits.round_size + place
+    return Seat(round_, place, tuple(chance.sample(seeds, limits.shown)),
+                topics_from(seed, number * style.topics, style.topics))

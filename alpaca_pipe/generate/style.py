@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from alpaca_pipe.core.completion import Completion, Request
-from alpaca_pipe.generate.reply import Draft, Piece
+from alpaca_pipe.generate.novelty import Ties
+from alpaca_pipe.generate.reply import Draft, Objection, Piece
 from alpaca_pipe.generate.seeds import Seed
 
 
@@ -27,6 +28,7 @@ class Style(Protocol):
     name: ClassVar[str]
     requests: ClassVar[int]  # that a seat takes at most
     one_prefix: ClassVar[bool]  # all seats of a round show the same seeds
+    ties: ClassVar[Ties]  # how a pair at exactly the likeness is decided
     shows: ClassVar[str]  # which seeds it can show, as the end of a sentence; "" where all
 
     @property
@@ -38,8 +40,11 @@ class Style(Protocol):
 
     def ask(self, seat: Seat) -> Request: ...
 
-    def read(self, reply: Completion) -> list[Piece]:
+    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         """The pieces of the reply, in their order; at least one."""
+
+    def objection(self, draft: Draft) -> Objection | None:
+        """What is wrong with a draft by itself."""
 
     def ask_answer(self, seat: Seat, draft: Draft) -> Request:
         """For a draft that came without its output."""

@@ -127,7 +127,7 @@ def _lcs(size, tokens, begin, end, slots, masks, line):
     for block in range(blocks):
         rest = size - 64 * block
         whole = ~np.uint64(0) if rest >= 64 else (np.uint64(1) << np.uint64(rest)) - np.uint64(1)
-        common += np.int64(_ones(~line[block] & whole))
+        common += int(_ones(~line[block] & whole))
     return common
 
 

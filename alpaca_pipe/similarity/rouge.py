@@ -64,6 +64,18 @@ class Index:
         """The nearest known text (the first of several); None if no known text shares a word with it."""
         return self._nearest(text, (self.likeness, *(floor for floor in _FLOORS if floor < self.likeness)))
 
+    def at(self, text: str, score: Fraction) -> Iterator[tuple[int, int, int]]:
+        """(LCS, words of the text, words of the known one) of each known text with exactly this F, above 0."""
+        words = self._split(text)
+        size, positions = len(words), _positions(words)
+        rarest = sorted(_occurrences(words), key=lambda occurrence: self._known.get(occurrence, 0))
+        for length in self._lengths:
+            wanted = Fraction(score * (size + length), 2)
+            if wanted.denominator == 1 and wanted <= min(size, length):
+                for place in self._sharing(rarest[:size - int(wanted) + 1], length):
+                    if _lcs(positions, size, self._texts[place]) == wanted:
+                        yield int(wanted), size, length
+
     def _nearest(self, text: str, floors: Sequence[Fraction]) -> Neighbour | None:
         words = self._split(text)
         for floor in floors:

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.generate.novelty import Objection, Pool
-from alpaca_pipe.generate.reply import Draft
+from alpaca_pipe.generate.novelty import Pool, unsound
+from alpaca_pipe.generate.reply import Draft, Objection
 from alpaca_pipe.similarity.rouge import Neighbour
 
 SEED = Example.of("Name the longest river of the whole wide continent.", "", "The Nile", Origin("seed"))
@@ -29,7 +29,7 @@ def pool() -> Pool:
     (Draft("Name the shortest river of the whole wide continent.", "", "x"), "near_duplicate"),
 ])
 def test_each_rule(draft: Draft, rule: str) -> None:
-    verdict = pool().judge(draft, "0/0/0")
+    verdict = unsound(draft) or pool().judge(draft, "0/0/0")
     assert isinstance(verdict, Objection)
     assert verdict.rule == rule
     assert verdict.nearest == (SEED.id if rule == "near_duplicate" else "")
@@ -37,9 +37,11 @@ def test_each_rule(draft: Draft, rule: str) -> None:
 
 def test_what_is_let_in_is_known_and_what_is_dropped_is_not() -> None:
     known = pool()
-    bad = Draft("Say who wrote the first dictionary of Latin.", "", "")
-    assert isinstance(known.judge(bad, "0/0/0"), Objection)
-    good = Draft(bad.instruction, "", "Varro, perhaps")
+    dropped = Draft("Name the shortest river of the whole wide continent.", "", "x")
+    assert isinstance(known.judge(dropped, "0/0/0"), Objection)
+    again = known.judge(dropped, "0/0/0")
+    assert isinstance(again, Objection) and again.nearest == SEED.id
+    good = Draft("Say who wrote the first dictionary of Latin.", "", "Varro, perhaps")
     assert isinstance(known.judge(good, "0/0/1"), Neighbour)
     again = known.judge(good, "0/0/2")
     assert isinstance(again, Objection)

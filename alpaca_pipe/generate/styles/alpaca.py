@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
-from alpaca_pipe.generate.reply import Draft, Piece, read_answer, read_tasks
+from alpaca_pipe.generate.novelty import Ties, unsound
+from alpaca_pipe.generate.reply import Draft, Objection, Piece, read_answer, read_tasks
 from alpaca_pipe.generate.seeds import Seed
 from alpaca_pipe.generate.style import Seat, decoding
 
@@ -33,6 +34,7 @@ class Alpaca:
     takes: frozenset[str]
     name: ClassVar[str] = "alpaca"
     requests: ClassVar[int] = 1
+    ties: ClassVar[Ties] = "exact"
     one_prefix: ClassVar[bool] = False
     shows: ClassVar[str] = ""
 
@@ -51,8 +53,11 @@ class Alpaca:
                        decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature},
                                 response_format=_schema()))
 
-    def read(self, reply: Completion) -> list[Piece]:
+    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return read_tasks(reply)
+
+    def objection(self, draft: Draft) -> Objection | None:
+        return unsound(draft)
 
     def ask_answer(self, seat: Seat, draft: Draft) -> Request:
         raise AssertionError("every draft of this style has its output")

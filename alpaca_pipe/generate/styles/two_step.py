@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
-from alpaca_pipe.generate.reply import Draft, Piece, read_answer, read_line
+from alpaca_pipe.generate.novelty import Ties, unsound
+from alpaca_pipe.generate.reply import Draft, Objection, Piece, read_answer, read_line
 from alpaca_pipe.generate.seeds import Seed
 from alpaca_pipe.generate.style import Seat, decoding
 
@@ -28,6 +29,7 @@ class TwoStep:
     takes: frozenset[str]
     name: ClassVar[str] = "two-step"
     requests: ClassVar[int] = 2
+    ties: ClassVar[Ties] = "exact"
     one_prefix: ClassVar[bool] = True  # llama.cpp does not read again what it has just read: 18 % less work
     shows: ClassVar[str] = " (those with a topic and without an input)"
 
@@ -46,8 +48,11 @@ class TwoStep:
         return _request(turns, decoding(self.takes, {"max_tokens": _INSTRUCTION_TOKENS, "temperature": self.temperature},
                                         top_p=_TOP_P))
 
-    def read(self, reply: Completion) -> list[Piece]:
+    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return [read_line(reply)]
+
+    def objection(self, draft: Draft) -> Objection | None:
+        return unsound(draft)
 
     def ask_answer(self, seat: Seat, draft: Draft) -> Request:
         turns = [("system", "Answer correctly and briefly.")]
