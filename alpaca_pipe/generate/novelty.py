@@ -9,7 +9,8 @@ from typing import Literal
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.data import stanford
 from alpaca_pipe.generate.reply import Draft, Objection
-from alpaca_pipe.similarity.rouge import Index, Neighbour
+from alpaca_pipe.similarity.growing import Growing
+from alpaca_pipe.similarity.rouge import Neighbour
 from alpaca_pipe.similarity.words import SPLIT, Words, unicode_words
 
 Ties = Literal["exact", "doubles"]
@@ -23,7 +24,7 @@ class Pool:
 
     def __init__(self, seeds: Iterable[Example], likeness: Decimal, words: Words, ties: Ties = "exact") -> None:
         self._words, self._likeness, self._ties = SPLIT[words], likeness, ties
-        self._index = Index(likeness, words)
+        self._index = Growing(likeness, words)
         for seed in seeds:
             self._index.add(seed.id, seed.instruction)
 

@@ -5,7 +5,7 @@ the LCS from above. So, with the words of each text ordered from rare to common,
 stands early in both texts (prefix and position filter: Xiao et al., PPJoin, 2008). A fingerprint of each bag of words
 bounds the rest (bitmap filter: Sandes et al., 2020); what is left is compared by a bit-parallel LCS (Hyyrö, 2004).
 The loops are compiled by Numba: similarity/kernels.py. On 2 cores the released 52K take 0.5 s, a million rows (halves of
-real ones put together) 30 s and 1.8 GB; compiling takes 11 s, once a machine.
+real ones put together) 30 s and 1.8 GB; compiling takes 15 s, once a machine.
 """
 
 from __future__ import annotations
@@ -25,39 +25,25 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Met:
     """For each row the kept row before it that is nearest (the first of several), or -1 where none is nearer than the
-    likeness, and its exact F as common / total x 2. shape (rows,)."""
+    likeness, and its exact F as 2 common / total. shape (rows,)."""
 
     nearest: np.ndarray  # int32
     common: np.ndarray  # int32, LCS in words
     total: np.ndarray  # int32, words of both
 
 
-@dataclass(frozen=True)
-class _Table:
-    """The rows as the kernels want them. A row that repeats an earlier one word for word is not looked up by others."""
-
-    tokens: np.ndarray  # int32, word numbers, rows end to end
-    starts: np.ndarray  # int64, (rows + 1,): where each row begins
-    first: np.ndarray  # int32: the first row with the very same words
-    ranks: np.ndarray  # int32, the words of each row from rare to common; the second `the` is a word of its own
-    prints: np.ndarray  # uint64, (rows, 2): fingerprints of the bags
-
-
 def greedy(texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> Met:
-    """The pass in row order: a row stays if no kept row before it has an F above the likeness, strictly.
-
-    Exact, whatever the number of cores; about 30 MB and 0.1 s a 50,000 rows besides the comparing.
-    """
+    """The pass in row order: a row stays if no kept row before it has an F above the likeness, strictly."""
     import numpy as np
 
     from alpaca_pipe.similarity import kernels
 
-    likeness = Fraction(likeness)
-    table = _table([SPLIT[words](text) for text in texts])
-    rows = len(table.starts) - 1
-    met = Met(np.full(rows, -1, np.int32), np.zeros(rows, np.int32), np.zeros(rows, np.int32))
-    if len(table.tokens):
-        kernels.greedy(*_arrays(table, likeness, strict=True), met.nearest, met.common, met.total)
+    rows = [SPLIT[words](text) for text in texts]
+    met = Met(np.full(len(rows), -1, np.int32), np.zeros(len(rows), np.int32), np.zeros(len(rows), np.int32))
+    seen: dict[tuple[str, ...], int] = {}
+    first = np.array([seen.setdefault(tuple(row), place) for place, row in enumerate(rows)], np.int32)
+    if any(rows):
+        kernels.greedy(first, *_arrays(rows, first, Fraction(likeness), strict=True), met.nearest, met.common, met.total)
     return met
 
 
@@ -67,55 +53,24 @@ def pairs(texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> n
 
     from alpaca_pipe.similarity import kernels
 
-    likeness = Fraction(likeness)
-    table = _table([SPLIT[words](text) for text in texts], fold=False)
-    if not len(table.tokens):
+    rows = [SPLIT[words](text) for text in texts]
+    if not any(rows):
         return np.zeros((0, 4), np.int32)
-    arrays = _arrays(table, likeness, strict=False)
-    counts = np.zeros(len(table.starts), np.int64)
+    arrays = _arrays(rows, np.arange(len(rows), dtype=np.int32), Fraction(likeness), strict=False)
+    counts = np.zeros(len(rows), np.int64)
     kernels.count(*arrays, counts)
     found = np.zeros((counts.sum(), 4), np.int32)
     kernels.emit(*arrays, np.concatenate([[0], np.cumsum(counts)]), found)
     return found
 
 
-def _table(rows: Sequence[Sequence[str]], fold: bool = True) -> _Table:
-    import numpy as np
-
+def _arrays(rows: Sequence[Sequence[str]], first: np.ndarray, likeness: Fraction, strict: bool) -> tuple[Any, ...]:
+    """What the kernels take, in their order. first: of each row the first one with the very same words; only that one is
+    looked up by others."""
     from alpaca_pipe.similarity import kernels
-
-    numbers: dict[str, int] = {}
-    seen: dict[tuple[str, ...], int] = {}
-    first = np.array([seen.setdefault(tuple(row), place) for place, row in enumerate(rows)] if fold
-                     else range(len(rows)), np.int32)
-    tokens = np.array([numbers.setdefault(word, len(numbers)) for row in rows for word in row], np.int32)
-    starts = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum([len(row) for row in rows], out=starts[1:])
-    if not len(tokens):
-        return _Table(tokens, starts, first, tokens, np.zeros((len(rows), 2), np.uint64))
-    occurrences = kernels.occurrences(tokens, starts, len(numbers))
-    _, which, counts = np.unique(occurrences, return_inverse=True, return_counts=True)
-    rank = np.empty(len(counts), np.int32)
-    rank[np.argsort(counts, kind="stable")] = np.arange(len(counts), dtype=np.int32)
-    ranks = rank[which]
-    kernels.sort_rows(ranks, starts)
-    return _Table(tokens, starts, first, ranks, kernels.fingerprints(ranks, starts))
-
-
-def _arrays(table: _Table, likeness: Fraction, strict: bool) -> tuple[Any, ...]:
-    """The table, its words looked up by (word, length, row), and the likeness, in the order of the kernels' arguments."""
-    import numpy as np
-
-    from alpaca_pipe.similarity import kernels
+    from alpaca_pipe.similarity.tables import shelved, table_of
 
     num, den = likeness.numerator, likeness.denominator
-    ends = kernels.prefixes(table.starts, table.first, num, den, strict)
-    word, length, row, place = kernels.postings(table.ranks, table.starts, ends)
-    order = np.lexsort((row, length, word))
-    word, length, row, place = word[order], length[order], row[order], place[order]
-    changes = (word[1:] != word[:-1]) | (length[1:] != length[:-1])
-    new = np.flatnonzero(np.concatenate([[True] * (len(word) > 0), changes]))
-    shelves = np.concatenate([new, [len(word)]])
-    of_word = np.searchsorted(word[new], np.arange(int(table.ranks.max()) + 2))
-    return (table.tokens, table.starts, table.first, table.ranks, ends, table.prints,
-            row, place, table.prints[row], shelves, length[new], of_word, num, den, strict)
+    table = table_of(rows)
+    ends = kernels.prefixes(table.starts, first, num, den, strict)
+    return table.tokens, table.starts, table.ranks, table.prints, *shelved(table, ends), num, den, strict

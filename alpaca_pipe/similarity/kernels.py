@@ -1,4 +1,4 @@
-"""The compiled loops of join.py. Arrays are described there; a likeness is num / den, `strict` asks for more than it."""
+"""The compiled loops of join.py and growing.py. Arrays are described in tables.py; a likeness is num / den, `strict` asks for more than it."""
 
 from __future__ import annotations
 
@@ -47,10 +47,16 @@ def fingerprints(ranks, starts):
     """128 bits a row: each word flips one. Two bags differ in at least as many words as their prints in bits."""
     prints = np.zeros((len(starts) - 1, 2), np.uint64)
     for row in prange(len(starts) - 1):
-        for at in range(starts[row], starts[row + 1]):
-            bit = (np.uint64(ranks[at]) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(57)
-            prints[row, bit >> np.uint64(6)] ^= np.uint64(1) << (bit & np.uint64(63))
+        _print(ranks[starts[row]:starts[row + 1]], prints[row])
     return prints
+
+
+@njit(cache=True)
+def _print(ranks, into):
+    for rank in ranks:
+        if rank >= 0:
+            bit = (np.uint64(rank) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(57)
+            into[bit >> np.uint64(6)] ^= np.uint64(1) << (bit & np.uint64(63))
 
 
 @njit(cache=True)
@@ -86,23 +92,25 @@ def postings(ranks, starts, ends):
 
 
 @njit(cache=True)
-def _learn(tokens, begin, end, slots, masks):
-    """For each word of a row the bits of the places where it stands; answers how many different words."""
+def _learn(words, slots, masks):
+    """For each known word of a text the bits of the places where it stands."""
     different = 0
-    for at in range(begin, end):
-        slot = slots[tokens[at]]
+    for at in range(len(words)):
+        if words[at] < 0:
+            continue
+        slot = slots[words[at]]
         if slot < 0:
-            slot = slots[tokens[at]] = different
+            slot = slots[words[at]] = different
             masks[slot, :] = 0
             different += 1
-        masks[slot, (at - begin) >> 6] |= np.uint64(1) << np.uint64((at - begin) & 63)
-    return different
+        masks[slot, at >> 6] |= np.uint64(1) << np.uint64(at & 63)
 
 
 @njit(cache=True)
-def _forget(tokens, begin, end, slots):
-    for at in range(begin, end):
-        slots[tokens[at]] = -1
+def _forget(words, slots):
+    for word in words:
+        if word >= 0:
+            slots[word] = -1
 
 
 @njit(cache=True)
@@ -144,18 +152,21 @@ def _until(rows, low, high, limit):
 
 
 @njit(cache=True)
-def _meet(row, low, high, kept, tokens, starts, ranks, ends, prints, rows, places, row_prints, shelves, lengths, of_word,
-          num, den, strict, slots, masks, line, best, out):
-    """Holds a row against the findable rows in [low, high) that are kept. Puts (row, LCS, words of both) of the nearest
-    into `best`, where a better one is found; writes every near one to `out`, where there is room. Answers how many."""
-    begin, end = starts[row], starts[row + 1]
-    size, known, near = end - begin, False, 0
-    one, two = prints[row, 0], prints[row, 1]
+def _meet(words, rare, one, two, row, low, high, kept, tokens, starts, ranks, rows, places, row_prints, shelves, lengths,
+          of_word, num, den, strict, climb, slots, masks, line, best, out):
+    """Holds a text (its words, the same from rare to common, its print) against the findable rows in [low, high) that
+    are kept. Puts (row, LCS, words of both) of the nearest into `best`, where a better one is found; writes every near
+    one to `out`, where there is room, as of `row`. climb: only what is at least as near as the best so far is looked
+    for. Answers how many were near."""
+    size, known, near = len(words), False, 0
     for place in range(size):
-        word = ranks[begin + place]
-        for shelf in range(of_word[word], of_word[word + 1]):
+        if rare[place] < 0:
+            continue
+        for shelf in range(of_word[rare[place]], of_word[rare[place] + 1]):
             total = size + lengths[shelf]
             least = need(total, num, den, strict)
+            if climb and best[0] >= 0:
+                least = max(least, need(total, 2 * best[1], best[2], False))
             if least > min(size, lengths[shelf]) or place > size - least:
                 continue
             at = shelves[shelf] if low == 0 else _until(rows, shelves[shelf], shelves[shelf + 1], low)
@@ -164,11 +175,11 @@ def _meet(row, low, high, kept, tokens, starts, ranks, ends, prints, rows, place
                 if (places[at] <= latest and _ones(one ^ row_prints[at, 0]) + _ones(two ^ row_prints[at, 1]) <= apart
                         and kept[rows[at]]):
                     if not known:
-                        _learn(tokens, begin, end, slots, masks)
+                        _learn(words, slots, masks)
                         known = True
                     other = rows[at]
                     common = _lcs(size, tokens, starts[other], starts[other + 1], slots, masks, line)
-                    if common >= least and _first_shared(ranks, begin, place, starts[other], places[at]):
+                    if common >= least and _first_shared(rare, place, ranks[starts[other]:starts[other] + places[at]]):
                         if near < len(out):
                             out[near, 0], out[near, 1], out[near, 2], out[near, 3] = row, other, common, total
                         near += 1
@@ -177,22 +188,50 @@ def _meet(row, low, high, kept, tokens, starts, ranks, ends, prints, rows, place
                             best[0], best[1], best[2] = other, common, total
                 at += 1
     if known:
-        _forget(tokens, begin, end, slots)
+        _forget(words, slots)
     return near
 
 
 @njit(cache=True)
-def _first_shared(ranks, begin, place, other, its):
+def _first_shared(rare, place, others):
     """Whether no rarer word is shared: so that a pair counts once."""
     here = there = 0
-    while here < place and there < its:
-        if ranks[begin + here] == ranks[other + there]:
+    while here < place and there < len(others):
+        if rare[here] == others[there]:
             return False
-        if ranks[begin + here] < ranks[other + there]:
+        if rare[here] < others[there]:
             here += 1
         else:
             there += 1
     return True
+
+
+@njit(cache=True)
+def nearest(words, rare, floors, tokens, starts, ranks, rows, places, row_prints, shelves, lengths, of_word, kept, slots,
+            best):
+    """The nearest of all rows whose F is above one of the floors, (num, den) each, tried from the first to the last."""
+    blocks = (len(words) + 63) >> 6
+    masks, line, bits = np.zeros((len(words), blocks), np.uint64), np.zeros(blocks, np.uint64), np.zeros(2, np.uint64)
+    none = np.zeros((0, 4), np.int32)
+    _print(rare, bits)
+    best[0], best[1], best[2] = -1, 0, 1
+    for floor in range(len(floors)):
+        _meet(words, rare, bits[0], bits[1], 0, 0, len(kept), kept, tokens, starts, ranks, rows, places, row_prints, shelves,
+              lengths, of_word, floors[floor, 0], floors[floor, 1], True, True, slots, masks, line, best, none)
+        if best[0] >= 0:
+            return
+
+
+@njit(cache=True)
+def near(words, rare, num, den, tokens, starts, ranks, rows, places, row_prints, shelves, lengths, of_word, kept, slots,
+         found):
+    """Writes every row whose F is num / den or more to `found`, as far as it goes; answers how many there are."""
+    blocks = (len(words) + 63) >> 6
+    masks, line, bits = np.zeros((len(words), blocks), np.uint64), np.zeros(blocks, np.uint64), np.zeros(2, np.uint64)
+    best = np.array([-1, 0, 1])
+    _print(rare, bits)
+    return _meet(words, rare, bits[0], bits[1], 0, 0, len(kept), kept, tokens, starts, ranks, rows, places, row_prints,
+                 shelves, lengths, of_word, num, den, False, False, slots, masks, line, best, found)
 
 
 @njit(cache=True)
@@ -205,9 +244,9 @@ def _room(starts):
 
 
 @njit(cache=True, parallel=True)
-def greedy(tokens, starts, first, ranks, ends, prints, rows, places, row_prints, shelves, lengths, of_word,
+def greedy(first, tokens, starts, ranks, prints, rows, places, row_prints, shelves, lengths, of_word,
            num, den, strict, nearest, common, total):
-    count, words, longest = len(starts) - 1, tokens.max() + 1, _room(starts)
+    count, vocabulary, longest = len(starts) - 1, tokens.max() + 1, _room(starts)
     kept = np.ones(count, np.bool_)
     touched = np.zeros(count, np.bool_)  # near a row of its own block, kept or not
     at_once = max(_ROWS_AT_ONCE, count // 64)
@@ -215,25 +254,27 @@ def greedy(tokens, starts, first, ranks, ends, prints, rows, places, row_prints,
     for low in range(0, count, at_once):
         high = min(count, low + at_once)
         for lane in prange(_LANES):
-            slots, masks = np.full(words, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)
+            slots, masks = np.full(vocabulary, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)
             line = np.zeros((longest + 63) >> 6, np.uint64)
             best, other = np.zeros(3, np.int64), np.zeros(3, np.int64)
             for row in range(low + lane, high, _LANES):
                 best[0], best[1], best[2] = -1, 0, 1
-                _meet(row, 0, low, kept, tokens, starts, ranks, ends, prints, rows, places, row_prints, shelves,
-                      lengths, of_word, num, den, strict, slots, masks, line, best, none)
+                words, rare = tokens[starts[row]:starts[row + 1]], ranks[starts[row]:starts[row + 1]]
+                _meet(words, rare, prints[row, 0], prints[row, 1], row, 0, low, kept, tokens, starts, ranks, rows, places,
+                      row_prints, shelves, lengths, of_word, num, den, strict, False, slots, masks, line, best, none)
                 nearest[row], common[row], total[row] = best[0], best[1], best[2]
                 other[0] = -1
                 touched[row] = first[row] != row or _meet(
-                    row, low, row, kept, tokens, starts, ranks, ends, prints, rows, places, row_prints, shelves, lengths,
-                    of_word, num, den, strict, slots, masks, line, other, none) > 0
-        slots, masks = np.full(words, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)
+                    words, rare, prints[row, 0], prints[row, 1], row, low, row, kept, tokens, starts, ranks, rows, places,
+                    row_prints, shelves, lengths, of_word, num, den, strict, False, slots, masks, line, other, none) > 0
+        slots, masks = np.full(vocabulary, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)
         line, best = np.zeros((longest + 63) >> 6, np.uint64), np.zeros(3, np.int64)
         for row in range(low, high):
             if touched[row]:
                 best[0], best[1], best[2] = nearest[row], common[row], max(total[row], 1)
-                _meet(row, low, row, kept, tokens, starts, ranks, ends, prints, rows, places, row_prints, shelves,
-                      lengths, of_word, num, den, strict, slots, masks, line, best, none)
+                words, rare = tokens[starts[row]:starts[row + 1]], ranks[starts[row]:starts[row + 1]]
+                _meet(words, rare, prints[row, 0], prints[row, 1], row, low, row, kept, tokens, starts, ranks, rows, places,
+                      row_prints, shelves, lengths, of_word, num, den, strict, False, slots, masks, line, best, none)
                 nearest[row], common[row], total[row] = best[0], best[1], best[2]
             kept[row] = nearest[row] < 0
             if kept[row]:
@@ -241,29 +282,33 @@ def greedy(tokens, starts, first, ranks, ends, prints, rows, places, row_prints,
 
 
 @njit(cache=True, parallel=True)
-def count(tokens, starts, first, ranks, ends, prints, rows, places, row_prints, shelves, lengths, of_word,
+def count(tokens, starts, ranks, prints, rows, places, row_prints, shelves, lengths, of_word,
           num, den, strict, counts):
-    words, longest = tokens.max() + 1, _room(starts)
+    vocabulary, longest = tokens.max() + 1, _room(starts)
     kept = np.ones(len(starts) - 1, np.bool_)
     none = np.zeros((0, 4), np.int32)
     for lane in prange(_LANES):
-        slots, masks = np.full(words, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)
+        slots, masks = np.full(vocabulary, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)
         line, best = np.zeros((longest + 63) >> 6, np.uint64), np.zeros(3, np.int64)
         for row in range(lane, len(starts) - 1, _LANES):
             best[0] = -1
-            counts[row] = _meet(row, 0, row, kept, tokens, starts, ranks, ends, prints, rows, places, row_prints,
-                                shelves, lengths, of_word, num, den, strict, slots, masks, line, best, none)
+            words, rare = tokens[starts[row]:starts[row + 1]], ranks[starts[row]:starts[row + 1]]
+            counts[row] = _meet(words, rare, prints[row, 0], prints[row, 1], row, 0, row, kept, tokens, starts, ranks, rows,
+                                places, row_prints, shelves, lengths, of_word, num, den, strict, False, slots, masks, line,
+                                best, none)
 
 
 @njit(cache=True, parallel=True)
-def emit(tokens, starts, first, ranks, ends, prints, rows, places, row_prints, shelves, lengths, of_word,
+def emit(tokens, starts, ranks, prints, rows, places, row_prints, shelves, lengths, of_word,
          num, den, strict, offsets, found):
-    words, longest = tokens.max() + 1, _room(starts)
+    vocabulary, longest = tokens.max() + 1, _room(starts)
     kept = np.ones(len(starts) - 1, np.bool_)
     for lane in prange(_LANES):
-        slots, masks = np.full(words, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)
+        slots, masks = np.full(vocabulary, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)
         line, best = np.zeros((longest + 63) >> 6, np.uint64), np.zeros(3, np.int64)
         for row in range(lane, len(starts) - 1, _LANES):
             best[0] = -1
-            _meet(row, 0, row, kept, tokens, starts, ranks, ends, prints, rows, places, row_prints, shelves, lengths,
-                  of_word, num, den, strict, slots, masks, line, best, found[offsets[row]:offsets[row + 1]])
+            words, rare = tokens[starts[row]:starts[row + 1]], ranks[starts[row]:starts[row + 1]]
+            _meet(words, rare, prints[row, 0], prints[row, 1], row, 0, row, kept, tokens, starts, ranks, rows, places,
+                  row_prints, shelves, lengths, of_word, num, den, strict, False, slots, masks, line, best,
+                  found[offsets[row]:offsets[row + 1]])

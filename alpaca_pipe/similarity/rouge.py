@@ -14,7 +14,7 @@ from sys import intern
 
 from alpaca_pipe.similarity.words import SPLIT, Words
 
-_FLOORS = (Fraction(1, 2), Fraction(1, 3), Fraction(1, 5), Fraction(0))  # a high one is quick, and does for most
+FLOORS = (Fraction(1, 2), Fraction(1, 3), Fraction(1, 5), Fraction(0))  # a high one is quick, and does for most
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Index:
 
     def nearest(self, text: str) -> Neighbour | None:
         """The nearest known text (the first of several); None if no known text shares a word with it."""
-        return self._nearest(text, (self.likeness, *(floor for floor in _FLOORS if floor < self.likeness)))
+        return self._nearest(text, (self.likeness, *(floor for floor in FLOORS if floor < self.likeness)))
 
     def at(self, text: str, score: Fraction) -> Iterator[tuple[int, int, int]]:
         """(LCS, words of the text, words of the known one) of each known text with exactly this F, above 0."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the bulk pass is compiled by Numba: pip install 'alpaca-pipe[scale]'")
 
+from alpaca_pipe.similarity.growing import Growing
 from alpaca_pipe.similarity.join import greedy, pairs
 from alpaca_pipe.similarity.rouge import Index, rouge_l
 
@@ -83,3 +84,21 @@ def test_the_released_52k_at_four_likenesses() -> None:
     some = texts[:6000]
     for likeness in ("0.65", "0.6", "0.5"):
         assert at_once(some, Decimal(likeness)) == one_by_one(some, Decimal(likeness))
+
+
+@pytest.mark.parametrize("words", [few_words, many_words])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), likeness=st.sampled_from(LIKENESS))
+def test_a_growing_index_answers_as_the_plain_one(words: st.SearchStrategy[str], data: st.DataObject,
+                                                  likeness: Decimal) -> None:
+    texts = data.draw(st.lists(words, max_size=25))
+    plain, growing = Index(likeness, "rouge"), Growing(likeness, "rouge")
+    for place, text in enumerate(texts):
+        near = plain.nearest(text)
+        assert growing.nearest(text) == near
+        if near:
+            assert sorted(growing.at(text, near.score)) == sorted(plain.at(text, near.score))
+        plain.add(str(place), text)
+        growing.add(str(place), text)
+        if data.draw(st.booleans()):
+            growing.settle()
