@@ -27,6 +27,9 @@ class Growing:
         self._new = Index(likeness, words)
         self._compiled = find_spec("numba") is not None
 
+    def __len__(self) -> int:
+        return len(self._ids)
+
     def add(self, id: str, text: str) -> None:
         """Makes a text known. One without any word is never near anything."""
         self._ids.append(id)
