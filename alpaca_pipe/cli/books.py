@@ -2,20 +2,135 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Fallback, Rehearsed, Runs
+from alpaca_pipe.cli.common import Fallback, Json, Rehearsed, Runs
+from alpaca_pipe.core.errors import UserError
 
 app = typer.Typer()
-ledger = typer.Typer(cls=Fallback, help="What was spent: settled, lost (sent, outcome unknown), machine time.")
+ledger = typer.Typer(cls=Fallback, no_args_is_help=False,
+                     help="What was spent: settled, lost (sent, outcome unknown), machine time. "
+                          "`ledger RECIPE` is short for `ledger show RECIPE`.")
 app.add_typer(ledger, name="ledger")
 
 
+class By(StrEnum):
+    stage = "stage"
+    model = "model"
+    day = "day"
+    class_ = "class"
+    recipe = "recipe"
+    run = "run"
+    machine = "machine"
+
+
+class Mode(StrEnum):
+    online = "online"
+    batch = "batch"
+
+
 @ledger.command()
-def show(runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
-    """What was spent in this workspace, by recipe and stage."""
+def show(recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="Only this recipe.")] = None,
+         every: Annotated[bool, typer.Option("--all", help="All recipes of the workspace, as without a RECIPE.")] = False,
+         by: Annotated[By | None, typer.Option(help="One line for each of these; default: recipe, stage and class.")] = None,
+         focus: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the charges as FOCUS 1.2 too.")] = None,
+         jsonl: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="Write every entry too.")] = None,
+         as_json: Json = False, runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+    """What was spent, exactly; the lines sum to the ledger's own balance."""
+    from alpaca_pipe.ledger.exports import export_focus, export_jsonl
     from alpaca_pipe.ledger.statement import print_statement
 
-    print_statement((runs / "rehearsal" if rehearse else runs) / "ledger.sqlite")
+    if recipe and every:
+        raise UserError("both a recipe and --all are named", "leave one of them out")
+    path, name = _ledger_of(runs, rehearse), _recipe_name(recipe)
+    print_statement(path, name, by.value if by else None, as_json)
+    for file, write in ((focus, export_focus), (jsonl, export_jsonl)):
+        if file is not None:
+            typer.echo(f"{write(path, file, name):,} rows written to {file}", err=as_json)
+
+
+@ledger.command()
+def reconcile(file: Annotated[Path, typer.Argument(help="The provider's books: OpenAI's organization costs as JSON, or a "
+                                                        "FOCUS CSV.")],
+              tolerance: Annotated[str | None, typer.Option(help="What each line may differ by: 0.05 (dollars) or 1%.")] = None,
+              write: Annotated[bool, typer.Option("--write", help="Enter what the file says about single attempts.")] = False,
+              complete: Annotated[bool, typer.Option("--complete", help="The file holds all charges of its days: what it "
+                                                                       "does not name cost nothing.")] = False,
+              runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+    """Hold the ledger against the provider's own books, by attempt where they name it, else by day and line item."""
+    from alpaca_pipe.ledger.reconcile import print_reconciliation
+
+    print_reconciliation(_ledger_of(runs, rehearse), file, tolerance, write, complete)
+
+
+@ledger.command()
+def pin_price(model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="A model, as its endpoint calls it.")] = None,
+              in_: Annotated[str | None, typer.Option("--in", help="$ per million tokens in.")] = None,
+              out: Annotated[str | None, typer.Option(help="$ per million tokens out.")] = None,
+              cache_read: Annotated[str | None, typer.Option(help="Default: as --in.")] = None,
+              cache_write: Annotated[str | None, typer.Option(help="Default: as --in.")] = None,
+              reasoning: Annotated[str | None, typer.Option(help="Default: as --out.")] = None,
+              gpu: Annotated[str | None, typer.Option(help="In place of a model: a GPU, such as H100.")] = None,
+              per_hour: Annotated[str | None, typer.Option(help="$ per GPU-hour.")] = None,
+              provider: Annotated[str, typer.Option(help="Of a GPU: who rents it out.")] = "own",
+              host: Annotated[str, typer.Option(help="Of an endpoint, such as api.openai.com.")] = "",
+              mode: Annotated[Mode, typer.Option()] = Mode.online,
+              start: Annotated[str | None, typer.Option("--from", metavar="DAY", help="Such as 2026-11-21; default today.")] = None,
+              source: Annotated[str, typer.Option(help="Who says so.")] = "") -> None:
+    """Write down what a model or a GPU costs you, as a dated row of your own; it goes before the book's."""
+    from alpaca_pipe.ledger import pinning
+
+    first, today = _day(start), datetime.now(UTC).date()
+    if (model is None) == (gpu is None):
+        raise UserError("a price belongs to a MODEL or to a --gpu, one of them", "for example gpt-4.1-nano --in 0.10 --out 0.40")
+    if gpu is not None:
+        if per_hour is None:
+            raise UserError("a GPU's price needs --per-hour", "for example --gpu H100 --per-hour 2.49")
+        lines = pinning.pin_gpu(gpu, per_hour, provider, today, start=first, source=source)
+    elif in_ is None or out is None or model is None:
+        raise UserError("a model's price needs --in and --out", "for example --in 0.15 --out 0.60")
+    else:
+        figures = pinning.Figures(in_, out, cache_read, cache_write, reasoning)
+        lines = pinning.pin_price(model, figures, today, host=host, mode=mode.value, start=first, source=source)
+    typer.echo("\n".join(lines))
+
+
+@app.command()
+def prices(find: Annotated[str, typer.Argument(metavar="[TEXT]", help="Only what has this in its name.")] = "",
+           teachers: Annotated[bool, typer.Option("--teachers", help="Only teachers.")] = False,
+           gpus: Annotated[bool, typer.Option("--gpus", help="Only GPUs by the hour.")] = False,
+           hosted: Annotated[bool, typer.Option("--hosted", help="Only fine-tuning as a service.")] = False,
+           every: Annotated[bool, typer.Option("--all", help="All rows, past ones too.")] = False,
+           as_json: Json = False) -> None:
+    """What teachers, GPUs and hosted fine-tuning cost, who says so, and how old that is."""
+    from alpaca_pipe.ledger.price_list import print_prices
+
+    print_prices(find, teachers=teachers, gpus=gpus, hosted=hosted, everything=every, as_json=as_json)
+
+
+@app.command()
+def claims(as_json: Json = False) -> None:
+    """What has been claimed about the cost of models, with its source, our number by the same code as `plan`, and a verdict."""
+    from alpaca_pipe.planner.claims import print_claims
+
+    print_claims(as_json)
+
+
+def _ledger_of(runs: Path, rehearse: bool) -> Path:
+    return (runs / "rehearsal" if rehearse else runs) / "ledger.sqlite"
+
+
+def _recipe_name(recipe: str | None) -> str | None:
+    return Path(recipe).stem if recipe and recipe.endswith((".yaml", ".yml")) else recipe
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise UserError(f"--from: '{text}' is no day", "write it like 2026-11-21") from None

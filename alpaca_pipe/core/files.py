@@ -22,6 +22,11 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alpaca-pipe"
 
 
+def config_dir() -> Path:
+    """Where the user's own settings are kept: alpaca-pipe in the XDG configuration folder."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "alpaca-pipe"
+
+
 def shipped(folder: str) -> Path:
     """Where the package's own `recipes` or `seed_tasks` lie: inside an installed wheel, or beside a checkout's package."""
     package = Path(__file__).resolve().parents[1]

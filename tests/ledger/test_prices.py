@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import shipped
 from alpaca_pipe.core.table import Knob, Table
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.prices import CLASSES, Price, PriceTable, book, price_of
+from alpaca_pipe.ledger.prices import CLASSES, Price, PriceTable, book, hosts, price_of, prices_on
 
 DAY = date(2026, 11, 21)
 
@@ -50,22 +54,85 @@ def test_text_davinci_003_costs_two_cents_a_thousand() -> None:
     price = price_of("text-davinci-003", DAY)
     assert price.cost(Usage(uncached_in=600, visible_out=400)) == 20_000_000
     assert price.cost(Usage(uncached_in=25_000_000)) == 500 * NANO
+    assert round(25_000_000 / 52_002) == 481  # what $500 bought Alpaca for each row that it kept
 
 
-@pytest.mark.parametrize("price", book(), ids=lambda price: f"{price.model}-{price.start}")
-def test_every_row_of_the_book_is_whole(price: Price) -> None:
-    assert set(price.per_million) == set(CLASSES)
-    assert all(cost > 0 for cost in price.per_million.values())
-    assert price.source and price.start and price.checked and price.checked <= DAY
-
-
-def test_rows_of_one_model_never_overlap() -> None:
-    last: dict[str, Price] = {}
+def test_every_row_of_the_book_is_whole() -> None:
     for price in book():
-        before = last.get(price.model)
+        assert set(price.per_million) == set(CLASSES), price
+        assert all(cost > 0 for cost in price.per_million.values()), price  # a free tier is no price
+        assert price.source and price.start and price.checked and price.checked <= DAY, price
+        assert price.provider in hosts().values(), price
+        assert price.end is None or price.start <= price.end, price
+
+
+def test_rows_of_one_model_at_one_provider_in_one_mode_never_overlap() -> None:
+    last: dict[tuple[str, str, str], Price] = {}
+    for price in book():
+        before = last.get(named := (price.provider, price.model, price.mode))
         if before is not None:
             assert before.end and price.start == before.end + timedelta(days=1), price.model
-        last[price.model] = price
+        last[named] = price
+
+
+def test_on_no_day_has_a_model_two_prices_at_one_place() -> None:
+    for day in (DAY, date(2026, 12, 1), date(2027, 1, 1), date(2024, 10, 1)):
+        names = [(price.provider, price.model, price.mode) for price in prices_on(day)]
+        assert len(names) == len(set(names)) == sum(price.holds(day) for price in book())
+
+
+def test_a_price_belongs_to_the_host_that_asks_it() -> None:
+    assert price_of("openai/gpt-oss-120b", DAY, host="api.groq.com").provider == "groq"
+    groq, router = (price_of("openai/gpt-oss-120b", DAY, host=host) for host in ("api.groq.com", "openrouter.ai"))
+    assert groq.per_million != router.per_million and groq.id != router.id
+
+
+@pytest.mark.parametrize("host", ["llm.example.com", "", "api.groq.com"])
+def test_a_model_that_is_known_elsewhere_has_no_price_here(host: str) -> None:
+    with pytest.raises(UserError, match=r"no price is known for the model 'gpt-4o-mini' at .*; it is known at "
+                                        r"api\.openai\.com.*another host may ask another price.*pin"):
+        price_of("gpt-4o-mini", DAY, host=host)
+
+
+def test_on_paper_a_model_costs_what_openai_or_anybody_asks() -> None:
+    assert price_of("gpt-4o-mini", DAY).provider == "openai"
+    assert price_of("gpt-oss-120b", DAY).provider == "cerebras"
+
+
+def test_a_batch_has_a_price_of_its_own() -> None:
+    online, batch = (price_of("gpt-4.1-mini", DAY, host="api.openai.com", mode=mode) for mode in ("online", "batch"))
+    assert online.per_million["visible_out"] == Decimal("1.6") and batch.per_million["visible_out"] == Decimal("0.8")
+    assert batch.per_million["cache_read"] == batch.per_million["uncached_in"]  # its table has no cached column
+    assert batch.id != online.id and batch.to_row()["mode"] == "batch"
+    assert price_of("gpt-5-mini", DAY, host="api.openai.com", mode="batch").per_million["cache_read"] == Decimal("0.0125")
+
+
+def test_a_batch_without_a_price_of_its_own_is_neither_free_nor_at_the_online_price() -> None:
+    with pytest.raises(UserError, match="no batch price is known for the model 'gpt-3.5-turbo-instruct' at api.openai.com; "
+                                        "the online price is known, and neither follows.*--mode batch"):
+        price_of("gpt-3.5-turbo-instruct", DAY, host="api.openai.com", mode="batch")
+
+
+def test_an_announced_price_holds_from_its_day_on() -> None:
+    def out(day: date) -> Decimal:
+        return price_of("gemini-4-argon", day, host="generativelanguage.googleapis.com").per_million["visible_out"]
+
+    assert (out(date(2026, 11, 30)), out(date(2026, 12, 1))) == (10, 20)
+
+
+def test_beyond_the_length_for_which_a_price_holds_there_is_no_ceiling() -> None:
+    price = price_of("gpt-5.6-luna", DAY, host="api.openai.com")
+    assert price.most_in == 272_000 and price.worst(272_000, 100) == 272_000 * 250 + 100 * 1200
+    with pytest.raises(UserError, match=r"may have 272,001 tokens, and its price holds up to 272,000.*teacher\.price"):
+        price.worst(272_001, 100)
+
+
+@pytest.mark.parametrize("recipe", sorted(shipped("recipes").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_teacher_of_a_shipped_recipe_is_priced(recipe: Path) -> None:
+    teacher = YAML(typ="safe", pure=True).load(recipe.read_text(encoding="utf-8")).get("teacher")
+    if teacher and teacher["kind"] != "local_server":
+        host = urlsplit(teacher.get("base_url", "https://api.openai.com/v1")).hostname or ""
+        assert not price_of(teacher["model"], DAY, host=host).free
 
 
 @pytest.mark.parametrize(("given_", "costs"), [

@@ -1,0 +1,58 @@
+"""Figures that ship with the package: a YAML file with a head, its sources, and at its end one table aligned by blanks.
+
+Some hundred rows as YAML mappings take the parser a fifth of a second, and `plan` has half of one in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+_FOLDER = files("alpaca_pipe.ledger").joinpath("prices")
+_TABLE = "\nrows: |\n"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One file: what its head says, and its rows. A `-` in the table is a cell that is not there; the last column takes
+    the rest of its line."""
+
+    head: dict[str, Any]
+    rows: tuple[dict[str, str], ...]
+
+
+@cache
+def sheet(name: str) -> Sheet:
+    """The file prices/<name>.yaml. A row's `source` is a name in the head's `sources`, written out here."""
+    from ruamel.yaml import YAML
+
+    said, _, table = _text(name).partition(_TABLE)  # to the parser the table is a text, which it would read slowly too
+    head = YAML(typ="safe", pure=True).load(said)
+    lines = [line for line in table.splitlines() if line.strip()]
+    names = lines[0].split()
+    rows = []
+    for line in lines[1:]:
+        cells = zip(names, line.split(maxsplit=len(names) - 1), strict=True)
+        row = {key: cell.rstrip() for key, cell in cells if cell != "-"}
+        rows.append(row | {"source": head["sources"][row["source"]]})
+    return Sheet(head, tuple(rows))
+
+
+def sheets(kind: str) -> Iterator[Sheet]:
+    """Every shipped file whose first line says that it is of this kind, by name."""
+    for name in names():
+        if _text(name).startswith(f"kind: {kind}\n"):
+            yield sheet(name)
+
+
+def names() -> list[str]:
+    """Of the files that ship."""
+    return sorted(file.name.removesuffix(".yaml") for file in _FOLDER.iterdir() if file.name.endswith(".yaml"))
+
+
+@cache
+def _text(name: str) -> str:
+    return _FOLDER.joinpath(f"{name}.yaml").read_text(encoding="utf-8")
