@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
@@ -37,18 +39,12 @@ class Seed:
 
 
 def read_seeds(path: Path) -> tuple[Seed, ...]:
-    """All rows of a JSONL file. Raises UserErrors with file and line of everything that is wrong."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text: {error}", "save it as UTF-8, one JSON object a line") from None
+    """All rows of a JSONL or CSV file. Raises UserErrors with file and line of everything that is wrong."""
     seeds: list[Seed] = []
     errors: list[UserError] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, read in _rows(path):
         try:
-            row = SeedRow.model_validate_json(line)
+            row = read()
         except ValidationError as error:
             errors += _explained(error, f"{path}:{number}")
         else:
@@ -59,6 +55,37 @@ def read_seeds(path: Path) -> tuple[Seed, ...]:
     if not seeds:
         raise UserError(f"{path}: it holds no seed task", 'write one JSON object a line: {"instruction": ..., "output": ...}')
     return tuple(seeds)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Callable[[], SeedRow]]]:
+    """(line, how to read the row that begins there): CSV with a head line where the file is called so, else JSONL."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text: {error}", "save it as UTF-8, one JSON object a line") from None
+    if path.suffix.lower() != ".csv":
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.strip():
+                yield number, partial(SeedRow.model_validate_json, line)
+        return
+    lines = csv.DictReader(text.splitlines(keepends=True), restkey="more columns than the head")
+    number = 2
+    for cells in lines:
+        if any(cells.values()):
+            yield number, partial(_of_cells, cells)
+        number = lines.line_num + 1
+
+
+def _of_cells(cells: Mapping[str, str | None]) -> SeedRow:
+    """A cell that is not there is an empty one; `classification` is true or false in words."""
+    given: dict[str, Any] = {name: value or "" for name, value in cells.items()}
+    said = str(given.get("classification", "")).strip().lower()
+    if said in _SAID:
+        given["classification"] = _SAID[said]
+    return SeedRow.model_validate(given)
+
+
+_SAID = {"": False, "false": False, "no": False, "0": False, "true": True, "yes": True, "1": True}
 
 
 def _explained(error: ValidationError, where: str) -> Iterator[UserError]:

@@ -23,7 +23,7 @@ from alpaca_pipe.generate.seeds import Seed, read_seeds
 from alpaca_pipe.generate.stage import STAGE
 from alpaca_pipe.generate.styles import style_of
 
-SEEDS = read_seeds(shipped("seed_tasks") / "alpaca.jsonl")
+SEEDS = read_seeds(shipped("seed_tasks") / "short.jsonl")
 WORDS = [f"{a}{b}" for a in ("ri", "vo", "ta", "co", "ba", "hi") for b in ("ver", "lin", "xor", "met", "kery", "nge")]
 COMMON = "What is a ver of metkery lin?"
 

@@ -16,8 +16,8 @@ from alpaca_pipe.similarity.rouge import Index
 GOOD = '{"instruction": "Name a lake.", "output": "Lake Chad"}'
 
 
-def test_our_seeds_are_varied_and_unlike_each_other() -> None:
-    seeds = read_seeds(shipped("seed_tasks") / "alpaca.jsonl")
+def test_our_short_seeds_are_varied_and_unlike_each_other() -> None:
+    seeds = read_seeds(shipped("seed_tasks") / "short.jsonl")
     assert len(seeds) == 30
     assert len({seed.topic for seed in seeds}) == 30
     assert sum(seed.classification for seed in seeds) >= 5
@@ -26,7 +26,7 @@ def test_our_seeds_are_varied_and_unlike_each_other() -> None:
     for seed in seeds:
         assert index.blocked(seed.example.instruction) is None
         index.add(seed.example.id, seed.example.instruction)
-    assert seeds[0].example.origin.source == "alpaca.jsonl#1"
+    assert seeds[0].example.origin.source == "short.jsonl#1"
 
 
 def test_all_faults_of_a_file_are_told_at_once_with_their_lines(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_enough_rows_and_all_that_is_said_of_them_adds_up(tmp_path: Path, style:
     assert sum(summary["rejected"].values()) == len(rows(done, "rejected.jsonl")) > 0
     assert summary["pieces"] == summary["accepted"] + sum(summary["rejected"].values())
     assert summary["requests"] == sum(len(seat["keys"]) for seat in rows(done, "seats.jsonl"))
-    assert (summary["style"], summary["seeds"], summary["from_store"], summary["note"]) == (style, 30, 0, "")
+    assert (summary["style"], summary["seeds"], summary["from_store"], summary["note"]) == (style, 175, 0, "")
     with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
         assert journal.totals(recipe="r").requests == summary["requests"]
         assert all(journal.stored(row["origin"]["source"]) for row in rows(done, "examples.jsonl"))

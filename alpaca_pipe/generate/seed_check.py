@@ -1,0 +1,69 @@
+"""`alpaca-pipe seeds FILE`: whether seed tasks can be read, repeat each other, and are as varied as they should be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from math import comb
+from pathlib import Path
+
+from alpaca_pipe.core.errors import UserError, UserErrors
+from alpaca_pipe.generate.seeds import Seed, read_seeds
+from alpaca_pipe.similarity.rouge import Index
+
+_LIKENESS = Decimal("0.7")  # that of novelty: what is nearer could not have been generated beside the other
+_SHOWN = 3  # seeds in a prompt
+# Of Self-Instruct's 175: 25 are classification, about 50 have no input.
+_CLASSIFICATION, _WITHOUT_INPUT = (0.05, 0.4), (0.15, 0.8)
+_OPENINGS = 0.2  # share of the commonest first word: above, a teacher copies it
+
+
+def print_check(path: Path) -> None:
+    """Says what is there and what to expect of it. Raises UserErrors for rows that cannot be used or repeat others."""
+    from rich.console import Console
+
+    seeds = read_seeds(path)
+    console = Console(highlight=False, soft_wrap=True)
+    for line in (*_balance(seeds), *_to_expect(len(seeds))):
+        console.print(line, markup=False)
+    if repeated := list(_repeated(seeds, path)):
+        raise UserErrors(repeated)
+
+
+def _repeated(seeds: Sequence[Seed], path: Path) -> Iterator[UserError]:
+    index = Index(_LIKENESS, "unicode")
+    for seed in seeds:
+        instruction, place = seed.example.instruction, seed.example.origin.source.partition("#")[2]
+        near = index.blocked(instruction)
+        if near is None:
+            index.add(place, instruction)
+        elif near.score == 1:
+            yield UserError(f"{path}:{place}: the instruction of line {near.id} again", "take one of them out, or reword it")
+        else:
+            yield UserError(f"{path}:{place}: ROUGE-L {float(near.score):.2f} like line {near.id}, at most {_LIKENESS} "
+                            "wanted", "use another verb or another task; nothing as like as this will be generated")
+
+
+def _balance(seeds: Sequence[Seed]) -> Iterator[str]:
+    count = len(seeds)
+    kinds = {"classification": sum(seed.classification for seed in seeds),
+             "without an input": sum(not seed.example.input for seed in seeds),
+             "questions": sum(seed.example.instruction.rstrip().endswith("?") for seed in seeds),
+             "with a topic": sum(bool(seed.topic) for seed in seeds)}
+    yield f"{count} seed tasks: " + ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+    for kind, (least, most) in (("classification", _CLASSIFICATION), ("without an input", _WITHOUT_INPUT)):
+        if not least <= kinds[kind] / count <= most:
+            yield (f"note: {kinds[kind] / count:.0%} are {kind}; Self-Instruct's 175 have "
+                   f"{'14 %' if kind == 'classification' else '29 %'}, and the teacher repeats the mixture that it is shown")
+    word, often = Counter(seed.example.instruction.split()[0].lower() for seed in seeds).most_common(1)[0]
+    if count >= 10 and often / count > _OPENINGS:
+        yield f"note: {often} of {count} begin with '{word}'; the teacher will begin like that too"
+
+
+def _to_expect(count: int) -> Iterator[str]:
+    """How many different prompts so many seeds make, against 10, 30 and 100."""
+    yield f"prompts that show {_SHOWN} of them: {comb(count, _SHOWN):,} different ones" + (
+        "" if count >= _SHOWN else f"; at least {_SHOWN} seeds are needed")
+    for seeds in (10, 30, 100):
+        yield f"  {seeds:>4} seeds: {comb(seeds, _SHOWN):,}"
