@@ -1,0 +1,45 @@
+"""What no meter sees, entered by hand so that "total" means total: a person's minutes, stored and sent gigabytes."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.entries import Attempt
+from alpaca_pipe.ledger.gpu import GpuTable
+from alpaca_pipe.ledger.journal import Journal, enter
+from alpaca_pipe.ledger.money import NANO
+from alpaca_pipe.ledger.opening import machine_id
+
+Sort = Literal["human", "storage", "egress"]
+UNITS: dict[Sort, str] = {"human": "minutes", "storage": "gigabyte-days", "egress": "gigabytes"}
+_A_MONTH = 30  # days, as the price of storage counts them
+
+
+def cost_by_hand(sort: Sort, amount: Decimal, table: GpuTable) -> int:
+    """Nano-dollars for minutes of a person, gigabyte-days kept or gigabytes sent, at the prices of the table `gpu:`."""
+    price = {"human": Fraction(table.human_per_hour) / 60, "storage": Fraction(table.storage_per_gb_month) / _A_MONTH,
+             "egress": Fraction(table.egress_per_gb)}[sort]
+    return round(Fraction(amount) * price * NANO)
+
+
+def enter_by_hand(journal: Journal, recipe: str, named: str, amount: Decimal, table: GpuTable, *, stage: str = "",
+                  note: str = "") -> int:
+    """Enters what was spent already, so no cap can refuse it; answers its nano-dollars. Raises UserError."""
+    sort = next((sort for sort in UNITS if sort == named), None)
+    if sort is None:
+        raise UserError(f"'{named}' is not entered by hand", f"known are: {', '.join(UNITS)}")
+    if amount <= 0:
+        raise UserError(f"{amount} {UNITS[sort]} is nothing to enter", "give more than 0; what was wrong is mended by a correction")
+    cost = cost_by_hand(sort, amount, table)
+    span = Attempt(machine_id(), recipe, "", stage, f"{sort}-{uuid.uuid4().hex[:16]}", 1, 0, "")
+
+    def work(db: sqlite3.Connection) -> None:
+        enter(db, span, "settled", cost, class_=sort, usage={UNITS[sort]: float(amount)}, note=note)
+
+    journal.write(work).result()
+    return cost

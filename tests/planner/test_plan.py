@@ -1,0 +1,224 @@
+"""`plan` prices a run before it starts: ranges, memory, budget, what would be cheaper; and it touches nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from alpaca_pipe.catalog import CATALOG
+from alpaca_pipe.cli import app
+from alpaca_pipe.ledger.gpu import GpuTable
+from alpaca_pipe.ledger.money import NANO
+from alpaca_pipe.ledger.prices import PriceTable
+from alpaca_pipe.planner.outlook import Outlook, look
+from alpaca_pipe.recipe.schema import load_recipe
+from alpaca_pipe.recipe.workspace import Workspace
+from tests.report.conftest import buy
+
+DOLLARS = 1 / NANO
+PAID = """
+teacher: {kind: openai_chat, model: gpt-4.1-nano}
+generate: {count: 1000}
+curate: {held_out: 100}
+"""
+TUNED = PAID + """
+base: {model: huggyllama/llama-7b}
+gpu: {name: H200, per_hour: 3.5}
+train: {}
+evaluate: {}
+export: {}
+"""
+
+
+def of(tmp_path: Path, text: str, *overrides: str) -> Outlook:
+    file = tmp_path / "it.yaml"
+    file.write_text(text)
+    return look(load_recipe(str(file), CATALOG, overrides), CATALOG, Workspace(tmp_path / "runs"))
+
+
+def printed(recipe: str, runs: Path, *more: str) -> str:
+    answer = CliRunner().invoke(app, ["plan", recipe, *more, "--runs", str(runs)])
+    assert answer.exit_code == 0, answer.output
+    return answer.output
+
+
+def test_alpaca_52k_costs_at_most_ten_dollars(tmp_path: Path) -> None:
+    recipe = load_recipe("alpaca-52k", CATALOG)
+    outlook = look(recipe, CATALOG, Workspace(tmp_path))
+    total = outlook.total
+    assert 0 < (total.api + total.gpu).p50 * DOLLARS <= 10
+    assert total.api.p50 and total.gpu.p50 and outlook.fit and outlook.fit.fits
+    assert outlook.machine.gpu and outlook.machine.gpu.name == "H200"
+    assert all(held.word != "will stop" for held in outlook.held)
+
+
+def test_its_page_says_the_range_the_cheaper_ones_and_stanford(tmp_path: Path) -> None:
+    page = printed("alpaca-52k", tmp_path / "runs")
+    assert "Stanford paid under $600" in page
+    assert "P10 to P90" in page
+    assert "what would be cheaper" in page
+    assert "memory: fits" in page
+    assert "gpt-4.1-nano *" in page and "H200 *" in page
+    assert max(map(len, page.splitlines())) <= 100
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_quickstart_is_free_and_compares_itself_with_nobody(tmp_path: Path) -> None:
+    page = printed("quickstart", tmp_path / "runs")
+    assert "$0.00 to go" in page
+    assert "Stanford" not in page and "cheaper" not in page
+
+
+def test_for_programs(tmp_path: Path) -> None:
+    found = json.loads(printed("alpaca-52k", tmp_path / "runs", "--json"))
+    assert [step["stage"] for step in found["steps"]] == ["generate", "curate", "train", "evaluate", "export"]
+    low, middle, high = found["total"]["dollars"]
+    assert 0 < low < middle < high
+    assert found["fit"]["fits"] and found["cheaper"]["teachers"] and found["cheaper"]["gpus"] and found["cheaper"]["hosted"]
+
+
+def test_money_of_the_machine_is_its_minutes(tmp_path: Path) -> None:
+    outlook = of(tmp_path, TUNED)
+    for line in outlook.lines:
+        assert line.estimate
+        assert line.estimate.gpu.p50 * DOLLARS == pytest.approx(line.estimate.minutes.p50 / 60 * 3.5)
+
+
+def test_a_machine_is_not_billed_for_a_run_without_its_steps(tmp_path: Path) -> None:
+    assert of(tmp_path, PAID + "gpu: {name: H200, per_hour: 3.5}\n").total.gpu.p90 == 0
+    begun = "gpu: {name: H200, per_hour: 3.5, lease_start: 2026-11-01T08:00:00Z}\n"
+    assert of(tmp_path, PAID + begun).total.gpu.p50 > 0
+
+
+def test_full_tuning_does_not_fit_a_small_gpu_and_says_what_would(tmp_path: Path) -> None:
+    outlook = of(tmp_path, TUNED, "gpu.name=RTX4090", "gpu.per_hour=0.5", "train.method=full")
+    assert outlook.fit and not outlook.fit.fits_usually
+    assert [cure.split(":")[0] for cure in outlook.cures] == [
+        "train.method=lora base.dtype=bfloat16 train.per_device_train_batch_size=1"]
+    train = next(line for line in outlook.lines if line.step.stage.kind == "train")
+    assert train.estimate and "does not fit" in train.estimate.says
+    assert all(offer.own or offer.name not in ("RTX4090", "L4", "A100-80") for offer in outlook.cheaper.gpus)
+
+
+def test_a_cure_is_true(tmp_path: Path) -> None:
+    changes = ("gpu.name=H100", "train.per_device_train_batch_size=64", "base.dtype=bfloat16")
+    tight = of(tmp_path, TUNED, *changes)
+    assert tight.fit and not tight.fit.fits
+    assert tight.cures[0].startswith("train.per_device_train_batch_size=16 and 4 times the gradient_accumulation_steps")
+    cured = of(tmp_path, TUNED, *changes, "train.per_device_train_batch_size=16", "train.gradient_accumulation_steps=4")
+    assert cured.fit and cured.fit.fits
+
+
+def test_the_control_doubles_the_tune(tmp_path: Path) -> None:
+    both, one = (of(tmp_path, TUNED, "generate.count=50000", f"train.control={control}").lines[2].estimate
+                 for control in ("shuffled", "none"))
+    assert both and one
+    assert 1.7 < both.minutes.p50 / one.minutes.p50 < 2.1
+
+
+def test_rows_that_are_there_are_measured(tmp_path: Path) -> None:
+    from alpaca_pipe.core.files import write_jsonl
+    from alpaca_pipe.train.outlay import lengths
+    from tests.report.conftest import examples
+
+    file = tmp_path / "train.jsonl"
+    write_jsonl(file, [row.to_row() for row in examples()] * 500)
+    found = lengths(file)
+    assert found.rows == 3000
+    assert found.mean == pytest.approx(44 + sum(len(f"{row.instruction}{row.input}{row.output}".encode())
+                                                for row in examples()) / 6 / 4.2, rel=0.01)
+
+
+@pytest.mark.parametrize(("cap", "word"), [("0.0001", "will stop"), ("5", "fits")])
+def test_the_budget_is_held_against_the_forecast(tmp_path: Path, cap: str, word: str) -> None:
+    outlook = of(tmp_path, PAID + f"budget: {{api: {cap}}}\n")
+    assert [(held.key, held.word) for held in outlook.held] == [("budget.api", word)]
+
+
+def test_a_budget_between_middle_and_p90_may_stop_it(tmp_path: Path) -> None:
+    api = of(tmp_path, PAID).total.api
+    between = (api.p50 + api.p90) / 2 * DOLLARS
+    outlook = of(tmp_path, PAID + f"budget: {{total: {between:.9f}}}\n")
+    assert [(held.key, held.word) for held in outlook.held] == [("budget.total", "may stop")]
+    assert "may stop at budget.total: P90" in printed(str(tmp_path / "it.yaml"), tmp_path / "runs")
+
+
+def test_what_was_spent_is_no_longer_left(tmp_path: Path) -> None:
+    buy(tmp_path / "runs", ["r1-a"], recipe="it")
+    buy(tmp_path / "runs", ["r1-b"], recipe="another")
+    (tmp_path / "runs" / "budget.yaml").write_text("total: 10\n")
+    outlook = of(tmp_path, PAID + "budget: {api: 5}\n")
+    cost = 1000 * 150 + 333 * 600
+    left = {held.key: held.cap - held.left for held in outlook.held}
+    assert left == {"budget.api": cost, "workspace budget.total": 2 * cost}
+
+
+def test_a_rehearsal_is_on_paper(tmp_path: Path) -> None:
+    assert "on paper ($0.00 in truth) to go" in printed("alpaca-7b-lora", tmp_path / "runs", "--rehearse")
+
+
+def test_cheaper_teachers_cost_less_for_the_same_tokens(tmp_path: Path) -> None:
+    outlook = of(tmp_path, PAID.replace("gpt-4.1-nano", "gpt-4.1"))
+    offers = outlook.cheaper.teachers
+    own = next(offer for offer in offers if offer.own)
+    assert own.name == "gpt-4.1" and own is offers[-1] and len(offers) > 4
+    assert list(offers) == sorted(offers, key=lambda offer: offer.nanodollars)
+    total = outlook.total
+    assert own.nanodollars == pytest.approx((total.tokens_in.p50 * 2 + total.tokens_out.p50 * 8) * 1000, rel=1e-4)
+
+
+def test_a_teacher_with_a_price_of_its_own_is_the_recipes(tmp_path: Path) -> None:
+    text = PAID.replace("gpt-4.1-nano", "gpt-4.1-nano, price: {in: 9, out: 9}")
+    assert [offer.price for offer in of(tmp_path, text).cheaper.teachers if offer.own] == ["$9 in, $9 out"]
+    assert PriceTable.model_validate({"in": 9, "out": 9})
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from alpaca_pipe.recipe.locks import held
+with held(Path(sys.argv[1]), "it"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_recipe_that_is_being_run_says_so(tmp_path: Path) -> None:
+    lock = tmp_path / "runs" / "it" / ".lock"
+    before = of(tmp_path, PAID)
+    assert before.running is None
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout and process.stdout.readline() == "held\n"
+        assert of(tmp_path, PAID).running == str(process.pid)
+        assert f"running now (pid {process.pid})" in printed(str(tmp_path / "it.yaml"), tmp_path / "runs")
+    finally:
+        process.kill()
+        process.wait()
+    assert lock.read_text() == str(process.pid) and of(tmp_path, PAID).running is None
+
+
+def test_a_probe_of_a_lock_writes_nothing(tmp_path: Path) -> None:
+    from alpaca_pipe.recipe.locks import holder
+
+    assert holder(tmp_path / "none" / ".lock") is None
+    assert not (tmp_path / "none").exists()
+    stale = tmp_path / ".lock"
+    stale.write_text(str(os.getpid()))  # this process lives and does not hold it
+    assert holder(stale) is None
+
+
+def test_every_gpu_of_the_table_can_be_planned_for(tmp_path: Path) -> None:
+    from alpaca_pipe.ledger.machine import machine_of
+    from alpaca_pipe.ledger.rates import gpus
+
+    for name in gpus():
+        tables: dict[str, Any] = {"gpu": GpuTable(name=name, per_hour=1)}  # type: ignore[arg-type]
+        assert machine_of(tables).gpu == gpus()[name]
