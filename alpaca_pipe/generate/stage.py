@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_jsonl
-from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.core.table import Exact
+from alpaca_pipe.core.table import Exact, Knob
+from alpaca_pipe.generate.expected import expected
+from alpaca_pipe.generate.forecast import imagine
 from alpaca_pipe.generate.novelty import Pool
-from alpaca_pipe.generate.reply import Draft
+from alpaca_pipe.generate.order import order_of, prior_of
+from alpaca_pipe.generate.past import ROUNDS, Past, past
+from alpaca_pipe.generate.pilot import Pilot
 from alpaca_pipe.generate.rounds import Generation, Limits
 from alpaca_pipe.generate.seeds import Seed, SeedFile, read_seeds
-from alpaca_pipe.generate.style import Seat, Style
+from alpaca_pipe.generate.style import Style
 from alpaca_pipe.generate.styles import style_of
-from alpaca_pipe.generate.topics import topics_from
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.similarity.words import Words
 from alpaca_pipe.teachers.opening import connect
@@ -35,7 +40,7 @@ class Config(StageConfig):
                                                  "chat model; two-step: an instruction, then its answer, for small models")
     seeds: SeedFile = Field("alpaca", validate_default=True, description="JSONL of seed tasks, or the name of shipped ones")
     count: int = Field(ge=1, description="rows to accept, at least: the last round is kept whole")
-    round_size: int = Field(16, ge=1, le=4096, description="prompts that are asked before their replies are read; bounds "
+    round_size: int = Field(16, ge=1, le=50_000, description="prompts that are asked before their replies are read; bounds "
                             "how many can be in flight")
     shown: int = Field(3, ge=1, description="seed tasks in each prompt")
     tasks: int = Field(4, ge=1, le=50, description="style alpaca: tasks asked for in one request")
@@ -45,6 +50,8 @@ class Config(StageConfig):
                             "one is dropped (0.7: Self-Instruct, sec. 2)")
     words: Words = Field("unicode", description="what likeness compares: words of any script, or rouge-score's a-z and 0-9")
     max_requests: int | None = Field(None, ge=1, description="stop there with the rows that were accepted")
+    pilot: Annotated[int, Knob()] = Field(20, ge=1, description="prompts after which the forecast is made anew from the "
+                                          "replies; a middle forecast past the budget then stops the run")
 
     @model_validator(mode="after")
     def _tasks_belong_to_alpaca(self) -> Self:
@@ -62,39 +69,18 @@ def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimat
     if teacher.speaks != "chat":
         raise UserError(f"generate: style {config.style} asks in chat, and this teacher only completes texts",
                         "use kind: openai_chat, or dialect: chat")
-    style = _style(config, frozenset())
-    seeds = _shown_seeds(config, style)
-    seat = Seat(0, 0, tuple(seeds[:config.shown]), topics_from(0, 0, style.topics))
-    rows_a_seat, tokens_out = _YIELD[style.name] * style.topics, _TOKENS_OUT[style.name] * style.topics
-    seats = round(config.count / rows_a_seat) + config.round_size // 2
-    if config.max_requests:
-        seats = min(seats, config.max_requests // style.requests)
-    prompts = [style.ask(seat)] + [style.ask_answer(seat, Draft("w" * 50)) for _ in range(style.requests - 1)]
-    tokens_in = sum(len(message.content) // _LETTERS_A_TOKEN + _AROUND_MESSAGE for prompt in prompts
-                    for message in prompt.messages)
-    requests = seats * style.requests
-    price = teacher.priced()
-    says = (f"about {seats:,} prompts of style {style.name}, {config.shown} of {len(seeds)} seeds in each, until "
-            f"{config.count:,} rows are accepted")
-    money = seats * (price.worst(tokens_in, 0) + price.worst(0, tokens_out))
-    return Estimate(Range.about(seats * _seconds_a_seat(teacher, style.requests, tokens_out) / 60, 2), says,
-                    requests=Range.about(requests, 1.3), tokens_in=Range.about(seats * tokens_in, 1.5),
-                    tokens_out=Range.about(seats * tokens_out, 1.5), api=Range.about(money, 1.6))
+    style, shown = _style(config, _STRUCTURED), _shown_seeds(config, _style(config, frozenset()))
+    order = order_of(style, teacher, teacher.priced(), shown, len(read_seeds(config.seeds)), tables["seed"], _limits(config))
+    before = _past(config, teacher, tables["seed"], known.workspace / "store", known.workspace / "ledger.sqlite") \
+        if known.workspace else Past()
+    forecast, says, rests_on = expected(order, prior_of(style, teacher), before)
+    minutes, requests, tokens_in, tokens_out, dollars = map(
+        forecast.range, ("minutes", "requests", "tokens_in", "tokens_out", "dollars"))
+    return Estimate(minutes, f"style {style.name}, {config.shown} of {len(shown)} seeds in each prompt, {says}", rests_on,
+                    requests, tokens_in, tokens_out, api=dollars)
 
 
-_LETTERS_A_TOKEN, _AROUND_MESSAGE = 4, 4  # of English: OpenAI's rules of thumb
-_YIELD = {"alpaca": 0.85, "two-step": 0.87}  # rows accepted for each task asked: two-step measured on SmolLM2-135M
-_TOKENS_OUT = {"alpaca": 90, "two-step": 45}  # for each task asked
-
-
-def _seconds_a_seat(teacher: TeacherTable, requests: int, tokens_out: int) -> float:
-    match teacher.kind:
-        case "local_server":
-            return tokens_out / 45  # tokens a second of SmolLM2-135M on 2 cores, four requests at once
-        case "rehearsed":
-            return requests * (0.005 + teacher.delay / teacher.concurrency)
-        case _:
-            return requests * (1 + tokens_out / 60) / teacher.concurrency  # 60 tokens/s and a second to begin
+_STRUCTURED = frozenset({"response_format"})  # what a style adds to a prompt where it can
 
 
 def run(config: Config, bench: Bench) -> Outcome:
@@ -107,22 +93,34 @@ async def _run(config: Config, bench: Bench) -> Outcome:
     pool = Pool((seed.example for seed in seeds), config.likeness, config.words)
     async with connect(bench.tables["teacher"], journal=bench.journal, caps=bench.caps,
                        recipe=bench.recipe, run=bench.run, stage="generate", log=bench.scratch / "server.log",
-                       stopping=bench.stopping) as teacher:
+                       stopping=bench.stopping, say=bench.progress.say) as teacher:
         style = _style(config, teacher.takes)
-        limits = Limits(config.count, config.round_size, config.shown, config.max_requests)
-        generation = Generation(style, teacher, _shown_seeds(config, style), pool, bench.seed, limits)
+        generation = Generation(style, teacher, _shown_seeds(config, style), pool, bench.seed, _limits(config))
         try:
-            note = await _until_enough(generation, bench)
+            note = await _until_enough(generation, bench, _pilot(config, bench, generation))
         finally:
             _write(generation, seeds, bench.folder)  # stopped too: it can be looked at, and a resumed run writes it anew
     if not generation.examples:
         raise UserError(f"generate: {note}", "read rejected.jsonl for the reasons; another teacher or style may do better")
     if note:
         bench.progress.say(f"{note}; these rows are used. Other seeds, a higher temperature or a higher likeness bring more")
-    return Outcome(_summary(generation, len(seeds), note))
+    return Outcome(_summary(generation, len(seeds), note, bench.tables["teacher"].concurrency))
 
 
-async def _until_enough(generation: Generation, bench: Bench) -> str:
+def _pilot(config: Config, bench: Bench, generation: Generation) -> Pilot:
+    teacher: TeacherTable = bench.tables["teacher"]
+    style, known, budget = generation.style, len(generation.pool), bench.tables.get("budget")
+    order = order_of(style, teacher, teacher.priced(), generation.seeds, known, bench.seed, generation.limits)
+    before = _past(config, teacher, bench.seed, bench.folder.parent, bench.journal.path)
+    return Pilot(order, imagine(prior_of(style, teacher), order), before.others, config.pilot, bench.journal, bench.caps,
+                 bench.recipe, bench.run, go_on=bool(budget and budget.go_on))
+
+
+def _past(config: Config, teacher: TeacherTable, seed: int, store: Path, ledger: Path) -> Past:
+    return past(store, ledger, STAGE.version, config.identity(), teacher.identity(), seed, teacher.concurrency)
+
+
+async def _until_enough(generation: Generation, bench: Bench, pilot: Pilot) -> str:
     """Asks round after round; answers with the reason where it ends too early, else with ""."""
     count, have = generation.limits.count, 0
     bench.progress.start(count, "accepted rows")
@@ -131,12 +129,24 @@ async def _until_enough(generation: Generation, bench: Bench) -> str:
         if why := generation.exhausted():
             return why
         bench.stop_here()
+        began, stored = time.monotonic(), generation.asked.from_store
         await generation.round()
         have = len(generation.examples)
+        if generation.asked.from_store == stored:
+            last = generation.seen[-1]
+            generation.seen[-1] = replace(last, timed=last.requests, seconds=time.monotonic() - began)
+        _append_round(generation, bench.folder)
         if generation.asked.from_store == generation.asked.requests:
             bench.progress.start(count, "accepted rows", done=have)  # what was stored says nothing about the rate
-        bench.progress.at(have, f"{generation.asked.requests} requests")
+        if have < count:
+            for sentence in pilot.renew(generation.seen):
+                bench.progress.say(sentence)
+        bench.progress.at(have, f"{generation.asked.requests} requests {pilot.note}".rstrip())
     return ""
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(config.count, config.round_size, config.shown, config.max_requests)
 
 
 def _style(config: Config, takes: frozenset[str]) -> Style:
@@ -158,15 +168,26 @@ def _write(generation: Generation, seeds: tuple[Seed, ...], folder: Path) -> Non
     write_jsonl(folder / "rejected.jsonl", (rejected.to_row() for rejected in generation.rejected))
     write_jsonl(folder / "seats.jsonl", generation.seats)
     write_jsonl(folder / "seeds.jsonl", (seed.example.to_row() for seed in seeds))
+    last = {seat["round"]: seat["keys"][-1] for seat in generation.seats}
+    write_jsonl(folder / ROUNDS, (one.to_row() | {"key": last[number]} for number, one in enumerate(generation.seen)))
 
 
-def _summary(generation: Generation, seeds: int, note: str) -> dict[str, Any]:
+def _append_round(generation: Generation, folder: Path) -> None:
+    """At once, so that a plan after a kill knows what is stored."""
+    row = generation.seen[-1].to_row() | {"key": generation.seats[-1]["keys"][-1]}
+    with (folder / ROUNDS).open("w" if len(generation.seen) == 1 else "a", encoding="utf-8") as stream:
+        stream.write(json.dumps(row) + "\n")
+
+
+def _summary(generation: Generation, seeds: int, note: str, lanes: int) -> dict[str, Any]:
     asked, accepted = generation.asked, len(generation.examples)
     return {"requests": asked.requests, "from_store": asked.from_store, "rounds": len(generation.rounds),
             "pieces": accepted + len(generation.rejected), "accepted": accepted,
             "rejected": dict(Counter(rejected.rule for rejected in generation.rejected).most_common()),
             "tokens_in": asked.tokens_in, "tokens_out": asked.tokens_out, "style": generation.style.name, "seeds": seeds,
-            "models": sorted(asked.models), "note": note}
+            "models": sorted(asked.models), "note": note,
+            "timed": {"requests": sum(one.timed for one in generation.seen), "lanes": lanes,
+                      "seconds": round(sum(one.seconds for one in generation.seen), 3)}}
 
 
 STAGE = Stage("generate", version=1, config=Config, uses=("teacher", "budget", "seed"), estimate=estimate, run=run)

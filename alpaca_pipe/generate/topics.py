@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 
 TOPICS = tuple("""
 the Moon, volcanoes, bees, bicycles, bread, rivers, chess, tea, winter, trees, dreams, money, sleep, cats, glass, winds,
@@ -29,5 +30,6 @@ def topics_from(seed: int, first: int, count: int) -> tuple[str, ...]:
     return tuple(_shuffled(seed, number // len(TOPICS))[number % len(TOPICS)] for number in range(first, first + count))
 
 
+@lru_cache(8)
 def _shuffled(seed: int, turn: int) -> list[str]:
     return random.Random(f"topics {seed} {turn}").sample(TOPICS, len(TOPICS))

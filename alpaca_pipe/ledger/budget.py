@@ -29,6 +29,7 @@ class BudgetTable(Table):
     total: Annotated[Exact | None, Knob(), Field(ge=0)] = None
     api: Annotated[Exact | None, Knob(), Field(ge=0)] = None
     gpu: Annotated[Exact | None, Knob(), Field(ge=0)] = None
+    go_on: Annotated[bool, Knob(), Field(description="a forecast past the cap does not stop the run; the cap itself does")] = False
 
     def rehearsed(self) -> Self:
         """Without caps: the paper dollars of many rehearsals add up, and buy nothing."""

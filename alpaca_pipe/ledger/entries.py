@@ -30,6 +30,11 @@ class LedgerEntry:
     price: str = ""  # id of the price used
     note: str = ""
 
+    @property
+    def name(self) -> str:
+        """Of its attempt."""
+        return f"{self.request}.{self.attempt}.{self.machine}"
+
 
 @dataclass(frozen=True)
 class Attempt:

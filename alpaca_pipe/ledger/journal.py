@@ -95,12 +95,11 @@ class Journal:
             if stored is not None:
                 return stored
             for cap in caps.over(class_):
-                held = _totals(db, recipe=None if cap.everywhere else recipe, class_=cap.class_)
+                held = totals_of(db, recipe=None if cap.everywhere else recipe, class_=cap.class_)
                 if held.spent + held.open + ceiling > cap.nanodollars:
-                    waiting = _totals(db, recipe=recipe, run=run, class_=class_).pending > 0
+                    waiting = totals_of(db, recipe=recipe, run=run, class_=class_).pending > 0
                     return Short(cap.key, cap.nanodollars, held.settled, held.lost, held.open, ceiling, waiting)
-            if not db.execute("SELECT 1 FROM prices WHERE id = ?", (price.id,)).fetchone():
-                db.execute("INSERT INTO prices VALUES (?, ?)", (price.id, canonical(price.to_row())))
+            keep_price(db, price)
             last = db.execute("SELECT MAX(attempt) FROM entries WHERE request = ?", (key,)).fetchone()[0] or 0
             attempt = Attempt(self._machine, recipe, run, stage, key, last + 1, ceiling, price.id)
             enter(db, attempt, "reserved", ceiling, class_=class_)
@@ -136,24 +135,22 @@ class Journal:
         """The attempt was sent and nobody knows how it ended: it counts at its ceiling until reconciled."""
         return self.write(lambda db: enter(db, attempt, "lost", attempt.ceiling, note=note))
 
+    def give_up(self, attempt: Attempt, note: str = "") -> Future[bool]:
+        """Nobody waits for its outcome any more, so it is lost; answers whether. Not what lies with a provider as a batch,
+        which is collected later, nor what was still to be put into one, which was never sent."""
+        return self.write(lambda db: _give_up(db, attempt, note))
+
     def recover(self, recipe: str) -> int:
-        """Enters what dead runs of a recipe left open as lost; answers how many. Hold the recipe's lock. What lies with a
-        provider as a batch is not lost: it is collected (teachers/openai_batch.py)."""
+        """Gives up what dead runs of a recipe left open; answers how many of it are lost. Hold the recipe's lock."""
         def work(db: sqlite3.Connection) -> int:
             left = db.execute(
                 """SELECT machine, recipe, run, stage, request, attempt, nanodollars, price FROM entries AS e
                    WHERE kind = 'reserved' AND class = 'api' AND recipe = ?1
                    AND run IN (SELECT run FROM balances WHERE recipe = ?1 AND pending > 0)
                    AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
-                                   AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))
-                   AND NOT EXISTS (SELECT 1 FROM batch_requests AS b WHERE b.request = e.request
-                                   AND b.attempt = e.attempt AND b.machine = e.machine AND NOT EXISTS (
-                                   SELECT 1 FROM batches WHERE intent = b.intent AND event IN ('collected', 'abandoned')))""",
+                                   AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))""",
                 (recipe,)).fetchall()
-            for row in left:
-                attempt = Attempt(*row)
-                enter(db, attempt, "lost", attempt.ceiling, note="its run ended before the outcome was known")
-            return len(left)
+            return sum(_give_up(db, Attempt(*row), "its run ended before the outcome was known") for row in left)
 
         return self.write(work).result() if self.totals(recipe).pending else 0
 
@@ -176,12 +173,12 @@ class Journal:
                class_: Class | None = None) -> Totals:
         """Sums from the running balances, not from the journal: cheap enough for a progress line."""
         with self.read() as db:
-            return _totals(db, recipe, run, stage, class_)
+            return totals_of(db, recipe, run, stage, class_)
 
     def entries_of(self, key: str) -> list[LedgerEntry]:
         """Every row of one request, oldest first."""
         with self.read() as db:
-            return [_entry(row) for row in db.execute(
+            return [entry_of(row) for row in db.execute(
                 "SELECT * FROM entries WHERE request = ? ORDER BY id", (key,))]
 
     def entries(self, recipe: str | None = None, run: str | None = None) -> Iterator[LedgerEntry]:
@@ -194,7 +191,7 @@ class Journal:
                        ORDER BY id LIMIT 1000""", (after, recipe, run)).fetchall()
             if not rows:
                 return
-            yield from map(_entry, rows)
+            yield from map(entry_of, rows)
             after = rows[-1][0]
 
     def reply_row(self, key: str) -> dict[str, Any] | None:
@@ -212,7 +209,8 @@ class Journal:
         entries = self.entries_of(key)
         return row | {"request": json.loads(row["request"]), "teacher": json.loads(row["teacher"]), "usage": usage,
                       "price": json.loads(price["price"]) if price else None,
-                      "settled": sum(e.nanodollars for e in entries if e.kind in ("settled", "reconciled")),
+                      "settled": sum(e.nanodollars for e in entries
+                                     if e.kind in ("settled", "reconciled", "correction")),
                       "lost": sum(e.nanodollars for e in entries if e.kind == "lost")
                       - sum(e.frees for e in entries if e.kind == "reconciled")}
 
@@ -261,14 +259,35 @@ def now() -> str:
 
 def enter(db: sqlite3.Connection, attempt: Attempt, kind: Kind, nanodollars: int, *, class_: Class = "api",
            usage: Mapping[str, Any] | None = None, note: str = "") -> None:
-    frees = attempt.ceiling if kind in ("settled", "released", "lost") else 0
+    frees = attempt.ceiling if kind in ("settled", "released", "lost", "reconciled") else 0
     db.execute(f"INSERT INTO entries VALUES (NULL, {', '.join('?' * 14)})",
                (now(), attempt.machine, attempt.recipe, attempt.run, attempt.stage, attempt.request, attempt.number,
                 kind, class_, nanodollars, frees, canonical(dict(usage)) if usage else None, attempt.price or None,
                 note))
 
 
-def _entry(row: tuple[Any, ...]) -> LedgerEntry:
+def _give_up(db: sqlite3.Connection, attempt: Attempt, note: str) -> bool:
+    batch = db.execute(
+        """SELECT EXISTS (SELECT 1 FROM batches WHERE intent = b.intent AND event IN ('collected', 'abandoned'))
+           FROM batch_requests AS b WHERE request = ? AND attempt = ? AND machine = ?""",
+        (attempt.request, attempt.number, attempt.machine)).fetchone()
+    if batch is None and db.execute("SELECT 1 FROM prices WHERE id = ? AND json_extract(price, '$.mode') = 'batch'",
+                                    (attempt.price,)).fetchone():
+        enter(db, attempt, "released", 0, note="it was not in a batch yet")
+    elif batch is None or batch[0]:
+        enter(db, attempt, "lost", attempt.ceiling, note=note)
+        return True
+    return False
+
+
+def keep_price(db: sqlite3.Connection, price: Dated) -> None:
+    """The price itself, beside the entries that name it."""
+    if not db.execute("SELECT 1 FROM prices WHERE id = ?", (price.id,)).fetchone():
+        db.execute("INSERT INTO prices VALUES (?, ?)", (price.id, canonical(price.to_row())))
+
+
+def entry_of(row: tuple[Any, ...]) -> LedgerEntry:
+    """A row of the table, its columns in their order."""
     values = dict(zip(_COLUMNS, row, strict=True))
     values["usage"] = json.loads(values["usage"] or "{}")
     return LedgerEntry(**values | {"price": values["price"] or ""})
@@ -282,11 +301,12 @@ def _stored(db: sqlite3.Connection, key: str) -> Completion | None:
     return Completion(row[0], row[1], Usage(*row[4:]), key, row[2], row[3], from_store=True)
 
 
-def _totals(db: sqlite3.Connection, recipe: str | None = None, run: str | None = None, stage: str | None = None,
-            class_: Class | None = None) -> Totals:
+def totals_of(db: sqlite3.Connection, recipe: str | None = None, run: str | None = None, stage: str | None = None,
+              class_: Class | None = None) -> Totals:
+    """Sums from the running balances, for a transaction that is about to add to them."""
     given = {"recipe": recipe, "run": run, "stage": stage, "class": class_}
     where = " AND ".join(f"{name} = ?" for name, value in given.items() if value is not None)
-    row = db.execute(f"""SELECT {_SUMS}, SUM(iif(class = 'api', answered, 0)), SUM(attempts), SUM(pending)
-                         FROM balances WHERE {where or 'TRUE'}""",
+    row = db.execute(f"""SELECT {_SUMS}, SUM(iif(class = 'api', answered, 0)), SUM(iif(class = 'api', attempts, 0)),
+                         SUM(pending) FROM balances WHERE {where or 'TRUE'}""",
                      [value for value in given.values() if value is not None]).fetchone()
     return Totals(*(amount or 0 for amount in row))

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 
 NANO = 1_000_000_000  # nano-dollars in a dollar
 _PER_TOKEN = NANO // 1_000_000  # a price of $1 per million tokens is 1000 nano-dollars a token
 
 
+@lru_cache(maxsize=1024)
+def _a_token(per_million: Decimal) -> Fraction:
+    """Nano-dollars a token."""
+    return Fraction(per_million) * _PER_TOKEN
+
+
 def cost_of_tokens(tokens: int, per_million: Decimal) -> int:
     """Nano-dollars for tokens of one class at $ per million, rounded once, half to even."""
-    return round(Fraction(per_million) * tokens * _PER_TOKEN)
+    return round(_a_token(per_million) * tokens) if tokens else 0
 
 
 def whole_per_token(per_million: Decimal) -> int:
@@ -28,6 +35,11 @@ def cost_of_time(seconds: float, nanodollars_per_hour: int) -> int:
 def nanodollars(dollars: Decimal) -> int:
     """Dollars as nano-dollars; what lies below a nano-dollar is cut off, so that a cap is never raised by rounding."""
     return int(Fraction(dollars) * NANO)
+
+
+def exactly(amount: int) -> str:
+    """Nano-dollars as dollars for a machine: `0.000000700`, every digit."""
+    return f"{Decimal(amount).scaleb(-9):.9f}"
 
 
 def shown(amount: int) -> str:

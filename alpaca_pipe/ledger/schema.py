@@ -79,15 +79,18 @@ def balances(db: sqlite3.Connection) -> None:
 
 
 def batches(db: sqlite3.Connection) -> None:
-    """What was handed to a provider as a file: the intent before it is created, then what became of it. `provider`: the
-    provider's own id."""
+    """What was handed to a provider as a file: the intent before anything is sent, then what became of it. `address`: of
+    the provider; `provider`: its own id of the file (event uploaded) or of the batch (event created)."""
     db.execute("""CREATE TABLE batches (
         id INTEGER PRIMARY KEY, at TEXT NOT NULL, intent TEXT NOT NULL, event TEXT NOT NULL,
-        recipe TEXT NOT NULL, run TEXT NOT NULL, stage TEXT NOT NULL, teacher TEXT NOT NULL,
-        provider TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '',
-        CHECK (event IN ('intended', 'created', 'collected', 'abandoned')))""")
+        recipe TEXT NOT NULL, run TEXT NOT NULL, stage TEXT NOT NULL, address TEXT NOT NULL, teacher TEXT NOT NULL,
+        provider TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '')""")
     _append_only(db, "batches", "id = NEW.id OR (intent = NEW.intent AND event = NEW.event)")
+    db.execute("""CREATE TRIGGER batches_are_known BEFORE INSERT ON batches
+        WHEN NEW.event NOT IN ('intended', 'uploaded', 'created', 'collected', 'abandoned')
+        BEGIN SELECT RAISE(ABORT, 'an event of an unknown kind'); END""")
     db.execute("CREATE INDEX batches_by_intent ON batches (intent, event)")
+    db.execute("CREATE INDEX batches_by_recipe ON batches (recipe, event)")
     db.execute("""CREATE TABLE batch_requests (
         intent TEXT NOT NULL, request TEXT NOT NULL, attempt INTEGER NOT NULL, machine TEXT NOT NULL,
         asked TEXT NOT NULL, PRIMARY KEY (request, attempt, machine)) WITHOUT ROWID""")

@@ -1,38 +1,94 @@
-"""`alpaca-pipe ledger`: what was spent, by recipe, stage and class, summing to the ledger's own total."""
+"""`alpaca-pipe ledger`: what was spent, for people and as JSON, summing to the ledger's own balances."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.money import exactly, shown
+from alpaca_pipe.ledger.sums import By, Line, Sums, sums
 
-Line = tuple[str, str, str]  # recipe, stage, class
+_TOKENS = {"uncached_in": "in", "cache_read": "in cached", "cache_write": "cache writes", "visible_out": "out",
+           "reasoning_out": "reasoning"}
 
 
-def print_statement(path: Path) -> None:
-    """One line for each recipe, stage and class; machine time in minutes."""
+def print_statement(path: Path, recipe: str | None = None, by: By | None = None, as_json: bool = False) -> None:
+    """What a recipe, or all of a workspace, has cost. Raises UserError: no ledger, no such recipe, sums that differ."""
     if not path.exists():
         raise UserError(f"there is no ledger at {path}", "run a recipe first, or name the workspace with --runs")
-    settled: dict[Line, int] = defaultdict(int)
-    lost: dict[Line, int] = defaultdict(int)
-    seconds: dict[Line, float] = defaultdict(float)
-    replies: dict[Line, int] = defaultdict(int)
     with Journal.open(path, read_only=True) as journal:
-        for entry in journal.entries():
-            line: Line = (entry.recipe, entry.stage, entry.class_)
-            settled[line] += entry.nanodollars if entry.kind in ("settled", "reconciled", "correction") else 0
-            lost[line] += entry.nanodollars if entry.kind == "lost" else 0
-            lost[line] -= entry.frees if entry.kind == "reconciled" else 0
-            seconds[line] += entry.usage.get("seconds", 0.0)
-            replies[line] += entry.kind == "settled" and entry.class_ == "api"
-        total = journal.totals()
-    print(f"{'recipe':<20} {'stage':<10} {'class':<8} {'settled':>12} {'lost':>10}")
-    for line in sorted(settled):
-        what = f"{replies[line]} replies" if replies[line] else f"{seconds[line] / 60:.1f} min" if seconds[line] else ""
-        print(f"{line[0]:<20} {line[1]:<10} {line[2]:<8} {shown(settled[line]):>12} {shown(lost[line]):>10}  {what}")
-    print(f"{'in all':<40} {shown(total.settled):>12} {shown(total.lost):>10}  {shown(total.open)} reserved")
-    if (sum(settled.values()), sum(lost.values())) != (total.settled, total.lost):
-        raise UserError(f"{path}: the lines do not sum to the ledger's balance", "keep the file and report this")
+        found = sums(journal, by, recipe)
+    print(json.dumps(to_json(found), indent=2, ensure_ascii=False) if as_json else "\n".join(to_text(found)))
+
+
+def to_json(found: Sums) -> dict[str, Any]:
+    """Exact: integers of nano-dollars, and the same as decimal dollars in a string."""
+    return {"by": list(found.columns),
+            "lines": [dict(zip(found.columns, key, strict=True)) | _plain(line) for key, line in found.lines.items()],
+            "total": _plain(found.total),
+            "anomalies": {"count": found.anomalies, "last": [asdict(anomaly) for anomaly in found.last_anomalies]}}
+
+
+def to_text(found: Sums) -> list[str]:
+    """A table with the columns that say something, and what was odd."""
+    of_tokens = "model" in found.columns
+    head, first = [*found.columns, *_columns(found.total, of_tokens)], len(found.columns)
+    rows = [[*key, *_columns(line, of_tokens).values()] for key, line in found.lines.items()]
+    rows.append(["in all", *[""] * (first - 1), *_columns(found.total, of_tokens).values()])
+    said = [place for place in range(len(head)) if place < first + 2 or any(row[place] for row in rows)]
+    text = aligned([[row[place] for place in said] for row in (head, *rows)], left=first)
+    if found.anomalies:
+        text.append(f"{found.anomalies} anomal{'y' if found.anomalies == 1 else 'ies'}; the last:")
+        text += [f"  {odd.at[:19]} {odd.recipe} {odd.stage}: {odd.note}" for odd in found.last_anomalies]
+    return text
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
+    """Rows under each other; the first `left` columns begin together, the others end together."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return ["  ".join(f"{cell:<{width}}" if place < left else f"{cell:>{width}}"
+                      for place, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+
+
+def _columns(line: Line, of_tokens: bool) -> dict[str, str]:
+    """Cells of a line; empty where there is nothing to say."""
+    cells = {"settled": shown(line.settled), "lost": shown(line.lost), "open": shown(line.open) if line.open else "",
+             "answered": f"{line.requests:,}" if line.attempts else "",
+             "sent": f"{line.attempts:,}" if line.attempts else "",
+             "wasted": f"{line.wasted:.1%}" if line.wasted else ""}
+    if of_tokens:
+        cells |= {f"tokens {name}": f"{getattr(line.tokens, class_):,}" if getattr(line.tokens, class_) else ""
+                  for class_, name in _TOKENS.items()}
+    each, million = unit_costs(line)
+    return cells | {"1,000 requests": shown(each) if each else "", "1M tokens out": shown(million) if million else "",
+                    "time": _duration(line.seconds), "kWh": f"{line.kwh:,.3f}" if line.kwh else ""}
+
+
+def unit_costs(line: Line) -> tuple[int | None, int | None]:
+    """Nano-dollars for a thousand answered requests, and for a million tokens that came back; None where there were
+    none. With what was lost: it was spent on them too."""
+    out = line.tokens.tokens_out
+    return (round(Fraction(line.asked * 1000, line.requests)) if line.requests else None,
+            round(Fraction(line.asked * 1_000_000, out)) if out else None)
+
+
+def _duration(seconds: float) -> str:
+    if not seconds:
+        return ""
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _plain(line: Line) -> dict[str, Any]:
+    each, million = unit_costs(line)
+    amounts = {"settled": line.settled, "lost": line.lost, "open": line.open, "unheard": line.unheard,
+               "again": line.again, "thousand_requests": each, "million_tokens_out": million}
+    return {"nanodollars": amounts, "dollars": {name: None if amount is None else exactly(amount)
+                                                for name, amount in amounts.items()},
+            "requests": line.requests, "attempts": line.attempts, "tokens": asdict(line.tokens),
+            "seconds": round(line.seconds, 3), "kwh": round(line.kwh, 6), "wasted": line.wasted}

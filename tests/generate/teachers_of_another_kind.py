@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from math import sqrt
 from random import Random
 
-from alpaca_pipe.generate.beliefs import Guess
+from alpaca_pipe.generate.beliefs import STEADY, SWINGING, Guess
 from alpaca_pipe.generate.forecast import Order, Pace
 from alpaca_pipe.generate.rounds import STALL_ROUNDS, STALL_SEATS
 from alpaca_pipe.generate.seen import Seen
@@ -30,7 +31,8 @@ def order(chance: Random, most: int = 20_000) -> Order:
     price_in = 100 * 30 ** chance.random()
     return Order(count, chance.choice((8, 16, 32, 64)), tasks, two_step, 3 * count if chance.random() < 0.1 else None, 30,
                  (chance.uniform(300, 2500), chance.uniform(500, 900)), (11.0, 11.0), limits,
-                 (price_in, price_in * chance.choice((1, 4, 8))), 1500 * price_in, PACE)
+                 (price_in, price_in * chance.choice((1, 4, 8))), 1500 * price_in, PACE,
+                 SWINGING if two_step else STEADY)
 
 
 @dataclass
@@ -56,9 +58,9 @@ class Teacher:
         self._label = chance.uniform(0, 0.5)
         self._faulty = chance.uniform(0.2, 0.5) if chance.random() < 0.1 else chance.uniform(0, 0.15)
         self._lazy = chance.uniform(0, 0.2) if chance.random() < 0.3 else 0.0
+        self._swings = chance.uniform(0, 0.4)  # in style two-step, a round shows the same seeds
         self._bad = False
         self._falls, self._rises = chance.uniform(0, 0.004), chance.uniform(0.05, 0.5)  # into a burst of failures, out of it
-        self._tail = chance.choice((0, 0, 2, 20))  # instructions that all resemble each other, in a burst
 
     def _is_new(self) -> bool:
         cluster = self.chance.choices(self._clusters, cum_weights=self._weights)[0]
@@ -96,18 +98,19 @@ class Teacher:
             sums[f"out_{kind}"] += out
             sums[f"out_{kind}_squares"] += out * out
 
+        seeds = chance.lognormvariate(0, self._swings)
         for _ in range(seats):
             mood = chance.lognormvariate(0, 0.2)
             ins = round(order.letters[0] * chance.uniform(0.8, 1.2) / self._letters + 11)
             if order.two_step:
-                add("first", ins, min(round(8 + chance.gammavariate(3, 4) * self._wordy), 40))
+                add("first", ins, min(round(8 + chance.gammavariate(3, 4) * self._wordy * seeds), 40))
                 sums["pieces"] += 1
                 if chance.random() < self._faulty / 2:
                     continue
                 if not self._is_new():
                     sums["near"] += 1
                     continue
-                out = min(round(self._length() * self._wordy * mood), order.limits[1])
+                out = min(round(self._length() * self._wordy * mood * sqrt(seeds)), order.limits[1])
                 sums["new"] += 1
                 sums["answers"] += 1
                 add("answers", round(order.letters[1] * chance.uniform(0.8, 1.2) / self._letters + 11), out)

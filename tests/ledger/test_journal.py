@@ -18,7 +18,7 @@ from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Short, Totals
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.journal import Journal, enter
 from tests.ledger.conftest import REQUEST, TEACHER, Book
 
 
@@ -51,6 +51,22 @@ def test_states_are_shown_apart(book: Book) -> None:
     assert book.journal.totals("alpaca") == Totals(settled=700, lost=1000, open=30, requests=1, attempts=4, pending=1)
     assert book.journal.totals("alpaca", run="tuesday") == book.journal.totals("other") == Totals()
     assert [e.attempt for e in book.journal.entries_of("r1-a")] == [1, 1, 2, 2]
+
+
+def test_only_what_reaches_a_teacher_is_an_attempt(book: Book) -> None:
+    book.opened("r1-a")
+    book.journal.reserve("lease-a", 50, book.price, Caps(), recipe="alpaca", run="monday", stage="train",
+                         class_="gpu").result()
+    assert book.journal.totals() == Totals(open=1050, attempts=1, pending=2)
+    book.journal.check()
+
+
+def test_what_a_provider_said_later_is_part_of_a_replys_cost(book: Book) -> None:
+    attempt = book.opened("r1-a")
+    book.settle(attempt)
+    book.journal.write(lambda db: enter(db, attempt, "correction", -200)).result()
+    row = book.journal.reply_row("r1-a")
+    assert row is not None and row["settled"] == book.journal.totals().settled == 500
 
 
 def copied(**changed: str) -> str:

@@ -1,0 +1,174 @@
+"""What a provider says it charged: OpenAI's organization costs (JSON) or a FOCUS CSV, read into one shape.
+
+OpenAI: pages of `GET /v1/organization/costs?group_by=line_item`, one, several in a list, or one a line; an amount is
+a number or a decimal string. FOCUS: any version with BilledCost and ChargePeriodStart; gzipped or not. Where a row has
+the name that we gave an attempt (x_ClientRequestId, ResourceId, or a value of Tags), it is that attempt's charge.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.money import NANO
+
+_NAME = re.compile(r"r\d+-[\w-]+\.\d+\.\w+")  # entries.py: Attempt.name
+_NAMED_BY = ("x_ClientRequestId", "x_client_request_id", "ResourceId")
+_ITEM_OF = ("SkuId", "SkuMeter", "x_SkuDescription", "ChargeDescription", "ResourceName", "ServiceName")
+_NO_USAGE = ("Tax", "Credit")  # what a bill holds besides the requests
+_STEP = Decimal("1e-18")  # dollars; finer digits than these are a float's shadow
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """One row of a provider's books. at: UTC, when it began. item: as they call it. name: of our attempt, or empty."""
+
+    at: datetime
+    item: str
+    dollars: Decimal
+    name: str = ""
+
+    @property
+    def day(self) -> date:
+        return self.at.date()
+
+
+@dataclass(frozen=True)
+class ProviderBooks:
+    """All rows of a file; `first` and `last`: the time that they cover, the end excluded. left_out: how many rows are
+    not compared, by their kind. partial: the file itself says that there is more."""
+
+    rows: tuple[Billed, ...]
+    first: datetime
+    last: datetime
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    partial: bool = False
+
+    @property
+    def by_attempt(self) -> bool:
+        return any(row.name for row in self.rows)
+
+
+def read_books(file: Path) -> ProviderBooks:
+    """A provider's file, whichever kind it is. Raises UserError for one that is neither."""
+    try:
+        data = file.read_bytes()
+        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError, gzip.BadGzipFile) as error:
+        raise UserError(f"{file} cannot be read: {error}",
+                        "name OpenAI's costs as JSON or a FOCUS CSV, gzipped or not") from None
+    return _openai(text, file) if text.lstrip()[:1] in ("{", "[") else _focus(text, file)
+
+
+# ---- OpenAI
+
+
+def _openai(text: str, file: Path) -> ProviderBooks:
+    rows: list[Billed] = []
+    times: list[datetime] = []
+    try:
+        pages = list(_pages(text))
+        for bucket in (bucket for page in pages for bucket in page["data"]):
+            start = datetime.fromtimestamp(int(bucket["start_time"]), UTC)
+            times += [start, datetime.fromtimestamp(int(bucket["end_time"]), UTC)]
+            for result in bucket["results"]:
+                amount = result.get("amount") or {}
+                _dollars_only(amount.get("currency") or "usd", file)
+                rows.append(Billed(start, result.get("line_item") or "", _decimal(amount.get("value") or 0)))
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
+        raise UserError(f"{file} is not what GET /v1/organization/costs answers: {type(error).__name__}: {error}",
+                        "save that reply as it comes, with group_by=line_item; several pages make a list") from None
+    if not times:
+        raise UserError(f"{file} holds no buckets", "ask for the days on which the recipe ran")
+    return ProviderBooks(tuple(rows), min(times), max(times), partial=bool(pages[-1].get("has_more")))
+
+
+def _pages(text: str) -> Iterator[Mapping[str, Any]]:
+    decoder, place = json.JSONDecoder(parse_float=Decimal), 0
+    while place < len(text.rstrip()):
+        place += len(text[place:]) - len(text[place:].lstrip())
+        found, place = decoder.raw_decode(text, place)
+        yield from found if isinstance(found, list) else [found]
+
+
+# ---- FOCUS
+
+
+def _focus(text: str, file: Path) -> ProviderBooks:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    missing = {"BilledCost", "ChargePeriodStart"} - set(reader.fieldnames or ())
+    if missing:
+        raise UserError(f"{file} is neither OpenAI's costs nor a FOCUS CSV: no column {', '.join(sorted(missing))}",
+                        "export the provider's books as FOCUS 1.0 or later, or as OpenAI's costs JSON")
+    rows: list[Billed] = []
+    times: list[datetime] = []
+    left_out: Counter[str] = Counter()
+    for number, row in enumerate(reader, start=2):
+        try:
+            start = _time(row["ChargePeriodStart"])
+            end = _time(row["ChargePeriodEnd"]) if row.get("ChargePeriodEnd") else start
+            times += [start, max(end, start + timedelta(seconds=1))]
+            if row.get("ChargeCategory") in _NO_USAGE:
+                left_out[f"{row['ChargeCategory'].lower()} rows"] += 1
+                continue
+            _dollars_only(row.get("BillingCurrency") or "USD", file)
+            rows.append(Billed(start, _item(row), _decimal(row["BilledCost"]), _name(row)))
+        except (ValueError, TypeError, InvalidOperation) as error:
+            raise UserError(f"{file}:{number}: this row cannot be read ({error})", "export the file anew") from None
+    if not times:
+        times = [datetime.now(UTC)]
+    return ProviderBooks(tuple(rows), min(times), max(times), dict(left_out))
+
+
+def _name(row: Mapping[str, str]) -> str:
+    for column in _NAMED_BY:
+        if _NAME.fullmatch(row.get(column) or ""):
+            return row[column]
+    tags = row.get("Tags") or ""
+    if "r" in tags and _NAME.search(tags):
+        for value in _texts(json.loads(tags)):
+            if _NAME.fullmatch(value):
+                return value
+    return ""
+
+
+def _texts(tags: Any) -> Iterable[str]:
+    return [value for value in tags.values() if isinstance(value, str)] if isinstance(tags, dict) else []
+
+
+def _item(row: Mapping[str, str]) -> str:
+    """What was charged for, in all the words of the row, each once."""
+    return ", ".join(dict.fromkeys(text for column in _ITEM_OF if (text := row.get(column))))
+
+
+def _time(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _dollars_only(currency: str, file: Path) -> None:
+    if currency.upper() != "USD":
+        raise UserError(f"{file} holds amounts in {currency}", "the ledger keeps dollars: ask for a bill in USD")
+
+
+def _decimal(value: Any) -> Decimal:
+    amount = Decimal(value)
+    if not amount.is_finite():
+        raise ValueError(f"the amount {value} is no number")
+    return amount.quantize(_STEP, ROUND_HALF_EVEN) if amount else Decimal(0)
+
+
+def rounded(dollars: Decimal) -> int:
+    """Nano-dollars of what somebody else summed, half to even."""
+    return int((dollars * NANO).to_integral_value(ROUND_HALF_EVEN))

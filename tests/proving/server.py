@@ -1,0 +1,225 @@
+"""A server that speaks OpenAI's protocol, in its own process, with its own books and its own bad days.
+
+`python -m tests.proving.server '{"books": ...}'` prints {"url": ...} when it listens and leaves when its stdin closes.
+Beside OpenAI's routes: POST /admin/weather (settings to change), GET /admin/state, GET /admin/quiet (answers when nothing
+is in flight), GET /books/focus.csv, GET /books/costs.json.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+from aiohttp import web
+
+from alpaca_pipe.teachers.child import lifeline
+from tests.proving import faults, replies
+from tests.proving.batches import Batches
+from tests.proving.books import Books, Row, billed
+from tests.proving.limits import Limits
+from tests.proving.settings import Settings
+
+_NAME, _DRAW = "X-Client-Request-Id", "X-Draw"
+_FLUSH_EVERY = 0.2  # seconds
+
+
+class Server:
+    """All state of one server; `answer` is one HTTP request to a model."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.books = Books(Path(settings.books))
+        self.limits = Limits.of(settings)
+        self.batches = Batches(self)
+        self.asked: Counter[str] = Counter()  # how often each question arrived
+        self.met: Counter[str] = Counter()  # faults
+        self.arrived = self.answered = self.in_flight = self.most_in_flight = 0
+        self._script = deque(settings.script)
+
+    async def answer(self, http: web.Request) -> web.StreamResponse:
+        self.arrived += 1
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return await self._answer(http, time.time())
+        finally:
+            self.in_flight -= 1
+
+    async def _answer(self, http: web.Request, at: float) -> web.StreamResponse:
+        body = json.loads(await http.read())
+        asked = replies.question(body, http.headers.get(_DRAW, ""))
+        fault, nature = self._fault(asked), self.nature(asked)
+        if fault not in (*faults.ERRORS, *faults.UNBILLED):
+            fault = self._refused(http, body) or (nature if nature in faults.ERRORS else fault)
+        name, model = http.headers.get(_NAME, ""), str(body.get("model", ""))
+
+        def enter(status: int, **used: int) -> None:
+            if fault or nature:
+                self.met[fault or nature] += 1
+            self.books.enter(Row(at, name, asked, model, status, fault or nature, **used))
+
+        if fault in faults.ERRORS:
+            enter(faults.ERRORS[fault][0])
+            return self._error(fault)
+        reserved = replies.prompt_tokens(body) + int(body.get("max_completion_tokens") or body.get("max_tokens") or 0)
+        limit, wait = self.limits.admit(reserved)
+        if limit:
+            fault = "limit"
+            enter(429)
+            return self._over(limit, wait)
+        if fault in faults.UNBILLED:
+            enter(0)
+            return await self._unanswered(http, fault)
+        await asyncio.sleep(self._latency(asked))
+        reply = replies.reply_to(asked, body, self.settings, nature)
+        self.limits.used(reserved, reply.tokens)
+        enter(200, uncached_in=reply.uncached_in, cache_read=reply.cache_read, visible_out=reply.visible_out,
+              reasoning_out=reply.reasoning_out, nanodollars=sum(billed(reply, self.settings.price).values()))
+        if fault in ("reset_billed", "hang_billed"):
+            return await self._unanswered(http, fault)
+        chat = http.path.endswith("/chat/completions")
+        said = json.dumps(replies.as_openai(reply, body, self.settings, chat, fault)).encode()
+        if fault in ("cut_body", "cut_chunks"):
+            return await _cut(http, said, chunked=fault == "cut_chunks")
+        if fault == "malformed":
+            said = said[:-len(said) // 3]
+        self.answered += fault not in faults.BROKEN
+        return web.Response(body=said, content_type="application/json", headers=self.limits.headers())
+
+    def nature(self, asked: str) -> str:
+        settings = self.settings
+        return faults.drawn(settings.nature, faults.NATURE, faults.chance(settings.seed, "nature", asked)) if settings.nature else ""
+
+    def _fault(self, asked: str) -> str:
+        self.asked[asked] += 1
+        if self._script:
+            return self._script.popleft()
+        settings = self.settings
+        if not settings.faults:
+            return ""
+        return faults.drawn(settings.faults, faults.ATTEMPT, faults.chance(settings.seed, asked, self.asked[asked]))
+
+    def _refused(self, http: web.Request, body: Mapping[str, Any]) -> str:
+        if not (body.get("messages") or body.get("prompt")):
+            return "nothing_asked"
+        if self.settings.key and http.headers.get("Authorization") != f"Bearer {self.settings.key}":
+            return "401"
+        return "model_not_found" if self.settings.models and body.get("model") not in self.settings.models else ""
+
+    def _latency(self, asked: str) -> float:
+        settings = self.settings
+        seconds = settings.latency
+        if settings.sigma:
+            at = min(max(faults.chance("latency", settings.seed, asked, self.asked[asked]), 1e-6), 1 - 1e-6)
+            seconds *= math.exp(settings.sigma * NormalDist().inv_cdf(at))
+        return seconds * (1 + self.in_flight / settings.load) if settings.load else seconds
+
+    def _error(self, fault: str) -> web.Response:
+        status, code, message = faults.ERRORS[fault]
+        headers = self.limits.headers()
+        if fault == "429_retry_after":
+            headers |= _retry_after(self.settings.retry_after)
+        return web.json_response(replies.error(message, code), status=status, headers=headers)
+
+    def _over(self, limit: str, wait: float) -> web.Response:
+        message = f"Rate limit reached on {limit} per min. Please try again in {wait:.3f}s."
+        return web.json_response(replies.error(message, "rate_limit_exceeded"), status=429,
+                                 headers=self.limits.headers() | _retry_after(wait))
+
+    async def _unanswered(self, http: web.Request, fault: str) -> web.Response:
+        """Ends the connection, at once or when the client has left or the hang is over."""
+        if fault.startswith("hang"):
+            until = time.monotonic() + self.settings.hang
+            while http.transport is not None and not http.transport.is_closing() and time.monotonic() < until:
+                await asyncio.sleep(0.05)
+        if http.transport is not None:
+            http.transport.abort()
+        return web.Response(status=500)
+
+    # ---- beside OpenAI's routes
+
+    async def weather(self, http: web.Request) -> web.Response:
+        changes = await http.json()
+        self.settings = Settings.of(asdict(self.settings) | changes)
+        if "script" in changes:
+            self._script = deque(self.settings.script)
+        if changes.keys() & {"requests_per_minute", "tokens_per_minute", "counts"}:
+            self.limits = Limits.of(self.settings)
+        return web.json_response({})
+
+    async def state(self, http: web.Request) -> web.Response:
+        return web.json_response({
+            "arrived": self.arrived, "questions": len(self.asked), "answered": self.answered,
+            "in_flight": self.in_flight, "most_in_flight": self.most_in_flight, "charged": self.limits.charged,
+            "faults": {name: times for name, times in self.met.items() if times}, "at": time.monotonic()})
+
+    async def quiet(self, http: web.Request) -> web.Response:
+        while self.in_flight or self.batches.working:
+            await asyncio.sleep(0.01)
+        self.books.flush()
+        return web.json_response({})
+
+    async def focus(self, http: web.Request) -> web.Response:
+        return web.Response(text=self.books.focus(), content_type="text/csv")
+
+    async def costs(self, http: web.Request) -> web.Response:
+        prices = {False: self.settings.price, True: self.settings.batch_price}
+        return web.Response(text=self.books.costs(prices), content_type="application/json")
+
+    async def flushing(self) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH_EVERY)
+            await asyncio.to_thread(self.books.flush)
+
+
+def _retry_after(seconds: float) -> dict[str, str]:
+    return {"retry-after": str(math.ceil(seconds)), "retry-after-ms": str(math.ceil(seconds * 1000))}
+
+
+async def _cut(http: web.Request, said: bytes, chunked: bool) -> web.StreamResponse:
+    """The first half of a reply, then the end of the connection."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    if chunked:
+        response.enable_chunked_encoding()
+    else:
+        response.content_length = len(said)
+    with contextlib.suppress(ConnectionError):
+        await response.prepare(http)
+        await response.write(said[:len(said) // 2])
+    if http.transport is not None:
+        http.transport.close()
+    return response
+
+
+async def serve(settings: Settings) -> None:
+    tell = lifeline()
+    server = Server(settings)
+    app = web.Application(client_max_size=1 << 28)
+    for path in ("/v1/chat/completions", "/v1/completions"):
+        app.router.add_post(path, server.answer)
+    app.router.add_post("/admin/weather", server.weather)
+    app.router.add_get("/admin/state", server.state)
+    app.router.add_get("/admin/quiet", server.quiet)
+    app.router.add_get("/books/focus.csv", server.focus)
+    app.router.add_get("/books/costs.json", server.costs)
+    app.router.add_routes(server.batches.routes())
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
+    await site.start()
+    tell({"url": f"http://127.0.0.1:{runner.addresses[0][1]}/v1"})
+    await server.flushing()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Settings.of(json.loads(sys.argv[1]))))
