@@ -41,7 +41,7 @@ def opened(name: str, overrides: list[str] | None, runs: Path, rehearse: bool) -
     if not rehearse:
         return loaded, Workspace(runs)
     rehearsed = loaded.rehearsed()
-    typer.echo(f"a rehearsal sets: {', '.join(rehearsed.differences(loaded))}")
+    typer.echo(f"a rehearsal sets: {', '.join(rehearsed.differences(loaded))}", err=True)
     return rehearsed, Workspace(runs).rehearsal()
 
 

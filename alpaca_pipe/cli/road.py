@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Overrides, RecipeName, Rehearsed, Runs, finished, opened, result
+from alpaca_pipe.cli.common import Json, Overrides, RecipeName, Rehearsed, Runs, finished, opened, result
+from alpaca_pipe.core.errors import UserError
 
 app = typer.Typer()
 
@@ -33,13 +34,14 @@ def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs
 
 
 @app.command()
-def plan(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+def plan(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs"), rehearse: Rehearsed = False,
+         as_json: Json = False) -> None:
     """Say for each step of RECIPE whether it must run, why, and what it will take. Nothing is run."""
     from alpaca_pipe.catalog import CATALOG
-    from alpaca_pipe.planner.forecast import print_plan
+    from alpaca_pipe.planner.page import print_plan
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
-    print_plan(loaded, CATALOG, workspace, rehearse)
+    print_plan(loaded, CATALOG, workspace, rehearse, as_json)
 
 
 @app.command()
@@ -90,6 +92,16 @@ def recipes() -> None:
 
     for path in sorted(shipped("recipes").glob("*.yaml")):
         typer.echo(f"{path.stem:<22} {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}")
+
+
+@app.command()
+def seeds(file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL or CSV.")]) -> None:
+    """Check seed tasks: what cannot be read, repeats and near-duplicates with their lines, the mixture of kinds."""
+    from alpaca_pipe.generate.seed_check import print_check
+
+    if not file.is_file():
+        raise UserError(f"{file}: no such file", "name a JSONL or CSV file with the columns instruction, input, output")
+    print_check(file)
 
 
 @app.command()

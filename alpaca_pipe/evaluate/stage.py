@@ -17,7 +17,11 @@ from alpaca_pipe.evaluate.bootstrap import paired
 from alpaca_pipe.evaluate.held_out import HeldOut, encode_alike
 from alpaca_pipe.evaluate.sitting import Sitting, hold
 from alpaca_pipe.evaluate.verdict import judge
+from alpaca_pipe.ledger.machine import machine_of
+from alpaca_pipe.models.fit import training_flops
 from alpaca_pipe.models.loading import load_tokenizer
+from alpaca_pipe.models.shapes import shape_of
+from alpaca_pipe.models.speed import loading, reached
 from alpaca_pipe.models.template import TEMPLATES, Encoder, saved_encoder
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.weights.base import TINY, Checkpoint, resolve
@@ -126,18 +130,31 @@ def _write(folder: Path, rows: HeldOut, losses: Mapping[str, Any], heard: Mappin
 
 
 def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
-    rows = min(config.rows, getattr(tables.get("curate"), "held_out", config.rows))
-    if getattr(tables.get("base"), "model", None) == TINY:
+    rows, base, machine = min(config.rows, getattr(tables.get("curate"), "held_out", config.rows)), tables.get("base"), machine_of(tables)
+    says = f"{rows} held-out rows x 4 contestants and 2 x {config.samples} answers to read"
+    if getattr(base, "model", None) == TINY:
         return Estimate(Range.about(0.1, 2), f"{rows} held-out rows x 4 contestants, on a tiny model")
-    seconds = 3 * _LOAD_SECONDS + 4 * rows * _ROW_SECONDS + 2 * config.samples * config.max_new_tokens * _TOKEN_SECONDS
-    return Estimate(Range.about(seconds / 60, 2), f"{rows} held-out rows x 4 contestants and 2 x {config.samples} answers to "
-                    "read, at the speed of 135M parameters on 2 CPU cores")
+    shape = shape_of(base) if base else None
+    if machine.gpu and shape:
+        answers = 2 * config.samples * config.max_new_tokens * shape.layers * _LAYER_SECONDS
+        scored = training_flops(shape.multiplied, 4 * rows * _TOKENS_A_ROW) / 3  # forward only
+        seconds = reached(machine.gpu, scored, 4 * rows * shape.layers / 8) + loading(shape.parameters, 3, True)
+        minutes = (seconds + Range.about(answers, 2)).times(1 / 60)
+        return Estimate(minutes, f"{says}, on one {machine.gpu.name}", "the same share of the datasheet's rate as in train; not measured on a GPU yet")
+    size = (base.parameters() if base else None) or _MEASURED_ON
+    seconds_cpu = (3 * _LOAD_SECONDS + 4 * rows * _ROW_SECONDS + 2 * config.samples * config.max_new_tokens * _TOKEN_SECONDS
+                   ) * size / _MEASURED_ON
+    minutes = Range.about(seconds_cpu / 60, 2)
+    return Estimate(minutes, says, "SmolLM2-135M measured on 2 CPU cores")
 
 
 # SmolLM2-135M in fp32 on 2 cores, 2026-11
+_MEASURED_ON = 135e6
 _LOAD_SECONDS = 3.0
 _ROW_SECONDS = 0.2  # of about 120 tokens
 _TOKEN_SECONDS = 0.05  # four answers at once
+_TOKENS_A_ROW = 130
+_LAYER_SECONDS = 0.25e-3  # for each token of an answer and each layer: what a GPU's kernels take to start
 
 STAGE = Stage("evaluate", version=1, config=Config, run=run, estimate=estimate,
-              reads=("curate/held_out.jsonl", TUNED, f"{SHUFFLED}?"), uses=("base", "seed"))
+              reads=("curate/held_out.jsonl", TUNED, f"{SHUFFLED}?"), uses=("base", "seed"), on_gpu=True)

@@ -28,3 +28,22 @@ def held(path: Path, what: str) -> Iterator[None]:
         stream.write(str(os.getpid()))
         stream.flush()
         yield
+
+
+def holder(path: Path) -> str | None:
+    """The pid of the process that holds the lock, or None; nothing is waited for, nothing is written."""
+    import fcntl
+
+    try:
+        pid = path.read_text().strip()
+        os.kill(int(pid), 0)  # a lock whose last holder is gone is not touched: that could get in the way of a new one
+    except PermissionError:
+        pass
+    except (OSError, ValueError):
+        return None
+    with path.open() as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return pid
+    return None

@@ -8,20 +8,24 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import read_jsonl_so_far, write_json, write_jsonl
+from alpaca_pipe.ledger import meter
+from alpaca_pipe.ledger.gpu import GpuTable
 from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.machine import Machine
 from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.recipe.expected import rented, row_of, with_rent
 from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.plan import Step, plan
 from alpaca_pipe.recipe.progress import Screen, spell
+from alpaca_pipe.recipe.rent import Rent
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.recipe.stage import Bench, Catalog, Known, Outcome
+from alpaca_pipe.recipe.stage import Bench, Catalog, Estimate, Known, Outcome
 from alpaca_pipe.recipe.store import Done
 from alpaca_pipe.recipe.weather import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.workspace import Workspace
@@ -54,21 +58,27 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
     own = workspace.of(recipe.name)
     with plain_disk_errors(workspace.root), held(own / ".lock", str(own)), \
             Journal.open(workspace.ledger) as journal, asked_to_stop() as stopping:
-        lost = journal.recover(recipe.name)
+        lost, cut = journal.recover(recipe.name), meter.recover(journal, recipe.name)
         this = Run(id=f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}")
         engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this)
+        if journal.mode == "delete":
+            engine.screen.say("this file system cannot carry SQLite's write-ahead log: the ledger keeps a rollback journal, "
+                              "which is as safe and slower")
         if lost:
             engine.screen.say(f"{lost} requests were in flight when an earlier run died; they count as lost")
+        if cut:
+            engine.screen.say("an earlier run died: its machine time is closed at its last sign of life")
         try:
             engine.road(until, only)
         except (Stopped, KeyboardInterrupt):
             this.outcome = "stopped"
-            raise Stopped from None
+            raise engine.rent.refused or Stopped from None
         except BaseException:
             this.outcome = "failed"
             raise
         finally:
             engine.screen.end()
+            engine.rent.close()
             engine.remember(rehearsal)
     return this
 
@@ -80,16 +90,21 @@ class _Engine:
                  console: Console, stopping: threading.Event, this: Run) -> None:
         self.recipe, self.catalog, self.workspace, self.journal = recipe, catalog, workspace, journal
         self.stopping, self.this = stopping, this
+        self._machine: Machine | None = None  # billed for this run's minutes, as far as is planned
         self._caps = workspace.caps(recipe.tables.get("budget"))
         self.screen = Screen(console, workspace.of(recipe.name) / "log.jsonl",
-                             lambda: shown(journal.totals(recipe=recipe.name, run=this.id).settled))
+                             lambda: shown(journal.totals(recipe=recipe.name, run=this.id).settled + self.rent.running()))
+        self.rent = Rent(recipe.tables.get("gpu") or GpuTable(), journal, self._caps, self.screen, stopping,
+                         recipe=recipe.name, run=this.id)
 
     def road(self, until: str | None, only: str | None) -> None:
         """Each step in turn; the plan is made anew after one that ran, since its result may be what was there before."""
         steps = steps_of(self.recipe, self.catalog, self.workspace)
-        for step in steps:  # what an estimate finds wrong is said before anything is paid for
-            if not step.done:
-                step.stage.estimate(step.config, self.recipe.everything(), self._known(step))
+        # what an estimate finds wrong is said before anything is paid for
+        coming = [(step, self._estimate(step)) for step in steps if not step.done]
+        wanted = [(step, estimate) for step, estimate in coming if self._wanted(step, until, only)]
+        self.rent.look_ahead(wanted)
+        self._machine = rented((step for step, _ in wanted), self.recipe)
         for place, kind in enumerate(self.recipe.stages):
             step = steps[place]
             self.screen.begin(kind)
@@ -116,8 +131,10 @@ class _Engine:
                 if not done.damage():  # another recipe's run sealed it since we planned
                     return done
                 self.screen.say(f"its damaged result is set aside as {store.set_aside(folder).name}")
-            planned = step.stage.estimate(step.config, self.recipe.everything(), self._known(step)).minutes.p50
+            estimate = self._estimate(step)
+            planned = estimate.minutes.p50
             self.screen.say(f"{step.verdict}: {step.why} (planned: {spell(planned)})")
+            self.rent.begin(step, estimate)
             store.begin(folder, step.identity)
             began, started = time.monotonic(), _now()
             try:
@@ -125,11 +142,21 @@ class _Engine:
             finally:
                 self.screen.end()
                 seconds = self.this.ran[kind] = time.monotonic() - began
-                with suppress(UserError):  # a full disk: the stage's own error says it, or sealing will
-                    self.journal.machine_time(self.recipe.name, self.this.id, kind, seconds)
+            self.journal.check()
             return store.seal(folder, outcome.summary, {
                 "started": started, "finished": _now(), "seconds": round(seconds, 3),
-                "planned_minutes": round(planned, 3), "run": self.this.id, "recipe": self.recipe.name, "machine": _machine()})
+                "planned": row_of(with_rent(estimate, self._machine)), "run": self.this.id, "recipe": self.recipe.name,
+                "machine": _machine()})
+
+    def _estimate(self, step: Step) -> Estimate:
+        return step.stage.estimate(step.config, self.recipe.everything(), self._known(step))
+
+    def _wanted(self, step: Step, until: str | None, only: str | None) -> bool:
+        """Whether this run is to do it."""
+        kinds = list(self.recipe.stages)
+        last = until or only
+        return (only is None or step.stage.kind == only) and (
+            last is None or kinds.index(step.stage.kind) <= kinds.index(last))
 
     def _known(self, step: Step) -> Known:
         return Known(step.inputs or {}, self.workspace.root, self.recipe.name)
@@ -139,7 +166,7 @@ class _Engine:
         named = {name.rstrip("?") for name in step.stage.uses}
         tables = {name: table for name, table in self.recipe.tables.items() if name in named}
         return Bench(step.folder, step.inputs or {}, tables, self.recipe.seed, self.journal,
-                     self.recipe.name, self.this.id, self.screen, self.stopping.is_set, self._caps)
+                     self.recipe.name, self.this.id, self.screen, self.stopping.is_set, self._caps, self.rent.phase)
 
     def _finished(self, kind: str, done: Done) -> None:
         self.this.steps[kind] = done

@@ -47,6 +47,7 @@ class Bench:
     progress: Progress
     stopping: Callable[[], bool]  # True once the user asked to stop: finish what is in flight, raise Stopped
     caps: Caps = field(default_factory=Caps)  # of the recipe and of the workspace
+    phase: Callable[[str], None] = lambda name: None  # tells the meter of a rented machine: load, train, save ...
 
     @property
     def scratch(self) -> Path:
@@ -103,6 +104,7 @@ class Stage:
     estimate: Callable[[Any, Mapping[str, Any], Known], Estimate]  # (its config, all tables of the recipe by name, ...)
     reads: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
+    on_gpu: bool = False  # it works on the GPU: a run that has it to do is billed for the machine
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from alpaca_pipe.core.files import read_jsonl_so_far
 from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.report.actual import Compared, gathered, planned_minutes, unit_costs
 from alpaca_pipe.report.disk import Left, left
+from alpaca_pipe.report.funnel import funnel
 from alpaca_pipe.report.money import money
 
 _CONTESTANTS = {"base": "base", "chat": "base, asked in its own chat template", "shuffled": "tuned on shuffled answers",
@@ -71,7 +73,19 @@ def _money(found: Left) -> Iterator[str]:
     paper = " on paper (a rehearsal: $0.00 in truth)" if found.rehearsal else ""
     free = ", the teacher is free" if books.free else ""
     lost = f", {shown(books.total.lost)} lost" if books.total.lost else ""
-    yield f"money       {shown(books.total.settled)}{paper}{free}{lost}"
+    beside, costs = gathered(found, funnel(found))
+    yield f"money       {shown(books.total.settled)}{paper}{free}{lost}{_planned(beside)}"
+    for line in unit_costs(costs):
+        yield f"            {line}"
+
+
+def _planned(beside: tuple[Compared, ...]) -> str:
+    """The forecast of the steps as they were made, in the middle and from P10 to P90."""
+    found = [one.planned for step in beside for one in step.measures if one.name == "dollars" and one.planned]
+    if not found:
+        return ""
+    low, middle, high = (round(sum(planned[place] for planned in found)) for place in range(3))
+    return f"; planned {shown(middle)} ({shown(low)} to {shown(high)})"
 
 
 def _minutes(found: Left) -> Iterator[str]:
@@ -80,7 +94,7 @@ def _minutes(found: Left) -> Iterator[str]:
         if step.sealed:
             minutes = step.done["seconds"] / 60
             total += minutes
-            parts.append(f"{kind} {minutes:.1f} (planned {step.done.get('planned_minutes', 0):.1f})")
+            parts.append(f"{kind} {minutes:.1f} (planned {planned_minutes(step) or 0:.1f})")
     yield f"minutes     {', '.join(parts)}; in all {total:.1f}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.report.actual import Compared, Costs, gathered, planned_minutes
 from alpaca_pipe.report.disk import Left, Step, left
 from alpaca_pipe.report.funnel import Funnel, funnel
 from alpaca_pipe.report.money import Money, money
@@ -50,6 +51,8 @@ class Facts:
     dropped: tuple[Row, ...]
     machine: Mapping[str, Any]  # what the last sealed step was made on, and with which versions
     missing: tuple[str, ...]
+    compared: tuple[Compared, ...]  # forecast and actual of each sealed step
+    costs: Costs
 
     @property
     def minutes(self) -> float:
@@ -64,11 +67,14 @@ def gather(workspace: Path, recipe: str) -> Facts:
     verdict = evaluate.value("verdict.json") if evaluate.sealed else None
     curves = _curves(found.step("train"))
     books, no_books = _books(found)
+    rows = funnel(found)
+    beside, costs = gathered(found, rows)
     return Facts(
         recipe=recipe, run=found.run, rehearsal=found.rehearsal, config=found.config, steps=steps, verdict=verdict,
-        money=books, funnel=funnel(found), curves=curves, samples=tuple(evaluate.rows("samples.jsonl")),
+        money=books, funnel=rows, curves=curves, samples=tuple(evaluate.rows("samples.jsonl")),
         kept=tuple(drawn(list(kept(found)), _KEPT)), dropped=_some_of_each_rule(list(dropped(found))),
-        machine=_machine(found), missing=tuple(_missing(found, steps, verdict, bool(curves))) + no_books)
+        machine=_machine(found), missing=tuple(_missing(found, steps, verdict, bool(curves))) + no_books,
+        compared=beside, costs=costs)
 
 
 def _missing(found: Left, steps: Sequence[StepFacts], verdict: Any, curves: bool) -> Iterator[str]:
@@ -103,7 +109,7 @@ def _step(step: Step, found: Left) -> StepFacts:
                          step.identity)
     state = "made in this run" if step.kind in ran else "up to date"
     return StepFacts(step.kind, state, step.done.get("seconds", 0.0) / 60,
-                     step.done.get("planned_minutes"), step.done.get("finished", ""),
+                     planned_minutes(step), step.done.get("finished", ""),
                      step.folder.name, step.identity)
 
 

@@ -84,7 +84,7 @@ def _with(line: Line, entry: LedgerEntry) -> Line:
         lost=line.lost + (amount if kind == "lost" else 0) - (frees if kind == "reconciled" else 0),
         open=line.open + (amount if kind == "reserved" else 0) - (frees if ended else 0),
         requests=line.requests + (kind == "settled" and entry.class_ == "api"),
-        attempts=line.attempts + (kind == "reserved"))
+        attempts=line.attempts + (kind == "reserved" and entry.class_ == "api"))
 
 
 def _free(found: Left, lines: Iterable[Line]) -> bool:

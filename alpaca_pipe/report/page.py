@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from alpaca_pipe.core.files import write_atomic
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.report import figures
+from alpaca_pipe.report.actual import unit_costs
 from alpaca_pipe.report.facts import Facts, gather
 from alpaca_pipe.report.money import Money
 from alpaca_pipe.report.words import in_words
@@ -57,6 +58,7 @@ def render(facts: Facts) -> str:
     verdict = in_words(facts.verdict, str(facts.run.get("outcome", "")))
     return environment.get_template(TEMPLATE).render(
         facts=facts, verdict=verdict, figures=list(_figures(facts)), money=_money(facts),
+        compared=_compared(facts), costs=" ".join(f"{line}." for line in unit_costs(facts.costs)),
         when=str(facts.run.get("at", ""))[:16].replace("T", " "), outcome=_outcome(facts),
         losses_svg=Markup(figures.held_out_losses(verdict.points)), curve_svg=Markup(figures.loss_curves(facts.curves)),
         curve_sentence=_curve_sentence(facts), funnel=_funnel(facts), provenance=list(_provenance(facts)),
@@ -164,6 +166,32 @@ def _paid(books: Money, rehearsal: bool, local: bool) -> str:
     spent = f"{_dollars(books.total.settled)} settled over all runs of this recipe, " \
             f"{_dollars(books.this_run)} of it in this one; {lost}."
     return f"On paper, for a rehearsal pays nothing: {spent}" if rehearsal else spent
+
+
+def _compared(facts: Facts) -> Mapping[str, Any]:
+    """Forecast and actual, a row a figure; a forecast of the middle, with P10 to P90 beside it."""
+    rows = []
+    for step in facts.compared:
+        for place, one in enumerate(step.measures):
+            spelled = _SPELLED.get(one.name, _whole)
+            planned = [spelled(value) for value in one.planned] if one.planned else ["–", "–", "–"]
+            rows.append({"step": step.kind if place == 0 else "", "name": one.name, "middle": planned[1],
+                         "around": f"{planned[0]} – {planned[2]}" if one.planned else "–",
+                         "was": spelled(one.actual), "inside": one.inside})
+    forecast = [one for step in facts.compared for one in step.measures if one.planned]
+    inside = sum(one.inside for one in forecast)
+    rested = "".join(f" That of {step.kind} rested on {step.rests_on.removeprefix('on ')}." for step in facts.compared
+                     if step.rests_on and any(one.name == "requests" for one in step.measures))
+    return {"rows": rows if forecast else [],
+            "sentence": f"{inside} of {len(forecast)} figures lay between P10 and P90, where 8 of 10 should.{rested}"}
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+_SPELLED: Mapping[str, Callable[[float], str]] = {
+    "minutes": lambda value: f"{value:.1f}" if value >= 1 else f"{value:.2f}", "dollars": lambda value: _dollars(round(value))}
 
 
 def _curve_sentence(facts: Facts) -> str:

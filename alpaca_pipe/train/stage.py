@@ -15,10 +15,14 @@ from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far, write_jsonl
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.table import Table
+from alpaca_pipe.ledger.machine import machine_of
 from alpaca_pipe.models.loading import load_model, load_tokenizer
+from alpaca_pipe.models.shapes import has_weights, shape_of
+from alpaca_pipe.models.speed import PUBLISHED
 from alpaca_pipe.models.template import TEMPLATES, Encoded, Encoder, TemplateName, save_template, show_mask
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.train.control import shuffled
+from alpaca_pipe.train.outlay import Job, lengths
 from alpaca_pipe.train.sft import Hyper, tune
 from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
 
@@ -163,11 +167,15 @@ def _tune(which: str, rows: list[Encoded], config: Config, hyper: Hyper, checkpo
     base: BaseTable = bench.tables["base"]
     scratch = bench.scratch / which
     scratch.mkdir(exist_ok=True)
-    model = tune(load_model(checkpoint, base.dtype), encoder.tokenizer, rows, hyper, scratch,
+    bench.phase("load")
+    loaded = load_model(checkpoint, base.dtype)
+    bench.phase("train")
+    model = tune(loaded, encoder.tokenizer, rows, hyper, scratch,
                  bench.folder / "loss.jsonl", which, bench.stopping,
                  lambda step, loss: bench.progress.at(before + step, f"{which}, loss {loss:.3f}"))
     if model is None:
         raise Stopped
+    bench.phase("save")
     draft = bench.scratch / f"{which}-model"
     shutil.rmtree(draft, ignore_errors=True)
     _save(model, base, draft)
@@ -199,24 +207,52 @@ def _losses(log: Path) -> dict[str, dict[str, float]]:
 
 
 def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
-    """Of rows that are expected to be 130 tokens long (ALPACA.md: 127 on the 52K). UserError for a recipe that cannot be
-    trained."""
+    """UserError for a recipe that cannot be trained."""
     base: BaseTable | None = tables.get("base")
     if base:
         _check(config, base)
-    rows = max(1, getattr(tables.get("generate"), "count", 0) - getattr(tables.get("curate"), "held_out", 0))
-    hyper = config.hyper(0)
+    length, machine, job = lengths(known.inputs.get(ROWS)), machine_of(tables), job_of(config, tables, known)
+    rows = length.rows or _rows_expected(tables)
     tunes = 2 if config.control == "shuffled" else 1
-    steps = hyper.steps(rows)
+    steps = config.hyper(0).steps(rows)
     batch = min(rows, config.per_device_train_batch_size * config.gradient_accumulation_steps)
-    tokens = steps * batch * _TOKENS_A_ROW * tunes
-    parameters = base.parameters() if base else None
-    says = f"{config.method}, {steps} steps of {batch} rows" + (", twice (control)" if tunes == 2 else "")
+    says = f"{config.method}, {steps:,} steps of {batch} rows" + (", twice (control)" if tunes == 2 else "")
+    measured = f"rows of {length.mean:.0f} tokens" + (" (the curated ones)" if length.rows else ", as in the released 52K")
     notes = "".join(_notes(base))
+    if base and job and machine.gpu:
+        fit, minutes = job.on(machine.gpu), job.minutes(machine.gpu, has_weights(base))
+        tight = "" if fit.fits else f"; {fit}"
+        return Estimate(minutes, f"{says}, on one {machine.gpu.name}{tight}{notes}",
+                        f"{measured}; {PUBLISHED}{'; the shape of the base is guessed from its size' * job.shape.guessed}")
+    parameters = base.parameters() if base else None
     if parameters is None:
         return Estimate(NOTHING, f"{says}; the size of the base is not known here, so neither are the minutes{notes}")
+    tokens = steps * batch * length.mean * tunes
     seconds = _START_SECONDS * tunes + tokens * parameters * _FLOP[config.method] / _CPU_FLOPS
-    return Estimate(Range.about(seconds / 60, 2), f"{says}; on 2 CPU cores, rows of {_TOKENS_A_ROW} tokens{notes}")
+    minutes = Range.about(seconds / 60, 2)
+    return Estimate(minutes, f"{says}, on 2 CPU cores{notes}", f"{measured}; SmolLM2-135M measured on 2 CPU cores")
+
+
+def job_of(config: Config, tables: Mapping[str, Any], known: Known) -> Job | None:
+    """The stage's work by the shape of its base; None where that is not known, and for the tiny stand-in."""
+    base: BaseTable | None = tables.get("base")
+    shape = shape_of(base) if base else None
+    if base is None or shape is None:
+        return None
+    length = lengths(known.inputs.get(ROWS))
+    rows = length.rows or _rows_expected(tables)
+    step = min(rows, config.per_device_train_batch_size * config.gradient_accumulation_steps)
+    trained = config.max_steps * step if config.max_steps else rows * config.num_train_epochs
+    at_once = min(rows, config.per_device_train_batch_size)
+    return Job(shape, config.method, base.dtype, config.lora.r, config.lora.target_modules, at_once, config.max_length,
+               length, trained * length.mean, trained / at_once, 2 if config.control == "shuffled" else 1)
+
+
+def _rows_expected(tables: Mapping[str, Any]) -> int:
+    curate = tables.get("curate")
+    source = getattr(curate, "source", None)
+    rows = source.stat().st_size // _BYTES_A_ROW if source else getattr(tables.get("generate"), "count", 0)
+    return max(1, min(rows, getattr(curate, "first", None) or rows) - getattr(curate, "held_out", 0))
 
 
 def _notes(base: BaseTable | None) -> Iterator[str]:
@@ -227,7 +263,7 @@ def _notes(base: BaseTable | None) -> Iterator[str]:
         yield "; it needs the extra 'train', which is not installed"
 
 
-_TOKENS_A_ROW = 130
+_BYTES_A_ROW = 430  # of a JSON file, the released 52K
 _START_SECONDS = 12.0  # imports, loading, saving
 _FLOP = {"lora": 4, "full": 6}  # a parameter and token: forward 2, gradient of activations 2, of weights 2
 _CPU_FLOPS = 120e9  # a second on 2 cores without AMX: SmolLM2-135M, LoRA, 1,000 tokens a step in 4.2 s (2026-11)
@@ -262,4 +298,5 @@ def print_mask(tables: Mapping[str, Any], rows: Path, row: int) -> None:
     console.print(f"{len(encoded.ids)} tokens, {encoded.learned} learned ({where}), the last one ends the answer")
 
 
-STAGE = Stage("train", version=1, config=Config, reads=(ROWS,), uses=("base", "seed"), estimate=estimate, run=run)
+STAGE = Stage("train", version=1, config=Config, reads=(ROWS,), uses=("base", "seed"), estimate=estimate, run=run,
+              on_gpu=True)

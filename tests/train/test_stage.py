@@ -17,7 +17,7 @@ from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest
 from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer
 from alpaca_pipe.models.template import saved_encoder
-from alpaca_pipe.recipe.stage import Bench
+from alpaca_pipe.recipe.stage import Bench, Known
 from alpaca_pipe.train.stage import Config, Lora, estimate, print_mask, run
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
 
@@ -97,7 +97,7 @@ def test_full_in_bfloat16_is_refused(bench: Callable[..., Bench], tiny: Path) ->
     with pytest.raises(UserError, match="do not move"):
         run(full, here)
     with pytest.raises(UserError, match="do not move"):  # and before anything is paid
-        estimate(full, here.tables)
+        estimate(full, here.tables, Known())
     assert BaseTable(model=tiny, dtype="bfloat16").rehearsed().dtype == "bfloat16"  # so a rehearsal refuses it too
 
 
@@ -124,7 +124,7 @@ def test_without_torch_the_plan_says_so_and_the_run_too(bench: Callable[..., Ben
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     here = bench("bare")
     monkeypatch.setattr("alpaca_pipe.train.stage.find_spec", lambda name: None)
-    assert estimate(CONFIG, here.tables).says.endswith("; it needs the extra 'train', which is not installed")
+    assert estimate(CONFIG, here.tables, Known()).says.endswith("; it needs the extra 'train', which is not installed")
     with pytest.raises(UserError, match=r"pip install 'alpaca-pipe\[train\]'"):
         run(CONFIG, here)
 
@@ -133,15 +133,15 @@ def test_a_branch_of_the_hub_is_not_pinned(bench: Callable[..., Bench], tiny: Pa
                                            monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     branch = BaseTable(model="org/llama-1b")
-    assert estimate(CONFIG, {"base": branch}).says.endswith(
+    assert estimate(CONFIG, {"base": branch}, Known()).says.endswith(
         "hub revision 'main' is not pinned: write base.revision: the commit, 40 hex digits")
     note = tmp_path / "models--org--llama-1b" / "refs" / "main"
     note.parent.mkdir(parents=True)
     note.write_text("0123456789" * 4)
     assert branch.commit() == "0123456789" * 4
-    assert estimate(CONFIG, {"base": branch}).says.endswith(f"write base.revision: {'0123456789' * 4}")
+    assert estimate(CONFIG, {"base": branch}, Known()).says.endswith(f"write base.revision: {'0123456789' * 4}")
     pinned = BaseTable(model="org/llama-1b", revision="a" * 40)
-    assert pinned.commit() == "a" * 40 and "pinned" not in estimate(CONFIG, {"base": pinned}).says
+    assert pinned.commit() == "a" * 40 and "pinned" not in estimate(CONFIG, {"base": pinned}, Known()).says
     assert BaseTable(model="smollm2-135m-instruct").commit() is None
     here = bench("hub")
     here.tables["base"] = branch  # type: ignore[index]
@@ -169,11 +169,11 @@ def test_names_are_those_of_training_arguments() -> None:
 
 def test_estimate_follows_rows_and_control(tiny: Path) -> None:
     base = BaseTable(model="smollm2-135m-instruct")
-    one, two = (estimate(Config(control=control), {"base": base, "generate": SimpleNamespace(count=80)})
+    one, two = (estimate(Config(control=control), {"base": base, "generate": SimpleNamespace(count=80)}, Known())
                 for control in ("none", "shuffled"))
-    assert two.minutes == pytest.approx(2 * one.minutes) and "30 steps of 8 rows, twice" in two.says
-    unknown = estimate(Config(), {"base": BaseTable(model="org/name")})
-    assert unknown.minutes == 0 and "not known" in unknown.says
+    assert two.minutes.p50 == pytest.approx(2 * one.minutes.p50) and "30 steps of 8 rows, twice" in two.says
+    unknown = estimate(Config(), {"base": BaseTable(model="org/name")}, Known())
+    assert unknown.minutes.p90 == 0 and "not known" in unknown.says
 
 
 def test_show_mask(bench: Callable[..., Bench], capsys: pytest.CaptureFixture[str]) -> None:

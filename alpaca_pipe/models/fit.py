@@ -1,0 +1,135 @@
+"""What tuning a model takes, on paper: bytes of GPU memory, floating-point operations, hours. No torch, no GPU.
+
+The unit of bytes is GB = 1e9, as in model cards and papers; a GPU's memory comes in GiB = 2^30.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from alpaca_pipe.models.shapes import Shape
+
+Method = Literal["full", "lora", "qlora"]
+Dtype = Literal["float32", "bfloat16"]
+
+GB, GIB = 1e9, 2**30
+_WIDTH: dict[Dtype, int] = {"float32": 4, "bfloat16": 2}
+_NF4_BITS = 4.127  # a weight, with double quantisation (QLoRA, arXiv:2305.14314, section 3)
+_LOGIT_BYTES = 12  # for each learned token and word: bf16, fp32, its softmax and gradient
+_LEARNED = 0.6  # share of a row's tokens that carry loss; 51.5 % in the released 52K
+_CONTEXT = 1.0 * GB  # CUDA's own, kernels and workspaces
+_USABLE = 0.97  # of the memory, since an allocator leaves gaps
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes at the height of a step."""
+
+    weights: float
+    copies: float  # of fp32 weights in bf16, which autocast makes and keeps until the backward pass
+    gradients: float
+    optimizer: float
+    activations: float
+    logits: float
+    context: float = _CONTEXT
+
+    @property
+    def before_activations(self) -> float:
+        """Of weights, gradients and optimizer alone."""
+        return self.weights + self.gradients + self.optimizer
+
+    @property
+    def total(self) -> float:
+        return float(sum(getattr(self, part.name) for part in fields(self)))
+
+    def __str__(self) -> str:
+        parts = (("weights", self.weights), ("bf16 copies", self.copies), ("gradients", self.gradients),
+                 ("optimizer", self.optimizer), ("activations", self.activations + self.logits), ("CUDA", self.context))
+        return " + ".join(f"{name} {amount / GB:.1f}" for name, amount in parts if amount >= 0.05 * GB)
+
+
+def memory(shape: Shape, method: Method, tokens_at_once: float, *, dtype: Dtype = "float32", rank: int = 16,
+           targets: str | tuple[str, ...] = "all-linear", adam: Literal["fp32", "8-bit"] = "fp32",
+           recompute: bool = False) -> Memory:
+    """Of one step with AdamW in bf16 autocast, `tokens_at_once` in a micro-batch.
+
+    Full tuning of fp32 weights: 16 bytes a parameter (weight 4, gradient 4, two moments 8), and 2 for the bf16 copy.
+    LoRA: the frozen weights, and 16 bytes for each parameter of the adapter. QLoRA: linear layers in NF4.
+    """
+    width, size = _WIDTH[dtype], shape.parameters
+    activations = tokens_at_once * activation_bytes(shape, recompute)
+    logits = tokens_at_once * _LEARNED * shape.vocabulary * _LOGIT_BYTES
+    if method == "full":
+        moments = 2 if adam == "8-bit" else 2 * width
+        return Memory(size * width, size * 2 if width == 4 else 0, size * width, size * moments, activations, logits)
+    adapter = shape.adapter(rank, targets)
+    if method == "qlora":
+        frozen, copies = shape.linear * _NF4_BITS / 8 + (size - shape.linear) * 2, 0.0
+    else:
+        frozen, copies = size * width, size * 2 if width == 4 else 0.0
+    return Memory(frozen + 4 * adapter, copies, 4 * adapter, (2 if adam == "8-bit" else 8) * adapter, activations, logits)
+
+
+def activation_bytes(shape: Shape, recompute: bool = False) -> float:
+    """Bytes kept for the backward pass for each token, in bf16 with attention that keeps no matrix of scores.
+
+    A layer keeps two norms' inputs and outputs and the residuals (5 x hidden), queries before and after rotation, keys,
+    their rotation, values, what attention gave, and four of the feed-forward's width. LLaMA-7B: 5.4 MB a token (5.5 are
+    told). With full recompute a layer keeps its input, and one layer at a time is whole.
+    """
+    layer = 2 * (5 * shape.hidden + 2 * shape.attention_width + 3 * shape.kv_width + 4 * shape.feed_forward)
+    return shape.layers * 2 * shape.hidden + layer if recompute else shape.layers * layer
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether a step fits a GPU. worst: a micro-batch of the longest rows; usual: one of rows as they are expected."""
+
+    gpu: str
+    room: float  # bytes of GPU memory that can be used
+    worst: Memory
+    usual: Memory
+
+    @property
+    def fits(self) -> bool:
+        """Even where all rows of a micro-batch are as long as they may be."""
+        return self.worst.total <= self.room
+
+    @property
+    def fits_usually(self) -> bool:
+        return self.usual.total <= self.room
+
+    def __str__(self) -> str:
+        word = "fits" if self.fits else "fits as long as rows are short" if self.fits_usually else "does not fit"
+        return (f"{word}: {self.worst.total / GB:.0f} GB at most of {self.room / GB:.0f} usable on {self.gpu} "
+                f"({self.worst})")
+
+
+def fit(gpu: str, memory_gib: float, worst: Memory, usual: Memory | None = None) -> Fit:
+    return Fit(gpu, memory_gib * GIB * _USABLE, worst, usual or worst)
+
+
+# Floating-point operations: 2 for each parameter a token is multiplied with, in each of three passes: forward, gradient of
+# the activations, gradient of the weights. LoRA needs the third for the adapter only; recompute goes forward twice.
+_PASSES: dict[Method, int] = {"full": 3, "lora": 2, "qlora": 2}
+
+
+def flop_a_token(parameters: float, method: Method = "full", recompute: bool = False) -> float:
+    """LLaMA-7B (6.607e9 parameters that are multiplied), full: 39.64 GFLOP. Attention itself is left out: rows are short."""
+    return 2 * parameters * (_PASSES[method] + recompute)
+
+
+def training_flops(parameters: float, tokens: float, method: Method = "full", recompute: bool = False) -> float:
+    """Operations for so many trained tokens: 6 x parameters x tokens, in full tuning and pre-training alike."""
+    return flop_a_token(parameters, method, recompute) * tokens
+
+
+def gpu_hours(tokens: float, tokens_per_second_per_gpu: float) -> float:
+    """On however many GPUs: more of them are only sooner done."""
+    return tokens / tokens_per_second_per_gpu / 3600
+
+
+def file_bytes(parameters: float, bits: float) -> float:
+    """Of a file of weights at so many bits each, scales included: Q4_0 has 4.5 (its first format 5.0)."""
+    return parameters * bits / 8
