@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 OVERRIDES ?=
 
-.PHONY: quickstart test test-all lint bench clean
+.PHONY: quickstart test test-all lint bench bench-teachers chaos clean
 
 quickstart: $(VENV)/.installed-user
 	@$(BIN)/alpaca-pipe setup local
@@ -24,6 +24,15 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/bench -s
+
+# Asking at full speed, at limits, and beside two peers that it installs into venvs of their own. About 15 minutes.
+bench-teachers: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.bench.teachers
+
+# Every fault at once and 30 kill -9, online and by batches; fails where a cent is not where it should be.
+chaos: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.proving.chaos --requests 10000 --kills 30 --concurrency 256
+	$(BIN)/python -m tests.proving.chaos --requests 1000 --kills 8 --batches
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -65,3 +65,7 @@ class Completion:
     model_said: str = ""
     fingerprint: str = ""
     from_store: bool = False  # served from our own store: costs 0, never billed again
+    # Of a reply that has just come; what was settled is in the ledger.
+    billed: int | None = field(default=None, compare=False)  # nano-dollars, where the provider says what it charged
+    doubt: str = field(default="", compare=False)  # what cannot be right in the figures it came with, as a sentence
+    limits: Mapping[str, str] = field(default_factory=dict, compare=False)  # its headers about rate limits

@@ -15,13 +15,14 @@ class Failure(Exception):
     """One attempt that brought no reply. `sent` decides its bookkeeping: released, released, or lost."""
 
     def __init__(self, what: str, *, sent: Sent, retry: bool, retry_after: float | None = None,
-                 slower: bool = False) -> None:
+                 slower: bool = False, limits: Mapping[str, str] | None = None) -> None:
         super().__init__(what)
         self.what = what
         self.sent = sent
         self.retry = retry
         self.retry_after = retry_after  # seconds that the server asked us to wait
         self.slower = slower  # the server pushed back (429, 503): fewer at once
+        self.limits = limits or {}  # the headers about rate limits
 
 
 class Fatal(UserError):

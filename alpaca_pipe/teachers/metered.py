@@ -17,21 +17,41 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget, bounds_of, ceiling_of
 from alpaca_pipe.ledger.entries import Attempt, Short
 from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.prices import Price
+from alpaca_pipe.teachers.arrivals import Arrivals
 from alpaca_pipe.teachers.base import Failure, Fatal, Teacher
-from alpaca_pipe.teachers.pace import Pace, Turn
+from alpaca_pipe.teachers.bill import entered
+from alpaca_pipe.teachers.disk import Disk
+from alpaca_pipe.teachers.in_line import InLine
+from alpaca_pipe.teachers.near_cap import NearCap
+from alpaca_pipe.teachers.pace import LONGEST_ASKED, Pace, Turn
+from alpaca_pipe.teachers.served import Served
 
 T = TypeVar("T")
 _GLANCE = 0.2  # seconds; another teacher of the same run may free budget without our hearing of it
-_LONGEST_ASKED = 600.0  # seconds; a server that wants us to wait longer is not there today
 _BYTES_A_TOKEN = 4  # of English, OpenAI's rule of thumb: a guess for the pace, corrected by what was used
 
 
 @dataclass
 class _Asking:
-    task: asyncio.Task[Completion]
+    task: asyncio.Task[Completion] | None = None
     askers: int = 0
+    sending: bool = False  # an attempt is under way, which is not broken off
+    left: bool = False  # nobody waits for the reply any more
+
+
+@dataclass(frozen=True)
+class _Sized:
+    """The most that an attempt can take: bytes of the question, tokens of the reply, nano-dollars."""
+
+    tokens_in: int
+    tokens_out: int | None
+    ceiling: int
+
+    @property
+    def guess(self) -> int:
+        """Tokens that servers count for it when they let it in."""
+        return self.tokens_in // _BYTES_A_TOKEN + (self.tokens_out or 0)
 
 
 class Metered:
@@ -43,17 +63,29 @@ class Metered:
     is stored: a wrong model or field is not the answer to a prompt."""
 
     def __init__(self, teacher: Teacher, *, journal: Journal, price: Price, caps: Caps, recipe: str, run: str,
-                 stage: str, pace: Pace, stopping: Callable[[], bool] = lambda: False, attempts: int = 6) -> None:
+                 stage: str, pace: Pace, stopping: Callable[[], bool] = lambda: False, attempts: int = 6,
+                 heard: bool = False, model: str = "", say: Callable[[str], None] = lambda sentence: None) -> None:
+        """heard: it has answered before.  model: the name that was asked for.  say: takes a sentence for the screen."""
         self.identity, self.takes = teacher.identity, teacher.takes
+        self.pace = pace
         self.from_store = 0  # replies that cost nothing because they were paid for before
         self._teacher, self._journal, self._price, self._caps = teacher, journal, price, caps
         self._recipe, self._run, self._stage = recipe, run, stage
-        self._pace, self._stopping, self._attempts = pace, stopping, attempts
+        self._stopping, self._attempts = stopping, attempts
+        self._a_token_in, self._a_token_out = price.worst(1, 0), price.worst(0, 1)
+        self._served, self._near_cap = Served(model, say), NearCap(journal, caps, recipe, say)
+        self._disk, self._arrivals = Disk(journal.path.parent), Arrivals()
         self._asking: dict[str, _Asking] = {}
         self._ended: UserError | None = None
-        self._heard = False  # something was answered, not only refused
+        self._heard = heard  # something was answered, not only refused
         self._under_way: set[Turn] = set()  # whose outcome is not known yet
         self._an_end = asyncio.Event()  # set, and replaced, whenever an attempt ends
+        self._for_budget = asyncio.Lock()  # the line of those who wait for it
+
+    @property
+    def ended(self) -> UserError | None:
+        """Why nothing new is sent any more."""
+        return self._ended
 
     async def ask(self, request: Request, name: str = "") -> Completion:
         """The reply to a request: the stored one, or a new one, paid for and stored. Raises OverBudget, Fatal, Stopped,
@@ -66,65 +98,100 @@ class Metered:
             if stored is not None:
                 self.from_store += 1
                 self._heard |= not _refused(stored)
+                self._served.heard(stored.model_said, stored.fingerprint)
                 return stored
-            asking = self._asking[key] = _Asking(asyncio.ensure_future(self._answer(key, request)))
+            asking = self._asking[key] = _Asking()
+            asking.task = asyncio.ensure_future(self._answer(asking, key, request))
             asking.task.add_done_callback(lambda task: self._answered(key, task))
+        assert asking.task is not None
         asking.askers += 1
         try:
             completion = await asyncio.shield(asking.task)
         except asyncio.CancelledError:
             if asking.askers == 1 and not asking.task.done():
-                asking.task.cancel()
+                asking.left = True
+                if not asking.sending:
+                    asking.task.cancel()
                 await asyncio.wait([asking.task])
             raise
         finally:
             asking.askers -= 1
         return completion if first else replace(completion, from_store=True)
 
+    async def resume(self, attempt: Attempt, request: Request) -> None:
+        """Awaits an attempt that an earlier run has sent and left open, and enters how it ended. Raises as `ask` does, and
+        Failure: it is not tried again."""
+        async with self.pace.turn(0, self._go_on) as turn:
+            self._under_way.add(turn)
+            try:
+                await _unbroken(self._outcome(attempt, request, self._sized(request).tokens_out, turn))
+            finally:
+                self._under_way.discard(turn)
+
     def _answered(self, key: str, task: asyncio.Task[Completion]) -> None:
         del self._asking[key]
         _seen(task)
 
-    async def _answer(self, key: str, request: Request) -> Completion:
+    async def _answer(self, asking: _Asking, key: str, request: Request) -> Completion:
         """Attempts, until one brings a reply."""
-        sent = self._as_sent(request)
-        ceiling, (tokens_in, tokens_out) = ceiling_of(sent, self._price), bounds_of(sent)
+        sized = self._sized(request)
         failures = 0
-        while True:
-            self._go_on()
-            an_end = self._an_end
-            failure = None
-            async with self._pace.turn(tokens_in // _BYTES_A_TOKEN + (tokens_out or 0), self._go_on) as turn:
-                self._under_way.add(turn)
-                try:
-                    answer = await _unbroken(self._attempt(key, request, ceiling, turn))
-                except Failure as error:
-                    failure = error
-                finally:
-                    self._under_way.discard(turn)
-            if failure is not None:
-                failures += 1
-                self._give_up_at(failure, failures)
-                await self._pace.rest(failures, failure.retry_after, self._go_on)
-            elif isinstance(answer, Completion):
-                return answer
-            elif not answer.waiting:
-                raise OverBudget(answer, self._journal.totals(self._recipe, class_="api"))
-            else:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(an_end.wait(), _GLANCE)
-
-    async def _attempt(self, key: str, request: Request, ceiling: int, turn: Turn) -> Completion | Short:
-        """Reserve, ask, and enter how it ended."""
-        attempt = await _done(self._journal.reserve(key, ceiling, self._price, self._caps, recipe=self._recipe,
-                                                    run=self._run, stage=self._stage))
-        if not isinstance(attempt, Attempt):
-            self.from_store += isinstance(attempt, Completion)
-            return attempt
+        line = InLine(self._for_budget)
         try:
-            completion = replace(await self._teacher.ask(request, attempt.name), key=key, from_store=False)
+            while True:
+                if asking.left:
+                    raise asyncio.CancelledError
+                self._go_on()
+                await line.stand()
+                self._go_on()
+                an_end = self._an_end
+                failure = None
+                async with self.pace.turn(sized.guess, self._go_on) as turn:
+                    self._look_at_disk(sized)
+                    self._under_way.add(turn)
+                    asking.sending = True
+                    try:
+                        answer = await self._attempt(key, request, sized, turn, line)
+                    except Failure as error:
+                        failure = error
+                    finally:
+                        asking.sending = False
+                        self._under_way.discard(turn)
+                if failure is not None:
+                    failures += 1
+                    self._give_up_at(failure, failures)
+                    await self.pace.rest(failures, failure.retry_after, self._go_on)
+                elif isinstance(answer, Completion):
+                    return answer
+                elif not answer.waiting:
+                    raise OverBudget(answer, self._journal.totals(self._recipe, class_="api"))
+                else:
+                    await line.to_the_front()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(an_end.wait(), _GLANCE)
+        finally:
+            line.leave()
+
+    async def _attempt(self, key: str, request: Request, sized: _Sized, turn: Turn, line: InLine) -> Completion | Short:
+        """Reserve, ask, and enter how it ended."""
+        attempt = await self._arrivals.of(self._journal.reserve(
+            key, sized.ceiling, self._price, self._caps, recipe=self._recipe, run=self._run, stage=self._stage))
+        if isinstance(attempt, Short):
+            return attempt
+        line.leave()
+        if isinstance(attempt, Completion):
+            self.from_store += 1
+            return attempt
+        self._near_cap.reserved(sized.ceiling)
+        return await self._outcome(attempt, request, sized.tokens_out, turn)
+
+    async def _outcome(self, attempt: Attempt, request: Request, limit: int | None, turn: Turn) -> Completion:
+        """Ask, and enter how it ended. limit: tokens that the reply may have."""
+        try:
+            completion = replace(await self._teacher.ask(request, attempt.name), key=attempt.request, from_store=False)
             await self._hold_refusal(completion, turn)
         except Failure as failure:
+            turn.failed(failure.what, failure.limits)
             if failure.slower:
                 turn.pushed_back(failure.retry_after)
             enter = self._journal.lose if failure.sent == "unknown" else self._journal.release
@@ -135,15 +202,17 @@ class Metered:
             await self._end(self._journal.release(attempt, error.what))
             raise
         except BaseException as error:
-            self._journal.lose(attempt, f"given up while it was in flight ({type(error).__name__})")
+            self._journal.give_up(attempt, f"given up while it was in flight ({type(error).__name__})")
             raise
-        turn.answered(completion.usage.tokens_in + completion.usage.tokens_out)
-        cost, anomaly = self._cost(completion, ceiling)
-        kept = await self._end(self._journal.settle(attempt, completion, cost, request=request, teacher=self.identity,
-                                                    anomaly=anomaly))
-        if cost > ceiling:
-            self._ended = UserError(anomaly, "check teacher.price and the output limit before you run again; "
-                                             "the reply is kept and its cost is in the ledger")
+        usage = completion.usage
+        turn.answered(usage.tokens_in + usage.tokens_out, usage.tokens_out, completion.limits)
+        bill = entered(completion, limit, self._price, attempt.ceiling)
+        odd = "; ".join(filter(None, [bill.anomaly, self._served.heard(completion.model_said, completion.fingerprint)]))
+        kept = await self._end(self._journal.settle(attempt, completion, bill.nanodollars, request=request,
+                                                    teacher=self.identity, anomaly=odd))
+        if bill.over:
+            self._ended = UserError(bill.anomaly, "check teacher.price and the output limit before you run again; "
+                                                  "the reply is kept and its cost is in the ledger")
             raise self._ended
         return kept
 
@@ -161,16 +230,22 @@ class Metered:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._an_end.wait(), _GLANCE)
 
-    def _cost(self, completion: Completion, ceiling: int) -> tuple[int, str]:
-        """Nano-dollars of a reply, and what is wrong with them. A billed reply without its usage is never $0."""
-        usage, cost = completion.usage, self._price.cost(completion.usage)
-        # The text of a refused request is the server's reason (a 400 is not billed); every other text was generated.
-        answered = completion.finish in ("stop", "length") or bool(completion.text and completion.finish != "refused")
-        if ceiling and answered and not (usage.tokens_in and (usage.tokens_out or not completion.text)):
-            return ceiling, "the reply came without its usage: counted at its ceiling"
-        if cost > ceiling:
-            return cost, f"a reply cost {shown(cost)}, more than its ceiling of {shown(ceiling)}"
-        return cost, ""
+    def _sized(self, request: Request) -> _Sized:
+        sent = self._as_sent(request)
+        tokens_in, tokens_out = bounds_of(sent)
+        if self._price.free:
+            return _Sized(tokens_in, tokens_out, 0)
+        most_in = self._price.most_in
+        if tokens_out is None or (most_in is not None and tokens_in > most_in):
+            return _Sized(tokens_in, tokens_out, ceiling_of(sent, self._price))  # it says what is missing
+        return _Sized(tokens_in, tokens_out, tokens_in * self._a_token_in + tokens_out * self._a_token_out)
+
+    def _look_at_disk(self, sized: _Sized) -> None:
+        try:
+            self._disk.check(len(self._under_way), sized.tokens_in, sized.tokens_out)
+        except UserError as error:
+            self._ended = error
+            raise
 
     def _as_sent(self, request: Request) -> Request:
         """With the decoding that reaches the server: a limit that is dropped on the way limits nothing."""
@@ -185,7 +260,7 @@ class Metered:
             raise Stopped
 
     def _give_up_at(self, failure: Failure, failures: int) -> None:
-        too_long = failure.retry_after is not None and failure.retry_after > _LONGEST_ASKED
+        too_long = failure.retry_after is not None and failure.retry_after > LONGEST_ASKED
         if failure.retry and failures < self._attempts and not too_long:
             return
         often = f"{failures} times" if failures > 1 else "once, and trying again would not help"
@@ -195,10 +270,10 @@ class Metered:
                                 "run the same command later: every stored reply is kept and nothing is asked twice")
         raise self._ended from failure
 
-    async def _end(self, entered: Future[T]) -> T:
+    async def _end(self, written: Future[T]) -> T:
         """An attempt's end is on the disk: whoever waits for budget, or for an answer, may look again."""
         try:
-            return await _done(entered)
+            return await self._arrivals.of(written)
         except UserError as error:
             self._ended = error
             raise
@@ -210,10 +285,6 @@ class Metered:
 def _refused(completion: Completion) -> bool:
     """Refused unread: a 400, which is not billed, unlike a refusal that the model wrote."""
     return completion.finish == "refused" and not (completion.usage.tokens_in or completion.usage.tokens_out)
-
-
-async def _done(future: Future[T]) -> T:
-    return await asyncio.wrap_future(future)
 
 
 async def _unbroken(work: Coroutine[Any, Any, T]) -> T:

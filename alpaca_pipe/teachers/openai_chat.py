@@ -7,7 +7,7 @@ from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.teachers.openai_errors import Refused
-from alpaca_pipe.teachers.openai_wire import Wire, finish_of, usage_of
+from alpaca_pipe.teachers.openai_wire import NO_LIMITS, Wire, completion, finish_of, text_of
 
 # n is not among them: one reply a request, so that its usage is its own (llama.cpp counts one choice only).
 TAKES = frozenset({
@@ -25,15 +25,24 @@ class OpenAIChat:
         self._wire = wire
 
     async def ask(self, request: Request, name: str = "") -> Completion:
-        key = request.key(self.identity)
-        messages = [{"role": message.role, "content": message.content} for message in request.messages]
+        key = "" if name else request.key(self.identity)  # whoever names the attempt knows its request
         try:
-            reply = await self._wire.post("/chat/completions", request, {"messages": messages}, name)
+            reply = await self._wire.post("/chat/completions", request, asked_of(request), name)
+            return completion_of(reply.json, key, reply.limits)
         except Refused as refused:
             return Completion(refused.reason, refused.finish, Usage(), key)
-        choice = reply["choices"][0]
-        message = choice.get("message") or {}
-        refusal = message.get("refusal")
-        return Completion(refusal or message.get("content") or "",
-                          "refused" if refusal else finish_of(choice.get("finish_reason")), usage_of(reply.get("usage")),
-                          key, str(reply.get("model") or ""), str(reply.get("system_fingerprint") or ""))
+
+
+def asked_of(request: Request) -> dict[str, Any]:
+    """The question in this dialect's fields, without decoding."""
+    return {"messages": [{"role": message.role, "content": message.content} for message in request.messages]}
+
+
+def completion_of(reply: Mapping[str, Any], key: str, limits: Mapping[str, str] = NO_LIMITS) -> Completion:
+    """A reply's JSON as ours, whether it came by itself or as a line of a batch."""
+    choice = reply["choices"][0]
+    message = choice.get("message")
+    message = message if isinstance(message, dict) else {}
+    refusal = text_of(message.get("refusal"))
+    return completion(reply, key, refusal or text_of(message.get("content")),
+                      "refused" if refusal else finish_of(choice.get("finish_reason")), limits)

@@ -8,7 +8,7 @@ from typing import Any
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.teachers.base import Fatal
 from alpaca_pipe.teachers.openai_errors import Refused
-from alpaca_pipe.teachers.openai_wire import Wire, finish_of, usage_of
+from alpaca_pipe.teachers.openai_wire import Wire, completion, finish_of, text_of
 
 TAKES = frozenset({
     "max_tokens", "temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias",
@@ -28,11 +28,10 @@ class OpenAICompletions:
         if [message.role for message in request.messages] != ["user"]:
             raise Fatal("a completions teacher continues one text, and was given a conversation",
                         "use kind: openai_chat, or a generate style that asks for a continuation")
-        key = request.key(self.identity)
+        key = "" if name else request.key(self.identity)
         try:
             reply = await self._wire.post("/completions", request, {"prompt": request.messages[0].content}, name)
         except Refused as refused:
             return Completion(refused.reason, refused.finish, Usage(), key)
-        choice = reply["choices"][0]
-        return Completion(choice.get("text") or "", finish_of(choice.get("finish_reason")), usage_of(reply.get("usage")),
-                          key, str(reply.get("model") or ""), str(reply.get("system_fingerprint") or ""))
+        choice = reply.json["choices"][0]
+        return completion(reply.json, key, text_of(choice.get("text")), finish_of(choice.get("finish_reason")), reply.limits)

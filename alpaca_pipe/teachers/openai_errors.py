@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +14,14 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.base import Failure, Fatal
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, OpenAIError
+    from openai import OpenAIError
 
 _KEYS = re.compile(r"\b(?:sk|pk|gsk|hf|xai)[-_][\w*.-]{6,}|\bAIza[\w*-]{10,}|\bBearer\s+\S+")
 _NOT_TAKEN = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
 _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+# Anthropic answers 400: "Your credit balance is too low".
+_OUT_OF_MONEY = re.compile(r"(?i)\bcredit balance\b|\binsufficient (?:balance|credits?|funds|quota)\b")
+_NO_MODEL = {"model_not_found", "model_not_exist", "invalid_model"}
 _FILTERED = {"content_filter", "content_policy_violation", "invalid_prompt"}
 # Gemini and others answer 400 to a wrong key ("API key not valid. Please pass a valid API key.", API_KEY_INVALID).
 _WRONG_KEY = re.compile(r"(?i)\bapi[ _-]?key (?:is |has )?(?:not valid|invalid|incorrect|expired)\b"
@@ -40,8 +46,22 @@ def failure_of(error: OpenAIError, address: str, model: str, key: str) -> Failur
     from openai import APIStatusError
 
     if isinstance(error, APIStatusError):
-        return _answered(error, address, model, key)
-    return _unanswered(error, address)
+        return _explained(error.status_code, error.response.headers, error.body, error.message, address, model, key)
+    return unanswered(error, address)
+
+
+def answered(status: int, headers: Any, content: bytes, address: str, model: str, key: str,
+             limits: Mapping[str, str]) -> Failure | Fatal | Refused:
+    """What to raise for an answer that is no 2xx. limits: its headers about rate limits."""
+    text = content.decode(errors="replace")
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        body = None
+    failure = _explained(status, headers, body, text.strip() or "(nothing)", address, model, key)
+    if isinstance(failure, Failure):
+        failure.limits = limits
+    return failure
 
 
 def without_keys(text: str, key: str = "") -> str:
@@ -50,24 +70,30 @@ def without_keys(text: str, key: str = "") -> str:
     return _KEYS.sub("[key]", " ".join(text.split()))[:300]
 
 
-def _answered(error: APIStatusError, address: str, model: str, key: str) -> Failure | Fatal | Refused:
-    status = error.status_code
-    body = _body(error)
-    codes = {str(body.get("code")), str(body.get("type"))}
-    said = without_keys(str(body.get("message") or error.message), key)
+def _explained(status: int, headers: Any, body: Any, text: str, address: str, model: str,
+               key: str) -> Failure | Fatal | Refused:
+    error = _error_in(body)
+    codes = {str(error.get("code")), str(error.get("type"))}
+    said = without_keys(str(error.get("message") or text), key)
     answer = f"{address} answered {status}: {said}"
+    if status == 407:
+        return Fatal(f"the proxy on the way to {address} wants a user and a password (407)",
+                     "put them into the address in the environment: export HTTPS_PROXY=http://user:password@host:port")
+    if status == 403 and _flagged(error):
+        return Refused("", "content_filter")
     wrong_key = status == 400 and ("invalid_api_key" in codes or _WRONG_KEY.search(said))
     if status in (401, 403) or wrong_key:  # its own words may quote the key
         return Fatal(f"{address} does not accept the key ({status})",
                      "check the environment variable that `teacher.api_key_env` names, and what the key may do")
-    if status == 402 or codes & _NO_MONEY:
+    if status == 402 or codes & _NO_MONEY or (status == 400 and _OUT_OF_MONEY.search(said)):
         return Fatal(answer, "add credit or raise the limit at the provider, then run the same command again")
     if codes & _NOT_TAKEN:
-        field = without_keys(str(body.get("param") or "a field"), key)
+        field = without_keys(str(error.get("param") or "a field"), key)
         return Fatal(f"the model '{model}' does not take '{field}': {said}",
                      f"take it out of the recipe, or write `teacher.refuses: [{field}]` with `on_unsupported: drop`")
-    if status in (404, 405) or "model_not_found" in codes:
-        return Fatal(answer, str(body.get("hint") or f"check `teacher.model` ({model}) and `teacher.base_url`"))
+    if status in (404, 405) or codes & _NO_MODEL:
+        return Fatal(answer, without_keys(str(error.get("hint") or ""), key)
+                     or f"check `teacher.model` ({model}) and `teacher.base_url`")
     if 300 <= status < 400:
         return Fatal(f"{address} sends us elsewhere ({status})", "write the final address as `teacher.base_url`")
     if codes & _FILTERED:
@@ -76,24 +102,39 @@ def _answered(error: APIStatusError, address: str, model: str, key: str) -> Fail
         return Refused(said, "refused")
     again = status in (408, 409, 425, 429) or status >= 500
     return Failure(answer, sent="unknown" if status in _GATEWAY_GAVE_UP else "refused", retry=again,
-                   retry_after=retry_after(error.response.headers), slower=status in _SLOWER)
+                   retry_after=retry_after(headers), slower=status in _SLOWER)
 
 
-def _body(error: APIStatusError) -> dict[str, Any]:
+def _error_in(body: Any) -> dict[str, Any]:
     """The error as an object; Gemini sends it in a list."""
-    body: Any = error.body[0] if isinstance(error.body, list) and error.body else error.body
+    body = body[0] if isinstance(body, list) and body else body
     body = body.get("error", body) if isinstance(body, dict) else body
-    return body if isinstance(body, dict) else {}
+    return body if isinstance(body, dict) else {"message": body} if isinstance(body, str) else {}
 
 
-def _unanswered(error: OpenAIError, address: str) -> Failure | Fatal:
+def _flagged(error: dict[str, Any]) -> bool:
+    """OpenRouter answers 403 where a moderation flags the prompt, with its reasons (openrouter.ai/docs: errors)."""
+    metadata = error.get("metadata")
+    return isinstance(metadata, dict) and ("flagged_input" in metadata or "reasons" in metadata)
+
+
+def unanswered(error: Exception, address: str) -> Failure | Fatal:
+    """What to raise where no answer came."""
     import aiohttp
 
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, aiohttp.ClientError):
         cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, aiohttp.ClientHttpProxyError):  # it refused the tunnel: nothing was sent
+        if cause.status == 407:
+            return _explained(407, {}, None, "", address, "", "")  # type: ignore[return-value]
+        return Failure(f"the proxy on the way to {address} answered {cause.status}", sent="no", retry=cause.status >= 500)
+    if isinstance(cause, aiohttp.ClientProxyConnectionError):
+        return Failure(f"the proxy on the way to {address} cannot be reached", sent="no", retry=True)
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
-        return Fatal(f"the certificate of {address} is not trusted", "check the address, or the clock of this machine")
+        return Fatal(f"the certificate of {address} is not trusted",
+                     "check the address and the clock of this machine; a certificate authority of your own goes into "
+                     "`teacher.ca_file` (or SSL_CERT_FILE)")
     # The transport calls every broken connection a connect time-out; only aiohttp's own error says what was sent.
     if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return Failure(f"{address} cannot be reached ({type(cause).__name__})", sent="no", retry=True)
@@ -113,9 +154,9 @@ def retry_after(headers: Any) -> float | None:
         try:
             return max(0.0, float(said))
         except ValueError:
-            until = parsedate_to_datetime(said)
-            now = parsedate_to_datetime(headers["date"]) if "date" in headers else None
-            return max(0.0, (until - now).total_seconds()) if now else None
+            until = parsedate_to_datetime(said).timestamp()
+            now = parsedate_to_datetime(headers["date"]).timestamp() if "date" in headers else time.time()
+            return max(0.0, until - now)
     except (TypeError, ValueError):
         return None
 

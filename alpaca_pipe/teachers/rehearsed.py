@@ -18,10 +18,11 @@ async def rehearsed_server(*, lines: Path | None, delay: float, served: Path | N
                            log: Path) -> AsyncIterator[Child]:
     """Serves recorded `lines` (see `recorded`), or the built-in script, at 127.0.0.1 until the block ends.
 
-    delay: seconds before each reply.  served: file that gets one JSON line for each request that was answered.
+    delay: seconds before each reply.  served: file that gets one JSON line for each request that was answered.  Files and
+    batches that it is given lie beside the log.
     """
     settings = {"lines": str(lines) if lines else None, "delay": delay, "served": str(served) if served else None,
-                "port": port}
+                "port": port, "folder": str(log.parent / "batches")}
     async with serving("alpaca_pipe.teachers.rehearsed_server", settings, log, "the scripted teacher") as child:
         yield child
 

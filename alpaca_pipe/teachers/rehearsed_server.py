@@ -16,6 +16,7 @@ from aiohttp import web
 from alpaca_pipe.core.files import digest_of, read_jsonl
 from alpaca_pipe.teachers.child import lifeline, port_in_use, port_is_free
 from alpaca_pipe.teachers.openai_wire import DRAW
+from alpaca_pipe.teachers.rehearsed_batches import Batches
 from alpaca_pipe.teachers.rehearsed_lines import answer_to
 
 _CHARACTERS_A_TOKEN = 4  # of English: OpenAI's rule of thumb
@@ -33,8 +34,13 @@ class Server:
         self.served = Path(settings["served"]) if settings["served"] else None
 
     async def answer(self, http: web.Request) -> web.Response:
-        body = await http.json()
-        asked = asked_of(body, int(http.headers.get(DRAW, "0")))
+        status, said = await self.reply_to(await http.json(), int(http.headers.get(DRAW, "0")),
+                                           chat=http.path.endswith("/chat/completions"))
+        return web.json_response(said, status=status)
+
+    async def reply_to(self, body: Mapping[str, Any], draw: int, chat: bool = True) -> tuple[int, dict[str, Any]]:
+        """Status and JSON, for a request by itself or a line of a batch."""
+        asked = asked_of(body, draw)
         digest = digest_of(asked)
         await asyncio.sleep(self.delay)
         reply = scripted(asked) if self.lines is None else self.lines.get(digest)
@@ -49,7 +55,7 @@ class Server:
             return _error(400, reply["text"], "refused")
         if reply["finish"] == "content_filter" and not any(usage.values()):
             return _error(400, "filtered", "content_filter")
-        return web.json_response(_as_openai(reply, body, chat=http.path.endswith("/chat/completions")))
+        return 200, _as_openai(reply, body, chat)
 
 
 def asked_of(body: Mapping[str, Any], draw: int) -> dict[str, Any]:
@@ -99,8 +105,8 @@ def _as_openai(reply: Mapping[str, Any], body: Mapping[str, Any], chat: bool) ->
     }
 
 
-def _error(status: int, message: str, code: str, hint: str = "") -> web.Response:
-    return web.json_response({"error": {"message": message, "code": code, "hint": hint}}, status=status)
+def _error(status: int, message: str, code: str, hint: str = "") -> tuple[int, dict[str, Any]]:
+    return status, {"error": {"message": message, "code": code, "hint": hint}}
 
 
 async def serve(settings: Mapping[str, Any]) -> None:
@@ -110,9 +116,13 @@ async def serve(settings: Mapping[str, Any]) -> None:
         tell(port_in_use(port))
         return
     server = Server(settings)
-    app = web.Application(client_max_size=1 << 26)
+    app = web.Application(client_max_size=1 << 28)
     app.router.add_post("/v1/chat/completions", server.answer)
     app.router.add_post("/v1/completions", server.answer)
+    if settings.get("folder"):
+        batches = Batches(Path(settings["folder"]), server.reply_to)
+        batches.add_to(app)
+        batches.go_on()
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port or 0)

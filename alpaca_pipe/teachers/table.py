@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from alpaca_pipe.core.files import file_digest
 from alpaca_pipe.core.table import AnyPath, ExistingPath, Knob, Table, from_recipe
-from alpaca_pipe.ledger.prices import Price, PriceTable, price_of
+from alpaca_pipe.ledger.prices import Mode, Price, PriceTable, price_of
 from alpaca_pipe.weights.gguf import gguf_digest
 from alpaca_pipe.weights.known import KNOWN
 
@@ -22,15 +22,18 @@ OPENAI = "https://api.openai.com/v1"
 # What keys of the larger providers look like; a long run of letters and digits is taken for one where a name belongs.
 _LOOKS_LIKE_A_KEY = re.compile(r"(?i)\b(sk|pk|gsk|hf|xai|api|key|AIza)[-_][\w-]{12,}|\bAIza[\w-]{20,}|\bBearer\s+\S+")
 _NAME_OF_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_REHEARSED_POLL = 0.2  # seconds
 _SECRET_HEADERS = {"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"}
 
-_ENDPOINTS = ("openai_chat", "openai_completions")
+_ENDPOINTS = ("openai_chat", "openai_completions", "openai_batch")
+_BY_BATCH = ("openai_batch", "rehearsed")
 _ONLY_OF = {  # fields that mean something for some kinds only
     "base_url": _ENDPOINTS, "api_key_env": _ENDPOINTS, "default_headers": _ENDPOINTS,
-    "extra_body": (*_ENDPOINTS, "local_server"),
+    "extra_body": (*_ENDPOINTS, "local_server"), "proxy": _ENDPOINTS, "ca_file": _ENDPOINTS,
     "dialect": ("local_server", "rehearsed"), "port": ("local_server", "rehearsed"), "context": ("local_server",),
     "threads": ("local_server",),
-    "lines": ("rehearsed",), "delay": ("rehearsed",), "served": ("rehearsed",),
+    "lines": ("rehearsed",), "delay": ("rehearsed",), "served": ("rehearsed",), "batch": ("rehearsed",),
+    "window": _BY_BATCH, "poll": _BY_BATCH, "most_requests": _BY_BATCH, "most_bytes": _BY_BATCH,
 }
 
 
@@ -38,8 +41,10 @@ class TeacherTable(Table):
     """Whom we ask. A local_server runs a GGUF here; openai_* is any endpoint that speaks that dialect; rehearsed is
     our own scripted server, for tests and `--rehearse`."""
 
-    kind: Literal["local_server", "openai_chat", "openai_completions", "rehearsed"] = Field(
+    kind: Literal["local_server", "openai_chat", "openai_completions", "openai_batch", "rehearsed"] = Field(
         description="local_server: a GGUF on this machine; openai_chat: an endpoint; rehearsed: scripted, free; "
+        "openai_batch: an endpoint asked by files and batches, within a day and at their own price: take a large "
+        "generate.round_size, each round waits for its batch; "
         "openai_completions: an endpoint that only continues a text, which no style of generate asks for yet")
     model: str = Field(min_length=1, description="the endpoint's name for it; for local_server a known weight or a path")
     base_url: str | None = Field(None, description=f"of an endpoint; default {OPENAI}")
@@ -47,6 +52,10 @@ class TeacherTable(Table):
                                     "default OPENAI_API_KEY at OpenAI, elsewhere none")
     default_headers: Annotated[dict[str, str], Knob()] = Field({}, description="sent with every request; no secrets")
     extra_body: dict[str, Any] = Field({}, description="fields added to every request as they are")
+    proxy: Annotated[str | None, Knob()] = Field(None, description="http://host:port on the way to an endpoint; default the "
+                                                 "environment's (HTTPS_PROXY), which may hold its password")
+    ca_file: Annotated[ExistingPath | None, Knob()] = Field(None, description="PEM of a certificate authority of your own, "
+                                                            "trusted beside the known ones; or set SSL_CERT_FILE")
     identity_: str | None = Field(None, alias="identity", description="whom we ask, in place of address and model: "
                                   "keep it when an endpoint moves, and its stored replies stay good")
     dialect: Dialect = Field("chat", description="of a local_server or rehearsed: chat; completions only continues a text, "
@@ -67,6 +76,11 @@ class TeacherTable(Table):
     delay: Annotated[float, Knob()] = Field(0.0, ge=0, description="rehearsed: seconds before each reply")
     served: Annotated[AnyPath | None, Knob()] = Field(None, description="rehearsed: file to which the server appends a line "
                                                    "for each request that it answered")
+    batch: Annotated[bool, Knob()] = Field(False, description="rehearsed: asked by files and batches, as openai_batch")
+    window: Annotated[str, Knob()] = Field("24h", description="openai_batch: in which the provider has to answer")
+    poll: Annotated[float, Knob()] = Field(60.0, gt=0, description="openai_batch: most seconds between two looks at a batch")
+    most_requests: Annotated[int, Knob()] = Field(50_000, ge=1, le=50_000, description="openai_batch: in one file")
+    most_bytes: Annotated[int, Knob()] = Field(200_000_000, ge=10_000, le=200_000_000, description="openai_batch: of one file")
 
     @field_validator("price", mode="before")
     @classmethod
@@ -111,6 +125,19 @@ class TeacherTable(Table):
                              "put the key in an environment variable and its name in 'api_key_env'")
         return url.rstrip("/")
 
+    @field_validator("proxy")
+    @classmethod
+    def _plain_proxy(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("not a proxy's address - write it like http://host:port; SOCKS is not spoken here")
+        if parts.username or parts.password or parts.query or _LOOKS_LIKE_A_KEY.search(url):
+            raise ValueError("a proxy in a recipe holds no user or password - "
+                             "take it out and set it in the environment: export HTTPS_PROXY=http://user:password@host:port")
+        return url
+
     @field_validator("api_key_env")
     @classmethod
     def _a_name_not_a_key(cls, name: str | None) -> str | None:
@@ -132,7 +159,7 @@ class TeacherTable(Table):
 
     @property
     def speaks(self) -> Dialect:
-        if self.kind == "openai_chat":
+        if self.kind in ("openai_chat", "openai_batch"):
             return "chat"
         return "completions" if self.kind == "openai_completions" else self.dialect
 
@@ -153,9 +180,20 @@ class TeacherTable(Table):
             return None
         return self.api_key_env or ("OPENAI_API_KEY" if self.address == OPENAI else None)
 
-    def priced(self) -> Price:
-        """What it costs today. UserError where nobody says."""
-        return price_of(self.called, datetime.now(UTC).date(), self.price)
+    @property
+    def by_batch(self) -> bool:
+        return self.kind == "openai_batch" or self.batch
+
+    def online(self) -> Self:
+        """The same teacher, each request by itself."""
+        kind = "openai_chat" if self.kind == "openai_batch" else self.kind
+        return self.model_copy(update={"kind": kind, "batch": False}) if self.by_batch else self
+
+    def priced(self, mode: Mode | None = None) -> Price:
+        """What it costs today: of an endpoint at its own host, of a rehearsal on paper. UserError where nobody says."""
+        host = urlsplit(self.address).hostname or "" if self.kind in _ENDPOINTS else None
+        return price_of(self.called, datetime.now(UTC).date(), self.price, host=host,
+                        mode=mode or ("batch" if self.by_batch else "online"))
 
     def identity(self) -> dict[str, Any]:
         """Whom we ask, as part of every request's key: never a port that we chose, never a key."""
@@ -182,4 +220,6 @@ class TeacherTable(Table):
         if self.kind == "rehearsed":
             return self.model_copy(update={"lines": None})
         return type(self)(kind="rehearsed", model=self.called, dialect=self.speaks, price=self.price,
-                          refuses=self.refuses, on_unsupported=self.on_unsupported, concurrency=self.concurrency)
+                          refuses=self.refuses, on_unsupported=self.on_unsupported, concurrency=self.concurrency,
+                          batch=self.by_batch, poll=_REHEARSED_POLL if self.by_batch else 60.0,
+                          most_requests=self.most_requests, most_bytes=self.most_bytes)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -19,7 +21,8 @@ from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.openai_chat import TAKES, OpenAIChat
 from alpaca_pipe.teachers.openai_completions import OpenAICompletions
 from alpaca_pipe.teachers.openai_errors import key_from, retry_after, without_keys
-from alpaca_pipe.teachers.openai_wire import Wire, http_client, usage_of
+from alpaca_pipe.teachers.openai_usage import usage_of
+from alpaca_pipe.teachers.openai_wire import Wire, http_client
 
 KEY = "sk-test-0123456789abcdef"
 QUESTION = Request((Message("system", "Be brief."), Message("user", "Why?")), {"max_tokens": 5, "seed": 7}, sample=2)
@@ -64,7 +67,7 @@ def saying(message: dict[str, Any], finish: str | None = "stop", usage: Any = US
                            "system_fingerprint": "fp"})
 
 
-def error(code: str = "", message: str = "no", **more: str) -> dict[str, Any]:
+def error(code: str = "", message: str = "no", **more: Any) -> dict[str, Any]:
     return {"error": {"message": message, "code": code, "type": "", **more}}
 
 
@@ -120,6 +123,7 @@ def test_a_reply_without_usage_says_nothing_about_tokens() -> None:
     (422, error(), "refused", "no"), (400, error("content_filter"), "content_filter", ""),
     (400, error("invalid_prompt"), "content_filter", ""),
     (400, error(message="the prompt is too long; no more keys"), "refused", "the prompt is too long; no more keys"),
+    (403, error(message="flagged", metadata={"reasons": ["x"], "flagged_input": "..."}), "content_filter", ""),  # OpenRouter
 ])
 def test_a_request_that_is_refused_for_good_is_an_answer(status: int, body: Any, finish: str, text: str) -> None:
     completion = ask(answering(status, body))
@@ -136,6 +140,9 @@ def test_a_request_that_is_refused_for_good_is_an_answer(status: int, body: Any,
     (400, error("invalid_api_key"), "does not accept the key", "api_key_env"),
     (429, error("insufficient_quota", f"no quota for {KEY}"), "no quota for", "add credit"),
     (402, error(message="Insufficient Balance"), "Insufficient Balance", "add credit"),
+    (400, error("invalid_request_error", "Your credit balance is too low to access the API."), "credit balance",
+     "add credit"),  # Anthropic; in the middle of a run it would else be taken for a prompt's answer
+    (407, "", "the proxy on the way", "HTTPS_PROXY"),
     (404, error("model_not_found", "no such model"), "no such model", "teacher.model"),
     (404, "<html>not here</html>", "404", "teacher.base_url"),
     (400, error("model_not_found"), "400", "teacher.model"),
@@ -165,6 +172,8 @@ def test_what_no_request_survives_is_fatal_with_a_cure_and_without_the_key(statu
     (200, "<html>welcome</html>", {}, "unknown", True, None, False),
     (200, "[1]", {}, "unknown", True, None, False),
     (200, {"error": {"message": "upstream"}}, {}, "unknown", True, None, False),
+    (200, {"choices": "many"}, {}, "unknown", True, None, False), (200, {"choices": [1]}, {}, "unknown", True, None, False),
+    (200, "[" * 100_000, {}, "unknown", True, None, False),
 ])
 def test_what_may_go_better_later(status: int, body: Any, headers: dict[str, str], sent: str, retry: bool,
                                   wait: float | None, slower: bool) -> None:
@@ -291,6 +300,37 @@ def test_token_classes_sum_to_what_the_provider_says(prompt: int, out: int, cach
 ])
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
+
+
+def test_a_date_is_read_by_our_clock_where_the_server_sends_none() -> None:
+    until = formatdate(time.time() + 60, usegmt=True)
+    assert retry_after({"retry-after": until}) == pytest.approx(60, abs=3)
+
+
+def test_what_is_told_of_rate_limits_comes_with_replies_and_with_refusals() -> None:
+    limits = {"x-ratelimit-remaining-tokens": "7", "X-RateLimit-Limit": "9", "x-other": "1"}
+    completion = ask(answering(200, {"choices": [{"message": {"content": "a"}}], "usage": USAGE}, limits))
+    told = {"x-ratelimit-remaining-tokens": "7", "X-RateLimit-Limit": "9"}
+    assert completion.limits == told
+    with pytest.raises(Failure) as caught:
+        ask(answering(429, error(), limits))
+    assert caught.value.limits == told
+
+
+@pytest.mark.parametrize(("said", "text"), [
+    ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "ab"), (7, ""), ({"a": 1}, ""), ([None, "x"], "")])
+def test_content_of_another_shape_is_read_as_far_as_it_is_text(said: Any, text: str) -> None:
+    assert ask(saying({"content": said})).text == text
+
+
+def test_a_compressed_reply_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def handler(http: web.Request) -> web.StreamResponse:
+        assert http.headers["Accept-Encoding"] == "gzip, deflate"
+        response = web.json_response({"choices": [{"message": {"content": "packed"}}], "usage": USAGE})
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    assert ask(handler).text == "packed"
 
 
 def test_keys_are_taken_out_of_texts() -> None:

@@ -28,6 +28,10 @@ def table(folder: Path = Path("."), **fields: Any) -> TeacherTable:
     (CHAT | {"extra_body": {"token": "sk-live-abcdefghijklmnop"}}, "extra_body", "'token' looks like a secret"),
     (CHAT | {"base_url": "https://me:secret@host/v1"}, "base_url", "no user, password or query"),
     (CHAT | {"base_url": "https://host/v1?key=1"}, "base_url", "no user, password or query"),
+    (CHAT | {"proxy": "http://me:secret@host:8080"}, "proxy", "no user or password"),
+    (CHAT | {"proxy": "socks5://host:1080"}, "proxy", "SOCKS is not spoken here"),
+    (CHAT | {"ca_file": "nowhere.pem"}, "ca_file", "no such file"),
+    (LOCAL | {"proxy": "http://host:8080"}, "proxy", "a teacher of kind local_server has no 'proxy'"),
     (CHAT | {"base_url": "host/v1"}, "base_url", "write it like https://host/v1"),
     (CHAT | {"lines": "x.jsonl"}, "lines", "a teacher of kind openai_chat has no 'lines'"),
     (LOCAL | {"base_url": "http://host/v1"}, "base_url", "a teacher of kind local_server has no 'base_url'"),
@@ -83,7 +87,8 @@ def test_an_endpoint_is_known_by_address_dialect_and_model() -> None:
 
 def test_knobs_do_not_change_whom_we_ask_and_what_changes_the_answer_does() -> None:
     knobs = {"concurrency": 32, "timeout": 5, "max_attempts": 2, "requests_per_minute": 10, "tokens_per_minute": 1000,
-             "price": {"in": 1, "out": 2}, "default_headers": {"X-Title": "mine"}, "on_unsupported": "drop"}
+             "price": {"in": 1, "out": 2}, "default_headers": {"X-Title": "mine"}, "on_unsupported": "drop",
+             "proxy": "http://host:3128", "ca_file": __file__}
     assert table(**CHAT, **knobs).identity() == table(**CHAT).identity()
     assert table(**LOCAL, port=8123, threads=2, concurrency=8).identity() == table(**LOCAL).identity()
     # what a style only likes to send is left out, whatever on_unsupported says

@@ -1,0 +1,73 @@
+"""Waiting for a provider: calls are repeated until they are answered, and all of it ends within a moment when it should."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.teachers.base import Failure
+
+T = TypeVar("T")
+GLANCE = 0.2  # seconds between two looks at whether to stop
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0  # seconds between two tries
+
+
+class Patience:
+    """Of one desk. stopping: true once nothing long should be waited for. `why`: the error that has closed the desk although
+    something is with the provider."""
+
+    def __init__(self, stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+        self.stopping, self.say = stopping, say
+        self.closed = False
+        self.why: UserError | None = None
+
+    def go_on(self) -> None:
+        """Raises Stopped where we should not."""
+        if self.closed or self.why is not None or self.stopping():
+            raise Stopped
+
+    async def sleep(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.go_on()
+            await asyncio.sleep(min(left, GLANCE))
+        self.go_on()
+
+    async def rest(self, tried: int, retry_after: float | None) -> None:
+        """Waits after the n-th failure: twice as long each time, with jitter, at least as long as we were asked to."""
+        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (tried - 1))
+        await self.sleep(max(longest * (1 + random.random()) / 2, retry_after or 0.0))
+
+    async def insist(self, call: Callable[[], Awaitable[T]], tries: int | None = None) -> T:
+        """A call that may be repeated, until it is answered, or so often. UserError where that does not come."""
+        tried = 0
+        while True:
+            try:
+                return await call()
+            except Failure as failure:
+                tried += 1
+                if not failure.retry or tried == tries:
+                    raise given_up(failure, tried) from failure
+                if tried == 3:
+                    self.say(f"{failure.what}; trying again")
+                await self.rest(tried, failure.retry_after)
+
+    @contextmanager
+    def at_the_provider(self) -> Iterator[None]:
+        """Within it something is with the provider: an error closes the desk, and what is there stays open."""
+        try:
+            yield
+        except UserError as error:
+            self.why = self.why or error
+            raise Stopped from error
+
+
+def given_up(failure: Failure, tries: int) -> UserError:
+    often = f"{tries} times" if tries > 1 else "once, and trying again would not help"
+    return UserError(f"{failure.what} ({often})",
+                     "run the same command later: every stored reply is kept and nothing is asked twice")

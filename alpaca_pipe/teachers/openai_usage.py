@@ -1,0 +1,111 @@
+"""What a reply says that it used and cost, as tokens of classes that exclude each other and as nano-dollars.
+
+Providers' figures are not believed blindly: what cannot be right is a doubt, a sentence that goes into the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from alpaca_pipe.core.completion import Usage
+from alpaca_pipe.ledger.money import NANO
+
+_MOST_TOKENS = 1 << 31  # in one reply: more is a slip, and would not fit into the ledger
+_MOST_DOLLARS = 1_000_000
+
+
+class _Absurd(ValueError):
+    """A figure that is no count."""
+
+
+@dataclass(frozen=True)
+class Bill:
+    """usage: all 0 where nothing was said or nothing can be believed."""
+
+    usage: Usage
+    billed: int | None = None  # nano-dollars
+    doubt: str = ""
+
+
+def bill_of(said: Any) -> Bill:
+    """Of a reply's `usage`; its numbers read with Decimal in place of float (see `exact_json`)."""
+    try:
+        said = _within({"usage": said}, "usage")
+        usage = usage_of(said)
+    except _Absurd as absurd:
+        return Bill(Usage(), _billed(said), f"its usage figures make no sense ({absurd})")
+    total = said.get("total_tokens")
+    summed = usage.tokens_in + usage.tokens_out
+    doubt = ""
+    if total is not None and total != summed:
+        doubt = f"its classes of tokens sum to {summed}, and its total says {str(total)[:20]}"
+    return Bill(usage, _billed(said), doubt)
+
+
+def usage_of(said: Mapping[str, Any] | None) -> Usage:
+    """OpenAI's `usage` in classes that exclude each other. ValueError for figures that are no counts.
+
+    Its prompt_tokens contain the cached ones and its completion_tokens the reasoning ones; where a provider leaves the
+    reasoning out of completion_tokens, its total_tokens give that away. Where it says nothing, all classes are 0.
+    """
+    if not said:
+        return Usage()
+    prompt, out = _count(said, "prompt_tokens"), _count(said, "completion_tokens")
+    details_in = _within(said, "prompt_tokens_details")
+    read = min(_count(details_in, "cached_tokens"), prompt)
+    written = min(_count(details_in, "cache_write_tokens"), prompt - read)
+    reasoning = _count(_within(said, "completion_tokens_details"), "reasoning_tokens")
+    beside = reasoning > 0 and said.get("total_tokens") == prompt + out + reasoning
+    reasoning = reasoning if beside else min(reasoning, out)
+    return Usage(uncached_in=prompt - read - written, cache_read=read, cache_write=written,
+                 visible_out=out if beside else out - reasoning, reasoning_out=reasoning)
+
+
+def _billed(said: Any) -> int | None:
+    """Nano-dollars that the provider says it charged: OpenRouter's `usage.cost`, whose credits are dollars. Where the
+    user's own key at another provider was used (`is_byok`), that is OpenRouter's fee alone, and `cost_details` says what
+    the other provider charges beside it (openrouter.ai/docs: usage accounting)."""
+    if not isinstance(said, Mapping):
+        return None
+    cost = _dollars(said.get("cost"))
+    if cost is None or not said.get("is_byok"):
+        return cost
+    details = said.get("cost_details")
+    upstream = _dollars(details.get("upstream_inference_cost")) if isinstance(details, Mapping) else None
+    return None if upstream is None else cost + upstream
+
+
+def _dollars(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return None
+    if isinstance(value, Decimal) and not value.is_finite():
+        return None
+    return round(Fraction(value) * NANO) if 0 <= value <= _MOST_DOLLARS else None
+
+
+def _count(said: Mapping[str, Any], name: str) -> int:
+    value = said.get(name)
+    if value is None:
+        return 0
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        value = int(value)  # 12.0
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST_TOKENS:
+        raise _Absurd(f"{name}: {str(value)[:20]}")
+    return value
+
+
+def _within(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = said.get(name)
+    if value is not None and not isinstance(value, Mapping):
+        raise _Absurd(f"{name}: {str(value)[:20]}")
+    return value or {}
+
+
+def exact_json(text: str | bytes) -> Any:
+    """JSON whose numbers are ints and Decimals: what a provider bills never passes through a binary float."""
+    return json.loads(text, parse_float=Decimal)

@@ -1,0 +1,132 @@
+"""What a provider says that a reply used, cost and was served by: believed exactly, or doubted in the ledger."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alpaca_pipe.core.completion import Completion, Usage
+from alpaca_pipe.ledger.prices import PriceTable, price_of
+from alpaca_pipe.teachers.bill import entered
+from alpaca_pipe.teachers.openai_chat import completion_of
+from alpaca_pipe.teachers.openai_usage import Bill, bill_of, exact_json
+from alpaca_pipe.teachers.served import Served, is_named
+
+PRICE = price_of("m", date(2026, 11, 21), PriceTable.model_validate({"in": 0.15, "out": 0.60}))
+CEILING = 1_000_000
+
+
+def bill(text: str) -> Bill:
+    return bill_of(exact_json(text))
+
+
+def test_a_bill_is_read_to_the_last_digit_and_never_as_a_float() -> None:
+    said = '{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cost": 0.00014000000000000001}'
+    assert bill(said) == Bill(Usage(10, visible_out=5), 140_000)
+    assert bill('{"cost": 0.1}').billed == 100_000_000
+    assert bill('{"cost": 3e-9}').billed == 3
+    assert bill('{"cost": 0}').billed == 0
+    assert bill('{"cost": 1}').billed == 1_000_000_000
+
+
+def test_with_a_key_of_ones_own_the_other_providers_part_is_added() -> None:
+    details = '"cost_details": {"upstream_inference_cost": 0.0360795}'  # a reply of OpenRouter's, from forgecode#1641
+    assert bill('{"cost": 0, "is_byok": true, ' + details + "}").billed == 36_079_500
+    assert bill('{"cost": 0.04, "is_byok": false, ' + details + "}").billed == 40_000_000
+    assert bill('{"cost": 0, "is_byok": true}').billed is None
+
+
+@pytest.mark.parametrize("cost", ['"free"', "null", "-1", "true", "NaN", "1e999", "[1]", '{"a": 1}', "Infinity"])
+def test_a_bill_that_makes_no_sense_is_none(cost: str) -> None:
+    assert bill('{"prompt_tokens": 1, "completion_tokens": 1, "cost": ' + cost + "}").billed is None
+
+
+@pytest.mark.parametrize("said", [
+    '{"prompt_tokens": -5, "completion_tokens": 1}', '{"prompt_tokens": 1.5, "completion_tokens": 1}',
+    '{"prompt_tokens": "10", "completion_tokens": 1}', '{"prompt_tokens": 10, "completion_tokens": true}',
+    '{"prompt_tokens": 99999999999999, "completion_tokens": 1}', '{"prompt_tokens": [1]}',
+    '{"prompt_tokens": 1, "prompt_tokens_details": 7}', '{"prompt_tokens": 1e400}',
+])
+def test_figures_that_are_no_counts_are_a_doubt_and_no_crash(said: str) -> None:
+    read = bill(said)
+    assert read.usage == Usage() and "make no sense" in read.doubt
+    assert entered(Completion("text", "stop", read.usage, doubt=read.doubt), 100, PRICE, CEILING).nanodollars == CEILING
+
+
+def test_classes_that_do_not_sum_are_entered_as_classes_and_noted() -> None:
+    read = bill('{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 1016}')
+    assert read.usage == Usage(10, visible_out=5) and read.doubt == "its classes of tokens sum to 15, and its total says 1016"
+    kept = entered(Completion("t", "stop", read.usage, doubt=read.doubt), 100, PRICE, CEILING)
+    assert (kept.nanodollars, kept.anomaly, kept.over) == (10 * 150 + 5 * 600, read.doubt, False)
+
+
+json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+                           lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from([
+                               "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "cached_tokens",
+                               "completion_tokens_details", "reasoning_tokens", "cost", "is_byok"]), inner, max_size=6))
+
+
+@given(json_values, json_values, st.integers(0, CEILING))
+def test_no_reply_breaks_us_and_none_that_was_written_is_free(usage: Any, model: Any, ceiling: int) -> None:
+    reply = exact_json(json.dumps({"choices": [{"message": {"content": "text"}, "finish_reason": "stop"}], "usage": usage,
+                                   "model": model, "system_fingerprint": usage}))
+    completion = completion_of(reply, "")
+    kept = entered(completion, 100, PRICE, ceiling)
+    assert kept.nanodollars > 0 or not ceiling or completion.billed == 0
+    assert isinstance(completion.model_said, str) and isinstance(kept.nanodollars, int)
+
+
+@pytest.mark.parametrize(("billed", "nanodollars", "says"), [
+    (4500, 4500, ""),  # as the book says
+    (4530, 4530, ""), (5400, 5400, ""),  # less than a micro-dollar away
+    (9000, 9000, "the provider bills 9,000 nano-dollars, and its tokens come to 4,500"),
+    (0, 0, "the provider bills 0 nano-dollars"),
+    (CEILING + 1, CEILING + 1, "more than its ceiling"),
+])
+def test_the_providers_own_bill_counts_and_is_held_against_the_book(billed: int, nanodollars: int, says: str) -> None:
+    kept = entered(Completion("t", "stop", Usage(10, visible_out=5), billed=billed), 100, PRICE, CEILING)
+    assert (kept.nanodollars, kept.over) == (nanodollars, billed > CEILING)
+    assert says in kept.anomaly and bool(says) == bool(kept.anomaly)
+
+
+def test_a_bill_without_usage_counts_and_is_noted() -> None:
+    kept = entered(Completion("t", "stop", Usage(), billed=777), 100, PRICE, CEILING)
+    assert (kept.nanodollars, kept.anomaly) == (777, "it came without its usage")
+
+
+def test_more_tokens_than_were_allowed_count_at_the_ceiling() -> None:
+    kept = entered(Completion("t", "stop", Usage(10, visible_out=101)), 100, PRICE, CEILING)
+    assert kept.nanodollars == CEILING and "counts 101 tokens where 100 were allowed" in kept.anomaly and not kept.over
+
+
+@pytest.mark.parametrize(("asked", "said", "same"), [
+    ("gpt-4o-mini", "gpt-4o-mini", True), ("gpt-4o-mini", "gpt-4o-mini-2024-07-18", True), ("gpt-4o", "gpt-4o-mini", False),
+    ("gpt-4o-mini-2024-07-18", "gpt-4o-mini", False), ("openai/gpt-4o-mini", "gpt-4o-mini-2024-07-18", True),
+    ("gemini-2.0-flash", "models/gemini-2.0-flash-001", True), ("mistral-large-latest", "mistral-large-2411", True),
+    ("deepseek/deepseek-r1:free", "deepseek/deepseek-r1", True), ("Qwen/Qwen3-8B", "qwen/qwen3-8b", True),
+    ("llama-3.1-8b", "llama-3.1-70b", False), ("gpt-4", "gpt-4-0613", True), ("gpt-4", "gpt-4-turbo", False),
+])
+def test_a_dated_name_of_what_was_asked_is_the_same_model(asked: str, said: str, same: bool) -> None:
+    assert is_named(asked, said) == same
+
+
+def test_a_model_that_changes_is_noted_each_time_it_is_new_and_said_once() -> None:
+    said: list[str] = []
+    served = Served("m", said.append)
+    noted = [served.heard(*heard) for heard in [("m-0125", "fp1"), ("m-0125", "fp1"), ("m-0126", "fp1"), ("m-0125", "fp1"),
+                                                ("m-0126", "fp2"), ("m-0126", "fp3"), ("", "")]]
+    assert [bool(note) for note in noted] == [False, False, True, False, True, True, False]
+    assert len(said) == 2
+    assert said[0] == "the model that the server says it serves changed from 'm-0125' to 'm-0126'"
+    assert "system_fingerprint changed from fp1 to fp2" in said[1]
+
+
+def test_another_model_than_was_asked_is_said() -> None:
+    said: list[str] = []
+    assert "'m' was asked for, and the server says it serves 'llama'" in Served("m", said.append).heard("llama", "")
+    assert len(said) == 1
