@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Fallback, Json, Rehearsed, Runs
+from alpaca_pipe.cli.common import Fallback, Json, RecipeName, Rehearsed, Runs, opened
 from alpaca_pipe.core.errors import UserError
 
 app = typer.Typer()
@@ -100,6 +101,29 @@ def pin_price(model: Annotated[str | None, typer.Argument(metavar="[MODEL]", hel
     typer.echo("\n".join(lines))
 
 
+@ledger.command()
+def enter(recipe: RecipeName, minutes: Annotated[str | None, typer.Option(help="Of a person's work.")] = None,
+          storage: Annotated[str | None, typer.Option(metavar="GB-DAYS", help="1e9 bytes kept for a day.")] = None,
+          egress: Annotated[str | None, typer.Option(metavar="GB", help="1e9 bytes sent out.")] = None,
+          note: Annotated[str, typer.Option(help="What it was for.")] = "", runs: Runs = Path("runs")) -> None:
+    """Enter what no meter sees, at the rates of RECIPE's table `gpu:` (human_per_hour ...), so that the total is total."""
+    from alpaca_pipe.ledger.by_hand import enter_by_hand
+    from alpaca_pipe.ledger.gpu import GpuTable
+    from alpaca_pipe.ledger.journal import Journal
+    from alpaca_pipe.ledger.money import shown
+
+    given = {"human": minutes, "storage": storage, "egress": egress}
+    if not any(given.values()):
+        raise UserError("nothing is to be entered", "say --minutes 30, --storage 12 or --egress 40")
+    loaded, workspace = opened(recipe, None, runs, rehearse=False)
+    with Journal.open(workspace.ledger) as journal:
+        for what, amount in given.items():
+            if amount is not None:
+                cost = enter_by_hand(journal, loaded.name, what, _amount(amount), loaded.tables.get("gpu") or GpuTable(),
+                                     note=note)
+                typer.echo(f"{what}: {amount} entered, {shown(cost)}")
+
+
 @app.command()
 def prices(find: Annotated[str, typer.Argument(metavar="[TEXT]", help="Only what has this in its name.")] = "",
            teachers: Annotated[bool, typer.Option("--teachers", help="Only teachers.")] = False,
@@ -127,6 +151,16 @@ def _ledger_of(runs: Path, rehearse: bool) -> Path:
 
 def _recipe_name(recipe: str | None) -> str | None:
     return Path(recipe).stem if recipe and recipe.endswith((".yaml", ".yml")) else recipe
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise UserError(f"'{text}' is no amount", "write it like 30 or 0.5")
+    return amount
 
 
 def _day(text: str | None) -> date | None:
