@@ -45,6 +45,35 @@ def plan(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("run
 
 
 @app.command()
+def curate(source: Annotated[str, typer.Argument(metavar="FILE", help="JSON, JSONL, CSV, Parquet (.gz, .zst too), ShareGPT, "
+                                                  "messages, a folder, or hub:OWNER/NAME.")],
+           out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")],
+           likeness: Annotated[str | None, typer.Option(help="ROUGE-L F above which a later row is a duplicate; default 0.7.")] = None,
+           words: Annotated[str | None, typer.Option(help="unicode, or rouge: rouge-score's tokens.")] = None,
+           filters: Annotated[str, typer.Option(help="none, stanford, default, or names: media,empty_output")] = "default",
+           engine: Annotated[str | None, typer.Option(help="local, or ray.")] = None,
+           format: Annotated[str | None, typer.Option(help="Read the file as this, whatever it looks like.")] = None,
+           keep_going: Annotated[bool, typer.Option("--keep-going", help="Set rows aside that cannot be read.")] = False,
+           turns: Annotated[str | None, typer.Option(help="first: of a longer conversation take its first exchange.")] = None,
+           first: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+           runs: Runs = Path("runs")) -> None:
+    """Clean any instruction data: examples.jsonl, rejected.jsonl with reasons, repaired.jsonl and summary.json in OUT."""
+    from rich.console import Console
+
+    from alpaca_pipe.alone import curate as clean
+    from alpaca_pipe.recipe.workspace import Workspace
+
+    options = {"likeness": likeness, "words": words, "engine": engine, "format": format, "turns": turns, "first": first,
+               "keep_going": keep_going or None}
+    done = clean(source, out, Workspace(runs), Console(soft_wrap=True), filters=filters, options=options)
+    summary = done.summary
+    why = ", ".join(f"{rule} {count:,}" for rule, count in summary["rejected"].items()) or "none"
+    typer.echo(f"{summary['read']:,} read: {summary['kept']:,} kept ({summary['repaired']:,} of the rows repaired), "
+               f"{sum(summary['rejected'].values()):,} dropped ({why})")
+    typer.echo(f"{done.folder}{'' if done.changed else ': nothing changed'}")
+
+
+@app.command()
 def rows(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = False,
          rejected: Annotated[bool, typer.Option(help="The dropped rows, with their reasons.")] = False,
          rule: Annotated[str | None, typer.Option(help="Only what this rule dropped.")] = None,

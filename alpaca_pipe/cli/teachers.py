@@ -26,12 +26,13 @@ def teachers() -> None:
 def check(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs")) -> None:
     """One priced ping: address, model, price and key of RECIPE's teacher, then one tiny request, booked like any other."""
     from alpaca_pipe.ledger.journal import Journal
+    from alpaca_pipe.recipe.locks import held
     from alpaca_pipe.recipe.weather import plain_disk_errors
     from alpaca_pipe.teachers.check import check as ping
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse=False)
     own = workspace.of(loaded.name)
-    with plain_disk_errors(workspace.root), Journal.open(workspace.ledger) as journal:
+    with plain_disk_errors(workspace.root), held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal:
         ping(_teacher(loaded), journal=journal, caps=workspace.caps(loaded.tables.get("budget")), recipe=loaded.name,
              log=own / "check.log", tell=typer.echo)
 

@@ -65,6 +65,7 @@ class Rejected:
     reason: str
     source: str = ""  # request key or file#line, where `what` is only text
     nearest: str = ""  # id of the row that it resembles
+    kind: Literal["generated", "imported"] = "generated"  # of the origin, where `what` is only text
 
     def to_row(self) -> dict[str, Any]:
         row: dict[str, Any] = {"rule": self.rule, "reason": self.reason}
@@ -72,7 +73,7 @@ class Rejected:
             row["nearest"] = self.nearest
         if isinstance(self.what, Example):
             return row | self.what.to_row()
-        return row | {"text": self.what, "origin": {"kind": "generated", "source": self.source}}
+        return row | {"text": self.what, "origin": {"kind": self.kind, "source": self.source}}
 
 
 def example_id(*texts: str) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,15 @@ def write_atomic(path: Path, text: str | bytes) -> None:
     except BaseException:
         name.unlink(missing_ok=True)
         raise
+
+
+def same_file(source: Path, target: Path) -> None:
+    """The bytes of `source` as `target` too: a hard link, or a copy where the disk has none. What was there is replaced."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def write_json(path: Path, value: Any) -> None:

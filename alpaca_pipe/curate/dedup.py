@@ -1,28 +1,96 @@
-"""Duplicates: instructions that were told before, by exact ROUGE-L, in row order; the first of them stays."""
+"""Duplicates: rows that were told before, by exact ROUGE-L, greedily in row order; in groups, of which one row stays."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
+from importlib.util import find_spec
+from typing import Literal
 
-from alpaca_pipe.core.example import Example, Rejected
+from pydantic import Field
+
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.table import Table
 from alpaca_pipe.similarity.rouge import Index
 from alpaca_pipe.similarity.words import Words
 
 RULE = "likeness"
+_BULK_FROM = 20_000  # rows: below, loading Numba (1 s, and 15 s once a machine) costs more than it saves
+
+On = Literal["instruction", "instruction+input"]
+Keep = Literal["first", "best"]
 
 
-class Told:
-    """The rows that were kept so far."""
+class Duplicates(Table):
+    """What is compared, and which row of a group stays."""
 
-    def __init__(self, likeness: Decimal, words: Words) -> None:
-        self._likeness = likeness
-        self._index = Index(likeness, words)
+    on: On = Field("instruction", description="what likeness compares")
+    keep: Keep = Field("first", description="of a group of duplicates the first row stays, or the best: the one with the highest "
+                                            "grade, or where none has one, with the longest output")
 
-    def before(self, example: Example) -> Rejected | None:
-        """The nearest kept row as an objection, if its instruction is more alike than wanted; else keeps the row."""
-        near = self._index.blocked(example.instruction)
-        if near is None:
-            self._index.add(example.id, example.instruction)
-            return None
-        reason = f"{float(near.score):.3f} like an instruction that was kept, at most {self._likeness} wanted"
-        return Rejected(example, RULE, reason, nearest=near.id)
+
+@dataclass(frozen=True)
+class Near:
+    """A row that was told before: the place of the row it resembles, and their exact F."""
+
+    place: int
+    score: Fraction
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows by place that tell the same: the one that stays, and the others with their F to the group's first row."""
+
+    stays: int
+    first: int
+    others: tuple[tuple[int, Fraction], ...]
+
+
+def text_of(example: Example, on: On) -> str:
+    """What is compared."""
+    return example.instruction if on == "instruction" or not example.input else f"{example.instruction}\n{example.input}"
+
+
+def met(texts: Sequence[str], likeness: Decimal | Fraction, words: Words, bulk_from: int = _BULK_FROM) -> Mapping[int, Near]:
+    """The texts, by place, that have a nearest one above the likeness among those before them that stayed. The greedy pass in
+    row order: compiled and all at once from `bulk_from` texts on where Numba is there, else one by one; the same answer."""
+    if len(texts) >= bulk_from and find_spec("numba") is not None:
+        return dict(_at_once(texts, likeness, words))
+    return dict(_one_by_one(texts, likeness, words))
+
+
+def groups(near: Mapping[int, Near], worth: Sequence[tuple[float, ...]] | None = None) -> list[Group]:
+    """The groups in the order of their first rows. worth: of each row; the highest stays, of equals the first; None: the
+    first of each group stays."""
+    members: dict[int, list[int]] = {}
+    for place in sorted(near):
+        members.setdefault(near[place].place, []).append(place)
+    return [_group(first, members[first], near, worth) for first in sorted(members)]
+
+
+def _group(first: int, later: Sequence[int], near: Mapping[int, Near], worth: Sequence[tuple[float, ...]] | None) -> Group:
+    every = [first, *later]
+    stays = max(every, key=lambda place: (worth[place], -place)) if worth is not None else first
+    return Group(stays, first, tuple((place, near[place].score if place in near else Fraction(1))
+                                     for place in every if place != stays))
+
+
+def _at_once(texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> Iterator[tuple[int, Near]]:
+    import numpy as np
+
+    from alpaca_pipe.similarity.join import greedy
+
+    found = greedy(texts, likeness, words)
+    for place in np.flatnonzero(found.nearest >= 0).tolist():
+        yield place, Near(int(found.nearest[place]), Fraction(2 * int(found.common[place]), int(found.total[place])))
+
+
+def _one_by_one(texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> Iterator[tuple[int, Near]]:
+    index = Index(likeness, words)
+    for place, text in enumerate(texts):
+        if near := index.blocked(text):
+            yield place, Near(int(near.id), near.score)
+        else:
+            index.add(str(place), text)

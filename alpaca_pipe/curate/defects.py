@@ -1,12 +1,12 @@
-"""What to look for in a text: the patterns behind the filters and repairs."""
+"""What to look for in a text: the patterns behind the objections and repairs that need no file of their own."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-__all__ = ["control_character", "fences", "is_no_input", "is_no_output", "leaked_header",
-           "open_end", "refusal", "repeated_share"]
+from alpaca_pipe.core.example import Example
+
+FIELDS = ("instruction", "input", "output", "system")
 
 _AROUND = r"""[\s"'`<>()\[\]{}\\.,:!?]*"""  # quotes, brackets and stops that a placeholder is dressed in
 _NEEDED = r"(?:\s+(?:is\s+|was\s+)?(?:required|needed|necessary|provided|given|available|applicable))?"
@@ -18,32 +18,32 @@ _NO_OUTPUT = re.compile(
 
 # `11. Instruction:` as the replies of Stanford's prompt number their tasks, `### Instruction:` as its template does
 _HEADER = re.compile(r"^[ \t]*(?:\d+\.[ \t]*|#{2,}[ \t]*)Instruction:.*$", re.MULTILINE)
+_ABOUT_TASKS = re.compile(r"\b(?:instructions?|tasks?|prompts?)\b", re.IGNORECASE)
+# A line between two tasks: signs only, or one figure three times and more; an opened fence or comment is such a line too.
+_BETWEEN = re.compile(r"\s*(?:[^\w\s][^\w\n]*|_[_\W]*|(\d)\1{2,}\s*)$")
+_ENDED = re.compile(r"[.!?:][\"'”’)\]*_]*$")
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
 _FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
-_ITEM = re.compile(r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]+(.*\S)", re.MULTILINE)
 
-_SORRY = r"(?:(?:I['’]m|I am)\s+)?(?:very\s+)?(?:sorry|afraid|unfortunately|I apologi[sz]e)\b"
-_CANNOT = (r"(?:can ?not|can['’]t|could not|(?:am|are|is|['’]m|['’]re) (?:not able|unable|not capable)|not possible"
-           r"|unable to|beyond (?:the|my|our)|not (?:equipped|designed|programmed))")
-_DECLINED_ACT = (r"(?:assist|help|create|generate|provide|fulfil|complete|perform|access|answer|comply|engage|browse"
-                 r"|do (?:that|this)|play|draw|write|produce|process|see|view)\b")
-_REFUSALS = tuple(re.compile(pattern, re.IGNORECASE | re.DOTALL) for pattern in (
-    # "Sorry, this task involves ... which the model cannot ..."
-    rf"{_SORRY}[^.!?\n]{{0,40}}\b(?:task|request|question|prompt|instruction)s?\b.{{0,200}}?{_CANNOT}",
-    # "I'm sorry, but I can't assist with that"
-    (rf"(?:{_SORRY}[\s,.:;-]+)?(?:but\s+)?I\s*(?:can ?not|can['’]t|(?:am|['’]m) (?:not able|unable) to"
-     rf"|(?:do not|don['’]t) have (?:the|any) (?:ability|capability) to)\s+{_DECLINED_ACT}"),
-    # "As an AI language model, I do not ..."
-    (rf"(?:{_SORRY}[\s,.:;-]+)?(?:but\s+)?as an? (?:AI|artificial intelligence|(?:large )?language model)\b"
-     rf"[^.!?\n]{{0,80}}?\bI\s*(?:{_CANNOT}|do(?: not|n['’]t)|have no)"),
-    # "No output as GPT models cannot create visuals"
-    rf"\W*(?:no output|n/a)\b[^.!?\n]{{0,90}}\bmodels?\b[^.!?\n]{{0,20}}{_CANNOT}",
-))
-
-# a comma, or a word that cannot end a sentence without another one
-_OPEN = re.compile(r"(?:,|\b(?:the|a|an|and|or|of|to|at|by|for|with|from|as|that|which|is|are|was|were|be|will|can|but"
+# a comma, or a word that cannot end a sentence without another one (as "to look at" and "to live with" can)
+_OPEN = re.compile(r"(?:,|\b(?:the|a|an|and|or|of|to|as|that|which|is|are|was|were|be|will|can|but"
                    r"|if|because|its|their|your|my|our|his|her))$")
+_MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
+# "20." stops a reply after its last task, and cuts "in 2020." and "$20." as well (stanford_alpaca's stop sequences).
+_STUMP = re.compile(rf"(?:\b(?:in|since|until|till|during|early|late|as of|(?:{_MONTH})(?: \d{{1,2}},)?) (?:19|20)|\s[$€£])$")
+_STUMP_WORDS = 5
+
+# Tasks that leave no text as it was; one that selects, sorts, checks or corrects may well find nothing to do.
+_CHANGES = re.compile(
+    r"^(?:please |can you |could you )?(?:re(?:write|phrase|word|structure|construct|organi[sz]e|vise|formulate|do|make)"
+    r"|paraphrase|edit|convert|change|transform|translate|summari[sz]e|shorten|condense|compress|delete|remove|add|insert|replace"
+    r"|substitute|modify|improve|expand|extend|elaborate|simplify|minimi[sz]e|reverse|invert|turn|make|adapt|alter|enhance"
+    r"|construct|compose|generate|create|write|design|develop|answer|explain|describe|analy[sz]e|interpret|predict|calculate)\w*\b",
+    re.IGNORECASE)
+_FEWEST_TO_CHANGE = 4  # words; "sheep" is its own plural
+_MAY_STAY = re.compile(r"\b(?:if (?:it is |there (?:is|are) |they are )?(?:any|needed|necessary|required|applicable|incorrect|wrong)"
+                       r"|British|American|machine-readable|comma[- ]separated|cop(?:y|ies)|output the (?:input|text|result))\b",
+                       re.IGNORECASE)
 
 
 def is_no_input(text: str) -> bool:
@@ -56,23 +56,29 @@ def is_no_output(text: str) -> bool:
     return bool(_NO_OUTPUT.fullmatch(text))
 
 
-def leaked_header(output: str) -> str:
-    """The header line of a next task inside an output, or ""."""
-    found = _HEADER.search(output)
-    return _short(found.group()) if found else ""
+def leaked_header(example: Example) -> str:
+    """The header line of a next task inside the output, or "". A task about tasks may well answer with one."""
+    found = _HEADER.search(example.output)
+    if not found or (_ABOUT_TASKS.search(example.instruction) and not example.output[:found.start()].strip()):
+        return ""
+    return found.group()
 
 
-def refusal(output: str) -> str:
-    """The words that decline the task, where the output begins with them, or ""."""
-    start = output.lstrip()
-    found = next(filter(None, (pattern.match(start) for pattern in _REFUSALS)), None)
-    return _short(found.group()) if found else ""
-
-
-def control_character(text: str) -> str:
-    """The first character that no text holds, or ""."""
-    found = _CONTROL.search(text)
-    return found.group() if found else ""
+def before_next_task(example: Example) -> str:
+    """The output up to the next task and the line between the two; "" where cutting there would not be safe: no task
+    follows, nothing is left, or what is left neither ends a sentence nor had such a line after it."""
+    found = _HEADER.search(example.output) if leaked_header(example) else None
+    if not found:
+        return ""
+    lines = example.output[:found.start()].splitlines()
+    kept = lines[:]
+    while kept and (not kept[-1].strip() or _BETWEEN.fullmatch(kept[-1])):
+        kept.pop()
+    divided = any(line.strip() for line in lines[len(kept):])
+    text = "\n".join(kept).rstrip()
+    if open_end(text, 1) or stump(text) or fences(text) % 2:
+        return ""
+    return text if divided or _ENDED.search(text) else ""
 
 
 def fences(text: str) -> int:
@@ -86,26 +92,37 @@ def open_end(output: str, least_words: int) -> str:
     The last line must be of six words or more: lists, code, tables and closings of letters end openly and rightly.
     """
     lines = output.rstrip().splitlines()
-    if len(output.split()) < least_words or len(last := lines[-1].split()) < 6:
+    if not lines or len(last := lines[-1].split()) < 6 or not _OPEN.search(last[-1]):
         return ""
-    return last[-1] if _OPEN.search(last[-1]) else ""
+    return last[-1] if len(output.split()) >= least_words else ""
 
 
-def repeated_share(text: str, least_words: int) -> float:
-    """Share of the five-word runs, or of the items of a list, that were there before; the larger of the two.
-
-    Runs are counted from `least_words` words on, items from four items on.
-    """
-    words = text.casefold().split()
-    runs = [tuple(words[i:i + 5]) for i in range(len(words) - 4)] if len(words) >= least_words else []
-    items = [item.strip() for item in _ITEM.findall(text.casefold())]
-    return max(_share_again(runs), _share_again(items) if len(items) >= 4 else 0.0)
+def stump(output: str) -> str:
+    """The end of an output that was cut inside a number, or ""."""
+    found = _STUMP.search(output[-60:].rstrip()) if len(output.split(maxsplit=_STUMP_WORDS)) >= _STUMP_WORDS else None
+    return found.group().strip() if found else ""
 
 
-def _share_again(things: Sequence[object]) -> float:
-    return 1 - len(set(things)) / len(things) if things else 0.0
+def only_copied(example: Example) -> bool:
+    """The output is the input, or both say that there is none, though the task leaves no text as it was."""
+    text = example.input.strip()
+    if not text or example.output.strip() != text:
+        return False
+    if is_no_output(text):
+        return True
+    return len(text.split()) >= _FEWEST_TO_CHANGE and bool(_CHANGES.search(example.instruction)) \
+        and not _MAY_STAY.search(example.instruction)
 
 
-def _short(text: str, most: int = 60) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[:most - 3]}..."
+def says_again(input: str, instruction: str) -> bool:
+    """The input holds the instruction, of four words or more, word for word."""
+    wanted = " ".join(re.findall(r"\w+", instruction.casefold()))
+    return wanted.count(" ") >= 3 and wanted in " ".join(re.findall(r"\w+", input.casefold()))
+
+
+def without_instruction(example: Example) -> str | None:
+    """The input without the instruction that it begins with; None where it does not."""
+    start, instruction = example.input.lstrip(), example.instruction.strip()
+    if len(instruction.split()) < 4 or not start.casefold().startswith(instruction.casefold()):
+        return None
+    return start[len(instruction):].lstrip(" \t\r\n:.-")

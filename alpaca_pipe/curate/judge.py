@@ -1,15 +1,21 @@
-"""The judgement on each row, in row order: repaired, objected to, told before, or kept."""
+"""The judgement on each row, in row order: repaired, objected to, told before, or kept.
+
+Two passes over the rows, which lie memory-mapped on disk. The first finds the verdicts, and remembers of a row whether it
+was objected to and what duplicates are told by; the second hands the rows out. So memory grows with the index, not with
+the rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from alpaca_pipe.core.example import Example, Rejected
-from alpaca_pipe.curate import repairs
-from alpaca_pipe.curate.dedup import Told
-from alpaca_pipe.curate.filters import Rule, first_objection
+from alpaca_pipe.curate import dedup, repairs
+from alpaca_pipe.curate.dedup import Duplicates, Group
+from alpaca_pipe.curate.filters import Rule
 from alpaca_pipe.similarity.words import Words
 
 
@@ -23,16 +29,92 @@ class Judged:
 
     @property
     def repair(self) -> str:
-        return repairs.RULE if self.before else ""
+        """The rules that repaired it, in their order, with commas between them; or ""."""
+        return str(self.example.origin.details["repair"]) if self.before else ""
 
 
-def judged(examples: Iterable[Example], rules: Sequence[Rule], repair: bool, likeness: Decimal,
-           words: Words) -> Iterator[Judged]:
-    """One answer a row. The first objection counts; only rows to which no filter objects enter the search for
-    duplicates, so a bad row never displaces a good one that resembles it."""
-    told = Told(likeness, words)
-    rows = repairs.repaired(examples) if repair else ((example, None) for example in examples)
-    for example, before in rows:
-        objection = first_objection(example, rules)
-        rejected = Rejected(example, *objection) if objection else told.before(example)
-        yield Judged(example, before, rejected)
+@dataclass(frozen=True)
+class Manner:
+    """How rows are judged: the objections in their order, whether rows are repaired, and what counts as a duplicate."""
+
+    rules: Sequence[Rule]
+    repair: bool
+    likeness: Decimal
+    words: Words
+    duplicates: Duplicates = field(default_factory=Duplicates)
+
+
+def judged(rows: Iterable[Example], how: Manner, tick: Callable[[int], None] = lambda done: None) -> Judgement:
+    """The verdicts on `rows`, which must begin anew each time they are iterated over. tick: is told how many rows the first
+    pass has seen, and may raise Stopped.
+
+    The first objection counts; only rows to which no filter objects enter the search for duplicates, so a bad row never
+    displaces a good one that resembles it.
+    """
+    objected, texts, ids, worth = array("b"), [], [], []
+    best = how.duplicates.keep == "best"
+    for done, (example, _) in enumerate(mended(rows, how.repair), 1):
+        rule = next((place for place, rule in enumerate(how.rules) if rule.objection(example)), -1)
+        objected.append(rule)
+        if rule < 0:
+            texts.append(dedup.text_of(example, how.duplicates.on))
+            ids.append(example.id)
+            if best:
+                worth.append(_worth(example))
+        tick(done)
+    near = dedup.met(texts, how.likeness, how.words)
+    return Judgement(rows, how, objected, ids, tuple(dedup.groups(near, worth if best else None)))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the first pass found; iterated over, it judges the rows once more and hands them out."""
+
+    rows: Iterable[Example]
+    how: Manner
+    objected: Sequence[int]  # per row: the number of the rule that objects, or -1
+    ids: Sequence[str]  # of the rows to which none objects; a row's place is its number among them
+    groups: tuple[Group, ...]
+
+    def __iter__(self) -> Iterator[Judged]:
+        told = dict(self._told())
+        place = 0
+        for (example, before), number in zip(mended(self.rows, self.how.repair), self.objected, strict=True):
+            if number >= 0:
+                rule = self.how.rules[number]
+                yield Judged(example, before, Rejected(example, rule.name, rule.objection(example) or ""))
+                continue
+            rejected = None
+            if place in told:
+                nearest, reason = told[place]
+                rejected = Rejected(example, dedup.RULE, reason, nearest=nearest)
+            yield Judged(example, before, rejected)
+            place += 1
+
+    def _told(self) -> Iterator[tuple[int, tuple[str, str]]]:
+        """(place, (id of the row that stays, reason)) of each row that is told again."""
+        for group in self.groups:
+            stays = self.ids[group.stays]
+            for place, score in group.others:
+                said = "an instruction that was kept" if self.how.duplicates.on == "instruction" else "a row that was kept"
+                reason = f"{float(score):.3f} like {said}, at most {self.how.likeness} wanted"
+                if group.stays != group.first:
+                    reason = "a better row tells the same" if place == group.first else \
+                        f"{float(score):.3f} like {self.ids[group.first]}, at most {self.how.likeness} wanted, and a third row is better"
+                yield place, (stays, reason)
+
+    def groups_told(self) -> Iterator[Mapping[str, object]]:
+        """As rows of groups.jsonl: the id that was kept, the first one, and the others with their F to the first."""
+        for group in self.groups:
+            yield {"kept": self.ids[group.stays], "first": self.ids[group.first],
+                   "others": [{"id": self.ids[place], "likeness": round(float(score), 4)} for place, score in group.others]}
+
+
+def mended(rows: Iterable[Example], repair: bool) -> Iterator[tuple[Example, Example | None]]:
+    return repairs.repaired(rows) if repair else ((example, None) for example in rows)
+
+
+def _worth(example: Example) -> tuple[float, ...]:
+    """A grade that a judge gave, above none; then the length of the output."""
+    grade = example.origin.details.get("grade")
+    return (float(grade) if isinstance(grade, int | float) else float("-inf"), len(example.output))

@@ -1,32 +1,65 @@
-"""The repairs: a row that says in words what an empty field says becomes a new row, with its parent's id."""
+"""The repairs: each one function that answers with the row's texts as they should be, or None; what cannot be mended
+safely is left to the objections. A mended row is a new row, with its parent's id."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.defects import is_no_input
+from alpaca_pipe.curate.defects import FIELDS, before_next_task, is_no_input, without_instruction
+from alpaca_pipe.curate.invisible import cleaned
 
-RULE = "no_input"
+Texts = Mapping[str, str]  # field -> its text from now on
 
 
-def without_no_input(example: Example) -> Example | None:
-    """The row with an empty input where the input only says that there is none ("No input", "N/A"); None: sound."""
-    if not is_no_input(example.input):
+def invisible(example: Example) -> Texts | None:
+    """Control characters, and characters without width where their script does not need them, are taken out."""
+    return {name: text for name in FIELDS if (text := cleaned(before := getattr(example, name))) != before} or None
+
+
+def no_input(example: Example) -> Texts | None:
+    """An input that only says that there is none ("No input", "N/A") becomes empty."""
+    return {"input": ""} if is_no_input(example.input) else None
+
+
+def instruction_again(example: Example) -> Texts | None:
+    """An input that begins with the whole instruction loses it."""
+    rest = without_instruction(example)
+    return None if rest is None else {"input": rest}
+
+
+def next_task(example: Example) -> Texts | None:
+    """An output that goes on with the next task of the reply ends before it."""
+    kept = before_next_task(example)
+    return {"output": kept} if kept else None
+
+
+ALL: tuple[Callable[[Example], Texts | None], ...] = (invisible, no_input, instruction_again, next_task)
+
+
+def mended(example: Example) -> Example | None:
+    """The row after all repairs, its origin naming them in order; None: it needs none."""
+    row, rules = example, list[str]()
+    for repair in ALL:
+        if texts := repair(row):
+            row = Example.of(**({name: getattr(row, name) for name in FIELDS} | {**texts}), origin=row.origin)
+            rules.append(repair.__name__)
+    if not rules:
         return None
-    origin = replace(example.origin, parents=(example.id,), details={**example.origin.details, "repair": RULE})
-    return Example.of(example.instruction, "", example.output, origin, example.system)
+    details = {**example.origin.details, "repair": ", ".join(rules)}
+    origin = replace(example.origin, parents=(example.id,), details=details)
+    return replace(row, origin=origin)
 
 
 def repaired(examples: Iterable[Example]) -> Iterator[tuple[Example, Example | None]]:
     """(row, what it was before): the second is None where nothing was repaired. Ids come out unique."""
     taken: set[str] = set()
     for example in examples:
-        mended = without_no_input(example)
-        row = _free(mended or example, taken)
-        taken.add(row.id)
-        yield row, example if mended else None
+        row = mended(example)
+        free = _free(row or example, taken)
+        taken.add(free.id)
+        yield free, example if row else None
 
 
 def _free(example: Example, taken: set[str]) -> Example:

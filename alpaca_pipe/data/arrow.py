@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import canonical, file_digest, read_jsonl
 
@@ -37,12 +38,29 @@ def open_examples(path: Path, cache: Path) -> Dataset:
 
 
 def to_arrow(examples: Iterable[Example], cache: Path, name: str) -> Dataset:
-    """Rows as a Dataset of `COLUMNS`, written below `cache`. The same `name` (word characters) means the same rows."""
+    """Rows as a Dataset of `COLUMNS`, written below `cache`. The same `name` (word characters) means the same rows. What
+    the rows themselves raise (UserError, Stopped) is raised as it is."""
     import datasets
 
     datasets.disable_progress_bars()
-    return datasets.Dataset.from_generator(
-        lambda: map(to_columns, examples), features=_features(), cache_dir=str(cache), fingerprint=name)
+    any_row = False
+
+    def columns() -> Iterator[dict[str, Any]]:
+        nonlocal any_row
+        for example in examples:
+            any_row = True
+            yield to_columns(example)
+
+    try:
+        return datasets.Dataset.from_generator(columns, features=_features(), cache_dir=str(cache), fingerprint=name)
+    except datasets.exceptions.DatasetGenerationError as error:
+        if isinstance(error.__cause__, UserError | Stopped):
+            raise error.__cause__ from None
+        raise
+    except ValueError:  # from_generator cannot make a Dataset of no rows
+        if any_row:
+            raise
+        return datasets.Dataset.from_dict({name: [] for name in COLUMNS}, features=_features())
 
 
 def stream(dataset: Dataset) -> Iterator[Example]:

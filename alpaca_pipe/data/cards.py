@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
+
+from alpaca_pipe.data.terms import terms_of
 
 Fact = tuple[str, str]  # what, figure; one line of a card's table
 
 _FILES = {"json": "`alpaca_data.json`: all rows in Stanford's shape (instruction, input, output)",
           "jsonl": "`examples.jsonl`: all rows, one a line, with id and origin",
-          "datasets": "`data/*.parquet`: the same columns by split"}
+          "datasets": "`data/*.parquet`: the same columns by split",
+          "parquet": "`examples.parquet`: all rows, the same columns",
+          "sharegpt": "`sharegpt.json`: all rows as conversations (from, value)",
+          "messages": "`messages.jsonl`: all rows as OpenAI's messages (role, content)"}
+_TEACHERS = "alpaca_pipe_teachers: "  # a key of our own in the head: what a push is checked against
 
 
 def dataset_card(counts: Mapping[str, int], kinds: Mapping[str, int], teacher: str,
-                 forms: Collection[str], with_system: int = 0) -> str:
+                 forms: Collection[str], with_system: int = 0, made_by: str = "", licence: str = "other") -> str:
     """The card of a published dataset. No recipe's name: several recipes may share the step that seals it.
 
     counts: "rows" (all) and rows per split; kinds: rows per origin (seed, generated, imported); teacher: who wrote the
-    generated rows, or ""; with_system: rows with a system text, which alpaca_data.json cannot hold.
+    generated rows (several: with ", " between), or ""; with_system: rows with a system text, which alpaca_data.json cannot
+    hold; made_by: the hash of the recipe's part that made it (the step's identity); licence: as the hub spells it.
     """
     splits = [name for name in counts if name != "rows"]
-    head = ["license: other", "task_categories: [text-generation]", "tags: [instruction-tuning, alpaca]"]
+    head = [f"license: {licence}", "task_categories: [text-generation]", "tags: [instruction-tuning, alpaca]"]
+    if teacher:
+        head.append(f"{_TEACHERS}{json.dumps(teacher.split(', '))}")
     if "datasets" in forms and splits:
         head += ["configs:", "- config_name: default", "  data_files:"]
         head += [f"  - split: {name}\n    path: data/{name}.parquet" for name in splits]
     facts = [("rows", str(counts["rows"])), *((f"rows in `{name}`", str(counts[name])) for name in splits),
              *((f"rows {kind}", str(number)) for kind, number in kinds.items()),
              ("teacher", teacher or "none: no row was generated")]
+    if made_by:
+        facts.append(("hash of the recipe that made it", made_by))
     lost = [f"{with_system} rows have a `system` text, which `alpaca_data.json` cannot hold."] if with_system else []
     return "\n".join([
         *_head(head), "# Instruction data", "", *_table(facts), "",
@@ -34,12 +46,19 @@ def dataset_card(counts: Mapping[str, int], kinds: Mapping[str, int], teacher: s
         *_licence(kinds, teacher), ""])
 
 
+def teachers_of(card: str) -> tuple[str, ...]:
+    """The models that wrote rows, as the head of a dataset's card names them."""
+    line = next((line for line in card.split("\n---")[0].splitlines() if line.startswith(_TEACHERS)), "")
+    return tuple(json.loads(line.removeprefix(_TEACHERS))) if line else ()
+
+
 def _licence(kinds: Mapping[str, int], teacher: str) -> list[str]:
     """Whose terms bind the rows. It names them; it does not judge them."""
     notes = ["## Licence", ""]
     if kinds.get("generated"):
         notes.append(f"The generated rows were written by {teacher or 'a teacher model'}: the terms of that model and "
                      "of its provider say what they may be used for.")
+        notes += [f"- {name}: {terms_of(name)}" for name in filter(None, teacher.split(", "))]
     if kinds.get("imported"):
         notes.append("The imported rows keep the licence of the file that they came from.")
     return [*notes, "Read these terms before you publish or sell anything made from these rows."]

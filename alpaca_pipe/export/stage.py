@@ -127,7 +127,8 @@ def _dataset(config: Config, bench: Bench) -> dict[str, int]:
         asked.add(row["origin"]["source"])
     replies = (bench.journal.stored(source) for source in sorted(asked) if source.startswith("r1-"))
     teacher = ", ".join(sorted({reply.model_said for reply in replies if reply and reply.model_said}))
-    write_atomic(folder / "README.md", dataset_card(counts, kinds, teacher, config.dataset, with_system))
+    write_atomic(folder / "README.md", dataset_card(counts, kinds, teacher, config.dataset, with_system,
+                                                       made_by=bench.inputs[ROWS].parent.name))
     return counts
 
 

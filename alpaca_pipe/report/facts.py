@@ -51,6 +51,9 @@ class Facts:
     dropped: tuple[Row, ...]
     machine: Mapping[str, Any]  # what the last sealed step was made on, and with which versions
     missing: tuple[str, ...]
+    grades: Mapping[str, Any]  # of curate's judge: its summary; {} where none was asked
+    saved_minutes: float | None  # of training, by the rows that the judge sent away
+    diversity: Mapping[str, Any]  # curate's diversity.json; {} where it was not measured
     compared: tuple[Compared, ...]  # forecast and actual of each sealed step
     costs: Costs
 
@@ -74,7 +77,8 @@ def gather(workspace: Path, recipe: str) -> Facts:
         money=books, funnel=rows, curves=curves, samples=tuple(evaluate.rows("samples.jsonl")),
         kept=tuple(drawn(list(kept(found)), _KEPT)), dropped=_some_of_each_rule(list(dropped(found))),
         machine=_machine(found), missing=tuple(_missing(found, steps, verdict, bool(curves))) + no_books,
-        compared=beside, costs=costs)
+        grades=found.step("curate").summary.get("grade") or {}, saved_minutes=_saved(found),
+        diversity=found.step("curate").value("diversity.json") or {}, compared=beside, costs=costs)
 
 
 def _missing(found: Left, steps: Sequence[StepFacts], verdict: Any, curves: bool) -> Iterator[str]:
@@ -111,6 +115,15 @@ def _step(step: Step, found: Left) -> StepFacts:
     return StepFacts(step.kind, state, step.done.get("seconds", 0.0) / 60,
                      planned_minutes(step), step.done.get("finished", ""),
                      step.folder.name, step.identity)
+
+
+def _saved(found: Left) -> float | None:
+    """What training would have taken longer with the rows that the judge sent away: tokens at the pace that it had."""
+    grades, train = found.step("curate").summary.get("grade") or {}, found.step("train")
+    stayed = grades.get("tokens", 0) - grades.get("tokens_below", 0)
+    if not train.sealed or stayed <= 0 or not grades.get("tokens_below"):
+        return None
+    return float(train.done.get("seconds", 0.0)) / 60 * float(grades["tokens_below"]) / float(stayed)
 
 
 def _curves(train: Step) -> dict[str, list[tuple[float, float]]]:

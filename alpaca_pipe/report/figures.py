@@ -51,7 +51,7 @@ def loss_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(right=last)
     figure.subplots_adjust(left=0.08, right=0.8, top=0.9, bottom=0.17)
-    return _svg(figure, "loss")
+    return svg_of(figure, "loss")
 
 
 _NAMES = {"tuned": "tuned", "control": "shuffled"}
@@ -77,7 +77,23 @@ def held_out_losses(points: Sequence[tuple[str, str, Point]]) -> str:
     axes.set_xlabel("held-out loss, nats per token, with 95 % interval", color=QUIET, fontsize=_SMALL)
     height = figure.get_figheight()
     figure.subplots_adjust(left=0.36, right=0.88, top=1 - 0.05 / height, bottom=0.47 / height)
-    return _svg(figure, "held-out")
+    return svg_of(figure, "held-out")
+
+
+def columns(bars: Sequence[tuple[str, int]], title: str) -> str:
+    """(name, count) from left to right, each a column with its count above it. "" where all are 0."""
+    if not any(count for _, count in bars):
+        return ""
+    figure, axes = _canvas(1.9)
+    axes.grid(visible=False)
+    axes.bar(range(len(bars)), [count for _, count in bars], color=TUNED, width=0.72)
+    for place, (_, count) in enumerate(bars):
+        axes.annotate(f"{count:,}", (place, count), xytext=(0, 2), textcoords="offset points", ha="center", color=INK, fontsize=7)
+    axes.set_xticks(range(len(bars)), [name for name, _ in bars])
+    axes.set_yticks([])
+    axes.set_title(title, loc="left", color=QUIET, fontsize=_SMALL, pad=14)
+    figure.subplots_adjust(left=0.01, right=0.99, top=0.8, bottom=0.14)
+    return svg_of(figure, title)
 
 
 def _span(curves: Mapping[str, Sequence[tuple[float, float]]]) -> float:
@@ -113,7 +129,7 @@ def _canvas(height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _svg(figure: Figure, name: str) -> str:
+def svg_of(figure: Figure, name: str) -> str:
     import matplotlib
 
     text = io.StringIO()

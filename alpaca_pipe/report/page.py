@@ -14,6 +14,7 @@ from alpaca_pipe.report import figures
 from alpaca_pipe.report.actual import unit_costs
 from alpaca_pipe.report.facts import Facts, gather
 from alpaca_pipe.report.money import Money
+from alpaca_pipe.report.varied import judged, varied
 from alpaca_pipe.report.words import in_words
 
 TEMPLATE = "report.html.j2"
@@ -61,6 +62,7 @@ def render(facts: Facts) -> str:
         compared=_compared(facts), costs=" ".join(f"{line}." for line in unit_costs(facts.costs)),
         when=str(facts.run.get("at", ""))[:16].replace("T", " "), outcome=_outcome(facts),
         losses_svg=Markup(figures.held_out_losses(verdict.points)), curve_svg=Markup(figures.loss_curves(facts.curves)),
+        judge=judged(facts.grades, facts.saved_minutes), variety=varied(facts.diversity),
         curve_sentence=_curve_sentence(facts), funnel=_funnel(facts), provenance=list(_provenance(facts)),
         config=json.dumps(_names_only(facts.config), indent=2, ensure_ascii=False) if facts.config else "",
         identities=[{"kind": step.kind, "identity": json.dumps(step.identity, indent=2, ensure_ascii=False)}

@@ -85,7 +85,8 @@ def _passages(found: Left, id: str) -> Iterator[Passage]:
         yield Passage("origin", (f"{source['kind']} from {source['source']}",))
     yield Passage("novelty", tuple(_novelty(at, before)))
     if before:
-        yield Passage("repair", (f"{origin['details']['repair']}: its input was {before['input']!r}",
+        changed = [name for name in ("system", "instruction", "input", "output") if before.get(name, "") != row.get(name, "")]
+        yield Passage("repair", (*(f"{origin['details']['repair']}: its {name} was {before.get(name, '')!r}" for name in changed),
                                  f"before it, this row was {before['id']}"))
     if found.step("curate").folder:
         yield Passage("curate", (_judgement(found.step("curate"), at, id), *_too_long(found, id)))

@@ -15,7 +15,7 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_jsonl, tree_digest, write_jsonl
 from alpaca_pipe.core.ranges import NOTHING
-from alpaca_pipe.curate.judge import judged
+from alpaca_pipe.curate.judge import Manner, judged
 from alpaca_pipe.curate.stage import STAGE, Config
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.recipe.stage import Bench, Known
@@ -67,9 +67,9 @@ BAD = [row("Draw it for me, please now.", output="<noinput>"), row("Say what amb
 
 def test_files_and_summary_add_up(tmp_path: Path) -> None:
     at = bench(tmp_path, [*ROWS[:4], *BAD, *ROWS[4:]])
-    config = Config.model_validate({"held_out": 2, "likeness": Decimal("0.9")})
+    config = Config.model_validate({"held_out": 2, "likeness": Decimal("0.9"), "diversity": False})
     said = STAGE.run(config, at).summary
-    assert said == {"read": 11, "kept": 10, "repaired": 1, "rejected": {"media": 1}, "train": 8, "held_out": 2}
+    assert said == {"read": 11, "kept": 10, "repaired": 1, "repairs": {"no_input": 1}, "rejected": {"media": 1}, "train": 8, "held_out": 2}
     train, held_out = ids(at.folder, "train"), ids(at.folder, "held_out")
     assert sorted(train + held_out) == sorted(ids(at.folder, "examples")) and len(train) == 8
     assert ids(at.folder, "examples")[:4] == [example.id for example in ROWS[:4]]
@@ -149,7 +149,7 @@ def test_the_estimate_knows_how_many_rows_come(tmp_path: Path) -> None:
         count = 60
 
     said = STAGE.estimate(Config(), {"generate": Generate()}, Known())
-    assert said.minutes.p50 < 0.2 and said.api == NOTHING and said.says.startswith("about 60 rows past 13 filters")
+    assert said.minutes.p50 < 0.2 and said.api == NOTHING and said.says.startswith("about 60 rows past 21 filters")
 
 
 def greedy(rows: Sequence[Example], likeness: Decimal) -> list[str]:
@@ -165,7 +165,7 @@ def greedy(rows: Sequence[Example], likeness: Decimal) -> list[str]:
        st.sampled_from(["0.5", "0.65", "0.7"]))
 def test_duplicates_are_the_greedy_pass_in_row_order(texts: list[str], likeness: str) -> None:
     rows = [row(text) for text in texts]
-    answers = list(judged(rows, (), False, Decimal(likeness), "unicode"))
+    answers = list(judged(rows, Manner((), False, Decimal(likeness), "unicode")))
     assert [answer.example.id for answer in answers if not answer.rejected] == greedy(rows, Decimal(likeness))
     assert len(answers) == len(rows)
 
@@ -173,7 +173,25 @@ def test_duplicates_are_the_greedy_pass_in_row_order(texts: list[str], likeness:
 def test_a_bad_row_displaces_no_good_one(tmp_path: Path) -> None:
     at = bench(tmp_path, [row("Name the longest river of Asia.", output=""), row("Name the longest river of Asia."),
                           row("Explain what a comet is.")])
-    assert STAGE.run(Config(held_out=1), at).summary == {
-        "read": 3, "kept": 2, "repaired": 0, "rejected": {"empty_output": 1}, "train": 1, "held_out": 1}
+    assert STAGE.run(Config(held_out=1, diversity=False), at).summary == {
+        "read": 3, "kept": 2, "repaired": 0, "repairs": {}, "rejected": {"empty_output": 1}, "train": 1, "held_out": 1}
 
 
+
+
+def test_duplicates_are_told_in_groups(tmp_path: Path) -> None:
+    at = bench(tmp_path, [*ROWS, BAD[1]])
+    STAGE.run(Config.model_validate({"held_out": 1, "likeness": Decimal("0.85"), "duplicates": {"keep": "first"}}), at)
+    assert list(read_jsonl(at.folder / "groups.jsonl")) == [
+        {"kept": ROWS[0].id, "first": ROWS[0].id, "others": [{"id": BAD[1].id, "likeness": 0.8889}]}]
+
+
+def test_golden(tmp_path: Path) -> None:
+    """When it changes, raise the stage's version or mend what changed. 2: ten more detectors and three more repairs, groups of
+    duplicates, repairs counted by rule."""
+    more = [row("Say how a bell is made, please.", output="Cast it.\n##\n7. Instruction: Name a noun."),
+            row("Summarize the article.", "https://news.site/2020/10/the-story", "It tells a story."),
+            row("What is 6 x 7, all in all?", output="6 x 7 = 41."), row("Count the bells, please.", output="One\u200b two.")]
+    at = bench(tmp_path, [*ROWS, *BAD, *more])
+    STAGE.run(Config.model_validate({"held_out": 2, "likeness": Decimal("0.85")}), at)
+    assert (STAGE.version, tree_digest(at.folder)[:16]) == (2, "a64e37eb090aa1c3")

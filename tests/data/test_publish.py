@@ -13,8 +13,9 @@ import pytest
 from alpaca_pipe.core.example import Example, Origin, numbered
 from alpaca_pipe.core.files import write_atomic, write_jsonl
 from alpaca_pipe.data.arrow import open_examples, stream
-from alpaca_pipe.data.cards import dataset_card
+from alpaca_pipe.data.cards import dataset_card, teachers_of
 from alpaca_pipe.data.publish import publish
+from alpaca_pipe.data.reading import read
 
 EXAMPLES = list(numbered([
     Example.of("Add.", "1\u20282", "3", Origin("generated", "r1-ab", ("e1-x", "e1-y"),
@@ -43,6 +44,12 @@ def test_arrow_gives_the_same_examples_back(rows: Path, capfd: pytest.CaptureFix
     assert list(stream(dataset)) == EXAMPLES
     assert all((rows / "cache") in Path(file["filename"]).parents for file in dataset.cache_files)
     assert capfd.readouterr() == ("", "")
+
+
+def test_no_rows_are_a_dataset_too(tmp_path: Path) -> None:
+    (tmp_path / "none.jsonl").write_bytes(b"")
+    for _ in range(2):
+        assert list(stream(open_examples(tmp_path / "none.jsonl", tmp_path / "cache"))) == []
 
 
 def test_changed_rows_are_read_again(rows: Path) -> None:
@@ -82,3 +89,22 @@ def test_the_card_names_whose_terms_bind() -> None:
     card = dataset_card({"rows": 3, "train": 3}, {"generated": 2, "imported": 1}, "gpt-x | y", ("json",))
     assert "written by gpt-x | y: the terms" in card and "imported rows keep the licence" in card
     assert "| teacher | gpt-x \\| y |" in card and "configs:" not in card
+
+
+def test_conversations_and_parquet_come_back_as_they_were(rows: Path) -> None:
+    publish(rows / "out", rows / "examples.jsonl", {}, ("parquet", "sharegpt", "messages"), rows / "cache")
+    assert sorted(path.name for path in (rows / "out").iterdir()) == ["examples.parquet", "messages.jsonl", "sharegpt.json"]
+    wanted = [(one.system, f"{one.instruction}\n\n{one.input}".rstrip("\n"), one.output) for one in EXAMPLES]
+    for name in ("sharegpt.json", "messages.jsonl"):
+        assert [(one.system, one.instruction, one.output) for one in read(rows / "out" / name)] == wanted
+    assert [(one.id, one.system, one.input) for one in read(rows / "out" / "examples.parquet")] == [
+        (one.id, one.system, one.input) for one in EXAMPLES]
+
+
+def test_the_card_says_who_wrote_the_rows_and_under_which_terms() -> None:
+    card = dataset_card({"rows": 2}, {"generated": 2}, "gpt-4.1-nano-2025-04-14, somebody/own", ("json",),
+                        made_by="export-0123456789abcdef", licence="cc-by-nc-4.0")
+    assert teachers_of(card) == ("gpt-4.1-nano-2025-04-14", "somebody/own")
+    assert "license: cc-by-nc-4.0" in card and "| hash of the recipe that made it | export-0123456789abcdef |" in card
+    assert "compete" in card and "openai.com" in card and "own: the terms of this model are not in our table" in card
+    assert teachers_of(dataset_card({"rows": 1}, {"imported": 1}, "", ("json",))) == ()

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "alpaca_pipe"
 # From the top down. A room imports from rows below its own, never from its own row.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
-    ("doctor", "planner", "chat"),
+    ("doctor", "planner", "chat", "alone"),
     ("catalog", "report"),
     ("generate", "curate", "train", "evaluate", "export"),
     ("teachers", "models", "recipe"),
@@ -23,9 +23,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
 HEIGHT = {room: len(ROWS) - height for height, row in enumerate(ROWS) for room in row}
 VERBS = ROWS[3]
 HEAVY = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "openai", "aiohttp", "numpy", "pandas",
-         "pyarrow", "xllamacpp", "gguf", "matplotlib", "jinja2", "numba", "rapidfuzz", "pynvml", "ray", "safetensors",
+         "pyarrow", "xllamacpp", "gguf", "matplotlib", "jinja2", "numba", "rapidfuzz", "py3langid", "pynvml", "ray", "safetensors",
          "tokenizers", "huggingface_hub", "psutil"}
-CHILDREN = {"teachers/local_server_child.py", "teachers/rehearsed_server.py"}  # run as processes of their own
+CHILDREN = {"teachers/local_server_child.py", "teachers/rehearsed_server.py",  # run as processes of their own
+            "teachers/rehearsed_batches.py"}
 COMPILED = "similarity/kernels.py"  # itself imported where it is used
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_shipped" not in path.parts)
 

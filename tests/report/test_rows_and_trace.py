@@ -10,7 +10,7 @@ import pytest
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.core.files import read_json, write_json, write_jsonl
-from alpaca_pipe.curate.repairs import without_no_input
+from alpaca_pipe.curate.repairs import mended
 from alpaca_pipe.report.facts import gather
 from alpaca_pipe.report.page import render
 from alpaca_pipe.report.rows import print_rows, rows
@@ -98,7 +98,7 @@ def test_a_row_that_was_kept_and_told_again(tmp_path: Path) -> None:
 def test_the_way_of_a_repaired_row(tmp_path: Path) -> None:
     before = replace(examples()[0], input="N/A")
     before = Example.of(before.instruction, "N/A", before.output, before.origin)
-    after = without_no_input(before)
+    after = mended(before)
     assert after
     made = Workspace(tmp_path)
     made.generate([before, *examples()[1:]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 VENVS = ROOT / ".venv-peers"
 PACKAGES = {"curator": ["bespokelabs-curator"], "distilabel": ["distilabel[openai]", "requests"]}  # which it needs and does not name
 _PACKAGE_OF = {"curator": "bespokelabs-curator", "distilabel": "distilabel"}
-_INSTALL_WITHIN, _ANSWER_WITHIN = 1200, 600  # seconds
+_INSTALL_WITHIN, _ANSWER_WITHIN = 1200, 240  # seconds; the longest of these runs takes ten
 _LOOK_EVERY = 0.1  # seconds
 
 
@@ -33,6 +34,16 @@ class Ran:
     peak: int
     said: dict[str, Any]  # the line of JSON that it printed
     log: str
+
+    @property
+    def rows(self) -> str:
+        """How many questions were answered, or how it ended instead."""
+        if "rows" in self.said:
+            return f"{self.said['rows']:,}"
+        if self.code == -signal.SIGKILL:
+            return f"no end within {_ANSWER_WITHIN} s"
+        errors = [line for line in self.log.splitlines() if re.match(r"[\w.]+(Error|Exception)\b", line)]
+        return f"none: exit {self.code}, {errors[-1][:60] if errors else 'no reason given'}"
 
 
 def install(peer: str) -> str:

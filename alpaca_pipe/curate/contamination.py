@@ -1,0 +1,183 @@
+"""Contamination: rows that hold what an evaluation asks or answers, so that a good score would mean nothing.
+
+Words are compared in lower case without punctuation. A row is contaminated where its instruction (with its input), its
+input or its output
+
+- shares `ngram` words in a row with a text of an evaluation set (13, as in GPT-3's appendix C, Brown et al. 2020),
+- or holds the whole of a shorter text that has at least 8 words (the least that GPT-3 takes),
+- or is, word for word, a text of 4 to 7 words; of an output this is asked from 8 words on, for short answers are rightly
+  alike.
+
+A run of words that stands in more than ten different texts of a set is its template and says nothing (GPT-3 ignores such
+as well). Runs are kept as they are, not as hashes, so the answer is exact. Memory: about 210 bytes for each run, that is
+for each word of the evaluation sets (1 million words: 0.2 GB).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WrapValidator
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.table import ExistingPath, Table
+from alpaca_pipe.curate.filters import Rule
+from alpaca_pipe.data.columns import csv_rows, parquet_rows, saved_rows
+from alpaca_pipe.data.forms import files_of, rows_of
+from alpaca_pipe.data.found import Found, Row
+from alpaca_pipe.data.hub import HubId, hub_rows
+from alpaca_pipe.data.packed import chunks
+from alpaca_pipe.data.shapes import shape_of
+from alpaca_pipe.similarity.words import unicode_words
+
+RULE = "contamination"
+LEAST_INSIDE = 8  # words of a text that counts wherever it stands
+LEAST_WHOLE = 4  # words of a text that counts where it is all of an instruction or an input
+TEMPLATE = 10  # different texts that may share a run of words
+
+
+def _set(value: Any, path: Any) -> Any:
+    return HubId.of(value) if isinstance(value, str) and value.startswith("hub:") else path(value)
+
+
+EvaluationSet = Annotated[ExistingPath, WrapValidator(_set), PlainSerializer(str)]
+
+
+class Contamination(Table):
+    """Evaluation sets, and how much of them a row may hold."""
+
+    sets: tuple[EvaluationSet, ...] = Field(min_length=1, description="files or folders of rows, plain text (.txt: a text a line), "
+                                                                      "hub:owner/name:test")
+    ngram: int = Field(13, ge=LEAST_INSIDE, le=100, description="words in a row that a row may not share with them")
+
+
+def _listed(value: Any) -> Any:
+    """`[FILE, ...]` as the table that it stands for."""
+    named = [value] if isinstance(value, str | Path) else value
+    return {"sets": tuple(named)} if isinstance(named, list | tuple) else \
+        value | {"sets": tuple(value["sets"])} if isinstance(value, dict) and isinstance(value.get("sets"), list) else value
+
+
+MaybeContamination = Annotated[Contamination | None, BeforeValidator(
+    _listed, json_schema_input_type=Contamination | list[str] | str | None)]
+
+
+@dataclass
+class Overlap:
+    """Texts of evaluation sets by their runs of words."""
+
+    ngram: int = 13
+    runs: dict[str, int] = field(default_factory=dict)  # of `ngram` words, or a whole shorter text -> number of the text
+    whole: dict[str, int] = field(default_factory=dict)  # texts of 4 to 7 words
+    places: list[str] = field(default_factory=list)  # of each text: file#line
+    lengths: list[int] = field(default_factory=list)  # words of a run, those that occur
+    _seen: set[str] = field(default_factory=set)
+
+    @staticmethod
+    def of(texts: Iterable[tuple[str, str]], ngram: int = 13) -> Overlap:
+        """Of (place, text)."""
+        found = Overlap(ngram)
+        shared: Counter[str] = Counter()
+        for place, text in texts:
+            found._add(place, unicode_words(text), shared)
+        for run, others in shared.items():
+            if others >= TEMPLATE:
+                del found.runs[run]
+        found.lengths = sorted({run.count(" ") + 1 for run in found.runs})
+        found._seen.clear()
+        return found
+
+    def _add(self, place: str, words: list[str], shared: Counter[str]) -> None:
+        joined = " ".join(words)
+        if len(words) < LEAST_WHOLE or joined in self._seen:
+            return
+        self._seen.add(joined)
+        number = len(self.places)
+        self.places.append(place)
+        if len(words) < LEAST_INSIDE:
+            self.whole[joined] = number
+            return
+        size = min(self.ngram, len(words))
+        for run in {" ".join(words[start:start + size]) for start in range(len(words) - size + 1)}:
+            if self.runs.setdefault(run, number) != number:
+                shared[run] += 1
+
+    def objection(self, example: Example) -> str | None:
+        """The evaluation row that this one holds, and the words that they share."""
+        prompt = f"{example.instruction}\n{example.input}" if example.input else example.instruction
+        for name, text in (("instruction", prompt), ("input", example.input), ("output", example.output)):
+            words = unicode_words(text) if text else []
+            joined = " ".join(words)
+            if name != "output" and (found := self.whole.get(joined)) is not None:
+                return f"the {name} is a text of {self.places[found]}: '{joined}'"
+            if name == "input":
+                continue  # its runs are in the prompt
+            if shared := self._shared(words):
+                place, run = shared
+                return f"the {name} shares {run.count(' ') + 1} words in a row with {place}: '{run}'"
+        return None
+
+    def _shared(self, words: list[str]) -> tuple[str, str] | None:
+        for size in self.lengths:
+            for start in range(len(words) - size + 1):
+                run = " ".join(words[start:start + size])
+                if (found := self.runs.get(run)) is not None:
+                    return self.places[found], run
+        return None
+
+    def rule(self) -> Rule:
+        return Rule(RULE, self.objection)
+
+
+def overlap(how: Contamination) -> Overlap:
+    """Reads the evaluation sets. Raises UserError for what cannot be read: a row that is passed over would go unnoticed."""
+    return Overlap.of(chain.from_iterable(map(_texts, how.sets)), how.ngram)
+
+
+def _texts(source: Path | HubId) -> Iterator[tuple[str, str]]:
+    """(place, text) of each text of an evaluation set, whatever its keys are called."""
+    for name, found in _found(source):
+        if not isinstance(found, Row):
+            raise UserError(f"{source}:{found.at}: {found.what}", found.cure)
+        for text in _strings(found.value):
+            yield f"{name}#{found.at}", text
+
+
+def _found(source: Path | HubId) -> Iterator[tuple[str, Found]]:
+    if isinstance(source, HubId):
+        yield from ((str(source), one) for one in hub_rows(source, ()))
+        return
+    bare = source.name.removesuffix(".gz").removesuffix(".zst").lower()
+    if source.is_file() and bare.endswith((".txt", ".md")):
+        lines = b"".join(chunks(source)).decode("utf-8-sig", "replace").split("\n")
+        yield from ((source.name, Row(number, line)) for number, line in enumerate(lines, 1))
+        return
+    if source.is_file() and bare.endswith((".csv", ".tsv")):
+        yield from ((source.name, one) for one in csv_rows(chunks(source), "\t" if bare.endswith(".tsv") else ","))
+        return
+    for path, name, form in files_of(source):
+        rows = parquet_rows(path, ()) if form == "parquet" else saved_rows(path, ()) if form == "datasets" else rows_of(path, form)
+        yield from ((name, one) for one in rows)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text of a row. An instruction and the input that it works on are one text: without it, it is a template."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _strings(one)
+    elif isinstance(value, dict):
+        shape = shape_of(value)
+        both = [shape.instruction, shape.input] if shape and shape.input and value.get(shape.input) else []
+        if both:
+            yield "\n".join(str(value[key]) for key in both)
+        for key, one in value.items():
+            if key not in both and key not in ("id", "system"):
+                yield from _strings(one)

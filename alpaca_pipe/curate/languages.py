@@ -1,0 +1,71 @@
+"""Which language a text is in, by py3langid (139 languages, its model inside the wheel)."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from alpaca_pipe.core.errors import UserError
+
+if TYPE_CHECKING:
+    from alpaca_pipe.core.example import Example
+
+_NO_LANGUAGE = "zxx"  # code, numbers
+_FEWEST_LETTERS = 20  # in bytes (a Chinese one has three); less than that is a name or a number in any language
+_CODE = re.compile(r"[{}<>|=_;\[\]]|\w\(|://")
+# Another language is what such tasks are about.
+_ABOUT_LANGUAGE = re.compile(
+    r"\b(?:translat\w*|languages?|lorem|latin|french|spanish|german|italian|portuguese|dutch|russian|chinese|mandarin"
+    r"|cantonese|japanese|korean|arabic|hindi|greek|hebrew|turkish|polish|swedish|norwegian|danish|finnish|czech|welsh|irish"
+    r"|gaelic|swahili|urdu|bengali|tamil|thai|vietnamese|indonesian|malay|persian|farsi|ukrainian|hungarian|romanian|english"
+    r"|esperanto|bilingual|foreign|dialect|species|scientific names?|taxonom\w*|words?)\b", re.IGNORECASE)
+
+
+def other_language(example: Example, wanted: str, certain: float) -> tuple[str, str] | None:
+    """(field, language) where the instruction or the output is in another language than wanted, with more than that
+    certainty; None where the task is about languages. An input may be in any language, and so may what an output takes
+    from it; names in a row are in none; 20 letters are the least to tell from."""
+    if _ABOUT_LANGUAGE.search(example.instruction):
+        return None
+    for name in ("instruction", "output"):
+        text = getattr(example, name)
+        if len("".join(filter(str.isalpha, text)).encode()) < _FEWEST_LETTERS:
+            continue
+        if not _is_prose(text) or _mostly_from(example.input, text):
+            continue
+        odds = _odds(text)
+        if 1 - odds.get(wanted, 0.0) - odds.get(_NO_LANGUAGE, 0.0) > certain:
+            return name, next(iter(odds))
+    return None
+
+
+def _is_prose(text: str) -> bool:
+    """Neither code nor a list nor names: words, most of them small, few of them between commas or line ends."""
+    words = text.split()
+    small = sum(word.lstrip("¿¡\"'“«(")[:1].islower() or not word.isascii() for word in words)
+    return not _CODE.search(text) and small * 3 >= len(words) * 2 and (text.count(",") + text.count("\n")) * 4 <= len(words) \
+        and (len(words) >= 4 or not text.isascii())
+
+
+def _mostly_from(input: str, text: str) -> bool:
+    known = set(re.findall(r"\w+", input.casefold()))
+    words = re.findall(r"\w+", text.casefold())
+    return sum(word in known for word in words) * 2 > len(words)
+
+
+@lru_cache(4096)
+def _odds(text: str) -> dict[str, float]:
+    """Language -> how likely; all but the wanted one together count, for neighbours (Danish, Norwegian) share the odds."""
+    return dict(_model().rank(text[:2000]))
+
+
+@cache
+def _model() -> Any:
+    if find_spec("py3langid") is None:
+        raise UserError("curate.filters.language: it needs py3langid, which is not installed",
+                        "pip install 'alpaca-pipe[language]', or leave the filter off")
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

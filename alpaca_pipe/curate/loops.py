@@ -1,0 +1,82 @@
+"""Texts that repeat themselves: loops, which small models fall into, and lists that say an item twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+_ITEM = re.compile(r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]+(.*\S)")
+_LONGEST_LOOP = 40  # words of what is said again and again
+_FEWEST_ITEMS = 4
+_LONGEST_ITEM = 4  # words; longer ones are steps, and a step may come again
+_STATEMENT = re.compile(r"(?:end|else|if|return|loop|repeat|next|break|continue)\b")
+_IN_SEQUENCE = re.compile(
+    r"\b(?:steps?|instructions|commands?|programs?|process|procedure|algorithm|sequence|operations|rhythms?|beats?|music\w*"
+    r"|melod\w+|songs?|lyrics|chants?|jingles?|carols?|raps?|poems?|patterns?|routines?|workouts?|schedules?|timetables?"
+    r"|agendas?|itinerar\w+|conjugat\w+|recipes?|dialogue|tables?|matri\w+|vectors?|code|function)\b", re.IGNORECASE)
+_FIGURES = re.compile(r"[\d{}\[\]()=:;]")
+
+
+def may_repeat(instruction: str) -> bool:
+    """Songs, steps, schedules and drills say things again, and rightly."""
+    return bool(_IN_SEQUENCE.search(instruction))
+
+
+def repeated_share(text: str, least_words: int, least_share: float = 0) -> float:
+    """Share of the five-word runs that were there before, in texts of `least_words` or more; runs without any letter
+    (rows of a table, vectors) are not counted. 0 where it cannot be above `least_share`: a run that holds a word for the
+    first time was never there before, so there are hardly fewer new runs than words of the text's own."""
+    words = text.casefold().split()
+    if len(words) < least_words or len({word for word in words if _has_letter(word)}) - 4 >= (1 - least_share) * len(words):
+        return 0.0
+    runs = [run for at in range(len(words) - 4) if any(map(_has_letter, run := tuple(words[at:at + 5])))]
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+def last_loop(text: str, least_times: int, least_words: int) -> str:
+    """What the text ends in saying at least so many times on end, over at least so many words; or ""."""
+    words = text.casefold().split()
+    if len(words) < least_words:
+        return ""
+    for length in range(1, min(_LONGEST_LOOP, len(words) // least_times) + 1):
+        same = 0
+        while same + length < len(words) and words[-1 - same] == words[-1 - same - length]:
+            same += 1
+        if same + length >= max(length * least_times, least_words) and any(map(_has_letter, words[-length:])):
+            return " ".join(words[-length:])
+    return ""
+
+
+def repeated_item(text: str, prompt: str) -> str:
+    """The first item that a list of four or more says again, or ""; what the prompt says itself may come again.
+
+    A list is lines with the same kind of mark one below the other, or a whole text of words between commas.
+    """
+    known = prompt.casefold()
+    for items in _lists(text):
+        seen: set[str] = set()
+        for item in items if len(items) >= _FEWEST_ITEMS else ():
+            if item in seen and item not in known and _has_letter(item) and len(item.split()) <= _LONGEST_ITEM \
+                    and not _STATEMENT.match(item):
+                return item
+            seen.add(item)
+    return ""
+
+
+def _lists(text: str) -> Iterator[Sequence[str]]:
+    block: list[str] = []
+    for line in text.casefold().splitlines():
+        if found := _ITEM.match(line):
+            block.append(found[1].strip(" .,;"))
+        else:
+            yield block
+            block = []
+    yield block
+    if "\n" not in text.strip() and not _FIGURES.search(text):
+        parts = [part.strip(" .") for part in re.split(r",\s*(?:and\s+)?|\s+and\s+", text.casefold().strip(" .,\n"))]
+        if all(0 < len(part.split()) <= 3 for part in parts):
+            yield parts
+
+
+def _has_letter(text: str) -> bool:
+    return any(map(str.isalpha, text))
