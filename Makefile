@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 OVERRIDES ?=
 
-.PHONY: quickstart test test-all lint bench bench-teachers chaos clean
+.PHONY: quickstart test test-all lint bench bench-teachers bench-curate chaos clean
 
 quickstart: $(VENV)/.installed-user
 	@$(BIN)/alpaca-pipe setup local
@@ -28,6 +28,10 @@ bench: $(VENV)/.installed-dev
 # Asking at full speed, at limits, and beside two peers that it installs into venvs of their own. About 15 minutes.
 bench-teachers: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.bench.teachers
+
+# The exact search for duplicates: the 52K against brute force, up to a million rows, beside two peers. About 8 minutes.
+bench-curate: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/bench/test_join.py -n0 -s
 
 # Every fault at once and 30 kill -9, online and by batches; fails where a cent is not where it should be.
 chaos: $(VENV)/.installed-dev

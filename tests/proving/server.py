@@ -151,8 +151,8 @@ class Server:
     async def weather(self, http: web.Request) -> web.Response:
         changes = await http.json()
         self.settings = Settings.of(asdict(self.settings) | changes)
-        if "script" in changes:
-            self._script = deque(self.settings.script)
+        if "script" in changes:  # what is scripted comes after what is still to come; an empty one takes that back
+            self._script = deque((*self._script, *changes["script"]) if changes["script"] else ())
         if changes.keys() & {"requests_per_minute", "tokens_per_minute", "counts"}:
             self.limits = Limits.of(self.settings)
         return web.json_response({})
