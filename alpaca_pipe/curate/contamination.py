@@ -9,7 +9,7 @@ input or its output
   alike.
 
 A run of words that stands in more than ten different texts of a set is its template and says nothing (GPT-3 ignores such
-as well). Runs are kept as they are, not as hashes, so the answer is exact. Memory: about 210 bytes for each run, that is
+as well). Runs are kept as they are, not as hashes, so the answer is exact. Memory: about 200 bytes for each run, that is
 for each word of the evaluation sets (1 million words: 0.2 GB).
 """
 
@@ -73,10 +73,10 @@ class Overlap:
     """Texts of evaluation sets by their runs of words."""
 
     ngram: int = 13
-    runs: dict[str, int] = field(default_factory=dict)  # of `ngram` words, or a whole shorter text -> number of the text
+    runs: dict[str, int] = field(default_factory=dict)  # of `ngram` words -> number of the text
+    short: dict[str, list[tuple[str, int]]] = field(default_factory=dict)  # first 8 words -> whole texts shorter than a run
     whole: dict[str, int] = field(default_factory=dict)  # texts of 4 to 7 words
     places: list[str] = field(default_factory=list)  # of each text: file#line
-    lengths: list[int] = field(default_factory=list)  # words of a run, those that occur
     _seen: set[str] = field(default_factory=set)
 
     @staticmethod
@@ -89,7 +89,6 @@ class Overlap:
         for run, others in shared.items():
             if others >= TEMPLATE:
                 del found.runs[run]
-        found.lengths = sorted({run.count(" ") + 1 for run in found.runs})
         found._seen.clear()
         return found
 
@@ -103,7 +102,10 @@ class Overlap:
         if len(words) < LEAST_INSIDE:
             self.whole[joined] = number
             return
-        size = min(self.ngram, len(words))
+        if len(words) < self.ngram:
+            self.short.setdefault(" ".join(words[:LEAST_INSIDE]), []).append((joined, number))
+            return
+        size = self.ngram
         for run in {" ".join(words[start:start + size]) for start in range(len(words) - size + 1)}:
             if self.runs.setdefault(run, number) != number:
                 shared[run] += 1
@@ -124,11 +126,15 @@ class Overlap:
         return None
 
     def _shared(self, words: list[str]) -> tuple[str, str] | None:
-        for size in self.lengths:
-            for start in range(len(words) - size + 1):
-                run = " ".join(words[start:start + size])
-                if (found := self.runs.get(run)) is not None:
-                    return self.places[found], run
+        runs, size = self.runs, self.ngram
+        for start in range(len(words) - size + 1):
+            run = " ".join(words[start:start + size])
+            if run in runs:
+                return self.places[runs[run]], run
+        for start in range(len(words) - LEAST_INSIDE + 1) if self.short else ():
+            for text, number in self.short.get(" ".join(words[start:start + LEAST_INSIDE]), ()):
+                if " ".join(words[start:start + text.count(" ") + 1]) == text:
+                    return self.places[number], text
         return None
 
     def rule(self) -> Rule:

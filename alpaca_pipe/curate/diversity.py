@@ -3,8 +3,9 @@
 Verb and object are read as in the figure of Self-Instruct (Wang et al. 2022, fig. 3), by a lighter way than its parser,
 which needs a model of spaCy that no package registry has: the verb is the first word that a list knows, within the first
 five of the sentence; the object is the head of the first run of words after it that ends before a preposition, a
-conjunction, a verb form or a stop. A question without such a verb counts as none. On 100 random rows of the 52K read by
-hand: see tests/curate/test_diversity.py. English only.
+conjunction, a verb form or a stop. A question without such a verb counts as none. Of 60 rows of the 52K that it was not
+tuned on, read by hand: 53 of its 54 answers right, 3 verbs not known to it (re-write, recognize, output), 3 questions.
+English only.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ four five six seven eight nine ten me us it them him you following given provide
 more most least few several many such at only very best good better short long brief simple creative unique original detailed
 common other single main major specific particular possible relevant suitable correct great interesting real own final first
 second third last next additional various top key important up out down""")
+_ARTICLES = _listed("a an the this these following given")
 _STOPS = _listed("""about above according across after against along among and are around as at based because before behind
 below between but by can could describing during each explaining for from how if in including inside into is it like near of
 off on onto or over per regarding should so such than that the their then these they this through to toward towards under
@@ -75,7 +77,7 @@ def verb_and_object(instruction: str) -> tuple[str, str] | None:
     """("write", "story") of "Write a short story about a lost dog."; the object is "" where none follows."""
     words = [word.lower() for word in _PIECE.findall(_GIVEN.sub(" ", instruction))]
     begins = [*range(min(5, len(words))), *(at + 1 for at, word in enumerate(words[:-1]) if word == ",")]
-    place = next((at for at in begins if words[at] in VERBS), None)
+    place = next((at for at in begins if words[at] in VERBS and (at == 0 or words[at - 1] not in _ARTICLES)), None)
     if place is None or any(word in ".?!;" for word in words[:place]):
         return None
     rest = words[place + 1:]
@@ -171,15 +173,13 @@ def nearest(texts: Sequence[str], words: Words, seed: int = 0, sample: int = _SA
     index, looked_up = Index(Decimal(1), words), frozenset(drawn[:sample])
     for place in sorted(drawn[sample:]):
         index.add(str(place), texts[place])
-    best: dict[int, Fraction] = {}
-    own = Index(Decimal(1), words)  # the sample itself, in which each row would find itself
-    for place in sorted(looked_up):
-        near = index.nearest(texts[place])
-        other = own.nearest(texts[place])
-        best[place] = max((found.score for found in (near, other) if found), default=Fraction(0))
-        if other:
-            best[int(other.id)] = max(best[int(other.id)], other.score)
-        own.add(str(place), texts[place])
+    best = {place: near.score if (near := index.nearest(texts[place])) else Fraction(0) for place in looked_up}
+    for order in (sorted(looked_up), sorted(looked_up, reverse=True)):  # within the sample each row would find itself
+        before = Index(Decimal(1), words)
+        for place in order:
+            if near := before.nearest(texts[place]):
+                best[place] = max(best[place], near.score)
+            before.add(str(place), texts[place])
     return [float(best[place]) for place in sorted(best)]
 
 

@@ -38,7 +38,7 @@ def judged(grades: Mapping[str, Any], saved_minutes: float | None) -> Chapter | 
              f"{grades['below']:,} went on their grade{unread}.")
     said = [first]
     if grades["tokens_below"]:
-        spared = f", about {saved_minutes:.1f} minutes as long as the training stage took for those that stayed" if saved_minutes is not None else ""
+        spared = f", about {saved_minutes:.1f} minutes at the pace of the training stage, its loading included" if saved_minutes is not None else ""
         said.append(f"That saves {grades['tokens_below']:,} of about {grades['tokens']:,} tokens in each epoch{spared}.")
     bars = [(name, count) for name, count in grades["histogram"].items()]
     return Chapter("judge", "What the judge said", tuple(said), (_drawn(f"Rows by grade, 0 to {grades['scale']}", figures.columns(

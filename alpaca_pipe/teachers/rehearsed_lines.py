@@ -60,21 +60,33 @@ class Row(NamedTuple):
     output: str
 
 
+_GRADE = re.compile(r"from 0 to (\d+)\b.*\{\"grade\": number", re.DOTALL)  # curate's grading
 _ONE_TASK = re.compile(r"^Write a task about [^\n]+\.$")  # generate's style two-step
 _LIST = re.compile(r"(\d+)\s*[.)]\s*Instruction:\s*$")
 _BARE_LIST = re.compile(r"(\d+)\s*([.)])\s*$")
 _LABEL = re.compile(r"(?:^|\n)\W*(\w+):\s*$")
+_PASSAGE = re.compile(r"<passage>\n(.*)\n</passage>", re.DOTALL)  # generate's style documents
+_EVOLVED = re.compile(r"<task>\n(.*)\n</task>", re.DOTALL)  # evol
+_INSTANCES = re.compile(r"^(Class label|Example 1)\b.*\nTask: [^\n]+\n\Z", re.DOTALL | re.MULTILINE)  # self-instruct
 
 
 def answer_to(asked: Mapping[str, Any]) -> str:
     """The whole reply to `Request.asked()`, before stops and the token limit."""
     chance = random.Random(digest_of(dict(asked)))
+    if found := _GRADE.search(asked["messages"][0][1]):
+        return _grade(int(found[1]), chance)
+    question = asked["messages"][-1][1]
+    if found := _PASSAGE.search(question):
+        return _from_passage(found[1], chance)
     schema = _schema(asked["decoding"].get("response_format"))
     if schema is not None:
         return json.dumps(_filled(schema, "", _rows(chance), chance, schema), ensure_ascii=False)
-    question = asked["messages"][-1][1]
     if _ONE_TASK.search(question):
         return next(_rows(chance)).instruction
+    if found := _EVOLVED.search(question):
+        return _evolved(found[1], chance)
+    if found := _INSTANCES.search(question):
+        return _instances(found[1] == "Class label", chance)
     if found := _LIST.search(question):
         return _numbered_list(int(found[1]), chance)
     if found := _BARE_LIST.search(question):
@@ -83,8 +95,54 @@ def answer_to(asked: Mapping[str, Any]) -> str:
     if found := _LABEL.search(question):
         row = next(_rows(chance))
         return " " + {"instruction": row.instruction, "task": row.instruction, "question": row.instruction,
-                      "input": row.input or "<noinput>"}.get(found[1].lower(), row.output)
+                      "input": row.input or "<noinput>", "classification": chance.choice(("yes", "no", "no"))}.get(found[1].lower(), row.output)
     return _fresh(chance).output
+
+
+def _grade(scale: int, chance: random.Random) -> str:
+    """Mostly good, some poor, as graders are (AlpaGasus, figure 3); in steps of a half."""
+    grade = round(2 * scale * min(1.0, chance.betavariate(6, 1.2))) / 2
+    words = "It answers what was asked." if grade > 0.8 * scale else "It leaves out a part of what was asked."
+    return json.dumps({"grade": grade, "reason": words})
+
+
+def _from_passage(passage: str, chance: random.Random) -> str:
+    """Tasks about its sentences; one of ten answers says what the passage does not, one passage of twenty yields nothing."""
+    sentences = [found.group() for found in re.finditer(r"[^\s#][^.!?#]{20,}[.!?]", " ".join(passage.split()))]
+    tasks = []
+    for sentence in chance.sample(sentences, min(len(sentences), chance.randint(2, 5))) if chance.random() > 0.05 else []:
+        words = list(dict.fromkeys(re.findall(r"\b[a-z]{4,}\b", sentence)))
+        about = ", ".join(chance.sample(words, min(len(words), 4)))
+        wrong = " This has been so since 1987." if chance.random() < 0.1 else ""
+        tasks.append({"instruction": f"{chance.choice(_ASKS)} {about}?", "input": "", "output": sentence + wrong})
+    return json.dumps({"tasks": tasks}, ensure_ascii=False)
+
+
+_ASKS = ("What holds for", "What should I know about", "What do you tell a client about", "How is it with", "Explain the rule about",
+         "Which rule is there for")
+
+
+def _evolved(task: str, chance: random.Random) -> str:
+    """Mostly the task with something added; sometimes the same again, or with words about it."""
+    first = task.split("\n")[0].rstrip(".?! ")
+    kind = chance.choices(("added", "other", "same", "spoken of"), (60, 25, 10, 5))[0]
+    if kind == "other":
+        return _fresh(chance).instruction
+    longer = f"{first}, {chance.choice(PLACES)}, {chance.choice(MANNERS)}. Say how this bears on {chance.choice(THINGS)} too."
+    return {"added": longer, "same": task.split("\n")[0], "spoken of": f"Sure! Here is a harder version:\n\n{longer}"}[kind]
+
+
+def _instances(labels: bool, chance: random.Random) -> str:
+    """One to three instances; one task of twelve has the same input twice, with another output."""
+    rows = _some(_rows(chance), chance.randint(1, 3))
+    if labels:
+        return "".join(f"Class label: {label}\nInput: {row.instruction}\n"
+                       for label, row in zip(("good", "bad", "neither"), rows, strict=False))
+    if chance.random() < 0.3:
+        return f"Output: {rows[0].output}\n"
+    if chance.random() < 0.08:
+        rows = [row._replace(instruction=rows[0].instruction) for row in rows]
+    return "".join(f"Example {number}\nInput: {row.instruction}\nOutput: {row.output}\n" for number, row in enumerate(rows, 1))
 
 
 def _numbered_list(first: int, chance: random.Random) -> str:

@@ -193,5 +193,5 @@ def test_golden(tmp_path: Path) -> None:
             row("Summarize the article.", "https://news.site/2020/10/the-story", "It tells a story."),
             row("What is 6 x 7, all in all?", output="6 x 7 = 41."), row("Count the bells, please.", output="One\u200b two.")]
     at = bench(tmp_path, [*ROWS, *BAD, *more])
-    STAGE.run(Config.model_validate({"held_out": 2, "likeness": Decimal("0.85")}), at)
+    STAGE.run(Config.model_validate({"held_out": 2, "likeness": Decimal("0.85"), "diversity": False}), at)
     assert (STAGE.version, tree_digest(at.folder)[:16]) == (2, "a64e37eb090aa1c3")
