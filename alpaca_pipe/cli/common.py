@@ -34,7 +34,7 @@ def opened(name: str, overrides: list[str] | None, runs: Path, rehearse: bool) -
     from alpaca_pipe.recipe.schema import load_recipe
     from alpaca_pipe.recipe.workspace import Workspace
 
-    loaded = load_recipe(name, CATALOG, overrides or ())
+    loaded = load_recipe(name, CATALOG, overrides or (), runs)
     there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
     if not there.is_dir():
         raise UserError(f"{there} is a file, not a folder", "choose another workspace with --runs")

@@ -18,7 +18,10 @@ def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs
         until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")] = None,
         only: Annotated[str | None, typer.Option(metavar="STAGE", help="Run this stage alone.")] = None,
         rehearse: Annotated[bool, typer.Option(help="Every stage in minutes for $0, in a folder of its own.")] = False,
-        ) -> None:
+        spend: Annotated[bool | None, typer.Option("--spend/--no-spend", help="Whether new requests may be sent; default: all "
+                         "but those that only fill up what a changed filter dropped.")] = None,
+        fresh: Annotated[bool, typer.Option("--fresh", help="Ask anew where a prompt has changed, instead of judging the "
+                                                          "earlier reply.")] = False) -> None:
     """Run what must run of RECIPE; what is up to date is left alone."""
     from rich.console import Console
 
@@ -28,7 +31,8 @@ def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
     console = Console(soft_wrap=True)
-    run_recipe(loaded, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse)
+    run_recipe(loaded, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse,
+               spend=spend, fresh=fresh)
     for line in close(workspace.root, loaded.name):
         console.print(line, highlight=False, markup=False)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import accumulate
 from math import exp, expm1, hypot, log, log1p, sqrt
 from random import Random
@@ -54,16 +54,32 @@ class Prior:
 _ENGLISH = Guess(4.1, 0.12)
 ALPACA = Prior(_ENGLISH, Guess(105, 0.38), Guess(105, 0.38), 0.35, Guess(0.98, 0.08), (3.0, 1.2), (6, 0.5),
                Guess(0.07, 1.0), Guess(0.38, 0.4), 0.004)
+# Style alpaca-2023, a list of 16. Of text-davinci-003's replies nobody kept count; a stop string ends some of them early,
+# and one list of words drops about a tenth of what comes.
+LIST = Prior(_ENGLISH, Guess(95, 0.38), Guess(95, 0.38), 0.35, Guess(0.85, 0.2), (1.8, 1.0), (6, 0.5),
+             Guess(0.07, 1.0), Guess(0.38, 0.4), 0.004)
 TWO_STEP = Prior(_ENGLISH, Guess(20, 0.3), Guess(110, 0.6), 0.45, Guess(1, 0.01), (3.0, 1.2), (3.0, 1.2),
                  Guess(0.07, 1.1), Guess(0.38, 0.4), 0.004)
+# Guesses, measured nowhere yet. Rows that exist are told apart already, so what is made of them is seldom near another.
+_ORCA = replace(ALPACA, out=Guess(300, 0.5), hazard=Guess(1e-4, 0.5), pieces=Guess(1, 0.01))
+_EVOL = replace(TWO_STEP, out=Guess(60, 0.4), out_answer=Guess(250, 0.5), readable=(1.4, 1.0), hazard=Guess(0.02, 1.0))
+_SELF_INSTRUCT = replace(TWO_STEP, out=Guess(16, 0.3), out_answer=Guess(40, 0.5), readable=(2.0, 1.0), finished=(1.5, 1.0))
+PRIORS = {"alpaca": ALPACA, "alpaca-2023": LIST, "two-step": TWO_STEP, "documents": ALPACA, "orca": _ORCA, "evol": _EVOL,
+          "self-instruct": _SELF_INSTRUCT}
 # Measured: the embedded SmolLM2-135M on 2 cores, the quickstart's prompts (2026-11: three runs, 320 seats), and our
 # scripted teacher. Their spreads are for other seeds, counts and limits.
 SMALL = Prior(Guess(4.0, 0.06), Guess(13, 0.15), Guess(36, 0.15), 0.45, Guess(1, 0.01), (3.8, 0.6), (2.7, 0.7),
               Guess(0.32, 0.7), Guess(0.45, 0.3), 0.0)
 SCRIPTED = Prior(Guess(4.0, 0.05), Guess(50, 0.15), Guess(50, 0.15), 0.45, Guess(0.75, 0.08), (2.8, 0.3), (6, 0.5),
                  Guess(0.40, 0.4), Guess(0.75, 0.25), 0.0)
+SCRIPTED_LIST = Prior(Guess(4.0, 0.05), Guess(50, 0.15), Guess(50, 0.15), 0.45, Guess(0.95, 0.08), (2.0, 0.5), (6, 0.5),
+                      Guess(0.40, 0.4), Guess(0.75, 0.25), 0.0)
 SCRIPTED_TWO_STEP = Prior(Guess(4.0, 0.05), Guess(17, 0.1), Guess(36, 0.15), 0.4, Guess(1, 0.01), (3.4, 0.4), (6, 0.5),
                           Guess(0.20, 0.5), Guess(0.75, 0.3), 0.0)
+SCRIPTED_OF = {"alpaca": SCRIPTED, "alpaca-2023": SCRIPTED_LIST, "two-step": SCRIPTED_TWO_STEP, "documents": SCRIPTED,
+               "orca": replace(SCRIPTED, out=Guess(36, 0.15), hazard=Guess(1e-4, 0.1), pieces=Guess(1, 0.01)),
+               "evol": replace(SCRIPTED_TWO_STEP, out=Guess(36, 0.15)),
+               "self-instruct": replace(SCRIPTED_TWO_STEP, out=Guess(14, 0.2))}
 _THINKING = {"none": None, "minimal": Guess(30, 1.0), "low": Guess(250, 0.7), "medium": Guess(900, 0.7),
              "high": Guess(3000, 0.7)}
 

@@ -45,12 +45,13 @@ class Pace:
 class Order:
     """What is asked for. letters: of the prompts on average, a first one and one for an answer; around: tokens that
     every prompt has besides; limits: of tokens out, for the same two.  price: nano-dollars a token, in and out; ceiling: what a
-    lost attempt counts.  swing: of its rounds.  known: instructions before the first row.  tasks: asked for in a seat."""
+    lost attempt counts.  swing: of its rounds.  known: instructions before the first row.  tasks: asked for in a seat;
+    follows: requests for each of them after the first reply."""
 
     count: int
     round_size: int
     tasks: int
-    two_step: bool
+    follows: int
     max_requests: int | None
     known: int
     letters: tuple[float, float]
@@ -117,7 +118,7 @@ def imagine(prior: Prior, order: Order, draws: int = DRAWS) -> Imagined:
         made.out_answer.append(second)
         made.pieces.append(max(order.tasks * prior.pieces.draw(chances["pieces"]), 1.0))
         made.readable.append(_share(chances["readable"].gauss(*prior.readable)) * whole)
-        made.finished.append(_share(chances["finished"].gauss(*prior.finished)) * done if order.two_step else 1.0)
+        made.finished.append(_share(chances["finished"].gauss(*prior.finished)) * done if order.follows else 1.0)
         made.hazard.append(prior.hazard.draw(chances["hazard"]))
         made.bend.append(prior.bend.draw(chances["bend"]))
         made.lost.append(chances["lost"].gammavariate(0.5, 2 * prior.lost) if prior.lost else 0.0)
@@ -143,7 +144,7 @@ def whole_within(thinks: float, out: float, spread: float, limit: int, items: in
 def _seconds(order: Order, begins: float, speed: float, first: float, second: float) -> float:
     """Seconds for one request, when a round's are asked at once and its slowest is waited for."""
     pace, size = order.pace, order.round_size
-    out = (first + second) / 2 if order.two_step else first
+    out = (first + second) / 2 if order.follows else first
     lanes = min(pace.lanes, size)
     if pace.shared:
         took = begins + out / speed  # of the whole machine, whatever the lanes
@@ -190,10 +191,10 @@ def _play(order: Order, teachers: Imagined, i: int, had: Seen, luck: list[float]
     whole: float = ceil(seats / order.round_size) * order.round_size if missing else 0
     if whole and not short:
         rows += max(whole - seats, 0) * most * finished * exp(-hazard * (end / 1000) ** bend)
-    answers = rows / finished if order.two_step else 0.0
+    answers = rows / finished * order.follows
     requests: float = whole + answers
     if order.max_requests is not None and had.requests + requests > order.max_requests:
-        odd = order.two_step and luck[6] > 0  # one request is left, and a seat needs two
+        odd = order.follows and luck[6] > 0  # one request is left, and a seat needs two
         kept = max(order.max_requests - had.requests - odd, 0) / requests
         short, whole, answers, rows, requests = True, whole * kept, answers * kept, rows * kept, requests * kept
     rounds = sqrt(max(whole / order.round_size, 1))

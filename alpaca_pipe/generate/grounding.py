@@ -36,8 +36,8 @@ def _numbers(text: str) -> Iterator[str]:
 def _names(text: str) -> Iterator[str]:
     for found in _WORD.finditer(text):
         word = found.group()
-        before = text[:found.start()]
-        begins = _OPENING.search(before[-12:]) or before[-1:] in _QUOTES
+        before = text[max(found.start() - 12, 0):found.start()]
+        begins = _OPENING.search(before) or before[-1:] in _QUOTES
         if any(map(str.isupper, word)) and word.lower() not in _ALWAYS_CAPITAL and (not begins or word[1:].lower() != word[1:]):
             yield word
 

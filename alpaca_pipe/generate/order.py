@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from alpaca_pipe.core.completion import Request
+from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.files import canonical
 from alpaca_pipe.generate.beliefs import (
     ALPACA,
+    PRIORS,
     SCRIPTED,
-    SCRIPTED_TWO_STEP,
+    SCRIPTED_OF,
     SMALL,
     STEADY,
     SWINGING,
-    TWO_STEP,
     Guess,
     Prior,
     thinking,
 )
 from alpaca_pipe.generate.forecast import Order, Pace
 from alpaca_pipe.generate.reply import Draft
-from alpaca_pipe.generate.rounds import Limits, seat_of
-from alpaca_pipe.generate.seeds import Seed
-from alpaca_pipe.generate.style import Style
+from alpaca_pipe.generate.rounds import Limits
+from alpaca_pipe.generate.seating import Seating
+from alpaca_pipe.generate.style import Seat, Style
 from alpaca_pipe.ledger.budget import OUTPUT_LIMITS, ceiling_of
 from alpaca_pipe.ledger.prices import Price
 from alpaca_pipe.teachers.table import TeacherTable
 
 _PROMPTS = 24  # built, each as it would be sent, to know their length
-_NUMBERED = 20  # style alpaca-2023 asks for a list up to this number, the shown ones among them
 _INSTRUCTION = "What makes a bridge strong enough to carry a train?"  # stands for one that the teacher wrote
 _AROUND_MESSAGE = 4  # tokens: OpenAI's rule of thumb; what the small models' templates take is about the same
 _SCHEMA = 0.5  # of a JSON schema's letters that the model is shown, more or less: providers do not say
@@ -39,36 +38,45 @@ _SCHEMA = 0.5  # of a JSON schema's letters that the model is shown, more or les
 _THINKERS = re.compile(r"gpt-5(-mini|-nano|-20\d\d|$)|\bo[134](-|$)|deepseek-r|reason|qwq|think", re.IGNORECASE)
 
 
-def order_of(style: Style, teacher: TeacherTable, price: Price, shown: Sequence[Seed], known: int, seed: int,
-             limits: Limits) -> Order:
-    """shown: the seeds that the style can show.  known: instructions that are compared with from the start."""
+def order_of(seating: Seating, teacher: TeacherTable, price: Price, known: int, limits: Limits, have: int = 0) -> Order:
+    """known: instructions that are compared with from the start.  have: rows that are there before anything is asked."""
+    style = seating.style
     firsts: list[Request] = []
     answers: list[Request] = []
     for number in range(_PROMPTS):
-        seat = seat_of(style, shown, seed, limits, number, 0)
+        ground = [seating.grounds[number % len(seating.grounds)]] if style.grounded else []
+        seat, = seating.round(number, number * seating.round_size, 1, ground)
         firsts.append(style.ask(seat))
-        if style.requests > 1:
-            answers.append(style.ask_answer(seat, Draft(_INSTRUCTION)))
+        answers += _following(style, seat)
     nanodollars = [float(price.per_million[side]) * 1000 for side in ("uncached_in", "visible_out")]  # a token
-    return Order(limits.count, limits.round_size, tasks_of(style, limits.shown), style.requests > 1, limits.max_requests,
+    tasks = style.tasks(seating.shown)
+    seats = seating.turns().left if style.grounded else None
+    most = [limits.max_requests, seats and seats * style.depth * (1 + tasks * style.follows)]
+    return Order(max(limits.count - have, 0), seating.round_size, tasks, style.follows, min(filter(None, most), default=None),
                  known, (_letters(firsts), _letters(answers)), (_around(firsts), _around(answers)),
                  (_limit(firsts), _limit(answers)), (nanodollars[0], nanodollars[1]),
                  fmean(ceiling_of(request, price) for request in (firsts[0], *answers[:1])), _pace(teacher),
                  SWINGING if style.one_prefix else STEADY)
 
 
-def tasks_of(style: Style, shown: int) -> int:
-    """Tasks that one prompt asks for."""
-    return style.topics or _NUMBERED - shown
+def _following(style: Style, seat: Seat) -> Iterator[Request]:
+    """What would be asked after a first reply."""
+    draft = Draft(_INSTRUCTION)
+    while request := style.follow(seat, draft):
+        yield request
+        drafts = [piece for piece in style.read_answer(seat, draft, Completion("no", "stop", Usage())) if isinstance(piece, Draft)]
+        if not drafts:
+            return
+        draft = drafts[0]
 
 
 def prior_of(style: Style, teacher: TeacherTable) -> Prior:
     """What is believed of this teacher under this style before any reply is known."""
     if teacher.kind == "rehearsed":
-        return SCRIPTED_TWO_STEP if style.requests > 1 else SCRIPTED
-    if teacher.kind == "local_server" and style.requests > 1 and teacher.called.startswith("smollm2-135m"):
+        return SCRIPTED_OF.get(style.name, SCRIPTED)
+    if teacher.kind == "local_server" and style.name == "two-step" and teacher.called.startswith("smollm2-135m"):
         return SMALL
-    prior = TWO_STEP if style.requests > 1 else ALPACA
+    prior = PRIORS.get(style.name, ALPACA)
     effort = teacher.extra_body.get("reasoning_effort")
     thinks = _THINKERS.search(teacher.model) is not None if effort is None else effort != "none"
     return replace(prior, thinks=thinking(str(effort))) if thinks else prior
@@ -89,8 +97,8 @@ def _around(requests: Sequence[Request]) -> float:
 
 
 def _limit(requests: Sequence[Request]) -> int:
-    """Of tokens out; a million where the request sets none."""
-    limits = [int(requests[0].decoding[name]) for name in OUTPUT_LIMITS if requests and requests[0].decoding.get(name)]
+    """Of tokens out; a million where the requests set none."""
+    limits = [int(request.decoding[name]) for request in requests for name in OUTPUT_LIMITS if request.decoding.get(name)]
     return max(limits, default=1_000_000)
 
 

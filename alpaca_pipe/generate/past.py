@@ -11,12 +11,11 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import digest_of, read_json, read_jsonl_so_far
+from alpaca_pipe.generate.asking import asking, judged_alike
 from alpaca_pipe.generate.seen import Seen
 from alpaca_pipe.ledger import opening
 
 ROUNDS = "rounds.jsonl"  # a line for each round of a step, written as the rounds end
-_LENGTH = ("count", "max_requests", "round_size")  # how far it goes, not how it is asked
-_FILTERS = ("likeness", "words")
 _RUNS = 5  # the latest ones say enough
 
 
@@ -51,13 +50,13 @@ def past(store: Path, ledger: Path, version: int, config: Mapping[str, Any], tea
          lanes: int) -> Past:
     """Looks through a store for steps that asked what `config` asks of the same teacher. config, teacher: identities.
     Pace is remembered where as many requests were under way at once (`lanes`)."""
-    wanted = digest_of([version, _prompt(config), dict(teacher)])
+    wanted = digest_of([version, asking(config), dict(teacher)])
     found = [step for folder in store.glob("generate-*") if (step := _step(folder, wanted, lanes)) is not None]
     same: _Found | None = None
     others: dict[str, _Found] = {}
     for step in found:
         if step.seed == seed and step.config.get("round_size") == config["round_size"]:
-            if same is None or (_alike(step, config), step.requests) > (_alike(same, config), same.requests):
+            if same is None or (judged_alike(step.config, config), step.requests) > (judged_alike(same.config, config), same.requests):
                 same = step
         else:  # steps that share their seats share their replies: the longest tells all
             place = digest_of([step.seed, step.config.get("round_size")])
@@ -67,14 +66,14 @@ def past(store: Path, ledger: Path, version: int, config: Mapping[str, Any], tea
     stored = same.rounds[:_stored(ledger, same.keys)] if same else ()
     known = [*latest, *([replace(same, rounds=stored)] if same and stored else [])]
     return Past(tuple(one for step in latest for one in _as_seen(step, config)), stored,
-                same is not None and _alike(same, config), _words(known))
+                same is not None and judged_alike(same.config, config), _words(known))
 
 
 def _step(folder: Path, wanted: str, lanes: int) -> _Found | None:
     try:
         identity = read_json(folder / "stage.json")
         config = identity["config"]
-        if digest_of([identity["version"], _prompt(config), identity["uses"]["teacher"]]) != wanted:
+        if digest_of([identity["version"], asking(config), identity["uses"]["teacher"]]) != wanted:
             return None
         rows = list(read_jsonl_so_far(folder / ROUNDS))
         rounds = [Seen.from_row(row) for row in rows]
@@ -93,18 +92,9 @@ def _step(folder: Path, wanted: str, lanes: int) -> _Found | None:
                   datetime.fromtimestamp(day, UTC).date().isoformat()) if rounds else None
 
 
-def _prompt(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if name not in (*_LENGTH, *_FILTERS)}
-
-
-def _alike(step: _Found, config: Mapping[str, Any]) -> bool:
-    """With the same filters: what was accepted there would be accepted now."""
-    return all(step.config.get(name) == config.get(name) for name in _FILTERS)
-
-
 def _as_seen(step: _Found, config: Mapping[str, Any]) -> Sequence[Seen]:
     """Its rounds; under other filters without their verdicts."""
-    if _alike(step, config):
+    if judged_alike(step.config, config):
         return step.rounds
     return [replace(one, pieces=0, near=0, new=0, accepted=0) for one in step.rounds]
 

@@ -54,14 +54,18 @@ class Pilot:
                    f"{_and_short(forecast, self._order.count)}")
         yield from self._held_against_caps(money)
 
+    def rest(self, rounds: Sequence[Seen]) -> Range:
+        """Nano-dollars of what is still to be asked after these rounds."""
+        return self._forecast(rounds, sum(rounds, Seen())).range("dollars")
+
     def _forecast(self, rounds: Sequence[Seen], whole: Seen) -> Forecast:
         totals = self._journal.totals(self._recipe, run=self._run, class_="api")
         lost = round(totals.lost / self._order.ceiling) if self._order.ceiling else 0
-        rounds = [replace(rounds[0], attempts=totals.attempts, lost=lost), *rounds[1:]]
+        rounds = [replace(rounds[0], attempts=totals.attempts, lost=lost), *rounds[1:]] if rounds else []
         others = [replace(one, timed=0, seconds=0.0) for one in self._others] if whole.timed else self._others
         known = self._prior.learned([*others, *rounds], self._order.tasks, self._order.swing, DRIFT,
                                     HASTE if whole.timed else HASTE_BETWEEN)
-        return foresee(self._order, known, whole)
+        return foresee(self._order, known, whole if rounds else None)
 
     def _held_against_caps(self, money: Range) -> Iterator[str]:
         for cap in self._caps.over("api"):

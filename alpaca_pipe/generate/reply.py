@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Finish
@@ -14,11 +14,13 @@ _DEEPEST = 3  # objects within objects: a list of tasks needs two; deeper ones a
 
 @dataclass(frozen=True)
 class Draft:
-    """A task as it was read. output None: the answer is still to be asked for."""
+    """A task as it was read. output None: the answer is still to be asked for.  details: kept in the row's origin."""
 
     instruction: str
     input: str = ""
     output: str | None = None
+    system: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def read_line(reply: Completion) -> Draft | Unread:
 
 def read_answer(draft: Draft, reply: Completion) -> Draft | Unread:
     """The draft with the whole reply as its output."""
-    return fault_of(reply) or Draft(draft.instruction, draft.input, reply.text.strip())
+    return fault_of(reply) or replace(draft, output=reply.text.strip())
 
 
 def read_tasks(reply: Completion) -> list[Piece]:
@@ -166,7 +168,7 @@ def _task(value: dict[str, Any]) -> Piece:
         if not _is_text(part):
             return unread(_shown(value), "not_unicode", f"the {name} holds half a character")
         parts.append(part.strip())
-    return Draft(*parts)
+    return Draft(parts[0], parts[1], parts[2])
 
 
 def _shown(value: Any) -> str:

@@ -1,28 +1,29 @@
 """Rounds of asking until enough rows are accepted: the same replies make the same dataset, at any concurrency.
 
-Prompt i depends on (seed, i) and on nothing that is under way. The requests of a round are sent at once and read in
-their order; what is known at the end of a round is what the next one starts from. Resuming is asking again: the teacher
-answers at once what was answered before.
+Prompt i depends on (seed, i, the rows as sealed at the end of the round before) and on nothing that is under way. The
+requests of a round are sent at once and read in their order. Resuming is asking again: the teacher answers at once what
+was answered before.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.core.files import digest_of
-from alpaca_pipe.generate.novelty import Pool, output_fault
-from alpaca_pipe.generate.reply import Draft, Objection, Piece, Unread
-from alpaca_pipe.generate.seeds import Seed
+from alpaca_pipe.generate.balance import Balance
+from alpaca_pipe.generate.earlier import Earlier, NotStored, Told
+from alpaca_pipe.generate.entries import Asked, Entry, noted, place_of
+from alpaca_pipe.generate.novelty import Pool
+from alpaca_pipe.generate.reply import Draft, Objection, Unread
+from alpaca_pipe.generate.seating import Seating
 from alpaca_pipe.generate.seen import Seen
-from alpaca_pipe.generate.style import Seat, Style
-from alpaca_pipe.generate.topics import topics_from
+from alpaca_pipe.generate.style import Seat
 from alpaca_pipe.similarity.rouge import Neighbour
 
 # A stall: over so many rounds, fewer than one new row in so many seats. A pool that is full costs money for nothing.
@@ -42,63 +43,22 @@ class Limits:
     """count: rows wanted; the last round is kept whole, so there may be more.  max_requests: None for no limit."""
 
     count: int
-    round_size: int
-    shown: int
     max_requests: int | None
-
-
-@dataclass
-class Entry:
-    """A piece on its way to a verdict. keys: of the requests it took, the last one wrote its output."""
-
-    seat: Seat
-    place: str  # round/seat/item
-    piece: Piece
-    keys: list[str]
-    verdict: Objection | Neighbour | None = None
-
-    @property
-    def open(self) -> bool:
-        return self.accepted and isinstance(self.piece, Draft) and self.piece.output is None
-
-    @property
-    def accepted(self) -> bool:
-        """No objection so far."""
-        return isinstance(self.piece, Draft) and not isinstance(self.verdict, Objection)
-
-
-@dataclass
-class Asked:
-    """Sums over all replies."""
-
-    requests: int = 0
-    from_store: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    models: set[str] = field(default_factory=set)  # what the server says it served
-
-    def add(self, replies: Iterable[Completion]) -> None:
-        for reply in replies:
-            self.requests += 1
-            self.from_store += reply.from_store
-            self.tokens_in += reply.usage.tokens_in
-            self.tokens_out += reply.usage.tokens_out
-            if reply.model_said:
-                self.models.add(reply.model_said)
 
 
 @dataclass
 class Generation:
     """What was asked and what came of it. Grows by whole rounds."""
 
-    style: Style
+    seating: Seating
     teacher: Asks
-    seeds: Sequence[Seed]  # those that the style can show
     pool: Pool
-    seed: int
     limits: Limits
+    called: str = ""  # the teacher's name, for the rows
+    earlier: Earlier = field(default_factory=Earlier)
+    does_without: bool = False  # an answer that is not stored, where nothing may be sent; else NotStored ends the run
     answered: Callable[[int, int], None] = lambda done, of: None  # called as the replies of a step come in
-    examples: list[Example] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)  # to begin with, the rows that are extended
     rejected: list[Rejected] = field(default_factory=list)
     seats: list[dict[str, Any]] = field(default_factory=list)
     asked: Asked = field(default_factory=Asked)
@@ -107,105 +67,164 @@ class Generation:
     _draws: Counter[str] = field(default_factory=Counter)
     _ids: Counter[str] = field(default_factory=Counter)
     _became: dict[str, str] = field(default_factory=dict)  # place -> id of the row, kept or dropped
+    _balance: Balance = field(default_factory=Balance)
+
+    def __post_init__(self) -> None:
+        self.style = self.seating.style
+        self.extended = len(self.examples)
+        self._turns = self.seating.turns()
+        self._ids.update(example.id.partition("#")[0] for example in self.examples)
+        self._balance.add(self.examples)
 
     async def round(self) -> None:
         """Asks one round and takes it in whole, or raises and takes in nothing of it."""
         seats, known = self._draw_seats(), len(self.pool)
-        replies = await self._ask([self.style.ask(seat) for seat in seats])
-        entries = [entry for seat, reply in zip(seats, replies, strict=True) for entry in self._read(seat, reply)]
-        unanswered = [entry for entry in entries if entry.open]
-        answers = await self._ask([self.style.ask_answer(entry.seat, entry.piece) for entry in unanswered
-                                   if isinstance(entry.piece, Draft)])
-        for entry, reply in zip(unanswered, answers, strict=True):
-            self._take_answer(entry, reply)
-        self.asked.add((*replies, *answers))
+        first = await self._ask([(place_of(seat), self.style.ask(seat)) for seat in seats])
+        if any(told is None for told in first):
+            raise NotStored
+        replies = [told for told in first if told]
+        entries = [entry for seat, told in zip(seats, replies, strict=True) for entry in self._read(seat, told)]
+        answers: list[Completion] = []
+        while following := self._following(entries):
+            came = dict(zip(following, await self._ask(list(following.items())), strict=True))
+            answers += [told.reply for told in came.values() if told]
+            entries = [new for entry in entries
+                       for new in (self._take_answer(entry, came[entry.next]) if entry.next in came else (entry,))]
+        self.asked.add((*(told.reply for told in replies), *answers))
         before = len(self.examples)
         for entry in entries:
             self._settle(entry)
-        self._note_seats(seats, entries, {reply.key: reply.finish for reply in (*replies, *answers)}, replies)
+        self._balance.add(self.examples[before:])
+        self._turns.add(self.examples[before:])
+        self.seats += [noted(seat, told, [entry for entry in entries if entry.seat is seat])
+                       for seat, told in zip(seats, replies, strict=True)]
         self.rounds.append((len(seats), len(self.examples) - before))
         near = sum(isinstance(entry.verdict, Objection) and entry.verdict.rule == "near_duplicate" for entry in entries)
-        self.seen.append(Seen.of(replies, answers, pool=known, pieces=len(entries), near=near,
+        self.seen.append(Seen.of([told.reply for told in replies], answers, pool=known, pieces=len(entries), near=near,
                                  new=len(self.pool) - known, accepted=len(self.examples) - before))
 
     def exhausted(self) -> str:
         """Why no further round should be asked although rows are missing, as a sentence; "" where one should."""
         at = f"stopped at {len(self.examples)} of {self.limits.count} rows"
         if self._seats_left() == 0:
+            if self._grounds_left() == 0:
+                return f"{at}: each of the {len(self.seating.grounds):,} passages or rows was used as often as generate.times allows"
             return f"{at}: max_requests ({self.limits.max_requests}) is reached"
         last = self.rounds[-STALL_ROUNDS:]
         seats, new = sum(part[0] for part in last), sum(part[1] for part in last)
         if len(last) == STALL_ROUNDS and new * STALL_SEATS < seats:
-            return f"{at}: the last {seats} prompts brought {new or 'no'} new rows"
+            return f"{at}: the last {seats} prompts brought {new or 'no'} new rows; {self._why_few()}"
         return ""
 
+    def _why_few(self) -> str:
+        """What became of the pieces of the last rounds."""
+        last = self.seen[-STALL_ROUNDS:]
+        pieces, near = sum(one.pieces for one in last), sum(one.near for one in last)
+        if near * 2 >= pieces:
+            return f"{near} of the {pieces} tasks that came were near a known one: the teacher has few new ideas left here"
+        rules = Counter(rejected.rule for rejected in self.rejected[-pieces:])
+        return f"of the {pieces} pieces that came, most fell to {rules.most_common(1)[0][0]}"
+
     def _seats_left(self) -> int:
-        """How many more seats fit under max_requests, at most a round of them."""
+        """How many more seats fit under max_requests and have a ground, at most a round of them."""
+        left = self._grounds_left()
+        most = self.seating.round_size if left is None else min(self.seating.round_size, left)
         if self.limits.max_requests is None:
-            return self.limits.round_size
-        left = (self.limits.max_requests - self.asked.requests) // self.style.requests
-        return max(0, min(self.limits.round_size, left))
+            return most
+        each = 1 + self.style.follows * self.style.tasks(self.seating.shown)
+        return max(0, min(most, (self.limits.max_requests - self.asked.requests) // each))
 
     def _draw_seats(self) -> list[Seat]:
-        round_ = len(self.rounds)
-        return [seat_of(self.style, self.seeds, self.seed, self.limits, round_, place) for place in range(self._seats_left())]
+        count = self._seats_left()
+        grounds = self._turns.take(count) if self.style.grounded else ()
+        return self.seating.round(len(self.rounds), len(self.seats), count, grounds, self.examples, self._balance)
 
-    async def _ask(self, requests: Sequence[Request]) -> list[Completion]:
-        """All at once; the replies in the order of the requests. The first error ends it; what is in flight is kept."""
+    def _grounds_left(self) -> int | None:
+        return self._turns.left if self.style.grounded else None
+
+    async def _ask(self, wanted: Sequence[tuple[str, Request]]) -> list[Told | None]:
+        """All at once, each with its place; the replies in the order of the requests, None where nothing is stored and
+        nothing may be sent. The first error ends it; what is in flight is kept."""
         done = 0
 
-        async def one(request: Request) -> Completion:
+        async def one(place: str, request: Request, draw: int) -> Told | None:
             nonlocal done
-            completion = await self.teacher.ask(request)
+            prompt = digest_of([[message.role, message.content] for message in request.messages])[:16]
+            told = self.earlier.at(place)
+            if told:
+                self.asked.replayed += 1
+                self.asked.otherwise += told.prompt != prompt
+            else:
+                try:
+                    told = Told(place, await self.teacher.ask(request), draw, prompt)
+                except NotStored:
+                    return None
             done += 1
-            self.answered(done, len(requests))
-            return completion
+            self.answered(done, len(wanted))
+            return told
 
         draws = self._draws.copy()
-        drawn = [self._drawn(request, draws) for request in requests]
+        drawn = [(place, *self._drawn(request, draws)) for place, request in wanted]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(request)) for request in drawn]
+                tasks = [group.create_task(one(*each)) for each in drawn]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         self._draws = draws
         return [task.result() for task in tasks]
 
-    def _drawn(self, request: Request, draws: Counter[str]) -> Request:
+    def _drawn(self, request: Request, draws: Counter[str]) -> tuple[Request, int]:
         """With a decoding seed of its own where that is taken, and the number of the same requests before it."""
         digest = digest_of(request.asked())
         draw = draws[digest]
         draws[digest] += 1
         if "seed" not in self.teacher.takes:
-            return replace(request, sample=draw)
-        own = int(digest_of([self.seed, digest, draw])[:8], 16) >> 1  # 31 bits: what servers take
-        return replace(request, decoding={**request.decoding, "seed": own})
+            return replace(request, sample=draw), draw
+        own = int(digest_of([self.seating.seed, digest, draw])[:8], 16) >> 1  # 31 bits: what servers take
+        return replace(request, decoding={**request.decoding, "seed": own}), draw
 
-    def _read(self, seat: Seat, reply: Completion) -> Iterator[Entry]:
-        for item, piece in enumerate(self.style.read(seat, reply)):
-            entry = Entry(seat, f"{seat.round}/{seat.place}/{item}", piece, [reply.key])
+    def _read(self, seat: Seat, told: Told) -> Iterator[Entry]:
+        for item, piece in enumerate(self.style.read(seat, told.reply)):
+            entry = Entry(seat, str(item), piece, (told,))
             if isinstance(piece, Draft):
-                entry.verdict = self.style.objection(piece) or self.pool.judge(piece, entry.place)
+                verdict = self.style.objection(seat, piece)
+                if verdict is None and self.style.novel:
+                    yield replace(entry, verdict=self.pool.judge(piece, entry.place))
+                    continue
+                entry = replace(entry, verdict=verdict)
             yield entry
 
-    def _take_answer(self, entry: Entry, reply: Completion) -> None:
+    def _following(self, entries: Sequence[Entry]) -> dict[str, Request]:
+        """What is to be asked next, by its place."""
+        return {entry.next: request for entry in entries if entry.accepted and isinstance(entry.piece, Draft)
+                and (request := self.style.follow(entry.seat, entry.piece)) is not None}
+
+    def _take_answer(self, entry: Entry, told: Told | None) -> Iterator[Entry]:
         assert isinstance(entry.piece, Draft)
-        entry.keys.append(reply.key)
-        piece = self.style.read_answer(entry.piece, reply)
-        if isinstance(piece, Unread):
-            entry.verdict = Objection(piece.rule, piece.reason)
-        else:
-            entry.piece, entry.verdict = piece, output_fault(piece) or entry.verdict
+        if told is None:
+            if not self.does_without:
+                raise NotStored
+            self.asked.unasked += 1
+            yield replace(entry, verdict=Objection("not_asked", "its answer is not stored, and nothing was to be bought"))
+            return
+        whole = (*entry.told, told)
+        for number, piece in enumerate(self.style.read_answer(entry.seat, entry.piece, told.reply)):
+            item = f"{entry.item}+{number}" if number else entry.item
+            if isinstance(piece, Unread):
+                yield replace(entry, item=item, told=whole, verdict=Objection(piece.rule, piece.reason))
+            else:
+                verdict = self.style.objection(entry.seat, piece) or entry.verdict
+                yield replace(entry, item=item, piece=piece, told=whole, verdict=verdict)
 
     def _settle(self, entry: Entry) -> None:
         """Enters a piece among the examples or the rejected ones."""
-        verdict, piece, source = entry.verdict, entry.piece, entry.keys[-1]
+        verdict, piece, source = entry.verdict, entry.piece, entry.told[-1].reply.key
         if isinstance(piece, Unread):
             self.rejected.append(Rejected(piece.text, piece.rule, piece.reason, source))
         elif isinstance(verdict, Objection):
             what: Example | str = piece.instruction
-            if piece.output is not None or len(entry.keys) > 1:  # dropped at its answer: later ones may resemble it
-                what = self._example(entry, piece, None)
+            if piece.output is not None or len(entry.told) > 1 or verdict.rule == "not_asked":
+                what = self._example(entry, piece, None)  # dropped at its answer: later ones may resemble it
                 self._became[entry.place] = what.id
             self.rejected.append(Rejected(what, verdict.rule, verdict.reason, source, self._id_of(verdict.nearest)))
         else:
@@ -214,13 +233,22 @@ class Generation:
             self.examples.append(example)
 
     def _example(self, entry: Entry, draft: Draft, nearest: Neighbour | None) -> Example:
-        details: dict[str, Any] = {"place": entry.place, "style": self.style.name}
-        if len(entry.keys) > 1:
-            details["asked_before"] = entry.keys[:-1]
+        seat, last = entry.seat, entry.told[-1]
+        details: dict[str, Any] = {"place": entry.place, "style": self.style.name, "prompt": last.prompt, "sample": last.draw}
+        if self.called:
+            details["teacher"] = self.called
+        if len(entry.told) > 1:
+            details["asked_before"] = [told.reply.key for told in entry.told[:-1]]
+        if seat.ground:
+            details |= {"ground": seat.ground.source, **seat.ground.details}
+        details |= draft.details
         if nearest:
             details |= {"nearest": self._id_of(nearest.id), "score": round(float(nearest.score), 4)}
-        origin = Origin("generated", entry.keys[-1], tuple(seed.example.id for seed in entry.seat.shown), details)
-        example = Example.of(draft.instruction, draft.input, draft.output or "", origin)
+        parents = [seed.example.id for seed in seat.shown] + [row.id for row in seat.machine]
+        if seat.ground and seat.ground.example:
+            parents.append(seat.ground.example.id)
+        origin = Origin("generated", last.reply.key, tuple(parents), details)
+        example = Example.of(draft.instruction, draft.input, draft.output or "", origin, draft.system)
         self._ids[example.id] += 1
         count = self._ids[example.id]
         return example if count == 1 else replace(example, id=f"{example.id}#{count}")
@@ -228,21 +256,3 @@ class Generation:
     def _id_of(self, known: str) -> str:
         """Of what the pool knows by its place, the id it has by now."""
         return self._became.get(known, known)
-
-    def _note_seats(self, seats: Sequence[Seat], entries: Sequence[Entry], finish: dict[str, str],
-                    first: Sequence[Completion]) -> None:
-        for seat, reply in zip(seats, first, strict=True):
-            own = [entry for entry in entries if entry.seat is seat]
-            keys = [reply.key, *(key for entry in own for key in entry.keys[1:])]
-            self.seats.append({
-                "round": seat.round, "seat": seat.place, "keys": keys, "finish": [finish[key] for key in keys],
-                "shown": [seed.example.id for seed in seat.shown], "topics": list(seat.topics), "pieces": len(own),
-                "accepted": sum(entry.accepted for entry in own)})
-
-
-def seat_of(style: Style, seeds: Sequence[Seed], seed: int, limits: Limits, round_: int, place: int) -> Seat:
-    """One place in a round: the seeds and topics of its prompt depend on nothing but these."""
-    chance = random.Random(f"seeds {seed} {round_} {'' if style.one_prefix else place}")
-    number = round_ * limits.round_size + place
-    return Seat(round_, place, tuple(chance.sample(seeds, limits.shown)),
-                topics_from(seed, number * style.topics, style.topics))

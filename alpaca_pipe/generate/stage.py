@@ -3,114 +3,146 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import write_jsonl
-from alpaca_pipe.core.table import Exact, Knob
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.files import file_digest, read_jsonl, write_jsonl
+from alpaca_pipe.data.terms import terms_of
+from alpaca_pipe.generate.config import GenerateTable
+from alpaca_pipe.generate.earlier import SEATS, NotStored, Store, changed_filter, earlier
 from alpaca_pipe.generate.expected import expected
+from alpaca_pipe.generate.extending import ROWS
 from alpaca_pipe.generate.forecast import imagine
+from alpaca_pipe.generate.grounds import of_documents, of_file, of_rows
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.order import order_of, prior_of
 from alpaca_pipe.generate.past import ROUNDS, Past, past
 from alpaca_pipe.generate.pilot import Pilot
-from alpaca_pipe.generate.rounds import Generation, Limits
-from alpaca_pipe.generate.seeds import Seed, SeedFile, read_seeds
-from alpaca_pipe.generate.style import Style
+from alpaca_pipe.generate.rounds import Asks, Generation, Limits
+from alpaca_pipe.generate.seating import Seating
+from alpaca_pipe.generate.seeds import Seed, read_seeds
+from alpaca_pipe.generate.style import Ground, Style
 from alpaca_pipe.generate.styles import style_of
+from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
-from alpaca_pipe.similarity.words import Words
-from alpaca_pipe.teachers.opening import connect
+from alpaca_pipe.teachers.opening import connect, takes_of
 from alpaca_pipe.teachers.table import TeacherTable
 
 
-class Config(StageConfig):
+class Config(GenerateTable, StageConfig):
     """What is asked, and when it is enough."""
-
-    style: Literal["alpaca", "two-step"] = Field("alpaca", description="alpaca: several tasks a request, as JSON, from a "
-                                                 "chat model; two-step: an instruction, then its answer, for small models")
-    seeds: SeedFile = Field("alpaca", validate_default=True, description="JSONL of seed tasks, or the name of shipped ones")
-    count: int = Field(ge=1, description="rows to accept, at least: the last round is kept whole")
-    round_size: int = Field(16, ge=1, le=50_000, description="prompts that are asked before their replies are read; bounds "
-                            "how many can be in flight")
-    shown: int = Field(3, ge=1, description="seed tasks in each prompt")
-    tasks: int = Field(4, ge=1, le=50, description="style alpaca: tasks asked for in one request")
-    max_tokens: int = Field(1024, ge=16, description="of a reply; in style two-step, of an answer")
-    temperature: float | None = Field(1.0, ge=0, le=2, description="null: the teacher's own")
-    likeness: Exact = Field(Decimal("0.7"), gt=0, le=1, description="ROUGE-L F with a known instruction above which a new "
-                            "one is dropped (0.7: Self-Instruct, sec. 2)")
-    words: Words = Field("unicode", description="what likeness compares: words of any script, or rouge-score's a-z and 0-9")
-    max_requests: int | None = Field(None, ge=1, description="stop there with the rows that were accepted")
-    pilot: Annotated[int, Knob()] = Field(20, ge=1, description="prompts after which the forecast is made anew from the "
-                                          "replies; a middle forecast past the budget then stops the run")
-
-    @model_validator(mode="after")
-    def _tasks_belong_to_alpaca(self) -> Self:
-        if self.style != "alpaca" and "tasks" in self.model_fields_set:
-            raise ValueError(f"style {self.style} asks for one task at a time - take 'tasks' out, or use style: alpaca")
-        return self
-
-    def rehearsed(self) -> Self:
-        return self.model_copy(update={"count": min(self.count, 24), "round_size": min(self.round_size, 8)})
 
 
 def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
     """Reads the seeds too, so that their errors are told before anything is sent."""
     teacher: TeacherTable = tables["teacher"]
-    if teacher.speaks != "chat":
+    style, rows = style_of(config, teacher, _STRUCTURED), _extended(config)
+    grounds = _grounds(config, style)
+    if teacher.speaks not in style.dialects:
         raise UserError(f"generate: style {config.style} asks in chat, and this teacher only completes texts",
-                        "use kind: openai_chat, or dialect: chat")
-    style, shown = _style(config, _STRUCTURED), _shown_seeds(config, _style(config, frozenset()))
-    order = order_of(style, teacher, teacher.priced(), shown, len(read_seeds(config.seeds)), tables["seed"], _limits(config))
+                        "use kind: openai_chat, or dialect: chat; style alpaca-2023 asks in either way")
+    seating, known_rows = _seating(config, style, tables["seed"], grounds), len(_known(config, style, grounds, rows))
+    order = order_of(seating, teacher, teacher.priced(), known_rows, _limits(config), len(rows))
     before = _past(config, teacher, tables["seed"], known.workspace / "store", known.workspace / "ledger.sqlite") \
         if known.workspace else Past()
     forecast, says, rests_on = expected(order, prior_of(style, teacher), before)
     minutes, requests, tokens_in, tokens_out, dollars = map(
         forecast.range, ("minutes", "requests", "tokens_in", "tokens_out", "dollars"))
-    return Estimate(minutes, f"style {style.name}, {config.shown} of {len(shown)} seeds in each prompt, {says}", rests_on,
-                    requests, tokens_in, tokens_out, api=dollars)
+    shows = f"{config.shown} of {len(seating.seeds)} seeds in each prompt, " if style.seeded else ""
+    have = f"{len(rows):,} rows extended, " if rows else ""
+    have += f"{len(grounds):,} {'passages' if config.documents else 'rows'} to work on, " if grounds else ""
+    return Estimate(minutes, f"style {style.name}, {have}{shows}{says}", rests_on, requests, tokens_in, tokens_out, api=dollars)
 
 
 _STRUCTURED = frozenset({"response_format"})  # what a style adds to a prompt where it can
 
 
 def run(config: Config, bench: Bench) -> Outcome:
-    """Writes examples, rejected, seats and seeds. Summary: pieces = accepted + the sum of rejected."""
+    """Writes examples, rejected, seats and seeds. Summary: pieces = accepted + the sum of rejected; `extended` rows stand
+    before the accepted ones."""
     return asyncio.run(_run(config, bench))
 
 
 async def _run(config: Config, bench: Bench) -> Outcome:
-    seeds = read_seeds(config.seeds)
-    pool = Pool((seed.example for seed in seeds), config.likeness, config.words)
-    async with connect(bench.tables["teacher"], journal=bench.journal, caps=bench.caps,
-                       recipe=bench.recipe, run=bench.run, stage="generate", log=bench.scratch / "server.log",
-                       stopping=bench.stopping, say=bench.progress.say) as teacher:
-        style = _style(config, teacher.takes)
-        generation = Generation(style, teacher, _shown_seeds(config, style), pool, bench.seed, _limits(config))
+    rows, sends = _extended(config), _may_send(bench)
+    async with _teacher(bench, sends) as teacher:
+        style = style_of(config, bench.tables["teacher"], teacher.takes)
+        seeds, grounds = read_seeds(config.seeds) if style.seeded else (), _grounds(config, style)
+        pool = Pool(_known(config, style, grounds, rows), config.likeness, config.words, style.ties)
+        before = earlier(bench.folder, bench.scratch, (bench.begun, bench.before), bench.journal, bench.fresh)
+        generation = Generation(_seating(config, style, bench.seed, grounds), teacher, pool, _limits(config),
+                                bench.tables["teacher"].called, before, examples=list(rows),
+                                does_without=changed_filter(bench.before, bench.folder))
+        pilot = _pilot(config, bench, generation)
         try:
-            note = await _until_enough(generation, bench, _pilot(config, bench, generation))
+            note = await _until_enough(generation, bench, pilot if sends else None)
+        except NotStored:
+            raise _stopped_short(generation, bench, pilot) from None
         finally:
             _write(generation, seeds, bench.folder)  # stopped too: it can be looked at, and a resumed run writes it anew
     if not generation.examples:
         raise UserError(f"generate: {note}", "read rejected.jsonl for the reasons; another teacher or style may do better")
     if note:
         bench.progress.say(f"{note}; these rows are used. Other seeds, a higher temperature or a higher likeness bring more")
-    return Outcome(_summary(generation, len(seeds), note, bench.tables["teacher"].concurrency))
+    if generation.does_without or generation.asked.otherwise:
+        bench.progress.say(f"{_replayed(generation)}; they were judged anew")
+    return Outcome(_summary(generation, len(seeds), note, bench.tables["teacher"]))
+
+
+def _may_send(bench: Bench) -> bool:
+    """A run that only judges otherwise what was bought before buys nothing to fill up, unless it was told to."""
+    if bench.spend is not None or bench.fresh:
+        return bench.spend is not False
+    return bench.tables["teacher"].priced().free or not changed_filter(bench.before, bench.folder)
+
+
+@contextlib.asynccontextmanager
+async def _teacher(bench: Bench, sends: bool) -> AsyncIterator[Asks]:
+    """The recipe's teacher; where nothing may be sent, only what it said before: no key, no server, no network."""
+    table: TeacherTable = bench.tables["teacher"]
+    if not sends:
+        yield Store(table.identity(), takes_of(table), bench.journal)
+        return
+    async with connect(table, journal=bench.journal, caps=bench.caps, recipe=bench.recipe, run=bench.run, stage="generate",
+                       log=bench.scratch / "server.log", stopping=bench.stopping, say=bench.progress.say) as teacher:
+        yield teacher
+
+
+def _stopped_short(generation: Generation, bench: Bench, pilot: Pilot) -> UserError:
+    """What the stored replies gave, and what the rest would cost."""
+    have, wanted, cost = len(generation.examples), generation.limits.count, pilot.rest(generation.seen)
+    told = f"{have:,} of {wanted:,} rows come from stored replies"
+    if generation.asked.replayed:
+        told += f" ({_replayed(generation)})"
+    if cost.p90:
+        told += (f"; the rest would cost about {shown(round(cost.p50))} ({shown(round(cost.p10))} to {shown(round(cost.p90))} "
+                 "in 8 of 10 cases)")
+    else:
+        told += "; the rest would cost nothing but time"
+    how = "without --no-spend" if bench.spend is False else "with --spend"
+    less = f", or set generate.count={have} to take these" if have > generation.extended else ""
+    return UserError(f"generate: {told}; nothing was sent", f"run it {how} to ask for the rest{less}")
+
+
+def _replayed(generation: Generation) -> str:
+    asked = generation.asked
+    otherwise = f", {asked.otherwise:,} of them to prompts that would be others today" if asked.otherwise else ""
+    without = f", {asked.unasked:,} answers are missing" if asked.unasked else ""
+    return f"{asked.replayed:,} replies of {generation.earlier.of}{otherwise}{without}"
 
 
 def _pilot(config: Config, bench: Bench, generation: Generation) -> Pilot:
     teacher: TeacherTable = bench.tables["teacher"]
     style, known, budget = generation.style, len(generation.pool), bench.tables.get("budget")
-    order = order_of(style, teacher, teacher.priced(), generation.seeds, known, bench.seed, generation.limits)
+    order = order_of(generation.seating, teacher, teacher.priced(), known, generation.limits, generation.extended)
     before = _past(config, teacher, bench.seed, bench.folder.parent, bench.journal.path)
     return Pilot(order, imagine(prior_of(style, teacher), order), before.others, config.pilot, bench.journal, bench.caps,
                  bench.recipe, bench.run, go_on=bool(budget and budget.go_on))
@@ -120,10 +152,10 @@ def _past(config: Config, teacher: TeacherTable, seed: int, store: Path, ledger:
     return past(store, ledger, STAGE.version, config.identity(), teacher.identity(), seed, teacher.concurrency)
 
 
-async def _until_enough(generation: Generation, bench: Bench, pilot: Pilot) -> str:
+async def _until_enough(generation: Generation, bench: Bench, pilot: Pilot | None) -> str:
     """Asks round after round; answers with the reason where it ends too early, else with ""."""
-    count, have = generation.limits.count, 0
-    bench.progress.start(count, "accepted rows")
+    count, have = generation.limits.count, len(generation.examples)
+    bench.progress.start(count, "accepted rows", done=have)
     generation.answered = lambda done, of: bench.progress.at(have, f"reply {done} of {of}")
     while have < count:
         if why := generation.exhausted():
@@ -138,56 +170,86 @@ async def _until_enough(generation: Generation, bench: Bench, pilot: Pilot) -> s
         _append_round(generation, bench.folder)
         if generation.asked.from_store == generation.asked.requests:
             bench.progress.start(count, "accepted rows", done=have)  # what was stored says nothing about the rate
-        if have < count:
+        if have < count and pilot:
             for sentence in pilot.renew(generation.seen):
                 bench.progress.say(sentence)
-        bench.progress.at(have, f"{generation.asked.requests} requests {pilot.note}".rstrip())
+        bench.progress.at(have, f"{generation.asked.requests} requests {pilot.note if pilot else ''}".rstrip())
     return ""
 
 
 def _limits(config: Config) -> Limits:
-    return Limits(config.count, config.round_size, config.shown, config.max_requests)
+    return Limits(config.count, config.max_requests)
 
 
-def _style(config: Config, takes: frozenset[str]) -> Style:
-    return style_of(config.style, tasks=config.tasks, max_tokens=config.max_tokens, temperature=config.temperature,
-                    takes=takes)
+def _known(config: Config, style: Style, grounds: Sequence[Ground], rows: Sequence[Example]) -> list[Example]:
+    """What a new instruction must differ from, to begin with."""
+    if not style.novel:
+        return []
+    seeds = [seed.example for seed in read_seeds(config.seeds)] if style.seeded else []
+    return [*seeds, *(ground.example for ground in grounds if ground.example), *rows]
+
+
+def _seating(config: Config, style: Style, seed: int, grounds: Sequence[Ground]) -> Seating:
+    """A run that extends another one sits on other chairs: with the same seed it would ask the same again."""
+    ours: int | str = f"{seed} {file_digest(config.extend)[:16]}" if config.extend else seed
+    return Seating(style, ours, _shown_seeds(config, style), config.round_size, config.shown, grounds, config.times)
+
+
+def _grounds(config: Config, style: Style) -> Sequence[Ground]:
+    if not style.grounded:
+        return ()
+    if config.style == "documents":
+        return of_documents(config.documents, config.passage)
+    if config.rows is None:
+        return of_rows(seed.example for seed in read_seeds(config.seeds))
+    return of_rows(map(Example.from_row, read_jsonl(config.rows))) if config.rows.name == ROWS else of_file(config.rows)
 
 
 def _shown_seeds(config: Config, style: Style) -> list[Seed]:
-    usable = style.usable(read_seeds(config.seeds))
-    if len(usable) < config.shown:
+    usable = style.usable(read_seeds(config.seeds)) if style.seeded else []
+    if style.seeded and len(usable) < config.shown:
         raise UserError(f"generate: {config.shown} seeds are to be shown, and {config.seeds.name} has {len(usable)} that "
                         f"style {style.name} can show{style.shows}",
                         "write more seeds, or lower generate.shown")
     return usable
 
 
+def _extended(config: Config) -> Sequence[Example]:
+    return [Example.from_row(row) for row in read_jsonl(config.extend)] if config.extend else []
+
+
 def _write(generation: Generation, seeds: tuple[Seed, ...], folder: Path) -> None:
     write_jsonl(folder / "examples.jsonl", (example.to_row() for example in generation.examples))
     write_jsonl(folder / "rejected.jsonl", (rejected.to_row() for rejected in generation.rejected))
-    write_jsonl(folder / "seats.jsonl", generation.seats)
+    write_jsonl(folder / SEATS, generation.seats)
     write_jsonl(folder / "seeds.jsonl", (seed.example.to_row() for seed in seeds))
     last = {seat["round"]: seat["keys"][-1] for seat in generation.seats}
     write_jsonl(folder / ROUNDS, (one.to_row() | {"key": last[number]} for number, one in enumerate(generation.seen)))
 
 
 def _append_round(generation: Generation, folder: Path) -> None:
-    """At once, so that a plan after a kill knows what is stored."""
-    row = generation.seen[-1].to_row() | {"key": generation.seats[-1]["keys"][-1]}
-    with (folder / ROUNDS).open("w" if len(generation.seen) == 1 else "a", encoding="utf-8") as stream:
-        stream.write(json.dumps(row) + "\n")
+    """At once, so that a plan after a kill knows what is stored, and a run with another filter whose it was."""
+    round_ = len(generation.seen) - 1
+    seats = generation.seats[-generation.rounds[-1][0]:]
+    rows = {ROUNDS: [generation.seen[-1].to_row() | {"key": seats[-1]["keys"][-1]}], SEATS: seats}
+    for name, lines in rows.items():
+        with (folder / name).open("a" if round_ else "w", encoding="utf-8") as stream:
+            stream.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
-def _summary(generation: Generation, seeds: int, note: str, lanes: int) -> dict[str, Any]:
-    asked, accepted = generation.asked, len(generation.examples)
-    return {"requests": asked.requests, "from_store": asked.from_store, "rounds": len(generation.rounds),
-            "pieces": accepted + len(generation.rejected), "accepted": accepted,
-            "rejected": dict(Counter(rejected.rule for rejected in generation.rejected).most_common()),
-            "tokens_in": asked.tokens_in, "tokens_out": asked.tokens_out, "style": generation.style.name, "seeds": seeds,
-            "models": sorted(asked.models), "note": note,
-            "timed": {"requests": sum(one.timed for one in generation.seen), "lanes": lanes,
-                      "seconds": round(sum(one.seconds for one in generation.seen), 3)}}
+def _summary(generation: Generation, seeds: int, note: str, teacher: TeacherTable) -> dict[str, Any]:
+    asked, accepted = generation.asked, len(generation.examples) - generation.extended
+    summary = {"requests": asked.requests, "from_store": asked.from_store, "rounds": len(generation.rounds),
+               "pieces": accepted + len(generation.rejected), "accepted": accepted, "extended": generation.extended,
+               "rejected": dict(Counter(rejected.rule for rejected in generation.rejected).most_common()),
+               "tokens_in": asked.tokens_in, "tokens_out": asked.tokens_out, "style": generation.style.name, "seeds": seeds,
+               "models": sorted(asked.models), "terms": teacher.terms or terms_of(teacher.called), "note": note,
+               "timed": {"requests": sum(one.timed for one in generation.seen), "lanes": teacher.concurrency,
+                         "seconds": round(sum(one.seconds for one in generation.seen), 3)}}
+    if generation.earlier.of:
+        summary["replay"] = {"of": generation.earlier.of, "replies": asked.replayed, "otherwise": asked.otherwise,
+                             "not_asked": asked.unasked}
+    return summary
 
 
-STAGE = Stage("generate", version=1, config=Config, uses=("teacher", "budget", "seed"), estimate=estimate, run=run)
+STAGE = Stage("generate", version=2, config=Config, uses=("teacher", "budget", "seed"), estimate=estimate, run=run)

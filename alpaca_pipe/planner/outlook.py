@@ -50,7 +50,7 @@ class Held:
 
     @property
     def word(self) -> str:
-        return "fits" if self.expected.p90 <= self.left else "may stop" if self.expected.p50 <= self.left else "will stop"
+        return "fits" if self.expected.p90 <= max(0, self.left) else "may stop" if self.expected.p50 <= self.left else "will stop"
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def look(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool
     fit = job.on(machine.gpu) if job and machine.gpu else None
     found = cheaper(steps, recipe, workspace, estimates, job, machine, day)
     held = tuple(_held(recipe, workspace, estimates))
-    rows, scaled = _at_alpacas_size(estimates, recipe)
+    rows, scaled = _at_alpacas_size(estimates, recipe, _spent(recipe, workspace))
     return Outlook(recipe.name, rehearsal, lines, running, machine, fit, job.cures(machine.gpu) if job and machine.gpu else (),
                    held, found, rows, scaled, day)
 
@@ -148,10 +148,18 @@ def _held(recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate
             journal.close()
 
 
-def _at_alpacas_size(estimates: Mapping[str, Estimate], recipe: Recipe) -> tuple[int, Range]:
-    """Rows that are made, and the money for 52,002 of them: straight, though yield falls as the pool grows."""
+def _spent(recipe: Recipe, workspace: Workspace) -> int:
+    if not workspace.ledger.exists():
+        return 0
+    with Journal.open(workspace.ledger, read_only=True) as journal:
+        return journal.totals(recipe.name).spent
+
+
+def _at_alpacas_size(estimates: Mapping[str, Estimate], recipe: Recipe, spent: int) -> tuple[int, Range]:
+    """Rows that are made, and the money for 52,002 of them, spent or to come: straight, though yield falls as the pool
+    grows."""
     rows = getattr(recipe.stages.get("generate"), "count", 0)
-    money = _sum(one.api + one.gpu for one in estimates.values())
+    money = _sum(one.api + one.gpu for one in estimates.values()) + Range.exactly(spent)
     return rows, money.times(ALPACA_ROWS / rows) if rows and "generate" in estimates else NOTHING
 
 

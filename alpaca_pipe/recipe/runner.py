@@ -10,10 +10,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.core.files import read_jsonl_so_far, write_json, write_jsonl
+from alpaca_pipe.core.files import read_json, read_jsonl_so_far, write_json, write_jsonl
 from alpaca_pipe.ledger import meter
 from alpaca_pipe.ledger.gpu import GpuTable
 from alpaca_pipe.ledger.journal import Journal
@@ -50,8 +51,13 @@ def steps_of(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> list[Ste
 
 
 def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console, *,
-        until: str | None = None, only: str | None = None, rehearsal: bool = False) -> Run:
-    """Runs every step that must run, up to `until`, or `only` one. Raises UserError; Stopped after Ctrl-C."""
+        until: str | None = None, only: str | None = None, rehearsal: bool = False, spend: bool | None = None,
+        fresh: bool = False) -> Run:
+    """Runs every step that must run, up to `until`, or `only` one. Raises UserError; Stopped after Ctrl-C.
+
+    spend: whether new requests may be sent; None: all but those that only fill up what a changed filter dropped.  fresh: no
+    reply is taken over from a seat of an earlier run; the same question is still answered from the store.
+    """
     for kind in filter(None, (until, only)):
         if kind not in recipe.stages:
             raise UserError(f"{recipe.name}: there is no stage '{kind}'", f"it has: {', '.join(recipe.stages)}")
@@ -60,7 +66,7 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
             Journal.open(workspace.ledger) as journal, asked_to_stop() as stopping:
         lost, cut = journal.recover(recipe.name), meter.recover(journal, recipe.name)
         this = Run(id=f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}")
-        engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this)
+        engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this, spend, fresh)
         if journal.mode == "delete":
             engine.screen.say("this file system cannot carry SQLite's write-ahead log: the ledger keeps a rollback journal, "
                               "which is as safe and slower")
@@ -87,9 +93,9 @@ class _Engine:
     """The moving parts of one run."""
 
     def __init__(self, recipe: Recipe, catalog: Catalog, workspace: Workspace, journal: Journal,
-                 console: Console, stopping: threading.Event, this: Run) -> None:
+                 console: Console, stopping: threading.Event, this: Run, spend: bool | None, fresh: bool) -> None:
         self.recipe, self.catalog, self.workspace, self.journal = recipe, catalog, workspace, journal
-        self.stopping, self.this = stopping, this
+        self.stopping, self.this, self.spend, self.fresh = stopping, this, spend, fresh
         self._machine: Machine | None = None  # billed for this run's minutes, as far as is planned
         self._caps = workspace.caps(recipe.tables.get("budget"))
         self.screen = Screen(console, workspace.of(recipe.name) / "log.jsonl",
@@ -136,9 +142,13 @@ class _Engine:
             self.screen.say(f"{step.verdict}: {step.why} (planned: {spell(planned)})")
             self.rent.begin(step, estimate)
             store.begin(folder, step.identity)
+            bench = self._bench(step)
+            begun = self._begun()
+            if begun.get(kind) != folder.name:
+                write_json(self._begun_path(), begun | {kind: folder.name})
             began, started = time.monotonic(), _now()
             try:
-                outcome: Outcome = step.stage.run(step.config, self._bench(step))
+                outcome: Outcome = step.stage.run(step.config, bench)
             finally:
                 self.screen.end()
                 seconds = self.this.ran[kind] = time.monotonic() - began
@@ -165,8 +175,22 @@ class _Engine:
         assert step.folder is not None
         named = {name.rstrip("?") for name in step.stage.uses}
         tables = {name: table for name, table in self.recipe.tables.items() if name in named}
+        kind, folder = step.stage.kind, self.workspace.store.root
+        before, begun = self.workspace.lock(self.recipe.name).get("steps", {}).get(kind), self._begun().get(kind)
         return Bench(step.folder, step.inputs or {}, tables, self.recipe.seed, self.journal,
-                     self.recipe.name, self.this.id, self.screen, self.stopping.is_set, self._caps, self.rent.phase)
+                     self.recipe.name, self.this.id, self.screen, self.stopping.is_set, self._caps, self.rent.phase,
+                     folder / before if before else None, folder / begun if begun else None, self.spend, self.fresh)
+
+    def _begun_path(self) -> Path:
+        return self.workspace.of(self.recipe.name) / "begun.json"
+
+    def _begun(self) -> dict[str, str]:
+        """The folder of each kind of step that this recipe last began, sealed or not."""
+        try:
+            begun: dict[str, str] = read_json(self._begun_path())
+            return begun
+        except (OSError, ValueError):
+            return {}
 
     def _finished(self, kind: str, done: Done) -> None:
         self.this.steps[kind] = done

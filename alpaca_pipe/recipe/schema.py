@@ -69,8 +69,9 @@ def find_recipe(name: str) -> Path:
     raise UserError(what, did_you_mean(Path(name).stem, known))
 
 
-def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = ()) -> Recipe:
-    """Reads, overrides and validates a recipe. Raises UserErrors with all that is wrong with it."""
+def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs: Path | None = None) -> Recipe:
+    """Reads, overrides and validates a recipe. runs: the workspace in which it names earlier runs, as RECIPE@DATE. Raises
+    UserErrors with all that is wrong with it."""
     path = find_recipe(name)
     text = _text(path)
     data, places = read_yaml(text, str(path))
@@ -81,7 +82,8 @@ def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = ()) -> R
             data[table] = {}  # `export:` with nothing after it asks for the stage as it is
     try:
         # JSON mode: strict, and yet a list may become a tuple and a string a path
-        whole: Any = recipe_model(catalog).model_validate_json(json.dumps(data, default=str), context={"folder": path.resolve().parent})
+        whole: Any = recipe_model(catalog).model_validate_json(json.dumps(data, default=str), context={
+            "folder": path.resolve().parent, "runs": runs})
     except ValidationError as error:
         found = [_explained(item, data, places, catalog) for item in error.errors()]
         raise UserErrors(error for _, error in sorted(found, key=lambda pair: pair[0])) from None

@@ -48,6 +48,10 @@ class Bench:
     stopping: Callable[[], bool]  # True once the user asked to stop: finish what is in flight, raise Stopped
     caps: Caps = field(default_factory=Caps)  # of the recipe and of the workspace
     phase: Callable[[str], None] = lambda name: None  # tells the meter of a rented machine: load, train, save ...
+    before: Path | None = None  # the recipe's last sealed step of this kind
+    begun: Path | None = None  # its last one that was begun, sealed or not
+    spend: bool | None = None  # whether new requests may be sent; None: as the stage has it
+    fresh: bool = False  # nothing is taken over from earlier steps
 
     @property
     def scratch(self) -> Path:

@@ -102,7 +102,7 @@ class Teacher:
         for _ in range(seats):
             mood = chance.lognormvariate(0, 0.2)
             ins = round(order.letters[0] * chance.uniform(0.8, 1.2) / self._letters + 11)
-            if order.two_step:
+            if order.follows:
                 add("first", ins, min(round(8 + chance.gammavariate(3, 4) * self._wordy * seeds), 40))
                 sums["pieces"] += 1
                 if chance.random() < self._faulty / 2:
@@ -142,7 +142,7 @@ def play(teacher: Teacher, order: Order) -> list[Seen]:
     while accepted < order.count:
         seats = order.round_size
         if order.max_requests is not None:
-            seats = min(seats, (order.max_requests - requests) // (2 if order.two_step else 1))
+            seats = min(seats, (order.max_requests - requests) // (2 if order.follows else 1))
         last = rounds[-STALL_ROUNDS:]
         if seats <= 0 or (len(last) == STALL_ROUNDS
                           and sum(one.accepted for one in last) * STALL_SEATS < sum(one.seats for one in last)):

@@ -115,7 +115,7 @@ def test_two_thousand_rows_are_decided_as_the_reference_decides_them() -> None:
         found = []
         for place, piece in enumerate(style().read(SEAT, reply(text, finish))):
             judged += 1
-            if isinstance(piece, Draft) and not style().objection(piece) \
+            if isinstance(piece, Draft) and not style().objection(SEAT, piece) \
                     and not isinstance(ours.judge(piece, f"{judged}/{place}"), Objection):
                 found.append((piece.instruction, piece.input, piece.output))
         assert found == expected, text

@@ -24,7 +24,7 @@ from tests.generate.test_stage import FILES, generate, recipe
 
 ORDER = Order(2000, 64, 4, False, None, 30, (1500, 0), (11, 0), (1024, 0), (100, 400), 500_000.0,
               Pace(Guess(0.8, 0.5), Guess(75, 0.5), 16))
-TWO = replace(ORDER, tasks=1, two_step=True, letters=(300, 700), around=(40, 40), limits=(40, 256))
+TWO = replace(ORDER, tasks=1, follows=1, letters=(300, 700), around=(40, 40), limits=(40, 256))
 
 
 def seen(seats: int, *, near: float = 0.05, fault: float = 0.1, out: int = 300, pool: int = 30) -> Seen:

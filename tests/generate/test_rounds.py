@@ -17,13 +17,17 @@ from alpaca_pipe.core.completion import Completion, Finish, Message, Request, Us
 from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of, shipped
+from alpaca_pipe.generate.config import GenerateTable
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.rounds import Generation, Limits
+from alpaca_pipe.generate.seating import Seating
 from alpaca_pipe.generate.seeds import Seed, read_seeds
 from alpaca_pipe.generate.stage import STAGE
 from alpaca_pipe.generate.styles import style_of
+from alpaca_pipe.teachers.table import TeacherTable
 
 SEEDS = read_seeds(shipped("seed_tasks") / "short.jsonl")
+TEACHER = TeacherTable.model_validate({"kind": "rehearsed", "model": "scripted", "price": "free"})
 WORDS = [f"{a}{b}" for a in ("ri", "vo", "ta", "co", "ba", "hi") for b in ("ver", "lin", "xor", "met", "kery", "nge")]
 COMMON = "What is a ver of metkery lin?"
 
@@ -74,10 +78,11 @@ class Script:
 
 def generation(script: Script, style: str = "alpaca", count: int = 60, seeds: Sequence[Seed] = SEEDS,
                **limits: Any) -> Generation:
-    how = style_of(style, tasks=4, max_tokens=200, temperature=1.0, takes=script.takes)
-    wanted = Limits(**({"count": count, "round_size": 6, "shown": 3, "max_requests": None} | limits))
-    return Generation(how, script, how.usable(seeds), Pool((seed.example for seed in seeds), Decimal("0.7"), "unicode"),
-                      7, wanted)
+    table = GenerateTable.model_validate({"style": style, "count": count, "max_tokens": 200, "round_size": 6} | limits)
+    how = style_of(table, TEACHER, script.takes)
+    seating = Seating(how, 7, how.usable(seeds), table.round_size, table.shown)
+    return Generation(seating, script, Pool((seed.example for seed in seeds), Decimal("0.7"), "unicode", how.ties),
+                      Limits(table.count, table.max_requests))
 
 
 async def finish(made: Generation) -> Generation:
@@ -176,7 +181,7 @@ def test_the_last_round_is_kept_whole() -> None:
 
 def test_another_seed_asks_other_questions() -> None:
     one, other = generation(Script()), generation(Script())
-    other.seed = 8
+    other.seating = replace(other.seating, seed=8)
     asyncio.run(one.round())
     asyncio.run(other.round())
     assert not {key for seat in one.seats for key in seat["keys"]} & {key for seat in other.seats for key in seat["keys"]}
@@ -185,7 +190,8 @@ def test_another_seed_asks_other_questions() -> None:
 def test_a_dull_teacher_stalls_with_a_reason() -> None:
     made = run(Script(dull=True, takes=frozenset({"response_format"})))
     assert [new for _, new in made.rounds[1:]] == [0] * 5  # the first one brought rows; five without any are a stall
-    assert made.exhausted() == f"stopped at {len(made.examples)} of 60 rows: the last 30 prompts brought no new rows"
+    assert made.exhausted() == f"stopped at {len(made.examples)} of 60 rows: the last 30 prompts brought no new rows; " \
+        "90 of the 120 tasks that came were near a known one: the teacher has few new ideas left here"
 
 
 @pytest.mark.parametrize("style, most", [("alpaca", 15), ("two-step", 15), ("two-step", 1)])
@@ -202,7 +208,8 @@ def test_the_same_question_again_is_another_draw() -> None:
 
     async def twice() -> list[Completion]:
         request = Request((Message("user", "Write a task about it."),), {"max_tokens": 1})
-        return await made._ask([request, request]) + await made._ask([request])
+        told = await made._ask([("0/0", request), ("0/1", request)]) + await made._ask([("0/2", request)])
+        return [one.reply for one in told if one]
 
     replies = asyncio.run(twice())
     assert len({reply.key for reply in replies}) == 3
@@ -213,9 +220,9 @@ OWN = [Seed(Example.of(f"Name a {word} that is known for its {other}.", "", f"A 
        for word, other in (("river", "length"), ("tower", "age"), ("poem", "wit"), ("soup", "heat"))]
 
 
-@pytest.mark.parametrize("style, golden", [("alpaca", "ae73ffa3a2c489ce"), ("two-step", "11437e20c2509df5")])
+@pytest.mark.parametrize("style, golden", [("alpaca", "268b956bae679fda"), ("two-step", "abab3f5256582b2b")])
 def test_golden(style: str, golden: str) -> None:
-    """Prompts, draws, verdicts and rows are what version 1 of the stage makes: bump STAGE.version, or mend what changed."""
+    """Prompts, draws, verdicts and rows are what version 2 of the stage makes: bump STAGE.version, or mend what changed."""
     made = generation(Script(), style, count=20, seeds=OWN)
     asyncio.run(finish(made))
-    assert (STAGE.version, digest_of(dataset(made))[:16]) == (1, golden)
+    assert (STAGE.version, digest_of(dataset(made))[:16]) == (2, golden)

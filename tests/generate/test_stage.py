@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import read_jsonl
-from alpaca_pipe.generate.stage import STAGE
+from alpaca_pipe.core.files import digest_of, read_jsonl
+from alpaca_pipe.generate.stage import STAGE, Config
 from alpaca_pipe.ledger.budget import BudgetTable
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.recipe.runner import run
@@ -27,7 +27,7 @@ FILES = ("examples.jsonl", "rejected.jsonl", "seats.jsonl", "seeds.jsonl")
 def recipe(home: Path, text: str, *overrides: str) -> Recipe:
     teacher = "" if "teacher:" in text else "teacher: {kind: rehearsed, model: scripted, price: {in: 0.15, out: 0.60}}\n"
     (home / "r.yaml").write_text(teacher + text)
-    return load_recipe(str(home / "r.yaml"), CATALOG, overrides)
+    return load_recipe(str(home / "r.yaml"), CATALOG, overrides, home / "runs")
 
 
 def generate(home: Path, text: str, *overrides: str, runs: str = "runs") -> Done:
@@ -95,8 +95,11 @@ def test_a_budget_that_ends_keeps_what_was_bought(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text, told", [
-    ("generate: {count: 5, style: two-step, tasks: 4}", "take 'tasks' out"),
-    ("generate: {count: 5, style: evol}", "r.yaml:2: generate.style"),
+    ("generate: {count: 5, style: two-step, tasks: 4}", "has no 'tasks'"),
+    ("generate: {count: 5, style: no-such}", "r.yaml:2: generate.style"),
+    ("generate: {count: 5, bugs: {misnumbered: false}}", "style alpaca has no 'bugs' - take it out, or use style: alpaca-2023"),
+    ("generate: {count: 5, extend: r@2026-01-01}", "r has no run of 2026-01-01 that made rows"),
+    ("generate: {count: 5, extend: mine.jsonl}", "name an examples.jsonl of ours"),
     ("generate: {count: 5, likeness: 1.5}", "r.yaml:2: generate.likeness"),
     ("generate: {count: 5, seeds: mine.jsonl}", "no such file"),
 ])
@@ -128,6 +131,62 @@ def test_the_plan_is_near_what_it_took(tmp_path: Path, style: str) -> None:
     planned, took = estimated(tmp_path, text), generate(tmp_path, text).summary
     for name in ("requests", "tokens_in", "tokens_out"):
         assert took[name] / 2 < getattr(planned, name).p50 < took[name] * 2, name
+
+
+def test_each_row_says_where_it_comes_from(tmp_path: Path) -> None:
+    done = generate(tmp_path, "generate: {count: 20, round_size: 4}")
+    seeds = {row["id"] for row in rows(done, "seeds.jsonl")}
+    seats = {f"{seat['round']}/{seat['seat']}": seat for seat in rows(done, "seats.jsonl")}
+    with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
+        for row in rows(done, "examples.jsonl"):
+            origin, details = row["origin"], row["origin"]["details"]
+            assert (details["style"], details["teacher"], details["sample"]) == ("alpaca", "scripted", 0)
+            seat, reply = seats[details["place"].rpartition("/")[0]], journal.reply_row(origin["source"])
+            assert reply and reply["settled"] > 0
+            assert digest_of(reply["request"]["messages"])[:16] == details["prompt"] == seat["prompts"][0]
+            assert set(origin["parents"]) == set(seat["shown"]) <= seeds
+    assert "read its licence" in done.summary["terms"]
+    other = generate(tmp_path, "teacher: {kind: rehearsed, model: m, price: free, terms: my own}\n"
+                               "generate: {count: 5, round_size: 4}\nname: own")
+    assert other.summary["terms"] == "my own"
+
+
+def test_an_earlier_run_is_extended(tmp_path: Path) -> None:
+    text = "generate: {count: 30, round_size: 4}"
+    first = generate(tmp_path, text)
+    day = first.finished[:10]
+    more = generate(tmp_path, f"generate: {{count: 60, round_size: 4, extend: r@{day}}}\nname: more", runs="runs")
+    old, new = rows(first, "examples.jsonl"), rows(more, "examples.jsonl")
+    assert new[:len(old)] == old and len(new) >= 60
+    assert more.summary["extended"] == len(old)
+    assert more.summary["accepted"] == len(new) - len(old)
+    assert more.summary["pieces"] == more.summary["accepted"] + sum(more.summary["rejected"].values())
+    assert more.summary["from_store"] == 0  # other prompts than those whose rows it has
+    assert len({row["id"] for row in new}) == len(new)
+    named = {row["origin"]["details"].get("nearest") for row in new[len(old):]}
+    assert named & {row["id"] for row in old}  # they are known to novelty
+    path = f"generate: {{count: 60, round_size: 4, extend: {first.folder / 'examples.jsonl'}}}\nname: path"
+    assert generate(tmp_path, path).folder == more.folder  # known by content
+    whole = generate(tmp_path, f"generate: {{count: 20, round_size: 4, extend: r@{day}}}\nname: whole")
+    assert whole.summary["requests"] == whole.summary["accepted"] == 0
+    assert rows(whole, "examples.jsonl") == old
+
+
+@pytest.mark.parametrize("dialect", ["chat", "completions"])
+def test_style_alpaca_2023_in_either_dialect(tmp_path: Path, dialect: str) -> None:
+    teacher = f"teacher: {{kind: rehearsed, model: text-davinci-003, dialect: {dialect}, price: {{in: 20, out: 20}}}}\n"
+    text = f"{teacher}generate: {{style: alpaca-2023, count: 40, round_size: 4, bugs: {{misnumbered: false}}}}"
+    table = recipe(tmp_path, text).stages["generate"]
+    assert isinstance(table, Config)
+    assert (table.max_tokens, table.words, table.bugs.misnumbered, table.bugs.stop_at_20) == (3072, "rouge", False, True)
+    planned, done = estimated(tmp_path, text), generate(tmp_path, text)
+    with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
+        asked = journal.reply_row(rows(done, "examples.jsonl")[0]["origin"]["source"])
+    assert asked and asked["request"]["decoding"]["stop"] == ["\n20", "20.", "20."]
+    assert asked["request"]["decoding"]["logit_bias"] == {"50256": -100}
+    assert done.summary["pieces"] / done.summary["requests"] > 8
+    for name in ("requests", "tokens_in", "tokens_out"):
+        assert done.summary[name] / 2 < getattr(planned, name).p50 < done.summary[name] * 2, name
 
 
 def test_a_rehearsal_is_small(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def check(name: str, lengths: Sequence[float], most: int, teachers: int = TEACHE
         whole, first, taken, wait = sum(rounds, Seen()), Seen(), 0, chance.randint(20, 50)
         while taken < len(rounds) and first.seats < wait:
             first, taken = first + rounds[taken], taken + 1
-        before = imagine(TWO_STEP if wanted.two_step else ALPACA, wanted)
+        before = imagine(TWO_STEP if wanted.follows else ALPACA, wanted)
         forecasts = [("priors", foresee(wanted, before), Seen())]
         if taken < len(rounds):
             after = before.learned(rounds[:taken], wanted.tasks, wanted.swing, DRIFT, HASTE)

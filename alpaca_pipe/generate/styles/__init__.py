@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from alpaca_pipe.generate.numbered import Bugs
+import re
+
+from alpaca_pipe.generate.config import GenerateTable
 from alpaca_pipe.generate.style import Style
 from alpaca_pipe.generate.styles.alpaca import Alpaca
 from alpaca_pipe.generate.styles.alpaca_2023 import Alpaca2023
+from alpaca_pipe.generate.styles.documents import Documents
+from alpaca_pipe.generate.styles.evol import Evol
+from alpaca_pipe.generate.styles.orca import Orca
+from alpaca_pipe.generate.styles.self_instruct import SelfInstruct
 from alpaca_pipe.generate.styles.two_step import TwoStep
+from alpaca_pipe.teachers.table import TeacherTable
 
-_FAITHFUL = Bugs()
+# Models that spell with GPT-3's tokens; davinci-002 and babbage-002 of 2023 have those of GPT-4.
+_GPT3 = re.compile(r"text-(davinci|curie|babbage|ada)-00\d|(davinci|curie|babbage|ada)(-instruct.*)?")
 
 
-def style_of(name: str, *, tasks: int, max_tokens: int, temperature: float | None, takes: frozenset[str],
-             bugs: Bugs = _FAITHFUL, gpt3: bool = False) -> Style:
-    """A style by its name in the recipe, for a teacher that takes these decoding fields. gpt3: it spells with GPT-3's
-    tokens."""
-    if name == "two-step":
-        return TwoStep(max_tokens, temperature, takes)
-    if name == "alpaca-2023":
-        return Alpaca2023(max_tokens, temperature, takes, bugs, gpt3)
-    return Alpaca(tasks, max_tokens, temperature, takes)
+def style_of(config: GenerateTable, teacher: TeacherTable, takes: frozenset[str]) -> Style:
+    """The style of a table, for a teacher that takes these decoding fields."""
+    how = (config.max_tokens, config.temperature, takes)
+    match config.style:
+        case "two-step":
+            return TwoStep(*how)
+        case "alpaca-2023":
+            return Alpaca2023(*how, config.bugs, _GPT3.fullmatch(teacher.called) is not None)
+        case "alpaca":
+            return Alpaca(config.tasks, *how)
+        case "documents":
+            return Documents(config.tasks, *how)
+        case "self-instruct":
+            return SelfInstruct(*how)
+        case "evol":
+            return Evol(*how, config.likeness, config.words, config.depth)
+        case "orca":
+            return Orca(*how)

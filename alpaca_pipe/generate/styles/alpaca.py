@@ -1,76 +1,79 @@
-"""style: alpaca - a chat model writes several tasks at once, as JSON; the schema is enforced where the teacher can."""
+"""style: alpaca - a chat model writes several tasks at once, as JSON; the schema is enforced where the teacher can.
+
+Each task of a prompt has its kind and its topic. The kinds are drawn, those that the rows so far lack more often (balance.py).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
-from alpaca_pipe.generate.novelty import Ties, unsound
-from alpaca_pipe.generate.reply import Draft, Objection, Piece, read_answer, read_tasks
+from alpaca_pipe.generate.novelty import unsound
+from alpaca_pipe.generate.reply import Draft, Objection, Piece, read_tasks
 from alpaca_pipe.generate.seeds import Seed
-from alpaca_pipe.generate.style import Seat, decoding
+from alpaca_pipe.generate.style import Plain, Seat, decoding
 
 _SYSTEM = "You write tasks that a language model is trained on. It reads and answers in text only."
 
-_WANTED = """Write {tasks} new tasks in the same form, one about each of: {topics}.
+_WANTED = """Write {tasks} new tasks in the same form:
+{asked}
 
-- Let the tasks differ in kind: questions, classification, rewriting, extraction, explanation, writing, reasoning, code.
-- Let the instructions differ in their verbs and in their form; some are questions, some are orders.
+- Let the instructions differ in their verbs and in their form; some are questions, some are orders.{worn}
 - An instruction has one or two sentences and can be followed without pictures, files or the internet.
 - The input is the text or the data that the instruction works on: concrete, at most 100 words, or "" if none is needed.
 - The output is the correct and complete answer, at most 100 words.
 
 Answer with the JSON object alone."""
 
+_ASKED = {
+    "code": "reading or writing code", "classification": "classification into named labels",
+    "extraction": "finding something in a given text", "rewriting": "rewriting, shortening or translating a given text",
+    "reasoning": "calculation or reasoning", "explanation": "an explanation or a comparison",
+    "ideas": "a list of ideas, examples or suggestions", "writing": "writing something new",
+    "question": "a question of fact"}
+
 
 @dataclass(frozen=True)
-class Alpaca:
-    tasks: int
+class Alpaca(Plain):
+    wanted: int  # tasks in a reply
     max_tokens: int
     temperature: float | None
     takes: frozenset[str]
     name: ClassVar[str] = "alpaca"
-    requests: ClassVar[int] = 1
-    ties: ClassVar[Ties] = "exact"
-    one_prefix: ClassVar[bool] = False
-    shows: ClassVar[str] = ""
+    steered: ClassVar[bool] = True
 
     @property
     def topics(self) -> int:
-        return self.tasks
+        return self.wanted
 
-    def usable(self, seeds: Sequence[Seed]) -> list[Seed]:
-        return list(seeds)
+    def tasks(self, shown: int) -> int:
+        return self.wanted
 
     def ask(self, seat: Seat) -> Request:
-        shown = {"tasks": [_row(seed) for seed in seat.shown]}
-        wanted = _WANTED.format(tasks=self.tasks, topics=", ".join(seat.topics))
+        shown = {"tasks": [task_row(seed) for seed in seat.shown]}
+        asked = (f"{number}. {_ASKED[kind]}, about {topic}" for number, (kind, topic)
+                 in enumerate(zip(seat.lacks, seat.topics, strict=True), 1))
+        worn = f" None of them begins with: {', '.join(seat.worn)}." if seat.worn else ""
+        wanted = _WANTED.format(tasks=self.wanted, asked="\n".join(asked), worn=worn)
         text = f"These are tasks with their answers:\n\n{json.dumps(shown, ensure_ascii=False, indent=1)}\n\n{wanted}"
         return Request((Message("system", _SYSTEM), Message("user", text)),
                        decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature},
-                                response_format=_schema()))
+                                response_format=task_list()))
 
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return read_tasks(reply)
 
-    def objection(self, draft: Draft) -> Objection | None:
+    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
         return unsound(draft)
 
-    def ask_answer(self, seat: Seat, draft: Draft) -> Request:
-        raise AssertionError("every draft of this style has its output")
 
-    def read_answer(self, draft: Draft, reply: Completion) -> Piece:
-        return read_answer(draft, reply)
-
-
-def _row(seed: Seed) -> dict[str, str]:
+def task_row(seed: Seed) -> dict[str, str]:
     return {"instruction": seed.example.instruction, "input": seed.example.input, "output": seed.example.output}
 
 
-def _schema() -> dict[str, Any]:
+def task_list() -> dict[str, Any]:
     """As OpenAI and llama.cpp take it. Their strict mode knows no least number of items."""
     names = ["instruction", "input", "output"]
     task = {"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": names,

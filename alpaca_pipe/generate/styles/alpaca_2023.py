@@ -7,7 +7,6 @@ was shut down on 2024-01-04; a chat model gets the same text as one message, and
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -15,9 +14,8 @@ from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.data import stanford
 from alpaca_pipe.generate.novelty import Ties
 from alpaca_pipe.generate.numbered import Bugs, read_numbered, until_stop
-from alpaca_pipe.generate.reply import Draft, Objection, Piece, read_answer
-from alpaca_pipe.generate.seeds import Seed
-from alpaca_pipe.generate.style import Seat, decoding
+from alpaca_pipe.generate.reply import Draft, Objection, Piece
+from alpaca_pipe.generate.style import Plain, Seat, decoding
 
 TASKS = 20  # asked for, those shown among them
 MAX_TOKENS = 3072
@@ -46,21 +44,19 @@ _MISNUMBERED = (1, 2, 3, 2, 3, 4, 5, 6, 7)
 
 
 @dataclass(frozen=True)
-class Alpaca2023:
+class Alpaca2023(Plain):
     max_tokens: int
     temperature: float | None
     takes: frozenset[str]
     bugs: Bugs
     gpt3: bool  # the teacher spells with GPT-3's tokens
     name: ClassVar[str] = "alpaca-2023"
-    requests: ClassVar[int] = 1
-    one_prefix: ClassVar[bool] = False
-    shows: ClassVar[str] = ""
-    topics: ClassVar[int] = 0
     ties: ClassVar[Ties] = "doubles"
+    dialects: ClassVar[tuple[str, ...]] = ("chat", "completions")
 
-    def usable(self, seeds: Sequence[Seed]) -> list[Seed]:
-        return list(seeds)
+    def tasks(self, shown: int) -> int:
+        """The last number stops the reply."""
+        return max(TASKS - 1 - shown, 1)
 
     @property
     def bias(self) -> dict[str, Any]:
@@ -90,13 +86,7 @@ class Alpaca2023:
         text, stopped = until_stop(_from_first_task(reply.text, first), self.stops)
         return read_numbered(replace(reply, text=text, finish="stop" if stopped else reply.finish), first, self.bugs)
 
-    def ask_answer(self, seat: Seat, draft: Draft) -> Request:
-        raise AssertionError("every draft of this style has its output")
-
-    def read_answer(self, draft: Draft, reply: Completion) -> Piece:
-        return read_answer(draft, reply)
-
-    def objection(self, draft: Draft) -> Objection | None:
+    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
         """Stanford's rules look at the instruction alone."""
         found = stanford.objection(draft.instruction)
         return Objection(*found) if found else None

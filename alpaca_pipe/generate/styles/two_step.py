@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
-from alpaca_pipe.generate.novelty import Ties, unsound
+from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.reply import Draft, Objection, Piece, read_answer, read_line
 from alpaca_pipe.generate.seeds import Seed
-from alpaca_pipe.generate.style import Seat, decoding
+from alpaca_pipe.generate.style import Plain, Seat, decoding
 
 _INSTRUCTION_TOKENS = 40
 _ANSWER_TEMPERATURE = 0.4  # an answer should be likely, an instruction new
@@ -23,18 +23,20 @@ _FREQUENCY_PENALTY = 0.5  # without it, half of SmolLM2-135M's answers run in ci
 
 
 @dataclass(frozen=True)
-class TwoStep:
+class TwoStep(Plain):
     max_tokens: int  # of the answer
     temperature: float | None  # of the instruction
     takes: frozenset[str]
     name: ClassVar[str] = "two-step"
-    requests: ClassVar[int] = 2
-    ties: ClassVar[Ties] = "exact"
+    follows: ClassVar[int] = 1
     one_prefix: ClassVar[bool] = True  # llama.cpp does not read again what it has just read: 18 % less work
     shows: ClassVar[str] = " (those with a topic and without an input)"
 
     @property
     def topics(self) -> int:
+        return 1
+
+    def tasks(self, shown: int) -> int:
         return 1
 
     def usable(self, seeds: Sequence[Seed]) -> list[Seed]:
@@ -51,10 +53,12 @@ class TwoStep:
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return [read_line(reply)]
 
-    def objection(self, draft: Draft) -> Objection | None:
+    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
         return unsound(draft)
 
-    def ask_answer(self, seat: Seat, draft: Draft) -> Request:
+    def follow(self, seat: Seat, draft: Draft) -> Request | None:
+        if draft.output is not None:
+            return None
         turns = [("system", "Answer correctly and briefly.")]
         for seed in seat.shown:
             turns += [("user", seed.example.instruction), ("assistant", seed.example.output)]
@@ -62,8 +66,8 @@ class TwoStep:
         return _request(turns, decoding(self.takes, {"max_tokens": self.max_tokens}, temperature=_ANSWER_TEMPERATURE,
                                         top_p=_TOP_P, frequency_penalty=_FREQUENCY_PENALTY))
 
-    def read_answer(self, draft: Draft, reply: Completion) -> Piece:
-        return read_answer(draft, reply)
+    def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
+        return [read_answer(draft, reply)]
 
 
 def _about(topic: str) -> str:

@@ -1,0 +1,149 @@
+"""style: evol - rows that exist are made harder, narrower, more concrete or turned to something else, and answered anew.
+
+After Evol-Instruct (WizardLM, Xu et al. 2023, sec. 2), in our own wording. What did not evolve is eliminated by the rules
+below. An input stays as it is while its instruction evolves; a task that is turned to something else stands without one.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.generate.grounds import generation_of, task_of
+from alpaca_pipe.generate.novelty import unsound
+from alpaca_pipe.generate.reply import Draft, Objection, Piece, fault_of, unread
+from alpaca_pipe.generate.reply import read_answer as answered
+from alpaca_pipe.generate.style import Plain, Seat, decoding
+from alpaca_pipe.similarity.rouge import rouge_l
+from alpaca_pipe.similarity.words import Words, unicode_words
+
+_SYSTEM = "You rework tasks that a language model is trained on. It reads and answers in text only."
+_ANSWER = "Answer correctly and completely."
+
+EVOLUTIONS = {
+    "deepen": "Turn it into a task that takes more thought: one that asks for the reasons or the consequences, or needs "
+              "several steps where now one is enough.",
+    "constrain": "Add one or two demands to it that make it harder to fulfil, such as a limit, a form, a reader it is for, "
+                 "or something that must or must not occur.",
+    "concretise": "Replace what is general in it by something concrete: a certain case, place, time or kind, so that the "
+                  "answer must be about that.",
+    "broaden": "Leave it behind, and write another task from the same field that is about as hard, but asks for something "
+               "that is seldom asked."}
+
+_WANTED = """This is a task:
+
+<task>
+{task}
+</task>
+
+{evolution}
+
+- What you write must make sense to somebody who does not know the task above, and be possible to answer in text alone.
+- It should be at most {more} words longer.{keep}
+- Write it as the one who asks would put it. Do not answer it, and say nothing about it.
+
+Answer with the instruction alone."""
+_KEEP = "\n- What follows after its first paragraph is its data. That stays as it is; do not repeat it."
+_LONGER = 25  # words; WizardLM allows 10 to 20 for each constraint
+
+# What belongs to the asking, and has no place in a task unless the task it was made from had it too.
+_OUR_WORDS = re.compile(
+    r"</?task>|#\s*(?:new|given|rewritten|created|evolved)\b[^\n]*#|\b(?:given|rewritten|evolved|original|new|created|reworked) "
+    r"(?:prompt|task|instruction)\b|\b(?:the )?task above\b|\b(?:harder|more (?:complex|concrete|difficult)) version\b",
+    re.IGNORECASE)
+_TALKS = re.compile(r"(?:sure|certainly|of course|okay|ok|absolutely|here(?:'s|’s| is| are))\b[^\n]*(?::|!)\s*(?:\n|\Z)|"
+                    r"(?:instruction|task|prompt)\s*:", re.IGNORECASE)
+_DECLINES = re.compile(
+    r"\A\W*(?:(?:I|we) (?:am|are) |I['’]m |we['’]re )?(?:very |so )?sorry\W*\Z|"
+    r"\b(?:sorry|apologi[sz]e|afraid)\b[^.!?\n]{0,80}\b(?:cannot|can['’]t|unable|not able|couldn['’]t|could not|don['’]t|do not)\b|"
+    r"\b(?:I|we) (?:cannot|can['’]t|am unable to|are unable to|am not able to) (?:help|assist|answer|provide|fulfil|comply|complete)\b|"
+    r"\bas an? (?:AI|(?:large )?language model)\b", re.IGNORECASE)
+_SHORT = 80  # words: a longer answer that also says sorry is more than that (WizardLM, sec. 2.2)
+_STOP_WORDS = frozenset(unicode_words(
+    "a an and are as at be but by for from has have i in is it its not of on or so than that the their then there these they "
+    "this to was we were will with you your"))
+
+
+@dataclass(frozen=True)
+class Evol(Plain):
+    max_tokens: int  # of the answer, and of the instruction
+    temperature: float | None  # of the instruction
+    takes: frozenset[str]
+    likeness: Decimal
+    words: Words
+    generations: int  # how often a row can have evolved
+    name: ClassVar[str] = "evol"
+    follows: ClassVar[int] = 1
+    seeded: ClassVar[bool] = False
+    grounded: ClassVar[bool] = True
+
+    @property
+    def depth(self) -> int:
+        return self.generations
+
+    def tasks(self, shown: int) -> int:
+        return 1
+
+    def ask(self, seat: Seat) -> Request:
+        assert seat.ground
+        parent, evolution = _parent(seat), evolution_of(seat)
+        text = _WANTED.format(task=seat.ground.text, evolution=EVOLUTIONS[evolution], more=_LONGER,
+                              keep=_KEEP if parent.input.strip() and evolution != "broaden" else "")
+        return Request((Message("system", _SYSTEM), Message("user", text)),
+                       decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature}))
+
+    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
+        if fault := fault_of(reply):
+            return [fault]
+        text = reply.text.strip()
+        if _TALKS.match(text):
+            return [unread(text, "talks_about_it", "the reply speaks about the task, and is not the task alone")]
+        parent, evolution = _parent(seat), evolution_of(seat)
+        details = {"evolution": evolution, "generation": 1 + generation_of(parent)}
+        return [Draft(text, "" if evolution == "broaden" else parent.input, details=details)]
+
+    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
+        parent = _parent(seat)
+        if fault := unsound(draft):
+            return fault
+        theirs = {found.lower() for found in _OUR_WORDS.findall(parent.instruction)}
+        if copied := next((found for found in _OUR_WORDS.findall(draft.instruction) if found.lower() not in theirs), ""):
+            return Objection("copies_prompt", f"the instruction says '{copied}', which are the words that it was asked for with")
+        gain = rouge_l(draft.instruction, parent.instruction, self.words)
+        if gain > self.likeness:
+            return Objection("no_gain", f"ROUGE-L F {float(gain):.3f} with the row that it was made from, at most "
+                             f"{self.likeness} wanted", parent.id)
+        return None if draft.output is None else _no_answer(draft.output)
+
+    def follow(self, seat: Seat, draft: Draft) -> Request | None:
+        if draft.output is not None:
+            return None
+        return Request((Message("system", _ANSWER), Message("user", task_of(draft.instruction, draft.input))),
+                       decoding(self.takes, {"max_tokens": self.max_tokens}))
+
+    def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
+        return [answered(draft, reply)]
+
+
+def evolution_of(seat: Seat) -> str:
+    return random.Random(seat.draw).choice(tuple(EVOLUTIONS))
+
+
+def _parent(seat: Seat) -> Example:
+    assert seat.ground and seat.ground.example
+    return seat.ground.example
+
+
+def _no_answer(output: str) -> Objection | None:
+    """WizardLM's rules for a task that the teacher could not answer: it evolved into nonsense."""
+    words = unicode_words(output)
+    if all(word in _STOP_WORDS for word in words):
+        return Objection("says_nothing", "the output has no word but stop words")
+    if len(words) < _SHORT and (found := _DECLINES.search(output)):
+        return Objection("declines", f"the output has {len(words)} words and says '{found.group()}'")
+    return None

@@ -1,0 +1,64 @@
+"""style: orca - explanation traces: tasks that exist are answered anew, step by step, under a system prompt drawn for each.
+
+After Orca (Mukherjee et al. 2023, sec. 3.1): the system prompt says how to explain, and stays in the row. The prompts are
+our own. What the row's first answer was is not shown: the teacher is to find its own way.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import ClassVar
+
+from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.generate.novelty import output_fault
+from alpaca_pipe.generate.reply import Draft, Objection, Piece, fault_of
+from alpaca_pipe.generate.style import Plain, Seat, decoding
+
+SYSTEMS = (
+    "Think the task through step by step before you answer, and show the steps. End with the answer on a line of its own.",
+    "You are a patient teacher. Explain how you get to the answer so that a beginner could do the next task alone.",
+    "First say in your own words what is asked. Then work towards the answer one step at a time, giving the reason for each.",
+    "Explain as you would to a curious ten-year-old: short sentences, everyday words, an example where it helps.",
+    "You are careful. Write down what is given, what follows from it, and only then the answer. Check it at the end.",
+    "Give the answer first, in one sentence. Then justify it point by point, so that a reader can check each point.",
+    "Break the task into smaller parts, solve each of them, and put the results together.",
+    "Name the rule, fact or definition that the task turns on, show how it applies here, and conclude.",
+    "Consider the plausible answers or approaches one after the other, say why each does or does not hold, and choose.",
+    "You are an expert who writes for colleagues: exact and complete, every claim with its reason, no padding.",
+    "Answer in detail. Wherever you make a choice or an assumption, say that you do, and why.",
+    "Reason aloud, the way you would at a blackboard: one thought a line, each following from the ones before.",
+    "Explain what a common mistake in this task would be, and then how it is done right, step by step.",
+    "You help somebody who has to pass this on to others. Give the answer, and the reasoning they will be asked for.",
+)
+
+
+@dataclass(frozen=True)
+class Orca(Plain):
+    max_tokens: int
+    temperature: float | None
+    takes: frozenset[str]
+    name: ClassVar[str] = "orca"
+    seeded: ClassVar[bool] = False
+    grounded: ClassVar[bool] = True
+    novel: ClassVar[bool] = False  # its instructions are those of the rows
+
+    def tasks(self, shown: int) -> int:
+        return 1
+
+    def ask(self, seat: Seat) -> Request:
+        assert seat.ground
+        return Request((Message("system", _system(seat)), Message("user", seat.ground.text)),
+                       decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature}))
+
+    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
+        assert seat.ground and seat.ground.example
+        row = seat.ground.example
+        return [fault_of(reply) or Draft(row.instruction, row.input, reply.text.strip(), _system(seat))]
+
+    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
+        return output_fault(draft)
+
+
+def _system(seat: Seat) -> str:
+    return random.Random(seat.draw).choice(SYSTEMS)
