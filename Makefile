@@ -47,8 +47,10 @@ $(BIN)/python:
 $(VENV)/.installed-user: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing alpaca-pipe and what it needs into $(VENV) (a few minutes the first time)"
 	@$(PIP) -e '.[local,train,report]'
+	@$(BIN)/python -m compileall -q alpaca_pipe  # the first command then starts as fast as the second
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) -e '.[local,train,report,scale,dev]'
+	@$(BIN)/python -m compileall -q alpaca_pipe
 	@touch $@

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -84,6 +84,8 @@ def _extras(recipe: Recipe) -> Iterator[Check]:
         del wanted["train"]
     if getattr(recipe.tables.get("teacher"), "kind", "") == "local_server":
         wanted["local"] = ("xllamacpp",)
+    if readers := _readers(getattr(recipe.stages.get("generate"), "documents", ())):
+        wanted["documents"] = readers
     for extra, packages in wanted.items():
         missing = [package for package in packages if find_spec(package) is None]
         if missing:
@@ -91,6 +93,13 @@ def _extras(recipe: Recipe) -> Iterator[Check]:
                         f"pip install 'alpaca-pipe[{extra}]'")
         else:
             yield Check("yes", f"extra '{extra}': {', '.join(packages)}")
+
+
+def _readers(documents: Iterable[Path]) -> tuple[str, ...]:
+    """What it takes to read these files and those in these folders."""
+    files = (file for path in documents for file in (path.rglob("*") if path.is_dir() else (path,)))
+    reader = {".pdf": "pypdf", ".docx": "docx", ".html": "bs4", ".htm": "bs4"}
+    return tuple(sorted({reader[file.suffix.lower()] for file in files if file.suffix.lower() in reader}))
 
 
 def _gpu() -> Check:

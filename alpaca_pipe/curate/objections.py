@@ -7,15 +7,11 @@ from typing import Literal
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.table import ExistingPath
-from alpaca_pipe.curate import defects
-from alpaca_pipe.curate.arithmetic import slip
+from alpaca_pipe.curate import defects  # those whose patterns take long to compile are imported where they are used
 from alpaca_pipe.curate.invisible import control_character, garbage_run
 from alpaca_pipe.curate.languages import other_language
 from alpaca_pipe.curate.lengths import tokens
 from alpaca_pipe.curate.loops import last_loop, may_repeat, repeated_item, repeated_share
-from alpaca_pipe.curate.personal import contact
-from alpaca_pipe.curate.refusals import declined
-from alpaca_pipe.curate.unseen import attached, linked, wished
 from alpaca_pipe.data import stanford
 
 Objection = Callable[..., str | None]  # (example, **settings) -> what is wrong
@@ -85,6 +81,8 @@ def leaked_task(example: Example) -> str | None:
 
 def refusal(example: Example) -> str | None:
     """The output declines the task. Strict: apologies and excuses that were asked for stay."""
+    from alpaca_pipe.curate.refusals import declined
+
     words = short(declined(example))
     return f"the output declines: '{words}'" if words else None
 
@@ -107,18 +105,24 @@ def instruction_in_input(example: Example) -> str | None:
 
 def hidden_link(example: Example) -> str | None:
     """What the task is about lies behind a link, which a text model cannot open."""
+    from alpaca_pipe.curate.unseen import linked
+
     link = short(linked(example))
     return f"what lies behind '{link}' is not here" if link else None
 
 
 def attachment(example: Example) -> str | None:
     """The input stands for a picture, a recording or a document that is not there."""
+    from alpaca_pipe.curate.unseen import attached
+
     words = short(attached(example))
     return f"the input says '{words}', which is not here" if words else None
 
 
 def media_request(example: Example) -> str | None:
     """Asks for a picture, a drawing or sound beyond Stanford's 18 words, and not for its description or its code."""
+    from alpaca_pipe.curate.unseen import wished
+
     words = short(wished(example))
     return f"the instruction says '{words}', which a text model cannot make" if words else None
 
@@ -161,6 +165,8 @@ def truncated(example: Example, least_words: int = 12) -> str | None:
 
 def wrong_arithmetic(example: Example) -> str | None:
     """A computation that was asked for, or that the output writes down, and that comes out wrong by exact arithmetic."""
+    from alpaca_pipe.curate.arithmetic import slip
+
     found = slip(example)
     return str(found) if found else None
 
@@ -168,6 +174,8 @@ def wrong_arithmetic(example: Example) -> str | None:
 def personal_data(example: Example, rows: Literal["foreign", "all"] = "foreign") -> str | None:
     """An e-mail address or a telephone number that may be somebody's. foreign: in rows that were imported or made from
     documents; what a teacher invents is no one's."""
+    from alpaca_pipe.curate.personal import contact
+
     if rows == "foreign" and example.origin.kind != "imported" and "document" not in example.origin.details:
         return None
     for name in defects.FIELDS:

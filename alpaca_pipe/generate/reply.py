@@ -176,6 +176,8 @@ def _shown(value: Any) -> str:
 
 
 def _is_text(text: str) -> bool:
+    if "\ufffd" in text:  # stands where a character was broken, on its way or by us
+        return False
     try:
         text.encode()
     except UnicodeEncodeError:

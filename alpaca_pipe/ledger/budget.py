@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -15,9 +15,10 @@ from alpaca_pipe.core.files import canonical
 from alpaca_pipe.core.table import Exact, Knob, Table
 from alpaca_pipe.ledger.entries import Class, Short, Totals
 from alpaca_pipe.ledger.money import NANO, nanodollars, shown
-from alpaca_pipe.ledger.prices import Price
+from alpaca_pipe.ledger.prices import Price, book
 
 OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+USUAL_TIERS = (None, "auto", "default")  # of service_tier, for which the price book holds
 # OpenAI's cookbook counts 3 tokens around a message and 3 before the reply; the rest is for the system prompt that many
 # open chat templates add by themselves (SmolLM2's and Qwen's: about 25 tokens).
 _AROUND_MESSAGE, _AROUND_REQUEST = 8, 64
@@ -109,19 +110,31 @@ def _for_one_dollar(so_far: Totals) -> str:
 
 def bounds_of(request: Request) -> tuple[int, int | None]:
     """The most tokens that a request can send and bring: bytes of what is sent (a byte-level BPE never makes more tokens
-    than bytes), and the whole output limit, reasoning included; None where the request sets no limit."""
+    than bytes), and the whole output limit, reasoning included; None where the request sets no limit, or one that limits nothing
+    (null, -1)."""
     sent = sum(len(message.content.encode()) + _AROUND_MESSAGE for message in request.messages) + _AROUND_REQUEST
     sent += len(canonical(dict(request.decoding)).encode())  # a JSON schema is shown to the model too
-    limits = [request.decoding[name] for name in OUTPUT_LIMITS if request.decoding.get(name) is not None]
+    limits = [limit_of(request.decoding[name]) for name in OUTPUT_LIMITS if name in request.decoding]
     replies = max(int(request.decoding.get(name) or 1) for name in ("n", "best_of"))
-    return sent, max(limits) * replies if limits else None
+    most = max((limit for limit in limits if limit is not None), default=None)
+    return sent, None if most is None or None in limits else most * replies
+
+
+def limit_of(said: Any) -> int | None:
+    """An output limit as a number of tokens; None where it limits nothing."""
+    return said if isinstance(said, int) and not isinstance(said, bool) and said > 0 else None
 
 
 def ceiling_of(request: Request, price: Price) -> int:
-    """The most that one attempt can cost, in nano-dollars. UserError where a paid request has no output limit."""
+    """The most that one attempt can cost, in nano-dollars. UserError where a paid request has no output limit, or asks
+    for a tier of service whose price nobody said."""
     sent, brought = bounds_of(request)
     if price.free:
         return 0
+    tier = request.decoding.get("service_tier")
+    if tier not in USUAL_TIERS and price in book():
+        raise UserError(f"service_tier '{tier}' is billed otherwise than the price book's price of '{price.model}'",
+                        "take it out, or write what that tier costs as teacher.price")
     if brought is None:
         raise UserError(f"requests to '{price.model}' have no output limit, so nobody can say what one may cost",
                         "set max_tokens (or max_completion_tokens) among the decoding fields of the stage")

@@ -14,7 +14,6 @@ from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.entries import Attempt, Kind
 from alpaca_pipe.ledger.journal import Journal, enter
 from alpaca_pipe.ledger.money import exactly
@@ -43,15 +42,17 @@ class Compared:
 @dataclass(slots=True)
 class _Mine:
     price: str
+    began: str
     end: Kind | None = None
-    at: str = ""
+    at: str = ""  # when it ended, or was given up
     amount: int = 0
     lost: int = 0
 
 
 def compare(journal: Journal, books: ProviderBooks, complete: bool) -> list[Compared]:
     """Every attempt that either side names. complete: the file holds all that was billed on its days, so what is not
-    in it was not billed; without that, nothing is concluded from an attempt that is missing there."""
+    in it was not billed; without that, nothing is concluded from an attempt that is missing there. Nor is it from one
+    that lay across the edge of those days: providers may bill it on the day when it began or when it ended."""
     with journal.read() as db:
         db.execute("BEGIN")
         try:
@@ -72,38 +73,39 @@ def compare(journal: Journal, books: ProviderBooks, complete: bool) -> list[Comp
     for name, own in mine.items():
         if name in theirs:
             found.append(_both(name, own, rounded(theirs[name]), models))
-        elif own.price in prices and own.end is not None and first <= own.at < last:
+        elif own.price in prices and own.end is not None and first <= own.began and own.at < last:
             found.append(_ours_alone(name, own, complete, models))
     found += [Compared(name, "", days[name], "unknown to us", rounded(dollars), 0)
               for name, dollars in theirs.items() if name not in mine]
     return found
 
 
-def write(journal: Journal, found: list[Compared], source: str) -> Counter[str]:
-    """Enters what the provider's books say about lost and differing attempts, all or nothing; answers how many rows of
-    which kind. What was reconciled meanwhile is left alone. UserError where an attempt was corrected before."""
+def write(journal: Journal, found: list[Compared], source: str) -> tuple[Counter[str], frozenset[str]]:
+    """Enters what the provider's books say about lost and differing attempts, in one transaction; answers how many rows
+    of which kind, and the names of those left as they are because they were corrected once before: an attempt has one
+    correction. What was reconciled meanwhile is left alone."""
     wanted = [compared for compared in found if compared.writes]
 
-    def work(db: sqlite3.Connection) -> Counter[str]:
+    def work(db: sqlite3.Connection) -> tuple[Counter[str], frozenset[str]]:
         written: Counter[str] = Counter()
+        before = set()
         for compared in wanted:
             attempt = _attempt(db, compared.name)
             same = (attempt.request, attempt.number, attempt.machine, compared.writes)
             if db.execute("SELECT 1 FROM entries WHERE request = ? AND attempt = ? AND machine = ? AND kind = ?",
                           same).fetchone():
-                if compared.writes == "reconciled":
-                    continue
-                raise UserError(f"the attempt {compared.name} was corrected before, and {source} says another amount",
-                                "hold the final bill against the ledger, not a preliminary one; nothing was written")
+                if compared.writes == "correction":
+                    before.add(compared.name)
+                continue
             reconciling = compared.writes == "reconciled"
             amount = compared.theirs if reconciling else compared.theirs - compared.ours
             enter(db, attempt, "reconciled" if reconciling else "correction", amount,
                   note=f"{source} says ${exactly(compared.theirs)}"
                        + ("" if reconciling else f", we had ${exactly(compared.ours)}"))
             written[compared.writes] += 1
-        return written
+        return written, frozenset(before)
 
-    return journal.write(work).result() if wanted else Counter()
+    return journal.write(work).result() if wanted else (Counter(), frozenset())
 
 
 def _mine(db: sqlite3.Connection) -> dict[str, _Mine]:
@@ -115,7 +117,7 @@ def _mine(db: sqlite3.Connection) -> dict[str, _Mine]:
         name = f"{request}.{number}.{machine}"
         own = mine.get(name)
         if own is None:
-            own = mine[name] = _Mine(price)
+            own = mine[name] = _Mine(price, at)
         if kind in ("settled", "released", "lost"):
             own.end, own.at = kind, at
         if kind in ("settled", "reconciled", "correction"):

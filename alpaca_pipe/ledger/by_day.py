@@ -19,7 +19,7 @@ from functools import cache
 
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import cost_of_tokens
-from alpaca_pipe.ledger.prices import CLASSES
+from alpaca_pipe.ledger.prices import CLASSES, hosts
 from alpaca_pipe.ledger.provider_books import ProviderBooks, rounded
 
 ANY = ""  # a model or a side that is not told
@@ -57,10 +57,12 @@ class Share:
 
 @dataclass
 class Sides:
-    """Both books by day, model and side. strangers: what they charged for models that we never asked."""
+    """Both books by day, model and side. strangers: what they charged for models that we never asked. elsewhere: what
+    other providers than the file's have cost us on its days."""
 
     shares: list[Share] = field(default_factory=list)
     strangers: dict[str, int] = field(default_factory=dict)
+    elsewhere: dict[str, int] = field(default_factory=dict)
 
 
 def compare(journal: Journal, books: ProviderBooks) -> Sides:
@@ -69,7 +71,7 @@ def compare(journal: Journal, books: ProviderBooks) -> Sides:
     with journal.read() as db:
         db.execute("BEGIN")
         try:
-            ours, lost = _ours(db, first, last)
+            ours, lost, elsewhere = _ours(db, first, last, books.providers)
         finally:
             db.execute("COMMIT")
     models = {model for _, model, _ in ours} | {model for _, model in lost}
@@ -92,7 +94,7 @@ def compare(journal: Journal, books: ProviderBooks) -> Sides:
     keys = sorted({*left, *right, *((day, model, ANY) for day, model in gone
                                     if not any(key[:2] == (day, model) for key in (*left, *right)))})
     shares = [Share(*key, rounded(left[key]), right[key], gone.pop(key[:2], 0)) for key in keys]
-    return Sides(shares, {item: rounded(dollars) for item, dollars in sorted(strangers.items())})
+    return Sides(shares, {item: rounded(dollars) for item, dollars in sorted(strangers.items())}, elsewhere)
 
 
 def unexplained(shares: Iterable[Share], tolerance: Fraction, of_theirs: bool) -> list[Share]:
@@ -127,10 +129,14 @@ def _theirs(books: ProviderBooks, models: set[str]) -> tuple[dict[Key, Decimal],
     return dict(theirs), dict(strangers)
 
 
-def _ours(db: sqlite3.Connection, first: str, last: str) -> tuple[dict[Key, int], dict[tuple[str, str], int]]:
-    """Nano-dollars by day, model and side, and what is lost by day and model. An attempt belongs to the day on which it
-    ended, and so does what was said about it later. An amount that its tokens do not make has no side."""
+def _ours(db: sqlite3.Connection, first: str, last: str, theirs: frozenset[str],
+          ) -> tuple[dict[Key, int], dict[tuple[str, str], int], dict[str, int]]:
+    """Nano-dollars by day, model and side, what is lost by day and model, and what was bought elsewhere, by provider. An
+    attempt belongs to the day on which it ended, and so does what was said about it later. An amount that its tokens do
+    not make has no side."""
     prices = {id_: json.loads(price) for id_, price in db.execute("SELECT id, price FROM prices")}
+    others = _others({price.get("provider") or "" for price in prices.values()}, theirs)
+    elsewhere: defaultdict[str, int] = defaultdict(int)
     ours: defaultdict[Key, int] = defaultdict(int)
     lost: defaultdict[tuple[str, str], int] = defaultdict(int)
     for day, price_id, kind, amount, frees, usage in db.execute(
@@ -144,6 +150,9 @@ def _ours(db: sqlite3.Connection, first: str, last: str) -> tuple[dict[Key, int]
         model, per_million = undated(str(price.get("model", ""))), price.get("per_million", {})
         if not any(Decimal(figure) for figure in per_million.values()):
             continue  # a free teacher sends no bill
+        if (provider := price.get("provider")) in others:
+            elsewhere[provider] += 0 if kind == "lost" else amount
+            continue
         if kind in ("lost", "reconciled"):
             lost[day, model] += amount if kind == "lost" else -frees
         if kind == "lost":
@@ -152,7 +161,23 @@ def _ours(db: sqlite3.Connection, first: str, last: str) -> tuple[dict[Key, int]
         for side, part in parts.items() if sum(parts.values()) == amount else ((ANY, amount),):
             if part:
                 ours[day, model, side] += part
-    return dict(ours), {key: amount for key, amount in lost.items() if amount}
+    return dict(ours), {key: amount for key, amount in lost.items() if amount}, dict(sorted(elsewhere.items()))
+
+
+def _others(ours: set[str], theirs: frozenset[str]) -> set[str]:
+    """Those of our providers whose charges are not in the file. None where it does not say whose they are, or in words
+    that nobody knows: then everything is compared."""
+    known = {_plain(provider) for provider in ours | set(hosts().values())} - {""}
+    names = {_plain(name) for name in theirs}
+    if not names or not all(name.startswith(tuple(known)) for name in names):
+        return set()
+    return {provider for provider in ours if provider and not any(name.startswith(_plain(provider)) for name in names)}
+
+
+@cache
+def _plain(name: str) -> str:
+    """`X.AI` and `xai`, `Mistral AI` and `mistral` begin alike."""
+    return re.sub("[^a-z0-9]", "", name.lower())
 
 
 def _by_class(usage: str | None, per_million: Mapping[str, str]) -> dict[str, int]:

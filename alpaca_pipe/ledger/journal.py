@@ -22,6 +22,7 @@ from typing import Any, Protocol, Self, TypeVar
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import canonical
+from alpaca_pipe.core.whole_text import whole
 from alpaca_pipe.ledger import opening
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt, Class, Kind, LedgerEntry, Short, Totals
@@ -154,6 +155,12 @@ class Journal:
 
         return self.write(work).result() if self.totals(recipe).pending else 0
 
+    def unfinished(self) -> list[str]:
+        """The recipes with attempts that are open: those of a run under way, and of dead ones."""
+        with self.read() as db:
+            return [recipe for recipe, in db.execute(
+                "SELECT DISTINCT recipe FROM balances WHERE class = 'api' AND pending > 0 ORDER BY recipe")]
+
     def machine_time(self, recipe: str, run: str, stage: str, seconds: float, nanodollars_per_hour: int = 0,
                      note: str = "") -> None:
         """Wall-clock of a stage as a row of class machine; its price is 0 where nobody bills it."""
@@ -263,7 +270,7 @@ def enter(db: sqlite3.Connection, attempt: Attempt, kind: Kind, nanodollars: int
     db.execute(f"INSERT INTO entries VALUES (NULL, {', '.join('?' * 14)})",
                (now(), attempt.machine, attempt.recipe, attempt.run, attempt.stage, attempt.request, attempt.number,
                 kind, class_, nanodollars, frees, canonical(dict(usage)) if usage else None, attempt.price or None,
-                note))
+                whole(note)))
 
 
 def _give_up(db: sqlite3.Connection, attempt: Attempt, note: str) -> bool:

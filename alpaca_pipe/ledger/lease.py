@@ -175,9 +175,9 @@ def joined(db: sqlite3.Connection, machine: str, terms: Terms) -> Lease | None:
 
 def billed_until(db: sqlite3.Connection, lease: Lease) -> int:
     """The moment up to which a rental is settled, by whichever run."""
-    row = db.execute("SELECT usage FROM entries WHERE request = ? AND kind = 'settled' ORDER BY id DESC LIMIT 1",
-                     (lease.rental,)).fetchone()
-    return max(lease.origin, json.loads(row[0])["until"]) if row else lease.origin
+    (last,) = db.execute("SELECT MAX(json_extract(usage, '$.until')) FROM entries WHERE request = ? AND kind = 'settled'",
+                         (lease.rental,)).fetchone()
+    return max(lease.origin, last or 0)
 
 
 def phases_of(beats: Sequence[Beat], start: int, end: int) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import time
@@ -124,14 +123,25 @@ class Meter:
 
     def _serve(self) -> None:
         while not self._ending.wait(self._tempo.every):
-            with contextlib.suppress(UserError), self._state:  # a full disk: the run's own writes will say it
-                if self._due():
-                    self._take(self._beat(lambda db: self._turn(db, self._stage, self._phase)))
-                else:
-                    self._beat(lambda db: None)
+            try:
+                with self._state:
+                    if self._due():
+                        self._take(self._beat(lambda db: self._turn(db, self._stage, self._phase)))
+                    else:
+                        self._beat(lambda db: None)
+            except Exception as error:  # noqa: BLE001 - a full disk, a ledger that refuses: the next beat may go through
+                self._failed(error)
             if self.refused and not self._interrupted and self._reserved - self._now() <= _ms(self._tempo.grace / 10):
                 self._interrupted = True
                 self._stop(True)
+
+    def _failed(self, error: Exception) -> None:
+        """A meter that cannot write ends the run before what is reserved is used up."""
+        if self._due() and self._reserved - self._now() <= _ms(self._tempo.grace / 2):
+            self.refused = error if isinstance(error, UserError) else UserError(
+                f"the meter of {self._lease.terms.name} cannot enter what it costs: {error}",
+                "nothing more was reserved for it; run again, it goes on where it stopped")
+            self._stop(False)
 
     def _due(self) -> bool:
         near = self._reserved - self._now() <= _ms(self._tempo.grace)

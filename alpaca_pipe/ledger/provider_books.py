@@ -47,13 +47,15 @@ class Billed:
 @dataclass(frozen=True)
 class ProviderBooks:
     """All rows of a file; `first` and `last`: the time that they cover, the end excluded. left_out: how many rows are
-    not compared, by their kind. partial: the file itself says that there is more."""
+    not compared, by their kind. partial: the file itself says that there is more. providers: whose charges these are, in
+    the file's words; empty where a row does not say."""
 
     rows: tuple[Billed, ...]
     first: datetime
     last: datetime
     left_out: Mapping[str, int] = field(default_factory=dict)
     partial: bool = False
+    providers: frozenset[str] = frozenset()
 
     @property
     def by_attempt(self) -> bool:
@@ -91,7 +93,8 @@ def _openai(text: str, file: Path) -> ProviderBooks:
                         "save that reply as it comes, with group_by=line_item; several pages make a list") from None
     if not times:
         raise UserError(f"{file} holds no buckets", "ask for the days on which the recipe ran")
-    return ProviderBooks(tuple(rows), min(times), max(times), partial=bool(pages[-1].get("has_more")))
+    return ProviderBooks(tuple(rows), min(times), max(times), partial=bool(pages[-1].get("has_more")),
+                         providers=frozenset({"openai"}))
 
 
 def _pages(text: str) -> Iterator[Mapping[str, Any]]:
@@ -114,6 +117,7 @@ def _focus(text: str, file: Path) -> ProviderBooks:
     rows: list[Billed] = []
     times: list[datetime] = []
     left_out: Counter[str] = Counter()
+    providers: set[str] = set()
     for number, row in enumerate(reader, start=2):
         try:
             start = _time(row["ChargePeriodStart"])
@@ -124,11 +128,13 @@ def _focus(text: str, file: Path) -> ProviderBooks:
                 continue
             _dollars_only(row.get("BillingCurrency") or "USD", file)
             rows.append(Billed(start, _item(row), _decimal(row["BilledCost"]), _name(row)))
+            providers.add(row.get("ProviderName") or row.get("ServiceProviderName") or "")  # the latter since FOCUS 1.3
         except (ValueError, TypeError, InvalidOperation) as error:
             raise UserError(f"{file}:{number}: this row cannot be read ({error})", "export the file anew") from None
     if not times:
         times = [datetime.now(UTC)]
-    return ProviderBooks(tuple(rows), min(times), max(times), dict(left_out))
+    return ProviderBooks(tuple(rows), min(times), max(times), dict(left_out),
+                         providers=frozenset() if "" in providers else frozenset(providers))
 
 
 def _name(row: Mapping[str, str]) -> str:

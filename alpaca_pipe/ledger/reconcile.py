@@ -86,7 +86,7 @@ def reconcile(path: Path, file: Path, tolerance: Tolerance | None = None, *, wri
         raise UserError(f"{file} names no attempt of ours, so there is nothing that could be entered",
                         "leave --write out, or export the books with the X-Client-Request-Id of each request")
     with Journal.open(path, read_only=not write) as journal:
-        if not books.rows:
+        if not books.rows and not books.providers:
             done = _empty(journal, file)
         elif books.by_attempt:
             done = _line_by_line(journal, books, file, tolerance or Tolerance(Fraction(0)), write, complete)
@@ -106,8 +106,9 @@ def _empty(journal: Journal, file: Path) -> Reconciliation:
 def _line_by_line(journal: Journal, books: ProviderBooks, file: Path, tolerance: Tolerance, write: bool,
                   complete: bool) -> Reconciliation:
     found = by_attempt.compare(journal, books, complete)
-    written = by_attempt.write(journal, found, file.name) if write else Counter()
-    beyond = [compared for compared in found if compared.finding in FAULTS and not (write and compared.writes)
+    written, before = by_attempt.write(journal, found, file.name) if write else (Counter[str](), frozenset[str]())
+    entered = {compared.name for compared in found if write and compared.writes} - before
+    beyond = [compared for compared in found if compared.finding in FAULTS and compared.name not in entered
               and _past(compared.theirs - compared.ours, compared.theirs, tolerance)]
     by_line: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 4)
     for compared in found:
@@ -124,11 +125,16 @@ def _line_by_line(journal: Journal, books: ProviderBooks, file: Path, tolerance:
              for odd in beyond[:_SHOWN]]
     if len(beyond) > _SHOWN:
         text.append(f"  and {len(beyond) - _SHOWN:,} more")
+    if before:
+        text.append(f"left as they are: {_attempts(len(before))} that an earlier bill corrected; an attempt is corrected "
+                    "once, from the final bill")
     if write:
         rows_of = [f"{count:,} {kind}" for kind, count in sorted(written.items())]
         text.append(f"written: {', '.join(rows_of) or 'nothing'}")
     faults = Counter(compared.finding for compared in beyond)
-    said = [f"{count:,} attempt{'' if count == 1 else 's'}: {finding}" for finding, count in faults.items()]
+    said = [f"{_attempts(count)}: {finding}" for finding, count in faults.items()]
+    if again := sum(compared.name in before for compared in beyond):
+        said.append(f"{_attempts(again)} corrected before: nothing was written for {'it' if again == 1 else 'them'}")
     return Reconciliation(tuple(text), tuple(said), tuple(found), tuple(sorted(written.items())))
 
 
@@ -144,11 +150,18 @@ def _day_by_day(journal: Journal, books: ProviderBooks, tolerance: Tolerance) ->
     if sides.strangers:
         total = sum(sides.strangers.values())
         text.append(f"left out: ${exactly(total)} for what this ledger never asked for: {', '.join(sides.strangers)}")
+    if sides.elsewhere:
+        others = (f"{provider} ${exactly(amount)}" for provider, amount in sides.elsewhere.items())
+        text.append(f"not in this file's scope: {', '.join(others)}")
     if books.partial:
         text.append("the file says that there are more pages: its days may be cut short")
     text += [line] if (line := _other_rows(books).lstrip("; ")) else []
     return Reconciliation(tuple(text), tuple(
         f"{share.day} {share.item} by ${exactly(share.difference)}" for share in beyond))
+
+
+def _attempts(count: int) -> str:
+    return f"{count:,} attempt{'' if count == 1 else 's'}"
 
 
 def _past(difference: int, theirs: int, tolerance: Tolerance) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,6 +17,8 @@ from alpaca_pipe.ledger.opening import explained
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 _AT_ONCE = 512  # pieces of work in one commit: keeps another process's wait for the file short
+_AS_LONG = 600.0  # seconds for which a file that another process holds is asked for: what waits here may be paid for
+_BETWEEN = 0.05  # seconds; SQLite waits by itself, but not where it sees that waiting cannot help
 
 
 class Writer:
@@ -29,7 +32,8 @@ class Writer:
         self._closed = False
 
     def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """The answer of `work`, once it is on the disk. Whoever gives up waiting does not undo the work."""
+        """The answer of `work`, once it is on the disk. Whoever gives up waiting does not undo the work. It is done anew
+        where another process held the file, so it may change nothing but the ledger."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
         with self._starting:
@@ -61,21 +65,37 @@ class Writer:
             self._commit([item for item in batch if item is not None])
 
     def _commit(self, batch: list[tuple[Work, Future[Any]]]) -> None:
-        answers: list[tuple[Future[Any], Any, BaseException | None]] = []
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            for work, future in batch:
-                answers.append((future, *self._one(work)))
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            answers = [(future, None, explained(error, self._path)) for _, future in batch]
+        until = time.monotonic() + _AS_LONG
+        while True:
+            try:
+                answers = self._all(batch)
+                break
+            except sqlite3.Error as error:
+                if _is_held(error) and time.monotonic() < until:
+                    time.sleep(_BETWEEN)
+                    continue
+                answers = [(future, None, explained(error, self._path)) for _, future in batch]
+                break
         for future, answer, failed in answers:
             if failed is None:
                 future.set_result(answer)
             else:
                 future.set_exception(failed)
+
+    def _all(self, batch: list[tuple[Work, Future[Any]]]) -> list[tuple[Future[Any], Any, BaseException | None]]:
+        """A group in one transaction; where that fails, nothing of it is left, or the next begins by taking it back."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            answers = [(future, *self._one(work)) for work, future in batch]
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            with contextlib.suppress(sqlite3.Error):  # the first failure is the one to tell
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+            raise
+        return answers
 
     def _one(self, work: Work) -> tuple[Any, BaseException | None]:
         """One piece of work: what it wrote goes when it fails, its neighbours stay. A failing disk fails all."""
@@ -89,3 +109,7 @@ class Writer:
             self._db.execute("ROLLBACK TO piece")
         self._db.execute("RELEASE piece")
         return answer, failed
+
+
+def _is_held(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))

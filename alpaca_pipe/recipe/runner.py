@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import secrets
@@ -65,6 +66,7 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
     with plain_disk_errors(workspace.root), held(own / ".lock", str(own)), \
             Journal.open(workspace.ledger) as journal, asked_to_stop() as stopping:
         lost, cut = journal.recover(recipe.name), meter.recover(journal, recipe.name)
+        others = _recover_others(journal, workspace, recipe.name)
         this = Run(id=f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}")
         engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this, spend, fresh)
         if journal.mode == "delete":
@@ -72,6 +74,9 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
                               "which is as safe and slower")
         if lost:
             engine.screen.say(f"{lost} requests were in flight when an earlier run died; they count as lost")
+        if others:
+            engine.screen.say(f"{sum(others.values())} requests of other recipes were in flight when their runs died "
+                              f"({', '.join(others)}); they count as lost")
         if cut:
             engine.screen.say("an earlier run died: its machine time is closed at its last sign of life")
         try:
@@ -87,6 +92,17 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
             engine.rent.close()
             engine.remember(rehearsal)
     return this
+
+
+def _recover_others(journal: Journal, workspace: Workspace, own: str) -> dict[str, int]:
+    """How many requests of other recipes' dead runs are lost: a recipe that is never run again would hold its reservations
+    under the workspace's caps for ever, and nothing could reconcile them."""
+    lost: dict[str, int] = {}
+    for name in journal.unfinished():
+        if name != own:
+            with contextlib.suppress(UserError, OSError), held(workspace.of(name) / ".lock", name):  # else it is running
+                lost[name] = journal.recover(name)
+    return {name: count for name, count in lost.items() if count}
 
 
 class _Engine:

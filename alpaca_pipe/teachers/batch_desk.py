@@ -22,6 +22,7 @@ from alpaca_pipe.teachers.batch_file import Outcome, line_of, read
 from alpaca_pipe.teachers.batch_making import Making, done
 from alpaca_pipe.teachers.batch_office import NotThere, Office, counts, why_failed
 from alpaca_pipe.teachers.batch_patience import GLANCE, Patience
+from alpaca_pipe.teachers.openai_errors import without_keys
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _LATER = {"token_limit_exceeded", "rate_limit_exceeded", "server_error", "internal_error"}  # no fault of the file's
@@ -71,14 +72,15 @@ class Desk:
         self._making = Making(office, books, patience, rules.window, min(_LISTED_WITHIN, rules.poll))
         self._whose = {"recipe": recipe, "run": run, "stage": stage, "address": address}
         self._most = rules.most_requests  # in one file
+        self._fitted, self._until_larger = 0, 1  # full files taken since `_most` changed; as many as let it grow
         self._alone = asyncio.Lock()
         self._one_by_one = False  # batches after each other: the provider's queue was too short for two
         self._pending: list[_Asked] = []
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._letting_go: set[asyncio.Task[Any] | None] = set()  # those that wait for the others to end
         self._left: dict[str, _Asked] = {}  # by name: what an earlier run has handed in
         self._working: set[asyncio.Task[None]] = set()
+        self._there: set[asyncio.Task[Any] | None] = set()  # of them, those that may have something with the provider
         self._ending: list[tuple[Intent, Event, str]] = []  # to be entered when every line has its end
 
     async def __aenter__(self) -> Self:
@@ -95,6 +97,7 @@ class Desk:
         await asyncio.gather(*self._working, return_exceptions=True)
         await self._enter_ends()
         if self.patience.why is not None and isinstance(error, Stopped):
+            self._hide(self.patience.why)
             raise self.patience.why from None
 
     # ---- gathering
@@ -105,7 +108,15 @@ class Desk:
         if asked is None:
             asked = _Asked(name, request, line_of(self._office.wire, request, name))
             self._put(asked)
-        return await asked.reply
+        try:
+            return await asked.reply
+        except (Failure, UserError) as error:
+            self._hide(error)
+            raise
+
+    def not_asked(self, name: str) -> None:
+        """Of what was taken up: nobody will ask for that line, so that the others need not wait for it."""
+        self._left.pop(name, None)
 
     def take_up(self, intent: Intent, lines: Sequence[Line], cancel: bool) -> None:
         """Goes on with a batch of an earlier run; those of its lines that have no end are asked for again, by name.
@@ -135,15 +146,19 @@ class Desk:
     def _start(self, batch: Sequence[_Asked], work: Callable[[], Awaitable[None]]) -> None:
         """Every asker gets its reply or an error, whatever happens."""
         async def through() -> None:
+            own = asyncio.current_task()
             try:
                 async with self._alone if self._one_by_one else nullcontext():
                     self.patience.go_on()
+                    self._there.add(own)
                     await work()
             except BaseException as error:
                 for asked in batch:
                     asked.end(error if isinstance(error, Exception) else Stopped())
                 if not isinstance(error, Exception):
                     raise
+            finally:
+                self._there.discard(own)
 
         task = asyncio.ensure_future(through())
         self._working.add(task)
@@ -170,7 +185,7 @@ class Desk:
             self._ending.append((intent, "abandoned", str(error)))
             raise
         if new:
-            self.patience.say(f"batch {intent.batch}: {len(batch):,} requests handed in")
+            self._say(f"batch {intent.batch}: {len(batch):,} requests handed in")
         try:
             with self.patience.at_the_provider():
                 made = await self._end_of(intent, cancel)
@@ -179,11 +194,11 @@ class Desk:
         except NotThere:
             raise self._unknown(intent, len(batch), cancel) from None
         except Stopped:
-            self.patience.say(f"batch {intent.batch} stays with the provider ({len(batch):,} requests): "
-                              "the same command collects it")
+            self._say(f"batch {intent.batch} stays with the provider ({len(batch):,} requests): "
+                      "the same command collects it")
             raise
         while not self._left.keys().isdisjoint(names):  # all of them have asked: what one gets depends on the others
-            await self.patience.sleep(0.01)
+            await self.patience.sleep(GLANCE)
         answers = read(files, names, self._office.wire)
         oddities = answers.oddities()
         self._ending.append((intent, "collected", "; ".join(filter(None, [made["status"], oddities]))))
@@ -191,8 +206,8 @@ class Desk:
             missing = await self._missing(intent, made, answers.answered, len(batch))
             outcomes = [answers.outcomes.get(asked.name) or missing() for asked in batch]
             again = sum(isinstance(outcome, Failure) for outcome in outcomes)
-            self.patience.say(f"batch {intent.batch} {made['status']}: {len(batch) - again:,} answers"
-                              + (f", {again:,} requests without" if again else "") + (f" ({oddities})" if oddities else ""))
+            self._say(f"batch {intent.batch} {made['status']}: {len(batch) - again:,} answers"
+                      + (f", {again:,} requests without" if again else "") + (f" ({oddities})" if oddities else ""))
             for asked, outcome in zip(batch, outcomes, strict=True):
                 asked.end(outcome)
         finally:
@@ -213,7 +228,7 @@ class Desk:
             news = answers + errors != answered and time.monotonic() - said >= _SAY_EVERY
             if made.get("status") != status or news:
                 status, answered, said = str(made.get("status")), answers + errors, time.monotonic()
-                self.patience.say(f"batch {intent.batch} {status}: {answered:,} of {total:,} answered")
+                self._say(f"batch {intent.batch} {status}: {answered:,} of {total:,} answered")
             await self.patience.sleep(wait)
             wait = min(self._rules.poll, wait * 1.5)
 
@@ -222,32 +237,39 @@ class Desk:
 
     async def _missing(self, intent: Intent, made: Mapping[str, Any], answered: int, requests: int) -> Callable[[], Failure]:
         """What became of a line that did not come back. It is not billed, unless the provider counts more answers than it
-        gave us. Fatal where the whole batch was refused for a fault of its own."""
+        gave us, or does not count. Fatal where the whole batch was refused for a fault of its own."""
         what = f"the batch {intent.batch} ({made['status']}) came back without it"
         sent: Sent = "refused"
         if made["status"] == "failed":
-            reason, codes = why_failed(made)
+            reason, codes = why_failed(made, self._office.wire.key)
             if not codes & _LATER:
                 raise Fatal(f"{self._office.wire.address} refuses the batch {intent.batch}: {reason}",
                             "mend what it names, then run the same command again; nothing of it was billed")
             what = f"its batch was not taken: {reason}"
             await self._smaller(reason, requests)
-        elif counts(made)[1] > answered:
+            return lambda: Failure(what, sent=sent, retry=True)
+        self._larger(requests)
+        total, answers, _ = counts(made)
+        never_begun = made["status"] == "cancelled" and made.get("request_counts")
+        if answers > answered or not (total or never_begun):
             sent = "unknown"
         return lambda: Failure(what, sent=sent, retry=True)
 
     async def _smaller(self, reason: str, requests: int) -> None:
         """The provider's queue is too short: files of half the size, one after the other."""
-        self._one_by_one, self._most = True, max(1, min(self._most, requests // 2))
-        self.patience.say(f"a batch of {requests:,} requests is too much now ({reason}): the next ones have at most "
-                          f"{self._most:,}")
-        self._letting_go.add(own := asyncio.current_task())
-        others, until = set(self._working), time.monotonic() + self._rules.poll
-        try:
-            while any(not task.done() for task in others - self._letting_go) or time.monotonic() < until:
-                await self.patience.sleep(GLANCE)
-        finally:
-            self._letting_go.discard(own)
+        self._one_by_one, self._most, self._fitted = True, max(1, min(self._most, requests // 2)), 0
+        self._say(f"a batch of {requests:,} requests is too much now ({reason}): the next ones have at most {self._most:,}")
+        self._there.discard(asyncio.current_task())  # and whoever is in line for `_alone` has nothing there: not waited for
+        others, until = set(self._there), time.monotonic() + self._rules.poll
+        while not others.isdisjoint(self._there) or time.monotonic() < until:
+            await self.patience.sleep(GLANCE)
+
+    def _larger(self, requests: int) -> None:
+        """A batch was taken: files grow again, each time after twice as many full ones, as each try may cost an attempt."""
+        self._fitted += requests >= self._most
+        if self._fitted >= self._until_larger and self._most < self._rules.most_requests:
+            self._most, self._fitted = min(self._rules.most_requests, 2 * self._most), 0
+            self._until_larger *= 2
 
     def _unknown(self, intent: Intent, requests: int, cancel: bool) -> Exception:
         """The provider knows nothing of a batch that it made, or of its answers."""
@@ -267,4 +289,17 @@ class Desk:
                 self._ending.append((intent, event, note))
             else:
                 with suppress(UserError):  # a full disk: the next run enters it
-                    await done(self._books.enter(intent, event, note=note))
+                    await done(self._books.enter(intent, event, note=self._clean(note)))
+
+    # ---- what leaves the desk in words: no key of ours, whoever wrote it
+
+    def _clean(self, text: str) -> str:
+        return without_keys(text, self._office.wire.key)
+
+    def _say(self, sentence: str) -> None:
+        self.patience.say(self._clean(sentence))
+
+    def _hide(self, error: Failure | UserError) -> None:
+        what = self._clean(error.what)
+        error.args = (str(error).replace(error.what, what),)
+        error.what = what

@@ -10,11 +10,12 @@ from urllib.parse import quote
 from alpaca_pipe.ledger.batches import Intent
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.child import Child
-from alpaca_pipe.teachers.openai_errors import Refused, failure_of
+from alpaca_pipe.teachers.openai_errors import Refused, failure_of, without_keys
 from alpaca_pipe.teachers.openai_wire import Wire
 
 OURS = "alpaca_pipe_intent"  # in a batch's metadata: the intent it was made for
 _A_PAGE = 100
+_A_REASON = 160  # characters; it stands in sentences that are cut at 300
 
 
 class NotThere(Exception):
@@ -122,10 +123,11 @@ def counts(batch: Mapping[str, Any]) -> tuple[int, int, int]:
     return int(said.get("total") or 0), int(said.get("completed") or 0), int(said.get("failed") or 0)
 
 
-def why_failed(batch: Mapping[str, Any]) -> tuple[str, set[str]]:
-    """What the provider found wrong with a batch as a whole: its first sentence, and all its codes."""
+def why_failed(batch: Mapping[str, Any], key: str = "") -> tuple[str, set[str]]:
+    """What the provider found wrong with a batch as a whole: its first sentence, in which no key stands, and its codes."""
     errors = [error for error in (batch.get("errors") or {}).get("data") or [] if isinstance(error, dict)]
     first = errors[0] if errors else {}
     line = f"line {first['line']}: " if first.get("line") else ""
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{line}{first.get('message') or 'it gives no reason'}{more}", {str(error.get("code")) for error in errors}
+    reason = without_keys(str(first.get("message") or "it gives no reason"), key)[:_A_REASON]
+    return f"{line}{reason}{more}", {str(error.get("code")) for error in errors}

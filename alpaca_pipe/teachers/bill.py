@@ -9,6 +9,7 @@ from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.prices import Price
 
 _DIFFERS = 100  # the provider's own bill may differ from the book by one part in so many: it rounds elsewhere
+_BILLS = ("openrouter", "openrouter.ai")
 _TOO_LITTLE = 1000  # nano-dollars; below that a difference is rounding
 
 
@@ -23,7 +24,8 @@ class Entered:
 
 def entered(completion: Completion, limit: int | None, price: Price, ceiling: int) -> Entered:
     """The provider's own bill counts before the price book, the book before nothing; a billed reply without figures that
-    can be believed is entered at its ceiling, never at $0. limit: tokens that the reply may have."""
+    can be believed is entered at its ceiling, never at $0. A bill of $0 counts only where the book knows of no price, or
+    from OpenRouter, whose field it is: others fill it in with nothing. limit: tokens that the reply may have."""
     usage, odd = completion.usage, [completion.doubt] if completion.doubt else []
     cost = price.cost(usage)
     missing = bool(ceiling) and _generated(completion) and not (usage.tokens_in and (usage.tokens_out or not completion.text))
@@ -34,6 +36,7 @@ def entered(completion: Completion, limit: int | None, price: Price, ceiling: in
         if not missing and differs > _TOO_LITTLE and differs * _DIFFERS > max(cost, completion.billed):
             odd.append(f"the provider bills {_exactly(completion.billed)}, and its tokens come to {_exactly(cost)} by the "
                        f"price that is used here")
+    if completion.billed or (completion.billed == 0 and price.provider in _BILLS):
         cost = completion.billed
     elif missing:
         cost = ceiling

@@ -66,7 +66,8 @@ def _tell_reply(reply: Completion, seconds: float, journal: Journal, tell: Calla
     cost = sum(entry.nanodollars for entry in entries if entry.kind == "settled")
     fingerprint = f", fingerprint {reply.fingerprint}" if reply.fingerprint else ""
     tell(f"served by  {reply.model_said or 'it does not say'}{fingerprint}")
-    tell(f"took       {seconds:.2f} s; {reply.usage.tokens_in} tokens in, {reply.usage.tokens_out} out; {exactly(cost)} settled")
+    usage = reply.usage
+    tell(f"took       {seconds:.2f} s; {usage.tokens_in} tokens in, {usage.tokens_out} out; {exactly(cost)} settled")
     tell(f"said       {reply.text.strip()[:60]!r} ({reply.finish})")
     for entry in entries:
         if entry.kind == "anomaly":

@@ -19,16 +19,19 @@ from alpaca_pipe.ledger.entries import Attempt, Short
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.prices import Price
 from alpaca_pipe.teachers.arrivals import Arrivals
-from alpaca_pipe.teachers.base import Failure, Fatal, Teacher
+from alpaca_pipe.teachers.base import Failure, Teacher
 from alpaca_pipe.teachers.bill import entered
 from alpaca_pipe.teachers.disk import Disk
 from alpaca_pipe.teachers.in_line import InLine
 from alpaca_pipe.teachers.near_cap import NearCap
+from alpaca_pipe.teachers.openai_errors import without_keys
 from alpaca_pipe.teachers.pace import LONGEST_ASKED, Pace, Turn
+from alpaca_pipe.teachers.refusals import Refusals
 from alpaca_pipe.teachers.served import Served
 
 T = TypeVar("T")
 _GLANCE = 0.2  # seconds; another teacher of the same run may free budget without our hearing of it
+_SHOWN = 60  # characters of a prompt, enough to find it by
 _BYTES_A_TOKEN = 4  # of English, OpenAI's rule of thumb: a guess for the pace, corrected by what was used
 
 
@@ -49,6 +52,10 @@ class _Sized:
     ceiling: int
 
     @property
+    def most(self) -> int | None:
+        return None if self.tokens_out is None else self.tokens_in + self.tokens_out
+
+    @property
     def guess(self) -> int:
         """Tokens that servers count for it when they let it in."""
         return self.tokens_in // _BYTES_A_TOKEN + (self.tokens_out or 0)
@@ -58,14 +65,15 @@ class Metered:
     """A teacher whose every attempt passes through the journal; itself a Teacher. Cancelling `ask` waits for what is
     in flight and keeps it; once `stopping()` is true, or a fatal error came, nothing new is sent.
 
-    A refused request (400) is an answer, stored as one, if this teacher has answered anything else, now or before.
-    Refusals that come before are held while others are under way; where all are refused, that is Fatal and nothing
-    is stored: a wrong model or field is not the answer to a prompt."""
+    A refused request (400) is an answer, stored as one, if this teacher has answered anything else, now or before;
+    see refusals.py."""
 
     def __init__(self, teacher: Teacher, *, journal: Journal, price: Price, caps: Caps, recipe: str, run: str,
                  stage: str, pace: Pace, stopping: Callable[[], bool] = lambda: False, attempts: int = 6,
-                 heard: bool = False, model: str = "", say: Callable[[str], None] = lambda sentence: None) -> None:
-        """heard: it has answered before.  model: the name that was asked for.  say: takes a sentence for the screen."""
+                 heard: bool = False, by_batch: bool = False, model: str = "",
+                 say: Callable[[str], None] = lambda sentence: None) -> None:
+        """heard: it has answered before.  by_batch: replies come together, in any order.  model: the name that was asked
+        for.  say: takes a sentence for the screen."""
         self.identity, self.takes = teacher.identity, teacher.takes
         self.pace = pace
         self.from_store = 0  # replies that cost nothing because they were paid for before
@@ -77,8 +85,7 @@ class Metered:
         self._disk, self._arrivals = Disk(journal.path.parent), Arrivals()
         self._asking: dict[str, _Asking] = {}
         self._ended: UserError | None = None
-        self._heard = heard  # something was answered, not only refused
-        self._under_way: set[Turn] = set()  # whose outcome is not known yet
+        self._refusals = Refusals(heard, lambda: self._ended, in_a_row=not by_batch)
         self._an_end = asyncio.Event()  # set, and replaced, whenever an attempt ends
         self._for_budget = asyncio.Lock()  # the line of those who wait for it
 
@@ -91,13 +98,15 @@ class Metered:
         """The reply to a request: the stored one, or a new one, paid for and stored. Raises OverBudget, Fatal, Stopped,
         or UserError when the teacher does not answer: never a hole."""
         key = request.key(self.identity)
-        asking = self._asking.get(key)
+        while (asking := self._asking.get(key)) is not None and asking.left:  # its end is not for us, its reply may be
+            assert asking.task is not None
+            await asyncio.wait([asking.task])
         first = asking is None
         if asking is None:
             stored = self._journal.stored(key)
             if stored is not None:
                 self.from_store += 1
-                self._heard |= not _refused(stored)
+                self._refusals.stored(stored)
                 self._served.heard(stored.model_said, stored.fingerprint)
                 return stored
             asking = self._asking[key] = _Asking()
@@ -120,13 +129,14 @@ class Metered:
 
     async def resume(self, attempt: Attempt, request: Request) -> None:
         """Awaits an attempt that an earlier run has sent and left open, and enters how it ended. Raises as `ask` does, and
-        Failure: it is not tried again."""
+        Failure: it is not tried again. Its ceiling is in the attempt: what this teacher takes now says nothing about it."""
+        sent = replace(request, decoding={**request.decoding, **self.identity.get("extra_body", {})})
         async with self.pace.turn(0, self._go_on) as turn:
-            self._under_way.add(turn)
+            self._refusals.begin(turn)
             try:
-                await _unbroken(self._outcome(attempt, request, self._sized(request).tokens_out, turn))
+                await _unbroken(self._outcome(attempt, request, bounds_of(sent)[1], turn))
             finally:
-                self._under_way.discard(turn)
+                self._refusals.end(turn)
 
     def _answered(self, key: str, task: asyncio.Task[Completion]) -> None:
         del self._asking[key]
@@ -146,9 +156,9 @@ class Metered:
                 self._go_on()
                 an_end = self._an_end
                 failure = None
-                async with self.pace.turn(sized.guess, self._go_on) as turn:
+                async with self.pace.turn(sized.guess, self._go_on, sized.most) as turn:
                     self._look_at_disk(sized)
-                    self._under_way.add(turn)
+                    self._refusals.begin(turn)
                     asking.sending = True
                     try:
                         answer = await self._attempt(key, request, sized, turn, line)
@@ -156,10 +166,10 @@ class Metered:
                         failure = error
                     finally:
                         asking.sending = False
-                        self._under_way.discard(turn)
+                        self._refusals.end(turn)
                 if failure is not None:
                     failures += 1
-                    self._give_up_at(failure, failures)
+                    self._give_up_at(failure, failures, key, request)
                     await self.pace.rest(failures, failure.retry_after, self._go_on)
                 elif isinstance(answer, Completion):
                     return answer
@@ -189,7 +199,7 @@ class Metered:
         """Ask, and enter how it ended. limit: tokens that the reply may have."""
         try:
             completion = replace(await self._teacher.ask(request, attempt.name), key=attempt.request, from_store=False)
-            await self._hold_refusal(completion, turn)
+            await self._refusals.weigh(completion, turn)
         except Failure as failure:
             turn.failed(failure.what, failure.limits)
             if failure.slower:
@@ -198,7 +208,7 @@ class Metered:
             await self._end(enter(attempt, failure.what))
             raise
         except UserError as error:  # Fatal, or refused before it was sent
-            self._ended = error
+            self._stop_at(error)
             await self._end(self._journal.release(attempt, error.what))
             raise
         except BaseException as error:
@@ -211,24 +221,9 @@ class Metered:
         kept = await self._end(self._journal.settle(attempt, completion, bill.nanodollars, request=request,
                                                     teacher=self.identity, anomaly=odd))
         if bill.over:
-            self._ended = UserError(bill.anomaly, "check teacher.price and the output limit before you run again; "
-                                                  "the reply is kept and its cost is in the ledger")
-            raise self._ended
+            raise self._stop_at(UserError(bill.anomaly, "check teacher.price and the output limit before you run again; "
+                                                        "the reply is kept and its cost is in the ledger"))
         return kept
-
-    async def _hold_refusal(self, completion: Completion, turn: Turn) -> None:
-        """Returns when the completion counts as an answer; raises Fatal where nothing but refusals came."""
-        self._heard |= not _refused(completion)
-        self._under_way.discard(turn)
-        while not self._heard:
-            if self._ended is not None:
-                raise self._ended
-            if not self._under_way:
-                raise Fatal(f"the teacher refused every request so far: {completion.text or 'it gives no reason'}",
-                            "check `teacher.model` and the decoding fields of the stage; a field that the model does not "
-                            "take goes into `teacher.refuses`")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._an_end.wait(), _GLANCE)
 
     def _sized(self, request: Request) -> _Sized:
         sent = self._as_sent(request)
@@ -236,21 +231,27 @@ class Metered:
         if self._price.free:
             return _Sized(tokens_in, tokens_out, 0)
         most_in = self._price.most_in
-        if tokens_out is None or (most_in is not None and tokens_in > most_in):
-            return _Sized(tokens_in, tokens_out, ceiling_of(sent, self._price))  # it says what is missing
+        if tokens_out is None or (most_in is not None and tokens_in > most_in) or "service_tier" in sent.decoding:
+            return _Sized(tokens_in, tokens_out, ceiling_of(sent, self._price))  # it says what is wrong
         return _Sized(tokens_in, tokens_out, tokens_in * self._a_token_in + tokens_out * self._a_token_out)
 
     def _look_at_disk(self, sized: _Sized) -> None:
         try:
-            self._disk.check(len(self._under_way), sized.tokens_in, sized.tokens_out)
+            self._disk.check(self._refusals.under_way, sized.tokens_in, sized.tokens_out)
         except UserError as error:
-            self._ended = error
+            self._stop_at(error)
             raise
 
     def _as_sent(self, request: Request) -> Request:
         """With the decoding that reaches the server: a limit that is dropped on the way limits nothing."""
         kept = {name: value for name, value in request.decoding.items() if name in self.takes}
         return replace(request, decoding=kept | dict(self.identity.get("extra_body", {})))
+
+    def _stop_at(self, error: UserError) -> UserError:
+        """Nothing new is sent from here on, and who is held hears it."""
+        self._ended = error
+        self._refusals.look()
+        return error
 
     def _go_on(self) -> None:
         """Raises where nothing new should be sent."""
@@ -259,32 +260,29 @@ class Metered:
         if self._stopping():
             raise Stopped
 
-    def _give_up_at(self, failure: Failure, failures: int) -> None:
+    def _give_up_at(self, failure: Failure, failures: int, key: str, request: Request) -> None:
         too_long = failure.retry_after is not None and failure.retry_after > LONGEST_ASKED
         if failure.retry and failures < self._attempts and not too_long:
             return
         often = f"{failures} times" if failures > 1 else "once, and trying again would not help"
         if too_long:
             often = f"and asks to wait {failure.retry_after:.0f} seconds"
-        self._ended = UserError(f"the teacher failed at a request {often}: {failure.what}",
-                                "run the same command later: every stored reply is kept and nothing is asked twice")
-        raise self._ended from failure
+        begins = without_keys(request.messages[-1].content if request.messages else "")[:_SHOWN]
+        raise self._stop_at(UserError(
+            f"the teacher failed at a request {often}: {failure.what} (request {key}, '{begins}')",
+            "run the same command later: every stored reply is kept and nothing is asked twice; where it is always this "
+            "request, raise `teacher.max_attempts`, or change the seed or the prompt that it is made of")) from failure
 
     async def _end(self, written: Future[T]) -> T:
         """An attempt's end is on the disk: whoever waits for budget, or for an answer, may look again."""
         try:
             return await self._arrivals.of(written)
         except UserError as error:
-            self._ended = error
+            self._stop_at(error)
             raise
         finally:
             self._an_end.set()
             self._an_end = asyncio.Event()
-
-
-def _refused(completion: Completion) -> bool:
-    """Refused unread: a 400, which is not billed, unlike a refusal that the model wrote."""
-    return completion.finish == "refused" and not (completion.usage.tokens_in or completion.usage.tokens_out)
 
 
 async def _unbroken(work: Coroutine[Any, Any, T]) -> T:

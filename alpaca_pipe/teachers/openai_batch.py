@@ -88,9 +88,16 @@ async def _collect(desk: Desk, books: Batches, journal: Journal, intent: Intent,
     desk.take_up(intent, lines, cancel)
     teachers = {id: Metered(_Whose(desk, intent.teacher), journal=journal, price=price, caps=Caps(), recipe=intent.recipe,
                             run=intent.run, stage=intent.stage, pace=Pace(WITHOUT_LIMIT, adapts=False),
-                            heard=_has_answered(journal, intent.teacher)) for id, price in prices.items()}
-    return await asyncio.gather(*(teachers[line.attempt.price].resume(line.attempt, line.request) for line in left),
+                            by_batch=True, heard=_has_answered(journal, intent.teacher)) for id, price in prices.items()}
+    return await asyncio.gather(*(_resumed(desk, teachers[line.attempt.price], line) for line in left),
                                 return_exceptions=True)
+
+
+async def _resumed(desk: Desk, teacher: Metered, line: Line) -> None:
+    try:
+        await teacher.resume(line.attempt, line.request)
+    finally:
+        desk.not_asked(line.attempt.name)
 
 
 class _Whose:

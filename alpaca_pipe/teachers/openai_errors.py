@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.completion import Finish
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.whole_text import whole
 from alpaca_pipe.teachers.base import Failure, Fatal
 
 if TYPE_CHECKING:
@@ -18,16 +19,26 @@ if TYPE_CHECKING:
 
 _KEYS = re.compile(r"\b(?:sk|pk|gsk|hf|xai)[-_][\w*.-]{6,}|\bAIza[\w*-]{10,}|\bBearer\s+\S+")
 _NOT_TAKEN = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
-_NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-# Anthropic answers 400: "Your credit balance is too low".
-_OUT_OF_MONEY = re.compile(r"(?i)\bcredit balance\b|\binsufficient (?:balance|credits?|funds|quota)\b")
+_NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "budget_exceeded"}
+# With 400, Anthropic: "Your credit balance is too low", "You have reached your specified API usage limits"; LiteLLM:
+# "Budget has been exceeded!". A prompt that is quoted may hold the word quota alone.
+_OUT_OF_MONEY = re.compile(
+    r"(?i)\bcredit balance\b|\binsufficient (?:balance|credits?|funds|quota)\b|\bbudget has been exceeded\b|\bbudget_exceeded\b"
+    r"|\bexceeded ?budget\b|\busage limits?\b|\bspend(?:ing)? limits?\b|\bquota\b.{0,40}\b(?:exceed|exhaust|reach|used up)"
+    r"|\b(?:exceed|exhaust|reach|out of|no )\w*.{0,40}\bquota\b")
 _NO_MODEL = {"model_not_found", "model_not_exist", "invalid_model"}
 _FILTERED = {"content_filter", "content_policy_violation", "invalid_prompt"}
 # Gemini and others answer 400 to a wrong key ("API key not valid. Please pass a valid API key.", API_KEY_INVALID).
 _WRONG_KEY = re.compile(r"(?i)\bapi[ _-]?key (?:is |has )?(?:not valid|invalid|incorrect|expired)\b"
                         r"|\b(?:invalid|incorrect|expired) api[ _-]?key\b|\bapi_key_invalid\b")
+# A 403 may be about the key, the pace, or a firewall on the way, which knows nothing of keys.
+_OF_KEYS = re.compile(r"(?i)\b(?:keys?|(?:access|api|invalid|expired|missing) tokens?|permissions?|credentials?|unauthori[sz]ed|authenticat\w+|authori[sz]\w+)\b"
+                      r"|\bapi_?key|permission_denied|\[key\]")
+_OF_PACE = re.compile(r"(?i)\brate[ _-]?limit|\btoo many requests\b")
+_MARKUP = re.compile(r"(?is)<(script|style)\b.*?</\1>|<[^<>]*>")
 _SHORTEST_KEY = 8  # characters; a placeholder such as "none" or "x" stands in many words
 _GATEWAY_GAVE_UP = {504, 524}  # the server behind it may still be answering, and billing
+_STATUS = re.compile("[45][0-9][0-9]")
 _SLOWER = {429, 503, 529}
 
 
@@ -64,9 +75,31 @@ def answered(status: int, headers: Any, content: bytes, address: str, model: str
     return failure
 
 
+def answered_with_error(said: Any, headers: Any, address: str, model: str, key: str,
+                        limits: Mapping[str, str]) -> Failure | Fatal | Refused | None:
+    """What to raise for a 200 that holds an error in place of a reply (OpenRouter, some gateways), explained by the code
+    of that error; None where it holds none. Where it counts tokens or has no code, nobody knows what is billed."""
+    choices = said.get("choices") if isinstance(said, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    error = (said.get("error") if isinstance(said, dict) else None) or choice.get("error")
+    if not error and choice.get("finish_reason") == "error":
+        error = {"message": "the reply ended in an error"}
+    if not isinstance(error, dict | str) or not error:
+        return None
+    code = str(error.get("code")) if isinstance(error, dict) else ""
+    status = int(code) if _STATUS.fullmatch(code) else 200
+    text = json.dumps({"error": error}, default=str).encode()
+    failure = answered(status, headers, text, address, model, key, limits)
+    plain = isinstance(failure, Failure)
+    if isinstance(failure, Fatal) or not (said.get("usage") or (plain and status == 200)):
+        return failure
+    return Failure(str(failure) or "a filter ended the reply", sent="unknown", retry=plain,
+                   retry_after=retry_after(headers), slower=status in _SLOWER, limits=limits)
+
+
 def without_keys(text: str, key: str = "") -> str:
     """One line of at most 300 characters in which no key stands, ours or another."""
-    text = text.replace(key, "[key]") if len(key) >= _SHORTEST_KEY else text
+    text = whole(text).replace(key, "[key]") if len(key) >= _SHORTEST_KEY else whole(text)
     return _KEYS.sub("[key]", " ".join(text.split()))[:300]
 
 
@@ -74,18 +107,21 @@ def _explained(status: int, headers: Any, body: Any, text: str, address: str, mo
                key: str) -> Failure | Fatal | Refused:
     error = _error_in(body)
     codes = {str(error.get("code")), str(error.get("type"))}
-    said = without_keys(str(error.get("message") or text), key)
+    said = without_keys(str(error.get("message") or (_MARKUP.sub(" ", text) if text.startswith("<") else text)), key)
     answer = f"{address} answered {status}: {said}"
     if status == 407:
         return Fatal(f"the proxy on the way to {address} wants a user and a password (407)",
                      "put them into the address in the environment: export HTTPS_PROXY=http://user:password@host:port")
     if status == 403 and _flagged(error):
         return Refused("", "content_filter")
+    short_of_money = status in (400, 403) and _OUT_OF_MONEY.search(said)
     wrong_key = status == 400 and ("invalid_api_key" in codes or _WRONG_KEY.search(said))
-    if status in (401, 403) or wrong_key:  # its own words may quote the key
+    too_fast = status == 403 and not short_of_money and _OF_PACE.search(said)
+    # Its own words may quote the key.
+    if status == 401 or wrong_key or (status == 403 and not (short_of_money or too_fast) and _of_keys(said, codes)):
         return Fatal(f"{address} does not accept the key ({status})",
                      "check the environment variable that `teacher.api_key_env` names, and what the key may do")
-    if status == 402 or codes & _NO_MONEY or (status == 400 and _OUT_OF_MONEY.search(said)):
+    if status == 402 or codes & _NO_MONEY or short_of_money:
         return Fatal(answer, "add credit or raise the limit at the provider, then run the same command again")
     if codes & _NOT_TAKEN:
         field = without_keys(str(error.get("param") or "a field"), key)
@@ -100,9 +136,11 @@ def _explained(status: int, headers: Any, body: Any, text: str, address: str, mo
         return Refused("", "content_filter")
     if status in (400, 413, 422):
         return Refused(said, "refused")
-    again = status in (408, 409, 425, 429) or status >= 500
+    if status == 403 and not too_fast:
+        return Fatal(answer, "its words say who refused: the provider, or a firewall or proxy on the way to it")
+    again = status in (408, 409, 425, 429) or status >= 500 or bool(too_fast)
     return Failure(answer, sent="unknown" if status in _GATEWAY_GAVE_UP else "refused", retry=again,
-                   retry_after=retry_after(headers), slower=status in _SLOWER)
+                   retry_after=retry_after(headers), slower=status in _SLOWER or bool(too_fast))
 
 
 def _error_in(body: Any) -> dict[str, Any]:
@@ -110,6 +148,11 @@ def _error_in(body: Any) -> dict[str, Any]:
     body = body[0] if isinstance(body, list) and body else body
     body = body.get("error", body) if isinstance(body, dict) else body
     return body if isinstance(body, dict) else {"message": body} if isinstance(body, str) else {}
+
+
+def _of_keys(said: str, codes: set[str]) -> bool:
+    """Whether a 403 is about the key. One without words comes from whoever reads the key."""
+    return said in ("", "(nothing)") or bool(_OF_KEYS.search(f"{said} {' '.join(sorted(codes))}"))
 
 
 def _flagged(error: dict[str, Any]) -> bool:

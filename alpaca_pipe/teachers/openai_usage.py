@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from alpaca_pipe.core.completion import Usage
@@ -17,6 +17,7 @@ from alpaca_pipe.ledger.money import NANO
 
 _MOST_TOKENS = 1 << 31  # in one reply: more is a slip, and would not fit into the ledger
 _MOST_DOLLARS = 1_000_000
+_ONE_NANO = Decimal(1).scaleb(-9)
 
 
 class _Absurd(ValueError):
@@ -33,7 +34,8 @@ class Bill:
 
 
 def bill_of(said: Any) -> Bill:
-    """Of a reply's `usage`; its numbers read with Decimal in place of float (see `exact_json`)."""
+    """Of a reply's `usage`; its numbers read with Decimal in place of float (see `exact_json`). Tokens that stand only in
+    its total are reasoning ones: Gemini counts its thinking nowhere else."""
     try:
         said = _within({"usage": said}, "usage")
         usage = usage_of(said)
@@ -41,10 +43,12 @@ def bill_of(said: Any) -> Bill:
         return Bill(Usage(), _billed(said), f"its usage figures make no sense ({absurd})")
     total = said.get("total_tokens")
     summed = usage.tokens_in + usage.tokens_out
-    doubt = ""
-    if total is not None and total != summed:
-        doubt = f"its classes of tokens sum to {summed}, and its total says {str(total)[:20]}"
-    return Bill(usage, _billed(said), doubt)
+    if total is None or total == summed:
+        return Bill(usage, _billed(said))
+    with suppress(_Absurd):
+        more = max(0, _count(said, "total_tokens") - summed)
+        usage = replace(usage, reasoning_out=usage.reasoning_out + more)
+    return Bill(usage, _billed(said), f"its classes of tokens sum to {summed}, and its total says {_shown(total)}")
 
 
 def usage_of(said: Mapping[str, Any] | None) -> Usage:
@@ -57,13 +61,19 @@ def usage_of(said: Mapping[str, Any] | None) -> Usage:
         return Usage()
     prompt, out = _count(said, "prompt_tokens"), _count(said, "completion_tokens")
     details_in = _within(said, "prompt_tokens_details")
-    read = min(_count(details_in, "cached_tokens"), prompt)
+    read = min(_cached(said, details_in), prompt)
     written = min(_count(details_in, "cache_write_tokens"), prompt - read)
     reasoning = _count(_within(said, "completion_tokens_details"), "reasoning_tokens")
     beside = reasoning > 0 and said.get("total_tokens") == prompt + out + reasoning
     reasoning = reasoning if beside else min(reasoning, out)
     return Usage(uncached_in=prompt - read - written, cache_read=read, cache_write=written,
                  visible_out=out if beside else out - reasoning, reasoning_out=reasoning)
+
+
+def _cached(said: Mapping[str, Any], details: Mapping[str, Any]) -> int:
+    """As OpenAI spells it, or DeepSeek, or Moonshot."""
+    spellings = ((details, "cached_tokens"), (said, "prompt_cache_hit_tokens"), (said, "cached_tokens"))
+    return next((_count(where, name) for where, name in spellings if where.get(name) is not None), 0)
 
 
 def _billed(said: Any) -> int | None:
@@ -85,25 +95,31 @@ def _dollars(value: Any) -> int | None:
         return None
     if isinstance(value, Decimal) and not value.is_finite():
         return None
-    return round(Fraction(value) * NANO) if 0 <= value <= _MOST_DOLLARS else None
+    if not 0 <= value <= _MOST_DOLLARS:
+        return None
+    return int(Decimal(value).quantize(_ONE_NANO, ROUND_HALF_EVEN) * NANO)  # never 10 ** an exponent of theirs
 
 
 def _count(said: Mapping[str, Any], name: str) -> int:
     value = said.get(name)
     if value is None:
         return 0
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)  # 12.0
+    if isinstance(value, Decimal) and 0 <= value < _MOST_TOKENS and value == value.to_integral_value():
+        value = int(value)  # 12.0; never of 1e5000
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST_TOKENS:
-        raise _Absurd(f"{name}: {str(value)[:20]}")
+        raise _Absurd(f"{name}: {_shown(value)}")
     return value
 
 
 def _within(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = said.get(name)
     if value is not None and not isinstance(value, Mapping):
-        raise _Absurd(f"{name}: {str(value)[:20]}")
+        raise _Absurd(f"{name}: {_shown(value)}")
     return value or {}
+
+
+def _shown(value: Any) -> str:
+    return str(value)[:20] if isinstance(value, str | int | float | Decimal) else f"a {type(value).__name__}"
 
 
 def exact_json(text: str | bytes) -> Any:

@@ -17,8 +17,9 @@ from urllib.request import getproxies, proxy_bypass
 
 from alpaca_pipe.core.completion import Completion, Finish, Request
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.whole_text import whole
 from alpaca_pipe.teachers.base import Failure, Fatal
-from alpaca_pipe.teachers.openai_errors import answered, unanswered
+from alpaca_pipe.teachers.openai_errors import answered, answered_with_error, unanswered
 from alpaca_pipe.teachers.openai_usage import bill_of, exact_json
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ class Wire:
         except (ValueError, RecursionError):
             reply = None
         if not is_reply(reply):
+            failure = answered_with_error(reply, response.headers, self.address, self.model, self.key, limits)
+            if failure is not None:
+                raise failure
             raise Failure(f"{self.address} answered {response.status_code} with something that is no reply", sent="unknown",
                           retry=True, limits=limits)
         return Reply(reply, limits)
@@ -174,9 +178,9 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def is_reply(said: Any) -> bool:
-    """Whether the JSON of a 200 has the shape of a reply."""
+    """Whether the JSON of a 200 has the shape of a reply, and did not end in an error."""
     return (isinstance(said, dict) and isinstance(said.get("choices"), list) and bool(said["choices"])
-            and isinstance(said["choices"][0], dict))
+            and isinstance(said["choices"][0], dict) and said["choices"][0].get("finish_reason") != "error")
 
 
 def completion(reply: Mapping[str, Any], key: str, text: str, finish: Finish,
@@ -196,4 +200,4 @@ def text_of(said: Any) -> str:
     """A text, or the texts of a list of parts; "" for anything else."""
     if isinstance(said, list):
         return "".join(text_of(part.get("text")) for part in said if isinstance(part, dict))
-    return said if isinstance(said, str) else ""
+    return whole(said) if isinstance(said, str) else ""

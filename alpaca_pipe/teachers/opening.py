@@ -44,7 +44,7 @@ async def connect(table: TeacherTable, *, journal: Journal, caps: Caps, recipe: 
             await pick_up(desk, journal, recipe)
         metered = Metered(desk if desk and table.by_batch else _online(table, wire, child), journal=journal, price=price,
                           caps=caps, recipe=recipe, run=run, stage=stage, pace=_pace(table, say), stopping=stopping,
-                          attempts=table.max_attempts, model=table.called, say=say)
+                          attempts=table.max_attempts, by_batch=table.by_batch, model=table.called, say=say)
         if desk:
             desk.patience.stopping = lambda: stopping() or metered.ended is not None
         yield metered
@@ -76,12 +76,16 @@ async def _open_wire(table: TeacherTable, log: Path) -> AsyncIterator[tuple[Wire
         client = await stack.enter_async_context(
             http_client(address, key=key, timeout=table.timeout, headers=table.default_headers, proxy=table.proxy,
                         ca_file=table.ca_file))
-        dialect = openai_chat if table.speaks == "chat" else openai_completions
-        takes = dialect.TAKES | (TAKES_BESIDES if table.kind == "local_server" else frozenset())
         # OpenAI's newer models take only the newer name; no other server is sure to know it.
         renamed = {"max_tokens": "max_completion_tokens"} if address == OPENAI and table.speaks == "chat" else {}
-        yield Wire(client, address, table.called, key, table.timeout, takes - set(table.refuses),
+        yield Wire(client, address, table.called, key, table.timeout, takes_of(table),
                    table.on_unsupported == "drop", renamed, table.extra_body), child
+
+
+def takes_of(table: TeacherTable) -> frozenset[str]:
+    """The decoding fields that it accepts, known before it is asked."""
+    takes = openai_chat.TAKES if table.speaks == "chat" else openai_completions.TAKES
+    return (takes | (TAKES_BESIDES if table.kind == "local_server" else frozenset())) - set(table.refuses)
 
 
 def _online(table: TeacherTable, wire: Wire, child: Child | None) -> Teacher:

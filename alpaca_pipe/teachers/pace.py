@@ -59,10 +59,10 @@ class Pace:
         self._ends, self._pushed = 0, 0.0  # answers so far; share of push-backs among the last ones
         self._well = True
 
-    def turn(self, tokens: int, go_on: Callable[[], None]) -> Turn:
-        """`async with` it: waits until one more request of about so many tokens may be sent. `go_on` raises when none
-        should be. Raises UserError where the server or its limits are not there any more today."""
-        return Turn(self, tokens, go_on)
+    def turn(self, tokens: int, go_on: Callable[[], None], most: int | None = None) -> Turn:
+        """`async with` it: waits until one more request of about so many tokens, at `most`, may be sent. `go_on` raises
+        when none should be. Raises UserError where the server or its limits are not there any more today."""
+        return Turn(self, tokens, go_on, most)
 
     @property
     def limits(self) -> dict[str, Gauge]:
@@ -169,8 +169,8 @@ class Turn:
     probe = False
     sent_before: Mapping[What, float] = {}
 
-    def __init__(self, pace: Pace, tokens: int, go_on: Callable[[], None]) -> None:
-        self._pace, self.tokens, self.go_on = pace, tokens, go_on
+    def __init__(self, pace: Pace, tokens: int, go_on: Callable[[], None], most: int | None = None) -> None:
+        self._pace, self.tokens, self.go_on, self.most = pace, tokens, go_on, most
         self.charged: dict[What, float] = {}  # by rates of our own
 
     async def __aenter__(self) -> Self:
@@ -189,7 +189,8 @@ class Turn:
         pace = self._pace
         pace._ended(self, False)
         if "tokens" in pace._own:
-            pace._own["tokens"].used(self.tokens, self.charged["tokens"], tokens)
+            possible = tokens if self.most is None else min(tokens, self.most)
+            pace._own["tokens"].used(self.tokens, self.charged["tokens"], possible)
         if limits:
             pace._hear(self, limits)
         if pace._adapts:
@@ -232,6 +233,8 @@ class _Spacing:
         return charged
 
     def used(self, asked: float, charged: float, used: float) -> None:
+        """One answer holds the next ones back for LONGEST_ASKED at most, whatever it says that it used."""
+        used = min(used, charged + LONGEST_ASKED * self.per_minute / 60)
         if self.gives_back:
             self.next += (used - charged) * 60 / self.per_minute
             self.share += (used / max(1.0, asked) - self.share) / _LAST

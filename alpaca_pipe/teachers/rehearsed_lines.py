@@ -108,7 +108,8 @@ def _grade(scale: int, chance: random.Random) -> str:
 
 def _from_passage(passage: str, chance: random.Random) -> str:
     """Tasks about its sentences; one of ten answers says what the passage does not, one passage of twenty yields nothing."""
-    sentences = [found.group() for found in re.finditer(r"[^\s#][^.!?#]{20,}[.!?]", " ".join(passage.split()))]
+    paragraphs = [" ".join(part.split()) for part in passage.split("\n\n") if not part.startswith("#")]
+    sentences = [found.group() for part in paragraphs for found in re.finditer(r"[^\s.!?][^.!?]{20,}[.!?]", part)]
     tasks = []
     for sentence in chance.sample(sentences, min(len(sentences), chance.randint(2, 5))) if chance.random() > 0.05 else []:
         words = list(dict.fromkeys(re.findall(r"\b[a-z]{4,}\b", sentence)))

@@ -12,18 +12,17 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from alpaca_pipe.core.files import file_digest
 from alpaca_pipe.core.table import AnyPath, ExistingPath, Knob, Table, from_recipe
+from alpaca_pipe.ledger.budget import USUAL_TIERS
 from alpaca_pipe.ledger.prices import Mode, Price, PriceTable, price_of
+from alpaca_pipe.teachers.additions import LOOKS_LIKE_A_KEY, billed_otherwise, secret_in
 from alpaca_pipe.weights.gguf import gguf_digest
 from alpaca_pipe.weights.known import KNOWN
 
 Dialect = Literal["chat", "completions"]
 OPENAI = "https://api.openai.com/v1"
 
-# What keys of the larger providers look like; a long run of letters and digits is taken for one where a name belongs.
-_LOOKS_LIKE_A_KEY = re.compile(r"(?i)\b(sk|pk|gsk|hf|xai|api|key|AIza)[-_][\w-]{12,}|\bAIza[\w-]{20,}|\bBearer\s+\S+")
 _NAME_OF_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _REHEARSED_POLL = 0.2  # seconds
-_SECRET_HEADERS = {"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"}
 
 _ENDPOINTS = ("openai_chat", "openai_completions", "openai_batch")
 _BY_BATCH = ("openai_batch", "rehearsed")
@@ -45,7 +44,7 @@ class TeacherTable(Table):
         description="local_server: a GGUF on this machine; openai_chat: an endpoint; rehearsed: scripted, free; "
         "openai_batch: an endpoint asked by files and batches, within a day and at their own price: take a large "
         "generate.round_size, each round waits for its batch; "
-        "openai_completions: an endpoint that only continues a text, which no style of generate asks for yet")
+        "openai_completions: an endpoint that only continues a text, for style alpaca-2023")
     model: str = Field(min_length=1, description="the endpoint's name for it; for local_server a known weight or a path")
     base_url: str | None = Field(None, description=f"of an endpoint; default {OPENAI}")
     api_key_env: str | None = Field(None, description="NAME of the environment variable that holds the key; "
@@ -59,12 +58,14 @@ class TeacherTable(Table):
     identity_: str | None = Field(None, alias="identity", description="whom we ask, in place of address and model: "
                                   "keep it when an endpoint moves, and its stored replies stay good")
     dialect: Dialect = Field("chat", description="of a local_server or rehearsed: chat; completions only continues a text, "
-                             "which no style of generate asks for yet")
+                             "for style alpaca-2023")
     context: int = Field(4096, ge=256, description="local_server: tokens a request and its reply may have together")
     refuses: tuple[str, ...] = Field((), description="decoding fields that this model does not take")
     on_unsupported: Literal["error", "drop"] = Field("error", description="a decoding field that the teacher does not "
                                                      "take stops the run, or is left out and recorded")
     price: Annotated[PriceTable | None, Knob()] = Field(None, description="$ per million tokens, where it is not known")
+    terms: Annotated[str | None, Knob()] = Field(None, description="what binds whoever uses its outputs, in words or as an "
+                                                 "address; default: what we know of the model's name")
     concurrency: Annotated[int, Knob()] = Field(4, ge=1, le=1024, description="requests in flight")
     requests_per_minute: Annotated[int | None, Knob()] = Field(None, ge=1)
     tokens_per_minute: Annotated[int | None, Knob()] = Field(None, ge=1)
@@ -120,7 +121,7 @@ class TeacherTable(Table):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("not an address - write it like https://host/v1")
-        if parts.username or parts.password or parts.query or _LOOKS_LIKE_A_KEY.search(url):
+        if parts.username or parts.password or parts.query or LOOKS_LIKE_A_KEY.search(url):
             raise ValueError("an address in a recipe holds no user, password or query - "
                              "put the key in an environment variable and its name in 'api_key_env'")
         return url.rstrip("/")
@@ -133,7 +134,7 @@ class TeacherTable(Table):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("not a proxy's address - write it like http://host:port; SOCKS is not spoken here")
-        if parts.username or parts.password or parts.query or _LOOKS_LIKE_A_KEY.search(url):
+        if parts.username or parts.password or parts.query or LOOKS_LIKE_A_KEY.search(url):
             raise ValueError("a proxy in a recipe holds no user or password - "
                              "take it out and set it in the environment: export HTTPS_PROXY=http://user:password@host:port")
         return url
@@ -141,7 +142,7 @@ class TeacherTable(Table):
     @field_validator("api_key_env")
     @classmethod
     def _a_name_not_a_key(cls, name: str | None) -> str | None:
-        if name is not None and (_LOOKS_LIKE_A_KEY.search(name) or not _NAME_OF_VARIABLE.fullmatch(name)):
+        if name is not None and (LOOKS_LIKE_A_KEY.search(name) or not _NAME_OF_VARIABLE.fullmatch(name)):
             raise ValueError("this looks like a key, not like the name of an environment variable - put the key in the "
                           "environment (export OPENAI_API_KEY=...) and write that name here; a key that stood in a "
                           "file should be revoked")
@@ -150,12 +151,26 @@ class TeacherTable(Table):
     @field_validator("default_headers", "extra_body")
     @classmethod
     def _holds_no_key(cls, value: dict[str, Any]) -> dict[str, Any]:
-        secret = [name for name, text in value.items()
-                  if name.lower() in _SECRET_HEADERS or _LOOKS_LIKE_A_KEY.search(str(text))]
-        if secret:
-            raise ValueError(f"'{secret[0]}' looks like a secret - put the key in an environment variable and its name "
-                          "in 'api_key_env'")
+        if secret := secret_in(value):
+            raise ValueError(f"'{secret}' looks like a secret - put the key in an environment variable and its name "
+                             "in 'api_key_env'")
         return value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _bills_nothing_else(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if wrong := billed_otherwise(value):
+            raise ValueError(wrong)
+        return value
+
+    @field_validator("price")
+    @classmethod
+    def _of_the_tier(cls, price: PriceTable | None, info: ValidationInfo) -> PriceTable | None:
+        tier = info.data.get("extra_body", {}).get("service_tier")
+        if price is None and tier not in USUAL_TIERS:
+            raise ValueError(f"extra_body asks for service_tier '{tier}', which is billed otherwise than the usual one - "
+                             "say here what it costs, or take it out")
+        return price
 
     @property
     def speaks(self) -> Dialect:

@@ -128,3 +128,4 @@ def test_a_single_instruction_and_its_answer() -> None:
     assert read_answer(Draft("Name lakes."), reply("1. Victoria\n2. Chad\n")) == Draft("Name lakes.", "", "1. Victoria\n2. Chad")
     assert rules([read_answer(Draft("x"), reply(" "))]) == ["empty_reply"]
     assert rules([read_answer(Draft("x"), reply("half \ud800"))]) == ["not_unicode"]
+    assert rules([read_answer(Draft("x"), reply("half \ufffd"))]) == ["not_unicode"]  # as a paid reply is kept

@@ -42,6 +42,8 @@ def rule(instruction: str, output: str | None = None, row: Example = PARENT) -> 
     ("#Rewritten Prompt#: Which lakes in Africa are deeper than five hundred metres at their deepest point?", "copies_prompt"),
     ("</task> Which lakes in Africa are deeper than five hundred metres at their deepest point?", "copies_prompt"),
     ("Which lakes, unlike those of the task above, lie wholly in Europe and are fed by glaciers?", "copies_prompt"),
+    ("Name lakes so that it must make sense to somebody who has never heard of any of them at all.", "copies_prompt"),
+    ("Which lakes in Africa are deeper than five hundred metres? Answer it in text alone.", "copies_prompt"),
     ("Lakes?", "min_words"), ("??? !!!", "no_words"), ("lake " * 151, "max_words"),
 ])
 def test_failed_evolutions_are_eliminated_by_rules(instruction: str, expected: str) -> None:
@@ -77,7 +79,8 @@ def test_answers_that_are_none_end_the_evolution(output: str, expected: str) -> 
 
 @pytest.mark.parametrize("text", [
     "Sure! Here is a harder version:\n\nName six lakes.", "Here's the new task:\nName six lakes.", "Of course:\n\nName six lakes.",
-    "Certainly!\nName six lakes.", "Instruction: Name six lakes.", "task : name six lakes"])
+    "Certainly!\nName six lakes.", "Instruction: Name six lakes.", "task : name six lakes",
+    "This task is about lakes, and harder.", "I'd be happy to make it harder. Name six lakes."])
 def test_a_reply_about_the_task_is_not_the_task(text: str) -> None:
     piece, = STYLE.read(SEAT, reply(text))
     assert isinstance(piece, Unread) and piece.rule == "talks_about_it"

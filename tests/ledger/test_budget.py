@@ -48,6 +48,21 @@ def test_a_paid_request_without_an_output_limit_is_an_error() -> None:
         ceiling_of(asked(max_tokens=None), MINI)
 
 
+@pytest.mark.parametrize("limits", [{"max_tokens": 10, "max_completion_tokens": None}, {"max_tokens": -1},
+                                    {"max_tokens": 10, "max_output_tokens": True}])
+def test_a_limit_that_limits_nothing_is_none(limits: dict[str, object]) -> None:
+    with pytest.raises(UserError, match="no output limit"):
+        ceiling_of(asked(**limits), MINI)
+
+
+def test_the_price_book_holds_for_the_usual_tier_only() -> None:
+    mine = price_of("gpt-4o-mini", DAY, PriceTable.model_validate({"in": 1, "out": 2}))
+    usual = [ceiling_of(asked(max_tokens=10, service_tier=tier), MINI) for tier in ("auto", "default", None)]
+    assert min(usual) > 0 and ceiling_of(asked(max_tokens=10, service_tier="priority"), mine) > 0
+    with pytest.raises(UserError, match="service_tier 'priority' is billed otherwise .* - .*teacher.price"):
+        ceiling_of(asked(max_tokens=10, service_tier="priority"), MINI)
+
+
 def test_a_free_teacher_needs_no_limit() -> None:
     free = price_of("local", DAY, PriceTable.model_validate("free"))
     assert ceiling_of(asked(), free) == 0

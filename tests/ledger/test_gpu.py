@@ -25,9 +25,9 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger import detect, lease, meter
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.by_hand import enter_by_hand
-from alpaca_pipe.ledger.entries import LedgerEntry, Short
+from alpaca_pipe.ledger.entries import Attempt, LedgerEntry, Short
 from alpaca_pipe.ledger.gpu import IDLE, GpuTable, Stated, Terms, terms
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.journal import Journal, enter
 from alpaca_pipe.ledger.lease import Beat, Lease
 from alpaca_pipe.ledger.meter import Meter, Tempo
 from alpaca_pipe.ledger.money import NANO
@@ -269,6 +269,32 @@ def test_kill_9_then_the_next_run_closes_the_lease_at_its_last_beat(path: Path) 
     assert lasted > 300
     assert totals.settled == round(Fraction(lasted, 3_600_000) * 3_590_000_000_000)
     assert of_class(path)[-1].note == lease.CUT_OFF
+
+
+def test_what_another_run_has_settled_up_to_is_the_furthest_moment_in_whatever_order_the_rows_came() -> None:
+    with closing(ledger()) as db:
+        mine = of()
+        for number, until in enumerate((START + 60_000, START + 20_000), start=1):  # a merge appends the older row
+            attempt = Attempt("box", "alpaca", "monday", "train", mine.rental, number, 0, "")
+            enter(db, attempt, "settled", 1, class_="gpu", usage={"until": until})
+        assert lease.billed_until(db, mine) == START + 60_000
+
+
+def test_a_meter_that_cannot_write_stops_the_run_before_its_reservation_is_used_up(path: Path) -> None:
+    asked: list[bool] = []
+    with Journal.open(path) as journal, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        running = Meter(journal, H200, Caps(), recipe="alpaca", run="monday", stage="train", stop=asked.append,
+                        tempo=Tempo(0.03, 0.8, 0.4))
+        running.start()
+        other.execute("CREATE TRIGGER no BEFORE INSERT ON beats BEGIN SELECT RAISE(ABORT, 'no more beats'); END")
+        until = time.monotonic() + 10
+        while True not in asked and time.monotonic() < until:
+            time.sleep(0.02)
+        assert asked == [False, True]
+        assert running.refused is not None and "cannot enter what it costs: no more beats" in str(running.refused)
+        other.execute("DROP TRIGGER no")
+        running.close()
+        assert journal.totals().open == 0
 
 
 def test_two_processes_on_one_machine_are_one_lease(path: Path) -> None:

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt, Short, Totals
 from alpaca_pipe.ledger.exports import export_focus
 from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.prices import Price
 from alpaca_pipe.ledger.reconcile import Reconciliation, Tolerance, print_reconciliation, reconcile
 from tests.ledger.conftest import Book
 from tests.ledger.rows import COST, MINI, NANO, USED, Rows
@@ -150,9 +152,37 @@ def test_a_settled_attempt_that_differs_is_corrected_by_a_new_row(book: Book, pa
     assert [(e.kind, e.nanodollars) for e in book.journal.entries_of("r1-a")] \
         == [("reserved", 1_000_000), ("settled", 700), ("correction", -50)]
     assert reconcile(path, file, write=True, complete=True).written == ()
-    with pytest.raises(UserError, match="was corrected before, and provider.csv says another amount"):
-        reconcile(path, books(file, {"r1-a.1.m1": 640}), write=True)
-    assert book.journal.totals().settled == 690
+
+
+def test_an_attempt_that_a_preliminary_bill_corrected_does_not_keep_the_others_from_being_written(
+        book: Book, path: Path, file: Path) -> None:
+    rows = Rows(book.journal, ceiling=1000)
+    rows.settled("r1-a", AT, cost=700)
+    rows.lost("r1-b", AT)
+    assert reconcile(path, books(file, {"r1-a.1.m1": 650}), write=True).written == (("correction", 1),)
+    done = reconcile(path, books(file, {"r1-a.1.m1": 640, "r1-b.1.m1": 100}), write=True)
+    assert done.written == (("reconciled", 1),)
+    assert done.faults == ("1 attempt: differs", "1 attempt corrected before: nothing was written for it")
+    assert "left as they are: 1 attempt that an earlier bill corrected" in "\n".join(done.text)
+    assert book.journal.totals() == Totals(settled=750, requests=1, attempts=2)
+
+
+@pytest.mark.parametrize("end", ["settled", "lost"])
+def test_nothing_is_concluded_across_the_edge_of_the_days_that_a_file_covers(book: Book, path: Path, file: Path,
+                                                                             end: str) -> None:
+    """They bill on the day on which it began; we end it on the next one, a recovered one hours later."""
+    rows = Rows(book.journal, ceiling=1000)
+    late = getattr(rows, end)("r1-late", "2026-10-21 00:00:02", began="2026-10-20 23:58:00")
+    rows.lost("r1-recovered", "2026-10-21 10:00:00", began="2026-10-20 23:58:00")
+    named = rows.settled("r1-named", "2026-10-21 12:00:00", cost=700)
+    rows.lost("r1-within", "2026-10-21 12:00:00", began="2026-10-21 00:00:00")
+    before = book.journal.totals()
+    done = reconcile(path, books(file, {named: 700}, at="2026-10-21T12:00:00Z"), write=True, complete=True)
+    assert done.written == (("reconciled", 1),) and set(done.findings) == {"equal", "lost, not billed"}
+    assert book.journal.totals().lost == before.lost - 1000 and book.journal.totals().settled == before.settled
+    books(file, {late: 900, "r1-recovered.1.m1": 800}, at="2026-10-20T23:58:00Z")
+    reconcile(path, file, write=True, complete=True)
+    assert book.journal.totals().settled == 700 + 900 + 800 and not book.journal.totals().lost
 
 
 def test_a_row_for_each_class_of_tokens_and_a_name_in_the_tags(book: Book, path: Path, file: Path) -> None:
@@ -273,6 +303,44 @@ def test_what_others_of_the_organisation_asked_is_left_out(book: Book, path: Pat
     done = reconcile(path, costs(file, sides(USED) | {"gpt-4o-2024-08-06, input": 12, "web search tool calls": 3}), EXACT)
     assert done.faults == ()
     assert "left out: $15.000000000 for what this ledger never asked for: gpt-4o-2024-08-06, input" in done.text[-1]
+
+
+def elsewhere(provider: str = "deepseek") -> Price:
+    return replace(MINI, model="deepseek-v4-pro", provider=provider)
+
+
+def test_what_was_bought_elsewhere_is_not_in_the_scope_of_openais_costs(book: Book, path: Path, file: Path) -> None:
+    Rows(book.journal).settled("r1-a", AT)
+    rows = Rows(book.journal, price=elsewhere(), ceiling=10**9)
+    rows.settled("r1-b", AT, cost=500_000_000)
+    rows.lost("r1-c", AT)
+    done = reconcile(path, costs(file, sides(USED)), EXACT)
+    assert done.faults == ()
+    assert done.text[-1] == "not in this file's scope: deepseek $0.500000000"
+    assert "explained" not in "\n".join(reconcile(path, costs(file, sides(USED) | {"gpt-4o-mini, output": "0.4"})).text)
+    Rows(book.journal, price=elsewhere("")).settled("r1-d", AT, cost=20_000_000)  # nobody knows whose: it is compared
+    assert len(reconcile(path, costs(file, sides(USED))).faults) == 1
+
+
+def test_a_bill_of_openai_without_charges_says_nothing_about_others(book: Book, path: Path, file: Path) -> None:
+    Rows(book.journal, price=elsewhere()).settled("r1-b", AT, cost=500_000_000)
+    assert reconcile(path, costs(file, {})).faults == ()
+    Rows(book.journal).settled("r1-a", AT, usage=Usage(1_000_000))
+    assert reconcile(path, costs(file, {})).faults == ("2026-10-20 gpt-4o-mini, input by $-0.150000000",)
+
+
+@pytest.mark.parametrize(("names", "compared"), [
+    (["DeepSeek"], {"deepseek-v4-pro"}), (["OpenAI, LLC"], {"gpt-4o-mini"}),
+    (["OpenAI", "DeepSeek"], {"deepseek-v4-pro", "gpt-4o-mini"}),
+    (["Some Reseller"], {"deepseek-v4-pro", "gpt-4o-mini"}), ([""], {"deepseek-v4-pro", "gpt-4o-mini"}),
+])
+def test_a_focus_bill_is_compared_with_what_was_bought_of_its_provider(book: Book, path: Path, file: Path,
+                                                                       names: list[str], compared: set[str]) -> None:
+    Rows(book.journal).settled("r1-a", AT, cost=100_000_000, usage=Usage())
+    Rows(book.journal, price=elsewhere()).settled("r1-b", AT, cost=100_000_000, usage=Usage())
+    file.write_text("BilledCost,ChargePeriodStart,SkuId,ProviderName\n" + "".join(
+        f'0,2026-10-20T00:00:00Z,something,"{name}"\n' for name in names))
+    assert {fault.split()[1] for fault in reconcile(path, file).faults} == compared
 
 
 def test_a_model_that_they_do_not_bill_at_all_differs(book: Book, path: Path, file: Path) -> None:

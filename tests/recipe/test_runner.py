@@ -9,12 +9,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl
+from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.prices import price_of
+from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.runner import steps_of
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.workspace import Workspace
@@ -185,3 +190,19 @@ def test_a_second_process_on_the_same_run_folder_says_so(recipe: Path, counts: P
     assert f"is in use by another process (pid {first.pid})" in errors.decode()
     first.communicate(timeout=60)
     assert first.returncode == 0
+
+
+def test_requests_of_another_recipes_dead_run_are_lost_and_those_of_a_living_one_left(
+        recipe: Path, counts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workspace = Workspace(tmp_path / "runs")
+    with Journal.open(workspace.ledger) as journal:
+        for name in ("dead", "gone", "living"):
+            journal.reserve(f"r1-{name}", 900, price_of("gpt-4o-mini", date(2026, 11, 21)), Caps(), recipe=name, run="monday",
+                            stage="generate").result()
+        (workspace.of("dead")).mkdir()
+        with held(workspace.of("living") / ".lock", "living"):
+            run_toy(recipe, workspace.root)
+        said = " ".join(capsys.readouterr().err.split())
+        assert "2 requests of other recipes were in flight when their runs died (dead, gone); they count as lost" in said
+        assert [(journal.totals(name).lost, journal.totals(name).open) for name in ("dead", "gone", "living")] \
+            == [(900, 0), (900, 0), (0, 900)]

@@ -103,7 +103,10 @@ class Provider:
         self.books["keys"][metadata.get("alpaca_pipe_intent")] += 1
         if self.fault("fail"):
             batch |= {"status": "failed", "errors": {"data": [
-                {"code": "invalid_json_line", "message": "This line is not JSON.", "line": 3}, {"code": "x", "message": "y"}]}}
+                {"code": "invalid_json_line", "message": self.faults.get("says", "This line is not JSON."), "line": 3},
+                {"code": "x", "message": "y"}]}}
+        elif len(lines) > self.faults.get("room", 10**9):
+            self.start(self.too_long(batch))
         elif open + len(lines) > self.faults.get("queue", 10**9):
             batch |= {"status": "failed", "errors": {"data": [{"code": "token_limit_exceeded", "line": None, "message":
                       "Enqueued token limit reached for m in organization o. Limit: 9 enqueued tokens."}]}}
@@ -111,6 +114,11 @@ class Provider:
             batch["status"] = "in_progress"
             self.start(self.work(batch, lines))
         return batch
+
+    async def too_long(self, batch: JSON) -> None:
+        """Refused, but not at once."""
+        await asyncio.sleep(self.faults.get("seconds", 0.05))
+        batch |= {"status": "failed", "errors": {"data": [{"code": "token_limit_exceeded", "message": "queue is full"}]}}
 
     def start(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -184,6 +192,8 @@ class Provider:
         if self.fault("poll_denied"):
             return web.json_response({"error": {"message": "who are you"}}, status=401)
         batch = self.batches.get(http.match_info["id"])
+        if batch and self.faults.get("uncounted"):
+            batch = {**batch, "request_counts": None}
         return web.json_response(batch) if batch and not self.faults.get("forgets") else not_there()
 
     async def list(self, http: web.Request) -> web.Response:

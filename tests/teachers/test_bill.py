@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
+from time import process_time
 from typing import Any
 
 import pytest
@@ -50,7 +52,7 @@ def test_a_bill_that_makes_no_sense_is_none(cost: str) -> None:
     '{"prompt_tokens": -5, "completion_tokens": 1}', '{"prompt_tokens": 1.5, "completion_tokens": 1}',
     '{"prompt_tokens": "10", "completion_tokens": 1}', '{"prompt_tokens": 10, "completion_tokens": true}',
     '{"prompt_tokens": 99999999999999, "completion_tokens": 1}', '{"prompt_tokens": [1]}',
-    '{"prompt_tokens": 1, "prompt_tokens_details": 7}', '{"prompt_tokens": 1e400}',
+    '{"prompt_tokens": 1, "prompt_tokens_details": 7}', '{"prompt_tokens": 1e400}', '{"prompt_tokens": 1e5000}',
 ])
 def test_figures_that_are_no_counts_are_a_doubt_and_no_crash(said: str) -> None:
     read = bill(said)
@@ -58,11 +60,37 @@ def test_figures_that_are_no_counts_are_a_doubt_and_no_crash(said: str) -> None:
     assert entered(Completion("text", "stop", read.usage, doubt=read.doubt), 100, PRICE, CEILING).nanodollars == CEILING
 
 
-def test_classes_that_do_not_sum_are_entered_as_classes_and_noted() -> None:
+def test_tokens_that_stand_only_in_the_total_are_billed_as_reasoning_and_noted() -> None:
     read = bill('{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 1016}')
-    assert read.usage == Usage(10, visible_out=5) and read.doubt == "its classes of tokens sum to 15, and its total says 1016"
-    kept = entered(Completion("t", "stop", read.usage, doubt=read.doubt), 100, PRICE, CEILING)
-    assert (kept.nanodollars, kept.anomaly, kept.over) == (10 * 150 + 5 * 600, read.doubt, False)
+    assert read.usage == Usage(10, visible_out=5, reasoning_out=1001)
+    assert read.doubt == "its classes of tokens sum to 15, and its total says 1016"
+    kept = entered(Completion("t", "stop", read.usage, doubt=read.doubt), 2000, PRICE, CEILING)
+    assert (kept.nanodollars, kept.anomaly, kept.over) == (10 * 150 + 1006 * 600, read.doubt, False)
+
+
+@pytest.mark.parametrize("total", ["3", "-1", '"many"', "1e5000", "1e3000000"])
+def test_a_total_that_is_less_or_no_count_changes_nothing_and_is_noted(total: str) -> None:
+    read = bill('{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": ' + total + "}")
+    assert read.usage == Usage(10, visible_out=5) and "its classes of tokens sum to 15" in read.doubt
+
+
+@pytest.mark.parametrize("said", [
+    '"prompt_tokens_details": {"cached_tokens": 960}', '"prompt_cache_hit_tokens": 960, "prompt_cache_miss_tokens": 40',
+    '"cached_tokens": 960', '"prompt_tokens_details": {"cached_tokens": 960}, "prompt_cache_hit_tokens": 7',
+    '"prompt_tokens_details": {}, "prompt_cache_hit_tokens": 960, "cached_tokens": 7',
+])
+def test_what_came_from_the_cache_is_read_in_each_spelling(said: str) -> None:
+    read = bill('{"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010, ' + said + "}")
+    assert read == Bill(Usage(40, cache_read=960, visible_out=10))
+
+
+@pytest.mark.parametrize("said", ['"prompt_tokens": 1e3000000', '"prompt_tokens": -1e3000000', '"prompt_tokens": 1e-3000000',
+                                  '"cost": 1e3000000', '"cost": 1e-3000000'])
+def test_a_number_with_a_giant_exponent_takes_no_time(said: str) -> None:
+    began = process_time()
+    read = bill("{" + said + "}")
+    assert not read.billed and (read.doubt or "cost" in said)
+    assert process_time() - began < 0.5
 
 
 json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -77,7 +105,7 @@ def test_no_reply_breaks_us_and_none_that_was_written_is_free(usage: Any, model:
                                    "model": model, "system_fingerprint": usage}))
     completion = completion_of(reply, "")
     kept = entered(completion, 100, PRICE, ceiling)
-    assert kept.nanodollars > 0 or not ceiling or completion.billed == 0
+    assert kept.nanodollars > 0 or not ceiling
     assert isinstance(completion.model_said, str) and isinstance(kept.nanodollars, int)
 
 
@@ -85,13 +113,19 @@ def test_no_reply_breaks_us_and_none_that_was_written_is_free(usage: Any, model:
     (4500, 4500, ""),  # as the book says
     (4530, 4530, ""), (5400, 5400, ""),  # less than a micro-dollar away
     (9000, 9000, "the provider bills 9,000 nano-dollars, and its tokens come to 4,500"),
-    (0, 0, "the provider bills 0 nano-dollars"),
+    (0, 4500, "the provider bills 0 nano-dollars"),  # a field that many fill in with nothing
     (CEILING + 1, CEILING + 1, "more than its ceiling"),
 ])
 def test_the_providers_own_bill_counts_and_is_held_against_the_book(billed: int, nanodollars: int, says: str) -> None:
     kept = entered(Completion("t", "stop", Usage(10, visible_out=5), billed=billed), 100, PRICE, CEILING)
     assert (kept.nanodollars, kept.over) == (nanodollars, billed > CEILING)
     assert says in kept.anomaly and bool(says) == bool(kept.anomaly)
+
+
+def test_nothing_is_believed_as_a_bill_from_openrouter_alone() -> None:
+    free_today = Completion("t", "stop", Usage(10, visible_out=5), billed=0)
+    assert entered(free_today, 100, replace(PRICE, provider="openrouter"), CEILING).nanodollars == 0
+    assert entered(Completion("t", "stop", Usage(), billed=0), 100, PRICE, CEILING).nanodollars == CEILING
 
 
 def test_a_bill_without_usage_counts_and_is_noted() -> None:

@@ -105,6 +105,14 @@ def kinds(journal: Journal, request: Request, teacher: Scripted) -> list[str]:
     return [entry.kind for entry in journal.entries_of(request.key(teacher.identity))]
 
 
+def test_half_a_character_in_a_failure_or_a_doubt_is_noted_and_stops_nothing(journal: Journal) -> None:
+    teacher = Scripted(lambda text, attempt: Failure("it said \ud83d", sent="refused", retry=True) if attempt == 1
+                       else Completion("a", "stop", USED, doubt="odd \ud83d"))
+    assert run(metered(teacher, journal).ask(question("q"))).text == "a"
+    notes = [entry.note for entry in journal.entries_of(question("q").key(teacher.identity)) if entry.note]
+    assert notes == ["it said \ufffd", "odd \ufffd"]
+
+
 def test_a_reply_is_paid_once_and_then_free(journal: Journal) -> None:
     teacher = Scripted()
 

@@ -114,6 +114,28 @@ def test_how_a_reply_ended(message: dict[str, Any], finish: str | None, text: st
     assert (completion.text, completion.finish) == (text, ends)
 
 
+@pytest.mark.parametrize(("body", "kind", "sent"), [
+    (error(code=402, message="Insufficient credits"), Fatal, ""), (error(code="insufficient_quota"), Fatal, ""),
+    (error(code=429), Failure, "refused"), (error(code=504), Failure, "unknown"), ({"error": "busy"}, Failure, "unknown"),
+    ({**error(code=502), "usage": USAGE}, Failure, "unknown"), ({"detail": "no"}, Failure, "unknown"),
+    ({"choices": [{"message": {"content": ""}, "finish_reason": "error", "error": {"code": 502}}]}, Failure, "refused"),
+    ({"choices": [{"message": {"content": "x"}, "finish_reason": "error"}], "usage": USAGE}, Failure, "unknown"),
+])
+def test_an_error_in_a_200_is_explained_by_its_own_code(body: Any, kind: type[Exception], sent: str) -> None:
+    with pytest.raises(kind) as raised:
+        ask(answering(200, body))
+    assert getattr(raised.value, "sent", "") == sent
+
+
+def test_half_a_character_is_replaced_where_a_text_is_taken() -> None:
+    completion = ask(saying({"content": "x \ud83d"}))
+    assert completion.text == "x \ufffd"
+    assert ask(saying({"content": [{"text": "\ud83d\ude00"}]})).text == "\U0001f600"
+    with pytest.raises(Failure) as raised:
+        ask(answering(500, error(message="broken \ud83d")))
+    assert raised.value.what.endswith("broken \ufffd")
+
+
 def test_a_reply_without_usage_says_nothing_about_tokens() -> None:
     assert ask(saying({"content": "a"}, usage=None)).usage == Usage()
 
@@ -122,6 +144,7 @@ def test_a_reply_without_usage_says_nothing_about_tokens() -> None:
     (400, error("context_length_exceeded", "too long"), "refused", "too long"), (413, error(), "refused", "no"),
     (422, error(), "refused", "no"), (400, error("content_filter"), "content_filter", ""),
     (400, error("invalid_prompt"), "content_filter", ""),
+    (400, error(message="the prompt 'What is a quota?' is too long"), "refused", "the prompt 'What is a quota?' is too long"),
     (400, error(message="the prompt is too long; no more keys"), "refused", "the prompt is too long; no more keys"),
     (403, error(message="flagged", metadata={"reasons": ["x"], "flagged_input": "..."}), "content_filter", ""),  # OpenRouter
 ])
@@ -142,6 +165,16 @@ def test_a_request_that_is_refused_for_good_is_an_answer(status: int, body: Any,
     (402, error(message="Insufficient Balance"), "Insufficient Balance", "add credit"),
     (400, error("invalid_request_error", "Your credit balance is too low to access the API."), "credit balance",
      "add credit"),  # Anthropic; in the middle of a run it would else be taken for a prompt's answer
+    *((400, error(type_, message), message[:30], "add credit") for type_, message in (
+        ("budget_exceeded", "Budget has been exceeded! Current cost: 10.2, Max budget: 10.0"),  # LiteLLM
+        ("", "Budget has been exceeded! Max budget: 10.0"), ("", "The quota of this project is exceeded"),
+        ("", "You have reached your specified API usage limits."), ("", "the monthly spending limit of your team"))),
+    (403, error(message="Your spending limit is reached"), "spending limit", "add credit"),
+    (403, "<html><style>p{}</style><title>Blocked</title><p>Sorry, you have been blocked</p></html>",
+     "answered 403: Blocked Sorry, you have been blocked", "firewall"),
+    (403, error("unsupported_country_region_territory", "Country not supported"), "Country not supported", "who refused"),
+    (403, error("permission_denied", "no"), "does not accept the key (403)", "api_key_env"),
+    (403, "", "does not accept the key (403)", "api_key_env"),
     (407, "", "the proxy on the way", "HTTPS_PROXY"),
     (404, error("model_not_found", "no such model"), "no such model", "teacher.model"),
     (404, "<html>not here</html>", "404", "teacher.base_url"),
@@ -169,6 +202,7 @@ def test_what_no_request_survives_is_fatal_with_a_cure_and_without_the_key(statu
     (504, "", {}, "unknown", True, None, False),  # the server behind the gateway may still be billing
     (408, error(), {}, "refused", True, None, False),
     (451, error(), {}, "refused", False, None, False),
+    (403, {"error": {"message": "rate limit for this key", "code": 403}}, {"Retry-After": "2"}, "refused", True, 2.0, True),
     (200, "<html>welcome</html>", {}, "unknown", True, None, False),
     (200, "[1]", {}, "unknown", True, None, False),
     (200, {"error": {"message": "upstream"}}, {}, "unknown", True, None, False),

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from alpaca_pipe.core.errors import Stopped
-from alpaca_pipe.teachers.pace import LONGEST_WAIT, Pace
+from alpaca_pipe.teachers.pace import LONGEST_ASKED, LONGEST_WAIT, Pace
 
 
 class Clock:
@@ -118,6 +118,21 @@ def test_tokens_a_minute_count_what_was_used_not_what_was_feared() -> None:
 
     assert asyncio.run(took(1000)) == pytest.approx(90.0)
     assert asyncio.run(took(100)) == pytest.approx(9.0)
+
+
+def test_one_wrong_figure_of_usage_does_not_stop_the_pace() -> None:
+    async def waited(most: int | None) -> float:
+        clock = Clock()
+        pace = Pace(4, tokens_per_minute=200_000, clock=clock, sleep=clock.sleep)
+        async with pace.turn(500, go_on, most) as turn:
+            turn.answered(2_000_000_000)
+        for _ in range(50):
+            async with pace.turn(500, go_on, most) as turn:
+                turn.answered(500)
+        return clock.now - 100.0
+
+    assert asyncio.run(waited(2000)) < 10
+    assert asyncio.run(waited(None)) < 2 * LONGEST_ASKED
 
 
 def test_back_off_doubles_with_jitter_up_to_a_bound_and_obeys_the_server() -> None:

@@ -26,6 +26,17 @@ def table(folder: Path = Path("."), **fields: Any) -> TeacherTable:
     (CHAT | {"api_key_env": "0123456789abcdef0123456789abcdef"}, "api_key_env", "looks like a key"),
     (CHAT | {"default_headers": {"Authorization": "Bearer abc"}}, "default_headers", "'Authorization' looks like a secret"),
     (CHAT | {"extra_body": {"token": "sk-live-abcdefghijklmnop"}}, "extra_body", "'token' looks like a secret"),
+    *((CHAT | {"extra_body": body}, "extra_body", f"'{path}' looks like a secret") for path, body in {
+        "api_key": {"api_key": "0123456789abcdef" * 2}, "provider.token": {"provider": {"token": "0123456789abcdef0123"}},
+        "a.auth": {"a": [{"auth": ["short", "0123456789abcdef"]}]}, "db.password": {"db": {"password": "correcthorse"}},
+    }.items()),
+    *((CHAT | {"default_headers": {name: "0123456789abcdef"}}, "default_headers", f"'{name}' looks like a secret")
+      for name in ("Ocp-Apim-Subscription-Key", "X-Auth-Token", "X-Goog-Api-Key", "api_key", "Set-Cookie")),
+    *((CHAT | {"extra_body": {name: value}}, "extra_body", f"'{name}' changes what is asked or billed") for name, value in {
+        "model": "gpt-5.4-pro", "models": ["a/b"], "messages": [], "prompt": "x", "stream": True, "n": 4, "best_of": 2}.items()),
+    *((CHAT | {"extra_body": {"max_completion_tokens": limit}}, "extra_body", "is no output limit")
+      for limit in (None, -1, 0, True, "many")),
+    (CHAT | {"extra_body": {"service_tier": "priority"}}, "price", "asks for service_tier 'priority'"),
     (CHAT | {"base_url": "https://me:secret@host/v1"}, "base_url", "no user, password or query"),
     (CHAT | {"base_url": "https://host/v1?key=1"}, "base_url", "no user, password or query"),
     (CHAT | {"proxy": "http://me:secret@host:8080"}, "proxy", "no user or password"),
@@ -48,6 +59,17 @@ def test_a_wrong_table_says_where_and_what_to_do(fields: dict[str, Any], where: 
     assert says in error["msg"]
     assert " - " in error["msg"]  # the cure
     assert not any(secret in error["msg"] for secret in ("abcdefghijklmnop", "0123456789abcdef", "secret@"))
+
+
+@pytest.mark.parametrize("fields", [
+    {"extra_body": {"prompt_cache_key": "alpaca-pipe", "max_tokens": 12345678, "eos_token": "<|im_end|>", "user": "somebody"}},
+    {"extra_body": {"tokenizer": "mistral-v3", "author": "somebody", "keywords": "many of them", "stop_token_ids": [1, 2]}},
+    {"extra_body": {"service_tier": "default"}}, {"extra_body": {"service_tier": "auto"}},
+    {"extra_body": {"service_tier": "priority"}, "price": {"in": 1, "out": 2}},
+    {"default_headers": {"X-Title": "my own project", "HTTP-Referer": "https://example.org"}},
+])
+def test_what_is_no_secret_and_costs_what_is_said_may_be_added(fields: dict[str, Any]) -> None:
+    assert table(**CHAT | fields)
 
 
 @pytest.mark.parametrize("name", ["OPENAI_API_KEY", "MY_KEY_2", "a_long_name_of_a_variable_for_the_key_of_a_small_provider"])

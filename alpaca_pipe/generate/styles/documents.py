@@ -45,9 +45,9 @@ exactly as they are written there, and nothing else.
 Answer with the JSON object alone."""
 
 _NOTHING = re.compile(r'\s*(?:```(?:json)?\s*)?(?:\{\s*(?:"tasks"\s*:\s*\[\s*\]\s*)?\}|\[\s*\])\s*(?:```)?\s*')
-# In English only; of texts and documents only where nothing in the task can be meant.
-_SPEAKS_OF_IT = re.compile(r"\b(?:the|this|that|our) (?:(?:given|provided|above|following) )?(?:passage|excerpt)\b", re.IGNORECASE)
-_SPEAKS_OF_A_TEXT = re.compile(
+# In English only; where a task has an input, that may be meant.
+_SPEAKS_OF_IT = re.compile(
+    r"\b(?:the|this|that|our) (?:(?:given|provided|above|following) )?(?:passage|excerpt)\b|"
     r"\b(?:according to|(?:mentioned|described|stated|given|provided|listed) in|(?:based|relying) on|from) (?:the|this) "
     r"(?:(?:given|provided|above) )?(?:text|document|article|context|section)\b|"
     r"\b(?:the|this) (?:(?:given|provided|above) (?:text|document|article|context)|(?:text|document|article|context) above)\b",
@@ -84,10 +84,8 @@ class Documents(Plain):
         assert seat.ground
         if fault := unsound(draft):
             return fault
-        pattern = _SPEAKS_OF_IT.search(draft.instruction) or (
-            None if draft.input else _SPEAKS_OF_A_TEXT.search(draft.instruction))
-        if pattern:
-            return Objection("speaks_of_passage", f"the instruction says '{pattern.group()}', which the row does not hold")
+        if not draft.input and (found := _SPEAKS_OF_IT.search(draft.instruction)):
+            return Objection("speaks_of_passage", f"the instruction says '{found.group()}', which the row does not hold")
         if word := ungrounded(draft.output or "", f"{seat.ground.text}\n\n{draft.input}"):
             return Objection("ungrounded", f"the output says '{word}', which neither the passage nor the task's input holds")
         return None

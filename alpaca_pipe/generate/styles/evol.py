@@ -54,10 +54,13 @@ _LONGER = 25  # words; WizardLM allows 10 to 20 for each constraint
 # What belongs to the asking, and has no place in a task unless the task it was made from had it too.
 _OUR_WORDS = re.compile(
     r"</?task>|#\s*(?:new|given|rewritten|created|evolved)\b[^\n]*#|\b(?:given|rewritten|evolved|original|new|created|reworked) "
-    r"(?:prompt|task|instruction)\b|\b(?:the )?task above\b|\b(?:harder|more (?:complex|concrete|difficult)) version\b",
-    re.IGNORECASE)
-_TALKS = re.compile(r"(?:sure|certainly|of course|okay|ok|absolutely|here(?:'s|’s| is| are))\b[^\n]*(?::|!)\s*(?:\n|\Z)|"
-                    r"(?:instruction|task|prompt)\s*:", re.IGNORECASE)
+    r"(?:prompt|task|instruction)\b|\b(?:the )?task above\b|\bin (?:the )?text alone\b|"
+    r"\b(?:harder|more (?:complex|concrete|difficult)) version\b", re.IGNORECASE)
+_RUN = 5  # words: so many of the asking in a row are no accident
+_TALKS = re.compile(
+    r"(?:this|the) task (?:is|asks|involves|requires|would|was)\b|I(?:['’]d| would) be (?:happy|glad)\b|"
+    r"(?:sure|certainly|of course|okay|ok|absolutely|here(?:['’]s| is| are))\b[^\n]*[:!]\s*(?:\n|\Z)|"
+    r"(?:instruction|task|prompt)\s*:", re.IGNORECASE)
 _DECLINES = re.compile(
     r"\A\W*(?:(?:I|we) (?:am|are) |I['’]m |we['’]re )?(?:very |so )?sorry\W*\Z|"
     r"\b(?:sorry|apologi[sz]e|afraid)\b[^.!?\n]{0,80}\b(?:cannot|can['’]t|unable|not able|couldn['’]t|could not|don['’]t|do not)\b|"
@@ -112,7 +115,8 @@ class Evol(Plain):
         if fault := unsound(draft):
             return fault
         theirs = {found.lower() for found in _OUR_WORDS.findall(parent.instruction)}
-        if copied := next((found for found in _OUR_WORDS.findall(draft.instruction) if found.lower() not in theirs), ""):
+        if copied := next((found for found in _OUR_WORDS.findall(draft.instruction) if found.lower() not in theirs), "") \
+                or next((run for run in _runs(draft.instruction) if run in _ASKED and run not in _runs(parent.instruction)), ""):
             return Objection("copies_prompt", f"the instruction says '{copied}', which are the words that it was asked for with")
         gain = rouge_l(draft.instruction, parent.instruction, self.words)
         if gain > self.likeness:
@@ -132,6 +136,15 @@ class Evol(Plain):
 
 def evolution_of(seat: Seat) -> str:
     return random.Random(seat.draw).choice(tuple(EVOLUTIONS))
+
+
+def _runs(text: str) -> list[str]:
+    """Each five words of a text that follow each other."""
+    words = unicode_words(text)
+    return [" ".join(words[at:at + _RUN]) for at in range(len(words) - _RUN + 1)]
+
+
+_ASKED = frozenset(run for text in (_SYSTEM, _WANTED, _KEEP, *EVOLUTIONS.values()) for run in _runs(text))
 
 
 def _parent(seat: Seat) -> Example:

@@ -27,7 +27,7 @@ _INSTANCE_TOKENS, _INSTANCE_PRESENCE = 350, 1.5
 _KIND_TOKENS = 8
 _MOST = 5  # instances of an instruction
 
-_LIST = "Write down tasks, each another one:\n\n"
+_LIST = f"Write down tasks, each of another kind. Go on with this list up to number {LAST}:\n\n"
 # The original's: fewer than Stanford's.
 _MEDIA = re.compile(r"\b(?:images?|graphs?|pictures?|files?|maps?|draw|plot|go to)\b", re.IGNORECASE)
 _RULES = tuple(rule for rule in stanford.RULES if rule is not stanford.media)

@@ -1,0 +1,138 @@
+"""What a batch must survive without a hang, a key in the books, or a request that was billed and counted as free."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from alpaca_pipe.core.completion import Request
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.batches import Batches
+from alpaca_pipe.teachers.base import Failure, Fatal
+from alpaca_pipe.teachers.batch_desk import Desk, Rules
+from alpaca_pipe.teachers.batch_office import Office
+from alpaca_pipe.teachers.batch_patience import Patience
+from alpaca_pipe.teachers.metered import Metered
+from alpaca_pipe.teachers.openai_batch import pick_up
+from alpaca_pipe.teachers.openai_wire import Wire
+from tests.teachers.test_batch import WORDS, Runs, cache, desk, journal, server, stop_when
+
+__all__ = ["cache", "desk", "journal", "server"]
+KEY = "sk-proj-abcdefghijklmnop1234567890"
+
+
+@asynccontextmanager
+async def a_desk(runs: Runs, takes: frozenset[str] = frozenset({"max_tokens"})) -> AsyncIterator[Desk]:
+    """Of a later run at the same server, whose teacher takes these fields."""
+    from openai import AsyncOpenAI
+
+    table = runs.table()
+    async with AsyncOpenAI(base_url=f"{runs.server.url}/v1", api_key="none-at-all", max_retries=0) as client:
+        office = Office(Wire(client, table.address, "m", "none-at-all", 10, takes))
+        async with Desk(office, Batches(runs.journal), table.identity(), Rules(poll=0.1, most_requests=12),
+                        Patience(lambda: False, runs.said.append), address=table.address, recipe="r", run="later",
+                        stage="generate") as desk:
+            yield desk
+
+
+def test_files_that_wait_in_line_do_not_hold_up_the_one_before_them(desk: Runs) -> None:
+    """A file is refused for a full queue while the next ones wait for their turn after it."""
+    desk.server.faults(room=1, seconds=0.6)
+    assert desk.run(WORDS[:4]) == WORDS[:4]
+    desk.sound()
+
+
+def test_files_grow_again_after_full_ones_were_taken(desk: Runs) -> None:
+    said: list[int] = []
+
+    async def main() -> None:
+        async with a_desk(desk) as own:
+            own._most = 2
+            for requests in (1, 2, 4, 4, 8, 8, 8, 8):
+                own._larger(requests)
+                said.append(own._most)
+
+    asyncio.run(main())
+    assert said == [2, 4, 4, 8, 8, 8, 8, 12]
+
+
+@pytest.mark.parametrize("key", [KEY, "azure0123456789abcdef"])  # the second looks like no key, and is ours
+def test_a_key_that_the_provider_quotes_reaches_neither_screen_nor_ledger(
+        desk: Runs, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCH_KEY", key)
+    desk.server.faults(fail=1, says=f"Incorrect API key provided: {key}. " + "It is long. " * 50)
+    errors = desk.run(WORDS, api_key_env="BATCH_KEY")
+    assert all(isinstance(error, Fatal) and "Incorrect API key provided: [key]" in error.what for error in errors)
+    assert errors[0].what.endswith("(and 1 more)")
+    desk.written()
+    books = b"".join(path.read_bytes() for path in desk.journal.path.parent.glob(f"{desk.journal.path.name}*"))
+    seen = "\n".join([*desk.said, *map(str, errors), *(entry.note for entry in desk.journal.entries())])
+    assert b"Incorrect API key" in books and key.encode() not in books
+    assert key not in seen
+    desk.sound()
+
+
+def test_the_desk_hides_a_key_whatever_let_it_through(desk: Runs) -> None:
+    """The second net: an error, a sentence and a note that were not cleaned where they were made."""
+    async def main() -> None:
+        async with a_desk(desk) as own:
+            failure, error = Failure(f"a {KEY}", sent="no", retry=False), UserError(f"b {KEY}", "do this")
+            own._hide(failure)
+            own._hide(error)
+            own._say(f"c {KEY}")
+            assert (str(failure), failure.what, str(error)) == ("a [key]", "a [key]", "b [key] - do this")
+            assert desk.said[-1] == "c [key]"
+
+    asyncio.run(main())
+
+
+def test_a_line_without_an_answer_is_lost_where_the_provider_does_not_count(desk: Runs) -> None:
+    desk.server.faults(uncounted=True)
+    assert desk.run(["a", "!hidden b"]) == ["a", "!hidden b"]
+    assert desk.kinds("!hidden b") == ["reserved", "lost", "reserved", "settled"]
+    assert desk.journal.totals("r").lost > 0
+    desk.sound()
+
+
+def left_there(desk: Runs) -> None:
+    desk.server.faults(hold="")
+    desk.run(WORDS, stopping=stop_when(desk, "handed in"))
+    desk.server.faults()
+    assert desk.kinds("q0") == ["reserved"]
+
+
+def test_a_batch_is_collected_by_a_teacher_that_takes_no_limit_any_more(desk: Runs) -> None:
+    left_there(desk)
+
+    async def main() -> None:
+        async with a_desk(desk, takes=frozenset()) as own:
+            collected = await asyncio.wait_for(pick_up(own, desk.journal, "r"), 10)
+        assert (collected.batches, collected.answered) == (1, len(WORDS))
+
+    asyncio.run(main())
+    desk.sound()
+
+
+def test_one_line_that_cannot_be_asked_for_does_not_hold_up_the_others(
+        desk: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays open, its error is told, and the next run collects it."""
+    left_there(desk)
+    resume, first = Metered.resume, f"{desk.key('q0')}."
+
+    async def broken(self: Metered, attempt: object, request: Request) -> None:
+        if str(getattr(attempt, "name", "")).startswith(first):
+            raise UserError("this line cannot be read")
+        await resume(self, attempt, request)  # type: ignore[arg-type]
+
+    async def main() -> None:
+        async with a_desk(desk) as own:
+            with pytest.raises(UserError, match="cannot be read"):
+                await asyncio.wait_for(pick_up(own, desk.journal, "r"), 10)
+
+    monkeypatch.setattr(Metered, "resume", broken)
+    asyncio.run(main())
+    monkeypatch.undo()
+    assert desk.kinds("q0") == ["reserved"] and desk.kinds("q1") == ["reserved", "settled"]
