@@ -13,7 +13,7 @@ from alpaca_pipe.generate.style import Ground
 
 
 def of_documents(paths: Sequence[Path], words: int) -> tuple[Ground, ...]:
-    """The passages of all files, about so many words each; the same passage in two files is one ground. Raises UserErrors."""
+    """The passages of all files, at most so many words each; the same one in two files is one ground. Raises UserErrors."""
     found = {" ".join(chunk.text.split()): chunk for chunk in reversed(chunks(paths, words))}  # the first of several stays
     return tuple(Ground(chunk.text, f"{chunk.file}#{chunk.start}-{chunk.end}",
                         {"file": chunk.file, "start": chunk.start, "end": chunk.end}) for chunk in reversed(found.values()))

@@ -1,4 +1,4 @@
-"""Reads the instances of a task as Self-Instruct's prompts ask for them: `Example 1`, `Input:`, `Output:`; or `Class label:`."""
+"""Reads the instances of a task as Self-Instruct asks for them: `Example 1`, `Input:`, `Output:`; or `Class label:`."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ class Entered:
 def entered(completion: Completion, limit: int | None, price: Price, ceiling: int) -> Entered:
     """The provider's own bill counts before the price book, the book before nothing; a billed reply without figures that
     can be believed is entered at its ceiling, never at $0. A bill of $0 counts only where the book knows of no price, or
-    from OpenRouter, whose field it is: others fill it in with nothing. limit: tokens that the reply may have."""
+    from OpenRouter, whose field it is: others fill it in with nothing. Figures that contradict themselves never come to more
+    than the ceiling. limit: tokens that the reply may have."""
     usage, odd = completion.usage, [completion.doubt] if completion.doubt else []
     cost = price.cost(usage)
     missing = bool(ceiling) and _generated(completion) and not (usage.tokens_in and (usage.tokens_out or not completion.text))
@@ -41,7 +42,7 @@ def entered(completion: Completion, limit: int | None, price: Price, ceiling: in
     elif missing:
         cost = ceiling
         odd.append("counted at its ceiling")
-    elif limit is not None and usage.tokens_out > limit and cost <= ceiling and ceiling:
+    elif limit is not None and usage.tokens_out > limit and ceiling and (cost <= ceiling or completion.doubt):
         cost = ceiling
         odd.append(f"its usage counts {usage.tokens_out:,} tokens where {limit:,} were allowed, counted at its ceiling")
     if cost > ceiling:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -29,11 +30,11 @@ async def a_desk(runs: Runs, takes: frozenset[str] = frozenset({"max_tokens"})) 
     """Of a later run at the same server, whose teacher takes these fields."""
     from openai import AsyncOpenAI
 
-    table = runs.table()
+    table, too_late = runs.table(), time.monotonic() + 25
     async with AsyncOpenAI(base_url=f"{runs.server.url}/v1", api_key="none-at-all", max_retries=0) as client:
         office = Office(Wire(client, table.address, "m", "none-at-all", 10, takes))
         async with Desk(office, Batches(runs.journal), table.identity(), Rules(poll=0.1, most_requests=12),
-                        Patience(lambda: False, runs.said.append), address=table.address, recipe="r", run="later",
+                        Patience(lambda: time.monotonic() > too_late, runs.said.append), address=table.address, recipe="r", run="later",
                         stage="generate") as desk:
             yield desk
 
@@ -41,7 +42,8 @@ async def a_desk(runs: Runs, takes: frozenset[str] = frozenset({"max_tokens"})) 
 def test_files_that_wait_in_line_do_not_hold_up_the_one_before_them(desk: Runs) -> None:
     """A file is refused for a full queue while the next ones wait for their turn after it."""
     desk.server.faults(room=1, seconds=0.6)
-    assert desk.run(WORDS[:4]) == WORDS[:4]
+    too_late = time.monotonic() + 25
+    assert desk.run(WORDS[:4], stopping=lambda: time.monotonic() > too_late) == WORDS[:4]
     desk.sound()
 
 

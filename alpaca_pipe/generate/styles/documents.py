@@ -48,8 +48,8 @@ _NOTHING = re.compile(r'\s*(?:```(?:json)?\s*)?(?:\{\s*(?:"tasks"\s*:\s*\[\s*\]\
 # In English only; where a task has an input, that may be meant.
 _SPEAKS_OF_IT = re.compile(
     r"\b(?:the|this|that|our) (?:(?:given|provided|above|following) )?(?:passage|excerpt)\b|"
-    r"\b(?:according to|(?:mentioned|described|stated|given|provided|listed) in|(?:based|relying) on|from) (?:the|this) "
-    r"(?:(?:given|provided|above) )?(?:text|document|article|context|section)\b|"
+    r"\b(?:according to|(?:mentioned|described|stated|given|provided|listed) in|(?:based|relying) on|from) "
+    r"(?:the|this) (?:(?:given|provided|above) )?(?:text|document|article|context|section)\b|"
     r"\b(?:the|this) (?:(?:given|provided|above) (?:text|document|article|context)|(?:text|document|article|context) above)\b",
     re.IGNORECASE)
 

@@ -53,8 +53,9 @@ _LONGER = 25  # words; WizardLM allows 10 to 20 for each constraint
 
 # What belongs to the asking, and has no place in a task unless the task it was made from had it too.
 _OUR_WORDS = re.compile(
-    r"</?task>|#\s*(?:new|given|rewritten|created|evolved)\b[^\n]*#|\b(?:given|rewritten|evolved|original|new|created|reworked) "
-    r"(?:prompt|task|instruction)\b|\b(?:the )?task above\b|\bin (?:the )?text alone\b|"
+    r"</?task>|#\s*(?:new|given|rewritten|created|evolved)\b[^\n]*#|"
+    r"\b(?:given|rewritten|evolved|original|new|created|reworked) (?:prompt|task|instruction)\b|"
+    r"\b(?:the )?task above\b|\bin (?:the )?text alone\b|"
     r"\b(?:harder|more (?:complex|concrete|difficult)) version\b", re.IGNORECASE)
 _RUN = 5  # words: so many of the asking in a row are no accident
 _TALKS = re.compile(
@@ -63,13 +64,15 @@ _TALKS = re.compile(
     r"(?:instruction|task|prompt)\s*:", re.IGNORECASE)
 _DECLINES = re.compile(
     r"\A\W*(?:(?:I|we) (?:am|are) |I['’]m |we['’]re )?(?:very |so )?sorry\W*\Z|"
-    r"\b(?:sorry|apologi[sz]e|afraid)\b[^.!?\n]{0,80}\b(?:cannot|can['’]t|unable|not able|couldn['’]t|could not|don['’]t|do not)\b|"
-    r"\b(?:I|we) (?:cannot|can['’]t|am unable to|are unable to|am not able to) (?:help|assist|answer|provide|fulfil|comply|complete)\b|"
+    r"\b(?:sorry|apologi[sz]e|afraid)\b[^.!?\n]{0,80}"
+    r"\b(?:cannot|can['’]t|unable|not able|couldn['’]t|could not|don['’]t|do not)\b|"
+    r"\b(?:I|we) (?:cannot|can['’]t|am unable to|are unable to|am not able to) "
+    r"(?:help|assist|answer|provide|fulfil|comply|complete)\b|"
     r"\bas an? (?:AI|(?:large )?language model)\b", re.IGNORECASE)
 _SHORT = 80  # words: a longer answer that also says sorry is more than that (WizardLM, sec. 2.2)
 _STOP_WORDS = frozenset(unicode_words(
-    "a an and are as at be but by for from has have i in is it its not of on or so than that the their then there these they "
-    "this to was we were will with you your"))
+    "a an and are as at be but by for from has have i in is it its not of on or so than that the their then there these "
+    "they this to was we were will with you your"))
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,8 @@ class Evol(Plain):
         parent = _parent(seat)
         if fault := unsound(draft):
             return fault
-        theirs = {found.lower() for found in _OUR_WORDS.findall(parent.instruction)}
-        if copied := next((found for found in _OUR_WORDS.findall(draft.instruction) if found.lower() not in theirs), "") \
-                or next((run for run in _runs(draft.instruction) if run in _ASKED and run not in _runs(parent.instruction)), ""):
-            return Objection("copies_prompt", f"the instruction says '{copied}', which are the words that it was asked for with")
+        if copied := _copied(draft.instruction, parent.instruction):
+            return Objection("copies_prompt", f"the instruction says '{copied}', the words that it was asked for with")
         gain = rouge_l(draft.instruction, parent.instruction, self.words)
         if gain > self.likeness:
             return Objection("no_gain", f"ROUGE-L F {float(gain):.3f} with the row that it was made from, at most "
@@ -136,6 +137,13 @@ class Evol(Plain):
 
 def evolution_of(seat: Seat) -> str:
     return random.Random(seat.draw).choice(tuple(EVOLUTIONS))
+
+
+def _copied(instruction: str, parent: str) -> str:
+    """What an instruction has of the asking, and not of the task that it was made from; or ""."""
+    theirs = {found.lower() for found in _OUR_WORDS.findall(parent)} | set(_runs(parent))
+    ours = [*_OUR_WORDS.findall(instruction), *(run for run in _runs(instruction) if run in _ASKED)]
+    return next((found for found in ours if found.lower() not in theirs), "")
 
 
 def _runs(text: str) -> list[str]:

@@ -18,7 +18,7 @@ from alpaca_pipe.generate.style import Plain, Seat, decoding
 SYSTEMS = (
     "Think the task through step by step before you answer, and show the steps. End with the answer on a line of its own.",
     "You are a patient teacher. Explain how you get to the answer so that a beginner could do the next task alone.",
-    "First say in your own words what is asked. Then work towards the answer one step at a time, giving the reason for each.",
+    "First say in your own words what is asked. Then work towards the answer one step at a time, with a reason for each.",
     "Explain as you would to a curious ten-year-old: short sentences, everyday words, an example where it helps.",
     "You are careful. Write down what is given, what follows from it, and only then the answer. Check it at the end.",
     "Give the answer first, in one sentence. Then justify it point by point, so that a reader can check each point.",

@@ -32,8 +32,8 @@ _LIST = f"Write down tasks, each of another kind. Go on with this list up to num
 _MEDIA = re.compile(r"\b(?:images?|graphs?|pictures?|files?|maps?|draw|plot|go to)\b", re.IGNORECASE)
 _RULES = tuple(rule for rule in stanford.RULES if rule is not stanford.media)
 
-_KIND = ("Is it a classification, that is, a task whose output is one of a few labels that are known beforehand? Answer with yes "
-         "or no.\n\n")
+_KIND = ("Is it a classification, that is, a task whose output is one of a few labels that are known beforehand? Answer "
+         "with yes or no.\n\n")
 _KINDS = (
     ("Say whether the comment is friendly or hostile.", "yes"),
     ("Give me some ideas for a birthday present for my grandfather.", "no"),
@@ -46,8 +46,8 @@ _KINDS = (
     ("Write a reference for a former colleague.", "no"),
     ("Is the number prime?", "yes"))
 
-_INPUT_FIRST = """Give examples for each task. Where it needs an input, write the input first and then the output that is right for \
-it; where it needs none, write the output at once. At most five examples.
+_INPUT_FIRST = """Give examples for each task. Where it needs an input, write the input first and then the output that is \
+right for it; where it needs none, write the output at once. At most five examples.
 
 Task: Put the words into alphabetical order.
 Example 1
@@ -77,8 +77,8 @@ Task: Tell a joke about the weather.
 Output: I wanted to tell you one about fog, but it would go right past you.
 
 """
-_OUTPUT_FIRST = """Give an example for each label that is possible in the task: the label first, then an input for which it is right. \
-Where the task needs no input, write the label alone. At most five labels.
+_OUTPUT_FIRST = """Give an example for each label that is possible in the task: the label first, then an input for which it \
+is right. Where the task needs no input, write the label alone. At most five labels.
 
 Task: Say whether the guest was pleased.
 Class label: pleased
@@ -127,8 +127,8 @@ class SelfInstruct(Plain):
         shown = [*(seed.example.instruction for seed in seat.shown), *(row.instruction for row in seat.machine)]
         random.Random(seat.draw).shuffle(shown)
         lines = [f"{number}. {_one_line(text).rstrip(':')}\n" for number, text in enumerate(shown, 1)]
-        return self._request(f"{_LIST}{''.join(lines)}{len(shown) + 1}.", self.max_tokens, self.temperature, _STOP_TASKS,
-                             top_p=_TOP_P, presence_penalty=_PRESENCE)
+        return self._request(f"{_LIST}{''.join(lines)}{len(shown) + 1}.", self.max_tokens, self.temperature,
+                             _STOP_TASKS, top_p=_TOP_P, presence_penalty=_PRESENCE)
 
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         if fault := fault_of(reply, cut_is_read=True):
@@ -150,8 +150,8 @@ class SelfInstruct(Plain):
             return self._request(f"{_KIND}{shown}Task: {_one_line(draft.instruction)}\nClassification:", _KIND_TOKENS, 0,
                                  _STOP_KIND, top_p=0.0)
         shown = _OUTPUT_FIRST if draft.details["classification"] else _INPUT_FIRST
-        return self._request(f"{shown}Task: {_one_line(draft.instruction)}\n", _INSTANCE_TOKENS, 0, _STOP_INSTANCES, top_p=0.0,
-                             presence_penalty=_INSTANCE_PRESENCE)
+        return self._request(f"{shown}Task: {_one_line(draft.instruction)}\n", _INSTANCE_TOKENS, 0, _STOP_INSTANCES,
+                             top_p=0.0, presence_penalty=_INSTANCE_PRESENCE)
 
     def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
         if fault := fault_of(reply, cut_is_read=True):
@@ -162,7 +162,8 @@ class SelfInstruct(Plain):
         cut = reply.finish == "length" and not stopped
         return _without_contradiction(instances(draft, text, cut, labels=bool(draft.details["classification"]), most=_MOST))
 
-    def _request(self, text: str, max_tokens: int, temperature: float | None, stops: Sequence[str], **fields: float) -> Request:
+    def _request(self, text: str, max_tokens: int, temperature: float | None, stops: Sequence[str],
+                 **fields: float) -> Request:
         always = {"max_tokens": max_tokens, "temperature": temperature}
         return Request((Message("user", text),), decoding(self.takes, always, stop=list(stops), **fields))
 
@@ -211,7 +212,7 @@ def _of_kind(draft: Draft, text: str) -> Piece:
     """The draft that knows whether it is a classification. The original takes whatever is no yes for a no."""
     said = re.search(r"\b(yes|no)\b", text.strip().split("\n")[0], re.IGNORECASE)
     if not said:
-        return unread(text, "neither_yes_nor_no", "whether it is a classification was asked, and the reply says neither yes nor no")
+        return unread(text, "neither_yes_nor_no", "asked whether it is a classification, the reply says neither yes nor no")
     return replace(draft, details={**draft.details, "classification": said[1].lower() == "yes"})
 
 
@@ -244,7 +245,8 @@ def _unsuited(instruction: str) -> Objection | None:
     if reason := words(instruction):
         return Objection(words.__name__, reason)
     if found := _MEDIA.search(instruction):
-        return Objection("media", f"the instruction says '{found.group().lower()}', which a text model can neither see nor make")
+        word = found.group().lower()
+        return Objection("media", f"the instruction says '{word}', which a text model can neither see nor make")
     return next((Objection(rule.__name__, reason) for rule in others if (reason := rule(instruction))), None)
 
 
@@ -257,5 +259,6 @@ def _invalid(draft: Draft, output: str) -> Objection | None:
     if not output:
         return Objection("empty_output", "the output is empty")
     if draft.input.endswith(":") or output.endswith(":"):
-        return Objection("open_end", f"the {'output' if output.endswith(':') else 'input'} ends in a colon: something is missing")
+        which = "output" if output.endswith(":") else "input"
+        return Objection("open_end", f"the {which} ends in a colon: something is missing")
     return None
