@@ -3,14 +3,59 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alpaca_pipe.cli.common import Fallback, Overrides, Runs, opened
 from alpaca_pipe.core.errors import UserError
 
+if TYPE_CHECKING:
+    from alpaca_pipe.recipe.schema import Recipe
+
 app = typer.Typer()
+seeds = typer.Typer(cls=Fallback, no_args_is_help=False,
+                    help="Seed tasks, checked, or drafted from notes. `seeds FILE` and `seeds RECIPE` are short for `seeds check`.")
+app.add_typer(seeds, name="seeds")
+
+
+@app.command()
+def init(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the recipe, and of the folder that is made.")],
+         domain: Annotated[str, typer.Option(help="What the model is for, in a few words: \"small-animal clinic\".")],
+         documents: Annotated[list[Path] | None, typer.Option(help="A file or folder that tasks are asked from; may be said "
+                              "again. Default: a folder `documents`, where there is one.")] = None) -> None:
+    """Begin: a folder NAME with a commented recipe, ten seed tasks and what to do next. Nothing is overwritten."""
+    from alpaca_pipe.start.folder import begin, hints
+
+    for file in begin(name, domain, documents or ()):
+        typer.echo(file)
+    for hint in hints(Path(name)):
+        typer.echo(hint)
+
+
+@seeds.command()
+def check(what: Annotated[str, typer.Argument(metavar="FILE|RECIPE", help="JSONL, CSV, or a recipe whose seeds are meant.")],
+          runs: Runs = Path("runs")) -> None:
+    """Check seed tasks: what cannot be read, repeats and near-duplicates with their lines, the mixture of kinds."""
+    from alpaca_pipe.generate.seed_check import print_check
+
+    file = Path(what)
+    if file.is_file() and file.suffix not in (".yaml", ".yml"):
+        print_check(file)
+    elif file.suffix in (".jsonl", ".csv"):
+        raise UserError(f"{file}: no such file", "name a JSONL or CSV file with the columns instruction, input, output")
+    else:
+        loaded, _ = opened(what, None, runs, rehearse=False)
+        print_check(_seeds_of(loaded))
+
+
+def _seeds_of(recipe: Recipe) -> Path:
+    generate = recipe.stages.get("generate")
+    if generate is None:
+        raise UserError(f"{recipe.name}: this recipe has no table 'generate:', so it has no seed tasks",
+                        "name another recipe, or a file of seed tasks")
+    file: Path = generate.seeds  # type: ignore[attr-defined]
+    return file
 
 
 @app.command()

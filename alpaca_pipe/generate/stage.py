@@ -31,6 +31,7 @@ from alpaca_pipe.generate.seating import Seating
 from alpaca_pipe.generate.seeds import Seed, read_seeds
 from alpaca_pipe.generate.style import Ground, Style
 from alpaca_pipe.generate.styles import style_of
+from alpaca_pipe.generate.topics import TOPICS
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.teachers.opening import connect, takes_of
@@ -192,7 +193,14 @@ def _known(config: Config, style: Style, grounds: Sequence[Ground], rows: Sequen
 def _seating(config: Config, style: Style, seed: int, grounds: Sequence[Ground]) -> Seating:
     """A run that extends another one sits on other chairs: with the same seed it would ask the same again."""
     ours: int | str = f"{seed} {file_digest(config.extend)[:16]}" if config.extend else seed
-    return Seating(style, ours, _shown_seeds(config, style), config.round_size, config.shown, grounds, config.times)
+    return Seating(style, ours, _shown_seeds(config, style), config.round_size, config.shown, grounds, config.times,
+                   _topics(config, style))
+
+
+def _topics(config: Config, style: Style) -> tuple[str, ...]:
+    """Of a model for one domain, the seeds' own; of any other, everything under the sun."""
+    own = dict.fromkeys(seed.topic for seed in read_seeds(config.seeds) if seed.topic) if config.domain and style.seeded else {}
+    return tuple(own) or TOPICS
 
 
 def _grounds(config: Config, style: Style) -> Sequence[Ground]:

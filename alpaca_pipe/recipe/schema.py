@@ -22,7 +22,7 @@ _WORDS = {  # where pydantic speaks of Python's types
     "is_instance_of": "should be a number", "model_type": "should be a table of keys",
     "model_attributes_type": "should be a table of keys", "dict_type": "should be a table of keys",
     "string_pattern_mismatch": "should be of letters, digits, -, _ and ."}
-_RESERVED = {"store", "rehearsal", "bench", "ledger.sqlite"}  # what else lies in a workspace
+RESERVED = {"store", "rehearsal", "bench", "ledger.sqlite"}  # what else lies in a workspace
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def recipe_model(catalog: Catalog) -> type[BaseModel]:
 
 def _name(name: str, path: Path) -> str:
     """The name of the run folder: no folder of the workspace itself, and nothing that leads out of it."""
-    if name in _RESERVED or not re.fullmatch(_NAME, name):
+    if name in RESERVED or not re.fullmatch(_NAME, name):
         raise UserError(f"{path}: a recipe cannot be called '{name}'", "give it another with `name:`, of letters, digits, - and _")
     return name
 
