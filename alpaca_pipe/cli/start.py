@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Fallback, Overrides, Runs, opened
+from alpaca_pipe.cli.common import Fallback, RecipeName, Runs, opened
 from alpaca_pipe.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,6 +47,28 @@ def check(what: Annotated[str, typer.Argument(metavar="FILE|RECIPE", help="JSONL
     else:
         loaded, _ = opened(what, None, runs, rehearse=False)
         print_check(_seeds_of(loaded))
+
+
+@seeds.command()
+def draft(recipe: RecipeName,
+          more: Annotated[list[str] | None, typer.Argument(metavar="[FILE|KEY=VALUE]...", help="More notes, as a shell writes "
+                                                           "--from notes/*.md; and keys of the recipe.")] = None,
+          notes: Annotated[list[Path] | None, typer.Option("--from", metavar="FILE|FOLDER", help="Notes: txt, md, html, pdf, "
+                                                           "docx.")] = None,
+          want: Annotated[int, typer.Option(min=1, help="How many confirmed drafts there should be in all.")] = 30,
+          yes: Annotated[bool, typer.Option("--yes", help="Take every sound draft, without asking.")] = False,
+          runs: Runs = Path("runs")) -> None:
+    """Let RECIPE's teacher draft seed tasks from notes; you say yes, edit or no to each. Priced before, capped by the budget."""
+    from rich.console import Console
+
+    from alpaca_pipe.start.drafting import draft as drafted
+
+    given = [Path(text) for text in more or () if "=" not in text or Path(text).exists()]
+    overrides = [text for text in more or () if Path(text) not in given]
+    if not (sources := [*(notes or ()), *given]):
+        raise UserError("no notes are named", "say --from notes/*.md, or --from a folder")
+    loaded, workspace = opened(recipe, overrides, runs, rehearse=False)
+    drafted(loaded, workspace, Console(soft_wrap=True, highlight=False), sources, want, yes)
 
 
 def _seeds_of(recipe: Recipe) -> Path:

@@ -48,7 +48,8 @@ class Seating:
         chance = random.Random(f"seeds {seed} {round_} {'' if style.one_prefix else place}")
         shown = chance.sample(self.seeds, max(self.shown - len(machine), 0)) if style.seeded else []
         told = (balance or Balance()) if style.steered else None
-        return Seat(round_, place, tuple(shown), topics_from(seed, number * style.topics, style.topics, self.topics), ground, tuple(machine),
+        topics = topics_from(seed, number * style.topics, style.topics, self.topics)
+        return Seat(round_, place, tuple(shown), topics, ground, tuple(machine),
                     told.lacks(style.tasks(self.shown), draw) if told else (), told.worn() if told else (), draw)
 
 

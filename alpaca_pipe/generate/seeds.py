@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -74,7 +75,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Callable[[], SeedRow]]]:
             if line.strip():
                 yield number, partial(SeedRow.model_validate_json, line)
         return
-    lines = csv.DictReader(text.splitlines(keepends=True), restkey="more columns than the head", delimiter=delimiter_of(text))
+    lines = csv.DictReader(io.StringIO(text, newline=""), restkey="more columns than the head", delimiter=delimiter_of(text))
     number = 2
     for cells in lines:
         if any(cells.values()):

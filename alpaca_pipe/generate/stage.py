@@ -28,6 +28,7 @@ from alpaca_pipe.generate.past import ROUNDS, Past, past
 from alpaca_pipe.generate.pilot import Pilot
 from alpaca_pipe.generate.rounds import Asks, Generation, Limits
 from alpaca_pipe.generate.seating import Seating
+from alpaca_pipe.generate.seed_file import still_the_templates
 from alpaca_pipe.generate.seeds import Seed, read_seeds
 from alpaca_pipe.generate.style import Ground, Style
 from alpaca_pipe.generate.styles import style_of
@@ -57,7 +58,9 @@ def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimat
     forecast, says, rests_on = expected(order, prior_of(style, teacher), before)
     minutes, requests, tokens_in, tokens_out, dollars = map(
         forecast.range, ("minutes", "requests", "tokens_in", "tokens_out", "dollars"))
-    shows = f"{config.shown} of {len(seating.seeds)} seeds in each prompt, " if style.seeded else ""
+    left = len(still_the_templates(seating.seeds))
+    shows = f"{config.shown} of {len(seating.seeds)} seeds in each prompt{f' ({left} still the template)' if left else ''}, " \
+        if style.seeded else ""
     have = f"{len(rows):,} rows extended, " if rows else ""
     have += f"{len(grounds):,} {'passages' if config.documents else 'rows'} to work on, " if grounds else ""
     return Estimate(minutes, f"style {style.name}, {have}{shows}{says}", rests_on, requests, tokens_in, tokens_out, api=dollars)
