@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from alpaca_pipe.cli import books, road, setup, teachers
+from alpaca_pipe.cli import books, road, setup, start, teachers
 from alpaca_pipe.core.errors import Stopped, UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
@@ -25,6 +25,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
+app.add_typer(start.app)
 app.add_typer(road.app)
 app.add_typer(books.app)
 app.add_typer(teachers.app, name="teachers")

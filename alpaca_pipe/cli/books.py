@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Fallback, Json, RecipeName, Rehearsed, Runs, opened
+from alpaca_pipe.cli.common import Fallback, Json, RecipeName, Rehearsed, Runs, opened, recipe_called
 from alpaca_pipe.core.errors import UserError
 
 app = typer.Typer()
@@ -48,7 +48,7 @@ def show(recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="
 
     if recipe and every:
         raise UserError("both a recipe and --all are named", "leave one of them out")
-    path, name = _ledger_of(runs, rehearse), _recipe_name(recipe)
+    path, name = _ledger_of(runs, rehearse), recipe_called(recipe) if recipe else None
     print_statement(path, name, by.value if by else None, as_json)
     for file, write in ((focus, export_focus), (jsonl, export_jsonl)):
         if file is not None:
@@ -147,10 +147,6 @@ def claims(as_json: Json = False) -> None:
 
 def _ledger_of(runs: Path, rehearse: bool) -> Path:
     return (runs / "rehearsal" if rehearse else runs) / "ledger.sqlite"
-
-
-def _recipe_name(recipe: str | None) -> str | None:
-    return Path(recipe).stem if recipe and recipe.endswith((".yaml", ".yml")) else recipe
 
 
 def _amount(text: str) -> Decimal:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from alpaca_pipe.recipe.schema import Recipe
     from alpaca_pipe.recipe.workspace import Workspace
 
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a shipped recipe.")]
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, a folder with the recipe of its name, or the name "
+                                            "of a shipped recipe.")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="For example generate.count=100")]
 Runs = Annotated[Path, typer.Option("--runs", envvar="ALPACA_PIPE_RUNS", help="The workspace folder.")]
 Rehearsed = Annotated[bool, typer.Option("--rehearse", help="Of the rehearsal instead of the real run.")]
@@ -22,19 +23,21 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 class Fallback(TyperGroup):
-    """A group with a command `show`, which is meant where no other is named: `ledger alpaca-52k` is `ledger show alpaca-52k`."""
+    """A group whose first command is meant where no other is named: `ledger alpaca-52k` is `ledger show alpaca-52k`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         named = args and (args[0] in self.commands or args[0] == "--help")
-        return super().parse_args(ctx, args if named else ["show", *args])
+        return super().parse_args(ctx, args if named else [next(iter(self.commands)), *args])
 
 
 def opened(name: str, overrides: list[str] | None, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:
     from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.recipe.dotenv import lend_keys
     from alpaca_pipe.recipe.schema import load_recipe
     from alpaca_pipe.recipe.workspace import Workspace
 
     loaded = load_recipe(name, CATALOG, overrides or (), runs)
+    lend_keys(loaded)
     there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
     if not there.is_dir():
         raise UserError(f"{there} is a file, not a folder", "choose another workspace with --runs")
@@ -45,12 +48,18 @@ def opened(name: str, overrides: list[str] | None, runs: Path, rehearse: bool) -
     return rehearsed, Workspace(runs).rehearsal()
 
 
+def recipe_called(text: str) -> str:
+    """The name of the recipe that is meant by a file, a folder or a name; nothing is opened."""
+    path = Path(text)
+    return path.stem if path.suffix in (".yaml", ".yml") else path.name
+
+
 def finished(name: str, runs: Path, rehearse: bool) -> tuple[str, Path]:
     """A recipe's name and workspace for commands that only read: the recipe file need not be there any more."""
     from alpaca_pipe.recipe.workspace import Workspace
 
     workspace = Workspace(runs).rehearsal() if rehearse else Workspace(runs)
-    own = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+    own = recipe_called(name)
     if not workspace.lock(own):
         own = opened(name, None, runs, rehearse)[0].name
     if not workspace.lock(own):

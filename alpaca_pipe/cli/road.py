@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from alpaca_pipe.cli.common import Json, Overrides, RecipeName, Rehearsed, Runs, finished, opened, result
-from alpaca_pipe.core.errors import UserError
 
 app = typer.Typer()
 
@@ -125,16 +124,6 @@ def recipes() -> None:
 
     for path in sorted(shipped("recipes").glob("*.yaml")):
         typer.echo(f"{path.stem:<22} {path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}")
-
-
-@app.command()
-def seeds(file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL or CSV.")]) -> None:
-    """Check seed tasks: what cannot be read, repeats and near-duplicates with their lines, the mixture of kinds."""
-    from alpaca_pipe.generate.seed_check import print_check
-
-    if not file.is_file():
-        raise UserError(f"{file}: no such file", "name a JSONL or CSV file with the columns instruction, input, output")
-    print_check(file)
 
 
 @app.command()

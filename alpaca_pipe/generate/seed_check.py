@@ -9,6 +9,7 @@ from math import comb
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError, UserErrors
+from alpaca_pipe.generate.seed_file import still_the_templates
 from alpaca_pipe.generate.seeds import Seed, read_seeds
 from alpaca_pipe.similarity.rouge import Index
 
@@ -25,7 +26,7 @@ def print_check(path: Path) -> None:
 
     seeds = read_seeds(path)
     console = Console(highlight=False, soft_wrap=True)
-    for line in (*_balance(seeds), *_to_expect(len(seeds))):
+    for line in (*_balance(seeds), *_template(seeds), *_to_expect(len(seeds))):
         console.print(line, markup=False)
     if repeated := list(_repeated(seeds, path)):
         raise UserErrors(repeated)
@@ -59,6 +60,14 @@ def _balance(seeds: Sequence[Seed]) -> Iterator[str]:
     word, often = Counter(seed.example.instruction.split()[0].lower() for seed in seeds).most_common(1)[0]
     if count >= 10 and often / count > _OPENINGS:
         yield f"note: {often} of {count} begin with '{word}'; the teacher will begin like that too"
+
+
+def _template(seeds: Sequence[Seed]) -> Iterator[str]:
+    """Which rows are not the user's own yet."""
+    left = [seed.example.origin.source.partition("#")[2] for seed in still_the_templates(seeds)]
+    if left:
+        yield (f"note: {len(left)} of {len(seeds)} are still the template's (line{'s' if len(left) > 1 else ''} "
+               f"{', '.join(left)}); replace them by tasks of your own")
 
 
 def _to_expect(count: int) -> Iterator[str]:

@@ -28,9 +28,11 @@ from alpaca_pipe.generate.past import ROUNDS, Past, past
 from alpaca_pipe.generate.pilot import Pilot
 from alpaca_pipe.generate.rounds import Asks, Generation, Limits
 from alpaca_pipe.generate.seating import Seating
+from alpaca_pipe.generate.seed_file import still_the_templates
 from alpaca_pipe.generate.seeds import Seed, read_seeds
 from alpaca_pipe.generate.style import Ground, Style
 from alpaca_pipe.generate.styles import style_of
+from alpaca_pipe.generate.topics import TOPICS
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.teachers.opening import connect, takes_of
@@ -56,7 +58,9 @@ def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimat
     forecast, says, rests_on = expected(order, prior_of(style, teacher), before)
     minutes, requests, tokens_in, tokens_out, dollars = map(
         forecast.range, ("minutes", "requests", "tokens_in", "tokens_out", "dollars"))
-    shows = f"{config.shown} of {len(seating.seeds)} seeds in each prompt, " if style.seeded else ""
+    left = len(still_the_templates(seating.seeds))
+    shows = f"{config.shown} of {len(seating.seeds)} seeds in each prompt{f' ({left} still the template)' if left else ''}, " \
+        if style.seeded else ""
     have = f"{len(rows):,} rows extended, " if rows else ""
     have += f"{len(grounds):,} {'passages' if config.documents else 'rows'} to work on, " if grounds else ""
     return Estimate(minutes, f"style {style.name}, {have}{shows}{says}", rests_on, requests, tokens_in, tokens_out, api=dollars)
@@ -192,7 +196,14 @@ def _known(config: Config, style: Style, grounds: Sequence[Ground], rows: Sequen
 def _seating(config: Config, style: Style, seed: int, grounds: Sequence[Ground]) -> Seating:
     """A run that extends another one sits on other chairs: with the same seed it would ask the same again."""
     ours: int | str = f"{seed} {file_digest(config.extend)[:16]}" if config.extend else seed
-    return Seating(style, ours, _shown_seeds(config, style), config.round_size, config.shown, grounds, config.times)
+    return Seating(style, ours, _shown_seeds(config, style), config.round_size, config.shown, grounds, config.times,
+                   _topics(config, style))
+
+
+def _topics(config: Config, style: Style) -> tuple[str, ...]:
+    """Of a model for one domain, the seeds' own; of any other, everything under the sun."""
+    own = dict.fromkeys(seed.topic for seed in read_seeds(config.seeds) if seed.topic) if config.domain and style.seeded else {}
+    return tuple(own) or TOPICS
 
 
 def _grounds(config: Config, style: Style) -> Sequence[Ground]:
