@@ -100,12 +100,17 @@ def trace(id: Annotated[str, typer.Argument(metavar="ID", help="An example's id,
 
 
 @app.command()
-def report(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+def report(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = False,
+           show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False) -> None:
     """Write the report of RECIPE's last run anew and print its path."""
+    from alpaca_pipe.report.browser import open_page
     from alpaca_pipe.report.page import write
 
     name, workspace = finished(recipe, runs, rehearse)
-    typer.echo(write(workspace, name))
+    page = write(workspace, name)
+    typer.echo(page)
+    if show and not open_page(page):
+        typer.echo(f"there is no browser here: open {page.resolve()} on a machine that has one; it is one file", err=True)
 
 
 @app.command()
