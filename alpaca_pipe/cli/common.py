@@ -31,21 +31,13 @@ class Fallback(TyperGroup):
 
 
 def opened(name: str, overrides: list[str] | None, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:
-    from alpaca_pipe.catalog import CATALOG
-    from alpaca_pipe.recipe.dotenv import lend_keys
-    from alpaca_pipe.recipe.schema import load_recipe
-    from alpaca_pipe.recipe.workspace import Workspace
+    from alpaca_pipe import api
 
-    loaded = load_recipe(name, CATALOG, overrides or (), runs)
-    lend_keys(loaded)
-    there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
-    if not there.is_dir():
-        raise UserError(f"{there} is a file, not a folder", "choose another workspace with --runs")
-    if not rehearse:
-        return loaded, Workspace(runs)
-    rehearsed = loaded.rehearsed()
-    typer.echo(f"a rehearsal sets: {', '.join(rehearsed.differences(loaded))}", err=True)
-    return rehearsed, Workspace(runs).rehearsal()
+    loaded, workspace = api.opened(name, overrides or (), runs, rehearse)
+    if rehearse:
+        real, _ = api.opened(name, overrides or (), runs, rehearse=False)
+        typer.echo(f"a rehearsal sets: {', '.join(loaded.differences(real))}", err=True)
+    return loaded, workspace
 
 
 def recipe_called(text: str) -> str:

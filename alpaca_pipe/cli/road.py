@@ -22,18 +22,10 @@ def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs
         fresh: Annotated[bool, typer.Option("--fresh", help="Ask anew where a prompt has changed, instead of judging the "
                                                           "earlier reply.")] = False) -> None:
     """Run what must run of RECIPE; what is up to date is left alone."""
-    from rich.console import Console
-
-    from alpaca_pipe.catalog import CATALOG
-    from alpaca_pipe.recipe.runner import run as run_recipe
-    from alpaca_pipe.report.closing import close
+    from alpaca_pipe.api import carry_out
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
-    console = Console(soft_wrap=True)
-    run_recipe(loaded, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse,
-               spend=spend, fresh=fresh)
-    for line in close(workspace.root, loaded.name):
-        console.print(line, highlight=False, markup=False)
+    carry_out(loaded, workspace, until=until, only=only, rehearse=rehearse, spend=spend, fresh=fresh, show=True)
 
 
 @app.command()
@@ -99,12 +91,17 @@ def trace(id: Annotated[str, typer.Argument(metavar="ID", help="An example's id,
 
 
 @app.command()
-def report(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+def report(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = False,
+           show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False) -> None:
     """Write the report of RECIPE's last run anew and print its path."""
+    from alpaca_pipe.report.browser import open_page
     from alpaca_pipe.report.page import write
 
     name, workspace = finished(recipe, runs, rehearse)
-    typer.echo(write(workspace, name))
+    page = write(workspace, name)
+    typer.echo(page)
+    if show and not open_page(page):
+        typer.echo(f"there is no browser here: open {page.resolve()} on a machine that has one; it is one file", err=True)
 
 
 @app.command()

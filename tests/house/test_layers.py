@@ -13,6 +13,7 @@ PACKAGE = ROOT / "alpaca_pipe"
 # From the top down. A room imports from rows below its own, never from its own row.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
+    ("api",),
     ("doctor", "planner", "chat", "alone", "start"),
     ("catalog", "report"),
     ("generate", "curate", "train", "evaluate", "export"),
