@@ -16,6 +16,7 @@ from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far
 from alpaca_pipe.core.ranges import NOTHING, Range
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from transformers import PreTrainedTokenizerBase
 
     from alpaca_pipe.recipe.schema import Recipe
@@ -63,7 +64,8 @@ class Plan:
 class Result:
     """What a run left. folders, summaries: by stage, of the steps that are finished; ran: those that ran this time.
 
-    dollars: settled by this run, exactly. report: the page, None where the extra `report` is not installed.
+    dollars: settled by this run, exactly. report: the page, None where the extra `report` is not installed. closing: the
+    lines that the command ends with.
     """
 
     recipe: str
@@ -73,6 +75,7 @@ class Result:
     ran: tuple[str, ...]
     dollars: Decimal
     report: Path | None
+    closing: tuple[str, ...]
 
     @property
     def examples(self) -> Path | None:
@@ -126,8 +129,14 @@ def run(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "ru
     (False) and `--fresh`. show: progress on standard output, as the command shows it. Raises UserError for what you can
     mend, a reached budget among it, and Stopped after Ctrl-C.
     """
+    from rich.console import Console
+
     loaded, workspace = opened(str(recipe), overrides, Path(runs), rehearse)
-    return carry_out(loaded, workspace, until=until, only=only, rehearse=rehearse, spend=spend, fresh=fresh, show=show)
+    console = Console(soft_wrap=True, quiet=not show)
+    done = carry_out(loaded, workspace, console, until=until, only=only, rehearse=rehearse, spend=spend, fresh=fresh)
+    for line in done.closing:
+        console.print(line, highlight=False, markup=False)
+    return done
 
 
 def load_examples(path: str | Path) -> list[Example]:
@@ -167,27 +176,24 @@ def render(example: Example, tokenizer: str | Path | PreTrainedTokenizerBase, te
     return Rendered(encoded.ids, encoded.mask, str(words.decode(list(encoded.ids), clean_up_tokenization_spaces=False)))
 
 
-def carry_out(recipe: Recipe, workspace: Workspace, *, until: str | None, only: str | None, rehearse: bool, spend: bool | None,
-              fresh: bool, show: bool) -> Result:
+def carry_out(recipe: Recipe, workspace: Workspace, console: Console, *, until: str | None, only: str | None, rehearse: bool,
+              spend: bool | None, fresh: bool, verbose: bool = False) -> Result:
     """`run`, of a recipe that is open already: what the command and the function share."""
-    from rich.console import Console
-
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.ledger.journal import Journal
     from alpaca_pipe.ledger.money import NANO
     from alpaca_pipe.recipe.runner import run as run_recipe
     from alpaca_pipe.report.closing import close
 
-    console = Console(soft_wrap=True, quiet=not show)
-    done = run_recipe(recipe, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse, spend=spend, fresh=fresh)
-    for line in close(workspace.root, recipe.name):
-        console.print(line, highlight=False, markup=False)
+    done = run_recipe(recipe, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse, spend=spend, fresh=fresh,
+                      verbose=verbose)
+    closing = tuple(close(workspace.root, recipe.name))  # writes the report
     with Journal.open(workspace.ledger, read_only=True) as journal:
         settled = journal.totals(recipe=recipe.name, run=done.id).settled
     report = workspace.of(recipe.name) / "report.html"
     return Result(recipe.name, done.id, {kind: step.folder for kind, step in done.steps.items()},
                   {kind: step.summary for kind, step in done.steps.items()}, tuple(done.ran), Decimal(settled) / NANO,
-                  report if report.is_file() else None)
+                  report if report.is_file() else None, closing)
 
 
 def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:

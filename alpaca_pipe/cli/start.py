@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Fallback, RecipeName, Runs, opened
+from alpaca_pipe.cli.common import Json, RecipeName, Runs, fallback, opened
 from alpaca_pipe.core.errors import UserError
 
 if TYPE_CHECKING:
     from alpaca_pipe.recipe.schema import Recipe
 
 app = typer.Typer()
-seeds = typer.Typer(cls=Fallback, no_args_is_help=False,
+seeds = typer.Typer(cls=fallback("check"), no_args_is_help=False,
                     help="Seed tasks, checked, or drafted from notes. `seeds FILE` and `seeds RECIPE` are short for `seeds check`.")
 app.add_typer(seeds, name="seeds")
 
@@ -35,18 +35,18 @@ def init(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the recipe
 
 @seeds.command()
 def check(what: Annotated[str, typer.Argument(metavar="FILE|RECIPE", help="JSONL, CSV, or a recipe whose seeds are meant.")],
-          runs: Runs = Path("runs")) -> None:
+          runs: Runs = Path("runs"), as_json: Json = False) -> None:
     """Check seed tasks: what cannot be read, repeats and near-duplicates with their lines, the mixture of kinds."""
     from alpaca_pipe.generate.seed_check import print_check
 
     file = Path(what)
     if file.is_file() and file.suffix not in (".yaml", ".yml"):
-        print_check(file)
+        print_check(file, as_json)
     elif file.suffix in (".jsonl", ".csv"):
         raise UserError(f"{file}: no such file", "name a JSONL or CSV file with the columns instruction, input, output")
     else:
         loaded, _ = opened(what, None, runs, rehearse=False)
-        print_check(_seeds_of(loaded))
+        print_check(_seeds_of(loaded), as_json)
 
 
 @seeds.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -20,15 +21,18 @@ _CLASSIFICATION, _WITHOUT_INPUT = (0.05, 0.4), (0.15, 0.8)
 _OPENINGS = 0.2  # share of the commonest first word: above, a teacher copies it
 
 
-def print_check(path: Path) -> None:
+def print_check(path: Path, as_json: bool = False) -> None:
     """Says what is there and what to expect of it. Raises UserErrors for rows that cannot be used or repeat others."""
     from rich.console import Console
 
     seeds = read_seeds(path)
-    console = Console(highlight=False, soft_wrap=True)
-    for line in (*_balance(seeds), *_template(seeds), *_to_expect(len(seeds))):
-        console.print(line, markup=False)
-    if repeated := list(_repeated(seeds, path)):
+    said, repeated = [*_balance(seeds), *_template(seeds), *_to_expect(len(seeds))], list(_repeated(seeds, path))
+    if as_json:
+        print(json.dumps({"seeds": len(seeds), "said": said, "repeated": [str(error) for error in repeated]}, indent=2,
+                         ensure_ascii=False))
+    for line in () if as_json else said:
+        Console(highlight=False, soft_wrap=True).print(line, markup=False)
+    if repeated:
         raise UserErrors(repeated)
 
 

@@ -153,7 +153,7 @@ def recover(db: sqlite3.Connection, recipe: str, machine: str) -> list[Lease]:
     """Closes the leases of dead runs at their last beat: those of this recipe, whose lock is held, and those of this
     machine whose process is gone. What was reserved and gave no sign of life is released."""
     cut = []
-    for lease in list(_open_leases(db)):
+    for lease in list(open_leases(db)):
         dead = lease.machine == machine and detect.process_name(_pid(lease.process)) != lease.process
         if lease.recipe == recipe or dead:
             close(db, lease, CUT_OFF)
@@ -166,7 +166,7 @@ def recover(db: sqlite3.Connection, recipe: str, machine: str) -> list[Lease]:
 
 def joined(db: sqlite3.Connection, machine: str, terms: Terms) -> Lease | None:
     """A living lease of the same machine and GPUs: several runs on one GPU are one lease."""
-    for lease in _open_leases(db):
+    for lease in open_leases(db):
         same = lease.machine == machine and lease.terms.gpus == terms.gpus and lease.terms.class_ == terms.class_
         if same and lease.terms.per_hour == terms.per_hour and detect.process_name(_pid(lease.process)) == lease.process:
             return lease
@@ -270,7 +270,8 @@ def _measured(db: sqlite3.Connection, lease: Lease, beats: Sequence[Beat]) -> en
     return energy.measured(drawn / 1000, lease.terms.pue, lease.terms.kg_per_kwh)
 
 
-def _open_leases(db: sqlite3.Connection) -> Iterator[Lease]:
+def open_leases(db: sqlite3.Connection) -> Iterator[Lease]:
+    """Those that were not closed: of living runs, and of dead ones that nobody came back to."""
     for (detail,) in db.execute(
             """SELECT detail FROM beats AS b WHERE id IN (SELECT MIN(id) FROM beats GROUP BY lease)
                AND (SELECT phase FROM beats WHERE lease = b.lease ORDER BY id DESC LIMIT 1) <> ?""", (CLOSED,)).fetchall():
