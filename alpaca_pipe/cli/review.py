@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,7 +43,7 @@ def review(recipe: RecipeName, runs: Runs = Path("runs"),
         came = take(taken, path, ids_of(workspace.root, loaded.name))
         for line in came.lines():
             typer.echo(line)
-        _close(loaded, workspace, path, came.sittings.__contains__, recipe)
+        _close(loaded, workspace, path, came.sittings.__contains__, recipe, changed=bool(came.new))
     elif html is not None:
         _page(loaded, workspace, path, html, who, recipe, rejected=rejected or rule is not None, rule=rule, sample=sample, grep=grep)
     else:
@@ -96,13 +97,14 @@ def _page(loaded: Recipe, workspace: Workspace, path: Path, html: Path, who: str
     typer.echo(f"save there, then: alpaca-pipe review {recipe} --take decisions.jsonl")
 
 
-def _close(loaded: Recipe, workspace: Workspace, path: Path, sittings: object, recipe: str, changed: bool = True) -> None:
+def _close(loaded: Recipe, workspace: Workspace, path: Path, sittings: Callable[[str], bool], recipe: str, *,
+           changed: bool) -> None:
     """The minutes go into the ledger; what comes next is said."""
     from alpaca_pipe.curate.decisions import read_decisions
     from alpaca_pipe.curate.sitting import enter_minutes
     from alpaca_pipe.ledger.gpu import GpuTable
 
-    said = enter_minutes(read_decisions(path), sittings, workspace.ledger, loaded.name,  # type: ignore[arg-type]
+    said = enter_minutes(read_decisions(path), sittings, workspace.ledger, loaded.name,
                          loaded.tables.get("gpu") or GpuTable())
     if said:
         typer.echo(said)
