@@ -21,6 +21,7 @@ from alpaca_pipe.cli.common import (
     result,
     stage_names,
 )
+from alpaca_pipe.core.errors import UserError
 
 app = typer.Typer()
 
@@ -73,13 +74,16 @@ def curate(source: Annotated[str, typer.Argument(metavar="FILE", help="JSON, JSO
            keep_going: Annotated[bool, typer.Option("--keep-going", help="Set rows aside that cannot be read.")] = False,
            turns: Annotated[str | None, typer.Option(help="first: of a longer conversation take its first exchange.")] = None,
            first: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+           decisions: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="What was decided by hand (see review).")] = None,
            runs: Runs = Path("runs"), as_json: Json = False) -> None:
     """Clean any instruction data: examples.jsonl, rejected.jsonl with reasons, repaired.jsonl and summary.json in OUT."""
     from alpaca_pipe.alone import curate as clean
     from alpaca_pipe.recipe.workspace import Workspace
 
+    if decisions is not None and not decisions.is_file():
+        raise UserError(f"{decisions}: no such file", "name a file of decisions, as `alpaca-pipe review` writes it")
     options = {"likeness": likeness, "words": words, "engine": engine, "format": format, "turns": turns, "first": first,
-               "keep_going": keep_going or None}
+               "keep_going": keep_going or None, "decisions": decisions and str(decisions)}
     done = clean(source, out, Workspace(runs), narrator(as_json), filters=filters, options=options, verbose=TONE.get().verbose)
     summary = done.summary
     if as_json:

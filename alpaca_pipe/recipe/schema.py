@@ -77,7 +77,7 @@ def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs
     try:
         # JSON mode: strict, and yet a list may become a tuple and a string a path
         whole: Any = recipe_model(catalog).model_validate_json(json.dumps(data, default=str), context={
-            "folder": path.resolve().parent, "elsewhere": written.elsewhere, "runs": runs})
+            "folder": path.resolve().parent, "elsewhere": written.elsewhere, "runs": runs, "own": _own_folder(path, data, runs)})
     except ValidationError as error:
         found = [_explained(item, data, places, catalog) for item in error.errors()]
         order = [str(file) for file in written.files]
@@ -121,6 +121,13 @@ def _name(name: str, path: Path) -> str:
     if name in RESERVED or not re.fullmatch(_NAME, name):
         raise UserError(f"{path}: a recipe cannot be called '{name}'", "give it another with `name:`, of letters, digits, - and _")
     return name
+
+
+def _own_folder(path: Path, data: Mapping[str, Any], runs: Path | None) -> Path | None:
+    """Where the user's own files of a recipe lie: beside it; of a shipped one, which is not the user's, in the workspace."""
+    if path.resolve().parent != shipped("recipes").resolve():
+        return path.resolve().parent
+    return runs / str(data.get("name") or path.stem) if runs else None
 
 
 def _default(kind: Any) -> Any:

@@ -11,7 +11,7 @@ from alpaca_pipe.data.past_runs import history
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.report.actual import Compared, gathered, planned_minutes, unit_costs
 from alpaca_pipe.report.disk import Left, left
-from alpaca_pipe.report.funnel import funnel
+from alpaca_pipe.report.funnel import by_hand_in_words, funnel
 from alpaca_pipe.report.money import money
 
 _CONTESTANTS = {"base": "base", "chat": "base, asked in its own chat template", "shuffled": "tuned on shuffled answers",
@@ -72,6 +72,8 @@ def _rows(found: Left) -> Iterator[str]:
         dropped = sum(curated["rejected"].values())
         yield (f"curated     {curated['kept']} kept, {dropped} dropped; {curated['train']} to train on, "
                f"{curated['held_out']} held out")
+        if by_hand := curated.get("by_hand"):
+            yield f"            {by_hand_in_words(by_hand)}"
 
 
 def _losses(found: Left) -> Iterator[str]:
