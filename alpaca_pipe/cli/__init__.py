@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from alpaca_pipe.cli import books, road, setup, teachers
+from alpaca_pipe.cli import books, packing, road, setup, teachers
 from alpaca_pipe.core.errors import Stopped, UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
@@ -26,6 +26,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 
 app.add_typer(road.app)
+app.add_typer(packing.app)
 app.add_typer(books.app)
 app.add_typer(teachers.app, name="teachers")
 app.add_typer(setup.app, name="setup")

@@ -58,10 +58,12 @@ class Recipe:
 
 
 def find_recipe(name: str) -> Path:
-    """A path, or the name of a shipped recipe."""
+    """A path, the name of a recipe in the working directory, or of a shipped one."""
     path = Path(name)
     if path.is_file():
         return path
+    if (beside := Path(f"{name}.yaml")).is_file():
+        return beside
     known = {file.stem: file for file in shipped("recipes").glob("*.yaml")}
     if name in known:
         return known[name]
@@ -113,9 +115,13 @@ def recipe_model(catalog: Catalog) -> type[BaseModel]:
 
 def _name(name: str, path: Path) -> str:
     """The name of the run folder: no folder of the workspace itself, and nothing that leads out of it."""
-    if name in _RESERVED or not re.fullmatch(_NAME, name):
+    if not proper_name(name):
         raise UserError(f"{path}: a recipe cannot be called '{name}'", "give it another with `name:`, of letters, digits, - and _")
     return name
+
+
+def proper_name(name: str) -> bool:
+    return name not in _RESERVED and bool(re.fullmatch(_NAME, name))
 
 
 def _default(kind: Any) -> Any:
