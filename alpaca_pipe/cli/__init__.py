@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from alpaca_pipe.cli import books, chat, compare, review, road, setup, start, teachers
+from alpaca_pipe.cli import books, chat, compare, packing, review, road, setup, start, teachers
 from alpaca_pipe.cli.common import TONE, Tone
 from alpaca_pipe.core.errors import Stopped, UserError
 
@@ -37,6 +37,7 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 app.add_typer(start.app)
 app.add_typer(road.app)
 app.add_typer(review.app)
+app.add_typer(packing.app)
 app.add_typer(chat.app)
 app.add_typer(compare.app)
 app.add_typer(books.app)

@@ -53,7 +53,8 @@ class Tone:
     verbose: bool = False
 
 
-TONE: ContextVar[Tone] = ContextVar("tone", default=Tone())
+_PLAIN = Tone()
+TONE: ContextVar[Tone] = ContextVar("tone", default=_PLAIN)
 
 
 def narrator(as_json: bool = False) -> Console:

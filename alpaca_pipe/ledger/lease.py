@@ -22,6 +22,7 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt, Class, Short
 from alpaca_pipe.ledger.gpu import Terms
 from alpaca_pipe.ledger.journal import enter, keep_price, totals_of
+from alpaca_pipe.ledger.opening import same_machine
 
 CLOSED = "closed"
 CUT_OFF = "cut off: closed at its last sign of life"
@@ -109,7 +110,7 @@ def reserve(db: sqlite3.Connection, lease: Lease, caps: Caps, stage: str, until:
         if until < least and short <= left:
             until = least
         elif until < least:
-            return Short(cap.key, cap.nanodollars, held.settled, held.lost, held.open, short, waiting=False)
+            return Short(cap.key, cap.nanodollars, held.settled, held.lost, held.open, short, False, held.lent)
     _enter_reserved(db, lease, stage, billed, until)
     return until
 
@@ -154,7 +155,7 @@ def recover(db: sqlite3.Connection, recipe: str, machine: str) -> list[Lease]:
     machine whose process is gone. What was reserved and gave no sign of life is released."""
     cut = []
     for lease in list(open_leases(db)):
-        dead = lease.machine == machine and detect.process_name(_pid(lease.process)) != lease.process
+        dead = same_machine(lease.machine, machine) and detect.process_name(_pid(lease.process)) != lease.process
         if lease.recipe == recipe or dead:
             close(db, lease, CUT_OFF)
             cut.append(lease)
@@ -167,7 +168,7 @@ def recover(db: sqlite3.Connection, recipe: str, machine: str) -> list[Lease]:
 def joined(db: sqlite3.Connection, machine: str, terms: Terms) -> Lease | None:
     """A living lease of the same machine and GPUs: several runs on one GPU are one lease."""
     for lease in open_leases(db):
-        same = lease.machine == machine and lease.terms.gpus == terms.gpus and lease.terms.class_ == terms.class_
+        same = same_machine(lease.machine, machine) and lease.terms.gpus == terms.gpus and lease.terms.class_ == terms.class_
         if same and lease.terms.per_hour == terms.per_hour and detect.process_name(_pid(lease.process)) == lease.process:
             return lease
     return None

@@ -33,7 +33,7 @@ def read_recipe(path: Path) -> Written:
 
 
 def find_recipe(name: str) -> Path:
-    """A path, a folder that holds the recipe of its name (`vet/` with `vet.yaml`), or the name of a shipped recipe."""
+    """A path, `vet` for a folder `vet/` that holds `vet.yaml` or for `vet.yaml` itself, or the name of a shipped recipe."""
     path = Path(name)
     if found := _at(path):
         return found
@@ -46,11 +46,9 @@ def find_recipe(name: str) -> Path:
 
 
 def _at(path: Path) -> Path | None:
-    """The file itself, or the recipe that a folder holds under its own name."""
-    if path.is_file():
-        return path
-    inside = path / f"{path.resolve().name}.yaml"
-    return inside if inside.is_file() else None
+    """The file itself, the recipe that a folder holds under its own name, or the file of that name, `.yaml` left out."""
+    inside, beside = path / f"{path.resolve().name}.yaml", path.with_name(f"{path.name}.yaml") if path.name else path
+    return next((file for file in (path, inside, beside) if file.is_file()), None)
 
 
 def _shipped() -> dict[str, Path]:

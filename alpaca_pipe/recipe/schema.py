@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
+from alpaca_pipe.core.files import shipped
 from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe
 from alpaca_pipe.recipe.stage import Catalog, StageConfig
 from alpaca_pipe.recipe.yaml import Place, override
@@ -118,7 +119,7 @@ def recipe_model(catalog: Catalog) -> type[BaseModel]:
 
 def _name(name: str, path: Path) -> str:
     """The name of the run folder: no folder of the workspace itself, and nothing that leads out of it."""
-    if name in RESERVED or not re.fullmatch(_NAME, name):
+    if not proper_name(name):
         raise UserError(f"{path}: a recipe cannot be called '{name}'", "give it another with `name:`, of letters, digits, - and _")
     return name
 
@@ -128,6 +129,10 @@ def _own_folder(path: Path, data: Mapping[str, Any], runs: Path | None) -> Path 
     if path.resolve().parent != shipped("recipes").resolve():
         return path.resolve().parent
     return runs / str(data.get("name") or path.stem) if runs else None
+
+
+def proper_name(name: str) -> bool:
+    return name not in RESERVED and bool(re.fullmatch(_NAME, name))
 
 
 def _default(kind: Any) -> Any:

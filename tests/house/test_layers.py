@@ -14,7 +14,7 @@ PACKAGE = ROOT / "alpaca_pipe"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("api",),
-    ("doctor", "planner", "chat", "alone", "start"),
+    ("doctor", "planner", "chat", "alone", "pack", "start"),
     ("catalog", "report"),
     ("generate", "curate", "train", "evaluate", "export"),
     ("teachers", "models", "recipe"),
