@@ -17,6 +17,7 @@ from alpaca_pipe.ledger.opening import machine_id
 
 Sort = Literal["human", "storage", "egress"]
 UNITS: dict[Sort, str] = {"human": "minutes", "storage": "gigabyte-days", "egress": "gigabytes"}
+_PRICED_BY: dict[str, str] = {"human": "human_per_hour", "storage": "storage_per_gb_month", "egress": "egress_per_gb"}
 _A_MONTH = 30  # days, as the price of storage counts them
 
 
@@ -43,3 +44,8 @@ def enter_by_hand(journal: Journal, recipe: str, named: str, amount: Decimal, ta
 
     journal.write(work).result()
     return cost
+
+
+def free_of_charge(named: str) -> str:
+    """Why an amount came to nothing, in words."""
+    return f"gpu.{_PRICED_BY[named]} is 0 in this recipe: set it first where it costs something"
