@@ -78,9 +78,9 @@ def pin_price(model: Annotated[str | None, typer.Argument(metavar="[MODEL]", hel
               reasoning: Annotated[str | None, typer.Option(help="Default: as --out.")] = None,
               gpu: Annotated[str | None, typer.Option(help="In place of a model: a GPU, such as H100.")] = None,
               per_hour: Annotated[str | None, typer.Option(help="$ per GPU-hour.")] = None,
-              provider: Annotated[str, typer.Option(help="Of a GPU: who rents it out.")] = "own",
-              host: Annotated[str, typer.Option(help="Of an endpoint, such as api.openai.com.")] = "",
-              mode: Annotated[Mode, typer.Option()] = Mode.online,
+              provider: Annotated[str | None, typer.Option(help="Of a GPU: who rents it out; default own.")] = None,
+              host: Annotated[str | None, typer.Option(help="Of an endpoint, such as api.openai.com.")] = None,
+              mode: Annotated[Mode | None, typer.Option(help="Default: online.")] = None,
               start: Annotated[str | None, typer.Option("--from", metavar="DAY", help="Such as 2026-11-21; default today.")] = None,
               source: Annotated[str, typer.Option(help="Who says so.")] = "", as_json: Json = False) -> None:
     """Write down what a model or a GPU costs you, as a dated row of your own; it goes before the book's."""
@@ -89,15 +89,18 @@ def pin_price(model: Annotated[str | None, typer.Argument(metavar="[MODEL]", hel
     first, today = _day(start), datetime.now(UTC).date()
     if (model is None) == (gpu is None):
         raise UserError("a price belongs to a MODEL or to a --gpu, one of them", "for example gpt-4.1-nano --in 0.10 --out 0.40")
+    pinning.refuse_strangers(gpu is not None, {"in": in_, "out": out, "cache-read": cache_read, "cache-write": cache_write,
+                                               "reasoning": reasoning, "host": host, "mode": mode},
+                             {"per-hour": per_hour, "provider": provider})
     if gpu is not None:
         if per_hour is None:
             raise UserError("a GPU's price needs --per-hour", "for example --gpu H100 --per-hour 2.49")
-        lines = pinning.pin_gpu(gpu, per_hour, provider, today, start=first, source=source)
+        lines = pinning.pin_gpu(gpu, per_hour, provider or "own", today, start=first, source=source)
     elif in_ is None or out is None or model is None:
         raise UserError("a model's price needs --in and --out", "for example --in 0.15 --out 0.60")
     else:
         figures = pinning.Figures(in_, out, cache_read, cache_write, reasoning)
-        lines = pinning.pin_price(model, figures, today, host=host, mode=mode.value, start=first, source=source)
+        lines = pinning.pin_price(model, figures, today, host=host or "", mode=(mode or Mode.online).value, start=first, source=source)
     if as_json:
         print_json({"said": lines})
     else:
@@ -111,7 +114,7 @@ def enter(recipe: RecipeName, minutes: Annotated[str | None, typer.Option(help="
           note: Annotated[str, typer.Option(help="What it was for.")] = "", as_json: Json = False,
           runs: Runs = Path("runs")) -> None:
     """Enter what no meter sees, at the rates of RECIPE's table `gpu:` (human_per_hour ...), so that the total is total."""
-    from alpaca_pipe.ledger.by_hand import enter_by_hand
+    from alpaca_pipe.ledger.by_hand import enter_by_hand, free_of_charge
     from alpaca_pipe.ledger.gpu import GpuTable
     from alpaca_pipe.ledger.journal import Journal
     from alpaca_pipe.ledger.money import shown
@@ -128,7 +131,7 @@ def enter(recipe: RecipeName, minutes: Annotated[str | None, typer.Option(help="
         print_json([{"what": what, "amount": given[what], "nanodollars": cost} for what, cost in entered.items()])
         return
     for what, cost in entered.items():
-        typer.echo(f"{what}: {given[what]} entered, {shown(cost)}")
+        typer.echo(f"{what}: {given[what]} entered, {shown(cost)}{'' if cost else f' ({free_of_charge(what)})'}")
 
 
 @app.command()

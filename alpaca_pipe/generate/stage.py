@@ -51,14 +51,13 @@ def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimat
     before = _past(config, teacher, tables["seed"], known.workspace / "store", known.workspace / "ledger.sqlite") \
         if known.workspace else Past()
     forecast, says, rests_on = expected(order, prior_of(style, teacher), before)
-    minutes, requests, tokens_in, tokens_out, dollars = map(
-        forecast.range, ("minutes", "requests", "tokens_in", "tokens_out", "dollars"))
+    figures = {name: forecast.range(name) for name in ("minutes", "requests", "tokens_in", "tokens_out", "rows")}
     left = len(still_the_templates(seating.seeds))
     shows = f"{config.shown} of {len(seating.seeds)} seeds in each prompt{f' ({left} still the template)' if left else ''}, " \
         if style.seeded else ""
     have = f"{len(rows):,} rows extended, " if rows else ""
     have += f"{len(grounds):,} {'passages' if config.documents else 'rows'} to work on, " if grounds else ""
-    return Estimate(minutes, f"style {style.name}, {have}{shows}{says}", rests_on, requests, tokens_in, tokens_out, api=dollars)
+    return Estimate(says=f"style {style.name}, {have}{shows}{says}", rests_on=rests_on, api=forecast.range("dollars"), **figures)
 
 
 _STRUCTURED = frozenset({"response_format"})  # what a style adds to a prompt where it can

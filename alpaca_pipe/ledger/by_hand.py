@@ -18,6 +18,7 @@ from alpaca_pipe.ledger.money import NANO
 Sort = Literal["human", "storage", "egress"]
 UNITS: dict[Sort, str] = {"human": "minutes", "storage": "gigabyte-days", "egress": "gigabytes"}
 _MINUTES = UNITS["human"]
+_PRICED_BY: dict[str, str] = {"human": "human_per_hour", "storage": "storage_per_gb_month", "egress": "egress_per_gb"}
 _A_MONTH = 30  # days, as the price of storage counts them
 
 
@@ -62,3 +63,8 @@ def enter_sitting(journal: Journal, recipe: str, sitting: str, seconds: float, t
 
     key = f"human-{sitting}"
     return journal.write(work).result()
+
+
+def free_of_charge(named: str) -> str:
+    """Why an amount came to nothing, in words."""
+    return f"gpu.{_PRICED_BY[named]} is 0 in this recipe: set it first where it costs something"
