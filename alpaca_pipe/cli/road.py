@@ -150,6 +150,30 @@ def recipes(as_json: Json = False) -> None:
 
 
 @app.command()
+def similarity(file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows in any form that `curate` reads.")],
+               out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write; default FILE.similarity.jsonl.")] = None,
+               seeds: Annotated[str | None, typer.Option(help="Seed tasks that stand before the first row: a file, or alpaca.")] = None,
+               words: Annotated[str, typer.Option(help="rouge: rouge-score's tokens, as Stanford; or unicode.")] = "rouge",
+               as_json: Json = False) -> None:
+    """Add Stanford's most_similar_instructions and avg_similarity_score to each row: against every row before it."""
+    import json
+
+    from alpaca_pipe.generate.similar import similarity as compare
+
+    if words not in ("rouge", "unicode"):
+        raise UserError(f"--words: should be rouge or unicode, not '{words}'", "see `alpaca-pipe similarity --help`")
+    if not file.exists():
+        raise UserError(f"{file}: no such file", "name a file of rows: JSON, JSONL, CSV, Parquet")
+    said = compare(file, out or file.with_name(f"{file.stem}.similarity.jsonl"), words, seeds)  # type: ignore[arg-type]
+    if as_json:
+        typer.echo(json.dumps(said))
+        return
+    typer.echo(f"{said['rows']:,} rows, {said['pairs']:,} pairs in {said['seconds']} s: highest F {said['highest']:.4f}, mean "
+               f"{said['mean']:.4f}; {said['wordless']:,} rows without any word, like nothing")
+    typer.echo(said["out"])
+
+
+@app.command()
 def schema() -> None:
     """The JSON Schema of a recipe, for an editor's completion."""
     import json
