@@ -20,7 +20,9 @@ def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs
         spend: Annotated[bool | None, typer.Option("--spend/--no-spend", help="Whether new requests may be sent; default: all "
                          "but those that only fill up what a changed filter dropped.")] = None,
         fresh: Annotated[bool, typer.Option("--fresh", help="Ask anew where a prompt has changed, instead of judging the "
-                                                          "earlier reply.")] = False) -> None:
+                                                          "earlier reply.")] = False,
+        accept: Annotated[bool, typer.Option("--i-accept-terms", help="I have read what binds the models and data of this recipe, "
+                                             "and may use them so; recorded with the day.")] = False) -> None:
     """Run what must run of RECIPE; what is up to date is left alone."""
     from rich.console import Console
 
@@ -31,7 +33,7 @@ def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
     console = Console(soft_wrap=True)
     run_recipe(loaded, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse,
-               spend=spend, fresh=fresh)
+               spend=spend, fresh=fresh, accept_terms=accept)
     for line in close(workspace.root, loaded.name):
         console.print(line, highlight=False, markup=False)
 
