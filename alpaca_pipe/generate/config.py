@@ -79,7 +79,7 @@ class GenerateTable(Table):
     @model_validator(mode="after")
     def _keys_belong_to_the_style(self) -> Self:
         for name, styles in _ONLY_OF.items():
-            if self.style not in styles and getattr(self, name) != type(self).model_fields[name].default:
+            if self.style not in styles and name in self.model_fields_set and getattr(self, name) not in (None, ()):
                 raise ValueError(f"style {self.style} has no '{name}' - take it out, or use style: {' or '.join(styles)}")
         if self.style == "documents" and not self.documents:
             raise ValueError("style documents asks about your own files - name them: documents: [FOLDER]")
