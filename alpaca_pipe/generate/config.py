@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.table import Exact, ExistingPath, Knob, Table
-from alpaca_pipe.generate.extending import Extended
+from alpaca_pipe.generate.extending import ROWS, Extended
 from alpaca_pipe.generate.numbered import Bugs
 from alpaca_pipe.generate.seeds import SeedFile
 from alpaca_pipe.similarity.words import Words
@@ -78,11 +79,14 @@ class GenerateTable(Table):
     @model_validator(mode="after")
     def _keys_belong_to_the_style(self) -> Self:
         for name, styles in _ONLY_OF.items():
-            if self.style not in styles and getattr(self, name) != type(self).model_fields[name].default:
+            if self.style not in styles and name in self.model_fields_set and getattr(self, name) not in (None, ()):
                 raise ValueError(f"style {self.style} has no '{name}' - take it out, or use style: {' or '.join(styles)}")
         if self.style == "documents" and not self.documents:
             raise ValueError("style documents asks about your own files - name them: documents: [FOLDER]")
         return self
+
+    def brings(self) -> tuple[Ingredient, ...]:
+        return (Ingredient("data", self.rows.name),) if self.rows and self.rows.name != ROWS else ()
 
     def rehearsed(self) -> Self:
         return self.model_copy(update={"count": min(self.count, 24), "round_size": min(self.round_size, 8), "extend": None})

@@ -98,7 +98,7 @@ def _merged(under: Written, data: dict[str, Any], places: dict[Key, Place]) -> t
         if isinstance(old, dict) and (isinstance(value, dict) or value is None):
             taken = value or {}
             merged[name] = {**old, **taken}
-            gone = {(name, key) for key in taken}
+            gone: set[Key] = {(name, key) for key in taken}
         else:
             merged[name] = value
             gone = {(name,)}

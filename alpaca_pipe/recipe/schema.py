@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.files import shipped
+from alpaca_pipe.data.terms import Use
 from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe
 from alpaca_pipe.recipe.stage import Catalog, StageConfig
 from alpaca_pipe.recipe.yaml import Place, override
 
-Use = Literal["research", "internal", "commercial"]
 _NAME = r"^\w[\w.-]*$"
 _WORDS = {  # where pydantic speaks of Python's types
     "is_instance_of": "should be a number", "model_type": "should be a table of keys",
