@@ -126,8 +126,25 @@ def run(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "ru
     (False) and `--fresh`. show: progress on standard output, as the command shows it. Raises UserError for what you can
     mend, a reached budget among it, and Stopped after Ctrl-C.
     """
+    from rich.console import Console
+
+    from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.ledger.journal import Journal
+    from alpaca_pipe.ledger.money import NANO
+    from alpaca_pipe.recipe.runner import run as run_recipe
+    from alpaca_pipe.report.closing import close
+
     loaded, workspace = opened(str(recipe), overrides, Path(runs), rehearse)
-    return carry_out(loaded, workspace, until=until, only=only, rehearse=rehearse, spend=spend, fresh=fresh, show=show)
+    console = Console(soft_wrap=True, quiet=not show)
+    done = run_recipe(loaded, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse, spend=spend, fresh=fresh)
+    for line in close(workspace.root, loaded.name):
+        console.print(line, highlight=False, markup=False)
+    with Journal.open(workspace.ledger, read_only=True) as journal:
+        settled = journal.totals(recipe=loaded.name, run=done.id).settled
+    report = workspace.of(loaded.name) / "report.html"
+    return Result(loaded.name, done.id, {kind: step.folder for kind, step in done.steps.items()},
+                  {kind: step.summary for kind, step in done.steps.items()}, tuple(done.ran), Decimal(settled) / NANO,
+                  report if report.is_file() else None)
 
 
 def load_examples(path: str | Path) -> list[Example]:
@@ -167,35 +184,14 @@ def render(example: Example, tokenizer: str | Path | PreTrainedTokenizerBase, te
     return Rendered(encoded.ids, encoded.mask, str(words.decode(list(encoded.ids), clean_up_tokenization_spaces=False)))
 
 
-def carry_out(recipe: Recipe, workspace: Workspace, *, until: str | None, only: str | None, rehearse: bool, spend: bool | None,
-              fresh: bool, show: bool) -> Result:
-    """`run`, of a recipe that is open already: what the command and the function share."""
-    from rich.console import Console
-
-    from alpaca_pipe.catalog import CATALOG
-    from alpaca_pipe.ledger.journal import Journal
-    from alpaca_pipe.ledger.money import NANO
-    from alpaca_pipe.recipe.runner import run as run_recipe
-    from alpaca_pipe.report.closing import close
-
-    console = Console(soft_wrap=True, quiet=not show)
-    done = run_recipe(recipe, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse, spend=spend, fresh=fresh)
-    for line in close(workspace.root, recipe.name):
-        console.print(line, highlight=False, markup=False)
-    with Journal.open(workspace.ledger, read_only=True) as journal:
-        settled = journal.totals(recipe=recipe.name, run=done.id).settled
-    report = workspace.of(recipe.name) / "report.html"
-    return Result(recipe.name, done.id, {kind: step.folder for kind, step in done.steps.items()},
-                  {kind: step.summary for kind, step in done.steps.items()}, tuple(done.ran), Decimal(settled) / NANO,
-                  report if report.is_file() else None)
-
-
 def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:
     """A recipe and the workspace that it runs in; of a rehearsal, both are those of the rehearsal. Raises UserError."""
     from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.core.system import check_system
     from alpaca_pipe.recipe.schema import load_recipe
     from alpaca_pipe.recipe.workspace import Workspace
 
+    check_system()
     pairs = [f"{key}={json.dumps(value, default=str)}" for key, value in overrides.items()] \
         if isinstance(overrides, Mapping) else list(overrides)
     loaded = load_recipe(name, CATALOG, pairs, runs)

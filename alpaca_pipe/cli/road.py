@@ -23,10 +23,18 @@ def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs
         fresh: Annotated[bool, typer.Option("--fresh", help="Ask anew where a prompt has changed, instead of judging the "
                                                           "earlier reply.")] = False) -> None:
     """Run what must run of RECIPE; what is up to date is left alone."""
-    from alpaca_pipe.api import carry_out
+    from rich.console import Console
+
+    from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.recipe.runner import run as run_recipe
+    from alpaca_pipe.report.closing import close
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
-    carry_out(loaded, workspace, until=until, only=only, rehearse=rehearse, spend=spend, fresh=fresh, show=True)
+    console = Console(soft_wrap=True)
+    run_recipe(loaded, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse,
+               spend=spend, fresh=fresh)
+    for line in close(workspace.root, loaded.name):
+        console.print(line, highlight=False, markup=False)
 
 
 @app.command()
