@@ -87,7 +87,7 @@ def _rows(fields: Mapping[str, Any], knobs: set[str], required: Any, defs: Mappi
     yield "| key | is | default | what it does |\n|---|---|---|---|"
     for key, field in fields.items():
         default = "**required**" if key in required else "" if field.get("default") is None else f"`{_short(field['default'])}`"
-        what = field.get("description", "")
+        what = field.get("description") or next((one["description"] for one in field.get("anyOf", ()) if "description" in one), "")
         knob = "*knob* " if key in knobs else ""
         yield f"| `{key}` | {_cell(_kind(field, defs))} | {default} | {knob}{_cell(what)} |"
     yield ""
