@@ -200,10 +200,12 @@ def carry_out(recipe: Recipe, workspace: Workspace, console: Console, *, until: 
 def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:
     """A recipe and the workspace that it runs in; of a rehearsal, both are those of the rehearsal. Raises UserError."""
     from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.core.system import check_system
     from alpaca_pipe.recipe.dotenv import lend_keys
     from alpaca_pipe.recipe.schema import load_recipe
     from alpaca_pipe.recipe.workspace import Workspace
 
+    check_system()
     pairs = [f"{key}={json.dumps(value, default=str)}" for key, value in overrides.items()] \
         if isinstance(overrides, Mapping) else list(overrides)
     loaded = load_recipe(name, CATALOG, pairs, runs)

@@ -28,9 +28,9 @@ _AROUND_MESSAGE, _AROUND_REQUEST = 8, 64
 class BudgetTable(Table):
     """What a recipe may spend, in dollars, over all its runs. Knobs: raising a cap runs nothing again."""
 
-    total: Annotated[Exact | None, Knob(), Field(ge=0)] = None
-    api: Annotated[Exact | None, Knob(), Field(ge=0)] = None
-    gpu: Annotated[Exact | None, Knob(), Field(ge=0)] = None
+    total: Annotated[Exact | None, Knob(), Field(ge=0, description="for everything; null: no cap")] = None
+    api: Annotated[Exact | None, Knob(), Field(ge=0, description="to teachers; null: no cap")] = None
+    gpu: Annotated[Exact | None, Knob(), Field(ge=0, description="for machines by the hour; null: no cap")] = None
     go_on: Annotated[bool, Knob(), Field(description="a forecast past the cap does not stop the run; the cap itself does")] = False
 
     def rehearsed(self) -> Self:

@@ -169,7 +169,9 @@ def _explained(item: Any, data: Any, places: Mapping[tuple[Any, ...], Place],
     while at not in places:
         at = at[:-1]
     name, place = ".".join(map(str, key)), places[at]
-    if item["type"] == "extra_forbidden":
+    if item["type"] == "extra_forbidden" and len(key) == 1 and (homes := _homes(str(key[0]), catalog)):
+        what, cure = "this key belongs into a table", f"did you mean '{homes[0]}'?"
+    elif item["type"] == "extra_forbidden":
         renamed = getattr(owner, "renamed", {}).get(key[-1])
         cure = f"it is called '{renamed}' now; `alpaca-pipe migrate` writes it so" if renamed else did_you_mean(str(key[-1]), _keys(owner))
         what = "unknown key"
@@ -181,6 +183,12 @@ def _explained(item: Any, data: Any, places: Mapping[tuple[Any, ...], Place],
         if item["type"] != "value_error":
             what = f"{what}, not {_shown(item['input'])}"
     return place, UserError(f"{place}: {name}: {what}" if name else f"{place}: {what}", cure)
+
+
+def _homes(key: str, catalog: Catalog) -> list[str]:
+    """`table.key` of each table that has such a key."""
+    tables = {**{stage.kind: stage.config for stage in catalog.stages}, **catalog.tables}
+    return [f"{name}.{key}" for name, table in tables.items() if key in _keys(table)]
 
 
 def _shown(value: Any) -> str:

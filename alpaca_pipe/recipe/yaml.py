@@ -22,6 +22,15 @@ class Place:
         return self.by or f"{self.file}:{self.line}"
 
 
+_PLAINLY = {  # in words, the parser's complaints that are met every day: (what it says, what to do)
+    "expected <block end>": ("this line does not stand under the ones above it", "begin all keys of a table in one column"),
+    "mapping values are not allowed here": ("there is a second colon, or this line stands further in than the one above it",
+                                            "put text with a colon in quotes; begin all keys of a table in one column"),
+    "character '\\t'": ("there is a tab", "indent with blanks"),
+    "could not find expected ':'": ("a key has no colon", "write `key: value`"),
+}
+
+
 def read_yaml(text: str, file: str) -> tuple[Any, dict[Key, Place]]:
     """(values, places). YAML 1.2: `1e-5` is a number, `no` is a string, a repeated key is an error."""
     from ruamel.yaml import YAML
@@ -33,7 +42,8 @@ def read_yaml(text: str, file: str) -> tuple[Any, dict[Key, Place]]:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         problem = (error.problem or "not YAML").split("\n")[0]
-        raise UserError(f"{file}:{line}: {problem}", "mend the YAML there") from None
+        what, cure = next((plain for words, plain in _PLAINLY.items() if words in problem), (problem, "mend the YAML there"))
+        raise UserError(f"{file}:{line}: {what}", cure) from None
     except YAMLError as error:
         raise UserError(f"{file}:1: not YAML: {str(error).splitlines()[0]}", "a recipe is a YAML mapping") from None
     if not isinstance(loaded, dict):

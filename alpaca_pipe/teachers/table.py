@@ -68,8 +68,8 @@ class TeacherTable(Table):
     terms: Annotated[str | None, Knob()] = Field(None, description="what binds whoever uses its outputs, in words or as an "
                                                  "address; default: what we know of the model's name")
     concurrency: Annotated[int, Knob()] = Field(4, ge=1, le=1024, description="requests in flight")
-    requests_per_minute: Annotated[int | None, Knob()] = Field(None, ge=1)
-    tokens_per_minute: Annotated[int | None, Knob()] = Field(None, ge=1)
+    requests_per_minute: Annotated[int | None, Knob()] = Field(None, ge=1, description="at most; null: what its replies say")
+    tokens_per_minute: Annotated[int | None, Knob()] = Field(None, ge=1, description="at most; null: what its replies say")
     max_attempts: Annotated[int, Knob()] = Field(6, ge=1, description="HTTP attempts for one request")
     timeout: Annotated[float, Knob()] = Field(300.0, gt=0, description="seconds for one attempt")
     port: Annotated[int | None, Knob()] = Field(None, ge=1, le=65535, description="of our own server; default any free one")
