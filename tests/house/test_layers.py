@@ -13,7 +13,7 @@ PACKAGE = ROOT / "alpaca_pipe"
 # From the top down. A room imports from rows below its own, never from its own row.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
-    ("doctor", "planner", "chat", "alone"),
+    ("doctor", "planner", "chat", "alone", "contest"),
     ("catalog", "report"),
     ("generate", "curate", "train", "evaluate", "export"),
     ("teachers", "models", "recipe"),
