@@ -18,6 +18,7 @@ from alpaca_pipe.cli.common import (
     narrator,
     opened,
     print_json,
+    wide,
 )
 from alpaca_pipe.core.errors import UserError
 
