@@ -61,16 +61,20 @@ def read_budget(file: Path) -> BudgetTable | None:
 @dataclass(frozen=True)
 class Caps:
     """Caps in nano-dollars on what one recipe spends; None is no cap. `everywhere`: those on all recipes of the
-    workspace together. `share`: on this machine, those of the share that another one lent."""
+    workspace together. `share`: on this machine, those of the share that another one lent. `of_run`: a cap on what one run
+    pays its teachers."""
 
     total: int | None = None
     api: int | None = None
     gpu: int | None = None
     everywhere: Caps | None = None
     share: Caps | None = None
+    of_run: Cap | None = None
 
     def over(self, class_: Class) -> Iterator[Cap]:
         """The caps that an expense of this class meets."""
+        if self.of_run and class_ == self.of_run.class_:
+            yield self.of_run
         for caps, key in ((self, "budget"), (self.everywhere, "workspace budget"), (self.share, SHARE)):
             if caps is None:
                 continue
@@ -83,12 +87,13 @@ class Caps:
 
 @dataclass(frozen=True)
 class Cap:
-    """One cap: its key, nano-dollars, the class of expenses that it sums (None: all), and of which recipes."""
+    """One cap: its key, nano-dollars, the class of expenses that it sums (None: all), and of which recipes, or of which run."""
 
     key: str
     nanodollars: int
     class_: Class | None
     everywhere: bool
+    run: str | None = None
 
 
 class OverBudget(UserError):

@@ -62,9 +62,10 @@ class Recipe:
         return {"name": self.name, "seed": self.seed, "use": self.use, **plain}
 
 
-def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs: Path | None = None) -> Recipe:
+def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs: Path | None = None, complete: bool = True
+                ) -> Recipe:
     """Reads, overrides and validates a recipe, those that it extends included. runs: the workspace in which it names earlier
-    runs, as RECIPE@DATE. Raises UserErrors with all that is wrong with it."""
+    runs, as RECIPE@DATE.  complete: False for a file of some tables. Raises UserErrors with all that is wrong with it."""
     path = find_recipe(name)
     written = read_recipe(path)
     data, places = written.data, written.places
@@ -89,7 +90,8 @@ def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs
     tables = {table: value for table, value in tables.items() if value is not None}
     recipe = Recipe(_name(whole.name or path.stem, path), written.text, whole.seed, stages, tables, tuple(overrides),
                     whole.use, written.files, data)
-    _check_complete(recipe, places, catalog)
+    if complete:
+        _check_complete(recipe, places, catalog)
     return recipe
 
 
