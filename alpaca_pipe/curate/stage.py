@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 GENERATED = "generate/examples.jsonl"
+_log = logging.getLogger(__name__)  # what becomes of each row, for `-v`
 
 
 def _hub_or_path(value: Any, path: Any) -> Any:
@@ -164,6 +166,7 @@ def run(config: Config, bench: Bench) -> Outcome:
             if row.rejected:
                 rejected[row.rejected.rule] += 1
                 drop(row.rejected.to_row())
+                _log.debug("dropped, %s: %s (%s)", row.rejected.rule, row.rejected.reason, row.example.id)
             else:
                 kept.append(row.example.id)
                 keep(row.example.to_row())

@@ -156,7 +156,7 @@ def _offer_table(title: str, offers: Sequence[Offer], console: Console) -> None:
         table.add_column(no_wrap=True)
     for offer in offers:
         name = f"{offer.name} *" if offer.own else offer.name
-        cells = [f"{cents(offer.nanodollars)}", name, offer.provider, offer.price, offer.note]
+        cells = [f"{cents(offer.nanodollars)}", name, offer.provider, offer.price, ", ".join(filter(None, (offer.note, offer.aged)))]
         table.add_row(*cells, style="bold" if offer.own else "")
     console.print(f"\n  {title}")
     console.print(table)

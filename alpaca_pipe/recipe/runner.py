@@ -53,11 +53,12 @@ def steps_of(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> list[Ste
 
 def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console, *,
         until: str | None = None, only: str | None = None, rehearsal: bool = False, spend: bool | None = None,
-        fresh: bool = False) -> Run:
+        fresh: bool = False, verbose: bool = False) -> Run:
     """Runs every step that must run, up to `until`, or `only` one. Raises UserError; Stopped after Ctrl-C.
 
     spend: whether new requests may be sent; None: all but those that only fill up what a changed filter dropped.  fresh: no
-    reply is taken over from a seat of an earlier run; the same question is still answered from the store.
+    reply is taken over from a seat of an earlier run; the same question is still answered from the store.  verbose: says
+    what becomes of single requests and rows.
     """
     for kind in filter(None, (until, only)):
         if kind not in recipe.stages:
@@ -68,7 +69,8 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
         lost, cut = journal.recover(recipe.name), meter.recover(journal, recipe.name)
         others = _recover_others(journal, workspace, recipe.name)
         this = Run(id=f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}")
-        engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this, spend, fresh)
+        engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this, spend, fresh, verbose)
+        engine.screen.write("began", pid=os.getpid(), budget=recipe.resolved().get("budget"))
         if journal.mode == "delete":
             engine.screen.say("this file system cannot carry SQLite's write-ahead log: the ledger keeps a rollback journal, "
                               "which is as safe and slower")
@@ -79,18 +81,21 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
                               f"({', '.join(others)}); they count as lost")
         if cut:
             engine.screen.say("an earlier run died: its machine time is closed at its last sign of life")
+        why = ""
         try:
-            engine.road(until, only)
+            with engine.screen.listening():
+                engine.road(until, only)
         except (Stopped, KeyboardInterrupt):
-            this.outcome = "stopped"
+            this.outcome, why = "stopped", str(engine.rent.refused or "")
             raise engine.rent.refused or Stopped from None
-        except BaseException:
-            this.outcome = "failed"
+        except BaseException as error:
+            this.outcome, why = "failed", str(error) or type(error).__name__
             raise
         finally:
             engine.screen.end()
             engine.rent.close()
             engine.remember(rehearsal)
+            engine.screen.write(this.outcome, "error" if this.outcome == "failed" else "info", sentence=why)
     return this
 
 
@@ -109,13 +114,14 @@ class _Engine:
     """The moving parts of one run."""
 
     def __init__(self, recipe: Recipe, catalog: Catalog, workspace: Workspace, journal: Journal,
-                 console: Console, stopping: threading.Event, this: Run, spend: bool | None, fresh: bool) -> None:
+                 console: Console, stopping: threading.Event, this: Run, spend: bool | None, fresh: bool, verbose: bool) -> None:
         self.recipe, self.catalog, self.workspace, self.journal = recipe, catalog, workspace, journal
         self.stopping, self.this, self.spend, self.fresh = stopping, this, spend, fresh
         self._machine: Machine | None = None  # billed for this run's minutes, as far as is planned
-        self._caps = workspace.caps(recipe.tables.get("budget"))
+        self._caps = workspace.caps(recipe.tables.get("budget"), recipe.name)
         self.screen = Screen(console, workspace.of(recipe.name) / "log.jsonl",
-                             lambda: shown(journal.totals(recipe=recipe.name, run=this.id).settled + self.rent.running()))
+                             lambda: shown(journal.totals(recipe=recipe.name, run=this.id).settled + self.rent.running()),
+                             this.id, verbose)
         self.rent = Rent(recipe.tables.get("gpu") or GpuTable(), journal, self._caps, self.screen, stopping,
                          recipe=recipe.name, run=this.id)
 
@@ -228,7 +234,6 @@ class _Engine:
                "overrides": list(self.recipe.overrides), "config": self.recipe.resolved(), "steps": steps,
                "minutes": {kind: round(seconds / 60, 3) for kind, seconds in self.this.ran.items()}}
         write_jsonl(path, [*before, row])
-        self.screen.write(self.this.outcome, run=self.this.id)
 
     def _current(self) -> dict[str, str]:
         """The sealed steps that belong together under this recipe as it is, those after `until` among them."""

@@ -87,6 +87,7 @@ class Estimate:
     tokens_out: Range = NOTHING
     api: Range = NOTHING  # nano-dollars to a teacher
     gpu: Range = NOTHING  # nano-dollars for the machine
+    rows: Range = NOTHING  # that it makes, where their number is not known before
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +64,19 @@ def rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | No
 
 
 def print_rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | None = None,
-               sample: int | None = None, grep: str | None = None) -> None:
-    """The same, for a terminal."""
+               sample: int | None = None, grep: str | None = None, as_json: bool = False) -> None:
+    """The same, for a terminal or for programs."""
     from rich.console import Console
     from rich.text import Text
 
     check_whole(workspace, recipe)
     console = Console(soft_wrap=True)
     found = rows(workspace, recipe, rejected=rejected, rule=rule, sample=sample, grep=grep)
+    if as_json:
+        print(json.dumps([{name: value for name, value in asdict(row).items()
+                           if name == "id" or value and name != "data"} for row in found],
+                         indent=2, ensure_ascii=False))
+        return
     for row in found:
         console.print(Text.assemble((row.id or "(unread)", "bold"), f"  {row.where}"))
         for name, text in (("instruction", row.instruction), ("input", row.input), ("output", row.output),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,14 @@ def trace(workspace: Path, id: str) -> list[Trace]:
             if any(row["id"] == whole for _, row in _rows(found))]
 
 
-def print_trace(workspace: Path, id: str) -> None:
-    """The same, for a terminal."""
+def print_trace(workspace: Path, id: str, as_json: bool = False) -> None:
+    """The same, for a terminal or for programs."""
     from rich.console import Console
     from rich.text import Text
 
+    if as_json:
+        print(json.dumps([asdict(found) for found in trace(workspace, id)], indent=2, ensure_ascii=False))
+        return
     console = Console(soft_wrap=True)
     for found in trace(workspace, id):
         console.print(Text.assemble((found.id, "bold"), f"  in {found.recipe}"))

@@ -184,10 +184,10 @@ class Chaos:
         process = alpaca("ledger", "reconcile", str(file), "--write", "--complete", home=self.home)
         process.wait(timeout=120)
         printed = (self.home / PRINTED).read_text()
-        last = printed.strip().splitlines()[-1] if printed.strip() else ""
-        if process.returncode or not last.startswith("written: "):
+        written = next((line for line in printed.splitlines() if line.startswith("written: ")), "")
+        if process.returncode or not written:
             raise Broken(f"ledger reconcile: exit {process.returncode}\n{printed[-2000:]}")
-        rows = {kind: int(count.replace(",", "")) for count, kind in re.findall(r"(\d[\d,]*) (\w+)", last)}
+        rows = {kind: int(count.replace(",", "")) for count, kind in re.findall(r"(\d[\d,]*) (\w+)", written)}
         wanted = {"correction": compared.over, "reconciled": compared.lost}
         if rows != {kind: count for kind, count in wanted.items() if count}:
             raise Broken(f"ledger reconcile wrote {rows}, wanted is {wanted}\n{printed[-2000:]}")
