@@ -29,7 +29,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "alpaca_pipe", *arguments], cwd=home, stdin=theirs, stdout=theirs, stderr=theirs,
             start_new_session=True, close_fds=True, env={**settings, "TERM": "xterm", "COLUMNS": "100", **(env or {})},
-            preexec_fn=_take_terminal)
+            preexec_fn=_take_terminal)  # noqa: PLW1509 - no thread of ours runs here
         os.close(theirs)
 
     def __enter__(self) -> Self:

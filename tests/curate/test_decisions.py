@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.core.errors import UserError, UserErrors
-from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest, write_jsonl
 from alpaca_pipe.curate.by_hand import coming
 from alpaca_pipe.curate.decisions import Decision, Decisions, append, decision, read_decisions
@@ -24,6 +24,7 @@ from alpaca_pipe.curate.sitting import PAUSE, Sitting, enter_minutes, place_of, 
 from alpaca_pipe.curate.stage import STAGE, Config, _to_grade
 from alpaca_pipe.ledger.gpu import GpuTable
 from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.pack.portable import portable, same_recipe
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.stage import Bench
 from tests.curate.test_stage import BAD, ROWS, bench, ids, row
@@ -281,6 +282,25 @@ def test_a_recipe_with_a_broken_line_is_told_which(tmp_path: Path) -> None:
     (tmp_path / "decisions.jsonl").write_text('{"id": "e1-a", "verdict": "keep"}\n{"id": \n')
     with pytest.raises(UserErrors, match=r"decisions\.jsonl:2: this is not JSON - mend the line or take it out"):
         load_recipe(str(path), CATALOG)
+
+
+def test_they_go_along_in_a_pack(tmp_path: Path) -> None:
+    """The copy of the recipe means the same, and can be reviewed on."""
+    for name, text, lines in (("none", RECIPE, 0), ("beside", RECIPE, 2), ("named", f"{RECIPE}  decisions: other.jsonl\n", 2)):
+        home, there = tmp_path / name, tmp_path / f"{name}-there"
+        home.mkdir()
+        path = recipe(home, text)
+        if lines:
+            append(home / ("other.jsonl" if name == "named" else "decisions.jsonl"), [decision(ROWS[0], "drop"), decision(ROWS[1], "keep")])
+        loaded = load_recipe(str(path), CATALOG)
+        copy = portable(loaded)
+        for inside, source in {**copy.files, "vet.yaml": path}.items():
+            (there / inside).parent.mkdir(parents=True, exist_ok=True)
+            (there / inside).write_bytes(source.read_bytes())
+        (there / "vet.yaml").write_text(copy.text)
+        assert same_recipe(loaded, load_recipe(str(there / "vet.yaml"), CATALOG)) == ""
+        found = decisions_of(there / "vet.yaml")
+        assert len(found.lines) == lines and found.path is not None
 
 
 # ---- a file from a page
