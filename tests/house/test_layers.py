@@ -11,18 +11,18 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "alpaca_pipe"
 
 # From the top down. A room imports from rows below its own, never from its own row.
+VERBS = ("generate", "curate", "train", "evaluate", "export")
 ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("api",),
     ("doctor", "planner", "chat", "alone", "pack", "start"),
     ("catalog", "report"),
-    ("generate", "curate", "train", "evaluate", "export"),
+    VERBS,
     ("teachers", "models", "recipe"),
     ("ledger", "similarity", "data", "weights"),
     ("core",),
 )
 HEIGHT = {room: len(ROWS) - height for height, row in enumerate(ROWS) for room in row}
-VERBS = ROWS[3]
 HEAVY = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "openai", "aiohttp", "numpy", "pandas",
          "pyarrow", "xllamacpp", "gguf", "matplotlib", "jinja2", "numba", "rapidfuzz", "py3langid", "pynvml", "ray", "safetensors",
          "tokenizers", "huggingface_hub", "psutil"}
