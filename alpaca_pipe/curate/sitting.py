@@ -19,7 +19,7 @@ from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.opening import machine_id
 
-WORDS = {"keep": "to keep", "drop": "to drop", "edit": "edited", "note": "noted", "undo": "taken back"}
+WORDS: dict[Verdict, str] = {"keep": "to keep", "drop": "to drop", "edit": "edited", "note": "noted", "undo": "taken back"}
 PAUSE = 120.0  # seconds: what is longer between two keys was not spent on the row
 
 

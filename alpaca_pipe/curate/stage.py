@@ -75,7 +75,8 @@ class Config(StageConfig):
                                                "rouge-score's a-z and 0-9")
     duplicates: Duplicates = Field(Duplicates(), description="what likeness compares, and which of them stays")
     decisions: ByHand = Field(Decisions(), description="what a person decided about single rows (`alpaca-pipe review`): a file; "
-                                                       "default: decisions.jsonl beside the recipe; false: none")
+                                                       "default: decisions.jsonl beside the recipe; false: none",
+                              json_schema_extra={"default": None})
     diversity: bool = Field(True, description="measure how varied the kept rows are: verbs and objects, lengths, nearest rows")
     first: int | None = Field(None, ge=1, description="judge only the first so many rows")
     held_out: int = Field(16, ge=0, description="rows kept away from training, to evaluate on: the lowest id hashes")

@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.table import AnyPath, Table
+from alpaca_pipe.curate.decisions import Decisions
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.teachers.additions import LOOKS_LIKE_A_KEY
 from alpaca_pipe.weights.base import BaseTable
@@ -61,6 +62,11 @@ class _Walk:
             if AnyPath in (info.annotation, *get_args(info.annotation)):  # a file that is written
                 if value is not None:
                     answer[key] = value.name
+            elif isinstance(value, Decisions):  # a file that is written too, and read
+                if value.lines and value.path:
+                    answer[key] = self._place(value.path, f"{at}.{key}", False)
+                elif value.path is None and name in table.model_fields_set:
+                    answer[key] = False
             elif _holds_path(value):
                 answer[key] = self._value(value, f"{at}.{key}", isinstance(table, BaseTable))
             elif name in table.model_fields_set:
@@ -131,4 +137,4 @@ def same_recipe(one: Recipe, other: Recipe) -> str:
 def _figures(table: Table) -> dict[str, Any]:
     """What is no path, knobs too."""
     return {name: value for name in type(table).model_fields
-            if not _holds_path(value := getattr(table, name)) and not isinstance(value, Table)}
+            if not _holds_path(value := getattr(table, name)) and not isinstance(value, Table | Decisions)}
