@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.files import shipped
+from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.recipe.stage import Catalog, StageConfig
 from alpaca_pipe.recipe.yaml import Place, override, read_yaml
 
@@ -74,6 +75,7 @@ def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs
     UserErrors with all that is wrong with it."""
     path = find_recipe(name)
     text = _text(path)
+    _refuse_keys(text, path, overrides)
     data, places = read_yaml(text, str(path))
     for item in overrides:
         override(data, places, item)
@@ -131,6 +133,16 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}", "a recipe is a UTF-8 text file that you may read") from None
+
+
+def _refuse_keys(text: str, path: Path, overrides: Sequence[str]) -> None:
+    """A recipe is copied into the workspace and sent to others, its comments too. The key is not repeated."""
+    places = [f"{path}:{number}" for number, line in enumerate(text.splitlines(), start=1) if holds_a_key(line)]
+    places += [f"override '{item.partition('=')[0]}=...'" for item in overrides if holds_a_key(item)]
+    if places:
+        raise UserErrors(UserError(f"{place}: here stands what looks like a key", "put it in an environment variable (export "
+                                   "OPENAI_API_KEY=...) and that name into teacher.api_key_env; a key that stood in a file "
+                                   "should be revoked") for place in places)
 
 
 def _check_complete(recipe: Recipe, places: Mapping[tuple[Any, ...], Place], catalog: Catalog) -> None:

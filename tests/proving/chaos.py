@@ -200,7 +200,7 @@ class Chaos:
 def _kind(last: str) -> str:
     """Why a run stopped, in a word, from its last line."""
     for sign, word in (("does not accept the key", "wrong key"), ("quota", "no quota"), ("does not exist", "no such model"),
-                       ("failed at a request", "gave up"), ("refuses the batch", "batch refused")):
+                       ("the teacher failed", "gave up"), ("refuses the batch", "batch refused")):
         if sign in last:
             return word
     raise Broken(f"a run stopped with a sentence that is not expected here: {last}")
