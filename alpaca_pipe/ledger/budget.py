@@ -22,6 +22,7 @@ USUAL_TIERS = (None, "auto", "default")  # of service_tier, for which the price 
 # OpenAI's cookbook counts 3 tokens around a message and 3 before the reply; the rest is for the system prompt that many
 # open chat templates add by themselves (SmolLM2's and Qwen's: about 25 tokens).
 _AROUND_MESSAGE, _AROUND_REQUEST = 8, 64
+_LIKE_THIS = "write dollars like `total: 50`, `api: 20`, `gpu: 30`, or take the file away"
 
 
 class BudgetTable(Table):
@@ -52,9 +53,13 @@ def read_budget(file: Path) -> BudgetTable | None:
         return None
     try:
         return BudgetTable.model_validate(YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {})
-    except (OSError, UnicodeDecodeError, YAMLError, ValidationError) as error:
-        raise UserError(f"{file}: these are no caps: {' '.join(str(error).split())[:200]}",
-                        "write dollars like `total: 50`, `api: 20`, `gpu: 30`, or take the file away") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{file}: {name}{': ' * bool(name)}{what[:1].lower()}{what[1:]}", _LIKE_THIS) from None
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise UserError(f"{file}: these are no caps: {' '.join(str(error).split())[:200]}", _LIKE_THIS) from None
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class OverBudget(UserError):
         super().__init__(
             f"the budget of {shown(short.cap)} ({short.budget}) is reached: {shown(short.settled)} settled{lost}"
             f"{held}, and the next request may cost up to {shown(short.ceiling)}",
-            f"raise {short.budget} and run again, nothing is asked twice{_for_one_dollar(so_far)}")
+            f"raise {short.budget}{' in its budget.yaml' if short.budget.startswith('workspace') else ''} and run again, nothing is asked twice{_for_one_dollar(so_far)}")
         self.short = short
 
 
