@@ -33,7 +33,7 @@ def check(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("ru
     loaded, workspace = opened(recipe, overrides, runs, rehearse=False)
     own = workspace.of(loaded.name)
     with plain_disk_errors(workspace.root), held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal:
-        ping(_teacher(loaded), journal=journal, caps=workspace.caps(loaded.tables.get("budget")), recipe=loaded.name,
+        ping(_teacher(loaded), journal=journal, caps=workspace.caps(loaded.tables.get("budget"), loaded.name), recipe=loaded.name,
              log=own / "check.log", tell=typer.echo)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -9,6 +10,7 @@ from math import comb
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError, UserErrors
+from alpaca_pipe.generate.seed_file import still_the_templates
 from alpaca_pipe.generate.seeds import Seed, read_seeds
 from alpaca_pipe.similarity.rouge import Index
 
@@ -19,15 +21,18 @@ _CLASSIFICATION, _WITHOUT_INPUT = (0.05, 0.4), (0.15, 0.8)
 _OPENINGS = 0.2  # share of the commonest first word: above, a teacher copies it
 
 
-def print_check(path: Path) -> None:
+def print_check(path: Path, as_json: bool = False) -> None:
     """Says what is there and what to expect of it. Raises UserErrors for rows that cannot be used or repeat others."""
     from rich.console import Console
 
     seeds = read_seeds(path)
-    console = Console(highlight=False, soft_wrap=True)
-    for line in (*_balance(seeds), *_to_expect(len(seeds))):
-        console.print(line, markup=False)
-    if repeated := list(_repeated(seeds, path)):
+    said, repeated = [*_balance(seeds), *_template(seeds), *_to_expect(len(seeds))], list(_repeated(seeds, path))
+    if as_json:
+        print(json.dumps({"seeds": len(seeds), "said": said, "repeated": [str(error) for error in repeated]}, indent=2,
+                         ensure_ascii=False))
+    for line in () if as_json else said:
+        Console(highlight=False, soft_wrap=True).print(line, markup=False)
+    if repeated:
         raise UserErrors(repeated)
 
 
@@ -59,6 +64,14 @@ def _balance(seeds: Sequence[Seed]) -> Iterator[str]:
     word, often = Counter(seed.example.instruction.split()[0].lower() for seed in seeds).most_common(1)[0]
     if count >= 10 and often / count > _OPENINGS:
         yield f"note: {often} of {count} begin with '{word}'; the teacher will begin like that too"
+
+
+def _template(seeds: Sequence[Seed]) -> Iterator[str]:
+    """Which rows are not the user's own yet."""
+    left = [seed.example.origin.source.partition("#")[2] for seed in still_the_templates(seeds)]
+    if left:
+        yield (f"note: {len(left)} of {len(seeds)} are still the template's (line{'s' if len(left) > 1 else ''} "
+               f"{', '.join(left)}); replace them by tasks of your own")
 
 
 def _to_expect(count: int) -> Iterator[str]:

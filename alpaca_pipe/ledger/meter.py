@@ -12,13 +12,12 @@ from typing import TypeVar
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger import detect, lease
-from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.budget import Caps, lent_out, more
 from alpaca_pipe.ledger.entries import Short
 from alpaca_pipe.ledger.gpu import Terms
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.lease import Beat, Lease
 from alpaca_pipe.ledger.money import NANO, shown
-from alpaca_pipe.ledger.opening import machine_id
 
 T = TypeVar("T")
 _WARN_AT = 80  # per cent of a budget
@@ -55,7 +54,7 @@ class Meter:
         self._thread: Thread | None = None
         self.refused: UserError | None = None  # once the next slice does not fit
         self._interrupted = False
-        now, machine = self._now(), machine_id()
+        now, machine = self._now(), journal.machine
 
         def work(db: sqlite3.Connection) -> tuple[Lease, int | Short]:
             other = lease.joined(db, machine, terms) if terms.since is None else None
@@ -189,12 +188,13 @@ class Meter:
     def _over(self, short: Short) -> UserError:
         per_hour = self._lease.terms.per_hour + self._lease.terms.energy_per_hour
         lost = f", {shown(short.lost)} lost until reconciled" if short.lost else ""
-        held = f", {shown(short.open)} reserved" if short.open else ""
+        held = f", {shown(short.open - short.lent)} reserved" if short.open > short.lent else ""
+        held += lent_out(short)
         minutes = f"{NANO * 60 / per_hour:,.0f} minutes" if NANO * 60 // per_hour else f"{NANO * 3600 / per_hour:,.0f} seconds"
         return UserError(
             f"the budget of {shown(short.cap)} ({short.budget}) is reached: {shown(short.settled)} settled{lost}{held}, and "
             f"{self._lease.terms.name} costs {shown(self._lease.terms.per_hour)} an hour",
-            f"raise {short.budget} and run again, it goes on where it stopped; one more dollar buys about {minutes}")
+            f"{more(short.budget)} and run again, it goes on where it stopped; one more dollar buys about {minutes}")
 
     def _now(self) -> int:
         """Milliseconds of the epoch by this process's own clock: one that a correction of the time of day cannot move."""
@@ -203,7 +203,7 @@ class Meter:
 
 def recover(journal: Journal, recipe: str) -> int:
     """Closes the leases that dead runs have left, each at its last beat; answers how many. Hold the recipe's lock."""
-    return journal.write(lambda db: len(lease.recover(db, recipe, machine_id()))).result()
+    return journal.write(lambda db: len(lease.recover(db, recipe, journal.machine))).result()
 
 
 def _ms(seconds: float) -> int:

@@ -137,7 +137,7 @@ def _append(kind: Kind, cells: dict[str, Any]) -> list[str]:
     if len(after) != len(rows_in(text, str(path))) + 1:
         raise UserError(f"{path}: a row cannot be appended to this file", "make it a list, each row behind a dash")
     read_row(OwnPriceRow if kind == "price" else OwnGpuRow, after[-1][1])
-    _write(path, f"{gap}{row}" if own_text() else f"{_HEAD}{row}")
+    append_to(path, f"{gap}{row}" if own_text() else f"{_HEAD}{row}")
     return [f"written to {path}:", f"  {row.rstrip()}"]
 
 
@@ -150,7 +150,7 @@ def _names(kind: Kind, own: OwnRow) -> tuple[Any, ...]:
     return price.model, price.provider or provider_at(price.host), price.mode, price.from_
 
 
-def _write(path: Path, text: str) -> None:
+def append_to(path: Path, text: str) -> None:
     """To the end of the file itself, which may be a link into somebody's dotfiles."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,13 @@ A file whose rows name our attempts is compared line by line (by_attempt.py), an
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger import by_attempt, by_day
@@ -66,13 +68,17 @@ class Reconciliation:
     def findings(self) -> Counter[str]:
         return Counter(compared.finding for compared in self.found)
 
+    def to_row(self) -> dict[str, Any]:
+        return {"agree": not self.faults, "faults": self.faults, "findings": dict(self.findings), "written": dict(self.written),
+                "text": self.text}
+
 
 def print_reconciliation(path: Path, file: Path, tolerance: str | None = None, write: bool = False,
-                         complete: bool = False) -> None:
+                         complete: bool = False, as_json: bool = False) -> None:
     """Prints both books side by side. Raises UserError where they differ by more than the tolerance."""
     allowed = Tolerance.read(tolerance) if tolerance is not None else None
     done = reconcile(path, file, allowed, write=write, complete=complete)
-    print("\n".join(done.text))
+    print(json.dumps(done.to_row(), indent=2, ensure_ascii=False) if as_json else "\n".join(done.text))
     if done.faults:
         raise UserError(f"the books differ: {'; '.join(done.faults)}",
                         "look at the lines above; --tolerance sets what may differ, --write enters what the file says "

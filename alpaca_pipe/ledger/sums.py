@@ -37,13 +37,14 @@ _MEASURED = "SUM(iif(json_extract(e.usage, '$.basis') = 'measured', json_extract
 class Line:
     """One line of a statement, in nano-dollars. attempts, requests: HTTP attempts to a teacher, and those it answered.
 
-    asked: settled or lost at teachers. unheard: settled by a reconciliation, so billed without a reply. again: settled
+    lent: a part of open, to other machines. asked: settled or lost at teachers. unheard: settled by a reconciliation, so billed without a reply. again: settled
     for a request that had its reply already.
     """
 
     settled: int = 0
     lost: int = 0
     open: int = 0
+    lent: int = 0
     requests: int = 0
     attempts: int = 0
     asked: int = 0
@@ -147,7 +148,7 @@ def _parts(db: sqlite3.Connection, asked: str, width: int, recipe: str | None, b
         lost = amount if kind == "lost" else -frees if kind == "reconciled" else 0
         yield [*row[:width], Line(
             settled=settled, lost=lost, asked=settled + lost if class_ == "api" else 0,
-            open=0 if by_day else amount if kind == "reserved" else -frees if ended else 0,
+            open=0 if by_day else amount if kind in ("reserved", "lent") else -frees if ended else 0,
             requests=count if kind == "settled" and class_ == "api" else 0,
             attempts=count if kind == "reserved" and class_ == "api" else 0,
             unheard=amount if kind == "reconciled" else 0,
@@ -159,6 +160,11 @@ def _parts(db: sqlite3.Connection, asked: str, width: int, recipe: str | None, b
             ON e.request = twice.request AND e.kind = 'settled' AND e.class = 'api' AND e.id > first
             WHERE {of} GROUP BY {', '.join(places[:width])}""", (recipe,)):
         yield [*row[:width], Line(again=row[width])]
+    for row in db.execute(f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e WHERE e.kind = 'lent' AND {of}
+            AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
+                            AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))
+            GROUP BY {', '.join(places[:width])}""", (recipe,)):
+        yield [*row[:width], Line(lent=row[width], open=row[width] if by_day else 0)]
     if by_day:  # a reservation and its end may lie on two days, so only those without an end are open
         for row in db.execute(f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e
                 WHERE e.kind = 'reserved' AND {of} AND e.run IN (SELECT run FROM balances WHERE pending > 0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from alpaca_pipe.ledger.energy import drawn
 from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.shares import is_share
 from alpaca_pipe.report.disk import Left
 
 
@@ -75,6 +76,8 @@ def money(found: Left) -> Money | None:
 
 
 def _name(entry: LedgerEntry) -> str:
+    if is_share(entry.request):
+        return "lent to other machines"
     return f"requests of {entry.stage}" if entry.class_ == "api" else _CLASSES.get(entry.class_, entry.class_)
 
 
@@ -92,7 +95,7 @@ def _with(line: Line, entry: LedgerEntry) -> Line:
         line.name,
         settled=line.settled + (amount if kind in ("settled", "reconciled", "correction") else 0),
         lost=line.lost + (amount if kind == "lost" else 0) - (frees if kind == "reconciled" else 0),
-        open=line.open + (amount if kind == "reserved" else 0) - (frees if ended else 0),
+        open=line.open + (amount if kind in ("reserved", "lent") else 0) - (frees if ended else 0),
         requests=line.requests + (kind == "settled" and entry.class_ == "api"),
         attempts=line.attempts + (kind == "reserved" and entry.class_ == "api"))
 

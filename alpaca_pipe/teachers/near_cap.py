@@ -34,5 +34,5 @@ class NearCap:
             if (held.spent + held.open) * 100 >= _WARN_AT * cap.nanodollars:
                 lost = f", {shown(held.lost)} lost until reconciled" if held.lost else ""
                 self._say(f"{_WARN_AT} % of {cap.key} ({shown(cap.nanodollars)}) is used: {shown(held.settled)} settled{lost}, "
-                          f"{shown(held.open)} held by what is in flight")
+                          f"{shown(held.open)} held by what is in flight or lent")
                 self._caps.remove(cap)

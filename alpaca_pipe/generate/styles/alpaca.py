@@ -41,6 +41,7 @@ class Alpaca(Plain):
     max_tokens: int
     temperature: float | None
     takes: frozenset[str]
+    domain: str = ""
     name: ClassVar[str] = "alpaca"
     steered: ClassVar[bool] = True
 
@@ -58,7 +59,7 @@ class Alpaca(Plain):
         worn = f" None of them begins with: {', '.join(seat.worn)}." if seat.worn else ""
         wanted = _WANTED.format(tasks=self.wanted, asked="\n".join(asked), worn=worn)
         text = f"These are tasks with their answers:\n\n{json.dumps(shown, ensure_ascii=False, indent=1)}\n\n{wanted}"
-        return Request((Message("system", _SYSTEM), Message("user", text)),
+        return Request((Message("system", works_in(_SYSTEM, self.domain)), Message("user", text)),
                        decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature},
                                 response_format=task_list()))
 
@@ -67,6 +68,11 @@ class Alpaca(Plain):
 
     def objection(self, seat: Seat, draft: Draft) -> Objection | None:
         return unsound(draft)
+
+
+def works_in(system: str, domain: str) -> str:
+    """A system text with what the model is for, where that is told."""
+    return f"{system} It will work in this domain: {domain}. All tasks belong to it." if domain else system
 
 
 def task_row(seed: Seed) -> dict[str, str]:

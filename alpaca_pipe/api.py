@@ -1,0 +1,224 @@
+"""The Python API: `from alpaca_pipe import plan, run, load_examples, render`. The commands go through the same functions."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.core.example import Example, Rejected
+from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far
+from alpaca_pipe.core.ranges import NOTHING, Range
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from transformers import PreTrainedTokenizerBase
+
+    from alpaca_pipe.recipe.schema import Recipe
+    from alpaca_pipe.recipe.stage import Estimate
+    from alpaca_pipe.recipe.workspace import Workspace
+
+__all__ = ["Example", "Plan", "PlannedStep", "Range", "Rendered", "Result", "Stopped", "UserError", "load_examples", "plan",
+           "render", "run"]
+Overrides = Sequence[str] | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A stage: whether it must run, why, and what it will take (nothing where it is up to date)."""
+
+    stage: str
+    verdict: Literal["up to date", "run", "resume", "running"]
+    why: str
+    dollars: Range
+    minutes: Range
+    requests: Range
+    tokens_in: Range
+    tokens_out: Range
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do and take. Each Range holds p10, p50 and p90; those of the plan are for all steps together.
+
+    budget: by cap ("budget.api"), "fits", "may stop" or "will stop". fits_gpu: None where no GPU is known or no tune is due.
+    """
+
+    recipe: str
+    steps: tuple[PlannedStep, ...]
+    dollars: Range
+    minutes: Range
+    requests: Range
+    tokens_in: Range
+    tokens_out: Range
+    budget: Mapping[str, str]
+    fits_gpu: bool | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left. folders, summaries: by stage, of the steps that are finished; ran: those that ran this time.
+
+    dollars: settled by this run, exactly. report: the page, None where the extra `report` is not installed. closing: the
+    lines that the command ends with.
+    """
+
+    recipe: str
+    run: str
+    folders: Mapping[str, Path]
+    summaries: Mapping[str, Mapping[str, Any]]
+    ran: tuple[str, ...]
+    dollars: Decimal
+    report: Path | None
+    closing: tuple[str, ...]
+
+    @property
+    def examples(self) -> Path | None:
+        """The cleaned rows, or, where nothing curates, the accepted ones: for `load_examples`."""
+        return next((self.folders[stage] / "examples.jsonl" for stage in ("curate", "generate") if stage in self.folders), None)
+
+    @property
+    def model(self) -> Path | None:
+        """The merged checkpoint, for transformers' `from_pretrained`."""
+        folder = self.folders["export"] / "merged" if "export" in self.folders else None
+        return folder if folder and folder.is_dir() else None
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A row as the model sees it. mask[i] is True where ids[i] is learned: the answer and the end-of-text token."""
+
+    ids: tuple[int, ...]
+    mask: tuple[bool, ...]
+    text: str
+
+    @property
+    def prompt_ids(self) -> tuple[int, ...]:
+        """What stands before the answer: the prompt to generate from."""
+        return tuple(token for token, learned in zip(self.ids, self.mask, strict=True) if not learned)
+
+
+def plan(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "runs", rehearse: bool = False) -> Plan:
+    """What `run` would do with a recipe (a file, or the name of a shipped one) and what that will take.
+
+    overrides: `{"generate.count": 100}` or `["generate.count=100"]`. Nothing is run, sent or written. Raises UserError with
+    all that is wrong with the recipe.
+    """
+    from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.planner.outlook import look
+
+    loaded, workspace = opened(str(recipe), overrides, Path(runs), rehearse)
+    found = look(loaded, CATALOG, workspace, rehearse)
+    steps = tuple(PlannedStep(line.step.stage.kind, line.verdict, line.why,  # type: ignore[arg-type]
+                              *(_figures(line.estimate) if line.estimate else (NOTHING,) * 5)) for line in found.lines)
+    return Plan(found.recipe, steps, *_figures(found.total), {held.key: held.word for held in found.held},
+                found.fit.fits if found.fit else None)
+
+
+def run(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "runs", until: str | None = None,
+        only: str | None = None, rehearse: bool = False, spend: bool | None = None, fresh: bool = False,
+        accept_terms: bool = False, show: bool = False) -> Result:
+    """Runs what must run; what is up to date is left alone. The same call goes on after a kill, and buys nothing twice.
+
+    until, only: a stage. rehearse: every stage in minutes for $0, in a folder of its own. spend, fresh: as `--no-spend`
+    (False) and `--fresh`. accept_terms: as `--i-accept-terms`. show: progress on standard output, as the command shows it. Raises UserError for what you can
+    mend, a reached budget among it, and Stopped after Ctrl-C.
+    """
+    from rich.console import Console
+
+    loaded, workspace = opened(str(recipe), overrides, Path(runs), rehearse)
+    console = Console(soft_wrap=True, quiet=not show)
+    done = carry_out(loaded, workspace, console, until=until, only=only, rehearse=rehearse, spend=spend, fresh=fresh,
+                     accept_terms=accept_terms)
+    for line in done.closing:
+        console.print(line, highlight=False, markup=False)
+    return done
+
+
+def load_examples(path: str | Path) -> list[Example]:
+    """All rows of a file or a folder: our examples.jsonl with its ids and origins, or any form that `curate` reads (JSON,
+    JSONL, CSV, Parquet, ShareGPT, messages ...). Raises UserErrors that names each row which cannot be read."""
+    from alpaca_pipe.data.reading import read
+
+    source = Path(path)
+    if not source.exists():
+        raise UserError(f"{source}: no such file or folder", "name a file of rows, or a folder of such files")
+    if source.suffix == ".jsonl" and _ours(source):
+        return [Example.from_row(row) for row in read_jsonl(source)]
+    return list(read(source))
+
+
+def render(example: Example, tokenizer: str | Path | PreTrainedTokenizerBase, template: str | None = None) -> Rendered:
+    """The row as training encodes it. tokenizer: a checkpoint's folder, a hub id, or a loaded tokenizer of transformers.
+
+    template: alpaca, alpaca-2023 or chat; None is the one that a folder of ours was trained with, else alpaca. An example
+    with an empty output renders as the prompt and the end-of-text token; see `prompt_ids`.
+    """
+    from alpaca_pipe.core.errors import did_you_mean
+    from alpaca_pipe.models.loading import load_tokenizer
+    from alpaca_pipe.models.template import TEMPLATES, Encoder, saved_encoder
+    from alpaca_pipe.weights.base import Checkpoint
+
+    if template is not None and template not in TEMPLATES:
+        raise UserError(f"there is no template '{template}'", did_you_mean(template, TEMPLATES))
+    named = isinstance(tokenizer, str | Path)
+    words = load_tokenizer(Checkpoint(str(tokenizer))) if isinstance(tokenizer, str | Path) else tokenizer
+    if template is None and named and (Path(str(tokenizer)) / "template.json").is_file():
+        encoder = saved_encoder(words, Path(str(tokenizer)))
+    else:
+        encoder = Encoder(words, TEMPLATES[template or "alpaca"])
+    encoded = next(encoder.encode([example], sys.maxsize))
+    assert not isinstance(encoded, Rejected)
+    return Rendered(encoded.ids, encoded.mask, str(words.decode(list(encoded.ids), clean_up_tokenization_spaces=False)))
+
+
+def carry_out(recipe: Recipe, workspace: Workspace, console: Console, *, until: str | None, only: str | None, rehearse: bool,
+              spend: bool | None, fresh: bool, accept_terms: bool = False, verbose: bool = False) -> Result:
+    """`run`, of a recipe that is open already: what the command and the function share."""
+    from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.ledger.journal import Journal
+    from alpaca_pipe.ledger.money import NANO
+    from alpaca_pipe.recipe.runner import run as run_recipe
+    from alpaca_pipe.report.closing import close
+
+    done = run_recipe(recipe, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse, spend=spend, fresh=fresh,
+                      accept_terms=accept_terms, verbose=verbose)
+    closing = tuple(close(workspace.root, recipe.name))  # writes the report
+    with Journal.open(workspace.ledger, read_only=True) as journal:
+        settled = journal.totals(recipe=recipe.name, run=done.id).settled
+    report = workspace.of(recipe.name) / "report.html"
+    return Result(recipe.name, done.id, {kind: step.folder for kind, step in done.steps.items()},
+                  {kind: step.summary for kind, step in done.steps.items()}, tuple(done.ran), Decimal(settled) / NANO,
+                  report if report.is_file() else None, closing)
+
+
+def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:
+    """A recipe and the workspace that it runs in; of a rehearsal, both are those of the rehearsal. Raises UserError."""
+    from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.recipe.dotenv import lend_keys
+    from alpaca_pipe.recipe.schema import load_recipe
+    from alpaca_pipe.recipe.workspace import Workspace
+
+    pairs = [f"{key}={json.dumps(value, default=str)}" for key, value in overrides.items()] \
+        if isinstance(overrides, Mapping) else list(overrides)
+    loaded = load_recipe(name, CATALOG, pairs, runs)
+    lend_keys(loaded)
+    there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise UserError(f"{there} is a file, not a folder", "choose another workspace with --runs")
+    return (loaded.rehearsed(), Workspace(runs).rehearsal()) if rehearse else (loaded, Workspace(runs))
+
+
+def _figures(estimate: Estimate) -> tuple[Range, Range, Range, Range, Range]:
+    return ((estimate.api + estimate.gpu).times(1e-9), estimate.minutes, estimate.requests, estimate.tokens_in,
+            estimate.tokens_out)
+
+
+def _ours(path: Path) -> bool:
+    first = next(read_jsonl_so_far(path), None)
+    return isinstance(first, dict) and isinstance(first.get("origin"), dict) and {"id", "instruction", "output"} <= first.keys()

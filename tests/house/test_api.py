@@ -1,0 +1,101 @@
+"""The Python API: it loads nothing until it is used, goes the commands' way, and renders what training reads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import alpaca_pipe
+from alpaca_pipe import Example, Rendered, UserError, load_examples, plan, render, run
+from alpaca_pipe.cli import app
+from alpaca_pipe.core.example import Origin
+from tests.road.drive import RECIPE
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "road.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_importing_it_loads_nothing_of_ours_and_nothing_heavy() -> None:
+    code = ("import sys, alpaca_pipe\n"
+            "assert [name for name in sys.modules if name.startswith('alpaca_pipe')] == ['alpaca_pipe']\n"
+            "assert not {'pydantic', 'rich', 'torch', 'typer'} & set(sys.modules)\n"
+            "assert set(alpaca_pipe.__all__) < set(dir(alpaca_pipe))\n"
+            "import alpaca_pipe.api\n"
+            "assert not {'pydantic', 'rich', 'torch', 'transformers', 'openai'} & set(sys.modules)\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
+    for name in alpaca_pipe.__all__:
+        assert getattr(alpaca_pipe, name).__doc__, name
+        assert f"`{name}" in page, name
+    with pytest.raises(AttributeError, match="no attribute 'train'"):
+        alpaca_pipe.train  # noqa: B018
+
+
+def test_plan_says_what_the_command_says(recipe: Path) -> None:
+    runs = recipe.parent / "runs"
+    found = plan(recipe, {"generate.count": 50}, runs=runs)
+    printed = json.loads(CliRunner().invoke(app, ["plan", str(recipe), "generate.count=50", "--runs", str(runs), "--json"]).stdout)
+    assert [(step.stage, step.verdict) for step in found.steps] == [(row["stage"], row["verdict"]) for row in printed["steps"]]
+    for name, value in (("minutes", found.minutes), ("tokens_out", found.tokens_out), ("dollars", found.dollars)):
+        assert printed["total"][name] == [round(value.p10, 4), round(value.p50, 4), round(value.p90, 4)] and value.p50 > 0
+    assert not runs.exists()
+
+
+def test_run_goes_the_commands_way(recipe: Path) -> None:
+    runs = recipe.parent / "runs"
+    first = run(str(recipe), ["generate.count=10"], runs=runs, until="curate")
+    assert first.ran == ("generate", "curate") and first.dollars > 0 and first.model is None
+    assert first.report and first.report.is_file()
+    assert first.examples and len(load_examples(first.examples)) == first.summaries["curate"]["kept"] >= 10
+    again = CliRunner().invoke(app, ["run", str(recipe), "generate.count=10", "--until", "curate", "--runs", str(runs)])
+    assert again.exit_code == 0 and again.stdout.count("up to date") == 2
+    same = run(recipe, {"generate.count": 10}, runs=runs, until="curate")
+    assert same.ran == () and same.dollars == Decimal(0) and same.folders == first.folders
+
+
+def test_a_mistake_is_the_commands_sentence(recipe: Path) -> None:
+    with pytest.raises(UserError, match=r"override 'generate.cuont=1': generate.cuont: unknown key - did you mean 'count'\?"):
+        plan(recipe, {"generate.cuont": 1})
+    with pytest.raises(UserError, match="no such file or folder"):
+        load_examples(recipe.parent / "gone.json")
+
+
+def test_rows_of_any_form_and_our_own_with_their_origin(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("instruction,output\nName a herb.,Thyme.\n")
+    row = load_examples(tmp_path / "rows.csv")[0]
+    assert (row.instruction, row.output, row.origin.kind) == ("Name a herb.", "Thyme.", "imported")
+    mine = Example.of("Name a herb.", "", "Sage.", Origin("generated", "r1-1", ("e1-seed",)))
+    (tmp_path / "examples.jsonl").write_text(json.dumps(mine.to_row()) + "\n")
+    assert load_examples(tmp_path / "examples.jsonl") == [mine]
+
+
+def test_render_is_what_training_reads(tmp_path: Path) -> None:
+    from alpaca_pipe.models.template import TEMPLATES, Encoded, Encoder, save_template
+    from alpaca_pipe.weights.tiny import byte_tokenizer
+
+    example = Example.of("Add the numbers.", "2, 3", "5", Origin("seed"))
+    words = byte_tokenizer()
+    found = render(example, words)
+    wanted = next(Encoder(words, TEMPLATES["alpaca"]).encode([example], 1000))
+    assert isinstance(wanted, Encoded) and (found.ids, found.mask) == (wanted.ids, wanted.mask)
+    assert found.text.endswith("### Response:\n5</s>") and "### Input:\n2, 3" in found.text
+    assert words.decode(found.prompt_ids).endswith("### Response:\n") and isinstance(found, Rendered)
+    save_template(tmp_path / "model", Encoder(words, TEMPLATES["alpaca-2023"]))
+    assert render(example, tmp_path / "model").text.endswith("### Response:5</s>")
+    assert render(example, words, "chat").text.endswith("assistant: 5</s>")
+    with pytest.raises(UserError, match="did you mean 'alpaca'"):
+        render(example, words, "alpacca")
