@@ -23,6 +23,7 @@ USUAL_TIERS = (None, "auto", "default")  # of service_tier, for which the price 
 # OpenAI's cookbook counts 3 tokens around a message and 3 before the reply; the rest is for the system prompt that many
 # open chat templates add by themselves (SmolLM2's and Qwen's: about 25 tokens).
 _AROUND_MESSAGE, _AROUND_REQUEST = 8, 64
+_LIKE_THIS = "write dollars like `total: 50`, `api: 20`, `gpu: 30`, or take the file away"
 
 
 class BudgetTable(Table):
@@ -53,9 +54,13 @@ def read_budget(file: Path) -> BudgetTable | None:
         return None
     try:
         return BudgetTable.model_validate(YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {})
-    except (OSError, UnicodeDecodeError, YAMLError, ValidationError) as error:
-        raise UserError(f"{file}: these are no caps: {' '.join(str(error).split())[:200]}",
-                        "write dollars like `total: 50`, `api: 20`, `gpu: 30`, or take the file away") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{file}: {name}{': ' * bool(name)}{what[:1].lower()}{what[1:]}", _LIKE_THIS) from None
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise UserError(f"{file}: these are no caps: {' '.join(str(error).split())[:200]}", _LIKE_THIS) from None
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,8 @@ def more(key: str, amount: str = "") -> str:
     """What makes room below a cap, as the beginning of a sentence."""
     if key.startswith(SHARE):
         return "pack a larger share where the recipe came from (`alpaca-pipe pack --share`), unpack it here"
-    return f"raise {key}{f' to {amount}' if amount else ''}"
+    where = " in its budget.yaml" if key.startswith("workspace") else ""
+    return f"raise {key}{where}{f' to {amount}' if amount else ''}"
 
 
 def _for_one_dollar(so_far: Totals) -> str:

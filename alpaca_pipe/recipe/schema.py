@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.data.terms import Use
-from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe
+from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe, refuse_keys
 from alpaca_pipe.recipe.stage import Catalog, StageConfig
 from alpaca_pipe.recipe.yaml import Place, override
 
@@ -67,6 +67,7 @@ def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs
     """Reads, overrides and validates a recipe, those that it extends included. runs: the workspace in which it names earlier
     runs, as RECIPE@DATE.  complete: False for a file of some tables. Raises UserErrors with all that is wrong with it."""
     path = find_recipe(name)
+    refuse_keys((f"override '{item.partition('=')[0]}=...'", item) for item in overrides)
     written = read_recipe(path)
     data, places = written.data, written.places
     for item in overrides:

@@ -12,10 +12,11 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from alpaca_pipe.core.files import file_digest
 from alpaca_pipe.core.ingredient import Ingredient
+from alpaca_pipe.core.secrets import LOOKS_LIKE_A_KEY
 from alpaca_pipe.core.table import AnyPath, ExistingPath, Knob, Table, from_recipe
 from alpaca_pipe.ledger.budget import USUAL_TIERS
 from alpaca_pipe.ledger.prices import Mode, Price, PriceTable, price_of
-from alpaca_pipe.teachers.additions import LOOKS_LIKE_A_KEY, billed_otherwise, secret_in
+from alpaca_pipe.teachers.additions import billed_otherwise, secret_in
 from alpaca_pipe.weights.gguf import gguf_digest
 from alpaca_pipe.weights.known import KNOWN
 
