@@ -89,7 +89,6 @@ class Forecast:
             high = min(low + 1, len(ordered) - 1)
             yield ordered[low] + (at - low) * (ordered[high] - ordered[low])
 
-
     def less(self, requests: int) -> Forecast:
         """Without so many requests that are stored and cost nothing."""
         left = [max(whole - requests, 0) / whole if whole else 0.0 for whole in self.requests]
@@ -234,3 +233,15 @@ def _seats(most: float, hazard: float, bend: float, begin: float, end: float) ->
         return 0.0
     return wide / most * sum(weight * exp(hazard * ((begin + point * wide) / 1000) ** bend)
                              for point, weight in zip(_POINTS, _WEIGHTS, strict=True))
+
+
+def rows_of(seats: float, teachers: Imagined, known: int) -> Range:
+    """How many rows so many prompts bring, where no answer is asked for by itself."""
+    brought = []
+    for pieces, readable, hazard, bend in zip(teachers.pieces, teachers.readable, teachers.hazard, teachers.bend, strict=True):
+        low, high = 0.0, pieces * readable * seats
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if _seats(pieces * readable, hazard, bend, known, known + middle) <= seats else (low, middle)
+        brought.append(low)
+    return Forecast(rows=brought).range("rows")

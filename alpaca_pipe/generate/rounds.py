@@ -103,8 +103,10 @@ class Generation:
         if not self.blind:
             self._balance.add(self.examples[before:])
             self._turns.add(self.examples[before:])
-        self.seats += [noted(seat, told, [entry for entry in entries if entry.seat is seat])
-                       for seat, told in zip(seats, replies, strict=True)]
+        by_seat: dict[str, list[Entry]] = {place_of(seat): [] for seat in seats}
+        for entry in entries:
+            by_seat[place_of(entry.seat)].append(entry)
+        self.seats += [noted(seat, told, by_seat[place_of(seat)]) for seat, told in zip(seats, replies, strict=True)]
         self.rounds.append((len(seats), len(self.examples) - before))
         near = sum(isinstance(entry.verdict, Objection) and entry.verdict.rule == "near_duplicate" for entry in entries)
         self.seen.append(Seen.of([told.reply for told in replies], answers, pool=known, pieces=len(entries), near=near,
