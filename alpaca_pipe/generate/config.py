@@ -67,6 +67,8 @@ class GenerateTable(Table):
     words: Words = Field("unicode", description="what likeness compares: words of any script, or rouge-score's a-z and 0-9; "
                          "in style alpaca-2023 rouge")
     max_requests: int | None = Field(None, ge=1, description="stop there with the rows that were accepted")
+    max_candidates: int | None = Field(None, ge=1, description="stop once so many tasks were read, whatever became of them; "
+                                       "the last round is kept whole")
     pilot: Annotated[int, Knob()] = Field(20, ge=1, description="prompts after which the forecast is made anew from the "
                                           "replies; a middle forecast past the budget then stops the run")
 

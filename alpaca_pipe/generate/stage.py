@@ -178,7 +178,7 @@ async def _until_enough(generation: Generation, bench: Bench, pilot: Pilot | Non
 
 
 def _limits(config: Config) -> Limits:
-    return Limits(config.count, config.max_requests)
+    return Limits(config.count, config.max_requests, config.max_candidates)
 
 
 def _known(config: Config, style: Style, grounds: Sequence[Ground], rows: Sequence[Example]) -> list[Example]:
