@@ -55,7 +55,7 @@ class Growing:
         for table in self._tables:  # the older come first, so a later one must be nearer
             if found := table.nearest(words, floors):
                 best, floors = Neighbour(self._ids[found[0]], found[1]), (found[1],)
-        return next((found for floor in floors if (found := self._new.above(words, floor))), best)
+        return next((newer for floor in floors if (newer := self._new.above(words, floor))), best)
 
     def at(self, text: str, score: Fraction) -> Iterator[tuple[int, int, int]]:
         """(LCS, words of the text, words of the known one) of each known text with exactly this F, above 0."""
