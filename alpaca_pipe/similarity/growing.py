@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _COMPILED_FROM = 4000  # texts: below, loading Numba (1 s, and 20 s once a machine) would cost more than it saves
-_NEW, _YOUNG = 400, 8000  # the latest texts, and those in the table that is made anew each time those are so many
+_NEW, _YOUNG = 1000, 8000  # the latest texts, and those in the table that is made anew each time those are so many
 
 
 class Growing:
