@@ -51,7 +51,7 @@ def generation_of(terms: Terms, entrant: Entrant, teacher: Asks) -> Generation:
                         "use kind: openai_chat, or dialect: chat")
     rows, grounds = extended_of(config), grounds_of(config, style)
     pool = Pool(known_of(config, style, grounds, rows), config.likeness, config.words, style.ties)
-    return Generation(seating_of(config, style, terms.seed, grounds), teacher, pool, Limits(_ANY, None, terms.prompts),
+    return Generation(seating_of(config, style, terms.seed, grounds), teacher, pool, Limits(_ANY, seats=terms.prompts),
                       entrant.teacher.called, blind=True, examples=list(rows))
 
 

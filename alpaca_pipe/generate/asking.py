@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-LENGTH = ("count", "max_requests", "round_size", "times")  # how far it goes
+LENGTH = ("count", "max_requests", "max_candidates", "round_size", "times")  # how far it goes
 JUDGING = ("likeness", "words")
 
 

@@ -21,8 +21,8 @@ _OWN_DEFAULTS: dict[str, dict[str, Any]] = {
     "self-instruct": {"shown": 8, "temperature": 0.7, "words": "rouge"},
     "orca": {"max_tokens": 2048, "times": 1}, "evol": {"times": 1}}
 _ONLY_OF = {
-    "domain": ("alpaca", "documents", "two-step"), "tasks": ("alpaca", "documents"), "dialogue": ("alpaca",),
-    "bugs": ("alpaca-2023",), "documents": ("documents",), "passage": ("documents",),
+    "domain": ("alpaca", "documents", "two-step"), "tasks": ("alpaca", "documents"), "bugs": ("alpaca-2023",),
+    "documents": ("documents",), "passage": ("documents",),
     "rows": ("evol", "orca"), "depth": ("evol",), "times": ("documents", "evol", "orca")}
 
 
@@ -52,8 +52,6 @@ class GenerateTable(Table):
                             "how many can be in flight")
     shown: int = Field(3, ge=1, description="seed tasks in each prompt")
     tasks: int = Field(4, ge=1, le=50, description="styles alpaca and documents: tasks asked for in one request")
-    dialogue: bool = Field(False, description="style alpaca, for a model of some hundred million parameters: one task a "
-                           "request, about a topic, without an input; the seeds are turns of a chat")
     documents: Documents = Field((), description="style documents: files and folders (txt, md, html, pdf, "
                                                 "docx) whose passages are asked about")
     passage: int = Field(250, ge=40, le=4000, description="style documents: words of a passage, at most")
@@ -71,6 +69,8 @@ class GenerateTable(Table):
     words: Words = Field("unicode", description="what likeness compares: words of any script, or rouge-score's a-z and 0-9; "
                          "in style alpaca-2023 rouge")
     max_requests: int | None = Field(None, ge=1, description="stop there with the rows that were accepted")
+    max_candidates: int | None = Field(None, ge=1, description="stop once so many tasks were read, whatever became of them; "
+                                       "the last round is kept whole")
     pilot: Annotated[int, Knob()] = Field(20, ge=1, description="prompts after which the forecast is made anew from the "
                                           "replies; a middle forecast past the budget then stops the run")
 
@@ -84,8 +84,6 @@ class GenerateTable(Table):
         for name, styles in _ONLY_OF.items():
             if self.style not in styles and name in self.model_fields_set and getattr(self, name) not in (None, ()):
                 raise ValueError(f"style {self.style} has no '{name}' - take it out, or use style: {' or '.join(styles)}")
-        if self.dialogue and "tasks" in self.model_fields_set:
-            raise ValueError("a dialogue asks for one task a request - take out 'tasks', or dialogue: true")
         if self.style == "documents" and not self.documents:
             raise ValueError("style documents asks about your own files - name them: documents: [FOLDER]")
         return self

@@ -51,6 +51,8 @@ def order_of(seating: Seating, teacher: TeacherTable, price: Price, known: int, 
     nanodollars = [float(price.per_million[side]) * 1000 for side in ("uncached_in", "visible_out")]  # a token
     tasks = style.tasks(seating.shown)
     seats = seating.turns().left if style.grounded else None
+    if limits.max_candidates:
+        seats = min(seats or limits.max_candidates, -(-limits.max_candidates // tasks))
     most = [limits.max_requests, seats and seats * style.depth * (1 + tasks * style.follows)]
     return Order(max(limits.count - have, 0), seating.round_size, tasks, style.follows, min(filter(None, most), default=None),
                  known, (_letters(firsts), _letters(answers)), (_around(firsts), _around(answers)),

@@ -43,11 +43,12 @@ class Asks(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """count: rows wanted; the last round is kept whole, so there may be more.  max_requests, seats (prompts): None for no
-    limit."""
+    """count: rows wanted; the last round is kept whole, so there may be more.  max_requests, max_candidates, seats (prompts):
+    None for no limit."""
 
     count: int
-    max_requests: int | None
+    max_requests: int | None = None
+    max_candidates: int | None = None
     seats: int | None = None
 
 
@@ -119,6 +120,9 @@ class Generation:
             if self._grounds_left() == 0:
                 return f"{at}: each of the {len(self.seating.grounds):,} passages or rows was used as often as generate.times allows"
             return f"{at}: max_requests ({self.limits.max_requests}) is reached"
+        most, candidates = self.limits.max_candidates, sum(one.pieces for one in self.seen)
+        if most is not None and candidates >= most:
+            return f"{at}: max_candidates ({most:,}) is reached, {candidates:,} were read"
         last = self.rounds[-STALL_ROUNDS:]
         seats, new = sum(part[0] for part in last), sum(part[1] for part in last)
         if len(last) == STALL_ROUNDS and new * STALL_SEATS < seats:

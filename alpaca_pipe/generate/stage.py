@@ -176,7 +176,7 @@ async def _until_enough(generation: Generation, bench: Bench, pilot: Pilot | Non
 
 
 def _limits(config: Config) -> Limits:
-    return Limits(config.count, config.max_requests)
+    return Limits(config.count, config.max_requests, config.max_candidates)
 
 
 def _write(generation: Generation, seeds: tuple[Seed, ...], folder: Path) -> None:

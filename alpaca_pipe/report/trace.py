@@ -121,6 +121,8 @@ def _asked(found: Left, origin: Mapping[str, Any]) -> Iterator[Passage]:
         yield from _request(key, _reply(found, key))
     details = origin.get("details", {})
     told = [f"{name}: {value}" for name, value in details.items() if name not in _TOLD_ELSEWHERE]
+    if details.get("teacher") and (terms := found.step("generate").summary.get("terms")):
+        told.append(f"terms: {terms}")
     yield Passage("piece", tuple(told) or ("the whole reply",))
 
 

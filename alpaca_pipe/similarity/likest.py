@@ -1,6 +1,7 @@
 """Every row against all rows before it: the likest ones and the mean F, as Stanford's working file keeps them.
 
-All pairs are compared, 64 words at once: on 2 cores the released 52K (1.35e9 pairs) take about a minute.
+All pairs are compared, 64 words at once: 13,000 rows (8.5e7 pairs) take 3 seconds of one core, and four times the rows
+sixteen times that.
 """
 
 from __future__ import annotations

@@ -32,8 +32,7 @@ def mix(steps: Sequence[Path], folder: Path, rows: int) -> None:
     for number, step in enumerate(steps):
         identity, seen = read_json(step / "stage.json")["config"], list(read_jsonl(step / "rounds.jsonl"))
         made = list(read_jsonl(step / "examples.jsonl"))
-        name = f"{identity['style']}{' as a dialogue' if identity.get('dialogue') else ''}"
-        name = name if name not in sources else f"{name} ({number + 1})"
+        name = identity["style"] if identity["style"] not in sources else f"{identity['style']} ({number + 1})"
         sums = {key: sum(one[key] for one in seen) for key in ("accepted", "seats", "answers", "in_first", "in_answers", "out_first",
                                                                "out_answers")}
         sources[name] = {"step": step.name, "accepted": sums["accepted"], "requests": sums["seats"] + sums["answers"],

@@ -37,10 +37,10 @@ CORPUS: dict[str, tuple[str, list[str], list[str]]] = {
     "numbers begin at 1": (re.sub(r"5\. ", "1. ", TWO), ["Lake Victoria", "not_seven_parts"], ["Lake Victoria", "aqua"]),
     "a number in the middle is off": (TWO.replace("5. Input", "6. Input"), ["Lake Victoria", "not_seven_parts"],
                                       ["Lake Victoria", "aqua"]),
-    "## for ###": (TWO.replace("###", "##"), ["Lake Victoria\n##\n5. Instruction: Put it into Latin.\n5. Input:\nwater\n"
-                                              "5. Output:\naqua"], ["Lake Victoria", "aqua"]),
-    "nothing between": (TWO.replace("###\n", ""), ["Lake Victoria\n5. Instruction: Put it into Latin.\n5. Input:\nwater\n"
-                                                   "5. Output:\naqua"], ["Lake Victoria", "aqua"]),
+    "## for ###": (TWO.replace("###", "##"), [("Lake Victoria\n##\n5. Instruction: Put it into Latin.\n5. Input:\nwater\n"
+                                              "5. Output:\naqua")], ["Lake Victoria", "aqua"]),
+    "nothing between": (TWO.replace("###\n", ""), [("Lake Victoria\n5. Instruction: Put it into Latin.\n5. Input:\nwater\n"
+                                                   "5. Output:\naqua")], ["Lake Victoria", "aqua"]),
     "two separators": (TWO.replace("###", "###\n###"), ["Lake Victoria", "not_seven_parts", "not_seven_parts"],
                        ["Lake Victoria", "aqua"]),
     "an input is missing": (TWO.replace("5. Input:\nwater\n", ""), ["Lake Victoria", "not_seven_parts"],
@@ -105,9 +105,7 @@ def test_what_is_laid_out_comes_back_as_it_was(rows: list[dict[str, str]]) -> No
 def test_a_megabyte_of_anything_ends_soon(junk: str, around: str) -> None:
     """A pattern that backtracks over it would take hours."""
     text = around.format(junk * (1_000_000 // len(junk)))
-    for bugs in (Bugs(), NONE):
-        for finish in ("stop", "length"):
-            assert read(text, bugs, finish)  # type: ignore[arg-type]
+    assert read(text, Bugs()) and read(text, NONE)
 
 
 @settings(max_examples=300)

@@ -82,7 +82,7 @@ def generation(script: Script, style: str = "alpaca", count: int = 60, seeds: Se
     how = style_of(table, TEACHER, script.takes)
     seating = Seating(how, 7, how.usable(seeds), table.round_size, table.shown)
     return Generation(seating, script, Pool((seed.example for seed in seeds), Decimal("0.7"), "unicode", how.ties),
-                      Limits(table.count, table.max_requests))
+                      Limits(table.count, table.max_requests, table.max_candidates))
 
 
 async def finish(made: Generation) -> Generation:
@@ -200,6 +200,12 @@ def test_the_limit_of_requests_is_never_passed(style: str, most: int) -> None:
     made = run(script, style, count=1000, max_requests=most)
     assert len(script.sent) <= most
     assert made.exhausted().endswith(f"max_requests ({most}) is reached")
+
+
+def test_the_limit_of_candidates_ends_it_with_the_round() -> None:
+    made = run(Script(), "alpaca", count=1000, max_candidates=50)  # 4 of 6 seats: 24 a round
+    assert sum(seat["pieces"] for seat in made.seats) == 72
+    assert made.exhausted().endswith("max_candidates (50) is reached, 72 were read")
 
 
 def test_the_same_question_again_is_another_draw() -> None:

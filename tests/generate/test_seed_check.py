@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -54,7 +55,7 @@ def test_the_yield_grows_with_the_seeds_and_less_than_the_prompts(tmp_path: Path
     found = re.findall(r"(\d+) seeds.*: ([\d,]+) different prompts, about ([\d,]+) rows \(([\d,]+) to ([\d,]+)", capsys.readouterr().out)
     told = [[int(number.replace(",", "")) for number in line] for line in found]
     assert [line[0] for line in told] == [10, 30, 100, 175]
-    for few, more in zip(told, told[1:], strict=False):
+    for few, more in itertools.pairwise(told):
         assert few[2] < more[2] and more[2] / more[1] < few[2] / few[1] <= 4
     assert all(low <= middle <= high for _, _, middle, low, high in told)
 

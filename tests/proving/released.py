@@ -30,11 +30,14 @@ class Released:
 
 
 def layout(rows: Sequence[Mapping[str, str]]) -> str:
-    """What comes after an open `4. Instruction:`. A last reply with fewer rows ends with its last row."""
-    tasks = [f" {row['instruction']}\n{number}. Input:\n{row['input'] or '<noinput>'}\n{number}. Output:\n{row['output']}\n"
-             for number, row in enumerate(rows, _FIRST)]
-    text = tasks[0] + "".join(f"###\n{number}. Instruction:{task}" for number, task in enumerate(tasks[1:], _FIRST + 1))
-    return f"{text}###\n{_LAST + 1}. Instruction: Say" if len(rows) == ROWS else text
+    """What comes after an open `4. Instruction:`. After 16 rows the twentieth task is begun; fewer are a last reply."""
+    return f"{tasks(rows)}###\n{_LAST + 1}. Instruction: Say" if len(rows) == ROWS else tasks(rows)
+
+
+def tasks(rows: Sequence[Mapping[str, str]]) -> str:
+    told = [f" {row['instruction']}\n{number}. Input:\n{row['input'] or '<noinput>'}\n{number}. Output:\n{row['output']}\n"
+            for number, row in enumerate(rows, _FIRST)]
+    return told[0] + "".join(f"###\n{number}. Instruction:{task}" for number, task in enumerate(told[1:], _FIRST + 1))
 
 
 def until(text: str, stops: Sequence[str] | str) -> str:

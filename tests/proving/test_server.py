@@ -193,3 +193,17 @@ def test_a_batch_is_answered_billed_and_told(server: Proving) -> None:
         server.weather(faults={})
         assert "stands twice" in through(client, [lines[0], lines[0]], "failed").errors.data[0].message
         assert [batch.id for batch in client.batches.list()] == ["batch_000002", "batch_000001", "batch_000000"]
+
+
+def test_released_rows_are_told_in_their_order_and_again_the_same(tmp_path: Path) -> None:
+    rows = [{"instruction": f"Name thing {number}.", "input": "", "output": f"It is {number}."} for number in range(18)]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    with proving(tmp_path / "books.sqlite", released=str(tmp_path / "rows.json")) as running:
+        said = [body["choices"][0]["text"] for _, _, body in ask(
+            running, *({"model": "m", "prompt": text, "stop": ["\n20"]} for text in ("one", "two", "one")), path="/completions")]
+        running.weather(applies_stop=False)
+        assert running.state()["applies_stop"] is False
+        longer = ask(running, {"model": "m", "prompt": "one", "stop": ["\n20"]}, path="/completions")[0][2]["choices"][0]["text"]
+    assert said[0] == said[2] and said[0].startswith(" Name thing 0.\n4. Input:\n<noinput>\n4. Output:\nIt is 0.\n###\n5. Ins")
+    assert said[0].count("Output:") == 16 and said[1].count("Output:") == 2 and "thing 17" in said[1]
+    assert longer == f"{said[0]}\n20. Instruction: Say"

@@ -74,7 +74,7 @@ def test_the_command_adds_the_two_fields(tmp_path: Path) -> None:
     assert "1 rows without any word" in done.output
     written = list(read_jsonl(tmp_path / "rows.similarity.jsonl"))
     assert [row["instruction"] for row in written] == [row["instruction"] for row in rows]
-    assert list(written[1]["most_similar_instructions"].items())[0] == ("Name a big river.", 0.75)
+    assert next(iter(written[1]["most_similar_instructions"].items())) == ("Name a big river.", 0.75)
     assert len(written[0]["most_similar_instructions"]) == 10
     as_list = CliRunner().invoke(app, ["similarity", str(tmp_path / "rows.json"), "-o", str(tmp_path / "all.json"), "--json"])
     assert json.loads(as_list.output)["pairs"] == 6
