@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl_so_far
 from alpaca_pipe.ledger import detect
 from alpaca_pipe.ledger.batches import Batches
@@ -70,7 +71,8 @@ class OpenLease:
 
 @dataclass(frozen=True)
 class Status:
-    """One recipe. budget: dollars by key, as its last run had them; money: None where there is no ledger."""
+    """One recipe. budget: dollars by key, as its last run had them; money: None where there is no ledger, or it cannot be read
+    (trouble: why; a run that has just begun may be making it)."""
 
     recipe: str
     now: Now | None
@@ -80,6 +82,7 @@ class Status:
     budget: Mapping[str, str]
     batches: tuple[Batch, ...] = ()
     leases: tuple[OpenLease, ...] = ()
+    trouble: str = ""
 
     def to_row(self) -> dict[str, Any]:
         money = {**asdict(self.money), "spent": self.money.spent} if self.money else None
@@ -99,10 +102,13 @@ def status(workspace: Workspace, recipe: str) -> Status:
     now = _now(int(pid), began, log) if pid else None
     ended: Mapping[str, Any] = next(reversed(list(read_jsonl_so_far(own / "history.jsonl"))), {})
     budget = began.get("budget") or workspace.lock(recipe).get("config", {}).get("budget") or {}
-    money, batches, leases = _books(workspace, recipe)
+    try:
+        (money, batches, leases), trouble = _books(workspace, recipe), ""
+    except UserError as error:
+        (money, batches, leases), trouble = (None, (), ()), error.what
     return Status(recipe, now, tuple(_steps(workspace, recipe)), {key: ended[key] for key in ("run", "outcome", "at") if key in ended},
                   money, {key: str(cap) for key, cap in budget.items() if key in ("total", "api", "gpu") and cap is not None},
-                  batches, leases)
+                  batches, leases, trouble)
 
 
 def _now(pid: int, began: Mapping[str, Any], log: list[Mapping[str, Any]]) -> Now:
@@ -199,6 +205,8 @@ def lines(found: Status) -> Iterator[str]:
         if money.pending:
             whose = "under way" if found.now or found.batches else "left open by a run that died: the next run counts them as lost"
             yield f"  open      {money.pending:,} attempts {whose}"
+    if found.trouble:
+        yield f"  money     not known: {found.trouble}"
     for batch in found.batches:
         yield f"  batch     {batch.batch or 'not created yet'}, since {batch.at[:16].replace('T', ' ')}: {batch.requests:,} requests without an end"
     for lease in found.leases:

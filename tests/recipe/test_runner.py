@@ -146,9 +146,9 @@ def test_a_failed_stage_keeps_what_was_finished(recipe: Path, counts: Path, tmp_
     assert ran(counts) == {"sow": 1, "reap": 1, "sell": 2}
 
 
-def start(recipe: Path, runs: Path) -> subprocess.Popen[bytes]:
+def start(recipe: Path, runs: Path, sleep: str = "0.02") -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "tests.recipe.toy", str(recipe), str(runs), "sow.count=30"], cwd=ROOT,
-                            stderr=subprocess.PIPE, env=os.environ | {"TOY_SLEEP": "0.02"})
+                            stderr=subprocess.PIPE, env=os.environ | {"TOY_SLEEP": sleep})
 
 
 def test_kill_9_at_random_moments_then_it_completes_without_doing_a_part_twice(

@@ -1,0 +1,101 @@
+"""What is going on, asked beside a running run; and what may be cleared away."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import read_jsonl, write_json
+from alpaca_pipe.recipe import gc
+from alpaca_pipe.recipe.status import lines, recipes_of, status
+from alpaca_pipe.recipe.workspace import Workspace
+from tests.recipe.test_runner import start
+from tests.recipe.toy import run_toy
+
+
+def test_status_beside_a_running_run_and_after_it(recipe: Path, counts: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "runs")
+    process = start(recipe, workspace.root, "0.15")
+    try:
+        found = _until(lambda: status(workspace, "toy"), lambda found: bool(found.now and found.now.counted))
+        assert found.now and found.now.pid == process.pid and found.now.stage == "sow"
+        assert found.now.counted["total"] == 30 and found.now.counted["unit"] == "seeds"
+        assert any(line.startswith("toy  running sow (pid") for line in lines(found))
+        assert [(step.kind, step.state) for step in found.steps] == [("sow", "running")]
+        with pytest.raises(UserError, match="is running"):
+            gc.check_idle(workspace)
+    finally:
+        process.communicate(timeout=60)
+    assert process.returncode == 0  # asking has disturbed nothing
+    after = status(workspace, "toy")
+    assert after.now is None and after.last["outcome"] == "done" and {step.state for step in after.steps} == {"sealed"}
+
+
+def test_half_done_and_failed_steps_are_told(recipe: Path, counts: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "runs")
+    with pytest.raises(ValueError, match="the market is closed"):
+        run_toy(recipe, workspace.root, "sell.fail=true")
+    found = status(workspace, "toy")
+    assert [(step.kind, step.state) for step in found.steps] == [("sow", "sealed"), ("reap", "sealed"), ("sell", "half done")]
+    assert found.last["outcome"] == "failed"
+    log = list(read_jsonl(workspace.of("toy") / "log.jsonl"))
+    assert {row["run"] for row in log} == {found.last["run"]}
+    assert (log[0]["event"], log[-1]["event"], log[-1]["level"], log[-1]["sentence"]) == ("began", "failed", "error", "the market is closed")
+
+
+def test_an_empty_workspace_has_nothing_to_tell(tmp_path: Path) -> None:
+    assert recipes_of(Workspace(tmp_path / "runs")) == [] and gc.wasted(Workspace(tmp_path / "runs")) == []
+
+
+def test_gc_takes_what_nobody_names_and_nothing_else(recipe: Path, counts: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "runs")
+    run_toy(recipe, workspace.root)
+    run_toy(recipe, workspace.root, "sow.count=6")
+    assert gc.wasted(workspace) == []  # the history names both runs
+    store = workspace.store.root
+    named = {path.name for path in store.iterdir()}
+    write_json(store / "sow-0123456789abcdef" / "stage.json", {"kind": "sow"})
+    write_json(store / "reap-0123456789abcdef" / "done.json", {"summary": {}, "files": {}, "finished": "", "seconds": 1})
+    (store / "sow-fedcba9876543210.damaged-1").mkdir()
+    (store / "notes-of-mine").mkdir()
+    old, young = workspace.of("toy") / ".lock.json.0badcafe", workspace.of("toy") / ".lock.json.1badcafe"
+    for path in (old, young):
+        path.write_text("half")
+    os.utime(old, (time.time() - 9999, time.time() - 9999))
+    found = {one.path.name: one.why for one in gc.wasted(workspace)}
+    assert {name: why.split(",")[0] for name, why in found.items()} == {
+        "sow-0123456789abcdef": "begun and never sealed", "reap-0123456789abcdef": "sealed",
+        "sow-fedcba9876543210.damaged-1": "damaged", ".lock.json.0badcafe": "left over from a write that was cut off"}
+    before = workspace.ledger.read_bytes()
+    assert gc.sweep(workspace, gc.wasted(workspace)) > 0
+    assert {path.name for path in store.iterdir()} - {f".{name}.lock" for name in found} == named | {"notes-of-mine"}
+    assert workspace.ledger.read_bytes() == before and young.exists() and gc.wasted(workspace) == []
+    executed = counts.read_text()
+    run_toy(recipe, workspace.root)
+    assert counts.read_text() == executed  # all of it is still up to date
+
+
+def test_gc_waits_for_no_run_and_deletes_beside_none(recipe: Path, counts: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "runs")
+    waste = workspace.store.root / "sow-0123456789abcdef"
+    write_json(waste / "stage.json", {"kind": "sow"})
+    process = start(recipe, workspace.root, "0.15")
+    try:
+        _until(lambda: status(workspace, "toy") if recipes_of(workspace) else None, lambda found: bool(found and found.now))
+        with pytest.raises(UserError, match="in use by another process"):
+            gc.sweep(workspace, gc.wasted(workspace))
+        assert waste.is_dir()
+    finally:
+        process.communicate(timeout=60)
+
+
+def _until(look: Any, good: Any) -> Any:
+    deadline = time.monotonic() + 30
+    while not good(found := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
