@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 OVERRIDES ?=
 
-.PHONY: quickstart test test-all lint bench bench-teachers bench-curate bench-forecast bench-generate chaos clean
+.PHONY: quickstart test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate chaos clean
 
 quickstart: $(VENV)/.installed-user
 	@$(BIN)/alpaca-pipe setup local
@@ -21,6 +21,11 @@ test-all: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The manual, into site/: two of its pages are written from the code first.
+docs: $(VENV)/.installed-dev
+	@$(BIN)/python -m tools.reference
+	$(BIN)/zensical build --strict --clean
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/bench -s
@@ -48,7 +53,7 @@ chaos: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.proving.chaos --requests 1000 --kills 8 --batches
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -122,18 +122,19 @@ def plan(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "r
 
 def run(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "runs", until: str | None = None,
         only: str | None = None, rehearse: bool = False, spend: bool | None = None, fresh: bool = False,
-        show: bool = False) -> Result:
+        accept_terms: bool = False, show: bool = False) -> Result:
     """Runs what must run; what is up to date is left alone. The same call goes on after a kill, and buys nothing twice.
 
     until, only: a stage. rehearse: every stage in minutes for $0, in a folder of its own. spend, fresh: as `--no-spend`
-    (False) and `--fresh`. show: progress on standard output, as the command shows it. Raises UserError for what you can
+    (False) and `--fresh`. accept_terms: as `--i-accept-terms`. show: progress on standard output, as the command shows it. Raises UserError for what you can
     mend, a reached budget among it, and Stopped after Ctrl-C.
     """
     from rich.console import Console
 
     loaded, workspace = opened(str(recipe), overrides, Path(runs), rehearse)
     console = Console(soft_wrap=True, quiet=not show)
-    done = carry_out(loaded, workspace, console, until=until, only=only, rehearse=rehearse, spend=spend, fresh=fresh)
+    done = carry_out(loaded, workspace, console, until=until, only=only, rehearse=rehearse, spend=spend, fresh=fresh,
+                     accept_terms=accept_terms)
     for line in done.closing:
         console.print(line, highlight=False, markup=False)
     return done
@@ -177,7 +178,7 @@ def render(example: Example, tokenizer: str | Path | PreTrainedTokenizerBase, te
 
 
 def carry_out(recipe: Recipe, workspace: Workspace, console: Console, *, until: str | None, only: str | None, rehearse: bool,
-              spend: bool | None, fresh: bool, verbose: bool = False) -> Result:
+              spend: bool | None, fresh: bool, accept_terms: bool = False, verbose: bool = False) -> Result:
     """`run`, of a recipe that is open already: what the command and the function share."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.ledger.journal import Journal
@@ -186,7 +187,7 @@ def carry_out(recipe: Recipe, workspace: Workspace, console: Console, *, until: 
     from alpaca_pipe.report.closing import close
 
     done = run_recipe(recipe, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse, spend=spend, fresh=fresh,
-                      verbose=verbose)
+                      accept_terms=accept_terms, verbose=verbose)
     closing = tuple(close(workspace.root, recipe.name))  # writes the report
     with Journal.open(workspace.ledger, read_only=True) as journal:
         settled = journal.totals(recipe=recipe.name, run=done.id).settled
@@ -199,10 +200,12 @@ def carry_out(recipe: Recipe, workspace: Workspace, console: Console, *, until: 
 def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:
     """A recipe and the workspace that it runs in; of a rehearsal, both are those of the rehearsal. Raises UserError."""
     from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.core.system import check_system
     from alpaca_pipe.recipe.dotenv import lend_keys
     from alpaca_pipe.recipe.schema import load_recipe
     from alpaca_pipe.recipe.workspace import Workspace
 
+    check_system()
     pairs = [f"{key}={json.dumps(value, default=str)}" for key, value in overrides.items()] \
         if isinstance(overrides, Mapping) else list(overrides)
     loaded = load_recipe(name, CATALOG, pairs, runs)

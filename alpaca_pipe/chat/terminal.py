@@ -96,8 +96,10 @@ class Terminal:
 
     def _ask_base(self, _: str) -> None:
         example = self._asked_last()
+        with self._console.status("the base is loaded, once"):
+            speaker = self._base()
         with self._console.status("the base answers; Ctrl-C stops it"):
-            base = self._base().answer(example, self._how)
+            base = speaker.answer(example, self._how)
         assert self._answer is not None
         self._rows[-1]["base"] = {"output": base.text, "end": base.end}
         self._beside(("tuned", self._answer), ("base, asked the same", base))

@@ -50,9 +50,11 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    from alpaca_pipe.core.system import check_system
     from alpaca_pipe.recipe.weather import plain_disk_errors
 
     try:
+        check_system()
         with plain_disk_errors(Path.cwd()):
             app(_tone_first(sys.argv[1:]))
     except Stopped:

@@ -53,8 +53,9 @@ class Tone:
     verbose: bool = False
 
 
-_PLAIN = Tone()
-TONE: ContextVar[Tone] = ContextVar("tone", default=_PLAIN)
+_WIDTH = 120
+_USUAL = Tone()
+TONE: ContextVar[Tone] = ContextVar("tone", default=_USUAL)
 
 
 def narrator(as_json: bool = False) -> Console:
@@ -62,6 +63,16 @@ def narrator(as_json: bool = False) -> Console:
     from rich.console import Console
 
     return Console(soft_wrap=True, quiet=TONE.get().quiet, stderr=as_json)
+
+
+def wide() -> Console:
+    """For tables: as wide as the terminal, and wide enough where there is none."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _WIDTH
+    return console
 
 
 def print_json(facts: Any) -> None:
@@ -73,7 +84,7 @@ def fallback(meant: str) -> type[TyperGroup]:
     """A group with a command that is meant where no other is named: `ledger alpaca-52k` is `ledger show alpaca-52k`."""
     class Fallback(TyperGroup):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            named = args and (args[0] in self.commands or args[0] == "--help")
+            named = (args and (args[0] in self.commands or args[0] == "--help")) or (not args and self.no_args_is_help)
             return super().parse_args(ctx, args if named else [meant, *args])
 
     return Fallback

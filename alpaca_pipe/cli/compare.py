@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Json, RecipeName, Rehearsed, Runs, finished, print_json, recipe_names
+from alpaca_pipe.cli.common import Json, RecipeName, Rehearsed, Runs, finished, print_json, recipe_names, wide
 from alpaca_pipe.core.errors import UserError
 
 app = typer.Typer()
@@ -32,8 +32,6 @@ def compare(x: Annotated[str, typer.Argument(metavar="X", help=_RUN, autocomplet
             y: Annotated[str, typer.Argument(metavar="Y", help="The other run, named in the same way.")],
             runs: Runs = Path("runs"), rehearse: Rehearsed = False, as_json: Json = False) -> None:
     """Two runs side by side: recipe, steps, rows, rules, money, and the held-out loss on the rows that both hold out."""
-    from rich.console import Console
-
     from alpaca_pipe.data.past_runs import past_run
     from alpaca_pipe.report.beside import beside
     from alpaca_pipe.report.beside_words import print_beside
@@ -43,7 +41,7 @@ def compare(x: Annotated[str, typer.Argument(metavar="X", help=_RUN, autocomplet
     if as_json:
         print_json(found.to_row())
     else:
-        print_beside(found, Console(highlight=False, soft_wrap=True))
+        print_beside(found, wide())
 
 
 @app.command()

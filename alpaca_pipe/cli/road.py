@@ -34,7 +34,9 @@ def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs
         spend: Annotated[bool | None, typer.Option("--spend/--no-spend", help="Whether new requests may be sent; default: all "
                          "but those that only fill up what a changed filter dropped.")] = None,
         fresh: Annotated[bool, typer.Option("--fresh", help="Ask anew where a prompt has changed, instead of judging the "
-                                                          "earlier reply.")] = False, as_json: Json = False) -> None:
+                                                          "earlier reply.")] = False,
+        accept: Annotated[bool, typer.Option("--i-accept-terms", help="I have read what binds the models and data of this recipe, "
+                                             "and may use them so; recorded with the day.")] = False, as_json: Json = False) -> None:
     """Run what must run of RECIPE; what is up to date is left alone."""
     from rich.console import Console
 
@@ -43,7 +45,7 @@ def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
     done = carry_out(loaded, workspace, narrator(as_json), until=until, only=only, rehearse=rehearse, spend=spend, fresh=fresh,
-                     verbose=TONE.get().verbose)
+                     accept_terms=accept, verbose=TONE.get().verbose)
     if as_json:
         print_json({**summed_up(workspace.root, loaded.name), "ran": sorted(done.ran), "this": done.run})
         return

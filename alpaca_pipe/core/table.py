@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationInfo
 
 from alpaca_pipe.core.files import tree_digest
+from alpaca_pipe.core.ingredient import Ingredient
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Table(BaseModel):
             if not any(isinstance(mark, Knob) for mark in field.metadata):
                 answer[name] = _plain(getattr(self, name))
         return answer
+
+    def brings(self) -> tuple[Ingredient, ...]:
+        """Models and data of others, whose licences and terms bind what is made with this table."""
+        return ()
 
     def rehearsed(self) -> Self:
         """The same table, small enough for a rehearsal: minutes on 2 cores, no money, no network."""

@@ -18,6 +18,7 @@ from pydantic import Field, PlainSerializer, WrapValidator
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl, same_file, write_json, write_jsonl
+from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.table import Exact, ExistingPath
 from alpaca_pipe.curate.by_hand import Tally
@@ -88,6 +89,11 @@ class Config(StageConfig):
         answer = super().identity()
         del answer["decisions"]
         return answer | ({"decisions": self.decisions.identity()} if self.decisions else {})
+
+    def brings(self) -> tuple[Ingredient, ...]:
+        data = (Ingredient("data", self.source if isinstance(self.source, HubId) else self.source.name),) if self.source else ()
+        judge = self.grade.teacher if self.grade and self.grade.teacher != "same" else None
+        return (*data, *(one._replace(kind="judge") for one in (judge.brings() if judge else ())))
 
     def rehearsed(self) -> Self:
         return self.model_copy(update={"held_out": min(self.held_out, 4), "first": min(self.first or 500, 500),

@@ -103,8 +103,10 @@ class Generation:
         if not self.blind:
             self._balance.add(self.examples[before:])
             self._turns.add(self.examples[before:])
-        self.seats += [noted(seat, told, [entry for entry in entries if entry.seat is seat])
-                       for seat, told in zip(seats, replies, strict=True)]
+        by_seat: dict[str, list[Entry]] = {place_of(seat): [] for seat in seats}
+        for entry in entries:
+            by_seat[place_of(entry.seat)].append(entry)
+        self.seats += [noted(seat, told, by_seat[place_of(seat)]) for seat, told in zip(seats, replies, strict=True)]
         self.rounds.append((len(seats), len(self.examples) - before))
         near = sum(isinstance(entry.verdict, Objection) and entry.verdict.rule == "near_duplicate" for entry in entries)
         self.seen.append(Seen.of([told.reply for told in replies], answers, pool=known, pieces=len(entries), near=near,
@@ -113,7 +115,7 @@ class Generation:
     def exhausted(self) -> str:
         """Why no further round should be asked although rows are missing, as a sentence; "" where one should."""
         at = f"stopped at {len(self.examples)} of {self.limits.count} rows"
-        if self.seats_left() == 0:
+        if self.seats_left == 0:
             if self._grounds_left() == 0:
                 return f"{at}: each of the {len(self.seating.grounds):,} passages or rows was used as often as generate.times allows"
             return f"{at}: max_requests ({self.limits.max_requests}) is reached"
@@ -132,6 +134,7 @@ class Generation:
         rules = Counter(rejected.rule for rejected in self.rejected[-pieces:])
         return f"of the {pieces} pieces that came, most fell to {rules.most_common(1)[0][0]}"
 
+    @property
     def seats_left(self) -> int:
         """How many more seats fit under max_requests and have a ground, at most a round of them."""
         left = self._grounds_left()
@@ -144,7 +147,7 @@ class Generation:
         return max(0, min(most, (self.limits.max_requests - self.asked.requests) // each))
 
     def _draw_seats(self) -> list[Seat]:
-        count = self.seats_left()
+        count = self.seats_left
         grounds = self._turns.take(count) if self.style.grounded else ()
         return self.seating.round(len(self.rounds), len(self.seats), count, grounds, () if self.blind else self.examples,
                                   self._balance)

@@ -23,14 +23,15 @@ USUAL_TIERS = (None, "auto", "default")  # of service_tier, for which the price 
 # OpenAI's cookbook counts 3 tokens around a message and 3 before the reply; the rest is for the system prompt that many
 # open chat templates add by themselves (SmolLM2's and Qwen's: about 25 tokens).
 _AROUND_MESSAGE, _AROUND_REQUEST = 8, 64
+_LIKE_THIS = "write dollars like `total: 50`, `api: 20`, `gpu: 30`, or take the file away"
 
 
 class BudgetTable(Table):
     """What a recipe may spend, in dollars, over all its runs. Knobs: raising a cap runs nothing again."""
 
-    total: Annotated[Exact | None, Knob(), Field(ge=0)] = None
-    api: Annotated[Exact | None, Knob(), Field(ge=0)] = None
-    gpu: Annotated[Exact | None, Knob(), Field(ge=0)] = None
+    total: Annotated[Exact | None, Knob(), Field(ge=0, description="for everything; null: no cap")] = None
+    api: Annotated[Exact | None, Knob(), Field(ge=0, description="to teachers; null: no cap")] = None
+    gpu: Annotated[Exact | None, Knob(), Field(ge=0, description="for machines by the hour; null: no cap")] = None
     go_on: Annotated[bool, Knob(), Field(description="a forecast past the cap does not stop the run; the cap itself does")] = False
 
     def rehearsed(self) -> Self:
@@ -53,24 +54,32 @@ def read_budget(file: Path) -> BudgetTable | None:
         return None
     try:
         return BudgetTable.model_validate(YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {})
-    except (OSError, UnicodeDecodeError, YAMLError, ValidationError) as error:
-        raise UserError(f"{file}: these are no caps: {' '.join(str(error).split())[:200]}",
-                        "write dollars like `total: 50`, `api: 20`, `gpu: 30`, or take the file away") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{file}: {name}{': ' * bool(name)}{what[:1].lower()}{what[1:]}", _LIKE_THIS) from None
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise UserError(f"{file}: these are no caps: {' '.join(str(error).split())[:200]}", _LIKE_THIS) from None
 
 
 @dataclass(frozen=True)
 class Caps:
     """Caps in nano-dollars on what one recipe spends; None is no cap. `everywhere`: those on all recipes of the
-    workspace together. `share`: on this machine, those of the share that another one lent."""
+    workspace together. `share`: on this machine, those of the share that another one lent. `of_run`: a cap on what one run
+    pays its teachers."""
 
     total: int | None = None
     api: int | None = None
     gpu: int | None = None
     everywhere: Caps | None = None
     share: Caps | None = None
+    of_run: Cap | None = None
 
     def over(self, class_: Class) -> Iterator[Cap]:
         """The caps that an expense of this class meets."""
+        if self.of_run and class_ == self.of_run.class_:
+            yield self.of_run
         for caps, key in ((self, "budget"), (self.everywhere, "workspace budget"), (self.share, SHARE)):
             if caps is None:
                 continue
@@ -83,12 +92,13 @@ class Caps:
 
 @dataclass(frozen=True)
 class Cap:
-    """One cap: its key, nano-dollars, the class of expenses that it sums (None: all), and of which recipes."""
+    """One cap: its key, nano-dollars, the class of expenses that it sums (None: all), and of which recipes, or of which run."""
 
     key: str
     nanodollars: int
     class_: Class | None
     everywhere: bool
+    run: str | None = None
 
 
 class OverBudget(UserError):
@@ -113,7 +123,8 @@ def more(key: str, amount: str = "") -> str:
     """What makes room below a cap, as the beginning of a sentence."""
     if key.startswith(SHARE):
         return "pack a larger share where the recipe came from (`alpaca-pipe pack --share`), unpack it here"
-    return f"raise {key}{f' to {amount}' if amount else ''}"
+    where = " in its budget.yaml" if key.startswith("workspace") else ""
+    return f"raise {key}{where}{f' to {amount}' if amount else ''}"
 
 
 def _for_one_dollar(so_far: Totals) -> str:

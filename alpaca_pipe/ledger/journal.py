@@ -96,7 +96,7 @@ class Journal:
             if stored is not None:
                 return stored
             for cap in caps.over(class_):
-                held = totals_of(db, recipe=None if cap.everywhere else recipe, class_=cap.class_)
+                held = totals_of(db, None if cap.everywhere else recipe, cap.run, class_=cap.class_)
                 if held.spent + held.open + ceiling > cap.nanodollars:
                     waiting = totals_of(db, recipe=recipe, run=run, class_=class_).pending > 0
                     return Short(cap.key, cap.nanodollars, held.settled, held.lost, held.open, ceiling, waiting, held.lent)

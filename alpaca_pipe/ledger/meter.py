@@ -20,6 +20,7 @@ from alpaca_pipe.ledger.lease import Beat, Lease
 from alpaca_pipe.ledger.money import NANO, shown
 
 T = TypeVar("T")
+_WARN_AT = 80  # per cent of a budget
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,14 @@ class Meter:
     is interrupted."""
 
     def __init__(self, journal: Journal, terms: Terms, caps: Caps, *, recipe: str, run: str, stage: str,
-                 stop: Callable[[bool], None], tempo: Tempo = Tempo()) -> None:
-        """Reserves the first slice. Raises UserError where it does not fit below the caps."""
+                 stop: Callable[[bool], None], tempo: Tempo = Tempo(),
+                 say: Callable[[str], None] = lambda sentence: None) -> None:
+        """Reserves the first slice. Raises UserError where it does not fit below the caps. say: is told once for each cap
+        that four fifths of it are used."""
         self._journal, self._caps, self._stop, self._tempo = journal, caps, stop, tempo
         self._wall, self._ticks = time.time(), _ticks()
         self._stage, self._phase = stage, "idle"
+        self._say, self._unsaid = say, [] if terms.free else list(caps.over(terms.class_))
         self._state, self._ending = Lock(), Event()
         self._thread: Thread | None = None
         self.refused: UserError | None = None  # once the next slice does not fit
@@ -79,6 +83,7 @@ class Meter:
             answer = self._beat(lambda db: self._turn(db, stage, phase or stage))
             self._stage, self._phase = stage, phase or stage
             self._take(answer)
+        self._warn()
 
     def phase(self, phase: str) -> None:
         """What the machine does from now on: load, train, save ..."""
@@ -128,11 +133,22 @@ class Meter:
                         self._take(self._beat(lambda db: self._turn(db, self._stage, self._phase)))
                     else:
                         self._beat(lambda db: None)
+                self._warn()
             except Exception as error:  # noqa: BLE001 - a full disk, a ledger that refuses: the next beat may go through
                 self._failed(error)
             if self.refused and not self._interrupted and self._reserved - self._now() <= _ms(self._tempo.grace / 10):
                 self._interrupted = True
                 self._stop(True)
+
+    def _warn(self) -> None:
+        terms, running = self._lease.terms, self.running()
+        for cap in list(self._unsaid):
+            used = running + self._journal.totals(None if cap.everywhere else self._lease.recipe, class_=cap.class_).spent
+            if used * 100 >= _WARN_AT * cap.nanodollars:
+                self._unsaid.remove(cap)
+                minutes = 60 * max(0, cap.nanodollars - used) / (terms.per_hour + terms.energy_per_hour)
+                self._say(f"{_WARN_AT} % of {cap.key} ({shown(cap.nanodollars)}) is used: {shown(used)}; the rest is about "
+                          f"{minutes:,.0f} minutes of {terms.name}")
 
     def _failed(self, error: Exception) -> None:
         """A meter that cannot write ends the run before what is reserved is used up."""

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from alpaca_pipe.core.errors import UserError, did_you_mean
+from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.ledger.own_prices import Kind, OwnRow, own_file, own_text, read_row, rows_in
 from alpaca_pipe.ledger.prices import Mode, OwnPriceRow, Price, book, hosts, prices_on, provider_at
 from alpaca_pipe.ledger.rates import GpuRate, OwnGpuRow, gpu_named, gpu_rates, gpus
@@ -46,8 +47,9 @@ def pin_price(model: str, figures: Figures, today: date, *, host: str = "", mode
               start: date | None = None, source: str = "") -> list[str]:
     """Appends what a model costs; answers the lines to show. Without a host it is the one where the book knows the
     model, else OpenAI's. UserError, and nothing is written, where the row says nothing or contradicts one of its day."""
-    if not model.strip():
-        raise UserError("the model has no name", "write it as its endpoint calls it, such as gpt-4.1-nano")
+    if not model.strip() or holds_a_key(model):
+        raise UserError(f"the model {'has no name' if not model.strip() else 'looks like a key'}",
+                        "write its name as its endpoint calls it, such as gpt-4.1-nano")
     at = _plain_host(host) if host else _host_of(model)
     cells: dict[str, Any] = {"model": model, "host": at}
     cells |= {"mode": mode} if mode != "online" else {}

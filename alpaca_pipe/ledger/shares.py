@@ -150,17 +150,25 @@ def out(db: sqlite3.Connection, recipe: str | None = None) -> list[Share]:
 
 # ---- where it is received
 
-def receive(db: sqlite3.Connection, share: Share, machine: str, facts: Mapping[str, Any]) -> bool:
-    """From now on the share caps what the recipe spends here; a second time changes nothing. Raises UserError where the
-    share was lent, or is used up. facts: of the pack, for later."""
+def receive(db: sqlite3.Connection, share: Share, facts: Mapping[str, Any]) -> bool:
+    """From now on the share caps what the recipe spends here; a second time changes nothing. Raises UserError as
+    `may_receive` does. facts: of the pack, for later."""
+    may_receive(db, share)
+    if "received" in _events(db, share.id):
+        return False
+    (last,) = db.execute("SELECT COALESCE(MAX(id), 0) FROM entries").fetchone()
+    _note(db, share, "received", {**asdict(share), **facts, "after": last})
+    return True
+
+
+def may_receive(db: sqlite3.Connection, share: Share) -> None:
+    """Raises UserError where the share was lent, where it is used up, and where the recipe is another one."""
     if "lent" in _events(db, share.id):
         raise UserError(f"this pack of '{share.recipe}' was made in this workspace",
                         "unpack it on the other machine, or in another workspace with --runs")
     if "closed" in _events(db, share.id):
         raise UserError(f"this pack of '{share.recipe}' was unpacked here before, and its share went back with the results",
                         "pack a new one where it came from")
-    if "received" in _events(db, share.id):
-        return False
     earlier = received(db, share.recipe)
     if earlier and earlier[-1]["home"] != share.home:
         raise UserError(f"this workspace works on a '{share.recipe}' that came from another place",
@@ -168,9 +176,6 @@ def receive(db: sqlite3.Connection, share: Share, machine: str, facts: Mapping[s
     if not earlier and (held := totals_of(db, recipe=share.recipe)).spent + held.open:
         raise UserError(f"this workspace has runs of its own of a recipe called '{share.recipe}' "
                         f"({shown(held.spent + held.open)})", "unpack into another workspace with --runs")
-    (last,) = db.execute("SELECT COALESCE(MAX(id), 0) FROM entries").fetchone()
-    _note(db, share, "received", {**asdict(share), **facts, "after": last})
-    return True
 
 
 def received(db: sqlite3.Connection, recipe: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger import shares
+from alpaca_pipe.ledger.energy import drawn
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import exactly, shown
 from alpaca_pipe.ledger.shares import Share, share_of
@@ -58,6 +59,8 @@ def to_text(found: Sums) -> list[str]:
     rows.append(["in all", *[""] * (first - 1), *_columns(found.total, of_tokens).values()])
     said = [place for place in range(len(head)) if place < first + 2 or any(row[place] for row in rows)]
     text = aligned([[row[place] for place in said] for row in (head, *rows)], left=first)
+    if found.total.kwh:
+        text.append(drawn(found.total.kwh, found.total.kwh_measured, found.total.kg_co2e))
     if found.anomalies:
         text.append(f"{found.anomalies} anomal{'y' if found.anomalies == 1 else 'ies'}; the last:")
         text += [f"  {odd.at[:19]} {odd.recipe} {odd.stage}: {odd.note}" for odd in found.last_anomalies]
@@ -83,7 +86,8 @@ def _columns(line: Line, of_tokens: bool) -> dict[str, str]:
                   for class_, name in _TOKENS.items()}
     each, million = unit_costs(line)
     return cells | {"1,000 requests": shown(each) if each else "", "1M tokens out": shown(million) if million else "",
-                    "time": _duration(line.seconds), "kWh": f"{line.kwh:,.3f}" if line.kwh else ""}
+                    "time": _duration(line.seconds), "kWh": f"{line.kwh:,.3f}" if line.kwh else "",
+                    "kg CO2e": f"{line.kg_co2e:,.3f}" if line.kg_co2e else ""}
 
 
 def unit_costs(line: Line) -> tuple[int | None, int | None]:
@@ -107,4 +111,5 @@ def _plain(line: Line) -> dict[str, Any]:
     return {"nanodollars": amounts, "dollars": {name: None if amount is None else exactly(amount)
                                                 for name, amount in amounts.items()},
             "requests": line.requests, "attempts": line.attempts, "tokens": asdict(line.tokens),
-            "seconds": round(line.seconds, 3), "kwh": round(line.kwh, 6), "wasted": line.wasted}
+            "seconds": round(line.seconds, 3), "kwh": round(line.kwh, 6),
+            "kwh_measured": round(line.kwh_measured, 6), "kg_co2e": round(line.kg_co2e, 6), "wasted": line.wasted}

@@ -29,7 +29,8 @@ _COLUMNS: Mapping[By | None, tuple[str, ...]] = {
     None: ("recipe", "stage", "class"), "run": ("recipe", "run"), **{name: (name,) for name in BY if name != "run"}}
 _TOKENS = ", ".join(f"SUM(iif(e.class = 'api', json_extract(e.usage, '$.{name}'), NULL))" for name in CLASSES)
 _OF_MACHINES = ", ".join(f"SUM(iif(e.class = 'api', NULL, json_extract(e.usage, '$.{name}')))"
-                         for name in ("seconds", "kwh"))
+                         for name in ("seconds", "kwh", "kg_co2e"))
+_MEASURED = "SUM(iif(json_extract(e.usage, '$.basis') = 'measured', json_extract(e.usage, '$.kwh'), NULL))"
 
 
 @dataclass
@@ -52,6 +53,8 @@ class Line:
     tokens: Usage = field(default_factory=Usage)
     seconds: float = 0.0  # of machines
     kwh: float = 0.0
+    kg_co2e: float = 0.0
+    kwh_measured: float = 0.0  # of kwh; the rest is assumed from a power limit
 
     def add(self, other: Line) -> None:
         for column in fields(self):
@@ -138,8 +141,8 @@ def _parts(db: sqlite3.Connection, asked: str, width: int, recipe: str | None, b
     """The values of the columns, and what one group of rows adds to their line."""
     of, places = "(?1 IS NULL OR e.recipe = ?1)", [str(place + 1) for place in range(width + 2)]
     for row in db.execute(f"""SELECT {asked}, e.kind, e.class, SUM(e.nanodollars), SUM(e.frees), COUNT(*),
-            {_OF_MACHINES}, {_TOKENS} FROM entries AS e WHERE {of} GROUP BY {', '.join(places)}""", (recipe,)):
-        kind, class_, amount, frees, count, seconds, kwh, *tokens = row[width:]
+            {_OF_MACHINES}, {_MEASURED}, {_TOKENS} FROM entries AS e WHERE {of} GROUP BY {', '.join(places)}""", (recipe,)):
+        kind, class_, amount, frees, count, seconds, kwh, kg, measured, *tokens = row[width:]
         ended = kind in ("settled", "released", "lost")
         settled = amount if kind in ("settled", "reconciled", "correction") else 0
         lost = amount if kind == "lost" else -frees if kind == "reconciled" else 0
@@ -149,7 +152,8 @@ def _parts(db: sqlite3.Connection, asked: str, width: int, recipe: str | None, b
             requests=count if kind == "settled" and class_ == "api" else 0,
             attempts=count if kind == "reserved" and class_ == "api" else 0,
             unheard=amount if kind == "reconciled" else 0,
-            tokens=Usage(*(value or 0 for value in tokens)), seconds=seconds or 0.0, kwh=kwh or 0.0)]
+            tokens=Usage(*(value or 0 for value in tokens)), seconds=seconds or 0.0, kwh=kwh or 0.0,
+            kg_co2e=kg or 0.0, kwh_measured=measured or 0.0)]
     for row in db.execute(f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e JOIN (
             SELECT request, MIN(id) AS first FROM entries WHERE kind = 'settled'
             GROUP BY request HAVING COUNT(*) > 1) AS twice

@@ -20,7 +20,7 @@ from alpaca_pipe.pack.books import read_books
 from alpaca_pipe.pack.box import Manifest
 from alpaca_pipe.pack.packing import LEDGER_REPLIES
 from alpaca_pipe.pack.pins import take_pins
-from alpaca_pipe.pack.unpacking import _STRANGE, Say, Unpacked, aside, place_steps
+from alpaca_pipe.pack.unpacking import STRANGE, Say, Unpacked, aside, place_steps
 from alpaca_pipe.recipe.plan import Step
 from alpaca_pipe.recipe.runner import steps_of
 from alpaca_pipe.recipe.schema import Recipe, load_recipe
@@ -35,15 +35,16 @@ def arrive(path: Path, manifest: Manifest, catalog: Catalog, workspace: Workspac
     with aside(path, manifest, workspace) as (journal, draft):
         packed = draft / "recipe"
         if load_recipe(str(packed / f"{name}.yaml"), catalog).name != name:
-            raise UserError(f"{path} holds another recipe than it says", _STRANGE)
+            raise UserError(f"{path} holds another recipe than it says", STRANGE)
         with journal.read() as db:
+            shares.may_receive(db, share)
             earlier = shares.received(db, name)
         files = {file.relative_to(packed).as_posix(): file_digest(file) for file in packed.rglob("*") if file.is_file()}
         _may_place(into, name, files, earlier)
         theirs = _replies(draft, name)
         try:
             def work(db: sqlite3.Connection) -> bool:
-                new = shares.receive(db, share, journal.machine, {"steps": facts["steps"], "files": files, "stage": facts["stage"]})
+                new = shares.receive(db, share, {"steps": facts["steps"], "files": files, "stage": facts["stage"]})
                 if theirs:
                     union(db, theirs, workspace.ledger)
                 return new
@@ -73,7 +74,7 @@ def _share(path: Path, facts: Mapping[str, Any]) -> Share:
     except (KeyError, TypeError, AttributeError):
         sound = False
     if not sound:
-        raise UserError(f"{path} does not say which share it carries", _STRANGE)
+        raise UserError(f"{path} does not say which share it carries", STRANGE)
     return share
 
 

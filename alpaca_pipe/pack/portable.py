@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.core.table import AnyPath, Table
 from alpaca_pipe.curate.decisions import Decisions
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.teachers.additions import LOOKS_LIKE_A_KEY
 from alpaca_pipe.weights.base import BaseTable
 
 _PRIVATE = b"PRIVATE KEY-----"
@@ -40,8 +40,8 @@ def portable(recipe: Recipe) -> Portable:
         name: walk.table(table, name) for name, table in {**recipe.tables, **recipe.stages}.items()}
     values = {name: value for name, value in values.items() if value != {} or name in recipe.stages}
     text = f"# {recipe.name}, as it was packed: everything that it extends or overrides is in it\n{_yaml(values)}"
-    if found := LOOKS_LIKE_A_KEY.search(text):
-        raise UserError(f"the recipe {recipe.name} holds what looks like a key ('{found[0][:6]}...')",
+    if holds_a_key(text):
+        raise UserError(f"the recipe {recipe.name} holds what looks like a key",
                         "put it into an environment variable; a key that stood in a file should be revoked")
     return Portable(text, walk.files)
 

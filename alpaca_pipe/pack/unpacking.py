@@ -23,7 +23,7 @@ from alpaca_pipe.recipe.store import SCRATCH, Store
 from alpaca_pipe.recipe.workspace import Workspace
 
 Say = Callable[[str], None]
-_STRANGE = "it was not made by `alpaca-pipe pack`: do not trust it"
+STRANGE = "it was not made by `alpaca-pipe pack`: do not trust it"
 _ALONE = {"recipe": {"prices.yaml", "replies.jsonl"}, "results": {"books.jsonl", "history.jsonl", "log.jsonl"}}
 
 
@@ -48,12 +48,12 @@ def opened(path: Path) -> Manifest:
                                                            {"shares": list, "machine": str, "home": str})
     if facts.get("kind") not in _ALONE or not all(isinstance(facts.get(name), kind) for name, kind in whole.items()) \
             or not proper_name(facts["recipe"]):
-        raise UserError(f"{path} does not say what it holds", _STRANGE)
+        raise UserError(f"{path} does not say what it holds", STRANGE)
     name, alone = facts["recipe"], _ALONE[facts["kind"]]
     for file in manifest.files:
         below = facts["kind"] == "recipe" and (file == f"recipe/{name}.yaml" or file.startswith(f"recipe/{name}.files/"))
         if not (file in alone or below or file.startswith("store/") and file.count("/") >= 2):
-            raise UserError(f"{path} holds {file}, which belongs to no pack", _STRANGE)
+            raise UserError(f"{path} holds {file}, which belongs to no pack", STRANGE)
     return manifest
 
 
@@ -85,7 +85,7 @@ def _check_steps(path: Path, store: Store) -> None:
             sound = False
         there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
         if not sound or done is None or there != {"stage.json", "done.json", *done.files}:
-            raise UserError(f"{path} holds a step {folder.name} that is not sealed as it should be", _STRANGE)
+            raise UserError(f"{path} holds a step {folder.name} that is not sealed as it should be", STRANGE)
 
 
 def place_steps(draft: Path, store: Store, say: Say) -> list[str]:
@@ -111,7 +111,3 @@ def place_steps(draft: Path, store: Store, say: Say) -> list[str]:
             folder.rename(target)
             came.append(folder.name)
     return came
-
-
-def facts(manifest: Manifest) -> dict[str, Any]:
-    return dict(manifest.facts)

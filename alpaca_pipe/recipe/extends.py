@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.core.errors import UserError, did_you_mean
+from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.files import shipped
+from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.recipe.yaml import Key, Place, read_yaml
 
 EXTENDS, VERSION = "extends", 1  # the newest `recipe_version` that is known here
@@ -45,6 +46,15 @@ def find_recipe(name: str) -> Path:
     raise UserError(f"{name}: no such file, and no shipped recipe of that name", did_you_mean(Path(name).stem, known))
 
 
+def refuse_keys(written: Iterable[tuple[str, str]]) -> None:
+    """(where, what): a recipe is copied into the workspace and sent to others, its comments too. The key is not repeated."""
+    found = [UserError(f"{place}: here stands what looks like a key", "put it in an environment variable (export "
+                       "OPENAI_API_KEY=...) and that name into teacher.api_key_env; a key that stood in a file should be "
+                       "revoked") for place, text in written if holds_a_key(text)]
+    if found:
+        raise UserErrors(found)
+
+
 def _at(path: Path) -> Path | None:
     """The file itself, the recipe that a folder holds under its own name, or the file of that name, `.yaml` left out."""
     inside, beside = path / f"{path.resolve().name}.yaml", path.with_name(f"{path.name}.yaml") if path.name else path
@@ -58,6 +68,7 @@ def _shipped() -> dict[str, Path]:
 def _read(path: Path, above: tuple[Path, ...]) -> Written:
     """above: the recipes that extend this one, itself the last."""
     text = _text(path)
+    refuse_keys((f"{path}:{number}", line) for number, line in enumerate(text.splitlines(), start=1))
     data, places = read_yaml(text, str(path))
     _check_version(data, places)
     place = places.pop((EXTENDS,), places[()])
@@ -98,7 +109,7 @@ def _merged(under: Written, data: dict[str, Any], places: dict[Key, Place]) -> t
         if isinstance(old, dict) and (isinstance(value, dict) or value is None):
             taken = value or {}
             merged[name] = {**old, **taken}
-            gone = {(name, key) for key in taken}
+            gone: set[Key] = {(name, key) for key in taken}
         else:
             merged[name] = value
             gone = {(name,)}

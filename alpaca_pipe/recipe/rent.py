@@ -54,7 +54,7 @@ class Rent:
             if self._terms.says:
                 self._screen.say(self._terms.says)
             self._meter = Meter(self._journal, self._terms, self._caps, recipe=self._recipe, run=self._run, stage=kind,
-                                stop=self._stop, tempo=Tempo.with_grace(self._table.grace))
+                                stop=self._stop, tempo=Tempo.with_grace(self._table.grace), say=self._screen.say)
             self._meter.start()
         self._meter.begin(kind, kind if step.stage.on_gpu else "idle")
 

@@ -29,6 +29,7 @@ from alpaca_pipe.recipe.rent import Rent
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Bench, Catalog, Estimate, Known, Outcome
 from alpaca_pipe.recipe.store import Done
+from alpaca_pipe.recipe.terms import Permission, permission
 from alpaca_pipe.recipe.weather import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.workspace import Workspace
 
@@ -53,12 +54,13 @@ def steps_of(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> list[Ste
 
 def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console, *,
         until: str | None = None, only: str | None = None, rehearsal: bool = False, spend: bool | None = None,
-        fresh: bool = False, verbose: bool = False) -> Run:
+        fresh: bool = False, accept_terms: bool = False, verbose: bool = False) -> Run:
     """Runs every step that must run, up to `until`, or `only` one. Raises UserError; Stopped after Ctrl-C.
 
     spend: whether new requests may be sent; None: all but those that only fill up what a changed filter dropped.  fresh: no
-    reply is taken over from a seat of an earlier run; the same question is still answered from the store.  verbose: says
-    what becomes of single requests and rows.
+    reply is taken over from a seat of an earlier run; the same question is still answered from the store.  accept_terms: the user
+    says to have read and accepted what binds the models and data that the recipe brings in.  verbose: says what becomes of
+    single requests and rows.
     """
     for kind in filter(None, (until, only)):
         if kind not in recipe.stages:
@@ -69,8 +71,13 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
         lost, cut = journal.recover(recipe.name), meter.recover(journal, recipe.name)
         others = _recover_others(journal, workspace, recipe.name)
         this = Run(id=f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}")
-        engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this, spend, fresh, verbose)
+        terms = permission(recipe, catalog, workspace.lock(recipe.name).get("terms"), accept_terms)
+        terms.check()
+        engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this, spend, fresh, terms, verbose)
         engine.screen.write("began", pid=os.getpid(), budget=recipe.resolved().get("budget"))
+        engine.screen.begin("terms")
+        for sentence in terms.warnings():
+            engine.screen.say(sentence)
         if journal.mode == "delete":
             engine.screen.say("this file system cannot carry SQLite's write-ahead log: the ledger keeps a rollback journal, "
                               "which is as safe and slower")
@@ -114,9 +121,10 @@ class _Engine:
     """The moving parts of one run."""
 
     def __init__(self, recipe: Recipe, catalog: Catalog, workspace: Workspace, journal: Journal,
-                 console: Console, stopping: threading.Event, this: Run, spend: bool | None, fresh: bool, verbose: bool) -> None:
+                 console: Console, stopping: threading.Event, this: Run, spend: bool | None, fresh: bool, terms: Permission,
+                 verbose: bool) -> None:
         self.recipe, self.catalog, self.workspace, self.journal = recipe, catalog, workspace, journal
-        self.stopping, self.this, self.spend, self.fresh = stopping, this, spend, fresh
+        self.stopping, self.this, self.spend, self.fresh, self.terms = stopping, this, spend, fresh, terms
         self._machine: Machine | None = None  # billed for this run's minutes, as far as is planned
         self._caps = workspace.caps(recipe.tables.get("budget"), recipe.name)
         self.screen = Screen(console, workspace.of(recipe.name) / "log.jsonl",
@@ -201,7 +209,8 @@ class _Engine:
         before, begun = self.workspace.lock(self.recipe.name).get("steps", {}).get(kind), self._begun().get(kind)
         return Bench(step.folder, step.inputs or {}, tables, self.recipe.seed, self.journal,
                      self.recipe.name, self.this.id, self.screen, self.stopping.is_set, self._caps, self.rent.phase,
-                     folder / before if before else None, folder / begun if begun else None, self.spend, self.fresh)
+                     folder / before if before else None, folder / begun if begun else None, self.spend, self.fresh,
+                     self.terms.to_row())
 
     def _begun_path(self) -> Path:
         return self.workspace.of(self.recipe.name) / "begun.json"
@@ -218,7 +227,7 @@ class _Engine:
         self.this.steps[kind] = done
         lock = self.workspace.lock(self.recipe.name)
         steps = {k: lock.get("steps", {})[k] for k in self.recipe.stages if k in lock.get("steps", {})}
-        wanted = {"recipe": self.recipe.name, "config": self.recipe.resolved(),
+        wanted = {"recipe": self.recipe.name, "config": self.recipe.resolved(), "terms": self.terms.to_row(),
                   "steps": steps | {kind: done.folder.name}}
         if wanted != lock:
             write_json(self.workspace.of(self.recipe.name) / "lock.json", wanted)
@@ -231,7 +240,7 @@ class _Engine:
         if not self.this.ran and steps == (before[-1]["steps"] if before else {}):
             return
         row = {"run": self.this.id, "at": _now(), "outcome": self.this.outcome, "rehearsal": rehearsal,
-               "overrides": list(self.recipe.overrides), "config": self.recipe.resolved(), "steps": steps,
+               "overrides": list(self.recipe.overrides), "config": self.recipe.resolved(), "steps": steps, "terms": self.terms.to_row(),
                "minutes": {kind: round(seconds / 60, 3) for kind, seconds in self.this.ran.items()}}
         write_jsonl(path, [*before, row])
 

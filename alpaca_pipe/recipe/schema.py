@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.files import shipped
-from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe
+from alpaca_pipe.data.terms import Use
+from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe, refuse_keys
 from alpaca_pipe.recipe.stage import Catalog, StageConfig
 from alpaca_pipe.recipe.yaml import Place, override
 
-Use = Literal["research", "internal", "commercial"]
 _NAME = r"^\w[\w.-]*$"
 _WORDS = {  # where pydantic speaks of Python's types
     "is_instance_of": "should be a number", "model_type": "should be a table of keys",
@@ -62,10 +62,12 @@ class Recipe:
         return {"name": self.name, "seed": self.seed, "use": self.use, **plain}
 
 
-def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs: Path | None = None) -> Recipe:
+def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs: Path | None = None, complete: bool = True
+                ) -> Recipe:
     """Reads, overrides and validates a recipe, those that it extends included. runs: the workspace in which it names earlier
-    runs, as RECIPE@DATE. Raises UserErrors with all that is wrong with it."""
+    runs, as RECIPE@DATE.  complete: False for a file of some tables. Raises UserErrors with all that is wrong with it."""
     path = find_recipe(name)
+    refuse_keys((f"override '{item.partition('=')[0]}=...'", item) for item in overrides)
     written = read_recipe(path)
     data, places = written.data, written.places
     for item in overrides:
@@ -89,7 +91,8 @@ def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs
     tables = {table: value for table, value in tables.items() if value is not None}
     recipe = Recipe(_name(whole.name or path.stem, path), written.text, whole.seed, stages, tables, tuple(overrides),
                     whole.use, written.files, data)
-    _check_complete(recipe, places, catalog)
+    if complete:
+        _check_complete(recipe, places, catalog)
     return recipe
 
 
@@ -169,7 +172,9 @@ def _explained(item: Any, data: Any, places: Mapping[tuple[Any, ...], Place],
     while at not in places:
         at = at[:-1]
     name, place = ".".join(map(str, key)), places[at]
-    if item["type"] == "extra_forbidden":
+    if item["type"] == "extra_forbidden" and len(key) == 1 and (homes := _homes(str(key[0]), catalog)):
+        what, cure = "this key belongs into a table", f"did you mean '{homes[0]}'?"
+    elif item["type"] == "extra_forbidden":
         renamed = getattr(owner, "renamed", {}).get(key[-1])
         cure = f"it is called '{renamed}' now; `alpaca-pipe migrate` writes it so" if renamed else did_you_mean(str(key[-1]), _keys(owner))
         what = "unknown key"
@@ -181,6 +186,12 @@ def _explained(item: Any, data: Any, places: Mapping[tuple[Any, ...], Place],
         if item["type"] != "value_error":
             what = f"{what}, not {_shown(item['input'])}"
     return place, UserError(f"{place}: {name}: {what}" if name else f"{place}: {what}", cure)
+
+
+def _homes(key: str, catalog: Catalog) -> list[str]:
+    """`table.key` of each table that has such a key."""
+    tables = {**{stage.kind: stage.config for stage in catalog.stages}, **catalog.tables}
+    return [f"{name}.{key}" for name, table in tables.items() if key in _keys(table)]
 
 
 def _shown(value: Any) -> str:

@@ -95,9 +95,9 @@ def status(workspace: Workspace, recipe: str) -> Status:
     """Never raises for what is missing, or is being written while it is read."""
     own = workspace.of(recipe)
     pid, log = holder(own / ".lock"), list(_tail(own / "log.jsonl"))
-    began = next((row for row in reversed(log) if row.get("event") == "began"), {})
+    began: Mapping[str, Any] = next((row for row in reversed(log) if row.get("event") == "began"), {})
     now = _now(int(pid), began, log) if pid else None
-    ended = next((row for row in reversed(list(read_jsonl_so_far(own / "history.jsonl")))), {})
+    ended: Mapping[str, Any] = next(reversed(list(read_jsonl_so_far(own / "history.jsonl"))), {})
     budget = began.get("budget") or workspace.lock(recipe).get("config", {}).get("budget") or {}
     money, batches, leases = _books(workspace, recipe)
     return Status(recipe, now, tuple(_steps(workspace, recipe)), {key: ended[key] for key in ("run", "outcome", "at") if key in ended},
@@ -112,7 +112,7 @@ def _now(pid: int, began: Mapping[str, Any], log: list[Mapping[str, Any]]) -> No
     own = [row for row in log if row.get("run") == began.get("run")]
     stage = next((row["stage"] for row in reversed(own) if row.get("stage")), "")
     said = next((row["sentence"] for row in reversed(own) if row.get("event") == "said" and row.get("level") == "info"), "")
-    counted = next((row for row in reversed(own) if row.get("event") == "progress" and row["stage"] == stage), {})
+    counted: Mapping[str, Any] = next((row for row in reversed(own) if row.get("event") == "progress" and row["stage"] == stage), {})
     return Now(pid, str(began["run"]), str(began["at"]), stage, said, counted)
 
 

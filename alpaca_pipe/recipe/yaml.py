@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.secrets import is_secret
 
 Key = tuple[Any, ...]
 
@@ -22,6 +23,15 @@ class Place:
         return self.by or f"{self.file}:{self.line}"
 
 
+_PLAINLY = {  # in words, the parser's complaints that are met every day: (what it says, what to do)
+    "expected <block end>": ("this line does not stand under the ones above it", "begin all keys of a table in one column"),
+    "mapping values are not allowed here": ("there is a second colon, or this line stands further in than the one above it",
+                                            "put text with a colon in quotes; begin all keys of a table in one column"),
+    "character '\\t'": ("there is a tab", "indent with blanks"),
+    "could not find expected ':'": ("a key has no colon", "write `key: value`"),
+}
+
+
 def read_yaml(text: str, file: str) -> tuple[Any, dict[Key, Place]]:
     """(values, places). YAML 1.2: `1e-5` is a number, `no` is a string, a repeated key is an error."""
     from ruamel.yaml import YAML
@@ -33,7 +43,8 @@ def read_yaml(text: str, file: str) -> tuple[Any, dict[Key, Place]]:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         problem = (error.problem or "not YAML").split("\n")[0]
-        raise UserError(f"{file}:{line}: {problem}", "mend the YAML there") from None
+        what, cure = next((plain for words, plain in _PLAINLY.items() if words in problem), (problem, "mend the YAML there"))
+        raise UserError(f"{file}:{line}: {what}", cure) from None
     except YAMLError as error:
         raise UserError(f"{file}:1: not YAML: {str(error).splitlines()[0]}", "a recipe is a YAML mapping") from None
     if not isinstance(loaded, dict):
@@ -47,8 +58,8 @@ def override(data: Any, places: dict[Key, Place], item: str) -> None:
     name, equals, value = item.partition("=")
     if not equals or not name.strip():
         raise UserError(f"'{item}' is not an override", "write it as key=value, for example generate.count=100")
-    by = f"override '{item}'"
     parts = name.strip().split(".")
+    by = f"override '{f'{name}=...' if is_secret(parts[-1], value) else item}'"
     inside = data
     for part in parts[:-1]:
         if not isinstance(inside.get(part), dict):

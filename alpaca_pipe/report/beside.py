@@ -127,11 +127,12 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def _pair(kind: str, one: Step, other: Step) -> StepPair:
+    why: tuple[str, ...] = ()
     minutes = tuple(step.done["seconds"] / 60 if step.sealed else None for step in (one, other))
     if not one.folder or not other.folder:
-        word, why = ("gone" if one.folder else "new" if other.folder else "not run"), ()
+        word = "gone" if one.folder else "new" if other.folder else "not run"
     elif one.folder.name == other.folder.name:
-        word, why = "same", ()
+        word = "same"
     elif one.identity and other.identity:
         word, why = "other", tuple(differences(one.identity, other.identity))
     else:
@@ -166,7 +167,8 @@ def _by_the_ledger(found: Left, keys: Sequence[str]) -> tuple[int | None, dict[s
     """What these requests have cost, all attempts of each; at which prices; and what the run itself has spent."""
     if not found.ledger.is_file():
         return None, {}, None
-    cost, prices, wanted = 0, {}, list(dict.fromkeys(keys))
+    cost, wanted = 0, list(dict.fromkeys(keys))
+    prices: dict[str, str] = {}
     try:
         with Journal.open(found.ledger, read_only=True) as journal:
             with journal.read() as db:

@@ -48,7 +48,7 @@ def _step(pair: StepPair) -> tuple[str, ...]:
     return (pair.kind, pair.word, *minutes, "; ".join(pair.why))
 
 
-def _money(one: Bought, other: Bought) -> Iterator[tuple[str, str, str]]:
+def _money(one: Bought, other: Bought) -> Iterator[tuple[str, ...]]:
     both = (one, other)
     yield "cost of its replies, whoever bought them", *(_dollars(each.nanodollars) for each in both)
     yield "spent in this very run", *(_dollars(each.this_run) for each in both)

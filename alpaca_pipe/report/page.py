@@ -159,7 +159,8 @@ def _money(facts: Facts) -> Mapping[str, Any]:
         stored = f"{books.from_store:,} replies came from our own store and cost nothing.{worth}"
     exact = f"{books.total.settled:,} settled, {books.total.lost:,} lost, {books.total.open:,} open"
     local = (facts.config.get("teacher") or {}).get("kind") == "local_server"
-    return {"sentence": _paid(books, facts.rehearsal, local), "rows": rows, "stored": stored, "faults": books.faults,
+    return {"sentence": _paid(books, facts.rehearsal, local), "rows": rows, "stored": stored, "energy": books.energy and f"{books.energy[0].upper()}{books.energy[1:]}.",
+            "faults": books.faults,
             "check": f"The entries and the balances of the ledger agree to the nano-dollar: {exact}."}
 
 

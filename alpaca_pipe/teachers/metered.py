@@ -271,9 +271,13 @@ class Metered:
         too_long = failure.retry_after is not None and failure.retry_after > LONGEST_ASKED
         if failure.retry and failures < self._attempts and not too_long:
             return
-        often = f"{failures} times" if failures > 1 else "once, and trying again would not help"
+        often = f"{failures} times" if failures > 1 else "once" if failure.retry else "once, and trying again would not help"
         if too_long:
             often = f"and asks to wait {failure.retry_after:.0f} seconds"
+        if failure.sent == "no":  # whatever was to be asked
+            raise self._stop_at(UserError(
+                f"the teacher failed {often}: {failure.what}", "see that it is up, and that `teacher.base_url` and the proxy are "
+                "right, then run the same command again: every stored reply is kept")) from failure
         begins = without_keys(request.messages[-1].content if request.messages else "")[:_SHOWN]
         raise self._stop_at(UserError(
             f"the teacher failed at a request {often}: {failure.what} (request {key}, '{begins}')",

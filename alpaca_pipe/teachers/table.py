@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator
 
 from alpaca_pipe.core.files import file_digest
+from alpaca_pipe.core.ingredient import Ingredient
+from alpaca_pipe.core.secrets import LOOKS_LIKE_A_KEY
 from alpaca_pipe.core.table import AnyPath, ExistingPath, Knob, Table, from_recipe
 from alpaca_pipe.ledger.budget import USUAL_TIERS
 from alpaca_pipe.ledger.prices import Mode, Price, PriceTable, price_of
-from alpaca_pipe.teachers.additions import LOOKS_LIKE_A_KEY, billed_otherwise, secret_in
+from alpaca_pipe.teachers.additions import billed_otherwise, secret_in
 from alpaca_pipe.weights.gguf import gguf_digest
 from alpaca_pipe.weights.known import KNOWN
 
@@ -67,8 +69,8 @@ class TeacherTable(Table):
     terms: Annotated[str | None, Knob()] = Field(None, description="what binds whoever uses its outputs, in words or as an "
                                                  "address; default: what we know of the model's name")
     concurrency: Annotated[int, Knob()] = Field(4, ge=1, le=1024, description="requests in flight")
-    requests_per_minute: Annotated[int | None, Knob()] = Field(None, ge=1)
-    tokens_per_minute: Annotated[int | None, Knob()] = Field(None, ge=1)
+    requests_per_minute: Annotated[int | None, Knob()] = Field(None, ge=1, description="at most; null: what its replies say")
+    tokens_per_minute: Annotated[int | None, Knob()] = Field(None, ge=1, description="at most; null: what its replies say")
     max_attempts: Annotated[int, Knob()] = Field(6, ge=1, description="HTTP attempts for one request")
     timeout: Annotated[float, Knob()] = Field(300.0, gt=0, description="seconds for one attempt")
     port: Annotated[int | None, Knob()] = Field(None, ge=1, le=65535, description="of our own server; default any free one")
@@ -228,6 +230,9 @@ class TeacherTable(Table):
         port = f":{parts.port}" if parts.port not in (None, default_port) else ""
         path = "/chat/completions" if self.speaks == "chat" else "/completions"
         return {"url": f"{parts.scheme}://{parts.hostname}{port}{parts.path}{path}", "model": self.model}
+
+    def brings(self) -> tuple[Ingredient, ...]:
+        return () if self.kind == "rehearsed" else (Ingredient("teacher", self.called, self.terms or ""),)
 
     def rehearsed(self) -> Self:
         """The same teacher as our built-in script: the same dialect and pace of asking, its price on paper. Recorded

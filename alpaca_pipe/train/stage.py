@@ -38,7 +38,7 @@ class Lora(Table):
 
     r: int = Field(16, ge=1, description="rank")
     alpha: int = Field(32, ge=1, description="the adapter's output is scaled by alpha / r")
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(0.0, ge=0, lt=1, description="of the adapter's input, while training")
     target_modules: Literal["all-linear"] | tuple[str, ...] = Field(
         "all-linear", description="names of linear layers, such as [q_proj, v_proj]")
 
@@ -48,19 +48,20 @@ class Lora(Table):
 class Config(StageConfig):
     """How it is tuned, by the names of HF's TrainingArguments as of transformers 5."""
 
-    method: Literal["lora", "full"] = "lora"
+    method: Literal["lora", "full"] = Field("lora", description="an adapter beside frozen weights, or all weights")
     template: TemplateName = Field("alpaca", description="the text around an instruction; alpaca-2023 is Stanford's, "
                                                          "without the line feed before the answer")
     max_length: int = Field(512, ge=8, description="tokens of prompt, answer and EOS; longer rows are dropped")
     learning_rate: float | None = Field(None, gt=0, description="default: 2e-4 for lora, 2e-5 for full")
-    num_train_epochs: float = Field(3.0, gt=0)
+    num_train_epochs: float = Field(3.0, gt=0, description="how often each row is learned from")
     max_steps: int | None = Field(None, ge=1, description="in place of num_train_epochs")
     per_device_train_batch_size: int = Field(8, ge=1, description="rows at once")
-    gradient_accumulation_steps: int = Field(1, ge=1)
-    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "cosine"
+    gradient_accumulation_steps: int = Field(1, ge=1, description="batches to one step of the optimizer")
+    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
+        "cosine", description="how the learning rate falls after the warm-up")
     warmup_steps: float = Field(0.03, ge=0, description="steps, or below 1 their share")
-    weight_decay: float = Field(0.0, ge=0)
-    lora: Lora = Lora()
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
+    lora: Lora = Field(Lora(), description="method lora: the adapter")
     control: Literal["shuffled", "none"] = Field(
         "shuffled", description="a second tune, answers exchanged among the instructions: what form alone teaches")
 

@@ -15,7 +15,7 @@ VERBS = ("generate", "curate", "train", "evaluate", "export")
 ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("api",),
-    ("doctor", "planner", "chat", "alone", "pack", "start"),
+    ("doctor", "planner", "chat", "alone", "pack", "start", "contest"),
     ("catalog", "report"),
     VERBS,
     ("teachers", "models", "recipe"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,3 +36,9 @@ def test_the_wheel_carries_recipes_and_seed_tasks(tmp_path: Path) -> None:
     assert "quickstart" in alpaca_pipe("recipes")
     assert "never run with this recipe here" in alpaca_pipe("plan", "quickstart")
     assert "accepted" in alpaca_pipe("run", "quickstart", "--rehearse", "--until", "curate")
+    code = "from alpaca_pipe import plan; print([step.verdict for step in plan('quickstart', rehearse=True).steps])"
+    done = subprocess.run([str(home / "bin" / "python"), "-I", "-c", code], cwd=empty, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("['up to date', 'up to date', 'run'")
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    assert tops == {"alpaca_pipe", wheel.name.split("-py3")[0] + ".dist-info"}  # no tests, tools or docs beside it

@@ -90,14 +90,17 @@ def test_for_scripts_all_sound_drafts_are_taken_with_their_source_and_nothing_is
     assert (spent(), Path("vet/seeds.csv").read_bytes()) == (cost, before) and set(served().values()) == {1}
 
 
+# Ctrl-C reaches only the session whose own terminal it is.
+_TAKES_IT = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+
+
 class Terminal:
     """A real terminal of our own, so that prompts and Ctrl-C are the user's."""
 
     def __init__(self, arguments: list[str], **environment: str) -> None:
         self.ours, theirs = pty.openpty()
-        self.process = subprocess.Popen(arguments, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-                                        env=os.environ | {"TERM": "xterm", "COLUMNS": "200"} | environment,
-                                        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0))
+        self.process = subprocess.Popen([sys.executable, "-c", _TAKES_IT, *arguments], stdin=theirs, stdout=theirs, stderr=theirs,
+                                        start_new_session=True, env=os.environ | {"TERM": "xterm", "COLUMNS": "200"} | environment)
         os.close(theirs)
         self.said = ""
 

@@ -28,7 +28,7 @@ def style_of(config: GenerateTable, teacher: TeacherTable, takes: frozenset[str]
         case "alpaca-2023":
             return Alpaca2023(*how, config.bugs, _GPT3.fullmatch(teacher.called) is not None)
         case "alpaca":
-            return Alpaca(config.tasks, *how, domain)
+            return Alpaca(config.tasks, *how, config.dialogue, domain)
         case "documents":
             return Documents(config.tasks, *how, domain)
         case "self-instruct":

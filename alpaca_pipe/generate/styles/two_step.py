@@ -31,8 +31,14 @@ class TwoStep(Plain):
     domain: str = ""
     name: ClassVar[str] = "two-step"
     follows: ClassVar[int] = 1
-    one_prefix: ClassVar[bool] = True  # llama.cpp does not read again what it has just read: 18 % less work
-    shows: ClassVar[str] = " (those with a topic and without an input)"
+
+    @property
+    def one_prefix(self) -> bool:
+        return True  # llama.cpp does not read again what it has just read: 18 % less work
+
+    @property
+    def shows(self) -> str:
+        return " (those with a topic and without an input)"
 
     @property
     def topics(self) -> int:
