@@ -152,7 +152,7 @@ def enter_minutes(decisions: Decisions, sittings: Callable[[str], bool], ledger:
         if line.session and sittings(line.session):
             spent[line.session] += round(line.seconds * 10)
     tenths = sum(spent.values())
-    if not tenths:
+    if tenths < 5:  # not a second
         return ""
     if not table.human_per_hour:
         return f"{_minutes(tenths / 10)} of review so far; without a rate (gpu.human_per_hour) nothing is entered in the ledger"

@@ -25,7 +25,7 @@ from tests.curate.at_a_terminal import Terminal
 PROMPT = "[q]uit ? > "
 RECIPE = "gpu: {human_per_hour: 36}\ncurate:\n  from: rows.jsonl\n  held_out: 1\n"
 TEXTS = (("Name three drinks that are served hot.", "Tea, coffee and cocoa."), ("Explain why leaves turn red.", "Other pigments show."),
-         ("Suggest a title for a story about a lighthouse.", "The Last\u200b Keeper"), ("Give the opposite of generous.", "Stingy."),
+         ("Suggest a title for a story about a lighthouse.", "The Last\u200b Keeper"), ("Name the opposite of generous.", "Stingy."),
          ("Name three drinks that are served very hot.", "Tea."), ("Draw it for me, please now.", "<noinput>"))
 
 
