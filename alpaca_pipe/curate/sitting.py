@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
@@ -25,12 +26,17 @@ PAUSE = 120.0  # seconds: what is longer between two keys was not spent on the r
 
 @dataclass(frozen=True)
 class Item:
-    """A row to look at. verdict: what curate did with it; origin: lines; nearest: its neighbour in words, or empty."""
+    """A row to look at. verdict: what curate did with it; origin: lines; neighbour: finds its nearest row, in words, or ""."""
 
     example: Example
     verdict: str = ""
     origin: tuple[str, ...] = ()
-    nearest: str = ""
+    neighbour: Callable[[], str] = str
+
+    @cached_property
+    def nearest(self) -> str:
+        """Looked for when the row is looked at."""
+        return self.neighbour()
 
 
 @dataclass
@@ -146,7 +152,7 @@ def enter_minutes(decisions: Decisions, sittings: Callable[[str], bool], ledger:
         if line.session and sittings(line.session):
             spent[line.session] += round(line.seconds * 10)
     tenths = sum(spent.values())
-    if not tenths:
+    if tenths < 5:  # not a second
         return ""
     if not table.human_per_hour:
         return f"{_minutes(tenths / 10)} of review so far; without a rate (gpu.human_per_hour) nothing is entered in the ledger"

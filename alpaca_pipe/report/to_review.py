@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from fractions import Fraction
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.sitting import Item
 from alpaca_pipe.report.disk import Left, left
-from alpaca_pipe.report.rows import Row, check_whole, drawn, matching, rows
+from alpaca_pipe.report.rows import Row, check_whole, drawn, kept, matching, rows
+from alpaca_pipe.similarity.rouge import Index
 
 _ELSEWHERE = {"nearest", "score", "place", "prompt", "sample", "asked_before", "repair"}  # in other lines, or for machines
 _ORIGIN = 140  # characters of a detail
+_NEAR = Fraction(7, 10)  # where the search begins
 
 
 def to_review(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | None = None, sample: int | None = None,
@@ -58,12 +61,20 @@ class _Library:
         """The id of a row that stayed -> the ids of those that were dropped for it."""
         return {group["kept"]: [other["id"] for other in group["others"]] for group in self.found.step("curate").rows("groups.jsonl")}
 
+    @cached_property
+    def kept(self) -> Index:
+        """The kept rows by their instructions, for a row whose neighbour no stage has recorded."""
+        index = Index(_NEAR, "unicode")
+        for row in kept(self.found):
+            index.add(row.id, row.instruction)
+        return index
+
     def item(self, row: Row) -> Item:
         example = Example.from_row(row.data)
         where = {"train": "kept, to train on", "held out": "kept, and held out to evaluate on",
                  "generate": "accepted; curate has not run yet"}.get(row.where, "")
         return Item(example, f"dropped by {row.where}, {row.rule}: {row.reason}" if row.rule else where,
-                    tuple(self._origin(example)), self._nearest(row, example))
+                    tuple(self._origin(example)), partial(self._nearest, row, example))
 
     def _origin(self, example: Example) -> Iterator[str]:
         origin = example.origin
@@ -83,7 +94,10 @@ class _Library:
             id, score = str(details.get("nearest", "")), f"{details['score']:.2f} like " if "score" in details else ""
         if not id:
             others = self.told_again.get(row.id, [])
-            return f"{len(others)} dropped for it, first {self._named(others[0])}" if others else ""
+            if others:
+                return f"{len(others)} dropped for it, first {self._named(others[0])}"
+            near = self.kept.other(row.id, example.instruction)
+            return f"{float(near.score):.2f} like {self._named(near.id)}" if near else ""
         return score + self._named(id)
 
     def _named(self, id: str) -> str:

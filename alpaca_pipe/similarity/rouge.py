@@ -74,6 +74,12 @@ class Index:
         """The nearest known text (the first of several); None if no known text shares a word with it."""
         return self._nearest(text, floors_below(self.likeness))
 
+    def other(self, id: str, text: str) -> Neighbour | None:
+        """The nearest known text that has another id."""
+        words = self._split(text)
+        found = next((found for floor in floors_below(self.likeness) if (found := self._best(words, floor, id))), None)
+        return Neighbour(self._ids[found[0]], found[1]) if found else None
+
     def at(self, text: str, score: Fraction) -> Iterator[tuple[int, int, int]]:
         """(LCS, words of the text, words of the known one) of each known text with exactly this F, above 0."""
         words = self._split(text)
@@ -90,8 +96,8 @@ class Index:
         words = self._split(text)
         return next((found for floor in floors if (found := self.above(words, floor))), None)
 
-    def _best(self, words: Sequence[str], floor: Fraction) -> tuple[int, Fraction] | None:
-        """The text with the highest F above the floor, the first of several."""
+    def _best(self, words: Sequence[str], floor: Fraction, but: str = "") -> tuple[int, Fraction] | None:
+        """The text with the highest F above the floor, the first of several. but: an id that does not count."""
         size, positions = len(words), _positions(words)
         rarest = sorted(_occurrences(words), key=lambda occurrence: self._known.get(occurrence, 0))
         best: tuple[int, Fraction] | None = None
@@ -101,7 +107,7 @@ class Index:
                 continue
             for place in self._sharing(rarest[:size - need + 1], length):
                 common = _lcs(positions, size, self._texts[place])
-                if common < need:
+                if common < need or self._ids[place] == but:
                     continue
                 score = Fraction(2 * common, size + length)
                 if best is None or (-score, place) < (-best[1], best[0]):

@@ -25,7 +25,7 @@ from tests.curate.at_a_terminal import Terminal
 PROMPT = "[q]uit ? > "
 RECIPE = "gpu: {human_per_hour: 36}\ncurate:\n  from: rows.jsonl\n  held_out: 1\n"
 TEXTS = (("Name three drinks that are served hot.", "Tea, coffee and cocoa."), ("Explain why leaves turn red.", "Other pigments show."),
-         ("Suggest a title for a story about a lighthouse.", "The Last\u200b Keeper"), ("Give the opposite of generous.", "Stingy."),
+         ("Suggest a title for a story about a lighthouse.", "The Last\u200b Keeper"), ("Name the opposite of generous.", "Stingy."),
          ("Name three drinks that are served very hot.", "Tea."), ("Draw it for me, please now.", "<noinput>"))
 
 
@@ -109,6 +109,7 @@ def test_keys_in_a_terminal(home: Path) -> None:
     assert code == 0 and "1 to keep, 1 to drop, 1 noted" in said and "hold from the next" in said
     again = pipe(home, "review", "vet.yaml", typed="q\n")
     assert "4 rows, 1 unread" in again and "1 of 1" in again and "opposite of generous" in again
+    assert " like e1-" in again  # its nearest row is looked for, since no stage has recorded one
     again = pipe(home, "review", "vet.yaml", "--all", typed="s\ns\nq\n")
     assert again.index("opposite of generous") < again.index("served hot") and "kept by anna" in again
 

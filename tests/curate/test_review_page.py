@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 def items(*outputs: str) -> list[Item]:
     rows = [Example.of(f"Row {number}: {output}", output if number % 2 else "", output, Origin("generated", output))
             for number, output in enumerate(outputs)]
-    return [Item(row, "kept, to train on", (row.origin.source, "x"), row.output) for row in rows]
+    return [Item(row, "kept, to train on", (row.origin.source, "x"), partial(str, row.output)) for row in rows]
 
 
 def data_of(page: str) -> dict[str, Any]:

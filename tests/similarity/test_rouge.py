@@ -89,3 +89,13 @@ def test_the_released_rows_are_novel_to_each_other(data: Path) -> None:
         index.add(str(number), row["instruction"])
     changed = rows[1000]["instruction"] + " now"
     assert index.blocked(changed) == Neighbour("1000", rouge_l(rows[1000]["instruction"], changed, "rouge"))
+
+
+def test_the_nearest_other_text() -> None:
+    index = Index(Decimal("0.7"), "unicode")
+    texts = {"a": "name a river in france", "b": "name a river in spain", "c": "boil an egg", "d": "name a river in france"}
+    for name, text in texts.items():
+        index.add(name, text)
+    found = {name: index.other(name, text) for name, text in texts.items()}
+    assert found["a"] == Neighbour("d", Fraction(1)) and found["d"] == Neighbour("a", Fraction(1)) and found["c"] is None
+    assert found["b"] == Neighbour("a", Fraction(4, 5))
