@@ -51,7 +51,7 @@ def test_every_shipped_recipe(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("more", [
     ["curate.filters=stanford", "curate.likeness=0.65"], ["curate.filters={max_words: {most: 70}, language: de, refusal: false}"],
     ["curate.contamination=[rows.jsonl, hub:owner/name:test]"], ["curate.contamination={sets: [rows.jsonl], ngram: 9}"],
-    ["generate=null", "curate.from=rows.jsonl", "curate.duplicates={of: row}"], ["generate=null", "curate.from=hub:owner/name"],
+    ["no generate", "curate.from=rows.jsonl", "curate.duplicates={on: instruction}"], ["no generate", "curate.from=hub:owner/name"],
     ["generate.style=documents", "generate.documents=[hand outs, rows.jsonl]"],
     ["generate.style=evol", "generate.rows=rows.jsonl", "generate.depth=2"], ["generate.extend=rows.jsonl"],
     ["generate.style=two-step"], ["generate.style=alpaca-2023", "teacher.dialect=completions"],
@@ -70,9 +70,10 @@ def test_whatever_it_says(more: list[str], tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         for file in ("config.json", "tokenizer.json", "model.safetensors"):
             (tmp_path / name / file).write_text("{}")
-    (tmp_path / "road.yaml").write_text(RECIPE)
+    without = "no generate" in more
+    (tmp_path / "road.yaml").write_text(RECIPE.replace("generate:\n  count: 40\n  round_size: 8\n", "" if without else "generate:\n  count: 40\n"))
     try:
-        recipe = load_recipe(str(tmp_path / "road.yaml"), CATALOG, more)
+        recipe = load_recipe(str(tmp_path / "road.yaml"), CATALOG, more[without:])
     except UserError as error:
         pytest.fail(f"the test's own recipe: {error}")
     copy = portable(recipe)
