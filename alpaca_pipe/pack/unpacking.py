@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json
@@ -64,6 +63,8 @@ def aside(path: Path, manifest: Manifest, workspace: Workspace) -> Iterator[tupl
     draft = own / ".unpacking"
     with held(own / ".lock", str(own)):
         shutil.rmtree(draft, ignore_errors=True)
+        for left in own.glob(".*.json*.????????"):  # drafts of a killed one
+            left.unlink()
         draft.mkdir(parents=True)
         try:
             if read_box(path, draft) != manifest:

@@ -9,8 +9,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import NANO

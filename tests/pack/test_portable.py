@@ -56,8 +56,7 @@ def test_every_shipped_recipe(name: str, tmp_path: Path) -> None:
     ["generate.style=evol", "generate.rows=rows.jsonl", "generate.depth=2"], ["generate.extend=rows.jsonl"],
     ["generate.style=two-step"], ["generate.style=alpaca-2023", "teacher.dialect=completions"],
     ["gpu={name: H200, per_hour: 3.5, lease_start: 2026-11-21T08:00:00Z}", "budget={total: 1e-3, api: 5, go_on: true}"],
-    ["teacher={kind: openai_chat, model: m, base_url: 'http://localhost:1/v1', price: {in: 0.15, out: 0.6}, ca_file: ca.pem, "
-     "extra_body: {top_k: 5}}"],
+    ["teacher={kind: openai_chat, model: m, price: {in: 0.15, out: 0.6}, ca_file: ca.pem, extra_body: {top_k: 5}}"],
     ["teacher={kind: local_server, model: small.gguf}"], ["base={model: tiny, tokenizer: words}"], ["base={model: weights}"],
     ["train.lora={r: 4, target_modules: [q_proj]}", "train.learning_rate=1e-5", "seed=7"],
 ])
