@@ -101,8 +101,8 @@ def _place(packed: Path, into: Path, name: str, files: Mapping[str, str]) -> Non
     """The files first, in one rename; the recipe last, since then it can be run."""
     folder = into / f"{name}.files"
     into.mkdir(parents=True, exist_ok=True)
-    for left in into.glob(f".{name}.files.????????"):
-        shutil.rmtree(left)
+    for left in [*into.glob(f".{name}.files.????????"), *into.glob(f".{name}.yaml.????????")]:  # of a killed one
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     there = {f"{name}.files/{file.relative_to(folder).as_posix()}": file_digest(file)
              for file in folder.rglob("*") if file.is_file()} if folder.is_dir() else {}
     if there != {file: digest for file, digest in files.items() if file != f"{name}.yaml"}:

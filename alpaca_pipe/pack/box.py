@@ -209,7 +209,7 @@ def _put(out: Any, name: str, source: Source, seal: Mapping[str, Any] | None) ->
         out.write(part)
         written += len(part)
     if seal and (digest.hexdigest(), written) != (seal["sha256"], seal["size"]):
-        raise UserError(f"{source} was changed while it was packed", "pack again once nothing writes to it")
+        raise UserError(f"{name} was changed while it was packed", "pack again once nothing writes to it")
     out.write(bytes(-size % _BLOCK))
 
 

@@ -63,6 +63,8 @@ def aside(path: Path, manifest: Manifest, workspace: Workspace) -> Iterator[tupl
     draft = own / ".unpacking"
     with held(own / ".lock", str(own)):
         shutil.rmtree(draft, ignore_errors=True)
+        for left in own.glob(".*.json*.????????"):  # drafts of a killed one
+            left.unlink()
         draft.mkdir(parents=True)
         try:
             if read_box(path, draft) != manifest:

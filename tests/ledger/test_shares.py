@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -237,10 +238,8 @@ class Machines(RuleBasedStateMachine):
 
     @rule(recipe=st.sampled_from(RECIPES), gpu=st.one_of(st.none(), st.integers(0, 90)), api=st.integers(0, 30))
     def pack(self, recipe: str, gpu: int | None, api: int) -> None:
-        try:
+        with suppress(UserError):  # nothing is left
             self.sent.append(lend(self.home, gpu, api, OWN, recipe))
-        except UserError:
-            pass  # nothing is left
 
     @precondition(lambda self: self.sent)
     @rule(where=st.sampled_from([0, 1]), data=st.data())

@@ -28,17 +28,17 @@ def box(tmp_path: Path) -> Path:
     return path
 
 
-def packed(path: Path, files: dict[str, bytes], members: list[tarfile.TarInfo | tuple[str, bytes]] | None = None,
+def packed(path: Path, contents: dict[str, bytes], members: list[tarfile.TarInfo | tuple[str, bytes]] | None = None,
            version: object = 1, after: bytes = b"", **facts: object) -> Path:
     """A pack by another hand: any manifest, any tar."""
     import pyarrow
 
-    seals = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in files.items()}
+    seals = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in contents.items()}
     manifest = canonical({"format": FORMAT, "version": version, **FACTS, "files": seals, **facts}).encode()
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         first = (f"manifest.{hashlib.sha256(manifest).hexdigest()}.json", manifest)
-        for member in [first, *(members if members is not None else sorted(files.items()))]:
+        for member in [first, *(members if members is not None else sorted(contents.items()))]:
             info = member if isinstance(member, tarfile.TarInfo) else tarfile.TarInfo(member[0])
             data = b"" if isinstance(member, tarfile.TarInfo) else member[1]
             info.size = info.size or len(data)
