@@ -11,12 +11,20 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
 
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.curate import dedup, repairs
 from alpaca_pipe.curate.dedup import Duplicates, Group
 from alpaca_pipe.curate.filters import Rule
+from alpaca_pipe.curate.look import Look, Seen
+from alpaca_pipe.curate.repairs import free_id
 from alpaca_pipe.similarity.words import Words
+
+if TYPE_CHECKING:
+    from alpaca_pipe.curate.many import Texts
+
+Engine = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Manner:
     likeness: Decimal
     words: Words
     duplicates: Duplicates = field(default_factory=Duplicates)
+    engine: Engine = "local"
 
 
 def judged(rows: Iterable[Example], how: Manner, tick: Callable[[int], None] = lambda done: None) -> Judgement:
@@ -51,19 +60,34 @@ def judged(rows: Iterable[Example], how: Manner, tick: Callable[[int], None] = l
     The first objection counts; only rows to which no filter objects enter the search for duplicates, so a bad row never
     displaces a good one that resembles it.
     """
-    objected, texts, ids, worth = array("b"), [], [], []
-    best = how.duplicates.keep == "best"
-    for done, (example, _) in enumerate(mended(rows, how.repair), 1):
-        rule = next((place for place, rule in enumerate(how.rules) if rule.objection(example)), -1)
-        objected.append(rule)
-        if rule < 0:
-            texts.append(dedup.text_of(example, how.duplicates.on))
-            ids.append(example.id)
-            if best:
-                worth.append(_worth(example))
+    look = Look(how.rules, how.repair, how.duplicates)
+    if how.engine == "ray":
+        from alpaca_pipe.curate import many
+
+        with many.cluster():
+            return _first_pass(rows, how, many.looked_at(rows, look, tick), many.Texts())
+    return _first_pass(rows, how, _here(rows, look, tick), [])
+
+
+def _here(rows: Iterable[Example], look: Look, tick: Callable[[int], None]) -> Iterator[Seen]:
+    for done, example in enumerate(rows, 1):
+        yield look(example)
         tick(done)
-    near = dedup.met(texts, how.likeness, how.words)
-    return Judgement(rows, how, objected, ids, tuple(dedup.groups(near, worth if best else None)))
+
+
+def _first_pass(rows: Iterable[Example], how: Manner, every: Iterable[Seen], texts: list[str] | Texts) -> Judgement:
+    objected, ids, worth = array("b"), list[str](), list[Sequence[float]]()
+    taken: set[str] = set()
+    for seen in every:
+        objected.append(seen.rule)
+        id = free_id(seen.id, taken) if how.repair else seen.id
+        if seen.rule < 0:
+            texts.append(seen.text)
+            ids.append(id)
+            if seen.worth:
+                worth.append(seen.worth)
+    near = dedup.met(texts, how.likeness, how.words, minhash_from=how.duplicates.minhash_from)
+    return Judgement(rows, how, objected, ids, tuple(dedup.groups(near, worth or None)))
 
 
 @dataclass(frozen=True)
@@ -112,9 +136,3 @@ class Judgement:
 
 def mended(rows: Iterable[Example], repair: bool) -> Iterator[tuple[Example, Example | None]]:
     return repairs.repaired(rows) if repair else ((example, None) for example in rows)
-
-
-def _worth(example: Example) -> tuple[float, ...]:
-    """A grade that a judge gave, above none; then the length of the output."""
-    grade = example.origin.details.get("grade")
-    return (float(grade) if isinstance(grade, int | float) else float("-inf"), len(example.output))

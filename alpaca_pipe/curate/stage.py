@@ -18,14 +18,14 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl, same_file, write_json, write_jsonl
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.core.table import Exact, ExistingPath
+from alpaca_pipe.core.table import Exact, ExistingPath, Knob
 from alpaca_pipe.curate.contamination import MaybeContamination, overlap
 from alpaca_pipe.curate.dedup import Duplicates
 from alpaca_pipe.curate.diversity import Diversity
 from alpaca_pipe.curate.filters import Filters, first_objection
 from alpaca_pipe.curate.grading import Grades, Grading, at_once, grade, outlay
 from alpaca_pipe.curate.incoming import Incoming, generated, imported, rows_expected
-from alpaca_pipe.curate.judge import Manner, judged, mended
+from alpaca_pipe.curate.judge import Engine, Manner, judged, mended
 from alpaca_pipe.curate.split import held_out_ids
 from alpaca_pipe.data.arrow import stream
 from alpaca_pipe.data.hub import HubId
@@ -71,10 +71,12 @@ class Config(StageConfig):
     duplicates: Duplicates = Field(Duplicates(), description="what likeness compares, and which of them stays")
     diversity: bool = Field(True, description="measure how varied the kept rows are: verbs and objects, lengths, nearest rows")
     first: int | None = Field(None, ge=1, description="judge only the first so many rows")
+    engine: Annotated[Engine, Knob()] = Field("local", description="local: one machine, memory grows with the instructions alone; ray: "
+                                              "the same rows out, by the cluster that RAY_ADDRESS names, or one on this machine")
     held_out: int = Field(16, ge=0, description="rows kept away from training, to evaluate on: the lowest id hashes")
 
     def manner(self) -> Manner:
-        return Manner(self.filters.rules(), self.repair, self.likeness, self.words, self.duplicates)
+        return Manner(self.filters.rules(), self.repair, self.likeness, self.words, self.duplicates, self.engine)
 
     def rehearsed(self) -> Self:
         return self.model_copy(update={"held_out": min(self.held_out, 4), "first": min(self.first or 500, 500),
