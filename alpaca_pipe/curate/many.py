@@ -6,6 +6,7 @@ questions of order, by the one machine that asks. A worker that dies is replaced
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,17 +36,16 @@ def cluster() -> Iterator[None]:
     """The cluster that RAY_ADDRESS names, or one of our own on this machine, on the loopback alone, for as long as it is needed."""
     if find_spec("ray") is None or find_spec("numba") is None:
         raise UserError("curate.engine: ray is not installed", "pip install 'alpaca-pipe[scale]', or leave engine at local")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not os.environ.get("RAY_ADDRESS"):
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # Ray's name for: on the loopback alone
     import ray
-
-    quiet()
 
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = os.environ.get("RAY_ADDRESS")
-    own: dict[str, Any] = {} if address else {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
-    ray.init(address, log_to_driver=False, logging_level="ERROR", **own)
+    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **({} if address else {"include_dashboard": False}))
     try:
         yield
     finally:
@@ -67,10 +67,11 @@ def looked_at(rows: Iterable[Example], look: Look, tick: Callable[[int], None]) 
     import ray
 
     quiet()
-    data = ray.data.from_arrow_refs([ray.put(block) for block in _blocks(rows)])
+    blocks: list[Any] = [ray.put(block) for block in _blocks(rows)]
+    judge: Any = _of_block
+    data: Any = ray.data.from_arrow_refs(blocks).map_batches(judge, fn_args=(look,), batch_format="pyarrow", batch_size=None)
     done = 0
-    for batch in data.map_batches(_of_block, fn_args=(look,), batch_format="pyarrow", batch_size=None).iter_batches(
-            batch_format="pyarrow", batch_size=None):
+    for batch in data.iter_batches(batch_format="pyarrow", batch_size=None):
         for seen in batch.to_pylist():
             done += 1
             yield Seen(**seen)

@@ -14,6 +14,7 @@ _LATIN = "convert the file: iconv -f latin1 -t utf-8 FILE > FIXED"
 _AGAIN = "fetch it again, or unpack what is left of it"
 _MEND = "mend this place; a list is [ {...}, {...} ]"
 _REPR = re.compile(r"""\s*[\[({]*\s*[{]\s*'""")
+_DUMPS = "write it with json.dumps; ast.literal_eval reads what is there"
 _NEAR = 16  # an error so near the end of what was read may be a piece that is cut there (`\ud83d\ude0`)
 
 
@@ -69,8 +70,7 @@ def _why(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
     if "\0" in text:
         return "it holds NUL bytes: the file is damaged", "fetch it again, or remove this place"
     if _REPR.match(text):
-        return ("a Python repr (single quotes), not JSON",
-                "write it with json.dumps; ast.literal_eval reads what is there")
+        return "a Python repr (single quotes), not JSON", _DUMPS
     place = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
     if error.msg == "Extra data":
         return f"not JSON: a second value begins at {place}", "write one object a line"

@@ -7,6 +7,7 @@ Usage: python -m tests.curate.on_ray FILE ROWS none|process|machine
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -23,7 +24,7 @@ from alpaca_pipe.curate.filters import Filters
 from alpaca_pipe.curate.judge import Manner, judged
 from tests.bench.join import grown, instructions
 
-os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # the last: loopback alone
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ def main(file: Path, count: int, victim: str) -> dict[str, Any]:
     import ray
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "node_ip_address": "127.0.0.1"})
-    workers = [cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1") for _ in range(2)]
-    ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    workers = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     cluster.wait_for_nodes()
     killed: list[int] = []
 
