@@ -201,16 +201,17 @@ def _between(text: _Text, mark: str) -> Unreadable:
 def _resumed(text: _Text, line: int, what: str) -> Unreadable:
     """Moves behind the bad piece at the place, to where the next element begins; tells the piece."""
     indent, looked = text.indent(), 0
+    cure = _DUMPS if what.startswith("a Python repr") else _MEND
     while indent is not None:
         found = re.compile(rf"\n{indent}(?=\{{)").search(text.text, text.at + looked)
         if found:
             piece, text.at = text.text[text.at:found.start()], found.end()
-            return Unreadable(line, what, _MEND, kept_text(piece.rstrip(", \t\r\n")))
+            return Unreadable(line, what, cure, kept_text(piece.rstrip(", \t\r\n")))
         looked = max(0, len(text.text) - text.at - _INDENT)
         if len(text.text) - text.at > LONGEST or not text.more():
             break
     piece, text.at = text.text[text.at:], len(text.text)
-    return Unreadable(line, what, _MEND, kept_text(piece), ends=indent is None or not text.ended)
+    return Unreadable(line, what, cure, kept_text(piece), ends=indent is None or not text.ended)
 
 
 _DECODER = json.JSONDecoder()

@@ -63,7 +63,7 @@ def main(file: Path, count: int, victim: str) -> dict[str, Any]:
     killed: list[int] = []
 
     def tick(done: int) -> None:
-        if victim == "none" or killed or done < count // 2:
+        if victim == "none" or killed or done % 500 or done < count // 4:
             return
         if victim == "machine":
             cluster.remove_node(workers[1], allow_graceful=False)
