@@ -34,9 +34,9 @@ bench: $(VENV)/.installed-dev
 bench-teachers: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.bench.teachers
 
-# The exact search for duplicates: the 52K against brute force, up to a million rows, beside two peers. About 8 minutes.
+# Curation: the exact join against brute force, up to a million rows, beside two peers; the cleaning of the 52K; detectors; Ray.
 bench-curate: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests/bench/test_join.py -n0 -s
+	$(BIN)/python -m pytest tests/bench/test_join.py tests/bench/test_curate.py tests/bench/test_scale.py -n0 -s
 
 # Ten real quickstarts, each planned and then run: does P10 to P90 hold what came? About 25 quiet minutes.
 bench-forecast: $(VENV)/.installed-dev

@@ -138,6 +138,19 @@ def report(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = 
 
 
 @app.command()
+def push(recipe: RecipeName, name: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The dataset on the Hugging Face hub.")],
+         accept: Annotated[list[str] | None, typer.Option(metavar="MODEL", help="A teacher whose terms you have read and accept; once "
+                                                          "for each.")] = None,
+         public: Annotated[bool, typer.Option("--public", help="For everybody to see; else private.")] = False,
+         runs: Runs = Path("runs")) -> None:
+    """Send the dataset that RECIPE exported, with its card, to the hub: private, and only once its teachers' terms are accepted."""
+    from alpaca_pipe.data.hub import push_to_hub
+
+    loaded, workspace = opened(recipe, None, runs, False)
+    typer.echo(push_to_hub(result(workspace, loaded.name, "export") / "dataset", name, accepted=accept or (), private=not public))
+
+
+@app.command()
 def recipes(as_json: Json = False) -> None:
     """The recipes that are shipped, each with the first line of its head comment."""
     from alpaca_pipe.core.files import shipped

@@ -13,7 +13,7 @@ from typing import Any
 
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.curate.decisions import FIELDS, Decision, Decisions
-from alpaca_pipe.curate.repairs import free, repaired
+from alpaca_pipe.curate.repairs import free_id, repaired
 
 RULE = "by_hand"
 
@@ -52,8 +52,8 @@ def coming(rows: Iterable[Example], repair: bool, decisions: Decisions) -> Itera
     taken: set[str] = set()
     for row, before in pairs:
         one = _decided(row, before, decisions)
-        example = free(one.example, taken)
-        taken.add(example.id)
+        name = free_id(one.example.id, taken)
+        example = one.example if name == one.example.id else replace(one.example, id=name)
         late = decisions.by_id.get(example.id) if example.id != one.example.id else None
         if late and late.verdict != "edit":
             one = replace(one, said=late, used=(*one.used, late.id))

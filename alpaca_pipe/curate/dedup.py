@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from importlib.util import find_spec
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.table import Table
 from alpaca_pipe.similarity.rouge import Index
 from alpaca_pipe.similarity.words import Words
+
+if TYPE_CHECKING:
+    from alpaca_pipe.curate.many import Texts
 
 RULE = "likeness"
 _BULK_FROM = 20_000  # rows: below, loading Numba (1 s, and 15 s once a machine) costs more than it saves
@@ -29,6 +33,8 @@ class Duplicates(Table):
     on: On = Field("instruction", description="what likeness compares")
     keep: Keep = Field("first", description="of a group of duplicates the first row stays, or the best: the one with the highest "
                                             "grade, or where none has one, with the longest output")
+    minhash_from: int | None = Field(None, ge=1, description="rows from which duplicates are looked for by MinHash, each one "
+                                     "verified, which misses a few; default: every duplicate is found, whatever their number")
 
 
 @dataclass(frozen=True)
@@ -53,15 +59,21 @@ def text_of(example: Example, on: On) -> str:
     return example.instruction if on == "instruction" or not example.input else f"{example.instruction}\n{example.input}"
 
 
-def met(texts: Sequence[str], likeness: Decimal | Fraction, words: Words, bulk_from: int = _BULK_FROM) -> Mapping[int, Near]:
+def met(texts: Sequence[str] | Texts, likeness: Decimal | Fraction, words: Words, bulk_from: int = _BULK_FROM,
+        minhash_from: int | None = None) -> Mapping[int, Near]:
     """The texts, by place, that have a nearest one above the likeness among those before them that stayed. The greedy pass in
-    row order: compiled and all at once from `bulk_from` texts on where Numba is there, else one by one; the same answer."""
+    row order: compiled and all at once from `bulk_from` texts on where Numba is there, else one by one, or block by block
+    where the texts lie in Ray; the same answer. From `minhash_from` texts on by MinHash, which misses a few."""
+    if minhash_from is not None and len(texts) >= minhash_from:
+        return dict(_by_minhash(texts, likeness, words))
+    if not isinstance(texts, Sequence):
+        return texts.met(likeness, words)
     if len(texts) >= bulk_from and find_spec("numba") is not None:
         return dict(_at_once(texts, likeness, words))
     return dict(_one_by_one(texts, likeness, words))
 
 
-def groups(near: Mapping[int, Near], worth: Sequence[tuple[float, ...]] | None = None) -> list[Group]:
+def groups(near: Mapping[int, Near], worth: Sequence[Sequence[float]] | None = None) -> list[Group]:
     """The groups in the order of their first rows. worth: of each row; the highest stays, of equals the first; None: the
     first of each group stays."""
     members: dict[int, list[int]] = {}
@@ -70,11 +82,21 @@ def groups(near: Mapping[int, Near], worth: Sequence[tuple[float, ...]] | None =
     return [_group(first, members[first], near, worth) for first in sorted(members)]
 
 
-def _group(first: int, later: Sequence[int], near: Mapping[int, Near], worth: Sequence[tuple[float, ...]] | None) -> Group:
+def _group(first: int, later: Sequence[int], near: Mapping[int, Near], worth: Sequence[Sequence[float]] | None) -> Group:
     every = [first, *later]
-    stays = max(every, key=lambda place: (worth[place], -place)) if worth is not None else first
+    stays = max(every, key=lambda place: (*worth[place], -place)) if worth is not None else first
     return Group(stays, first, tuple((place, near[place].score if place in near else Fraction(1))
                                      for place in every if place != stays))
+
+
+def _by_minhash(texts: Iterable[str], likeness: Decimal | Fraction, words: Words) -> Iterator[tuple[int, Near]]:
+    if find_spec("rensa") is None:
+        raise UserError("curate.duplicates.minhash_from: rensa is not installed",
+                        "pip install 'alpaca-pipe[scale]', or leave it out: the exact search needs no more")
+    from alpaca_pipe.similarity.minhash import greedy
+
+    for place, nearest, score in greedy(texts, likeness, words):
+        yield place, Near(nearest, score)
 
 
 def _at_once(texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> Iterator[tuple[int, Near]]:

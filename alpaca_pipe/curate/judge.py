@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
 
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.curate import by_hand, dedup
@@ -18,7 +19,14 @@ from alpaca_pipe.curate.by_hand import Coming, coming
 from alpaca_pipe.curate.decisions import Decisions
 from alpaca_pipe.curate.dedup import Duplicates, Group
 from alpaca_pipe.curate.filters import Rule, first_objection
+from alpaca_pipe.curate.look import A_PERSON, NONE, Look, Seen
+from alpaca_pipe.curate.repairs import free_id
 from alpaca_pipe.similarity.words import Words
+
+if TYPE_CHECKING:
+    from alpaca_pipe.curate.many import Texts
+
+Engine = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -55,20 +63,12 @@ class Manner:
     likeness: Decimal
     words: Words
     duplicates: Duplicates = field(default_factory=Duplicates)
+    engine: Engine = "local"
     decisions: Decisions = field(default_factory=Decisions)
 
     def coming(self, rows: Iterable[Example]) -> Iterator[Coming]:
         """The rows as they are judged."""
         return coming(rows, self.repair, self.decisions)
-
-    def objector(self, row: Coming) -> int:
-        """The number of the first rule that objects; or _NONE, or _A_PERSON."""
-        if row.said:
-            return _A_PERSON if row.dropped else _NONE
-        return next((place for place, rule in enumerate(self.rules) if rule.objection(row.example)), _NONE)
-
-
-_NONE, _A_PERSON = -1, -2
 
 
 def judged(rows: Iterable[Example], how: Manner, tick: Callable[[int], None] = lambda done: None) -> Judgement:
@@ -78,19 +78,41 @@ def judged(rows: Iterable[Example], how: Manner, tick: Callable[[int], None] = l
     The first objection counts; only rows to which no filter objects enter the search for duplicates, so a bad row never
     displaces a good one that resembles it. A row that was kept by hand enters it as if none did, and stays whatever it finds.
     """
-    objected, texts, ids, worth = array("b"), [], [], []
-    best = how.duplicates.keep == "best"
+    look = Look(how.rules, how.repair, how.duplicates)
+    if how.engine == "ray":
+        from alpaca_pipe.curate import many
+
+        with many.cluster():
+            seen = many.looked_at(rows, look, tick)
+            return _first_pass(rows, how, _as_decided(seen, rows, how, look) if how.decisions else seen, many.Texts())
+    return _first_pass(rows, how, _here(rows, how, look, tick), [])
+
+
+def _here(rows: Iterable[Example], how: Manner, look: Look, tick: Callable[[int], None]) -> Iterator[Seen]:
     for done, row in enumerate(how.coming(rows), 1):
-        example = row.example
-        objected.append(how.objector(row))
-        if objected[-1] == _NONE:
-            texts.append(dedup.text_of(example, how.duplicates.on))
-            ids.append(example.id)
-            if best:
-                worth.append(_worth(example))
+        yield look.at(row)
         tick(done)
-    near = dedup.met(texts, how.likeness, how.words)
-    return Judgement(rows, how, objected, ids, tuple(dedup.groups(near, worth if best else None)))
+
+
+def _as_decided(every: Iterable[Seen], rows: Iterable[Example], how: Manner, look: Look) -> Iterator[Seen]:
+    """What was seen elsewhere, without decisions; a row that a person decided on is looked at again."""
+    for seen, row in zip(every, how.coming(rows), strict=True):
+        yield look.at(row) if row.said else seen
+
+
+def _first_pass(rows: Iterable[Example], how: Manner, every: Iterable[Seen], texts: list[str] | Texts) -> Judgement:
+    objected, ids, worth = array("b"), list[str](), list[Sequence[float]]()
+    taken: set[str] = set()
+    for seen in every:
+        objected.append(seen.rule)
+        id = free_id(seen.id, taken) if how.repair else seen.id
+        if seen.rule == NONE:
+            texts.append(seen.text)
+            ids.append(id)
+            if seen.worth:
+                worth.append(seen.worth)
+    near = dedup.met(texts, how.likeness, how.words, minhash_from=how.duplicates.minhash_from)
+    return Judgement(rows, how, objected, ids, tuple(dedup.groups(near, worth or None)))
 
 
 @dataclass(frozen=True)
@@ -99,7 +121,7 @@ class Judgement:
 
     rows: Iterable[Example]
     how: Manner
-    objected: Sequence[int]  # per row: what Manner.objector said
+    objected: Sequence[int]  # per row: Seen.rule
     ids: Sequence[str]  # of the rows to which none objects; a row's place is its number among them
     groups: tuple[Group, ...]
 
@@ -108,7 +130,7 @@ class Judgement:
         place = 0
         for row, number in zip(self.how.coming(self.rows), self.objected, strict=True):
             example = row.example
-            if number == _A_PERSON:
+            if number == A_PERSON:
                 yield Judged(row, Rejected(example, by_hand.RULE, row.objection))
                 continue
             if number >= 0:
@@ -143,9 +165,3 @@ class Judgement:
         for group in self.groups:
             yield {"kept": self.ids[group.stays], "first": self.ids[group.first],
                    "others": [{"id": self.ids[place], "likeness": round(float(score), 4)} for place, score in group.others]}
-
-
-def _worth(example: Example) -> tuple[float, ...]:
-    """A grade that a judge gave, above none; then the length of the output."""
-    grade = example.origin.details.get("grade")
-    return (float(grade) if isinstance(grade, int | float) else float("-inf"), len(example.output))

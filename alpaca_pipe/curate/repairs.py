@@ -57,15 +57,16 @@ def repaired(examples: Iterable[Example]) -> Iterator[tuple[Example, Example | N
     taken: set[str] = set()
     for example in examples:
         row = mended(example)
-        named = free(row or example, taken)
-        taken.add(named.id)
-        yield named, example if row else None
+        free = row or example
+        name = free_id(free.id, taken)
+        yield free if name == free.id else replace(free, id=name), example if row else None
 
 
-def free(example: Example, taken: set[str]) -> Example:
-    """The same row; where its id is taken, as `id#2`, `id#3` ..."""
-    count, name = 1, example.id
+def free_id(id: str, taken: set[str]) -> str:
+    """The same id, and takes it; where it is taken, `id#2`, `id#3` ..."""
+    count, name = 1, id
     while name in taken:
         count += 1
-        name = f"{example.id}#{count}"
-    return replace(example, id=name)
+        name = f"{id}#{count}"
+    taken.add(name)
+    return name

@@ -20,7 +20,7 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl, same_file, write_json, write_jsonl
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.core.table import Exact, ExistingPath
+from alpaca_pipe.core.table import Exact, ExistingPath, Knob
 from alpaca_pipe.curate.by_hand import Tally
 from alpaca_pipe.curate.contamination import MaybeContamination, overlap
 from alpaca_pipe.curate.decisions import ByHand, Decisions
@@ -29,7 +29,7 @@ from alpaca_pipe.curate.diversity import Diversity
 from alpaca_pipe.curate.filters import Filters, first_objection
 from alpaca_pipe.curate.grading import Grades, Grading, at_once, grade, outlay
 from alpaca_pipe.curate.incoming import Incoming, generated, imported, rows_expected
-from alpaca_pipe.curate.judge import Manner, judged
+from alpaca_pipe.curate.judge import Engine, Manner, judged
 from alpaca_pipe.curate.split import held_out_ids
 from alpaca_pipe.data.arrow import stream
 from alpaca_pipe.data.hub import HubId
@@ -79,10 +79,12 @@ class Config(StageConfig):
                               json_schema_extra={"default": None})
     diversity: bool = Field(True, description="measure how varied the kept rows are: verbs and objects, lengths, nearest rows")
     first: int | None = Field(None, ge=1, description="judge only the first so many rows")
+    engine: Annotated[Engine, Knob()] = Field("local", description="local: one machine, memory grows with the instructions alone; ray: "
+                                              "the same rows out, by the cluster that RAY_ADDRESS names, or one on this machine")
     held_out: int = Field(16, ge=0, description="rows kept away from training, to evaluate on: the lowest id hashes")
 
     def manner(self) -> Manner:
-        return Manner(self.filters.rules(), self.repair, self.likeness, self.words, self.duplicates, self.decisions)
+        return Manner(self.filters.rules(), self.repair, self.likeness, self.words, self.duplicates, self.engine, self.decisions)
 
     def identity(self) -> dict[str, Any]:
         """Decisions by what they mean; where none counts, nothing, as if there were no such key."""

@@ -89,7 +89,7 @@ def _check_terms(teachers: Collection[str], accepted: Collection[str], name: str
     if missing:
         told = "; ".join(f"{teacher}: {terms_of(teacher)}" for teacher in missing)
         raise UserError(f"{name}: nothing was sent, for the terms of those who wrote the rows were not accepted ({told})",
-                        f"read them, then say so for each: {', '.join(missing)}")
+                        "read them, then say so: " + " ".join(f"--accept {teacher}" for teacher in missing))
 
 
 def _visibility(api: Any, name: str) -> str | None:

@@ -14,6 +14,7 @@ _LATIN = "convert the file: iconv -f latin1 -t utf-8 FILE > FIXED"
 _AGAIN = "fetch it again, or unpack what is left of it"
 _MEND = "mend this place; a list is [ {...}, {...} ]"
 _REPR = re.compile(r"""\s*[\[({]*\s*[{]\s*'""")
+_DUMPS = "write it with json.dumps; ast.literal_eval reads what is there"
 _NEAR = 16  # an error so near the end of what was read may be a piece that is cut there (`\ud83d\ude0`)
 
 
@@ -69,8 +70,7 @@ def _why(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
     if "\0" in text:
         return "it holds NUL bytes: the file is damaged", "fetch it again, or remove this place"
     if _REPR.match(text):
-        return ("a Python repr (single quotes), not JSON",
-                "write it with json.dumps; ast.literal_eval reads what is there")
+        return "a Python repr (single quotes), not JSON", _DUMPS
     place = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
     if error.msg == "Extra data":
         return f"not JSON: a second value begins at {place}", "write one object a line"
@@ -201,16 +201,17 @@ def _between(text: _Text, mark: str) -> Unreadable:
 def _resumed(text: _Text, line: int, what: str) -> Unreadable:
     """Moves behind the bad piece at the place, to where the next element begins; tells the piece."""
     indent, looked = text.indent(), 0
+    cure = _DUMPS if what.startswith("a Python repr") else _MEND
     while indent is not None:
         found = re.compile(rf"\n{indent}(?=\{{)").search(text.text, text.at + looked)
         if found:
             piece, text.at = text.text[text.at:found.start()], found.end()
-            return Unreadable(line, what, _MEND, kept_text(piece.rstrip(", \t\r\n")))
+            return Unreadable(line, what, cure, kept_text(piece.rstrip(", \t\r\n")))
         looked = max(0, len(text.text) - text.at - _INDENT)
         if len(text.text) - text.at > LONGEST or not text.more():
             break
     piece, text.at = text.text[text.at:], len(text.text)
-    return Unreadable(line, what, _MEND, kept_text(piece), ends=indent is None or not text.ended)
+    return Unreadable(line, what, cure, kept_text(piece), ends=indent is None or not text.ended)
 
 
 _DECODER = json.JSONDecoder()

@@ -113,7 +113,7 @@ def _shape(first: Iterable[Found], file: str) -> Shape:
         return next((shape for shape in SHAPES if shape.name in seen), SHAPES[0])
     keys = list(dict.fromkeys(str(key) for value in values for key in value))
     near = next((cure for key in ("instruction", "output") if "did you" in (cure := did_you_mean(key, keys))), "")
-    shapes = ", ".join("+".join(shape.needed) for shape in SHAPES)
+    shapes = ", ".join(dict.fromkeys("+".join(shape.needed) for shape in SHAPES))
     shown = ", ".join(keys[:12]) or "none"
     raise UserError(f"{file}: no row has the keys of instruction data; its keys: {shown}",
                     near or f"rename them; known are {shapes}")

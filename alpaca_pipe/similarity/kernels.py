@@ -244,14 +244,15 @@ def room(starts):
 
 
 @njit(cache=True, parallel=True)
-def greedy(first, tokens, starts, ranks, prints, rows, places, row_prints, shelves, lengths, of_word,
+def greedy(given, first, tokens, starts, ranks, prints, rows, places, row_prints, shelves, lengths, of_word,
            num, den, strict, nearest, common, total):
+    """Judges the rows from `given` on; those before are kept."""
     count, vocabulary, longest = len(starts) - 1, tokens.max() + 1, room(starts)
     kept = np.ones(count, np.bool_)
     touched = np.zeros(count, np.bool_)  # near a row of its own block, kept or not
     at_once = max(_ROWS_AT_ONCE, count // 64)
     none = np.zeros((0, 4), np.int32)
-    for low in range(0, count, at_once):
+    for low in range(given, count, at_once):
         high = min(count, low + at_once)
         for lane in prange(_LANES):
             slots, masks = np.full(vocabulary, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)

@@ -57,7 +57,7 @@ class Index:
         self._ids.append(id)
         self._texts.append(words)
         self._lengths.add(length)
-        for occurrence in _occurrences(words):
+        for occurrence in occurrences(words):
             self._places.setdefault(occurrence, {}).setdefault(length, []).append(place)
             self._known[occurrence] += 1
 
@@ -84,7 +84,7 @@ class Index:
         """(LCS, words of the text, words of the known one) of each known text with exactly this F, above 0."""
         words = self._split(text)
         size, positions = len(words), _positions(words)
-        rarest = sorted(_occurrences(words), key=lambda occurrence: self._known.get(occurrence, 0))
+        rarest = sorted(occurrences(words), key=lambda occurrence: self._known.get(occurrence, 0))
         for length in self._lengths:
             wanted = Fraction(score * (size + length), 2)
             if wanted.denominator == 1 and wanted <= min(size, length):
@@ -99,7 +99,7 @@ class Index:
     def _best(self, words: Sequence[str], floor: Fraction, but: str = "") -> tuple[int, Fraction] | None:
         """The text with the highest F above the floor, the first of several. but: an id that does not count."""
         size, positions = len(words), _positions(words)
-        rarest = sorted(_occurrences(words), key=lambda occurrence: self._known.get(occurrence, 0))
+        rarest = sorted(occurrences(words), key=lambda occurrence: self._known.get(occurrence, 0))
         best: tuple[int, Fraction] | None = None
         for length in sorted(self._lengths, key=lambda n: abs(n - size)):
             need = _least(floor, size + length) if best is None else _least_again(best[1], size + length)
@@ -114,10 +114,10 @@ class Index:
                     best, need = (place, score), common
         return best
 
-    def _sharing(self, occurrences: Sequence[str], length: int) -> set[int]:
+    def _sharing(self, wanted: Sequence[str], length: int) -> set[int]:
         """The texts of that many words which have one of the occurrences."""
         found: set[int] = set()
-        for occurrence in occurrences:
+        for occurrence in wanted:
             found.update(self._places.get(occurrence, {}).get(length, ()))
         return found
 
@@ -140,7 +140,7 @@ def _least_again(score: Fraction, total: int) -> int:
     return -(-score.numerator * total // (2 * score.denominator))
 
 
-def _occurrences(words: Sequence[str]) -> Iterator[str]:
+def occurrences(words: Sequence[str]) -> Iterator[str]:
     """`the`, and `the 2` for the second one in the text: so a bag of words is a set."""
     seen: dict[str, int] = {}
     for word in words:

@@ -24,7 +24,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 )
 HEIGHT = {room: len(ROWS) - height for height, row in enumerate(ROWS) for room in row}
 HEAVY = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "openai", "aiohttp", "numpy", "pandas",
-         "pyarrow", "xllamacpp", "gguf", "matplotlib", "jinja2", "numba", "rapidfuzz", "py3langid", "pynvml", "ray", "safetensors",
+         "pyarrow", "xllamacpp", "gguf", "matplotlib", "jinja2", "numba", "rapidfuzz", "py3langid", "pynvml", "ray", "rensa", "safetensors",
          "tokenizers", "huggingface_hub", "psutil"}
 CHILDREN = {"teachers/local_server_child.py", "teachers/rehearsed_server.py",  # run as processes of their own
             "teachers/rehearsed_batches.py"}
