@@ -22,7 +22,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("core",),
 )
 HEIGHT = {room: len(ROWS) - height for height, row in enumerate(ROWS) for room in row}
-VERBS = ROWS[3]
+VERBS = next(row for row in ROWS if "generate" in row)
 HEAVY = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "openai", "aiohttp", "numpy", "pandas",
          "pyarrow", "xllamacpp", "gguf", "matplotlib", "jinja2", "numba", "rapidfuzz", "py3langid", "pynvml", "ray", "safetensors",
          "tokenizers", "huggingface_hub", "psutil"}
