@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 OVERRIDES ?=
 
-.PHONY: quickstart test test-all lint docs bench bench-teachers bench-curate chaos clean
+.PHONY: quickstart test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate chaos clean
 
 quickstart: $(VENV)/.installed-user
 	@$(BIN)/alpaca-pipe setup local
@@ -37,6 +37,15 @@ bench-teachers: $(VENV)/.installed-dev
 # The exact search for duplicates: the 52K against brute force, up to a million rows, beside two peers. About 8 minutes.
 bench-curate: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/bench/test_join.py -n0 -s
+
+# Ten real quickstarts, each planned and then run: does P10 to P90 hold what came? About 25 quiet minutes.
+bench-forecast: $(VENV)/.installed-dev
+	@$(BIN)/alpaca-pipe setup local
+	$(BIN)/python -m tests.bench.bands
+
+# Stanford's 52K through the whole of generation, and candidates a second beside brute force. About 8 minutes.
+bench-generate: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.bench.generate
 
 # Every fault at once and 30 kill -9, online and by batches; fails where a cent is not where it should be.
 chaos: $(VENV)/.installed-dev

@@ -40,7 +40,8 @@ class Curated:
 
 
 def curate(source: str, out: Path, workspace: Workspace, console: Console, *, filters: str = "default",
-           options: Mapping[str, Any] | None = None, tables: Mapping[str, Any] | None = None) -> Curated:
+           options: Mapping[str, Any] | None = None, tables: Mapping[str, Any] | None = None,
+           verbose: bool = False) -> Curated:
     """Cleans a source (file, folder, `hub:owner/name`) into the folder `out`: examples.jsonl, rejected.jsonl,
     repaired.jsonl, groups.jsonl (duplicates), summary.json; whole or not at all. The same source and options again: nothing is done.
 
@@ -54,7 +55,7 @@ def curate(source: str, out: Path, workspace: Workspace, console: Console, *, fi
     folder = _place(out, Path(source))
     recipe = recipe_of(source, f"curate-{_name(folder)}", filters, options or {}, tables or {}, CATALOG)
     _check_ours(folder)
-    done = run(recipe, CATALOG, workspace, console).steps["curate"]
+    done = run(recipe, CATALOG, workspace, console, verbose=verbose).steps["curate"]
     changed = _hand_out(done, folder, source, recipe)
     return Curated(folder, done.summary, changed)
 

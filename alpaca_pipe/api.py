@@ -16,6 +16,7 @@ from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far
 from alpaca_pipe.core.ranges import NOTHING, Range
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from transformers import PreTrainedTokenizerBase
 
     from alpaca_pipe.recipe.schema import Recipe
@@ -63,7 +64,8 @@ class Plan:
 class Result:
     """What a run left. folders, summaries: by stage, of the steps that are finished; ran: those that ran this time.
 
-    dollars: settled by this run, exactly. report: the page, None where the extra `report` is not installed.
+    dollars: settled by this run, exactly. report: the page, None where the extra `report` is not installed. closing: the
+    lines that the command ends with.
     """
 
     recipe: str
@@ -73,6 +75,7 @@ class Result:
     ran: tuple[str, ...]
     dollars: Decimal
     report: Path | None
+    closing: tuple[str, ...]
 
     @property
     def examples(self) -> Path | None:
@@ -119,32 +122,22 @@ def plan(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "r
 
 def run(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "runs", until: str | None = None,
         only: str | None = None, rehearse: bool = False, spend: bool | None = None, fresh: bool = False,
-        show: bool = False) -> Result:
+        accept_terms: bool = False, show: bool = False) -> Result:
     """Runs what must run; what is up to date is left alone. The same call goes on after a kill, and buys nothing twice.
 
     until, only: a stage. rehearse: every stage in minutes for $0, in a folder of its own. spend, fresh: as `--no-spend`
-    (False) and `--fresh`. show: progress on standard output, as the command shows it. Raises UserError for what you can
+    (False) and `--fresh`. accept_terms: as `--i-accept-terms`. show: progress on standard output, as the command shows it. Raises UserError for what you can
     mend, a reached budget among it, and Stopped after Ctrl-C.
     """
     from rich.console import Console
 
-    from alpaca_pipe.catalog import CATALOG
-    from alpaca_pipe.ledger.journal import Journal
-    from alpaca_pipe.ledger.money import NANO
-    from alpaca_pipe.recipe.runner import run as run_recipe
-    from alpaca_pipe.report.closing import close
-
     loaded, workspace = opened(str(recipe), overrides, Path(runs), rehearse)
     console = Console(soft_wrap=True, quiet=not show)
-    done = run_recipe(loaded, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse, spend=spend, fresh=fresh)
-    for line in close(workspace.root, loaded.name):
+    done = carry_out(loaded, workspace, console, until=until, only=only, rehearse=rehearse, spend=spend, fresh=fresh,
+                     accept_terms=accept_terms)
+    for line in done.closing:
         console.print(line, highlight=False, markup=False)
-    with Journal.open(workspace.ledger, read_only=True) as journal:
-        settled = journal.totals(recipe=loaded.name, run=done.id).settled
-    report = workspace.of(loaded.name) / "report.html"
-    return Result(loaded.name, done.id, {kind: step.folder for kind, step in done.steps.items()},
-                  {kind: step.summary for kind, step in done.steps.items()}, tuple(done.ran), Decimal(settled) / NANO,
-                  report if report.is_file() else None)
+    return done
 
 
 def load_examples(path: str | Path) -> list[Example]:
@@ -184,10 +177,31 @@ def render(example: Example, tokenizer: str | Path | PreTrainedTokenizerBase, te
     return Rendered(encoded.ids, encoded.mask, str(words.decode(list(encoded.ids), clean_up_tokenization_spaces=False)))
 
 
+def carry_out(recipe: Recipe, workspace: Workspace, console: Console, *, until: str | None, only: str | None, rehearse: bool,
+              spend: bool | None, fresh: bool, accept_terms: bool = False, verbose: bool = False) -> Result:
+    """`run`, of a recipe that is open already: what the command and the function share."""
+    from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.ledger.journal import Journal
+    from alpaca_pipe.ledger.money import NANO
+    from alpaca_pipe.recipe.runner import run as run_recipe
+    from alpaca_pipe.report.closing import close
+
+    done = run_recipe(recipe, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse, spend=spend, fresh=fresh,
+                      accept_terms=accept_terms, verbose=verbose)
+    closing = tuple(close(workspace.root, recipe.name))  # writes the report
+    with Journal.open(workspace.ledger, read_only=True) as journal:
+        settled = journal.totals(recipe=recipe.name, run=done.id).settled
+    report = workspace.of(recipe.name) / "report.html"
+    return Result(recipe.name, done.id, {kind: step.folder for kind, step in done.steps.items()},
+                  {kind: step.summary for kind, step in done.steps.items()}, tuple(done.ran), Decimal(settled) / NANO,
+                  report if report.is_file() else None, closing)
+
+
 def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:
     """A recipe and the workspace that it runs in; of a rehearsal, both are those of the rehearsal. Raises UserError."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.core.system import check_system
+    from alpaca_pipe.recipe.dotenv import lend_keys
     from alpaca_pipe.recipe.schema import load_recipe
     from alpaca_pipe.recipe.workspace import Workspace
 
@@ -195,6 +209,7 @@ def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple
     pairs = [f"{key}={json.dumps(value, default=str)}" for key, value in overrides.items()] \
         if isinstance(overrides, Mapping) else list(overrides)
     loaded = load_recipe(name, CATALOG, pairs, runs)
+    lend_keys(loaded)
     there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
     if not there.is_dir():
         raise UserError(f"{there} is a file, not a folder", "choose another workspace with --runs")

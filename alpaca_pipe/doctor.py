@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -29,14 +30,16 @@ class Check:
     cure: str = ""
 
 
-def print_checks(recipe: Recipe, runs: Path) -> bool:
+def print_checks(recipe: Recipe, runs: Path, as_json: bool = False) -> bool:
     """Prints a line for each check; True when nothing is missing that the recipe needs."""
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
     marks = {"yes": "[green]ok  [/]", "maybe": "[yellow]note[/]", "no": "[red]no  [/]"}
     found = list(checks(recipe, runs))
-    for check in found:
+    if as_json:
+        print(json.dumps([asdict(check) for check in found], indent=2, ensure_ascii=False))
+    for check in () if as_json else found:
         console.print(f"  {marks[check.good]}  ", end="")
         console.print(f"{check.what}{f' - {check.cure}' if check.cure else ''}", markup=False)
     return all(check.good != "no" for check in found)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from alpaca_pipe.cli import books, chat, road, setup, teachers
+from alpaca_pipe.cli import books, chat, compare, packing, review, road, setup, start, teachers
+from alpaca_pipe.cli.common import TONE, Tone
 from alpaca_pipe.core.errors import Stopped, UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
                   help="From seed tasks to a tuned instruction model, with a ledger that knows every cent. "
-                       "Add --debug to any command to see the traceback of an error.")
+                       "Behind any command: -q for its result alone, -v for each request and each dropped row, --debug for the "
+                       "traceback of an error.")
 
 
 @app.callback(invoke_without_command=True)
-def _version(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+             quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Long work says only errors and its result.")] = False,
+             verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Long work says what becomes of each request and "
+                                                   "why each row was dropped.")] = False) -> None:
+    if quiet and verbose:
+        raise UserError("both -q and -v are set", "take one of them")
+    TONE.set(Tone(quiet, verbose))
     if version:
         from alpaca_pipe import __version__
 
@@ -25,8 +34,12 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
+app.add_typer(start.app)
 app.add_typer(road.app)
+app.add_typer(review.app)
+app.add_typer(packing.app)
 app.add_typer(chat.app)
+app.add_typer(compare.app)
 app.add_typer(books.app)
 app.add_typer(teachers.app, name="teachers")
 app.add_typer(setup.app, name="setup")
@@ -43,7 +56,7 @@ def main() -> None:
     try:
         check_system()
         with plain_disk_errors(Path.cwd()):
-            app()
+            app(_tone_first(sys.argv[1:]))
     except Stopped:
         _fail("stopped; all finished work is kept - run the same command again to go on", 130)
     except UserError as error:
@@ -56,6 +69,26 @@ def main() -> None:
         if isinstance(error, ModuleNotFoundError) and (extra := _extra_of(error.name or "")):
             _fail(f"{error.name} is not installed - pip install 'alpaca-pipe[{extra}]'", 2)
         _fail(f"a fault of ours: {type(error).__name__}: {error} - run again with --debug and report what it prints", 1)
+
+
+def _tone_first(arguments: list[str]) -> list[str]:
+    """-q and -v may stand anywhere: they are put before the command, unless they are the value of another option."""
+    tones = {"-q", "--quiet", "-v", "--verbose"}
+    if not tones & set(arguments):
+        return arguments
+    valued = set(_valued(typer.main.get_command(app)))
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    moved = [place for place, word in enumerate(arguments[:end]) if word in tones and (not place or arguments[place - 1] not in valued)]
+    return [arguments[place] for place in moved] + [word for place, word in enumerate(arguments) if place not in moved]
+
+
+def _valued(command: Any) -> Iterator[str]:
+    """The options below a command that take a value."""
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and not parameter.is_flag:
+            yield from parameter.opts
+    for below in getattr(command, "commands", {}).values():
+        yield from _valued(below)
 
 
 def _extra_of(module: str) -> str | None:

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Fallback, Json, RecipeName, Rehearsed, Runs, opened
+from alpaca_pipe.cli.common import Json, RecipeName, Rehearsed, Runs, fallback, opened, print_json, recipe_called
 from alpaca_pipe.core.errors import UserError
 
 app = typer.Typer()
-ledger = typer.Typer(cls=Fallback, no_args_is_help=False,
+ledger = typer.Typer(cls=fallback("show"), no_args_is_help=False,
                      help="What was spent: settled, lost (sent, outcome unknown), machine time. "
                           "`ledger RECIPE` is short for `ledger show RECIPE`.")
 app.add_typer(ledger, name="ledger")
@@ -48,7 +48,7 @@ def show(recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="
 
     if recipe and every:
         raise UserError("both a recipe and --all are named", "leave one of them out")
-    path, name = _ledger_of(runs, rehearse), _recipe_name(recipe)
+    path, name = _ledger_of(runs, rehearse), recipe_called(recipe) if recipe else None
     print_statement(path, name, by.value if by else None, as_json)
     for file, write in ((focus, export_focus), (jsonl, export_jsonl)):
         if file is not None:
@@ -62,11 +62,11 @@ def reconcile(file: Annotated[Path, typer.Argument(help="The provider's books: O
               write: Annotated[bool, typer.Option("--write", help="Enter what the file says about single attempts.")] = False,
               complete: Annotated[bool, typer.Option("--complete", help="The file holds all charges of its days: what it "
                                                                        "does not name cost nothing.")] = False,
-              runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+              as_json: Json = False, runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
     """Hold the ledger against the provider's own books, by attempt where they name it, else by day and line item."""
     from alpaca_pipe.ledger.reconcile import print_reconciliation
 
-    print_reconciliation(_ledger_of(runs, rehearse), file, tolerance, write, complete)
+    print_reconciliation(_ledger_of(runs, rehearse), file, tolerance, write, complete, as_json)
 
 
 @ledger.command()
@@ -78,36 +78,43 @@ def pin_price(model: Annotated[str | None, typer.Argument(metavar="[MODEL]", hel
               reasoning: Annotated[str | None, typer.Option(help="Default: as --out.")] = None,
               gpu: Annotated[str | None, typer.Option(help="In place of a model: a GPU, such as H100.")] = None,
               per_hour: Annotated[str | None, typer.Option(help="$ per GPU-hour.")] = None,
-              provider: Annotated[str, typer.Option(help="Of a GPU: who rents it out.")] = "own",
-              host: Annotated[str, typer.Option(help="Of an endpoint, such as api.openai.com.")] = "",
-              mode: Annotated[Mode, typer.Option()] = Mode.online,
+              provider: Annotated[str | None, typer.Option(help="Of a GPU: who rents it out; default own.")] = None,
+              host: Annotated[str | None, typer.Option(help="Of an endpoint, such as api.openai.com.")] = None,
+              mode: Annotated[Mode | None, typer.Option(help="Default: online.")] = None,
               start: Annotated[str | None, typer.Option("--from", metavar="DAY", help="Such as 2026-11-21; default today.")] = None,
-              source: Annotated[str, typer.Option(help="Who says so.")] = "") -> None:
+              source: Annotated[str, typer.Option(help="Who says so.")] = "", as_json: Json = False) -> None:
     """Write down what a model or a GPU costs you, as a dated row of your own; it goes before the book's."""
     from alpaca_pipe.ledger import pinning
 
     first, today = _day(start), datetime.now(UTC).date()
     if (model is None) == (gpu is None):
         raise UserError("a price belongs to a MODEL or to a --gpu, one of them", "for example gpt-4.1-nano --in 0.10 --out 0.40")
+    pinning.refuse_strangers(gpu is not None, {"in": in_, "out": out, "cache-read": cache_read, "cache-write": cache_write,
+                                               "reasoning": reasoning, "host": host, "mode": mode},
+                             {"per-hour": per_hour, "provider": provider})
     if gpu is not None:
         if per_hour is None:
             raise UserError("a GPU's price needs --per-hour", "for example --gpu H100 --per-hour 2.49")
-        lines = pinning.pin_gpu(gpu, per_hour, provider, today, start=first, source=source)
+        lines = pinning.pin_gpu(gpu, per_hour, provider or "own", today, start=first, source=source)
     elif in_ is None or out is None or model is None:
         raise UserError("a model's price needs --in and --out", "for example --in 0.15 --out 0.60")
     else:
         figures = pinning.Figures(in_, out, cache_read, cache_write, reasoning)
-        lines = pinning.pin_price(model, figures, today, host=host, mode=mode.value, start=first, source=source)
-    typer.echo("\n".join(lines))
+        lines = pinning.pin_price(model, figures, today, host=host or "", mode=(mode or Mode.online).value, start=first, source=source)
+    if as_json:
+        print_json({"said": lines})
+    else:
+        typer.echo("\n".join(lines))
 
 
 @ledger.command()
 def enter(recipe: RecipeName, minutes: Annotated[str | None, typer.Option(help="Of a person's work.")] = None,
           storage: Annotated[str | None, typer.Option(metavar="GB-DAYS", help="1e9 bytes kept for a day.")] = None,
           egress: Annotated[str | None, typer.Option(metavar="GB", help="1e9 bytes sent out.")] = None,
-          note: Annotated[str, typer.Option(help="What it was for.")] = "", runs: Runs = Path("runs")) -> None:
+          note: Annotated[str, typer.Option(help="What it was for.")] = "", as_json: Json = False,
+          runs: Runs = Path("runs")) -> None:
     """Enter what no meter sees, at the rates of RECIPE's table `gpu:` (human_per_hour ...), so that the total is total."""
-    from alpaca_pipe.ledger.by_hand import enter_by_hand
+    from alpaca_pipe.ledger.by_hand import enter_by_hand, free_of_charge
     from alpaca_pipe.ledger.gpu import GpuTable
     from alpaca_pipe.ledger.journal import Journal
     from alpaca_pipe.ledger.money import shown
@@ -117,11 +124,14 @@ def enter(recipe: RecipeName, minutes: Annotated[str | None, typer.Option(help="
         raise UserError("nothing is to be entered", "say --minutes 30, --storage 12 or --egress 40")
     loaded, workspace = opened(recipe, None, runs, rehearse=False)
     with Journal.open(workspace.ledger) as journal:
-        for what, amount in given.items():
-            if amount is not None:
-                cost = enter_by_hand(journal, loaded.name, what, _amount(amount), loaded.tables.get("gpu") or GpuTable(),
-                                     note=note)
-                typer.echo(f"{what}: {amount} entered, {shown(cost)}")
+        amounts = {what: _amount(amount) for what, amount in given.items() if amount is not None}
+        entered = {what: enter_by_hand(journal, loaded.name, what, amount, loaded.tables.get("gpu") or GpuTable(), note=note)
+                   for what, amount in amounts.items()}
+    if as_json:
+        print_json([{"what": what, "amount": given[what], "nanodollars": cost} for what, cost in entered.items()])
+        return
+    for what, cost in entered.items():
+        typer.echo(f"{what}: {given[what]} entered, {shown(cost)}{'' if cost else f' ({free_of_charge(what)})'}")
 
 
 @app.command()
@@ -147,10 +157,6 @@ def claims(as_json: Json = False) -> None:
 
 def _ledger_of(runs: Path, rehearse: bool) -> Path:
     return (runs / "rehearsal" if rehearse else runs) / "ledger.sqlite"
-
-
-def _recipe_name(recipe: str | None) -> str | None:
-    return Path(recipe).stem if recipe and recipe.endswith((".yaml", ".yml")) else recipe
 
 
 def _amount(text: str) -> Decimal:

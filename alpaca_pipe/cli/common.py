@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,22 +15,79 @@ from typer.core import TyperGroup
 from alpaca_pipe.core.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from alpaca_pipe.recipe.schema import Recipe
     from alpaca_pipe.recipe.workspace import Workspace
 
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a shipped recipe.")]
+
+
+def recipe_names(incomplete: str) -> Iterator[str]:
+    """For the shell's completion: recipes that are shipped, files beside us, and what was run here."""
+    from alpaca_pipe.core.files import shipped
+
+    names = {path.stem for path in shipped("recipes").glob("*.yaml")} | {str(path) for path in Path().glob("*.yaml")}
+    names |= {path.parent.name for path in Path("runs").glob("*/lock.json")}
+    return (name for name in sorted(names) if name.startswith(incomplete))
+
+
+def stage_names(incomplete: str) -> Iterator[str]:
+    from alpaca_pipe.report.disk import ROAD
+
+    return (kind for kind in ROAD if kind.startswith(incomplete))
+
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, a folder with the recipe of its name, or the "
+                                            "name of a shipped recipe.", autocompletion=recipe_names)]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="For example generate.count=100")]
 Runs = Annotated[Path, typer.Option("--runs", envvar="ALPACA_PIPE_RUNS", help="The workspace folder.")]
 Rehearsed = Annotated[bool, typer.Option("--rehearse", help="Of the rehearsal instead of the real run.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
-class Fallback(TyperGroup):
-    """A group with a command `show`, which is meant where no other is named: `ledger alpaca-52k` is `ledger show alpaca-52k`."""
+@dataclass(frozen=True)
+class Tone:
+    """How much is said, by the options that stand before or behind any command."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        named = args and (args[0] in self.commands or args[0] == "--help")
-        return super().parse_args(ctx, args if named else ["show", *args])
+    quiet: bool = False
+    verbose: bool = False
+
+
+_WIDTH = 120
+_USUAL = Tone()
+TONE: ContextVar[Tone] = ContextVar("tone", default=_USUAL)
+
+
+def narrator(as_json: bool = False) -> Console:
+    """Where long work says how it goes: nowhere with -q, and beside the output where that is for programs."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True, quiet=TONE.get().quiet, stderr=as_json)
+
+
+def wide() -> Console:
+    """For tables: as wide as the terminal, and wide enough where there is none."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _WIDTH
+    return console
+
+
+def print_json(facts: Any) -> None:
+    """Alone on the output."""
+    typer.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
+
+
+def fallback(meant: str) -> type[TyperGroup]:
+    """A group with a command that is meant where no other is named: `ledger alpaca-52k` is `ledger show alpaca-52k`."""
+    class Fallback(TyperGroup):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            named = (args and (args[0] in self.commands or args[0] == "--help")) or (not args and self.no_args_is_help)
+            return super().parse_args(ctx, args if named else [meant, *args])
+
+    return Fallback
 
 
 def opened(name: str, overrides: list[str] | None, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:
@@ -39,12 +100,18 @@ def opened(name: str, overrides: list[str] | None, runs: Path, rehearse: bool) -
     return loaded, workspace
 
 
+def recipe_called(text: str) -> str:
+    """The name of the recipe that is meant by a file, a folder or a name; nothing is opened."""
+    path = Path(text)
+    return path.stem if path.suffix in (".yaml", ".yml") else path.name
+
+
 def finished(name: str, runs: Path, rehearse: bool) -> tuple[str, Path]:
     """A recipe's name and workspace for commands that only read: the recipe file need not be there any more."""
     from alpaca_pipe.recipe.workspace import Workspace
 
     workspace = Workspace(runs).rehearsal() if rehearse else Workspace(runs)
-    own = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+    own = recipe_called(name)
     if not workspace.lock(own):
         own = opened(name, None, runs, rehearse)[0].name
     if not workspace.lock(own):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationInfo
 
 from alpaca_pipe.core.files import tree_digest
+from alpaca_pipe.core.ingredient import Ingredient
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Table(BaseModel):
             if not any(isinstance(mark, Knob) for mark in field.metadata):
                 answer[name] = _plain(getattr(self, name))
         return answer
+
+    def brings(self) -> tuple[Ingredient, ...]:
+        """Models and data of others, whose licences and terms bind what is made with this table."""
+        return ()
 
     def rehearsed(self) -> Self:
         """The same table, small enough for a rehearsal: minutes on 2 cores, no money, no network."""
@@ -56,11 +61,18 @@ def _exact(value: Any) -> Any:
     return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def folder_of(value: str, info: ValidationInfo) -> Path:
+    """The folder of the file in which a value is written: the recipe's own (validation context `folder`), or that of the
+    recipe that it extends (`elsewhere`: value -> folder)."""
+    context = info.context or {}
+    return Path(context.get("elsewhere", {}).get(value) or context.get("folder", "."))
+
+
 def from_recipe(value: Any, info: ValidationInfo) -> Path:
-    """A path as the recipe means it: from the recipe's own folder (validation context `folder`), or, where nothing is
-    there, from the working directory, as an override on the command line means it."""
+    """A path as the recipe means it: from the folder of the file in which it is written, or, where nothing is there, from
+    the working directory, as an override on the command line means it."""
     if isinstance(value, str):
-        beside = Path(info.context["folder"] if info.context else ".") / Path(value).expanduser()
+        beside = folder_of(value, info) / Path(value).expanduser()
         here = Path.cwd() / value
         return here if here.exists() and not beside.exists() else beside
     if not isinstance(value, Path):

@@ -13,19 +13,32 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from alpaca_pipe.core.example import Example, Rejected
-from alpaca_pipe.curate import dedup, repairs
+from alpaca_pipe.curate import by_hand, dedup
+from alpaca_pipe.curate.by_hand import Coming, coming
+from alpaca_pipe.curate.decisions import Decisions
 from alpaca_pipe.curate.dedup import Duplicates, Group
-from alpaca_pipe.curate.filters import Rule
+from alpaca_pipe.curate.filters import Rule, first_objection
 from alpaca_pipe.similarity.words import Words
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A row as it is after repairs. before: as it was, where it was repaired; rejected: None when it is kept."""
+    """A row with its verdict. rejected: None when it is kept; despite: how it would have been dropped, had nobody kept it
+    by hand."""
 
-    example: Example
-    before: Example | None = None
+    row: Coming
     rejected: Rejected | None = None
+    despite: Rejected | None = None
+
+    @property
+    def example(self) -> Example:
+        """As it is after repairs and edits."""
+        return self.row.example
+
+    @property
+    def before(self) -> Example | None:
+        """As it came, where it was repaired or edited."""
+        return self.row.before
 
     @property
     def repair(self) -> str:
@@ -42,6 +55,20 @@ class Manner:
     likeness: Decimal
     words: Words
     duplicates: Duplicates = field(default_factory=Duplicates)
+    decisions: Decisions = field(default_factory=Decisions)
+
+    def coming(self, rows: Iterable[Example]) -> Iterator[Coming]:
+        """The rows as they are judged."""
+        return coming(rows, self.repair, self.decisions)
+
+    def objector(self, row: Coming) -> int:
+        """The number of the first rule that objects; or _NONE, or _A_PERSON."""
+        if row.said:
+            return _A_PERSON if row.dropped else _NONE
+        return next((place for place, rule in enumerate(self.rules) if rule.objection(row.example)), _NONE)
+
+
+_NONE, _A_PERSON = -1, -2
 
 
 def judged(rows: Iterable[Example], how: Manner, tick: Callable[[int], None] = lambda done: None) -> Judgement:
@@ -49,14 +76,14 @@ def judged(rows: Iterable[Example], how: Manner, tick: Callable[[int], None] = l
     pass has seen, and may raise Stopped.
 
     The first objection counts; only rows to which no filter objects enter the search for duplicates, so a bad row never
-    displaces a good one that resembles it.
+    displaces a good one that resembles it. A row that was kept by hand enters it as if none did, and stays whatever it finds.
     """
     objected, texts, ids, worth = array("b"), [], [], []
     best = how.duplicates.keep == "best"
-    for done, (example, _) in enumerate(mended(rows, how.repair), 1):
-        rule = next((place for place, rule in enumerate(how.rules) if rule.objection(example)), -1)
-        objected.append(rule)
-        if rule < 0:
+    for done, row in enumerate(how.coming(rows), 1):
+        example = row.example
+        objected.append(how.objector(row))
+        if objected[-1] == _NONE:
             texts.append(dedup.text_of(example, how.duplicates.on))
             ids.append(example.id)
             if best:
@@ -72,24 +99,32 @@ class Judgement:
 
     rows: Iterable[Example]
     how: Manner
-    objected: Sequence[int]  # per row: the number of the rule that objects, or -1
+    objected: Sequence[int]  # per row: what Manner.objector said
     ids: Sequence[str]  # of the rows to which none objects; a row's place is its number among them
     groups: tuple[Group, ...]
 
     def __iter__(self) -> Iterator[Judged]:
         told = dict(self._told())
         place = 0
-        for (example, before), number in zip(mended(self.rows, self.how.repair), self.objected, strict=True):
+        for row, number in zip(self.how.coming(self.rows), self.objected, strict=True):
+            example = row.example
+            if number == _A_PERSON:
+                yield Judged(row, Rejected(example, by_hand.RULE, row.objection))
+                continue
             if number >= 0:
                 rule = self.how.rules[number]
-                yield Judged(example, before, Rejected(example, rule.name, rule.objection(example) or ""))
+                yield Judged(row, Rejected(example, rule.name, rule.objection(example) or ""))
                 continue
             rejected = None
             if place in told:
                 nearest, reason = told[place]
                 rejected = Rejected(example, dedup.RULE, reason, nearest=nearest)
-            yield Judged(example, before, rejected)
             place += 1
+            yield Judged(row, None, self._despite(row, rejected)) if row.kept else Judged(row, rejected)
+
+    def _despite(self, row: Coming, rejected: Rejected | None) -> Rejected | None:
+        objection = first_objection(row.example, self.how.rules)
+        return Rejected(row.example, *objection) if objection else rejected
 
     def _told(self) -> Iterator[tuple[int, tuple[str, str]]]:
         """(place, (id of the row that stays, reason)) of each row that is told again."""
@@ -108,10 +143,6 @@ class Judgement:
         for group in self.groups:
             yield {"kept": self.ids[group.stays], "first": self.ids[group.first],
                    "others": [{"id": self.ids[place], "likeness": round(float(score), 4)} for place, score in group.others]}
-
-
-def mended(rows: Iterable[Example], repair: bool) -> Iterator[tuple[Example, Example | None]]:
-    return repairs.repaired(rows) if repair else ((example, None) for example in rows)
 
 
 def _worth(example: Example) -> tuple[float, ...]:

@@ -57,12 +57,12 @@ def repaired(examples: Iterable[Example]) -> Iterator[tuple[Example, Example | N
     taken: set[str] = set()
     for example in examples:
         row = mended(example)
-        free = _free(row or example, taken)
-        taken.add(free.id)
-        yield free, example if row else None
+        named = free(row or example, taken)
+        taken.add(named.id)
+        yield named, example if row else None
 
 
-def _free(example: Example, taken: set[str]) -> Example:
+def free(example: Example, taken: set[str]) -> Example:
     """The same row; where its id is taken, as `id#2`, `id#3` ..."""
     count, name = 1, example.id
     while name in taken:

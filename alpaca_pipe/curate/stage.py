@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,15 +18,18 @@ from pydantic import Field, PlainSerializer, WrapValidator
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl, same_file, write_json, write_jsonl
+from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.table import Exact, ExistingPath
+from alpaca_pipe.curate.by_hand import Tally
 from alpaca_pipe.curate.contamination import MaybeContamination, overlap
+from alpaca_pipe.curate.decisions import ByHand, Decisions
 from alpaca_pipe.curate.dedup import Duplicates
 from alpaca_pipe.curate.diversity import Diversity
 from alpaca_pipe.curate.filters import Filters, first_objection
 from alpaca_pipe.curate.grading import Grades, Grading, at_once, grade, outlay
 from alpaca_pipe.curate.incoming import Incoming, generated, imported, rows_expected
-from alpaca_pipe.curate.judge import Manner, judged, mended
+from alpaca_pipe.curate.judge import Manner, judged
 from alpaca_pipe.curate.split import held_out_ids
 from alpaca_pipe.data.arrow import stream
 from alpaca_pipe.data.hub import HubId
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 GENERATED = "generate/examples.jsonl"
+_log = logging.getLogger(__name__)  # what becomes of each row, for `-v`
 
 
 def _hub_or_path(value: Any, path: Any) -> Any:
@@ -69,16 +74,30 @@ class Config(StageConfig):
     words: Words = Field("unicode", description="what likeness compares: words of any script, or "
                                                "rouge-score's a-z and 0-9")
     duplicates: Duplicates = Field(Duplicates(), description="what likeness compares, and which of them stays")
+    decisions: ByHand = Field(Decisions(), description="what a person decided about single rows (`alpaca-pipe review`): a file; "
+                                                       "default: decisions.jsonl beside the recipe; false: none",
+                              json_schema_extra={"default": None})
     diversity: bool = Field(True, description="measure how varied the kept rows are: verbs and objects, lengths, nearest rows")
     first: int | None = Field(None, ge=1, description="judge only the first so many rows")
     held_out: int = Field(16, ge=0, description="rows kept away from training, to evaluate on: the lowest id hashes")
 
     def manner(self) -> Manner:
-        return Manner(self.filters.rules(), self.repair, self.likeness, self.words, self.duplicates)
+        return Manner(self.filters.rules(), self.repair, self.likeness, self.words, self.duplicates, self.decisions)
+
+    def identity(self) -> dict[str, Any]:
+        """Decisions by what they mean; where none counts, nothing, as if there were no such key."""
+        answer = super().identity()
+        del answer["decisions"]
+        return answer | ({"decisions": self.decisions.identity()} if self.decisions else {})
+
+    def brings(self) -> tuple[Ingredient, ...]:
+        data = (Ingredient("data", self.source if isinstance(self.source, HubId) else self.source.name),) if self.source else ()
+        judge = self.grade.teacher if self.grade and self.grade.teacher != "same" else None
+        return (*data, *(one._replace(kind="judge") for one in (judge.brings() if judge else ())))
 
     def rehearsed(self) -> Self:
         return self.model_copy(update={"held_out": min(self.held_out, 4), "first": min(self.first or 500, 500),
-                                       "grade": self.grade and self.grade.rehearsed()})
+                                       "grade": self.grade and self.grade.rehearsed(), "decisions": Decisions()})
 
 
 def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
@@ -115,7 +134,7 @@ def run(config: Config, bench: Bench) -> Outcome:
     """Writes examples, rejected and repaired rows, and the kept ones again as train and held_out.
 
     Summary: read = kept + the sum of rejected; kept = train + held_out; repaired is a part of read, and repairs counts its
-    rules (a row may need several). groups.jsonl holds the duplicates, each group with the row that was kept. What could not be read
+    rules (a row may need several). by_hand.jsonl holds the rows that a person decided on. groups.jsonl holds the duplicates, each group with the row that was kept. What could not be read
     (`unreadable`) or held (`turns`) comes first in rejected.
     """
     came = _rows(config, bench)
@@ -125,6 +144,7 @@ def run(config: Config, bench: Bench) -> Outcome:
     repairs: Counter[str] = Counter()
     repaired = 0
     varied = Diversity() if config.diversity else None
+    tally = Tally(config.decisions)
     bench.progress.start(len(rows), "rows")
     with (_writer(bench.folder / "examples.jsonl") as keep, _writer(bench.folder / "rejected.jsonl") as drop,
           _writer(bench.folder / "repaired.jsonl") as mend, _writer(bench.folder / "groups.jsonl") as group):
@@ -144,6 +164,7 @@ def run(config: Config, bench: Bench) -> Outcome:
         for told in judgement.groups_told():
             group(told)
         for number, row in enumerate(judgement, 1):
+            tally.add(row.row, row.despite)
             if row.before:
                 repaired += 1
                 repairs.update(row.repair.split(", "))
@@ -151,6 +172,7 @@ def run(config: Config, bench: Bench) -> Outcome:
             if row.rejected:
                 rejected[row.rejected.rule] += 1
                 drop(row.rejected.to_row())
+                _log.debug("dropped, %s: %s (%s)", row.rejected.rule, row.rejected.reason, row.example.id)
             else:
                 kept.append(row.example.id)
                 keep(row.example.to_row())
@@ -158,12 +180,16 @@ def run(config: Config, bench: Bench) -> Outcome:
                     varied.add(row.example)
             _tick(bench, (len(rows) + number) // 2)
     bench.progress.at(len(rows), f"{len(kept)} kept")
+    if config.decisions:
+        write_jsonl(bench.folder / "by_hand.jsonl", tally.rows)
+    if said := tally.said():
+        bench.progress.say(said)
     _check_enough(len(kept), rejected, config)
     _split(bench.folder, held_out_ids(kept, config.held_out))
     return Outcome({"read": read, "kept": len(kept), "repaired": repaired, "repairs": dict(repairs.most_common()),
                     "rejected": dict(rejected.most_common()),
                     "train": len(kept) - config.held_out, "held_out": config.held_out}
-                   | ({"grade": grades.summary()} if grades else {}) | _varied(varied, config.words, bench.folder))
+                   | ({"grade": grades.summary()} if grades else {}) | tally.summary() | _varied(varied, config.words, bench.folder))
 
 
 @dataclass(frozen=True)
@@ -191,9 +217,10 @@ async def _graded(config: Grading, rows: _Again, how: Manner, bench: Bench) -> G
 
 
 def _to_grade(rows: Iterable[Example], how: Manner) -> Iterator[tuple[int, Example]]:
-    for place, (example, _) in enumerate(mended(rows, how.repair)):
-        if not first_objection(example, how.rules):
-            yield place, example
+    """A grade plays no part for what a person dropped or wrote, so none is bought."""
+    for place, row in enumerate(how.coming(rows)):
+        if not (row.dropped or row.edited or first_objection(row.example, how.rules)):
+            yield place, row.example
 
 
 def _tick(bench: Bench, done: int) -> None:

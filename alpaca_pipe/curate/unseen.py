@@ -7,7 +7,7 @@ import re
 from alpaca_pipe.core.example import Example
 
 _TOP = "com|org|net|edu|gov|io|co|info|ai|uk|de|fr|ca|au|in"
-_LINK = re.compile(rf"https?://[^\s<>\"']+|www\.[^\s<>\"',]+|\b(?<!@)[\w-]+(?:\.[\w-]+)*\.(?:{_TOP})\b(?:/[^\s<>\"']*)?",
+_LINK = re.compile(rf"https?://[^\s<>\"']+|www\.[^\s<>\"',]+|\b(?<!@)[\w-]{{1,63}}(?:\.[\w-]{{1,63}}){{0,6}}\.(?:{_TOP})\b(?:/[^\s<>\"']*)?",
                    re.IGNORECASE)
 _SEEN = r"jpe?g|png|gif|bmp|webp|svg|tiff?|mp[34]|wav|ogg|flac|avi|mov|mkv|webm"
 _SHOWN = re.compile(rf"\.(?:{_SEEN})\b|youtu\.?be|vimeo\.com|soundcloud\.com|imgur\.com|unsplash\.com", re.IGNORECASE)
@@ -30,9 +30,9 @@ _MEDIUM = (r"(?:images?|pictures?|photos?|photographs?|pics?|screenshots?|painti
            r"|artworks?|figures?|diagrams?|graphs?|charts?|maps?|logos?|posters?|cartoons?|comics?|gifs?|videos?|clips?"
            r"|audio|recordings?|sounds?|podcasts?|files?|documents?|pdfs?|spreadsheets?|attachments?|links?|graphics?)")
 _IMAGE_MARKUP = re.compile(r"!\[[^\]]*\]\s*[(\[]|<ima?ge?\b[^>]*(?:src|url|:)[^>]*>", re.IGNORECASE)
-_STAND_IN = re.compile(rf"[<\[({{]+[^<>\[\](){{}}=/]{{0,60}}\b{_MEDIUM}\b[^<>\[\](){{}}=]{{0,120}}[>\])}}]+", re.IGNORECASE)
-_NOT_HERE = re.compile(r"\W*[<\[({]+[^<>\[\](){}=/]{0,40}\b(?:articles?|tables?|essays?|papers?|passages?|transcripts?|reports?"
-                       r"|data ?sets?|stories)\b[^<>\[\](){}=/]{0,120}[>\])}]+\W*", re.IGNORECASE)  # and nothing else
+_STAND_IN = re.compile(rf"(?<![<\[({{])[<\[({{]++[^<>\[\](){{}}=/]{{0,60}}\b{_MEDIUM}\b[^<>\[\](){{}}=]{{0,120}}[>\])}}]+", re.IGNORECASE)
+_NOT_HERE = re.compile(r"\W*[<\[({][^<>\[\](){}=/]{0,40}\b(?:articles?|tables?|essays?|papers?|passages?|transcripts?|reports?"
+                       r"|data ?sets?|stories)\b[^<>\[\](){}=/]{0,120}[>\])}]\W*", re.IGNORECASE)  # and nothing else
 _ATTACHED = re.compile(rf"\W*(?:see |the |an? )?(?:attach(?:ed)?|provided|inserted|uploaded)\s+(?:the |an? )?(?:{_MEDIUM}|table|article"
                        rf"|here|below)(?: of [\w -]{{1,40}})?\W*"
                        rf"|\W*{_MEDIUM}\s+(?:is |are )?(?:attached|provided|inserted|included|uploaded)\W*"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from alpaca_pipe.data.terms import terms_of
+from alpaca_pipe.core.ingredient import Ingredient
+from alpaca_pipe.data.selling import as_chapter, brought
 
 Fact = tuple[str, str]  # what, figure; one line of a card's table
 
@@ -19,12 +21,14 @@ _TEACHERS = "alpaca_pipe_teachers: "  # a key of our own in the head: what a pus
 
 
 def dataset_card(counts: Mapping[str, int], kinds: Mapping[str, int], teacher: str,
-                 forms: Collection[str], with_system: int = 0, made_by: str = "", licence: str = "other") -> str:
+                 forms: Collection[str], with_system: int = 0, made_by: str = "", licence: str = "other",
+                 terms: Mapping[str, Any] | None = None) -> str:
     """The card of a published dataset. No recipe's name: several recipes may share the step that seals it.
 
     counts: "rows" (all) and rows per split; kinds: rows per origin (seed, generated, imported); teacher: who wrote the
     generated rows (several: with ", " between), or ""; with_system: rows with a system text, which alpaca_data.json cannot
-    hold; made_by: the hash of the recipe's part that made it (the step's identity); licence: as the hub spells it.
+    hold; made_by: the hash of the recipe's part that made it (the step's identity); licence: as the hub spells it;
+    terms: what the recipe brings in and what was accepted, as its lock keeps it.
     """
     splits = [name for name in counts if name != "rows"]
     head = [f"license: {licence}", "task_categories: [text-generation]", "tags: [instruction-tuning, alpaca]"]
@@ -43,7 +47,7 @@ def dataset_card(counts: Mapping[str, int], kinds: Mapping[str, int], teacher: s
         *_head(head), "# Instruction data", "", *_table(facts), "",
         *(f"- {_FILES[form]}" for form in forms), *lost, "",
         "```python", "from datasets import load_dataset", 'load_dataset("path/of/this/folder")', "```", "",
-        *_licence(kinds, teacher), ""])
+        *_licence(kinds, teacher, terms or {}), ""])
 
 
 def teachers_of(card: str) -> tuple[str, ...]:
@@ -52,21 +56,28 @@ def teachers_of(card: str) -> tuple[str, ...]:
     return tuple(json.loads(line.removeprefix(_TEACHERS))) if line else ()
 
 
-def _licence(kinds: Mapping[str, int], teacher: str) -> list[str]:
-    """Whose terms bind the rows. It names them; it does not judge them."""
+def _licence(kinds: Mapping[str, int], teacher: str, terms: Mapping[str, Any]) -> list[str]:
+    """Whose terms bind the rows, and what they say to selling. It names them; it does not judge them."""
     notes = ["## Licence", ""]
+    brings = brought(terms)
+    said = next((one.said for one in brings if one.kind == "teacher"), "")
+    bound = [Ingredient("teacher", name, said) for name in filter(None, teacher.split(", "))] if kinds.get("generated") else []
     if kinds.get("generated"):
         notes.append(f"The generated rows were written by {teacher or 'a teacher model'}: the terms of that model and "
                      "of its provider say what they may be used for.")
-        notes += [f"- {name}: {terms_of(name)}" for name in filter(None, teacher.split(", "))]
+        bound = bound or [Ingredient("teacher", "a teacher model that nobody named")]
+    bound += [one for one in brings if one.kind in ("data", "judge")]
     if kinds.get("imported"):
         notes.append("The imported rows keep the licence of the file that they came from.")
-    return [*notes, "Read these terms before you publish or sell anything made from these rows."]
+        bound += [] if any(one.kind == "data" for one in bound) else [Ingredient("data", "the imported rows")]
+    return [*notes, "", *as_chapter(bound, terms.get("accepted"))]
 
 
-def model_card(base: str, method: str, prompt: str, facts: Sequence[Fact], checks: Sequence[Fact]) -> str:
+def model_card(base: str, method: str, prompt: str, facts: Sequence[Fact], checks: Sequence[Fact],
+               terms: Mapping[str, Any] | None = None) -> str:
     """The card of an exported model. prompt: one rendered prompt as the model expects it; facts: what went in;
-    checks: what was measured after reloading from disk."""
+    checks: what was measured after reloading from disk; terms: as in `dataset_card`."""
+    bound = terms or {}
     return "\n".join([
         *_head(["library_name: transformers", "pipeline_tag: text-generation", "license: other",
                 "tags: [instruction-tuning, alpaca]"]),
@@ -77,7 +88,8 @@ def model_card(base: str, method: str, prompt: str, facts: Sequence[Fact], check
         "```python", "from transformers import AutoModelForCausalLM, AutoTokenizer",
         'model = AutoModelForCausalLM.from_pretrained("path/of/this/folder")',
         'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")', "```", "",
-        "## Licence", "", "Two bind this model: the base's licence, and the terms of the training rows' teacher.", ""])
+        "## Licence", "", "Two bind this model: the base's licence, and the terms of the training rows' teacher.", "",
+        *as_chapter(brought(bound), bound.get("accepted")), ""])
 
 
 def _head(lines: Sequence[str]) -> list[str]:

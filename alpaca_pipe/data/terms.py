@@ -1,36 +1,122 @@
-"""Whose terms bind what a model wrote: dated, with the place to read them. No advice: it names, it does not judge."""
+"""Whose licence or terms bind a model, and what they say about research, internal and commercial use: one dated table.
+
+It names and sums up; it does not judge, and it is no legal advice. What is not in the table is answered with "ask".
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, get_args
+
+from alpaca_pipe.core.ingredient import Ingredient
+
+Use = Literal["research", "internal", "commercial"]
+Answer = Literal["yes", "ask", "no"]
+USES: tuple[Use, ...] = get_args(Use)
+_WORST: tuple[Answer, ...] = ("no", "ask", "yes")
+NO_ADVICE = "This is information from a dated table, not legal advice."
 
 
-class Terms(NamedTuple):
-    """What a provider's terms said about training other models on outputs, on the day that it was looked up."""
+@dataclass(frozen=True)
+class Terms:
+    """A row of the table. unless_base: names of bases for which it forbids nothing, as far as we can tell."""
 
-    models: tuple[str, ...]  # beginnings of model names, without their owner
+    of: str
+    names: re.Pattern[str]
     whose: str
+    licence: str
     says: str
+    uses: dict[str, Answer]
     where: str
+    as_of: str
     checked: str
+    by: str = ""
+    unless_base: re.Pattern[str] | None = None
+
+    @property
+    def source(self) -> str:
+        """Where it is written, and how old our knowledge is."""
+        looked = f"checked {self.checked}{f' against {self.by}' if self.by else ''}" if self.checked != "-" else "not looked up again"
+        return f"{self.where}, as of {self.as_of}, {looked}"
 
 
-_TERMS = (
-    Terms(("gpt-", "chatgpt", "o1", "o3", "o4", "text-davinci", "davinci"), "OpenAI",
-          "output may not be used to develop models that compete with it", "https://openai.com/policies/", "2026-11"),
-    Terms(("claude",), "Anthropic", "the service may not be used to train competing models without approval",
-          "https://www.anthropic.com/legal/commercial-terms", "2026-11"),
-    Terms(("gemini",), "Google", "the service may not be used to develop models that compete with it",
-          "https://ai.google.dev/gemini-api/terms", "2026-11"),
-    Terms(("llama", "meta-llama"), "Meta", "a model made with outputs has a name that begins with Llama (from version 3.1 on)",
-          "https://www.llama.com/license/", "2026-11"),
-)
+@dataclass(frozen=True)
+class Finding:
+    """What one ingredient's terms say to one use."""
+
+    ingredient: Ingredient
+    answer: Answer
+    says: str
+    source: str = ""
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.ingredient.name} ({self.ingredient.kind}): {self.says}"
+
+
+def findings(ingredients: Iterable[Ingredient], use: Use) -> tuple[Finding, ...]:
+    """One for each ingredient, those that forbid first."""
+    known = list(dict.fromkeys(ingredients))
+    bases = [one.name for one in known if one.kind == "base"]
+    found = [_finding(one, use, bases) for one in known]
+    return tuple(sorted(found, key=lambda one: _WORST.index(one.answer)))
+
+
+def answer(found: Sequence[Finding]) -> Answer:
+    """Of all together: what one forbids, nobody allows."""
+    return min((one.answer for one in found), key=_WORST.index, default="yes")
 
 
 def terms_of(model: str) -> str:
-    """One sentence about the terms of a model, by its name."""
-    name = model.rsplit("/", 1)[-1].lower()
-    found = next((terms for terms in _TERMS if name.startswith(terms.models)), None)
-    if found is None:
+    """One sentence about the terms that bind what a model wrote, by its name."""
+    row = _row("teacher", model)
+    if row is None:
         return "the terms of this model are not in our table; read its licence and its provider's terms"
-    return f"{found.whose}: {found.says} ({found.where}, looked up {found.checked})"
+    return f"{row.whose}: {row.says} ({row.source})"
+
+
+def _finding(one: Ingredient, use: Use, bases: Sequence[str]) -> Finding:
+    if one.said:
+        return Finding(one, "yes", f"as the recipe says: {one.said}")
+    row = _row(one.kind, one.name)
+    if row is None:
+        which = "rows keep the licence of where they came from" if one.kind == "data" else "read its licence and its provider's terms"
+        return Finding(one, "ask", f"not in our table: {which}")
+    allowed = row.unless_base is not None and any(row.unless_base.match(_bare(base)) for base in bases)
+    lifted: Answer = "yes" if use == "research" else "ask"
+    return Finding(one, lifted if allowed else row.uses[use], f"{row.licence}: {row.says}", row.source)
+
+
+def _row(kind: str, name: str) -> Terms | None:
+    of = "teacher" if kind == "judge" else kind
+    rows = (row for row in table() if row.of == of)
+    if of == "data":
+        return next((row for row in rows if row.names.search(name.lower())), None)
+    return next((row for row in rows if row.names.match(_bare(name))), None)
+
+
+def _bare(name: str) -> str:
+    return name.rsplit("/", 1)[-1].lower()
+
+
+@cache
+def table() -> tuple[Terms, ...]:
+    """All rows, in their order."""
+    from ruamel.yaml import YAML
+
+    text = resources.files("alpaca_pipe.data").joinpath("terms.yaml").read_text(encoding="utf-8")
+    return tuple(_read(row) for row in YAML(typ="safe", pure=True).load(text)["rows"])
+
+
+def _read(row: dict[str, Any]) -> Terms:
+    unless = row.get("unless_base")
+    return Terms(row["of"], _any(row["names"]), row["whose"], row["licence"], row["says"], {use: row[use] for use in USES},
+                 row["where"], str(row["as_of"]), str(row["checked"]), row.get("by", ""), _any(unless) if unless else None)
+
+
+def _any(names: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{name})" for name in names))

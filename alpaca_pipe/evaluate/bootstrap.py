@@ -39,7 +39,7 @@ def paired(nats: Mapping[str, Sequence[float]], tokens: Sequence[int], tuned: st
     losses = np.array([nats[name] for name in names], dtype=float)  # models x rows
     weights = np.array(tokens, dtype=float)
     drawn = np.concatenate([losses[:, rows].sum(axis=2) / weights[rows].sum(axis=1)
-                            for rows in _draws(len(tokens), resamples, seed)], axis=1)  # models x resamples
+                            for rows in draws(len(tokens), resamples, seed)], axis=1)  # models x resamples
     whole = losses.sum(axis=1) / weights.sum()
     at = names.index(tuned)
     means = {name: _interval(whole[i], drawn[i]) for i, name in enumerate(names)}
@@ -48,7 +48,7 @@ def paired(nats: Mapping[str, Sequence[float]], tokens: Sequence[int], tuned: st
     return means, differences
 
 
-def _draws(rows: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+def draws(rows: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
     """Row numbers of all resamples, a few resamples at once so that memory does not grow with the rows."""
     import numpy as np
 

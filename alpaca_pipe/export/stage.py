@@ -112,7 +112,7 @@ def _card(bench: Bench, figures: Mapping[str, Any], encoder: Encoder) -> str:
     if figures["effect"] is not None:
         checks.append(("for comparison: largest difference made by the training", f"{figures['effect']:.2e}"))
     prompt = encoder.prompt_text(Example.of("Name a colour.", "", "", Origin("seed")))
-    return model_card(bench.tables["base"].published, method, prompt, facts, checks)
+    return model_card(bench.tables["base"].published, method, prompt, facts, checks, bench.terms)
 
 
 def _dataset(config: Config, bench: Bench) -> dict[str, int]:
@@ -128,7 +128,7 @@ def _dataset(config: Config, bench: Bench) -> dict[str, int]:
     replies = (bench.journal.stored(source) for source in sorted(asked) if source.startswith("r1-"))
     teacher = ", ".join(sorted({reply.model_said for reply in replies if reply and reply.model_said}))
     write_atomic(folder / "README.md", dataset_card(counts, kinds, teacher, config.dataset, with_system,
-                                                       made_by=bench.inputs[ROWS].parent.name))
+                                                       made_by=bench.inputs[ROWS].parent.name, terms=bench.terms))
     return counts
 
 
@@ -152,5 +152,5 @@ _MEASURED_ON = 135e6
 _MERGE_MINUTES = 0.25  # 2026-11: 15 s
 _ROW_SECONDS = 0.5e-9  # for a parameter and a row of 130 tokens, at 0.5 TFLOP/s in fp32: 16 cores
 
-STAGE = Stage("export", version=1, config=Config, run=run, estimate=estimate, uses=("base?",), on_gpu=True,
+STAGE = Stage("export", version=2, config=Config, run=run, estimate=estimate, uses=("base?",), on_gpu=True,
               reads=(ROWS, TRAIN, HELD_OUT, f"{TRAINED}?", f"{VERDICT}?"))

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.table import Exact, ExistingPath, Knob, Table
-from alpaca_pipe.generate.extending import Extended
+from alpaca_pipe.generate.extending import ROWS, Extended
 from alpaca_pipe.generate.numbered import Bugs
 from alpaca_pipe.generate.seeds import SeedFile
 from alpaca_pipe.similarity.words import Words
@@ -20,7 +21,8 @@ _OWN_DEFAULTS: dict[str, dict[str, Any]] = {
     "self-instruct": {"shown": 8, "temperature": 0.7, "words": "rouge"},
     "orca": {"max_tokens": 2048, "times": 1}, "evol": {"times": 1}}
 _ONLY_OF = {
-    "tasks": ("alpaca", "documents"), "bugs": ("alpaca-2023",), "documents": ("documents",), "passage": ("documents",),
+    "domain": ("alpaca", "documents", "two-step"), "tasks": ("alpaca", "documents"), "dialogue": ("alpaca",),
+    "bugs": ("alpaca-2023",), "documents": ("documents",), "passage": ("documents",),
     "rows": ("evol", "orca"), "depth": ("evol",), "times": ("documents", "evol", "orca")}
 
 
@@ -41,6 +43,8 @@ class GenerateTable(Table):
                              "original's steps; evol: rows made harder or turned to something else; orca: rows answered "
                              "anew, step by step")
     seeds: SeedFile = Field("alpaca", validate_default=True, description="JSONL of seed tasks, or the name of shipped ones")
+    domain: str | None = Field(None, min_length=1, description="styles alpaca, documents and two-step: what the model is for, in "
+                               "a few words; said in each prompt, and the topics are then those of the seeds alone")
     extend: Extended = Field(None, description="RECIPE@DATE, or a path to examples.jsonl: these rows stand first, count, and "
                              "are known; the prompts are other ones than theirs")
     count: int = Field(ge=1, description="rows to accept, at least: the last round is kept whole")
@@ -48,6 +52,8 @@ class GenerateTable(Table):
                             "how many can be in flight")
     shown: int = Field(3, ge=1, description="seed tasks in each prompt")
     tasks: int = Field(4, ge=1, le=50, description="styles alpaca and documents: tasks asked for in one request")
+    dialogue: bool = Field(False, description="style alpaca, for a model of some hundred million parameters: one task a "
+                           "request, about a topic, without an input; the seeds are turns of a chat")
     documents: Documents = Field((), description="style documents: files and folders (txt, md, html, pdf, "
                                                 "docx) whose passages are asked about")
     passage: int = Field(250, ge=40, le=4000, description="style documents: words of a passage, at most")
@@ -76,11 +82,16 @@ class GenerateTable(Table):
     @model_validator(mode="after")
     def _keys_belong_to_the_style(self) -> Self:
         for name, styles in _ONLY_OF.items():
-            if self.style not in styles and name in self.model_fields_set:
+            if self.style not in styles and name in self.model_fields_set and getattr(self, name) not in (None, ()):
                 raise ValueError(f"style {self.style} has no '{name}' - take it out, or use style: {' or '.join(styles)}")
+        if self.dialogue and "tasks" in self.model_fields_set:
+            raise ValueError("a dialogue asks for one task a request - take out 'tasks', or dialogue: true")
         if self.style == "documents" and not self.documents:
             raise ValueError("style documents asks about your own files - name them: documents: [FOLDER]")
         return self
+
+    def brings(self) -> tuple[Ingredient, ...]:
+        return (Ingredient("data", self.rows.name),) if self.rows and self.rows.name != ROWS else ()
 
     def rehearsed(self) -> Self:
         return self.model_copy(update={"count": min(self.count, 24), "round_size": min(self.round_size, 8), "extend": None})

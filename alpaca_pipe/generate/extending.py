@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, ValidationInfo
 
-from alpaca_pipe.core.files import read_jsonl_so_far
 from alpaca_pipe.core.table import from_recipe
+from alpaca_pipe.data.past_runs import history, matching
 
 ROWS = "examples.jsonl"
 
@@ -27,17 +27,17 @@ def _rows(value: Any, info: ValidationInfo) -> Path | None:
     return path
 
 
-def rows_of_run(workspace: Path, recipe: str, date: str) -> Path:
-    """The rows that generate accepted in the last run of a recipe that began on a day, or at a moment."""
-    runs = list(read_jsonl_so_far(workspace / recipe / "history.jsonl"))
-    found = [run for run in runs if str(run.get("run", "")).startswith(date) and "generate" in run.get("steps", {})]
+def rows_of_run(workspace: Path, recipe: str, when: str) -> Path:
+    """The rows that generate accepted in the last run of a recipe that `when` can mean, as in data/past_runs.py."""
+    runs = [run for run in history(workspace, recipe) if "generate" in run.get("steps", {})]
+    found = matching(runs, when)
     if not found:
-        days = sorted({str(run.get("run", ""))[:10] for run in runs if "generate" in run.get("steps", {})})
-        raise ValueError(f"{recipe} has no run of {date} that made rows in {workspace} - "
+        days = sorted({str(run.get("run", ""))[:10] for run in runs})
+        raise ValueError(f"{recipe} has no run of {when} that made rows in {workspace} - "
                          + (f"it has runs of {', '.join(days[-5:])}" if days else "see `alpaca-pipe history RECIPE`"))
     rows: Path = workspace / "store" / found[-1]["steps"]["generate"] / ROWS
     if not rows.is_file():
-        raise ValueError(f"the rows of {recipe}@{date} are gone: {rows} - name another run, or run that recipe again")
+        raise ValueError(f"the rows of {recipe}@{when} are gone: {rows} - name another run, or run that recipe again")
     return rows
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil, exp, hypot, log, sqrt
+from math import ceil, exp, log, sqrt
 from random import Random
 
 from alpaca_pipe.core.ranges import Range
@@ -89,7 +89,6 @@ class Forecast:
             high = min(low + 1, len(ordered) - 1)
             yield ordered[low] + (at - low) * (ordered[high] - ordered[low])
 
-
     def less(self, requests: int) -> Forecast:
         """Without so many requests that are stored and cost nothing."""
         left = [max(whole - requests, 0) / whole if whole else 0.0 for whole in self.requests]
@@ -165,7 +164,7 @@ def foresee(order: Order, teachers: Imagined, before: Seen | None = None) -> For
     stalled = 0
     chance = Random("forecast played")
     for number in range(len(teachers.in_first)):
-        luck = [chance.gauss(0, 1) for _ in range(8)]
+        luck = [chance.gauss(0, 1) for _ in range(10)]
         stalled += _play(order, teachers, number, had, luck, told)
     return replace(told, stalled=stalled)
 
@@ -186,7 +185,7 @@ def _play(order: Order, teachers: Imagined, i: int, had: Seen, luck: list[float]
         mean = rows / seats
         uneven = mean * max(1 - mean / max(teachers.pieces[i], mean), 0.05) * (1.5 if order.tasks > 1 else 1.0)
         swings = order.swing.rows * sqrt(order.round_size / max(seats, order.round_size))
-        seats = max(seats * (1 + luck[0] * hypot(sqrt(uneven / seats) / mean, swings)), seats / 4)
+        seats = max(seats * (1 + luck[0] * sqrt(uneven / seats) / mean + luck[8] * swings), seats / 4)
     seats += STALL_ROUNDS * order.round_size if short else 0
     whole: float = ceil(seats / order.round_size) * order.round_size if missing else 0
     if whole and not short:
@@ -199,13 +198,13 @@ def _play(order: Order, teachers: Imagined, i: int, had: Seen, luck: list[float]
         short, whole, answers, rows, requests = True, whole * kept, answers * kept, rows * kept, requests * kept
     rounds = sqrt(max(whole / order.round_size, 1))
 
-    def about(luck: float, count: float, of_one: float, of_round: float) -> float:
-        return exp(luck * hypot(of_one / sqrt(max(count, 1)), of_round / rounds))
+    def about(luck: float, count: float, of_one: float, shared: float, of_round: float) -> float:
+        return exp(luck * of_one / sqrt(max(count, 1)) + shared * of_round / rounds)
 
-    tokens_in = (whole * teachers.in_first[i] * about(luck[4], whole, 0.1, order.swing.ins)
-                 + answers * teachers.in_answer[i] * about(luck[5], answers, 0.1, order.swing.ins))
-    tokens_out = (whole * teachers.out_first[i] * about(luck[1], whole, 0.4, order.swing.out)
-                  + answers * teachers.out_answer[i] * about(luck[2], answers, 0.4, order.swing.out_answer))
+    tokens_in = (whole * teachers.in_first[i] * about(luck[4], whole, 0.1, luck[9], order.swing.ins)
+                 + answers * teachers.in_answer[i] * about(luck[5], answers, 0.1, luck[8], order.swing.ins))
+    tokens_out = (whole * teachers.out_first[i] * about(luck[1], whole, 0.4, luck[8], order.swing.out)
+                  + answers * teachers.out_answer[i] * about(luck[2], answers, 0.4, luck[8], order.swing.out_answer))
     drawn = whole * teachers.out_first[i] + answers * teachers.out_answer[i]
     longer = tokens_out / drawn if order.pace.shared and drawn else 1.0
     lost = teachers.lost[i] * requests
@@ -234,3 +233,15 @@ def _seats(most: float, hazard: float, bend: float, begin: float, end: float) ->
         return 0.0
     return wide / most * sum(weight * exp(hazard * ((begin + point * wide) / 1000) ** bend)
                              for point, weight in zip(_POINTS, _WEIGHTS, strict=True))
+
+
+def rows_of(seats: float, teachers: Imagined, known: int) -> Range:
+    """How many rows so many prompts bring, where no answer is asked for by itself."""
+    brought = []
+    for pieces, readable, hazard, bend in zip(teachers.pieces, teachers.readable, teachers.hazard, teachers.bend, strict=True):
+        low, high = 0.0, pieces * readable * seats
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if _seats(pieces * readable, hazard, bend, known, known + middle) <= seats else (low, middle)
+        brought.append(low)
+    return Forecast(rows=brought).range("rows")

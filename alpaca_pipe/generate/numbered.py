@@ -7,7 +7,6 @@ chance, so a faithful copy of the data needs them and nobody else does.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from pydantic import Field
 
@@ -17,6 +16,8 @@ from alpaca_pipe.generate.reply import Draft, Piece, Unread, fault_of, unread
 
 _PART = "Instruction|Input|Output"
 _NO_INPUT = "<noinput>"
+_LINE_HEAD = re.compile(rf"^[ \t#]*(\d+)\.\s+({_PART}):", re.MULTILINE)
+_HEAD = re.compile(rf"(?<!\d)(\d+)\.\s+({_PART}):")
 
 
 class Bugs(Table):
@@ -31,21 +32,13 @@ class Bugs(Table):
                              "number (14. Input: within task 4)")
 
 
-@dataclass(frozen=True)
-class _Header:
-    number: int
-    name: str
-    start: int
-    end: int
-
-
 def read_numbered(reply: Completion, first: int, bugs: Bugs) -> list[Piece]:
     """The tasks of a reply that goes on after an open `{first}. Instruction:`, in order, and what could not be read."""
     if fault := fault_of(reply, cut_is_read=True):
         return [fault]
     text = f"{first}. Instruction:{reply.text}"
     pieces = _as_the_reference(text, first, reply.finish == "length", bugs) if bugs.hash_in_output \
-        else _by_headers(text, first, reply.finish == "length", bugs)
+        else _by_headers(text, reply.finish == "length")
     return pieces or [unread(reply.text, "no_task", "the reply holds no task")]
 
 
@@ -62,33 +55,49 @@ def _as_the_reference(text: str, first: int, cut: bool, bugs: Bugs) -> list[Piec
 
 
 def _seven(part: str, number: int, bugs: Bugs) -> Draft | Unread:
-    start = "" if bugs.any_number else r"(?:^|\n)\s*"
-    split = re.split(rf"{start}{number}\.\s+({_PART}):", part)
-    if len(split) != 7:
-        found = len(split) // 2
+    """What `re.split(rf"{number}\\.\\s+(Instruction|Input|Output):", part)` must make seven parts of."""
+    own = str(number)
+    heads = [found for found in _HEAD.finditer(part) if found[1].endswith(own) and (
+        bugs.any_number or (found[1] == own and _begins_a_line(part, found.start())))]
+    if len(heads) != 3:
         return unread(part, "not_seven_parts",
-                      f"task {number} should have the headers Instruction, Input and Output once each, and has {found}")
-    return _draft(split[2], split[4], split[6])
+                      f"task {number} should have the headers Instruction, Input and Output once each, and has {len(heads)}")
+    ends = [*(head.end(1) - len(own) for head in heads[1:]), len(part)]
+    return _draft(*(part[head.end():end] for head, end in zip(heads, ends, strict=True)))
 
 
-def _by_headers(text: str, first: int, cut: bool, bugs: Bugs) -> list[Piece]:
+def _begins_a_line(text: str, at: int) -> bool:
+    while at and text[at - 1].isspace() and text[at - 1] != "\n":
+        at -= 1
+    return not at or text[at - 1] == "\n"
+
+
+def _by_headers(text: str, cut: bool) -> list[Piece]:
     """Task by task: where the next instruction's header stands at the beginning of a line, the one before it ends."""
-    headers = [_Header(int(found[1]), found[2], found.start(), found.end())
-               for found in re.finditer(rf"^[ \t#]*(\d+)\.\s+({_PART}):", text, re.MULTILINE)]
-    starts = [header.start for header in headers if header.name == "Instruction"]
+    headers = list(_LINE_HEAD.finditer(text))
+    firsts = [place for place, header in enumerate(headers) if header[2] == "Instruction"]
     pieces: list[Piece] = []
-    for begin, end in zip(starts, [*starts[1:], len(text)], strict=True):
-        own = [header for header in headers if begin <= header.start < end]
+    for first, after in zip(firsts, [*firsts[1:], len(headers)], strict=True):
+        own = headers[first:after]
+        begin, end = own[0].start(), headers[after].start() if after < len(headers) else len(text)
         if end == len(text) and cut:
             pieces.append(unread(text[begin:], "cut_off", "the reply was cut at its token limit, within this task"))
-        elif [header.name for header in own] != ["Instruction", "Input", "Output"]:
+        elif [header[2] for header in own] != ["Instruction", "Input", "Output"]:
             pieces.append(unread(text[begin:end], "not_seven_parts", "the task should have the headers Instruction, Input "
                                  f"and Output once each, in this order, and has {len(own)}"))
         else:
-            ends = [own[1].start, own[2].start, end]
-            fields = [text[header.end:stop] for header, stop in zip(own, ends, strict=True)]
-            pieces.append(_draft(fields[0], fields[1], re.sub(r"\s*#{2,}\s*\Z", "", fields[2])))
+            ends = [own[1].start(), own[2].start(), end]
+            fields = [text[header.end():stop] for header, stop in zip(own, ends, strict=True)]
+            pieces.append(_draft(fields[0], fields[1], _without_break(fields[2])))
     return pieces
+
+
+def _without_break(output: str) -> str:
+    """Without the ### that stands before the next task."""
+    text = output.rstrip()
+    while text.endswith("##"):
+        text = text.rstrip("#").rstrip()
+    return text
 
 
 def _draft(instruction: str, input_: str, output: str) -> Draft:

@@ -10,7 +10,7 @@ from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.generate.beliefs import Imagined
 from alpaca_pipe.generate.forecast import Forecast, Order, foresee
 from alpaca_pipe.generate.seen import Seen
-from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.budget import Caps, more
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import shown
 
@@ -77,7 +77,7 @@ class Pilot:
                     f"{shown(round(money.p90))} in 8 of 10 cases), and {cap.key} leaves {shown(left)}")
             if not self._go_on:
                 enough = held.spent + held.open + round(money.p90)
-                raise UserError(f"generate: {what}", f"raise {cap.key} to {shown(enough)} or lower generate.count, and run "
+                raise UserError(f"generate: {what}", f"{more(cap.key, shown(enough))} or lower generate.count, and run "
                                 "again: nothing is asked twice; or set budget.go_on=true to go on until the cap is reached")
             if not self._warned:
                 self._warned = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -59,14 +59,15 @@ def read_answer(draft: Draft, reply: Completion) -> Draft | Unread:
     return fault_of(reply) or replace(draft, output=reply.text.strip())
 
 
-def read_tasks(reply: Completion) -> list[Piece]:
+def read_tasks(reply: Completion, also: Sequence[str] = ()) -> list[Piece]:
     """The tasks of a JSON reply, in their order: as one object, a list, several objects, in a code fence or among prose.
+    also: further keys of a task, kept as texts in its details.
 
     Whole objects are kept where the reply was cut or its frame is broken; nothing is read out of a string or repaired.
     """
     if reply.finish in ("content_filter", "refused") or not reply.text.strip():
         return [fault_of(reply) or unread(reply.text, "empty_reply", "the reply is empty")]
-    pieces = list(_pieces(reply.text, reply.finish))
+    pieces = list(_pieces(reply.text, reply.finish, also))
     return pieces or [unread(reply.text, "not_json", "the reply holds no JSON object")]
 
 
@@ -84,7 +85,7 @@ def fault_of(reply: Completion, cut_is_read: bool = False) -> Unread | None:
     return None
 
 
-def _pieces(text: str, finish: Finish) -> Iterator[Piece]:
+def _pieces(text: str, finish: Finish, also: Sequence[str]) -> Iterator[Piece]:
     """Reads each object as deep as it must: one that is broken is entered, and the whole ones within it are read."""
     at, opened, found = 0, list[tuple[int, int]](), 0  # opened: broken objects around `at`, as (start, found before it)
     while at < len(text):
@@ -96,7 +97,7 @@ def _pieces(text: str, finish: Finish) -> Iterator[Piece]:
             whole = _object(text, at) if len(opened) < _DEEPEST else None
             if whole:
                 value, at = whole
-                for piece in _tasks(value, text):
+                for piece in _tasks(value, text, also):
                     found += 1
                     yield piece
                 continue
@@ -141,19 +142,19 @@ def _object(text: str, at: int) -> tuple[dict[str, Any], int] | None:
         return None
 
 
-def _tasks(value: dict[str, Any], text: str) -> Iterator[Piece]:
+def _tasks(value: dict[str, Any], text: str, also: Sequence[str]) -> Iterator[Piece]:
     """The task that an object is, or the tasks in the lists that it holds."""
     if "instruction" in value:
-        yield _task(value)
+        yield _task(value, also)
         return
     listed = [item for part in value.values() if isinstance(part, list) for item in part]
     for item in listed:
-        yield _task(item) if isinstance(item, dict) else unread(_shown(item), "no_instruction", "this is not an object")
+        yield _task(item, also) if isinstance(item, dict) else unread(_shown(item), "no_instruction", "this is not an object")
     if not listed:
         yield unread(_shown(value), "no_instruction", "the object holds no instruction")
 
 
-def _task(value: dict[str, Any]) -> Piece:
+def _task(value: dict[str, Any], also: Sequence[str]) -> Piece:
     if isinstance(value, _Twice):
         return unread(_shown(value), "merged", "a key stands twice: two tasks ran into each other")
     parts: list[str] = []
@@ -168,7 +169,8 @@ def _task(value: dict[str, Any]) -> Piece:
         if not _is_text(part):
             return unread(_shown(value), "not_unicode", f"the {name} holds half a character")
         parts.append(part.strip())
-    return Draft(parts[0], parts[1], parts[2])
+    details = {name: str(value[name]).strip() for name in also if isinstance(value.get(name), str | bool)}
+    return Draft(parts[0], parts[1], parts[2], details=details)
 
 
 def _shown(value: Any) -> str:

@@ -8,6 +8,7 @@ was answered before.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,8 @@ from alpaca_pipe.generate.seen import Seen
 from alpaca_pipe.generate.style import Seat
 from alpaca_pipe.similarity.rouge import Neighbour
 
+_log = logging.getLogger(__name__)  # what becomes of each piece, for `-v`
+
 # A stall: over so many rounds, fewer than one new row in so many seats. A pool that is full costs money for nothing.
 STALL_ROUNDS, STALL_SEATS = 5, 50
 
@@ -40,10 +43,12 @@ class Asks(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """count: rows wanted; the last round is kept whole, so there may be more.  max_requests: None for no limit."""
+    """count: rows wanted; the last round is kept whole, so there may be more.  max_requests, seats (prompts): None for no
+    limit."""
 
     count: int
     max_requests: int | None
+    seats: int | None = None
 
 
 @dataclass
@@ -56,6 +61,7 @@ class Generation:
     limits: Limits
     called: str = ""  # the teacher's name, for the rows
     earlier: Earlier = field(default_factory=Earlier)
+    blind: bool = False  # prompts see no row of the rounds before, so that every teacher is asked the same
     does_without: bool = False  # an answer that is not stored, where nothing may be sent; else NotStored ends the run
     answered: Callable[[int, int], None] = lambda done, of: None  # called as the replies of a step come in
     examples: list[Example] = field(default_factory=list)  # to begin with, the rows that are extended
@@ -94,10 +100,13 @@ class Generation:
         before = len(self.examples)
         for entry in entries:
             self._settle(entry)
-        self._balance.add(self.examples[before:])
-        self._turns.add(self.examples[before:])
-        self.seats += [noted(seat, told, [entry for entry in entries if entry.seat is seat])
-                       for seat, told in zip(seats, replies, strict=True)]
+        if not self.blind:
+            self._balance.add(self.examples[before:])
+            self._turns.add(self.examples[before:])
+        by_seat: dict[str, list[Entry]] = {place_of(seat): [] for seat in seats}
+        for entry in entries:
+            by_seat[place_of(entry.seat)].append(entry)
+        self.seats += [noted(seat, told, by_seat[place_of(seat)]) for seat, told in zip(seats, replies, strict=True)]
         self.rounds.append((len(seats), len(self.examples) - before))
         near = sum(isinstance(entry.verdict, Objection) and entry.verdict.rule == "near_duplicate" for entry in entries)
         self.seen.append(Seen.of([told.reply for told in replies], answers, pool=known, pieces=len(entries), near=near,
@@ -106,7 +115,7 @@ class Generation:
     def exhausted(self) -> str:
         """Why no further round should be asked although rows are missing, as a sentence; "" where one should."""
         at = f"stopped at {len(self.examples)} of {self.limits.count} rows"
-        if self._seats_left() == 0:
+        if self.seats_left == 0:
             if self._grounds_left() == 0:
                 return f"{at}: each of the {len(self.seating.grounds):,} passages or rows was used as often as generate.times allows"
             return f"{at}: max_requests ({self.limits.max_requests}) is reached"
@@ -125,19 +134,23 @@ class Generation:
         rules = Counter(rejected.rule for rejected in self.rejected[-pieces:])
         return f"of the {pieces} pieces that came, most fell to {rules.most_common(1)[0][0]}"
 
-    def _seats_left(self) -> int:
+    @property
+    def seats_left(self) -> int:
         """How many more seats fit under max_requests and have a ground, at most a round of them."""
         left = self._grounds_left()
         most = self.seating.round_size if left is None else min(self.seating.round_size, left)
+        if self.limits.seats is not None:
+            most = min(most, self.limits.seats - len(self.seats))
         if self.limits.max_requests is None:
             return most
         each = 1 + self.style.follows * self.style.tasks(self.seating.shown)
         return max(0, min(most, (self.limits.max_requests - self.asked.requests) // each))
 
     def _draw_seats(self) -> list[Seat]:
-        count = self._seats_left()
+        count = self.seats_left
         grounds = self._turns.take(count) if self.style.grounded else ()
-        return self.seating.round(len(self.rounds), len(self.seats), count, grounds, self.examples, self._balance)
+        return self.seating.round(len(self.rounds), len(self.seats), count, grounds, () if self.blind else self.examples,
+                                  self._balance)
 
     def _grounds_left(self) -> int | None:
         return self._turns.left if self.style.grounded else None
@@ -220,17 +233,22 @@ class Generation:
         """Enters a piece among the examples or the rejected ones."""
         verdict, piece, source = entry.verdict, entry.piece, entry.told[-1].reply.key
         if isinstance(piece, Unread):
-            self.rejected.append(Rejected(piece.text, piece.rule, piece.reason, source))
+            self._reject(Rejected(piece.text, piece.rule, piece.reason, source))
         elif isinstance(verdict, Objection):
             what: Example | str = piece.instruction
             if piece.output is not None or len(entry.told) > 1 or verdict.rule == "not_asked":
                 what = self._example(entry, piece, None)  # dropped at its answer: later ones may resemble it
                 self._became[entry.place] = what.id
-            self.rejected.append(Rejected(what, verdict.rule, verdict.reason, source, self._id_of(verdict.nearest)))
+            self._reject(Rejected(what, verdict.rule, verdict.reason, source, self._id_of(verdict.nearest)))
         else:
             example = self._example(entry, piece, verdict)
             self._became[entry.place] = example.id
             self.examples.append(example)
+
+    def _reject(self, rejected: Rejected) -> None:
+        self.rejected.append(rejected)
+        text = rejected.what if isinstance(rejected.what, str) else rejected.what.instruction
+        _log.debug("dropped, %s: %s (%r)", rejected.rule, rejected.reason, text[:60])
 
     def _example(self, entry: Entry, draft: Draft, nearest: Neighbour | None) -> Example:
         seat, last = entry.seat, entry.told[-1]

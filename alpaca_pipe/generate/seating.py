@@ -12,13 +12,13 @@ from alpaca_pipe.generate.balance import Balance
 from alpaca_pipe.generate.grounds import generation_of, of_row
 from alpaca_pipe.generate.seeds import Seed
 from alpaca_pipe.generate.style import Ground, Seat, Style
-from alpaca_pipe.generate.topics import topics_from
+from alpaca_pipe.generate.topics import TOPICS, topics_from
 
 
 @dataclass(frozen=True)
 class Seating:
     """seed: the recipe's; of a run that extends another one, with the digest of its rows.  seeds: that the style can show.
-    times: how often each ground is used; None: as often as needed."""
+    times: how often each ground is used; None: as often as needed.  topics: what tasks are asked about."""
 
     style: Style
     seed: int | str
@@ -27,6 +27,7 @@ class Seating:
     shown: int
     grounds: Sequence[Ground] = field(default=(), repr=False)
     times: int | None = None
+    topics: tuple[str, ...] = TOPICS
 
     def turns(self) -> Turns:
         """The grounds in their order, from the first one on."""
@@ -47,7 +48,8 @@ class Seating:
         chance = random.Random(f"seeds {seed} {round_} {'' if style.one_prefix else place}")
         shown = chance.sample(self.seeds, max(self.shown - len(machine), 0)) if style.seeded else []
         told = (balance or Balance()) if style.steered else None
-        return Seat(round_, place, tuple(shown), topics_from(seed, number * style.topics, style.topics), ground, tuple(machine),
+        topics = topics_from(seed, number * style.topics, style.topics, self.topics)
+        return Seat(round_, place, tuple(shown), topics, ground, tuple(machine),
                     told.lacks(style.tasks(self.shown), draw) if told else (), told.worn() if told else (), draw)
 
 

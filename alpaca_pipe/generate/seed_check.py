@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -9,25 +10,32 @@ from math import comb
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError, UserErrors
+from alpaca_pipe.generate.beliefs import ALPACA, Guess
+from alpaca_pipe.generate.forecast import Order, Pace, imagine, rows_of
+from alpaca_pipe.generate.seed_file import still_the_templates
 from alpaca_pipe.generate.seeds import Seed, read_seeds
 from alpaca_pipe.similarity.rouge import Index
 
 _LIKENESS = Decimal("0.7")  # that of novelty: what is nearer could not have been generated beside the other
-_SHOWN = 3  # seeds in a prompt
+_SHOWN, _TASKS = 3, 4  # seeds in a prompt, and what it asks for: the defaults of style alpaca
+_ORDER = Order(1, 1, _TASKS, 0, None, 0, (1, 1), (1, 1), (1 << 20, 1 << 20), (0, 0), 0, Pace(Guess(1, 0.1), Guess(1, 0.1), 1))
 # Of Self-Instruct's 175: 25 are classification, about 50 have no input.
 _CLASSIFICATION, _WITHOUT_INPUT = (0.05, 0.4), (0.15, 0.8)
 _OPENINGS = 0.2  # share of the commonest first word: above, a teacher copies it
 
 
-def print_check(path: Path) -> None:
+def print_check(path: Path, as_json: bool = False) -> None:
     """Says what is there and what to expect of it. Raises UserErrors for rows that cannot be used or repeat others."""
     from rich.console import Console
 
     seeds = read_seeds(path)
-    console = Console(highlight=False, soft_wrap=True)
-    for line in (*_balance(seeds), *_to_expect(len(seeds))):
-        console.print(line, markup=False)
-    if repeated := list(_repeated(seeds, path)):
+    said, repeated = [*_balance(seeds), *_template(seeds), *_to_expect(len(seeds))], list(_repeated(seeds, path))
+    if as_json:
+        print(json.dumps({"seeds": len(seeds), "said": said, "repeated": [str(error) for error in repeated]}, indent=2,
+                         ensure_ascii=False))
+    for line in () if as_json else said:
+        Console(highlight=False, soft_wrap=True).print(line, markup=False)
+    if repeated:
         raise UserErrors(repeated)
 
 
@@ -61,9 +69,28 @@ def _balance(seeds: Sequence[Seed]) -> Iterator[str]:
         yield f"note: {often} of {count} begin with '{word}'; the teacher will begin like that too"
 
 
+def _template(seeds: Sequence[Seed]) -> Iterator[str]:
+    """Which rows are not the user's own yet."""
+    left = [seed.example.origin.source.partition("#")[2] for seed in still_the_templates(seeds)]
+    if left:
+        yield (f"note: {len(left)} of {len(seeds)} are still the template's (line{'s' if len(left) > 1 else ''} "
+               f"{', '.join(left)}); replace them by tasks of your own")
+
+
 def _to_expect(count: int) -> Iterator[str]:
-    """How many different prompts so many seeds make, against 10, 30 and 100."""
-    yield f"prompts that show {_SHOWN} of them: {comb(count, _SHOWN):,} different ones" + (
-        "" if count >= _SHOWN else f"; at least {_SHOWN} seeds are needed")
-    for seeds in (10, 30, 100):
-        yield f"  {seeds:>4} seeds: {comb(seeds, _SHOWN):,}"
+    """How many different prompts so many seeds make and what those bring, against 10, 30 and 100."""
+    if count < _SHOWN:
+        yield f"at least {_SHOWN} seeds are needed, to show {_SHOWN} in each prompt"
+    yield (f"to expect of a chat model of today, {_SHOWN} of them in each prompt and {_TASKS} tasks asked for (a belief, measured "
+           "with other seeds), before the same prompt comes again:")
+    teachers = imagine(ALPACA, _ORDER)
+    for seeds in sorted({10, 30, 100, count}):
+        prompts = comb(seeds, _SHOWN)
+        rows = rows_of(prompts, teachers, seeds)
+        yield (f"  {seeds:>4} seeds{', yours' if seeds == count else ''}: {prompts:,} different prompts, about {_two(rows.p50)} rows "
+               f"({_two(rows.p10)} to {_two(rows.p90)} in 8 of 10 cases)")
+
+
+def _two(value: float) -> str:
+    """To two digits: nobody knows more."""
+    return f"{int(float(f'{value:.1e}')):,}"

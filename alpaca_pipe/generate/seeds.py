@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,10 +30,15 @@ class SeedRow(BaseModel):
     output: Filled
     topic: str = ""  # a noun; the style two-step asks for more tasks by topic
     classification: bool = False  # the output is one of a few labels
+    source: str = ""  # file#start-end that it was drafted from
+    drafted_by: str = ""  # the model that wrote it, where a person only confirmed it
+    comment: str = ""  # for people; nothing reads it
 
 
 @dataclass(frozen=True)
 class Seed:
+    """details of its origin: source and drafted_by, where a teacher drafted it."""
+
     example: Example
     topic: str
     classification: bool
@@ -48,7 +54,8 @@ def read_seeds(path: Path) -> tuple[Seed, ...]:
         except ValidationError as error:
             errors += _explained(error, f"{path}:{number}")
         else:
-            origin = Origin("seed", f"{path.name}#{number}")
+            drafted = {"source": row.source, "drafted_by": row.drafted_by}
+            origin = Origin("seed", f"{path.name}#{number}", details={name: said for name, said in drafted.items() if said})
             seeds.append(Seed(Example.of(row.instruction, row.input, row.output, origin), row.topic, row.classification))
     if errors:
         raise UserErrors(errors)
@@ -68,12 +75,18 @@ def _rows(path: Path) -> Iterator[tuple[int, Callable[[], SeedRow]]]:
             if line.strip():
                 yield number, partial(SeedRow.model_validate_json, line)
         return
-    lines = csv.DictReader(text.splitlines(keepends=True), restkey="more columns than the head")
+    lines = csv.DictReader(io.StringIO(text, newline=""), restkey="more columns than the head", delimiter=delimiter_of(text))
     number = 2
     for cells in lines:
         if any(cells.values()):
             yield number, partial(_of_cells, cells)
         number = lines.line_num + 1
+
+
+def delimiter_of(text: str) -> str:
+    """Of a CSV, by its head line: spreadsheets write semicolons where the comma belongs to numbers."""
+    head = text.partition("\n")[0]
+    return ";" if head.count(";") > head.count(",") else ","
 
 
 def _of_cells(cells: Mapping[str, str | None]) -> SeedRow:

@@ -7,29 +7,26 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.files import file_digest, read_jsonl, write_jsonl
+from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.data.terms import terms_of
 from alpaca_pipe.generate.config import GenerateTable
 from alpaca_pipe.generate.earlier import SEATS, NotStored, Store, changed_filter, earlier
 from alpaca_pipe.generate.expected import expected
-from alpaca_pipe.generate.extending import ROWS
 from alpaca_pipe.generate.forecast import imagine
-from alpaca_pipe.generate.grounds import of_documents, of_file, of_rows
+from alpaca_pipe.generate.laid import extended_of, grounds_of, known_of, seating_of
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.order import order_of, prior_of
 from alpaca_pipe.generate.past import ROUNDS, Past, past
 from alpaca_pipe.generate.pilot import Pilot
 from alpaca_pipe.generate.rounds import Asks, Generation, Limits
-from alpaca_pipe.generate.seating import Seating
+from alpaca_pipe.generate.seed_file import still_the_templates
 from alpaca_pipe.generate.seeds import Seed, read_seeds
-from alpaca_pipe.generate.style import Ground, Style
 from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
@@ -44,22 +41,23 @@ class Config(GenerateTable, StageConfig):
 def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
     """Reads the seeds too, so that their errors are told before anything is sent."""
     teacher: TeacherTable = tables["teacher"]
-    style, rows = style_of(config, teacher, _STRUCTURED), _extended(config)
-    grounds = _grounds(config, style)
+    style, rows = style_of(config, teacher, _STRUCTURED), extended_of(config)
+    grounds = grounds_of(config, style)
     if teacher.speaks not in style.dialects:
         raise UserError(f"generate: style {config.style} asks in chat, and this teacher only completes texts",
                         "use kind: openai_chat, or dialect: chat; style alpaca-2023 asks in either way")
-    seating, known_rows = _seating(config, style, tables["seed"], grounds), len(_known(config, style, grounds, rows))
+    seating, known_rows = seating_of(config, style, tables["seed"], grounds), len(known_of(config, style, grounds, rows))
     order = order_of(seating, teacher, teacher.priced(), known_rows, _limits(config), len(rows))
     before = _past(config, teacher, tables["seed"], known.workspace / "store", known.workspace / "ledger.sqlite") \
         if known.workspace else Past()
     forecast, says, rests_on = expected(order, prior_of(style, teacher), before)
-    minutes, requests, tokens_in, tokens_out, dollars = map(
-        forecast.range, ("minutes", "requests", "tokens_in", "tokens_out", "dollars"))
-    shows = f"{config.shown} of {len(seating.seeds)} seeds in each prompt, " if style.seeded else ""
+    figures = {name: forecast.range(name) for name in ("minutes", "requests", "tokens_in", "tokens_out", "rows")}
+    left = len(still_the_templates(seating.seeds))
+    shows = f"{config.shown} of {len(seating.seeds)} seeds in each prompt{f' ({left} still the template)' if left else ''}, " \
+        if style.seeded else ""
     have = f"{len(rows):,} rows extended, " if rows else ""
     have += f"{len(grounds):,} {'passages' if config.documents else 'rows'} to work on, " if grounds else ""
-    return Estimate(minutes, f"style {style.name}, {have}{shows}{says}", rests_on, requests, tokens_in, tokens_out, api=dollars)
+    return Estimate(says=f"style {style.name}, {have}{shows}{says}", rests_on=rests_on, api=forecast.range("dollars"), **figures)
 
 
 _STRUCTURED = frozenset({"response_format"})  # what a style adds to a prompt where it can
@@ -72,13 +70,13 @@ def run(config: Config, bench: Bench) -> Outcome:
 
 
 async def _run(config: Config, bench: Bench) -> Outcome:
-    rows, sends = _extended(config), _may_send(bench)
+    rows, sends = extended_of(config), _may_send(bench)
     async with _teacher(bench, sends) as teacher:
         style = style_of(config, bench.tables["teacher"], teacher.takes)
-        seeds, grounds = read_seeds(config.seeds) if style.seeded else (), _grounds(config, style)
-        pool = Pool(_known(config, style, grounds, rows), config.likeness, config.words, style.ties)
+        seeds, grounds = read_seeds(config.seeds) if style.seeded else (), grounds_of(config, style)
+        pool = Pool(known_of(config, style, grounds, rows), config.likeness, config.words, style.ties)
         before = earlier(bench.folder, bench.scratch, (bench.begun, bench.before), bench.journal, bench.fresh)
-        generation = Generation(_seating(config, style, bench.seed, grounds), teacher, pool, _limits(config),
+        generation = Generation(seating_of(config, style, bench.seed, grounds), teacher, pool, _limits(config),
                                 bench.tables["teacher"].called, before, examples=list(rows),
                                 does_without=changed_filter(bench.before, bench.folder))
         pilot = _pilot(config, bench, generation)
@@ -179,43 +177,6 @@ async def _until_enough(generation: Generation, bench: Bench, pilot: Pilot | Non
 
 def _limits(config: Config) -> Limits:
     return Limits(config.count, config.max_requests)
-
-
-def _known(config: Config, style: Style, grounds: Sequence[Ground], rows: Sequence[Example]) -> list[Example]:
-    """What a new instruction must differ from, to begin with."""
-    if not style.novel:
-        return []
-    seeds = [seed.example for seed in read_seeds(config.seeds)] if style.seeded else []
-    return [*seeds, *(ground.example for ground in grounds if ground.example), *rows]
-
-
-def _seating(config: Config, style: Style, seed: int, grounds: Sequence[Ground]) -> Seating:
-    """A run that extends another one sits on other chairs: with the same seed it would ask the same again."""
-    ours: int | str = f"{seed} {file_digest(config.extend)[:16]}" if config.extend else seed
-    return Seating(style, ours, _shown_seeds(config, style), config.round_size, config.shown, grounds, config.times)
-
-
-def _grounds(config: Config, style: Style) -> Sequence[Ground]:
-    if not style.grounded:
-        return ()
-    if config.style == "documents":
-        return of_documents(config.documents, config.passage)
-    if config.rows is None:
-        return of_rows(seed.example for seed in read_seeds(config.seeds))
-    return of_rows(map(Example.from_row, read_jsonl(config.rows))) if config.rows.name == ROWS else of_file(config.rows)
-
-
-def _shown_seeds(config: Config, style: Style) -> list[Seed]:
-    usable = style.usable(read_seeds(config.seeds)) if style.seeded else []
-    if style.seeded and len(usable) < config.shown:
-        raise UserError(f"generate: {config.shown} seeds are to be shown, and {config.seeds.name} has {len(usable)} that "
-                        f"style {style.name} can show{style.shows}",
-                        "write more seeds, or lower generate.shown")
-    return usable
-
-
-def _extended(config: Config) -> Sequence[Example]:
-    return [Example.from_row(row) for row in read_jsonl(config.extend)] if config.extend else []
 
 
 def _write(generation: Generation, seeds: tuple[Seed, ...], folder: Path) -> None:

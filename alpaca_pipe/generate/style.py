@@ -43,15 +43,24 @@ class Style(Protocol):
 
     name: ClassVar[str]
     follows: ClassVar[int]  # more requests for each task of a first reply, at most
-    one_prefix: ClassVar[bool]  # all seats of a round show the same seeds
     ties: ClassVar[Ties]  # how a pair at exactly the likeness is decided
-    shows: ClassVar[str]  # which seeds it can show, as the end of a sentence; "" where all
     seeded: ClassVar[bool]  # a prompt shows seeds
     grounded: ClassVar[bool]  # each seat has a ground
     novel: ClassVar[bool]  # its instructions must be unlike all that is known; False where they are taken from rows
     machine: ClassVar[int]  # rows of earlier rounds shown in the place of so many seeds
-    steered: ClassVar[bool]  # a seat is told what the pool lacks
     dialects: ClassVar[tuple[str, ...]]  # in which it can ask: chat, completions
+
+    @property
+    def one_prefix(self) -> bool:
+        """Whether all seats of a round show the same seeds."""
+
+    @property
+    def shows(self) -> str:
+        """Which seeds it can show, as the end of a sentence; "" where all."""
+
+    @property
+    def steered(self) -> bool:
+        """Whether a seat is told what the pool lacks."""
 
     @property
     def topics(self) -> int:
@@ -87,15 +96,24 @@ class Plain:
     """What most styles have in common: a base class."""
 
     follows: ClassVar[int] = 0
-    one_prefix: ClassVar[bool] = False
     ties: ClassVar[Ties] = "exact"
-    shows: ClassVar[str] = ""
     seeded: ClassVar[bool] = True
     grounded: ClassVar[bool] = False
     novel: ClassVar[bool] = True
     machine: ClassVar[int] = 0
-    steered: ClassVar[bool] = False
     dialects: ClassVar[tuple[str, ...]] = ("chat",)
+
+    @property
+    def one_prefix(self) -> bool:
+        return False
+
+    @property
+    def shows(self) -> str:
+        return ""
+
+    @property
+    def steered(self) -> bool:
+        return False
 
     @property
     def topics(self) -> int:

@@ -25,11 +25,11 @@ wheat, comets, nurses, keyboards, lemons, refrigerators, the Silk Road, horses, 
 """.replace("\n", " ").strip().split(", "))
 
 
-def topics_from(seed: int | str, first: int, count: int) -> tuple[str, ...]:
+def topics_from(seed: int | str, first: int, count: int, among: tuple[str, ...] = TOPICS) -> tuple[str, ...]:
     """The topics number `first` to `first + count - 1` of an endless list: all of them shuffled, then shuffled anew ..."""
-    return tuple(_shuffled(seed, number // len(TOPICS))[number % len(TOPICS)] for number in range(first, first + count))
+    return tuple(_shuffled(seed, number // len(among), among)[number % len(among)] for number in range(first, first + count))
 
 
 @lru_cache(8)
-def _shuffled(seed: int | str, turn: int) -> list[str]:
-    return random.Random(f"topics {seed} {turn}").sample(TOPICS, len(TOPICS))
+def _shuffled(seed: int | str, turn: int, among: tuple[str, ...]) -> list[str]:
+    return random.Random(f"topics {seed} {turn}").sample(among, len(among))

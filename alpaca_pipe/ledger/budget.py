@@ -18,10 +18,12 @@ from alpaca_pipe.ledger.money import NANO, nanodollars, shown
 from alpaca_pipe.ledger.prices import Price, book
 
 OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+SHARE = "share"  # the key of the caps of what another machine lent
 USUAL_TIERS = (None, "auto", "default")  # of service_tier, for which the price book holds
 # OpenAI's cookbook counts 3 tokens around a message and 3 before the reply; the rest is for the system prompt that many
 # open chat templates add by themselves (SmolLM2's and Qwen's: about 25 tokens).
 _AROUND_MESSAGE, _AROUND_REQUEST = 8, 64
+_LIKE_THIS = "write dollars like `total: 50`, `api: 20`, `gpu: 30`, or take the file away"
 
 
 class BudgetTable(Table):
@@ -52,41 +54,51 @@ def read_budget(file: Path) -> BudgetTable | None:
         return None
     try:
         return BudgetTable.model_validate(YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {})
-    except (OSError, UnicodeDecodeError, YAMLError, ValidationError) as error:
-        raise UserError(f"{file}: these are no caps: {' '.join(str(error).split())[:200]}",
-                        "write dollars like `total: 50`, `api: 20`, `gpu: 30`, or take the file away") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{file}: {name}{': ' * bool(name)}{what[:1].lower()}{what[1:]}", _LIKE_THIS) from None
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise UserError(f"{file}: these are no caps: {' '.join(str(error).split())[:200]}", _LIKE_THIS) from None
 
 
 @dataclass(frozen=True)
 class Caps:
     """Caps in nano-dollars on what one recipe spends; None is no cap. `everywhere`: those on all recipes of the
-    workspace together."""
+    workspace together. `share`: on this machine, those of the share that another one lent. `of_run`: a cap on what one run
+    pays its teachers."""
 
     total: int | None = None
     api: int | None = None
     gpu: int | None = None
     everywhere: Caps | None = None
+    share: Caps | None = None
+    of_run: Cap | None = None
 
     def over(self, class_: Class) -> Iterator[Cap]:
         """The caps that an expense of this class meets."""
-        for caps, key in ((self, "budget"), (self.everywhere, "workspace budget")):
+        if self.of_run and class_ == self.of_run.class_:
+            yield self.of_run
+        for caps, key in ((self, "budget"), (self.everywhere, "workspace budget"), (self.share, SHARE)):
             if caps is None:
                 continue
             own = {"api": caps.api, "gpu": caps.gpu}.get(class_)
             if own is not None:
-                yield Cap(f"{key}.{class_}", own, class_, everywhere=caps is not self)
+                yield Cap(f"{key}.{class_}", own, class_, everywhere=caps is self.everywhere)
             if caps.total is not None:
-                yield Cap(f"{key}.total", caps.total, None, everywhere=caps is not self)
+                yield Cap(f"{key}.total", caps.total, None, everywhere=caps is self.everywhere)
 
 
 @dataclass(frozen=True)
 class Cap:
-    """One cap: its key, nano-dollars, the class of expenses that it sums (None: all), and of which recipes."""
+    """One cap: its key, nano-dollars, the class of expenses that it sums (None: all), and of which recipes, or of which run."""
 
     key: str
     nanodollars: int
     class_: Class | None
     everywhere: bool
+    run: str | None = None
 
 
 class OverBudget(UserError):
@@ -94,12 +106,25 @@ class OverBudget(UserError):
 
     def __init__(self, short: Short, so_far: Totals) -> None:
         lost = f", {shown(short.lost)} lost until reconciled" if short.lost else ""
-        held = f", {shown(short.open)} held by requests of another run" if short.open else ""
+        held = f", {shown(short.open - short.lent)} held by requests of another run" if short.open > short.lent else ""
+        held += lent_out(short)
         super().__init__(
             f"the budget of {shown(short.cap)} ({short.budget}) is reached: {shown(short.settled)} settled{lost}"
             f"{held}, and the next request may cost up to {shown(short.ceiling)}",
-            f"raise {short.budget} and run again, nothing is asked twice{_for_one_dollar(so_far)}")
+            f"{more(short.budget)} and run again, nothing is asked twice{_for_one_dollar(so_far)}")
         self.short = short
+
+
+def lent_out(short: Short) -> str:
+    return f", {shown(short.lent)} lent to other machines" if short.lent else ""
+
+
+def more(key: str, amount: str = "") -> str:
+    """What makes room below a cap, as the beginning of a sentence."""
+    if key.startswith(SHARE):
+        return "pack a larger share where the recipe came from (`alpaca-pipe pack --share`), unpack it here"
+    where = " in its budget.yaml" if key.startswith("workspace") else ""
+    return f"raise {key}{where}{f' to {amount}' if amount else ''}"
 
 
 def _for_one_dollar(so_far: Totals) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import uuid
 from decimal import Decimal
@@ -13,10 +14,11 @@ from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.gpu import GpuTable
 from alpaca_pipe.ledger.journal import Journal, enter
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.opening import machine_id
 
 Sort = Literal["human", "storage", "egress"]
 UNITS: dict[Sort, str] = {"human": "minutes", "storage": "gigabyte-days", "egress": "gigabytes"}
+_MINUTES = UNITS["human"]
+_PRICED_BY: dict[str, str] = {"human": "human_per_hour", "storage": "storage_per_gb_month", "egress": "egress_per_gb"}
 _A_MONTH = 30  # days, as the price of storage counts them
 
 
@@ -36,10 +38,33 @@ def enter_by_hand(journal: Journal, recipe: str, named: str, amount: Decimal, ta
     if amount <= 0:
         raise UserError(f"{amount} {UNITS[sort]} is nothing to enter", "give more than 0; what was wrong is mended by a correction")
     cost = cost_by_hand(sort, amount, table)
-    span = Attempt(machine_id(), recipe, "", stage, f"{sort}-{uuid.uuid4().hex[:16]}", 1, 0, "")
+    span = Attempt(journal.machine, recipe, "", stage, f"{sort}-{uuid.uuid4().hex[:16]}", 1, 0, "")
 
     def work(db: sqlite3.Connection) -> None:
         enter(db, span, "settled", cost, class_=sort, usage={UNITS[sort]: float(amount)}, note=note)
 
     journal.write(work).result()
     return cost
+
+
+def enter_sitting(journal: Journal, recipe: str, sitting: str, seconds: float, table: GpuTable, *, stage: str = "",
+                  note: str = "") -> int | None:
+    """Enters what a sitting's work comes to beyond what the ledger holds of it already; answers its nano-dollars, or None
+    where nothing was to be entered. The same sitting again, after a kill or when it has grown, is never counted twice."""
+    def work(db: sqlite3.Connection) -> int | None:
+        held = db.execute("SELECT attempt, usage FROM entries WHERE request = ? AND kind = 'settled'", (key,)).fetchall()
+        more = round(seconds) - sum(round(json.loads(usage)[_MINUTES] * 60) for _, usage in held)
+        if more <= 0:
+            return None
+        cost = cost_by_hand("human", Decimal(more) / 60, table)
+        span = Attempt(journal.machine, recipe, "", stage, key, 1 + max((attempt for attempt, _ in held), default=0), 0, "")
+        enter(db, span, "settled", cost, class_="human", usage={_MINUTES: round(more / 60, 4)}, note=note)
+        return cost
+
+    key = f"human-{sitting}"
+    return journal.write(work).result()
+
+
+def free_of_charge(named: str) -> str:
+    """Why an amount came to nothing, in words."""
+    return f"gpu.{_PRICED_BY[named]} is 0 in this recipe: set it first where it costs something"

@@ -76,3 +76,10 @@ def assumed(gpu_hours: float, watts: float, utilisation: float = UTILISATION.val
     kwh = energy_kwh(gpu_hours, watts * utilisation, pue)
     return Energy(kwh, carbon_kg(kwh, kg_per_kwh), "assumed", pue, kg_per_kwh,
                   f"{watts * utilisation:g} W assumed, PUE {pue:g}, {kg_per_kwh:g} kg CO2e per kWh")
+
+
+def drawn(kwh: float, measured: float, kg: float) -> str:
+    """So many kWh in words, and of them so many measured: each entry's own note says by which PUE and grid."""
+    parts = [f"{part:.3g} {how}" for part, how in ((measured, "measured by the GPUs' counters"),
+                                                 (kwh - measured, "assumed from the power limit")) if part > 1e-12]
+    return f"energy: {kwh:.3g} kWh ({', '.join(parts)}), {kg:.3g} kg CO2e"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["reserved", "settled", "released", "lost", "reconciled", "correction", "anomaly"]
+Kind = Literal["reserved", "lent", "settled", "released", "lost", "reconciled", "correction", "anomaly"]
 Class = Literal["api", "machine", "gpu", "energy", "storage", "egress", "human"]
 
 
@@ -66,6 +66,7 @@ class Short:
     open: int
     ceiling: int  # of the request that did not fit
     waiting: bool  # True while this run has requests open, whose end may make room
+    lent: int = 0  # of what is open: to other machines
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,11 @@ class Totals:
 
     settled: int = 0
     lost: int = 0  # sent, outcome unknown: counted at the ceiling until reconciled
-    open: int = 0  # reserved by what is under way
+    open: int = 0  # reserved by what is under way, and lent to other machines
     requests: int = 0  # answered requests to a teacher
     attempts: int = 0  # HTTP attempts to a teacher
     pending: int = 0  # attempts whose end is not recorded yet
+    lent: int = 0  # a part of open
 
     @property
     def spent(self) -> int:

@@ -24,6 +24,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import canonical
 from alpaca_pipe.core.whole_text import whole
 from alpaca_pipe.ledger import opening
+from alpaca_pipe.ledger.balance import SUMS, kept_and_summed
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt, Class, Kind, LedgerEntry, Short, Totals
 from alpaca_pipe.ledger.money import cost_of_time
@@ -32,7 +33,6 @@ from alpaca_pipe.ledger.writer import Writer
 
 T = TypeVar("T")
 _COLUMNS = [field.name for field in fields(LedgerEntry)]  # in the order of the table
-_SUMS = "SUM(settled), SUM(lost), SUM(open)"
 
 
 class Dated(Protocol):
@@ -52,7 +52,7 @@ class Journal:
         self.mode = mode  # "wal", "delete" where the file system cannot carry WAL, or "read-only"
         self._reader, self._reading = reader, Lock()
         self._writer = writer
-        self._machine = opening.machine_id()
+        self.machine = opening.ledger_id(reader)  # that names the entries made here
 
     @classmethod
     def open(cls, path: Path, read_only: bool = False) -> Journal:
@@ -96,13 +96,13 @@ class Journal:
             if stored is not None:
                 return stored
             for cap in caps.over(class_):
-                held = totals_of(db, recipe=None if cap.everywhere else recipe, class_=cap.class_)
+                held = totals_of(db, None if cap.everywhere else recipe, cap.run, class_=cap.class_)
                 if held.spent + held.open + ceiling > cap.nanodollars:
                     waiting = totals_of(db, recipe=recipe, run=run, class_=class_).pending > 0
-                    return Short(cap.key, cap.nanodollars, held.settled, held.lost, held.open, ceiling, waiting)
+                    return Short(cap.key, cap.nanodollars, held.settled, held.lost, held.open, ceiling, waiting, held.lent)
             keep_price(db, price)
             last = db.execute("SELECT MAX(attempt) FROM entries WHERE request = ?", (key,)).fetchone()[0] or 0
-            attempt = Attempt(self._machine, recipe, run, stage, key, last + 1, ceiling, price.id)
+            attempt = Attempt(self.machine, recipe, run, stage, key, last + 1, ceiling, price.id)
             enter(db, attempt, "reserved", ceiling, class_=class_)
             return attempt
 
@@ -164,7 +164,7 @@ class Journal:
     def machine_time(self, recipe: str, run: str, stage: str, seconds: float, nanodollars_per_hour: int = 0,
                      note: str = "") -> None:
         """Wall-clock of a stage as a row of class machine; its price is 0 where nobody bills it."""
-        span = Attempt(self._machine, recipe, run, stage, f"machine-{uuid.uuid4().hex[:16]}", 1, 0, "")
+        span = Attempt(self.machine, recipe, run, stage, f"machine-{uuid.uuid4().hex[:16]}", 1, 0, "")
         cost = cost_of_time(seconds, nanodollars_per_hour)
         self.write(lambda db: enter(db, span, "settled", cost, class_="machine",
                                       usage={"seconds": round(seconds, 3)}, note=note)).result()
@@ -224,21 +224,9 @@ class Journal:
     def check(self) -> None:
         """Holds the running balances against the sum of the journal. Raises UserError where they differ."""
         with self.read() as db:
-            db.execute("BEGIN")  # one snapshot for both sums
-            try:
-                kept = db.execute(f"SELECT {_SUMS} FROM balances").fetchone()
-                added: dict[str, int] = {}
-                freed: dict[str, int] = {}
-                for kind, nanodollars, frees in db.execute(
-                        "SELECT kind, SUM(nanodollars), SUM(frees) FROM entries GROUP BY kind"):
-                    added[kind], freed[kind] = nanodollars, frees
-            finally:
-                db.execute("COMMIT")
-        summed = (sum(added.get(kind, 0) for kind in ("settled", "reconciled", "correction")),
-                  added.get("lost", 0) - freed.get("reconciled", 0),
-                  added.get("reserved", 0) - sum(freed.get(kind, 0) for kind in ("settled", "released", "lost")))
-        if tuple(amount or 0 for amount in kept) != summed:
-            raise UserError(f"the balances of the ledger {self.path} do not match its entries (kept {tuple(kept)}, "
+            kept, summed = kept_and_summed(db)
+        if kept != summed:
+            raise UserError(f"the balances of the ledger {self.path} do not match its entries (kept {kept}, "
                             f"summed {summed} nano-dollars settled, lost, open)",
                             "keep the file: the entries are the record; put a copy back or start a new workspace")
 
@@ -313,7 +301,7 @@ def totals_of(db: sqlite3.Connection, recipe: str | None = None, run: str | None
     """Sums from the running balances, for a transaction that is about to add to them."""
     given = {"recipe": recipe, "run": run, "stage": stage, "class": class_}
     where = " AND ".join(f"{name} = ?" for name, value in given.items() if value is not None)
-    row = db.execute(f"""SELECT {_SUMS}, SUM(iif(class = 'api', answered, 0)), SUM(iif(class = 'api', attempts, 0)),
-                         SUM(pending) FROM balances WHERE {where or 'TRUE'}""",
+    row = db.execute(f"""SELECT {SUMS}, SUM(iif(class = 'api', answered, 0)), SUM(iif(class = 'api', attempts, 0)),
+                         SUM(pending), SUM(lent) FROM balances WHERE {where or 'TRUE'}""",
                      [value for value in given.values() if value is not None]).fetchone()
     return Totals(*(amount or 0 for amount in row))

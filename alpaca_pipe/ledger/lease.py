@@ -22,6 +22,7 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt, Class, Short
 from alpaca_pipe.ledger.gpu import Terms
 from alpaca_pipe.ledger.journal import enter, keep_price, totals_of
+from alpaca_pipe.ledger.opening import same_machine
 
 CLOSED = "closed"
 CUT_OFF = "cut off: closed at its last sign of life"
@@ -109,7 +110,7 @@ def reserve(db: sqlite3.Connection, lease: Lease, caps: Caps, stage: str, until:
         if until < least and short <= left:
             until = least
         elif until < least:
-            return Short(cap.key, cap.nanodollars, held.settled, held.lost, held.open, short, waiting=False)
+            return Short(cap.key, cap.nanodollars, held.settled, held.lost, held.open, short, False, held.lent)
     _enter_reserved(db, lease, stage, billed, until)
     return until
 
@@ -153,8 +154,8 @@ def recover(db: sqlite3.Connection, recipe: str, machine: str) -> list[Lease]:
     """Closes the leases of dead runs at their last beat: those of this recipe, whose lock is held, and those of this
     machine whose process is gone. What was reserved and gave no sign of life is released."""
     cut = []
-    for lease in list(_open_leases(db)):
-        dead = lease.machine == machine and detect.process_name(_pid(lease.process)) != lease.process
+    for lease in list(open_leases(db)):
+        dead = same_machine(lease.machine, machine) and detect.process_name(_pid(lease.process)) != lease.process
         if lease.recipe == recipe or dead:
             close(db, lease, CUT_OFF)
             cut.append(lease)
@@ -166,8 +167,8 @@ def recover(db: sqlite3.Connection, recipe: str, machine: str) -> list[Lease]:
 
 def joined(db: sqlite3.Connection, machine: str, terms: Terms) -> Lease | None:
     """A living lease of the same machine and GPUs: several runs on one GPU are one lease."""
-    for lease in _open_leases(db):
-        same = lease.machine == machine and lease.terms.gpus == terms.gpus and lease.terms.class_ == terms.class_
+    for lease in open_leases(db):
+        same = same_machine(lease.machine, machine) and lease.terms.gpus == terms.gpus and lease.terms.class_ == terms.class_
         if same and lease.terms.per_hour == terms.per_hour and detect.process_name(_pid(lease.process)) == lease.process:
             return lease
     return None
@@ -270,7 +271,8 @@ def _measured(db: sqlite3.Connection, lease: Lease, beats: Sequence[Beat]) -> en
     return energy.measured(drawn / 1000, lease.terms.pue, lease.terms.kg_per_kwh)
 
 
-def _open_leases(db: sqlite3.Connection) -> Iterator[Lease]:
+def open_leases(db: sqlite3.Connection) -> Iterator[Lease]:
+    """Those that were not closed: of living runs, and of dead ones that nobody came back to."""
     for (detail,) in db.execute(
             """SELECT detail FROM beats AS b WHERE id IN (SELECT MIN(id) FROM beats GROUP BY lease)
                AND (SELECT phase FROM beats WHERE lease = b.lease ORDER BY id DESC LIMIT 1) <> ?""", (CLOSED,)).fetchall():

@@ -35,13 +35,14 @@ def merge(into: Path, other: Path) -> Merged:
     """Adds to the ledger `into` what the ledger `other` holds besides; all or nothing, and a second time adds nothing.
     Raises UserError where the two contradict each other."""
     with Journal.open(other, read_only=True) as theirs, Journal.open(into) as ours:
-        merged = ours.write(lambda db: _merge(db, theirs, into)).result()
+        merged = ours.write(lambda db: union(db, theirs, into)).result()
         ours.check()
     return merged
 
 
-def _merge(db: sqlite3.Connection, theirs: Journal, into: Path) -> Merged:
-    added = {table: _union(db, theirs, table) for table in _OTHERS}
+def union(db: sqlite3.Connection, theirs: Journal, into: Path) -> Merged:
+    """The same, as a part of a larger transaction."""
+    added = {table: _rows(db, theirs, table) for table in _OTHERS}
     merged = Merged(replies=added["replies"])
     for entry in theirs.entries():
         entries, found = _entry(db, entry, into, theirs.path)
@@ -49,7 +50,7 @@ def _merge(db: sqlite3.Connection, theirs: Journal, into: Path) -> Merged:
     return merged
 
 
-def _union(db: sqlite3.Connection, theirs: Journal, table: str) -> int:
+def _rows(db: sqlite3.Connection, theirs: Journal, table: str) -> int:
     """Of two replies to one request the one that is here already stays: rows were made from it."""
     same = " AND ".join(f"{column} = ?" for column in _OTHERS[table])
     count = 0

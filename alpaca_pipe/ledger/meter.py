@@ -12,15 +12,15 @@ from typing import TypeVar
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger import detect, lease
-from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.budget import Caps, lent_out, more
 from alpaca_pipe.ledger.entries import Short
 from alpaca_pipe.ledger.gpu import Terms
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.lease import Beat, Lease
 from alpaca_pipe.ledger.money import NANO, shown
-from alpaca_pipe.ledger.opening import machine_id
 
 T = TypeVar("T")
+_WARN_AT = 80  # per cent of a budget
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,19 @@ class Meter:
     is interrupted."""
 
     def __init__(self, journal: Journal, terms: Terms, caps: Caps, *, recipe: str, run: str, stage: str,
-                 stop: Callable[[bool], None], tempo: Tempo = Tempo()) -> None:
-        """Reserves the first slice. Raises UserError where it does not fit below the caps."""
+                 stop: Callable[[bool], None], tempo: Tempo = Tempo(),
+                 say: Callable[[str], None] = lambda sentence: None) -> None:
+        """Reserves the first slice. Raises UserError where it does not fit below the caps. say: is told once for each cap
+        that four fifths of it are used."""
         self._journal, self._caps, self._stop, self._tempo = journal, caps, stop, tempo
         self._wall, self._ticks = time.time(), _ticks()
         self._stage, self._phase = stage, "idle"
+        self._say, self._unsaid = say, [] if terms.free else list(caps.over(terms.class_))
         self._state, self._ending = Lock(), Event()
         self._thread: Thread | None = None
         self.refused: UserError | None = None  # once the next slice does not fit
         self._interrupted = False
-        now, machine = self._now(), machine_id()
+        now, machine = self._now(), journal.machine
 
         def work(db: sqlite3.Connection) -> tuple[Lease, int | Short]:
             other = lease.joined(db, machine, terms) if terms.since is None else None
@@ -80,6 +83,7 @@ class Meter:
             answer = self._beat(lambda db: self._turn(db, stage, phase or stage))
             self._stage, self._phase = stage, phase or stage
             self._take(answer)
+        self._warn()
 
     def phase(self, phase: str) -> None:
         """What the machine does from now on: load, train, save ..."""
@@ -129,11 +133,22 @@ class Meter:
                         self._take(self._beat(lambda db: self._turn(db, self._stage, self._phase)))
                     else:
                         self._beat(lambda db: None)
+                self._warn()
             except Exception as error:  # noqa: BLE001 - a full disk, a ledger that refuses: the next beat may go through
                 self._failed(error)
             if self.refused and not self._interrupted and self._reserved - self._now() <= _ms(self._tempo.grace / 10):
                 self._interrupted = True
                 self._stop(True)
+
+    def _warn(self) -> None:
+        terms, running = self._lease.terms, self.running()
+        for cap in list(self._unsaid):
+            used = running + self._journal.totals(None if cap.everywhere else self._lease.recipe, class_=cap.class_).spent
+            if used * 100 >= _WARN_AT * cap.nanodollars:
+                self._unsaid.remove(cap)
+                minutes = 60 * max(0, cap.nanodollars - used) / (terms.per_hour + terms.energy_per_hour)
+                self._say(f"{_WARN_AT} % of {cap.key} ({shown(cap.nanodollars)}) is used: {shown(used)}; the rest is about "
+                          f"{minutes:,.0f} minutes of {terms.name}")
 
     def _failed(self, error: Exception) -> None:
         """A meter that cannot write ends the run before what is reserved is used up."""
@@ -173,12 +188,13 @@ class Meter:
     def _over(self, short: Short) -> UserError:
         per_hour = self._lease.terms.per_hour + self._lease.terms.energy_per_hour
         lost = f", {shown(short.lost)} lost until reconciled" if short.lost else ""
-        held = f", {shown(short.open)} reserved" if short.open else ""
+        held = f", {shown(short.open - short.lent)} reserved" if short.open > short.lent else ""
+        held += lent_out(short)
         minutes = f"{NANO * 60 / per_hour:,.0f} minutes" if NANO * 60 // per_hour else f"{NANO * 3600 / per_hour:,.0f} seconds"
         return UserError(
             f"the budget of {shown(short.cap)} ({short.budget}) is reached: {shown(short.settled)} settled{lost}{held}, and "
             f"{self._lease.terms.name} costs {shown(self._lease.terms.per_hour)} an hour",
-            f"raise {short.budget} and run again, it goes on where it stopped; one more dollar buys about {minutes}")
+            f"{more(short.budget)} and run again, it goes on where it stopped; one more dollar buys about {minutes}")
 
     def _now(self) -> int:
         """Milliseconds of the epoch by this process's own clock: one that a correction of the time of day cannot move."""
@@ -187,7 +203,7 @@ class Meter:
 
 def recover(journal: Journal, recipe: str) -> int:
     """Closes the leases that dead runs have left, each at its last beat; answers how many. Hold the recipe's lock."""
-    return journal.write(lambda db: len(lease.recover(db, recipe, machine_id()))).result()
+    return journal.write(lambda db: len(lease.recover(db, recipe, journal.machine))).result()
 
 
 def _ms(seconds: float) -> int:

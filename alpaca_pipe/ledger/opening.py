@@ -24,6 +24,18 @@ def machine_id() -> str:
         return f"{uuid.getnode():012x}"  # no cache to write to: the network card's number has to do
 
 
+def ledger_id(db: sqlite3.Connection) -> str:
+    """The name under which a ledger's own entries are made: the machine's, and in a workspace that was unpacked the first
+    share's too, so that two workspaces of one machine, or two machines of one image, are two."""
+    row = db.execute("SELECT share FROM shares WHERE event = 'received' ORDER BY id LIMIT 1").fetchone()
+    return f"{machine_id()}-{row[0].removeprefix('share-')[:6]}" if row else machine_id()
+
+
+def same_machine(one: str, other: str) -> bool:
+    """Whether two ledgers' names are of one machine."""
+    return one.partition("-")[0] == other.partition("-")[0]
+
+
 def connected(name: Path | str) -> sqlite3.Connection:
     """A connection for any one thread at a time, that begins and ends its transactions itself. `name`: path or URI."""
     return sqlite3.connect(name, _PATIENCE, isolation_level=None, check_same_thread=False, uri=isinstance(name, str))

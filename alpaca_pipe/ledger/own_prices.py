@@ -62,7 +62,7 @@ def own_text() -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the price file {path} cannot be read: {error}",
+        raise UserError(f"the price file {path} cannot be read: {getattr(error, 'strerror', None) or error}",
                         "mend it, or point ALPACA_PIPE_PRICES at another one") from None
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from alpaca_pipe.core.errors import UserError, did_you_mean
+from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.ledger.own_prices import Kind, OwnRow, own_file, own_text, read_row, rows_in
 from alpaca_pipe.ledger.prices import Mode, OwnPriceRow, Price, book, hosts, prices_on, provider_at
 from alpaca_pipe.ledger.rates import GpuRate, OwnGpuRow, gpu_named, gpu_rates, gpus
@@ -32,11 +35,22 @@ class Figures:
     reasoning: str | None = None
 
 
+def refuse_strangers(of_gpu: bool, of_models: Mapping[str, object], of_gpus: Mapping[str, object]) -> None:
+    """UserError for an option that says nothing about what is priced: it would be dropped without a word."""
+    for name, value in (of_models if of_gpu else of_gpus).items():
+        if value is not None:
+            raise UserError(f"--{name} says nothing about the price of a {'GPU' if of_gpu else 'model'}",
+                            f"leave it out, or price the {'model' if of_gpu else 'GPU'} by a command of its own")
+
+
 def pin_price(model: str, figures: Figures, today: date, *, host: str = "", mode: Mode = "online",
               start: date | None = None, source: str = "") -> list[str]:
     """Appends what a model costs; answers the lines to show. Without a host it is the one where the book knows the
     model, else OpenAI's. UserError, and nothing is written, where the row says nothing or contradicts one of its day."""
-    at = host.lower() or _host_of(model)
+    if not model.strip() or holds_a_key(model):
+        raise UserError(f"the model {'has no name' if not model.strip() else 'looks like a key'}",
+                        "write its name as its endpoint calls it, such as gpt-4.1-nano")
+    at = _plain_host(host) if host else _host_of(model)
     cells: dict[str, Any] = {"model": model, "host": at}
     cells |= {"mode": mode} if mode != "online" else {}
     for name, text in (("in", figures.in_), ("out", figures.out), ("cache_read", figures.cache_read),
@@ -64,6 +78,17 @@ def pin_gpu(gpu: str, per_hour: str, provider: str, today: date, *, granularity:
         lines.append(f"note: no datasheet is known for '{gpu}', so nobody can say what fits in it; "
                      f"{did_you_mean(gpu, gpus())}")
     return lines
+
+
+def _plain_host(text: str) -> str:
+    """The host of an address too: prices are found by it alone, whatever scheme, port or path is asked. UserError."""
+    try:
+        host = urlsplit(text if "//" in text else f"//{text}").hostname
+    except ValueError:
+        host = None
+    if not host or " " in host:
+        raise UserError(f"--host {text}: no host", "write it like --host api.example.com")
+    return host
 
 
 def _host_of(model: str) -> str:
@@ -112,7 +137,7 @@ def _append(kind: Kind, cells: dict[str, Any]) -> list[str]:
     if len(after) != len(rows_in(text, str(path))) + 1:
         raise UserError(f"{path}: a row cannot be appended to this file", "make it a list, each row behind a dash")
     read_row(OwnPriceRow if kind == "price" else OwnGpuRow, after[-1][1])
-    _write(path, f"{gap}{row}" if own_text() else f"{_HEAD}{row}")
+    append_to(path, f"{gap}{row}" if own_text() else f"{_HEAD}{row}")
     return [f"written to {path}:", f"  {row.rstrip()}"]
 
 
@@ -125,7 +150,7 @@ def _names(kind: Kind, own: OwnRow) -> tuple[Any, ...]:
     return price.model, price.provider or provider_at(price.host), price.mode, price.from_
 
 
-def _write(path: Path, text: str) -> None:
+def append_to(path: Path, text: str) -> None:
     """To the end of the file itself, which may be a link into somebody's dotfiles."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,7 @@ def read_books(file: Path) -> ProviderBooks:
         data = file.read_bytes()
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError, gzip.BadGzipFile) as error:
-        raise UserError(f"{file} cannot be read: {error}",
+        raise UserError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}",
                         "name OpenAI's costs as JSON or a FOCUS CSV, gzipped or not") from None
     return _openai(text, file) if text.lstrip()[:1] in ("{", "[") else _focus(text, file)
 
@@ -89,12 +89,16 @@ def _openai(text: str, file: Path) -> ProviderBooks:
                 _dollars_only(amount.get("currency") or "usd", file)
                 rows.append(Billed(start, result.get("line_item") or "", _decimal(amount.get("value") or 0)))
     except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
-        raise UserError(f"{file} is not what GET /v1/organization/costs answers: {type(error).__name__}: {error}",
+        raise UserError(f"{file} is not what GET /v1/organization/costs answers: {_words(error)}",
                         "save that reply as it comes, with group_by=line_item; several pages make a list") from None
     if not times:
         raise UserError(f"{file} holds no buckets", "ask for the days on which the recipe ran")
     return ProviderBooks(tuple(rows), min(times), max(times), partial=bool(pages[-1].get("has_more")),
                          providers=frozenset({"openai"}))
+
+
+def _words(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
 
 
 def _pages(text: str) -> Iterator[Mapping[str, Any]]:
@@ -109,8 +113,8 @@ def _pages(text: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _focus(text: str, file: Path) -> ProviderBooks:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = {"BilledCost", "ChargePeriodStart"} - set(reader.fieldnames or ())
+    reader = _rows(text, file)
+    missing = {"BilledCost", "ChargePeriodStart"} - set(next(reader))
     if missing:
         raise UserError(f"{file} is neither OpenAI's costs nor a FOCUS CSV: no column {', '.join(sorted(missing))}",
                         "export the provider's books as FOCUS 1.0 or later, or as OpenAI's costs JSON")
@@ -135,6 +139,16 @@ def _focus(text: str, file: Path) -> ProviderBooks:
         times = [datetime.now(UTC)]
     return ProviderBooks(tuple(rows), min(times), max(times), dict(left_out),
                          providers=frozenset() if "" in providers else frozenset(providers))
+
+
+def _rows(text: str, file: Path) -> Iterator[dict[str, str]]:
+    """The head, then row by row. UserError where a row is none."""
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        yield dict.fromkeys(reader.fieldnames or (), "")
+        yield from reader
+    except csv.Error as error:
+        raise UserError(f"{file}: after line {reader.line_num} this is no CSV ({error})", "export the file anew") from None
 
 
 def _name(row: Mapping[str, str]) -> str:

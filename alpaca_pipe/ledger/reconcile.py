@@ -5,11 +5,13 @@ A file whose rows name our attempts is compared line by line (by_attempt.py), an
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger import by_attempt, by_day
@@ -20,6 +22,7 @@ from alpaca_pipe.ledger.provider_books import ProviderBooks, read_books
 from alpaca_pipe.ledger.statement import aligned
 
 _CENT = Fraction(NANO, 100)  # a line of a day: providers round and cut days their own way
+_AGREES = ("equal", *FAULTS)  # the others are lost or under way here
 _SHOWN = 10  # attempts that are named one by one
 
 
@@ -41,32 +44,47 @@ class Tolerance:
             raise UserError(f"the tolerance '{text}' is neither dollars nor a percentage", "write it like 0.01 or 0.5%")
         return cls(Fraction(figure) / 100, True) if text.strip().endswith("%") else cls(Fraction(figure) * NANO)
 
+    @property
+    def words(self) -> str:
+        """As the end of a sentence: "within $0.01 a line"."""
+        if self.of_theirs:
+            return f"within {float(self.amount * 100):g}% of each line"
+        return f"within ${float(self.amount / NANO):g} a line" if self.amount else "to the nano-dollar"
+
 
 @dataclass(frozen=True)
 class Reconciliation:
     """What came out. text: for people. faults: each a sentence; empty where the books agree. found: line by line.
-    written: rows by kind."""
+    written: rows by kind. agreed: how closely
+    they agree; empty where nothing was compared."""
 
     text: tuple[str, ...]
     faults: tuple[str, ...]
     found: tuple[Compared, ...] = ()
     written: tuple[tuple[str, int], ...] = ()
+    agreed: str = ""
 
     @property
     def findings(self) -> Counter[str]:
         return Counter(compared.finding for compared in self.found)
 
+    def to_row(self) -> dict[str, Any]:
+        return {"agree": not self.faults, "faults": self.faults, "findings": dict(self.findings), "written": dict(self.written),
+                "text": self.text}
+
 
 def print_reconciliation(path: Path, file: Path, tolerance: str | None = None, write: bool = False,
-                         complete: bool = False) -> None:
+                         complete: bool = False, as_json: bool = False) -> None:
     """Prints both books side by side. Raises UserError where they differ by more than the tolerance."""
     allowed = Tolerance.read(tolerance) if tolerance is not None else None
     done = reconcile(path, file, allowed, write=write, complete=complete)
-    print("\n".join(done.text))
+    print(json.dumps(done.to_row(), indent=2, ensure_ascii=False) if as_json else "\n".join(done.text))
     if done.faults:
         raise UserError(f"the books differ: {'; '.join(done.faults)}",
                         "look at the lines above; --tolerance sets what may differ, --write enters what the file says "
                         "about single attempts")
+    if done.agreed:
+        print(done.agreed)
 
 
 def reconcile(path: Path, file: Path, tolerance: Tolerance | None = None, *, write: bool = False,
@@ -85,13 +103,14 @@ def reconcile(path: Path, file: Path, tolerance: Tolerance | None = None, *, wri
     if write and books.rows and not books.by_attempt:
         raise UserError(f"{file} names no attempt of ours, so there is nothing that could be entered",
                         "leave --write out, or export the books with the X-Client-Request-Id of each request")
+    allowed = tolerance or Tolerance(Fraction(0) if books.by_attempt else _CENT)
     with Journal.open(path, read_only=not write) as journal:
         if not books.rows and not books.providers:
             done = _empty(journal, file)
         elif books.by_attempt:
-            done = _line_by_line(journal, books, file, tolerance or Tolerance(Fraction(0)), write, complete)
+            done = _line_by_line(journal, books, file, allowed, write, complete)
         else:
-            done = _day_by_day(journal, books, tolerance or Tolerance(_CENT))
+            done = _day_by_day(journal, books, allowed)
         if write:
             journal.check()
     return done
@@ -135,7 +154,9 @@ def _line_by_line(journal: Journal, books: ProviderBooks, file: Path, tolerance:
     said = [f"{_attempts(count)}: {finding}" for finding, count in faults.items()]
     if again := sum(compared.name in before for compared in beyond):
         said.append(f"{_attempts(again)} corrected before: nothing was written for {'it' if again == 1 else 'them'}")
-    return Reconciliation(tuple(text), tuple(said), tuple(found), tuple(sorted(written.items())))
+    return Reconciliation(tuple(text), tuple(said), tuple(found), tuple(sorted(written.items())),
+                          _agreed(tolerance, sum(compared.finding not in _AGREES and compared.name not in entered
+                                                 for compared in found), bool(written)) if found else "")
 
 
 def _day_by_day(journal: Journal, books: ProviderBooks, tolerance: Tolerance) -> Reconciliation:
@@ -157,7 +178,14 @@ def _day_by_day(journal: Journal, books: ProviderBooks, tolerance: Tolerance) ->
         text.append("the file says that there are more pages: its days may be cut short")
     text += [line] if (line := _other_rows(books).lstrip("; ")) else []
     return Reconciliation(tuple(text), tuple(
-        f"{share.day} {share.item} by ${exactly(share.difference)}" for share in beyond))
+        f"{share.day} {share.item} by ${exactly(share.difference)}" for share in beyond),
+        agreed=_agreed(tolerance) if sides.shares else "")
+
+
+def _agreed(tolerance: Tolerance, apart: int = 0, written: bool = False) -> str:
+    """The last sentence where nothing is beyond the tolerance. apart: attempts that are lost or under way here."""
+    return (f"{'with these rows ' if written else ''}the books agree {tolerance.words}"
+            f"{f', apart from {_attempts(apart)} lost or under way here' if apart else ''}")
 
 
 def _attempts(count: int) -> str:

@@ -108,7 +108,49 @@ def beats(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX beats_by_lease ON beats (lease, id)")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (replies, prices, entries, balances, batches, beats)
+def shares(db: sqlite3.Connection) -> None:
+    """A part of the budget that another machine may spend: lent here it is an entry that counts like a reservation and is
+    no attempt; what became of it, there and here, are events."""
+    db.execute("""CREATE TABLE shares (
+        id INTEGER PRIMARY KEY, at TEXT NOT NULL, share TEXT NOT NULL, event TEXT NOT NULL, recipe TEXT NOT NULL,
+        detail TEXT NOT NULL DEFAULT '{}')""")
+    _append_only(db, "shares", "id = NEW.id OR (share = NEW.share AND event = NEW.event)")
+    db.execute("""CREATE TRIGGER shares_are_known BEFORE INSERT ON shares
+        WHEN NEW.event NOT IN ('lent', 'packed', 'returned', 'given up', 'received', 'closed')
+        BEGIN SELECT RAISE(ABORT, 'an event of an unknown kind'); END""")
+    db.execute("ALTER TABLE balances ADD COLUMN lent INTEGER NOT NULL DEFAULT 0")  # a part of open
+    for trigger in ("entries_are_known", "entries_free_what_was_reserved", "entries_keep_balances"):
+        db.execute(f"DROP TRIGGER {trigger}")
+    db.execute("""CREATE TRIGGER entries_are_known BEFORE INSERT ON entries
+        WHEN NEW.kind NOT IN ('reserved', 'lent', 'settled', 'released', 'lost', 'reconciled', 'correction', 'anomaly')
+          OR NEW.class NOT IN ('api', 'machine', 'gpu', 'energy', 'storage', 'egress', 'human')
+        BEGIN SELECT RAISE(ABORT, 'an entry of an unknown kind or class'); END""")
+    db.execute("""CREATE TRIGGER entries_free_what_was_reserved BEFORE INSERT ON entries
+        WHEN NEW.frees <> COALESCE(
+            (SELECT nanodollars FROM entries WHERE request = NEW.request AND attempt = NEW.attempt
+             AND machine = NEW.machine AND (kind = CASE WHEN NEW.kind = 'reconciled' THEN 'lost' END
+                OR (NEW.kind IN ('settled', 'released', 'lost') AND kind IN ('reserved', 'lent')))), 0)
+        BEGIN SELECT RAISE(ABORT, 'an entry frees exactly what its attempt has reserved'); END""")
+    began = """EXISTS (SELECT 1 FROM entries WHERE request = NEW.request AND attempt = NEW.attempt
+                       AND machine = NEW.machine AND kind = '{}')"""
+    db.execute(f"""CREATE TRIGGER entries_keep_balances AFTER INSERT ON entries BEGIN
+        INSERT OR IGNORE INTO balances (recipe, run, stage, class) VALUES (NEW.recipe, NEW.run, NEW.stage, NEW.class);
+        UPDATE balances SET
+            settled = settled + iif(NEW.kind IN ('settled', 'reconciled', 'correction'), NEW.nanodollars, 0),
+            lost = lost + iif(NEW.kind = 'lost', NEW.nanodollars, 0) - iif(NEW.kind = 'reconciled', NEW.frees, 0),
+            open = open + iif(NEW.kind IN ('reserved', 'lent'), NEW.nanodollars, 0)
+                   - iif(NEW.kind = 'reconciled', 0, NEW.frees),
+            lent = lent + iif(NEW.kind = 'lent', NEW.nanodollars, 0)
+                   - iif(NEW.kind <> 'reconciled' AND NEW.frees <> 0 AND {began.format("lent")}, NEW.frees, 0),
+            attempts = attempts + (NEW.kind = 'reserved'),
+            pending = pending + (NEW.kind = 'reserved') - (NEW.kind IN ('settled', 'released', 'lost')
+                                                           AND {began.format("reserved")}),
+            answered = answered + (NEW.kind = 'settled')
+        WHERE recipe = NEW.recipe AND run = NEW.run AND stage = NEW.stage AND class = NEW.class; END""")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    replies, prices, entries, balances, batches, beats, shares)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger import shares
+from alpaca_pipe.ledger.energy import drawn
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import exactly, shown
+from alpaca_pipe.ledger.shares import Share, share_of
 from alpaca_pipe.ledger.sums import By, Line, Sums, sums
 
 _TOKENS = {"uncached_in": "in", "cache_read": "in cached", "cache_write": "cache writes", "visible_out": "out",
@@ -24,7 +27,20 @@ def print_statement(path: Path, recipe: str | None = None, by: By | None = None,
         raise UserError(f"there is no ledger at {path}", "run a recipe first, or name the workspace with --runs")
     with Journal.open(path, read_only=True) as journal:
         found = sums(journal, by, recipe)
-    print(json.dumps(to_json(found), indent=2, ensure_ascii=False) if as_json else "\n".join(to_text(found)))
+        with journal.read() as db:
+            lent, came = shares.out(db, recipe), shares.received(db, recipe) if recipe else []
+    if as_json:
+        print(json.dumps(to_json(found) | {"shares": [asdict(share) for share in lent]}, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join([*to_text(found), *_of_shares(lent, came)]))
+
+
+def _of_shares(lent: Sequence[Share], came: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What other machines may spend of this budget, and what this one may spend of theirs."""
+    return [*(f"lent with {Path(share.file).name}: {share.says()}, until its results are unpacked ({share.id}; or `alpaca-pipe "
+              "unpack --give-up`)" for share in lent),
+            *(f"came with {share['file']}: {share_of(share).says()}{', gone back with the results' if share['closed'] else ''}"
+              for share in came)]
 
 
 def to_json(found: Sums) -> dict[str, Any]:
@@ -43,6 +59,8 @@ def to_text(found: Sums) -> list[str]:
     rows.append(["in all", *[""] * (first - 1), *_columns(found.total, of_tokens).values()])
     said = [place for place in range(len(head)) if place < first + 2 or any(row[place] for row in rows)]
     text = aligned([[row[place] for place in said] for row in (head, *rows)], left=first)
+    if found.total.kwh:
+        text.append(drawn(found.total.kwh, found.total.kwh_measured, found.total.kg_co2e))
     if found.anomalies:
         text.append(f"{found.anomalies} anomal{'y' if found.anomalies == 1 else 'ies'}; the last:")
         text += [f"  {odd.at[:19]} {odd.recipe} {odd.stage}: {odd.note}" for odd in found.last_anomalies]
@@ -58,7 +76,8 @@ def aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
 
 def _columns(line: Line, of_tokens: bool) -> dict[str, str]:
     """Cells of a line; empty where there is nothing to say."""
-    cells = {"settled": shown(line.settled), "lost": shown(line.lost), "open": shown(line.open) if line.open else "",
+    cells = {"settled": shown(line.settled), "lost": shown(line.lost), "open": shown(line.open - line.lent) if line.open > line.lent else "",
+             "lent": shown(line.lent) if line.lent else "",
              "answered": f"{line.requests:,}" if line.attempts else "",
              "sent": f"{line.attempts:,}" if line.attempts else "",
              "wasted": f"{line.wasted:.1%}" if line.wasted else ""}
@@ -67,7 +86,8 @@ def _columns(line: Line, of_tokens: bool) -> dict[str, str]:
                   for class_, name in _TOKENS.items()}
     each, million = unit_costs(line)
     return cells | {"1,000 requests": shown(each) if each else "", "1M tokens out": shown(million) if million else "",
-                    "time": _duration(line.seconds), "kWh": f"{line.kwh:,.3f}" if line.kwh else ""}
+                    "time": _duration(line.seconds), "kWh": f"{line.kwh:,.3f}" if line.kwh else "",
+                    "kg CO2e": f"{line.kg_co2e:,.3f}" if line.kg_co2e else ""}
 
 
 def unit_costs(line: Line) -> tuple[int | None, int | None]:
@@ -86,9 +106,10 @@ def _duration(seconds: float) -> str:
 
 def _plain(line: Line) -> dict[str, Any]:
     each, million = unit_costs(line)
-    amounts = {"settled": line.settled, "lost": line.lost, "open": line.open, "unheard": line.unheard,
+    amounts = {"settled": line.settled, "lost": line.lost, "open": line.open, "lent": line.lent, "unheard": line.unheard,
                "again": line.again, "thousand_requests": each, "million_tokens_out": million}
     return {"nanodollars": amounts, "dollars": {name: None if amount is None else exactly(amount)
                                                 for name, amount in amounts.items()},
             "requests": line.requests, "attempts": line.attempts, "tokens": asdict(line.tokens),
-            "seconds": round(line.seconds, 3), "kwh": round(line.kwh, 6), "wasted": line.wasted}
+            "seconds": round(line.seconds, 3), "kwh": round(line.kwh, 6),
+            "kwh_measured": round(line.kwh_measured, 6), "kg_co2e": round(line.kg_co2e, 6), "wasted": line.wasted}

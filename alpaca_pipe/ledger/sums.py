@@ -29,20 +29,22 @@ _COLUMNS: Mapping[By | None, tuple[str, ...]] = {
     None: ("recipe", "stage", "class"), "run": ("recipe", "run"), **{name: (name,) for name in BY if name != "run"}}
 _TOKENS = ", ".join(f"SUM(iif(e.class = 'api', json_extract(e.usage, '$.{name}'), NULL))" for name in CLASSES)
 _OF_MACHINES = ", ".join(f"SUM(iif(e.class = 'api', NULL, json_extract(e.usage, '$.{name}')))"
-                         for name in ("seconds", "kwh"))
+                         for name in ("seconds", "kwh", "kg_co2e"))
+_MEASURED = "SUM(iif(json_extract(e.usage, '$.basis') = 'measured', json_extract(e.usage, '$.kwh'), NULL))"
 
 
 @dataclass
 class Line:
     """One line of a statement, in nano-dollars. attempts, requests: HTTP attempts to a teacher, and those it answered.
 
-    asked: settled or lost at teachers. unheard: settled by a reconciliation, so billed without a reply. again: settled
+    lent: a part of open, to other machines. asked: settled or lost at teachers. unheard: settled by a reconciliation, so billed without a reply. again: settled
     for a request that had its reply already.
     """
 
     settled: int = 0
     lost: int = 0
     open: int = 0
+    lent: int = 0
     requests: int = 0
     attempts: int = 0
     asked: int = 0
@@ -51,6 +53,8 @@ class Line:
     tokens: Usage = field(default_factory=Usage)
     seconds: float = 0.0  # of machines
     kwh: float = 0.0
+    kg_co2e: float = 0.0
+    kwh_measured: float = 0.0  # of kwh; the rest is assumed from a power limit
 
     def add(self, other: Line) -> None:
         for column in fields(self):
@@ -137,24 +141,30 @@ def _parts(db: sqlite3.Connection, asked: str, width: int, recipe: str | None, b
     """The values of the columns, and what one group of rows adds to their line."""
     of, places = "(?1 IS NULL OR e.recipe = ?1)", [str(place + 1) for place in range(width + 2)]
     for row in db.execute(f"""SELECT {asked}, e.kind, e.class, SUM(e.nanodollars), SUM(e.frees), COUNT(*),
-            {_OF_MACHINES}, {_TOKENS} FROM entries AS e WHERE {of} GROUP BY {', '.join(places)}""", (recipe,)):
-        kind, class_, amount, frees, count, seconds, kwh, *tokens = row[width:]
+            {_OF_MACHINES}, {_MEASURED}, {_TOKENS} FROM entries AS e WHERE {of} GROUP BY {', '.join(places)}""", (recipe,)):
+        kind, class_, amount, frees, count, seconds, kwh, kg, measured, *tokens = row[width:]
         ended = kind in ("settled", "released", "lost")
         settled = amount if kind in ("settled", "reconciled", "correction") else 0
         lost = amount if kind == "lost" else -frees if kind == "reconciled" else 0
         yield [*row[:width], Line(
             settled=settled, lost=lost, asked=settled + lost if class_ == "api" else 0,
-            open=0 if by_day else amount if kind == "reserved" else -frees if ended else 0,
+            open=0 if by_day else amount if kind in ("reserved", "lent") else -frees if ended else 0,
             requests=count if kind == "settled" and class_ == "api" else 0,
             attempts=count if kind == "reserved" and class_ == "api" else 0,
             unheard=amount if kind == "reconciled" else 0,
-            tokens=Usage(*(value or 0 for value in tokens)), seconds=seconds or 0.0, kwh=kwh or 0.0)]
+            tokens=Usage(*(value or 0 for value in tokens)), seconds=seconds or 0.0, kwh=kwh or 0.0,
+            kg_co2e=kg or 0.0, kwh_measured=measured or 0.0)]
     for row in db.execute(f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e JOIN (
             SELECT request, MIN(id) AS first FROM entries WHERE kind = 'settled'
             GROUP BY request HAVING COUNT(*) > 1) AS twice
             ON e.request = twice.request AND e.kind = 'settled' AND e.class = 'api' AND e.id > first
             WHERE {of} GROUP BY {', '.join(places[:width])}""", (recipe,)):
         yield [*row[:width], Line(again=row[width])]
+    for row in db.execute(f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e WHERE e.kind = 'lent' AND {of}
+            AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
+                            AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))
+            GROUP BY {', '.join(places[:width])}""", (recipe,)):
+        yield [*row[:width], Line(lent=row[width], open=row[width] if by_day else 0)]
     if by_day:  # a reservation and its end may lie on two days, so only those without an end are open
         for row in db.execute(f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e
                 WHERE e.kind = 'reserved' AND {of} AND e.run IN (SELECT run FROM balances WHERE pending > 0)

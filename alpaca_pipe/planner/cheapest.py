@@ -24,6 +24,7 @@ from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.train.outlay import Job
 
 SHOWN = 6  # rows of a table
+_OLD = 180  # days since a price was checked, after which that is said
 
 
 def cents(nanodollars: float) -> str:
@@ -34,13 +35,16 @@ def cents(nanodollars: float) -> str:
 
 @dataclass(frozen=True)
 class Offer:
-    """P50, nano-dollars. own: the recipe's own choice."""
+    """P50, nano-dollars. aged: how old its price is, where it may have moved since. supported: False where the
+    trainer was not made for it (ROCm). own: the recipe's own choice."""
 
     name: str
     provider: str
     price: str  # as it is asked
     nanodollars: int
     note: str = ""
+    aged: str = ""
+    supported: bool = True
     own: bool = False
 
 
@@ -57,10 +61,12 @@ class Cheaper:
         """What would be cheaper, with what it saves."""
         parts = []
         for offers in (self.teachers, self.gpus):
-            own, best = next((offer for offer in offers if offer.own), None), next(iter(offers), None)
+            own = next((offer for offer in offers if offer.own), None)
+            best = next((offer for offer in offers if offer.supported), None)
             if own and best and best.nanodollars < 0.95 * own.nanodollars:
                 where = f" at {best.provider}" if best.provider else ""
-                parts.append(f"{best.name}{where} {cents(best.nanodollars)} in place of {own.name} {cents(own.nanodollars)}")
+                aged = f" ({best.aged})" if best.aged else ""
+                parts.append(f"{best.name}{where} {cents(best.nanodollars)}{aged} in place of {own.name} {cents(own.nanodollars)}")
         return f"what would be cheaper: {'; '.join(parts)}" if parts else "nothing in the price book is much cheaper" \
             if self.teachers or self.gpus else ""
 
@@ -87,7 +93,7 @@ def _teachers(tokens_in: int, tokens_out: int, own: Price, day: date) -> tuple[O
         each = price.per_million
         amount = round((each["uncached_in"] * tokens_in + each["visible_out"] * tokens_out) * 1000)
         offer = Offer(price.model.rpartition("/")[2], price.provider, f"${each['uncached_in']:f} in, ${each['visible_out']:f} out",
-                      amount, "in batches" if price.mode == "batch" else "", own=price == own)
+                      amount, "in batches" if price.mode == "batch" else "", _age(price.checked, day), own=price == own)
         family = (price.provider or price.model, price.mode, amount)
         if not price.free or offer.own:
             offers.setdefault(family, offer)
@@ -113,10 +119,11 @@ def _machines(steps: Sequence[Step], recipe: Recipe, workspace: Workspace, estim
     for name, rate in cheapest.items():
         gpu = gpus().get(name)
         if gpu and name not in WITHOUT_BF16 and job.on(gpu).fits:
-            taken = minutes(gpu, rate)
+            taken, supported = minutes(gpu, rate), not name.startswith("MI")
             offers.append(Offer(name, rate.provider, f"${rate.per_hour:.2f} an hour",
                                 round(taken / 60 * rate.nanodollars_per_hour),
-                                f"{taken:.0f} min{', on ROCm: not tried' if name.startswith('MI') else ''}"))
+                                f"{taken:.0f} min{'' if supported else ', on ROCm: not tried'}", _age(rate.checked, day),
+                                supported=supported))
     if machine.gpu:
         taken = sum(estimates[step.stage.kind].minutes.p50 for step in loading)
         tight = "" if job.on(machine.gpu).fits else ", does not fit"
@@ -132,8 +139,15 @@ def _hosted(job: Job, day: date) -> tuple[Offer, ...]:
     for rate in hosted_rates(day):
         amount = max(round(rate.per_million * NANO * round(tokens) / 1_000_000), round(rate.minimum * NANO))
         offers.setdefault((rate.provider, amount), Offer(
-            rate.model, rate.provider, f"${rate.per_million:f} a million tokens", amount, rate.method))
+            rate.model, rate.provider, f"${rate.per_million:f} a million tokens", amount, rate.method,
+            _age(rate.checked, day)))
     return _first(offers.values())
+
+
+def _age(checked: date | None, day: date) -> str:
+    """Of a price that may have moved since; a price that nobody dates is the recipe's own."""
+    days = (day - checked).days if checked else 0
+    return f"checked {days} days ago" if days > _OLD else ""
 
 
 def _first(offers: Iterable[Offer]) -> tuple[Offer, ...]:

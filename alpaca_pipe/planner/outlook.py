@@ -19,6 +19,7 @@ from alpaca_pipe.recipe.plan import Step
 from alpaca_pipe.recipe.runner import steps_of
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog, Estimate, Known
+from alpaca_pipe.recipe.terms import Permission, permission
 from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.train.outlay import Job
 from alpaca_pipe.train.stage import job_of
@@ -67,6 +68,7 @@ class Outlook:
     rows: int  # to be made, or judged
     scaled: Range  # nano-dollars for the whole recipe at Alpaca's number of rows
     day: date
+    terms: Permission
 
     @property
     def total(self) -> Estimate:
@@ -92,7 +94,7 @@ class Outlook:
                 "budget": [{"key": held.key, "cap": held.cap, "left": held.left, "expected": plain(held.expected),
                             "word": held.word} for held in self.held],
                 "cheaper": self.cheaper.to_row(), "rows": self.rows, "at_52002_rows": plain(self.scaled),
-                "stanford": STANFORD}
+                "stanford": STANFORD, "terms": self.terms.to_row()}
 
 
 def look(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool = False) -> Outlook:
@@ -108,7 +110,7 @@ def look(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool
     held = tuple(_held(recipe, workspace, estimates))
     rows, scaled = _at_alpacas_size(estimates, recipe, _spent(recipe, workspace))
     return Outlook(recipe.name, rehearsal, lines, running, machine, fit, job.cures(machine.gpu) if job and machine.gpu else (),
-                   held, found, rows, scaled, day)
+                   held, found, rows, scaled, day, permission(recipe, catalog, workspace.lock(recipe.name).get("terms")))
 
 
 def _line(step: Step, estimate: Estimate | None, running: str | None) -> Line:
@@ -130,7 +132,7 @@ def _job(steps: list[Step], recipe: Recipe, workspace: Workspace) -> Job | None:
 
 def _held(recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate]) -> Iterator[Held]:
     """Each cap, once, against what all steps to come are expected to spend under it."""
-    caps = workspace.caps(recipe.tables.get("budget"))
+    caps = workspace.caps(recipe.tables.get("budget"), recipe.name)
     wanted: dict[Class | None, Range] = {"api": _sum(one.api for one in estimates.values()),
                                          "gpu": _sum(one.gpu for one in estimates.values())}
     wanted[None] = wanted["api"] + wanted["gpu"]

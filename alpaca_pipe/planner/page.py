@@ -25,10 +25,12 @@ _COLOURS = {"up to date": "green", "running": "cyan"}
 
 
 def print_plan(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool = False, as_json: bool = False) -> None:
-    """For people, or for programs. Nothing is run, sent or written."""
+    """For people, or for programs. Nothing is run, sent or written. Raises UserError, after all was printed, where the terms of
+    what the recipe brings in forbid its use."""
     outlook = look(recipe, catalog, workspace, rehearsal)
     if as_json:
         print(json.dumps(outlook.to_row(), indent=2))
+        outlook.terms.check()
         return
     from rich.console import Console
 
@@ -43,7 +45,10 @@ def print_plan(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal
     variable = getattr(recipe.tables.get("teacher"), "key_variable", None)
     if variable and not os.environ.get(variable):
         _say(console, f"note: the teacher's key {variable} is not set; planning does without, a run does not")
+    for sentence in outlook.terms.warnings():
+        _say(console, f"terms: {sentence}")
     _say(console, _last(outlook))
+    outlook.terms.check()
 
 
 def _steps(outlook: Outlook, console: Console) -> None:
@@ -156,7 +161,7 @@ def _offer_table(title: str, offers: Sequence[Offer], console: Console) -> None:
         table.add_column(no_wrap=True)
     for offer in offers:
         name = f"{offer.name} *" if offer.own else offer.name
-        cells = [f"{cents(offer.nanodollars)}", name, offer.provider, offer.price, offer.note]
+        cells = [f"{cents(offer.nanodollars)}", name, offer.provider, offer.price, ", ".join(filter(None, (offer.note, offer.aged)))]
         table.add_row(*cells, style="bold" if offer.own else "")
     console.print(f"\n  {title}")
     console.print(table)

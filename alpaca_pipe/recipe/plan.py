@@ -87,10 +87,11 @@ def _changes(identity: Mapping[str, Any], store: Store, before: str | None) -> s
         return "its sealed folder is gone"
     if old == identity:
         return "its result was never sealed"
-    return "; ".join(_differences(old, identity))
+    return "; ".join(differences(old, identity))
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What one identity of a step has otherwise than another one, a sentence each; at least one."""
     kind = new["kind"]
     said = []
     if old["version"] != new["version"]:

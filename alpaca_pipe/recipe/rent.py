@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.ledger import gpu
-from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.budget import Caps, more
 from alpaca_pipe.ledger.gpu import GpuTable
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.meter import Meter, Tempo
@@ -54,7 +54,7 @@ class Rent:
             if self._terms.says:
                 self._screen.say(self._terms.says)
             self._meter = Meter(self._journal, self._terms, self._caps, recipe=self._recipe, run=self._run, stage=kind,
-                                stop=self._stop, tempo=Tempo.with_grace(self._table.grace))
+                                stop=self._stop, tempo=Tempo.with_grace(self._table.grace), say=self._screen.say)
             self._meter.start()
         self._meter.begin(kind, kind if step.stage.on_gpu else "idle")
 
@@ -92,13 +92,14 @@ class Rent:
             return
         for cap in self._caps.over(self._terms.class_):
             held = self._journal.totals(recipe=None if cap.everywhere else self._recipe, class_=cap.class_)
-            left = cap.nanodollars - held.spent - held.open
+            own = self._journal.totals(self._recipe, self._run, class_=cap.class_)  # the slice that is reserved is this step's to use
+            left = cap.nanodollars - held.spent - held.open + own.open
             if cost.p50 > left:
                 kinds = ", ".join(step.stage.kind for step, _ in anew if step.stage.on_gpu)
                 raise UserError(
                     f"{kinds} will take about {shown(round(cost.p50))} of {self._terms.name} ({shown(round(cost.p10))} to "
                     f"{shown(round(cost.p90))}), and {shown(max(0, left))} is left of {cap.key} ({shown(cap.nanodollars)})",
-                    f"raise {cap.key} to {shown(cap.nanodollars - left + round(cost.p90))}, or choose a cheaper machine; one "
+                    f"{more(cap.key, shown(cap.nanodollars - left + round(cost.p90)))}, or choose a cheaper machine; one "
                     f"dollar buys about {spell(60 * NANO / self._terms.per_hour)}")
 
 

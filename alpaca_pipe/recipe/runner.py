@@ -29,6 +29,7 @@ from alpaca_pipe.recipe.rent import Rent
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Bench, Catalog, Estimate, Known, Outcome
 from alpaca_pipe.recipe.store import Done
+from alpaca_pipe.recipe.terms import Permission, permission
 from alpaca_pipe.recipe.weather import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.workspace import Workspace
 
@@ -53,11 +54,13 @@ def steps_of(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> list[Ste
 
 def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console, *,
         until: str | None = None, only: str | None = None, rehearsal: bool = False, spend: bool | None = None,
-        fresh: bool = False) -> Run:
+        fresh: bool = False, accept_terms: bool = False, verbose: bool = False) -> Run:
     """Runs every step that must run, up to `until`, or `only` one. Raises UserError; Stopped after Ctrl-C.
 
     spend: whether new requests may be sent; None: all but those that only fill up what a changed filter dropped.  fresh: no
-    reply is taken over from a seat of an earlier run; the same question is still answered from the store.
+    reply is taken over from a seat of an earlier run; the same question is still answered from the store.  accept_terms: the user
+    says to have read and accepted what binds the models and data that the recipe brings in.  verbose: says what becomes of
+    single requests and rows.
     """
     for kind in filter(None, (until, only)):
         if kind not in recipe.stages:
@@ -68,7 +71,13 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
         lost, cut = journal.recover(recipe.name), meter.recover(journal, recipe.name)
         others = _recover_others(journal, workspace, recipe.name)
         this = Run(id=f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}")
-        engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this, spend, fresh)
+        terms = permission(recipe, catalog, workspace.lock(recipe.name).get("terms"), accept_terms)
+        terms.check()
+        engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this, spend, fresh, terms, verbose)
+        engine.screen.write("began", pid=os.getpid(), budget=recipe.resolved().get("budget"))
+        engine.screen.begin("terms")
+        for sentence in terms.warnings():
+            engine.screen.say(sentence)
         if journal.mode == "delete":
             engine.screen.say("this file system cannot carry SQLite's write-ahead log: the ledger keeps a rollback journal, "
                               "which is as safe and slower")
@@ -79,18 +88,21 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
                               f"({', '.join(others)}); they count as lost")
         if cut:
             engine.screen.say("an earlier run died: its machine time is closed at its last sign of life")
+        why = ""
         try:
-            engine.road(until, only)
+            with engine.screen.listening():
+                engine.road(until, only)
         except (Stopped, KeyboardInterrupt):
-            this.outcome = "stopped"
+            this.outcome, why = "stopped", str(engine.rent.refused or "")
             raise engine.rent.refused or Stopped from None
-        except BaseException:
-            this.outcome = "failed"
+        except BaseException as error:
+            this.outcome, why = "failed", str(error) or type(error).__name__
             raise
         finally:
             engine.screen.end()
             engine.rent.close()
             engine.remember(rehearsal)
+            engine.screen.write(this.outcome, "error" if this.outcome == "failed" else "info", sentence=why)
     return this
 
 
@@ -109,13 +121,15 @@ class _Engine:
     """The moving parts of one run."""
 
     def __init__(self, recipe: Recipe, catalog: Catalog, workspace: Workspace, journal: Journal,
-                 console: Console, stopping: threading.Event, this: Run, spend: bool | None, fresh: bool) -> None:
+                 console: Console, stopping: threading.Event, this: Run, spend: bool | None, fresh: bool, terms: Permission,
+                 verbose: bool) -> None:
         self.recipe, self.catalog, self.workspace, self.journal = recipe, catalog, workspace, journal
-        self.stopping, self.this, self.spend, self.fresh = stopping, this, spend, fresh
+        self.stopping, self.this, self.spend, self.fresh, self.terms = stopping, this, spend, fresh, terms
         self._machine: Machine | None = None  # billed for this run's minutes, as far as is planned
-        self._caps = workspace.caps(recipe.tables.get("budget"))
+        self._caps = workspace.caps(recipe.tables.get("budget"), recipe.name)
         self.screen = Screen(console, workspace.of(recipe.name) / "log.jsonl",
-                             lambda: shown(journal.totals(recipe=recipe.name, run=this.id).settled + self.rent.running()))
+                             lambda: shown(journal.totals(recipe=recipe.name, run=this.id).settled + self.rent.running()),
+                             this.id, verbose)
         self.rent = Rent(recipe.tables.get("gpu") or GpuTable(), journal, self._caps, self.screen, stopping,
                          recipe=recipe.name, run=this.id)
 
@@ -195,7 +209,8 @@ class _Engine:
         before, begun = self.workspace.lock(self.recipe.name).get("steps", {}).get(kind), self._begun().get(kind)
         return Bench(step.folder, step.inputs or {}, tables, self.recipe.seed, self.journal,
                      self.recipe.name, self.this.id, self.screen, self.stopping.is_set, self._caps, self.rent.phase,
-                     folder / before if before else None, folder / begun if begun else None, self.spend, self.fresh)
+                     folder / before if before else None, folder / begun if begun else None, self.spend, self.fresh,
+                     self.terms.to_row())
 
     def _begun_path(self) -> Path:
         return self.workspace.of(self.recipe.name) / "begun.json"
@@ -212,7 +227,7 @@ class _Engine:
         self.this.steps[kind] = done
         lock = self.workspace.lock(self.recipe.name)
         steps = {k: lock.get("steps", {})[k] for k in self.recipe.stages if k in lock.get("steps", {})}
-        wanted = {"recipe": self.recipe.name, "config": self.recipe.resolved(),
+        wanted = {"recipe": self.recipe.name, "config": self.recipe.resolved(), "terms": self.terms.to_row(),
                   "steps": steps | {kind: done.folder.name}}
         if wanted != lock:
             write_json(self.workspace.of(self.recipe.name) / "lock.json", wanted)
@@ -225,10 +240,9 @@ class _Engine:
         if not self.this.ran and steps == (before[-1]["steps"] if before else {}):
             return
         row = {"run": self.this.id, "at": _now(), "outcome": self.this.outcome, "rehearsal": rehearsal,
-               "overrides": list(self.recipe.overrides), "config": self.recipe.resolved(), "steps": steps,
+               "overrides": list(self.recipe.overrides), "config": self.recipe.resolved(), "steps": steps, "terms": self.terms.to_row(),
                "minutes": {kind: round(seconds / 60, 3) for kind, seconds in self.this.ran.items()}}
         write_jsonl(path, [*before, row])
-        self.screen.write(self.this.outcome, run=self.this.id)
 
     def _current(self) -> dict[str, str]:
         """The sealed steps that belong together under this recipe as it is, those after `until` among them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -13,15 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.files import shipped
+from alpaca_pipe.data.terms import Use
+from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe, refuse_keys
 from alpaca_pipe.recipe.stage import Catalog, StageConfig
-from alpaca_pipe.recipe.yaml import Place, override, read_yaml
+from alpaca_pipe.recipe.yaml import Place, override
 
 _NAME = r"^\w[\w.-]*$"
 _WORDS = {  # where pydantic speaks of Python's types
     "is_instance_of": "should be a number", "model_type": "should be a table of keys",
     "model_attributes_type": "should be a table of keys", "dict_type": "should be a table of keys",
     "string_pattern_mismatch": "should be of letters, digits, -, _ and ."}
-_RESERVED = {"store", "rehearsal", "bench", "ledger.sqlite"}  # what else lies in a workspace
+RESERVED = {"store", "rehearsal", "bench", "ledger.sqlite"}  # what else lies in a workspace
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,9 @@ class Recipe:
     stages: Mapping[str, StageConfig]
     tables: Mapping[str, Any]
     overrides: tuple[str, ...] = ()
+    use: Use = "research"  # what the result is for: licences are held against it
+    files: tuple[Path, ...] = ()  # that it was read from: its own first, then those that it extends
+    written: Mapping[str, Any] = field(default_factory=dict)  # as these files and the overrides have it, no default filled in
 
     def rehearsed(self) -> Recipe:
         """The same road in minutes, for nothing: every table shrunk by its own rule."""
@@ -54,28 +59,20 @@ class Recipe:
         """All tables as plain JSON, defaults filled in, for lock.json and the report."""
         plain = {name: table.model_dump(mode="json", by_alias=True)
                  for name, table in {**self.tables, **self.stages}.items()}
-        return {"name": self.name, "seed": self.seed, **plain}
+        return {"name": self.name, "seed": self.seed, "use": self.use, **plain}
 
 
-def find_recipe(name: str) -> Path:
-    """A path, or the name of a shipped recipe."""
-    path = Path(name)
-    if path.is_file():
-        return path
-    known = {file.stem: file for file in shipped("recipes").glob("*.yaml")}
-    if name in known:
-        return known[name]
-    what = f"{name}: this is a folder" if path.is_dir() else f"{name}: no such file, and no shipped recipe of that name"
-    raise UserError(what, did_you_mean(Path(name).stem, known))
-
-
-def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs: Path | None = None) -> Recipe:
-    """Reads, overrides and validates a recipe. runs: the workspace in which it names earlier runs, as RECIPE@DATE. Raises
-    UserErrors with all that is wrong with it."""
+def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs: Path | None = None, complete: bool = True
+                ) -> Recipe:
+    """Reads, overrides and validates a recipe, those that it extends included. runs: the workspace in which it names earlier
+    runs, as RECIPE@DATE.  complete: False for a file of some tables. Raises UserErrors with all that is wrong with it."""
     path = find_recipe(name)
-    text = _text(path)
-    data, places = read_yaml(text, str(path))
+    refuse_keys((f"override '{item.partition('=')[0]}=...'", item) for item in overrides)
+    written = read_recipe(path)
+    data, places = written.data, written.places
     for item in overrides:
+        if item.split("=")[0].strip() == EXTENDS:
+            raise UserError(f"'{item}': what a recipe extends stands in its file", f"write {EXTENDS}: there")
         override(data, places, item)
     for table in [*catalog.tables, *(stage.kind for stage in catalog.stages)]:
         if table in data and data[table] is None:
@@ -83,26 +80,38 @@ def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs
     try:
         # JSON mode: strict, and yet a list may become a tuple and a string a path
         whole: Any = recipe_model(catalog).model_validate_json(json.dumps(data, default=str), context={
-            "folder": path.resolve().parent, "runs": runs})
+            "folder": path.resolve().parent, "elsewhere": written.elsewhere, "runs": runs, "own": _own_folder(path, data, runs)})
     except ValidationError as error:
         found = [_explained(item, data, places, catalog) for item in error.errors()]
-        raise UserErrors(error for _, error in sorted(found, key=lambda pair: pair[0])) from None
+        order = [str(file) for file in written.files]
+        raise UserErrors(error for _, error in sorted(found, key=lambda pair: _by_line(pair[0], order))) from None
     stages = {stage.kind: getattr(whole, stage.kind) for stage in catalog.stages
               if getattr(whole, stage.kind) is not None}
     tables = {table: getattr(whole, table) or _default(kind) for table, kind in catalog.tables.items()}
     tables = {table: value for table, value in tables.items() if value is not None}
-    recipe = Recipe(_name(whole.name or path.stem, path), text, whole.seed, stages, tables, tuple(overrides))
-    _check_complete(recipe, places, catalog)
+    recipe = Recipe(_name(whole.name or path.stem, path), written.text, whole.seed, stages, tables, tuple(overrides),
+                    whole.use, written.files, data)
+    if complete:
+        _check_complete(recipe, places, catalog)
     return recipe
+
+
+def _by_line(place: Place, files: Sequence[str]) -> tuple[int, int]:
+    """Overrides first, then the recipe's own lines, then those of what it extends."""
+    return files.index(place.file) if place.file in files else -1, place.line
 
 
 def recipe_model(catalog: Catalog) -> type[BaseModel]:
     """The pydantic model of a whole recipe: one optional table per stage and per shared table."""
     name = Annotated[str, Field(pattern=_NAME, description="names the run folder; default: the file's name")]
     fields: dict[str, Any] = {
-        "recipe_version": (Literal[1], 1),
+        "recipe_version": (Annotated[Literal[1], Field(description="`alpaca-pipe migrate FILE` brings an older one up to date")],
+                           VERSION),
+        EXTENDS: (Annotated[str | None, Field(description="path or name of a recipe on which this one rests: tables are "
+                                              "merged key by key, ours win")], None),
         "name": (name | None, None),
         "seed": (Annotated[int, Field(ge=0, description="of everything that is drawn at random")], 42),
+        "use": (Annotated[Use, Field(description="what the result is for; licences and terms are held against it")], "research"),
     }
     for table, kind in catalog.tables.items():
         fields[table] = (kind | None, None)
@@ -113,9 +122,20 @@ def recipe_model(catalog: Catalog) -> type[BaseModel]:
 
 def _name(name: str, path: Path) -> str:
     """The name of the run folder: no folder of the workspace itself, and nothing that leads out of it."""
-    if name in _RESERVED or not re.fullmatch(_NAME, name):
+    if not proper_name(name):
         raise UserError(f"{path}: a recipe cannot be called '{name}'", "give it another with `name:`, of letters, digits, - and _")
     return name
+
+
+def _own_folder(path: Path, data: Mapping[str, Any], runs: Path | None) -> Path | None:
+    """Where the user's own files of a recipe lie: beside it; of a shipped one, which is not the user's, in the workspace."""
+    if path.resolve().parent != shipped("recipes").resolve():
+        return path.resolve().parent
+    return runs / str(data.get("name") or path.stem) if runs else None
+
+
+def proper_name(name: str) -> bool:
+    return name not in RESERVED and bool(re.fullmatch(_NAME, name))
 
 
 def _default(kind: Any) -> Any:
@@ -124,13 +144,6 @@ def _default(kind: Any) -> Any:
         return kind()
     except (ValidationError, TypeError):
         return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}", "a recipe is a UTF-8 text file that you may read") from None
 
 
 def _check_complete(recipe: Recipe, places: Mapping[tuple[Any, ...], Place], catalog: Catalog) -> None:
@@ -152,8 +165,8 @@ def _check_complete(recipe: Recipe, places: Mapping[tuple[Any, ...], Place], cat
 
 
 def _explained(item: Any, data: Any, places: Mapping[tuple[Any, ...], Place],
-               catalog: Catalog) -> tuple[int, UserError]:
-    """One pydantic error as our sentence, with the line to sort by."""
+               catalog: Catalog) -> tuple[Place, UserError]:
+    """One pydantic error as our sentence, with the place to sort by."""
     key, owner = _walk(item["loc"], data, catalog)
     at = key if item["type"] != "missing" else key[:-1]
     while at not in places:
@@ -163,7 +176,7 @@ def _explained(item: Any, data: Any, places: Mapping[tuple[Any, ...], Place],
         what, cure = "this key belongs into a table", f"did you mean '{homes[0]}'?"
     elif item["type"] == "extra_forbidden":
         renamed = getattr(owner, "renamed", {}).get(key[-1])
-        cure = f"it is called '{renamed}' now" if renamed else did_you_mean(str(key[-1]), _keys(owner))
+        cure = f"it is called '{renamed}' now; `alpaca-pipe migrate` writes it so" if renamed else did_you_mean(str(key[-1]), _keys(owner))
         what = "unknown key"
     elif item["type"] == "missing":
         what, cure = "this key is missing", f"add '{key[-1]}:'"
@@ -172,7 +185,7 @@ def _explained(item: Any, data: Any, places: Mapping[tuple[Any, ...], Place],
         what, _, cure = message.partition(" - ")
         if item["type"] != "value_error":
             what = f"{what}, not {_shown(item['input'])}"
-    return place.line, UserError(f"{place}: {name}: {what}" if name else f"{place}: {what}", cure)
+    return place, UserError(f"{place}: {name}: {what}" if name else f"{place}: {what}", cure)
 
 
 def _homes(key: str, catalog: Catalog) -> list[str]:
@@ -193,7 +206,7 @@ def _walk(loc: tuple[Any, ...], data: Any, catalog: Catalog) -> tuple[tuple[Any,
     inside: Any = owner
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
-        options = _models(inside)
+        options = models_in(inside)
         tagged = [m for m in options if part in _tags(m)]
         holds = isinstance(data, dict) and part in data or isinstance(data, list) and isinstance(part, int)
         if not holds and not last:
@@ -209,11 +222,11 @@ def _walk(loc: tuple[Any, ...], data: Any, catalog: Catalog) -> tuple[tuple[Any,
     return tuple(key), owner
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
     """The pydantic models inside an annotation (unions, Annotated, optionals)."""
     if isinstance(annotation, type) and get_origin(annotation) is None:
         return [annotation] if issubclass(annotation, BaseModel) else []
-    return [model for part in get_args(annotation) for model in _models(part)]
+    return [model for part in get_args(annotation) for model in models_in(part)]
 
 
 def _tags(model: type[BaseModel]) -> set[Any]:

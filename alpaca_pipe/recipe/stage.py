@@ -52,6 +52,7 @@ class Bench:
     begun: Path | None = None  # its last one that was begun, sealed or not
     spend: bool | None = None  # whether new requests may be sent; None: as the stage has it
     fresh: bool = False  # nothing is taken over from earlier steps
+    terms: Mapping[str, Any] = field(default_factory=dict)  # what the recipe brings in, and what was accepted: terms.py
 
     @property
     def scratch(self) -> Path:
@@ -87,6 +88,7 @@ class Estimate:
     tokens_out: Range = NOTHING
     api: Range = NOTHING  # nano-dollars to a teacher
     gpu: Range = NOTHING  # nano-dollars for the machine
+    rows: Range = NOTHING  # that it makes, where their number is not known before
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.secrets import is_secret
 
 Key = tuple[Any, ...]
 
@@ -57,8 +58,8 @@ def override(data: Any, places: dict[Key, Place], item: str) -> None:
     name, equals, value = item.partition("=")
     if not equals or not name.strip():
         raise UserError(f"'{item}' is not an override", "write it as key=value, for example generate.count=100")
-    by = f"override '{item}'"
     parts = name.strip().split(".")
+    by = f"override '{f'{name}=...' if is_secret(parts[-1], value) else item}'"
     inside = data
     for part in parts[:-1]:
         if not isinstance(inside.get(part), dict):

@@ -97,7 +97,8 @@ def planned_minutes(step: Step) -> float | None:
 
 
 def _compared(step: Step, was: Spent) -> Compared:
-    money = _range(step, "api"), _range(step, "gpu")
+    money, rows = (_range(step, "api"), _range(step, "gpu")), _range(step, "rows")
+    made = step.done["summary"]["accepted"] if rows and rows[2] else 0
     dollars = None
     if money[0] and money[1]:
         dollars = money[0][0] + money[1][0], money[0][1] + money[1][1], money[0][2] + money[1][2]
@@ -105,6 +106,7 @@ def _compared(step: Step, was: Spent) -> Compared:
                Measure("requests", _range(step, "requests"), was.requests),
                Measure("tokens in", _range(step, "tokens_in"), was.tokens_in),
                Measure("tokens out", _range(step, "tokens_out"), was.tokens_out),
+               Measure("rows", rows, made),
                Measure("dollars", dollars, was.api + was.machine))
     return Compared(step.kind, str((step.done.get("planned") or {}).get("rests_on", "")),
                     tuple(one for one in figures if one.actual or (one.planned and one.planned[2])))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from alpaca_pipe.core.files import read_jsonl_so_far
+from alpaca_pipe.data.past_runs import history
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.report.actual import Compared, gathered, planned_minutes, unit_costs
 from alpaca_pipe.report.disk import Left, left
-from alpaca_pipe.report.funnel import funnel
+from alpaca_pipe.report.funnel import by_hand_in_words, funnel
 from alpaca_pipe.report.money import money
 
 _CONTESTANTS = {"base": "base", "chat": "base, asked in its own chat template", "shuffled": "tuned on shuffled answers",
@@ -28,13 +29,35 @@ def close(workspace: Path, recipe: str) -> Iterator[str]:
     yield f"report      {_report(workspace, found)}"
 
 
+def history_rows(workspace: Path, recipe: str) -> list[dict[str, Any]]:
+    """The runs of a recipe, the oldest first. number: RECIPE@1 is the latest; report: None where there is none."""
+    runs = history(workspace, recipe)
+    return [{"number": len(runs) - place, **{key: value for key, value in run.items() if key != "config"},
+             "report": str(page) if (page := _page(workspace, recipe, run)).exists() else None} for place, run in enumerate(runs)]
+
+
 def history_lines(workspace: Path, recipe: str) -> Iterator[str]:
-    """One line for each run of a recipe, the oldest first."""
-    for run in read_jsonl_so_far(workspace / recipe / "history.jsonl"):
-        page = workspace / recipe / "reports" / f"{run['run']}.html"
-        steps = ", ".join(f"{kind} {minutes:.1f} min" for kind, minutes in run["minutes"].items())
-        changed = f"  [{' '.join(run['overrides'])}]" if run.get("overrides") else ""
-        yield f"{run['run']}  {run['outcome']:<8} {steps}{changed}  {page if page.exists() else 'no report'}"
+    """The same, a line each."""
+    for row in history_rows(workspace, recipe):
+        steps = ", ".join(f"{kind} {minutes:.1f} min" for kind, minutes in row["minutes"].items())
+        changed = f"  [{' '.join(row['overrides'])}]" if row.get("overrides") else ""
+        yield f"@{row['number']:<3} {row['run']}  {row['outcome']:<8} {steps}{changed}  {row['report'] or 'no report'}"
+
+
+def _page(workspace: Path, recipe: str, run: Mapping[str, Any]) -> Path:
+    return workspace / recipe / "reports" / f"{run['run']}.html"
+
+
+def summed_up(workspace: Path, recipe: str) -> dict[str, Any]:
+    """What the last lines of a run say, for programs; money in nano-dollars. Writes the report as `close` does."""
+    found = left(workspace, recipe)
+    books, (_, costs) = money(found), gathered(found, funnel(found))
+    spent = {name: getattr(books.total, name) for name in ("settled", "lost", "open")} if books else None
+    return {"recipe": recipe, "run": found.run.get("run"), "outcome": found.run.get("outcome"), "rehearsal": found.rehearsal,
+            "steps": {kind: {"folder": step.folder.name if step.folder else None, "sealed": step.sealed, "summary": step.summary,
+                             "minutes": round(step.done.get("seconds", 0.0) / 60, 3)} for kind, step in found.steps.items()},
+            "nanodollars": spent and {**spent, "this_run": books.this_run if books else 0, "a_kept_example": costs.kept_example},
+            "free": books.free if books else None, "report": _report(workspace, found)}
 
 
 def _rows(found: Left) -> Iterator[str]:
@@ -49,6 +72,8 @@ def _rows(found: Left) -> Iterator[str]:
         dropped = sum(curated["rejected"].values())
         yield (f"curated     {curated['kept']} kept, {dropped} dropped; {curated['train']} to train on, "
                f"{curated['held_out']} held out")
+        if by_hand := curated.get("by_hand"):
+            yield f"            {by_hand_in_words(by_hand)}"
 
 
 def _losses(found: Left) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.files import read_json, read_jsonl_so_far
+from alpaca_pipe.data.past_runs import history
 
 ROAD = ("generate", "curate", "train", "evaluate", "export")
 
@@ -60,12 +61,14 @@ class Left:
         return self.steps.get(kind, Step(kind))
 
 
-def left(workspace: Path, recipe: str) -> Left:
-    """Never raises for what is missing: a run that failed, or was copied in part, is a run too."""
+def left(workspace: Path, recipe: str, run: Mapping[str, Any] | None = None) -> Left:
+    """Never raises for what is missing: a run that failed, or was copied in part, is a run too. run: the line of the history
+    that is meant."""
     own = workspace / recipe
-    lock = value(own / "lock.json") or {}
-    history = list(read_jsonl_so_far(own / "history.jsonl"))
-    run = next((row for row in reversed(history) if row.get("outcome") == "done"), history[-1] if history else {})
+    lock = {} if run else value(own / "lock.json") or {}
+    if run is None:
+        runs = history(workspace, recipe)
+        run = next((row for row in reversed(runs) if row.get("outcome") == "done"), runs[-1] if runs else {})
     config = run.get("config") or lock.get("config") or {}
     folders: Mapping[str, str] = run.get("steps") or lock.get("steps") or {}  # of one run: never a mixture of two
     kinds = [kind for kind in ROAD if kind in config or kind in folders]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.data.selling import Selling, brought, selling
 from alpaca_pipe.report.actual import Compared, Costs, gathered, planned_minutes
 from alpaca_pipe.report.disk import Left, Step, left
 from alpaca_pipe.report.funnel import Funnel, funnel
@@ -56,6 +57,7 @@ class Facts:
     diversity: Mapping[str, Any]  # curate's diversity.json; {} where it was not measured
     compared: tuple[Compared, ...]  # forecast and actual of each sealed step
     costs: Costs
+    selling: Selling | None  # may we sell it; None of a run that did not note what it brought in
 
     @property
     def minutes(self) -> float:
@@ -78,7 +80,8 @@ def gather(workspace: Path, recipe: str) -> Facts:
         kept=tuple(drawn(list(kept(found)), _KEPT)), dropped=_some_of_each_rule(list(dropped(found))),
         machine=_machine(found), missing=tuple(_missing(found, steps, verdict, bool(curves))) + no_books,
         grades=found.step("curate").summary.get("grade") or {}, saved_minutes=_saved(found),
-        diversity=found.step("curate").value("diversity.json") or {}, compared=beside, costs=costs)
+        diversity=found.step("curate").value("diversity.json") or {}, compared=beside, costs=costs,
+        selling=selling(brought(terms), terms.get("accepted")) if (terms := found.run.get("terms")) else None)
 
 
 def _missing(found: Left, steps: Sequence[StepFacts], verdict: Any, curves: bool) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from alpaca_pipe.report.disk import Left, Step
 
@@ -32,6 +32,7 @@ class Funnel:
     too_long: int
     left_out: int
     faults: tuple[str, ...]
+    by_hand: Mapping[str, int] = field(default_factory=dict)  # what a person decided, as curate's summary counts it
 
     @property
     def trained(self) -> int:
@@ -58,7 +59,16 @@ def funnel(found: Left) -> Funnel:
     return Funnel(tuple(stretches), made.get("requests", 0), made.get("from_store", 0), judged.get("repaired", 0),
                   judged.get("train", 0), judged.get("held_out", 0),
                   found.step("train").summary.get("dropped", 0), found.step("evaluate").summary.get("left_out", 0),
-                  (*_faults(stretches, generate, curate), *_untrained(curate, found.step("train"))))
+                  (*_faults(stretches, generate, curate), *_untrained(curate, found.step("train"))),
+                  judged.get("by_hand", {}))
+
+
+def by_hand_in_words(counts: Mapping[str, int]) -> str:
+    """`by hand: 12 kept, 2 dropped, 1 edited; 3 of them would have been dropped by a rule`."""
+    said = ", ".join(f"{counts[name]:,} {name}" for name in ("kept", "dropped", "edited") if counts[name]) or "no row was touched"
+    rescued = f"; {counts['rescued']:,} of them a rule would have dropped" if counts["rescued"] else ""
+    gone = f"; {counts['gone']:,} decisions are about rows that did not come" if counts["gone"] else ""
+    return f"by hand: {said}{rescued}{gone}"
 
 
 def _own_rows(found: Left) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
+from alpaca_pipe.ledger.energy import drawn
 from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.shares import is_share
 from alpaca_pipe.report.disk import Left
 
 
@@ -28,6 +30,7 @@ class Money:
     from the balances. this_run: settled in the last run. free: the teacher costs nothing by its price.
 
     from_store: replies that generate had from our own store; saved: nano-dollars that they cost when they were bought.
+    energy: in words; empty where none is known.
     """
 
     lines: tuple[Line, ...]
@@ -36,6 +39,7 @@ class Money:
     free: bool
     from_store: int
     saved: int
+    energy: str = ""
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -58,20 +62,29 @@ def money(found: Left) -> Money | None:
     made_by = generate.done.get("run")
     with Journal.open(found.ledger, read_only=True) as journal:
         lines: dict[str, Line] = {}
-        saved = 0
+        saved, energy = 0, [0.0, 0.0, 0.0]
         for entry in journal.entries():
             if entry.recipe == found.recipe:
                 name = _name(entry)
                 lines[name] = _with(lines.get(name, Line(name)), entry)
+                energy = [a + b for a, b in zip(energy, _energy(entry), strict=True)]
             if entry.request in asked and entry.run != made_by and entry.kind in ("settled", "reconciled"):
                 saved += entry.nanodollars
         total, last = journal.totals(found.recipe), journal.totals(found.recipe, run=found.run.get("run", ""))
     return Money(tuple(lines.values()), Line("in all", *(getattr(total, name) for name in _COLUMNS)), last.settled,
-                 _free(found, lines.values()), generate.summary.get("from_store", 0), saved)
+                 _free(found, lines.values()), generate.summary.get("from_store", 0), saved, drawn(*energy) if energy[0] else "")
 
 
 def _name(entry: LedgerEntry) -> str:
+    if is_share(entry.request):
+        return "lent to other machines"
     return f"requests of {entry.stage}" if entry.class_ == "api" else _CLASSES.get(entry.class_, entry.class_)
+
+
+def _energy(entry: LedgerEntry) -> tuple[float, float, float]:
+    """kWh, those of them that were measured, kg of CO2."""
+    kwh = entry.usage.get("kwh") or 0.0
+    return kwh, kwh if entry.usage.get("basis") == "measured" else 0.0, entry.usage.get("kg_co2e") or 0.0
 
 
 def _with(line: Line, entry: LedgerEntry) -> Line:
@@ -82,7 +95,7 @@ def _with(line: Line, entry: LedgerEntry) -> Line:
         line.name,
         settled=line.settled + (amount if kind in ("settled", "reconciled", "correction") else 0),
         lost=line.lost + (amount if kind == "lost" else 0) - (frees if kind == "reconciled" else 0),
-        open=line.open + (amount if kind == "reserved" else 0) - (frees if ended else 0),
+        open=line.open + (amount if kind in ("reserved", "lent") else 0) - (frees if ended else 0),
         requests=line.requests + (kind == "settled" and entry.class_ == "api"),
         attempts=line.attempts + (kind == "reserved" and entry.class_ == "api"))
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.files import write_atomic
+from alpaca_pipe.curate.by_hand import RULE as BY_HAND
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.report import figures
 from alpaca_pipe.report.actual import unit_costs
 from alpaca_pipe.report.facts import Facts, gather
+from alpaca_pipe.report.funnel import by_hand_in_words
 from alpaca_pipe.report.money import Money
 from alpaca_pipe.report.varied import judged, varied
 from alpaca_pipe.report.words import in_words
@@ -121,7 +123,7 @@ def _funnel(facts: Facts) -> Mapping[str, Any]:
     for part in found.stretches:
         came = "pieces found in the replies" if part.kind == "generate" else "rows read by curate"
         rows.append(Bar(came, part.came, 100 * part.came / whole, "came"))
-        rows += [Bar(rule, count, 100 * count / whole, "dropped")
+        rows += [Bar("by hand" if rule == BY_HAND else rule, count, 100 * count / whole, "dropped")
                  for rule, count in sorted(part.dropped.items(), key=lambda item: -item[1])]
         rows.append(Bar(f"kept by {part.kind}", part.kept, 100 * part.kept / whole, "kept"))
     gone = sum(sum(part.dropped.values()) for part in found.stretches)
@@ -135,7 +137,8 @@ def _funnel(facts: Facts) -> Mapping[str, Any]:
     if found.left_out:
         split += f" {found.left_out:,} of the held-out ones were too long and left out by evaluate."
     repaired = f" {found.repaired:,} rows were repaired on the way." if found.repaired else ""
-    return {"rows": rows, "sentence": f"{replies}{stored}{'.' if replies else ''}{split}{repaired}".strip()
+    by_hand = f" {by_hand_in_words(found.by_hand).capitalize()}." if found.by_hand else ""
+    return {"rows": rows, "sentence": f"{replies}{stored}{'.' if replies else ''}{split}{repaired}{by_hand}".strip()
             or "Every row that went has a rule and a sentence in rejected.jsonl.",
             "check": f"It adds up: {found.first:,} = {found.last:,} kept + {gone:,} dropped, "
                      "counted again in the files."}
@@ -156,7 +159,8 @@ def _money(facts: Facts) -> Mapping[str, Any]:
         stored = f"{books.from_store:,} replies came from our own store and cost nothing.{worth}"
     exact = f"{books.total.settled:,} settled, {books.total.lost:,} lost, {books.total.open:,} open"
     local = (facts.config.get("teacher") or {}).get("kind") == "local_server"
-    return {"sentence": _paid(books, facts.rehearsal, local), "rows": rows, "stored": stored, "faults": books.faults,
+    return {"sentence": _paid(books, facts.rehearsal, local), "rows": rows, "stored": stored, "energy": books.energy and f"{books.energy[0].upper()}{books.energy[1:]}.",
+            "faults": books.faults,
             "check": f"The entries and the balances of the ledger agree to the nano-dollar: {exact}."}
 
 

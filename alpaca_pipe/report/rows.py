@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ _SEED = 42  # the same command shows the same rows
 @dataclass(frozen=True)
 class Row:
     """A row as some stage left it. where: generate, curate, train (kept) or held out (kept); rule, reason and nearest
-    only where it was dropped; text only where a piece of a reply could not be read."""
+    only where it was dropped; text only where a piece of a reply could not be read. data: all of it, as it lies on disk."""
 
     id: str
     where: str
@@ -33,6 +34,7 @@ class Row:
     reason: str = ""
     nearest: str = ""
     text: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -57,20 +59,24 @@ def rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | No
             raise UserError(f"{recipe}: no row was dropped by a rule '{rule}'", did_you_mean(rule, rules))
         chosen = [row for row in chosen if row.rule == rule]
     if grep is not None:
-        pattern = _pattern(grep)
-        chosen = [row for row in chosen if any(map(pattern.search, (*row.texts, row.reason)))]
+        chosen = matching(chosen, grep)
     return drawn(chosen, sample) if sample is not None else chosen
 
 
 def print_rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | None = None,
-               sample: int | None = None, grep: str | None = None) -> None:
-    """The same, for a terminal."""
+               sample: int | None = None, grep: str | None = None, as_json: bool = False) -> None:
+    """The same, for a terminal or for programs."""
     from rich.console import Console
     from rich.text import Text
 
-    _whole(workspace, recipe)
+    check_whole(workspace, recipe)
     console = Console(soft_wrap=True)
     found = rows(workspace, recipe, rejected=rejected, rule=rule, sample=sample, grep=grep)
+    if as_json:
+        print(json.dumps([{name: value for name, value in asdict(row).items()
+                           if name == "id" or value and name != "data"} for row in found],
+                         indent=2, ensure_ascii=False))
+        return
     for row in found:
         console.print(Text.assemble((row.id or "(unread)", "bold"), f"  {row.where}"))
         for name, text in (("instruction", row.instruction), ("input", row.input), ("output", row.output),
@@ -83,7 +89,13 @@ def print_rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: st
     console.print(f"{len(found)} rows", style="dim", highlight=False)
 
 
-def _whole(workspace: Path, recipe: str) -> None:
+def matching(chosen: list[Row], grep: str) -> list[Row]:
+    """Those that a regular expression finds in a text or in the reason. Raises UserError for one that is none."""
+    pattern = _pattern(grep)
+    return [row for row in chosen if any(map(pattern.search, (*row.texts, row.reason)))]
+
+
+def check_whole(workspace: Path, recipe: str) -> None:
     """Raises UserError where a step's rows are no longer what was sealed."""
     for step in left(workspace, recipe).steps.values():
         done = Store(workspace / "store").done(step.folder) if step.folder else None
@@ -114,7 +126,7 @@ def drawn(chosen: list[Row], count: int) -> list[Row]:
 
 def _row(row: Any, where: str) -> Row:
     names = ("instruction", "input", "output", "rule", "reason", "nearest", "text")
-    return Row(row.get("id", ""), where, **{name: row.get(name, "") for name in names})
+    return Row(row.get("id", ""), where, **{name: row.get(name, "") for name in names}, data=row)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

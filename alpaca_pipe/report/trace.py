@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.curate.decisions import Decisions, read_decisions
+from alpaca_pipe.curate.review import told
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.prices import CLASSES
@@ -50,11 +53,14 @@ def trace(workspace: Path, id: str) -> list[Trace]:
             if any(row["id"] == whole for _, row in _rows(found))]
 
 
-def print_trace(workspace: Path, id: str) -> None:
-    """The same, for a terminal."""
+def print_trace(workspace: Path, id: str, as_json: bool = False) -> None:
+    """The same, for a terminal or for programs."""
     from rich.console import Console
     from rich.text import Text
 
+    if as_json:
+        print(json.dumps([asdict(found) for found in trace(workspace, id)], indent=2, ensure_ascii=False))
+        return
     console = Console(soft_wrap=True)
     for found in trace(workspace, id):
         console.print(Text.assemble((found.id, "bold"), f"  in {found.recipe}"))
@@ -88,6 +94,8 @@ def _passages(found: Left, id: str) -> Iterator[Passage]:
         changed = [name for name in ("system", "instruction", "input", "output") if before.get(name, "") != row.get(name, "")]
         yield Passage("repair", (*(f"{origin['details']['repair']}: its {name} was {before.get(name, '')!r}" for name in changed),
                                  f"before it, this row was {before['id']}"))
+    if by_hand := tuple(_by_hand(found, id, before)):
+        yield Passage("by hand", by_hand)
     if found.step("curate").folder:
         yield Passage("curate", (_judgement(found.step("curate"), at, id), *_too_long(found, id)))
     if losses := _losses(found.step("evaluate"), id):
@@ -149,13 +157,34 @@ def _novelty(at: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterato
         yield f"{again}dropped by generate, {dropped['rule']}: {dropped['reason']}{near}"
 
 
+def _by_hand(found: Left, id: str, before: Mapping[str, Any] | None) -> Iterator[str]:
+    """What a person said about the row, about what it was before, and about what it became; and what that overruled."""
+    decisions = _decisions(found)
+    yield from dict.fromkeys(line for name in (before["id"] if before else id, id) for line in told(decisions, name))
+    for row in found.step("curate").rows("by_hand.jsonl"):
+        if row["id"] == id and row.get("rule"):
+            yield f"or else it would have been dropped, {row['rule']}: {row['reason']}"
+    if id in decisions.by_id and id not in {row["decided"] for row in found.step("curate").rows("by_hand.jsonl")}:
+        yield "this decision is not in the last run yet: run the recipe again"
+
+
+def _decisions(found: Left) -> Decisions:
+    """The recipe's decisions, where their file is still where the run had it."""
+    path = (found.config.get("curate") or {}).get("decisions")
+    try:
+        return read_decisions(Path(path)) if path else Decisions()
+    except UserError:
+        return Decisions()  # the next run says what is wrong with it
+
+
 def _judgement(curate: Step, at: Mapping[str, Any], id: str) -> str:
     if dropped := at.get("curate/rejected.jsonl"):
         near = f", nearest {dropped['nearest']}" if dropped.get("nearest") else ""
         return f"dropped, {dropped['rule']}: {dropped['reason']}{near}"
     if "curate/examples.jsonl" not in at:
-        now = next((pair["after"]["id"] for pair in curate.rows("repaired.jsonl") if pair["before"]["id"] == id), "")
-        return f"repaired, and now {now}" if now else "never reached curate"
+        now = next((pair for pair in curate.rows("repaired.jsonl") if pair["before"]["id"] == id), None)
+        did = "edited by hand" if now and now["rule"].endswith("by_hand") else "repaired"
+        return f"{did}, and now {now['after']['id']}" if now else "never reached curate"
     held = any(row["id"] == id for row in curate.rows("held_out.jsonl"))
     return "kept, and held out to evaluate on" if held else "kept, to train on"
 

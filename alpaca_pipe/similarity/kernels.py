@@ -11,7 +11,7 @@ _ROWS_AT_ONCE = 4096  # at least: rows that are held against all rows before the
 
 
 @intrinsic
-def _ones(typing, bits):
+def ones(typing, bits):
     """Set bits of a uint64, by the processor's own instruction."""
     return types.uint64(types.uint64), lambda context, builder, signature, args: builder.ctpop(args[0])
 
@@ -135,7 +135,7 @@ def _lcs(size, tokens, begin, end, slots, masks, line):
     for block in range(blocks):
         rest = size - 64 * block
         whole = ~np.uint64(0) if rest >= 64 else (np.uint64(1) << np.uint64(rest)) - np.uint64(1)
-        common += int(_ones(~line[block] & whole))
+        common += int(ones(~line[block] & whole))
     return common
 
 
@@ -172,7 +172,7 @@ def _meet(words, rare, one, two, row, low, high, kept, tokens, starts, ranks, ro
             at = shelves[shelf] if low == 0 else _until(rows, shelves[shelf], shelves[shelf + 1], low)
             latest, apart = lengths[shelf] - least, np.uint64(total - 2 * least)
             while at < shelves[shelf + 1] and rows[at] < high:
-                if (places[at] <= latest and _ones(one ^ row_prints[at, 0]) + _ones(two ^ row_prints[at, 1]) <= apart
+                if (places[at] <= latest and ones(one ^ row_prints[at, 0]) + ones(two ^ row_prints[at, 1]) <= apart
                         and kept[rows[at]]):
                     if not known:
                         _learn(words, slots, masks)
@@ -235,7 +235,7 @@ def near(words, rare, num, den, tokens, starts, ranks, rows, places, row_prints,
 
 
 @njit(cache=True)
-def _room(starts):
+def room(starts):
     """The longest row."""
     longest = 1
     for row in range(len(starts) - 1):
@@ -246,7 +246,7 @@ def _room(starts):
 @njit(cache=True, parallel=True)
 def greedy(first, tokens, starts, ranks, prints, rows, places, row_prints, shelves, lengths, of_word,
            num, den, strict, nearest, common, total):
-    count, vocabulary, longest = len(starts) - 1, tokens.max() + 1, _room(starts)
+    count, vocabulary, longest = len(starts) - 1, tokens.max() + 1, room(starts)
     kept = np.ones(count, np.bool_)
     touched = np.zeros(count, np.bool_)  # near a row of its own block, kept or not
     at_once = max(_ROWS_AT_ONCE, count // 64)
@@ -284,7 +284,7 @@ def greedy(first, tokens, starts, ranks, prints, rows, places, row_prints, shelv
 @njit(cache=True, parallel=True)
 def count(tokens, starts, ranks, prints, rows, places, row_prints, shelves, lengths, of_word,
           num, den, strict, counts):
-    vocabulary, longest = tokens.max() + 1, _room(starts)
+    vocabulary, longest = tokens.max() + 1, room(starts)
     kept = np.ones(len(starts) - 1, np.bool_)
     none = np.zeros((0, 4), np.int32)
     for lane in prange(_LANES):
@@ -301,7 +301,7 @@ def count(tokens, starts, ranks, prints, rows, places, row_prints, shelves, leng
 @njit(cache=True, parallel=True)
 def emit(tokens, starts, ranks, prints, rows, places, row_prints, shelves, lengths, of_word,
          num, den, strict, offsets, found):
-    vocabulary, longest = tokens.max() + 1, _room(starts)
+    vocabulary, longest = tokens.max() + 1, room(starts)
     kept = np.ones(len(starts) - 1, np.bool_)
     for lane in prange(_LANES):
         slots, masks = np.full(vocabulary, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)

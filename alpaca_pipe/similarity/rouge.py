@@ -17,6 +17,11 @@ from alpaca_pipe.similarity.words import SPLIT, Words
 FLOORS = (Fraction(1, 2), Fraction(1, 3), Fraction(1, 5), Fraction(0))  # a high one is quick, and does for most
 
 
+def floors_below(likeness: Fraction) -> tuple[Fraction, ...]:
+    """Where to look for the nearest text, one after the other: above the likeness first."""
+    return likeness, *(floor for floor in FLOORS if floor < likeness)
+
+
 @dataclass(frozen=True)
 class Neighbour:
     """The nearest known text and its exact F."""
@@ -56,13 +61,18 @@ class Index:
             self._places.setdefault(occurrence, {}).setdefault(length, []).append(place)
             self._known[occurrence] += 1
 
+    def above(self, words: Sequence[str], floor: Fraction) -> Neighbour | None:
+        """The nearest known text to one of these words (the first of several) if its F is above the floor, strictly."""
+        found = self._best(words, floor)
+        return Neighbour(self._ids[found[0]], found[1]) if found else None
+
     def blocked(self, text: str) -> Neighbour | None:
         """The nearest known text (the first of several) if its F is above the likeness, strictly."""
         return self._nearest(text, (self.likeness,))
 
     def nearest(self, text: str) -> Neighbour | None:
         """The nearest known text (the first of several); None if no known text shares a word with it."""
-        return self._nearest(text, (self.likeness, *(floor for floor in FLOORS if floor < self.likeness)))
+        return self._nearest(text, floors_below(self.likeness))
 
     def at(self, text: str, score: Fraction) -> Iterator[tuple[int, int, int]]:
         """(LCS, words of the text, words of the known one) of each known text with exactly this F, above 0."""
@@ -78,11 +88,7 @@ class Index:
 
     def _nearest(self, text: str, floors: Sequence[Fraction]) -> Neighbour | None:
         words = self._split(text)
-        for floor in floors:
-            if found := self._best(words, floor):
-                place, score = found
-                return Neighbour(self._ids[place], score)
-        return None
+        return next((found for floor in floors if (found := self.above(words, floor))), None)
 
     def _best(self, words: Sequence[str], floor: Fraction) -> tuple[int, Fraction] | None:
         """The text with the highest F above the floor, the first of several."""

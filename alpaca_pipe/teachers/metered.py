@@ -6,6 +6,7 @@ Nothing that is stored is asked again, nothing that was sent is forgotten, and a
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
@@ -17,6 +18,7 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget, bounds_of, ceiling_of
 from alpaca_pipe.ledger.entries import Attempt, Short
 from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.prices import Price
 from alpaca_pipe.teachers.arrivals import Arrivals
 from alpaca_pipe.teachers.base import Failure, Teacher
@@ -30,6 +32,7 @@ from alpaca_pipe.teachers.refusals import Refusals
 from alpaca_pipe.teachers.served import Served
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)  # the outcome of each attempt, for `-v`
 _GLANCE = 0.2  # seconds; another teacher of the same run may free budget without our hearing of it
 _SHOWN = 60  # characters of a prompt, enough to find it by
 _BYTES_A_TOKEN = 4  # of English, OpenAI's rule of thumb: a guess for the pace, corrected by what was used
@@ -107,6 +110,7 @@ class Metered:
             if stored is not None:
                 self.from_store += 1
                 self._refusals.stored(stored)
+                _log.debug("request %s: %s, from our own store", key, stored.finish)
                 self._served.heard(stored.model_said, stored.fingerprint)
                 return stored
             asking = self._asking[key] = _Asking()
@@ -205,6 +209,7 @@ class Metered:
             if failure.slower:
                 turn.pushed_back(failure.retry_after)
             enter = self._journal.lose if failure.sent == "unknown" else self._journal.release
+            _log.debug("request %s: %s (%s)", attempt.name, failure.what, "lost" if failure.sent == "unknown" else "costs nothing")
             await self._end(enter(attempt, failure.what))
             raise
         except UserError as error:  # Fatal, or refused before it was sent
@@ -220,6 +225,8 @@ class Metered:
         odd = "; ".join(filter(None, [bill.anomaly, self._served.heard(completion.model_said, completion.fingerprint)]))
         kept = await self._end(self._journal.settle(attempt, completion, bill.nanodollars, request=request,
                                                     teacher=self.identity, anomaly=odd))
+        _log.debug("request %s: %s, %d tokens in, %d out, %s", attempt.name, completion.finish, usage.tokens_in,
+                   usage.tokens_out, shown(bill.nanodollars))
         if bill.over:
             raise self._stop_at(UserError(bill.anomaly, "check teacher.price and the output limit before you run again; "
                                                         "the reply is kept and its cost is in the ledger"))
@@ -264,9 +271,13 @@ class Metered:
         too_long = failure.retry_after is not None and failure.retry_after > LONGEST_ASKED
         if failure.retry and failures < self._attempts and not too_long:
             return
-        often = f"{failures} times" if failures > 1 else "once, and trying again would not help"
+        often = f"{failures} times" if failures > 1 else "once" if failure.retry else "once, and trying again would not help"
         if too_long:
             often = f"and asks to wait {failure.retry_after:.0f} seconds"
+        if failure.sent == "no":  # whatever was to be asked
+            raise self._stop_at(UserError(
+                f"the teacher failed {often}: {failure.what}", "see that it is up, and that `teacher.base_url` and the proxy are "
+                "right, then run the same command again: every stored reply is kept")) from failure
         begins = without_keys(request.messages[-1].content if request.messages else "")[:_SHOWN]
         raise self._stop_at(UserError(
             f"the teacher failed at a request {often}: {failure.what} (request {key}, '{begins}')",

@@ -30,9 +30,9 @@ class NearCap:
             return
         self._unseen = 0
         for cap in list(self._caps):
-            held = self._journal.totals(recipe=None if cap.everywhere else self._recipe, class_=cap.class_)
+            held = self._journal.totals(None if cap.everywhere else self._recipe, cap.run, class_=cap.class_)
             if (held.spent + held.open) * 100 >= _WARN_AT * cap.nanodollars:
                 lost = f", {shown(held.lost)} lost until reconciled" if held.lost else ""
                 self._say(f"{_WARN_AT} % of {cap.key} ({shown(cap.nanodollars)}) is used: {shown(held.settled)} settled{lost}, "
-                          f"{shown(held.open)} held by what is in flight")
+                          f"{shown(held.open)} held by what is in flight or lent")
                 self._caps.remove(cap)

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator
 
 from alpaca_pipe.core.files import file_digest
+from alpaca_pipe.core.ingredient import Ingredient
+from alpaca_pipe.core.secrets import LOOKS_LIKE_A_KEY
 from alpaca_pipe.core.table import AnyPath, ExistingPath, Knob, Table, from_recipe
 from alpaca_pipe.ledger.budget import USUAL_TIERS
 from alpaca_pipe.ledger.prices import Mode, Price, PriceTable, price_of
-from alpaca_pipe.teachers.additions import LOOKS_LIKE_A_KEY, billed_otherwise, secret_in
+from alpaca_pipe.teachers.additions import billed_otherwise, secret_in
 from alpaca_pipe.weights.gguf import gguf_digest
 from alpaca_pipe.weights.known import KNOWN
 
@@ -228,6 +230,9 @@ class TeacherTable(Table):
         port = f":{parts.port}" if parts.port not in (None, default_port) else ""
         path = "/chat/completions" if self.speaks == "chat" else "/completions"
         return {"url": f"{parts.scheme}://{parts.hostname}{port}{parts.path}{path}", "model": self.model}
+
+    def brings(self) -> tuple[Ingredient, ...]:
+        return () if self.kind == "rehearsed" else (Ingredient("teacher", self.called, self.terms or ""),)
 
     def rehearsed(self) -> Self:
         """The same teacher as our built-in script: the same dialect and pace of asking, its price on paper. Recorded

@@ -19,7 +19,7 @@ from alpaca_pipe.ledger.machine import machine_of
 from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.shapes import has_weights, shape_of
 from alpaca_pipe.models.speed import PUBLISHED
-from alpaca_pipe.models.template import TEMPLATES, Encoded, Encoder, TemplateName, save_template, show_mask
+from alpaca_pipe.models.template import TEMPLATES, Encoded, Encoder, TemplateName, save_template
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.train.control import shuffled
 from alpaca_pipe.train.outlay import Job, lengths
@@ -268,35 +268,6 @@ _BYTES_A_ROW = 430  # of a JSON file, the released 52K
 _START_SECONDS = 12.0  # imports, loading, saving
 _FLOP = {"lora": 4, "full": 6}  # a parameter and token: forward 2, gradient of activations 2, of weights 2
 _CPU_FLOPS = 120e9  # a second on 2 cores without AMX: SmolLM2-135M, LoRA, 1,000 tokens a step in 4.2 s (2026-11)
-
-
-def print_mask(tables: Mapping[str, Any], rows: Path, row: int) -> None:
-    """One training row as the model sees it: learned tokens in green, the others dim. For `alpaca-pipe show-mask`."""
-    from rich.console import Console
-    from rich.text import Text
-
-    config: Config | None = tables.get("train")
-    if config is None:
-        raise UserError("show-mask: the recipe has no 'train:', so no row is trained on", "add a 'train:' table to it")
-    examples = [Example.from_row(found) for found in read_jsonl(rows)]
-    if row >= len(examples):
-        raise UserError(f"show-mask: there is no row {row}", f"{rows.name} has rows 0 to {len(examples) - 1}")
-    encoder = Encoder(load_tokenizer(resolve(tables["base"])), TEMPLATES[config.template])
-    encoded = next(encoder.encode([examples[row]], config.max_length))
-    console = Console(highlight=False)
-    if isinstance(encoded, Rejected):
-        console.print(f"row {row} is not trained on: {encoded.reason}")
-        return
-    text, before = Text(), False
-    for place, piece in enumerate(show_mask(encoded, encoder.tokenizer)):
-        if piece.learned and not before and not console.is_terminal:
-            text.append("⟦")  # without colour, what is learned begins here and goes to the end
-        before = piece.learned
-        shade = "underline" if place % 2 else "not underline"  # so that one token ends where the next begins
-        text.append(piece.text, f"bold green {shade}" if piece.learned else f"dim {shade}")
-    console.print(text)
-    where = "green" if console.is_terminal else "after ⟦"
-    console.print(f"{len(encoded.ids)} tokens, {encoded.learned} learned ({where}), the last one ends the answer")
 
 
 STAGE = Stage("train", version=1, config=Config, reads=(ROWS,), uses=("base", "seed"), estimate=estimate, run=run,

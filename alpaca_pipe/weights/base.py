@@ -12,7 +12,8 @@ from pydantic import Field, PlainValidator, ValidationInfo
 
 from alpaca_pipe.core.errors import did_you_mean
 from alpaca_pipe.core.files import digest_of, file_digest, read_json
-from alpaca_pipe.core.table import ExistingPath, Table
+from alpaca_pipe.core.ingredient import Ingredient
+from alpaca_pipe.core.table import ExistingPath, Table, folder_of
 from alpaca_pipe.weights.gguf import gguf_digest
 from alpaca_pipe.weights.known import KNOWN
 
@@ -37,7 +38,7 @@ def _model(value: Any, info: ValidationInfo) -> Any:
         return value
     if not isinstance(value, str):
         raise ValueError("should be the name or the path of a model")
-    path = Path(info.context["folder"] if info.context else ".") / Path(value).expanduser()
+    path = folder_of(value, info) / Path(value).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
             why = "is an adapter: merge it first (export)" if (path / "adapter_config.json").is_file() else "is not one"
@@ -68,6 +69,9 @@ class BaseTable(Table):
 
     def identity(self) -> dict[str, Any]:
         return {"model": self._content(), "dtype": self.dtype}
+
+    def brings(self) -> tuple[Ingredient, ...]:
+        return () if self.model == TINY else (Ingredient("base", self.called),)
 
     def rehearsed(self) -> Self:
         """A tiny model, with the recipe's own tokenizer where it lies on this machine."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,17 @@ def test_repeats_are_named_and_the_mixture_is_counted(tmp_path: Path, capsys: py
     assert "a.jsonl:3: the instruction of line 1 again - take one of them out" in said
     printed = capsys.readouterr().out
     assert "4 seed tasks: 0 classification, 4 without an input" in printed
-    assert "4 different ones" in printed and "100 seeds: 161,700" in printed
+    assert "4 seeds, yours: 4 different prompts, about " in printed and "100 seeds: 161,700 different prompts" in printed
+
+
+def test_the_yield_grows_with_the_seeds_and_less_than_the_prompts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_check(shipped("seed_tasks") / "alpaca.jsonl")
+    found = re.findall(r"(\d+) seeds.*: ([\d,]+) different prompts, about ([\d,]+) rows \(([\d,]+) to ([\d,]+)", capsys.readouterr().out)
+    told = [[int(number.replace(",", "")) for number in line] for line in found]
+    assert [line[0] for line in told] == [10, 30, 100, 175]
+    for few, more in zip(told, told[1:], strict=False):
+        assert few[2] < more[2] and more[2] / more[1] < few[2] / few[1] <= 4
+    assert all(low <= middle <= high for _, _, middle, low, high in told)
 
 
 @pytest.mark.parametrize("name, count, classification, without_input", [("alpaca", 175, 25, 50), ("short", 30, 6, 13)])

@@ -104,7 +104,8 @@ def test_the_workspace_has_a_budget_of_its_own(tmp_path: Path) -> None:
     assert read_budget(file) is None
     file.write_text("total: 50\napi: 0.15\n")
     assert read_budget(file) == BudgetTable.model_validate({"total": 50, "api": 0.15})
-    for wrong in ("total: much", "totl: 5", "- 5", "total: [", "total: -1"):
+    for wrong, says in (("total: much", "total: "), ("totl: 5", "totl: unknown key"), ("- 5", "input should be"),
+                        ("total: [", "these are no caps"), ("total: -1", "total: input should be greater than or equal to 0")):
         file.write_text(wrong)
-        with pytest.raises(UserError, match=r"budget\.yaml: these are no caps: .* - write dollars like `total: 50`"):
+        with pytest.raises(UserError, match=rf"budget\.yaml: {says}.* - write dollars like `total: 50`"):
             read_budget(file)

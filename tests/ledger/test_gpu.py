@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -350,6 +351,23 @@ def test_a_run_is_stopped_while_it_can_still_store_its_work(path: Path) -> None:
     assert 1.0 * per_second < totals.settled <= 2 * per_second and totals.open == 0
     assert "raise budget.gpu and run again" in str(running.refused) and "one more dollar buys about 17 minutes" in str(
         running.refused)
+
+
+def test_four_fifths_of_a_budget_are_said_once_with_the_minutes_that_are_left(path: Path) -> None:
+    said: list[str] = []
+    other = Attempt("box", "alpaca", "sunday", "train", "lease-sunday", 1, 0, "")
+    with Journal.open(path) as journal:
+        running = Meter(journal, Terms("gpu", "1 x H200", per_hour=6 * NANO), Caps(gpu=10 * NANO, total=100 * NANO),
+                        recipe="alpaca", run="monday", stage="sow", stop=print, say=said.append)
+        running.start()
+        for number, stage in enumerate(("load", "train", "evaluate"), start=1):  # $3 more each time: 30 %, 60 %, 90 %
+            assert said == []
+            journal.write(lambda db, number=number: enter(db, replace(other, number=number), "settled", 3 * NANO, class_="gpu")).result()
+            running.begin(stage)
+        running.begin("export")
+        running.close()
+    assert [sentence.partition(": $9.0")[0] for sentence in said] == ["80 % of budget.gpu ($10.00) is used"]
+    assert "the rest is about 10 minutes of 1 x H200" in said[0]
 
 
 def test_a_machine_that_the_cap_does_not_allow_is_not_begun(path: Path) -> None:

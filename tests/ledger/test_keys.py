@@ -17,6 +17,8 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
+from alpaca_pipe.core.files import shipped
+from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.ledger.exports import export_focus, export_jsonl
 from alpaca_pipe.teachers.openai_wire import DRAW
 from alpaca_pipe.teachers.rehearsed_server import asked_of, scripted
@@ -153,7 +155,9 @@ def test_the_search_for_leaks_finds_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", [
     "api_key_env: sk-proj-planted0123456789abcdef", "default_headers: {Authorization: Bearer sk-planted0123456789}",
     "base_url: https://user:sk-planted0123456789@api.test/v1", "extra_body: {key: sk-planted0123456789abc}",
-    "api_key: sk-planted0123456789abc", "base_url: https://api.test/v1?key=sk-planted0123456789"])
+    "api_key: sk-planted0123456789abc", "base_url: https://api.test/v1?key=sk-planted0123456789",
+    "identity: sk-planted0123456789abc", "terms: ask sk-planted0123456789abc", "concurrency: sk-planted0123456789abc",
+    "concurrency: 4  # export OPENAI_API_KEY=sk-planted0123456789abc", "price: sk-planted0123456789abc"])
 def test_a_key_in_a_recipe_is_refused_and_not_repeated(tmp_path: Path, line: str) -> None:
     (tmp_path / "keys.yaml").write_text(f"name: keys\nteacher:\n  kind: openai_chat\n  model: gpt-4o-mini\n  {line}\n"
                                         "generate:\n  count: 8\n")
@@ -162,3 +166,26 @@ def test_a_key_in_a_recipe_is_refused_and_not_repeated(tmp_path: Path, line: str
     assert done.returncode and "keys.yaml:5" in done.stdout
     assert "planted0123456789" not in done.stdout
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("override", [
+    "teacher.api_key=sk-planted0123456789abc", "teacher.api_key=c0ffee-planted0123456789", "teacher.token=hunter-planted0123456789",
+    "teacher.base_url=https://me:planted0123456789@api.test/v1", "teacher.identity=sk-planted0123456789abc",
+    "generate.count=sk-planted0123456789abc", "teacher.extra_body={api_key: gsk_planted0123456789}"])
+def test_a_key_in_an_override_is_refused_and_not_repeated(tmp_path: Path, override: str) -> None:
+    (tmp_path / "keys.yaml").write_text(RECIPE.format(url="http://127.0.0.1:1/v1"))
+    for debug in ([], ["--debug"]):
+        done = subprocess.run([sys.executable, "-m", "alpaca_pipe", "plan", "keys.yaml", override, *debug], cwd=tmp_path, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+        assert done.returncode and f"override '{override.partition('=')[0]}=...'" in done.stdout
+        assert "planted0123456789" not in done.stdout
+
+
+def test_words_are_no_keys_and_keys_are(data: Path) -> None:
+    for key in ("sk-proj-" + "aB3" * 20, "sk-ant-api03-" + "xY9z" * 20, "sk-or-v1-" + "0f" * 32, "gsk_" + "Qr5" * 17, "hf_" + "aBcD1" * 7,
+                "AIza" + "SyD4" * 9, "Bearer sk-svcacct-" + "k1" * 20, KEYS[0]):
+        assert holds_a_key(f"  api_key: {key}"), key
+    for text in ("hf-internal-testing/tiny-random-llama", "api-key-performance-2024", "task-description-of-a-bridge-2024",
+                 "sk-learn-pipelines-and-models-2024", "revision: 4782ad278652c7c71b72204d462d6d01eaaf7549", "sk-...", "hf_transfer",
+                 *(file.read_text() for file in (*shipped("recipes").glob("*.yaml"), data / "README.md"))):
+        assert not holds_a_key(text), text[:60]

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from alpaca_pipe.cli.books import ledger as app
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.pinning import Figures, pin_gpu, pin_price
 from alpaca_pipe.ledger.prices import CLASSES, own_prices, price_of
@@ -137,3 +139,25 @@ def test_any_name_figure_and_source_come_back_as_they_were(mine: Path, model: st
     price = price_of(model, DAY, host=HOST)
     assert price.per_million["uncached_in"] == cost
     assert source in ("", price.source)
+
+
+@pytest.mark.parametrize(("host", "plain"), [("https://LLM.example.com/v1", HOST), ("llm.example.com:8000", HOST), (HOST, HOST)])
+def test_an_address_is_pinned_by_its_host_under_which_the_price_is_looked_up(mine: Path, host: str, plain: str) -> None:
+    pin_price("m", Figures("1", "2"), DAY, host=host)
+    assert price_of("m", DAY, host=plain).per_million["visible_out"] == 2
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["m", "--in", "1", "--out", "2", "--per-hour", "3"], "--per-hour says nothing about the price of a model"),
+    (["m", "--in", "1", "--out", "2", "--provider", "x"], "--provider says nothing"),
+    (["--gpu", "H100", "--per-hour", "2", "--in", "4"], "--in says nothing about the price of a GPU"),
+    (["--gpu", "H100", "--per-hour", "2", "--host", "h"], "--host says nothing"),
+    (["--gpu", "H100", "--per-hour", "2", "--mode", "batch"], "--mode says nothing"),
+    (["m", "--in", "1", "--out", "2", "--host", "https://"], "--host https://: no host"),
+    (["m", "--in", "1", "--out", "2", "--host", "my host"], "--host my host: no host"),
+    (["", "--in", "1", "--out", "2"], "the model has no name"), (["m", "--in", "1"], "needs --in and --out"),
+    (["m", "--in", "1", "--out", "2", "--from", "monday"], "'monday' is no day"), ([], "a MODEL or to a --gpu")])
+def test_no_option_is_dropped_without_a_word(mine: Path, arguments: list[str], says: str) -> None:
+    done = CliRunner().invoke(app, ["pin-price", *arguments])
+    assert isinstance(done.exception, UserError) and says in str(done.exception)
+    assert not mine.exists()

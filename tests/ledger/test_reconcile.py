@@ -392,9 +392,11 @@ def test_tolerances(book: Book, path: Path, file: Path) -> None:
 @pytest.mark.parametrize(("text", "says"), [
     ("a,b\n1,2\n", "neither OpenAI's costs nor a FOCUS CSV: no column BilledCost, ChargePeriodStart"),
     ('{"data": 5}', "is not what GET /v1/organization/costs answers"), ('{"data": []}', "holds no buckets"),
-    ("{", "is not what GET"), ("BilledCost,ChargePeriodStart\nx,2026-10-20T00:00:00Z\n", "provider.csv:2: this row cannot"),
+    ("{", "is not what GET"), ('{"a": 1}', "answers: 'data' is missing"),
+    ("BilledCost,ChargePeriodStart\nx,2026-10-20T00:00:00Z\n", "provider.csv:2: this row cannot"),
     ("BilledCost,ChargePeriodStart\n1,yesterday\n", "provider.csv:2: this row cannot be read"),
     ("BilledCost,ChargePeriodStart,BillingCurrency\n1,2026-10-20T00:00:00Z,EUR\n", "holds amounts in EUR"),
+    (f"BilledCost,ChargePeriodStart\n{'1' * 200_000},x\n", "after line 1 this is no CSV"),
     ("BilledCost,ChargePeriodStart\nNaN,2026-10-20T00:00:00Z\n", "is no number"),
 ])
 def test_a_file_that_is_no_bill(book: Book, path: Path, file: Path, text: str, says: str) -> None:
@@ -404,7 +406,7 @@ def test_a_file_that_is_no_bill(book: Book, path: Path, file: Path, text: str, s
 
 
 def test_files_that_cannot_be_read(book: Book, path: Path, file: Path) -> None:
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read: No such file or directory - "):
         reconcile(path, file)
     file.write_bytes(b"\x1f\x8bno gzip")
     with pytest.raises(UserError, match="cannot be read"):
@@ -419,3 +421,24 @@ def test_an_empty_bill(book: Book, path: Path, file: Path) -> None:
     Rows(book.journal).settled("r1-a", AT)
     done: Reconciliation = reconcile(path, file)
     assert done.faults == ("provider.csv holds no charges, the ledger has $0.000054000",)
+
+
+@pytest.mark.parametrize(("tolerance", "says"), [
+    (None, "the books agree within $0.01 a line"), ("0.005", "the books agree within $0.005 a line"),
+    ("2%", "the books agree within 2% of each line")])
+def test_it_says_how_closely_the_books_agree(book: Book, path: Path, file: Path, tolerance: str | None, says: str,
+                                             capsys: pytest.CaptureFixture[str]) -> None:
+    Rows(book.journal).settled("r1-a", AT, usage=Usage(1_000_000))
+    costs(file, {"gpt-4o-mini, input": "0.152"})
+    print_reconciliation(path, file, tolerance)
+    assert capsys.readouterr().out.splitlines()[-1] == says
+
+
+def test_what_is_lost_or_under_way_is_said_apart(book: Book, path: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = Rows(book.journal)
+    books(file, {rows.settled("r1-a", AT): COST, rows.lost("r1-b", AT): 7})
+    print_reconciliation(path, file)
+    print_reconciliation(path, file, write=True)
+    said = [line for line in capsys.readouterr().out.splitlines() if "the books agree" in line]
+    assert said == ["the books agree to the nano-dollar, apart from 1 attempt lost or under way here",
+                    "with these rows the books agree to the nano-dollar"]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger import energy
 from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.journal import Journal, enter
 from alpaca_pipe.ledger.statement import print_statement, to_text
@@ -116,6 +117,20 @@ def test_for_machines_every_nanodollar_is_told(book: Book, path: Path, capsys: p
         assert isinstance(amount, int) and Decimal(total["dollars"][name]) * 10**9 == amount
     assert sum(line["nanodollars"]["settled"] for line in told["lines"]) == total["nanodollars"]["settled"]
     assert told["anomalies"]["count"] == 1
+
+
+def test_energy_says_what_was_measured_and_what_is_assumed(book: Book, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, found in enumerate((energy.measured(3.6e6, pue=1.0, kg_per_kwh=0.5), energy.assumed(1, 250, pue=2.0, kg_per_kwh=0.5))):
+        spent = Attempt("m1", "alpaca", "monday", "train", f"lease-{number}-energy", 1, 0, "")
+        book.journal.write(lambda db, spent=spent, found=found: enter(db, spent, "settled", 0, class_="energy",
+                                                                      usage=found.usage())).result()
+    print_statement(path)
+    out = capsys.readouterr().out
+    assert "energy: 1.5 kWh (1 measured by the GPUs' counters, 0.5 assumed from the power limit), 0.75 kg CO2e" in out
+    assert "kg CO2e" in out.splitlines()[0]
+    print_statement(path, as_json=True)
+    total = json.loads(capsys.readouterr().out)["total"]
+    assert (total["kwh"], total["kwh_measured"], total["kg_co2e"]) == (1.5, 1.0, 0.75)
 
 
 def test_nothing_was_spent_yet(book: Book, path: Path, capsys: pytest.CaptureFixture[str]) -> None:

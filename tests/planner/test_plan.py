@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.cli import app
 from alpaca_pipe.ledger.gpu import GpuTable
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.prices import PriceTable
+from alpaca_pipe.ledger.prices import PriceTable, price_of
+from alpaca_pipe.planner.cheapest import Offer
 from alpaca_pipe.planner.outlook import Outlook, look
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.workspace import Workspace
@@ -172,6 +174,18 @@ def test_cheaper_teachers_cost_less_for_the_same_tokens(tmp_path: Path) -> None:
     assert list(offers) == sorted(offers, key=lambda offer: offer.nanodollars)
     total = outlook.total
     assert own.nanodollars == pytest.approx((total.tokens_in.p50 * 2 + total.tokens_out.p50 * 8) * 1000, rel=1e-4)
+
+
+def test_an_old_price_is_said_to_be_old_and_what_is_not_supported_is_not_proposed(tmp_path: Path) -> None:
+    outlook = of(tmp_path, TUNED)
+    own = next(offer for offer in outlook.cheaper.teachers if offer.own)
+    checked = price_of("gpt-4.1-nano", outlook.day).checked
+    assert checked and own.aged == f"checked {(outlook.day - checked).days} days ago"
+    assert any(not offer.aged for offer in outlook.cheaper.teachers), "none of these is old"
+    best = Offer("MI300X", "somebody", "$1 an hour", 1, "on ROCm: not tried", supported=False)
+    sentence = replace(outlook.cheaper, gpus=(best, *outlook.cheaper.gpus)).sentence
+    second = next(offer for offer in outlook.cheaper.gpus if offer.supported)
+    assert f"{second.name} at {second.provider}" in sentence and "MI300X" not in sentence
 
 
 def test_a_teacher_with_a_price_of_its_own_is_the_recipes(tmp_path: Path) -> None:

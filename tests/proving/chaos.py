@@ -29,6 +29,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tests.bench.table import publish
 from tests.proving.compare import asked_after_stored, compare, held_over_time, lost_by_kills
 from tests.proving.faults import FATAL, ODD
 from tests.proving.settings import PRICE
@@ -184,10 +185,10 @@ class Chaos:
         process = alpaca("ledger", "reconcile", str(file), "--write", "--complete", home=self.home)
         process.wait(timeout=120)
         printed = (self.home / PRINTED).read_text()
-        last = printed.strip().splitlines()[-1] if printed.strip() else ""
-        if process.returncode or not last.startswith("written: "):
+        written = next((line for line in printed.splitlines() if line.startswith("written: ")), "")
+        if process.returncode or not written:
             raise Broken(f"ledger reconcile: exit {process.returncode}\n{printed[-2000:]}")
-        rows = {kind: int(count.replace(",", "")) for count, kind in re.findall(r"(\d[\d,]*) (\w+)", last)}
+        rows = {kind: int(count.replace(",", "")) for count, kind in re.findall(r"(\d[\d,]*) (\w+)", written)}
         wanted = {"correction": compared.over, "reconciled": compared.lost}
         if rows != {kind: count for kind, count in wanted.items() if count}:
             raise Broken(f"ledger reconcile wrote {rows}, wanted is {wanted}\n{printed[-2000:]}")
@@ -200,7 +201,7 @@ class Chaos:
 def _kind(last: str) -> str:
     """Why a run stopped, in a word, from its last line."""
     for sign, word in (("does not accept the key", "wrong key"), ("quota", "no quota"), ("does not exist", "no such model"),
-                       ("failed at a request", "gave up"), ("refuses the batch", "batch refused")):
+                       ("the teacher failed", "gave up"), ("refuses the batch", "batch refused")):
         if sign in last:
             return word
     raise Broken(f"a run stopped with a sentence that is not expected here: {last}")
@@ -329,12 +330,9 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         figures = chaos((given.home or Path(folder)).resolve(), requests=given.requests, kills=given.kills,
                         concurrency=given.concurrency, seed=given.seed, batches=given.batches)
-    for name, value in figures.items():
-        if name == "promises":
-            for promise in value:
-                print(f"  held: {promise}")
-        else:
-            print(f"  {name}: {value}")
+    rows = [{"figure": promise, "value": "held"} for promise in figures.pop("promises")]
+    rows += [{"figure": name, "value": str(value)} for name, value in figures.items()]
+    publish("chaos-batches" if given.batches else "chaos", rows)
 
 
 if __name__ == "__main__":

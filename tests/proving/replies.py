@@ -41,11 +41,11 @@ def question(body: Mapping[str, Any], draw: str = "") -> str:
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
 
-def reply_to(asked: str, body: Mapping[str, Any], settings: Settings, nature: str = "") -> Reply:
-    """The reply to a question; nature: "length", "content_filter" or ""."""
+def reply_to(asked: str, body: Mapping[str, Any], settings: Settings, nature: str = "", told: str | None = None) -> Reply:
+    """The reply to a question; nature: "length", "content_filter" or "".  told: the text, where it is not to be invented."""
     random = Random(f"{settings.seed} {asked}")
     wanted = max(8, round(settings.tokens * math.exp(random.gauss(0, settings.tokens_sigma))))
-    text, finish = _text(random, wanted, body), "stop"
+    text, finish = _text(random, wanted, body) if told is None else told, "stop"
     limit = body.get("max_completion_tokens") or body.get("max_tokens") or 1 << 30
     reasoning = min(random.randint(4, 40), limit // 4) if random.random() < settings.reasoning else 0
     room = limit - reasoning

@@ -27,6 +27,7 @@ from tests.proving import faults, replies
 from tests.proving.batches import Batches
 from tests.proving.books import Books, Row, billed
 from tests.proving.limits import Limits
+from tests.proving.released import Released
 from tests.proving.settings import Settings
 
 _NAME, _DRAW = "X-Client-Request-Id", "X-Draw"
@@ -41,6 +42,7 @@ class Server:
         self.books = Books(Path(settings.books))
         self.limits = Limits.of(settings)
         self.batches = Batches(self)
+        self.released = Released(Path(settings.released)) if settings.released else None
         self.asked: Counter[str] = Counter()  # how often each question arrived
         self.met: Counter[str] = Counter()  # faults
         self.arrived = self.answered = self.in_flight = self.most_in_flight = 0
@@ -81,7 +83,8 @@ class Server:
             enter(0)
             return await self._unanswered(http, fault)
         await asyncio.sleep(self._latency(asked))
-        reply = replies.reply_to(asked, body, self.settings, nature)
+        told = self.released and self.released.reply(asked, body, self.settings.applies_stop)
+        reply = replies.reply_to(asked, body, self.settings, nature, told)
         self.limits.used(reserved, reply.tokens)
         enter(200, uncached_in=reply.uncached_in, cache_read=reply.cache_read, visible_out=reply.visible_out,
               reasoning_out=reply.reasoning_out, nanodollars=sum(billed(reply, self.settings.price).values()))
@@ -161,7 +164,7 @@ class Server:
         return web.json_response({
             "arrived": self.arrived, "questions": len(self.asked), "answered": self.answered,
             "in_flight": self.in_flight, "most_in_flight": self.most_in_flight, "charged": self.limits.charged,
-            "faults": {name: times for name, times in self.met.items() if times}, "at": time.monotonic()})
+            "applies_stop": self.settings.applies_stop, "faults": {name: times for name, times in self.met.items() if times}, "at": time.monotonic()})
 
     async def quiet(self, http: web.Request) -> web.Response:
         while self.in_flight or self.batches.working:

@@ -39,6 +39,10 @@ class Settings:
     script: tuple[str, ...] = ()  # faults of the next requests, in their order; "" is none; used up, then the chances
     hang: float = 30.0  # seconds that a hanging request is held, unless its client leaves
     retry_after: float = 1.0  # seconds that a drawn 429 asks to wait
+    # rows that are told instead of invented ones, 16 to a reply in the layout of Stanford's prompt (released.py): a JSON
+    # file; and whether `stop` of a request is applied to them
+    released: str = ""
+    applies_stop: bool = True
     queue: int = 0  # lines that may be in batches at once; one batch more than that fails; 0: any number
     batch_seconds: float = 0.2  # from creation to completion
 

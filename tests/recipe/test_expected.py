@@ -36,7 +36,7 @@ def test_the_whole_estimate_is_sealed_with_the_step(tmp_path: Path, monkeypatch:
     for done in run.steps.values():
         assert read_json(done.folder / "done.json")["planned"] == {
             "minutes": [0.05, 0.1, 0.2], "says": "", "rests_on": "", "requests": [0, 0, 0], "tokens_in": [0, 0, 0],
-            "tokens_out": [0, 0, 0], "api": [0, 0, 0], "gpu": [0, 0, 0]}
+            "tokens_out": [0, 0, 0], "api": [0, 0, 0], "gpu": [0, 0, 0], "rows": [0, 0, 0]}
 
 
 def test_all_steps_of_a_run_are_billed_while_one_of_them_needs_the_gpu(tmp_path: Path) -> None:

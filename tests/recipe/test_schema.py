@@ -39,7 +39,7 @@ def test_three_mistakes_are_all_said_in_the_order_of_their_lines(tmp_path: Path)
     ("sow: {}\nsow: {}\n", "r.yaml:2: found duplicate key"),
     ("- a\n", "r.yaml:1: a recipe is a mapping"),
     ("", "r.yaml:1: a recipe is a mapping"),
-    ("sew: {}\n", "r.yaml:1: sew: unknown key - did you mean 'sow'?"),
+    ("sows: {}\n", "r.yaml:1: sows: unknown key - did you mean 'sow'?"),
     ("name: x\n", "r.yaml:1: no stage is named"),
     ("seed: 1\nreap: {}\n", "r.yaml:2: reap: reads what 'sow' makes"),
     ("recipe_version: 2\nsow: {}\n", "r.yaml:1: recipe_version: "),
@@ -103,4 +103,4 @@ def test_all_errors_are_kept_apart(tmp_path: Path) -> None:
 
 def test_the_schema_names_every_table() -> None:
     schema = recipe_model(CATALOG).model_json_schema()
-    assert set(schema["properties"]) == {"recipe_version", "name", "seed", "paint", "sow", "reap", "sell"}
+    assert set(schema["properties"]) == {"recipe_version", "extends", "name", "seed", "use", "paint", "sow", "reap", "sell"}

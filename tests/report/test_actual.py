@@ -6,6 +6,7 @@ import pytest
 
 from alpaca_pipe.core.files import read_json, write_json
 from alpaca_pipe.core.ranges import Range
+from alpaca_pipe.ledger.energy import assumed
 from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.journal import Journal, enter
 from alpaca_pipe.recipe.expected import row_of
@@ -52,6 +53,17 @@ def test_what_was_planned_stands_beside_what_was(workspace: Workspace) -> None:
     page = render(gather(workspace.root, "tea"))
     assert "Forecast and actual" in page and "4 of 5 figures lay between P10 and P90" in page
     assert "That of generate rested on priors." in page
+
+
+def test_the_report_says_what_was_drawn_and_how_that_is_known(workspace: Workspace) -> None:
+    buy(workspace.root, KEYS)
+    assert gather(workspace.root, "tea").money.energy == ""  # type: ignore[union-attr]
+    with Journal.open(workspace.root / "ledger.sqlite") as journal:
+        drawn = Attempt("here", "tea", "run-1", "train", "lease-train-energy", 1, 0, "")
+        usage = assumed(2, 250, pue=1.0, kg_per_kwh=0.4).usage()
+        journal.write(lambda db: enter(db, drawn, "settled", 0, class_="energy", usage=usage)).result()
+    page = render(gather(workspace.root, "tea"))
+    assert "Energy: 0.5 kWh (0.5 assumed from the power limit), 0.2 kg CO2e." in page
 
 
 def test_a_step_of_the_first_versions_has_its_planned_minutes_only(workspace: Workspace) -> None:

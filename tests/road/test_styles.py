@@ -16,10 +16,11 @@ from alpaca_pipe.ledger import opening
 from tests.road.drive import Road
 from tests.road.test_road import dataset
 
-# What each style needs besides its name.
+# What each style needs besides its name, which is the first word.
 ROWS = "generate.rows=rows.jsonl"
 STYLES: dict[str, tuple[str, ...]] = {
-    "alpaca": (), "alpaca-2023": (), "two-step": (), "self-instruct": (), "documents": ("generate.documents=[notes.md]",),
+    "alpaca": (), "alpaca as a dialogue": ("generate.dialogue=true",),
+    "alpaca-2023": (), "two-step": (), "self-instruct": (), "documents": ("generate.documents=[notes.md]",),
     "orca": (ROWS,), "evol": (ROWS, "generate.depth=2")}
 LIMIT = ("generate.count=100000", "generate.max_requests=100", "--until", "generate")
 
@@ -34,7 +35,7 @@ def road_at(home: Path) -> Road:
 
 
 def asked(style: str, concurrency: int, delay: float = 0.0) -> tuple[str, ...]:
-    return (f"generate.style={style}", *STYLES[style], f"teacher.concurrency={concurrency}", f"teacher.delay={delay}", *LIMIT)
+    return (f"generate.style={style.split()[0]}", *STYLES[style], f"teacher.concurrency={concurrency}", f"teacher.delay={delay}", *LIMIT)
 
 
 @pytest.fixture(scope="module", params=STYLES)

@@ -124,6 +124,13 @@ def test_a_check_that_fails_is_one_sentence_with_its_cure(tmp_path: Path, status
         assert journal.totals("mine").spent == journal.totals("mine").open == 0
 
 
+def test_a_server_that_is_not_there_is_told_by_its_address(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"failed once: http://127.0.0.1:1/v1 cannot be reached.* - see that it is up.*base_url"), \
+            Journal.open(tmp_path / "ledger.sqlite") as journal:
+        nobody = TeacherTable(kind="openai_chat", model="m", base_url="http://127.0.0.1:1/v1", price=priced())
+        check(nobody, journal=journal, caps=Caps(), recipe="mine", log=tmp_path / "log", tell=told.append)
+
+
 def test_a_rehearsed_teacher_is_checked_by_the_same_way(tmp_path: Path) -> None:
     lines: list[str] = []
     with Journal.open(tmp_path / "ledger.sqlite") as journal:

@@ -21,16 +21,16 @@ _GPT3 = re.compile(r"text-(davinci|curie|babbage|ada)-00\d|(davinci|curie|babbag
 
 def style_of(config: GenerateTable, teacher: TeacherTable, takes: frozenset[str]) -> Style:
     """The style of a table, for a teacher that takes these decoding fields."""
-    how = (config.max_tokens, config.temperature, takes)
+    how, domain = (config.max_tokens, config.temperature, takes), config.domain or ""
     match config.style:
         case "two-step":
-            return TwoStep(*how)
+            return TwoStep(*how, domain)
         case "alpaca-2023":
             return Alpaca2023(*how, config.bugs, _GPT3.fullmatch(teacher.called) is not None)
         case "alpaca":
-            return Alpaca(config.tasks, *how)
+            return Alpaca(config.tasks, *how, config.dialogue, domain)
         case "documents":
-            return Documents(config.tasks, *how)
+            return Documents(config.tasks, *how, domain)
         case "self-instruct":
             return SelfInstruct(*how)
         case "evol":

@@ -94,5 +94,10 @@ class Alpaca2023(Plain):
 
 def _from_first_task(text: str, first: int) -> str:
     """A chat model repeats the header that a completion goes on after, sometimes behind a sentence of its own."""
-    found = re.search(rf"(?:\A|\n)[#\s]*{first}\.\s+Instruction:", text)
-    return text[found.end():] if found else text
+    for found in re.finditer(rf"{first}\.\s+Instruction:", text):
+        begin, end = found.span()
+        while begin and (text[begin - 1] == "#" or text[begin - 1].isspace()):
+            begin -= 1
+        if not begin or "\n" in text[begin:end - len("Instruction:")].partition(f"{first}.")[0]:
+            return text[end:]
+    return text

@@ -16,7 +16,7 @@ from alpaca_pipe.generate.grounding import ungrounded
 from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.reply import Draft, Objection, Piece, read_tasks, unread
 from alpaca_pipe.generate.style import Plain, Seat, decoding
-from alpaca_pipe.generate.styles.alpaca import task_list, task_row
+from alpaca_pipe.generate.styles.alpaca import task_list, task_row, works_in
 
 _SYSTEM = ("You write tasks that a language model is trained on, out of the documents of the people who will use it. You "
            "add nothing to what the documents say.")
@@ -46,7 +46,7 @@ Answer with the JSON object alone."""
 
 _NOTHING = re.compile(r'\s*(?:```(?:json)?\s*)?(?:\{\s*(?:"tasks"\s*:\s*\[\s*\]\s*)?\}|\[\s*\])\s*(?:```)?\s*')
 # In English only; where a task has an input, that may be meant.
-_SPEAKS_OF_IT = re.compile(
+SPEAKS_OF_IT = re.compile(
     r"\b(?:the|this|that|our) (?:(?:given|provided|above|following) )?(?:passage|excerpt)\b|"
     r"\b(?:according to|(?:mentioned|described|stated|given|provided|listed) in|(?:based|relying) on|from) "
     r"(?:the|this) (?:(?:given|provided|above) )?(?:text|document|article|context|section)\b|"
@@ -60,6 +60,7 @@ class Documents(Plain):
     max_tokens: int
     temperature: float | None
     takes: frozenset[str]
+    domain: str = ""
     name: ClassVar[str] = "documents"
     grounded: ClassVar[bool] = True
 
@@ -71,7 +72,7 @@ class Documents(Plain):
         shown = json.dumps({"tasks": [task_row(seed) for seed in seat.shown]}, ensure_ascii=False, indent=1)
         text = _WANTED.format(shown=shown, file=seat.ground.details.get("file", "a document"), passage=seat.ground.text,
                               tasks=self.wanted)
-        return Request((Message("system", _SYSTEM), Message("user", text)),
+        return Request((Message("system", works_in(_SYSTEM, self.domain)), Message("user", text)),
                        decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature},
                                 response_format=task_list()))
 
@@ -84,7 +85,7 @@ class Documents(Plain):
         assert seat.ground
         if fault := unsound(draft):
             return fault
-        if not draft.input and (found := _SPEAKS_OF_IT.search(draft.instruction)):
+        if not draft.input and (found := SPEAKS_OF_IT.search(draft.instruction)):
             return Objection("speaks_of_passage", f"the instruction says '{found.group()}', which the row does not hold")
         if word := ungrounded(draft.output or "", f"{seat.ground.text}\n\n{draft.input}"):
             return Objection("ungrounded", f"the output says '{word}', which neither the passage nor the task's input holds")

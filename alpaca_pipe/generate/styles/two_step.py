@@ -15,6 +15,7 @@ from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.reply import Draft, Objection, Piece, read_answer, read_line
 from alpaca_pipe.generate.seeds import Seed
 from alpaca_pipe.generate.style import Plain, Seat, decoding
+from alpaca_pipe.generate.styles.alpaca import works_in
 
 _INSTRUCTION_TOKENS = 40
 _ANSWER_TEMPERATURE = 0.4  # an answer should be likely, an instruction new
@@ -27,10 +28,17 @@ class TwoStep(Plain):
     max_tokens: int  # of the answer
     temperature: float | None  # of the instruction
     takes: frozenset[str]
+    domain: str = ""
     name: ClassVar[str] = "two-step"
     follows: ClassVar[int] = 1
-    one_prefix: ClassVar[bool] = True  # llama.cpp does not read again what it has just read: 18 % less work
-    shows: ClassVar[str] = " (those with a topic and without an input)"
+
+    @property
+    def one_prefix(self) -> bool:
+        return True  # llama.cpp does not read again what it has just read: 18 % less work
+
+    @property
+    def shows(self) -> str:
+        return " (those with a topic and without an input)"
 
     @property
     def topics(self) -> int:
@@ -43,7 +51,7 @@ class TwoStep(Plain):
         return [seed for seed in seeds if seed.topic and not seed.example.input]
 
     def ask(self, seat: Seat) -> Request:
-        turns = [("system", "You write short, clear tasks for a language model.")]
+        turns = [("system", works_in("You write short, clear tasks for a language model.", self.domain))]
         for seed in seat.shown:
             turns += [("user", _about(seed.topic)), ("assistant", seed.example.instruction)]
         turns.append(("user", _about(seat.topics[0])))

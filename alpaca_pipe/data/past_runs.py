@@ -1,0 +1,86 @@
+"""The runs of a recipe by name, wherever one is meant: `vet`, `vet@2026-11`, `vet@nov`, `vet@2`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import read_jsonl_so_far
+
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+           "december")
+_MONTH = re.compile(r"([a-z]{3,9})[-_ ]?(\d{4})?", re.IGNORECASE)
+_LISTED = 8
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A line of history.jsonl. number: 1 is the latest.  says: how the name was understood, where it could mean several."""
+
+    recipe: str
+    row: Mapping[str, Any]
+    number: int
+    says: str = ""
+
+    @property
+    def id(self) -> str:
+        return str(self.row.get("run", ""))
+
+    @property
+    def name(self) -> str:
+        return f"{self.recipe}@{self.id}"
+
+
+def history(workspace: Path, recipe: str) -> list[Mapping[str, Any]]:
+    """The oldest first; empty where nothing was run."""
+    return list(read_jsonl_so_far(workspace / recipe / "history.jsonl"))
+
+
+def matching(runs: Sequence[Mapping[str, Any]], when: str) -> list[Mapping[str, Any]]:
+    """Those that `when` can mean: a beginning of the run's date, a month (`nov`, `nov-2026`), a number (1: the latest), the end
+    of its id."""
+    ids = [str(run.get("run", "")) for run in runs]
+    if re.fullmatch(r"\d{1,3}", when):
+        return [runs[-int(when)]] if 0 < int(when) <= len(runs) else []
+    if month := _month(when):
+        number, year = month
+        return [run for run, id in zip(runs, ids, strict=True) if id[5:7] == number and id[:4] == (year or id[:4])]
+    begun = [run for run, id in zip(runs, ids, strict=True) if id.startswith(when.replace(":", "-"))]
+    return begun or [run for run, id in zip(runs, ids, strict=True) if id.endswith(when)]
+
+
+def past_run(workspace: Path, name: str) -> PastRun:
+    """`RECIPE` is its last finished run, `RECIPE@WHEN` the last finished one that WHEN can mean (of runs none of which was
+    finished, the last). Raises UserError: nothing was run, nothing matches, or a month or the end of an id is of several."""
+    recipe, _, when = name.rpartition("@") if "@" in name else (name, "", "")
+    recipe = Path(recipe).stem if recipe.endswith((".yaml", ".yml")) else recipe
+    runs = history(workspace, recipe)
+    if not runs:
+        raise UserError(f"{recipe}: nothing was run in {workspace}", f"start with `alpaca-pipe run {recipe}`")
+    found = matching(runs, when) if when else runs
+    if not found:
+        raise UserError(f"{recipe} has no run '{when}'", f"it has {listed(runs)}")
+    if when and (_month(when) and len({str(run["run"])[:4] for run in found}) > 1
+                 or len(found) > 1 and not str(found[0]["run"]).startswith(when[:4]) and not _month(when)):
+        raise UserError(f"'{name}' can mean {len(found)} runs: {listed(found)}", "write the year too, or more of the run's name")
+    finished = [run for run in found if run.get("outcome") == "done"] or found
+    run = finished[-1]
+    says = f"{name} is {run['run']}, the last of {len(finished)} finished" if when and len(finished) > 1 else ""
+    return PastRun(recipe, run, len(runs) - runs.index(run), says)
+
+
+def listed(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Their names, the latest ones."""
+    names = [str(run.get("run", "")) for run in runs[-_LISTED:]]
+    return ("... " if len(runs) > _LISTED else "") + ", ".join(names)
+
+
+def _month(when: str) -> tuple[str, str | None] | None:
+    """("11", "2026") of `nov-2026`."""
+    found = _MONTH.fullmatch(when)
+    numbers = [number for number, month in enumerate(_MONTHS, 1) if found and month.startswith(found[1].lower())]
+    return (f"{numbers[0]:02d}", found[2]) if found and len(numbers) == 1 else None

@@ -1,0 +1,261 @@
+"""The file: a manifest, then exactly the files that it lists, as a tar in zstd. Whole or refused, and nothing else gets out.
+
+Written as any tar is, so that `tar --zstd -tf` reads it; read by our own few lines, which take nothing but plain files, in
+the order, of the size and with the digest of the manifest, under names that stay inside. So a link, a device, a second
+entry of a name, a path that climbs out, a bomb or a bit that tipped over is not something to be guarded against one by one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import canonical
+
+FORMAT, VERSION = "alpaca-pipe pack", 1
+_BLOCK = 512
+_LARGEST_MANIFEST = 1 << 26  # bytes; half a million files
+_MOST_AFTER = 64 * _BLOCK  # of zeros after the last file: tar fills up to 20 blocks
+_CHUNK = 1 << 20
+_MAGIC = b"\x28\xb5\x2f\xfd"  # of zstd
+_FIRST = re.compile(r"manifest\.([0-9a-f]{64})\.json")
+_AGAIN = "copy the file again, and compare its size"
+Source = Path | bytes
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """facts: what the pack is, plain JSON.  files: relative name -> {"sha256", "size"}."""
+
+    facts: Mapping[str, Any]
+    files: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def bytes(self) -> int:
+        return sum(seal["size"] for seal in self.files.values())
+
+
+def write_box(path: Path, facts: Mapping[str, Any], files: Mapping[str, Source]) -> Path:
+    """Writes a pack beside `path` and answers the draft, synced: `os.replace` makes it the pack. The files may not change
+    meanwhile. Raises UserError where one does."""
+    import pyarrow
+
+    for name in files:
+        try:
+            _check_name(name)
+        except ValueError:
+            raise UserError(f"a file is called {name[-80:]!r}, which not every system can read", "rename it, then pack again") from None
+    seals = {name: _seal(files[name]) for name in sorted(files)}
+    manifest = canonical({"format": FORMAT, "version": VERSION, **facts, "files": seals}).encode()
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with pyarrow.CompressedOutputStream(pyarrow.PythonFile(draft.open("xb"), "w"), "zstd") as out:  # closes the file too
+            _put(out, f"manifest.{hashlib.sha256(manifest).hexdigest()}.json", manifest, None)
+            for name, seal in seals.items():
+                _put(out, name, files[name], seal)
+            out.write(bytes(2 * _BLOCK))
+        with draft.open("rb+") as plain:
+            os.fsync(plain.fileno())
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    return draft
+
+
+def look(path: Path) -> Manifest:
+    """What a pack says that it is; its files are not read. Raises UserError."""
+    with path_opened(path) as plain:
+        return _manifest(_Unpacked(plain, path), path)
+
+
+def read_box(path: Path, into: Path) -> Manifest:
+    """Unpacks into a folder that is empty, every file checked. Raises UserError for what is damaged, foreign or newer; what was
+    written by then is the caller's to remove."""
+    with path_opened(path) as plain:
+        stream = _Unpacked(plain, path)
+        manifest = _manifest(stream, path)
+        if manifest.bytes > (free := shutil.disk_usage(into).free):
+            raise UserError(f"{path} unpacks to {manifest.bytes:,} bytes, and {free:,} are free at {into}",
+                            "free some space, or choose another workspace with --runs")
+        for name, seal in manifest.files.items():
+            target = into / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _take(stream, name, seal, target, path)
+        _nothing_after(stream, path)
+    return manifest
+
+
+class _Unpacked:
+    """The unpacked bytes, so many at a time: all of them or an error."""
+
+    def __init__(self, plain: BinaryIO, path: Path) -> None:
+        import pyarrow
+
+        self._path, self._errors = path, (pyarrow.ArrowException, OSError, EOFError)
+        self._stream = pyarrow.CompressedInputStream(pyarrow.PythonFile(plain, "r"), "zstd")
+
+    def read(self, size: int) -> bytes:
+        data = self.some(size)
+        if len(data) < size:
+            raise UserError(f"{self._path} breaks off: it is not whole", _AGAIN)
+        return data
+
+    def some(self, size: int) -> bytes:
+        """Fewer only at the end."""
+        try:
+            return bytes(self._stream.read(size))
+        except self._errors as error:
+            raise UserError(f"{self._path} is damaged or not whole ({str(error).splitlines()[0][:80]})", _AGAIN) from None
+
+
+def path_opened(path: Path) -> BinaryIO:
+    try:
+        plain = path.open("rb")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}", "name a file that `alpaca-pipe pack` has written") from None
+    if plain.read(len(_MAGIC)) != _MAGIC:
+        plain.close()
+        raise _foreign(path)
+    plain.seek(0)
+    return plain
+
+
+def _manifest(stream: _Unpacked, path: Path) -> Manifest:
+    header = _header(stream, path)
+    named = _FIRST.fullmatch(header.name)
+    if named is None or header.size > _LARGEST_MANIFEST:
+        raise _foreign(path)
+    text = _body(stream, header.size)
+    if hashlib.sha256(text).hexdigest() != named[1]:
+        raise _damaged(path, "its list of contents")
+    facts = json.loads(text)
+    if facts.get("format") != FORMAT:
+        raise _foreign(path)
+    if facts.get("version") != VERSION:
+        raise UserError(f"{path} was packed by a newer alpaca-pipe (its format is {facts.get('version')}, known here is {VERSION})",
+                        "update alpaca-pipe here: pip install -U alpaca-pipe")
+    files: dict[str, dict[str, Any]] = facts.pop("files")
+    for name, seal in files.items():
+        try:
+            _check_name(name)
+        except ValueError as error:
+            raise UserError(f"{path}: {error}", "it was not made by `alpaca-pipe pack`: do not trust it") from None
+        if type(seal.get("size")) is not int or seal["size"] < 0:
+            raise _damaged(path, name)
+    above = {str(parent) for name in files for parent in PurePosixPath(name).parents}
+    if clash := above & set(files):
+        raise UserError(f"{path}: {min(clash)} is a file and a folder in it", "it was not made by `alpaca-pipe pack`: do not trust it")
+    return Manifest(facts, dict(sorted(files.items())))
+
+
+def _take(stream: _Unpacked, name: str, seal: Mapping[str, Any], target: Path, path: Path) -> None:
+    header = _header(stream, path)
+    if header.name not in (name, _short(name)) or header.size != seal["size"]:
+        raise _damaged(path, f"where {name} should be")
+    digest, left = hashlib.sha256(), header.size
+    with target.open("xb") as out:
+        while left:
+            part = stream.read(min(left, _CHUNK))
+            digest.update(part)
+            out.write(part)
+            left -= len(part)
+        out.flush()
+        os.fsync(out.fileno())
+    stream.read(-header.size % _BLOCK)
+    if digest.hexdigest() != seal["sha256"]:
+        raise _damaged(path, name)
+
+
+def _header(stream: _Unpacked, path: Path) -> tarfile.TarInfo:
+    try:
+        header = tarfile.TarInfo.frombuf(stream.read(_BLOCK), "utf-8", "strict")
+    except (tarfile.HeaderError, UnicodeDecodeError):
+        raise _damaged(path, "the beginning of a file") from None
+    if header.type != tarfile.REGTYPE or header.linkname:
+        raise UserError(f"{path} holds something that is not a plain file ({header.name})",
+                        "it was not made by `alpaca-pipe pack`: do not trust it")
+    return header
+
+
+def _body(stream: _Unpacked, size: int) -> bytes:
+    text = stream.read(size)
+    stream.read(-size % _BLOCK)
+    return text
+
+
+def _nothing_after(stream: _Unpacked, path: Path) -> None:
+    rest = stream.some(_MOST_AFTER)
+    if len(rest) < 2 * _BLOCK or len(rest) == _MOST_AFTER or any(rest):
+        raise _damaged(path, "its end")
+
+
+def _put(out: Any, name: str, source: Source, seal: Mapping[str, Any] | None) -> None:
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    out.write(_tar_header(name, size))
+    digest, written = hashlib.sha256(), 0
+    for part in _parts(source):
+        digest.update(part)
+        out.write(part)
+        written += len(part)
+    if seal and (digest.hexdigest(), written) != (seal["sha256"], seal["size"]):
+        raise UserError(f"{source} was changed while it was packed", "pack again once nothing writes to it")
+    out.write(bytes(-size % _BLOCK))
+
+
+def _tar_header(name: str, size: int) -> bytes:
+    """One block: a name that is too long for that, or of a file that is, stands in the manifest only."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    try:
+        return info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "strict")
+    except ValueError:
+        info.name = _short(name)
+        return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")
+
+
+def _short(name: str) -> str:
+    return f"long/{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+def _parts(source: Source) -> Iterator[bytes]:
+    if isinstance(source, bytes):
+        yield source
+        return
+    with source.open("rb") as stream:
+        while part := stream.read(_CHUNK):
+            yield part
+
+
+def _seal(source: Source) -> dict[str, Any]:
+    digest, size = hashlib.sha256(), 0
+    for part in _parts(source):
+        digest.update(part)
+        size += len(part)
+    return {"sha256": digest.hexdigest(), "size": size}
+
+
+def _check_name(name: str) -> None:
+    """Raises ValueError for a name that could lead out of a folder, or is read otherwise elsewhere."""
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or re.search(r"[\\\x00-\x1f\x7f]|^[A-Za-z]:", name) \
+            or len(name.encode("utf-8", "surrogatepass")) > 1000 or any("\ud800" <= char <= "\udfff" for char in name):
+        raise ValueError(f"it holds a file under a name that is not taken ({name[:80]!r})")
+
+
+def _foreign(path: Path) -> UserError:
+    return UserError(f"{path} is no pack of alpaca-pipe", "name a file that `alpaca-pipe pack` has written")
+
+
+def _damaged(path: Path, what: str) -> UserError:
+    return UserError(f"{path} is damaged: {what} is not as it was packed", _AGAIN)

@@ -1,0 +1,1 @@
+"""How a user begins: a folder with a recipe of their own, and seed tasks drafted from their notes."""

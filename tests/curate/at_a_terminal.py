@@ -1,0 +1,78 @@
+"""A terminal with somebody at it: a process of its own on a pseudo-terminal, typed at and read from."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+PATIENCE = 120.0  # seconds until a test gives up waiting
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
+
+
+class Terminal:
+    """`python -m alpaca_pipe ARGUMENTS` on a pseudo-terminal of 100 columns."""
+
+    def __init__(self, home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+        import pty
+
+        self.screen, self._seen = "", 0
+        ours, theirs = pty.openpty()
+        self._fd = ours
+        settings = {name: value for name, value in os.environ.items() if name not in ("EDITOR", "VISUAL")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "alpaca_pipe", *arguments], cwd=home, stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True, close_fds=True, env={**settings, "TERM": "xterm", "COLUMNS": "100", **(env or {})},
+            preexec_fn=_take_terminal)  # noqa: PLW1509 - no thread of ours runs here
+        os.close(theirs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._fd)
+
+    def until(self, words: str) -> str:
+        """What appears from here on, up to and with the words."""
+        while (found := self.screen.find(words, self._seen)) < 0:
+            if not self._read():
+                raise AssertionError(f"'{words}' did not appear:\n{self.screen[self._seen:]}")
+        part = self.screen[self._seen:found + len(words)]
+        self._seen = found + len(words)
+        return part
+
+    def type(self, text: str) -> None:
+        os.write(self._fd, text.encode())
+
+    def end(self) -> tuple[int, str]:
+        """The exit code, and what else was printed."""
+        while self._read():
+            pass
+        return self.process.wait(PATIENCE), self.screen[self._seen:]
+
+    def _read(self) -> bool:
+        if not select.select([self._fd], [], [], PATIENCE)[0]:
+            return False
+        try:
+            data = os.read(self._fd, 65536)
+        except OSError:  # Linux says so when the last one at the other end is gone
+            return False
+        self.screen += _COLOURS.sub("", data.decode(errors="replace"))
+        return bool(data)
+
+
+def _take_terminal() -> None:
+    """Makes the pseudo-terminal the one that Ctrl-C comes from."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

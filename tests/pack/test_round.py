@@ -1,0 +1,254 @@
+"""There and back: what is packed is up to date there, what comes back is one set of books, and nothing counts twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import read_jsonl
+from alpaca_pipe.ledger import shares
+from alpaca_pipe.ledger.entries import Short
+from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.money import NANO
+from alpaca_pipe.pack.box import look
+from alpaca_pipe.pack.homecoming import give_up
+from tests.pack.places import Place
+
+
+def counted(tmp_path: Path) -> list[str]:
+    return [line for line in (tmp_path / "counts").read_text().splitlines() if " " not in line and ":" not in line]
+
+
+def test_data_made_here_worked_on_there_and_one_set_of_books(home: Place, away: Place, tmp_path: Path) -> None:
+    packed = home.pack(gpu=5 * NANO)
+    assert packed.share is not None and home.totals().lent == 5 * NANO
+    arrived = away.unpack(packed.file)
+    assert arrived.share == 5 * NANO and set(arrived.steps) == {"sow"}
+    assert away.verdicts() == {"sow": "up to date", "reap": "run", "sell": "run"}
+    said = away.run()
+    assert "sow       up to date" in said and counted(tmp_path) == ["sow", "reap", "sell"]
+    results = away.results()
+    assert set(look(results.file).facts["steps"]) == {"sow", "reap", "sell"}
+    assert not any("store/sow" in name for name in look(results.file).files)  # the other machine has it
+    before, there = home.entries(), away.entries()
+    came = home.unpack(results.file)
+    spent = away.totals().settled
+    assert came.spent == spent > 0
+    assert home.totals().lent == home.totals().open == 0
+    assert {(entry.name, entry.kind, entry.nanodollars) for entry in home.entries()} == {
+        (entry.name, entry.kind, entry.nanodollars) for entry in [*before, *there]} | {
+        (f"{packed.share.id}-gpu.1.{packed.share.home}", "released", 0)}
+    assert home.totals().settled == sum(entry.nanodollars for entry in [*before, *there] if entry.kind == "settled")
+    assert home.verdicts() == {"sow": "up to date", "reap": "up to date", "sell": "up to date"}
+    history = list(read_jsonl(home.folder / "runs/field/history.jsonl"))
+    assert [set(row["steps"]) for row in history] == [{"sow"}, {"sow", "reap", "sell"}]
+    assert history[1]["machine"] == away.entries()[0].machine and str(away.folder) not in json.dumps(history)
+    assert "reap" in (home.folder / "runs/field/log.jsonl").read_text()
+    assert json.loads((home.folder / "runs/field/lock.json").read_text())["steps"] == dict(results.steps)
+
+
+def test_unpacked_twice_nothing_changes(home: Place, away: Place) -> None:
+    def state(place: Place) -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in sorted(place.folder.rglob("*"))
+                if path.is_file() and "ledger" not in path.name and not path.name.endswith(".lock")}
+
+    packed = home.pack(gpu=NANO)
+    away.unpack(packed.file)
+    there = state(away), away.entries()
+    away.unpack(packed.file)
+    assert (state(away), away.entries()) == there
+    away.run()
+    results = away.results()
+    home.unpack(results.file)
+    here = state(home), home.entries(), home.totals()
+    assert home.unpack(results.file).entries == 0
+    assert home.unpack(away.results().file).entries == 0  # packed again: the same
+    assert (state(home), home.entries(), home.totals()) == here
+
+
+def test_two_machines_at_once_stay_below_the_cap(home: Place, away: Place, tmp_path: Path) -> None:
+    other = Place.away(tmp_path / "other")
+    one, two = home.pack(gpu=4 * NANO, api=NANO), home.pack(gpu=3 * NANO, out=Path("second.tar.zst"))
+    with pytest.raises(UserError, match=r"nothing is left of budget.total|a share of .* does not fit: \$2.00 is left of budget.total"):
+        home.pack(gpu=3 * NANO, out=Path("third.tar.zst"))
+    away.unpack(one.file)
+    other.unpack(two.file)
+    assert isinstance(home.ask("a", 3), Short)
+    assert not isinstance(home.ask("b", 2), Short)
+    assert not isinstance(away.ask("c", 1), Short)
+    short, here = away.ask("d", 0.01), other.ask("e", 0.01)
+    assert isinstance(short, Short) and short.budget == "share.api"
+    assert isinstance(here, Short) and here.budget == "share.api"
+    assert isinstance(home.ask("f", 0.01), Short)  # 2 spent here, 5 and 3 lent
+    home.unpack(away.results(replies=True).file)
+    assert home.totals().lent == 3 * NANO and home.totals().settled == 3 * NANO
+    assert not isinstance(home.ask("f", 0.01), Short)
+    assert home.ask("c", 1).from_store  # type: ignore[attr-defined]  # bought there, with its reply
+    home.unpack(other.results().file)
+    assert (home.totals().lent, home.totals().settled) == (0, 3_010_000_000)
+
+
+def test_again_with_a_second_share(home: Place, away: Place) -> None:
+    away.unpack(home.pack(gpu=NANO).file)
+    away.run(until="reap")
+    home.unpack(away.results().file)
+    first = home.totals().settled
+    assert isinstance(away.ask("x", 0.01), Short)  # the first share went back
+    home.folder.joinpath("field.yaml").write_text((home.folder / "field.yaml").read_text().replace("sell: {}", "sell: {day: Friday}"))
+    away.unpack(home.pack("sell", gpu=0, api=NANO).file)
+    assert away.verdicts() == {"sow": "up to date", "reap": "up to date", "sell": "run"}
+    assert not isinstance(away.ask("x", 1), Short)
+    assert isinstance(away.ask("y", 0.01), Short)
+    away.run()
+    home.unpack(away.results().file)
+    assert home.totals().settled == first + NANO + sum(
+        entry.nanodollars for entry in away.entries() if entry.stage == "sell" and entry.kind == "settled")
+    assert home.totals().lent == 0 and home.verdicts()["sell"] == "up to date"
+
+
+def test_a_machine_that_never_answers(home: Place, away: Place) -> None:
+    packed = home.pack(gpu=5 * NANO)
+    away.unpack(packed.file)
+    away.run()
+    with home.at():
+        assert give_up(str(packed.file), None, home.workspace) == packed.share
+        with pytest.raises(UserError, match="no share of .* is out - nothing is lent here"):
+            give_up(str(packed.file), None, home.workspace)
+    assert (home.totals().lost, home.totals().open) == (5 * NANO, 0)
+    spent = away.totals().settled
+    home.unpack(away.results().file)  # it answers all the same
+    assert (home.totals().lost, home.totals().open, home.totals().settled) == (0, 0, spent)
+
+
+def test_a_pack_that_was_unpacked_on_two_machines_is_told(
+        home: Place, away: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other, packed = Place.away(tmp_path / "other"), home.pack(gpu=5 * NANO)
+    for place in (away, other):
+        place.unpack(packed.file)
+        place.run()
+    home.unpack(away.results().file)
+    assert "two machines" not in capsys.readouterr().out
+    home.unpack(other.results().file)
+    said = capsys.readouterr().out
+    assert "was unpacked on two machines: its $5.00 were spendable twice" in said
+    assert "was made here too" not in said  # the same bytes
+    assert home.totals().settled == away.totals().settled + other.totals().settled
+
+
+def test_what_must_run_first_and_what_is_not_overwritten(home: Place, away: Place) -> None:
+    with pytest.raises(UserError, match="sell: reap must run first .*run RECIPE --until reap"):
+        home.pack("sell")
+    with pytest.raises(UserError, match="there is no stage 'train' - it has: sow, reap, sell"):
+        home.pack("train")
+    packed = home.pack(gpu=NANO)
+    with pytest.raises(UserError, match="was packed before, and its share .* is out"):
+        home.pack(gpu=NANO)
+    with pytest.raises(UserError, match="field.tar.zst was made in this workspace|this pack of 'field' was made in this workspace"):
+        home.unpack(packed.file)
+    (home.folder / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="mine.txt is no pack of alpaca-pipe"):
+        home.pack(gpu=NANO, out=Path("mine.txt"))
+    with pytest.raises(UserError, match="was not unpacked in"):
+        home.results()
+    (away.folder / "field.yaml").write_text("mine")
+    with pytest.raises(UserError, match="field.yaml is here already, and is not the packed one"):
+        away.unpack(packed.file)
+    assert not away.workspace.store.root.exists() and (away.folder / "field.yaml").read_text() == "mine"
+    assert away.totals() == type(away.totals())()
+    away.unpack(packed.file, away.folder / "else")
+    assert (away.folder / "else" / "field.yaml").exists()
+    with away.at(), Journal.open(away.workspace.ledger) as journal, journal.read() as db:
+        assert len(shares.received(db, "field")) == 1
+
+
+def test_results_of_somebody_else_are_refused(home: Place, away: Place, tmp_path: Path) -> None:
+    away.unpack(home.pack(gpu=NANO).file)
+    away.run()
+    stranger = Place.home(tmp_path / "stranger")
+    with pytest.raises(UserError, match="which was not packed in"):
+        stranger.unpack(away.results().file)
+    stranger.run(until="sow")
+    before = stranger.entries()
+    with pytest.raises(UserError, match="that was not packed in this workspace"):
+        stranger.unpack(away.results().file)
+    assert stranger.entries() == before and stranger.verdicts()["reap"] == "run"
+
+
+def test_other_results_of_the_same_step_stay_apart(home: Place, away: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both made the step, with other bytes, as two GPUs may: ours stays, and what was made from theirs is not for ours."""
+    away.unpack(home.pack(gpu=NANO).file)
+    away.run()
+    home.run(until="reap")
+    mine = next(home.workspace.store.root.glob("reap-*"))
+    done = json.loads((mine / "done.json").read_text())
+    (mine / "crop.json").write_text("[0]")
+    from alpaca_pipe.core.files import file_digest, write_json
+    write_json(mine / "done.json", {**done, "files": {"crop.json": {"sha256": file_digest(mine / "crop.json"), "size": 3}}})
+    home.unpack(away.results().file)
+    assert "was made here too, with other bytes; ours stays" in capsys.readouterr().out
+    assert (mine / "crop.json").read_text() == "[0]"
+    assert home.verdicts() == {"sow": "up to date", "reap": "up to date", "sell": "run"}
+
+
+def test_nothing_secret_travels(home: Place, away: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environmentenvironment")
+    (home.folder / ".env").write_text("OPENAI_API_KEY=sk-secretsecretsecret")
+    home.ask("a", 0.5)
+    unpacked = tmp_path / "look"
+    unpacked.mkdir()
+    from alpaca_pipe.pack.box import read_box
+    manifest = read_box(home.pack(gpu=NANO).file, unpacked)
+    whole = b"".join(path.read_bytes() for path in unpacked.rglob("*") if path.is_file())
+    assert b"sk-" not in whole and b".env" not in whole and b"Good morning" not in whole
+    assert not {"replies.jsonl", "prices.yaml"} & set(manifest.files)
+    assert str(home.folder).encode() not in whole  # nor where it lies
+    with_replies = tmp_path / "replies"
+    with_replies.mkdir()
+    read_box(home.pack(gpu=NANO, replies=True, out=Path("b.tar.zst")).file, with_replies)
+    assert b"Good morning" in (with_replies / "replies.jsonl").read_bytes()
+    away.unpack(home.folder / "b.tar.zst")
+    with away.at(), Journal.open(away.workspace.ledger) as journal:
+        assert journal.stored("r1-a") is not None and journal.totals().settled == 0
+
+
+@pytest.mark.parametrize("wrong", ["name: field # {}", "paint: {{colour: '{}'}}"])
+def test_a_key_in_the_recipe_stops_it(home: Place, wrong: str) -> None:
+    text = (home.folder / "field.yaml").read_text()
+    (home.folder / "field.yaml").write_text(text.replace("name: field\n", wrong.format("sk-0123456789abcdef") + "\n"))
+    if wrong.startswith("name"):
+        home.pack(gpu=NANO)  # a comment stays here
+        return
+    (home.folder / "field.yaml").write_text("name: field\n" + (home.folder / "field.yaml").read_text())
+    home.run(until="sow")
+    with pytest.raises(UserError, match=r"holds what looks like a key \('sk-012...'\)"):
+        home.pack(gpu=NANO)
+    assert home.totals().lent == 0
+
+
+def test_overrides_are_in_the_packed_recipe(home: Place, away: Place) -> None:
+    home.run("sow.count=6", until="sow")
+    away.unpack(home.pack(overrides=("sow.count=6", "reap.keep_even=false"), gpu=NANO).file)
+    assert away.verdicts()["sow"] == "up to date"
+    away.run()
+    home.unpack(away.results().file)
+    steps = json.loads((home.folder / "runs/field/lock.json").read_text())["steps"]
+    assert json.loads((home.workspace.store.root / steps["reap"] / "crop.json").read_text()) == [0, 1, 2, 3, 4, 5]
+
+
+def test_pinned_prices_come_along(home: Place, away: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, theirs = home.folder / "prices.yaml", away.folder / "prices.yaml"
+    mine.write_text("- {gpu: H100, provider: my-cloud, per_hour: 2.49, from: 2026-11-21}\n"
+                    "- {gpu: L4, provider: my-cloud, per_hour: 0.5, from: 2026-11-21}\n"
+                    "- {model: secret-project, host: x.example.com, in: 1, out: 2, from: 2026-11-21}\n")
+    theirs.write_text("- {gpu: L4, provider: my-cloud, per_hour: 0.7, from: 2026-11-21}")
+    monkeypatch.setenv("ALPACA_PIPE_PRICES", str(mine))
+    packed = home.pack(gpu=NANO)
+    monkeypatch.setenv("ALPACA_PIPE_PRICES", str(theirs))
+    away.unpack(packed.file)
+    away.unpack(packed.file)
+    from alpaca_pipe.ledger.own_prices import own_rows
+    assert [(row.values["gpu"], row.values["per_hour"]) for row in own_rows("gpu")] == [("L4", 0.7), ("H100", 2.49)]
+    assert "secret-project" not in theirs.read_text()
