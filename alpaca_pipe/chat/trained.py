@@ -36,7 +36,8 @@ class Trained:
 
     def lines(self) -> Iterator[str]:
         name, digest = self.template
-        yield f"{self.recipe}: the {self.form} of run {self.run}, tuned from {self.base.get('model', 'a base that is not named')}"
+        run = f"run {self.run}" if self.run else "a run that is not finished, or came without its history"
+        yield f"{self.recipe}: the {self.form} of {run}, tuned from {self.base.get('model', 'a base that is not named')}"
         if self.newer:
             yield f"the last run, {self.newer}, made no model"
         yield f"template {name}, sha256 {digest[:12]}: the one it was trained with"
@@ -51,7 +52,7 @@ def find(workspace: Path, recipe: str, when: str = "") -> Trained:
         days = ", ".join(sorted({str(row.get("run", ""))[:10] for row in runs})[-5:])
         raise UserError(f"{recipe}: there is no run of {when}", f"it has runs of {days}" if days else "see `alpaca-pipe history`")
     if not when:
-        told.append({"run": lock.get("run", "that is in no history"), **lock})
+        told.append({"run": lock.get("run", ""), **lock})
     for row in told:
         if found := _of_run(workspace, recipe, row, told[0]):
             return found

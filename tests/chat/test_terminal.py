@@ -22,13 +22,22 @@ from alpaca_pipe.recipe.workspace import Workspace
 _PATIENCE = 120.0  # seconds; only a hang takes so long
 
 
+# Where the tests run behind a shell's `&`, Ctrl-C is ignored, and children inherit that; at a terminal it never is.
+CHILD = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from alpaca_pipe.cli import main
+main()
+"""
+
+
 class Typist:
     """Reads what the terminal shows and types into it."""
 
     def __init__(self, arguments: list[str], folder: Path) -> None:
         self._own, theirs = pty.openpty()
         environment = os.environ | {"COLUMNS": "100", "TERM": "xterm", "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen([sys.executable, "-m", "alpaca_pipe", *arguments], stdin=theirs, stdout=theirs,
+        self.process = subprocess.Popen([sys.executable, "-c", CHILD, *arguments], stdin=theirs, stdout=theirs,
                                         stderr=theirs, cwd=folder, env=environment, start_new_session=True)
         os.close(theirs)
         self._seen = ""
