@@ -29,12 +29,12 @@ class Table:
         """Word numbers, and ranks from rare to common, of a text that is no row; -1 for what no row has."""
         import numpy as np
 
-        tokens = np.array([self.numbers.get(word, -1) for word in words], np.int32)
-        before: dict[int, int] = {}
-        keys = np.empty(len(tokens), np.int64)
-        for at, token in enumerate(tokens.tolist()):
-            count = before[token] = before.get(token, -1) + 1
-            keys[at] = token + count * len(self.numbers) if token >= 0 else -1
+        numbers, count, before = [self.numbers.get(word, -1) for word in words], len(self.numbers), dict[int, int]()
+        occurrences = []
+        for number in numbers:
+            again = before[number] = before.get(number, -1) + 1
+            occurrences.append(number + again * count if number >= 0 else -1)
+        tokens, keys = np.array(numbers, np.int32), np.array(occurrences, np.int64)
         if not len(self.keys):
             return tokens, tokens
         where = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
