@@ -120,8 +120,7 @@ def test_none_is_the_same_identity_and_the_same_bytes(tmp_path: Path) -> None:
     plain, _ = curated(tmp_path / "plain", ALL_ROWS)
     noted, summary = curated(tmp_path / "noted", ALL_ROWS, Decision(ROWS[0].id, "note", "hm"), Decision("e1-x", "drop"), Decision("e1-x", "undo"))
     assert tree_digest(plain.folder) == tree_digest(noted.folder) and "by_hand" not in summary
-    without = set(Config.model_fields) - {"decisions"}
-    assert set(Config().identity()) == without == set(Config(decisions=Decisions(None, (Decision("e1-x", "note"),))).identity())
+    assert "decisions" not in Config().identity() == Config(decisions=Decisions(None, (Decision("e1-x", "note"),))).identity()
 
 
 def test_a_decision_of_each_kind(tmp_path: Path) -> None:
