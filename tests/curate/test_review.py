@@ -20,7 +20,7 @@ from alpaca_pipe.core.files import read_json, read_jsonl, write_jsonl
 from alpaca_pipe.curate.desk import visible
 from alpaca_pipe.curate.editing import understood, written
 from alpaca_pipe.ledger.journal import Journal
-from tests.curate.at_a_terminal import Terminal
+from tests.terminal import Terminal
 
 PROMPT = "[q]uit ? > "
 RECIPE = "gpu: {human_per_hour: 36}\ncurate:\n  from: rows.jsonl\n  held_out: 1\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,14 +16,14 @@ from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.curate.decisions import Decision, Decisions, decision, read_decisions
 from alpaca_pipe.curate.review_page import page_of, write_page
 from alpaca_pipe.curate.sitting import Item, take
+from tests.browser import chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 HOSTILE = ("</script><script>document.title = 'taken'</script>", "<img src=x onerror=\"document.title='taken'\">", "<!--<script>",
            "]]>&lt;b&gt;&amp;{{data}}\u2028\u2029", "a\u202eb\x1bc \ud7ff", "`${document.title = 'taken'}` \\u003c \\")
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync"]
+
 
 
 def items(*outputs: str) -> list[Item]:
@@ -63,14 +62,8 @@ def test_the_unread_come_first_and_what_was_decided_is_in_it() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the extra `dev` brings it)")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium is installed here (Debian: apt-get install chromium)")
-    with playwright.sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=chromium, args=CHROMIUM)
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture

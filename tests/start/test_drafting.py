@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from alpaca_pipe.generate.seeds import read_seeds
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.start.decisions import Decisions
 from alpaca_pipe.start.folder import begin
+from tests.terminal import Terminal
 
 NOTES = {"rules.md": """# House rules
 
@@ -37,6 +36,7 @@ Look at the wound twice a day. It should be dry and closed, and slight swelling 
 
 The collar stays on day and night until the stitches are out. We take them out after 10 to 12 days, by appointment only.
 """}
+PROMPT = "q quit > "
 SCRIPTED = ("teacher.kind=rehearsed", "teacher.model=gpt-4.1-nano", "teacher.served=served.jsonl")
 
 
@@ -94,60 +94,27 @@ def test_for_scripts_all_sound_drafts_are_taken_with_their_source_and_nothing_is
 _TAKES_IT = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 
 
-class Terminal:
-    """A real terminal of our own, so that prompts and Ctrl-C are the user's."""
-
-    def __init__(self, arguments: list[str], **environment: str) -> None:
-        self.ours, theirs = pty.openpty()
-        self.process = subprocess.Popen([sys.executable, "-c", _TAKES_IT, *arguments], stdin=theirs, stdout=theirs, stderr=theirs,
-                                        start_new_session=True, env=os.environ | {"TERM": "xterm", "COLUMNS": "200"} | environment)
-        os.close(theirs)
-        self.said = ""
-
-    def until(self, text: str, seconds: float = 60) -> None:
-        deadline, seen = time.monotonic() + seconds, len(self.said)
-        while text not in self.said[seen:]:
-            assert time.monotonic() < deadline and self.read(), self.said
-
-    def read(self) -> bool:
-        if not select.select([self.ours], [], [], 10)[0]:
-            return False
-        try:
-            self.said += os.read(self.ours, 65536).decode(errors="replace")
-        except OSError:
-            return False
-        return True
-
-    def answer(self, line: str) -> None:
-        self.until("q quit > ")
-        os.write(self.ours, line.encode())
-
-    def end(self) -> int:
-        while self.read():
-            pass
-        os.close(self.ours)
-        return self.process.wait(timeout=60)
-
-
 def test_each_draft_is_decided_in_a_terminal_and_what_was_not_comes_back(home: Path) -> None:
     editor = home / "editor.py"
     editor.write_text("import sys, re\np = sys.argv[1]\nt = open(p).read()\n"
                       "open(p, 'w').write(re.sub(r'instruction: .-\\n  .*', 'instruction: What does my clinic charge, I ask?', t))\n")
-    terminal = Terminal(words(), EDITOR=f"{sys.executable} {editor}", VISUAL="")
-    for line in ("y\n", "n\n", "maybe\n", "e\n", "q\n"):
-        terminal.answer(line)
-    assert terminal.end() == 0, terminal.said
-    assert "one of y, e, n, q" in terminal.said and "what was not decided comes back" in terminal.said
+    with Terminal(home, *words()[3:], env={"EDITOR": f"{sys.executable} {editor}", "COLUMNS": "200"}) as there:
+        for line in ("y\n", "n\n", "maybe\n", "e\n", "q\n"):
+            there.until(PROMPT)
+            there.type(line)
+        assert there.end()[0] == 0, there.screen
+    assert "one of y, e, n, q" in there.screen and "what was not decided comes back" in there.screen
     first, second = drafted()
     assert second == "What does my clinic charge, I ask?"
     rows = list(read_jsonl(Path("runs/vet/drafts.jsonl")))
     assert [row["decision"] for row in rows] == ["yes", "no", "edited"]
-    shown = re.findall(r"instruction  (.*?)\r", terminal.said)
-    again = Terminal(words())
-    again.answer("\x03")
-    assert again.end() == 130, again.said
-    back = re.findall(r"instruction  (.*?)\r", again.said)
-    assert back == [shown[3]] and "3 of 6" in again.said
+    shown = re.findall(r"instruction  (.*?)\n", there.screen)
+    with Terminal(home, *words()[3:], env={"COLUMNS": "200"}) as again:
+        again.until(PROMPT)
+        again.type("\x03")
+        assert again.end()[0] == 130, again.screen
+    back = re.findall(r"instruction  (.*?)\n", again.screen)
+    assert back == [shown[3]] and "3 of 6" in again.screen
     assert drafted() == [first, second] and set(served().values()) == {1}
 
 

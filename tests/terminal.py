@@ -17,7 +17,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 
 
 class Terminal:
-    """`python -m alpaca_pipe ARGUMENTS` on a pseudo-terminal of 100 columns."""
+    """`python -m alpaca_pipe ARGUMENTS` on a pseudo-terminal of 100 columns, without an editor; `env` goes before both."""
 
     def __init__(self, home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         import pty
