@@ -13,10 +13,10 @@ quickstart: $(VENV)/.installed-user
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/alpaca-pipe setup local || echo "without the embedded model: its tests are skipped"
-	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile --ignore=tests/bench
 
 test-all: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -m "not gpu" --ignore=tests/bench
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -83,7 +83,7 @@ def print_reconciliation(path: Path, file: Path, tolerance: str | None = None, w
         raise UserError(f"the books differ: {'; '.join(done.faults)}",
                         "look at the lines above; --tolerance sets what may differ, --write enters what the file says "
                         "about single attempts")
-    if done.agreed:
+    if done.agreed and not as_json:
         print(done.agreed)
 
 

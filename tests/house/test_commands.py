@@ -37,11 +37,10 @@ WITH_JSON = {
     "ledger show": ["small"], "ledger enter": ["small.yaml", "--minutes", "3"], "ledger pin-price": ["m", "--in", "1", "--out", "2"],
     "ledger reconcile": ["charges.csv"], "teachers check": ["small.yaml"], "teachers cancel": ["small.yaml"],
     "teachers compare": ["small.yaml", "gpt-4.1-nano", "gpt-4.1-mini", "--pilot", "2"],
-    "pack": ["small.yaml", "--for", "train"], "unpack": None, "chat": None, "schema": None}  # None: tried elsewhere, or JSON itself
+    "similarity": ["rows.jsonl"], "pack": ["small.yaml", "--for", "train"], "unpack": None, "chat": None, "schema": None}  # None: tried elsewhere, or JSON itself
 WITHOUT_JSON = {
     "setup local": "it fetches, and says how far it is", "init": "it names the files that it made, one a line",
-    "migrate": "it shows a diff", "seeds draft": "a person answers it", "review": "a person answers it",
-    "similarity": "it writes a file", "push": "it answers with an address"}
+    "migrate": "it shows a diff", "seeds draft": "a person answers it", "review": "a person answers it", "push": "it answers with an address"}
 
 
 def commands(group: Any = None, above: str = "") -> Iterator[tuple[str, Any]]:

@@ -40,7 +40,7 @@ def at_once(texts: list[str], likeness: Decimal) -> list[tuple[int, Fraction] | 
             for near, common, total in zip(met.nearest, met.common, met.total, strict=True)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(few_words, max_size=60), st.sampled_from(LIKENESS))
 def test_short_rows_full_of_repeats_and_ties(texts: list[str], likeness: Decimal) -> None:
     assert at_once(texts, likeness) == one_by_one(texts, likeness)

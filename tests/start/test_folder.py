@@ -101,14 +101,14 @@ def test_a_row_that_was_reworded_is_the_users_own(home: Path, capsys: pytest.Cap
 
 
 def test_a_model_for_a_domain_is_asked_about_the_seeds_topics_and_told_its_domain(home: Path) -> None:
-    from alpaca_pipe.generate.stage import _seating
+    from alpaca_pipe.generate.laid import seating_of
     from alpaca_pipe.generate.styles import style_of
 
     begin("vet", "a clinic")
     recipe = load_recipe("vet", CATALOG)
     config, teacher = recipe.stages["generate"], recipe.tables["teacher"]
     style = style_of(config, teacher, frozenset())  # type: ignore[arg-type]
-    seat = _seating(config, style, 1, ()).round(0, 0, 1)[0]  # type: ignore[arg-type]
+    seat = seating_of(config, style, 1, ()).round(0, 0, 1)[0]  # type: ignore[arg-type]
     topics = {seed.topic for seed in read_seeds(home / "vet" / "seeds.csv")}
     assert set(seat.topics) <= topics
     assert "It will work in this domain: a clinic." in style.ask(seat).messages[0].content

@@ -18,7 +18,8 @@ from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest
 from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer
 from alpaca_pipe.models.template import saved_encoder
 from alpaca_pipe.recipe.stage import Bench, Known
-from alpaca_pipe.train.stage import Config, Lora, estimate, print_mask, run
+from alpaca_pipe.train.mask import print_mask
+from alpaca_pipe.train.stage import Config, Lora, estimate, run
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
 
 CONFIG = Config(max_length=700, max_steps=3, per_device_train_batch_size=4, learning_rate=1e-2, lora=Lora(r=2))
