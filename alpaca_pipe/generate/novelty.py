@@ -37,7 +37,7 @@ class Pool:
             return Objection("no_words", "the instruction has no word that could be compared")
         nearest = self._index.nearest(draft.instruction)
         if nearest and self._too_near(draft.instruction, nearest):
-            return Objection("near_duplicate", f"ROUGE-L F {float(nearest.score):.3f} with a known instruction, "
+            return Objection("likeness", f"ROUGE-L F {float(nearest.score):.3f} with a known instruction, "
                              f"at most {self._likeness} wanted", nearest.id)
         self._index.add(id, draft.instruction)
         return nearest

@@ -109,7 +109,7 @@ class Generation:
             by_seat[place_of(entry.seat)].append(entry)
         self.seats += [noted(seat, told, by_seat[place_of(seat)]) for seat, told in zip(seats, replies, strict=True)]
         self.rounds.append((len(seats), len(self.examples) - before))
-        near = sum(isinstance(entry.verdict, Objection) and entry.verdict.rule == "near_duplicate" for entry in entries)
+        near = sum(isinstance(entry.verdict, Objection) and entry.verdict.rule == "likeness" for entry in entries)
         self.seen.append(Seen.of([told.reply for told in replies], answers, pool=known, pieces=len(entries), near=near,
                                  new=len(self.pool) - known, accepted=len(self.examples) - before))
 

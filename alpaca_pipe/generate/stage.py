@@ -213,4 +213,4 @@ def _summary(generation: Generation, seeds: int, note: str, teacher: TeacherTabl
     return summary
 
 
-STAGE = Stage("generate", version=2, config=Config, uses=("teacher", "budget", "seed"), estimate=estimate, run=run)
+STAGE = Stage("generate", version=3, config=Config, uses=("teacher", "budget", "seed"), estimate=estimate, run=run)

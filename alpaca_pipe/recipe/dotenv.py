@@ -5,8 +5,8 @@ Only the variables that the recipe names as keys are taken, into this process al
 
 from __future__ import annotations
 
+import io
 import os
-import re
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.recipe.schema import Recipe
 
 FILE = ".env"
-_LINE = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*?)\s*")
 
 
 def lend_keys(recipe: Recipe, environment: MutableMapping[str, str] = os.environ) -> tuple[str, ...]:
@@ -36,28 +35,17 @@ def lend_keys(recipe: Recipe, environment: MutableMapping[str, str] = os.environ
 
 
 def read_env(file: Path) -> dict[str, str]:
-    """NAME=value lines, `export` and quotes allowed, `#` begins a comment. No other file's syntax: no `$OTHER`, no line that
-    goes on. Raises UserError; no message holds a value."""
+    """The NAME=value lines, as python-dotenv reads them; no `$OTHER` is put in. Raises UserError; no message holds a value."""
+    from dotenv.parser import parse_stream
+
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        found = list(parse_stream(io.StringIO(file.read_text(encoding="utf-8-sig"))))
     except (OSError, UnicodeDecodeError):
         raise UserError(f"{file}: it cannot be read", "it should be UTF-8 text that you may read; or take it away") from None
-    values: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        found = _LINE.fullmatch(line)
-        if found is None:
-            raise UserError(f"{file}:{number}: this is not NAME=value", "write one variable a line, or begin the line with #")
-        values[found["name"]] = _unquoted(found["value"])
-    return values
-
-
-def _unquoted(value: str) -> str:
-    for quote in "'\"":
-        if value.startswith(quote) and (end := value.find(quote, 1)) > 0:
-            return value[1:end]
-    return re.split(r"\s#", value)[0].rstrip()
+    for one in found:
+        if one.error or one.key and one.value is None:
+            raise UserError(f"{file}:{one.original.line}: this is not NAME=value", "write one variable a line, or begin the line with #")
+    return {one.key: one.value for one in found if one.key and one.value is not None}
 
 
 def _key_names(value: Any) -> Iterator[str]:

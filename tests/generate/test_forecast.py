@@ -214,7 +214,7 @@ def test_the_rounds_add_up_to_the_summary(tmp_path: Path) -> None:
         whole = sum((Seen.from_row(row) for row in read_jsonl(done.folder / "rounds.jsonl")), Seen())
         told = done.summary
         assert (whole.requests, whole.pieces, whole.accepted) == (told["requests"], told["pieces"], told["accepted"])
-        assert whole.near == told["rejected"].get("near_duplicate", 0)
+        assert whole.near == told["rejected"].get("likeness", 0)
         assert whole.in_first + whole.in_answers == told["tokens_in"]
         assert whole.out_first + whole.out_answers == told["tokens_out"]
         assert told["timed"]["requests"] == told["requests"]

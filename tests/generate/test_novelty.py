@@ -26,13 +26,13 @@ def pool() -> Pool:
     (Draft("Name the deepest lake.", "", ""), "empty_output"),
     (Draft("Name the deepest lake.", "", "Name the deepest lake."), "output_is_instruction"),
     (Draft("Name the deepest lake.", "Baikal", "Baikal"), "output_is_input"),
-    (Draft("Name the shortest river of the whole wide continent.", "", "x"), "near_duplicate"),
+    (Draft("Name the shortest river of the whole wide continent.", "", "x"), "likeness"),
 ])
 def test_each_rule(draft: Draft, rule: str) -> None:
     verdict = unsound(draft) or pool().judge(draft, "0/0/0")
     assert isinstance(verdict, Objection)
     assert verdict.rule == rule
-    assert verdict.nearest == (SEED.id if rule == "near_duplicate" else "")
+    assert verdict.nearest == (SEED.id if rule == "likeness" else "")
 
 
 def test_what_is_let_in_is_known_and_what_is_dropped_is_not() -> None:

@@ -133,8 +133,8 @@ def test_each_piece_has_one_verdict_and_each_seat_its_requests(style: str) -> No
         seat = keys[example.origin.details["place"].rsplit("/", 1)[0]]
         assert example.origin.source in seat["keys"]
         assert list(example.origin.parents) == seat["shown"]
-    assert {rejected.rule for rejected in made.rejected} >= ({"near_duplicate", "empty_output"} if style == "alpaca"
-                                                             else {"near_duplicate", "cut_off"})
+    assert {rejected.rule for rejected in made.rejected} >= ({"likeness", "empty_output"} if style == "alpaca"
+                                                             else {"likeness", "cut_off"})
 
 
 @pytest.mark.parametrize("style", ["alpaca", "two-step"])
@@ -144,7 +144,7 @@ def test_a_near_duplicate_names_the_row_that_it_resembles(style: str) -> None:
     rows = [*made.examples, *(rejected.what for rejected in made.rejected if isinstance(rejected.what, Example))]
     known = {seed.example.id for seed in SEEDS} | {row.id for row in rows}
     assert len({row.id for row in rows}) == len(rows)
-    near = [rejected for rejected in made.rejected if rejected.rule == "near_duplicate"]
+    near = [rejected for rejected in made.rejected if rejected.rule == "likeness"]
     assert near
     assert {rejected.nearest for rejected in near} <= known
     dropped = {rejected.what.id for rejected in made.rejected if isinstance(rejected.what, Example)}
@@ -159,8 +159,8 @@ def test_two_step_asks_no_answer_for_what_is_known_already() -> None:
     asked = sum(len(seat["keys"]) - 1 for seat in made.seats)
     dropped = Counter(rejected.rule for rejected in made.rejected if isinstance(rejected.what, str))
     unfinished = sum(seat["finish"][0] == "length" for seat in made.seats)
-    assert asked == len(made.seats) - dropped["near_duplicate"] - unfinished
-    assert dropped["near_duplicate"] > 0
+    assert asked == len(made.seats) - dropped["likeness"] - unfinished
+    assert dropped["likeness"] > 0
 
 
 def test_two_step_shows_one_round_the_same_seeds() -> None:

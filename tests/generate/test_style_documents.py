@@ -110,7 +110,7 @@ def test_what_a_teacher_makes_up_never_becomes_a_row() -> None:
 
     made = run(Scripted(says=invents), "documents", of_documents([VET], 120), max_requests=12)
     assert not made.examples
-    assert set(rules(made)) <= {"ungrounded", "near_duplicate", "cut_off"}
+    assert set(rules(made)) <= {"ungrounded", "likeness", "cut_off"}
 
 
 def test_the_same_passage_in_two_files_is_asked_about_once(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_nothing_vanishes(case: str) -> None:
     assert all(rejected.rule and rejected.reason for rejected in done.rejected)
     assert all(seat["pieces"] > 0 for seat in done.seats)
     assert {"documents": {"ungrounded"}, "orca": {"cut_off"}, "evol": {"no_gain", "talks_about_it"},
-            "self-instruct": {"near_duplicate", "cut_off"}}[case] <= set(rules(done))
+            "self-instruct": {"likeness", "cut_off"}}[case] <= set(rules(done))
 
 
 HELL = ["", " \n", "\x00", "{", "```json\n", "[]", "null", "1.\n2.\n3.", "9. a\n\n10. ", "yes", "No.", "Sure! Here you go:\n", "sorry",
