@@ -134,6 +134,7 @@ def test_plan_and_rehearse(laptop: Place) -> None:
 
 
 def test_it_stops_before_its_budget_and_is_killed_and_buys_nothing_twice(laptop: Place) -> None:
+    rehearsed = laptop.served()  # the rehearsal asked the same server
     assert "is reached" in laptop.say("run vet --until curate budget.api=0.0015", code=2)
     assert laptop.settled(**{"class": "api"}) <= 1_500_000
     had = laptop.replies()
@@ -143,12 +144,11 @@ def test_it_stops_before_its_budget_and_is_killed_and_buys_nothing_twice(laptop:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    stored, asked = laptop.replies(), laptop.served()
+    stored = laptop.replies()
     assert stored >= had + 4
-    said = laptop.say("run vet --until curate budget.api=5 teacher.delay=0.2")
-    again = sum(count - 1 for count in laptop.served().values())
-    assert "accepted" in said and again <= 4 and laptop.replies() > stored  # what was in flight at the kill, at most
-    assert sum(asked.values()) <= stored + 2 * 4
+    assert "accepted" in laptop.say("run vet --until curate budget.api=5 teacher.delay=0.2")
+    asked = laptop.served() - rehearsed
+    assert laptop.replies() > stored and sum(asked.values()) - len(asked) <= 4  # what was in flight at the kill, at most
 
 
 def test_rows(laptop: Place) -> None:
@@ -227,6 +227,6 @@ def test_another_teacher_and_the_two_runs_side_by_side(laptop: Place) -> None:
     asked = sum(laptop.served().values())
     laptop.say("run vet teacher.model=gpt-4.1-mini")
     assert sum(laptop.served().values()) > asked
-    beside = laptop.facts("compare vet@2 vet@1")
-    assert "teacher.model" in json.dumps(beside["recipe"]) and beside["rows"] and beside["scores"]
+    said = laptop.say(f"compare vet@2 vet@{time.strftime('%b', time.gmtime()).lower()}")
+    assert "teacher.model" in said and "rows" in said and "held-out loss" in said and "95 %" in said
     assert laptop.say("history vet").count("runs/vet/reports/") >= 2 and "nothing to clear away" not in laptop.say("gc --dry-run")
