@@ -7,6 +7,7 @@ import re
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +53,11 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self._fd, text.encode())
+
+    def interrupt(self) -> None:
+        """Ctrl-C, half a second on: Python does not hear one that comes while readline still writes its prompt."""
+        time.sleep(0.5)
+        self.type("\x03")
 
     def end(self) -> tuple[int, str]:
         """The exit code, and what else was printed."""

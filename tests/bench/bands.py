@@ -23,7 +23,7 @@ from alpaca_pipe.core.files import read_json
 from alpaca_pipe.weights.gguf import open_gguf
 from tests.bench.table import publish
 
-PAIRS = ((101, 20), (102, 40), (103, 30), (104, 60), (105, 25), (106, 80), (107, 35), (108, 70), (109, 50), (110, 55))
+PAIRS = ((201, 20), (202, 40), (203, 30), (204, 60), (205, 25), (206, 80), (207, 35), (208, 70), (209, 50), (210, 55))
 FIGURES = {"requests": "requests", "tokens_in": "tokens_in", "tokens_out": "tokens_out", "rows": "accepted"}  # in the summary
 RESTS_ON = ("priors", "runs before")
 WANTED = 0.8

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +14,6 @@ from tests.terminal import Terminal
 
 # Where the tests run behind a shell's `&`, Ctrl-C is ignored, and children inherit that; at a terminal it never is.
 CHILD = """
-import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from alpaca_pipe.cli import main
 main()
@@ -45,11 +42,10 @@ def test_a_conversation(there: Terminal, tmp_path: Path) -> None:
     assert "greedy: the same answer" in again and "one two\n" in again
     there.type("/base\n")  # the base never ends by itself: 4,000 tokens
     there.until("the base answers")
-    time.sleep(0.5)
-    there.process.send_signal(signal.SIGINT)
+    there.interrupt()
     beside = there.until("\n> ")
     assert "tuned" in beside and "base, asked the same" in beside and "[stopped]" in beside
-    there.process.send_signal(signal.SIGINT)
+    there.interrupt()
     assert "(/quit or Ctrl-D leaves)" in there.until("> ")
     assert "has this input" in asked(there, "/input first line")
     there.type('"""\nDDDD 1\n')

@@ -121,9 +121,9 @@ def test_ctrl_c_leaves_a_question_and_then_the_sitting(home: Path) -> None:
         there.until(PROMPT)
         there.type("d")
         there.until("why")
-        there.type("\x03")
+        there.interrupt()
         there.until(PROMPT)
-        there.type("\x03")
+        there.interrupt()
         code, said = there.end()
     assert code == 130 and verdicts(home) == ["keep"] and "1 to keep" in said and "Traceback" not in said
 

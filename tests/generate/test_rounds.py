@@ -226,9 +226,9 @@ OWN = [Seed(Example.of(f"Name a {word} that is known for its {other}.", "", f"A 
        for word, other in (("river", "length"), ("tower", "age"), ("poem", "wit"), ("soup", "heat"))]
 
 
-@pytest.mark.parametrize("style, golden", [("alpaca", "268b956bae679fda"), ("two-step", "abab3f5256582b2b")])
+@pytest.mark.parametrize("style, golden", [("alpaca", "3837ee052fd65770"), ("two-step", "abab3f5256582b2b")])
 def test_golden(style: str, golden: str) -> None:
-    """Prompts, draws, verdicts and rows are what version 2 of the stage makes: bump STAGE.version, or mend what changed."""
+    """Prompts, draws, verdicts and rows are what version 3 of the stage makes: bump STAGE.version, or mend what changed."""
     made = generation(Script(), style, count=20, seeds=OWN)
     asyncio.run(finish(made))
-    assert (STAGE.version, digest_of(dataset(made))[:16]) == (2, golden)
+    assert (STAGE.version, digest_of(dataset(made))[:16]) == (3, golden)

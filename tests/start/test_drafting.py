@@ -111,7 +111,7 @@ def test_each_draft_is_decided_in_a_terminal_and_what_was_not_comes_back(home: P
     shown = re.findall(r"instruction  (.*?)\n", there.screen)
     with Terminal(home, *words()[3:], env={"COLUMNS": "200"}) as again:
         again.until(PROMPT)
-        again.type("\x03")
+        again.interrupt()
         assert again.end()[0] == 130, again.screen
     back = re.findall(r"instruction  (.*?)\n", again.screen)
     assert back == [shown[3]] and "3 of 6" in again.screen
