@@ -71,11 +71,12 @@ class Terminal:
             return text
         while BLOCK not in rest:
             rest += "\n" + input("… ")
-        return head + rest.partition(BLOCK)[0].strip("\n")
+        body = rest.partition(BLOCK)[0].strip("\n")
+        return head + body if head.strip() else f"\n{body}"  # so that a block is never taken for a command
 
     def _do(self, message: str) -> None:
         if not message.startswith("/"):
-            self._ask(asked(message, self._input, self._system))
+            self._ask(asked(message.removeprefix("\n"), self._input, self._system))
             self._input = ""
             return
         name, _, rest = message.partition(" ")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import read_json, read_jsonl_so_far
+from alpaca_pipe.core.files import read_json
+from alpaca_pipe.data.past_runs import history, matching
 from alpaca_pipe.models.loading import is_adapter
 from alpaca_pipe.report.disk import value
 
@@ -44,10 +45,10 @@ class Trained:
 
 
 def find(workspace: Path, recipe: str, when: str = "") -> Trained:
-    """The model of the newest run that left one. when: only of runs whose id begins so (`2026-11-20`). Raises UserError."""
-    runs = list(read_jsonl_so_far(workspace / recipe / "history.jsonl"))
+    """The model of the newest run that left one. when: only of runs that it can mean (`2026-11-20`, `nov`, `2`). Raises UserError."""
+    runs = history(workspace, recipe)
     lock = value(workspace / recipe / "lock.json") or {}
-    told = [row for row in reversed(runs) if str(row.get("run", "")).startswith(when)]
+    told = list(reversed(matching(runs, when) if when else runs))
     if when and not told:
         days = ", ".join(sorted({str(row.get("run", ""))[:10] for row in runs})[-5:])
         raise UserError(f"{recipe}: there is no run of {when}", f"it has runs of {days}" if days else "see `alpaca-pipe history`")

@@ -67,7 +67,7 @@ def _sit(loaded: Recipe, workspace: Workspace, path: Path, who: str | None, reci
     typer.echo(f"{len(items):,} rows, {queue.unread:,} unread; decisions go to {path}")
     if not queue.items:
         typer.echo("there is nothing unread; --all shows the rows that you have read" if items else "no row matches")
-    sitting = Sitting(path, who or _login(), new_name(workspace.root), decisions)
+    sitting = Sitting(path, who or _login(), new_name(workspace.root, loaded.name), decisions)
     stopped = False
     try:
         if sit(queue, sitting, Desk(Console(highlight=False))) and queue.items:
@@ -76,7 +76,7 @@ def _sit(loaded: Recipe, workspace: Workspace, path: Path, who: str | None, reci
         stopped = True
         typer.echo()
     typer.echo(sitting.told())
-    own = f"-{place_of(workspace.root)}"
+    own = f"-{place_of(workspace.root, loaded.name)}"
     _close(loaded, workspace, path, lambda name: name.endswith(own), recipe, changed=sitting.changed)
     if stopped:
         raise typer.Exit(130)
@@ -92,7 +92,7 @@ def _page(loaded: Recipe, workspace: Workspace, path: Path, html: Path, who: str
     items = to_review(workspace.root, loaded.name, rejected=rejected, rule=rule, sample=sample, grep=grep)
     if not items:
         raise UserError("no row matches, so there is nothing for a page", "look with `alpaca-pipe rows`")
-    size = write_page(html, items, read_decisions(path), recipe=loaded.name, who=who or _login(), sitting=new_name(workspace.root))
+    size = write_page(html, items, read_decisions(path), recipe=loaded.name, who=who or _login(), sitting=new_name(workspace.root, loaded.name))
     typer.echo(f"{html}: {len(items):,} rows, {size / 1e6:.1f} MB; open it in a browser, it needs no network")
     typer.echo(f"save there, then: alpaca-pipe review {recipe} --take decisions.jsonl")
 

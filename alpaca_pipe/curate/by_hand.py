@@ -85,7 +85,7 @@ def _decided(row: Example, before: Example | None, decisions: Decisions) -> Comi
 
 
 def _edited(row: Example, said: Decision) -> Example:
-    texts = {name: said.texts.get(name, row.system if name == "system" else "") for name in FIELDS}
+    texts = {name: said.texts.get(name, "") for name in FIELDS}
     rules = [rule for rule in str(row.origin.details.get("repair", "")).split(", ") if rule and rule != RULE]
     details = {**row.origin.details, "repair": ", ".join([*rules, RULE])}
     return Example.of(**texts, origin=replace(row.origin, parents=(row.id,), details=details))

@@ -18,10 +18,9 @@ from alpaca_pipe.curate.desk import Desk
 _HEAD = "Write below each mark what the row should say. Leave the marks as they are; lines above the first one are not read."
 
 
-def edited(row: Example, desk: Desk) -> dict[str, str] | None:
-    """All texts of the row as the person wants them; None where nothing was changed, or the edit was given up."""
+def edited(before: Mapping[str, str], desk: Desk) -> dict[str, str] | None:
+    """All texts of a row as the person wants them; None where nothing was changed, or the edit was given up."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
-    before = texts_of(row)
     after = _in_editor(before, editor, desk) if editor else _by_field(before, desk)
     if after is None or after == before:
         desk.say("nothing was changed")
@@ -91,7 +90,8 @@ def understood(sheet: str, before: Mapping[str, str]) -> dict[str, str]:
     texts[names[-1]] = rest
     for name, text in texts.items():
         text = text.removesuffix("\n") if name != names[-1] else text
-        texts[name] = before[name] if text.rstrip("\n") == before[name].rstrip("\n") else text.rstrip("\n")
+        same = text.rstrip("\n") == before[name].replace("\r\n", "\n").rstrip("\n")
+        texts[name] = before[name] if same else text.rstrip("\n")
     return checked(texts)
 
 

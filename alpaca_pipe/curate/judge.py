@@ -97,7 +97,7 @@ def _here(rows: Iterable[Example], how: Manner, look: Look, tick: Callable[[int]
 def _as_decided(every: Iterable[Seen], rows: Iterable[Example], how: Manner, look: Look) -> Iterator[Seen]:
     """What was seen elsewhere, without decisions; a row that a person decided on is looked at again."""
     for seen, row in zip(every, how.coming(rows), strict=True):
-        yield look.at(row) if row.said else seen
+        yield look.at(row) if row.said else seen._replace(id=row.example.id)
 
 
 def _first_pass(rows: Iterable[Example], how: Manner, every: Iterable[Seen], texts: list[str] | Texts) -> Judgement:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from alpaca_pipe.curate.decisions import Decision, Decisions
 from alpaca_pipe.curate.desk import Desk, Left, visible
-from alpaca_pipe.curate.editing import edited
+from alpaca_pipe.curate.editing import edited, texts_of
 from alpaca_pipe.curate.sitting import Item, Sitting
 
 PROMPT = "[k]eep [d]rop [e]dit [n]ote [u]ndo [b]ack [s]kip [m]ore [q]uit ? > "
@@ -89,7 +89,8 @@ def _done(letter: str, rest: str, item: Item, sitting: Sitting, desk: Desk) -> i
         sitting.decide(row, "note", why=words)
         return _told("noted; what about the row?", desk)
     if letter == "e":
-        if texts := edited(row, desk):
+        held = sitting.decisions.by_id.get(row.id)
+        if texts := edited(held.texts if held and held.verdict == "edit" else texts_of(row), desk):
             sitting.decide(row, "edit", texts=texts)
         return int(texts is not None)
     if letter in ("s", "b"):

@@ -80,13 +80,14 @@ class Sitting:
         return f"this time {said}" if said else "nothing was decided"
 
 
-def place_of(workspace: Path) -> str:
-    """Names this workspace on this machine in the names of its sittings, so that no other ledger counts their minutes too."""
-    return digest_of([machine_id(), str(workspace.resolve())])[:12]
+def place_of(workspace: Path, recipe: str) -> str:
+    """Names a recipe in this workspace on this machine in the names of its sittings, so that no other ledger, and no other
+    recipe whose decisions stand in the same file, counts their minutes too."""
+    return digest_of([machine_id(), str(workspace.resolve()), recipe])[:12]
 
 
-def new_name(workspace: Path) -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{place_of(workspace)}"
+def new_name(workspace: Path, recipe: str) -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{place_of(workspace, recipe)}"
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,6 @@ class Taken:
             yield f"{self.unknown:,} are about rows that the last run does not hold; they wait for the rows to come again"
 
 
-
 def take(file: Path, into: Path, ids: frozenset[str]) -> Taken:
     """Checks a file of decisions and adds what is new in it to the recipe's own. ids: of the last run's rows. Taken twice, or
     again after the page went on, nothing is doubled. Raises UserErrors with every line that is none; nothing is added then."""
@@ -121,10 +121,10 @@ def take(file: Path, into: Path, ids: frozenset[str]) -> Taken:
     if file.resolve() == into.resolve():
         raise UserError(f"{file}: these are the recipe's own decisions already", "name the file that the page saved")
     theirs, ours = read_decisions(file), read_decisions(into)
-    here = {_key(line) for line in ours.lines}
+    here, last = {_key(line) for line in ours.lines}, {line.id: line for line in ours.lines if line.verdict != "note"}
     new, older, known = list[Decision](), 0, 0
     for line in theirs.lines:
-        held = ours.by_id.get(line.id)
+        held = last.get(line.id)  # one that took a decision back, too
         if _key(line) in here:
             known += 1
         elif line.verdict != "note" and held and _later(held.when, line.when):

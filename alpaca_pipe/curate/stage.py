@@ -292,4 +292,4 @@ def _writer(path: Path) -> Iterator[_Write]:
         yield lambda row: out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
-STAGE = Stage("curate", version=2, config=Config, reads=(f"{GENERATED}?",), uses=("teacher?",), estimate=estimate, run=run)
+STAGE = Stage("curate", version=3, config=Config, reads=(f"{GENERATED}?",), uses=("teacher?",), estimate=estimate, run=run)

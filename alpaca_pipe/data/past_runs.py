@@ -64,13 +64,18 @@ def past_run(workspace: Path, name: str) -> PastRun:
     found = matching(runs, when) if when else runs
     if not found:
         raise UserError(f"{recipe} has no run '{when}'", f"it has {listed(runs)}")
-    if when and (_month(when) and len({str(run["run"])[:4] for run in found}) > 1
-                 or len(found) > 1 and not str(found[0]["run"]).startswith(when[:4]) and not _month(when)):
-        raise UserError(f"'{name}' can mean {len(found)} runs: {listed(found)}", "write the year too, or more of the run's name")
+    check_meaning(found, when, name)
     finished = [run for run in found if run.get("outcome") == "done"] or found
     run = finished[-1]
     says = f"{name} is {run['run']}, the last of {len(finished)} finished" if when and len(finished) > 1 else ""
     return PastRun(recipe, run, len(runs) - runs.index(run), says)
+
+
+def check_meaning(found: Sequence[Mapping[str, Any]], when: str, name: str) -> None:
+    """Raises UserError where the runs that match are of a month of several years, or share no more than the end of their ids."""
+    if when and (_month(when) and len({str(run["run"])[:4] for run in found}) > 1
+                 or len(found) > 1 and not str(found[0]["run"]).startswith(when[:4]) and not _month(when)):
+        raise UserError(f"'{name}' can mean {len(found)} runs: {listed(found)}", "write the year too, or more of the run's name")
 
 
 def listed(runs: Sequence[Mapping[str, Any]]) -> str:

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, ValidationInfo
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.table import from_recipe
-from alpaca_pipe.data.past_runs import history, matching
+from alpaca_pipe.data.past_runs import check_meaning, history, matching
 
 ROWS = "examples.jsonl"
 
@@ -35,6 +36,10 @@ def rows_of_run(workspace: Path, recipe: str, when: str) -> Path:
         days = sorted({str(run.get("run", ""))[:10] for run in runs})
         raise ValueError(f"{recipe} has no run of {when} that made rows in {workspace} - "
                          + (f"it has runs of {', '.join(days[-5:])}" if days else "see `alpaca-pipe history RECIPE`"))
+    try:
+        check_meaning(found, when, f"{recipe}@{when}")
+    except UserError as error:
+        raise ValueError(str(error)) from None  # as pydantic takes it
     rows: Path = workspace / "store" / found[-1]["steps"]["generate"] / ROWS
     if not rows.is_file():
         raise ValueError(f"the rows of {recipe}@{when} are gone: {rows} - name another run, or run that recipe again")

@@ -17,9 +17,11 @@ from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest, write_jsonl
+from alpaca_pipe.curate import judge
 from alpaca_pipe.curate.by_hand import coming
 from alpaca_pipe.curate.decisions import Decision, Decisions, append, decision, read_decisions
 from alpaca_pipe.curate.judge import judged
+from alpaca_pipe.curate.look import Look
 from alpaca_pipe.curate.sitting import PAUSE, Sitting, enter_minutes, place_of, take
 from alpaca_pipe.curate.stage import STAGE, Config, _to_grade
 from alpaca_pipe.ledger.gpu import GpuTable
@@ -340,7 +342,7 @@ def test_long_pauses_do_not_count(tmp_path: Path) -> None:
 
 def test_minutes_are_entered_once_whatever_was_killed(tmp_path: Path) -> None:
     ledger, rate = tmp_path / "ledger.sqlite", GpuTable(human_per_hour=Decimal(30))
-    here, there = f"t1-{place_of(tmp_path)}", f"t1-{place_of(tmp_path / 'elsewhere')}"
+    here, there = f"t1-{place_of(tmp_path, 'vet')}", f"t1-{place_of(tmp_path / 'elsewhere', 'vet')}"
 
     def enter(*seconds: float, table: GpuTable = rate) -> str:
         lines = [Decision("e1-a", "keep", seconds=each, session=here) for each in seconds]
@@ -371,3 +373,26 @@ def test_alone_takes_them_too(tmp_path: Path) -> None:
     assert done.summary["rejected"]["by_hand"] == 1 and done.summary["by_hand"]["dropped"] == 1
     [found] = [found for found in read_jsonl(tmp_path / "clean" / "rejected.jsonl") if found["rule"] == "by_hand"]
     assert found["reason"] == "no" and json.loads(json.dumps(read_json(tmp_path / "clean" / "summary.json")["by_hand"]))
+
+
+@pytest.mark.parametrize("repair", [True, False])
+def test_what_a_worker_saw_without_decisions_is_put_right_with_them(repair: bool) -> None:
+    """The road of engine ray, without a cluster: rows are looked at alone, and named and decided on afterwards."""
+    media, _, repaired = BAD
+    twin = Example.of(ROWS[1].instruction, ROWS[1].input, "Another answer.", ROWS[1].origin)
+    rows = [*ALL_ROWS, twin]
+    said = Decisions(None, (decision(media, "keep"), decision(repaired, "keep"), decision(ROWS[3], "drop"),
+                            edit(ROWS[1], "Another answer.")))
+    how = replace(Config(repair=repair).manner(), decisions=said)
+    look = Look(how.rules, how.repair, how.duplicates)
+    here = list(judge._here(rows, how, look, lambda done: None))
+    alone = [look(row) for row in rows]
+    assert list(judge._as_decided(alone, rows, how, look)) == here and len({seen.id for seen in here}) == len(rows)
+
+
+def test_an_undo_that_came_later_wins_over_an_older_line_of_a_page(tmp_path: Path) -> None:
+    lines = [replace(decision(ROWS[0], verdict), when=f"2026-11-21T10:{minute}:00+00:00") for verdict, minute in
+             (("drop", "00"), ("drop", "05"), ("undo", "10"))]
+    append(tmp_path / "decisions.jsonl", [lines[0], lines[2]])
+    append(tmp_path / "page.jsonl", [lines[1]])
+    assert take(tmp_path / "page.jsonl", tmp_path / "decisions.jsonl", frozenset({ROWS[0].id})).older == 1

@@ -188,10 +188,10 @@ def test_duplicates_are_told_in_groups(tmp_path: Path) -> None:
 
 def test_golden(tmp_path: Path) -> None:
     """When it changes, raise the stage's version or mend what changed. 2: ten more detectors and three more repairs, groups of
-    duplicates, repairs counted by rule."""
+    duplicates, repairs counted by rule. 3: bounded patterns for what a text model cannot see."""
     more = [row("Say how a bell is made, please.", output="Cast it.\n##\n7. Instruction: Name a noun."),
             row("Summarize the article.", "https://news.site/2020/10/the-story", "It tells a story."),
             row("What is 6 x 7, all in all?", output="6 x 7 = 41."), row("Count the bells, please.", output="One\u200b two.")]
     at = bench(tmp_path, [*ROWS, *BAD, *more])
     STAGE.run(Config.model_validate({"held_out": 2, "likeness": Decimal("0.85"), "diversity": False}), at)
-    assert (STAGE.version, tree_digest(at.folder)[:16]) == (2, "a64e37eb090aa1c3")
+    assert (STAGE.version, tree_digest(at.folder)[:16]) == (3, "a64e37eb090aa1c3")
