@@ -152,6 +152,17 @@ def test_one_judge_grades_the_rows_of_all(home: Path) -> None:
     assert read_json(Path(found["page"]).parent / "result.json")["teachers"] == found["teachers"]
 
 
+def test_a_cap_that_the_judge_reaches_leaves_the_comparison_ungraded(home: Path) -> None:
+    plain = held("gpt-4.1-nano", "gpt-4.1-mini")
+    cap = f"{(plain['money']['spent'] + 200_000) / 1e9:f}"
+    short = held("gpt-4.1-nano", "gpt-4.1-mini", "--judge", "gpt-4.1-nano", "--cap", cap)
+    assert short["short"].startswith("nothing is graded: ") and "--cap" in short["short"] and short["judged_by"] == ""
+    assert short["teachers"] == plain["teachers"] and short["pairs"] == plain["pairs"]
+    assert "nothing is graded" in Path(short["page"]).read_text()
+    whole = held("gpt-4.1-nano", "gpt-4.1-mini", "--judge", "gpt-4.1-nano", "--cap", "0.1")
+    assert whole["short"] == "" and all(one["graded"] == one["kept"] for one in whole["teachers"])
+
+
 def test_who_may_take_part(home: Path) -> None:
     (home / "bare.yaml").write_text("base: {model: tiny}\n")
     for names, says in ((["gpt-4.1-nano"], "two teachers at least"), (["gpt-4.1-nano", "gpt-4.1-nano"], "name each once"),
