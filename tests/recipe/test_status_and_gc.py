@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl, write_json
 from alpaca_pipe.recipe import gc
+from alpaca_pipe.recipe.locks import held
+from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.recipe.status import lines, recipes_of, status
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.recipe.test_runner import start
@@ -34,6 +37,24 @@ def test_status_beside_a_running_run_and_after_it(recipe: Path, counts: Path, tm
     assert process.returncode == 0  # asking has disturbed nothing
     after = status(workspace, "toy")
     assert after.now is None and after.last["outcome"] == "done" and {step.state for step in after.steps} == {"sealed"}
+
+
+def test_a_run_that_has_said_much_is_still_seen(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "runs")
+    own = workspace.of("toy")
+    own.mkdir(parents=True)
+    for run, lines_of_it in (("before", 10), ("now", 3000)):
+        screen = Screen(Console(quiet=True), own / "log.jsonl", lambda: "$0", run, False)
+        screen.write("began", pid=os.getpid(), budget={"api": 5})
+        screen.begin("sow")
+        for done in range(lines_of_it):
+            screen.write("progress", pid=os.getpid(), done=done, total=9000, unit="seeds", a_minute=1, eta=9, money="$0", note="")
+        screen.end()
+    assert (own / "log.jsonl").stat().st_size > 4 * (1 << 16)
+    with held(own / ".lock", str(own)):
+        found = status(workspace, "toy")
+    assert found.now and (found.now.run, found.now.stage, found.now.counted["done"]) == ("now", "sow", 2999)
+    assert found.budget == {"api": "5"}
 
 
 def test_half_done_and_failed_steps_are_told(recipe: Path, counts: Path, tmp_path: Path) -> None:
