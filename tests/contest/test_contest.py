@@ -183,7 +183,6 @@ def test_a_teacher_of_another_file_has_the_key_that_lies_beside_it(home: Path, m
 
 
 def test_the_price_of_one_model_does_not_go_over_to_another(home: Path) -> None:
-
     (home / "own.yaml").write_text(RECIPE.replace("served: served.jsonl", "price: {in: 9, out: 9}, identity: mine"))
     recipe = load_recipe("own.yaml", CATALOG)
     other = teacher_of(recipe, "own.yaml", "gpt-4.1-mini")
