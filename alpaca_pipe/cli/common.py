@@ -101,9 +101,9 @@ def opened(name: str, overrides: list[str] | None, runs: Path, rehearse: bool) -
 
 
 def recipe_called(text: str) -> str:
-    """The name of the recipe that is meant by a file, a folder or a name; nothing is opened."""
+    """The name of the recipe that is meant by a file, a folder (`.` too) or a name; nothing is opened."""
     path = Path(text)
-    return path.stem if path.suffix in (".yaml", ".yml") else path.name
+    return path.stem if path.suffix in (".yaml", ".yml") else path.resolve().name
 
 
 def finished(name: str, runs: Path, rehearse: bool) -> tuple[str, Path]:

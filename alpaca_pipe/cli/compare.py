@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Json, RecipeName, Rehearsed, Runs, finished, print_json, recipe_names, wide
+from alpaca_pipe.cli.common import (
+    Json,
+    RecipeName,
+    Rehearsed,
+    Runs,
+    finished,
+    print_json,
+    recipe_called,
+    recipe_names,
+    wide,
+)
 from alpaca_pipe.core.errors import UserError
 
 app = typer.Typer()
@@ -54,7 +64,7 @@ def status(recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help
 
     workspace = Workspace(runs).rehearsal() if rehearse else Workspace(runs)
     if recipe is not None:
-        recipe = Path(recipe).stem if recipe.endswith((".yaml", ".yml")) else recipe
+        recipe = recipe_called(recipe)
         if recipe not in (known := recipes_of(workspace)):
             raise UserError(f"{recipe}: nothing was run in {workspace.root}", f"known here: {', '.join(known) or 'none'}")
     print_status(workspace, recipe, as_json)

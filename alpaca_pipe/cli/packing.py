@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Json, Overrides, RecipeName, Runs, opened
+from alpaca_pipe.cli.common import Json, Overrides, RecipeName, Runs, opened, recipe_called
 from alpaca_pipe.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def pack(recipe: RecipeName, overrides: Overrides = None,
     if (stage is None) == (only is None):
         raise UserError("either --for STAGE or --only results says what is packed", "for example `alpaca-pipe pack vet --for train`")
     if only:
-        name = Path(recipe).stem if recipe.endswith((".yaml", ".yml")) else recipe
+        name = recipe_called(recipe)
         name = name if (runs / name).is_dir() else opened(recipe, overrides, runs, rehearse=False)[0].name
         done = pack_results(name, Workspace(runs), _say, out=out, replies=replies)
         next_ = f"at home: alpaca-pipe unpack {done.file.name}"

@@ -11,6 +11,7 @@ from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.curate.grading import Grading
+from alpaca_pipe.recipe.dotenv import lend_keys
 from alpaca_pipe.recipe.schema import Recipe, load_recipe
 from alpaca_pipe.teachers.table import TeacherTable
 
@@ -41,7 +42,9 @@ def teacher_of(recipe: Recipe, source: str, name: str, overrides: Sequence[str] 
     """The table of a file or a shipped recipe; else the recipe's own with another model. What says something of one model (its
     price, its terms) does not go over to another; a server that is free is free for all of its models."""
     if name.endswith((".yaml", ".yml")) or (shipped("recipes") / f"{name}.yaml").is_file():
-        table = load_recipe(name, CATALOG, complete=False).tables.get("teacher")
+        other = load_recipe(name, CATALOG, complete=False)
+        lend_keys(other)  # its .env lies beside it
+        table = other.tables.get("teacher")
         if table is None:
             raise UserError(f"{name}: there is no teacher in it", "add a table 'teacher:'")
         return table  # type: ignore[no-any-return]

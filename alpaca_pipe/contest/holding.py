@@ -21,7 +21,7 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import write_atomic, write_json
 from alpaca_pipe.curate.grading import Grading
 from alpaca_pipe.generate.rounds import Generation
-from alpaca_pipe.ledger.budget import Cap, Caps
+from alpaca_pipe.ledger.budget import Cap, Caps, OverBudget
 from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import shown
@@ -156,7 +156,10 @@ async def _hold(contest: Contest, journal: Journal, screen: Screen, stopping: Ca
     curate: Any = recipe.stages.get("curate")
     verdicts = [filtered(found.examples[found.extended:], curate) for found in generations]
     if contest.judge:
-        verdicts = await graded(verdicts, contest.judge, recipe.tables.get("teacher"), **common)
+        try:
+            verdicts = await graded(verdicts, contest.judge, recipe.tables.get("teacher"), **common)
+        except OverBudget as reached:  # the grades that came are stored; with some rows ungraded, none are counted
+            contest, short = replace(contest, judge=None), "; ".join(filter(None, (short, f"nothing is graded: {reached}")))
     came = [entries(found, own, prompts, entrant.teacher.priced(), journal)
             for found, own, entrant in zip(generations, verdicts, contest.entrants, strict=True)]
     rules = [_rules(found, own) for found, own in zip(generations, verdicts, strict=True)]

@@ -33,7 +33,7 @@ class Migrated:
 
 def migrate(path: Path, catalog: Catalog, write: bool = True) -> Migrated:
     """Rewrites a recipe whole or not at all; where nothing is old, not a byte changes. Raises UserError where an old and a new
-    name stand side by side, or a key cannot be moved."""
+    name stand side by side, a key cannot be moved, or the lines edited would not say the same."""
     before = _text(path)
     text, changes = before, list[str]()
     while change := _one(text, str(path), catalog):  # one at a time: each may move the lines of the next
@@ -41,7 +41,7 @@ def migrate(path: Path, catalog: Catalog, write: bool = True) -> Migrated:
         changes.append(said)
     data, _ = read_yaml(text, str(path))
     if data.get(_HEAD) is None:
-        text = _with_version(text, str(path))
+        text = _sure(_with_version(text, str(path)), {_HEAD: VERSION, **{key: item for key, item in data.items() if key != _HEAD}}, str(path))
         changes.append(f"{_HEAD}: {VERSION} is written down")
     diff = "".join(difflib.unified_diff(before.splitlines(keepends=True), text.splitlines(keepends=True),
                                         str(path), f"{path} (migrated)"))
@@ -55,7 +55,7 @@ def _one(text: str, file: str, catalog: Catalog) -> tuple[str, str] | None:
     data, places = read_yaml(text, file)
     for key, new in _old(data, (), recipe_model(catalog)):
         place = places[key]
-        parent: Mapping[str, Any] = data
+        parent: dict[str, Any] = data
         for part in key[:-1]:
             parent = parent[part]
         table, _, name = new.rpartition(".")
@@ -69,7 +69,9 @@ def _one(text: str, file: str, catalog: Catalog) -> tuple[str, str] | None:
             _move(lines, at, str(key[-1]), name, table, places.get((*key[:-1], table)), file)
         else:
             lines[at] = _renamed(lines[at], str(key[-1]), name, file, at)
-        return "".join(lines), f"line {place.line}: {'.'.join(map(str, key))} is called {new} now"
+        value = parent.pop(key[-1])
+        parent.update({table: {**(holder or {}), name: value}} if table else {name: value})
+        return _sure("".join(lines), data, file), f"line {place.line}: {'.'.join(map(str, key))} is called {new} now"
     return None
 
 
@@ -125,14 +127,26 @@ def _move(lines: list[str], at: int, old: str, new: str, table: str, there: Any,
 def _with_version(text: str, file: str) -> str:
     """`recipe_version` before the first key, so that the head comment stays the head."""
     _, places = read_yaml(text, file)
-    first = min(place.line for key, place in places.items() if len(key) == 1) - 1
+    first = min((place.line for key, place in places.items() if len(key) == 1), default=1) - 1
     lines = text.splitlines(keepends=True)
-    while first and lines[first - 1].strip():  # a comment that belongs to the first key
+    while first and lines[first - 1].strip() and not lines[first - 1].startswith("---"):  # a comment that belongs to the first key
         first -= 1
     if first == 0 and lines[0].startswith("#"):  # head comment and first key without a blank line between
         first = next(number for number, line in enumerate(lines) if line.strip() and not line.startswith("#"))
     lines.insert(first, f"{_HEAD}: {VERSION}\n\n")
     return "".join(lines)
+
+
+def _sure(text: str, meant: Mapping[str, Any], file: str) -> str:
+    """The text, which is read once more. Raises UserError where it does not say what is meant: lines are edited, and YAML is more."""
+    try:
+        same = read_yaml(text, file)[0] == meant
+    except UserError:
+        same = False
+    if same:
+        return text
+    raise UserError(f"{file}: it is written in a way that cannot be edited line by line; nothing was changed",
+                    f"begin each table on a line of its own, with no {{...}} around all; {_HEAD}: {VERSION} goes first")
 
 
 def _text(path: Path) -> str:

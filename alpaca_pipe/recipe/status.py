@@ -24,7 +24,8 @@ from alpaca_pipe.recipe.locks import holder
 from alpaca_pipe.recipe.progress import spell
 from alpaca_pipe.recipe.workspace import Workspace
 
-_TAIL = 1 << 16  # bytes of log.jsonl that are read
+_TAIL = 1 << 16  # bytes of log.jsonl that are read at first
+_BEGAN = b'"event": "began"'  # as Screen writes it; within a sentence its quotes are escaped
 _MARKS = ("lock.json", "history.jsonl", "begun.json", "log.jsonl")  # one of them makes a folder a recipe's
 
 
@@ -123,14 +124,20 @@ def _now(pid: int, began: Mapping[str, Any], log: list[Mapping[str, Any]]) -> No
 
 
 def _tail(path: Path) -> Iterator[Mapping[str, Any]]:
-    """The last lines of a log; a line that is being written is left out."""
+    """The last lines of a log, back to where its last run began; a line that is being written is left out."""
+    raw, length = b"", _TAIL
     try:
         with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - _TAIL))
-            lines = stream.read().split(b"\n")
+            size = path.stat().st_size
+            while True:
+                stream.seek(start := max(0, size - length))
+                raw = stream.read()
+                if start == 0 or _BEGAN in raw[raw.find(b"\n"):]:  # the first line may be half a one
+                    break
+                length *= 4
     except OSError:
         return
-    for line in lines[:-1]:
+    for line in raw.split(b"\n")[:-1]:
         try:
             row = json.loads(line)
         except ValueError:

@@ -21,6 +21,7 @@ class Decisions:
     def __init__(self, folder: Path) -> None:
         self._file = folder / FILE
         self._made: dict[str, Decision] = {}
+        self._becoming: dict[str, str] = {}
         self._read()
 
     def __contains__(self, id: str) -> bool:
@@ -31,15 +32,27 @@ class Decisions:
         """Drafts that became seed tasks."""
         return sum(decision != "no" for decision in self._made.values())
 
+    def becoming(self, id: str) -> str | None:
+        """The id of the row that was to enter the seed file for this draft, as it was edited last."""
+        return self._becoming.get(id)
+
+    def intend(self, id: str, became: str) -> None:
+        """Before an edited row enters the seed file: a kill between row and decision is seen by it. It decides nothing itself."""
+        self._write(id, "editing", became=became)
+        self._becoming[id] = became
+
     def make(self, id: str, decision: Decision, **facts: Any) -> None:
         """On the disk before it is answered."""
+        self._write(id, decision, **facts)
+        self._made[id] = decision
+
+    def _write(self, id: str, decision: str, **facts: Any) -> None:
         line: Mapping[str, Any] = {"id": id, "decision": decision, "at": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        self._made[id] = decision
 
     def _read(self) -> None:
         if not self._file.exists():
@@ -49,4 +62,7 @@ class Decisions:
         if whole != raw:
             self._file.write_bytes(whole)
         for line in read_jsonl(self._file):
-            self._made[line["id"]] = line["decision"]
+            if line["decision"] == "editing":
+                self._becoming[line["id"]] = line["became"]
+            else:
+                self._made[line["id"]] = line["decision"]

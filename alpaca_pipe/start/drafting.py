@@ -108,6 +108,9 @@ class Session:
         if draft.id in own:  # it was appended, and the process killed before the decision was on the disk
             self.decisions.make(draft.id, "yes", source=draft.row.source)
             return
+        if (became := self.decisions.becoming(draft.id)) in own:  # so was the row that an editor made of it
+            self.decisions.make(draft.id, "edited", source=draft.row.source, became=became)
+            return
         if self.stopping():
             raise Stopped
         where = f"{self.decisions.confirmed + 1} of {self.want}"
@@ -115,6 +118,8 @@ class Session:
         if row is None:
             self.decisions.make(draft.id, "no", source=draft.row.source)
             return
+        if row != draft.row:
+            self.decisions.intend(draft.id, id_of(row))
         append(self.file, [row])
         own.add(id_of(row))
         self.decisions.make(draft.id, "yes" if row == draft.row else "edited", source=draft.row.source, became=id_of(row))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.cli import app
 from alpaca_pipe.contest.asking import Terms, generation_of
 from alpaca_pipe.contest.entrants import Entrant, teacher_of
@@ -152,6 +154,17 @@ def test_one_judge_grades_the_rows_of_all(home: Path) -> None:
     assert read_json(Path(found["page"]).parent / "result.json")["teachers"] == found["teachers"]
 
 
+def test_a_cap_that_the_judge_reaches_leaves_the_comparison_ungraded(home: Path) -> None:
+    plain = held("gpt-4.1-nano", "gpt-4.1-mini")
+    cap = f"{(plain['money']['spent'] + 200_000) / 1e9:f}"
+    short = held("gpt-4.1-nano", "gpt-4.1-mini", "--judge", "gpt-4.1-nano", "--cap", cap)
+    assert short["short"].startswith("nothing is graded: ") and "--cap" in short["short"] and short["judged_by"] == ""
+    assert short["teachers"] == plain["teachers"] and short["pairs"] == plain["pairs"]
+    assert "nothing is graded" in Path(short["page"]).read_text()
+    whole = held("gpt-4.1-nano", "gpt-4.1-mini", "--judge", "gpt-4.1-nano", "--cap", "0.1")
+    assert whole["short"] == "" and all(one["graded"] == one["kept"] for one in whole["teachers"])
+
+
 def test_who_may_take_part(home: Path) -> None:
     (home / "bare.yaml").write_text("base: {model: tiny}\n")
     for names, says in ((["gpt-4.1-nano"], "two teachers at least"), (["gpt-4.1-nano", "gpt-4.1-nano"], "name each once"),
@@ -159,9 +172,17 @@ def test_who_may_take_part(home: Path) -> None:
         assert says in told("teachers", "vet.yaml", *names, code=2)
 
 
-def test_the_price_of_one_model_does_not_go_over_to_another(home: Path) -> None:
-    from alpaca_pipe.catalog import CATALOG
+def test_a_teacher_of_another_file_has_the_key_that_lies_beside_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHERS_KEY", "taken away again after the test")
+    monkeypatch.delenv("OTHERS_KEY")
+    (home / "other").mkdir()
+    (home / "other" / "other.yaml").write_text("teacher: {kind: openai_chat, model: gpt-4.1, api_key_env: OTHERS_KEY}\n")
+    (home / "other" / ".env").write_text("OTHERS_KEY=beside\n")
+    teacher_of(load_recipe("vet.yaml", CATALOG), "vet.yaml", "other/other.yaml")
+    assert os.environ["OTHERS_KEY"] == "beside"
 
+
+def test_the_price_of_one_model_does_not_go_over_to_another(home: Path) -> None:
     (home / "own.yaml").write_text(RECIPE.replace("served: served.jsonl", "price: {in: 9, out: 9}, identity: mine"))
     recipe = load_recipe("own.yaml", CATALOG)
     other = teacher_of(recipe, "own.yaml", "gpt-4.1-mini")

@@ -78,6 +78,9 @@ def test_the_error_of_an_old_name_names_the_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "said"), [
     ("train: {lr: 1, learning_rate: 2}\n", "r.yaml:1: train.lr: it is called 'learning_rate' now, and that is there too"),
     ("train: {lora_r: 1}\n", "r.yaml:1: 'lora_r' cannot be moved out of a table in one line"),
+    ("{train: {lr: 1}}\n", "r.yaml: it is written in a way that cannot be edited line by line"),
+    ("{}\n", "r.yaml: it is written in a way that cannot be edited line by line"),
+    ("--- {curate: {from: rows.jsonl}}\n", "r.yaml: it is written in a way that cannot be edited line by line"),
     ("train:\n  lora: {r: 1}\n  lora_alpha: 3\n", "r.yaml:3: 'lora_alpha' cannot be moved into 'lora', which stands in one line"),
 ])
 def test_what_it_leaves_to_a_person_is_said_and_nothing_is_written(tmp_path: Path, text: str, said: str) -> None:
@@ -85,6 +88,13 @@ def test_what_it_leaves_to_a_person_is_said_and_nothing_is_written(tmp_path: Pat
     with pytest.raises(UserError) as caught:
         migrate(path, CATALOG)
     assert said in str(caught.value) and path.read_text() == text
+
+
+@pytest.mark.parametrize("head", ["---\n", "# Mine.\n---  # it begins\n", "%YAML 1.2\n---\n\n"])
+def test_a_document_that_is_marked_as_one_begins_behind_its_mark(tmp_path: Path, head: str) -> None:
+    path = write(tmp_path, f"{head}train:\n  lr: 1e-4\n")
+    migrate(path, CATALOG)
+    assert path.read_text() == f"{head}recipe_version: 1\n\ntrain:\n  learning_rate: 1e-4\n"
 
 
 @pytest.mark.parametrize("path", sorted(shipped("recipes").glob("*.yaml")), ids=lambda path: path.stem)

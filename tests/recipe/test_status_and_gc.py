@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+from typer.testing import CliRunner
 
+from alpaca_pipe.cli import app
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl, write_json
+from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.recipe import gc
+from alpaca_pipe.recipe.locks import held
+from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.recipe.status import lines, recipes_of, status
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.recipe.test_runner import start
@@ -36,6 +42,24 @@ def test_status_beside_a_running_run_and_after_it(recipe: Path, counts: Path, tm
     assert after.now is None and after.last["outcome"] == "done" and {step.state for step in after.steps} == {"sealed"}
 
 
+def test_a_run_that_has_said_much_is_still_seen(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "runs")
+    own = workspace.of("toy")
+    own.mkdir(parents=True)
+    for run, lines_of_it in (("before", 10), ("now", 3000)):
+        screen = Screen(Console(quiet=True), own / "log.jsonl", lambda: "$0", run, False)
+        screen.write("began", pid=os.getpid(), budget={"api": 5})
+        screen.begin("sow")
+        for done in range(lines_of_it):
+            screen.write("progress", pid=os.getpid(), done=done, total=9000, unit="seeds", a_minute=1, eta=9, money="$0", note="")
+        screen.end()
+    assert (own / "log.jsonl").stat().st_size > 4 * (1 << 16)
+    with held(own / ".lock", str(own)):
+        found = status(workspace, "toy")
+    assert found.now and (found.now.run, found.now.stage, found.now.counted["done"]) == ("now", "sow", 2999)
+    assert found.budget == {"api": "5"}
+
+
 def test_half_done_and_failed_steps_are_told(recipe: Path, counts: Path, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "runs")
     with pytest.raises(ValueError, match="the market is closed"):
@@ -46,6 +70,20 @@ def test_half_done_and_failed_steps_are_told(recipe: Path, counts: Path, tmp_pat
     log = list(read_jsonl(workspace.of("toy") / "log.jsonl"))
     assert {row["run"] for row in log} == {found.last["run"]}
     assert (log[0]["event"], log[-1]["event"], log[-1]["level"], log[-1]["sentence"]) == ("began", "failed", "error", "the market is closed")
+
+
+@pytest.mark.parametrize("named", ["toy", "toy/", "toy.yaml", "{here}/toy", "{here}/toy/toy.yaml", ".", "../toy"])
+def test_a_recipe_is_meant_by_its_name_its_file_and_its_folder(named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toy").mkdir()
+    monkeypatch.chdir(tmp_path / "toy")
+    write_json(Workspace(tmp_path / "runs").of("toy") / "lock.json", {})
+    named, runs = named.format(here=tmp_path), ("--runs", str(tmp_path / "runs"))
+    shown = CliRunner().invoke(app, ["status", named, *runs])
+    assert shown.exit_code == 0 and shown.output.startswith("toy  not running"), (shown.output, shown.exception)
+    with Journal.open(tmp_path / "runs" / "ledger.sqlite"):
+        pass
+    with pytest.raises(UserError, match="'toy' was not unpacked in"):
+        raise CliRunner().invoke(app, ["pack", named, "--only", "results", *runs]).exception  # type: ignore[misc]
 
 
 def test_an_empty_workspace_has_nothing_to_tell(tmp_path: Path) -> None:

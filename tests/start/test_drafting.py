@@ -107,7 +107,7 @@ def test_each_draft_is_decided_in_a_terminal_and_what_was_not_comes_back(home: P
     first, second = drafted()
     assert second == "What does my clinic charge, I ask?"
     rows = list(read_jsonl(Path("runs/vet/drafts.jsonl")))
-    assert [row["decision"] for row in rows] == ["yes", "no", "edited"]
+    assert [row["decision"] for row in rows] == ["yes", "no", "editing", "edited"]
     shown = re.findall(r"instruction  (.*?)\n", there.screen)
     with Terminal(home, *words()[3:], env={"COLUMNS": "200"}) as again:
         again.until(PROMPT)
@@ -116,6 +116,14 @@ def test_each_draft_is_decided_in_a_terminal_and_what_was_not_comes_back(home: P
     back = re.findall(r"instruction  (.*?)\n", again.screen)
     assert back == [shown[3]] and "3 of 6" in again.screen
     assert drafted() == [first, second] and set(served().values()) == {1}
+    made = Path("runs/vet/drafts.jsonl")
+    made.write_bytes(b"".join(made.read_bytes().splitlines(keepends=True)[:3]))  # as if killed between the edited row and its decision
+    with Terminal(home, *words()[3:], env={"COLUMNS": "200"}) as killed:
+        killed.until(PROMPT)
+        killed.type("q\n")
+        assert killed.end()[0] == 0, killed.screen
+    assert re.findall(r"instruction  (.*?)\n", killed.screen) == [shown[3]] and "3 of 6" in killed.screen
+    assert drafted() == [first, second] and [row["decision"] for row in read_jsonl(made)][-1] == "edited"
 
 
 def test_killed_while_it_asks_it_buys_only_what_has_no_reply(home: Path) -> None:
@@ -147,6 +155,14 @@ def test_a_decision_that_a_kill_cut_off_is_not_one(tmp_path: Path) -> None:
     assert "e1-1" in again and "e1-2" not in again and again.confirmed == 1
     again.make("e1-2", "edited")
     assert [json.loads(line)["decision"] for line in file.read_text().splitlines()] == ["yes", "edited"]
+
+
+def test_an_edit_that_was_begun_is_no_decision(tmp_path: Path) -> None:
+    Decisions(tmp_path).intend("e1-1", "e1-9")
+    again = Decisions(tmp_path)
+    assert "e1-1" not in again and again.confirmed == 0 and again.becoming("e1-1") == "e1-9"
+    again.make("e1-1", "edited", became="e1-9")
+    assert "e1-1" in Decisions(tmp_path) and Decisions(tmp_path).confirmed == 1
 
 
 def test_the_budget_holds_and_what_was_answered_is_kept(home: Path) -> None:
