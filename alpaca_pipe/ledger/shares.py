@@ -71,8 +71,7 @@ def lend(db: sqlite3.Connection, caps: Caps, recipe: str, machine: str, *, gpu: 
     """Reserves a share below every cap; gpu None is all that is left for the machine, api None is nothing for requests.
     Raises UserError where it does not fit."""
     over = {cap.key: cap for class_ in CLASSES for cap in caps.over(class_)}
-    if api is None and any(cap.class_ in (None, "api") for cap in over.values()):
-        api = 0
+    api = api or 0
     for_gpu = [cap for cap in over.values() if cap.class_ in (None, "gpu")]
     if gpu is None and for_gpu:
         gpu, tightest = min(((_left(db, cap, recipe) - (api or 0 if cap.class_ is None else 0), cap) for cap in for_gpu),

@@ -139,19 +139,24 @@ def _manifest(stream: _Unpacked, path: Path) -> Manifest:
     text = _body(stream, header.size)
     if hashlib.sha256(text).hexdigest() != named[1]:
         raise _damaged(path, "its list of contents")
-    facts = json.loads(text)
-    if facts.get("format") != FORMAT:
+    try:
+        facts = json.loads(text)
+    except ValueError:
+        raise _foreign(path) from None
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise _foreign(path)
     if facts.get("version") != VERSION:
         raise UserError(f"{path} was packed by a newer alpaca-pipe (its format is {facts.get('version')}, known here is {VERSION})",
                         "update alpaca-pipe here: pip install -U alpaca-pipe")
-    files: dict[str, dict[str, Any]] = facts.pop("files")
+    files: dict[str, dict[str, Any]] = facts.pop("files", None)
+    if not isinstance(files, dict) or not isinstance(facts.get("kind"), str):
+        raise _foreign(path)
     for name, seal in files.items():
         try:
             _check_name(name)
         except ValueError as error:
             raise UserError(f"{path}: {error}", "it was not made by `alpaca-pipe pack`: do not trust it") from None
-        if type(seal.get("size")) is not int or seal["size"] < 0:
+        if not isinstance(seal, dict) or type(seal.get("size")) is not int or seal["size"] < 0 or not isinstance(seal.get("sha256"), str):
             raise _damaged(path, name)
     above = {str(parent) for name in files for parent in PurePosixPath(name).parents}
     if clash := above & set(files):
@@ -182,6 +187,8 @@ def _header(stream: _Unpacked, path: Path) -> tarfile.TarInfo:
         header = tarfile.TarInfo.frombuf(stream.read(_BLOCK), "utf-8", "strict")
     except (tarfile.HeaderError, UnicodeDecodeError):
         raise _damaged(path, "the beginning of a file") from None
+    if header.size < 0:
+        raise _damaged(path, "the beginning of a file")
     if header.type != tarfile.REGTYPE or header.linkname:
         raise UserError(f"{path} holds something that is not a plain file ({header.name})",
                         "it was not made by `alpaca-pipe pack`: do not trust it")

@@ -36,7 +36,7 @@ class Portable:
 def portable(recipe: Recipe) -> Portable:
     """Raises UserError for a path that is gone, and for what looks like a key."""
     walk = _Walk(f"{recipe.name}.files")
-    values = {"recipe_version": 1, "name": recipe.name, "seed": recipe.seed} | {
+    values = {"recipe_version": 1, "name": recipe.name, "seed": recipe.seed, "use": recipe.use} | {
         name: walk.table(table, name) for name, table in {**recipe.tables, **recipe.stages}.items()}
     values = {name: value for name, value in values.items() if value != {} or name in recipe.stages}
     text = f"# {recipe.name}, as it was packed: everything that it extends or overrides is in it\n{_yaml(values)}"
@@ -91,10 +91,15 @@ class _Walk:
             file for file in sorted(path.glob("*") if base else path.rglob("*")) if file.is_file()
             and not any(part.startswith(".") for part in file.relative_to(path).parts)]  # as identities leave them out
         for file in found:
-            if file.stat().st_size <= _SMALL and _PRIVATE in file.read_bytes():
-                raise UserError(f"{at}: {file} holds a private key, and no key leaves this machine", "take it out of the recipe")
+            if file.stat().st_size <= _SMALL and _holds_a_key(file.read_bytes(), words=not base):
+                raise UserError(f"{at}: {file} holds what looks like a key, and no key leaves this machine", "take it out of the file")
             self.files[inside if file == path else f"{inside}/{file.relative_to(path).as_posix()}"] = file
         return inside
+
+
+def _holds_a_key(data: bytes, words: bool) -> bool:
+    """words: also one of a provider's, which the pieces of a tokenizer may look like."""
+    return _PRIVATE in data or words and holds_a_key(data.decode(errors="replace"))
 
 
 def _holds_path(value: Any) -> bool:
@@ -131,7 +136,8 @@ def same_recipe(one: Recipe, other: Recipe) -> str:
     mine, theirs = {**one.tables, **one.stages}, {**other.tables, **other.stages}
     return next((name for name in mine.keys() | theirs.keys() if name not in mine or name not in theirs
                  or mine[name].identity() != theirs[name].identity()
-                 or _figures(mine[name]) != _figures(theirs[name])), "seed" if one.seed != other.seed else "")
+                 or _figures(mine[name]) != _figures(theirs[name])),
+                "seed" if one.seed != other.seed else "use" if one.use != other.use else "")
 
 
 def _figures(table: Table) -> dict[str, Any]:

@@ -43,7 +43,6 @@ def pack_results(recipe: str, workspace: Workspace, say: Callable[[str], None], 
         if waiting:
             raise UserError(f"{waiting:,} requests lie with the provider as a batch", f"`alpaca-pipe run {recipe}` collects them, "
                             f"`alpaca-pipe teachers cancel {recipe}` ends them; then pack")
-        journal.write(lambda db: shares.close(db, recipe)).result()
         history, files = list(read_jsonl_so_far(own / "history.jsonl")), dict[str, Source]()
         lock = workspace.lock(recipe)
         named = {kind: name for kind, name in lock.get("steps", {}).items() if workspace.store.done(workspace.store.root / name)}
@@ -53,6 +52,7 @@ def pack_results(recipe: str, workspace: Workspace, say: Callable[[str], None], 
                 if damage := done.damage():
                     raise UserError(f"{done.folder}: {damage}", f"`alpaca-pipe run {recipe}` makes it anew")
                 files |= step_files(done.folder)
+        journal.write(lambda db: shares.close(db, recipe)).result()  # last: what was refused above can still be paid for here
         with journal.read() as db:
             behind = write_books(db, recipe, came[0]["after"], replies, scratch / FILE)
         files |= {FILE: scratch / FILE, "history.jsonl": _lines(history),

@@ -76,7 +76,7 @@ def test_all_that_is_left_goes_along_where_nothing_is_said(book: Book) -> None:
     free = lend(book.journal, gpu=0)
     assert (free.gpu, free.api) == (0, 0)
     unbound = lend(book.journal, caps=Caps())
-    assert (unbound.gpu, unbound.api, unbound.caps()) == (None, None, Caps())
+    assert (unbound.gpu, unbound.api, unbound.caps()) == (None, 0, Caps(api=0))
 
 
 def test_the_other_machine_spends_its_share_and_not_more(book: Book, tmp_path: Path) -> None:

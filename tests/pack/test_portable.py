@@ -94,5 +94,17 @@ def test_a_private_key_stays(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("-----BEGIN RSA PRIVATE KEY-----\n")
     (tmp_path / "road.yaml").write_text(RECIPE)
     recipe = load_recipe(str(tmp_path / "road.yaml"), CATALOG, ["teacher={kind: openai_chat, model: m, price: free, ca_file: ca.pem}"])
-    with pytest.raises(UserError, match="ca.pem holds a private key, and no key leaves this machine"):
+    with pytest.raises(UserError, match="ca.pem holds what looks like a key, and no key leaves this machine"):
         portable(recipe)
+
+
+def test_a_key_in_a_document_stays_and_the_use_goes_along(tmp_path: Path) -> None:
+    text = "use: commercial\n" + RECIPE.replace("generate:\n", "generate:\n  style: documents\n  documents: [notes]\n")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.md").write_text("The clinic opens at eight.\n")
+    (tmp_path / "road.yaml").write_text(text)
+    recipe = load_recipe(str(tmp_path / "road.yaml"), CATALOG)
+    assert "use: commercial" in portable(recipe).text
+    (tmp_path / "notes" / "a.md").write_text("OPENAI_API_KEY=sk-proj-abcd1234efgh5678ijkl9012\n")
+    with pytest.raises(UserError, match="a.md holds what looks like a key"):
+        portable(load_recipe(str(tmp_path / "road.yaml"), CATALOG))
