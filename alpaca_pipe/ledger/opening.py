@@ -71,6 +71,9 @@ def read_only(path: Path) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             failed = error
             db.close()
+        except BaseException:
+            db.close()  # one that is left open keeps SQLite from mending what a killed writer left
+            raise
     raise failed
 
 

@@ -19,6 +19,8 @@ from alpaca_pipe.pack.box import Manifest, look
 from alpaca_pipe.pack.unpacking import Say, Unpacked, aside, place_steps
 from alpaca_pipe.recipe.workspace import Workspace
 
+_TO_THE_SECOND = 19  # characters of a run's id
+
 
 def come_home(path: Path, manifest: Manifest, workspace: Workspace, say: Say) -> Unpacked:
     """Unpacks results where the recipe was packed. A second time changes nothing. Raises UserError."""
@@ -91,7 +93,7 @@ def _take_history(draft: Path, workspace: Workspace, name: str, facts: Mapping[s
             row["config"] = lock["config"]  # the same recipe: with the paths of here
         history[row["run"]] = {**row, "machine": facts["machine"]}
     if new:
-        write_jsonl(own / "history.jsonl", sorted(history.values(), key=lambda row: str(row["run"])))
+        write_jsonl(own / "history.jsonl", sorted(history.values(), key=lambda row: str(row["run"])[:_TO_THE_SECOND]))  # else as they came
     known = {json.dumps(row, ensure_ascii=False) for row in read_jsonl_so_far(own / "log.jsonl")}
     lines = [row for row in read_jsonl_so_far(draft / "log.jsonl") if json.dumps(row, ensure_ascii=False) not in known]
     if lines:

@@ -184,8 +184,10 @@ def test_a_second_process_on_the_same_run_folder_says_so(recipe: Path, counts: P
     deadline = time.monotonic() + 30
     while "sow:0" not in counts.read_text() and time.monotonic() < deadline:
         time.sleep(0.02)
+    first.send_signal(signal.SIGSTOP)  # so that it cannot end before the second has looked
     second = start(recipe, tmp_path / "runs")
-    _, errors = second.communicate(timeout=30)
+    _, errors = second.communicate(timeout=60)
+    first.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert f"is in use by another process (pid {first.pid})" in errors.decode()
     first.communicate(timeout=60)
