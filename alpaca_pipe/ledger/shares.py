@@ -74,12 +74,12 @@ def lend(db: sqlite3.Connection, caps: Caps, recipe: str, machine: str, *, gpu: 
     api = api or 0
     for_gpu = [cap for cap in over.values() if cap.class_ in (None, "gpu")]
     if gpu is None and for_gpu:
-        gpu, tightest = min(((_left(db, cap, recipe) - (api or 0 if cap.class_ is None else 0), cap) for cap in for_gpu),
+        gpu, tightest = min(((_left(db, cap, recipe) - (api if cap.class_ is None else 0), cap) for cap in for_gpu),
                             key=lambda pair: pair[0])
         if gpu <= 0:
             raise _nothing_left(db, tightest, recipe)
     for cap in over.values():
-        wanted = {"gpu": gpu, "api": api, None: (gpu or 0) + (api or 0)}[cap.class_]  # type: ignore[index]
+        wanted = {"gpu": gpu, "api": api, None: (gpu or 0) + api}[cap.class_]  # type: ignore[index]
         if (wanted or 0) > (left := max(0, _left(db, cap, recipe))):
             raise UserError(f"a share of {shown(wanted or 0)} does not fit: {shown(left)} is left of {cap.key} "
                             f"({shown(cap.nanodollars)}){_already_lent(db, cap, recipe)}",

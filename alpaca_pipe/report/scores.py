@@ -36,8 +36,7 @@ class Score:
 def scores(one: Step, other: Step) -> tuple[tuple[Score, ...], str]:
     """(scores, why there are none). Only rows that were held out in both runs count: neither model was trained on them."""
     if not one.sealed or not other.sealed:
-        which = "neither run" if not one.sealed and not other.sealed else "only one of the runs"
-        return (), f"{which} was evaluated" if which != "neither run" else "neither run was evaluated"
+        return (), f"{'only one of the runs' if one.sealed or other.sealed else 'neither run'} was evaluated"
     was, now = _losses(one), _losses(other)
     found = []
     for model in _MODELS:

@@ -18,7 +18,6 @@ from alpaca_pipe.generate.reply import Draft, Objection, Piece
 from alpaca_pipe.generate.style import Plain, Seat, decoding
 
 TASKS = 20  # asked for, those shown among them
-MAX_TOKENS = 3072
 # The reference's; the second and third also cut an answer that says "in 2020."
 STOPS = ("\n20", "20.", "20.")
 _STOPS_AT_HEADERS = ("\n20. Instruction:",)
