@@ -161,7 +161,8 @@ def render(example: Example, tokenizer: str | Path | PreTrainedTokenizerBase, te
     """
     from alpaca_pipe.core.errors import did_you_mean
     from alpaca_pipe.models.loading import load_tokenizer
-    from alpaca_pipe.models.template import TEMPLATES, Encoder, saved_encoder
+    from alpaca_pipe.models.template import Encoder, saved_encoder
+    from alpaca_pipe.models.templates import TEMPLATES
     from alpaca_pipe.weights.base import Checkpoint
 
     if template is not None and template not in TEMPLATES:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.main import get_command_name
+from typer.models import CommandInfo
 
 from alpaca_pipe.cli import books, chat, compare, packing, review, road, setup, start, teachers
 from alpaca_pipe.cli.common import TONE, Tone
@@ -53,10 +57,12 @@ def main() -> None:
     from alpaca_pipe.core.system import check_system
     from alpaca_pipe.recipe.weather import plain_disk_errors
 
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for some reads the metadata of every installed package
     try:
         check_system()
         with plain_disk_errors(Path.cwd()):
-            app(_tone_first(sys.argv[1:]))
+            words = _tone_first(sys.argv[1:])
+            _meant(words)(words)
     except Stopped:
         _fail("stopped; all finished work is kept - run the same command again to go on", 130)
     except UserError as error:
@@ -69,6 +75,20 @@ def main() -> None:
         if isinstance(error, ModuleNotFoundError) and (extra := _extra_of(error.name or "")):
             _fail(f"{error.name} is not installed - pip install 'alpaca-pipe[{extra}]'", 2)
         _fail(f"a fault of ours: {type(error).__name__}: {error} - run again with --debug and report what it prints", 1)
+
+
+def _meant(words: list[str]) -> typer.Typer:
+    """The app with the one command that is meant: to build all of them takes longer than most of them take to answer."""
+    first = next((word for word in words if not word.startswith("-")), "")
+    rooms = [room.typer_instance for room in app.registered_groups if room.typer_instance and not room.name]
+    one = copy(app)
+    one.registered_commands = [command for room in rooms for command in room.registered_commands if _name(command) == first]
+    one.registered_groups = [group for room in (app, *rooms) for group in room.registered_groups if group.name == first]
+    return one if one.registered_commands or one.registered_groups else app
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or get_command_name(command.callback.__name__ if command.callback else "")
 
 
 def _tone_first(arguments: list[str]) -> list[str]:

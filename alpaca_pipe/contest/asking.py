@@ -14,8 +14,9 @@ from alpaca_pipe.generate.asking import asking
 from alpaca_pipe.generate.config import GenerateTable
 from alpaca_pipe.generate.earlier import NotStored, Store
 from alpaca_pipe.generate.laid import extended_of, grounds_of, known_of, seating_of
+from alpaca_pipe.generate.limits import Limits
 from alpaca_pipe.generate.novelty import Pool
-from alpaca_pipe.generate.rounds import Asks, Generation, Limits
+from alpaca_pipe.generate.rounds import Asks, Generation
 from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.ledger.budget import Caps, OverBudget
 from alpaca_pipe.ledger.journal import Journal

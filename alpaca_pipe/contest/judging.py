@@ -9,10 +9,10 @@ from pathlib import Path
 
 from alpaca_pipe.contest.asking import STAGE
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.contamination import overlap
-from alpaca_pipe.curate.grading import Grades, Grading, at_once, grade
-from alpaca_pipe.curate.judge import judged
-from alpaca_pipe.curate.stage import Config
+from alpaca_pipe.curate.config import CurateTable
+from alpaca_pipe.curate.grades import Grades, at_once, grade
+from alpaca_pipe.curate.grading import Grading
+from alpaca_pipe.curate.judge import Manner, judged
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.recipe.progress import Screen
@@ -40,15 +40,12 @@ class Verdict:
         return not self.dropped and self.passes is not False
 
 
-def filtered(rows: Sequence[Example], config: Config | None) -> list[Verdict]:
+def filtered(rows: Sequence[Example], config: CurateTable | None) -> list[Verdict]:
     """In their order. config: the recipe's table `curate:`; None: it has none, and keeps all."""
     if config is None:
         return [Verdict(row) for row in rows]
-    how = config.manner()
-    if config.contamination:
-        how = replace(how, rules=(*how.rules, overlap(config.contamination).rule()))
     return [Verdict(one.example, one.rejected.rule if one.rejected else "", one.rejected.reason if one.rejected else "")
-            for one in judged(list(rows), how)]
+            for one in judged(list(rows), Manner.of(config))]
 
 
 def least(how: Grading) -> Decimal:

@@ -24,7 +24,7 @@ class Table(BaseModel):
     A field whose type is `Annotated[..., Knob()]` stays out of the identity; a path enters it by content, not by name.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, defer_build=True)
 
     def identity(self) -> dict[str, Any]:
         """What decides the result, as plain JSON: no knob, no path, no host, no time."""

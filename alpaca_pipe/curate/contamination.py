@@ -20,52 +20,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field, PlainSerializer, WrapValidator
+from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.table import ExistingPath, Table
+from alpaca_pipe.curate.config import LEAST_INSIDE, Contamination
 from alpaca_pipe.curate.filters import Rule
 from alpaca_pipe.data.columns import csv_rows, parquet_rows, saved_rows
 from alpaca_pipe.data.forms import files_of, rows_of
 from alpaca_pipe.data.found import Found, Row
-from alpaca_pipe.data.hub import HubId, hub_rows
+from alpaca_pipe.data.hub import hub_rows
+from alpaca_pipe.data.names import HubId
 from alpaca_pipe.data.packed import chunks
 from alpaca_pipe.data.shapes import shape_of
 from alpaca_pipe.similarity.words import unicode_words
 
 RULE = "contamination"
-LEAST_INSIDE = 8  # words of a text that counts wherever it stands
 LEAST_WHOLE = 4  # words of a text that counts where it is all of an instruction or an input
 TEMPLATE = 10  # different texts that may share a run of words
-
-
-def _set(value: Any, path: Any) -> Any:
-    return HubId.of(value) if isinstance(value, str) and value.startswith("hub:") else path(value)
-
-
-EvaluationSet = Annotated[ExistingPath, WrapValidator(_set), PlainSerializer(str)]
-
-
-class Contamination(Table):
-    """Evaluation sets, and how much of them a row may hold."""
-
-    sets: tuple[EvaluationSet, ...] = Field(min_length=1, description="files or folders of rows, plain text (.txt: a text a line), "
-                                                                      "hub:owner/name:test")
-    ngram: int = Field(13, ge=LEAST_INSIDE, le=100, description="words in a row that a row may not share with them")
-
-
-def _listed(value: Any) -> Any:
-    """`[FILE, ...]` as the table that it stands for."""
-    named = [value] if isinstance(value, str | Path) else value
-    return {"sets": tuple(named)} if isinstance(named, list | tuple) else \
-        value | {"sets": tuple(value["sets"])} if isinstance(value, dict) and isinstance(value.get("sets"), list) else value
-
-
-MaybeContamination = Annotated[Contamination | None, BeforeValidator(
-    _listed, json_schema_input_type=Contamination | list[str] | str | None)]
 
 
 @dataclass

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.table import Table
+from alpaca_pipe.curate.config import On
 from alpaca_pipe.similarity.rouge import Index
 from alpaca_pipe.similarity.words import Words
 
@@ -22,19 +20,6 @@ if TYPE_CHECKING:
 
 RULE = "likeness"
 _BULK_FROM = 20_000  # rows: below, loading Numba (1 s, and 15 s once a machine) costs more than it saves
-
-On = Literal["instruction", "instruction+input"]
-Keep = Literal["first", "best"]
-
-
-class Duplicates(Table):
-    """What is compared, and which row of a group stays."""
-
-    on: On = Field("instruction", description="what likeness compares")
-    keep: Keep = Field("first", description="of a group of duplicates the first row stays, or the best: the one with the highest "
-                                            "grade, or where none has one, with the longest output")
-    minhash_from: int | None = Field(None, ge=1, description="rows from which duplicates are looked for by MinHash, each one "
-                                     "verified, which misses a few; default: every duplicate is found, whatever their number")
 
 
 @dataclass(frozen=True)

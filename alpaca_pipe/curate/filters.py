@@ -96,7 +96,7 @@ def _switch(one: Objection) -> tuple[Any, Any]:
     written: Any = bool | str | settings if by_word else bool | settings
     kind: Any = Annotated[settings | None, BeforeValidator(read, json_schema_input_type=written),
                      Field(description=inspect.cleandoc(one.__doc__ or "").split("\n")[0])]
-    return kind, None if one in OFF else settings()
+    return kind, one not in OFF
 
 
 if TYPE_CHECKING:

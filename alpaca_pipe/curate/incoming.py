@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import digest_of, read_jsonl, tree_digest
-from alpaca_pipe.data.hub import HubId
-from alpaca_pipe.data.reading import Format, read
-from alpaca_pipe.data.shapes import Turns
+from alpaca_pipe.data.names import Format, HubId, Turns
+from alpaca_pipe.data.reading import read
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-_BYTES_A_ROW = 430  # of the released 52K
-_PACKED = 3  # times as many rows in as many bytes of a packed file
 
 
 @dataclass(frozen=True)
@@ -60,12 +56,3 @@ def generated(path: Path, first: int | None, scratch: Path) -> Incoming:
 
     rows = open_examples(path, scratch)
     return Incoming(rows.select(range(min(first, len(rows)))) if first else rows)
-
-
-def rows_expected(source: Path | HubId) -> int:
-    """About how many rows a source holds, by its size; 0 for what is not here."""
-    if isinstance(source, HubId):
-        return 0
-    files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
-    return max(1, sum(path.stat().st_size * (_PACKED if path.suffix in (".gz", ".zst", ".parquet", ".bz2", ".xz") else 1)
-                      for path in files) // _BYTES_A_ROW)

@@ -11,13 +11,15 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.curate import by_hand, dedup
 from alpaca_pipe.curate.by_hand import Coming, coming
+from alpaca_pipe.curate.config import CurateTable, Duplicates, Engine
+from alpaca_pipe.curate.contamination import overlap
 from alpaca_pipe.curate.decisions import Decisions
-from alpaca_pipe.curate.dedup import Duplicates, Group
+from alpaca_pipe.curate.dedup import Group
 from alpaca_pipe.curate.filters import Rule, first_objection
 from alpaca_pipe.curate.look import A_PERSON, NONE, Look, Seen
 from alpaca_pipe.curate.repairs import free_id
@@ -25,8 +27,6 @@ from alpaca_pipe.similarity.words import Words
 
 if TYPE_CHECKING:
     from alpaca_pipe.curate.many import Texts
-
-Engine = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,14 @@ class Manner:
     duplicates: Duplicates = field(default_factory=Duplicates)
     engine: Engine = "local"
     decisions: Decisions = field(default_factory=Decisions)
+
+    @staticmethod
+    def of(table: CurateTable) -> Manner:
+        """As a recipe wants it. Reads the evaluation sets, where it names any."""
+        rules = table.filters.rules()
+        if table.contamination:
+            rules = (*rules, overlap(table.contamination).rule())
+        return Manner(rules, table.repair, table.likeness, table.words, table.duplicates, table.engine, table.decisions)
 
     def coming(self, rows: Iterable[Example]) -> Iterator[Coming]:
         """The rows as they are judged."""

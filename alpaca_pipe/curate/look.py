@@ -9,6 +9,7 @@ from typing import NamedTuple
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate import dedup, repairs
 from alpaca_pipe.curate.by_hand import Coming
+from alpaca_pipe.curate.config import Duplicates
 from alpaca_pipe.curate.filters import Rule
 
 NONE, A_PERSON = -1, -2
@@ -28,7 +29,7 @@ class Seen(NamedTuple):
 class Look:
     rules: Sequence[Rule]
     repair: bool
-    duplicates: dedup.Duplicates
+    duplicates: Duplicates
 
     def __call__(self, example: Example) -> Seen:
         """The id is that of the repaired row, before ids are made unique."""

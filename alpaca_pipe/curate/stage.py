@@ -2,104 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self
-
-from pydantic import Field, PlainSerializer, WrapValidator
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.files import read_jsonl, same_file, write_json, write_jsonl
-from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.core.table import Exact, ExistingPath, Knob
-from alpaca_pipe.curate.by_hand import Tally
-from alpaca_pipe.curate.contamination import MaybeContamination, overlap
-from alpaca_pipe.curate.decisions import ByHand, Decisions
-from alpaca_pipe.curate.dedup import Duplicates
-from alpaca_pipe.curate.diversity import Diversity
-from alpaca_pipe.curate.filters import Filters, first_objection
-from alpaca_pipe.curate.grading import Grades, Grading, at_once, grade, outlay
-from alpaca_pipe.curate.incoming import Incoming, generated, imported, rows_expected
-from alpaca_pipe.curate.judge import Engine, Manner, judged
-from alpaca_pipe.curate.split import held_out_ids
-from alpaca_pipe.data.arrow import stream
-from alpaca_pipe.data.hub import HubId
-from alpaca_pipe.data.reading import TURNS, Format
-from alpaca_pipe.data.shapes import Turns
+from alpaca_pipe.curate.config import CurateTable
+from alpaca_pipe.curate.expected import rows_expected
+from alpaca_pipe.curate.grading import outlay
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
-from alpaca_pipe.similarity.words import Words
-from alpaca_pipe.teachers.opening import connect
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 GENERATED = "generate/examples.jsonl"
-_log = logging.getLogger(__name__)  # what becomes of each row, for `-v`
 
 
-def _hub_or_path(value: Any, path: Any) -> Any:
-    return HubId.of(value) if isinstance(value, str) and value.startswith("hub:") else path(value)
-
-
-Source = Annotated[ExistingPath, WrapValidator(_hub_or_path), PlainSerializer(str)]
-
-
-class Config(StageConfig):
+class Config(CurateTable, StageConfig):
     """Which rows are kept, and how many of them are held out from training."""
-
-    source: Source | None = Field(
-        None, alias="from", description="rows in place of what generate made: a file or a folder (JSON, JSONL, CSV, Parquet, "
-                                        "a saved dataset; packed or not), or hub:owner/name")
-    format: Format | None = Field(None, description="of `from`, where it is not told by its content")
-    keep_going: bool = Field(False, description="rows of `from` that cannot be read are rejected with a reason, and are no error")
-    turns: Turns = Field("refuse", description="a conversation of several exchanges is rejected, or its first exchange is kept")
-    filters: Filters = Field(Filters(), description="filter: true, false, or its settings; or none, stanford, default, or a list "
-                                                    "of names")
-    contamination: MaybeContamination = Field(None, description="evaluation sets whose texts no row may hold: a list of files or "
-                                                                "hub ids, or a table with its settings")
-    grade: Grading | None = Field(None, description="a teacher's grade for each row to which no filter objects")
-    repair: bool = Field(True, description="mend what is safe to mend: \"No input\" in words, characters that nobody sees, a next "
-                                           "task in the output, the instruction in the input")
-    likeness: Exact = Field(Decimal("0.7"), gt=0, le=1, description="ROUGE-L F of two instructions above which the "
-                            "later row is a duplicate (0.7: Self-Instruct, sec. 2); 1 keeps all")
-    words: Words = Field("unicode", description="what likeness compares: words of any script, or "
-                                               "rouge-score's a-z and 0-9")
-    duplicates: Duplicates = Field(Duplicates(), description="what likeness compares, and which of them stays")
-    decisions: ByHand = Field(Decisions(), description="what a person decided about single rows (`alpaca-pipe review`): a file; "
-                                                       "default: decisions.jsonl beside the recipe; false: none",
-                              json_schema_extra={"default": None})
-    diversity: bool = Field(True, description="measure how varied the kept rows are: verbs and objects, lengths, nearest rows")
-    first: int | None = Field(None, ge=1, description="judge only the first so many rows")
-    engine: Annotated[Engine, Knob()] = Field("local", description="local: one machine, memory grows with the instructions alone; ray: "
-                                              "the same rows out, by the cluster that RAY_ADDRESS names, or one on this machine")
-    held_out: int = Field(16, ge=0, description="rows kept away from training, to evaluate on: the lowest id hashes")
-
-    def manner(self) -> Manner:
-        return Manner(self.filters.rules(), self.repair, self.likeness, self.words, self.duplicates, self.engine, self.decisions)
-
-    def identity(self) -> dict[str, Any]:
-        """Decisions by what they mean; where none counts, nothing, as if there were no such key."""
-        answer = super().identity()
-        del answer["decisions"]
-        return answer | ({"decisions": self.decisions.identity()} if self.decisions else {})
-
-    def brings(self) -> tuple[Ingredient, ...]:
-        data = (Ingredient("data", self.source if isinstance(self.source, HubId) else self.source.name),) if self.source else ()
-        judge = self.grade.teacher if self.grade and self.grade.teacher != "same" else None
-        return (*data, *(one._replace(kind="judge") for one in (judge.brings() if judge else ())))
-
-    def rehearsed(self) -> Self:
-        return self.model_copy(update={"held_out": min(self.held_out, 4), "first": min(self.first or 500, 500),
-                                       "grade": self.grade and self.grade.rehearsed(), "decisions": Decisions()})
 
 
 def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
@@ -133,163 +51,10 @@ _MINUTES_A_ROW = 8e-6  # the released 52K took 26 s on one core of a busy machin
 
 
 def run(config: Config, bench: Bench) -> Outcome:
-    """Writes examples, rejected and repaired rows, and the kept ones again as train and held_out.
+    """See run.py, which is loaded by a run alone: a plan has no use for it."""
+    from alpaca_pipe.curate.run import curate
 
-    Summary: read = kept + the sum of rejected; kept = train + held_out; repaired is a part of read, and repairs counts its
-    rules (a row may need several). by_hand.jsonl holds the rows that a person decided on. groups.jsonl holds the duplicates, each group with the row that was kept. What could not be read
-    (`unreadable`) or held (`turns`) comes first in rejected.
-    """
-    came = _rows(config, bench)
-    rows = came.rows
-    rejected: Counter[str] = Counter()
-    kept: list[str] = []
-    repairs: Counter[str] = Counter()
-    repaired = 0
-    varied = Diversity() if config.diversity else None
-    tally = Tally(config.decisions)
-    bench.progress.start(len(rows), "rows")
-    with (_writer(bench.folder / "examples.jsonl") as keep, _writer(bench.folder / "rejected.jsonl") as drop,
-          _writer(bench.folder / "repaired.jsonl") as mend, _writer(bench.folder / "groups.jsonl") as group):
-        for aside in came.aside():
-            rejected[aside["rule"]] += 1
-            drop(aside)
-        read = len(rows) + rejected.total()
-        again, how, grades = _Again(rows), config.manner(), None
-        if config.contamination:
-            how = replace(how, rules=(*how.rules, overlap(config.contamination).rule()))
-        if config.grade:
-            grades = asyncio.run(_graded(config.grade, again, how, bench))
-            write_jsonl(bench.folder / "grades.jsonl", (one.to_row() for one in grades.by_place.values()))
-            again, how = _Again(rows, grades.marked), replace(how, rules=(*how.rules, grades.rule()))
-            bench.progress.start(len(rows), "rows")
-        judgement = judged(again, how, lambda seen: _tick(bench, seen // 2))
-        for told in judgement.groups_told():
-            group(told)
-        for number, row in enumerate(judgement, 1):
-            tally.add(row.row, row.despite)
-            if row.before:
-                repaired += 1
-                repairs.update(row.repair.split(", "))
-                mend({"rule": row.repair, "before": row.before.to_row(), "after": row.example.to_row()})
-            if row.rejected:
-                rejected[row.rejected.rule] += 1
-                drop(row.rejected.to_row())
-                _log.debug("dropped, %s: %s (%s)", row.rejected.rule, row.rejected.reason, row.example.id)
-            else:
-                kept.append(row.example.id)
-                keep(row.example.to_row())
-                if varied:
-                    varied.add(row.example)
-            _tick(bench, (len(rows) + number) // 2)
-    bench.progress.at(len(rows), f"{len(kept)} kept")
-    if config.decisions:
-        write_jsonl(bench.folder / "by_hand.jsonl", tally.rows)
-    if said := tally.said():
-        bench.progress.say(said)
-    _check_enough(len(kept), rejected, config)
-    _split(bench.folder, held_out_ids(kept, config.held_out))
-    return Outcome({"read": read, "kept": len(kept), "repaired": repaired, "repairs": dict(repairs.most_common()),
-                    "rejected": dict(rejected.most_common()),
-                    "train": len(kept) - config.held_out, "held_out": config.held_out}
-                   | ({"grade": grades.summary()} if grades else {}) | tally.summary() | _varied(varied, config.words, bench.folder))
-
-
-@dataclass(frozen=True)
-class _Again:
-    """The rows from the beginning, each time they are asked for: the judgement passes over them twice."""
-
-    rows: Dataset
-    marked: Callable[[Iterable[Example]], Iterator[Example]] = iter
-
-    def __iter__(self) -> Iterator[Example]:
-        return self.marked(stream(self.rows))
-
-
-async def _graded(config: Grading, rows: _Again, how: Manner, bench: Bench) -> Grades:
-    """Asks about each row to which no rule objects, and says where a grade could not be read."""
-    table = config.asked_of(bench.tables.get("teacher"))
-    bench.progress.start(len(rows.rows), "rows to grade")
-    async with connect(table, journal=bench.journal, caps=bench.caps, recipe=bench.recipe, run=bench.run, stage="curate",
-                       log=bench.scratch / "grader.log", stopping=bench.stopping, say=bench.progress.say) as teacher:
-        grades = await grade(_to_grade(rows, how), teacher, config, at_once(table), lambda place: bench.progress.at(place + 1))
-    unread = [one for one in grades.by_place.values() if one.value is None]
-    if unread:
-        bench.progress.say(f"{len(unread):,} of {grades.requests:,} grades could not be read; these rows stay ({unread[0].words})")
-    return grades
-
-
-def _to_grade(rows: Iterable[Example], how: Manner) -> Iterator[tuple[int, Example]]:
-    """A grade plays no part for what a person dropped or wrote, so none is bought."""
-    for place, row in enumerate(how.coming(rows)):
-        if not (row.dropped or row.edited or first_objection(row.example, how.rules)):
-            yield place, row.example
-
-
-def _tick(bench: Bench, done: int) -> None:
-    if done % 500 == 0:
-        bench.progress.at(done)
-        bench.stop_here()
-
-
-def _rows(config: Config, bench: Bench) -> Incoming:
-    """What is judged: the source of one's own, or what generate accepted; of either the first so many."""
-    if config.source:
-        bench.progress.start(0, "rows")
-
-        def tick(number: int) -> None:
-            bench.progress.at(number, f"{number:,} rows read")
-            bench.stop_here()
-
-        return imported(config.source, config.format, config.keep_going, config.turns, config.first, bench.scratch, tick)
-    if GENERATED in bench.inputs:
-        return generated(bench.inputs[GENERATED], config.first, bench.scratch)
-    raise UserError("curate: there are no rows to judge", "add a table 'generate:', or 'from: FILE' to 'curate:'")
-
-
-def _check_enough(kept: int, rejected: Counter[str], config: Config) -> None:
-    if kept > config.held_out:
-        return
-    why = ", ".join(f"{rule} {count}" for rule, count in rejected.most_common())
-    dropped = f"dropped: {why}" if why else "none was dropped"
-    cures = ["raise generate.count"] if config.source is None else []
-    cures += ["loosen curate.filters or curate.likeness"]
-    if rejected[TURNS] > kept:
-        cures.append("keep the first exchange of each conversation with curate.turns: first")
-    if not config.held_out:
-        raise UserError(f"curate: no row was kept ({dropped})", ", or ".join(cures))
-    cures.append(f"lower curate.held_out{f' below {kept}' if kept > 1 else ''}")
-    raise UserError(f"curate: {kept} rows were kept ({dropped}), and {config.held_out} of them are to be held out, which "
-                    "leaves none to train on", ", ".join(cures[:-1]) + f", or {cures[-1]}")
-
-
-def _split(folder: Path, held_out: frozenset[str]) -> None:
-    if not held_out:
-        same_file(folder / "examples.jsonl", folder / "train.jsonl")
-        (folder / "held_out.jsonl").write_bytes(b"")
-        return
-    with _writer(folder / "train.jsonl") as train, _writer(folder / "held_out.jsonl") as held:
-        for row in read_jsonl(folder / "examples.jsonl"):
-            (held if row["id"] in held_out else train)(row)
-
-
-def _varied(found: Diversity | None, words: Words, folder: Path) -> dict[str, Any]:
-    """diversity.json for the report; its chief figures for the summary."""
-    if found is None:
-        return {}
-    row = found.to_row(words)
-    write_json(folder / "diversity.json", row)
-    return {"diversity": {name: row[name] for name in ("with_verb", "verbs", "pairs")} | {"nearest": row["nearest"]["median"]}}
-
-
-class _Write(Protocol):
-    def __call__(self, row: Any) -> object: ...
-
-
-@contextmanager
-def _writer(path: Path) -> Iterator[_Write]:
-    """Row by row, so that memory does not grow with them; what an interrupted run left is written anew."""
-    with path.open("w", encoding="utf-8", newline="\n") as out:
-        yield lambda row: out.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return curate(config, bench)
 
 
 STAGE = Stage("curate", version=3, config=Config, reads=(f"{GENERATED}?",), uses=("teacher?",), estimate=estimate, run=run)

@@ -7,16 +7,16 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.data.columns import csv_rows, parquet_rows, saved_rows
 from alpaca_pipe.data.found import Found
 from alpaca_pipe.data.json_rows import json_lines, json_list
+from alpaca_pipe.data.names import Form
 from alpaca_pipe.data.packed import chunks, head, packing
 from alpaca_pipe.data.shapes import KEYS, shape_of
 
-Form = Literal["json", "jsonl", "csv", "tsv", "parquet", "datasets"]
 FORMS = get_args(Form)
 _KNOWN = "a JSON list, JSONL, CSV, Parquet, or a folder of them or of `datasets`; packed with gzip or zstd or not"
 _SUFFIXES = re.compile(r"\.(json|jsonl|ndjson|csv|tsv|parquet)(\.(gz|zst|bz2|xz))?$", re.IGNORECASE)

@@ -11,27 +11,8 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.data.cards import teachers_of
 from alpaca_pipe.data.columns import table_rows
 from alpaca_pipe.data.found import Found
+from alpaca_pipe.data.names import HubId
 from alpaca_pipe.data.terms import terms_of
-
-_ID = re.compile(r"hub:(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w.-]+))?")
-
-
-class HubId(str):
-    """`hub:owner/name`, `hub:owner/name@revision`, either with `:split` (train, where none is said)."""
-
-    @staticmethod
-    def of(text: str) -> HubId:
-        """Raises ValueError for what is no id."""
-        if not _ID.fullmatch(text):
-            raise ValueError("not a dataset on the hub - write hub:owner/name, hub:owner/name@revision or "
-                             "hub:owner/name@revision:split")
-        return HubId(text)
-
-    def parts(self) -> tuple[str, str | None, str]:
-        """(owner/name, revision or None, split)."""
-        found = _ID.fullmatch(self)
-        assert found is not None
-        return found["name"], found["revision"], found["split"] or "train"
 
 
 def hub_rows(source: HubId, wanted: Collection[str]) -> Iterator[Found]:

@@ -6,15 +6,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.data.arrow import open_examples, stream, to_columns
+from alpaca_pipe.data.names import Published
 
-Form = Literal["json", "jsonl", "datasets", "parquet", "sharegpt", "messages"]
 
-
-def publish(folder: Path, rows: Path, splits: Mapping[str, Path], forms: Collection[Form], scratch: Path
+def publish(folder: Path, rows: Path, splits: Mapping[str, Path], forms: Collection[Published], scratch: Path
             ) -> dict[str, int]:
     """Writes `rows` (an examples.jsonl) and its `splits` (name -> part of it) into `folder`; answers rows per name.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
 
 from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.example import Example, Rejected, numbered
-from alpaca_pipe.data.forms import FORMS, Form, files_of, rows_of
+from alpaca_pipe.data.forms import FORMS, files_of, rows_of
 from alpaca_pipe.data.found import Found, Row, Unreadable, kept_text
-from alpaca_pipe.data.hub import HubId, hub_rows
+from alpaca_pipe.data.hub import hub_rows
+from alpaca_pipe.data.names import Form, Format, HubId, Turns
 from alpaca_pipe.data.shapes import (
     BY_NAME,
     KEYS,
@@ -19,13 +19,10 @@ from alpaca_pipe.data.shapes import (
     NotARow,
     NotHeld,
     Shape,
-    ShapeName,
-    Turns,
     example_of,
     shape_of,
 )
 
-Format = Literal[Form, ShapeName]
 Aside = Callable[[Rejected], object]
 UNREADABLE, TURNS = "unreadable", "turns"  # the rules under which rows are set aside before any filter sees them
 _TOLD = 20  # errors told at once; a file of another kind would fill the screen

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from alpaca_pipe.core.errors import did_you_mean
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.data.found import kind_of
-
-ShapeName = Literal["alpaca", "dolly", "instruction-response", "sharegpt", "messages", "prompt-completion",
-                    "prompt-response", "question-answer", "question-response", "query-response", "problem-solution",
-                    "input-output"]
-Turns = Literal["refuse", "first"]
+from alpaca_pipe.data.names import ShapeName, Turns
 
 
 @dataclass(frozen=True)

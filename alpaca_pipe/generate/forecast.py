@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil, exp, log, sqrt
+from math import ceil, exp, hypot, log, sqrt
 from random import Random
 
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.generate.beliefs import STEADY, Guess, Imagined, Prior, Swing
-from alpaca_pipe.generate.rounds import STALL_ROUNDS, STALL_SEATS
+from alpaca_pipe.generate.limits import STALL_ROUNDS, STALL_SEATS
 from alpaca_pipe.generate.seen import Seen
 
 DRAWS = 400
@@ -164,7 +164,7 @@ def foresee(order: Order, teachers: Imagined, before: Seen | None = None) -> For
     stalled = 0
     chance = Random("forecast played")
     for number in range(len(teachers.in_first)):
-        luck = [chance.gauss(0, 1) for _ in range(10)]
+        luck = [chance.gauss(0, 1) for _ in range(11)]
         stalled += _play(order, teachers, number, had, luck, told)
     return replace(told, stalled=stalled)
 
@@ -181,6 +181,7 @@ def _play(order: Order, teachers: Imagined, i: int, had: Seen, luck: list[float]
     end = max(min(end, full), begin)
     rows = (end - begin) * finished
     seats = _seats(most, hazard, bend, begin, end)
+    uneven = 0.0  # of one seat's rows, their variance
     if seats:
         mean = rows / seats
         uneven = mean * max(1 - mean / max(teachers.pieces[i], mean), 0.05) * (1.5 if order.tasks > 1 else 1.0)
@@ -189,7 +190,7 @@ def _play(order: Order, teachers: Imagined, i: int, had: Seen, luck: list[float]
     seats += STALL_ROUNDS * order.round_size if short else 0
     whole: float = ceil(seats / order.round_size) * order.round_size if missing else 0
     if whole and not short:
-        rows += max(whole - seats, 0) * most * finished * exp(-hazard * (end / 1000) ** bend)
+        rows += _beyond(whole - seats, most * finished * exp(-hazard * (end / 1000) ** bend), uneven, order, luck[10])
     answers = rows / finished * order.follows
     requests: float = whole + answers
     if order.max_requests is not None and had.requests + requests > order.max_requests:
@@ -217,6 +218,13 @@ def _play(order: Order, teachers: Imagined, i: int, had: Seen, luck: list[float]
     told.minutes.append((order.pace.start + seconds) / 60 if requests else 0.0)
     told.rows.append(had.accepted + rows)
     return short
+
+
+def _beyond(seats: float, mean: float, uneven: float, order: Order, luck: float) -> int:
+    """Rows that the last round brings beyond those that were wanted; so many of its seats come after them. A round in which
+    the last row wanted falls is rather a rich one."""
+    spread = hypot(order.swing.rows, sqrt(uneven / order.round_size) / mean)
+    return int(max(seats, 0.0) * mean * exp(spread * luck + spread**2 / 2))
 
 
 def _full(most: float, hazard: float, bend: float) -> float:

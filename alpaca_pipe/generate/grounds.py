@@ -7,7 +7,6 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
-from alpaca_pipe.data.reading import read
 from alpaca_pipe.generate.chunks import chunks
 from alpaca_pipe.generate.style import Ground
 
@@ -21,6 +20,8 @@ def of_documents(paths: Sequence[Path], words: int) -> tuple[Ground, ...]:
 
 def of_file(file: Path) -> tuple[Ground, ...]:
     """The rows of a file of any form. Raises UserErrors where one cannot be read, or holds more than one exchange."""
+    from alpaca_pipe.data.reading import read
+
     refused: list[Rejected] = []
     rows = [*read(file, aside=refused.append)]
     if refused:

@@ -22,8 +22,8 @@ from alpaca_pipe.generate.beliefs import (
     thinking,
 )
 from alpaca_pipe.generate.forecast import Order, Pace
+from alpaca_pipe.generate.limits import Limits
 from alpaca_pipe.generate.reply import Draft
-from alpaca_pipe.generate.rounds import Limits
 from alpaca_pipe.generate.seating import Seating
 from alpaca_pipe.generate.style import Seat, Style
 from alpaca_pipe.ledger.budget import OUTPUT_LIMITS, ceiling_of

@@ -20,6 +20,7 @@ from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.generate.balance import Balance
 from alpaca_pipe.generate.earlier import Earlier, NotStored, Told
 from alpaca_pipe.generate.entries import Asked, Entry, noted, place_of
+from alpaca_pipe.generate.limits import STALL_ROUNDS, STALL_SEATS, Limits
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.reply import Draft, Objection, Unread
 from alpaca_pipe.generate.seating import Seating
@@ -29,9 +30,6 @@ from alpaca_pipe.similarity.rouge import Neighbour
 
 _log = logging.getLogger(__name__)  # what becomes of each piece, for `-v`
 
-# A stall: over so many rounds, fewer than one new row in so many seats. A pool that is full costs money for nothing.
-STALL_ROUNDS, STALL_SEATS = 5, 50
-
 
 class Asks(Protocol):
     """Of a teacher, what is needed here."""
@@ -39,17 +37,6 @@ class Asks(Protocol):
     takes: frozenset[str]
 
     async def ask(self, request: Request) -> Completion: ...
-
-
-@dataclass(frozen=True)
-class Limits:
-    """count: rows wanted; the last round is kept whole, so there may be more.  max_requests, max_candidates, seats (prompts):
-    None for no limit."""
-
-    count: int
-    max_requests: int | None = None
-    max_candidates: int | None = None
-    seats: int | None = None
 
 
 @dataclass

@@ -21,8 +21,7 @@ from alpaca_pipe.pack.box import Manifest
 from alpaca_pipe.pack.packing import LEDGER_REPLIES
 from alpaca_pipe.pack.pins import take_pins
 from alpaca_pipe.pack.unpacking import STRANGE, Say, Unpacked, aside, place_steps
-from alpaca_pipe.recipe.plan import Step
-from alpaca_pipe.recipe.runner import steps_of
+from alpaca_pipe.recipe.plan import Step, steps_of
 from alpaca_pipe.recipe.schema import Recipe, load_recipe
 from alpaca_pipe.recipe.stage import Catalog
 from alpaca_pipe.recipe.workspace import Workspace

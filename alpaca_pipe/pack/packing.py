@@ -22,8 +22,7 @@ from alpaca_pipe.pack.box import Manifest, Source, look, write_box
 from alpaca_pipe.pack.pins import pins_for
 from alpaca_pipe.pack.portable import Portable, portable, same_recipe
 from alpaca_pipe.recipe.locks import held
-from alpaca_pipe.recipe.plan import Step
-from alpaca_pipe.recipe.runner import steps_of
+from alpaca_pipe.recipe.plan import Step, steps_of
 from alpaca_pipe.recipe.schema import Recipe, load_recipe
 from alpaca_pipe.recipe.stage import Catalog
 from alpaca_pipe.recipe.workspace import Workspace

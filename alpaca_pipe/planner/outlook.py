@@ -15,8 +15,7 @@ from alpaca_pipe.models.fit import Fit
 from alpaca_pipe.planner.cheapest import Cheaper, cheaper
 from alpaca_pipe.recipe.expected import expected, row_of
 from alpaca_pipe.recipe.locks import holder
-from alpaca_pipe.recipe.plan import Step
-from alpaca_pipe.recipe.runner import steps_of
+from alpaca_pipe.recipe.plan import Step, steps_of
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog, Estimate, Known
 from alpaca_pipe.recipe.terms import Permission, permission

@@ -8,11 +8,11 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.models.fit import GB
 from alpaca_pipe.planner.cheapest import Offer, cents
 from alpaca_pipe.planner.outlook import ALPACA_ROWS, STANFORD, Line, Outlook, look
-from alpaca_pipe.recipe.progress import spell
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog, Estimate
 from alpaca_pipe.recipe.workspace import Workspace

@@ -11,6 +11,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog, Stage, StageConfig
 from alpaca_pipe.recipe.store import Done, Store
+from alpaca_pipe.recipe.workspace import Workspace
 
 Verdict = Literal["up to date", "run", "resume"]
 
@@ -27,6 +28,11 @@ class Step:
     folder: Path | None = None
     done: Done | None = None
     inputs: Mapping[str, Path] | None = None
+
+
+def steps_of(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> list[Step]:
+    """The plan of a recipe in a workspace; nothing is written."""
+    return plan(recipe, catalog, workspace.store, workspace.lock(recipe.name).get("steps", {}))
 
 
 def plan(recipe: Recipe, catalog: Catalog, store: Store, before: Mapping[str, str]) -> list[Step]:

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from alpaca_pipe.core.duration import spell
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -134,10 +136,3 @@ class _Details(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._screen.detail(record.getMessage())
-
-
-def spell(minutes: float) -> str:
-    """A length of time for a reader: `40 s`, `12 min`, `2.5 h`."""
-    if minutes < 1.5:
-        return f"{max(1, round(minutes * 60))} s"
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.ledger import gpu
@@ -17,7 +18,7 @@ from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.meter import Meter, Tempo
 from alpaca_pipe.ledger.money import NANO, shown
 from alpaca_pipe.recipe.plan import Step
-from alpaca_pipe.recipe.progress import Screen, spell
+from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.recipe.stage import Estimate
 
 _WORTH_SAYING = 5.0  # minutes of a rented GPU that it is not used

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import read_json, read_jsonl_so_far, write_json, write_jsonl
 from alpaca_pipe.ledger import meter
@@ -23,8 +24,8 @@ from alpaca_pipe.ledger.machine import Machine
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.expected import rented, row_of, with_rent
 from alpaca_pipe.recipe.locks import held
-from alpaca_pipe.recipe.plan import Step, plan
-from alpaca_pipe.recipe.progress import Screen, spell
+from alpaca_pipe.recipe.plan import Step, steps_of
+from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.recipe.rent import Rent
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Bench, Catalog, Estimate, Known, Outcome
@@ -45,11 +46,6 @@ class Run:
     outcome: str = "done"
     steps: dict[str, Done] = field(default_factory=dict)
     ran: dict[str, float] = field(default_factory=dict)  # stage -> seconds in this run
-
-
-def steps_of(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> list[Step]:
-    """The plan of a recipe in a workspace; nothing is written."""
-    return plan(recipe, catalog, workspace.store, workspace.lock(recipe.name).get("steps", {}))
 
 
 def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console, *,

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl_so_far
 from alpaca_pipe.ledger import detect
@@ -21,7 +22,6 @@ from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.lease import open_leases
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.locks import holder
-from alpaca_pipe.recipe.progress import spell
 from alpaca_pipe.recipe.workspace import Workspace
 
 _TAIL = 1 << 16  # bytes of log.jsonl that are read at first

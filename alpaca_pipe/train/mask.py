@@ -11,7 +11,8 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.models.loading import load_tokenizer
-from alpaca_pipe.models.template import TEMPLATES, Encoder, show_mask
+from alpaca_pipe.models.template import Encoder, show_mask
+from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.weights.base import resolve
 
 

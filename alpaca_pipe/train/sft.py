@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from alpaca_pipe.core.errors import UserError, did_you_mean
 from alpaca_pipe.core.files import read_jsonl_so_far, write_jsonl
 from alpaca_pipe.models.template import Encoded
 from alpaca_pipe.train.attention import lay_end_to_end
+from alpaca_pipe.train.hyper import Hyper
 from alpaca_pipe.train.resume import last_whole, mark_whole
 
 if TYPE_CHECKING:
@@ -25,29 +24,6 @@ _SAVE_SHARE = 0.05  # of the time may go into checkpoints ...
 _SAVE_AT_MOST_EVERY = 20.0  # ... but a kill should not cost less than this many seconds of work either
 
 IGNORED = -100  # the label of a position that carries no loss
-
-
-@dataclass(frozen=True)
-class Hyper:
-    """The numbers of a tune, by the names of HF's TrainingArguments. lora: keyword arguments of peft's LoraConfig."""
-
-    learning_rate: float
-    num_train_epochs: float
-    max_steps: int | None
-    per_device_train_batch_size: int
-    gradient_accumulation_steps: int
-    lr_scheduler_type: str
-    warmup_steps: float
-    weight_decay: float
-    seed: int
-    lora: Mapping[str, Any] | None
-
-    def steps(self, rows: int) -> int:
-        """Optimizer steps over `rows` rows; the last partial batch of an epoch is a step."""
-        if self.max_steps is not None:
-            return self.max_steps
-        batch = self.per_device_train_batch_size * self.gradient_accumulation_steps
-        return math.ceil(self.num_train_epochs * math.ceil(rows / batch))
 
 
 def tune(

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.core.example import Example, Rejected
-from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far, write_jsonl
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.table import Table
 from alpaca_pipe.ledger.machine import machine_of
-from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.shapes import has_weights, shape_of
 from alpaca_pipe.models.speed import PUBLISHED
-from alpaca_pipe.models.template import TEMPLATES, Encoded, Encoder, TemplateName, save_template
+from alpaca_pipe.models.templates import TemplateName
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
-from alpaca_pipe.train.control import shuffled
+from alpaca_pipe.train.hyper import Hyper
 from alpaca_pipe.train.outlay import Job, lengths
-from alpaca_pipe.train.sft import Hyper, tune
-from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+from alpaca_pipe.weights.base import BaseTable
 
 ROWS = "curate/train.jsonl"
 FOLDERS = {"tuned": "model", "control": "control"}
@@ -93,125 +84,24 @@ class Config(StageConfig):
 
 
 def run(config: Config, bench: Bench) -> Outcome:
-    """Writes model/, control/ (adapter or whole model; tokenizer with the chat template; template.json), loss.jsonl
-    and dropped.jsonl.
+    """See run.py: it is loaded where the work is done, so that a plan need not wait for it."""
+    from alpaca_pipe.train.run import train
 
-    Summary: method, template, rows, dropped, steps, tokens and learned_tokens (of one pass over the rows), loss (which
-    -> {first, last}: means over the first and last eighth of the steps, in nats a learned token); base_commit of a base
-    from the hub.
-    """
-    base: BaseTable = bench.tables["base"]
-    _check(config, base)
-    _check_machine()
-    checkpoint = resolve(base, bench.progress.say)
-    encoder = Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template])
-    rows = _rows(config, bench, encoder)
-    hyper = config.hyper(bench.seed)
-    tunes = {"tuned": rows}
-    if config.control == "shuffled":
-        tunes["control"] = shuffled(rows, bench.seed)
-    steps = hyper.steps(len(rows))
-    _announce(bench, config, len(rows), steps, len(tunes))
-    for place, (which, its_rows) in enumerate(tunes.items()):
-        if not (bench.folder / FOLDERS[which]).is_dir():
-            _tune(which, its_rows, config, hyper, checkpoint, encoder, bench, before=place * steps)
-    commit = {"base_commit": base.commit()} if base.on_hub else {}
-    return Outcome({"method": config.method, "template": config.template, "rows": len(rows),
-                    "dropped": sum(1 for _ in read_jsonl(bench.folder / "dropped.jsonl")), "steps": steps,
-                    "tokens": sum(len(row.ids) for row in rows), "learned_tokens": sum(row.learned for row in rows),
-                    "loss": _losses(bench.folder / "loss.jsonl")} | commit)
+    return train(config, bench)
 
 
-def _check(config: Config, base: BaseTable) -> None:
+def check(config: Config, base: BaseTable) -> None:
     """What the recipe alone decides, so that it is known before anything is paid."""
     if config.method == "full" and base.dtype == "bfloat16":
         raise UserError("train: full tuning of bfloat16 weights: at a rate of 2e-5, 70 % of them do not move in a step",
                         "set base.dtype: float32, or train.method: lora")
 
 
-def _check_machine() -> None:
-    if find_spec("torch") is None:
-        raise UserError("train: it needs the extra 'train', which is not installed", "pip install 'alpaca-pipe[train]'")
-    import torch
-
-    if torch.cuda.device_count() > 1:
-        raise UserError(f"train: {torch.cuda.device_count()} GPUs are visible, and one is used",
-                        "set the environment variable CUDA_VISIBLE_DEVICES=0")
-
-
-def _rows(config: Config, bench: Bench, encoder: Encoder) -> list[Encoded]:
-    """The rows that fit, as ids and mask; the others go to dropped.jsonl with their reason."""
-    examples = [Example.from_row(row) for row in read_jsonl(bench.inputs[ROWS])]
-    found = list(encoder.encode(examples, config.max_length))
-    rows = [row for row in found if isinstance(row, Encoded)]
-    dropped = [row for row in found if isinstance(row, Rejected)]
-    write_jsonl(bench.folder / "dropped.jsonl", (row.to_row() for row in dropped))
-    least = 2 if config.control == "shuffled" else 1
-    if len(rows) < least:
-        raise UserError(f"train: {len(rows)} of {len(examples)} rows fit into {config.max_length} tokens, "
-                        f"and at least {least} are needed", "generate more rows, or raise train.max_length")
-    if dropped:
-        bench.progress.say(f"{len(dropped)} of {len(examples)} rows are longer than {config.max_length} tokens "
-                           "and are left out: dropped.jsonl")
-    return rows
-
-
-def _announce(bench: Bench, config: Config, rows: int, steps: int, tunes: int) -> None:
-    both = ", then the control with exchanged answers" if tunes == 2 else ""
-    bench.progress.say(f"{config.method}, {rows} rows, {steps} steps{both}")
-    log = bench.folder / "loss.jsonl"
-    bench.progress.start(steps * tunes, "steps", sum(1 for _ in read_jsonl_so_far(log)))
-
-
-def _tune(which: str, rows: list[Encoded], config: Config, hyper: Hyper, checkpoint: Checkpoint, encoder: Encoder,
-          bench: Bench, before: int) -> None:
-    base: BaseTable = bench.tables["base"]
-    scratch = bench.scratch / which
-    scratch.mkdir(exist_ok=True)
-    bench.phase("load")
-    loaded = load_model(checkpoint, base.dtype)
-    bench.phase("train")
-    model = tune(loaded, encoder.tokenizer, rows, hyper, scratch,
-                 bench.folder / "loss.jsonl", which, bench.stopping,
-                 lambda step, loss: bench.progress.at(before + step, f"{which}, loss {loss:.3f}"))
-    if model is None:
-        raise Stopped
-    bench.phase("save")
-    draft = bench.scratch / f"{which}-model"
-    shutil.rmtree(draft, ignore_errors=True)
-    _save(model, base, draft)
-    save_template(draft, encoder)
-    draft.rename(bench.folder / FOLDERS[which])
-    shutil.rmtree(scratch)
-
-
-def _save(model: PreTrainedModel, base: BaseTable, folder: Path) -> None:
-    """The adapter or the whole model, without a path of this machine in it."""
-    if hasattr(model, "peft_config"):
-        adapter = model.peft_config["default"]
-        adapter.base_model_name_or_path, adapter.revision = base.published, None
-        model.save_pretrained(folder, save_embedding_layers=False)
-        (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; export writes one with figures
-    else:
-        model.save_pretrained(folder)
-
-
-def _losses(log: Path) -> dict[str, dict[str, float]]:
-    answer = {}
-    for which in FOLDERS:
-        losses = [row["loss"] for row in read_jsonl_so_far(log) if row["which"] == which]
-        if losses:
-            eighth = max(1, len(losses) // 8)
-            answer[which] = {"first": round(sum(losses[:eighth]) / eighth, 4),
-                             "last": round(sum(losses[-eighth:]) / eighth, 4)}
-    return answer
-
-
 def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
     """UserError for a recipe that cannot be trained."""
     base: BaseTable | None = tables.get("base")
     if base:
-        _check(config, base)
+        check(config, base)
     length, machine, job = lengths(known.inputs.get(ROWS)), machine_of(tables), job_of(config, tables, known)
     rows = length.rows or _rows_expected(tables)
     tunes = 2 if config.control == "shuffled" else 1

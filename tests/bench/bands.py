@@ -114,12 +114,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=len(PAIRS), choices=range(1, len(PAIRS) + 1), metavar="N")
     parser.add_argument("--until", default="generate", choices=("generate", "curate", "train", "evaluate", "export"))
+    parser.add_argument("--seeds-from", type=int, default=PAIRS[0][0], help="seeds that no figure was tuned on", metavar="SEED")
+    parser.add_argument("--keep", type=Path, help="the workspace of the runs, to look into them", metavar="FOLDER")
     given = parser.parse_args()
     open_gguf("smollm2-135m-instruct")  # one sentence where it was not fetched
     bands: list[Band] = []
     with TemporaryDirectory() as folder:
         for seed, count in PAIRS[:given.runs]:
-            bands += run(Path(folder), seed, count, given.until)
+            bands += run(given.keep or Path(folder), seed - PAIRS[0][0] + given.seeds_from, count, given.until)
             publish("forecast-runs", each(bands))  # as far as they are: an hour is long
     publish("forecast", in_all(bands))
 

@@ -20,10 +20,11 @@ from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest, write_jso
 from alpaca_pipe.curate import judge
 from alpaca_pipe.curate.by_hand import coming
 from alpaca_pipe.curate.decisions import Decision, Decisions, append, decision, read_decisions
-from alpaca_pipe.curate.judge import judged
+from alpaca_pipe.curate.judge import Manner, judged
 from alpaca_pipe.curate.look import Look
+from alpaca_pipe.curate.run import _to_grade
 from alpaca_pipe.curate.sitting import PAUSE, Sitting, enter_minutes, place_of, take
-from alpaca_pipe.curate.stage import STAGE, Config, _to_grade
+from alpaca_pipe.curate.stage import STAGE, Config
 from alpaca_pipe.ledger.gpu import GpuTable
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.pack.portable import portable, same_recipe
@@ -229,7 +230,7 @@ def test_a_persons_word_stands(texts: list[str], picks: list[tuple[int, str]]) -
     lines = [edit(of, f"By hand {number}.") if verdict == "edit" else decision(of, verdict)  # type: ignore[arg-type]
              for number, (place, verdict) in enumerate(picks) for of in [rows[place % len(rows)]]]
     decided = Decisions(None, tuple(lines))
-    how = Config.model_validate({"filters": "stanford", "likeness": Decimal("0.5"), "decisions": decided}).manner()
+    how = Manner.of(Config.model_validate({"filters": "stanford", "likeness": Decimal("0.5"), "decisions": decided}))
     found = list(judged(rows, how))
     kept = [one.example.id for one in found if not one.rejected]
     assert len(found) == len(rows) and len(set(kept)) == len(kept)
@@ -242,7 +243,7 @@ def test_a_persons_word_stands(texts: list[str], picks: list[tuple[int, str]]) -
 
 def test_no_grade_is_bought_for_what_a_person_dropped_or_wrote() -> None:
     decided = Decisions(None, (decision(ROWS[0], "drop"), edit(ROWS[1], "By hand."), decision(ROWS[2], "keep"), decision(BAD[0], "keep")))
-    how = Config.model_validate({"decisions": decided}).manner()
+    how = Manner.of(Config.model_validate({"decisions": decided}))
     asked = [example.id for _, example in _to_grade([*ROWS[:4], BAD[0]], how)]
     assert asked == [ROWS[2].id, ROWS[3].id]
 
@@ -383,7 +384,7 @@ def test_what_a_worker_saw_without_decisions_is_put_right_with_them(repair: bool
     rows = [*ALL_ROWS, twin]
     said = Decisions(None, (decision(media, "keep"), decision(repaired, "keep"), decision(ROWS[3], "drop"),
                             edit(ROWS[1], "Another answer.")))
-    how = replace(Config(repair=repair).manner(), decisions=said)
+    how = replace(Manner.of(Config(repair=repair)), decisions=said)
     look = Look(how.rules, how.repair, how.duplicates)
     here = list(judge._here(rows, how, look, lambda done: None))
     alone = [look(row) for row in rows]

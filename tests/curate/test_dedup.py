@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.curate.dedup import Duplicates, Group, Near, groups, met, text_of
+from alpaca_pipe.curate.config import Duplicates
+from alpaca_pipe.curate.dedup import Group, Near, groups, met, text_of
 from alpaca_pipe.curate.judge import Judged, Manner, judged
 from alpaca_pipe.similarity.rouge import rouge_l
 

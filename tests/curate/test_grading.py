@@ -16,7 +16,8 @@ from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
-from alpaca_pipe.curate.grading import Grading, read_grade
+from alpaca_pipe.curate.grades import read_grade
+from alpaca_pipe.curate.grading import Grading
 from alpaca_pipe.curate.stage import STAGE, Config
 from alpaca_pipe.ledger.budget import Caps, OverBudget
 from alpaca_pipe.ledger.journal import Journal

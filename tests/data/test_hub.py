@@ -16,7 +16,8 @@ import pytest
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_atomic
 from alpaca_pipe.data.cards import dataset_card
-from alpaca_pipe.data.hub import HubId, push_to_hub
+from alpaca_pipe.data.hub import push_to_hub
+from alpaca_pipe.data.names import HubId
 
 TEACHER = "gpt-4.1-nano"
 

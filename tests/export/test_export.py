@@ -25,7 +25,8 @@ from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.prices import Price, PriceTable
 from alpaca_pipe.models.loading import load_for_scoring, load_model, load_tokenizer
-from alpaca_pipe.models.template import TEMPLATES, Encoder, save_template, saved_encoder
+from alpaca_pipe.models.template import Encoder, save_template, saved_encoder
+from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Bench
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
 from alpaca_pipe.weights.tiny import build_tiny
@@ -201,7 +202,7 @@ def test_interrupted_after_the_merge_it_does_not_merge_again(bench: Bench, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("alpaca_pipe.export.stage.publish", cut)
+        patch.setattr("alpaca_pipe.export.run.publish", cut)
         STAGE.run(Config(), bench)
     before = (bench.folder / "merged" / "model.safetensors").stat().st_mtime_ns
     summary = STAGE.run(Config(), bench).summary

@@ -15,8 +15,9 @@ from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.core.files import digest_of, shipped
 from alpaca_pipe.generate.config import GenerateTable
 from alpaca_pipe.generate.grounds import of_rows
+from alpaca_pipe.generate.limits import Limits
 from alpaca_pipe.generate.novelty import Pool
-from alpaca_pipe.generate.rounds import Generation, Limits
+from alpaca_pipe.generate.rounds import Generation
 from alpaca_pipe.generate.seating import Seating
 from alpaca_pipe.generate.seeds import read_seeds
 from alpaca_pipe.generate.style import Ground, Seat

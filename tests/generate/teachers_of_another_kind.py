@@ -16,7 +16,7 @@ from random import Random
 
 from alpaca_pipe.generate.beliefs import STEADY, SWINGING, Guess
 from alpaca_pipe.generate.forecast import Order, Pace
-from alpaca_pipe.generate.rounds import STALL_ROUNDS, STALL_SEATS
+from alpaca_pipe.generate.limits import STALL_ROUNDS, STALL_SEATS
 from alpaca_pipe.generate.seen import Seen
 
 PACE = Pace(Guess(1, 0.3), Guess(60, 0.3), 16)

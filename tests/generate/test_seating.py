@@ -14,9 +14,10 @@ import pytest
 from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of
+from alpaca_pipe.generate.limits import Limits
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.reply import Draft, Objection, Piece, Unread
-from alpaca_pipe.generate.rounds import Generation, Limits
+from alpaca_pipe.generate.rounds import Generation
 from alpaca_pipe.generate.seating import Seating, Turns
 from alpaca_pipe.generate.seeds import Seed
 from alpaca_pipe.generate.style import Ground, Plain, Seat

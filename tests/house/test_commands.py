@@ -18,7 +18,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from alpaca_pipe.cli import _tone_first, app
+from alpaca_pipe.cli import _meant, _tone_first, app
 from alpaca_pipe.core.files import read_json, read_jsonl, shipped
 
 RECIPE = """# a small run
@@ -68,6 +68,18 @@ def test_every_command_says_what_it_does_and_what_its_options_mean(name: str) ->
     assert takes_json == (name in WITH_JSON and name != "schema")
     done = CliRunner().invoke(app, [*name.split(), "--help"])
     assert done.exit_code == 0 and "Usage" in done.output
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_command_alone_is_the_one_of_the_whole_app(name: str) -> None:
+    alone, whole = _meant(["-q", *name.split()]), CliRunner().invoke(app, [*name.split(), "--help"], prog_name="alpaca-pipe")
+    assert name in dict(commands(typer.main.get_command(alone))) and len(typer.main.get_command(alone).commands) == 1  # type: ignore[attr-defined]
+    assert CliRunner().invoke(alone, [*name.split(), "--help"], prog_name="alpaca-pipe").output == whole.output
+
+
+@pytest.mark.parametrize("words", ([], ["--help"], ["--version"], ["no-such-command"], ["-q"]))
+def test_whoever_names_no_command_gets_the_whole_app(words: list[str]) -> None:
+    assert _meant(words) is app
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ from alpaca_pipe.pack.homecoming import come_home
 from alpaca_pipe.pack.packing import Packed, pack
 from alpaca_pipe.pack.results import pack_results
 from alpaca_pipe.pack.unpacking import Unpacked, opened
-from alpaca_pipe.recipe.runner import run, steps_of
+from alpaca_pipe.recipe.plan import steps_of
+from alpaca_pipe.recipe.runner import run
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.stage import Catalog
 from alpaca_pipe.recipe.workspace import Workspace

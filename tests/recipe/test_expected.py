@@ -14,7 +14,7 @@ from alpaca_pipe.ledger.gpu import GpuTable
 from alpaca_pipe.ledger.machine import machine_of
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.recipe.expected import expected, rented, row_of, with_rent
-from alpaca_pipe.recipe.runner import steps_of
+from alpaca_pipe.recipe.plan import steps_of
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.stage import Catalog, Estimate
 from alpaca_pipe.recipe.workspace import Workspace

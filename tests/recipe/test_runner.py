@@ -20,7 +20,7 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.prices import price_of
 from alpaca_pipe.recipe.locks import held
-from alpaca_pipe.recipe.runner import steps_of
+from alpaca_pipe.recipe.plan import steps_of
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.recipe.toy import CATALOG, run_toy

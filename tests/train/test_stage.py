@@ -124,7 +124,7 @@ def test_a_target_that_is_no_layer(bench: Callable[..., Bench], names: tuple[str
 def test_without_torch_the_plan_says_so_and_the_run_too(bench: Callable[..., Bench],
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     here = bench("bare")
-    monkeypatch.setattr("alpaca_pipe.train.stage.find_spec", lambda name: None)
+    monkeypatch.setattr("alpaca_pipe.train.run.find_spec", lambda name: None)
     assert estimate(CONFIG, here.tables, Known()).says.endswith("; it needs the extra 'train', which is not installed")
     with pytest.raises(UserError, match=r"pip install 'alpaca-pipe\[train\]'"):
         run(CONFIG, here)
@@ -146,7 +146,7 @@ def test_a_branch_of_the_hub_is_not_pinned(bench: Callable[..., Bench], tiny: Pa
     assert BaseTable(model="smollm2-135m-instruct").commit() is None
     here = bench("hub")
     here.tables["base"] = branch  # type: ignore[index]
-    monkeypatch.setattr("alpaca_pipe.train.stage.resolve", lambda *given: Checkpoint(str(tiny)))
+    monkeypatch.setattr("alpaca_pipe.train.run.resolve", lambda *given: Checkpoint(str(tiny)))
     once = CONFIG.model_copy(update={"control": "none", "max_steps": 1})
     assert run(once, here).summary["base_commit"] == "0123456789" * 4
     assert "base_commit" not in run(once, bench("folder")).summary

@@ -1,0 +1,33 @@
+"""Where rows come from, by the words that a recipe uses for it: forms, shapes, ids on the hub."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Form = Literal["json", "jsonl", "csv", "tsv", "parquet", "datasets"]
+ShapeName = Literal["alpaca", "dolly", "instruction-response", "sharegpt", "messages", "prompt-completion",
+                    "prompt-response", "question-answer", "question-response", "query-response", "problem-solution",
+                    "input-output"]
+Turns = Literal["refuse", "first"]
+Format = Literal[Form, ShapeName]
+Published = Literal["json", "jsonl", "datasets", "parquet", "sharegpt", "messages"]
+_ID = re.compile(r"hub:(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w.-]+))?")
+
+
+class HubId(str):
+    """`hub:owner/name`, `hub:owner/name@revision`, either with `:split` (train, where none is said)."""
+
+    @staticmethod
+    def of(text: str) -> HubId:
+        """Raises ValueError for what is no id."""
+        if not _ID.fullmatch(text):
+            raise ValueError("not a dataset on the hub - write hub:owner/name, hub:owner/name@revision or "
+                             "hub:owner/name@revision:split")
+        return HubId(text)
+
+    def parts(self) -> tuple[str, str | None, str]:
+        """(owner/name, revision or None, split)."""
+        found = _ID.fullmatch(self)
+        assert found is not None
+        return found["name"], found["revision"], found["split"] or "train"

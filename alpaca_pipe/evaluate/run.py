@@ -1,0 +1,105 @@
+"""The work of [evaluate]: every contestant scored on the same rows, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.files import read_json, read_jsonl, write_json, write_jsonl
+from alpaca_pipe.evaluate.bootstrap import paired
+from alpaca_pipe.evaluate.held_out import HeldOut, encode_alike
+from alpaca_pipe.evaluate.sitting import Sitting, hold
+from alpaca_pipe.evaluate.stage import SHUFFLED, TUNED, Config
+from alpaca_pipe.evaluate.verdict import judge
+from alpaca_pipe.models.loading import load_tokenizer
+from alpaca_pipe.models.template import Encoder, saved_encoder
+from alpaca_pipe.models.templates import TEMPLATES
+from alpaca_pipe.recipe.stage import Bench, Outcome
+from alpaca_pipe.weights.base import Checkpoint, resolve
+
+
+def evaluate(config: Config, bench: Bench) -> Outcome:
+    """Writes losses.jsonl (per row and contestant: nats, tokens), verdict.json, samples.jsonl and left_out.jsonl.
+
+    Summary, as verdict.json: verdict, sentence, rows, tokens, loss (base, tuned and, where measured, chat and shuffled:
+    mean, lo, hi in nats a token), difference (tuned - other, the same), missing (control -> why), left_out (rows).
+    """
+    checkpoint = resolve(bench.tables["base"], bench.progress.say)
+    encoders, missing = _encoders(checkpoint, bench.inputs[TUNED])
+    examples = list(islice(map(Example.from_row, read_jsonl(bench.inputs["curate/held_out.jsonl"])), config.rows))
+    rows = encode_alike(examples, encoders, config.max_length)
+    samples = min(config.samples, len(rows.examples))
+    fair = "chat" if "chat" in encoders else "ours"  # a base is read at its best: asked as it knows it
+    sittings = {"base": Sitting(None, {"base": "ours"} | ({"chat": "chat"} if fair == "chat" else {}), samples, fair),
+                "tuned": Sitting(bench.inputs[TUNED], {"tuned": "ours"}, samples, "ours")}
+    if SHUFFLED in bench.inputs:
+        sittings["shuffled"] = Sitting(bench.inputs[SHUFFLED], {"shuffled": "ours"})
+    else:
+        missing["shuffled"] = "the training made none"
+    heard = _hear(sittings, checkpoint, rows, encoders, config, bench)
+    losses = {name: scores for found in heard.values() for name, scores in found["losses"].items()}
+    summary = _summary(losses, rows, missing, bench.seed, config.resamples)
+    _write(bench.folder, rows, losses, heard, summary)
+    bench.progress.say(summary["sentence"])
+    return Outcome(summary)
+
+
+def _encoders(checkpoint: Checkpoint, tuned: Path) -> tuple[dict[str, Encoder], dict[str, str]]:
+    """The prompts: "ours", which the tuned model was trained with, and "chat", the base's own; or why there is none."""
+    ours = saved_encoder(load_tokenizer(Checkpoint(str(tuned))), tuned)
+    if ours.template.is_chat:
+        return {"ours": ours}, {"chat": "the tuned model was trained with that template, so it is the same prompt"}
+    tokenizer = load_tokenizer(checkpoint)
+    if not tokenizer.chat_template:
+        return {"ours": ours}, {"chat": "its tokenizer has none"}
+    return {"ours": ours, "chat": Encoder(tokenizer, TEMPLATES["chat"])}, {}
+
+
+def _hear(sittings: Mapping[str, Sitting], checkpoint: Checkpoint, rows: HeldOut, encoders: Mapping[str, Encoder],
+          config: Config, bench: Bench) -> dict[str, dict[str, Any]]:
+    """What each sitting said, by name; one that an interrupted run has kept is not held again."""
+    work = {name: sitting.work(len(rows.examples)) for name, sitting in sittings.items()}
+    notes = {name: bench.scratch / f"{name}.json" for name in sittings}
+    done = sum(work[name] for name, note in notes.items() if note.exists())  # by an interrupted run
+    bench.progress.start(sum(work.values()), "answers", done)
+    for name, sitting in sittings.items():
+        if notes[name].exists():
+            continue
+        bench.stop_here()
+
+        def at(count: int, note: str, before: int = done) -> None:
+            bench.progress.at(before + count, note)
+
+        write_json(notes[name], hold(sitting, checkpoint, rows, encoders, bench.scratch / "base_logits.npy",
+                                     config.max_new_tokens, config.batch_tokens, at))
+        done += work[name]
+    return {name: read_json(note) for name, note in notes.items()}
+
+
+def _summary(losses: Mapping[str, Sequence[tuple[float, int]]], rows: HeldOut, missing: Mapping[str, str], seed: int,
+             resamples: int) -> dict[str, Any]:
+    tokens = [count for _, count in losses["base"]]
+    means, differences = paired({name: [nats for nats, _ in scores] for name, scores in losses.items()},
+                                tokens, "tuned", seed, resamples)
+    verdict = judge(means, differences, len(tokens), missing)
+    return {"verdict": verdict.word, "sentence": verdict.sentence, "rows": len(tokens), "tokens": sum(tokens),
+            "loss": {name: means[name].rounded() for name in ("base", "chat", "tuned", "shuffled") if name in means},
+            "difference": {name: interval.rounded() for name, interval in differences.items()},
+            "missing": dict(missing), "left_out": len(rows.left_out)}
+
+
+def _write(folder: Path, rows: HeldOut, losses: Mapping[str, Any], heard: Mapping[str, Any],
+           summary: Mapping[str, Any]) -> None:
+    write_jsonl(folder / "losses.jsonl", (
+        {"id": example.id, "model": name, "nats": nats, "tokens": tokens}
+        for name, scores in losses.items() for example, (nats, tokens) in zip(rows.examples, scores, strict=True)))
+    write_jsonl(folder / "samples.jsonl", (
+        {"id": example.id, "instruction": example.instruction, "input": example.input, "wanted": example.output,
+         "base": base, "base_ended": base_ended, "tuned": tuned, "tuned_ended": tuned_ended}
+        for example, (base, base_ended), (tuned, tuned_ended)
+        in zip(rows.examples, heard["base"]["answers"], heard["tuned"]["answers"], strict=False)))
+    write_jsonl(folder / "left_out.jsonl", (rejected.to_row() for rejected in rows.left_out))
+    write_json(folder / "verdict.json", summary)

@@ -1,0 +1,31 @@
+"""How a model is tuned, in numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """The numbers of a tune, by the names of HF's TrainingArguments. lora: keyword arguments of peft's LoraConfig."""
+
+    learning_rate: float
+    num_train_epochs: float
+    max_steps: int | None
+    per_device_train_batch_size: int
+    gradient_accumulation_steps: int
+    lr_scheduler_type: str
+    warmup_steps: float
+    weight_decay: float
+    seed: int
+    lora: Mapping[str, Any] | None
+
+    def steps(self, rows: int) -> int:
+        """Optimizer steps over `rows` rows; the last partial batch of an epoch is a step."""
+        if self.max_steps is not None:
+            return self.max_steps
+        batch = self.per_device_train_batch_size * self.gradient_accumulation_steps
+        return math.ceil(self.num_train_epochs * math.ceil(rows / batch))
