@@ -87,7 +87,11 @@ def unpack(file: Annotated[str, typer.Argument(metavar="FILE", help="A pack; to 
     if give_up:
         share = end(file, _amount("--spent", spent), workspace)
         lost = f"{shown(share.amount)} count as lost until `--spent` or the results say otherwise" if spent is None else "as you said"
-        typer.echo(f"{share.id} of {share.recipe} is given up: {lost}")
+        if as_json:
+            print(json.dumps({"kind": "given up", "recipe": share.recipe, "share": share.id, "amount": share.amount,
+                              "spent": _amount("--spent", spent)}, indent=2))
+        else:
+            typer.echo(f"{share.id} of {share.recipe} is given up: {lost}")
         return
     with plain_disk_errors(runs):
         manifest = looked(Path(file))

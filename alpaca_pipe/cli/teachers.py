@@ -97,7 +97,7 @@ def check(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("ru
     own = workspace.of(loaded.name)
     with plain_disk_errors(workspace.root), held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal:
         said: list[str] = []
-        reply = ping(_teacher(loaded), journal=journal, caps=workspace.caps(loaded.tables.get("budget"), loaded.name),
+        reply = ping(_teacher(loaded), journal=journal, caps=workspace.caps(loaded),
                      recipe=loaded.name, log=own / "check.log", tell=said.append if as_json else typer.echo)
     if as_json:
         print_json({"model": _teacher(loaded).called, "served_by": reply.model_said, "text": reply.text, "finish": reply.finish,

@@ -169,7 +169,7 @@ async def _hold(contest: Contest, journal: Journal, screen: Screen, stopping: Ca
 
 
 def _caps(contest: Contest) -> Caps:
-    own = contest.workspace.caps(contest.recipe.tables.get("budget"), contest.recipe.name)
+    own = contest.workspace.caps(contest.recipe)
     return replace(own, of_run=Cap("--cap", contest.cap, "api", False, contest.id))
 
 

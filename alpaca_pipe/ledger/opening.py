@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import uuid
 from pathlib import Path
@@ -25,10 +26,13 @@ def machine_id() -> str:
 
 
 def ledger_id(db: sqlite3.Connection) -> str:
-    """The name under which a ledger's own entries are made: the machine's, and in a workspace that was unpacked the first
-    share's too, so that two workspaces of one machine, or two machines of one image, are two."""
-    row = db.execute("SELECT share FROM shares WHERE event = 'received' ORDER BY id LIMIT 1").fetchone()
-    return f"{machine_id()}-{row[0].removeprefix('share-')[:6]}" if row else machine_id()
+    """The name under which a ledger's own entries are made: the machine's, and in a workspace that was unpacked what was drawn
+    then too, so that two workspaces of one machine, or two machines of one image, are two, with one pack as well."""
+    row = db.execute("SELECT share, detail FROM shares WHERE event = 'received' ORDER BY id LIMIT 1").fetchone()
+    if row is None:
+        return machine_id()
+    drawn: str = json.loads(row[1]).get("drawn") or row[0].removeprefix("share-")[:6]  # the latter of before 2026-11-30
+    return f"{machine_id()}-{drawn}"
 
 
 def same_machine(one: str, other: str) -> bool:

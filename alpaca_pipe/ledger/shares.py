@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import canonical
+from alpaca_pipe.core.files import canonical, file_digest
 from alpaca_pipe.ledger import opening
 from alpaca_pipe.ledger.budget import Cap, Caps
 from alpaca_pipe.ledger.entries import Attempt, Class
@@ -92,9 +92,9 @@ def lend(db: sqlite3.Connection, caps: Caps, recipe: str, machine: str, *, gpu: 
     return share
 
 
-def note_packed(db: sqlite3.Connection, share: Share) -> None:
-    """Its file is whole."""
-    _note(db, share, "packed", {})
+def note_packed(db: sqlite3.Connection, share: Share, steps: Mapping[str, str]) -> None:
+    """Its file is whole. steps: kind -> folder, of those that went along."""
+    _note(db, share, "packed", {"steps": dict(steps)})
 
 
 def take_back(db: sqlite3.Connection, share: Share) -> None:
@@ -156,7 +156,7 @@ def receive(db: sqlite3.Connection, share: Share, facts: Mapping[str, Any]) -> b
     if "received" in _events(db, share.id):
         return False
     (last,) = db.execute("SELECT COALESCE(MAX(id), 0) FROM entries").fetchone()
-    _note(db, share, "received", {**asdict(share), **facts, "after": last})
+    _note(db, share, "received", {**asdict(share), **facts, "after": last, "drawn": secrets.token_hex(3)})
     return True
 
 
@@ -196,13 +196,28 @@ def close(db: sqlite3.Connection, recipe: str) -> list[Share]:
     return [share_of(facts) for facts in found]
 
 
-def caps_of(ledger: Path, recipe: str) -> Caps | None:
-    """The caps that shares lay on a recipe in this workspace; None where it was not unpacked here."""
+def caps_of(ledger: Path, recipe: str, files: Iterable[Path] = ()) -> Caps | None:
+    """The caps that shares lay on a recipe in this workspace; None where it was not unpacked here. files: those that it was
+    read from. UserError where one of them came under another name: what is spent under this one would be in no results."""
     if not ledger.exists():
         return None
-    with suppress(UserError, sqlite3.Error), closing(opening.read_only(ledger)) as db:  # who opens the ledger says what is wrong
-        return share_caps(db, recipe)
+    try:
+        with suppress(UserError), closing(opening.read_only(ledger)) as db:  # of another version: no run has written there yet
+            if caps := share_caps(db, recipe):
+                return caps
+            came = {digest: name for name, facts in _all_received(db) for digest in facts["files"].values()}
+    except sqlite3.Error as error:
+        raise opening.explained(error, ledger) from error
+    for file in files:
+        if name := came.get(file_digest(file)):
+            raise UserError(f"{file} came in a pack as '{name}', and its share holds for no other name",
+                            f"run it as '{name}', or copy what you need of it into a recipe of your own")
     return None
+
+
+def _all_received(db: sqlite3.Connection) -> Iterator[tuple[str, dict[str, Any]]]:
+    for recipe, detail in db.execute("SELECT recipe, detail FROM shares WHERE event = 'received' ORDER BY id").fetchall():
+        yield recipe, json.loads(detail)
 
 
 def share_caps(db: sqlite3.Connection, recipe: str) -> Caps | None:

@@ -141,7 +141,7 @@ def _manifest(stream: _Unpacked, path: Path) -> Manifest:
         raise _damaged(path, "its list of contents")
     try:
         facts = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _foreign(path) from None
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise _foreign(path)

@@ -31,8 +31,8 @@ def come_home(path: Path, manifest: Manifest, workspace: Workspace, say: Say) ->
                         "unpack them where it was packed, or name that workspace with --runs")
     with aside(path, manifest, workspace) as (journal, draft):
         with journal.read() as db:
-            mine = {share.id: share for share, _ in shares.lent_shares(db, name)}
-        known = [mine[id_] for id_ in facts["shares"] if id_ in mine]
+            mine = {share.id: (share, events.get("packed", {}).get("steps", {})) for share, events in shares.lent_shares(db, name)}
+        known = [mine[id_][0] for id_ in facts["shares"] if id_ in mine]
         if len(known) < len(facts["shares"]) or not known:
             raise UserError(f"{path} holds results of a '{name}' that was not packed in this workspace",
                             "unpack them where it was packed, or name that workspace with --runs")
@@ -56,6 +56,7 @@ def come_home(path: Path, manifest: Manifest, workspace: Workspace, say: Say) ->
         if spent > total and any(share.gpu is not None for share in known):
             say(f"{shown(spent)} were spent there, {shown(spent - total)} more than was shared")
         _take_history(draft, workspace, name, facts)
+        _take_steps(workspace, name, facts["steps"], mine[known[-1].id][1], say)
     if not merged.entries and not any(ended):
         say("these results were unpacked before: nothing changed")
     return Unpacked("results", name, facts["steps"], total, spent, merged.entries)
@@ -73,7 +74,11 @@ def give_up(what: str, spent: int | None, workspace: Workspace) -> shares.Share:
     with Journal.open(workspace.ledger) as journal:
         with journal.read() as db:
             out = shares.out(db)
-        found = next((share for share in out if share.id == id_ or id_ is None and Path(share.file).name == Path(what).name), None)
+        named = [share for share in out if share.id == id_ or id_ is None and Path(share.file).name == Path(what).name]
+        if len(named) > 1:
+            told = ", ".join(f"{share.id} ({share.file}, {share.says()})" for share in named)
+            raise UserError(f"{len(named)} shares are out with a file of that name: {told}", "name the share in place of the file")
+        found = next(iter(named), None)
         if found is None:
             names = ", ".join(f"{share.id} ({Path(share.file).name})" for share in out)
             raise UserError(f"no share of {what} is out", f"out are: {names}" if names else "nothing is lent here")
@@ -98,5 +103,14 @@ def _take_history(draft: Path, workspace: Workspace, name: str, facts: Mapping[s
     lines = [row for row in read_jsonl_so_far(draft / "log.jsonl") if json.dumps(row, ensure_ascii=False) not in known]
     if lines:
         write_jsonl(own / "log.jsonl", [*read_jsonl_so_far(own / "log.jsonl"), *lines])
-    if lock and not set(facts["steps"].items()) <= set(lock["steps"].items()):
-        write_json(own / "lock.json", {**lock, "steps": {**lock["steps"], **facts["steps"]}})
+
+
+def _take_steps(workspace: Workspace, name: str, steps: Mapping[str, str], went: Mapping[str, str], say: Say) -> None:
+    """What was made there is the recipe's last run, unless what went there is not the recipe's any more."""
+    lock = workspace.lock(name)
+    if not lock or set(steps.items()) <= set(lock["steps"].items()):
+        return
+    if other := [kind for kind, folder in went.items() if lock["steps"].get(kind, folder) != folder]:
+        say(f"{' and '.join(other)} of the last run of {name} here is another one: what came stands in its history, and the last run stays")
+        return
+    write_json(workspace.of(name) / "lock.json", {**lock, "steps": {**lock["steps"], **steps}})

@@ -52,9 +52,15 @@ def pack(recipe: Recipe, catalog: Catalog, workspace: Workspace, stage: str, say
     if stage not in recipe.stages:
         raise UserError(f"{recipe.name}: there is no stage '{stage}'", f"it has: {', '.join(recipe.stages)}")
     own = workspace.of(recipe.name)
-    with held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal, drafts(own, file) as scratch:
+    with held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal:
         if finished := _finished(journal, recipe.name, file, say):
             return finished
+        return _packed(recipe, catalog, workspace, stage, journal, file, gpu, api, replies)
+
+
+def _packed(recipe: Recipe, catalog: Catalog, workspace: Workspace, stage: str, journal: Journal, file: Path, gpu: int | None,
+            api: int | None, replies: bool) -> Packed:
+    with drafts(workspace.of(recipe.name), file) as scratch:
         may_replace(journal, file)
         journal.recover(recipe.name)
         meter.recover(journal, recipe.name)
@@ -69,7 +75,7 @@ def pack(recipe: Recipe, catalog: Catalog, workspace: Workspace, stage: str, say
             files["prices.yaml"] = pinned.encode()
         if replies:
             files[LEDGER_REPLIES] = _replies(journal, recipe.name, steps, scratch / LEDGER_REPLIES)
-        caps = workspace.caps(recipe.tables.get("budget"), recipe.name)
+        caps = workspace.caps(recipe)
         share = journal.write(lambda db: shares.lend(
             db, caps, recipe.name, journal.machine, gpu=gpu, api=api, stage=stage, file=str(file.absolute()))).result()
         try:
@@ -79,8 +85,8 @@ def pack(recipe: Recipe, catalog: Catalog, workspace: Workspace, stage: str, say
         except BaseException:
             journal.write(lambda db: shares.take_back(db, share)).result()
             raise
-        os.replace(draft, file)  # from here on it may be copied: a kill now is mended by the next call, see _finished
-        journal.write(lambda db: shares.note_packed(db, share)).result()
+        journal.write(lambda db: shares.note_packed(db, share, named)).result()  # from here on the share is out: see _finished
+        os.replace(draft, file)
     return Packed(file, "recipe", recipe.name, named, file.stat().st_size, share)
 
 
@@ -103,7 +109,7 @@ def drafts(own: Path, file: Path) -> Iterator[Path]:
     """A folder for the time of packing; what a killed one left goes first. Hold the recipe's lock."""
     scratch = own / ".packing"
     shutil.rmtree(scratch, ignore_errors=True)
-    for left in file.absolute().parent.glob(f".{file.name}.????????"):
+    for left in _drafts_of(file):
         left.unlink(missing_ok=True)
     scratch.mkdir(parents=True)
     try:
@@ -113,20 +119,27 @@ def drafts(own: Path, file: Path) -> Iterator[Path]:
 
 
 def _finished(journal: Journal, recipe: str, file: Path, say: Say) -> Packed | None:
-    """Packs that were killed: the file is there, and only that was not noted; or it is not, and its share is taken back."""
+    """Packs that were killed. Until a share is noted as packed nobody can have its file, so it is taken back; from then on its
+    draft is whole, and only gets its name."""
     with journal.read() as db:
-        begun = [share for share, events in shares.lent_shares(db, recipe) if not {"packed", "returned", "given up"} & set(events)]
+        lent = {share.id: (share, events) for share, events in shares.lent_shares(db, recipe)
+                if not {"returned", "given up"} & set(events)}
     done = None
-    for share in begun:
-        there = _share_in(Path(share.file))
-        if there is None or there.facts["share"]["id"] != share.id:
+    for share, events in lent.values():
+        if "packed" not in events:
             journal.write(lambda db, share=share: shares.take_back(db, share)).result()  # type: ignore[misc]
             continue
-        journal.write(lambda db, share=share: shares.note_packed(db, share)).result()  # type: ignore[misc]
-        if Path(share.file) == file.absolute():
-            say("an earlier call was killed after its file was whole")
-            done = Packed(file, "recipe", recipe, there.facts["steps"], file.stat().st_size, share)
+        for draft in _drafts_of(Path(share.file)):
+            if (there := _share_in(draft)) and there.facts["share"]["id"] == share.id:
+                os.replace(draft, share.file)
+                if Path(share.file) == file.absolute():
+                    say("an earlier call was killed after its file was whole")
+                    done = Packed(file, "recipe", recipe, there.facts["steps"], file.stat().st_size, share)
     return done
+
+
+def _drafts_of(file: Path) -> list[Path]:
+    return list(file.absolute().parent.glob(f".{file.name}.????????"))
 
 
 def may_replace(journal: Journal, file: Path) -> None:

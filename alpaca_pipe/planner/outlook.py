@@ -131,7 +131,7 @@ def _job(steps: list[Step], recipe: Recipe, workspace: Workspace) -> Job | None:
 
 def _held(recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate]) -> Iterator[Held]:
     """Each cap, once, against what all steps to come are expected to spend under it."""
-    caps = workspace.caps(recipe.tables.get("budget"), recipe.name)
+    caps = workspace.caps(recipe)
     wanted: dict[Class | None, Range] = {"api": _sum(one.api for one in estimates.values()),
                                          "gpu": _sum(one.gpu for one in estimates.values())}
     wanted[None] = wanted["api"] + wanted["gpu"]

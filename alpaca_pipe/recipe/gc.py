@@ -24,6 +24,7 @@ _DAMAGED = re.compile(r".+\.damaged-\d+")
 _STEP = re.compile(r"[a-z]+-[0-9a-f]{16}")
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}")  # core/files.py: a write that was cut off
 _GONE = ".gone"
+_ASIDE = {".packing", ".unpacking"}  # pack/: where it lies until it is whole
 _YOUNG = 3600  # seconds: a leftover that is younger may be a write under way
 
 
@@ -39,14 +40,17 @@ class Waste:
         return {"path": str(self.path), "bytes": self.size, "why": self.why}
 
 
-def wasted(workspace: Workspace) -> list[Waste]:
-    """The largest first. Nothing is written."""
+def wasted(workspace: Workspace, ours: bool = False) -> list[Waste]:
+    """The largest first. Nothing is written.  ours: we hold the locks of all recipes."""
     named, store = _named(workspace), workspace.store.root
     found = [Waste(path, _size(path), why) for path in (sorted(store.iterdir()) if store.is_dir() else ())
              if (why := _why(path, named, workspace))]
     found += [Waste(path, path.stat().st_size, "left over from a write that was cut off")
               for name in recipes_of(workspace) for path in workspace.of(name).glob(".*")
               if path.is_file() and _LEFTOVER.fullmatch(path.name) and _old(path)]
+    found += [Waste(path, _size(path), "left over from a pack or unpack that was cut off")
+              for name in _lockable(workspace) for path in workspace.of(name).glob(".*")
+              if path.name in _ASIDE and (ours or not holder(path.with_name(".lock")))]
     return sorted(found, key=lambda waste: (-waste.size, waste.path))
 
 
@@ -54,9 +58,9 @@ def sweep(workspace: Workspace, waste: list[Waste]) -> int:
     """Deletes it and answers the bytes that are free again. Raises UserError while a run is on, before anything is deleted: a
     run may be about to take up a step that nobody refers to yet."""
     with contextlib.ExitStack() as stack:
-        for name in recipes_of(workspace):
+        for name in _lockable(workspace):
             stack.enter_context(held(workspace.of(name) / ".lock", name))
-        still = {one.path for one in wasted(workspace)}  # a run may have ended meanwhile and named some of it
+        still = {one.path for one in wasted(workspace, ours=True)}  # a run may have ended meanwhile and named some of it
         freed = 0
         for one in waste:
             if one.path in still:
@@ -70,7 +74,7 @@ def _delete(path: Path) -> None:
     if path.is_file():
         path.unlink()
         return
-    if path.name.endswith(_GONE):
+    if path.name.endswith(_GONE) or path.name in _ASIDE:
         shutil.rmtree(path)
         return
     lock, gone = path.with_name(f".{path.name}.lock"), path.with_name(f".{path.name}{_GONE}")
@@ -78,6 +82,11 @@ def _delete(path: Path) -> None:
         path.rename(gone)
         shutil.rmtree(gone)
         lock.unlink()
+
+
+def _lockable(workspace: Workspace) -> list[str]:
+    """The recipes, and what is becoming one: a pack that is being unpacked puts its steps into the store before its lock.json."""
+    return sorted({*recipes_of(workspace), *(path.parent.name for path in workspace.root.glob("*/.lock"))})
 
 
 def _named(workspace: Workspace) -> set[str]:
@@ -132,6 +141,6 @@ def lines(found: list[Waste], root: Path) -> Iterator[str]:
 
 def check_idle(workspace: Workspace) -> None:
     """Raises UserError while a recipe runs."""
-    for name in recipes_of(workspace):
+    for name in _lockable(workspace):
         if pid := holder(workspace.of(name) / ".lock"):
             raise UserError(f"{name} is running (pid {pid}), and may be about to use what nobody names yet", "wait for it to end")

@@ -122,7 +122,7 @@ class _Engine:
         self.recipe, self.catalog, self.workspace, self.journal = recipe, catalog, workspace, journal
         self.stopping, self.this, self.spend, self.fresh, self.terms = stopping, this, spend, fresh, terms
         self._machine: Machine | None = None  # billed for this run's minutes, as far as is planned
-        self._caps = workspace.caps(recipe.tables.get("budget"), recipe.name)
+        self._caps = workspace.caps(recipe)
         self.screen = Screen(console, workspace.of(recipe.name) / "log.jsonl",
                              lambda: shown(journal.totals(recipe=recipe.name, run=this.id).settled + self.rent.running()),
                              this.id, verbose)

@@ -9,6 +9,7 @@ from typing import Any
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.ledger.budget import BudgetTable, Caps, read_budget
 from alpaca_pipe.ledger.shares import caps_of
+from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.store import Store
 
 
@@ -26,12 +27,12 @@ class Workspace:
     def store(self) -> Store:
         return Store(self.root / "store")
 
-    def caps(self, own: BudgetTable | None, recipe: str) -> Caps:
+    def caps(self, recipe: Recipe) -> Caps:
         """The caps of a recipe's budget; those of the workspace's own, `budget.yaml`, with the same keys; and those of the
         share with which the recipe was unpacked here, which hold whatever the recipe says."""
-        everywhere = read_budget(self.root / "budget.yaml")
-        return replace((own or BudgetTable()).caps(), everywhere=everywhere.caps() if everywhere else None,
-                       share=caps_of(self.ledger, recipe))
+        own, everywhere = recipe.tables.get("budget") or BudgetTable(), read_budget(self.root / "budget.yaml")
+        return replace(own.caps(), everywhere=everywhere.caps() if everywhere else None,
+                       share=caps_of(self.ledger, recipe.name, recipe.files))
 
     def of(self, recipe: str) -> Path:
         return self.root / recipe

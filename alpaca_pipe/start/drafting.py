@@ -148,7 +148,7 @@ class Session:
         return f"; {cap.key} has {shown(max(0, cap.nanodollars - spent.spent - spent.open))} left of {shown(cap.nanodollars)}"
 
     def _caps(self) -> Caps:
-        return self.workspace.caps(self.recipe.tables.get("budget"), self.recipe.name)
+        return self.workspace.caps(self.recipe)
 
     def _ask(self, batch: Sequence[Asked]) -> tuple[list[Completion | None], BaseException | None]:
         """The replies in their order, None where there is none; and the first reason why not. What came is kept and shown."""

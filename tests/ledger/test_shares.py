@@ -20,7 +20,7 @@ from alpaca_pipe.ledger.entries import Attempt, Short, Totals
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.merging import union
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.opening import machine_id
+from alpaca_pipe.ledger.opening import machine_id, same_machine
 from alpaca_pipe.ledger.shares import Share
 from alpaca_pipe.ledger.statement import print_statement
 from tests.ledger.conftest import Book
@@ -107,15 +107,19 @@ def test_the_other_machine_spends_its_share_and_not_more(book: Book, tmp_path: P
 
 def test_two_workspaces_of_one_machine_are_two_in_the_books(book: Book, tmp_path: Path) -> None:
     share = lend(book.journal, gpu=NANO)
-    with Journal.open(tmp_path / "away.sqlite") as away:
-        assert away.machine == book.journal.machine == machine_id()
-        away.write(lambda db: shares.receive(db, share, {})).result()
-    with Journal.open(tmp_path / "away.sqlite") as away:
-        assert away.machine == f"{machine_id()}-{share.id[6:12]}"
-        assert isinstance(spent(book.journal, "r1-a", 5, Caps()), Attempt)
-        assert isinstance(spent(away, "r1-a", 7, Caps()), Attempt)  # the same request in both
-        book.journal.write(lambda db: union(db, away, book.journal.path)).result()
-    assert book.journal.totals("alpaca").settled == 12
+    assert isinstance(spent(book.journal, "r1-a", 5, Caps()), Attempt)
+    names = {book.journal.machine}
+    for place in ("away", "there too"):  # with one pack
+        with Journal.open(tmp_path / f"{place}.sqlite") as away:
+            assert away.machine == book.journal.machine == machine_id()
+            away.write(lambda db: shares.receive(db, share, {})).result()
+        with Journal.open(tmp_path / f"{place}.sqlite") as away:
+            assert same_machine(away.machine, machine_id())
+            names.add(away.machine)
+            assert isinstance(spent(away, "r1-a", 7, Caps()), Attempt)  # the same request in all
+            book.journal.write(lambda db, away=away: union(db, away, book.journal.path)).result()  # type: ignore[misc]
+    assert len(names) == 3
+    assert book.journal.totals("alpaca").settled == 19
 
 
 def test_refused_where_it_does_not_belong(book: Book, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ class Place:
     def ask(self, text: str, dollars: float) -> object:
         """A paid request of the recipe, under all its caps."""
         with self.at(), Journal.open(self.workspace.ledger) as journal:
-            caps = self.workspace.caps(load_recipe("field.yaml", CATALOG).tables["budget"], "field")
+            caps = self.workspace.caps(load_recipe("field.yaml", CATALOG))
             cost = round(dollars * NANO)
             got = journal.reserve(f"r1-{text}", cost, MINI, caps, recipe="field", run=f"run-{text}", stage="sow").result()
             if isinstance(got, Attempt):

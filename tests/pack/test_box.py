@@ -161,6 +161,17 @@ def test_bombs(tmp_path: Path) -> None:
     assert "is no pack of alpaca-pipe" in refused(tmp_path / "s", tmp_path / "out")
 
 
+def test_a_manifest_nested_without_end(tmp_path: Path) -> None:
+    import pyarrow
+
+    manifest = b'{"format":' + b"[" * 200_000
+    info = tarfile.TarInfo(f"manifest.{hashlib.sha256(manifest).hexdigest()}.json")
+    info.size = len(manifest)
+    with pyarrow.CompressedOutputStream(str(tmp_path / "p"), "zstd") as out:
+        out.write(info.tobuf(tarfile.USTAR_FORMAT) + manifest + bytes(-len(manifest) % 512 + 1024))
+    assert "is no pack of alpaca-pipe" in refused(tmp_path / "p", tmp_path / "out")
+
+
 @pytest.mark.parametrize("facts", [
     {"kind": "other"}, {"recipe": "../up"}, {"recipe": "store"}, {"steps": []}, {"shares": "x"},
     {"files": {"store/a": {"sha256": "0" * 64, "size": 1}}}, {"files": {"home/.bashrc": {"sha256": "0" * 64, "size": 1}}},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from alpaca_pipe.ledger import shares
 from alpaca_pipe.ledger.entries import Short
 from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import NANO
+from alpaca_pipe.ledger.shares import caps_of
 from alpaca_pipe.pack.box import look
 from alpaca_pipe.pack.homecoming import give_up
 from tests.pack.places import Place
@@ -121,6 +124,50 @@ def test_a_machine_that_never_answers(home: Place, away: Place) -> None:
     spent = away.totals().settled
     home.unpack(away.results().file)  # it answers all the same
     assert (home.totals().lost, home.totals().open, home.totals().settled) == (0, 0, spent)
+
+
+def test_a_file_of_that_name_may_be_of_two_shares(home: Place) -> None:
+    first, second = (home.pack(gpu=NANO, out=Path(folder) / "field.tar.zst") for folder in ("one", "two"))
+    with home.at():
+        with pytest.raises(UserError, match="2 shares are out with a file of that name: .* - name the share in place of the file"):
+            give_up("field.tar.zst", None, home.workspace)
+        assert first.share and give_up(first.share.id, 0, home.workspace) == first.share
+        assert give_up(str(second.file), 0, home.workspace) == second.share
+    assert home.totals().open == 0
+
+
+def test_a_share_holds_for_no_other_name(home: Place, away: Place) -> None:
+    """What is spent under another name would come home with no results."""
+    away.unpack(home.pack(gpu=NANO).file)
+    with pytest.raises(UserError, match=r"field.yaml came in a pack as 'field', and its share holds for no other name - run it as 'field'"):
+        away.run("name=meadow")
+    (away.folder / "field.yaml").rename(away.folder / "base.yaml")
+    (away.folder / "field.yaml").write_text("extends: base.yaml\nname: meadow\n")
+    with pytest.raises(UserError, match="base.yaml came in a pack as 'field'"):
+        away.run()
+    (away.folder / "field.yaml").unlink()
+    (away.folder / "base.yaml").rename(away.folder / "field.yaml")
+    away.run()
+
+
+def test_a_ledger_that_cannot_be_read_lifts_no_cap(away: Place, home: Place) -> None:
+    away.unpack(home.pack(gpu=NANO).file)
+    with closing(sqlite3.connect(away.workspace.ledger)) as db:
+        db.execute("DROP TABLE shares")
+    with pytest.raises(UserError, match="could not be used: no such table: shares"):
+        caps_of(away.workspace.ledger, "field")
+
+
+def test_results_of_rows_that_were_made_anew_meanwhile(home: Place, away: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    away.unpack(home.pack(gpu=NANO).file)
+    away.run()
+    home.run("sow.count=6", until="sow")
+    before = (home.folder / "runs/field/lock.json").read_text()
+    home.unpack(away.results().file)
+    assert "sow of the last run of field here is another one: what came stands in its history" in capsys.readouterr().out
+    assert (home.folder / "runs/field/lock.json").read_text() == before
+    home.run()  # the recipe as it was packed: nothing of it is made again
+    assert home.verdicts() == dict.fromkeys(("sow", "reap", "sell"), "up to date")
 
 
 def test_a_pack_that_was_unpacked_on_two_machines_is_told(

@@ -118,6 +118,22 @@ def test_gc_takes_what_nobody_names_and_nothing_else(recipe: Path, counts: Path,
     assert counts.read_text() == executed  # all of it is still up to date
 
 
+def test_gc_knows_what_is_becoming_a_recipe(tmp_path: Path) -> None:
+    """A pack that is being unpacked has put its steps into the store, and no lock.json names them yet."""
+    workspace = Workspace(tmp_path / "runs")
+    (workspace.of("field") / ".unpacking").mkdir(parents=True)
+    (workspace.of("field") / ".unpacking" / "books.jsonl").write_text("{}\n")
+    with held(workspace.of("field") / ".lock", "field"):
+        assert gc.wasted(workspace) == []
+        with pytest.raises(UserError, match="field"):
+            gc.check_idle(workspace)
+        with pytest.raises(UserError, match="field"):
+            gc.sweep(workspace, [])
+    found = gc.wasted(workspace)
+    assert [one.why for one in found] == ["left over from a pack or unpack that was cut off"]
+    assert gc.sweep(workspace, found) == 3 and not (workspace.of("field") / ".unpacking").exists()
+
+
 def test_gc_waits_for_no_run_and_deletes_beside_none(recipe: Path, counts: Path, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "runs")
     waste = workspace.store.root / "sow-0123456789abcdef"
