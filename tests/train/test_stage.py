@@ -124,7 +124,8 @@ def test_a_target_that_is_no_layer(bench: Callable[..., Bench], names: tuple[str
 def test_without_torch_the_plan_says_so_and_the_run_too(bench: Callable[..., Bench],
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     here = bench("bare")
-    monkeypatch.setattr("alpaca_pipe.train.run.find_spec", lambda name: None)
+    for door in ("stage", "run"):
+        monkeypatch.setattr(f"alpaca_pipe.train.{door}.find_spec", lambda name: None)
     assert estimate(CONFIG, here.tables, Known()).says.endswith("; it needs the extra 'train', which is not installed")
     with pytest.raises(UserError, match=r"pip install 'alpaca-pipe\[train\]'"):
         run(CONFIG, here)
