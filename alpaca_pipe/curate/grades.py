@@ -16,18 +16,13 @@ from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.filters import Rule
-from alpaca_pipe.curate.grading import Grading
+from alpaca_pipe.curate.grading import BYTES_A_TOKEN, Grading
 from alpaca_pipe.teachers.table import TeacherTable
 
 RULE = "grade"
 _TRIED = 32  # rows in the first round: where none of their grades can be read, nothing more is paid for
 _AT_ONCE = 2048  # requests of a round; their replies are read in row order, so that this changes no result
-_BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
 _TEMPLATE_TOKENS = 44  # around a row that is trained on, as in train/outlay.py
-_ROW_TOKENS = 110  # of the released 52K as JSON, in LLaMA's tokens
-_REPLY_TOKENS = 40  # a number and one sentence
-_SECONDS = {"local_server": 6.0, "rehearsed": 0.02}  # a request; elsewhere:
-_SECONDS_ELSEWHERE = 1.5
 
 _NUMBER = r"(-?\d+(?:\.\d+)?)(?![\d.]*\d)(?!,\d)(?:\s*(?:/|out of)\s*(\d+))?"
 _KEYED = re.compile(rf'["\']?grade["\']?\s*:\s*["\']?{_NUMBER}["\']?\s*[,}}\n]', re.IGNORECASE)
@@ -193,7 +188,7 @@ def at_once(teacher: TeacherTable) -> int:
 
 def _trained(example: Example) -> int:
     size = sum(len(text.encode()) for text in (example.instruction, example.input, example.output))
-    return round(_TEMPLATE_TOKENS + size / _BYTES_A_TOKEN)
+    return round(_TEMPLATE_TOKENS + size / BYTES_A_TOKEN)
 
 
 def _plain(value: Decimal) -> str:

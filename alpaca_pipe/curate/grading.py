@@ -22,11 +22,7 @@ from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.table import Exact, Table
 from alpaca_pipe.teachers.table import TeacherTable
 
-RULE = "grade"
-_TRIED = 32  # rows in the first round: where none of their grades can be read, nothing more is paid for
-_AT_ONCE = 2048  # requests of a round; their replies are read in row order, so that this changes no result
-_BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
-_TEMPLATE_TOKENS = 44  # around a row that is trained on, as in train/outlay.py
+BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
 _ROW_TOKENS = 110  # of the released 52K as JSON, in LLaMA's tokens
 _REPLY_TOKENS = 40  # a number and one sentence
 _SECONDS = {"local_server": 6.0, "rehearsed": 0.02}  # a request; elsewhere:
@@ -87,7 +83,7 @@ class Grading(Table):
 
     def tokens(self) -> tuple[float, float]:
         """Of a request and its reply, about."""
-        return len(self._system()) / _BYTES_A_TOKEN + _ROW_TOKENS, min(_REPLY_TOKENS, self.max_tokens)
+        return len(self._system()) / BYTES_A_TOKEN + _ROW_TOKENS, min(_REPLY_TOKENS, self.max_tokens)
 
 
 def _schema(scale: int) -> dict[str, Any]:
