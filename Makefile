@@ -13,7 +13,7 @@ quickstart: $(VENV)/.installed-user
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/alpaca-pipe setup local || echo "without the embedded model: its tests are skipped"
-	$(BIN)/python -m pytest -m "not slow and not gpu" -n 3 --dist loadfile --ignore=tests/bench
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/bench
 
 test-all: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m "not gpu" --ignore=tests/bench

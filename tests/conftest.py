@@ -13,6 +13,15 @@ os.environ["ALPACA_PIPE_PRICES"] = os.devnull  # no test sees the user's own pri
 ROOT = Path(__file__).resolve().parents[1]
 
 
+LONG = ("week", "road", "proving", "teachers", "train", "house", "start", "generate")  # folders whose files take longest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, so that no core waits for the last of them."""
+    order = {folder: place for place, folder in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.parent.name, len(LONG)))
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real data beside the project; the test is skipped where it is absent."""
