@@ -164,7 +164,7 @@ def foresee(order: Order, teachers: Imagined, before: Seen | None = None) -> For
     stalled = 0
     chance = Random("forecast played")
     for number in range(len(teachers.in_first)):
-        luck = [chance.gauss(0, 1) for _ in range(11)]
+        luck = [chance.gauss(0, 1) for _ in range(12)]
         stalled += _play(order, teachers, number, had, luck, told)
     return replace(told, stalled=stalled)
 
@@ -191,7 +191,8 @@ def _play(order: Order, teachers: Imagined, i: int, had: Seen, luck: list[float]
     whole: float = ceil(seats / order.round_size) * order.round_size if missing else 0
     if whole and not short:
         rows += _beyond(whole - seats, most * finished * exp(-hazard * (end / 1000) ** bend), uneven, order, luck[10])
-    answers = rows / finished * order.follows
+    asked = rows / finished + luck[11] * sqrt(rows * max(1 - finished, 0.0)) / finished  # so many answers bring so many rows, or so
+    answers = min(max(asked, rows), max(whole * order.tasks, rows)) * order.follows
     requests: float = whole + answers
     if order.max_requests is not None and had.requests + requests > order.max_requests:
         odd = order.follows and luck[6] > 0  # one request is left, and a seat needs two
