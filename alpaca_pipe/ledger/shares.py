@@ -28,6 +28,7 @@ from alpaca_pipe.ledger.money import shown
 
 Event = Literal["lent", "packed", "returned", "given up", "received", "closed"]
 CLASSES: tuple[Class, ...] = ("gpu", "api")
+ENDED = {"returned", "given up"}  # events that end one that was lent
 _MARK = "share-"
 
 
@@ -144,7 +145,7 @@ def lent_shares(db: sqlite3.Connection, recipe: str | None = None) -> Iterator[t
 
 def out(db: sqlite3.Connection, recipe: str | None = None) -> list[Share]:
     """The shares that have neither come back nor been given up."""
-    return [share for share, events in lent_shares(db, recipe) if not {"returned", "given up"} & set(events)]
+    return [share for share, events in lent_shares(db, recipe) if not ENDED & set(events)]
 
 
 # ---- where it is received

@@ -123,7 +123,7 @@ def _finished(journal: Journal, recipe: str, file: Path, say: Say) -> Packed | N
     draft is whole, and only gets its name."""
     with journal.read() as db:
         lent = {share.id: (share, events) for share, events in shares.lent_shares(db, recipe)
-                if not {"returned", "given up"} & set(events)}
+                if not shares.ENDED & set(events)}
     done = None
     for share, events in lent.values():
         if "packed" not in events:

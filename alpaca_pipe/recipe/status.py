@@ -15,7 +15,7 @@ from typing import Any
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl_so_far
-from alpaca_pipe.ledger import detect
+from alpaca_pipe.ledger import detect, shares
 from alpaca_pipe.ledger.batches import Batches
 from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.journal import Journal
@@ -71,6 +71,15 @@ class OpenLease:
 
 
 @dataclass(frozen=True)
+class Out:
+    """A pack whose results are not home. says: the share that went with it."""
+
+    file: str
+    since: str
+    says: str
+
+
+@dataclass(frozen=True)
 class Status:
     """One recipe. budget: dollars by key, as its last run had them; money: None where there is no ledger, or it cannot be read
     (trouble: why; a run that has just begun may be making it)."""
@@ -83,6 +92,7 @@ class Status:
     budget: Mapping[str, str]
     batches: tuple[Batch, ...] = ()
     leases: tuple[OpenLease, ...] = ()
+    packs: tuple[Out, ...] = ()
     trouble: str = ""
 
     def to_row(self) -> dict[str, Any]:
@@ -104,12 +114,12 @@ def status(workspace: Workspace, recipe: str) -> Status:
     ended: Mapping[str, Any] = next(reversed(list(read_jsonl_so_far(own / "history.jsonl"))), {})
     budget = began.get("budget") or workspace.lock(recipe).get("config", {}).get("budget") or {}
     try:
-        (money, batches, leases), trouble = _books(workspace, recipe), ""
+        (money, batches, leases, packs), trouble = _books(workspace, recipe), ""
     except UserError as error:
-        (money, batches, leases), trouble = (None, (), ()), error.what
+        (money, batches, leases, packs), trouble = (None, (), (), ()), error.what
     return Status(recipe, now, tuple(_steps(workspace, recipe)), {key: ended[key] for key in ("run", "outcome", "at") if key in ended},
                   money, {key: str(cap) for key, cap in budget.items() if key in ("total", "api", "gpu") and cap is not None},
-                  batches, leases, trouble)
+                  batches, leases, packs, trouble)
 
 
 def _now(pid: int, began: Mapping[str, Any], log: list[Mapping[str, Any]]) -> Now:
@@ -170,16 +180,19 @@ def _begun(workspace: Workspace, recipe: str) -> Mapping[str, str]:
         return {}
 
 
-def _books(workspace: Workspace, recipe: str) -> tuple[Totals | None, tuple[Batch, ...], tuple[OpenLease, ...]]:
+def _books(workspace: Workspace, recipe: str
+           ) -> tuple[Totals | None, tuple[Batch, ...], tuple[OpenLease, ...], tuple[Out, ...]]:
     if not workspace.ledger.is_file():
-        return None, (), ()
+        return None, (), (), ()
     with Journal.open(workspace.ledger, read_only=True) as journal:
         books = Batches(journal)
         batches = tuple(Batch(intent.at, intent.batch, books.unended(intent)) for intent in books.open(recipe))
         with journal.read() as db:
             leases = tuple(OpenLease(lease.run, _day(lease.origin), lease.terms.per_hour, _alive(lease.process))
                            for lease in open_leases(db) if lease.recipe == recipe)
-        return journal.totals(recipe), batches, leases
+            packs = tuple(Out(Path(share.file).name, events["lent"]["at"], share.says()) for share, events in shares.lent_shares(db, recipe)
+                          if not shares.ENDED & set(events))
+        return journal.totals(recipe), batches, leases, packs
 
 
 def _alive(process: str) -> bool:
@@ -219,6 +232,8 @@ def lines(found: Status) -> Iterator[str]:
     for lease in found.leases:
         gone = "" if lease.alive else "; its process is gone, the next run closes it at its last sign of life"
         yield f"  machine   rented since {lease.since[:16].replace('T', ' ')} at {shown(lease.per_hour)} an hour{gone}"
+    for pack in found.packs:
+        yield f"  pack      {pack.file} is out since {pack.since[:16].replace('T', ' ')}, with {pack.says}"
 
 
 def _headline(found: Status) -> str:

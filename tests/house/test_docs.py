@@ -57,6 +57,24 @@ def test_the_manual_names_only_commands_that_there_are() -> None:
     assert said and not {(page, word) for page, word in said if word not in known}
 
 
+def test_the_manual_names_only_options_that_there_are() -> None:
+    """Of the command before them: `alpaca-pipe rows vet --sample 20`."""
+    group = typer.main.get_command(app)
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    found, wrong = 0, []
+    for page, text in {**TEXTS, "README.md": readme}.items():
+        for call in (call for code in code_of(text) for call in re.findall(r"alpaca-pipe ((?:[^`\n#;|]|\(.*?\))+)", code)):
+            command, words = group, call.split()
+            while words and (inner := getattr(command, "commands", {}).get(words[0])):
+                command, words = inner, words[1:]
+            below = [command, *getattr(command, "commands", {}).values()]  # `ledger --by model` is `ledger show --by model`
+            known = {name for one in below for option in one.params for name in option.opts} | {"-q", "-v", "--debug", "--help"}
+            options = [word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)]
+            found += len(options)
+            wrong += [(page, call.strip(), option) for option in options if option not in known]
+    assert found > 50 and not wrong
+
+
 def test_the_recipes_of_the_page_for_beginners_load(tmp_path: Path) -> None:
     recipes = re.findall(r"```yaml\n(.*?)```", TEXTS["own-data.md"], flags=re.DOTALL)
     assert len(recipes) == 2 and all(len(text.splitlines()) <= 10 for text in recipes)

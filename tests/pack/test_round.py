@@ -18,6 +18,7 @@ from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.shares import caps_of
 from alpaca_pipe.pack.box import look
 from alpaca_pipe.pack.homecoming import give_up
+from alpaca_pipe.recipe.status import lines, status
 from tests.pack.places import Place
 
 
@@ -51,6 +52,18 @@ def test_data_made_here_worked_on_there_and_one_set_of_books(home: Place, away: 
     assert history[1]["machine"] == away.entries()[0].machine and str(away.folder) not in json.dumps(history)
     assert "reap" in (home.folder / "runs/field/log.jsonl").read_text()
     assert json.loads((home.folder / "runs/field/lock.json").read_text())["steps"] == dict(results.steps)
+
+
+def test_status_tells_of_a_pack_that_is_out(home: Place, away: Place) -> None:
+    def said() -> str:
+        with home.at():
+            return "\n".join(lines(status(home.workspace, "field")))
+
+    away.unpack(home.pack(gpu=5 * NANO).file)
+    assert "  pack      field.tar.zst is out since 20" in said() and "with $5.00 for the machine" in said()
+    away.run()
+    home.unpack(away.results().file)
+    assert "  pack " not in said()
 
 
 def test_unpacked_twice_nothing_changes(home: Place, away: Place) -> None:
