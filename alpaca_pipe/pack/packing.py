@@ -53,40 +53,39 @@ def pack(recipe: Recipe, catalog: Catalog, workspace: Workspace, stage: str, say
         raise UserError(f"{recipe.name}: there is no stage '{stage}'", f"it has: {', '.join(recipe.stages)}")
     own = workspace.of(recipe.name)
     with held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal:
-        if finished := _finished(journal, recipe.name, file, say):
-            return finished
-        return _packed(recipe, catalog, workspace, stage, journal, file, gpu, api, replies)
+        finished = _finished(journal, recipe.name, file, say)
+        with drafts(own, file) as scratch:
+            return finished or _packed(recipe, catalog, workspace, stage, journal, file, scratch, gpu, api, replies)
 
 
-def _packed(recipe: Recipe, catalog: Catalog, workspace: Workspace, stage: str, journal: Journal, file: Path, gpu: int | None,
-            api: int | None, replies: bool) -> Packed:
-    with drafts(workspace.of(recipe.name), file) as scratch:
-        may_replace(journal, file)
-        journal.recover(recipe.name)
-        meter.recover(journal, recipe.name)
-        steps = _ready(steps_of(recipe, catalog, workspace), stage)
-        copy = _checked(recipe, portable(recipe), catalog, scratch)
-        files: dict[str, Source] = {f"recipe/{name}": path for name, path in copy.files.items()}
-        files[f"recipe/{recipe.name}.yaml"] = copy.text.encode()
-        for step in steps:
-            assert step.done is not None
-            files |= step_files(step.done.folder)
-        if pinned := pins_for(copy.text):
-            files["prices.yaml"] = pinned.encode()
-        if replies:
-            files[LEDGER_REPLIES] = _replies(journal, recipe.name, steps, scratch / LEDGER_REPLIES)
-        caps = workspace.caps(recipe)
-        share = journal.write(lambda db: shares.lend(
-            db, caps, recipe.name, journal.machine, gpu=gpu, api=api, stage=stage, file=str(file.absolute()))).result()
-        try:
-            named = {step.stage.kind: step.done.folder.name for step in steps if step.done}
-            draft = write_box(file, facts_of("recipe", recipe.name, stage=stage, steps=named, share=asdict(share) | {"file": file.name}),
-                              files)
-        except BaseException:
-            journal.write(lambda db: shares.take_back(db, share)).result()
-            raise
-        journal.write(lambda db: shares.note_packed(db, share, named)).result()  # from here on the share is out: see _finished
-        os.replace(draft, file)
+def _packed(recipe: Recipe, catalog: Catalog, workspace: Workspace, stage: str, journal: Journal, file: Path, scratch: Path,
+            gpu: int | None, api: int | None, replies: bool) -> Packed:
+    may_replace(journal, file)
+    journal.recover(recipe.name)
+    meter.recover(journal, recipe.name)
+    steps = _ready(steps_of(recipe, catalog, workspace), stage)
+    copy = _checked(recipe, portable(recipe), catalog, scratch)
+    files: dict[str, Source] = {f"recipe/{name}": path for name, path in copy.files.items()}
+    files[f"recipe/{recipe.name}.yaml"] = copy.text.encode()
+    for step in steps:
+        assert step.done is not None
+        files |= step_files(step.done.folder)
+    if pinned := pins_for(copy.text):
+        files["prices.yaml"] = pinned.encode()
+    if replies:
+        files[LEDGER_REPLIES] = _replies(journal, recipe.name, steps, scratch / LEDGER_REPLIES)
+    caps = workspace.caps(recipe)
+    share = journal.write(lambda db: shares.lend(
+        db, caps, recipe.name, journal.machine, gpu=gpu, api=api, stage=stage, file=str(file.absolute()))).result()
+    try:
+        named = {step.stage.kind: step.done.folder.name for step in steps if step.done}
+        draft = write_box(file, facts_of("recipe", recipe.name, stage=stage, steps=named, share=asdict(share) | {"file": file.name}),
+                          files)
+    except BaseException:
+        journal.write(lambda db: shares.take_back(db, share)).result()
+        raise
+    journal.write(lambda db: shares.note_packed(db, share, named)).result()  # from here on the share is out: see _finished
+    os.replace(draft, file)
     return Packed(file, "recipe", recipe.name, named, file.stat().st_size, share)
 
 
