@@ -38,6 +38,7 @@ def pack(recipe: RecipeName, overrides: Overrides = None,
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.pack.packing import pack as write
     from alpaca_pipe.pack.results import pack_results
+    from alpaca_pipe.recipe.gc import spelled
     from alpaca_pipe.recipe.workspace import Workspace
 
     if (stage is None) == (only is None):
@@ -58,7 +59,7 @@ def pack(recipe: RecipeName, overrides: Overrides = None,
         print(json.dumps({"file": str(done.file), "kind": done.kind, "recipe": done.recipe, "steps": dict(done.steps),
                           "bytes": done.size, "share": lent}, indent=2))
         return
-    typer.echo(f"{done.file}  {done.size / 1e6:,.1f} MB  {done.kind} of {done.recipe}, with {', '.join(done.steps) or 'no step'}")
+    typer.echo(f"{done.file}  {spelled(done.size)}  {done.kind} of {done.recipe}, with {', '.join(done.steps) or 'no step'}")
     if done.share:
         typer.echo(f"share       {done.share.says()}, reserved here until its results are unpacked ({done.share.id})")
     typer.echo(next_)
@@ -106,14 +107,17 @@ def unpack(file: Annotated[str, typer.Argument(metavar="FILE", help="A pack; to 
 
 def _tell(done: Unpacked) -> None:
     from alpaca_pipe.ledger.money import shown
+    from alpaca_pipe.report.disk import ROAD
 
     if done.kind == "recipe":
         typer.echo(f"unpacked    {done.file}; up to date here: {', '.join(done.steps) or 'nothing'}")
-        typer.echo(f"share       {shown(done.share)} may be spent here")
+        typer.echo(f"share       {done.says} may be spent here" if done.share else f"share       {done.says}")
         typer.echo(f"alpaca-pipe run {done.file}; then alpaca-pipe pack {done.recipe} --only results")
     else:
-        typer.echo(f"unpacked    {', '.join(done.steps) or 'no step'}; {done.entries:,} entries added to the books")
-        typer.echo(f"share       {shown(done.spent)} of {shown(done.share)} were spent there; what is left is free again")
+        steps = sorted(done.steps, key=(*ROAD, *done.steps).index)
+        typer.echo(f"unpacked    {', '.join(steps) or 'no step'}; {done.entries:,} entries added to the books")
+        left = f" of {shown(done.share)}; what is left is free again" if done.share else f"; it was lent {done.says}"
+        typer.echo(f"share       {shown(done.spent)} spent there{left}")
         typer.echo(f"alpaca-pipe report {done.recipe}; alpaca-pipe ledger {done.recipe} --by machine")
 
 

@@ -62,7 +62,7 @@ def arrive(path: Path, manifest: Manifest, catalog: Catalog, workspace: Workspac
         ready = {step.stage.kind: step.done.folder.name for step in _told(recipe, catalog, workspace, facts, say) if step.done}
         write_json(workspace.of(name) / "lock.json", {
             **workspace.lock(name), "recipe": name, "config": recipe.resolved(), "steps": {**facts["steps"], **workspace.lock(name).get("steps", {}), **ready}})
-    return Unpacked("recipe", name, ready, share.amount, file=into / f"{name}.yaml")
+    return Unpacked("recipe", name, ready, share.amount, share.says(), file=into / f"{name}.yaml")
 
 
 def _share(path: Path, facts: Mapping[str, Any]) -> Share:

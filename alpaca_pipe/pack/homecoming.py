@@ -59,7 +59,7 @@ def come_home(path: Path, manifest: Manifest, workspace: Workspace, say: Say) ->
         _take_steps(workspace, name, facts["steps"], mine[known[-1].id][1], say)
     if not merged.entries and not any(ended):
         say("these results were unpacked before: nothing changed")
-    return Unpacked("results", name, facts["steps"], total, spent, merged.entries)
+    return Unpacked("results", name, facts["steps"], total, " and ".join(share.says() for share in known), spent, merged.entries)
 
 
 def give_up(what: str, spent: int | None, workspace: Workspace) -> shares.Share:

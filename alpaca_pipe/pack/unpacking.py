@@ -28,12 +28,14 @@ _ALONE = {"recipe": {"prices.yaml", "replies.jsonl"}, "results": {"books.jsonl",
 
 @dataclass(frozen=True)
 class Unpacked:
-    """steps: kind -> folder, of those that are sealed here now.  share, spent: nano-dollars.  entries: added to the books."""
+    """steps: kind -> folder, of those that are sealed here now.  share, spent: nano-dollars.  says: the share in words.
+    entries: added to the books."""
 
     kind: str
     recipe: str
     steps: Mapping[str, str] = field(default_factory=dict)
     share: int = 0
+    says: str = ""
     spent: int = 0
     entries: int = 0
     file: Path | None = None  # of the recipe
