@@ -60,6 +60,7 @@ def quiet() -> None:
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
 def looked_at(rows: Iterable[Example], look: Look, tick: Callable[[int], None]) -> Iterator[Seen]:
