@@ -102,23 +102,24 @@ def unpack(file: Annotated[str, typer.Argument(metavar="FILE", help="A pack; to 
         print(json.dumps({"kind": done.kind, "recipe": done.recipe, "steps": dict(done.steps), "share": done.share,
                           "spent": done.spent, "entries": done.entries, "file": str(done.file) if done.file else None}, indent=2))
     else:
-        _tell(done)
+        _tell(done, "" if runs == Path("runs") else f" --runs {runs}")
 
 
-def _tell(done: Unpacked) -> None:
+def _tell(done: Unpacked, where: str) -> None:
+    """where: the option that names the workspace, for the next commands."""
     from alpaca_pipe.ledger.money import shown
     from alpaca_pipe.report.disk import ROAD
 
     if done.kind == "recipe":
         typer.echo(f"unpacked    {done.file}; up to date here: {', '.join(done.steps) or 'nothing'}")
         typer.echo(f"share       {done.says} may be spent here" if done.share else f"share       {done.says}")
-        typer.echo(f"alpaca-pipe run {done.file}; then alpaca-pipe pack {done.recipe} --only results")
+        typer.echo(f"alpaca-pipe run {done.file}{where}; then alpaca-pipe pack {done.recipe} --only results{where}")
     else:
         steps = sorted(done.steps, key=(*ROAD, *done.steps).index)
         typer.echo(f"unpacked    {', '.join(steps) or 'no step'}; {done.entries:,} entries added to the books")
         left = f" of {shown(done.share)}; what is left is free again" if done.share else f"; it was lent {done.says}"
         typer.echo(f"share       {shown(done.spent)} spent there{left}")
-        typer.echo(f"alpaca-pipe report {done.recipe}; alpaca-pipe ledger {done.recipe} --by machine")
+        typer.echo(f"alpaca-pipe report {done.recipe}{where}; alpaca-pipe ledger {done.recipe} --by machine{where}")
 
 
 def _amount(option: str, text: str | None) -> int | None:

@@ -121,6 +121,9 @@ def give_up(db: sqlite3.Connection, share: Share, spent: int | None) -> None:
     if "returned" in events or "given up" in events:
         how = "came back" if "returned" in events else "was given up"
         raise UserError(f"{share.id} {how} already", "see `alpaca-pipe ledger`: what is lent stands there")
+    if spent is not None and None not in (share.gpu, share.api) and spent > share.amount:
+        raise UserError(f"a share of {shown(share.amount)} cannot have cost {shown(spent)}: its caps held there too",
+                        f"say at most --spent {share.amount / 1e9:g}; what was paid besides is entered with `alpaca-pipe ledger enter`")
     _end(db, share, "lost", "given up")
     if spent is not None:
         first = True

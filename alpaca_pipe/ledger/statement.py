@@ -37,8 +37,8 @@ def print_statement(path: Path, recipe: str | None = None, by: By | None = None,
 
 def _of_shares(lent: Sequence[Share], came: Sequence[Mapping[str, Any]]) -> list[str]:
     """What other machines may spend of this budget, and what this one may spend of theirs."""
-    return [*(f"lent with {Path(share.file).name}: {share.says()}, until its results are unpacked ({share.id}; or `alpaca-pipe "
-              "unpack --give-up`)" for share in lent),
+    return [*(f"lent with {Path(share.file).name}: {share.says()}, until its results are unpacked (or `alpaca-pipe unpack {share.id} "
+              "--give-up`)" for share in lent),
             *(f"came with {share['file']}: {share_of(share).says()}{', gone back with the results' if share['closed'] else ''}"
               for share in came)]
 

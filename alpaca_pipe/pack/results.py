@@ -52,6 +52,9 @@ def pack_results(recipe: str, workspace: Workspace, say: Callable[[str], None], 
                 if damage := done.damage():
                     raise UserError(f"{done.folder}: {damage}", f"`alpaca-pipe run {recipe}` makes it anew")
                 files |= step_files(done.folder)
+        with journal.read() as db:
+            used = db.execute("SELECT 1 FROM entries WHERE recipe = ? AND id > ? LIMIT 1", (recipe, came[0]["after"])).fetchone()
+        nothing = not files and not used
         journal.write(lambda db: shares.close(db, recipe)).result()  # last: what was refused above can still be paid for here
         with journal.read() as db:
             behind = write_books(db, recipe, came[0]["after"], replies, scratch / FILE)
@@ -60,6 +63,8 @@ def pack_results(recipe: str, workspace: Workspace, say: Callable[[str], None], 
         facts = facts_of("results", recipe, steps=named, shares=[one["id"] for one in came], home=came[0]["home"],
                          machine=journal.machine)
         os.replace(write_box(file, facts, files), file)
+    if nothing:
+        say(f"nothing of '{recipe}' was made or spent here; its share is closed all the same and goes back with this file")
     if behind:
         say(f"{behind:,} raw replies that were bought here stay here; --replies takes them along")
     return Packed(file, "results", recipe, named, file.stat().st_size)

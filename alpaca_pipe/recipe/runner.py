@@ -58,6 +58,8 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
     says to have read and accepted what binds the models and data that the recipe brings in.  verbose: says what becomes of
     single requests and rows.
     """
+    if until and only:
+        raise UserError("both --until and --only are given", "take one of them")
     for kind in filter(None, (until, only)):
         if kind not in recipe.stages:
             raise UserError(f"{recipe.name}: there is no stage '{kind}'", f"it has: {', '.join(recipe.stages)}")

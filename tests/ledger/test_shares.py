@@ -159,7 +159,7 @@ def test_it_is_shown_apart(book: Book, path: Path, capsys: pytest.CaptureFixture
         print_statement(path, "alpaca", by)  # type: ignore[arg-type]
         said = capsys.readouterr().out
         assert "$3.00" in said and "lent" in said, said
-    assert f"lent with alpaca.tar.zst: $3.00 for the machine, until its results are unpacked ({share.id}" in said
+    assert f"lent with alpaca.tar.zst: $3.00 for the machine, until its results are unpacked (or `alpaca-pipe unpack {share.id} --give-up`)" in said
     print_statement(path, None, None, as_json=True)
     assert f'"id": "{share.id}"' in capsys.readouterr().out
 

@@ -149,6 +149,20 @@ def test_a_file_of_that_name_may_be_of_two_shares(home: Place) -> None:
     assert home.totals().open == 0
 
 
+def test_a_share_cannot_have_cost_more_than_it_was(home: Place) -> None:
+    packed = home.pack(gpu=2 * NANO)
+    with home.at(), pytest.raises(UserError, match=r"a share of \$2.00 cannot have cost \$5.00: its caps held there too - say at most --spent 2;"):
+        give_up(str(packed.file), 5 * NANO, home.workspace)
+    assert home.totals().open == 2 * NANO
+
+
+def test_results_of_nothing_close_the_share_and_say_so(home: Place, away: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    away.unpack(home.pack(gpu=NANO).file)
+    home.unpack(away.results().file)
+    assert "nothing of 'field' was made or spent here; its share is closed all the same" in capsys.readouterr().out
+    assert home.totals().open == 0
+
+
 def test_a_share_holds_for_no_other_name(home: Place, away: Place) -> None:
     """What is spent under another name would come home with no results."""
     away.unpack(home.pack(gpu=NANO).file)
