@@ -86,11 +86,12 @@ def unpack(file: Annotated[str, typer.Argument(metavar="FILE", help="A pack; to 
     if spent is not None and not give_up:
         raise UserError("--spent belongs to --give-up", "results bring their own books")
     if give_up:
-        share = end(file, _amount("--spent", spent), workspace)
-        lost = f"{shown(share.amount)} count as lost until `--spent` or the results say otherwise" if spent is None else "as you said"
+        told = _amount("--spent", spent)
+        share = end(file, told, workspace)
+        lost = f"{shown(share.amount)} count as lost until `--spent` or the results say otherwise" if told is None else "as you said"
         if as_json:
             print(json.dumps({"kind": "given up", "recipe": share.recipe, "share": share.id, "amount": share.amount,
-                              "spent": _amount("--spent", spent)}, indent=2))
+                              "spent": told}, indent=2))
         else:
             typer.echo(f"{share.id} of {share.recipe} is given up: {lost}")
         return

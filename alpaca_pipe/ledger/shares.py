@@ -24,7 +24,7 @@ from alpaca_pipe.ledger import opening
 from alpaca_pipe.ledger.budget import Cap, Caps
 from alpaca_pipe.ledger.entries import Attempt, Class
 from alpaca_pipe.ledger.journal import enter, now, totals_of
-from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.money import NANO, shown
 
 Event = Literal["lent", "packed", "returned", "given up", "received", "closed"]
 CLASSES: tuple[Class, ...] = ("gpu", "api")
@@ -123,7 +123,7 @@ def give_up(db: sqlite3.Connection, share: Share, spent: int | None) -> None:
         raise UserError(f"{share.id} {how} already", "see `alpaca-pipe ledger`: what is lent stands there")
     if spent is not None and None not in (share.gpu, share.api) and spent > share.amount:
         raise UserError(f"a share of {shown(share.amount)} cannot have cost {shown(spent)}: its caps held there too",
-                        f"say at most --spent {share.amount / 1e9:g}; what was paid besides is entered with `alpaca-pipe ledger enter`")
+                        f"say at most --spent {share.amount / NANO:g}; what was paid besides is entered with `alpaca-pipe ledger enter`")
     _end(db, share, "lost", "given up")
     if spent is not None:
         first = True
@@ -205,6 +205,7 @@ def caps_of(ledger: Path, recipe: str, files: Iterable[Path] = ()) -> Caps | Non
     read from. UserError where one of them came under another name: what is spent under this one would be in no results."""
     if not ledger.exists():
         return None
+    came: dict[str, str] = {}
     try:
         with suppress(UserError), closing(opening.read_only(ledger)) as db:  # of another version: no run has written there yet
             if caps := share_caps(db, recipe):
@@ -212,7 +213,7 @@ def caps_of(ledger: Path, recipe: str, files: Iterable[Path] = ()) -> Caps | Non
             came = {digest: name for name, facts in _all_received(db) for digest in facts["files"].values()}
     except sqlite3.Error as error:
         raise opening.explained(error, ledger) from error
-    for file in files:
+    for file in files if came else ():
         if name := came.get(file_digest(file)):
             raise UserError(f"{file} came in a pack as '{name}', and its share holds for no other name",
                             f"run it as '{name}', or copy what you need of it into a recipe of your own")

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _AT_ONCE = 1000  # rows handed to the tokenizer's threads together
 
 
-
 @dataclass(frozen=True)
 class Encoded:
     """Token ids of one row; mask[i] is True where ids[i] is learned (the answer and EOS)."""

@@ -121,10 +121,9 @@ def _finished(journal: Journal, recipe: str, file: Path, say: Say) -> Packed | N
     """Packs that were killed. Until a share is noted as packed nobody can have its file, so it is taken back; from then on its
     draft is whole, and only gets its name."""
     with journal.read() as db:
-        lent = {share.id: (share, events) for share, events in shares.lent_shares(db, recipe)
-                if not shares.ENDED & set(events)}
+        lent = [(share, events) for share, events in shares.lent_shares(db, recipe) if not shares.ENDED & set(events)]
     done = None
-    for share, events in lent.values():
+    for share, events in lent:
         if "packed" not in events:
             journal.write(lambda db, share=share: shares.take_back(db, share)).result()  # type: ignore[misc]
             continue

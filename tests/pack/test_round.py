@@ -185,6 +185,15 @@ def test_a_ledger_that_cannot_be_read_lifts_no_cap(away: Place, home: Place) -> 
         caps_of(away.workspace.ledger, "field")
 
 
+def test_a_ledger_of_an_older_version_has_received_nothing(away: Place, tmp_path: Path) -> None:
+    """A plan reads it before any run has brought it up to date."""
+    file = tmp_path / "any.yaml"
+    file.write_text("curate: {}\n")
+    with closing(sqlite3.connect(tmp_path / "old.sqlite")) as db:
+        db.execute("PRAGMA user_version = 1")
+    assert caps_of(tmp_path / "old.sqlite", "field", [file]) is None
+
+
 def test_results_of_rows_that_were_made_anew_meanwhile(home: Place, away: Place, capsys: pytest.CaptureFixture[str]) -> None:
     away.unpack(home.pack(gpu=NANO).file)
     away.run()
