@@ -110,7 +110,7 @@ def plan(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "r
     all that is wrong with the recipe.
     """
     from alpaca_pipe.catalog import CATALOG
-    from alpaca_pipe.planner.outlook import look
+    from alpaca_pipe.planner.plan_summary import look
 
     loaded, workspace = opened(str(recipe), overrides, Path(runs), rehearse)
     found = look(loaded, CATALOG, workspace, rehearse)
@@ -161,7 +161,7 @@ def render(example: Example, tokenizer: str | Path | PreTrainedTokenizerBase, te
     """
     from alpaca_pipe.core.errors import did_you_mean
     from alpaca_pipe.models.loading import load_tokenizer
-    from alpaca_pipe.models.template import Encoder, saved_encoder
+    from alpaca_pipe.models.loss_mask import Encoder, saved_encoder
     from alpaca_pipe.models.templates import TEMPLATES
     from alpaca_pipe.weights.base import Checkpoint
 
@@ -182,10 +182,10 @@ def carry_out(recipe: Recipe, workspace: Workspace, console: Console, *, until: 
               spend: bool | None, fresh: bool, accept_terms: bool = False, verbose: bool = False) -> Result:
     """`run`, of a recipe that is open already: what the command and the function share."""
     from alpaca_pipe.catalog import CATALOG
-    from alpaca_pipe.ledger.journal import Journal
     from alpaca_pipe.ledger.money import NANO
+    from alpaca_pipe.ledger.store.journal import Journal
     from alpaca_pipe.recipe.runner import run as run_recipe
-    from alpaca_pipe.report.closing import close
+    from alpaca_pipe.report.summary import close
 
     done = run_recipe(recipe, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse, spend=spend, fresh=fresh,
                       accept_terms=accept_terms, verbose=verbose)

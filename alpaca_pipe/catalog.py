@@ -7,9 +7,9 @@ from alpaca_pipe.evaluate.stage import STAGE as EVALUATE
 from alpaca_pipe.export.stage import STAGE as EXPORT
 from alpaca_pipe.generate.stage import STAGE as GENERATE
 from alpaca_pipe.ledger.budget import BudgetTable
-from alpaca_pipe.ledger.gpu import GpuTable
+from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.recipe.stage import Catalog
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.train.stage import STAGE as TRAIN
 from alpaca_pipe.weights.base import BaseTable
 

@@ -17,9 +17,9 @@ from typer.cli import get_docs_for_click
 
 from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.cli import app
-from alpaca_pipe.core.table import Knob, Table
-from alpaca_pipe.curate.filters import SETS
-from alpaca_pipe.curate.objections import ALL
+from alpaca_pipe.core.config_table import Knob, Table
+from alpaca_pipe.curate.filter_config import SETS
+from alpaca_pipe.curate.filters import ALL
 from alpaca_pipe.recipe.schema import recipe_model
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"

@@ -13,7 +13,17 @@ import typer
 from typer.main import get_command_name
 from typer.models import CommandInfo
 
-from alpaca_pipe.cli import books, chat, compare, packing, review, road, setup, start, teachers
+from alpaca_pipe.cli import (
+    chat_command,
+    ledger_commands,
+    lookback_commands,
+    pack_commands,
+    pipeline_commands,
+    review_command,
+    setup_command,
+    start_commands,
+    teacher_commands,
+)
 from alpaca_pipe.cli.common import TONE, Tone
 from alpaca_pipe.core.errors import Stopped, UserError
 
@@ -38,15 +48,15 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
-app.add_typer(start.app)
-app.add_typer(road.app)
-app.add_typer(review.app)
-app.add_typer(packing.app)
-app.add_typer(chat.app)
-app.add_typer(compare.app)
-app.add_typer(books.app)
-app.add_typer(teachers.app, name="teachers")
-app.add_typer(setup.app, name="setup")
+app.add_typer(start_commands.app)
+app.add_typer(pipeline_commands.app)
+app.add_typer(review_command.app)
+app.add_typer(pack_commands.app)
+app.add_typer(chat_command.app)
+app.add_typer(lookback_commands.app)
+app.add_typer(ledger_commands.app)
+app.add_typer(teacher_commands.app, name="teachers")
+app.add_typer(setup_command.app, name="setup")
 
 
 def main() -> None:
@@ -55,7 +65,7 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     from alpaca_pipe.core.system import check_system
-    from alpaca_pipe.recipe.weather import plain_disk_errors
+    from alpaca_pipe.recipe.interrupts import plain_disk_errors
 
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for some reads the metadata of every installed package
     try:

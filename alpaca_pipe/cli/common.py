@@ -32,7 +32,7 @@ def recipe_names(incomplete: str) -> Iterator[str]:
 
 
 def stage_names(incomplete: str) -> Iterator[str]:
-    from alpaca_pipe.report.disk import ROAD
+    from alpaca_pipe.report.run_files import ROAD
 
     return (kind for kind in ROAD if kind.startswith(incomplete))
 
@@ -120,7 +120,7 @@ def finished(name: str, runs: Path, rehearse: bool) -> tuple[str, Path]:
 
 
 def result(workspace: Workspace, recipe: str, stage: str) -> Path:
-    from alpaca_pipe.report.disk import left
+    from alpaca_pipe.report.run_files import left
 
     folder = left(workspace.root, recipe).step(stage).folder
     if folder is None:

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WrapValidator
 
+from alpaca_pipe.core.config_table import Exact, ExistingPath, Knob, Table
 from alpaca_pipe.core.ingredient import Ingredient
-from alpaca_pipe.core.table import Exact, ExistingPath, Knob, Table
-from alpaca_pipe.curate.decisions import ByHand, Decisions
-from alpaca_pipe.curate.filters import Filters
-from alpaca_pipe.curate.grading import Grading
-from alpaca_pipe.data.names import Format, HubId, Turns
+from alpaca_pipe.curate.filter_config import Filters
+from alpaca_pipe.curate.grading.config import Grading
+from alpaca_pipe.curate.review.decisions import ByHand, Decisions
+from alpaca_pipe.data.source_kinds import Format, HubId, Turns
 from alpaca_pipe.similarity.words import Words
 
 LEAST_INSIDE = 8  # words of a text of an evaluation set that counts wherever it stands

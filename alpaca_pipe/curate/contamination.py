@@ -25,14 +25,14 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.config import LEAST_INSIDE, Contamination
-from alpaca_pipe.curate.filters import Rule
-from alpaca_pipe.data.columns import csv_rows, parquet_rows, saved_rows
-from alpaca_pipe.data.forms import files_of, rows_of
-from alpaca_pipe.data.found import Found, Row
+from alpaca_pipe.curate.filter_config import Rule
+from alpaca_pipe.data.compression import chunks
+from alpaca_pipe.data.file_formats import files_of, rows_of
 from alpaca_pipe.data.hub import hub_rows
-from alpaca_pipe.data.names import HubId
-from alpaca_pipe.data.packed import chunks
-from alpaca_pipe.data.shapes import shape_of
+from alpaca_pipe.data.records import Found, Row
+from alpaca_pipe.data.row_schemas import shape_of
+from alpaca_pipe.data.source_kinds import HubId
+from alpaca_pipe.data.tabular import csv_rows, parquet_rows, saved_rows
 from alpaca_pipe.similarity.words import unicode_words
 
 RULE = "contamination"

@@ -16,7 +16,7 @@ from alpaca_pipe.similarity.rouge import Index
 from alpaca_pipe.similarity.words import Words
 
 if TYPE_CHECKING:
-    from alpaca_pipe.curate.many import Texts
+    from alpaca_pipe.curate.ray_backend import Texts
 
 RULE = "likeness"
 _BULK_FROM = 20_000  # rows: below, loading Numba (1 s, and 15 s once a machine) costs more than it saves

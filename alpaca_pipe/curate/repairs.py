@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.defects import FIELDS, before_next_task, is_no_input, without_instruction
-from alpaca_pipe.curate.invisible import cleaned
+from alpaca_pipe.curate.detectors.invisible import cleaned
+from alpaca_pipe.curate.detectors.text_patterns import FIELDS, before_next_task, is_no_input, without_instruction
 
 Texts = Mapping[str, str]  # field -> its text from now on
 

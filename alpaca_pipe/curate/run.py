@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl, same_file, write_json, write_jsonl
-from alpaca_pipe.curate.by_hand import Tally
 from alpaca_pipe.curate.diversity import Diversity
-from alpaca_pipe.curate.filters import first_objection
-from alpaca_pipe.curate.grades import Grades, at_once, grade
-from alpaca_pipe.curate.grading import Grading
-from alpaca_pipe.curate.incoming import Incoming, generated, imported
-from alpaca_pipe.curate.judge import Manner, judged
+from alpaca_pipe.curate.filter_config import first_objection
+from alpaca_pipe.curate.grading.config import Grading
+from alpaca_pipe.curate.grading.grader import Grades, at_once, grade
+from alpaca_pipe.curate.inputs import Incoming, generated, imported
+from alpaca_pipe.curate.pipeline import Manner, judged
+from alpaca_pipe.curate.review.overrides import Tally
 from alpaca_pipe.curate.split import held_out_ids
 from alpaca_pipe.curate.stage import GENERATED, Config
 from alpaca_pipe.data.arrow import stream
 from alpaca_pipe.data.reading import TURNS
 from alpaca_pipe.recipe.stage import Bench, Outcome
 from alpaca_pipe.similarity.words import Words
-from alpaca_pipe.teachers.opening import connect
+from alpaca_pipe.teachers.factory import connect
 
 if TYPE_CHECKING:
     from datasets import Dataset

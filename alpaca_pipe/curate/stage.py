@@ -9,8 +9,8 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.curate.config import CurateTable
-from alpaca_pipe.curate.expected import rows_expected
-from alpaca_pipe.curate.grading import outlay
+from alpaca_pipe.curate.grading.config import outlay
+from alpaca_pipe.curate.input_count import rows_expected
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 
 GENERATED = "generate/examples.jsonl"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from alpaca_pipe.core.ingredient import Ingredient
-from alpaca_pipe.data.selling import as_chapter, brought
+from alpaca_pipe.data.commercial_use import as_chapter, brought
 
 Fact = tuple[str, str]  # what, figure; one line of a card's table
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.data.cards import teachers_of
-from alpaca_pipe.data.columns import table_rows
-from alpaca_pipe.data.found import Found
-from alpaca_pipe.data.names import HubId
+from alpaca_pipe.data.records import Found
+from alpaca_pipe.data.source_kinds import HubId
+from alpaca_pipe.data.tabular import table_rows
 from alpaca_pipe.data.terms import terms_of
 
 

@@ -7,8 +7,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 
-from alpaca_pipe.data.found import LONGEST, Found, Row, Unreadable, bad_byte, kept_text
-from alpaca_pipe.data.packed import CHUNK, BreaksOff
+from alpaca_pipe.data.compression import CHUNK, BreaksOff
+from alpaca_pipe.data.records import LONGEST, Found, Row, Unreadable, bad_byte, kept_text
 
 _LATIN = "convert the file: iconv -f latin1 -t utf-8 FILE > FIXED"
 _AGAIN = "fetch it again, or unpack what is left of it"

@@ -10,7 +10,7 @@ from typing import Any
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.data.arrow import open_examples, stream, to_columns
-from alpaca_pipe.data.names import Published
+from alpaca_pipe.data.source_kinds import Published
 
 
 def publish(folder: Path, rows: Path, splits: Mapping[str, Path], forms: Collection[Published], scratch: Path

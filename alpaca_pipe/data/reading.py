@@ -8,11 +8,10 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.example import Example, Rejected, numbered
-from alpaca_pipe.data.forms import FORMS, files_of, rows_of
-from alpaca_pipe.data.found import Found, Row, Unreadable, kept_text
+from alpaca_pipe.data.file_formats import FORMS, files_of, rows_of
 from alpaca_pipe.data.hub import hub_rows
-from alpaca_pipe.data.names import Form, Format, HubId, Turns
-from alpaca_pipe.data.shapes import (
+from alpaca_pipe.data.records import Found, Row, Unreadable, kept_text
+from alpaca_pipe.data.row_schemas import (
     BY_NAME,
     KEYS,
     SHAPES,
@@ -22,6 +21,7 @@ from alpaca_pipe.data.shapes import (
     example_of,
     shape_of,
 )
+from alpaca_pipe.data.source_kinds import Form, Format, HubId, Turns
 
 Aside = Callable[[Rejected], object]
 UNREADABLE, TURNS = "unreadable", "turns"  # the rules under which rows are set aside before any filter sees them

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
-from alpaca_pipe.models.template import Encoded, Encoder
+from alpaca_pipe.models.loss_mask import Encoded, Encoder
 
 
 class HeldOut(NamedTuple):

@@ -10,12 +10,12 @@ from typing import Any
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, write_json, write_jsonl
 from alpaca_pipe.evaluate.bootstrap import paired
+from alpaca_pipe.evaluate.contestant import Sitting, hold
 from alpaca_pipe.evaluate.held_out import HeldOut, encode_alike
-from alpaca_pipe.evaluate.sitting import Sitting, hold
 from alpaca_pipe.evaluate.stage import SHUFFLED, TUNED, Config
 from alpaca_pipe.evaluate.verdict import judge
 from alpaca_pipe.models.loading import load_tokenizer
-from alpaca_pipe.models.template import Encoder, saved_encoder
+from alpaca_pipe.models.loss_mask import Encoder, saved_encoder
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Bench, Outcome
 from alpaca_pipe.weights.base import Checkpoint, resolve

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
+from alpaca_pipe.core.config_table import Knob
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.core.table import Knob
-from alpaca_pipe.ledger.machine import machine_of
+from alpaca_pipe.ledger.machine.planned_machine import machine_of
+from alpaca_pipe.models.architecture import shape_of
 from alpaca_pipe.models.fit import training_flops
-from alpaca_pipe.models.shapes import shape_of
 from alpaca_pipe.models.speed import loading, reached
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.weights.base import TINY

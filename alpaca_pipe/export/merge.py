@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.models.loading import is_adapter, load_model, load_tokenizer
-from alpaca_pipe.models.template import Encoded, save_template, saved_encoder
+from alpaca_pipe.models.loss_mask import Encoded, save_template, saved_encoder
 from alpaca_pipe.weights.base import Checkpoint
 
 if TYPE_CHECKING:

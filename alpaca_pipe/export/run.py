@@ -16,7 +16,7 @@ from alpaca_pipe.data.publish import publish
 from alpaca_pipe.export.merge import merge
 from alpaca_pipe.export.stage import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, Config
 from alpaca_pipe.models.loading import is_adapter, load_tokenizer
-from alpaca_pipe.models.template import Encoded, Encoder, saved_encoder
+from alpaca_pipe.models.loss_mask import Encoded, Encoder, saved_encoder
 from alpaca_pipe.recipe.stage import Bench, Outcome
 from alpaca_pipe.weights.base import Checkpoint, resolve
 

@@ -8,8 +8,8 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.data.names import Published
-from alpaca_pipe.ledger.machine import machine_of
+from alpaca_pipe.data.source_kinds import Published
+from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.speed import loading
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
 from alpaca_pipe.weights.base import TINY

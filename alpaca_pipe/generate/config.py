@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from alpaca_pipe.core.config_table import Exact, ExistingPath, Knob, Table
 from alpaca_pipe.core.ingredient import Ingredient
-from alpaca_pipe.core.table import Exact, ExistingPath, Knob, Table
-from alpaca_pipe.generate.extending import ROWS, Extended
-from alpaca_pipe.generate.numbered import Bugs
-from alpaca_pipe.generate.seeds import SeedFile
+from alpaca_pipe.generate.parsing.numbered_list import Bugs
+from alpaca_pipe.generate.seeds.seeds import SeedFile
+from alpaca_pipe.generate.sources.earlier_rows import ROWS, Extended
 from alpaca_pipe.similarity.words import Words
 
 StyleName = Literal["alpaca", "documents", "alpaca-2023", "two-step", "self-instruct", "evol", "orca"]

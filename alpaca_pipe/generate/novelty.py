@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Literal
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.data import stanford
-from alpaca_pipe.generate.reply import Draft, Objection
-from alpaca_pipe.similarity.growing import Growing
+from alpaca_pipe.data import stanford_rules
+from alpaca_pipe.generate.parsing.reply import Draft, Objection
+from alpaca_pipe.similarity.incremental_index import Growing
 from alpaca_pipe.similarity.rouge import Neighbour
 from alpaca_pipe.similarity.words import SPLIT, Words, unicode_words
 
@@ -59,10 +59,10 @@ def unsound(draft: Draft) -> Objection | None:
     count = len(unicode_words(draft.instruction))
     if count == 0:
         return Objection("no_words", "the instruction has no word that could be compared")
-    if count < stanford.FEWEST:
-        return Objection("min_words", f"the instruction has {count} words, at least {stanford.FEWEST} wanted")
-    if count > stanford.MOST:
-        return Objection("max_words", f"the instruction has {count} words, at most {stanford.MOST} wanted")
+    if count < stanford_rules.FEWEST:
+        return Objection("min_words", f"the instruction has {count} words, at least {stanford_rules.FEWEST} wanted")
+    if count > stanford_rules.MOST:
+        return Objection("max_words", f"the instruction has {count} words, at most {stanford_rules.MOST} wanted")
     return output_fault(draft)
 
 

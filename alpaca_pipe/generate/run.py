@@ -15,21 +15,21 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.data.terms import terms_of
-from alpaca_pipe.generate.earlier import SEATS, NotStored, Store, changed_filter, earlier
-from alpaca_pipe.generate.forecast import imagine
-from alpaca_pipe.generate.laid import extended_of, grounds_of, known_of, seating_of
+from alpaca_pipe.generate.forecast.history import ROUNDS
+from alpaca_pipe.generate.forecast.pilot import Pilot
+from alpaca_pipe.generate.forecast.simulation import imagine
+from alpaca_pipe.generate.forecast.workload import order_of, prior_of
+from alpaca_pipe.generate.loop import Asks, Generation
 from alpaca_pipe.generate.novelty import Pool
-from alpaca_pipe.generate.order import order_of, prior_of
-from alpaca_pipe.generate.past import ROUNDS
-from alpaca_pipe.generate.pilot import Pilot
-from alpaca_pipe.generate.rounds import Asks, Generation
-from alpaca_pipe.generate.seeds import Seed, read_seeds
+from alpaca_pipe.generate.prompts.starting_pool import extended_of, grounds_of, known_of, seating_of
+from alpaca_pipe.generate.replay.replay import SEATS, NotStored, Store, changed_filter, earlier
+from alpaca_pipe.generate.seeds.seeds import Seed, read_seeds
 from alpaca_pipe.generate.stage import Config, limits_of, past_of
 from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.stage import Bench, Outcome
-from alpaca_pipe.teachers.opening import connect, takes_of
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.factory import connect, takes_of
 
 
 def generate(config: Config, bench: Bench) -> Outcome:

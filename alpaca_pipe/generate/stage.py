@@ -8,15 +8,15 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.generate.config import GenerateTable
-from alpaca_pipe.generate.expected import expected
-from alpaca_pipe.generate.laid import extended_of, grounds_of, known_of, seating_of
-from alpaca_pipe.generate.limits import Limits
-from alpaca_pipe.generate.order import order_of, prior_of
-from alpaca_pipe.generate.past import Past, past
-from alpaca_pipe.generate.seed_file import still_the_templates
+from alpaca_pipe.generate.forecast.estimate import expected
+from alpaca_pipe.generate.forecast.history import Past, past
+from alpaca_pipe.generate.forecast.workload import order_of, prior_of
+from alpaca_pipe.generate.prompts.starting_pool import extended_of, grounds_of, known_of, seating_of
+from alpaca_pipe.generate.seeds.seed_file import still_the_templates
+from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
 
 
 class Config(GenerateTable, StageConfig):

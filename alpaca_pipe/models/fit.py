@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from alpaca_pipe.models.shapes import Shape
+from alpaca_pipe.models.architecture import Shape
 
 Method = Literal["full", "lora", "qlora"]
 Dtype = Literal["float32", "bfloat16"]

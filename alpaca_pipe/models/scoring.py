@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from alpaca_pipe.models.template import Encoded
+from alpaca_pipe.models.loss_mask import Encoded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

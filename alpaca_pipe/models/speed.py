@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.ledger.rates import Gpu
+from alpaca_pipe.ledger.pricing.gpu_rates import Gpu
 
 # Share of the datasheet's dense bf16 rate that training reaches: (badly, in the middle, well). Published for 8B models:
 # 10,471 tokens/s full on one H200 = 0.48, 12,473 LoRA on one H100 = 0.38. Ours runs without compiled kernels and was not

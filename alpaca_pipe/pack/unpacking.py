@@ -14,8 +14,8 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.pack.box import Manifest, look, read_box
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.pack.archive import Manifest, look, read_box
 from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.schema import proper_name
 from alpaca_pipe.recipe.store import SCRATCH, Store

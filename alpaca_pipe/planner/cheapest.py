@@ -10,18 +10,18 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from alpaca_pipe.ledger.gpu import GpuTable
-from alpaca_pipe.ledger.machine import Machine
+from alpaca_pipe.ledger.machine.config import GpuTable
+from alpaca_pipe.ledger.machine.planned_machine import Machine
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.prices import Price, prices_on
-from alpaca_pipe.ledger.rates import Gpu, GpuRate, gpu_rates, gpus, hosted_rates
+from alpaca_pipe.ledger.pricing.gpu_rates import Gpu, GpuRate, gpu_rates, gpus, hosted_rates
+from alpaca_pipe.ledger.pricing.token_prices import Price, prices_on
 from alpaca_pipe.models.speed import WITHOUT_BF16
-from alpaca_pipe.planner.training import tuned_tokens
+from alpaca_pipe.planner.training_cost import tuned_tokens
 from alpaca_pipe.recipe.plan import Step
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Estimate, Known
 from alpaca_pipe.recipe.workspace import Workspace
-from alpaca_pipe.train.outlay import Job
+from alpaca_pipe.train.cost_estimate import Job
 
 SHOWN = 6  # rows of a table
 _OLD = 180  # days since a price was checked, after which that is said

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from alpaca_pipe.ledger.energy import LLAMA_PUE, US_GRID, carbon_kg, energy_kwh
-from alpaca_pipe.ledger.prices import price_of
-from alpaca_pipe.ledger.rates import GpuRate, gpus, rate_of
+from alpaca_pipe.ledger.machine.energy import LLAMA_PUE, US_GRID, carbon_kg, energy_kwh
+from alpaca_pipe.ledger.pricing.gpu_rates import GpuRate, gpus, rate_of
+from alpaca_pipe.ledger.pricing.token_prices import price_of
+from alpaca_pipe.models.architecture import LLAMA_7B, Shape, shape_named
 from alpaca_pipe.models.fit import GB, GIB, file_bytes, gpu_hours, memory, training_flops
-from alpaca_pipe.models.shapes import LLAMA_7B, Shape, shape_named
 from alpaca_pipe.models.speed import reached
 from alpaca_pipe.planner.claims import Claim, compared
 from alpaca_pipe.recipe.stage import Estimate
@@ -185,7 +185,7 @@ def _generated(count: int) -> Estimate:
     """What `plan` says of so many rows from Alpaca's teacher at its price of then."""
     from alpaca_pipe.generate.stage import STAGE, Config
     from alpaca_pipe.recipe.stage import Known
-    from alpaca_pipe.teachers.table import TeacherTable
+    from alpaca_pipe.teachers.config import TeacherTable
 
     teacher = TeacherTable.model_validate({"kind": "openai_chat", "model": "text-davinci-003"})
     return STAGE.estimate(Config(style="alpaca", count=count), {"teacher": teacher, "seed": 42}, Known())

@@ -10,7 +10,7 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.core.secrets import holds_a_key
-from alpaca_pipe.recipe.yaml import Key, Place, read_yaml
+from alpaca_pipe.recipe.located_yaml import Key, Place, read_yaml
 
 EXTENDS, VERSION = "extends", 1  # the newest `recipe_version` that is known here
 _ITS_OWN = ("name", "recipe_version")  # what a recipe does not take over from the one that it extends

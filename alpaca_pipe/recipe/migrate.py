@@ -15,9 +15,9 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_atomic
 from alpaca_pipe.recipe.extends import VERSION
+from alpaca_pipe.recipe.located_yaml import Key, read_yaml
 from alpaca_pipe.recipe.schema import models_in, recipe_model
 from alpaca_pipe.recipe.stage import Catalog
-from alpaca_pipe.recipe.yaml import Key, read_yaml
 
 _HEAD = "recipe_version"
 

@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, Any
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import read_json, read_jsonl_so_far, write_json, write_jsonl
-from alpaca_pipe.ledger import meter
-from alpaca_pipe.ledger.gpu import GpuTable
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.machine import Machine
+from alpaca_pipe.ledger.machine import meter
+from alpaca_pipe.ledger.machine.config import GpuTable
+from alpaca_pipe.ledger.machine.planned_machine import Machine
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.recipe.expected import rented, row_of, with_rent
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.recipe.estimates import rented, row_of, with_rent
+from alpaca_pipe.recipe.interrupts import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.locks import held
+from alpaca_pipe.recipe.machine_billing import Rent
+from alpaca_pipe.recipe.permission import Permission, permission
 from alpaca_pipe.recipe.plan import Step, steps_of
 from alpaca_pipe.recipe.progress import Screen
-from alpaca_pipe.recipe.rent import Rent
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Bench, Catalog, Estimate, Known, Outcome
 from alpaca_pipe.recipe.store import Done
-from alpaca_pipe.recipe.terms import Permission, permission
-from alpaca_pipe.recipe.weather import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.data.terms import Use
 from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe, refuse_keys
+from alpaca_pipe.recipe.located_yaml import Place, override
 from alpaca_pipe.recipe.stage import Catalog, StageConfig
-from alpaca_pipe.recipe.yaml import Place, override
 
 _NAME = r"^\w[\w.-]*$"
 _WORDS = {  # where pydantic speaks of Python's types

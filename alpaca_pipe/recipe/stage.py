@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.core.ranges import NOTHING, Range
-from alpaca_pipe.core.table import Table
 from alpaca_pipe.ledger.budget import Caps
 
 if TYPE_CHECKING:
-    from alpaca_pipe.ledger.journal import Journal
+    from alpaca_pipe.ledger.store.journal import Journal
 
 
 class StageConfig(Table):
@@ -52,7 +52,7 @@ class Bench:
     begun: Path | None = None  # its last one that was begun, sealed or not
     spend: bool | None = None  # whether new requests may be sent; None: as the stage has it
     fresh: bool = False  # nothing is taken over from earlier steps
-    terms: Mapping[str, Any] = field(default_factory=dict)  # what the recipe brings in, and what was accepted: terms.py
+    terms: Mapping[str, Any] = field(default_factory=dict)  # what the recipe brings in, and what was accepted: permission.py
 
     @property
     def scratch(self) -> Path:

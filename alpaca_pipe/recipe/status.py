@@ -15,12 +15,13 @@ from typing import Any
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl_so_far
-from alpaca_pipe.ledger import detect, shares
-from alpaca_pipe.ledger.batches import Batches
-from alpaca_pipe.ledger.entries import Totals
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.lease import open_leases
+from alpaca_pipe.ledger import budget_shares
+from alpaca_pipe.ledger.machine import detect
+from alpaca_pipe.ledger.machine.lease import open_leases
 from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.store.batch_jobs import Batches
+from alpaca_pipe.ledger.store.entries import Totals
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.locks import holder
 from alpaca_pipe.recipe.workspace import Workspace
 
@@ -190,8 +191,8 @@ def _books(workspace: Workspace, recipe: str
         with journal.read() as db:
             leases = tuple(OpenLease(lease.run, _day(lease.origin), lease.terms.per_hour, _alive(lease.process))
                            for lease in open_leases(db) if lease.recipe == recipe)
-            packs = tuple(Out(Path(share.file).name, events["lent"]["at"], share.says()) for share, events in shares.lent_shares(db, recipe)
-                          if not shares.ENDED & set(events))
+            packs = tuple(Out(Path(share.file).name, events["lent"]["at"], share.says()) for share, events in budget_shares.lent_shares(db, recipe)
+                          if not budget_shares.ENDED & set(events))
         return journal.totals(recipe), batches, leases, packs
 
 

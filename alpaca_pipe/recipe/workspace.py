@@ -8,7 +8,7 @@ from typing import Any
 
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.ledger.budget import BudgetTable, Caps, read_budget
-from alpaca_pipe.ledger.shares import caps_of
+from alpaca_pipe.ledger.budget_shares import caps_of
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.store import Store
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.data.selling import Selling, brought, selling
-from alpaca_pipe.report.actual import Compared, Costs, gathered, planned_minutes
-from alpaca_pipe.report.disk import Left, Step, left
+from alpaca_pipe.data.commercial_use import Selling, brought, selling
+from alpaca_pipe.report.costs import Money, money
+from alpaca_pipe.report.forecast_vs_actual import Compared, Costs, gathered, planned_minutes
 from alpaca_pipe.report.funnel import Funnel, funnel
-from alpaca_pipe.report.money import Money, money
 from alpaca_pipe.report.rows import Row, drawn, dropped, kept
+from alpaca_pipe.report.run_files import Left, Step, left
 
 _KEPT, _DROPPED_A_RULE, _DROPPED = 10, 2, 12  # rows shown: enough to judge by reading, few enough to be read
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from alpaca_pipe.report.disk import Left, Step
+from alpaca_pipe.report.run_files import Left, Step
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError, did_you_mean
 from alpaca_pipe.recipe.store import Store
-from alpaca_pipe.report.disk import Left, left
+from alpaca_pipe.report.run_files import Left, left
 
 DROPPED = (("generate", "rejected.jsonl"), ("curate", "rejected.jsonl"), ("train", "dropped.jsonl"),
            ("evaluate", "left_out.jsonl"))  # the stages that drop rows, and where they say so

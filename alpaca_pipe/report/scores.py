@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alpaca_pipe.evaluate.bootstrap import Interval, paired
-from alpaca_pipe.report.disk import Step
+from alpaca_pipe.report.run_files import Step
 
 _LEAST_ROWS = 6  # as in evaluate/verdict.py: with fewer, a sign test cannot reach 5 %
 _SEED = 42

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.curate.decisions import Decisions, read_decisions
-from alpaca_pipe.curate.review import told
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.curate.review.decisions import Decisions, read_decisions
+from alpaca_pipe.curate.review.terminal import told
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.ledger.prices import CLASSES
-from alpaca_pipe.report.disk import Left, Step, left, recipes
+from alpaca_pipe.ledger.pricing.token_prices import CLASSES
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.report.rows import DROPPED
+from alpaca_pipe.report.run_files import Left, Step, left, recipes
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def _arrays(rows: Sequence[Sequence[str]], first: np.ndarray, likeness: Fraction
     """What the kernels take, in their order. first: of each row the first one with the very same words; only that one is
     looked up by others, and only where it is not hidden."""
     from alpaca_pipe.similarity import kernels
-    from alpaca_pipe.similarity.tables import shelved, table_of
+    from alpaca_pipe.similarity.token_arrays import shelved, table_of
 
     num, den = likeness.numerator, likeness.denominator
     table = table_of(rows)

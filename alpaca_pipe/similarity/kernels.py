@@ -1,4 +1,4 @@
-"""The compiled loops of join.py and growing.py. Arrays are described in tables.py; a likeness is num / den, `strict` asks for more than it."""
+"""The compiled loops of join.py and incremental_index.py. Arrays are described in token_arrays.py; a likeness is num / den, `strict` asks for more than it."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import shipped, write_atomic
-from alpaca_pipe.generate.chunks import READERS
-from alpaca_pipe.generate.seed_file import template
+from alpaca_pipe.generate.seeds.seed_file import template
+from alpaca_pipe.generate.sources.passages import READERS
 from alpaca_pipe.recipe.schema import RESERVED
 
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)

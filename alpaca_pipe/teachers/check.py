@@ -12,15 +12,15 @@ from pathlib import Path
 
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.ledger.budget import OUTPUT_LIMITS, Caps, ceiling_of
-from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.prices import Price
+from alpaca_pipe.ledger.pricing.token_prices import Price
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Teacher
-from alpaca_pipe.teachers.metered import Metered
-from alpaca_pipe.teachers.openai_errors import key_from
-from alpaca_pipe.teachers.opening import open_teacher
-from alpaca_pipe.teachers.pace import Pace
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.factory import open_teacher
+from alpaca_pipe.teachers.metering.metered import Metered
+from alpaca_pipe.teachers.openai.error_mapping import key_from
+from alpaca_pipe.teachers.ratelimit.limiter import Pace
 
 _QUESTION = "Answer with the one word: pong"
 _MOST_TOKENS = 16  # of the reply; some models refuse a smaller limit

@@ -11,12 +11,12 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far, write_jsonl
 from alpaca_pipe.models.loading import load_model, load_tokenizer
-from alpaca_pipe.models.template import Encoded, Encoder, save_template
+from alpaca_pipe.models.loss_mask import Encoded, Encoder, save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Bench, Outcome
-from alpaca_pipe.train.control import shuffled
-from alpaca_pipe.train.hyper import Hyper
+from alpaca_pipe.train.hyperparameters import Hyper
 from alpaca_pipe.train.sft import tune
+from alpaca_pipe.train.shuffled_control import shuffled
 from alpaca_pipe.train.stage import FOLDERS, ROWS, Config, check
 from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError, did_you_mean
 from alpaca_pipe.core.files import read_jsonl_so_far, write_jsonl
-from alpaca_pipe.models.template import Encoded
+from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.train.attention import lay_end_to_end
-from alpaca_pipe.train.hyper import Hyper
+from alpaca_pipe.train.hyperparameters import Hyper
 from alpaca_pipe.train.resume import last_whole, mark_whole
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
+from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
-from alpaca_pipe.core.table import Table
-from alpaca_pipe.ledger.machine import machine_of
-from alpaca_pipe.models.shapes import has_weights, shape_of
+from alpaca_pipe.ledger.machine.planned_machine import machine_of
+from alpaca_pipe.models.architecture import has_weights, shape_of
 from alpaca_pipe.models.speed import PUBLISHED
 from alpaca_pipe.models.templates import TemplateName
 from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
-from alpaca_pipe.train.hyper import Hyper
-from alpaca_pipe.train.outlay import Job, lengths
+from alpaca_pipe.train.cost_estimate import Job, lengths
+from alpaca_pipe.train.hyperparameters import Hyper
 from alpaca_pipe.weights.base import BaseTable
 
 ROWS = "curate/train.jsonl"

@@ -18,10 +18,10 @@ from typing import Any
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.prices import PriceTable
-from alpaca_pipe.teachers.opening import connect
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.ledger.pricing.token_prices import PriceTable
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.factory import connect
 
 MODEL, MOST = "gpt-4o-mini", 200  # tokens of a reply
 

@@ -20,11 +20,11 @@ from statistics import median
 from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.generate.novelty import Pool
-from alpaca_pipe.generate.numbered import Bugs
-from alpaca_pipe.generate.reply import Draft
-from alpaca_pipe.generate.seeds import Seed
-from alpaca_pipe.generate.style import Seat
+from alpaca_pipe.generate.parsing.numbered_list import Bugs
+from alpaca_pipe.generate.parsing.reply import Draft
+from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.styles.alpaca_2023 import Alpaca2023
+from alpaca_pipe.generate.styles.base import Seat
 from alpaca_pipe.similarity.words import rouge_words
 from tests.bench.test_join import letters
 from tests.proving.released import ROWS, layout

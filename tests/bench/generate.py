@@ -27,8 +27,8 @@ import psutil
 
 from alpaca_pipe.core.files import file_digest, read_json, read_jsonl
 from alpaca_pipe.generate.styles.alpaca_2023 import STOPS
-from alpaca_pipe.ledger.journal import Journal
 from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.store.journal import Journal
 from tests.bench.candidates import PASSES
 from tests.bench.table import ROOT, publish
 from tests.proving.released import ROWS, tasks

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.curate.stage import STAGE, Config
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.stage import Bench
 from tests.bench.table import publish
 from tests.curate.labels import BY_READING, Labels, measured

@@ -61,8 +61,8 @@ MEASURE = """
 import json, re, sys
 from decimal import Decimal
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.curate.filters import Filters
-from alpaca_pipe.curate.judge import Manner, judged
+from alpaca_pipe.curate.filter_config import Filters
+from alpaca_pipe.curate.pipeline import Manner, judged
 rows, size = int(sys.argv[1]), int(sys.argv[2])
 class Rows:
     def __iter__(self):

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from alpaca_pipe.chat import speaker, trained
-from alpaca_pipe.chat.speaker import How, Speaker, asked
+from alpaca_pipe.chat import find_model, inference
+from alpaca_pipe.chat.inference import How, Speaker, asked
 from alpaca_pipe.cli import app
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.recipe.workspace import Workspace
@@ -24,7 +24,7 @@ def chat(workspace: Workspace, *arguments: str, stdin: str = "", recipe: str = "
 
 @pytest.fixture(scope="module")
 def tuned(letters: Workspace) -> Speaker:
-    return speaker.load(trained.find(letters.root, "letters"), print)
+    return inference.load(find_model.find(letters.root, "letters"), print)
 
 
 def said_by_transformers(folder: Path, messages: list[dict[str, str]], most: int) -> str:
@@ -101,11 +101,11 @@ def test_an_adapter_answers_on_its_base(letters: Workspace, tmp_path: Path) -> N
     from peft import LoraConfig, get_peft_model
 
     from alpaca_pipe.models.loading import load_model, load_tokenizer
-    from alpaca_pipe.models.template import Encoder, save_template
+    from alpaca_pipe.models.loss_mask import Encoder, save_template
     from alpaca_pipe.models.templates import TEMPLATES
     from alpaca_pipe.weights.base import Checkpoint
 
-    base = trained.find(letters.root, "letters").base
+    base = find_model.find(letters.root, "letters").base
     checkpoint = Checkpoint(str(base["model"]))
     adapted = get_peft_model(load_model(checkpoint, "float32"), LoraConfig(r=2, target_modules="all-linear",
                                                                            init_lora_weights=False))
@@ -113,16 +113,16 @@ def test_an_adapter_answers_on_its_base(letters: Workspace, tmp_path: Path) -> N
     adapted.save_pretrained(folder)
     save_template(folder, Encoder(load_tokenizer(checkpoint), TEMPLATES["alpaca-2023"]))
     history(tmp_path, ("2026-11-20T10", {"train": "train-1"}), config={**CONFIG, "base": base})
-    found = trained.find(tmp_path, "letters")
+    found = find_model.find(tmp_path, "letters")
     assert found.form == "adapter" and found.template[0] == "alpaca-2023"
-    tuned = speaker.load(found, print)
+    tuned = inference.load(found, print)
     assert not tuned.encoder.prompt_text(asked("AAAA 7")).endswith("\n")  # as Stanford's own
     with_adapter = tuned.answer(asked("AAAA 7"), How(max_tokens=12)).text
-    without = speaker.load_base(found, tuned, print).answer(asked("AAAA 7"), How(max_tokens=12)).text
+    without = inference.load_base(found, tuned, print).answer(asked("AAAA 7"), How(max_tokens=12)).text
     assert with_adapter != without
     history(tmp_path, ("2026-11-20T10", {"train": "train-1"}), config={**CONFIG, "base": {"model": str(tmp_path / "gone")}})
     with pytest.raises(UserError, match="the base of letters is not here"):
-        speaker.load(trained.find(tmp_path, "letters"), print)
+        inference.load(find_model.find(tmp_path, "letters"), print)
 
 
 def test_the_newest_run_that_left_a_model_is_taken_and_said(letters: Workspace, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_newest_run_that_left_a_model_is_taken_and_said(letters: Workspace, 
         (tmp_path / "store" / name / "merged").symlink_to(merged)
     history(tmp_path, ("2026-11-20T10", {"export": "export-1"}), ("2026-11-21T10", {"export": "export-2"}),
             ("2026-11-22T10", {"curate": "curate-9"}))
-    newest, first = trained.find(tmp_path, "letters"), trained.find(tmp_path, "letters", "2026-11-20")
+    newest, first = find_model.find(tmp_path, "letters"), find_model.find(tmp_path, "letters", "2026-11-20")
     assert newest.run == "2026-11-21T10" and "the last run, 2026-11-22T10, made no model" in list(newest.lines())
     assert first.run == "2026-11-20T10" and not first.newer
 
@@ -144,15 +144,15 @@ def test_the_newest_run_that_left_a_model_is_taken_and_said(letters: Workspace, 
 def test_without_a_model_one_sentence(tmp_path: Path, config: dict[str, object], steps: dict[str, str], sentence: str) -> None:
     history(tmp_path, ("2026-11-20T10", steps), config=config)
     with pytest.raises(UserError) as error:
-        trained.find(tmp_path, "letters")
+        find_model.find(tmp_path, "letters")
     assert sentence in str(error.value)
 
 
 def test_json_asks_for_a_prompt_or_a_pipe(letters: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from alpaca_pipe.chat import talk
+    from alpaca_pipe.chat import main
 
-    monkeypatch.setattr(talk.sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(main.sys.stdin, "isatty", lambda: True, raising=False)
     with pytest.raises(UserError, match="--json is for scripts"):
-        talk.talk(letters.root, "letters", how=How(), as_json=True)
+        main.talk(letters.root, "letters", how=How(), as_json=True)
     with pytest.raises(UserError, match="--prompt is empty"):
-        talk.talk(letters.root, "letters", how=How(), prompt=" ")
+        main.talk(letters.root, "letters", how=How(), prompt=" ")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alpaca_pipe.chat.piped import plain
+from alpaca_pipe.chat.pipe import plain
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.terminal import Terminal
 

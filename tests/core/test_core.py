@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.completion import Message, Request, Usage
+from alpaca_pipe.core.config_table import Exact, ExistingPath, Knob, Table
 from alpaca_pipe.core.example import Example, Origin, example_id, numbered
 from alpaca_pipe.core.files import canonical, file_digest, read_jsonl, tree_digest, write_atomic, write_jsonl
-from alpaca_pipe.core.table import Exact, ExistingPath, Knob, Table
 
 SEED = Origin("seed", "seeds.jsonl#1")
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl
-from alpaca_pipe.curate import objections, repairs
+from alpaca_pipe.curate import filters, repairs
 
 FOLDER = Path(__file__).parent / "labels"
-DETECTORS = {**{one.__name__: one for one in objections.ALL}, **{one.__name__: one for one in repairs.ALL}}
+DETECTORS = {**{one.__name__: one for one in filters.ALL}, **{one.__name__: one for one in repairs.ALL}}
 BY_READING = tuple(sorted(path.stem for path in FOLDER.glob("*.jsonl") if path.stem in DETECTORS))
 
 

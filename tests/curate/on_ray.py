@@ -20,8 +20,8 @@ from typing import Any
 
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of
-from alpaca_pipe.curate.filters import Filters
-from alpaca_pipe.curate.judge import Manner, judged
+from alpaca_pipe.curate.filter_config import Filters
+from alpaca_pipe.curate.pipeline import Manner, judged
 from tests.bench.join import grown, instructions
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # the last: loopback alone

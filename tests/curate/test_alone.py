@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from alpaca_pipe.alone import FILES, Curated, curate
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest
 from alpaca_pipe.curate.stage import STAGE, Config
 from alpaca_pipe.recipe.stage import Known
 from alpaca_pipe.recipe.workspace import Workspace
+from alpaca_pipe.standalone import FILES, Curated, curate
 
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron")
 ROWS = [{"instruction": f"Say what {word} means to a child of {n}.", "input": "", "output": f"It is {word}, {n} times."}
@@ -200,7 +200,7 @@ CURATE = """
 import os, signal, sys, threading, time
 from pathlib import Path
 from rich.console import Console
-from alpaca_pipe.alone import curate
+from alpaca_pipe.standalone import curate
 from alpaca_pipe.recipe.workspace import Workspace
 if len(sys.argv) > 4:
     threading.Timer(float(sys.argv[4]), lambda: os.kill(os.getpid(), signal.SIGKILL)).start()

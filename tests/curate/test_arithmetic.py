@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.curate.arithmetic import slip, value_of
+from alpaca_pipe.curate.detectors.arithmetic import slip, value_of
 
 
 def row(instruction: str, output: str, input: str = "") -> Example:

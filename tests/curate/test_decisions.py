@@ -17,17 +17,17 @@ from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest, write_jsonl
-from alpaca_pipe.curate import judge
-from alpaca_pipe.curate.by_hand import coming
-from alpaca_pipe.curate.decisions import Decision, Decisions, append, decision, read_decisions
-from alpaca_pipe.curate.judge import Manner, judged
-from alpaca_pipe.curate.look import Look
+from alpaca_pipe.curate import pipeline
+from alpaca_pipe.curate.first_pass import Look
+from alpaca_pipe.curate.pipeline import Manner, judged
+from alpaca_pipe.curate.review.decisions import Decision, Decisions, append, decision, read_decisions
+from alpaca_pipe.curate.review.overrides import coming
+from alpaca_pipe.curate.review.session import PAUSE, Sitting, enter_minutes, place_of, take
 from alpaca_pipe.curate.run import _to_grade
-from alpaca_pipe.curate.sitting import PAUSE, Sitting, enter_minutes, place_of, take
 from alpaca_pipe.curate.stage import STAGE, Config
-from alpaca_pipe.ledger.gpu import GpuTable
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.pack.portable import portable, same_recipe
+from alpaca_pipe.ledger.machine.config import GpuTable
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.pack.relocate import portable, same_recipe
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.stage import Bench
 from tests.curate.test_stage import BAD, ROWS, bench, ids, row
@@ -364,8 +364,8 @@ def test_minutes_are_entered_once_whatever_was_killed(tmp_path: Path) -> None:
 def test_alone_takes_them_too(tmp_path: Path) -> None:
     from rich.console import Console
 
-    from alpaca_pipe.alone import curate
     from alpaca_pipe.recipe.workspace import Workspace
+    from alpaca_pipe.standalone import curate
 
     recipe(tmp_path)
     append(tmp_path / "mine.jsonl", [decision(ROWS[0], "drop", why="no")])
@@ -386,9 +386,9 @@ def test_what_a_worker_saw_without_decisions_is_put_right_with_them(repair: bool
                             edit(ROWS[1], "Another answer.")))
     how = replace(Manner.of(Config(repair=repair)), decisions=said)
     look = Look(how.rules, how.repair, how.duplicates)
-    here = list(judge._here(rows, how, look, lambda done: None))
+    here = list(pipeline._here(rows, how, look, lambda done: None))
     alone = [look(row) for row in rows]
-    assert list(judge._as_decided(alone, rows, how, look)) == here and len({seen.id for seen in here}) == len(rows)
+    assert list(pipeline._as_decided(alone, rows, how, look)) == here and len({seen.id for seen in here}) == len(rows)
 
 
 def test_an_undo_that_came_later_wins_over_an_older_line_of_a_page(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.curate.config import Duplicates
 from alpaca_pipe.curate.dedup import Group, Near, groups, met, text_of
-from alpaca_pipe.curate.judge import Judged, Manner, judged
+from alpaca_pipe.curate.pipeline import Judged, Manner, judged
 from alpaca_pipe.similarity.rouge import rouge_l
 
 LIKELY = ("name", "list", "river", "planet", "tea", "poem", "short", "long", "the", "a")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.curate.diversity import Diversity, nearest, verb_and_object
 from alpaca_pipe.curate.stage import STAGE, Config
-from alpaca_pipe.report.varied import judged, varied
+from alpaca_pipe.report.curation_chapters import judged, varied
 from alpaca_pipe.similarity.rouge import rouge_l
 from tests.curate.test_stage import ROWS, bench, row
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.curate.filters import NAMES, SETS, Filters, first_objection
-from alpaca_pipe.curate.objections import ALL, OFF
-from alpaca_pipe.data.stanford import objection as objection_of
+from alpaca_pipe.curate.filter_config import NAMES, SETS, Filters, first_objection
+from alpaca_pipe.curate.filters import ALL, OFF
+from alpaca_pipe.data.stanford_rules import objection as objection_of
 
 LOOP = "The bakery sells bread and cakes in the small town. " * 4
 
@@ -278,7 +278,7 @@ def test_an_unknown_name_has_a_suggestion() -> None:
 
 
 def test_stanfords_set_is_stanfords_own_rules_in_their_order() -> None:
-    """data/stanford.py has the reference's decisions; both must drop the same instructions."""
+    """data/stanford_rules.py has the reference's decisions; both must drop the same instructions."""
     rules = Filters.model_validate("stanford").rules()
     for example in (row(text) for text in ("Draw it.", "word " * 151, "Describe a map of it.", "Write a program, please.",
                                             "'Tis the season: explain it.", "Était-ce lui, ce soir?", "Name a warm color.")):

@@ -16,14 +16,14 @@ from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
-from alpaca_pipe.curate.grades import read_grade
-from alpaca_pipe.curate.grading import Grading
+from alpaca_pipe.curate.grading.config import Grading
+from alpaca_pipe.curate.grading.grader import read_grade
 from alpaca_pipe.curate.stage import STAGE, Config
 from alpaca_pipe.ledger.budget import Caps, OverBudget
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.stage import Bench, Known
-from alpaca_pipe.teachers.rehearsed import recorded
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.scripted.scripted_teacher import recorded
 from tests.curate.test_stage import Quiet, bench, row
 
 TAKES = frozenset({"max_tokens", "temperature", "response_format"})

@@ -8,10 +8,11 @@ from decimal import Decimal
 import pytest
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate import defects, repairs
-from alpaca_pipe.curate.filters import Filters
-from alpaca_pipe.curate.judge import Manner, judged
-from alpaca_pipe.curate.objections import ALL
+from alpaca_pipe.curate import repairs
+from alpaca_pipe.curate.detectors import text_patterns
+from alpaca_pipe.curate.filter_config import Filters
+from alpaca_pipe.curate.filters import ALL
+from alpaca_pipe.curate.pipeline import Manner, judged
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_exact_counts(released: list[Example], hits: Counter[str]) -> None:
 def test_counts_that_depend_on_where_the_line_is_drawn(released: list[Example], hits: Counter[str]) -> None:
     """Placeholder inputs "about 670"; outputs 22 + 39 and some "N/A"; refusals 45, of which 44 and five others."""
     assert 650 <= sum(repairs.no_input(row) is not None for row in released) <= 690
-    assert 55 <= sum(defects.is_no_output(row.output) for row in released) <= 70
+    assert 55 <= sum(text_patterns.is_no_output(row.output) for row in released) <= 70
     assert 45 <= hits["refusal"] <= 55
     assert 140 <= hits["attachment"] <= 180  # 100 placeholders, and pictures behind links
     assert 240 <= hits["hidden_link"] <= 288  # of 288 inputs with a link
@@ -46,7 +47,7 @@ def test_counts_that_depend_on_where_the_line_is_drawn(released: list[Example], 
 
 def test_legitimate_short_answers_stay(released: list[Example]) -> None:
     """"Negative" 44 times, bare numbers, single characters: hardly one of them is dropped for what its output is."""
-    short = [row for row in released if len(row.output.split()) == 1 and not defects.is_no_output(row.output)]
+    short = [row for row in released if len(row.output.split()) == 1 and not text_patterns.is_no_output(row.output)]
     assert len(short) > 2_500
     of_output = [one for one in ALL if one.__name__ in (
         "output_is_input", "truncated", "repetition", "repeated_items", "refusal", "code_fence", "leaked_task")]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.curate.invisible import cleaned
+from alpaca_pipe.curate.detectors.invisible import cleaned
 from alpaca_pipe.curate.repairs import mended, repaired
 
 ORIGIN = Origin("generated", "r1-7", ("e1-seed",), {"place": "0/1/2"})

@@ -17,9 +17,9 @@ import pytest
 
 from alpaca_pipe.cli import main
 from alpaca_pipe.core.files import read_json, read_jsonl, write_jsonl
-from alpaca_pipe.curate.desk import visible
-from alpaca_pipe.curate.editing import understood, written
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.curate.review.console import visible
+from alpaca_pipe.curate.review.editing import understood, written
+from alpaca_pipe.ledger.store.journal import Journal
 from tests.terminal import Terminal
 
 PROMPT = "[q]uit ? > "

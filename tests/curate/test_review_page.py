@@ -13,9 +13,9 @@ import pytest
 
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_jsonl
-from alpaca_pipe.curate.decisions import Decision, Decisions, decision, read_decisions
-from alpaca_pipe.curate.review_page import page_of, write_page
-from alpaca_pipe.curate.sitting import Item, take
+from alpaca_pipe.curate.review.decisions import Decision, Decisions, decision, read_decisions
+from alpaca_pipe.curate.review.review_page import page_of, write_page
+from alpaca_pipe.curate.review.session import Item, take
 from tests.browser import chromium
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_jsonl, tree_digest, write_jsonl
 from alpaca_pipe.core.ranges import NOTHING
-from alpaca_pipe.curate.judge import Manner, judged
+from alpaca_pipe.curate.pipeline import Manner, judged
 from alpaca_pipe.curate.stage import STAGE, Config
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.stage import Bench, Known
 from alpaca_pipe.similarity.rouge import rouge_l
 

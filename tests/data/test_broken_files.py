@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Rejected
-from alpaca_pipe.data.found import LONGEST
 from alpaca_pipe.data.reading import read
+from alpaca_pipe.data.records import LONGEST
 from tests.data.test_reading import ROWS, as_csv, as_json, as_jsonl, as_parquet, zstd
 
 GOOD = '{"instruction": "a", "output": "b"}'
@@ -205,8 +205,8 @@ def test_any_bytes_are_rows_or_a_user_error(tmp_path_factory: pytest.TempPathFac
        st.sampled_from([5, 80, 4096]))
 def test_a_bad_element_costs_no_good_one(elements: list[str], size: int) -> None:
     """A row a line: each good line that follows a comma is found again behind any bad ones."""
-    from alpaca_pipe.data.found import Row
     from alpaca_pipe.data.json_rows import json_list
+    from alpaca_pipe.data.records import Row
 
     data = ("[\n" + ",\n".join([*elements, GOOD]) + "\n]").encode()
     found = list(json_list(data[at:at + size] for at in range(0, len(data), size)))

@@ -17,7 +17,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_atomic
 from alpaca_pipe.data.cards import dataset_card
 from alpaca_pipe.data.hub import push_to_hub
-from alpaca_pipe.data.names import HubId
+from alpaca_pipe.data.source_kinds import HubId
 
 TEACHER = "gpt-4.1-nano"
 

@@ -8,7 +8,7 @@ import pytest
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_jsonl
-from alpaca_pipe.data.past_runs import past_run
+from alpaca_pipe.data.run_names import past_run
 
 RUNS = (("2025-11-30T09-00-00-0aaa", "done"), ("2026-10-02T10-00-00-a1b2", "done"), ("2026-10-02T17-30-00-c3d4", "done"),
         ("2026-10-20T08-00-00-eeee", "stopped"), ("2026-11-03T12-00-00-ffff", "done"), ("2026-12-01T12-00-00-a1b2", "failed"))

@@ -21,7 +21,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.data.publish import write_alpaca_json
 from alpaca_pipe.data.reading import read
-from alpaca_pipe.data.shapes import SHAPES, shape_of
+from alpaca_pipe.data.row_schemas import SHAPES, shape_of
 
 STANFORD = "2eddafc6b977608d778aaab8dfc7e50e547b3af9826dfb9e909d9fc362e4a419"  # shared/data/README.md
 ROWS = [{"instruction": "Add.", "input": "1, 2", "output": "3"},
@@ -260,8 +260,8 @@ def test_the_first_rows_alone_are_read(tmp_path: Path) -> None:
 @given(rows=st.lists(st.tuples(st.text(), st.text(), st.text()), min_size=1, max_size=6), indent=st.sampled_from([None, 0, 4]),
        ascii=st.booleans())
 def test_a_list_reads_the_same_wherever_it_is_cut(size: int, rows: list[tuple[str, ...]], indent: int | None, ascii: bool) -> None:
-    from alpaca_pipe.data.found import Row
     from alpaca_pipe.data.json_rows import json_list
+    from alpaca_pipe.data.records import Row
 
     values = [dict(zip(("instruction", "input", "output"), row, strict=True)) for row in rows]
     data = json.dumps(values, indent=indent, ensure_ascii=ascii).encode("utf-8")

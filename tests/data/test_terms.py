@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from alpaca_pipe.core.ingredient import Ingredient, Kind
-from alpaca_pipe.data.selling import as_chapter, selling
+from alpaca_pipe.data.commercial_use import as_chapter, selling
 from alpaca_pipe.data.terms import USES, answer, findings, table, terms_of
 
 

@@ -13,7 +13,7 @@ import pytest
 from alpaca_pipe.core.example import Example, Origin, numbered
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.models.loading import load_model, load_tokenizer
-from alpaca_pipe.models.template import Encoded, Encoder, save_template
+from alpaca_pipe.models.loss_mask import Encoded, Encoder, save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Bench
 from alpaca_pipe.weights.base import BaseTable, Checkpoint

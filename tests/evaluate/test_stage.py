@@ -14,7 +14,7 @@ from alpaca_pipe.evaluate.held_out import encode_alike
 from alpaca_pipe.evaluate.samples import answers
 from alpaca_pipe.evaluate.stage import STAGE, Config
 from alpaca_pipe.models.loading import load_for_scoring, load_model, load_tokenizer
-from alpaca_pipe.models.template import Encoder, save_template, saved_encoder
+from alpaca_pipe.models.loss_mask import Encoder, save_template, saved_encoder
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Known
 from alpaca_pipe.weights.base import BaseTable, Checkpoint

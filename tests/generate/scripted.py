@@ -14,16 +14,16 @@ from alpaca_pipe.core.completion import Completion, Finish, Request, Usage
 from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.core.files import digest_of, shipped
 from alpaca_pipe.generate.config import GenerateTable
-from alpaca_pipe.generate.grounds import of_rows
-from alpaca_pipe.generate.limits import Limits
+from alpaca_pipe.generate.loop import Generation
 from alpaca_pipe.generate.novelty import Pool
-from alpaca_pipe.generate.rounds import Generation
-from alpaca_pipe.generate.seating import Seating
-from alpaca_pipe.generate.seeds import read_seeds
-from alpaca_pipe.generate.style import Ground, Seat
+from alpaca_pipe.generate.prompts.sampling import Seating
+from alpaca_pipe.generate.seeds.seeds import read_seeds
+from alpaca_pipe.generate.sources.context import of_rows
+from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.styles import style_of
-from alpaca_pipe.teachers.rehearsed_lines import answer_to
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.generate.styles.base import Ground, Seat
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.scripted.scripted_replies import answer_to
 
 SEEDS = read_seeds(shipped("seed_tasks") / "short.jsonl")
 VET = shipped("seed_tasks") / "vet"

@@ -14,10 +14,10 @@ from itertools import accumulate
 from math import sqrt
 from random import Random
 
-from alpaca_pipe.generate.beliefs import STEADY, SWINGING, Guess
-from alpaca_pipe.generate.forecast import Order, Pace
-from alpaca_pipe.generate.limits import STALL_ROUNDS, STALL_SEATS
-from alpaca_pipe.generate.seen import Seen
+from alpaca_pipe.generate.forecast.priors import STEADY, SWINGING, Guess
+from alpaca_pipe.generate.forecast.simulation import Order, Pace
+from alpaca_pipe.generate.round_stats import Seen
+from alpaca_pipe.generate.stop_rules import STALL_ROUNDS, STALL_SEATS
 
 PACE = Pace(Guess(1, 0.3), Guess(60, 0.3), 16)
 

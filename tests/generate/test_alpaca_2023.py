@@ -16,11 +16,11 @@ from rouge_score import rouge_scorer
 from alpaca_pipe.core.completion import Completion, Finish, Usage
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.generate.novelty import Pool
-from alpaca_pipe.generate.numbered import Bugs, until_stop
-from alpaca_pipe.generate.reply import Draft, Objection
-from alpaca_pipe.generate.seeds import Seed
-from alpaca_pipe.generate.style import Seat
+from alpaca_pipe.generate.parsing.numbered_list import Bugs, until_stop
+from alpaca_pipe.generate.parsing.reply import Draft, Objection
+from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.styles.alpaca_2023 import STOPS, Alpaca2023
+from alpaca_pipe.generate.styles.base import Seat
 
 NONE = Bugs(misnumbered=False, stop_at_20=False, hash_in_output=False, any_number=False)
 SEEDS = tuple(Seed(Example.of(instruction, input_, output, Origin("seed")), "", False) for instruction, input_, output in (

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.generate.balance import KINDS, Balance, first_word, kind_of
+from alpaca_pipe.generate.prompts.coverage import KINDS, Balance, first_word, kind_of
 
 
 def row(instruction: str) -> Example:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError, UserErrors
-from alpaca_pipe.generate.chunks import chunks, passages, read_text
-from alpaca_pipe.generate.grounding import ungrounded
+from alpaca_pipe.generate.sources.groundedness import ungrounded
+from alpaca_pipe.generate.sources.passages import chunks, passages, read_text
 
 LONG = "The clinic opens at eight on weekdays and at nine on Saturdays, and it closes at noon on the day before a holiday."
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.generate.beliefs import ALPACA, SMALL, STEADY, SWINGING, TWO_STEP, Guess, Imagined
-from alpaca_pipe.generate.forecast import Order, Pace, _seats, foresee, imagine
-from alpaca_pipe.generate.seen import Seen
+from alpaca_pipe.generate.forecast.priors import ALPACA, SMALL, STEADY, SWINGING, TWO_STEP, Guess, Imagined
+from alpaca_pipe.generate.forecast.simulation import Order, Pace, _seats, foresee, imagine
+from alpaca_pipe.generate.round_stats import Seen
 from alpaca_pipe.generate.stage import STAGE
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.stage import Estimate, Known
 from tests.generate.test_stage import FILES, generate, recipe
 

@@ -8,7 +8,7 @@ import pytest
 
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.generate.novelty import Pool, unsound
-from alpaca_pipe.generate.reply import Draft, Objection
+from alpaca_pipe.generate.parsing.reply import Draft, Objection
 from alpaca_pipe.similarity.rouge import Neighbour
 
 SEED = Example.of("Name the longest river of the whole wide continent.", "", "The Nile", Origin("seed"))

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.completion import Completion, Finish, Usage
-from alpaca_pipe.generate.numbered import Bugs, _seven
-from alpaca_pipe.generate.reply import Draft, Piece
+from alpaca_pipe.generate.parsing.numbered_list import Bugs, _seven
+from alpaca_pipe.generate.parsing.reply import Draft, Piece
 from tests.generate.test_alpaca_2023 import NONE, SEAT, style
 from tests.proving.released import layout, until
 

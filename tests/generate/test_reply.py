@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.completion import Completion, Finish, Usage
-from alpaca_pipe.generate.reply import Draft, Piece, Unread, read_answer, read_line, read_tasks
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, Unread, read_answer, read_line, read_tasks
 
 A = {"instruction": "Name the largest lake of Africa.", "input": "", "output": "Lake Victoria"}
 B = {"instruction": "Translate the word into Latin.", "input": "water", "output": "aqua"}

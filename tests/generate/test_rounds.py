@@ -18,14 +18,14 @@ from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of, shipped
 from alpaca_pipe.generate.config import GenerateTable
-from alpaca_pipe.generate.limits import Limits
+from alpaca_pipe.generate.loop import Generation
 from alpaca_pipe.generate.novelty import Pool
-from alpaca_pipe.generate.rounds import Generation
-from alpaca_pipe.generate.seating import Seating
-from alpaca_pipe.generate.seeds import Seed, read_seeds
+from alpaca_pipe.generate.prompts.sampling import Seating
+from alpaca_pipe.generate.seeds.seeds import Seed, read_seeds
 from alpaca_pipe.generate.stage import STAGE
+from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.styles import style_of
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
 
 SEEDS = read_seeds(shipped("seed_tasks") / "short.jsonl")
 TEACHER = TeacherTable.model_validate({"kind": "rehearsed", "model": "scripted", "price": "free"})

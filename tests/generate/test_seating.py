@@ -14,13 +14,13 @@ import pytest
 from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of
-from alpaca_pipe.generate.limits import Limits
+from alpaca_pipe.generate.loop import Generation
 from alpaca_pipe.generate.novelty import Pool
-from alpaca_pipe.generate.reply import Draft, Objection, Piece, Unread
-from alpaca_pipe.generate.rounds import Generation
-from alpaca_pipe.generate.seating import Seating, Turns
-from alpaca_pipe.generate.seeds import Seed
-from alpaca_pipe.generate.style import Ground, Plain, Seat
+from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, Unread
+from alpaca_pipe.generate.prompts.sampling import Seating, Turns
+from alpaca_pipe.generate.seeds.seeds import Seed
+from alpaca_pipe.generate.stop_rules import Limits
+from alpaca_pipe.generate.styles.base import Ground, Plain, Seat
 
 SEEDS = [Seed(Example.of(f"Name a {word} that is known.", "", word, Origin("seed")), word, False)
          for word in ("river", "tower", "poem", "soup", "king", "song", "game", "town")]

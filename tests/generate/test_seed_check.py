@@ -11,8 +11,8 @@ import pytest
 
 from alpaca_pipe.core.errors import UserErrors
 from alpaca_pipe.core.files import shipped
-from alpaca_pipe.generate.seed_check import print_check
-from alpaca_pipe.generate.seeds import read_seeds
+from alpaca_pipe.generate.seeds.seeds import read_seeds
+from alpaca_pipe.start.seed_check import print_check
 
 
 def test_a_csv_is_read_like_its_jsonl(tmp_path: Path) -> None:

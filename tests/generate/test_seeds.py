@@ -9,7 +9,7 @@ import pytest
 
 from alpaca_pipe.core.errors import UserErrors
 from alpaca_pipe.core.files import shipped
-from alpaca_pipe.generate.seeds import read_seeds
+from alpaca_pipe.generate.seeds.seeds import read_seeds
 from alpaca_pipe.generate.stage import Config
 from alpaca_pipe.similarity.rouge import Index
 

@@ -12,13 +12,13 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import digest_of, read_jsonl
 from alpaca_pipe.generate.stage import STAGE, Config
 from alpaca_pipe.ledger.budget import BudgetTable
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.runner import run
 from alpaca_pipe.recipe.schema import Recipe, load_recipe
 from alpaca_pipe.recipe.stage import Catalog, Estimate, Known
 from alpaca_pipe.recipe.store import Done
 from alpaca_pipe.recipe.workspace import Workspace
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
 
 CATALOG = Catalog((STAGE,), {"teacher": TeacherTable, "budget": BudgetTable})
 FILES = ("examples.jsonl", "rejected.jsonl", "seats.jsonl", "seeds.jsonl")

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.generate.grounds import generation_of, of_row
-from alpaca_pipe.generate.reply import Draft, Unread
-from alpaca_pipe.generate.style import Seat
+from alpaca_pipe.generate.parsing.reply import Draft, Unread
+from alpaca_pipe.generate.sources.context import generation_of, of_row
+from alpaca_pipe.generate.styles.base import Seat
 from alpaca_pipe.generate.styles.evol import EVOLUTIONS, Evol, evolution_of
 from tests.generate.scripted import ALL, ROWS, Scripted, reply, rules, run, seat
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.generate.grounds import of_file
-from alpaca_pipe.generate.reply import Draft, Unread
+from alpaca_pipe.generate.parsing.reply import Draft, Unread
+from alpaca_pipe.generate.sources.context import of_file
 from alpaca_pipe.generate.styles.orca import SYSTEMS, Orca
 from tests.generate.scripted import ALL, ROWS, Scripted, reply, rules, run, seat
 

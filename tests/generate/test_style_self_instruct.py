@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.generate.instances import instances
-from alpaca_pipe.generate.reply import Draft, Piece, Unread
-from alpaca_pipe.generate.style import Seat
+from alpaca_pipe.generate.parsing.instances import instances
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, Unread
+from alpaca_pipe.generate.styles.base import Seat
 from alpaca_pipe.generate.styles.self_instruct import SelfInstruct
 from tests.generate.scripted import ALL, SEEDS, Scripted, reply, rules, run
 

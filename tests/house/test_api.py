@@ -84,7 +84,7 @@ def test_rows_of_any_form_and_our_own_with_their_origin(tmp_path: Path) -> None:
 
 
 def test_render_is_what_training_reads(tmp_path: Path) -> None:
-    from alpaca_pipe.models.template import Encoded, Encoder, save_template
+    from alpaca_pipe.models.loss_mask import Encoded, Encoder, save_template
     from alpaca_pipe.models.templates import TEMPLATES
     from alpaca_pipe.weights.tiny import byte_tokenizer
 

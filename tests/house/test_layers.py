@@ -15,7 +15,7 @@ VERBS = ("generate", "curate", "train", "evaluate", "export")
 ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("api",),
-    ("doctor", "planner", "chat", "alone", "pack", "start", "contest"),
+    ("doctor", "planner", "chat", "standalone", "pack", "start", "teacher_comparison"),
     ("catalog", "report"),
     VERBS,
     ("teachers", "models", "recipe"),
@@ -26,9 +26,9 @@ HEIGHT = {room: len(ROWS) - height for height, row in enumerate(ROWS) for room i
 HEAVY = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "openai", "aiohttp", "numpy", "pandas",
          "pyarrow", "xllamacpp", "gguf", "matplotlib", "jinja2", "numba", "rapidfuzz", "py3langid", "pynvml", "ray", "rensa", "safetensors",
          "tokenizers", "huggingface_hub", "psutil"}
-CHILDREN = {"teachers/local_server_child.py", "teachers/rehearsed_server.py",  # run as processes of their own
-            "teachers/rehearsed_batches.py"}
-COMPILED = {"similarity/kernels.py", "similarity/likest_kernels.py"}  # themselves imported where they are used
+CHILDREN = {"teachers/local/local_server_child.py", "teachers/scripted/scripted_server.py",  # run as processes of their own
+            "teachers/scripted/scripted_batches.py"}
+COMPILED = {"similarity/kernels.py", "similarity/most_similar_kernels.py"}  # themselves imported where they are used
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_shipped" not in path.parts)
 
 

@@ -8,8 +8,8 @@ from datetime import date
 
 from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.files import canonical
-from alpaca_pipe.ledger.journal import Journal, keep_price
-from alpaca_pipe.ledger.prices import Price, price_of
+from alpaca_pipe.ledger.pricing.token_prices import Price, price_of
+from alpaca_pipe.ledger.store.journal import Journal, keep_price
 
 MINI = price_of("gpt-4o-mini", date(2026, 11, 21))
 NANO = price_of("gpt-4.1-nano", date(2026, 11, 21))

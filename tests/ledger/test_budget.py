@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.completion import Message, Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import BudgetTable, Cap, Caps, OverBudget, bounds_of, ceiling_of, read_budget
-from alpaca_pipe.ledger.entries import Short, Totals
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.prices import PriceTable, price_of
+from alpaca_pipe.ledger.pricing.token_prices import PriceTable, price_of
+from alpaca_pipe.ledger.store.entries import Short, Totals
 
 DAY = date(2026, 11, 21)
 MINI = price_of("gpt-4o-mini", DAY)

@@ -21,20 +21,20 @@ import pytest
 
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger import lease
 from alpaca_pipe.ledger.budget import Caps, OverBudget
-from alpaca_pipe.ledger.energy import measured
-from alpaca_pipe.ledger.entries import Totals
-from alpaca_pipe.ledger.gpu import Terms
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.lease import Beat, Lease
+from alpaca_pipe.ledger.machine import lease
+from alpaca_pipe.ledger.machine.config import Terms
+from alpaca_pipe.ledger.machine.energy import measured
+from alpaca_pipe.ledger.machine.lease import Beat, Lease
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.prices import PriceTable, book, price_of
-from alpaca_pipe.ledger.reconcile import Reconciliation, reconcile
-from alpaca_pipe.ledger.schema import MIGRATIONS
-from alpaca_pipe.ledger.sums import BY, sums
-from alpaca_pipe.teachers.opening import connect
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.ledger.pricing.token_prices import PriceTable, book, price_of
+from alpaca_pipe.ledger.reconcile.reconcile import Reconciliation, reconcile
+from alpaca_pipe.ledger.statements.sums import BY, sums
+from alpaca_pipe.ledger.store.entries import Totals
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.ledger.store.migrations import MIGRATIONS
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.factory import connect
 from tests.proving.books import reading
 from tests.proving.start import Proving, proving
 

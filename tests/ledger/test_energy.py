@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from alpaca_pipe.ledger import energy, lease
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.gpu import Terms
+from alpaca_pipe.ledger.machine import energy, lease
+from alpaca_pipe.ledger.machine.config import Terms
 from tests.ledger.test_gpu import START, beat, ledger, of, slices, sums
 
 HERE = Path(__file__).parent
@@ -76,11 +76,11 @@ import json, sys
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from alpaca_pipe.ledger import detect
+from alpaca_pipe.ledger.machine import detect
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.gpu import GpuTable, terms
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.meter import Meter
+from alpaca_pipe.ledger.machine.config import GpuTable, terms
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.ledger.machine.meter import Meter
 found = terms(GpuTable(), date(2026, 11, 21), on_gpu=True)
 with Journal.open(Path(sys.argv[1])) as journal:
     meter = Meter(journal, found, Caps(), recipe="alpaca", run="monday", stage="train", stop=print)

@@ -23,17 +23,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger import detect, lease, meter
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.by_hand import enter_by_hand
-from alpaca_pipe.ledger.entries import Attempt, LedgerEntry, Short
-from alpaca_pipe.ledger.gpu import IDLE, GpuTable, Stated, Terms, terms
-from alpaca_pipe.ledger.journal import Journal, enter
-from alpaca_pipe.ledger.lease import Beat, Lease
-from alpaca_pipe.ledger.meter import Meter, Tempo
+from alpaca_pipe.ledger.machine import detect, lease, meter
+from alpaca_pipe.ledger.machine.config import IDLE, GpuTable, Stated, Terms, terms
+from alpaca_pipe.ledger.machine.lease import Beat, Lease
+from alpaca_pipe.ledger.machine.meter import Meter, Tempo
+from alpaca_pipe.ledger.manual_entries import enter_by_hand
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.opening import machine_id
-from alpaca_pipe.ledger.schema import MIGRATIONS
+from alpaca_pipe.ledger.store.connection import machine_id
+from alpaca_pipe.ledger.store.entries import Attempt, LedgerEntry, Short
+from alpaca_pipe.ledger.store.journal import Journal, enter
+from alpaca_pipe.ledger.store.migrations import MIGRATIONS
 
 ROOT = Path(__file__).parents[2]
 START = 1_800_000_000_000  # milliseconds
@@ -224,10 +224,10 @@ METERS = """
 import sys, time
 from pathlib import Path
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.by_hand import enter_by_hand
-from alpaca_pipe.ledger.gpu import Terms
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.meter import Meter, Tempo
+from alpaca_pipe.ledger.manual_entries import enter_by_hand
+from alpaca_pipe.ledger.machine.config import Terms
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.ledger.machine.meter import Meter, Tempo
 path, recipe, run, since = sys.argv[1:5]
 terms = Terms("gpu", "1 x H200", per_hour=3_590_000_000_000, since=int(since) or None, rental="lease-boot" * bool(int(since)))
 with Journal.open(Path(path)) as journal:

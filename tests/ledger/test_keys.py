@@ -19,9 +19,9 @@ from aiohttp import web
 
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.core.secrets import holds_a_key
-from alpaca_pipe.ledger.exports import export_focus, export_jsonl
-from alpaca_pipe.teachers.openai_wire import DRAW
-from alpaca_pipe.teachers.rehearsed_server import asked_of, scripted
+from alpaca_pipe.ledger.statements.exports import export_focus, export_jsonl
+from alpaca_pipe.teachers.openai.http_attempt import DRAW
+from alpaca_pipe.teachers.scripted.scripted_server import asked_of, scripted
 
 # One that looks like a provider's key, one that looks like nothing in particular, one that JSON and URLs must escape.
 KEYS = ("sk-proj-planted0123456789abcdefABCDEF", "0f9e8d7c6b5a49382716058473625140", "planted+/key==with~odd'signs&more")

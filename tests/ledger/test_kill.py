@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal
 
 WRITES = """
 import sys
 from pathlib import Path
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal
 from tests.ledger.conftest import Book
 with Journal.open(Path(sys.argv[1])) as journal:
     book = Book(journal, run=sys.argv[2])

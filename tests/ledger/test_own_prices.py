@@ -10,9 +10,9 @@ import pytest
 
 from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.own_prices import own_file
-from alpaca_pipe.ledger.prices import own_prices, price_of, prices_on
-from alpaca_pipe.ledger.rates import gpu_rates, hosted_rates, rate_of
+from alpaca_pipe.ledger.pricing.gpu_rates import gpu_rates, hosted_rates, rate_of
+from alpaca_pipe.ledger.pricing.token_prices import own_prices, price_of, prices_on
+from alpaca_pipe.ledger.pricing.user_prices import own_file
 
 DAY = date(2026, 11, 21)
 OPENAI = "api.openai.com"
@@ -42,7 +42,7 @@ def test_its_row_wins_over_the_book_at_its_place_in_its_mode_and_on_its_days(min
 
 
 def test_a_recipe_wins_over_both(mine: Path) -> None:
-    from alpaca_pipe.ledger.prices import PriceTable
+    from alpaca_pipe.ledger.pricing.token_prices import PriceTable
 
     mine.write_text("- {model: gpt-4o-mini, provider: openai, in: 0.1, out: 0.5}\n")
     assert price_of("gpt-4o-mini", DAY, PriceTable.model_validate("free"), host=OPENAI).free

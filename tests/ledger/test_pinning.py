@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from alpaca_pipe.cli.books import ledger as app
+from alpaca_pipe.cli.ledger_commands import ledger as app
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.pinning import Figures, pin_gpu, pin_price
-from alpaca_pipe.ledger.prices import CLASSES, own_prices, price_of
-from alpaca_pipe.ledger.rates import rate_of
+from alpaca_pipe.ledger.pricing.gpu_rates import rate_of
+from alpaca_pipe.ledger.pricing.pin_price import Figures, pin_gpu, pin_price
+from alpaca_pipe.ledger.pricing.token_prices import CLASSES, own_prices, price_of
 from tests.ledger.conftest import Book
 
 DAY = date(2026, 11, 21)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.price_list import age_of_the_book, blended, listing, print_prices
-from alpaca_pipe.ledger.prices import price_of
+from alpaca_pipe.ledger.pricing.listing import age_of_the_book, blended, listing, print_prices
+from alpaca_pipe.ledger.pricing.token_prices import price_of
 
 DAY = date(2026, 11, 21)
 

@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from alpaca_pipe.core.completion import Usage
+from alpaca_pipe.core.config_table import Knob, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import shipped
-from alpaca_pipe.core.table import Knob, Table
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.prices import CLASSES, Price, PriceTable, book, hosts, price_of, prices_on
+from alpaca_pipe.ledger.pricing.token_prices import CLASSES, Price, PriceTable, book, hosts, price_of, prices_on
 
 DAY = date(2026, 11, 21)
 

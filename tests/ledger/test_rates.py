@@ -8,7 +8,16 @@ from decimal import Decimal
 import pytest
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.rates import GpuRate, gpu_book, gpu_named, gpu_rates, gpus, hosted_book, hosted_rates, rate_of
+from alpaca_pipe.ledger.pricing.gpu_rates import (
+    GpuRate,
+    gpu_book,
+    gpu_named,
+    gpu_rates,
+    gpus,
+    hosted_book,
+    hosted_rates,
+    rate_of,
+)
 
 DAY = date(2026, 11, 21)
 

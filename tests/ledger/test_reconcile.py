@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.entries import Attempt, Short, Totals
-from alpaca_pipe.ledger.exports import export_focus
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.prices import Price
-from alpaca_pipe.ledger.reconcile import Reconciliation, Tolerance, print_reconciliation, reconcile
+from alpaca_pipe.ledger.pricing.token_prices import Price
+from alpaca_pipe.ledger.reconcile.reconcile import Reconciliation, Tolerance, print_reconciliation, reconcile
+from alpaca_pipe.ledger.statements.exports import export_focus
+from alpaca_pipe.ledger.store.entries import Attempt, Short, Totals
+from alpaca_pipe.ledger.store.journal import Journal
 from tests.ledger.conftest import Book
 from tests.ledger.rows import COST, MINI, NANO, USED, Rows
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.schema import MIGRATIONS
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.ledger.store.migrations import MIGRATIONS
 from tests.ledger.conftest import Book
 
 

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger import lease, shares
+from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.budget import Caps, OverBudget
-from alpaca_pipe.ledger.entries import Attempt, Short, Totals
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.merging import union
+from alpaca_pipe.ledger.budget_shares import Share
+from alpaca_pipe.ledger.machine import lease
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.opening import machine_id, same_machine
-from alpaca_pipe.ledger.shares import Share
-from alpaca_pipe.ledger.statement import print_statement
+from alpaca_pipe.ledger.statements.statement import print_statement
+from alpaca_pipe.ledger.store.connection import machine_id, same_machine
+from alpaca_pipe.ledger.store.entries import Attempt, Short, Totals
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.ledger.store.merge_ledgers import union
 from tests.ledger.conftest import Book
 
 CAPS = Caps(total=10 * NANO, api=4 * NANO, gpu=8 * NANO)
@@ -30,13 +31,13 @@ CAPS = Caps(total=10 * NANO, api=4 * NANO, gpu=8 * NANO)
 
 def lend(journal: Journal, gpu: int | None = None, api: int | None = None, caps: Caps = CAPS, recipe: str = "alpaca",
          file: str = "alpaca.tar.zst") -> Share:
-    return journal.write(lambda db: shares.lend(db, caps, recipe, journal.machine, gpu=gpu, api=api, stage="train",
+    return journal.write(lambda db: budget_shares.lend(db, caps, recipe, journal.machine, gpu=gpu, api=api, stage="train",
                                                 file=file)).result()
 
 
 def events(journal: Journal, share: Share) -> set[str]:
     with journal.read() as db:
-        return next(set(found) for one, found in shares.lent_shares(db) if one.id == share.id)
+        return next(set(found) for one, found in budget_shares.lent_shares(db) if one.id == share.id)
 
 
 def spent(journal: Journal, key: str, cost: int, caps: Caps, class_: str = "gpu") -> object:
@@ -58,7 +59,7 @@ def test_a_share_is_reserved_below_every_cap_and_no_time_ends_it(book: Book) -> 
     assert "$1.00 lent to other machines" in str(OverBudget(short, Totals()))
     short = book.reserve("r1-a", 2 * NANO, Caps(everywhere=Caps(total=7 * NANO)))
     assert isinstance(short, Short) and short.budget == "workspace budget.total"
-    book.journal.write(lambda db: shares.come_back(db, share, "m2")).result()
+    book.journal.write(lambda db: budget_shares.come_back(db, share, "m2")).result()
     assert book.journal.totals("alpaca") == Totals()
     book.journal.check()
 
@@ -83,24 +84,24 @@ def test_the_other_machine_spends_its_share_and_not_more(book: Book, tmp_path: P
     share = lend(book.journal, gpu=5 * NANO)
     with Journal.open(tmp_path / "away.sqlite") as away:
         def caps() -> Caps:
-            return Caps(share=shares.caps_of(away.path, "alpaca"))
+            return Caps(share=budget_shares.caps_of(away.path, "alpaca"))
 
         assert caps().share is None
-        assert away.write(lambda db: shares.receive(db, share, {})).result()
-        assert not away.write(lambda db: shares.receive(db, share, {})).result()
+        assert away.write(lambda db: budget_shares.receive(db, share, {})).result()
+        assert not away.write(lambda db: budget_shares.receive(db, share, {})).result()
         assert isinstance(spent(away, "l-1", 4 * NANO, caps()), Attempt)
         short = spent(away, "l-2", 2 * NANO, caps())
         assert isinstance(short, Short) and short.budget == "share.gpu"
         assert "pack a larger share where the recipe came from" in str(OverBudget(short, Totals()))
         short = spent(away, "r1-a", 1, caps(), "api")
         assert isinstance(short, Short) and short.budget == "share.api"
-        away.write(lambda db: shares.close(db, "alpaca")).result()
+        away.write(lambda db: budget_shares.close(db, "alpaca")).result()
         assert isinstance(spent(away, "l-3", 1, caps()), Short)  # a dollar was left, and went back
         assert isinstance(spent(away, "l-4", 0, caps()), Attempt)
         with pytest.raises(UserError, match="its share went back with the results"):
-            away.write(lambda db: shares.receive(db, share, {})).result()
+            away.write(lambda db: budget_shares.receive(db, share, {})).result()
         second = lend(book.journal, gpu=2 * NANO)
-        away.write(lambda db: shares.receive(db, second, {})).result()
+        away.write(lambda db: budget_shares.receive(db, second, {})).result()
         assert isinstance(spent(away, "l-5", 2 * NANO, caps()), Attempt)
         assert isinstance(spent(away, "l-6", 1, caps()), Short)
 
@@ -112,7 +113,7 @@ def test_two_workspaces_of_one_machine_are_two_in_the_books(book: Book, tmp_path
     for place in ("away", "there too"):  # with one pack
         with Journal.open(tmp_path / f"{place}.sqlite") as away:
             assert away.machine == book.journal.machine == machine_id()
-            away.write(lambda db: shares.receive(db, share, {})).result()
+            away.write(lambda db: budget_shares.receive(db, share, {})).result()
         with Journal.open(tmp_path / f"{place}.sqlite") as away:
             assert same_machine(away.machine, machine_id())
             names.add(away.machine)
@@ -125,11 +126,11 @@ def test_two_workspaces_of_one_machine_are_two_in_the_books(book: Book, tmp_path
 def test_refused_where_it_does_not_belong(book: Book, tmp_path: Path) -> None:
     share = lend(book.journal, gpu=NANO)
     with pytest.raises(UserError, match="was made in this workspace - unpack it on the other machine"):
-        book.journal.write(lambda db: shares.receive(db, share, {})).result()
+        book.journal.write(lambda db: budget_shares.receive(db, share, {})).result()
     with Journal.open(tmp_path / "away.sqlite") as away:
         spent(away, "r1-a", 7, Caps())
         with pytest.raises(UserError, match="has runs of its own of a recipe called 'alpaca'"):
-            away.write(lambda db: shares.receive(db, share, {})).result()
+            away.write(lambda db: budget_shares.receive(db, share, {})).result()
 
 
 def test_a_tighter_cap_is_met_by_both(book: Book) -> None:
@@ -141,13 +142,13 @@ def test_a_tighter_cap_is_met_by_both(book: Book) -> None:
 @pytest.mark.parametrize(("told", "counts"), [(None, (0, 5)), (2, (2, 0)), (0, (0, 0))])
 def test_a_share_that_is_given_up(book: Book, told: int | None, counts: tuple[int, int]) -> None:
     share = lend(book.journal, gpu=3, api=2)
-    book.journal.write(lambda db: shares.give_up(db, share, told)).result()
+    book.journal.write(lambda db: budget_shares.give_up(db, share, told)).result()
     totals = book.journal.totals("alpaca")
     assert ((totals.settled, totals.lost), totals.open, totals.lent) == (counts, 0, 0)
     with pytest.raises(UserError, match="was given up already"):
-        book.journal.write(lambda db: shares.give_up(db, share, 0)).result()
-    assert book.journal.write(lambda db: shares.come_back(db, share, "m2")).result()  # it came all the same
-    assert not book.journal.write(lambda db: shares.come_back(db, share, "m2")).result()
+        book.journal.write(lambda db: budget_shares.give_up(db, share, 0)).result()
+    assert book.journal.write(lambda db: budget_shares.come_back(db, share, "m2")).result()  # it came all the same
+    assert not book.journal.write(lambda db: budget_shares.come_back(db, share, "m2")).result()
     assert book.journal.totals("alpaca") == Totals()
     book.journal.check()
 
@@ -222,7 +223,7 @@ class Machines(RuleBasedStateMachine):
 
     def _reserve(self, journal: Journal, where: int, amount: int, recipe: str, class_: Any) -> None:
         self.count += 1
-        caps = OWN if where == 0 else Caps(share=shares.caps_of(journal.path, recipe))
+        caps = OWN if where == 0 else Caps(share=budget_shares.caps_of(journal.path, recipe))
         got = journal.reserve(f"r1-{self.count}", amount, Book(journal).price, caps, recipe=recipe, run="run", stage="s",
                               class_=class_).result()
         if isinstance(got, Attempt):
@@ -249,7 +250,7 @@ class Machines(RuleBasedStateMachine):
     @rule(where=st.sampled_from([0, 1]), data=st.data())
     def unpack(self, where: int, data: st.DataObject) -> None:
         share, away = self.sent.pop(data.draw(st.integers(0, len(self.sent) - 1))), self.away[where]
-        away.journal.write(lambda db: shares.receive(db, share, {})).result()
+        away.journal.write(lambda db: budget_shares.receive(db, share, {})).result()
         away.open.append(share)
 
     @rule(where=st.sampled_from([0, 1]), recipe=st.sampled_from(RECIPES), arrives=st.booleans())
@@ -259,7 +260,7 @@ class Machines(RuleBasedStateMachine):
         for journal, attempt in [one for one in self.running if one[0] is away.journal and one[1].recipe == recipe]:
             journal.lose(attempt).result()
             self.running.remove((journal, attempt))
-        mine = away.journal.write(lambda db: shares.close(db, recipe)).result()
+        mine = away.journal.write(lambda db: budget_shares.close(db, recipe)).result()
         away.closed += [share for share in away.open if share.recipe == recipe]
         away.open = [share for share in away.open if share.recipe != recipe]
         if arrives and mine:
@@ -269,7 +270,7 @@ class Machines(RuleBasedStateMachine):
         def work(db: Any) -> None:
             union(db, away.journal, self.home.path)
             for share in mine:
-                shares.come_back(db, share, away.journal.machine)
+                budget_shares.come_back(db, share, away.journal.machine)
 
         self.home.write(work).result()
 
@@ -277,11 +278,11 @@ class Machines(RuleBasedStateMachine):
     def give_up(self, data: st.DataObject) -> None:
         """Of a machine that still works, or of a pack that nobody unpacked: all of it may be spent there yet."""
         with self.home.read() as db:
-            out = shares.out(db)
+            out = budget_shares.out(db)
         if out:
             share = data.draw(st.sampled_from(out))
             told = 0 if share in self.sent else None
-            self.home.write(lambda db: shares.give_up(db, share, told)).result()
+            self.home.write(lambda db: budget_shares.give_up(db, share, told)).result()
             self.sent = [one for one in self.sent if one.id != share.id]
 
     @invariant()
@@ -300,7 +301,7 @@ class Machines(RuleBasedStateMachine):
     def unknown(self, recipe: str | None, class_: str | None) -> int:
         """What counts as lost at home because a share was given up: what was spent of it is counted at the other machine."""
         return sum(entry.nanodollars if entry.kind == "lost" else -entry.frees if entry.kind == "reconciled" else 0
-                   for entry in self.home.entries(recipe) if shares.is_share(entry.request) and class_ in (None, entry.class_))
+                   for entry in self.home.entries(recipe) if budget_shares.is_share(entry.request) and class_ in (None, entry.class_))
 
     @rule()
     def all_come_home(self) -> None:
@@ -308,7 +309,7 @@ class Machines(RuleBasedStateMachine):
         for where in (0, 1):
             for recipe in RECIPES:
                 self.pack_results(where, recipe, True)
-        own = [entry for entry in self.home.entries() if not shares.is_share(entry.request)]
+        own = [entry for entry in self.home.entries() if not budget_shares.is_share(entry.request)]
         parts = {entry.name + entry.kind: entry.nanodollars for away in self.away for entry in away.journal.entries()}
         here = {entry.name + entry.kind: entry.nanodollars for entry in own if entry.machine == self.home.machine}
         assert {entry.name + entry.kind: entry.nanodollars for entry in own} == parts | here

@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 from ruamel.yaml import YAML
 
-from alpaca_pipe.ledger.sheets import names, sheet
+from alpaca_pipe.ledger.pricing.price_tables import names, sheet
 
 
 @pytest.mark.parametrize("name", names())

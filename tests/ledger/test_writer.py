@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.opening import connected
-from alpaca_pipe.ledger.writer import Writer
+from alpaca_pipe.ledger.store.connection import connected
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.ledger.store.writer import Writer
 from tests.ledger.conftest import Book
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.files import write_json
-from alpaca_pipe.ledger.rates import gpus
+from alpaca_pipe.ledger.pricing.gpu_rates import gpus
+from alpaca_pipe.models.architecture import LLAMA_7B, Shape, has_weights, of_size, shape_named, shape_of
 from alpaca_pipe.models.fit import (
     GB,
     activation_bytes,
@@ -20,7 +21,6 @@ from alpaca_pipe.models.fit import (
     memory,
     training_flops,
 )
-from alpaca_pipe.models.shapes import LLAMA_7B, Shape, has_weights, of_size, shape_named, shape_of
 from alpaca_pipe.models.speed import SHARE, loading, reached
 from alpaca_pipe.weights.base import BaseTable
 

@@ -8,8 +8,8 @@ torch = pytest.importorskip("torch")
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.models.loading import load_for_scoring, load_model, load_tokenizer
+from alpaca_pipe.models.loss_mask import joined
 from alpaca_pipe.models.scoring import response_losses
-from alpaca_pipe.models.template import joined
 from alpaca_pipe.weights.base import Checkpoint
 
 ROWS = [joined(range(3, 3 + n), [*range(40, 40 + n * 7 % 23), 2]) for n in (9, 30, 3, 17, 5)]

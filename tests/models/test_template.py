@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin, Rejected
-from alpaca_pipe.models.template import Encoded, Encoder, joined, save_template, saved_encoder, show_mask
+from alpaca_pipe.models.loss_mask import Encoded, Encoder, joined, save_template, saved_encoder, show_mask
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.weights.tiny import byte_tokenizer
 

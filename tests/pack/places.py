@@ -14,14 +14,14 @@ from rich.console import Console
 
 from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.ledger.budget import BudgetTable
-from alpaca_pipe.ledger.entries import Attempt, LedgerEntry, Totals
-from alpaca_pipe.ledger.gpu import GpuTable
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.pack.arrival import arrive
-from alpaca_pipe.pack.homecoming import come_home
-from alpaca_pipe.pack.packing import Packed, pack
-from alpaca_pipe.pack.results import pack_results
+from alpaca_pipe.ledger.store.entries import Attempt, LedgerEntry, Totals
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.pack.export_recipe import Packed, pack
+from alpaca_pipe.pack.export_results import pack_results
+from alpaca_pipe.pack.import_recipe import arrive
+from alpaca_pipe.pack.import_results import come_home
 from alpaca_pipe.pack.unpacking import Unpacked, opened
 from alpaca_pipe.recipe.plan import steps_of
 from alpaca_pipe.recipe.runner import run

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import canonical
-from alpaca_pipe.pack.box import FORMAT, look, read_box, write_box
+from alpaca_pipe.pack.archive import FORMAT, look, read_box, write_box
 from alpaca_pipe.pack.unpacking import opened
 
 FILES = {"recipe/a.yaml": b"a: 1\n", "store/x/empty": b"", "store/x/" + "long" * 60 + "/ö.bin": os.urandom(3000)}

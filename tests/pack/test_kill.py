@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.budget_shares import caps_of, out
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.shares import caps_of, out
-from alpaca_pipe.ledger.writer import Writer
-from alpaca_pipe.pack.box import look
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.ledger.store.writer import Writer
+from alpaca_pipe.pack.archive import look
 from tests.pack.places import Place
 
 POINTS = int(os.environ.get("KILL_POINTS", "7"))  # of each command; a large number tries all

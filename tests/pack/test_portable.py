@@ -10,7 +10,7 @@ import pytest
 from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import shipped
-from alpaca_pipe.pack.portable import portable, same_recipe
+from alpaca_pipe.pack.relocate import portable, same_recipe
 from alpaca_pipe.recipe.schema import load_recipe
 from tests.road.drive import RECIPE
 

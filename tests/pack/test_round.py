@@ -11,13 +11,13 @@ import pytest
 
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.files import read_jsonl
-from alpaca_pipe.ledger import shares
-from alpaca_pipe.ledger.entries import Short
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger import budget_shares
+from alpaca_pipe.ledger.budget_shares import caps_of
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.shares import caps_of
-from alpaca_pipe.pack.box import look
-from alpaca_pipe.pack.homecoming import give_up
+from alpaca_pipe.ledger.store.entries import Short
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.pack.archive import look
+from alpaca_pipe.pack.import_results import give_up
 from alpaca_pipe.recipe.status import lines, status
 from tests.pack.places import Place
 
@@ -244,7 +244,7 @@ def test_what_must_run_first_and_what_is_not_overwritten(home: Place, away: Plac
     away.unpack(packed.file, away.folder / "else")
     assert (away.folder / "else" / "field.yaml").exists()
     with away.at(), Journal.open(away.workspace.ledger) as journal, journal.read() as db:
-        assert len(shares.received(db, "field")) == 1
+        assert len(budget_shares.received(db, "field")) == 1
 
 
 def test_results_of_somebody_else_are_refused(home: Place, away: Place, tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_nothing_secret_travels(home: Place, away: Place, tmp_path: Path, monkey
     home.ask("a", 0.5)
     unpacked = tmp_path / "look"
     unpacked.mkdir()
-    from alpaca_pipe.pack.box import read_box
+    from alpaca_pipe.pack.archive import read_box
     manifest = read_box(home.pack(gpu=NANO).file, unpacked)
     whole = b"".join(path.read_bytes() for path in unpacked.rglob("*") if path.is_file())
     assert b"sk-" not in whole and b".env" not in whole and b"Good morning" not in whole
@@ -327,6 +327,6 @@ def test_pinned_prices_come_along(home: Place, away: Place, monkeypatch: pytest.
     monkeypatch.setenv("ALPACA_PIPE_PRICES", str(theirs))
     away.unpack(packed.file)
     away.unpack(packed.file)
-    from alpaca_pipe.ledger.own_prices import own_rows
+    from alpaca_pipe.ledger.pricing.user_prices import own_rows
     assert [(row.values["gpu"], row.values["per_hour"]) for row in own_rows("gpu")] == [("L4", 0.7), ("H100", 2.49)]
     assert "secret-project" not in theirs.read_text()

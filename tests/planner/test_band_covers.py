@@ -12,10 +12,10 @@ from statistics import fmean, median
 
 import pytest
 
-from alpaca_pipe.generate.beliefs import ALPACA, TWO_STEP
-from alpaca_pipe.generate.forecast import foresee, imagine
-from alpaca_pipe.generate.pilot import DRIFT, HASTE
-from alpaca_pipe.generate.seen import Seen
+from alpaca_pipe.generate.forecast.pilot import DRIFT, HASTE
+from alpaca_pipe.generate.forecast.priors import ALPACA, TWO_STEP
+from alpaca_pipe.generate.forecast.simulation import foresee, imagine
+from alpaca_pipe.generate.round_stats import Seen
 from tests.generate.teachers_of_another_kind import Teacher, cost, order, play
 
 TEACHERS = 200

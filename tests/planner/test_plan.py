@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 
 from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.cli import app
-from alpaca_pipe.ledger.gpu import GpuTable
+from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.prices import PriceTable, price_of
+from alpaca_pipe.ledger.pricing.token_prices import PriceTable, price_of
 from alpaca_pipe.planner.cheapest import Offer
-from alpaca_pipe.planner.outlook import Outlook, look
+from alpaca_pipe.planner.plan_summary import Outlook, look
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.report.conftest import buy
@@ -127,7 +127,7 @@ def test_the_control_doubles_the_tune(tmp_path: Path) -> None:
 
 def test_rows_that_are_there_are_measured(tmp_path: Path) -> None:
     from alpaca_pipe.core.files import write_jsonl
-    from alpaca_pipe.train.outlay import lengths
+    from alpaca_pipe.train.cost_estimate import lengths
     from tests.report.conftest import examples
 
     file = tmp_path / "train.jsonl"
@@ -230,8 +230,8 @@ def test_a_probe_of_a_lock_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_every_gpu_of_the_table_can_be_planned_for(tmp_path: Path) -> None:
-    from alpaca_pipe.ledger.machine import machine_of
-    from alpaca_pipe.ledger.rates import gpus
+    from alpaca_pipe.ledger.machine.planned_machine import machine_of
+    from alpaca_pipe.ledger.pricing.gpu_rates import gpus
 
     for name in gpus():
         tables: dict[str, Any] = {"gpu": GpuTable(name=name, per_hour=1)}  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from typing import Any
 
 from aiohttp import web
 
-from alpaca_pipe.teachers.child import lifeline
+from alpaca_pipe.teachers.local.child_process import lifeline
 from tests.proving import faults, replies
 from tests.proving.batches import Batches
 from tests.proving.books import Books, Row, billed

@@ -10,10 +10,10 @@ import pytest
 
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.core.ranges import NOTHING, Range
-from alpaca_pipe.ledger.gpu import GpuTable
-from alpaca_pipe.ledger.machine import machine_of
+from alpaca_pipe.ledger.machine.config import GpuTable
+from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.recipe.expected import expected, rented, row_of, with_rent
+from alpaca_pipe.recipe.estimates import expected, rented, row_of, with_rent
 from alpaca_pipe.recipe.plan import steps_of
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.stage import Catalog, Estimate

@@ -17,8 +17,8 @@ import pytest
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.prices import price_of
+from alpaca_pipe.ledger.pricing.token_prices import price_of
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.plan import steps_of
 from alpaca_pipe.recipe.schema import load_recipe

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from alpaca_pipe.cli import app
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl, write_json
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe import gc
 from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.progress import Screen

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
+from alpaca_pipe.core.config_table import Exact, ExistingPath, Knob, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, write_json
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.core.table import Exact, ExistingPath, Knob, Table
 from alpaca_pipe.recipe.stage import Bench, Catalog, Estimate, Outcome, Stage, StageConfig
 
 

@@ -6,17 +6,17 @@ import pytest
 
 from alpaca_pipe.core.files import read_json, write_json
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.ledger.energy import assumed
-from alpaca_pipe.ledger.entries import Attempt
-from alpaca_pipe.ledger.journal import Journal, enter
-from alpaca_pipe.recipe.expected import row_of
+from alpaca_pipe.ledger.machine.energy import assumed
+from alpaca_pipe.ledger.store.entries import Attempt
+from alpaca_pipe.ledger.store.journal import Journal, enter
+from alpaca_pipe.recipe.estimates import row_of
 from alpaca_pipe.recipe.stage import Estimate
-from alpaca_pipe.report.actual import compared, costs, planned_minutes, spent, unit_costs
-from alpaca_pipe.report.closing import close
-from alpaca_pipe.report.disk import left
 from alpaca_pipe.report.facts import gather
+from alpaca_pipe.report.forecast_vs_actual import compared, costs, planned_minutes, spent, unit_costs
 from alpaca_pipe.report.funnel import funnel
-from alpaca_pipe.report.page import render
+from alpaca_pipe.report.report_page import render
+from alpaca_pipe.report.run_files import left
+from alpaca_pipe.report.summary import close
 from tests.report.conftest import PRICE, Workspace, buy
 
 COST = 1000 * 150 + 333 * 600  # nano-dollars of one reply

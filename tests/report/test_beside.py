@@ -9,9 +9,9 @@ import pytest
 
 from alpaca_pipe.core.example import Rejected
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
-from alpaca_pipe.data.past_runs import past_run
-from alpaca_pipe.report.beside import Beside, beside
-from alpaca_pipe.report.beside_words import print_beside
+from alpaca_pipe.data.run_names import past_run
+from alpaca_pipe.report.compare_runs import Beside, beside
+from alpaca_pipe.report.compare_text import print_beside
 from tests.report.conftest import Workspace, buy, examples
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from alpaca_pipe.core.example import Rejected
 from alpaca_pipe.core.files import read_json, write_json
-from alpaca_pipe.report.disk import left
+from alpaca_pipe.report.costs import money
 from alpaca_pipe.report.facts import gather
-from alpaca_pipe.report.money import money
+from alpaca_pipe.report.run_files import left
 from tests.report.conftest import FREE, PRICE, Workspace, buy, examples
 
 KEYS = [f"r1-{n:032x}" for n in range(4)]

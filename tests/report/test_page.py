@@ -12,8 +12,8 @@ import pytest
 
 from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.report.facts import gather
-from alpaca_pipe.report.page import render, write
-from alpaca_pipe.report.words import in_words
+from alpaca_pipe.report.report_page import render, write
+from alpaca_pipe.report.verdict_text import in_words
 from tests.report.conftest import FREE, VERDICT, Workspace, buy, examples
 
 EVIL = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&{{ 7 * 7 }}{% raw %}'

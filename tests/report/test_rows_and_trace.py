@@ -12,7 +12,7 @@ from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.core.files import read_json, write_json, write_jsonl
 from alpaca_pipe.curate.repairs import mended
 from alpaca_pipe.report.facts import gather
-from alpaca_pipe.report.page import render
+from alpaca_pipe.report.report_page import render
 from alpaca_pipe.report.rows import print_rows, rows
 from alpaca_pipe.report.trace import print_trace, trace
 from tests.report.conftest import TEXTS, Workspace, buy, examples

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.files import read_json, shipped
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal
 
 NAMES = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
 FAST = {"quickstart", "alpaca-2023", "domain"}  # one of each kind; `make test-all` rehearses them all, the others are planned here

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.files import digest_of, read_jsonl, shipped, write_jsonl
-from alpaca_pipe.ledger import opening
+from alpaca_pipe.ledger.store import connection
 from tests.road.drive import Road
 from tests.road.test_road import dataset
 
@@ -48,7 +48,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def stored(road: Road) -> set[str]:
     """What was asked, of all requests with a reply in the ledger, as the server counts it."""
-    with closing(opening.read_only(road.home / "runs" / "ledger.sqlite")) as db:
+    with closing(connection.read_only(road.home / "runs" / "ledger.sqlite")) as db:
         rows = [json.loads(row[0]) for row in db.execute("SELECT request FROM replies")]
     return {digest_of(row) for row in rows}
 
@@ -81,7 +81,7 @@ def test_killed_after_reply_37_it_sends_exactly_what_has_no_reply(whole: tuple[s
 
 def count(ledger: Path) -> int:
     try:
-        with closing(opening.read_only(ledger)) as db:
+        with closing(connection.read_only(ledger)) as db:
             return int(db.execute("SELECT COUNT(*) FROM replies").fetchone()[0])
     except Exception:  # noqa: BLE001 - it is being made
         return 0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal
 from tests.road.drive import Road
 
 

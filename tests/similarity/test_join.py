@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the bulk pass is compiled by Numba: pip install 'alpaca-pipe[scale]'")
 
-from alpaca_pipe.similarity.growing import Growing
+from alpaca_pipe.similarity.incremental_index import Growing
 from alpaca_pipe.similarity.join import greedy, pairs
 from alpaca_pipe.similarity.rouge import Index, rouge_l
 

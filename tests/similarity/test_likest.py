@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from alpaca_pipe.cli import app
 from alpaca_pipe.core.files import read_jsonl
-from alpaca_pipe.similarity.likest import likest
+from alpaca_pipe.similarity.most_similar import likest
 from alpaca_pipe.similarity.words import rouge_words
 
 

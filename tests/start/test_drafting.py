@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.files import read_jsonl
-from alpaca_pipe.generate.seeds import read_seeds
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.start.decisions import Decisions
+from alpaca_pipe.generate.seeds.seeds import read_seeds
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.start.draft_log import Decisions
 from alpaca_pipe.start.folder import begin
 from tests.terminal import Terminal
 

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.cli import app
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.generate.seed_check import print_check
-from alpaca_pipe.generate.seed_file import still_the_templates
-from alpaca_pipe.generate.seeds import read_seeds
+from alpaca_pipe.generate.seeds.seed_file import still_the_templates
+from alpaca_pipe.generate.seeds.seeds import read_seeds
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.start.folder import begin, hints
+from alpaca_pipe.start.seed_check import print_check
 
 NOTE = "# Rules\n\n" + "The clinic is open from eight to six on weekdays, and dogs wait on a lead outside of the room. " * 3
 
@@ -101,7 +101,7 @@ def test_a_row_that_was_reworded_is_the_users_own(home: Path, capsys: pytest.Cap
 
 
 def test_a_model_for_a_domain_is_asked_about_the_seeds_topics_and_told_its_domain(home: Path) -> None:
-    from alpaca_pipe.generate.laid import seating_of
+    from alpaca_pipe.generate.prompts.starting_pool import seating_of
     from alpaca_pipe.generate.styles import style_of
 
     begin("vet", "a clinic")

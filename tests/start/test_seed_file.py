@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import shipped
-from alpaca_pipe.generate.seed_file import append
-from alpaca_pipe.generate.seeds import SeedRow, read_seeds
+from alpaca_pipe.generate.seeds.seed_file import append
+from alpaca_pipe.generate.seeds.seeds import SeedRow, read_seeds
 
 ROW = SeedRow(instruction="Say, in one\nword, what it is.", output='An "animal"; so', topic="cats", classification=True,
               source="notes/a.md#0-12", drafted_by="gpt-4.1-nano")

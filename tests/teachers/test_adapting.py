@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.teachers.breaker import PAUSES, Breaker
-from alpaca_pipe.teachers.pace import Pace
+from alpaca_pipe.teachers.ratelimit.circuit_breaker import PAUSES, Breaker
+from alpaca_pipe.teachers.ratelimit.limiter import Pace
 from tests.teachers.virtual import run
 
 Reply = tuple[str, int]  # "ok", "busy" or "down"; tokens written

@@ -14,13 +14,13 @@ import pytest
 
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.ledger.batches import Batches
 from alpaca_pipe.ledger.budget import Caps, OverBudget, ceiling_of
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.prices import PriceTable
+from alpaca_pipe.ledger.pricing.token_prices import PriceTable
+from alpaca_pipe.ledger.store.batch_jobs import Batches
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Fatal
-from alpaca_pipe.teachers.opening import cancel_batches, connect
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.factory import cancel_batches, connect
 from tests.teachers.batch_server import Running, running
 
 PRICE = PriceTable.model_validate({"in": Decimal("0.1"), "out": Decimal("0.4")})

@@ -11,14 +11,14 @@ import pytest
 
 from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.batches import Batches
+from alpaca_pipe.ledger.store.batch_jobs import Batches
 from alpaca_pipe.teachers.base import Failure, Fatal
-from alpaca_pipe.teachers.batch_desk import Desk, Rules
-from alpaca_pipe.teachers.batch_office import Office
-from alpaca_pipe.teachers.batch_patience import Patience
-from alpaca_pipe.teachers.metered import Metered
-from alpaca_pipe.teachers.openai_batch import pick_up
-from alpaca_pipe.teachers.openai_wire import Wire
+from alpaca_pipe.teachers.batch.batch_client import Office
+from alpaca_pipe.teachers.batch.batcher import Desk, Rules
+from alpaca_pipe.teachers.batch.openai_batch import pick_up
+from alpaca_pipe.teachers.batch.waiting import Patience
+from alpaca_pipe.teachers.metering.metered import Metered
+from alpaca_pipe.teachers.openai.http_attempt import Wire
 from tests.teachers.test_batch import WORDS, Runs, cache, desk, journal, server, stop_when
 
 __all__ = ["cache", "desk", "journal", "server"]

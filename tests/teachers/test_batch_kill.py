@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from alpaca_pipe.ledger.batches import Batches
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.store.batch_jobs import Batches
+from alpaca_pipe.ledger.store.journal import Journal
 from tests.teachers.batch_server import Running, running
 
 ROOT = Path(__file__).parents[2]
@@ -22,9 +22,9 @@ import asyncio, sys
 from pathlib import Path
 from alpaca_pipe.core.completion import Message, Request
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.teachers.opening import connect
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.teachers.factory import connect
+from alpaca_pipe.teachers.config import TeacherTable
 
 folder, url, run, count, recipe = Path(sys.argv[1]), *sys.argv[2:4], int(sys.argv[4]), sys.argv[5]
 table = TeacherTable(kind="openai_batch", model="m", base_url=url + "/v1", price={"in": 0.1, "out": 0.4}, poll=0.05,

@@ -18,12 +18,12 @@ from aiohttp import web
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.prices import PriceTable
+from alpaca_pipe.ledger.pricing.token_prices import PriceTable
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.check import check
-from alpaca_pipe.teachers.opening import open_teacher
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.factory import open_teacher
 
 KEY = "sk-planted-0123456789abcdefghijklmnop"
 HOST = "teacher.test"  # no such host: only a proxy can reach it

@@ -14,18 +14,18 @@ import pytest
 
 from alpaca_pipe.core.completion import Message, Request
 from alpaca_pipe.teachers.base import Fatal
-from alpaca_pipe.teachers.child import serving
-from alpaca_pipe.teachers.opening import open_teacher
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.factory import open_teacher
+from alpaca_pipe.teachers.local.child_process import serving
 
-SERVER = "alpaca_pipe.teachers.rehearsed_server"
+SERVER = "alpaca_pipe.teachers.scripted.scripted_server"
 SETTINGS = {"lines": None, "delay": 30, "served": None, "port": None}
 QUESTION = Request((Message("user", "Why?"),))
 
 PARENT = f"""
 import asyncio, sys
 from pathlib import Path
-from alpaca_pipe.teachers.child import serving
+from alpaca_pipe.teachers.local.child_process import serving
 
 async def main():
     async with serving("{SERVER}", {SETTINGS!r}, Path(sys.argv[1]), "the server") as child:

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.teachers.limits import Gauge, Reading, seconds, told
-from alpaca_pipe.teachers.pace import Pace
+from alpaca_pipe.teachers.ratelimit.headers import Gauge, Reading, seconds, told
+from alpaca_pipe.teachers.ratelimit.limiter import Pace
 from tests.teachers.virtual import run
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.teachers.opening import open_teacher
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.factory import open_teacher
 from alpaca_pipe.weights.gguf import cached_path
 from alpaca_pipe.weights.known import SMOLLM2
 

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.base import Failure, Fatal
-from alpaca_pipe.teachers.openai_chat import TAKES, OpenAIChat
-from alpaca_pipe.teachers.openai_completions import OpenAICompletions
-from alpaca_pipe.teachers.openai_errors import key_from, retry_after, without_keys
-from alpaca_pipe.teachers.openai_usage import usage_of
-from alpaca_pipe.teachers.openai_wire import Wire, http_client
+from alpaca_pipe.teachers.openai.error_mapping import key_from, retry_after, without_keys
+from alpaca_pipe.teachers.openai.http_attempt import Wire, http_client
+from alpaca_pipe.teachers.openai.openai_chat import TAKES, OpenAIChat
+from alpaca_pipe.teachers.openai.openai_completions import OpenAICompletions
+from alpaca_pipe.teachers.openai.usage import usage_of
 
 KEY = "sk-test-0123456789abcdef"
 QUESTION = Request((Message("system", "Be brief."), Message("user", "Why?")), {"max_tokens": 5, "seed": 7}, sample=2)

@@ -12,11 +12,11 @@ from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.prices import PriceTable
-from alpaca_pipe.teachers.opening import connect, open_teacher
-from alpaca_pipe.teachers.rehearsed import recorded
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.ledger.pricing.token_prices import PriceTable
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.factory import connect, open_teacher
+from alpaca_pipe.teachers.scripted.scripted_teacher import recorded
 
 TABLE = TeacherTable(kind="rehearsed", model="gpt-4o-mini", concurrency=8)
 

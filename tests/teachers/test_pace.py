@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from alpaca_pipe.core.errors import Stopped
-from alpaca_pipe.teachers.pace import LONGEST_ASKED, LONGEST_WAIT, Pace
+from alpaca_pipe.teachers.ratelimit.limiter import LONGEST_ASKED, LONGEST_WAIT, Pace
 
 
 class Clock:

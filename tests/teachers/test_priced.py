@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
 
 
 def teacher(**fields: Any) -> TeacherTable:

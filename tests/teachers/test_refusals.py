@@ -9,12 +9,12 @@ import pytest
 
 from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.journal import Journal
-from alpaca_pipe.ledger.prices import price_of
+from alpaca_pipe.ledger.pricing.token_prices import price_of
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Fatal
-from alpaca_pipe.teachers.metered import Metered
-from alpaca_pipe.teachers.pace import Pace
-from alpaca_pipe.teachers.refusals import Refusals
+from alpaca_pipe.teachers.metering.bad_requests import Refusals
+from alpaca_pipe.teachers.metering.metered import Metered
+from alpaca_pipe.teachers.ratelimit.limiter import Pace
 from tests.teachers.test_metered import COST, DAY, Scripted, cache, journal, metered, question, run
 
 __all__ = ["cache", "journal"]  # fixtures

@@ -17,11 +17,11 @@ from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import digest_of, read_jsonl, write_jsonl
 from alpaca_pipe.teachers.base import Fatal
-from alpaca_pipe.teachers.opening import open_teacher
-from alpaca_pipe.teachers.rehearsed import recorded
-from alpaca_pipe.teachers.rehearsed_lines import THINGS, Row, _rows, answer_to
-from alpaca_pipe.teachers.rehearsed_server import asked_of
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.factory import open_teacher
+from alpaca_pipe.teachers.scripted.scripted_replies import THINGS, Row, _rows, answer_to
+from alpaca_pipe.teachers.scripted.scripted_server import asked_of
+from alpaca_pipe.teachers.scripted.scripted_teacher import recorded
 
 ROW: dict[str, Any] = {"type": "object", "properties": {name: {"type": "string"} for name in ("instruction", "input", "output")},
        "required": ["instruction", "input", "output"]}

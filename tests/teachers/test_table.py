@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.weights.known import SMOLLM2
 
 CHAT = {"kind": "openai_chat", "model": "gpt-4o-mini"}

@@ -14,11 +14,11 @@ import pytest
 from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Fatal
-from alpaca_pipe.teachers.metered import Metered
-from alpaca_pipe.teachers.near_cap import NearCap
-from alpaca_pipe.teachers.pace import Pace
+from alpaca_pipe.teachers.metering.budget_warning import NearCap
+from alpaca_pipe.teachers.metering.metered import Metered
+from alpaca_pipe.teachers.ratelimit.limiter import Pace
 from tests.teachers.test_metered import CEILING, COST, MINI, USED, Scripted, kinds, question, run
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from alpaca_pipe.core.example import Example, Origin, numbered
 from alpaca_pipe.core.files import write_jsonl
-from alpaca_pipe.models.template import Encoded, Encoder
+from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Bench
-from alpaca_pipe.train.hyper import Hyper
+from alpaca_pipe.train.hyperparameters import Hyper
 from alpaca_pipe.weights.base import BaseTable
 from alpaca_pipe.weights.tiny import build_tiny, byte_tokenizer
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpaca_pipe.models.template import Encoded, joined
-from alpaca_pipe.train.control import derangement, shuffled
+from alpaca_pipe.models.loss_mask import Encoded, joined
+from alpaca_pipe.train.shuffled_control import derangement, shuffled
 
 
 @given(st.integers(2, 200), st.integers(0, 2**32))

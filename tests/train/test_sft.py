@@ -17,10 +17,10 @@ pytest.importorskip("trl")
 
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.models.loading import load_model, load_tokenizer
+from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.models.scoring import response_losses
-from alpaca_pipe.models.template import Encoded
 from alpaca_pipe.train.attention import lay_end_to_end
-from alpaca_pipe.train.hyper import Hyper
+from alpaca_pipe.train.hyperparameters import Hyper
 from alpaca_pipe.train.sft import tune
 from alpaca_pipe.weights.base import Checkpoint
 from tests.train.conftest import HYPER, with_

@@ -16,9 +16,9 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest
 from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer
-from alpaca_pipe.models.template import saved_encoder
+from alpaca_pipe.models.loss_mask import saved_encoder
 from alpaca_pipe.recipe.stage import Bench, Known
-from alpaca_pipe.train.mask import print_mask
+from alpaca_pipe.train.show_mask import print_mask
 from alpaca_pipe.train.stage import Config, Lora, estimate, run
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
 

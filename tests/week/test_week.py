@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from alpaca_pipe.core.files import read_jsonl, shipped
-from alpaca_pipe.ledger import opening
+from alpaca_pipe.ledger.store import connection
 from tests.browser import chromium
 from tests.terminal import Terminal
 
@@ -69,13 +69,13 @@ class Place:
         return Counter(row["asked"] for row in read_jsonl(file)) if file.exists() else Counter()
 
     def replies(self) -> int:
-        with closing(opening.read_only(self.folder / "runs" / "ledger.sqlite")) as db:
+        with closing(connection.read_only(self.folder / "runs" / "ledger.sqlite")) as db:
             return int(db.execute("SELECT COUNT(*) FROM replies").fetchone()[0])
 
     def settled(self, **where: str) -> int:
         """Nano-dollars."""
         conditions = " AND ".join(["kind = 'settled'", *(f"{name} = ?" for name in where)])
-        with closing(opening.read_only(self.folder / "runs" / "ledger.sqlite")) as db:
+        with closing(connection.read_only(self.folder / "runs" / "ledger.sqlite")) as db:
             return int(db.execute(f"SELECT COALESCE(SUM(nanodollars), 0) FROM entries WHERE {conditions}", [*where.values()]).fetchone()[0])
 
     def verdicts(self) -> dict[str, str]:

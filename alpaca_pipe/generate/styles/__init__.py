@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from alpaca_pipe.generate.config import GenerateTable
-from alpaca_pipe.generate.style import Style
-from alpaca_pipe.teachers.table import TeacherTable
+from alpaca_pipe.generate.styles.base import Style
+from alpaca_pipe.teachers.config import TeacherTable
 
 # Models that spell with GPT-3's tokens; davinci-002 and babbage-002 of 2023 have those of GPT-4.
 _GPT3 = re.compile(r"text-(davinci|curie|babbage|ada)-00\d|(davinci|curie|babbage|ada)(-instruct.*)?")

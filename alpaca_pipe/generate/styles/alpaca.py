@@ -1,6 +1,6 @@
 """style: alpaca - a chat model writes several tasks at once, as JSON; the schema is enforced where the teacher can.
 
-Each task of a prompt has its kind and its topic. The kinds are drawn, those that the rows so far lack more often (balance.py).
+Each task of a prompt has its kind and its topic. The kinds are drawn, those that the rows so far lack more often (coverage.py).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.generate.novelty import unsound
-from alpaca_pipe.generate.reply import Draft, Objection, Piece, read_tasks
-from alpaca_pipe.generate.seeds import Seed
-from alpaca_pipe.generate.style import Plain, Seat, decoding
+from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, read_tasks
+from alpaca_pipe.generate.seeds.seeds import Seed
+from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
 
 _SYSTEM = "You write tasks that a language model is trained on. It reads and answers in text only."
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
-from alpaca_pipe.data import stanford
+from alpaca_pipe.data import stanford_rules
 from alpaca_pipe.generate.novelty import Ties
-from alpaca_pipe.generate.numbered import Bugs, read_numbered, until_stop
-from alpaca_pipe.generate.reply import Draft, Objection, Piece
-from alpaca_pipe.generate.style import Plain, Seat, decoding
+from alpaca_pipe.generate.parsing.numbered_list import Bugs, read_numbered, until_stop
+from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece
+from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
 
 TASKS = 20  # asked for, those shown among them
 # The reference's; the second and third also cut an answer that says "in 2020."
@@ -87,7 +87,7 @@ class Alpaca2023(Plain):
 
     def objection(self, seat: Seat, draft: Draft) -> Objection | None:
         """Stanford's rules look at the instruction alone."""
-        found = stanford.objection(draft.instruction)
+        found = stanford_rules.objection(draft.instruction)
         return Objection(*found) if found else None
 
 

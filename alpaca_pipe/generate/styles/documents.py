@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
-from alpaca_pipe.generate.grounding import ungrounded
 from alpaca_pipe.generate.novelty import unsound
-from alpaca_pipe.generate.reply import Draft, Objection, Piece, read_tasks, unread
-from alpaca_pipe.generate.style import Plain, Seat, decoding
+from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, read_tasks, unread
+from alpaca_pipe.generate.sources.groundedness import ungrounded
 from alpaca_pipe.generate.styles.alpaca import task_list, task_row, works_in
+from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
 
 _SYSTEM = ("You write tasks that a language model is trained on, out of the documents of the people who will use it. You "
            "add nothing to what the documents say.")

@@ -14,11 +14,11 @@ from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.generate.grounds import generation_of, task_of
 from alpaca_pipe.generate.novelty import unsound
-from alpaca_pipe.generate.reply import Draft, Objection, Piece, fault_of, unread
-from alpaca_pipe.generate.reply import read_answer as answered
-from alpaca_pipe.generate.style import Plain, Seat, decoding
+from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, fault_of, unread
+from alpaca_pipe.generate.parsing.reply import read_answer as answered
+from alpaca_pipe.generate.sources.context import generation_of, task_of
+from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
 from alpaca_pipe.similarity.rouge import rouge_l
 from alpaca_pipe.similarity.words import Words, unicode_words
 

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.generate.novelty import output_fault
-from alpaca_pipe.generate.reply import Draft, Objection, Piece, fault_of
-from alpaca_pipe.generate.style import Plain, Seat, decoding
+from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, fault_of
+from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
 
 SYSTEMS = (
     "Think the task through step by step before you answer, and show the steps. End with the answer on a line of its own.",

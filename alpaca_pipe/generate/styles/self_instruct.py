@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
-from alpaca_pipe.data import stanford
-from alpaca_pipe.generate.instances import instances
+from alpaca_pipe.data import stanford_rules
 from alpaca_pipe.generate.novelty import Ties
-from alpaca_pipe.generate.numbered import until_stop
-from alpaca_pipe.generate.reply import Draft, Objection, Piece, fault_of, unread
-from alpaca_pipe.generate.style import Plain, Seat, decoding
+from alpaca_pipe.generate.parsing.instances import instances
+from alpaca_pipe.generate.parsing.numbered_list import until_stop
+from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, fault_of, unread
+from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
 
 LAST = 15  # the number of the last task that is asked for
 _TOP_P, _PRESENCE = 0.5, 2.0  # of instructions
@@ -30,7 +30,7 @@ _MOST = 5  # instances of an instruction
 _LIST = f"Write down tasks, each of another kind. Go on with this list up to number {LAST}:\n\n"
 # The original's: fewer than Stanford's.
 _MEDIA = re.compile(r"\b(?:images?|graphs?|pictures?|files?|maps?|draw|plot|go to)\b", re.IGNORECASE)
-_RULES = tuple(rule for rule in stanford.RULES if rule is not stanford.media)
+_RULES = tuple(rule for rule in stanford_rules.RULES if rule is not stanford_rules.media)
 
 _KIND = ("Is it a classification, that is, a task whose output is one of a few labels that are known beforehand? Answer "
          "with yes or no.\n\n")

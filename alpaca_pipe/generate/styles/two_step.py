@@ -12,10 +12,10 @@ from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.generate.novelty import unsound
-from alpaca_pipe.generate.reply import Draft, Objection, Piece, read_answer, read_line
-from alpaca_pipe.generate.seeds import Seed
-from alpaca_pipe.generate.style import Plain, Seat, decoding
+from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, read_answer, read_line
+from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.styles.alpaca import works_in
+from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
 
 _INSTRUCTION_TOKENS = 40
 _ANSWER_TEMPERATURE = 0.4  # an answer should be likely, an instruction new

@@ -1,0 +1,91 @@
+"""Which model a recipe's runs left: the merged checkpoint of the newest run that has one, else what its training saved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import read_json
+from alpaca_pipe.data.run_names import history, matching
+from alpaca_pipe.models.loading import is_adapter
+from alpaca_pipe.report.run_files import value
+
+NOTE = "template.json"  # stands in every folder of ours that holds a trained model
+
+
+@dataclass(frozen=True)
+class Trained:
+    """folder: a checkpoint, or an adapter for the base. run: the run that it belongs to. newer: the last run, where that
+    trained nothing. base: the recipe's table `base:` as that run had it."""
+
+    recipe: str
+    run: str
+    folder: Path
+    form: str  # "merged model", "adapter" or "fully tuned model"
+    base: Mapping[str, Any]
+    newer: str = ""
+
+    @property
+    def template(self) -> tuple[str, str]:
+        """Its name, and the sha256 of its text."""
+        note = read_json(self.folder / NOTE)
+        return note["template"], note["sha256"]
+
+    def lines(self) -> Iterator[str]:
+        name, digest = self.template
+        run = f"run {self.run}" if self.run else "a run that is not finished, or came without its history"
+        yield f"{self.recipe}: the {self.form} of {run}, tuned from {self.base.get('model', 'a base that is not named')}"
+        if self.newer:
+            yield f"the last run, {self.newer}, made no model"
+        yield f"template {name}, sha256 {digest[:12]}: the one it was trained with"
+
+
+def find(workspace: Path, recipe: str, when: str = "") -> Trained:
+    """The model of the newest run that left one. when: only of runs that it can mean (`2026-11-20`, `nov`, `2`). Raises UserError."""
+    runs = history(workspace, recipe)
+    lock = value(workspace / recipe / "lock.json") or {}
+    told = list(reversed(matching(runs, when) if when else runs))
+    if when and not told:
+        days = ", ".join(sorted({str(row.get("run", ""))[:10] for row in runs})[-5:])
+        raise UserError(f"{recipe}: there is no run of {when}", f"it has runs of {days}" if days else "see `alpaca-pipe history`")
+    if not when:
+        told.append({"run": lock.get("run", ""), **lock})
+    for row in told:
+        if found := _of_run(workspace, recipe, row, told[0]):
+            return found
+    config = told[0].get("config") or lock.get("config") or {}
+    if "train" not in config:
+        raise UserError(f"{recipe}: nothing was trained, this recipe has no 'train:'", "add 'base:' and 'train:' to it")
+    if any("train" in row.get("steps", {}) for row in told):
+        raise UserError(f"{recipe}: a model was trained, and its folder is not in {workspace} any more",
+                        f"`alpaca-pipe run {recipe}` makes it again; unpack the results where it was trained elsewhere")
+    raise UserError(f"{recipe}: nothing was trained yet", f"run `alpaca-pipe run {recipe}`, or with `--until export`")
+
+
+def _of_run(workspace: Path, recipe: str, row: Mapping[str, Any], last: Mapping[str, Any]) -> Trained | None:
+    steps, base = row.get("steps", {}), (row.get("config") or {}).get("base") or {}
+    newer = "" if row is last else str(last.get("run", ""))
+    for stage, name in (("export", "merged"), ("train", "model")):
+        folder = workspace / "store" / steps.get(stage, "-") / name
+        if (folder / NOTE).is_file():
+            form = "merged model" if stage == "export" else "adapter" if is_adapter(folder) else "fully tuned model"
+            return Trained(recipe, str(row.get("run", "")), folder, form, base, newer)
+    return None
+
+
+def base_folder(trained: Trained, say: Callable[[str], None]) -> Any:
+    """The base as `weights` knows it (a Checkpoint). Raises UserError where it is not on this machine."""
+    from pydantic import ValidationError
+
+    from alpaca_pipe.weights.base import BaseTable, resolve
+
+    try:
+        table = BaseTable.model_validate_json(json.dumps(trained.base), context={"folder": Path.cwd()})
+    except ValidationError as error:
+        raise UserError(f"the base of {trained.recipe} is not here: {error.errors()[0]['msg']}",
+                        "only the merged model needs no base: `alpaca-pipe run RECIPE --until export` makes it") from None
+    return resolve(table, say)

@@ -1,0 +1,96 @@
+"""The commands that look back and around: what was run, how two runs differ, what is going on, what can be cleared away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alpaca_pipe.cli.common import (
+    Json,
+    RecipeName,
+    Rehearsed,
+    Runs,
+    finished,
+    print_json,
+    recipe_called,
+    recipe_names,
+    wide,
+)
+from alpaca_pipe.core.errors import UserError
+
+app = typer.Typer()
+_RUN = "RECIPE, or RECIPE@ with a date (2026-11), a month (nov) or a number (@1 is the latest): see `history`."
+
+
+@app.command()
+def history(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = False, as_json: Json = False) -> None:
+    """The dated runs of RECIPE: how each ended, what it ran, where its report is."""
+    from alpaca_pipe.report.summary import history_lines, history_rows
+
+    name, workspace = finished(recipe, runs, rehearse)
+    if as_json:
+        print_json(history_rows(workspace, name))
+        return
+    for line in history_lines(workspace, name):
+        typer.echo(line)
+
+
+@app.command()
+def compare(x: Annotated[str, typer.Argument(metavar="X", help=_RUN, autocompletion=recipe_names)],
+            y: Annotated[str, typer.Argument(metavar="Y", help="The other run, named in the same way.")],
+            runs: Runs = Path("runs"), rehearse: Rehearsed = False, as_json: Json = False) -> None:
+    """Two runs side by side: recipe, steps, rows, rules, money, and the held-out loss on the rows that both hold out."""
+    from alpaca_pipe.data.run_names import past_run
+    from alpaca_pipe.report.compare_runs import beside
+    from alpaca_pipe.report.compare_text import print_beside
+
+    workspace = runs / "rehearsal" if rehearse else runs
+    found = beside(past_run(workspace, x), past_run(workspace, y), workspace)
+    if as_json:
+        print_json(found.to_row())
+    else:
+        print_beside(found, wide())
+
+
+@app.command()
+def status(recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="Only this recipe.",
+                                                        autocompletion=recipe_names)] = None,
+           runs: Runs = Path("runs"), rehearse: Rehearsed = False, as_json: Json = False) -> None:
+    """What runs now and how far it is, what is sealed, what is half done, what is open in the books. Disturbs nothing."""
+    from alpaca_pipe.recipe.status import print_status, recipes_of
+    from alpaca_pipe.recipe.workspace import Workspace
+
+    workspace = Workspace(runs).rehearsal() if rehearse else Workspace(runs)
+    if recipe is not None:
+        recipe = recipe_called(recipe)
+        if recipe not in (known := recipes_of(workspace)):
+            raise UserError(f"{recipe}: nothing was run in {workspace.root}", f"known here: {', '.join(known) or 'none'}")
+    print_status(workspace, recipe, as_json)
+
+
+@app.command()
+def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what could go.")] = False,
+       yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+       runs: Runs = Path("runs"), rehearse: Rehearsed = False, as_json: Json = False) -> None:
+    """Clear away steps that no recipe's lock or history names any more, and damaged ones. Never a reply, never the ledger."""
+    from alpaca_pipe.recipe import gc as work
+    from alpaca_pipe.recipe.workspace import Workspace
+
+    workspace = Workspace(runs).rehearsal() if rehearse else Workspace(runs)
+    found = work.wasted(workspace)
+    if not as_json:
+        typer.echo("\n".join(work.lines(found, workspace.root)))
+    deletes = bool(found) and not dry_run
+    if deletes:
+        work.check_idle(workspace)
+        if not yes and as_json:
+            raise UserError("nobody can be asked with --json", "say --yes, or --dry-run")
+        if not yes and not typer.confirm("delete this?"):
+            deletes = False
+    freed = work.sweep(workspace, found) if deletes else 0
+    if as_json:
+        print_json({"found": [one.to_row() for one in found], "deleted": deletes, "freed": freed})
+    elif deletes:
+        typer.echo(f"deleted; {work.spelled(freed)} are free again")

@@ -1,0 +1,50 @@
+"""What the first pass of pipeline.py remembers of a row: a function of this row alone, wherever it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate import dedup, repairs
+from alpaca_pipe.curate.config import Duplicates
+from alpaca_pipe.curate.filter_config import Rule
+from alpaca_pipe.curate.review.overrides import Coming
+
+NONE, A_PERSON = -1, -2
+
+
+class Seen(NamedTuple):
+    """rule: the number of the first that objects; or NONE, or A_PERSON. Of a row to which none objects also what duplicates are told by, and
+    where the best of them is to stay, what it is worth: a grade that a judge gave, above none; then the length of the output."""
+
+    rule: int
+    id: str
+    text: str = ""
+    worth: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Look:
+    rules: Sequence[Rule]
+    repair: bool
+    duplicates: Duplicates
+
+    def __call__(self, example: Example) -> Seen:
+        """The id is that of the repaired row, before ids are made unique."""
+        return self.at(Coming((repairs.mended(example) if self.repair else None) or example))
+
+    def at(self, coming: Coming) -> Seen:
+        """A person's word stands above every rule."""
+        row, number = coming.example, A_PERSON if coming.dropped else NONE
+        if not coming.said:
+            number = next((place for place, rule in enumerate(self.rules) if rule.objection(row)), NONE)
+        if number != NONE:
+            return Seen(number, row.id)
+        return Seen(NONE, row.id, dedup.text_of(row, self.duplicates.on), _worth(row) if self.duplicates.keep == "best" else ())
+
+
+def _worth(row: Example) -> tuple[float, ...]:
+    grade = row.origin.details.get("grade")
+    return (float(grade) if isinstance(grade, int | float) else float("-inf"), float(len(row.output)))

@@ -1,0 +1,1 @@
+"""Grades by a judge: how they are asked for, read, and used."""

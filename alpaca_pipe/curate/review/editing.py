@@ -1,0 +1,121 @@
+"""An edit: the texts of a row in the person's editor, or field by field where there is none."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.review.console import Desk
+from alpaca_pipe.curate.review.decisions import FIELDS
+
+_HEAD = "Write below each mark what the row should say. Leave the marks as they are; lines above the first one are not read."
+
+
+def edited(before: Mapping[str, str], desk: Desk) -> dict[str, str] | None:
+    """All texts of a row as the person wants them; None where nothing was changed, or the edit was given up."""
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+    after = _in_editor(before, editor, desk) if editor else _by_field(before, desk)
+    if after is None or after == before:
+        desk.say("nothing was changed")
+        return None
+    return after
+
+
+def texts_of(row: Example) -> dict[str, str]:
+    return {name: getattr(row, name) for name in FIELDS if name != "system" or row.system}
+
+
+def _in_editor(before: Mapping[str, str], editor: str, desk: Desk) -> dict[str, str] | None:
+    sheet = written(before)
+    with tempfile.TemporaryDirectory(prefix="alpaca-pipe-") as folder:
+        path = Path(folder) / "row.txt"
+        path.write_text(sheet, encoding="utf-8")
+        while True:
+            if not _opened(editor, path, desk):
+                return _by_field(before, desk)
+            try:
+                return understood(path.read_text(encoding="utf-8"), before)
+            except (UserError, UnicodeDecodeError, OSError) as error:
+                what = str(error) if isinstance(error, UserError) else f"the file cannot be read: {error}"
+                if (desk.ask(f"{what}\nEnter opens it again, x gives the edit up: ") or "x").strip():
+                    return None
+
+
+def _opened(editor: str, path: Path, desk: Desk) -> bool:
+    """Whether the editor ran; Ctrl-C inside it is the editor's."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        code = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode
+    except (OSError, ValueError) as error:
+        desk.say(f"the editor '{editor}' could not be started ({error}); field by field instead", "yellow")
+        return False
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if code:
+        desk.say(f"the editor '{editor}' ended with status {code}; field by field instead", "yellow")
+    return not code
+
+
+def written(texts: Mapping[str, str]) -> str:
+    """One sheet for the editor. The marks differ from every line of the row."""
+    dash = _dashes(texts)
+    return _HEAD + "\n" + "".join(f"{dash} {name} {dash}\n{text}\n" for name, text in texts.items())
+
+
+def _dashes(texts: Mapping[str, str]) -> str:
+    dash = "====="
+    while any(f"{dash} " in text for text in texts.values()):
+        dash += "="
+    return dash
+
+
+def understood(sheet: str, before: Mapping[str, str]) -> dict[str, str]:
+    """The texts of a sheet; the line feed that an editor adds at an end is not a change. Raises UserError."""
+    dash, texts, rest = _dashes(before), dict[str, str](), sheet.replace("\r\n", "\n")
+    names = list(before)
+    for place, name in enumerate(names):
+        mark = f"{dash} {name} {dash}\n"
+        if rest.count(mark) != 1:
+            raise UserError(f"the mark `{mark.strip()}` is not there once", "put it back on a line of its own")
+        head, rest = rest.split(mark)
+        if place:
+            texts[names[place - 1]] = head
+    texts[names[-1]] = rest
+    for name, text in texts.items():
+        text = text.removesuffix("\n") if name != names[-1] else text
+        same = text.rstrip("\n") == before[name].replace("\r\n", "\n").rstrip("\n")
+        texts[name] = before[name] if same else text.rstrip("\n")
+    return checked(texts)
+
+
+def checked(texts: dict[str, str]) -> dict[str, str]:
+    for name in ("instruction", "output"):
+        if not texts[name].strip():
+            raise UserError(f"the {name} is empty", "to take a row out, drop it (d)")
+    return texts
+
+
+def _by_field(before: Mapping[str, str], desk: Desk) -> dict[str, str] | None:
+    """Asks for each text; None where Ctrl-C gives the edit up."""
+    desk.say("Enter leaves a text as it is, a single - empties it; a line that ends with \\ goes on in the next.", "dim")
+    texts = dict(before)
+    for name in before:
+        lines = [desk.ask(f"{name}: ")]
+        while lines[-1] is not None and lines[-1].endswith("\\"):
+            lines.append(desk.ask("... "))
+        if lines[-1] is None:
+            return None
+        said = "\n".join((line or "").removesuffix("\\") for line in lines)
+        texts[name] = before[name] if not said else "" if said == "-" else said
+    try:
+        return checked(texts)
+    except UserError as error:
+        desk.say(str(error), "yellow")
+        return None

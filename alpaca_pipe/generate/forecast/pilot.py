@@ -1,0 +1,95 @@
+"""The forecast while the run goes on: renewed as rounds come in, said, and held against the caps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.ranges import Range
+from alpaca_pipe.generate.forecast.priors import Imagined
+from alpaca_pipe.generate.forecast.simulation import Forecast, Order, foresee
+from alpaca_pipe.generate.round_stats import Seen
+from alpaca_pipe.ledger.budget import Caps, more
+from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.store.journal import Journal
+
+# How far a figure moves between runs of the same prompts and within one (standard deviation of its logarithm), and the
+# same for the pace: another day's load, the next hour's.
+DRIFT_BETWEEN, HASTE_BETWEEN = 0.05, 0.25
+DRIFT, HASTE = 0.03, 0.12
+_AGAIN = 1.1  # the forecast is renewed when so many times the prompts of the last one were asked
+_MUCH = 0.2  # a change worth a sentence
+
+
+class Pilot:
+    """One for a run. prior: teachers as imagined before it; others: rounds of earlier runs. wait: prompts before the
+    first forecast.  go_on: a forecast past the cap is said and does not stop the run."""
+
+    def __init__(self, order: Order, prior: Imagined, others: Sequence[Seen], wait: int, journal: Journal, caps: Caps,
+                 recipe: str, run: str, go_on: bool) -> None:
+        self._order, self._prior, self._others, self._next = order, prior, others, float(wait)
+        self._journal, self._caps, self._recipe, self._run, self._go_on = journal, caps, recipe, run, go_on
+        self._last: Range | None = None
+        self._warned = False
+        self.note = ""  # for the line of progress
+
+    def renew(self, rounds: Sequence[Seen]) -> Iterator[str]:
+        """Sentences to say after these rounds of the run. Raises UserError where its middle is more than a cap leaves."""
+        whole = sum(rounds, Seen())
+        if whole.seats < self._next:
+            return
+        self._next = _AGAIN * whole.seats
+        forecast = self._forecast(rounds, whole)
+        requests = forecast.range("requests") + Range.exactly(whole.requests)
+        spent = self._journal.totals(self._recipe, run=self._run, class_="api").spent
+        money = forecast.range("dollars")
+        total = money + Range.exactly(spent)
+        self.note = f"about {shown(round(total.p50))} in all" if total.p50 else ""
+        if self._last is None or abs(requests.p50 - self._last.p50) > _MUCH * self._last.p50:
+            first = self._last is None
+            self._last = requests
+            yield (f"forecast {'' if first else 'anew '}after {whole.seats:,} prompts: about {requests.p50:,.0f} requests in all "
+                   f"({requests.p10:,.0f} to {requests.p90:,.0f} in 8 of 10 cases){_and_dollars(total)}"
+                   f"{_and_short(forecast, self._order.count)}")
+        yield from self._held_against_caps(money)
+
+    def rest(self, rounds: Sequence[Seen]) -> Range:
+        """Nano-dollars of what is still to be asked after these rounds."""
+        return self._forecast(rounds, sum(rounds, Seen())).range("dollars")
+
+    def _forecast(self, rounds: Sequence[Seen], whole: Seen) -> Forecast:
+        totals = self._journal.totals(self._recipe, run=self._run, class_="api")
+        lost = round(totals.lost / self._order.ceiling) if self._order.ceiling else 0
+        rounds = [replace(rounds[0], attempts=totals.attempts, lost=lost), *rounds[1:]] if rounds else []
+        others = [replace(one, timed=0, seconds=0.0) for one in self._others] if whole.timed else self._others
+        known = self._prior.learned([*others, *rounds], self._order.tasks, self._order.swing, DRIFT,
+                                    HASTE if whole.timed else HASTE_BETWEEN)
+        return foresee(self._order, known, whole if rounds else None)
+
+    def _held_against_caps(self, money: Range) -> Iterator[str]:
+        for cap in self._caps.over("api"):
+            held = self._journal.totals(None if cap.everywhere else self._recipe, class_=cap.class_)
+            left = max(cap.nanodollars - held.spent - held.open, 0)
+            if money.p50 <= left:
+                continue
+            what = (f"the rest of this run will cost about {shown(round(money.p50))} ({shown(round(money.p10))} to "
+                    f"{shown(round(money.p90))} in 8 of 10 cases), and {cap.key} leaves {shown(left)}")
+            if not self._go_on:
+                enough = held.spent + held.open + round(money.p90)
+                raise UserError(f"generate: {what}", f"{more(cap.key, shown(enough))} or lower generate.count, and run "
+                                "again: nothing is asked twice; or set budget.go_on=true to go on until the cap is reached")
+            if not self._warned:
+                self._warned = True
+                yield f"{what}; budget.go_on is set, so it goes on until the cap is reached"
+
+
+def _and_dollars(total: Range) -> str:
+    return f", {shown(round(total.p50))} ({shown(round(total.p10))} to {shown(round(total.p90))})" if total.p50 else ""
+
+
+def _and_short(forecast: Forecast, count: int) -> str:
+    tenths = round(10 * forecast.stalled / len(forecast.rows))
+    if not tenths:
+        return ""
+    return f"; in {tenths} of 10 cases it ends before {count:,} rows"

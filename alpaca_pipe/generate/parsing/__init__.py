@@ -1,0 +1,1 @@
+"""What a reply says: tasks, and the parts that could not be read, each with its reason."""

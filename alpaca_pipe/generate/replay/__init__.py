@@ -1,0 +1,1 @@
+"""Stored replies of earlier runs, judged anew and never bought again."""

@@ -1,0 +1,1 @@
+"""Seed tasks: read from a file, and appended to it."""

@@ -1,0 +1,1 @@
+"""What a request can rest on besides seeds: passages of documents, rows that exist."""

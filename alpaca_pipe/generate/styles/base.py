@@ -1,0 +1,122 @@
+"""What a style is: how the teacher is asked, and how its replies are read. One file each in styles/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from alpaca_pipe.core.completion import Completion, Request
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.generate.novelty import Ties
+from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece
+from alpaca_pipe.generate.seeds.seeds import Seed
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a seat's tasks rest on: a passage of a document, or a row that exists."""
+
+    text: str
+    source: str  # file#start-end, or the row's id
+    details: Mapping[str, Any] = field(default_factory=dict)  # kept in the origin of each row: file, start, end ...
+    example: Example | None = None  # the row; its id becomes a parent of the rows that are made of it
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One place in a round, and all that its prompt depends on."""
+
+    round: int
+    place: int  # within the round, from 0
+    shown: tuple[Seed, ...]
+    topics: tuple[str, ...]
+    ground: Ground | None = None
+    machine: tuple[Example, ...] = ()  # rows of earlier rounds, for a style that shows some
+    lacks: tuple[str, ...] = ()  # kinds of task that the pool has too few of, as sealed at the end of the round before
+    worn: tuple[str, ...] = ()  # first words that too many of its instructions have
+    draw: int = 0  # for what a style leaves to chance: `random.Random(seat.draw)`; another one in each seat
+
+
+class Style(Protocol):
+    """Turns a seat into requests and replies into drafts, and keeps nothing in mind between two calls."""
+
+    name: ClassVar[str]
+    follows: ClassVar[int]  # more requests for each task of a first reply, at most
+    one_prefix: ClassVar[bool]  # all seats of a round show the same seeds
+    ties: ClassVar[Ties]  # how a pair at exactly the likeness is decided
+    shows: ClassVar[str]  # which seeds it can show, as the end of a sentence; "" where all
+    seeded: ClassVar[bool]  # a prompt shows seeds
+    grounded: ClassVar[bool]  # each seat has a ground
+    novel: ClassVar[bool]  # its instructions must be unlike all that is known; False where they are taken from rows
+    machine: ClassVar[int]  # rows of earlier rounds shown in the place of so many seeds
+    steered: ClassVar[bool]  # a seat is told what the pool lacks
+    dialects: ClassVar[tuple[str, ...]]  # in which it can ask: chat, completions
+
+    @property
+    def topics(self) -> int:
+        """How many are drawn for each seat."""
+
+    @property
+    def depth(self) -> int:
+        """How many generations a row can be away from a ground; from 2 on, rows that came of grounds are grounds too."""
+
+    def tasks(self, shown: int) -> int:
+        """How many one prompt asks for, at most, that shows so many."""
+
+    def usable(self, seeds: Sequence[Seed]) -> list[Seed]:
+        """The seeds that its prompts can show."""
+
+    def ask(self, seat: Seat) -> Request: ...
+
+    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
+        """The pieces of the reply, in their order; at least one."""
+
+    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
+        """What is wrong with a draft by itself, as far as it has come."""
+
+    def follow(self, seat: Seat, draft: Draft) -> Request | None:
+        """What is to be asked next of a draft without objection; None where it is whole."""
+
+    def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
+        """The draft with what the reply to `follow` adds to it; several where it makes several rows of one instruction,
+        at least one."""
+
+
+class Plain:
+    """What most styles have in common: a base class."""
+
+    follows: ClassVar[int] = 0
+    one_prefix: ClassVar[bool] = False
+    ties: ClassVar[Ties] = "exact"
+    shows: ClassVar[str] = ""
+    seeded: ClassVar[bool] = True
+    grounded: ClassVar[bool] = False
+    novel: ClassVar[bool] = True
+    machine: ClassVar[int] = 0
+    steered: ClassVar[bool] = False
+    dialects: ClassVar[tuple[str, ...]] = ("chat",)
+
+    @property
+    def topics(self) -> int:
+        return 0
+
+    @property
+    def depth(self) -> int:
+        return 1
+
+    def usable(self, seeds: Sequence[Seed]) -> list[Seed]:
+        return list(seeds)
+
+    def follow(self, seat: Seat, draft: Draft) -> Request | None:
+        return None
+
+    def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
+        raise AssertionError("every draft of this style is whole")
+
+
+def decoding(takes: frozenset[str], always: Mapping[str, Any], **where_taken: Any) -> dict[str, Any]:
+    """always: what the recipe asks for; where it is not taken, the teacher's `on_unsupported` decides.  where_taken:
+    what helps a style along and is left out for a teacher without it."""
+    wanted = {name: value for name, value in always.items() if value is not None}
+    return wanted | {name: value for name, value in where_taken.items() if name in takes}

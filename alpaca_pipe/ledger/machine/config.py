@@ -1,0 +1,183 @@
+"""[gpu] the machine that a run is billed for: which one it is, what an hour of it costs, and since when it is rented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator
+
+from alpaca_pipe.core.config_table import Exact, Knob, Table
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import digest_of
+from alpaca_pipe.ledger.machine import detect
+from alpaca_pipe.ledger.machine.energy import GRID, NO_OVERHEAD, PUE
+from alpaca_pipe.ledger.money import NANO, nanodollars, shown
+from alpaca_pipe.ledger.pricing.gpu_rates import GpuRate, gpu_named, gpu_rates, gpus, rate_of
+from alpaca_pipe.ledger.store.connection import machine_id
+from alpaca_pipe.ledger.store.entries import Class
+
+
+class GpuTable(Table):
+    """The rented machine. Knobs, all of them: who bills whom for what does not change a result."""
+
+    name: Annotated[str | None, Knob(), Field(description="H200, A100-80, RTX4090 ...; default: what is detected")] = None
+    count: Annotated[int | None, Knob(), Field(ge=1, description="GPUs that are billed; default: all of the machine")] = None
+    provider: Annotated[str | None, Knob(), Field(description="whose price in the book is taken")] = None
+    per_hour: Annotated[Exact | None, Knob(), Field(
+        ge=0, description="$ for one GPU (or the machine, without a GPU) and hour; 0 where nobody bills it")] = None
+    granularity: Annotated[int | None, Knob(), Field(ge=1, description="seconds, rounded up at the lease's end")] = None
+    lease_start: Annotated[Literal["run", "boot"] | datetime, Knob(), Field(
+        description="since when it is billed: this run's start, the machine's, or a time like 2026-11-21T08:00:00Z")] = "run"
+    grace: Annotated[float, Knob(), Field(gt=0, description="seconds kept below the cap to store the work in")] = 120.0
+    watts: Annotated[float | None, Knob(), Field(gt=0, description="of one GPU; default: its limit")] = None
+    pue: Annotated[float | None, Knob(), Field(ge=1, description="the building's kWh for one of the machine's")] = None
+    kg_per_kwh: Annotated[float | None, Knob(), Field(ge=0, description="kg of CO2 for a kWh of the grid")] = None
+    per_kwh: Annotated[Exact | None, Knob(), Field(ge=0, description="$, where the electricity is billed apart")] = None
+    human_per_hour: Annotated[Exact, Knob(), Field(ge=0, description="$ for an hour of a person's work")] = Decimal(0)
+    storage_per_gb_month: Annotated[Exact, Knob(), Field(ge=0, description="$ for 1e9 bytes kept for 30 days")] = Decimal(0)
+    egress_per_gb: Annotated[Exact, Knob(), Field(ge=0, description="$ for 1e9 bytes sent out")] = Decimal(0)
+
+    @field_validator("lease_start")
+    @classmethod
+    def _in_a_zone(cls, value: Any) -> Any:
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise ValueError("this time has no time zone - write it with Z or an offset: 2026-11-21T08:00:00Z")
+        return value
+
+    def rehearsed(self) -> Self:
+        """For nothing, on whatever machine this is."""
+        return type(self)(per_hour=Decimal(0))
+
+    def rate(self, day: date, found: tuple[detect.Seen, ...] = ()) -> GpuRate | Stated | None:
+        """What an hour of one GPU costs: as the recipe says, else by the price book: of the GPU that is named or was found,
+        at the provider that is named or at the middle one. None where nothing is named, found or priced."""
+        if self.per_hour is not None:
+            return Stated(self.name or "", self.per_hour, self.granularity or 1)
+        name = self.name or _known(found)
+        if name is None:
+            return None
+        if self.provider is not None:
+            return rate_of(name, day, self.provider)
+        offers = [rate for rate in gpu_rates(day) if rate.gpu == name]
+        return offers[len(offers) // 2] if offers else rate_of(name, day)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """An hourly price that the recipe gives."""
+
+    gpu: str
+    per_hour: Decimal
+    granularity: int
+    source: str = "gpu.per_hour of the recipe"
+
+    @property
+    def id(self) -> str:
+        return f"g0-{digest_of(self.to_row())[:16]}"
+
+    @property
+    def nanodollars_per_hour(self) -> int:
+        return round(Fraction(self.per_hour) * NANO)
+
+    def to_row(self) -> dict[str, Any]:
+        return {"gpu": self.gpu, "per_hour": f"{self.per_hour.normalize():f}", "granularity": self.granularity,
+                "source": self.source}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a lease costs, in plain figures: what its first beat keeps, so that anyone can close it."""
+
+    class_: Class  # gpu, or machine where there is none and nobody bills it
+    name: str
+    gpus: tuple[str, ...] = ()  # UUIDs of those that were found
+    per_hour: int = 0  # nano-dollars for the whole machine
+    granularity: int = 1  # seconds
+    since: int | None = None  # milliseconds of the epoch; None: the run's start
+    rental: str = ""  # its name in the ledger where several runs share it; empty: one of its own
+    watts: float = 0.0  # of all its GPUs together; 0: not known
+    pue: float = NO_OVERHEAD.value
+    kg_per_kwh: float = GRID.value
+    per_kwh: int = 0  # nano-dollars
+    rate: GpuRate | Stated | None = None
+    says: str = ""
+
+    @property
+    def energy_per_hour(self) -> int:
+        """Nano-dollars for electricity at the power limit."""
+        return round(Fraction(self.watts * self.pue) * self.per_kwh / 1000)
+
+    @property
+    def free(self) -> bool:
+        return not self.per_hour and not self.energy_per_hour
+
+
+IDLE = Terms("machine", "this machine")  # not rented by this run: its minutes are kept, at nothing
+
+
+def terms(table: GpuTable, day: date, on_gpu: bool) -> Terms:
+    """Of a run that has steps for the GPU, or has none. Raises UserError for a GPU without a price, before it is used."""
+    if not on_gpu and table.lease_start == "run":
+        return IDLE
+    found = detect.gpus()
+    rate = table.rate(day, found)
+    since, rental = _since(table)
+    count = table.count or len(found) or 1
+    per_hour = rate.nanodollars_per_hour * count if rate else 0
+    name = (rate.gpu if rate else "") or table.name or _known(found, quiet=True) or ""
+    sheet = gpus().get(name)
+    each = table.watts or (sheet.watts if sheet else None)
+    watts = each * count if each else sum(gpu.watts or 0 for gpu in found)
+    # a machine that nobody bills is taken for one's own, without a data centre around it
+    pue = table.pue if table.pue is not None else (PUE if per_hour else NO_OVERHEAD).value
+    granularity = table.granularity or (rate.granularity if rate else 1)
+    # whatever this table bills is of class gpu, so that budget.gpu holds it, be it a machine without one
+    return Terms("gpu" if found or table.name or per_hour else "machine", f"{count} x {name}" if name else "this machine",
+                 tuple(sorted(gpu.uuid for gpu in found)), per_hour, granularity, since, rental, watts, pue,
+                 GRID.value if table.kg_per_kwh is None else table.kg_per_kwh,
+                 nanodollars(table.per_kwh) if table.per_kwh else 0, rate, _said(table, found, rate, count))
+
+
+def _known(found: tuple[detect.Seen, ...], quiet: bool = False) -> str | None:
+    """The short name of the GPU in this machine. UserError for one that the price book does not know."""
+    if not found:
+        return None
+    gpu = gpu_named(found[0].name)
+    if gpu is None and not quiet:
+        raise UserError(f"no rate is known for the GPU of this machine, '{found[0].name}'",
+                        "say what an hour of it costs: gpu.per_hour: 1.20 (0 where nobody bills you for it)")
+    return gpu.name if gpu else found[0].name
+
+
+def _since(table: GpuTable) -> tuple[int | None, str]:
+    if table.lease_start == "run":
+        return None, ""
+    if table.lease_start == "boot":
+        booted = detect.booted()
+        if booted is None:
+            raise UserError("gpu.lease_start: when this machine was started cannot be read here",
+                            "write the time: gpu.lease_start: 2026-11-21T08:00:00Z")
+        return round(booted * 1000), f"lease-{digest_of([machine_id(), detect.boot_id()])[:16]}"
+    if table.lease_start > datetime.now(UTC):
+        raise UserError(f"gpu.lease_start: {table.lease_start} has not come yet", "give the time at which the rental began")
+    return (round(table.lease_start.timestamp() * 1000),
+            f"lease-{digest_of([machine_id(), table.lease_start.astimezone(UTC).isoformat()])[:16]}")
+
+
+def _said(table: GpuTable, found: tuple[detect.Seen, ...], rate: GpuRate | Stated | None, count: int) -> str:
+    if rate is None:
+        return "machine time is counted at $0: no rate is given (gpu.per_hour)"
+    if table.per_hour == 0:
+        return ""
+    who = f"{rate.provider}, checked {rate.checked}" if isinstance(rate, GpuRate) else rate.source
+    middle = "; the middle of the book's prices, name gpu.provider or gpu.per_hour for yours"
+    since = {"run": "this run's start", "boot": "the machine's start"}.get(str(table.lease_start), str(table.lease_start))
+    other = ""
+    if table.name and table.name != _known(found, quiet=True):
+        other = f"; found here: {found[0].name if found else 'no GPU'}"
+    return (f"{count} x {rate.gpu or 'this machine'} at {shown(rate.nanodollars_per_hour)} an hour from {since} ({who}"
+            f"{middle if isinstance(rate, GpuRate) and table.provider is None else ''}{other})")

@@ -1,0 +1,48 @@
+"""The machine that a recipe is planned for: the GPU of its table `gpu:`, else the one found here, else this CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.ranges import NOTHING, Range
+from alpaca_pipe.ledger.machine import detect
+from alpaca_pipe.ledger.machine.config import GpuTable
+from alpaca_pipe.ledger.money import NANO
+from alpaca_pipe.ledger.pricing.gpu_rates import Gpu, GpuRate, gpu_named, gpus
+
+
+@dataclass(frozen=True)
+class Machine:
+    """gpu: None is a CPU, or a GPU of which no datasheet is held. per_hour: nano-dollars for the whole machine."""
+
+    gpu: Gpu | None
+    per_hour: int
+    says: str
+
+    def money(self, minutes: Range) -> Range:
+        return minutes.times(self.per_hour / 60) if self.per_hour else NOTHING
+
+
+def machine_of(tables: Mapping[str, Any], day: date | None = None) -> Machine:
+    """Never raises: a GPU that nobody prices costs nothing here, and `says` says so; a run refuses it."""
+    table: GpuTable = tables.get("gpu") or GpuTable()
+    found = detect.gpus()
+    name = table.name or (known.name if found and (known := gpu_named(found[0].name)) else found[0].name if found else "")
+    gpu = gpus().get(name) if name else None
+    count = table.count or len(found) or 1
+    try:
+        rate = table.rate(day or datetime.now(UTC).date(), found)
+    except UserError as error:
+        return Machine(gpu, 0, str(error))
+    per_hour = rate.nanodollars_per_hour * count if rate else 0
+    what = f"{count} x {name}" if name else "this machine"
+    if not per_hour:
+        return Machine(gpu, 0, what if name else "")
+    who = f"{rate.provider}, checked {rate.checked}" if isinstance(rate, GpuRate) else "as the recipe says"
+    if isinstance(rate, GpuRate) and table.provider is None:
+        who += "; the middle of the book's prices: name gpu.provider or gpu.per_hour for yours"
+    return Machine(gpu, per_hour, f"{what} at ${per_hour / NANO:.2f} an hour ({who})")

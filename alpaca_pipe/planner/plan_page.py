@@ -1,0 +1,197 @@
+"""`alpaca-pipe plan`: each step with its verdict and what it is expected to take, the budget, and what would be cheaper."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from alpaca_pipe.core.duration import spell
+from alpaca_pipe.core.ranges import Range
+from alpaca_pipe.models.fit import GB
+from alpaca_pipe.planner.cheapest import Offer, cents
+from alpaca_pipe.planner.plan_summary import ALPACA_ROWS, STANFORD, Line, Outlook, look
+from alpaca_pipe.recipe.schema import Recipe
+from alpaca_pipe.recipe.stage import Catalog, Estimate
+from alpaca_pipe.recipe.workspace import Workspace
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDTH = 100
+_COLOURS = {"up to date": "green", "running": "cyan"}
+
+
+def print_plan(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool = False, as_json: bool = False) -> None:
+    """For people, or for programs. Nothing is run, sent or written. Raises UserError, after all was printed, where the terms of
+    what the recipe brings in forbid its use."""
+    outlook = look(recipe, catalog, workspace, rehearsal)
+    if as_json:
+        print(json.dumps(outlook.to_row(), indent=2))
+        outlook.terms.check()
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = min(console.width, _WIDTH) if console.is_terminal else _WIDTH
+    _steps(outlook, console)
+    if outlook.total.minutes.p50 or outlook.total.api.p50:
+        _table(outlook, console)
+        for sentence in _sentences(outlook):
+            _say(console, sentence)
+        _offers(outlook, console)
+    variable = getattr(recipe.tables.get("teacher"), "key_variable", None)
+    if variable and not os.environ.get(variable):
+        _say(console, f"note: the teacher's key {variable} is not set; planning does without, a run does not")
+    for sentence in outlook.terms.warnings():
+        _say(console, f"terms: {sentence}")
+    _say(console, _last(outlook))
+    outlook.terms.check()
+
+
+def _steps(outlook: Outlook, console: Console) -> None:
+    for line in outlook.lines:
+        console.print(f"  {line.step.stage.kind:<9} [{_COLOURS.get(line.verdict, 'yellow')}]{line.verdict:<10}[/] ", end="")
+        _say(console, line.why, 22, begun=True)
+        if line.estimate and line.estimate.says:
+            _say(console, line.estimate.says, 22, dim=True)
+        if line.estimate and line.estimate.rests_on:
+            _say(console, f"rests on: {line.estimate.rests_on.removeprefix('on ')}", 22, dim=True)
+
+
+def _table(outlook: Outlook, console: Console) -> None:
+    """The middle of each figure, and below it from P10 to P90."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("  step", no_wrap=True)
+    for name in ("dollars", "minutes", "requests", "tokens in", "tokens out"):
+        table.add_column(name, justify="right", no_wrap=True)
+    coming = {line.step.stage.kind: line.estimate for line in outlook.lines if line.estimate}
+    for kind, estimate in coming.items():
+        table.add_row(f"  {kind}", *_cells(estimate))
+    if len(coming) > 1:
+        table.add_section()
+        table.add_row("  together", *_cells(outlook.total))
+    console.print("\n  in the middle (P50), and below it from P10 to P90", style="dim")
+    console.print(table)
+    console.print()
+
+
+def _cells(estimate: Estimate) -> Iterator[str]:
+    ranges: tuple[tuple[Range, Callable[[float], str]], ...] = (
+        (estimate.api + estimate.gpu, cents), (estimate.minutes, _minutes), (estimate.requests, _count),
+        (estimate.tokens_in, _count), (estimate.tokens_out, _count))
+    for amount, spelled in ranges:
+        low, middle, high = (spelled(value) for value in (amount.p10, amount.p50, amount.p90))
+        around = f"\n[dim]{low} - {high}[/]" if low != high else ""
+        yield f"{middle}{around}" if amount.p90 or spelled is cents else ""
+
+
+def _minutes(minutes: float) -> str:
+    return f"{minutes:,.0f}" if minutes >= 10 else f"{minutes:.1f}"
+
+
+def _count(amount: float) -> str:
+    """`940`, `15.3K`, `10.7M`."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
+        if amount >= 0.9995 * size:
+            return f"{amount / size:.3g}{letter}"
+    return f"{amount:.0f}"
+
+
+def _sentences(outlook: Outlook) -> Iterator[str]:
+    total = outlook.total
+    if outlook.machine.says:
+        yield f"machine: {outlook.machine.says}"
+    if outlook.machine.per_hour and (idle := sum(_idle(outlook.lines))) > 1:
+        yield (f"the machine is billed for {spell(idle)} of steps that do not use the GPU "
+               f"({cents(idle / 60 * outlook.machine.per_hour)}): `--until curate` elsewhere saves them")
+    if outlook.fit:
+        yield f"memory: {outlook.fit}"
+        if not outlook.fit.fits:
+            cures = "; ".join(outlook.cures) or "another GPU of those below, or a smaller base"
+            usual = f" (rows of twice the usual length: {outlook.fit.usual.total / GB:.0f} GB)"
+            yield f"  what would fit{usual if outlook.fit.fits_usually else ''}: {cures}"
+    if total.api.p90 and total.gpu.p90:
+        yield f"money by class: api {_range(total.api)}; gpu {_range(total.gpu)}"
+    for held in outlook.held:
+        amount = held.expected.p90 if held.word != "will stop" else held.expected.p50
+        which = "P90" if held.word != "will stop" else "P50"
+        of = f"{cents(max(0, held.left))}" + (f" left of {cents(held.cap)}" if held.left != held.cap else "")
+        yield f"budget: {held.word}{' at' if held.word != 'fits' else ''} {held.key}: {which} {cents(amount)} of {of}"
+    if outlook.scaled.p50 and not outlook.rehearsal:
+        ours = f"this recipe {_range(outlook.scaled)}"
+        if abs(outlook.rows / ALPACA_ROWS - 1) > 0.01:
+            ours += (f" for {ALPACA_ROWS:,} rows (taken straight from {outlook.rows:,}; rather more, since the yield falls as "
+                     "the pool grows)")
+        yield f"Stanford paid under $600: {STANFORD}; {ours}"
+    if outlook.cheaper.sentence:
+        yield outlook.cheaper.sentence
+
+
+def _idle(lines: Sequence[Line]) -> Iterator[float]:
+    """Minutes of the steps that are billed for a GPU and do not use it."""
+    return (line.estimate.minutes.p50 for line in lines if line.estimate and line.estimate.gpu.p50
+            and not line.step.stage.on_gpu)
+
+
+def _offers(outlook: Outlook, console: Console) -> None:
+    found = outlook.cheaper
+    for title, offers in (("teachers: the same tokens, at today's prices a million", found.teachers),
+                          ("GPUs: train, evaluate and export on one, at its cheapest provider", found.gpus),
+                          ("hosted tuning: the same rows and epochs, without a control; the weights stay there", found.hosted)):
+        if offers:
+            _offer_table(title, offers, console)
+    if found.teachers:
+        _say(console, "  * the recipe's own. Another teacher writes other rows, with more or fewer tokens; one that reasons is "
+             "billed for its reasoning too, which is not counted here.", 2, dim=True)
+
+
+def _offer_table(title: str, offers: Sequence[Offer], console: Console) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, justify="right", min_width=9)
+    table.add_column(no_wrap=True, max_width=40, overflow="ellipsis")
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    for offer in offers:
+        name = f"{offer.name} *" if offer.own else offer.name
+        cells = [f"{cents(offer.nanodollars)}", name, offer.provider, offer.price, ", ".join(filter(None, (offer.note, offer.aged)))]
+        table.add_row(*cells, style="bold" if offer.own else "")
+    console.print(f"\n  {title}")
+    console.print(table)
+
+
+def _last(outlook: Outlook) -> str:
+    total = outlook.total
+    money = total.api + total.gpu
+    if outlook.running:
+        return f"{outlook.recipe}: running now (pid {outlook.running}); {_to_go(outlook, money, total)}"
+    if not any(line.estimate for line in outlook.lines):
+        return f"{outlook.recipe}: everything is up to date; a run would send nothing and cost $0.00"
+    return f"{outlook.recipe}: {_to_go(outlook, money, total)}"
+
+
+def _to_go(outlook: Outlook, money: Range, total: Estimate) -> str:
+    paper = " on paper ($0.00 in truth)" if outlook.rehearsal else ""
+    return f"about {spell(total.minutes.p50)} and {_range(money)}{paper} to go"
+
+
+def _range(amount: Range) -> str:
+    if not amount.p90:
+        return "$0.00"
+    low, middle, high = (cents(value) for value in (amount.p10, amount.p50, amount.p90))
+    return f"{middle} ({low} to {high})"
+
+
+def _say(console: Console, text: str, indent: int = 0, dim: bool = False, begun: bool = False) -> None:
+    """A sentence, wrapped at 100 columns and hanging under its beginning."""
+    blank = " " * indent
+    lines = textwrap.wrap(text, _WIDTH - indent, break_long_words=False, break_on_hyphens=False) or [""]
+    for place, line in enumerate(lines):
+        console.print(line if begun and place == 0 else f"{blank}{line}", style="dim" if dim else "", markup=False)

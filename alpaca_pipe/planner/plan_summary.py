@@ -1,0 +1,171 @@
+"""What a recipe will take and whether its budget holds: gathered once, for the page and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from alpaca_pipe.core.ranges import NOTHING, Range
+from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
+from alpaca_pipe.ledger.store.entries import Class, Totals
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.models.fit import Fit
+from alpaca_pipe.planner.cheapest import Cheaper, cheaper
+from alpaca_pipe.recipe.estimates import expected, row_of
+from alpaca_pipe.recipe.locks import holder
+from alpaca_pipe.recipe.permission import Permission, permission
+from alpaca_pipe.recipe.plan import Step, steps_of
+from alpaca_pipe.recipe.schema import Recipe
+from alpaca_pipe.recipe.stage import Catalog, Estimate, Known
+from alpaca_pipe.recipe.workspace import Workspace
+from alpaca_pipe.train.cost_estimate import Job
+from alpaca_pipe.train.stage import job_of
+
+ALPACA_ROWS = 52_002
+# "we generated ... data ... for a cost of less than $500", "fine-tuning took 3 hours on 8 80GB A100s, which costs less than
+# $100 on most cloud compute providers": crfm.stanford.edu/2023/03/13/alpaca.html
+STANFORD = "under $500 to text-davinci-003 and under $100 for 3 hours on 8 A100-80GB"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A step: its verdict and, where it must run, what it is expected to take. holder: pid of who runs it now."""
+
+    step: Step
+    verdict: str
+    why: str
+    estimate: Estimate | None
+
+
+@dataclass(frozen=True)
+class Held:
+    """A cap against what is to come, nano-dollars. word: fits, may stop, will stop."""
+
+    key: str
+    cap: int
+    left: int
+    expected: Range
+
+    @property
+    def word(self) -> str:
+        return "fits" if self.expected.p90 <= max(0, self.left) else "may stop" if self.expected.p50 <= self.left else "will stop"
+
+
+@dataclass(frozen=True)
+class Outlook:
+    recipe: str
+    rehearsal: bool
+    lines: tuple[Line, ...]
+    running: str | None  # pid of the process that runs this recipe now
+    machine: Machine
+    fit: Fit | None
+    cures: tuple[str, ...]
+    held: tuple[Held, ...]
+    cheaper: Cheaper
+    rows: int  # to be made, or judged
+    scaled: Range  # nano-dollars for the whole recipe at Alpaca's number of rows
+    day: date
+    terms: Permission
+
+    @property
+    def total(self) -> Estimate:
+        """Of the steps that must run."""
+        found = [line.estimate for line in self.lines if line.estimate]
+        return Estimate(_sum(one.minutes for one in found), requests=_sum(one.requests for one in found),
+                        tokens_in=_sum(one.tokens_in for one in found), tokens_out=_sum(one.tokens_out for one in found),
+                        api=_sum(one.api for one in found), gpu=_sum(one.gpu for one in found))
+
+    def to_row(self) -> Mapping[str, Any]:
+        """For programs: ranges are [P10, P50, P90], money is in nano-dollars."""
+        def plain(amount: Range) -> list[float]:
+            return [round(amount.p10, 4), round(amount.p50, 4), round(amount.p90, 4)]
+
+        fit = {"gpu": self.fit.gpu, "fits": self.fit.fits, "fits_usually": self.fit.fits_usually, "cures": self.cures,
+               "bytes": round(self.fit.worst.total), "usable": round(self.fit.room)} if self.fit else None
+        total = self.total
+        return {"recipe": self.recipe, "rehearsal": self.rehearsal, "day": str(self.day), "running_pid": self.running,
+                "steps": [{"stage": line.step.stage.kind, "verdict": line.verdict, "why": line.why,
+                           "estimate": row_of(line.estimate) if line.estimate else None} for line in self.lines],
+                "total": {**row_of(total), "dollars": plain((total.api + total.gpu).times(1e-9))},
+                "machine": self.machine.says, "per_hour": self.machine.per_hour, "fit": fit,
+                "budget": [{"key": held.key, "cap": held.cap, "left": held.left, "expected": plain(held.expected),
+                            "word": held.word} for held in self.held],
+                "cheaper": self.cheaper.to_row(), "rows": self.rows, "at_52002_rows": plain(self.scaled),
+                "stanford": STANFORD, "terms": self.terms.to_row()}
+
+
+def look(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool = False) -> Outlook:
+    """Nothing is run, sent or written. Raises UserError for what is wrong with the recipe already."""
+    day = datetime.now(UTC).date()
+    steps = steps_of(recipe, catalog, workspace)
+    estimates = expected(steps, recipe, workspace)
+    running = holder(workspace.of(recipe.name) / ".lock")
+    lines = tuple(_line(step, estimates.get(step.stage.kind), running) for step in steps)
+    machine, job = machine_of(recipe.tables), _job(steps, recipe, workspace)
+    fit = job.on(machine.gpu) if job and machine.gpu else None
+    found = cheaper(steps, recipe, workspace, estimates, job, machine, day)
+    held = tuple(_held(recipe, workspace, estimates))
+    rows, scaled = _at_alpacas_size(estimates, recipe, _spent(recipe, workspace))
+    return Outlook(recipe.name, rehearsal, lines, running, machine, fit, job.cures(machine.gpu) if job and machine.gpu else (),
+                   held, found, rows, scaled, day, permission(recipe, catalog, workspace.lock(recipe.name).get("terms")))
+
+
+def _line(step: Step, estimate: Estimate | None, running: str | None) -> Line:
+    pid = holder(step.folder.with_name(f".{step.folder.name}.lock")) if running and step.folder else None
+    if pid:
+        return Line(step, "running", f"running now (pid {pid})", estimate)
+    if running and step.verdict == "resume":
+        return Line(step, "run", f"the run of pid {running} will come to it", estimate)
+    return Line(step, step.verdict, step.why, estimate)
+
+
+def _job(steps: list[Step], recipe: Recipe, workspace: Workspace) -> Job | None:
+    """The tune, where one must still be made."""
+    train = next((step for step in steps if step.stage.kind == "train" and not step.done), None)
+    if train is None:
+        return None
+    return job_of(train.config, recipe.everything(), Known(train.inputs or {}, workspace.root, recipe.name))  # type: ignore[arg-type]
+
+
+def _held(recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate]) -> Iterator[Held]:
+    """Each cap, once, against what all steps to come are expected to spend under it."""
+    caps = workspace.caps(recipe)
+    wanted: dict[Class | None, Range] = {"api": _sum(one.api for one in estimates.values()),
+                                         "gpu": _sum(one.gpu for one in estimates.values())}
+    wanted[None] = wanted["api"] + wanted["gpu"]
+    seen = {cap.key: cap for class_ in ("api", "gpu") for cap in caps.over(class_)}  # type: ignore[arg-type]
+    if not seen or not any(amount.p90 for amount in wanted.values()):
+        return
+    journal = Journal.open(workspace.ledger, read_only=True) if workspace.ledger.exists() else None
+    try:
+        for cap in seen.values():
+            recipes = None if cap.everywhere else recipe.name
+            spent = journal.totals(recipes, class_=cap.class_) if journal else Totals()
+            yield Held(cap.key, cap.nanodollars, cap.nanodollars - spent.spent - spent.open, wanted[cap.class_])
+    finally:
+        if journal:
+            journal.close()
+
+
+def _spent(recipe: Recipe, workspace: Workspace) -> int:
+    if not workspace.ledger.exists():
+        return 0
+    with Journal.open(workspace.ledger, read_only=True) as journal:
+        return journal.totals(recipe.name).spent
+
+
+def _at_alpacas_size(estimates: Mapping[str, Estimate], recipe: Recipe, spent: int) -> tuple[int, Range]:
+    """Rows that are made, and the money for 52,002 of them, spent or to come: straight, though yield falls as the pool
+    grows."""
+    rows = getattr(recipe.stages.get("generate"), "count", 0)
+    money = _sum(one.api + one.gpu for one in estimates.values()) + Range.exactly(spent)
+    return rows, money.times(ALPACA_ROWS / rows) if rows and "generate" in estimates else NOTHING
+
+
+def _sum(parts: Iterator[Range]) -> Range:
+    whole = NOTHING
+    for part in parts:
+        whole += part
+    return whole

@@ -1,0 +1,109 @@
+"""The machine under a run: what it will cost is held against the caps before a step, and metered while it works."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from alpaca_pipe.core.duration import spell
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.ranges import NOTHING, Range
+from alpaca_pipe.ledger.budget import Caps, more
+from alpaca_pipe.ledger.machine import config as machine_config
+from alpaca_pipe.ledger.machine.config import GpuTable
+from alpaca_pipe.ledger.machine.meter import Meter, Tempo
+from alpaca_pipe.ledger.money import NANO, shown
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.recipe.plan import Step
+from alpaca_pipe.recipe.progress import Screen
+from alpaca_pipe.recipe.stage import Estimate
+
+_WORTH_SAYING = 5.0  # minutes of a rented GPU that it is not used
+Coming = Sequence[tuple[Step, Estimate]]
+
+
+class Rent:
+    """Opened by the first step that runs, closed at the run's end: between them the machine is billed for all its time."""
+
+    def __init__(self, table: GpuTable, journal: Journal, caps: Caps, screen: Screen, stopping: threading.Event, *,
+                 recipe: str, run: str) -> None:
+        self._table, self._journal, self._caps, self._screen, self._stopping = table, journal, caps, screen, stopping
+        self._recipe, self._run = recipe, run
+        self._terms = machine_config.IDLE
+        self._meter: Meter | None = None
+
+    def look_ahead(self, coming: Coming) -> None:
+        """Before anything runs: a GPU without a price, and steps that will not fit below the caps. Raises UserError."""
+        on_gpu = [step for step, _ in coming if step.stage.on_gpu]
+        self._terms = machine_config.terms(self._table, datetime.now(UTC).date(), bool(on_gpu))
+        if coming:
+            self._check(coming)
+        idle = sum(estimate.minutes.p50 for step, estimate in coming if not step.stage.on_gpu)
+        if on_gpu and self._terms.per_hour and idle > _WORTH_SAYING:
+            cost = round(self._terms.per_hour * idle / 60)
+            self._screen.say(f"about {spell(idle)} of this run do not use the GPU ({shown(cost)}): `--until "
+                             f"{[step for step, _ in coming if not step.stage.on_gpu][-1].stage.kind}` elsewhere saves them")
+
+    def begin(self, step: Step, estimate: Estimate) -> None:
+        """A step: it is refused where its P50 does not fit; else its time runs. Raises UserError."""
+        self._check([(step, estimate)])
+        kind = step.stage.kind
+        if self._meter is None:
+            if self._terms.says:
+                self._screen.say(self._terms.says)
+            self._meter = Meter(self._journal, self._terms, self._caps, recipe=self._recipe, run=self._run, stage=kind,
+                                stop=self._stop, tempo=Tempo.with_grace(self._table.grace), say=self._screen.say)
+            self._meter.start()
+        self._meter.begin(kind, kind if step.stage.on_gpu else "idle")
+
+    def phase(self, name: str) -> None:
+        """What the machine does from now on."""
+        if self._meter:
+            self._meter.phase(name)
+
+    def running(self) -> int:
+        """Nano-dollars on the meter that are not settled yet."""
+        return self._meter.running() if self._meter else 0
+
+    @property
+    def refused(self) -> UserError | None:
+        """Why the machine's next slice was not paid for, once it was not."""
+        return self._meter.refused if self._meter else None
+
+    def close(self) -> None:
+        if self._meter:
+            with suppress(UserError):  # a full disk: the next run closes the lease at its last beat
+                self._meter.close()
+
+    def _stop(self, at_once: bool) -> None:
+        self._stopping.set()
+        if at_once:
+            _thread.interrupt_main()
+        else:
+            self._screen.say("the budget does not cover the machine's next minutes: what is under way is stored, then it ends")
+
+    def _check(self, coming: Coming) -> None:
+        """What is expected of steps that begin anew, against what is left; one that resumes is guarded by its slices."""
+        anew = [(step, _cost(estimate, self._terms.per_hour)) for step, estimate in coming if step.verdict == "run"]
+        cost = sum((cost for step, cost in anew if step.stage.on_gpu), NOTHING)
+        if not cost.p50 or not self._terms.per_hour:
+            return
+        for cap in self._caps.over(self._terms.class_):
+            held = self._journal.totals(recipe=None if cap.everywhere else self._recipe, class_=cap.class_)
+            own = self._journal.totals(self._recipe, self._run, class_=cap.class_)  # the slice that is reserved is this step's to use
+            left = cap.nanodollars - held.spent - held.open + own.open
+            if cost.p50 > left:
+                kinds = ", ".join(step.stage.kind for step, _ in anew if step.stage.on_gpu)
+                raise UserError(
+                    f"{kinds} will take about {shown(round(cost.p50))} of {self._terms.name} ({shown(round(cost.p10))} to "
+                    f"{shown(round(cost.p90))}), and {shown(max(0, left))} is left of {cap.key} ({shown(cap.nanodollars)})",
+                    f"{more(cap.key, shown(cap.nanodollars - left + round(cost.p90)))}, or choose a cheaper machine; one "
+                    f"dollar buys about {spell(60 * NANO / self._terms.per_hour)}")
+
+
+def _cost(estimate: Estimate, per_hour: int) -> Range:
+    """Nano-dollars: as the stage says, else its minutes at the machine's price."""
+    return estimate.gpu if estimate.gpu.p50 else estimate.minutes.times(per_hour / 60)

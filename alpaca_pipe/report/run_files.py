@@ -1,0 +1,95 @@
+"""What a recipe's last run left on disk: its steps, their summaries, their rows. What is missing is None or empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.files import read_json, read_jsonl_so_far
+from alpaca_pipe.data.run_names import history
+
+ROAD = ("generate", "curate", "train", "evaluate", "export")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage of the recipe. folder None: it left nothing that is known; done empty: it was never sealed."""
+
+    kind: str
+    folder: Path | None = None
+    done: Mapping[str, Any] = field(default_factory=dict)
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sealed(self) -> bool:
+        return bool(self.done)
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        return dict(self.done.get("summary") or {})
+
+    def rows(self, name: str) -> Iterator[Any]:
+        """The rows of a JSON-lines file, up to the first line that was cut off; none where there is no file."""
+        return read_jsonl_so_far(self.folder / name) if self.folder else iter(())
+
+    def value(self, name: str) -> Any:
+        return value(self.folder / name) if self.folder else None
+
+
+@dataclass(frozen=True)
+class Left:
+    """What one recipe left in a workspace. run: the line of its history that is told of: the last
+    complete run, or the last one where none was complete."""
+
+    workspace: Path
+    recipe: str
+    config: Mapping[str, Any]
+    steps: Mapping[str, Step]  # every stage of the recipe, in the order of the road
+    run: Mapping[str, Any]
+
+    @property
+    def ledger(self) -> Path:
+        return self.workspace / "ledger.sqlite"
+
+    @property
+    def rehearsal(self) -> bool:
+        return bool(self.run.get("rehearsal"))
+
+    def step(self, kind: str) -> Step:
+        return self.steps.get(kind, Step(kind))
+
+
+def left(workspace: Path, recipe: str, run: Mapping[str, Any] | None = None) -> Left:
+    """Never raises for what is missing: a run that failed, or was copied in part, is a run too. run: the line of the history
+    that is meant."""
+    own = workspace / recipe
+    lock = {} if run else value(own / "lock.json") or {}
+    if run is None:
+        runs = history(workspace, recipe)
+        run = next((row for row in reversed(runs) if row.get("outcome") == "done"), runs[-1] if runs else {})
+    config = run.get("config") or lock.get("config") or {}
+    folders: Mapping[str, str] = run.get("steps") or lock.get("steps") or {}  # of one run: never a mixture of two
+    kinds = [kind for kind in ROAD if kind in config or kind in folders]
+    return Left(workspace, recipe, config, {kind: _step(workspace, kind, folders.get(kind)) for kind in kinds}, run)
+
+
+def _step(workspace: Path, kind: str, name: str | None) -> Step:
+    folder = workspace / "store" / name if name else None
+    if folder is None or not folder.is_dir():
+        return Step(kind)
+    return Step(kind, folder, value(folder / "done.json") or {}, value(folder / "stage.json") or {})
+
+
+def value(path: Path) -> Any:
+    """What a JSON file holds, or None where it cannot be read."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return None
+
+
+def recipes(workspace: Path) -> list[str]:
+    """The recipes that were run in a workspace."""
+    return sorted({path.parent.name for name in ("lock.json", "history.jsonl") for path in workspace.glob(f"*/{name}")})

@@ -1,0 +1,133 @@
+"""The provider's side of batches: its endpoints for files and batches, each call once, its errors in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from alpaca_pipe.ledger.store.batch_jobs import Intent
+from alpaca_pipe.teachers.base import Failure, Fatal
+from alpaca_pipe.teachers.local.child_process import Child
+from alpaca_pipe.teachers.openai.error_mapping import Refused, failure_of, without_keys
+from alpaca_pipe.teachers.openai.http_attempt import Wire
+
+OURS = "alpaca_pipe_intent"  # in a batch's metadata: the intent it was made for
+_A_PAGE = 100
+_A_REASON = 160  # characters; it stands in sentences that are cut at 300
+
+
+class NotThere(Exception):
+    """The provider knows no such file or batch."""
+
+
+@dataclass(frozen=True)
+class Office:
+    """The files and batches of one account. Every call may raise Failure or Fatal; "unknown" where it may have been done."""
+
+    wire: Wire
+    child: Child | None = None  # a server of our own
+
+    async def upload(self, name: str, data: bytes) -> str:
+        """The id of the new file."""
+        said = await self._made("/files", body={"purpose": "batch"}, files=[("file", (name, data, "application/jsonl"))],
+                                options={"headers": {"Content-Type": "multipart/form-data"}})
+        return str(said["id"])
+
+    async def create(self, file: str, window: str, intent: Intent) -> dict[str, Any]:
+        """The new batch, marked with our intent."""
+        return await self._made("/batches", body={"input_file_id": file, "endpoint": "/v1/chat/completions",
+                                                  "completion_window": window, "metadata": {OURS: intent.id}})
+
+    async def look(self, batch: str) -> dict[str, Any]:
+        """The batch as it is now. NotThere."""
+        return await self._json("get", f"/batches/{quote(batch, safe='')}")
+
+    async def cancel(self, batch: str) -> None:
+        """Asks it to end; what is finished is kept. NotThere."""
+        await self._json("post", f"/batches/{quote(batch, safe='')}/cancel")
+
+    async def find(self, intent: Intent) -> dict[str, Any] | None:
+        """The batch that was made for an intent, by our mark or by its file; None if the provider's list has none."""
+        after, seen = "", set[str]()
+        while after not in seen:  # the whole list: nobody promises its order
+            seen.add(after)
+            page = await self._json("get", f"/batches?limit={_A_PAGE}" + (f"&after={quote(after, safe='')}" if after else ""))
+            for batch in page.get("data") or []:
+                marked = (batch.get("metadata") or {}).get(OURS) == intent.id
+                if marked or (intent.file and batch.get("input_file_id") == intent.file):
+                    return dict(batch)
+                after = str(batch["id"])
+            if not page.get("has_more"):
+                break
+        return None
+
+    async def files_named(self, name: str) -> list[str]:
+        """Ids of the files of that name; of the newest page only."""
+        page = await self._json("get", "/files?purpose=batch")
+        return [str(file["id"]) for file in page.get("data") or [] if file.get("filename") == name]
+
+    async def content(self, file: str) -> bytes:
+        """A file, whole. NotThere."""
+        options = {"follow_redirects": True}  # to where the provider stores it
+        response = await self._call("get", f"/files/{quote(file, safe='')}/content", options=options)
+        return bytes(response.content)
+
+    async def delete(self, file: str) -> None:
+        """NotThere, which is as good."""
+        await self._call("delete", f"/files/{quote(file, safe='')}")
+
+    async def _made(self, path: str, **sent: Any) -> dict[str, Any]:
+        try:
+            return await self._json("post", path, **sent)
+        except NotThere:
+            raise Fatal(f"{self.wire.address} knows neither files nor batches (404 at {path})",
+                        "use kind: openai_chat") from None
+
+    async def _json(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
+        response = await self._call(method, path, **sent)
+        try:
+            said = response.json()
+        except ValueError:
+            said = None
+        if not isinstance(said, dict) or not (said.get("id") or "data" in said):
+            raise Failure(f"{self.wire.address} answered {response.status_code} with something that is no reply",
+                          sent="unknown", retry=True)
+        return said
+
+    async def _call(self, method: str, path: str, **sent: Any) -> Any:
+        import httpx2
+        from openai import APIStatusError, OpenAIError
+
+        try:
+            return await getattr(self.wire.client, method)(path, cast_to=httpx2.Response, **sent)
+        except OpenAIError as error:
+            status = error.status_code if isinstance(error, APIStatusError) else None
+            if status == 404:
+                raise NotThere from None
+            failure = failure_of(error, self.wire.address, self.wire.model, self.wire.key)
+        if isinstance(failure, Refused):
+            raise Fatal(f"{self.wire.address} does not take the batch ({status}): {failure.reason}",
+                        "mend what it names, or use kind: openai_chat") from None
+        if isinstance(failure, Failure) and failure.sent != "refused" and self.child and await self.child.gone(within=1.0):
+            raise self.child.obituary() from None
+        if isinstance(failure, Failure) and status is not None and status >= 500:
+            failure.sent = "unknown"  # a reply that cost nothing, but here: a batch that may have been made
+        raise failure from None
+
+
+def counts(batch: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Requests of a batch in all, answered, failed; 0 where it does not say."""
+    said = batch.get("request_counts") or {}
+    return int(said.get("total") or 0), int(said.get("completed") or 0), int(said.get("failed") or 0)
+
+
+def why_failed(batch: Mapping[str, Any], key: str = "") -> tuple[str, set[str]]:
+    """What the provider found wrong with a batch as a whole: its first sentence, in which no key stands, and its codes."""
+    errors = [error for error in (batch.get("errors") or {}).get("data") or [] if isinstance(error, dict)]
+    first = errors[0] if errors else {}
+    line = f"line {first['line']}: " if first.get("line") else ""
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    reason = without_keys(str(first.get("message") or "it gives no reason"), key)[:_A_REASON]
+    return f"{line}{reason}{more}", {str(error.get("code")) for error in errors}

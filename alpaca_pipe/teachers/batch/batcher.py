@@ -1,0 +1,305 @@
+"""The desk where requests are gathered into files, handed in as batches, and their replies given to who asked.
+
+What is at the provider when a run ends is neither lost nor released: it stays open in the ledger, and the next run
+collects it (openai_batch.py). `Stopped` is what its askers get; the desk says on its way out why, where it was an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from alpaca_pipe.core.completion import Completion, Request
+from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.ledger.store.batch_jobs import Batches, Event, Intent, Line
+from alpaca_pipe.teachers.base import Failure, Fatal, Sent
+from alpaca_pipe.teachers.batch.batch_client import NotThere, Office, counts, why_failed
+from alpaca_pipe.teachers.batch.batch_file import Outcome, line_of, read
+from alpaca_pipe.teachers.batch.submit import Making, done
+from alpaca_pipe.teachers.batch.waiting import GLANCE, Patience
+from alpaca_pipe.teachers.openai.error_mapping import without_keys
+
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+_LATER = {"token_limit_exceeded", "rate_limit_exceeded", "server_error", "internal_error"}  # no fault of the file's
+_LISTED_WITHIN = 2.0  # seconds until a batch that was made is in the provider's list
+_FIRST_LOOK = 1.0  # seconds; the waits between looks grow from here
+_SAY_EVERY = 300.0  # seconds between two sentences about a batch whose state is the same
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How files are cut and watched. poll: most seconds between two looks.  quiet: seconds without a new request after
+    which a file is handed in."""
+
+    window: str = "24h"
+    most_requests: int = 50_000
+    most_bytes: int = 200_000_000
+    poll: float = 60.0
+    quiet: float = 0.5
+
+
+@dataclass
+class _Asked:
+    name: str
+    request: Request
+    text: bytes = b""
+    reply: asyncio.Future[Completion] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def end(self, outcome: Outcome | Exception) -> None:
+        if self.reply.done():
+            return
+        if isinstance(outcome, Completion):
+            self.reply.set_result(outcome)
+        else:
+            self.reply.set_exception(outcome)
+            self.reply.exception()  # seen: an asker that was cancelled does not fetch it
+
+
+class Desk:
+    """A Teacher whose requests go by batch, while its block lasts. address: of the provider, as it is found again by the
+    next run: never a port that we chose."""
+
+    def __init__(self, office: Office, books: Batches, identity: Mapping[str, Any], rules: Rules, patience: Patience, *,
+                 address: str, recipe: str, run: str, stage: str) -> None:
+        self.identity, self.takes = identity, office.wire.takes
+        self.patience, self.address, self.run = patience, address, run
+        self._office, self._books, self._rules = office, books, rules
+        self._making = Making(office, books, patience, rules.window, min(_LISTED_WITHIN, rules.poll))
+        self._whose = {"recipe": recipe, "run": run, "stage": stage, "address": address}
+        self._most = rules.most_requests  # in one file
+        self._fitted, self._until_larger = 0, 1  # full files taken since `_most` changed; as many as let it grow
+        self._alone = asyncio.Lock()
+        self._one_by_one = False  # batches after each other: the provider's queue was too short for two
+        self._pending: list[_Asked] = []
+        self._bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._left: dict[str, _Asked] = {}  # by name: what an earlier run has handed in
+        self._working: set[asyncio.Task[None]] = set()
+        self._there: set[asyncio.Task[Any] | None] = set()  # of them, those that may have something with the provider
+        self._ending: list[tuple[Intent, Event, str]] = []  # to be entered when every line has its end
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        at: TracebackType | None) -> None:
+        self.patience.closed = True
+        for asked in self._pending:
+            asked.end(Stopped())
+        self._pending = []
+        for task in self._working:
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
+        await self._enter_ends()
+        if self.patience.why is not None and isinstance(error, Stopped):
+            self._hide(self.patience.why)
+            raise self.patience.why from None
+
+    # ---- gathering
+
+    async def ask(self, request: Request, name: str = "") -> Completion:
+        """As `Teacher.ask`, hours later. Stopped where the desk closes before the reply is there."""
+        asked = self._left.pop(name, None)
+        if asked is None:
+            asked = _Asked(name, request, line_of(self._office.wire, request, name))
+            self._put(asked)
+        try:
+            return await asked.reply
+        except (Failure, UserError) as error:
+            self._hide(error)
+            raise
+
+    def not_asked(self, name: str) -> None:
+        """Of what was taken up: nobody will ask for that line, so that the others need not wait for it."""
+        self._left.pop(name, None)
+
+    def take_up(self, intent: Intent, lines: Sequence[Line], cancel: bool) -> None:
+        """Goes on with a batch of an earlier run; those of its lines that have no end are asked for again, by name.
+        cancel: it should end now."""
+        left = [_Asked(line.attempt.name, line.request) for line in lines if not line.ended]
+        self._left |= {asked.name: asked for asked in left}
+        names = {line.attempt.name for line in lines}
+        self._start(left, lambda: self._see_home(intent, self._making.again(intent), left, names, cancel))
+
+    def _put(self, asked: _Asked) -> None:
+        size = len(asked.text)
+        if size > self._rules.most_bytes:
+            raise Fatal(f"a request has {size:,} bytes, more than a file may have", "raise teacher.most_bytes")
+        if len(self._pending) >= self._most or self._bytes + size > self._rules.most_bytes:
+            self._hand_over()
+        self._pending.append(asked)
+        self._bytes += size
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(self._rules.quiet, self._hand_over)
+
+    def _hand_over(self) -> None:
+        batch, self._pending, self._bytes = self._pending, [], 0
+        if batch:
+            self._start(batch, lambda: self._hand_in(batch))
+
+    def _start(self, batch: Sequence[_Asked], work: Callable[[], Awaitable[None]]) -> None:
+        """Every asker gets its reply or an error, whatever happens."""
+        async def through() -> None:
+            own = asyncio.current_task()
+            try:
+                async with self._alone if self._one_by_one else nullcontext():
+                    self.patience.go_on()
+                    self._there.add(own)
+                    await work()
+            except BaseException as error:
+                for asked in batch:
+                    asked.end(error if isinstance(error, Exception) else Stopped())
+                if not isinstance(error, Exception):
+                    raise
+            finally:
+                self._there.discard(own)
+
+        task = asyncio.ensure_future(through())
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    # ---- one batch
+
+    async def _hand_in(self, batch: Sequence[_Asked]) -> None:
+        await self._enter_ends()
+        intent = await done(self._books.intend([(asked.name, asked.request) for asked in batch], **self._whose,
+                                               teacher=self.identity))
+        lines = [asked.text for asked in batch]
+        for asked in batch:
+            asked.text = b""
+        making = self._making.make(intent, lines)
+        await self._see_home(intent, making, batch, {asked.name for asked in batch}, False, new=True)
+
+    async def _see_home(self, intent: Intent, making: Awaitable[Intent], batch: Sequence[_Asked], names: set[str],
+                        cancel: bool, new: bool = False) -> None:
+        """Waits for the end of a batch and gives everybody what came of theirs. names: of all its lines."""
+        try:
+            intent = await making
+        except (Failure, UserError) as error:  # there is no batch
+            self._ending.append((intent, "abandoned", str(error)))
+            raise
+        if new:
+            self._say(f"batch {intent.batch}: {len(batch):,} requests handed in")
+        try:
+            with self.patience.at_the_provider():
+                made = await self._end_of(intent, cancel)
+                files = [await self._content(file)
+                         for file in (made.get("output_file_id"), made.get("error_file_id")) if file]
+        except NotThere:
+            raise self._unknown(intent, len(batch), cancel) from None
+        except Stopped:
+            self._say(f"batch {intent.batch} stays with the provider ({len(batch):,} requests): "
+                      "the same command collects it")
+            raise
+        while not self._left.keys().isdisjoint(names):  # all of them have asked: what one gets depends on the others
+            await self.patience.sleep(GLANCE)
+        answers = read(files, names, self._office.wire)
+        oddities = answers.oddities()
+        self._ending.append((intent, "collected", "; ".join(filter(None, [made["status"], oddities]))))
+        try:
+            missing = await self._missing(intent, made, answers.answered, len(batch))
+            outcomes = [answers.outcomes.get(asked.name) or missing() for asked in batch]
+            again = sum(isinstance(outcome, Failure) for outcome in outcomes)
+            self._say(f"batch {intent.batch} {made['status']}: {len(batch) - again:,} answers"
+                      + (f", {again:,} requests without" if again else "") + (f" ({oddities})" if oddities else ""))
+            for asked, outcome in zip(batch, outcomes, strict=True):
+                asked.end(outcome)
+        finally:
+            with suppress(Failure, Fatal, NotThere):  # what was sent is in our books; the answers stay there
+                await self._office.delete(str(made.get("input_file_id")))
+
+    async def _end_of(self, intent: Intent, cancel: bool) -> dict[str, Any]:
+        """The batch when it has ended."""
+        wait, status, answered, said = min(_FIRST_LOOK, self._rules.poll), "validating", 0, time.monotonic()
+        while True:
+            made = await self.patience.insist(lambda: self._office.look(intent.batch))
+            if made.get("status") in ENDED:
+                return made
+            if cancel:
+                with suppress(Failure, Fatal):  # one that is about to end cannot be cancelled
+                    await self._office.cancel(intent.batch)
+            total, answers, errors = counts(made)
+            news = answers + errors != answered and time.monotonic() - said >= _SAY_EVERY
+            if made.get("status") != status or news:
+                status, answered, said = str(made.get("status")), answers + errors, time.monotonic()
+                self._say(f"batch {intent.batch} {status}: {answered:,} of {total:,} answered")
+            await self.patience.sleep(wait)
+            wait = min(self._rules.poll, wait * 1.5)
+
+    async def _content(self, file: str) -> bytes:
+        return await self.patience.insist(lambda: self._office.content(file))
+
+    async def _missing(self, intent: Intent, made: Mapping[str, Any], answered: int, requests: int) -> Callable[[], Failure]:
+        """What became of a line that did not come back. It is not billed, unless the provider counts more answers than it
+        gave us, or does not count. Fatal where the whole batch was refused for a fault of its own."""
+        what = f"the batch {intent.batch} ({made['status']}) came back without it"
+        sent: Sent = "refused"
+        if made["status"] == "failed":
+            reason, codes = why_failed(made, self._office.wire.key)
+            if not codes & _LATER:
+                raise Fatal(f"{self._office.wire.address} refuses the batch {intent.batch}: {reason}",
+                            "mend what it names, then run the same command again; nothing of it was billed")
+            what = f"its batch was not taken: {reason}"
+            await self._smaller(reason, requests)
+            return lambda: Failure(what, sent=sent, retry=True)
+        self._larger(requests)
+        total, answers, _ = counts(made)
+        never_begun = made["status"] == "cancelled" and made.get("request_counts")
+        if answers > answered or not (total or never_begun):
+            sent = "unknown"
+        return lambda: Failure(what, sent=sent, retry=True)
+
+    async def _smaller(self, reason: str, requests: int) -> None:
+        """The provider's queue is too short: files of half the size, one after the other."""
+        self._one_by_one, self._most, self._fitted = True, max(1, min(self._most, requests // 2)), 0
+        self._say(f"a batch of {requests:,} requests is too much now ({reason}): the next ones have at most {self._most:,}")
+        self._there.discard(asyncio.current_task())  # and whoever is in line for `_alone` has nothing there: not waited for
+        others, until = set(self._there), time.monotonic() + self._rules.poll
+        while not others.isdisjoint(self._there) or time.monotonic() < until:
+            await self.patience.sleep(GLANCE)
+
+    def _larger(self, requests: int) -> None:
+        """A batch was taken: files grow again, each time after twice as many full ones, as each try may cost an attempt."""
+        self._fitted += requests >= self._most
+        if self._fitted >= self._until_larger and self._most < self._rules.most_requests:
+            self._most, self._fitted = min(self._rules.most_requests, 2 * self._most), 0
+            self._until_larger *= 2
+
+    def _unknown(self, intent: Intent, requests: int, cancel: bool) -> Exception:
+        """The provider knows nothing of a batch that it made, or of its answers."""
+        what = f"{self._office.wire.address} does not know the batch {intent.batch} of {requests:,} requests, or its answers"
+        if cancel:
+            self._ending.append((intent, "abandoned", what))
+            return Failure(what, sent="unknown", retry=False)
+        self.patience.why = UserError(what, "use the key that it was made with; or count it as lost: "
+                                            f"alpaca-pipe teachers cancel {intent.recipe}")
+        return Stopped()
+
+    async def _enter_ends(self) -> None:
+        """The batches that have come to their end, as soon as each of their lines has."""
+        ending, self._ending = self._ending, []
+        for intent, event, note in ending:
+            if self._books.unended(intent):
+                self._ending.append((intent, event, note))
+            else:
+                with suppress(UserError):  # a full disk: the next run enters it
+                    await done(self._books.enter(intent, event, note=self._clean(note)))
+
+    # ---- what leaves the desk in words: no key of ours, whoever wrote it
+
+    def _clean(self, text: str) -> str:
+        return without_keys(text, self._office.wire.key)
+
+    def _say(self, sentence: str) -> None:
+        self.patience.say(self._clean(sentence))
+
+    def _hide(self, error: Failure | UserError) -> None:
+        what = self._clean(error.what)
+        error.args = (str(error).replace(error.what, what),)
+        error.what = what

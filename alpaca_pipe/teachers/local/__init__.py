@@ -1,0 +1,1 @@
+"""A GGUF on this machine as teacher: llama.cpp in a child process."""

@@ -1,0 +1,38 @@
+"""Says once a run that four fifths of a budget are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.store.journal import Journal
+
+_WARN_AT = 80  # per cent
+_LOOKS = 25  # by as many parts of the smallest cap that were newly reserved
+
+
+class NearCap:
+    """Looks at the balances each time that a 25th of the smallest cap was newly reserved, and at the first request."""
+
+    def __init__(self, journal: Journal, caps: Caps, recipe: str, say: Callable[[str], None]) -> None:
+        self._journal, self._recipe, self._say = journal, recipe, say
+        self._caps = list(caps.over("api"))
+        self._part = min((cap.nanodollars for cap in self._caps), default=0) // _LOOKS
+        self._unseen = self._part
+
+    def reserved(self, ceiling: int) -> None:
+        """One more attempt is reserved."""
+        if not self._caps:
+            return
+        self._unseen += ceiling
+        if self._unseen < self._part:
+            return
+        self._unseen = 0
+        for cap in list(self._caps):
+            held = self._journal.totals(None if cap.everywhere else self._recipe, cap.run, class_=cap.class_)
+            if (held.spent + held.open) * 100 >= _WARN_AT * cap.nanodollars:
+                lost = f", {shown(held.lost)} lost until reconciled" if held.lost else ""
+                self._say(f"{_WARN_AT} % of {cap.key} ({shown(cap.nanodollars)}) is used: {shown(held.settled)} settled{lost}, "
+                          f"{shown(held.open)} held by what is in flight or lent")
+                self._caps.remove(cap)

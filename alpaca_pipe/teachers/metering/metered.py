@@ -1,0 +1,313 @@
+"""Tokens become money: every attempt is reserved before it is sent, and its reply and cost are stored as one.
+
+Nothing that is stored is asked again, nothing that was sent is forgotten, and a cap holds whatever is under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from alpaca_pipe.core.completion import Completion, Request
+from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.ledger.budget import Caps, OverBudget, bounds_of, ceiling_of
+from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.pricing.token_prices import Price
+from alpaca_pipe.ledger.store.entries import Attempt, Short
+from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.teachers.base import Failure, Teacher
+from alpaca_pipe.teachers.metering.bad_requests import Refusals
+from alpaca_pipe.teachers.metering.budget_queue import InLine
+from alpaca_pipe.teachers.metering.budget_warning import NearCap
+from alpaca_pipe.teachers.metering.disk_guard import Disk
+from alpaca_pipe.teachers.metering.loop_bridge import Arrivals
+from alpaca_pipe.teachers.metering.served_model import Served
+from alpaca_pipe.teachers.metering.settlement import entered
+from alpaca_pipe.teachers.openai.error_mapping import without_keys
+from alpaca_pipe.teachers.ratelimit.limiter import LONGEST_ASKED, Pace, Turn
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)  # the outcome of each attempt, for `-v`
+_GLANCE = 0.2  # seconds; another teacher of the same run may free budget without our hearing of it
+_SHOWN = 60  # characters of a prompt, enough to find it by
+_BYTES_A_TOKEN = 4  # of English, OpenAI's rule of thumb: a guess for the pace, corrected by what was used
+
+
+@dataclass
+class _Asking:
+    task: asyncio.Task[Completion] | None = None
+    askers: int = 0
+    sending: bool = False  # an attempt is under way, which is not broken off
+    left: bool = False  # nobody waits for the reply any more
+
+
+@dataclass(frozen=True)
+class _Sized:
+    """The most that an attempt can take: bytes of the question, tokens of the reply, nano-dollars."""
+
+    tokens_in: int
+    tokens_out: int | None
+    ceiling: int
+
+    @property
+    def most(self) -> int | None:
+        return None if self.tokens_out is None else self.tokens_in + self.tokens_out
+
+    @property
+    def guess(self) -> int:
+        """Tokens that servers count for it when they let it in."""
+        return self.tokens_in // _BYTES_A_TOKEN + (self.tokens_out or 0)
+
+
+class Metered:
+    """A teacher whose every attempt passes through the journal; itself a Teacher. Cancelling `ask` waits for what is
+    in flight and keeps it; once `stopping()` is true, or a fatal error came, nothing new is sent.
+
+    A refused request (400) is an answer, stored as one, if this teacher has answered anything else, now or before;
+    see bad_requests.py."""
+
+    def __init__(self, teacher: Teacher, *, journal: Journal, price: Price, caps: Caps, recipe: str, run: str,
+                 stage: str, pace: Pace, stopping: Callable[[], bool] = lambda: False, attempts: int = 6,
+                 heard: bool = False, by_batch: bool = False, model: str = "",
+                 say: Callable[[str], None] = lambda sentence: None) -> None:
+        """heard: it has answered before.  by_batch: replies come together, in any order.  model: the name that was asked
+        for.  say: takes a sentence for the screen."""
+        self.identity, self.takes = teacher.identity, teacher.takes
+        self.pace = pace
+        self.from_store = 0  # replies that cost nothing because they were paid for before
+        self._teacher, self._journal, self._price, self._caps = teacher, journal, price, caps
+        self._recipe, self._run, self._stage = recipe, run, stage
+        self._stopping, self._attempts = stopping, attempts
+        self._a_token_in, self._a_token_out = price.worst(1, 0), price.worst(0, 1)
+        self._served, self._near_cap = Served(model, say), NearCap(journal, caps, recipe, say)
+        self._disk, self._arrivals = Disk(journal.path.parent), Arrivals()
+        self._asking: dict[str, _Asking] = {}
+        self._ended: UserError | None = None
+        self._refusals = Refusals(heard, lambda: self._ended, in_a_row=not by_batch)
+        self._an_end = asyncio.Event()  # set, and replaced, whenever an attempt ends
+        self._for_budget = asyncio.Lock()  # the line of those who wait for it
+
+    @property
+    def ended(self) -> UserError | None:
+        """Why nothing new is sent any more."""
+        return self._ended
+
+    async def ask(self, request: Request, name: str = "") -> Completion:
+        """The reply to a request: the stored one, or a new one, paid for and stored. Raises OverBudget, Fatal, Stopped,
+        or UserError when the teacher does not answer: never a hole."""
+        key = request.key(self.identity)
+        while (asking := self._asking.get(key)) is not None and asking.left:  # its end is not for us, its reply may be
+            assert asking.task is not None
+            await asyncio.wait([asking.task])
+        first = asking is None
+        if asking is None:
+            stored = self._journal.stored(key)
+            if stored is not None:
+                self.from_store += 1
+                self._refusals.stored(stored)
+                _log.debug("request %s: %s, from our own store", key, stored.finish)
+                self._served.heard(stored.model_said, stored.fingerprint)
+                return stored
+            asking = self._asking[key] = _Asking()
+            asking.task = asyncio.ensure_future(self._answer(asking, key, request))
+            asking.task.add_done_callback(lambda task: self._answered(key, task))
+        assert asking.task is not None
+        asking.askers += 1
+        try:
+            completion = await asyncio.shield(asking.task)
+        except asyncio.CancelledError:
+            if asking.askers == 1 and not asking.task.done():
+                asking.left = True
+                if not asking.sending:
+                    asking.task.cancel()
+                await asyncio.wait([asking.task])
+            raise
+        finally:
+            asking.askers -= 1
+        return completion if first else replace(completion, from_store=True)
+
+    async def resume(self, attempt: Attempt, request: Request) -> None:
+        """Awaits an attempt that an earlier run has sent and left open, and enters how it ended. Raises as `ask` does, and
+        Failure: it is not tried again. Its ceiling is in the attempt: what this teacher takes now says nothing about it."""
+        sent = replace(request, decoding={**request.decoding, **self.identity.get("extra_body", {})})
+        async with self.pace.turn(0, self._go_on) as turn:
+            self._refusals.begin(turn)
+            try:
+                await _unbroken(self._outcome(attempt, request, bounds_of(sent)[1], turn))
+            finally:
+                self._refusals.end(turn)
+
+    def _answered(self, key: str, task: asyncio.Task[Completion]) -> None:
+        del self._asking[key]
+        _seen(task)
+
+    async def _answer(self, asking: _Asking, key: str, request: Request) -> Completion:
+        """Attempts, until one brings a reply."""
+        sized = self._sized(request)
+        failures = 0
+        line = InLine(self._for_budget)
+        try:
+            while True:
+                if asking.left:
+                    raise asyncio.CancelledError
+                self._go_on()
+                await line.stand()
+                self._go_on()
+                an_end = self._an_end
+                failure = None
+                async with self.pace.turn(sized.guess, self._go_on, sized.most) as turn:
+                    self._look_at_disk(sized)
+                    self._refusals.begin(turn)
+                    asking.sending = True
+                    try:
+                        answer = await self._attempt(key, request, sized, turn, line)
+                    except Failure as error:
+                        failure = error
+                    finally:
+                        asking.sending = False
+                        self._refusals.end(turn)
+                if failure is not None:
+                    failures += 1
+                    self._give_up_at(failure, failures, key, request)
+                    await self.pace.rest(failures, failure.retry_after, self._go_on)
+                elif isinstance(answer, Completion):
+                    return answer
+                elif not answer.waiting:
+                    raise OverBudget(answer, self._journal.totals(self._recipe, class_="api"))
+                else:
+                    await line.to_the_front()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(an_end.wait(), _GLANCE)
+        finally:
+            line.leave()
+
+    async def _attempt(self, key: str, request: Request, sized: _Sized, turn: Turn, line: InLine) -> Completion | Short:
+        """Reserve, ask, and enter how it ended."""
+        attempt = await self._arrivals.of(self._journal.reserve(
+            key, sized.ceiling, self._price, self._caps, recipe=self._recipe, run=self._run, stage=self._stage))
+        if isinstance(attempt, Short):
+            return attempt
+        line.leave()
+        if isinstance(attempt, Completion):
+            self.from_store += 1
+            return attempt
+        self._near_cap.reserved(sized.ceiling)
+        return await self._outcome(attempt, request, sized.tokens_out, turn)
+
+    async def _outcome(self, attempt: Attempt, request: Request, limit: int | None, turn: Turn) -> Completion:
+        """Ask, and enter how it ended. limit: tokens that the reply may have."""
+        try:
+            completion = replace(await self._teacher.ask(request, attempt.name), key=attempt.request, from_store=False)
+            await self._refusals.weigh(completion, turn)
+        except Failure as failure:
+            turn.failed(failure.what, failure.limits)
+            if failure.slower:
+                turn.pushed_back(failure.retry_after)
+            enter = self._journal.lose if failure.sent == "unknown" else self._journal.release
+            _log.debug("request %s: %s (%s)", attempt.name, failure.what, "lost" if failure.sent == "unknown" else "costs nothing")
+            await self._end(enter(attempt, failure.what))
+            raise
+        except UserError as error:  # Fatal, or refused before it was sent
+            self._stop_at(error)
+            await self._end(self._journal.release(attempt, error.what))
+            raise
+        except BaseException as error:
+            self._journal.give_up(attempt, f"given up while it was in flight ({type(error).__name__})")
+            raise
+        usage = completion.usage
+        turn.answered(usage.tokens_in + usage.tokens_out, usage.tokens_out, completion.limits)
+        bill = entered(completion, limit, self._price, attempt.ceiling)
+        odd = "; ".join(filter(None, [bill.anomaly, self._served.heard(completion.model_said, completion.fingerprint)]))
+        kept = await self._end(self._journal.settle(attempt, completion, bill.nanodollars, request=request,
+                                                    teacher=self.identity, anomaly=odd))
+        _log.debug("request %s: %s, %d tokens in, %d out, %s", attempt.name, completion.finish, usage.tokens_in,
+                   usage.tokens_out, shown(bill.nanodollars))
+        if bill.over:
+            raise self._stop_at(UserError(bill.anomaly, "check teacher.price and the output limit before you run again; "
+                                                        "the reply is kept and its cost is in the ledger"))
+        return kept
+
+    def _sized(self, request: Request) -> _Sized:
+        sent = self._as_sent(request)
+        tokens_in, tokens_out = bounds_of(sent)
+        if self._price.free:
+            return _Sized(tokens_in, tokens_out, 0)
+        most_in = self._price.most_in
+        if tokens_out is None or (most_in is not None and tokens_in > most_in) or "service_tier" in sent.decoding:
+            return _Sized(tokens_in, tokens_out, ceiling_of(sent, self._price))  # it says what is wrong
+        return _Sized(tokens_in, tokens_out, tokens_in * self._a_token_in + tokens_out * self._a_token_out)
+
+    def _look_at_disk(self, sized: _Sized) -> None:
+        try:
+            self._disk.check(self._refusals.under_way, sized.tokens_in, sized.tokens_out)
+        except UserError as error:
+            self._stop_at(error)
+            raise
+
+    def _as_sent(self, request: Request) -> Request:
+        """With the decoding that reaches the server: a limit that is dropped on the way limits nothing."""
+        kept = {name: value for name, value in request.decoding.items() if name in self.takes}
+        return replace(request, decoding=kept | dict(self.identity.get("extra_body", {})))
+
+    def _stop_at(self, error: UserError) -> UserError:
+        """Nothing new is sent from here on, and who is held hears it."""
+        self._ended = error
+        self._refusals.look()
+        return error
+
+    def _go_on(self) -> None:
+        """Raises where nothing new should be sent."""
+        if self._ended is not None:
+            raise self._ended
+        if self._stopping():
+            raise Stopped
+
+    def _give_up_at(self, failure: Failure, failures: int, key: str, request: Request) -> None:
+        too_long = failure.retry_after is not None and failure.retry_after > LONGEST_ASKED
+        if failure.retry and failures < self._attempts and not too_long:
+            return
+        often = f"{failures} times" if failures > 1 else "once" if failure.retry else "once, and trying again would not help"
+        if too_long:
+            often = f"and asks to wait {failure.retry_after:.0f} seconds"
+        if failure.sent == "no":  # whatever was to be asked
+            raise self._stop_at(UserError(
+                f"the teacher failed {often}: {failure.what}", "see that it is up, and that `teacher.base_url` and the proxy are "
+                "right, then run the same command again: every stored reply is kept")) from failure
+        begins = without_keys(request.messages[-1].content if request.messages else "")[:_SHOWN]
+        raise self._stop_at(UserError(
+            f"the teacher failed at a request {often}: {failure.what} (request {key}, '{begins}')",
+            "run the same command later: every stored reply is kept and nothing is asked twice; where it is always this "
+            "request, raise `teacher.max_attempts`, or change the seed or the prompt that it is made of")) from failure
+
+    async def _end(self, written: Future[T]) -> T:
+        """An attempt's end is on the disk: whoever waits for budget, or for an answer, may look again."""
+        try:
+            return await self._arrivals.of(written)
+        except UserError as error:
+            self._stop_at(error)
+            raise
+        finally:
+            self._an_end.set()
+            self._an_end = asyncio.Event()
+
+
+async def _unbroken(work: Coroutine[Any, Any, T]) -> T:
+    """Awaits work to its end even when cancelled, and only then lets the cancellation through."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        _seen(task)
+        raise
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """Looks at a task's error, so that the loop does not report it as forgotten when its asker was cancelled."""
+    if not task.cancelled():
+        task.exception()

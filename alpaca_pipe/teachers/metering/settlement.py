@@ -1,0 +1,59 @@
+"""What a reply is entered at, and what is wrong with the figures that it came with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alpaca_pipe.core.completion import Completion
+from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.pricing.token_prices import Price
+
+_DIFFERS = 100  # the provider's own bill may differ from the book by one part in so many: it rounds elsewhere
+_BILLS = ("openrouter", "openrouter.ai")
+_TOO_LITTLE = 1000  # nano-dollars; below that a difference is rounding
+
+
+@dataclass(frozen=True)
+class Entered:
+    """nanodollars: to be settled.  anomaly: sentences for a row of its own.  over: it is above the ceiling."""
+
+    nanodollars: int
+    anomaly: str = ""
+    over: bool = False
+
+
+def entered(completion: Completion, limit: int | None, price: Price, ceiling: int) -> Entered:
+    """The provider's own bill counts before the price book, the book before nothing; a billed reply without figures that
+    can be believed is entered at its ceiling, never at $0. A bill of $0 counts only where the book knows of no price, or
+    from OpenRouter, whose field it is: others fill it in with nothing. Figures that contradict themselves never come to more
+    than the ceiling. limit: tokens that the reply may have."""
+    usage, odd = completion.usage, [completion.doubt] if completion.doubt else []
+    cost = price.cost(usage)
+    missing = bool(ceiling) and _generated(completion) and not (usage.tokens_in and (usage.tokens_out or not completion.text))
+    if missing and not odd:
+        odd.append("it came without its usage")
+    if completion.billed is not None:
+        differs = abs(completion.billed - cost)
+        if not missing and differs > _TOO_LITTLE and differs * _DIFFERS > max(cost, completion.billed):
+            odd.append(f"the provider bills {_exactly(completion.billed)}, and its tokens come to {_exactly(cost)} by the "
+                       f"price that is used here")
+    if completion.billed or (completion.billed == 0 and price.provider in _BILLS):
+        cost = completion.billed
+    elif missing:
+        cost = ceiling
+        odd.append("counted at its ceiling")
+    elif limit is not None and usage.tokens_out > limit and ceiling and (cost <= ceiling or completion.doubt):
+        cost = ceiling
+        odd.append(f"its usage counts {usage.tokens_out:,} tokens where {limit:,} were allowed, counted at its ceiling")
+    if cost > ceiling:
+        odd.append(f"a reply cost {shown(cost)}, more than its ceiling of {shown(ceiling)}")
+    return Entered(cost, "; ".join(odd), cost > ceiling)
+
+
+def _generated(completion: Completion) -> bool:
+    """The text of a refused request is the server's reason (a 400 is not billed); every other text was generated."""
+    return completion.finish in ("stop", "length") or bool(completion.text and completion.finish != "refused")
+
+
+def _exactly(nanodollars: int) -> str:
+    return f"{nanodollars:,} nano-dollars"

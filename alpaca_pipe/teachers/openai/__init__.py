@@ -1,0 +1,1 @@
+"""OpenAI's dialects over HTTP: chat, legacy completions, their errors and usage."""

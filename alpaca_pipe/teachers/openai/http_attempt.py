@@ -1,0 +1,203 @@
+"""One HTTP attempt over OpenAI's protocol, what both dialects share: client, body, token classes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from alpaca_pipe.core.completion import Completion, Finish, Request
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.text import whole
+from alpaca_pipe.teachers.base import Failure, Fatal
+from alpaca_pipe.teachers.openai.error_mapping import answered, answered_with_error, unanswered
+from alpaca_pipe.teachers.openai.usage import bill_of, exact_json
+
+if TYPE_CHECKING:
+    import httpx2
+    from openai import AsyncOpenAI
+
+CONNECT_WITHIN = 10.0  # seconds
+# Servers close idle connections after 5 s (uvicorn, llama.cpp); a request into a closing one would be booked as lost.
+IDLE_CONNECTIONS_LIVE = 2.0  # seconds
+# Which draw of one question this is; servers ignore it, our scripted one answers by it.
+DRAW = "X-Draw"
+NAME = "X-Client-Request-Id"  # OpenAI keeps it in its logs
+
+NO_LIMITS: Mapping[str, str] = {}
+
+_FINISH: dict[Any, Finish] = {"stop": "stop", "length": "length", "content_filter": "content_filter",
+                              "tool_calls": "stop", "function_call": "stop"}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: the reply's JSON, its numbers exact, and the headers about rate limits."""
+
+    json: dict[str, Any]
+    limits: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """An open connection. `post` is one attempt; the SDK's own retries are off, they would escape the ledger."""
+
+    client: AsyncOpenAI
+    address: str
+    model: str
+    key: str
+    timeout: float  # seconds for a whole attempt
+    takes: frozenset[str]  # decoding fields that the teacher takes
+    drop: bool = False  # leave out a field that it does not take, where otherwise that stops the run
+    renamed: Mapping[str, str] = field(default_factory=dict)  # decoding fields that go by another name there
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    _urls: dict[str, httpx2.URL] = field(default_factory=dict)
+
+    async def post(self, path: str, request: Request, asked: Mapping[str, Any], name: str = "") -> Reply:
+        """name: of this attempt. Raises Refused, Failure or Fatal."""
+        import aiohttp
+        import httpx2
+
+        headers = self._headers | {DRAW: str(request.sample)} | ({NAME: name} if name else {})
+        http = httpx2.Request("POST", self._url(path), headers=headers,
+                              content=json.dumps(self.body(request, asked), separators=(",", ":")).encode())
+        try:
+            async with asyncio.timeout(self.timeout):
+                # Not client.post: what the SDK does around a request costs as much time again as all the rest of it.
+                response = await self.client._client.send(http)
+        except TimeoutError:
+            raise Failure(f"{self.address} did not answer within {self.timeout:g} s", sent="unknown",
+                          retry=True) from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError) as error:
+            raise unanswered(error, self.address) from None
+        limits = {name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw if b"imit" in name}
+        if response.status_code >= 300:
+            raise answered(response.status_code, response.headers, response.content, self.address, self.model, self.key,
+                           limits)
+        try:
+            reply = exact_json(response.content)
+        except (ValueError, RecursionError):
+            reply = None
+        if not is_reply(reply):
+            failure = answered_with_error(reply, response.headers, self.address, self.model, self.key, limits)
+            if failure is not None:
+                raise failure
+            raise Failure(f"{self.address} answered {response.status_code} with something that is no reply", sent="unknown",
+                          retry=True, limits=limits)
+        return Reply(reply, limits)
+
+    @cached_property
+    def _headers(self) -> dict[str, str]:
+        sent = {name: value for name, value in self.client.default_headers.items()
+                if isinstance(value, str) and not name.lower().startswith("x-stainless")}
+        own = {"Accept-Encoding": "gzip, deflate"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+        return own | sent
+
+    def _url(self, path: str) -> httpx2.URL:
+        if path not in self._urls:
+            import httpx2
+
+            self._urls[path] = httpx2.URL(self.address + path)
+        return self._urls[path]
+
+    def body(self, request: Request, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """What is sent: `asked` in the dialect's own fields, with the decoding. Fatal for a field that is not taken."""
+        return {"model": self.model, **asked, **self._decoding(request), **self.extra_body}
+
+    def _decoding(self, request: Request) -> dict[str, Any]:
+        """The decoding fields as they are sent; another draw is another seed."""
+        others = sorted(set(request.decoding) - self.takes)
+        if others and not self.drop:
+            raise Fatal(f"the teacher '{self.model}' does not take the decoding field '{others[0]}'",
+                        "take it out of the recipe, or set `teacher.on_unsupported: drop`")
+        fields = {self.renamed.get(name, name): value for name, value in request.decoding.items() if name in self.takes}
+        if "seed" in fields:
+            fields["seed"] += request.sample
+        return fields
+
+
+@contextlib.asynccontextmanager
+async def http_client(address: str, *, key: str = "", timeout: float = 300.0, headers: Mapping[str, str] | None = None,
+                      proxy: str | None = None, ca_file: Path | None = None) -> AsyncIterator[AsyncOpenAI]:
+    """A client for `address` (up to /v1), closed when the block ends. timeout: seconds between two signs of life.
+
+    proxy: for all requests; without it the environment's (HTTPS_PROXY, NO_PROXY ...). None reaches our own machine by one.
+    ca_file: PEM of a certificate authority to be trusted beside the known ones; SSL_CERT_FILE names those instead.
+    """
+    import httpx2
+    from openai import AsyncOpenAI, DefaultAioHttpClient
+
+    limit = httpx2.Timeout(timeout, connect=min(CONNECT_WITHIN, timeout))
+    ours = urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
+    if not ours and proxy is None:
+        _refuse_socks(urlsplit(address))
+    transport = DefaultAioHttpClient(
+        timeout=limit,
+        verify=_trusted(ca_file),
+        limits=httpx2.Limits(max_connections=1024, keepalive_expiry=IDLE_CONNECTIONS_LIVE),
+        follow_redirects=False,  # a redirected POST would be a second attempt, or a GET
+        proxy=None if ours else proxy,
+        trust_env=not ours)
+    async with AsyncOpenAI(base_url=address, api_key=key or "none", max_retries=0, timeout=limit, http_client=transport,
+                           default_headers=dict(headers or {})) as client:
+        yield client
+
+
+def _refuse_socks(address: SplitResult) -> None:
+    """aiohttp would speak HTTP to it. The address of a proxy may hold a password: it is not shown."""
+    for name in (address.scheme, "all"):
+        url = getproxies().get(name, "")
+        if urlsplit(url).scheme.startswith("socks") and not proxy_bypass(address.hostname or ""):
+            raise UserError(f"the environment names a SOCKS proxy ({name.upper()}_PROXY), which is not spoken here",
+                            "name one that speaks HTTP, like http://host:port, or unset it")
+
+
+def _trusted(ca_file: Path | None) -> ssl.SSLContext:
+    import httpx2
+
+    try:
+        context = httpx2.create_ssl_context()  # of the environment, or the known ones
+    except OSError:
+        raise UserError(f"SSL_CERT_FILE ({os.environ.get('SSL_CERT_FILE')}) holds no certificates",
+                        "give the path of a PEM file, or unset it") from None
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError):
+            raise UserError(f"teacher.ca_file {ca_file} holds no certificates", "give the path of a PEM file") from None
+    return context
+
+
+def is_reply(said: Any) -> bool:
+    """Whether the JSON of a 200 has the shape of a reply, and did not end in an error."""
+    return (isinstance(said, dict) and isinstance(said.get("choices"), list) and bool(said["choices"])
+            and isinstance(said["choices"][0], dict) and said["choices"][0].get("finish_reason") != "error")
+
+
+def completion(reply: Mapping[str, Any], key: str, text: str, finish: Finish,
+               limits: Mapping[str, str] = NO_LIMITS) -> Completion:
+    """What both dialects read from a reply beside its text."""
+    bill = bill_of(reply.get("usage"))
+    return Completion(text, finish, bill.usage, key, text_of(reply.get("model")), text_of(reply.get("system_fingerprint")),
+                      billed=bill.billed, doubt=bill.doubt, limits=limits)
+
+
+def finish_of(said: Any) -> Finish:
+    """An unknown reason counts as cut off, which is never read as whole."""
+    return _FINISH.get(said, "length") if isinstance(said, str) else "length"
+
+
+def text_of(said: Any) -> str:
+    """A text, or the texts of a list of parts; "" for anything else."""
+    if isinstance(said, list):
+        return "".join(text_of(part.get("text")) for part in said if isinstance(part, dict))
+    return whole(said) if isinstance(said, str) else ""

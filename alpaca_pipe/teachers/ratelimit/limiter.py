@@ -1,0 +1,240 @@
+"""How fast we ask: so many at once, so many requests and tokens a minute, slower when the server pushes back or gets slow."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.teachers.ratelimit.circuit_breaker import Breaker
+from alpaca_pipe.teachers.ratelimit.headers import Gauge, What, told
+from alpaca_pipe.teachers.ratelimit.latency import SLOW, WELL, Slowness
+
+FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds of back-off after the first failure, and at most
+LONGEST_ASKED = 600.0  # seconds; a server that wants us to wait longer is not there today
+_GLANCE = 0.2  # seconds between two looks at whether to stop
+_NAP = 0.02  # seconds of the first in line: an answer may give back tokens at any time
+_AN_INSTANT = 1e-6  # seconds: less is rounding
+_LAST = 8  # answers
+_CAUGHT_UP = 1.0  # seconds of lateness that an even pace makes good; more is not owed to us
+_OVERTAKES = 0.1  # seconds by which a request may overtake another one on the way
+_GROWTH = 8  # a full round of good answers brings an eighth more at once; one more near where it was pushed back
+_REMEMBERED = 60.0  # seconds for which the place of a push-back is known
+_SLOWEST, _FEW = 4, 8  # slowness alone never goes below a quarter of the concurrency, nor below 8
+
+
+class Pace:
+    """One for each teacher. Concurrency falls with the share of push-backs among the last answers (a half where all are
+    pushed back: AIMD as in DCTCP, RFC 8257), and while replies take more than twice their usual time; a Retry-After
+    holds everybody back. Rates of our own are spaced evenly, without bursts; limits that the server tells of are used to
+    the last request, and a rate of our own gives way to one that is told and no higher.
+
+    adapts: False where one request's speed or failure says nothing about the next one (batches)."""
+
+    def __init__(self, concurrency: int, requests_per_minute: int | None = None, tokens_per_minute: int | None = None, *,
+                 adapts: bool = True, say: Callable[[str], None] = lambda sentence: None,
+                 clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+                 chance: Callable[[], float] = random.random) -> None:
+        self._most, self.limit = concurrency, float(concurrency)
+        self._own: dict[What, _Spacing] = {}
+        if requests_per_minute:
+            self._own["requests"] = _Spacing(requests_per_minute)
+        if tokens_per_minute:
+            self._own["tokens"] = _Spacing(tokens_per_minute)
+        self._told: dict[str, tuple[What, Gauge]] = {}
+        self._adapts, self._breaker, self._slowness = adapts, Breaker(say), Slowness()
+        self._clock, self._sleep, self._chance = clock, sleep, chance
+        self._line = asyncio.Lock()  # whoever stands first decides when to go
+        self._free: asyncio.Future[None] | None = None  # the first one waits until fewer are in flight
+        self._in_flight = 0
+        self._sent: dict[What, float] = {"requests": 0.0, "tokens": 0.0}
+        self._lately: deque[tuple[float, dict[What, float]]] = deque()  # times of sending, and what was sent before each
+        self._not_before = self._slowed_at = self._pushed_at = float("-inf")
+        self._before_push = self._at_push = float(concurrency)  # the limit before the last push-back; where it began
+        self._ends, self._pushed = 0, 0.0  # answers so far; share of push-backs among the last ones
+        self._well = True
+
+    def turn(self, tokens: int, go_on: Callable[[], None], most: int | None = None) -> Turn:
+        """`async with` it: waits until one more request of about so many tokens, at `most`, may be sent. `go_on` raises
+        when none should be. Raises UserError where the server or its limits are not there any more today."""
+        return Turn(self, tokens, go_on, most)
+
+    @property
+    def limits(self) -> dict[str, Gauge]:
+        """What the server has told of, by name: "requests a minute"."""
+        return {name: gauge for name, (_, gauge) in self._told.items()}
+
+    async def rest(self, failures: int, retry_after: float | None, go_on: Callable[[], None]) -> None:
+        """Waits after the n-th failure of a request: twice as long each time with jitter, at least `retry_after`."""
+        longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1))
+        until = self._clock() + max(longest * (1 + self._chance()) / 2, retry_after or 0.0)
+        while (wait := until - self._clock()) > 0:
+            go_on()
+            await self._sleep(min(wait, _GLANCE))
+
+    # ---- waiting
+
+    async def _enter(self, turn: Turn) -> None:
+        async with self._line:
+            while True:
+                turn.go_on()
+                if self._in_flight >= int(self.limit):
+                    self._free = asyncio.get_running_loop().create_future()
+                    await self._free
+                elif (wait := self._wait(turn)) > _AN_INSTANT:
+                    await self._sleep(min(wait, _NAP))
+                else:
+                    break
+            now = turn.began = self._clock()
+            self._in_flight += 1
+            turn.probe = self._breaker.sent()
+            for what, spacing in self._own.items():
+                turn.charged[what] = spacing.sent(turn.charge(what), now)
+            for what, gauge in self._told.values():
+                gauge.sent(turn.charge(what), now)
+            self._lately.append((now, dict(self._sent)))
+            while now - self._lately[0][0] > _OVERTAKES:
+                self._lately.popleft()
+            turn.sent_before = self._lately[0][1]
+            self._sent["requests"] += 1
+            self._sent["tokens"] += turn.tokens
+
+    def _wait(self, turn: Turn) -> float:
+        """Seconds until this one may be sent."""
+        now = self._clock()
+        wait = max(self._not_before - now, self._breaker.wait(now))
+        for what, spacing in self._own.items():
+            if not any(what == other and gauge.per_minute <= spacing.per_minute for other, gauge in self._told.values()):
+                wait = max(wait, spacing.next - now)
+        for name, (what, gauge) in self._told.items():
+            left = gauge.wait(turn.charge(what), now, idle=not self._in_flight)
+            if left > LONGEST_ASKED:
+                raise UserError(f"the provider's limit of {gauge.limit:,.0f} {name} is used up for the next "
+                                f"{left / 3600:.1f} hours", "run the same command again then: every stored reply is kept")
+            wait = max(wait, left)
+        return wait
+
+    def _leave(self, turn: Turn) -> None:
+        self._in_flight -= 1
+        self._breaker.withdrawn(turn.probe)
+        if self._free is not None and not self._free.done() and self._in_flight < int(self.limit):
+            self._free.set_result(None)
+
+    # ---- hearing
+
+    def _hear(self, turn: Turn, headers: Mapping[str, str]) -> None:
+        now = self._clock()
+        for name, what, reading in told(headers):
+            if name not in self._told:
+                self._told[name] = (what, Gauge(reading, now))
+            since = self._sent[what] - turn.sent_before.get(what, 0.0) - turn.charge(what)
+            self._told[name][1].heard(reading, since, turn.began, now)
+
+    def _ended(self, turn: Turn, pushed: bool) -> None:
+        self._ends += 1
+        self._pushed += (pushed - self._pushed) / min(self._ends, max(1.0, self.limit))
+
+    def _pushed_back(self, turn: Turn) -> None:
+        """Requests that were sent before the last push-back add to its share, and say nothing else."""
+        if turn.began > self._pushed_at:
+            self._before_push, self._pushed_at = self.limit, self._clock()
+        self.limit = max(1.0, min(self.limit, self._before_push * (1 - self._pushed / 2)))
+        self._at_push = self._before_push
+
+    def _well_answered(self, turn: Turn, tokens_out: int) -> None:
+        now = self._clock()
+        if tokens_out and turn.began > self._slowed_at:  # a refusal is quick, and says nothing about speed
+            self._slowness.answered(now - turn.began, tokens_out, now)
+        times = self._slowness.verdict(int(self.limit))
+        if times is not None:
+            self._well = times < (WELL if not self._well else SLOW)
+            least = max(_FEW, self._most // _SLOWEST)
+            if times > SLOW and self.limit > least:
+                self.limit, self._slowed_at = max(least, self.limit * max(0.5, SLOW / times)), now
+                self._slowness.forget_round()
+        if self._well:
+            near = now - self._pushed_at < _REMEMBERED and self.limit > 0.9 * self._at_push
+            self.limit = min(float(self._most), self.limit + (1.0 if near else max(1.0, self.limit / _GROWTH)) / self.limit)
+
+
+class Turn:
+    """One request that may be sent now; says afterwards how it went."""
+
+    began = 0.0
+    probe = False
+    sent_before: Mapping[What, float] = {}
+
+    def __init__(self, pace: Pace, tokens: int, go_on: Callable[[], None], most: int | None = None) -> None:
+        self._pace, self.tokens, self.go_on, self.most = pace, tokens, go_on, most
+        self.charged: dict[What, float] = {}  # by rates of our own
+
+    async def __aenter__(self) -> Self:
+        await self._pace._enter(self)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        at: TracebackType | None) -> None:
+        self._pace._leave(self)
+
+    def charge(self, what: What) -> float:
+        return 1.0 if what == "requests" else self.tokens
+
+    def answered(self, tokens: int, tokens_out: int = 0, limits: Mapping[str, str] = {}) -> None:
+        """A good answer that took so many tokens, `tokens_out` of them written. limits: headers that came with it."""
+        pace = self._pace
+        pace._ended(self, False)
+        if "tokens" in pace._own:
+            possible = tokens if self.most is None else min(tokens, self.most)
+            pace._own["tokens"].used(self.tokens, self.charged["tokens"], possible)
+        if limits:
+            pace._hear(self, limits)
+        if pace._adapts:
+            pace._breaker.ended(True, self.probe, pace._clock())
+            pace._well_answered(self, tokens_out)
+
+    def failed(self, why: str, limits: Mapping[str, str] = {}) -> None:
+        """No reply, for whatever reason."""
+        pace = self._pace
+        if limits:
+            pace._hear(self, limits)
+        if pace._adapts:
+            pace._breaker.ended(False, self.probe, pace._clock(), why)
+
+    def pushed_back(self, retry_after: float | None) -> None:
+        """The server asked for less."""
+        pace = self._pace
+        pace._ended(self, True)
+        pace._pushed_back(self)
+        pace._not_before = max(pace._not_before, pace._clock() + (retry_after or 0.0))
+        own = pace._own.get("tokens")
+        if own and not pace._told and own.next > pace._clock():  # we kept to it: it counts what was asked for, not used
+            own.share, own.gives_back = 1.0, False
+
+
+class _Spacing:
+    """So much a minute, evenly."""
+
+    def __init__(self, per_minute: int) -> None:
+        self.per_minute = per_minute
+        self.next = float("-inf")
+        self.share = 1.0  # of what was asked for, what the last ones used
+        self.gives_back = True  # what was not used counts for nothing
+
+    def sent(self, asked: float, now: float) -> float:
+        """Answers what was charged."""
+        charged = asked * self.share
+        late = now - self.next
+        self.next = (self.next if late < _CAUGHT_UP else now) + charged * 60 / self.per_minute
+        return charged
+
+    def used(self, asked: float, charged: float, used: float) -> None:
+        """One answer holds the next ones back for LONGEST_ASKED at most, whatever it says that it used."""
+        used = min(used, charged + LONGEST_ASKED * self.per_minute / 60)
+        if self.gives_back:
+            self.next += (used - charged) * 60 / self.per_minute
+            self.share += (used / max(1.0, asked) - self.share) / _LAST

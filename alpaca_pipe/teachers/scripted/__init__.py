@@ -1,0 +1,1 @@
+"""A scripted teacher for rehearsals and tests: our own server, asked by the real client."""
