@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class How:
+class ChatSettings:
     """How to answer. temperature 0 is greedy: the same question has the same answer."""
 
     temperature: float = 0.0
@@ -30,7 +30,7 @@ class How:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ChatAnswer:
     """end: "ended" by the model itself, "cut" at max_tokens or at the model's own length, "stopped" by Ctrl-C."""
 
     text: str
@@ -50,7 +50,7 @@ def asked(instruction: str, input: str = "", system: str = "") -> Example:
 
 
 @dataclass(frozen=True)
-class Speaker:
+class ChatModel:
     model: PreTrainedModel
     encoder: Encoder
 
@@ -67,7 +67,7 @@ class Speaker:
             raise UserError(f"the prompt has {len(ids):,} tokens and this model takes {room:,}", "make it shorter")
         return ids
 
-    def answer(self, example: Example, how: How, say: Say = lambda piece: None) -> Answer:
+    def answer(self, example: Example, how: ChatSettings, say: Say = lambda piece: None) -> ChatAnswer:
         """Pieces of the answer go to `say` as they come; KeyboardInterrupt ends it with what there is."""
         import torch
 
@@ -84,7 +84,7 @@ class Speaker:
         except KeyboardInterrupt:
             end = "stopped"
         stream.end()
-        return Answer(stream.text, end or ("ended" if stream.ended else "cut"), len(stream.ids), time.monotonic() - began)
+        return ChatAnswer(stream.text, end or ("ended" if stream.ended else "cut"), len(stream.ids), time.monotonic() - began)
 
 
 class _Stream:
@@ -121,7 +121,7 @@ class _Stream:
         return str(self._tokenizer.decode(self.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
-def load(trained: Trained, say: Say) -> Speaker:
+def load(trained: Trained, say: Say) -> ChatModel:
     """The tuned model, on the GPU where there is one (bf16), else on the CPU (fp32)."""
     _stay_here()
     from alpaca_pipe.models.loading import is_adapter, load_for_scoring
@@ -130,10 +130,10 @@ def load(trained: Trained, say: Say) -> Speaker:
 
     checkpoint = base_folder(trained, say) if is_adapter(trained.folder) else Checkpoint(str(trained.folder))
     model, tokenizer = load_for_scoring(checkpoint, trained.folder)
-    return Speaker(model, saved_encoder(tokenizer, trained.folder))
+    return ChatModel(model, saved_encoder(tokenizer, trained.folder))
 
 
-def load_base(trained: Trained, tuned: Speaker, say: Say) -> Speaker:
+def load_base(trained: Trained, tuned: ChatModel, say: Say) -> ChatModel:
     """The base that it was tuned from, asked with the very same ids."""
     _stay_here()
     from alpaca_pipe.models.loading import load_for_scoring

@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 
 from alpaca_pipe.chat.find_model import Trained, find
-from alpaca_pipe.chat.inference import How, Speaker, asked, load, load_base
+from alpaca_pipe.chat.inference import ChatModel, ChatSettings, asked, load, load_base
 from alpaca_pipe.chat.pipe import Piped
 from alpaca_pipe.chat.repl import Terminal
 from alpaca_pipe.core.errors import Stopped, UserError
 
 
 def talk(workspace: Path, recipe: str, when: str = "", *, prompt: str | None = None, input: str = "", system: str = "",
-         base: bool = False, how: How, seed: int | None = None, as_json: bool = False) -> None:
+         base: bool = False, how: ChatSettings, seed: int | None = None, as_json: bool = False) -> None:
     """One prompt, the lines of a pipe, or a terminal. What it says of itself goes to standard error, answers to standard
     output. Raises UserError; Stopped after Ctrl-C outside a terminal's conversation."""
     if prompt is not None and not prompt.strip():
@@ -49,7 +49,7 @@ def talk(workspace: Path, recipe: str, when: str = "", *, prompt: str | None = N
         raise Stopped from None
 
 
-def _once(trained: Trained, tuned: Speaker) -> Callable[[], Speaker]:
+def _once(trained: Trained, tuned: ChatModel) -> Callable[[], ChatModel]:
     return cache(lambda: load_base(trained, tuned, _note))
 
 

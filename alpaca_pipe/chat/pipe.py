@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from alpaca_pipe.chat.inference import Answer, How, Say, Speaker, asked
+from alpaca_pipe.chat.inference import ChatAnswer, ChatModel, ChatSettings, Say, asked
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example
 
@@ -16,9 +16,9 @@ from alpaca_pipe.core.example import Example
 class Piped:
     """Answers to `write`, a line of JSON each or as plain text with an empty line between. about: goes into every JSON line."""
 
-    tuned: Speaker
-    base: Speaker | None
-    how: How
+    tuned: ChatModel
+    base: ChatModel | None
+    how: ChatSettings
     as_json: bool
     about: dict[str, Any]
     write: Say
@@ -54,14 +54,14 @@ class Piped:
             self.write(between + (f"{texts[0]}\n" if beside is None else f"tuned: {texts[0]}\nbase:  {texts[1]}\n"))
         self._count += 1
 
-    def _answer(self, speaker: Speaker, example: Example) -> Answer:
+    def _answer(self, speaker: ChatModel, example: Example) -> ChatAnswer:
         answer = speaker.answer(example, self.how)
         if answer.end == "stopped":
             raise Stopped
         return answer
 
 
-def row_of(example: Example, answer: Answer, about: dict[str, Any]) -> dict[str, Any]:
+def row_of(example: Example, answer: ChatAnswer, about: dict[str, Any]) -> dict[str, Any]:
     """A question and its answer as plain JSON."""
     row: dict[str, Any] = {"instruction": example.instruction, "input": example.input}
     if example.system:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpaca_pipe.chat.inference import Answer, How, Speaker, asked
+from alpaca_pipe.chat.inference import ChatAnswer, ChatModel, ChatSettings, asked
 from alpaca_pipe.chat.pipe import plain, row_of
 from alpaca_pipe.core.errors import UserError, did_you_mean
 from alpaca_pipe.core.example import Example
@@ -33,12 +33,12 @@ _SIDE_BY_SIDE = 70  # columns; in less, one answer stands below the other
 class Terminal:
     """about: what goes into each saved row. base: loads the base model, at its first use."""
 
-    def __init__(self, tuned: Speaker, base: Callable[[], Speaker], how: How, console: Console, about: dict[str, Any],
+    def __init__(self, tuned: ChatModel, base: Callable[[], ChatModel], how: ChatSettings, console: Console, about: dict[str, Any],
                  folder: Path, input: str = "", system: str = "") -> None:
         self._tuned, self._base, self._how, self._console, self._about = tuned, base, how, console, about
         self._folder, self._input, self._system = folder, input, system
         self._last: Example | None = None
-        self._answer: Answer | None = None
+        self._answer: ChatAnswer | None = None
         self._rows: list[dict[str, Any]] = []
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": lambda _: self._say(HELP), "/input": self._set_input, "/again": self._again, "/base": self._ask_base,
@@ -110,7 +110,7 @@ class Terminal:
             raise UserError("nothing was asked yet", "write an instruction first")
         return self._last
 
-    def _beside(self, *answers: tuple[str, Answer]) -> None:
+    def _beside(self, *answers: tuple[str, ChatAnswer]) -> None:
         from rich.table import Table
         from rich.text import Text
 
@@ -136,7 +136,7 @@ class Terminal:
             value = -1
         if not 0 <= value <= 5:
             raise UserError(f"'{text}' is no temperature", "write it like /temperature 0.7; 0 is greedy")
-        self._how = How(value, self._how.max_tokens)
+        self._how = ChatSettings(value, self._how.max_tokens)
         self._say(f"(temperature {value:g}{', greedy' if not value else ''})")
 
     def _save(self, name: str) -> None:

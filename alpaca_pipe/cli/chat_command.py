@@ -26,10 +26,10 @@ def chat(recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe 
          as_json: Annotated[bool, typer.Option("--json", help="With --prompt or a pipe: a JSON object a line.")] = False,
          runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
     """Talk to the model that RECIPE tuned, on this machine. Piped in: one instruction a line. Nothing is sent anywhere."""
-    from alpaca_pipe.chat.inference import How
+    from alpaca_pipe.chat.inference import ChatSettings
     from alpaca_pipe.chat.main import talk
 
     called, _, when = recipe.partition("@")
     name, workspace = finished(called, runs, rehearse)
     talk(workspace, name, when, prompt=prompt, input=input, system=system, base=base,
-         how=How(temperature, max_tokens), seed=seed, as_json=as_json)
+         how=ChatSettings(temperature, max_tokens), seed=seed, as_json=as_json)

@@ -99,7 +99,7 @@ def pin_price(model: Annotated[str | None, typer.Argument(metavar="[MODEL]", hel
     elif in_ is None or out is None or model is None:
         raise UserError("a model's price needs --in and --out", "for example --in 0.15 --out 0.60")
     else:
-        figures = pin_price.Figures(in_, out, cache_read, cache_write, reasoning)
+        figures = pin_price.TypedPrices(in_, out, cache_read, cache_write, reasoning)
         lines = pin_price.pin_price(model, figures, today, host=host or "", mode=(mode or Mode.online).value, start=first, source=source)
     if as_json:
         print_json({"said": lines})

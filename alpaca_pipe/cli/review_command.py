@@ -55,9 +55,9 @@ def _sit(loaded: Recipe, workspace: Workspace, path: Path, who: str | None, reci
          rule: str | None, sample: int | None, grep: str | None) -> None:
     from rich.console import Console
 
-    from alpaca_pipe.curate.review.console import Desk
+    from alpaca_pipe.curate.review.console import ReviewConsole
     from alpaca_pipe.curate.review.decisions import read_decisions
-    from alpaca_pipe.curate.review.session import Sitting, new_name, place_of
+    from alpaca_pipe.curate.review.session import ReviewSession, new_name, place_of
     from alpaca_pipe.curate.review.terminal import Queue, sit
     from alpaca_pipe.report.review_queue import to_review
 
@@ -67,10 +67,10 @@ def _sit(loaded: Recipe, workspace: Workspace, path: Path, who: str | None, reci
     typer.echo(f"{len(items):,} rows, {queue.unread:,} unread; decisions go to {path}")
     if not queue.items:
         typer.echo("there is nothing unread; --all shows the rows that you have read" if items else "no row matches")
-    sitting = Sitting(path, who or _login(), new_name(workspace.root, loaded.name), decisions)
+    sitting = ReviewSession(path, who or _login(), new_name(workspace.root, loaded.name), decisions)
     stopped = False
     try:
-        if sit(queue, sitting, Desk(Console(highlight=False))) and queue.items:
+        if sit(queue, sitting, ReviewConsole(Console(highlight=False))) and queue.items:
             typer.echo("\nthat was the last row")
     except KeyboardInterrupt:
         stopped = True

@@ -29,7 +29,7 @@ from alpaca_pipe.curate.filter_config import Rule
 from alpaca_pipe.data.compression import chunks
 from alpaca_pipe.data.file_formats import files_of, rows_of
 from alpaca_pipe.data.hub import hub_rows
-from alpaca_pipe.data.records import Found, Row
+from alpaca_pipe.data.records import Found, Record
 from alpaca_pipe.data.row_schemas import shape_of
 from alpaca_pipe.data.source_kinds import HubId
 from alpaca_pipe.data.tabular import csv_rows, parquet_rows, saved_rows
@@ -121,7 +121,7 @@ def overlap(how: Contamination) -> Overlap:
 def _texts(source: Path | HubId) -> Iterator[tuple[str, str]]:
     """(place, text) of each text of an evaluation set, whatever its keys are called."""
     for name, found in _found(source):
-        if not isinstance(found, Row):
+        if not isinstance(found, Record):
             raise UserError(f"{source}:{found.at}: {found.what}", found.cure)
         for text in _strings(found.value):
             yield f"{name}#{found.at}", text
@@ -134,7 +134,7 @@ def _found(source: Path | HubId) -> Iterator[tuple[str, Found]]:
     bare = source.name.removesuffix(".gz").removesuffix(".zst").lower()
     if source.is_file() and bare.endswith((".txt", ".md")):
         lines = b"".join(chunks(source)).decode("utf-8-sig", "replace").split("\n")
-        yield from ((source.name, Row(number, line)) for number, line in enumerate(lines, 1))
+        yield from ((source.name, Record(number, line)) for number, line in enumerate(lines, 1))
         return
     if source.is_file() and bare.endswith((".csv", ".tsv")):
         yield from ((source.name, one) for one in csv_rows(chunks(source), "\t" if bare.endswith(".tsv") else ","))

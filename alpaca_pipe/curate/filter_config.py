@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema
 from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.errors import did_you_mean
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.filters import ALL, OFF, STANFORD, Objection
+from alpaca_pipe.curate.filters import ALL, OFF, STANFORD, Filter
 
 NAMES = tuple(one.__name__ for one in ALL)
 SETS: dict[str, frozenset[str]] = {
@@ -62,7 +62,7 @@ def switched(names: str | Iterable[Any]) -> dict[str, bool]:
     return {name: name in on for name in NAMES}
 
 
-def _rule(one: Objection, settings: Table) -> Rule:
+def _rule(one: Filter, settings: Table) -> Rule:
     given = {name: getattr(settings, name) for name in type(settings).model_fields}
     return Rule(one.__name__, lambda example: one(example, **given))
 
@@ -73,7 +73,7 @@ def first_objection(example: Example, rules: Iterable[Rule]) -> tuple[str, str] 
     return next(((name, reason) for name, reason in answers if reason), None)
 
 
-def _settings(one: Objection) -> type[Table]:
+def _settings(one: Filter) -> type[Table]:
     """The model of a filter's settings: its parameters after the example, with their types and defaults."""
     parameters = list(inspect.signature(one, eval_str=True).parameters.values())[1:]
     fields: dict[str, Any] = {
@@ -83,7 +83,7 @@ def _settings(one: Objection) -> type[Table]:
     return create_model(name, __base__=Table, __doc__=one.__doc__, **fields)
 
 
-def _switch(one: Objection) -> tuple[Any, Any]:
+def _switch(one: Filter) -> tuple[Any, Any]:
     settings = _settings(one)
     first = next(iter(settings.model_fields.items()), None)
     by_word = first[0] if first and first[1].annotation is str else ""  # `language: en`

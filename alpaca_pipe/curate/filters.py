@@ -16,7 +16,7 @@ from alpaca_pipe.curate.detectors.loops import last_loop, may_repeat, repeated_i
 from alpaca_pipe.curate.detectors.token_length import tokens
 from alpaca_pipe.data import stanford_rules
 
-Objection = Callable[..., str | None]  # (example, **settings) -> what is wrong
+Filter = Callable[..., str | None]  # (example, **settings) -> what is wrong
 
 
 def min_words(example: Example, least: int = 4) -> str | None:
@@ -210,10 +210,10 @@ def short(text: str, most: int = 60) -> str:
     return line if len(line) <= most else f"{line[:most - 3]}..."
 
 
-STANFORD: tuple[Objection, ...] = (min_words, max_words, media, write_a_program, punctuation_start, ascii_start)
-ALL: tuple[Objection, ...] = (
+STANFORD: tuple[Filter, ...] = (min_words, max_words, media, write_a_program, punctuation_start, ascii_start)
+ALL: tuple[Filter, ...] = (
     *STANFORD, empty_output, control_characters, garbage, leaked_task, refusal, output_is_input, output_is_instruction,
     instruction_in_input, hidden_link, attachment, media_request, code_fence, repetition, repeated_items, truncated,
     wrong_arithmetic, personal_data, language, length)
 # Stanford's two are for English only, and a question may well start with a quotation; a language and a length are to be chosen.
-OFF: tuple[Objection, ...] = (punctuation_start, ascii_start, language, length)
+OFF: tuple[Filter, ...] = (punctuation_start, ascii_start, language, length)

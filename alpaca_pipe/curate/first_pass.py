@@ -10,12 +10,12 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate import dedup, repairs
 from alpaca_pipe.curate.config import Duplicates
 from alpaca_pipe.curate.filter_config import Rule
-from alpaca_pipe.curate.review.overrides import Coming
+from alpaca_pipe.curate.review.overrides import IncomingRow
 
 NONE, A_PERSON = -1, -2
 
 
-class Seen(NamedTuple):
+class FirstPass(NamedTuple):
     """rule: the number of the first that objects; or NONE, or A_PERSON. Of a row to which none objects also what duplicates are told by, and
     where the best of them is to stay, what it is worth: a grade that a judge gave, above none; then the length of the output."""
 
@@ -26,23 +26,23 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Look:
+class FirstPassSettings:
     rules: Sequence[Rule]
     repair: bool
     duplicates: Duplicates
 
-    def __call__(self, example: Example) -> Seen:
+    def __call__(self, example: Example) -> FirstPass:
         """The id is that of the repaired row, before ids are made unique."""
-        return self.at(Coming((repairs.mended(example) if self.repair else None) or example))
+        return self.at(IncomingRow((repairs.mended(example) if self.repair else None) or example))
 
-    def at(self, coming: Coming) -> Seen:
+    def at(self, coming: IncomingRow) -> FirstPass:
         """A person's word stands above every rule."""
         row, number = coming.example, A_PERSON if coming.dropped else NONE
         if not coming.said:
             number = next((place for place, rule in enumerate(self.rules) if rule.objection(row)), NONE)
         if number != NONE:
-            return Seen(number, row.id)
-        return Seen(NONE, row.id, dedup.text_of(row, self.duplicates.on), _worth(row) if self.duplicates.keep == "best" else ())
+            return FirstPass(number, row.id)
+        return FirstPass(NONE, row.id, dedup.text_of(row, self.duplicates.on), _worth(row) if self.duplicates.keep == "best" else ())
 
 
 def _worth(row: Example) -> tuple[float, ...]:

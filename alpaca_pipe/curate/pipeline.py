@@ -19,11 +19,11 @@ from alpaca_pipe.curate.config import CurateTable, Duplicates, Engine
 from alpaca_pipe.curate.contamination import overlap
 from alpaca_pipe.curate.dedup import Group
 from alpaca_pipe.curate.filter_config import Rule, first_objection
-from alpaca_pipe.curate.first_pass import A_PERSON, NONE, Look, Seen
+from alpaca_pipe.curate.first_pass import A_PERSON, NONE, FirstPass, FirstPassSettings
 from alpaca_pipe.curate.repairs import free_id
 from alpaca_pipe.curate.review import overrides
 from alpaca_pipe.curate.review.decisions import Decisions
-from alpaca_pipe.curate.review.overrides import Coming, coming
+from alpaca_pipe.curate.review.overrides import IncomingRow, coming
 from alpaca_pipe.similarity.words import Words
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Judged:
     """A row with its verdict. rejected: None when it is kept; despite: how it would have been dropped, had nobody kept it
     by hand."""
 
-    row: Coming
+    row: IncomingRow
     rejected: Rejected | None = None
     despite: Rejected | None = None
 
@@ -56,7 +56,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Manner:
+class CurationRules:
     """How rows are judged: the objections in their order, whether rows are repaired, and what counts as a duplicate."""
 
     rules: Sequence[Rule]
@@ -68,26 +68,26 @@ class Manner:
     decisions: Decisions = field(default_factory=Decisions)
 
     @staticmethod
-    def of(table: CurateTable) -> Manner:
+    def of(table: CurateTable) -> CurationRules:
         """As a recipe wants it. Reads the evaluation sets, where it names any."""
         rules = table.filters.rules()
         if table.contamination:
             rules = (*rules, overlap(table.contamination).rule())
-        return Manner(rules, table.repair, table.likeness, table.words, table.duplicates, table.engine, table.decisions)
+        return CurationRules(rules, table.repair, table.likeness, table.words, table.duplicates, table.engine, table.decisions)
 
-    def coming(self, rows: Iterable[Example]) -> Iterator[Coming]:
+    def coming(self, rows: Iterable[Example]) -> Iterator[IncomingRow]:
         """The rows as they are judged."""
         return coming(rows, self.repair, self.decisions)
 
 
-def judged(rows: Iterable[Example], how: Manner, tick: Callable[[int], None] = lambda done: None) -> Judgement:
+def judged(rows: Iterable[Example], how: CurationRules, tick: Callable[[int], None] = lambda done: None) -> Judgement:
     """The verdicts on `rows`, which must begin anew each time they are iterated over. tick: is told how many rows the first
     pass has seen, and may raise Stopped.
 
     The first objection counts; only rows to which no filter objects enter the search for duplicates, so a bad row never
     displaces a good one that resembles it. A row that was kept by hand enters it as if none did, and stays whatever it finds.
     """
-    look = Look(how.rules, how.repair, how.duplicates)
+    look = FirstPassSettings(how.rules, how.repair, how.duplicates)
     if how.engine == "ray":
         from alpaca_pipe.curate import ray_backend
 
@@ -97,19 +97,19 @@ def judged(rows: Iterable[Example], how: Manner, tick: Callable[[int], None] = l
     return _first_pass(rows, how, _here(rows, how, look, tick), [])
 
 
-def _here(rows: Iterable[Example], how: Manner, look: Look, tick: Callable[[int], None]) -> Iterator[Seen]:
+def _here(rows: Iterable[Example], how: CurationRules, look: FirstPassSettings, tick: Callable[[int], None]) -> Iterator[FirstPass]:
     for done, row in enumerate(how.coming(rows), 1):
         yield look.at(row)
         tick(done)
 
 
-def _as_decided(every: Iterable[Seen], rows: Iterable[Example], how: Manner, look: Look) -> Iterator[Seen]:
+def _as_decided(every: Iterable[FirstPass], rows: Iterable[Example], how: CurationRules, look: FirstPassSettings) -> Iterator[FirstPass]:
     """What was seen elsewhere, without decisions; a row that a person decided on is looked at again."""
     for seen, row in zip(every, how.coming(rows), strict=True):
         yield look.at(row) if row.said else seen._replace(id=row.example.id)
 
 
-def _first_pass(rows: Iterable[Example], how: Manner, every: Iterable[Seen], texts: list[str] | Texts) -> Judgement:
+def _first_pass(rows: Iterable[Example], how: CurationRules, every: Iterable[FirstPass], texts: list[str] | Texts) -> Judgement:
     objected, ids, worth = array("b"), list[str](), list[Sequence[float]]()
     taken: set[str] = set()
     for seen in every:
@@ -129,7 +129,7 @@ class Judgement:
     """What the first pass found; iterated over, it judges the rows once more and hands them out."""
 
     rows: Iterable[Example]
-    how: Manner
+    how: CurationRules
     objected: Sequence[int]  # per row: Seen.rule
     ids: Sequence[str]  # of the rows to which none objects; a row's place is its number among them
     groups: tuple[Group, ...]
@@ -153,7 +153,7 @@ class Judgement:
             place += 1
             yield Judged(row, None, self._despite(row, rejected)) if row.kept else Judged(row, rejected)
 
-    def _despite(self, row: Coming, rejected: Rejected | None) -> Rejected | None:
+    def _despite(self, row: IncomingRow, rejected: Rejected | None) -> Rejected | None:
         objection = first_objection(row.example, self.how.rules)
         return Rejected(row.example, *objection) if objection else rejected
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.dedup import Near
-from alpaca_pipe.curate.first_pass import Look, Seen
+from alpaca_pipe.curate.first_pass import FirstPass, FirstPassSettings
 from alpaca_pipe.data.arrow import from_columns, to_columns
 from alpaca_pipe.similarity.words import Words
 
@@ -63,7 +63,7 @@ def quiet() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-def looked_at(rows: Iterable[Example], look: Look, tick: Callable[[int], None]) -> Iterator[Seen]:
+def looked_at(rows: Iterable[Example], look: FirstPassSettings, tick: Callable[[int], None]) -> Iterator[FirstPass]:
     """What `look` says of each row, in their order."""
     import ray
 
@@ -75,7 +75,7 @@ def looked_at(rows: Iterable[Example], look: Look, tick: Callable[[int], None]) 
     for batch in data.iter_batches(batch_format="pyarrow", batch_size=None):
         for seen in batch.to_pylist():
             done += 1
-            yield Seen(**seen)
+            yield FirstPass(**seen)
             tick(done)
 
 
@@ -87,7 +87,7 @@ def _blocks(rows: Iterable[Example]) -> Iterator[pyarrow.Table]:
         yield pyarrow.Table.from_pylist(some)
 
 
-def _of_block(block: pyarrow.Table, look: Look) -> pyarrow.Table:
+def _of_block(block: pyarrow.Table, look: FirstPassSettings) -> pyarrow.Table:
     import pyarrow
 
     seen = [look(from_columns(row))._asdict() for row in block.to_pylist()]

@@ -20,13 +20,13 @@ from alpaca_pipe.curate.filter_config import first_objection
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.grading.grader import Grades, at_once, grade
 from alpaca_pipe.curate.inputs import Incoming, generated, imported
-from alpaca_pipe.curate.pipeline import Manner, judged
-from alpaca_pipe.curate.review.overrides import Tally
+from alpaca_pipe.curate.pipeline import CurationRules, judged
+from alpaca_pipe.curate.review.overrides import OverrideTally
 from alpaca_pipe.curate.split import held_out_ids
-from alpaca_pipe.curate.stage import GENERATED, Config
+from alpaca_pipe.curate.stage import GENERATED, CurateConfig
 from alpaca_pipe.data.arrow import stream
 from alpaca_pipe.data.reading import TURNS
-from alpaca_pipe.recipe.stage import Bench, Outcome
+from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.similarity.words import Words
 from alpaca_pipe.teachers.factory import connect
 
@@ -36,35 +36,35 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)  # what becomes of each row, for `-v`
 
 
-def curate(config: Config, bench: Bench) -> Outcome:
+def curate(config: CurateConfig, context: StageContext) -> Outcome:
     """Writes examples, rejected and repaired rows, and the kept ones again as train and held_out.
 
     Summary: read = kept + the sum of rejected; kept = train + held_out; repaired is a part of read, and repairs counts its
     rules (a row may need several). by_hand.jsonl holds the rows that a person decided on. groups.jsonl holds the duplicates, each group with the row that was kept. What could not be read
     (`unreadable`) or held (`turns`) comes first in rejected.
     """
-    came = _rows(config, bench)
+    came = _rows(config, context)
     rows = came.rows
     rejected: Counter[str] = Counter()
     kept: list[str] = []
     repairs: Counter[str] = Counter()
     repaired = 0
     varied = Diversity() if config.diversity else None
-    tally = Tally(config.decisions)
-    bench.progress.start(len(rows), "rows")
-    with (_writer(bench.folder / "examples.jsonl") as keep, _writer(bench.folder / "rejected.jsonl") as drop,
-          _writer(bench.folder / "repaired.jsonl") as mend, _writer(bench.folder / "groups.jsonl") as group):
+    tally = OverrideTally(config.decisions)
+    context.progress.start(len(rows), "rows")
+    with (_writer(context.folder / "examples.jsonl") as keep, _writer(context.folder / "rejected.jsonl") as drop,
+          _writer(context.folder / "repaired.jsonl") as mend, _writer(context.folder / "groups.jsonl") as group):
         for aside in came.aside():
             rejected[aside["rule"]] += 1
             drop(aside)
         read = len(rows) + rejected.total()
-        again, how, grades = _Again(rows), Manner.of(config), None
+        again, how, grades = _Again(rows), CurationRules.of(config), None
         if config.grade:
-            grades = asyncio.run(_graded(config.grade, again, how, bench))
-            write_jsonl(bench.folder / "grades.jsonl", (one.to_row() for one in grades.by_place.values()))
+            grades = asyncio.run(_graded(config.grade, again, how, context))
+            write_jsonl(context.folder / "grades.jsonl", (one.to_row() for one in grades.by_place.values()))
             again, how = _Again(rows, grades.marked), replace(how, rules=(*how.rules, grades.rule()))
-            bench.progress.start(len(rows), "rows")
-        judgement = judged(again, how, lambda seen: _tick(bench, seen // 2))
+            context.progress.start(len(rows), "rows")
+        judgement = judged(again, how, lambda seen: _tick(context, seen // 2))
         for told in judgement.groups_told():
             group(told)
         for number, row in enumerate(judgement, 1):
@@ -82,18 +82,18 @@ def curate(config: Config, bench: Bench) -> Outcome:
                 keep(row.example.to_row())
                 if varied:
                     varied.add(row.example)
-            _tick(bench, (len(rows) + number) // 2)
-    bench.progress.at(len(rows), f"{len(kept)} kept")
+            _tick(context, (len(rows) + number) // 2)
+    context.progress.at(len(rows), f"{len(kept)} kept")
     if config.decisions:
-        write_jsonl(bench.folder / "by_hand.jsonl", tally.rows)
+        write_jsonl(context.folder / "by_hand.jsonl", tally.rows)
     if said := tally.said():
-        bench.progress.say(said)
+        context.progress.say(said)
     _check_enough(len(kept), rejected, config)
-    _split(bench.folder, held_out_ids(kept, config.held_out))
+    _split(context.folder, held_out_ids(kept, config.held_out))
     return Outcome({"read": read, "kept": len(kept), "repaired": repaired, "repairs": dict(repairs.most_common()),
                     "rejected": dict(rejected.most_common()),
                     "train": len(kept) - config.held_out, "held_out": config.held_out}
-                   | ({"grade": grades.summary()} if grades else {}) | tally.summary() | _varied(varied, config.words, bench.folder))
+                   | ({"grade": grades.summary()} if grades else {}) | tally.summary() | _varied(varied, config.words, context.folder))
 
 
 @dataclass(frozen=True)
@@ -107,48 +107,48 @@ class _Again:
         return self.marked(stream(self.rows))
 
 
-async def _graded(config: Grading, rows: _Again, how: Manner, bench: Bench) -> Grades:
+async def _graded(config: Grading, rows: _Again, how: CurationRules, context: StageContext) -> Grades:
     """Asks about each row to which no rule objects, and says where a grade could not be read."""
-    table = config.asked_of(bench.tables.get("teacher"))
-    bench.progress.start(len(rows.rows), "rows to grade")
-    async with connect(table, journal=bench.journal, caps=bench.caps, recipe=bench.recipe, run=bench.run, stage="curate",
-                       log=bench.scratch / "grader.log", stopping=bench.stopping, say=bench.progress.say) as teacher:
-        grades = await grade(_to_grade(rows, how), teacher, config, at_once(table), lambda place: bench.progress.at(place + 1))
+    table = config.asked_of(context.tables.get("teacher"))
+    context.progress.start(len(rows.rows), "rows to grade")
+    async with connect(table, journal=context.journal, caps=context.caps, recipe=context.recipe, run=context.run, stage="curate",
+                       log=context.scratch / "grader.log", stopping=context.stopping, say=context.progress.say) as teacher:
+        grades = await grade(_to_grade(rows, how), teacher, config, at_once(table), lambda place: context.progress.at(place + 1))
     unread = [one for one in grades.by_place.values() if one.value is None]
     if unread:
-        bench.progress.say(f"{len(unread):,} of {grades.requests:,} grades could not be read; these rows stay ({unread[0].words})")
+        context.progress.say(f"{len(unread):,} of {grades.requests:,} grades could not be read; these rows stay ({unread[0].words})")
     return grades
 
 
-def _to_grade(rows: Iterable[Example], how: Manner) -> Iterator[tuple[int, Example]]:
+def _to_grade(rows: Iterable[Example], how: CurationRules) -> Iterator[tuple[int, Example]]:
     """A grade plays no part for what a person dropped or wrote, so none is bought."""
     for place, row in enumerate(how.coming(rows)):
         if not (row.dropped or row.edited or first_objection(row.example, how.rules)):
             yield place, row.example
 
 
-def _tick(bench: Bench, done: int) -> None:
+def _tick(context: StageContext, done: int) -> None:
     if done % 500 == 0:
-        bench.progress.at(done)
-        bench.stop_here()
+        context.progress.at(done)
+        context.stop_here()
 
 
-def _rows(config: Config, bench: Bench) -> Incoming:
+def _rows(config: CurateConfig, context: StageContext) -> Incoming:
     """What is judged: the source of one's own, or what generate accepted; of either the first so many."""
     if config.source:
-        bench.progress.start(0, "rows")
+        context.progress.start(0, "rows")
 
         def tick(number: int) -> None:
-            bench.progress.at(number, f"{number:,} rows read")
-            bench.stop_here()
+            context.progress.at(number, f"{number:,} rows read")
+            context.stop_here()
 
-        return imported(config.source, config.format, config.keep_going, config.turns, config.first, bench.scratch, tick)
-    if GENERATED in bench.inputs:
-        return generated(bench.inputs[GENERATED], config.first, bench.scratch)
+        return imported(config.source, config.format, config.keep_going, config.turns, config.first, context.scratch, tick)
+    if GENERATED in context.inputs:
+        return generated(context.inputs[GENERATED], config.first, context.scratch)
     raise UserError("curate: there are no rows to judge", "add a table 'generate:', or 'from: FILE' to 'curate:'")
 
 
-def _check_enough(kept: int, rejected: Counter[str], config: Config) -> None:
+def _check_enough(kept: int, rejected: Counter[str], config: CurateConfig) -> None:
     if kept > config.held_out:
         return
     why = ", ".join(f"{rule} {count}" for rule, count in rejected.most_common())

@@ -11,16 +11,16 @@ from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.curate.config import CurateTable
 from alpaca_pipe.curate.grading.config import outlay
 from alpaca_pipe.curate.input_count import rows_expected
-from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
+from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageConfig, StageContext
 
 GENERATED = "generate/examples.jsonl"
 
 
-class Config(CurateTable, StageConfig):
+class CurateConfig(CurateTable, StageConfig):
     """Which rows are kept, and how many of them are held out from training."""
 
 
-def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
+def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
     if not config.held_out and (reader := next((kind for kind in ("evaluate", "export") if kind in tables), "")) \
             and "train" in tables:
         raise UserError(f"curate: no row is held out, and {reader} measures the tuned model on such rows",
@@ -50,11 +50,11 @@ _START_MINUTES = 0.05  # importing datasets
 _MINUTES_A_ROW = 8e-6  # the released 52K took 26 s on one core of a busy machine, 2026-11
 
 
-def run(config: Config, bench: Bench) -> Outcome:
+def run(config: CurateConfig, context: StageContext) -> Outcome:
     """See run.py, which is loaded by a run alone: a plan has no use for it."""
     from alpaca_pipe.curate.run import curate
 
-    return curate(config, bench)
+    return curate(config, context)
 
 
-STAGE = Stage("curate", version=3, config=Config, reads=(f"{GENERATED}?",), uses=("teacher?",), estimate=estimate, run=run)
+STAGE = Stage("curate", version=3, config=CurateConfig, reads=(f"{GENERATED}?",), uses=("teacher?",), estimate=estimate, run=run)

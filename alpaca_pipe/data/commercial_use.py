@@ -16,7 +16,7 @@ _WORDS: Mapping[Answer, str] = {
 
 
 @dataclass(frozen=True)
-class Selling:
+class CommercialUse:
     """sentence: the answer in words; findings: the reasons; accepted: what whoever ran it said to have accepted, or ""."""
 
     answer: Answer
@@ -26,11 +26,11 @@ class Selling:
     advice: str = NO_ADVICE
 
 
-def selling(ingredients: Iterable[Ingredient], accepted: Mapping[str, Any] | None = None) -> Selling:
+def selling(ingredients: Iterable[Ingredient], accepted: Mapping[str, Any] | None = None) -> CommercialUse:
     found = findings(ingredients, "commercial")
     said = answer(found)
     sentence = _WORDS[said] if found else "Nothing of others went in whose terms we know of."
-    return Selling(said, sentence, found, _accepted(accepted))
+    return CommercialUse(said, sentence, found, _accepted(accepted))
 
 
 def brought(terms: Mapping[str, Any]) -> tuple[Ingredient, ...]:

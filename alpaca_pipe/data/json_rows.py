@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from alpaca_pipe.data.compression import CHUNK, BreaksOff
-from alpaca_pipe.data.records import LONGEST, Found, Row, Unreadable, bad_byte, kept_text
+from alpaca_pipe.data.records import LONGEST, Found, Record, Unreadable, bad_byte, kept_text
 
 _LATIN = "convert the file: iconv -f latin1 -t utf-8 FILE > FIXED"
 _AGAIN = "fetch it again, or unpack what is left of it"
@@ -58,7 +58,7 @@ def _value(number: int, line: bytes) -> Found:
         return Unreadable(number, f"not UTF-8 at byte {error.start + 1} of the line (0x{line[error.start]:02x})", _LATIN,
                           line.decode(errors="backslashreplace"))
     try:
-        return Row(number, json.loads(text))
+        return Record(number, json.loads(text))
     except json.JSONDecodeError as error:
         return Unreadable(number, *_why(text, error), kept_text(text))
     except RecursionError:
@@ -149,9 +149,9 @@ def json_list(data: Iterable[bytes]) -> Iterator[Found]:
         yield found
         if isinstance(found, Unreadable) and (found.ends or text.at == len(text.text) and text.ended):
             return
-        if isinstance(found, Row) and (mark := text.skip()) == ",":
+        if isinstance(found, Record) and (mark := text.skip()) == ",":
             text.at += 1
-        elif isinstance(found, Row) and mark and mark != "]":
+        elif isinstance(found, Record) and mark and mark != "]":
             yield (gap := _between(text, mark))
             if gap.ends:
                 return
@@ -189,7 +189,7 @@ def _element(text: _Text) -> Found:
             if text.skip() == ",":
                 text.at += 1
             return Unreadable(line, f"not UTF-8: {byte}", _LATIN, kept_text(piece))
-        return Row(line, value)
+        return Record(line, value)
 
 
 def _between(text: _Text, mark: str) -> Unreadable:

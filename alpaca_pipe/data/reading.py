@@ -10,14 +10,14 @@ from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
 from alpaca_pipe.core.example import Example, Rejected, numbered
 from alpaca_pipe.data.file_formats import FORMS, files_of, rows_of
 from alpaca_pipe.data.hub import hub_rows
-from alpaca_pipe.data.records import Found, Row, Unreadable, kept_text
+from alpaca_pipe.data.records import Found, Record, Unreadable, kept_text
 from alpaca_pipe.data.row_schemas import (
     BY_NAME,
     KEYS,
     SHAPES,
     NotARow,
     NotHeld,
-    Shape,
+    RowSchema,
     example_of,
     shape_of,
 )
@@ -79,17 +79,17 @@ def _judged(source: Path | HubId, format: Format | None, turns: Turns
         yield from _of_one(rows_of(path, own), str(path), name, between, shape, turns)
 
 
-def _forced(format: Format | None) -> tuple[Form | None, Shape | None]:
+def _forced(format: Format | None) -> tuple[Form | None, RowSchema | None]:
     return next((form for form in FORMS if form == format), None), BY_NAME.get(format or "")
 
 
-def _of_one(found: Iterator[Found], file: str, name: str, between: str, forced: Shape | None, turns: Turns
+def _of_one(found: Iterator[Found], file: str, name: str, between: str, forced: RowSchema | None, turns: Turns
             ) -> Iterator[Example | Rejected | tuple[Unreadable, str, str]]:
     first = list(islice(found, _LOOKED_AT))
     shape = forced or _shape(first, file)
     for one in chain(first, found):
         source = f"{name}#{one.at}"
-        if isinstance(one, Row):
+        if isinstance(one, Record):
             try:
                 yield example_of(one.value, shape, source, turns, forced is not None)
                 continue
@@ -102,9 +102,9 @@ def _of_one(found: Iterator[Found], file: str, name: str, between: str, forced: 
         yield one, f"{file}{between}{one.at}", source
 
 
-def _shape(first: Iterable[Found], file: str) -> Shape:
+def _shape(first: Iterable[Found], file: str) -> RowSchema:
     """The first shape in the order of the table that one of the first rows has."""
-    values = [one.value for one in first if isinstance(one, Row) and isinstance(one.value, dict)]
+    values = [one.value for one in first if isinstance(one, Record) and isinstance(one.value, dict)]
     seen = {shape.name for value in values if (shape := shape_of(value))}
     if seen or not values:
         return next((shape for shape in SHAPES if shape.name in seen), SHAPES[0])

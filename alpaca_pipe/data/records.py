@@ -11,7 +11,7 @@ _SHOWN = 1 << 16  # characters of an unreadable row that are kept
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Record:
     """A value as the file holds it. at: the line that it begins on, or its number, from 1."""
 
     at: int
@@ -29,7 +29,7 @@ class Unreadable:
     ends: bool = False  # nothing after it can be told apart, so that it cannot be set aside like one bad row
 
 
-Found = Row | Unreadable
+Found = Record | Unreadable
 
 
 def kept_text(value: Any) -> str:

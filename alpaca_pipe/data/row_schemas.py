@@ -13,7 +13,7 @@ from alpaca_pipe.data.source_kinds import ShapeName, Turns
 
 
 @dataclass(frozen=True)
-class Shape:
+class RowSchema:
     """Which key of a row holds what. `turns`: the key of a conversation; then the others play no part but `system`."""
 
     name: ShapeName
@@ -31,20 +31,20 @@ class Shape:
 
 # Order matters: a row with the keys of two shapes is read as the first. `input` and `system` may be missing.
 SHAPES = (
-    Shape("alpaca", "instruction", "output", "input", history="history"),  # Stanford; `history` as LLaMA-Factory writes it
-    Shape("dolly", "instruction", "response", "context"),  # Databricks
-    Shape("instruction-response", "instruction", "response", "input"),
-    Shape("sharegpt", turns="conversations"),
-    Shape("messages", turns="messages"),  # OpenAI
-    Shape("prompt-completion", "prompt", "completion"),  # OpenAI before chat, TRL
-    Shape("prompt-response", "prompt", "response"),
-    Shape("question-answer", "question", "answer"),
-    Shape("question-response", "question", "response", system="system_prompt"),  # OpenOrca
-    Shape("query-response", "query", "response"),  # MetaMathQA
-    Shape("problem-solution", "problem", "solution"),
-    Shape("input-output", "input", "output"),
+    RowSchema("alpaca", "instruction", "output", "input", history="history"),  # Stanford; `history` as LLaMA-Factory writes it
+    RowSchema("dolly", "instruction", "response", "context"),  # Databricks
+    RowSchema("instruction-response", "instruction", "response", "input"),
+    RowSchema("sharegpt", turns="conversations"),
+    RowSchema("messages", turns="messages"),  # OpenAI
+    RowSchema("prompt-completion", "prompt", "completion"),  # OpenAI before chat, TRL
+    RowSchema("prompt-response", "prompt", "response"),
+    RowSchema("question-answer", "question", "answer"),
+    RowSchema("question-response", "question", "response", system="system_prompt"),  # OpenOrca
+    RowSchema("query-response", "query", "response"),  # MetaMathQA
+    RowSchema("problem-solution", "problem", "solution"),
+    RowSchema("input-output", "input", "output"),
 )
-BY_NAME: Mapping[str, Shape] = {shape.name: shape for shape in SHAPES}
+BY_NAME: Mapping[str, RowSchema] = {shape.name: shape for shape in SHAPES}
 KEYS = frozenset(key for shape in SHAPES for key in (
     shape.instruction, shape.output, shape.input, shape.system, shape.turns, shape.history) if key)
 assert tuple(BY_NAME) == get_args(ShapeName)
@@ -62,7 +62,7 @@ class NotHeld(Exception):
     """The row is sound, and ours cannot hold it: the reason."""
 
 
-def shape_of(value: Mapping[str, Any]) -> Shape | None:
+def shape_of(value: Mapping[str, Any]) -> RowSchema | None:
     """The first shape whose needed keys are there and not null; else the first whose keys are there."""
     for shape in SHAPES:
         if all(value.get(key) is not None for key in shape.needed):
@@ -70,7 +70,7 @@ def shape_of(value: Mapping[str, Any]) -> Shape | None:
     return next((shape for shape in SHAPES if all(key in value for key in shape.needed)), None)
 
 
-def example_of(value: Any, shape: Shape, source: str, turns: Turns, forced: bool = False) -> Example:
+def example_of(value: Any, shape: RowSchema, source: str, turns: Turns, forced: bool = False) -> Example:
     """The row as an Example of origin `imported`. Raises NotARow, NotHeld. forced: the shape was named, not seen.
 
     turns: what becomes of a conversation of several exchanges: it is not held, or its first exchange is, and the origin

@@ -10,7 +10,7 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.data.compression import BreaksOff
 from alpaca_pipe.data.json_rows import lines
-from alpaca_pipe.data.records import LONGEST, Found, Row, Unreadable, bad_byte, kept_text
+from alpaca_pipe.data.records import LONGEST, Found, Record, Unreadable, bad_byte, kept_text
 
 _BATCH = 500  # rows of a table in memory at a time
 
@@ -44,7 +44,7 @@ def _csv_row(at: int, header: list[str], cells: list[str]) -> Found:
         return Unreadable(at, f"not UTF-8: {byte}", "convert the file: iconv -f latin1 -t utf-8 FILE > FIXED", line)
     if any("\0" in cell for cell in cells):
         return Unreadable(at, "it holds NUL bytes: the file is damaged", "fetch it again, or remove this place", line)
-    return Row(at, dict(zip(header, cells, strict=True)))
+    return Record(at, dict(zip(header, cells, strict=True)))
 
 
 def _texts(data: Iterable[bytes]) -> Iterator[str]:
@@ -94,7 +94,7 @@ def _numbered(batches: Iterable[Any]) -> Iterator[Found]:
     for batch in batches:
         for value in batch.to_pylist():
             number += 1
-            yield Row(number, value)
+            yield Record(number, value)
 
 
 def _first_line(error: BaseException) -> str:

@@ -23,7 +23,7 @@ NO_ADVICE = "This is information from a dated table, not legal advice."
 
 
 @dataclass(frozen=True)
-class Terms:
+class LicenceTerms:
     """A row of the table. unless_base: names of bases for which it forbids nothing, as far as we can tell."""
 
     of: str
@@ -92,7 +92,7 @@ def _finding(one: Ingredient, use: Use, bases: Sequence[str]) -> Finding:
     return Finding(one, lifted if allowed else row.uses[use], f"{row.licence}: {row.says}", row.source)
 
 
-def _row(kind: str, name: str) -> Terms | None:
+def _row(kind: str, name: str) -> LicenceTerms | None:
     of = "teacher" if kind == "judge" else kind
     rows = (row for row in table() if row.of == of)
     if of == "data":
@@ -105,15 +105,15 @@ def _bare(name: str) -> str:
 
 
 @cache
-def table() -> tuple[Terms, ...]:
+def table() -> tuple[LicenceTerms, ...]:
     """All rows, in their order. TOML, since every `plan` reads them: a tenth of the time that YAML takes."""
     text = resources.files("alpaca_pipe.data").joinpath("terms.toml").read_text(encoding="utf-8")
     return tuple(map(_read, tomllib.loads(text)["rows"]))
 
 
-def _read(row: dict[str, Any]) -> Terms:
+def _read(row: dict[str, Any]) -> LicenceTerms:
     unless = row.get("unless_base")
-    return Terms(row["of"], _any(row["names"]), row["whose"], row["licence"], row["says"], {use: row[use] for use in USES},
+    return LicenceTerms(row["of"], _any(row["names"]), row["whose"], row["licence"], row["says"], {use: row[use] for use in USES},
                  row["where"], str(row["as_of"]), str(row["checked"]), row.get("by", ""), _any(unless) if unless else None)
 
 

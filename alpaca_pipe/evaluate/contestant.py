@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Sitting:
+class Contestant:
     """What one model is asked. scored: contestant -> name of the prompt that its rows are encoded with."""
 
     folder: Path | None  # None: the base as it is
@@ -34,7 +34,7 @@ class Sitting:
         return len(self.scored) * rows + self.samples
 
 
-def hold(sitting: Sitting, checkpoint: Checkpoint, rows: HeldOut, encoders: Mapping[str, Encoder], probe: Path,
+def hold(sitting: Contestant, checkpoint: Checkpoint, rows: HeldOut, encoders: Mapping[str, Encoder], probe: Path,
          max_new_tokens: int, batch_tokens: int, at: Callable[[int, str], None]) -> dict[str, Any]:
     """{"losses": {contestant: [[nats, tokens] a row]}, "answers": [[text, ended] a sample]}.
 
@@ -59,7 +59,7 @@ def hold(sitting: Sitting, checkpoint: Checkpoint, rows: HeldOut, encoders: Mapp
     return {"losses": losses, "answers": said}
 
 
-def _check_changed(sitting: Sitting, model: PreTrainedModel, row: Encoded, probe: Path) -> None:
+def _check_changed(sitting: Contestant, model: PreTrainedModel, row: Encoded, probe: Path) -> None:
     """A training that changes no logit is a fault, not a result, and so is one whose logits are no numbers."""
     import numpy as np
 

@@ -10,40 +10,40 @@ from typing import Any
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, write_json, write_jsonl
 from alpaca_pipe.evaluate.bootstrap import paired
-from alpaca_pipe.evaluate.contestant import Sitting, hold
+from alpaca_pipe.evaluate.contestant import Contestant, hold
 from alpaca_pipe.evaluate.held_out import HeldOut, encode_alike
-from alpaca_pipe.evaluate.stage import SHUFFLED, TUNED, Config
+from alpaca_pipe.evaluate.stage import SHUFFLED, TUNED, EvaluateConfig
 from alpaca_pipe.evaluate.verdict import judge
 from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder, saved_encoder
 from alpaca_pipe.models.templates import TEMPLATES
-from alpaca_pipe.recipe.stage import Bench, Outcome
+from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.weights.base import Checkpoint, resolve
 
 
-def evaluate(config: Config, bench: Bench) -> Outcome:
+def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     """Writes losses.jsonl (per row and contestant: nats, tokens), verdict.json, samples.jsonl and left_out.jsonl.
 
     Summary, as verdict.json: verdict, sentence, rows, tokens, loss (base, tuned and, where measured, chat and shuffled:
     mean, lo, hi in nats a token), difference (tuned - other, the same), missing (control -> why), left_out (rows).
     """
-    checkpoint = resolve(bench.tables["base"], bench.progress.say)
-    encoders, missing = _encoders(checkpoint, bench.inputs[TUNED])
-    examples = list(islice(map(Example.from_row, read_jsonl(bench.inputs["curate/held_out.jsonl"])), config.rows))
+    checkpoint = resolve(context.tables["base"], context.progress.say)
+    encoders, missing = _encoders(checkpoint, context.inputs[TUNED])
+    examples = list(islice(map(Example.from_row, read_jsonl(context.inputs["curate/held_out.jsonl"])), config.rows))
     rows = encode_alike(examples, encoders, config.max_length)
     samples = min(config.samples, len(rows.examples))
     fair = "chat" if "chat" in encoders else "ours"  # a base is read at its best: asked as it knows it
-    sittings = {"base": Sitting(None, {"base": "ours"} | ({"chat": "chat"} if fair == "chat" else {}), samples, fair),
-                "tuned": Sitting(bench.inputs[TUNED], {"tuned": "ours"}, samples, "ours")}
-    if SHUFFLED in bench.inputs:
-        sittings["shuffled"] = Sitting(bench.inputs[SHUFFLED], {"shuffled": "ours"})
+    sittings = {"base": Contestant(None, {"base": "ours"} | ({"chat": "chat"} if fair == "chat" else {}), samples, fair),
+                "tuned": Contestant(context.inputs[TUNED], {"tuned": "ours"}, samples, "ours")}
+    if SHUFFLED in context.inputs:
+        sittings["shuffled"] = Contestant(context.inputs[SHUFFLED], {"shuffled": "ours"})
     else:
         missing["shuffled"] = "the training made none"
-    heard = _hear(sittings, checkpoint, rows, encoders, config, bench)
+    heard = _hear(sittings, checkpoint, rows, encoders, config, context)
     losses = {name: scores for found in heard.values() for name, scores in found["losses"].items()}
-    summary = _summary(losses, rows, missing, bench.seed, config.resamples)
-    _write(bench.folder, rows, losses, heard, summary)
-    bench.progress.say(summary["sentence"])
+    summary = _summary(losses, rows, missing, context.seed, config.resamples)
+    _write(context.folder, rows, losses, heard, summary)
+    context.progress.say(summary["sentence"])
     return Outcome(summary)
 
 
@@ -58,22 +58,22 @@ def _encoders(checkpoint: Checkpoint, tuned: Path) -> tuple[dict[str, Encoder], 
     return {"ours": ours, "chat": Encoder(tokenizer, TEMPLATES["chat"])}, {}
 
 
-def _hear(sittings: Mapping[str, Sitting], checkpoint: Checkpoint, rows: HeldOut, encoders: Mapping[str, Encoder],
-          config: Config, bench: Bench) -> dict[str, dict[str, Any]]:
+def _hear(sittings: Mapping[str, Contestant], checkpoint: Checkpoint, rows: HeldOut, encoders: Mapping[str, Encoder],
+          config: EvaluateConfig, context: StageContext) -> dict[str, dict[str, Any]]:
     """What each sitting said, by name; one that an interrupted run has kept is not held again."""
     work = {name: sitting.work(len(rows.examples)) for name, sitting in sittings.items()}
-    notes = {name: bench.scratch / f"{name}.json" for name in sittings}
+    notes = {name: context.scratch / f"{name}.json" for name in sittings}
     done = sum(work[name] for name, note in notes.items() if note.exists())  # by an interrupted run
-    bench.progress.start(sum(work.values()), "answers", done)
+    context.progress.start(sum(work.values()), "answers", done)
     for name, sitting in sittings.items():
         if notes[name].exists():
             continue
-        bench.stop_here()
+        context.stop_here()
 
         def at(count: int, note: str, before: int = done) -> None:
-            bench.progress.at(before + count, note)
+            context.progress.at(before + count, note)
 
-        write_json(notes[name], hold(sitting, checkpoint, rows, encoders, bench.scratch / "base_logits.npy",
+        write_json(notes[name], hold(sitting, checkpoint, rows, encoders, context.scratch / "base_logits.npy",
                                      config.max_new_tokens, config.batch_tokens, at))
         done += work[name]
     return {name: read_json(note) for name, note in notes.items()}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-class Answer(NamedTuple):
+class SampleAnswer(NamedTuple):
     """ended: the model stopped by itself; else max_new_tokens cut it off."""
 
     text: str
@@ -19,7 +19,7 @@ class Answer(NamedTuple):
 
 
 def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Sequence[int]],
-            max_new_tokens: int) -> list[Answer]:
+            max_new_tokens: int) -> list[SampleAnswer]:
     """One greedy answer to each prompt (ids), all in one batch, padded on the left. The model is in eval mode."""
     import torch
 
@@ -38,8 +38,8 @@ def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts:
     return [_answer(row, ending, tokenizer) for row in found]
 
 
-def _answer(row: list[int], ending: list[int], tokenizer: PreTrainedTokenizerBase) -> Answer:
+def _answer(row: list[int], ending: list[int], tokenizer: PreTrainedTokenizerBase) -> SampleAnswer:
     stop = next((place for place, token in enumerate(row) if token in ending), None)
     text = tokenizer.decode(row[:stop], skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return Answer(str(text), stop is not None)
+    return SampleAnswer(str(text), stop is not None)
 

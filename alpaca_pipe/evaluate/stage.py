@@ -13,13 +13,13 @@ from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.architecture import shape_of
 from alpaca_pipe.models.fit import training_flops
 from alpaca_pipe.models.speed import loading, reached
-from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
+from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageConfig, StageContext
 from alpaca_pipe.weights.base import TINY
 
 TUNED, SHUFFLED = "train/model", "train/control"
 
 
-class Config(StageConfig):
+class EvaluateConfig(StageConfig):
     """On how many held-out rows, and how many answers to read."""
 
     rows: int = Field(200, ge=1, description="at most so many held-out rows are scored, the first of the file")
@@ -35,14 +35,14 @@ class Config(StageConfig):
                                        "max_length": 4 * self.max_length, "max_new_tokens": min(self.max_new_tokens, 8)})
 
 
-def run(config: Config, bench: Bench) -> Outcome:
+def run(config: EvaluateConfig, context: StageContext) -> Outcome:
     """See run.py: it is loaded where the work is done, so that a plan need not wait for it."""
     from alpaca_pipe.evaluate.run import evaluate
 
-    return evaluate(config, bench)
+    return evaluate(config, context)
 
 
-def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
+def estimate(config: EvaluateConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
     rows, base, machine = min(config.rows, getattr(tables.get("curate"), "held_out", config.rows)), tables.get("base"), machine_of(tables)
     says = f"{rows} held-out rows x 4 contestants and 2 x {config.samples} answers to read"
     if getattr(base, "model", None) == TINY:
@@ -69,5 +69,5 @@ _TOKEN_SECONDS = 0.05  # four answers at once
 _TOKENS_A_ROW = 130
 _LAYER_SECONDS = 0.25e-3  # for each token of an answer and each layer: what a GPU's kernels take to start
 
-STAGE = Stage("evaluate", version=1, config=Config, run=run, estimate=estimate,
+STAGE = Stage("evaluate", version=1, config=EvaluateConfig, run=run, estimate=estimate,
               reads=("curate/held_out.jsonl", TUNED, f"{SHUFFLED}?"), uses=("base", "seed"), on_gpu=True)

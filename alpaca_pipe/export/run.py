@@ -14,54 +14,54 @@ from alpaca_pipe.core.files import read_json, read_jsonl, write_atomic, write_js
 from alpaca_pipe.data.cards import Fact, dataset_card, model_card
 from alpaca_pipe.data.publish import publish
 from alpaca_pipe.export.merge import merge
-from alpaca_pipe.export.stage import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, Config
+from alpaca_pipe.export.stage import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, ExportConfig
 from alpaca_pipe.models.loading import is_adapter, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, Encoder, saved_encoder
-from alpaca_pipe.recipe.stage import Bench, Outcome
+from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.weights.base import Checkpoint, resolve
 
 
-def export(config: Config, bench: Bench) -> Outcome:
+def export(config: ExportConfig, context: StageContext) -> Outcome:
     """Writes merged/ (a checkpoint; README.md is its card) and dataset/ (README.md is its card).
 
     Summary: dataset (rows, train, test), forms, and where a model was merged: model (Agreement's fields, dtype,
     megabytes).
     """
     model = None
-    if config.merge and TRAINED in bench.inputs:
-        model = _model(config, bench)
-        bench.stop_here()
+    if config.merge and TRAINED in context.inputs:
+        model = _model(config, context)
+        context.stop_here()
     elif config.merge:
-        bench.progress.say("this recipe has no 'train:', so only the dataset is exported")
-    counts = _dataset(config, bench) if config.dataset else {}
+        context.progress.say("this recipe has no 'train:', so only the dataset is exported")
+    counts = _dataset(config, context) if config.dataset else {}
     return Outcome({"dataset": counts, "forms": list(config.dataset)} | ({"model": model} if model else {}))
 
 
-def _model(config: Config, bench: Bench) -> dict[str, Any]:
+def _model(config: ExportConfig, context: StageContext) -> dict[str, Any]:
     """The merged checkpoint, under its name only once it was checked; its figures."""
-    folder, draft, note = bench.folder / "merged", bench.scratch / "merged", bench.scratch / "merged.json"
+    folder, draft, note = context.folder / "merged", context.scratch / "merged", context.scratch / "merged.json"
     if folder.exists():
         kept: dict[str, Any] = read_json(note)
         return kept
-    trained = bench.inputs[TRAINED]
-    checkpoint = resolve(bench.tables["base"], bench.progress.say)
+    trained = context.inputs[TRAINED]
+    checkpoint = resolve(context.tables["base"], context.progress.say)
     encoder = saved_encoder(load_tokenizer(Checkpoint(str(trained))), trained)
     shutil.rmtree(draft, ignore_errors=True)
-    agreement = merge(checkpoint, trained, draft, config.dtype, _rows_to_check(config, bench, encoder),
-                      bench.progress.say)
+    agreement = merge(checkpoint, trained, draft, config.dtype, _rows_to_check(config, context, encoder),
+                      context.progress.say)
     size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
     figures = agreement._asdict() | {"dtype": config.dtype, "megabytes": round(size / 1e6, 1)}
-    write_atomic(draft / "README.md", _card(bench, figures, encoder))
+    write_atomic(draft / "README.md", _card(context, figures, encoder))
     write_json(note, figures)
     draft.rename(folder)
     said = f"reloaded from disk: logits within {agreement.max_difference:.1e} of what was trained " \
            f"(limit {agreement.limit:.1e}), same first choice at {agreement.top1:.1%} of {agreement.positions} positions"
-    bench.progress.say(said)
+    context.progress.say(said)
     return figures
 
 
-def _rows_to_check(config: Config, bench: Bench, encoder: Encoder) -> list[Encoded]:
-    examples = [Example.from_row(row) for row in read_jsonl(bench.inputs[HELD_OUT])]
+def _rows_to_check(config: ExportConfig, context: StageContext, encoder: Encoder) -> list[Encoded]:
+    examples = [Example.from_row(row) for row in read_jsonl(context.inputs[HELD_OUT])]
     fitting = (row for row in encoder.encode(examples, _LONGEST) if isinstance(row, Encoded))
     rows = list(islice(fitting, config.check_rows))
     if not rows:
@@ -73,14 +73,14 @@ def _rows_to_check(config: Config, bench: Bench, encoder: Encoder) -> list[Encod
 _LONGEST = 1024  # tokens; a comparison of logits gains nothing from longer rows
 
 
-def _card(bench: Bench, figures: Mapping[str, Any], encoder: Encoder) -> str:
-    trained = bench.inputs[TRAINED]
+def _card(context: StageContext, figures: Mapping[str, Any], encoder: Encoder) -> str:
+    trained = context.inputs[TRAINED]
     method = "full"
     if is_adapter(trained):
         adapter = read_json(trained / "adapter_config.json")
         method = f"LoRA, rank {adapter['r']}, alpha {adapter['lora_alpha']}, merged"
-    rows = sum(1 for _ in read_jsonl(bench.inputs[TRAIN]))
-    verdict = read_json(bench.inputs[VERDICT])["sentence"] if VERDICT in bench.inputs else "not evaluated"
+    rows = sum(1 for _ in read_jsonl(context.inputs[TRAIN]))
+    verdict = read_json(context.inputs[VERDICT])["sentence"] if VERDICT in context.inputs else "not evaluated"
     facts: list[Fact] = [("method", method), ("training rows", str(rows)), ("template", encoder.template.name),
                          ("verdict", verdict)]
     checks: list[Fact] = [
@@ -92,21 +92,21 @@ def _card(bench: Bench, figures: Mapping[str, Any], encoder: Encoder) -> str:
     if figures["effect"] is not None:
         checks.append(("for comparison: largest difference made by the training", f"{figures['effect']:.2e}"))
     prompt = encoder.prompt_text(Example.of("Name a colour.", "", "", Origin("seed")))
-    return model_card(bench.tables["base"].published, method, prompt, facts, checks, bench.terms)
+    return model_card(context.tables["base"].published, method, prompt, facts, checks, context.terms)
 
 
-def _dataset(config: Config, bench: Bench) -> dict[str, int]:
-    folder = bench.folder / "dataset"
-    splits = {"train": bench.inputs[TRAIN], "test": bench.inputs[HELD_OUT]}
-    counts = publish(folder, bench.inputs[ROWS], splits, config.dataset, bench.scratch)
+def _dataset(config: ExportConfig, context: StageContext) -> dict[str, int]:
+    folder = context.folder / "dataset"
+    splits = {"train": context.inputs[TRAIN], "test": context.inputs[HELD_OUT]}
+    counts = publish(folder, context.inputs[ROWS], splits, config.dataset, context.scratch)
     kinds: Counter[str] = Counter()
     with_system, asked = 0, set()
-    for row in read_jsonl(bench.inputs[ROWS]):
+    for row in read_jsonl(context.inputs[ROWS]):
         kinds[row["origin"]["kind"]] += 1
         with_system += bool(row.get("system"))
         asked.add(row["origin"]["source"])
-    replies = (bench.journal.stored(source) for source in sorted(asked) if source.startswith("r1-"))
+    replies = (context.journal.stored(source) for source in sorted(asked) if source.startswith("r1-"))
     teacher = ", ".join(sorted({reply.model_said for reply in replies if reply and reply.model_said}))
     write_atomic(folder / "README.md", dataset_card(counts, kinds, teacher, config.dataset, with_system,
-                                                       made_by=bench.inputs[ROWS].parent.name, terms=bench.terms))
+                                                       made_by=context.inputs[ROWS].parent.name, terms=context.terms))
     return counts

@@ -11,14 +11,14 @@ from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.data.source_kinds import Published
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.speed import loading
-from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
+from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageConfig, StageContext
 from alpaca_pipe.weights.base import TINY
 
 ROWS, TRAIN, HELD_OUT = "curate/examples.jsonl", "curate/train.jsonl", "curate/held_out.jsonl"
 TRAINED, VERDICT = "train/model", "evaluate/verdict.json"
 
 
-class Config(StageConfig):
+class ExportConfig(StageConfig):
     """What is handed out."""
 
     merge: bool = Field(True, description="the tuned model as one checkpoint, adapter merged in")
@@ -31,14 +31,14 @@ class Config(StageConfig):
         return self.model_copy(update={"check_rows": min(self.check_rows, 2)})
 
 
-def run(config: Config, bench: Bench) -> Outcome:
+def run(config: ExportConfig, context: StageContext) -> Outcome:
     """See run.py: it is loaded where the work is done, so that a plan need not wait for it."""
     from alpaca_pipe.export.run import export
 
-    return export(config, bench)
+    return export(config, context)
 
 
-def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
+def estimate(config: ExportConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
     base, machine = tables.get("base"), machine_of(tables)
     says = "loads, merges, saves, reloads and compares the model, then writes the dataset"
     if not config.merge or "train" not in tables:
@@ -58,5 +58,5 @@ _MEASURED_ON = 135e6
 _MERGE_MINUTES = 0.25  # 2026-11: 15 s
 _ROW_SECONDS = 0.5e-9  # for a parameter and a row of 130 tokens, at 0.5 TFLOP/s in fp32: 16 cores
 
-STAGE = Stage("export", version=2, config=Config, run=run, estimate=estimate, uses=("base?",), on_gpu=True,
+STAGE = Stage("export", version=2, config=ExportConfig, run=run, estimate=estimate, uses=("base?",), on_gpu=True,
               reads=(ROWS, TRAIN, HELD_OUT, f"{TRAINED}?", f"{VERDICT}?"))

@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion
-from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection
 from alpaca_pipe.generate.replay.replay import Told
 from alpaca_pipe.generate.styles.base import Seat
 from alpaca_pipe.similarity.rouge import Neighbour
 
 
 @dataclass(frozen=True)
-class Entry:
+class Candidate:
     """A piece on its way to a verdict. told: the replies that it took, the last one wrote its output."""
 
     seat: Seat
     item: str  # within the seat
     piece: Piece
     told: tuple[Told, ...]
-    verdict: Objection | Neighbour | None = None
+    verdict: Rejection | Neighbour | None = None
 
     @property
     def place(self) -> str:
@@ -35,11 +35,11 @@ class Entry:
     @property
     def accepted(self) -> bool:
         """No objection so far."""
-        return isinstance(self.piece, Draft) and not isinstance(self.verdict, Objection)
+        return isinstance(self.piece, Draft) and not isinstance(self.verdict, Rejection)
 
 
 @dataclass
-class Asked:
+class ReplyTotals:
     """Sums over all replies."""
 
     requests: int = 0
@@ -65,7 +65,7 @@ def place_of(seat: Seat) -> str:
     return f"{seat.round}/{seat.place}"
 
 
-def noted(seat: Seat, first: Told, entries: Sequence[Entry]) -> dict[str, Any]:
+def noted(seat: Seat, first: Told, entries: Sequence[Candidate]) -> dict[str, Any]:
     """A seat as a row: what was asked at each step, and what came of it."""
     steps = {told.place: told for told in (first, *(told for entry in entries for told in entry.told))}
     row: dict[str, Any] = {

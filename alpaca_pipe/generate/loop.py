@@ -17,13 +17,13 @@ from typing import Any, Protocol
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.core.files import digest_of
-from alpaca_pipe.generate.candidates import Asked, Entry, noted, place_of
+from alpaca_pipe.generate.candidates import Candidate, ReplyTotals, noted, place_of
 from alpaca_pipe.generate.novelty import Pool
-from alpaca_pipe.generate.parsing.reply import Draft, Objection, Unread
+from alpaca_pipe.generate.parsing.reply import Draft, Rejection, Unread
 from alpaca_pipe.generate.prompts.coverage import Balance
 from alpaca_pipe.generate.prompts.sampling import Seating
-from alpaca_pipe.generate.replay.replay import Earlier, NotStored, Told
-from alpaca_pipe.generate.round_stats import Seen
+from alpaca_pipe.generate.replay.replay import NotStored, Replay, Told
+from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.generate.stop_rules import STALL_ROUNDS, STALL_SEATS, Limits
 from alpaca_pipe.generate.styles.base import Seat
 from alpaca_pipe.similarity.rouge import Neighbour
@@ -31,7 +31,7 @@ from alpaca_pipe.similarity.rouge import Neighbour
 _log = logging.getLogger(__name__)  # what becomes of each piece, for `-v`
 
 
-class Asks(Protocol):
+class AskedTeacher(Protocol):
     """Of a teacher, what is needed here."""
 
     takes: frozenset[str]
@@ -44,20 +44,20 @@ class Generation:
     """What was asked and what came of it. Grows by whole rounds."""
 
     seating: Seating
-    teacher: Asks
+    teacher: AskedTeacher
     pool: Pool
     limits: Limits
     called: str = ""  # the teacher's name, for the rows
-    earlier: Earlier = field(default_factory=Earlier)
+    earlier: Replay = field(default_factory=Replay)
     blind: bool = False  # prompts see no row of the rounds before, so that every teacher is asked the same
     does_without: bool = False  # an answer that is not stored, where nothing may be sent; else NotStored ends the run
     answered: Callable[[int, int], None] = lambda done, of: None  # called as the replies of a step come in
     examples: list[Example] = field(default_factory=list)  # to begin with, the rows that are extended
     rejected: list[Rejected] = field(default_factory=list)
     seats: list[dict[str, Any]] = field(default_factory=list)
-    asked: Asked = field(default_factory=Asked)
+    asked: ReplyTotals = field(default_factory=ReplyTotals)
     rounds: list[tuple[int, int]] = field(default_factory=list)  # (seats, rows accepted) of each
-    seen: list[Seen] = field(default_factory=list)  # the same at length, for the forecast
+    seen: list[RoundStats] = field(default_factory=list)  # the same at length, for the forecast
     _draws: Counter[str] = field(default_factory=Counter)
     _ids: Counter[str] = field(default_factory=Counter)
     _became: dict[str, str] = field(default_factory=dict)  # place -> id of the row, kept or dropped
@@ -73,7 +73,7 @@ class Generation:
     async def round(self) -> None:
         """Asks one round and takes it in whole, or raises and takes in nothing of it."""
         seats, known = self._draw_seats(), len(self.pool)
-        first = await self._ask([(place_of(seat), self.style.ask(seat)) for seat in seats])
+        first = await self._ask([(place_of(seat), self.style.request_for(seat)) for seat in seats])
         if any(told is None for told in first):
             raise NotStored
         replies = [told for told in first if told]
@@ -91,13 +91,13 @@ class Generation:
         if not self.blind:
             self._balance.add(self.examples[before:])
             self._turns.add(self.examples[before:])
-        by_seat: dict[str, list[Entry]] = {place_of(seat): [] for seat in seats}
+        by_seat: dict[str, list[Candidate]] = {place_of(seat): [] for seat in seats}
         for entry in entries:
             by_seat[place_of(entry.seat)].append(entry)
         self.seats += [noted(seat, told, by_seat[place_of(seat)]) for seat, told in zip(seats, replies, strict=True)]
         self.rounds.append((len(seats), len(self.examples) - before))
-        near = sum(isinstance(entry.verdict, Objection) and entry.verdict.rule == "likeness" for entry in entries)
-        self.seen.append(Seen.of([told.reply for told in replies], answers, pool=known, pieces=len(entries), near=near,
+        near = sum(isinstance(entry.verdict, Rejection) and entry.verdict.rule == "likeness" for entry in entries)
+        self.seen.append(RoundStats.of([told.reply for told in replies], answers, pool=known, pieces=len(entries), near=near,
                                  new=len(self.pool) - known, accepted=len(self.examples) - before))
 
     def exhausted(self) -> str:
@@ -187,9 +187,9 @@ class Generation:
         own = int(digest_of([self.seating.seed, digest, draw])[:8], 16) >> 1  # 31 bits: what servers take
         return replace(request, decoding={**request.decoding, "seed": own}), draw
 
-    def _read(self, seat: Seat, told: Told) -> Iterator[Entry]:
+    def _read(self, seat: Seat, told: Told) -> Iterator[Candidate]:
         for item, piece in enumerate(self.style.read(seat, told.reply)):
-            entry = Entry(seat, str(item), piece, (told,))
+            entry = Candidate(seat, str(item), piece, (told,))
             if isinstance(piece, Draft):
                 verdict = self.style.objection(seat, piece)
                 if verdict is None and self.style.novel:
@@ -198,34 +198,34 @@ class Generation:
                 entry = replace(entry, verdict=verdict)
             yield entry
 
-    def _following(self, entries: Sequence[Entry]) -> dict[str, Request]:
+    def _following(self, entries: Sequence[Candidate]) -> dict[str, Request]:
         """What is to be asked next, by its place."""
         return {entry.next: request for entry in entries if entry.accepted and isinstance(entry.piece, Draft)
                 and (request := self.style.follow(entry.seat, entry.piece)) is not None}
 
-    def _take_answer(self, entry: Entry, told: Told | None) -> Iterator[Entry]:
+    def _take_answer(self, entry: Candidate, told: Told | None) -> Iterator[Candidate]:
         assert isinstance(entry.piece, Draft)
         if told is None:
             if not self.does_without:
                 raise NotStored
             self.asked.unasked += 1
-            yield replace(entry, verdict=Objection("not_asked", "its answer is not stored, and nothing was to be bought"))
+            yield replace(entry, verdict=Rejection("not_asked", "its answer is not stored, and nothing was to be bought"))
             return
         whole = (*entry.told, told)
         for number, piece in enumerate(self.style.read_answer(entry.seat, entry.piece, told.reply)):
             item = f"{entry.item}+{number}" if number else entry.item
             if isinstance(piece, Unread):
-                yield replace(entry, item=item, told=whole, verdict=Objection(piece.rule, piece.reason))
+                yield replace(entry, item=item, told=whole, verdict=Rejection(piece.rule, piece.reason))
             else:
                 verdict = self.style.objection(entry.seat, piece) or entry.verdict
                 yield replace(entry, item=item, piece=piece, told=whole, verdict=verdict)
 
-    def _settle(self, entry: Entry) -> None:
+    def _settle(self, entry: Candidate) -> None:
         """Enters a piece among the examples or the rejected ones."""
         verdict, piece, source = entry.verdict, entry.piece, entry.told[-1].reply.key
         if isinstance(piece, Unread):
             self._reject(Rejected(piece.text, piece.rule, piece.reason, source))
-        elif isinstance(verdict, Objection):
+        elif isinstance(verdict, Rejection):
             what: Example | str = piece.instruction
             if piece.output is not None or len(entry.told) > 1 or verdict.rule == "not_asked":
                 what = self._example(entry, piece, None)  # dropped at its answer: later ones may resemble it
@@ -241,7 +241,7 @@ class Generation:
         text = rejected.what if isinstance(rejected.what, str) else rejected.what.instruction
         _log.debug("dropped, %s: %s (%r)", rejected.rule, rejected.reason, text[:60])
 
-    def _example(self, entry: Entry, draft: Draft, nearest: Neighbour | None) -> Example:
+    def _example(self, entry: Candidate, draft: Draft, nearest: Neighbour | None) -> Example:
         seat, last = entry.seat, entry.told[-1]
         details: dict[str, Any] = {"place": entry.place, "style": self.style.name, "prompt": last.prompt, "sample": last.draw}
         if self.called:

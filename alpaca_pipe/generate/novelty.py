@@ -8,8 +8,8 @@ from typing import Literal
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.data import stanford_rules
-from alpaca_pipe.generate.parsing.reply import Draft, Objection
-from alpaca_pipe.similarity.incremental_index import Growing
+from alpaca_pipe.generate.parsing.reply import Draft, Rejection
+from alpaca_pipe.similarity.incremental_index import IncrementalIndex
 from alpaca_pipe.similarity.rouge import Neighbour
 from alpaca_pipe.similarity.words import SPLIT, Words, unicode_words
 
@@ -24,20 +24,20 @@ class Pool:
 
     def __init__(self, seeds: Iterable[Example], likeness: Decimal, words: Words, ties: Ties = "exact") -> None:
         self._words, self._likeness, self._ties = SPLIT[words], likeness, ties
-        self._index = Growing(likeness, words)
+        self._index = IncrementalIndex(likeness, words)
         for seed in seeds:
             self._index.add(seed.id, seed.instruction)
 
     def __len__(self) -> int:
         return len(self._index)
 
-    def judge(self, draft: Draft, id: str) -> Objection | Neighbour | None:
+    def judge(self, draft: Draft, id: str) -> Rejection | Neighbour | None:
         """The objection to a draft; where there is none it is let in as `id`, and its nearest neighbour is answered."""
         if self._ties == "exact" and not self._words(draft.instruction):
-            return Objection("no_words", "the instruction has no word that could be compared")
+            return Rejection("no_words", "the instruction has no word that could be compared")
         nearest = self._index.nearest(draft.instruction)
         if nearest and self._too_near(draft.instruction, nearest):
-            return Objection("likeness", f"ROUGE-L F {float(nearest.score):.3f} with a known instruction, "
+            return Rejection("likeness", f"ROUGE-L F {float(nearest.score):.3f} with a known instruction, "
                              f"at most {self._likeness} wanted", nearest.id)
         self._index.add(id, draft.instruction)
         return nearest
@@ -54,26 +54,26 @@ def _in_doubles(common: int, words: int, known: int) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def unsound(draft: Draft) -> Objection | None:
+def unsound(draft: Draft) -> Rejection | None:
     """What is wrong with a draft by itself, in our own styles."""
     count = len(unicode_words(draft.instruction))
     if count == 0:
-        return Objection("no_words", "the instruction has no word that could be compared")
+        return Rejection("no_words", "the instruction has no word that could be compared")
     if count < stanford_rules.FEWEST:
-        return Objection("min_words", f"the instruction has {count} words, at least {stanford_rules.FEWEST} wanted")
+        return Rejection("min_words", f"the instruction has {count} words, at least {stanford_rules.FEWEST} wanted")
     if count > stanford_rules.MOST:
-        return Objection("max_words", f"the instruction has {count} words, at most {stanford_rules.MOST} wanted")
+        return Rejection("max_words", f"the instruction has {count} words, at most {stanford_rules.MOST} wanted")
     return output_fault(draft)
 
 
-def output_fault(draft: Draft) -> Objection | None:
+def output_fault(draft: Draft) -> Rejection | None:
     """What is wrong with an output that is there."""
     if draft.output is None:
         return None
     if not draft.output:
-        return Objection("empty_output", "the output is empty")
+        return Rejection("empty_output", "the output is empty")
     if draft.output == draft.instruction:
-        return Objection("output_is_instruction", "the output is the instruction again")
+        return Rejection("output_is_instruction", "the output is the instruction again")
     if draft.output == draft.input:
-        return Objection("output_is_input", "the output is the input again")
+        return Rejection("output_is_input", "the output is the input again")
     return None

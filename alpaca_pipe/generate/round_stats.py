@@ -10,7 +10,7 @@ from alpaca_pipe.core.completion import Completion
 
 
 @dataclass(frozen=True)
-class Seen:
+class RoundStats:
     """Sums over some seats. pool: instructions that were known when they were asked; of several rounds, of the first.
 
     pieces: what the replies held; near: of them dropped as near a known instruction; new: let into the pool; accepted:
@@ -54,11 +54,11 @@ class Seen:
     def requests(self) -> int:
         return self.seats + self.answers
 
-    def __add__(self, other: Seen) -> Seen:
+    def __add__(self, other: RoundStats) -> RoundStats:
         if not self.seats:
             return other
         added = {field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)}
-        return Seen(**added | {"pool": self.pool})
+        return RoundStats(**added | {"pool": self.pool})
 
     def to_row(self) -> dict[str, Any]:
         """As a JSON row, without what differs from run to run: time, and what was lost."""

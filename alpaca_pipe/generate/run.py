@@ -19,71 +19,71 @@ from alpaca_pipe.generate.forecast.history import ROUNDS
 from alpaca_pipe.generate.forecast.pilot import Pilot
 from alpaca_pipe.generate.forecast.simulation import imagine
 from alpaca_pipe.generate.forecast.workload import order_of, prior_of
-from alpaca_pipe.generate.loop import Asks, Generation
+from alpaca_pipe.generate.loop import AskedTeacher, Generation
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.prompts.starting_pool import extended_of, grounds_of, known_of, seating_of
-from alpaca_pipe.generate.replay.replay import SEATS, NotStored, Store, changed_filter, earlier
+from alpaca_pipe.generate.replay.replay import SEATS, NotStored, StoredTeacher, changed_filter, earlier
 from alpaca_pipe.generate.seeds.seeds import Seed, read_seeds
-from alpaca_pipe.generate.stage import Config, limits_of, past_of
+from alpaca_pipe.generate.stage import GenerateConfig, limits_of, past_of
 from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.recipe.stage import Bench, Outcome
+from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import connect, takes_of
 
 
-def generate(config: Config, bench: Bench) -> Outcome:
+def generate(config: GenerateConfig, context: StageContext) -> Outcome:
     """Writes examples, rejected, seats and seeds. Summary: pieces = accepted + the sum of rejected; `extended` rows stand
     before the accepted ones."""
-    return asyncio.run(_run(config, bench))
+    return asyncio.run(_run(config, context))
 
 
-async def _run(config: Config, bench: Bench) -> Outcome:
-    rows, sends = extended_of(config), _may_send(bench)
-    async with _teacher(bench, sends) as teacher:
-        style = style_of(config, bench.tables["teacher"], teacher.takes)
+async def _run(config: GenerateConfig, context: StageContext) -> Outcome:
+    rows, sends = extended_of(config), _may_send(context)
+    async with _teacher(context, sends) as teacher:
+        style = style_of(config, context.tables["teacher"], teacher.takes)
         seeds, grounds = read_seeds(config.seeds) if style.seeded else (), grounds_of(config, style)
         pool = Pool(known_of(config, style, grounds, rows), config.likeness, config.words, style.ties)
-        before = earlier(bench.folder, bench.scratch, (bench.begun, bench.before), bench.journal, bench.fresh)
-        generation = Generation(seating_of(config, style, bench.seed, grounds), teacher, pool, limits_of(config),
-                                bench.tables["teacher"].called, before, examples=list(rows),
-                                does_without=changed_filter(bench.before, bench.folder))
-        pilot = _pilot(config, bench, generation)
+        before = earlier(context.folder, context.scratch, (context.begun, context.before), context.journal, context.fresh)
+        generation = Generation(seating_of(config, style, context.seed, grounds), teacher, pool, limits_of(config),
+                                context.tables["teacher"].called, before, examples=list(rows),
+                                does_without=changed_filter(context.before, context.folder))
+        pilot = _pilot(config, context, generation)
         try:
-            note = await _until_enough(generation, bench, pilot if sends else None)
+            note = await _until_enough(generation, context, pilot if sends else None)
         except NotStored:
-            raise _stopped_short(generation, bench, pilot) from None
+            raise _stopped_short(generation, context, pilot) from None
         finally:
-            _write(generation, seeds, bench.folder)  # stopped too: it can be looked at, and a resumed run writes it anew
+            _write(generation, seeds, context.folder)  # stopped too: it can be looked at, and a resumed run writes it anew
     if not generation.examples:
         raise UserError(f"generate: {note}", "read rejected.jsonl for the reasons; another teacher or style may do better")
     if note:
-        bench.progress.say(f"{note}; these rows are used. Other seeds, a higher temperature or a higher likeness bring more")
+        context.progress.say(f"{note}; these rows are used. Other seeds, a higher temperature or a higher likeness bring more")
     if generation.does_without or generation.asked.otherwise:
-        bench.progress.say(f"{_replayed(generation)}; they were judged anew")
-    return Outcome(_summary(generation, len(seeds), note, bench.tables["teacher"]))
+        context.progress.say(f"{_replayed(generation)}; they were judged anew")
+    return Outcome(_summary(generation, len(seeds), note, context.tables["teacher"]))
 
 
-def _may_send(bench: Bench) -> bool:
+def _may_send(context: StageContext) -> bool:
     """A run that only judges otherwise what was bought before buys nothing to fill up, unless it was told to."""
-    if bench.spend is not None or bench.fresh:
-        return bench.spend is not False
-    return bench.tables["teacher"].priced().free or not changed_filter(bench.before, bench.folder)
+    if context.spend is not None or context.fresh:
+        return context.spend is not False
+    return context.tables["teacher"].priced().free or not changed_filter(context.before, context.folder)
 
 
 @contextlib.asynccontextmanager
-async def _teacher(bench: Bench, sends: bool) -> AsyncIterator[Asks]:
+async def _teacher(context: StageContext, sends: bool) -> AsyncIterator[AskedTeacher]:
     """The recipe's teacher; where nothing may be sent, only what it said before: no key, no server, no network."""
-    table: TeacherTable = bench.tables["teacher"]
+    table: TeacherTable = context.tables["teacher"]
     if not sends:
-        yield Store(table.identity(), takes_of(table), bench.journal)
+        yield StoredTeacher(table.identity(), takes_of(table), context.journal)
         return
-    async with connect(table, journal=bench.journal, caps=bench.caps, recipe=bench.recipe, run=bench.run, stage="generate",
-                       log=bench.scratch / "server.log", stopping=bench.stopping, say=bench.progress.say) as teacher:
+    async with connect(table, journal=context.journal, caps=context.caps, recipe=context.recipe, run=context.run, stage="generate",
+                       log=context.scratch / "server.log", stopping=context.stopping, say=context.progress.say) as teacher:
         yield teacher
 
 
-def _stopped_short(generation: Generation, bench: Bench, pilot: Pilot) -> UserError:
+def _stopped_short(generation: Generation, context: StageContext, pilot: Pilot) -> UserError:
     """What the stored replies gave, and what the rest would cost."""
     have, wanted, cost = len(generation.examples), generation.limits.count, pilot.rest(generation.seen)
     told = f"{have:,} of {wanted:,} rows come from stored replies"
@@ -94,7 +94,7 @@ def _stopped_short(generation: Generation, bench: Bench, pilot: Pilot) -> UserEr
                  "in 8 of 10 cases)")
     else:
         told += "; the rest would cost nothing but time"
-    how = "without --no-spend" if bench.spend is False else "with --spend"
+    how = "without --no-spend" if context.spend is False else "with --spend"
     less = f", or set generate.count={have} to take these" if have > generation.extended else ""
     return UserError(f"generate: {told}; nothing was sent", f"run it {how} to ask for the rest{less}")
 
@@ -106,37 +106,37 @@ def _replayed(generation: Generation) -> str:
     return f"{asked.replayed:,} replies of {generation.earlier.of}{otherwise}{without}"
 
 
-def _pilot(config: Config, bench: Bench, generation: Generation) -> Pilot:
-    teacher: TeacherTable = bench.tables["teacher"]
-    style, known, budget = generation.style, len(generation.pool), bench.tables.get("budget")
+def _pilot(config: GenerateConfig, context: StageContext, generation: Generation) -> Pilot:
+    teacher: TeacherTable = context.tables["teacher"]
+    style, known, budget = generation.style, len(generation.pool), context.tables.get("budget")
     order = order_of(generation.seating, teacher, teacher.priced(), known, generation.limits, generation.extended)
-    before = past_of(config, teacher, bench.seed, bench.folder.parent, bench.journal.path)
-    return Pilot(order, imagine(prior_of(style, teacher), order), before.others, config.pilot, bench.journal, bench.caps,
-                 bench.recipe, bench.run, go_on=bool(budget and budget.go_on))
+    before = past_of(config, teacher, context.seed, context.folder.parent, context.journal.path)
+    return Pilot(order, imagine(prior_of(style, teacher), order), before.others, config.pilot, context.journal, context.caps,
+                 context.recipe, context.run, go_on=bool(budget and budget.go_on))
 
 
-async def _until_enough(generation: Generation, bench: Bench, pilot: Pilot | None) -> str:
+async def _until_enough(generation: Generation, context: StageContext, pilot: Pilot | None) -> str:
     """Asks round after round; answers with the reason where it ends too early, else with ""."""
     count, have = generation.limits.count, len(generation.examples)
-    bench.progress.start(count, "accepted rows", done=have)
-    generation.answered = lambda done, of: bench.progress.at(have, f"reply {done} of {of}")
+    context.progress.start(count, "accepted rows", done=have)
+    generation.answered = lambda done, of: context.progress.at(have, f"reply {done} of {of}")
     while have < count:
         if why := generation.exhausted():
             return why
-        bench.stop_here()
+        context.stop_here()
         began, stored = time.monotonic(), generation.asked.from_store
         await generation.round()
         have = len(generation.examples)
         if generation.asked.from_store == stored:
             last = generation.seen[-1]
             generation.seen[-1] = replace(last, timed=last.requests, seconds=time.monotonic() - began)
-        _append_round(generation, bench.folder)
+        _append_round(generation, context.folder)
         if generation.asked.from_store == generation.asked.requests:
-            bench.progress.start(count, "accepted rows", done=have)  # what was stored says nothing about the rate
+            context.progress.start(count, "accepted rows", done=have)  # what was stored says nothing about the rate
         if have < count and pilot:
             for sentence in pilot.renew(generation.seen):
-                bench.progress.say(sentence)
-        bench.progress.at(have, f"{generation.asked.requests} requests {pilot.note if pilot else ''}".rstrip())
+                context.progress.say(sentence)
+        context.progress.at(have, f"{generation.asked.requests} requests {pilot.note if pilot else ''}".rstrip())
     return ""
 
 

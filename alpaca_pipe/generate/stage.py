@@ -15,15 +15,15 @@ from alpaca_pipe.generate.prompts.starting_pool import extended_of, grounds_of, 
 from alpaca_pipe.generate.seeds.seed_file import still_the_templates
 from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.styles import style_of
-from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
+from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageConfig, StageContext
 from alpaca_pipe.teachers.config import TeacherTable
 
 
-class Config(GenerateTable, StageConfig):
+class GenerateConfig(GenerateTable, StageConfig):
     """What is asked, and when it is enough."""
 
 
-def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
+def estimate(config: GenerateConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
     """Reads the seeds too, so that their errors are told before anything is sent."""
     teacher: TeacherTable = tables["teacher"]
     style, rows = style_of(config, teacher, _STRUCTURED), extended_of(config)
@@ -48,19 +48,19 @@ def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimat
 _STRUCTURED = frozenset({"response_format"})  # what a style adds to a prompt where it can
 
 
-def limits_of(config: Config) -> Limits:
+def limits_of(config: GenerateConfig) -> Limits:
     return Limits(config.count, config.max_requests, config.max_candidates)
 
 
-def past_of(config: Config, teacher: TeacherTable, seed: int, store: Path, ledger: Path) -> Past:
+def past_of(config: GenerateConfig, teacher: TeacherTable, seed: int, store: Path, ledger: Path) -> Past:
     return past(store, ledger, STAGE.version, config.identity(), teacher.identity(), seed, teacher.concurrency)
 
 
-def run(config: Config, bench: Bench) -> Outcome:
+def run(config: GenerateConfig, context: StageContext) -> Outcome:
     """See run.py: it is loaded where the work is done, so that a plan need not wait for it."""
     from alpaca_pipe.generate.run import generate
 
-    return generate(config, bench)
+    return generate(config, context)
 
 
-STAGE = Stage("generate", version=3, config=Config, uses=("teacher", "budget", "seed"), estimate=estimate, run=run)
+STAGE = Stage("generate", version=3, config=GenerateConfig, uses=("teacher", "budget", "seed"), estimate=estimate, run=run)

@@ -33,7 +33,7 @@ _MARK = "share-"
 
 
 @dataclass(frozen=True)
-class Share:
+class BudgetShare:
     """gpu, api: nano-dollars that the other machine may spend on machine time and on requests; None: no cap holds here, so
     none holds there. home: the ledger that lent it. file: the pack that carries it."""
 
@@ -68,7 +68,7 @@ def is_share(request: str) -> bool:
 # ---- where it is lent
 
 def lend(db: sqlite3.Connection, caps: Caps, recipe: str, machine: str, *, gpu: int | None, api: int | None,
-         stage: str, file: str) -> Share:
+         stage: str, file: str) -> BudgetShare:
     """Reserves a share below every cap; gpu None is all that is left for the machine, api None is nothing for requests.
     Raises UserError where it does not fit."""
     over = {cap.key: cap for class_ in CLASSES for cap in caps.over(class_)}
@@ -85,7 +85,7 @@ def lend(db: sqlite3.Connection, caps: Caps, recipe: str, machine: str, *, gpu: 
             raise UserError(f"a share of {shown(wanted or 0)} does not fit: {shown(left)} is left of {cap.key} "
                             f"({shown(cap.nanodollars)}){_already_lent(db, cap, recipe)}",
                             f"share at most {shown(left)}, or raise {cap.key}")
-    share = Share(f"{_MARK}{secrets.token_hex(8)}", recipe, machine, gpu, api, file)
+    share = BudgetShare(f"{_MARK}{secrets.token_hex(8)}", recipe, machine, gpu, api, file)
     for class_, amount in ((class_, getattr(share, class_)) for class_ in CLASSES):
         if amount:
             enter(db, _attempt(share, class_, stage, amount), "lent", amount, class_=class_, note=f"lent with {file}")
@@ -93,18 +93,18 @@ def lend(db: sqlite3.Connection, caps: Caps, recipe: str, machine: str, *, gpu: 
     return share
 
 
-def note_packed(db: sqlite3.Connection, share: Share, steps: Mapping[str, str]) -> None:
+def note_packed(db: sqlite3.Connection, share: BudgetShare, steps: Mapping[str, str]) -> None:
     """Its file is whole. steps: kind -> folder, of those that went along."""
     _note(db, share, "packed", {"steps": dict(steps)})
 
 
-def take_back(db: sqlite3.Connection, share: Share) -> None:
+def take_back(db: sqlite3.Connection, share: BudgetShare) -> None:
     """Its pack was never finished, so nobody has it."""
     _end(db, share, "released", "its pack was never finished")
     _note(db, share, "returned", {"by": ""})
 
 
-def come_back(db: sqlite3.Connection, share: Share, by: str) -> bool:
+def come_back(db: sqlite3.Connection, share: BudgetShare, by: str) -> bool:
     """The results are here, and with them what was spent: the share ends. by: the ledger that spent it. Answers False where
     it had come back before."""
     if "returned" in _events(db, share.id):
@@ -115,7 +115,7 @@ def come_back(db: sqlite3.Connection, share: Share, by: str) -> bool:
     return True
 
 
-def give_up(db: sqlite3.Connection, share: Share, spent: int | None) -> None:
+def give_up(db: sqlite3.Connection, share: BudgetShare, spent: int | None) -> None:
     """Nothing will come back. spent: what was spent there, in nano-dollars; None: nobody knows, so all of it is lost."""
     events = _events(db, share.id)
     if "returned" in events or "given up" in events:
@@ -137,23 +137,23 @@ def give_up(db: sqlite3.Connection, share: Share, spent: int | None) -> None:
     _note(db, share, "given up", {"spent": spent})
 
 
-def lent_shares(db: sqlite3.Connection, recipe: str | None = None) -> Iterator[tuple[Share, dict[str, Any]]]:
+def lent_shares(db: sqlite3.Connection, recipe: str | None = None) -> Iterator[tuple[BudgetShare, dict[str, Any]]]:
     """All shares that this ledger has lent, oldest first, each with its later events."""
     rows = db.execute("SELECT share, detail FROM shares WHERE event = 'lent' AND (?1 IS NULL OR recipe = ?1) ORDER BY id",
                       (recipe,)).fetchall()
     for id_, detail in rows:
         facts = json.loads(detail)
-        yield Share(**{name: facts[name] for name in Share.__dataclass_fields__}), _events(db, id_)
+        yield BudgetShare(**{name: facts[name] for name in BudgetShare.__dataclass_fields__}), _events(db, id_)
 
 
-def out(db: sqlite3.Connection, recipe: str | None = None) -> list[Share]:
+def out(db: sqlite3.Connection, recipe: str | None = None) -> list[BudgetShare]:
     """The shares that have neither come back nor been given up."""
     return [share for share, events in lent_shares(db, recipe) if not ENDED & set(events)]
 
 
 # ---- where it is received
 
-def receive(db: sqlite3.Connection, share: Share, facts: Mapping[str, Any]) -> bool:
+def receive(db: sqlite3.Connection, share: BudgetShare, facts: Mapping[str, Any]) -> bool:
     """From now on the share caps what the recipe spends here; a second time changes nothing. Raises UserError as
     `may_receive` does. facts: of the pack, for later."""
     may_receive(db, share)
@@ -164,7 +164,7 @@ def receive(db: sqlite3.Connection, share: Share, facts: Mapping[str, Any]) -> b
     return True
 
 
-def may_receive(db: sqlite3.Connection, share: Share) -> None:
+def may_receive(db: sqlite3.Connection, share: BudgetShare) -> None:
     """Raises UserError where the share was lent, where it is used up, and where the recipe is another one."""
     if "lent" in _events(db, share.id):
         raise UserError(f"this pack of '{share.recipe}' was made in this workspace",
@@ -187,11 +187,11 @@ def received(db: sqlite3.Connection, recipe: str) -> list[dict[str, Any]]:
     return [json.loads(detail) | {"closed": "closed" in _events(db, id_)} for id_, detail in rows.fetchall()]
 
 
-def share_of(facts: Mapping[str, Any]) -> Share:
-    return Share(**{name: facts[name] for name in Share.__dataclass_fields__})
+def share_of(facts: Mapping[str, Any]) -> BudgetShare:
+    return BudgetShare(**{name: facts[name] for name in BudgetShare.__dataclass_fields__})
 
 
-def close(db: sqlite3.Connection, recipe: str) -> list[Share]:
+def close(db: sqlite3.Connection, recipe: str) -> list[BudgetShare]:
     """Nothing more is spent under the recipe's shares here; answers all of them."""
     found = received(db, recipe)
     for facts in found:
@@ -270,11 +270,11 @@ def _nothing_left(db: sqlite3.Connection, cap: Cap, recipe: str) -> UserError:
                      f"raise {cap.key}, or say --share 0 for a machine that costs nothing")
 
 
-def _attempt(share: Share, class_: Class, stage: str, amount: int) -> Attempt:
+def _attempt(share: BudgetShare, class_: Class, stage: str, amount: int) -> Attempt:
     return Attempt(share.home, share.recipe, share.id, stage, f"{share.id}-{class_}", 1, amount, "")
 
 
-def _held(db: sqlite3.Connection, share: Share, class_: Class) -> Attempt | None:
+def _held(db: sqlite3.Connection, share: BudgetShare, class_: Class) -> Attempt | None:
     """The entry of a share as an attempt that can end."""
     row = db.execute("SELECT stage, nanodollars FROM entries WHERE request = ? AND kind = 'lent'",
                      (f"{share.id}-{class_}",)).fetchone()
@@ -286,14 +286,14 @@ def _kinds(db: sqlite3.Connection, attempt: Attempt) -> dict[str, int]:
                            (attempt.request, attempt.machine)).fetchall())
 
 
-def _end(db: sqlite3.Connection, share: Share, kind: Literal["released", "lost"], note: str) -> None:
+def _end(db: sqlite3.Connection, share: BudgetShare, kind: Literal["released", "lost"], note: str) -> None:
     for class_ in CLASSES:
         attempt = _held(db, share, class_)
         if attempt and not {"released", "lost"} & set(_kinds(db, attempt)):
             enter(db, attempt, kind, attempt.ceiling if kind == "lost" else 0, class_=class_, note=note)
 
 
-def _undo_giving_up(db: sqlite3.Connection, share: Share) -> None:
+def _undo_giving_up(db: sqlite3.Connection, share: BudgetShare) -> None:
     """It was given up, and its results came all the same: what was lost, or told, gives way to what is known now."""
     for class_ in CLASSES:
         attempt = _held(db, share, class_) or _attempt(share, class_, "", 0)
@@ -310,5 +310,5 @@ def _events(db: sqlite3.Connection, id_: str) -> dict[str, Any]:
         "SELECT event, detail, at FROM shares WHERE share = ? ORDER BY id", (id_,)).fetchall()}
 
 
-def _note(db: sqlite3.Connection, share: Share, event: Event, detail: Mapping[str, Any]) -> None:
+def _note(db: sqlite3.Connection, share: BudgetShare, event: Event, detail: Mapping[str, Any]) -> None:
     db.execute("INSERT INTO shares VALUES (NULL, ?, ?, ?, ?, ?)", (now(), share.id, event, share.recipe, canonical(dict(detail))))

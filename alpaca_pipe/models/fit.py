@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from alpaca_pipe.models.architecture import Shape
+from alpaca_pipe.models.architecture import Architecture
 
 Method = Literal["full", "lora", "qlora"]
 Dtype = Literal["float32", "bfloat16"]
@@ -49,7 +49,7 @@ class Memory:
         return " + ".join(f"{name} {amount / GB:.1f}" for name, amount in parts if amount >= 0.05 * GB)
 
 
-def memory(shape: Shape, method: Method, tokens_at_once: float, *, dtype: Dtype = "float32", rank: int = 16,
+def memory(shape: Architecture, method: Method, tokens_at_once: float, *, dtype: Dtype = "float32", rank: int = 16,
            targets: str | tuple[str, ...] = "all-linear", adam: Literal["fp32", "8-bit"] = "fp32",
            recompute: bool = False) -> Memory:
     """Of one step with AdamW in bf16 autocast, `tokens_at_once` in a micro-batch.
@@ -71,7 +71,7 @@ def memory(shape: Shape, method: Method, tokens_at_once: float, *, dtype: Dtype 
     return Memory(frozen + 4 * adapter, copies, 4 * adapter, (2 if adam == "8-bit" else 8) * adapter, activations, logits)
 
 
-def activation_bytes(shape: Shape, recompute: bool = False) -> float:
+def activation_bytes(shape: Architecture, recompute: bool = False) -> float:
     """Bytes kept for the backward pass for each token, in bf16 with attention that keeps no matrix of scores.
 
     A layer keeps two norms' inputs and outputs and the residuals (5 x hidden), queries before and after rotation, keys,

@@ -15,7 +15,7 @@ from alpaca_pipe import __version__
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl_so_far, same_file, write_atomic
 from alpaca_pipe.ledger import budget_shares
-from alpaca_pipe.ledger.budget_shares import Share
+from alpaca_pipe.ledger.budget_shares import BudgetShare
 from alpaca_pipe.ledger.machine import meter
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.pack.archive import Manifest, Source, look, write_box
@@ -42,7 +42,7 @@ class Packed:
     recipe: str
     steps: Mapping[str, str]
     size: int
-    share: Share | None = None
+    share: BudgetShare | None = None
 
 
 def pack(recipe: Recipe, catalog: Catalog, workspace: Workspace, stage: str, say: Say, *, out: Path | None = None,
@@ -97,9 +97,9 @@ def facts_of(kind: str, recipe: str, **facts: Any) -> dict[str, Any]:
 
 def step_files(folder: Path) -> dict[str, Source]:
     """Of a sealed step, with its identity and its seal."""
-    from alpaca_pipe.recipe.store import Store
+    from alpaca_pipe.recipe.store import StepStore
 
-    done = Store(folder.parent).done(folder)
+    done = StepStore(folder.parent).done(folder)
     names = ("stage.json", "done.json", *(done.files if done else ()))
     return {f"store/{folder.name}/{name}": folder / name for name in names}
 

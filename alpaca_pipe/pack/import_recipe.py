@@ -13,7 +13,7 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import file_digest, write_json
 from alpaca_pipe.ledger import budget_shares
-from alpaca_pipe.ledger.budget_shares import Share
+from alpaca_pipe.ledger.budget_shares import BudgetShare
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.ledger.store.merge_ledgers import union
 from alpaca_pipe.pack.archive import Manifest
@@ -65,7 +65,7 @@ def arrive(path: Path, manifest: Manifest, catalog: Catalog, workspace: Workspac
     return Unpacked("recipe", name, ready, share.amount, share.says(), file=into / f"{name}.yaml")
 
 
-def _share(path: Path, facts: Mapping[str, Any]) -> Share:
+def _share(path: Path, facts: Mapping[str, Any]) -> BudgetShare:
     try:
         share = budget_shares.share_of(facts["share"])
         sound = share.recipe == facts["recipe"] and budget_shares.is_share(share.id) and all(

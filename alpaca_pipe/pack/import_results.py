@@ -62,7 +62,7 @@ def come_home(path: Path, manifest: Manifest, workspace: Workspace, say: Say) ->
     return Unpacked("results", name, facts["steps"], total, " and ".join(share.says() for share in known), spent, merged.entries)
 
 
-def give_up(what: str, spent: int | None, workspace: Workspace) -> budget_shares.Share:
+def give_up(what: str, spent: int | None, workspace: Workspace) -> budget_shares.BudgetShare:
     """Ends a share whose results will not come, by the name of its file or its own. Raises UserError."""
     from alpaca_pipe.recipe.locks import held
 

@@ -18,7 +18,7 @@ from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.pack.archive import Manifest, look, read_box
 from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.schema import proper_name
-from alpaca_pipe.recipe.store import SCRATCH, Store
+from alpaca_pipe.recipe.store import SCRATCH, StepStore
 from alpaca_pipe.recipe.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -71,14 +71,14 @@ def aside(path: Path, manifest: Manifest, workspace: Workspace) -> Iterator[tupl
         try:
             if read_box(path, draft) != manifest:
                 raise UserError(f"{path} was changed while it was read", "unpack it again")
-            _check_steps(path, Store(draft / "store"))
+            _check_steps(path, StepStore(draft / "store"))
             with Journal.open(workspace.ledger) as journal:
                 yield journal, draft
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
 
-def _check_steps(path: Path, store: Store) -> None:
+def _check_steps(path: Path, store: StepStore) -> None:
     """Each is what its name says, whole, and nothing else."""
     for folder in sorted(store.root.iterdir()) if store.root.is_dir() else ():
         try:
@@ -91,13 +91,13 @@ def _check_steps(path: Path, store: Store) -> None:
             raise UserError(f"{path} holds a step {folder.name} that is not sealed as it should be", STRANGE)
 
 
-def place_steps(draft: Path, store: Store, say: Say) -> list[str]:
+def place_steps(draft: Path, store: StepStore, say: Say) -> list[str]:
     """Moves the steps into the store; one that is there already stays. Answers the names of those that came."""
     came = []
     for folder in sorted((draft / "store").iterdir()) if (draft / "store").is_dir() else ():
         target = store.root / folder.name
         with held(store.root / f".{folder.name}.lock", f"the step {folder.name}"):
-            here, theirs = store.done(target), Store(folder.parent).done(folder)
+            here, theirs = store.done(target), StepStore(folder.parent).done(folder)
             assert theirs is not None
             if here and not here.damage():
                 if here.files != theirs.files:

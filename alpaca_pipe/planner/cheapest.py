@@ -19,7 +19,7 @@ from alpaca_pipe.models.speed import WITHOUT_BF16
 from alpaca_pipe.planner.training_cost import tuned_tokens
 from alpaca_pipe.recipe.plan import Step
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.recipe.stage import Estimate, Known
+from alpaca_pipe.recipe.stage import Estimate, EstimateInputs
 from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.train.cost_estimate import Job
 
@@ -112,7 +112,7 @@ def _machines(steps: Sequence[Step], recipe: Recipe, workspace: Workspace, estim
 
     def minutes(gpu: Gpu, rate: GpuRate) -> float:
         tables = {**everything, "gpu": GpuTable(name=gpu.name, per_hour=rate.per_hour)}
-        return sum(step.stage.estimate(step.config, tables, Known(step.inputs or {}, workspace.root, recipe.name)).minutes.p50
+        return sum(step.stage.estimate(step.config, tables, EstimateInputs(step.inputs or {}, workspace.root, recipe.name)).minutes.p50
                    for step in loading)
 
     offers = []

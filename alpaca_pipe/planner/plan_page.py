@@ -12,7 +12,7 @@ from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.models.fit import GB
 from alpaca_pipe.planner.cheapest import Offer, cents
-from alpaca_pipe.planner.plan_summary import ALPACA_ROWS, STANFORD, Line, Outlook, look
+from alpaca_pipe.planner.plan_summary import ALPACA_ROWS, STANFORD, PlanLine, PlanSummary, look
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog, Estimate
 from alpaca_pipe.recipe.workspace import Workspace
@@ -51,7 +51,7 @@ def print_plan(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal
     outlook.terms.check()
 
 
-def _steps(outlook: Outlook, console: Console) -> None:
+def _steps(outlook: PlanSummary, console: Console) -> None:
     for line in outlook.lines:
         console.print(f"  {line.step.stage.kind:<9} [{_COLOURS.get(line.verdict, 'yellow')}]{line.verdict:<10}[/] ", end="")
         _say(console, line.why, 22, begun=True)
@@ -61,7 +61,7 @@ def _steps(outlook: Outlook, console: Console) -> None:
             _say(console, f"rests on: {line.estimate.rests_on.removeprefix('on ')}", 22, dim=True)
 
 
-def _table(outlook: Outlook, console: Console) -> None:
+def _table(outlook: PlanSummary, console: Console) -> None:
     """The middle of each figure, and below it from P10 to P90."""
     from rich import box
     from rich.table import Table
@@ -103,7 +103,7 @@ def _count(amount: float) -> str:
     return f"{amount:.0f}"
 
 
-def _sentences(outlook: Outlook) -> Iterator[str]:
+def _sentences(outlook: PlanSummary) -> Iterator[str]:
     total = outlook.total
     if outlook.machine.says:
         yield f"machine: {outlook.machine.says}"
@@ -133,13 +133,13 @@ def _sentences(outlook: Outlook) -> Iterator[str]:
         yield outlook.cheaper.sentence
 
 
-def _idle(lines: Sequence[Line]) -> Iterator[float]:
+def _idle(lines: Sequence[PlanLine]) -> Iterator[float]:
     """Minutes of the steps that are billed for a GPU and do not use it."""
     return (line.estimate.minutes.p50 for line in lines if line.estimate and line.estimate.gpu.p50
             and not line.step.stage.on_gpu)
 
 
-def _offers(outlook: Outlook, console: Console) -> None:
+def _offers(outlook: PlanSummary, console: Console) -> None:
     found = outlook.cheaper
     for title, offers in (("teachers: the same tokens, at today's prices a million", found.teachers),
                           ("GPUs: train, evaluate and export on one, at its cheapest provider", found.gpus),
@@ -167,7 +167,7 @@ def _offer_table(title: str, offers: Sequence[Offer], console: Console) -> None:
     console.print(table)
 
 
-def _last(outlook: Outlook) -> str:
+def _last(outlook: PlanSummary) -> str:
     total = outlook.total
     money = total.api + total.gpu
     if outlook.running:
@@ -177,7 +177,7 @@ def _last(outlook: Outlook) -> str:
     return f"{outlook.recipe}: {_to_go(outlook, money, total)}"
 
 
-def _to_go(outlook: Outlook, money: Range, total: Estimate) -> str:
+def _to_go(outlook: PlanSummary, money: Range, total: Estimate) -> str:
     paper = " on paper ($0.00 in truth)" if outlook.rehearsal else ""
     return f"about {spell(total.minutes.p50)} and {_range(money)}{paper} to go"
 

@@ -18,7 +18,7 @@ from alpaca_pipe.recipe.locks import holder
 from alpaca_pipe.recipe.permission import Permission, permission
 from alpaca_pipe.recipe.plan import Step, steps_of
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.recipe.stage import Catalog, Estimate, Known
+from alpaca_pipe.recipe.stage import Catalog, Estimate, EstimateInputs
 from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.train.cost_estimate import Job
 from alpaca_pipe.train.stage import job_of
@@ -30,7 +30,7 @@ STANFORD = "under $500 to text-davinci-003 and under $100 for 3 hours on 8 A100-
 
 
 @dataclass(frozen=True)
-class Line:
+class PlanLine:
     """A step: its verdict and, where it must run, what it is expected to take. holder: pid of who runs it now."""
 
     step: Step
@@ -40,7 +40,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Held:
+class CapCheck:
     """A cap against what is to come, nano-dollars. word: fits, may stop, will stop."""
 
     key: str
@@ -54,15 +54,15 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class PlanSummary:
     recipe: str
     rehearsal: bool
-    lines: tuple[Line, ...]
+    lines: tuple[PlanLine, ...]
     running: str | None  # pid of the process that runs this recipe now
     machine: Machine
     fit: Fit | None
     cures: tuple[str, ...]
-    held: tuple[Held, ...]
+    held: tuple[CapCheck, ...]
     cheaper: Cheaper
     rows: int  # to be made, or judged
     scaled: Range  # nano-dollars for the whole recipe at Alpaca's number of rows
@@ -96,7 +96,7 @@ class Outlook:
                 "stanford": STANFORD, "terms": self.terms.to_row()}
 
 
-def look(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool = False) -> Outlook:
+def look(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool = False) -> PlanSummary:
     """Nothing is run, sent or written. Raises UserError for what is wrong with the recipe already."""
     day = datetime.now(UTC).date()
     steps = steps_of(recipe, catalog, workspace)
@@ -108,17 +108,17 @@ def look(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool
     found = cheaper(steps, recipe, workspace, estimates, job, machine, day)
     held = tuple(_held(recipe, workspace, estimates))
     rows, scaled = _at_alpacas_size(estimates, recipe, _spent(recipe, workspace))
-    return Outlook(recipe.name, rehearsal, lines, running, machine, fit, job.cures(machine.gpu) if job and machine.gpu else (),
+    return PlanSummary(recipe.name, rehearsal, lines, running, machine, fit, job.cures(machine.gpu) if job and machine.gpu else (),
                    held, found, rows, scaled, day, permission(recipe, catalog, workspace.lock(recipe.name).get("terms")))
 
 
-def _line(step: Step, estimate: Estimate | None, running: str | None) -> Line:
+def _line(step: Step, estimate: Estimate | None, running: str | None) -> PlanLine:
     pid = holder(step.folder.with_name(f".{step.folder.name}.lock")) if running and step.folder else None
     if pid:
-        return Line(step, "running", f"running now (pid {pid})", estimate)
+        return PlanLine(step, "running", f"running now (pid {pid})", estimate)
     if running and step.verdict == "resume":
-        return Line(step, "run", f"the run of pid {running} will come to it", estimate)
-    return Line(step, step.verdict, step.why, estimate)
+        return PlanLine(step, "run", f"the run of pid {running} will come to it", estimate)
+    return PlanLine(step, step.verdict, step.why, estimate)
 
 
 def _job(steps: list[Step], recipe: Recipe, workspace: Workspace) -> Job | None:
@@ -126,10 +126,10 @@ def _job(steps: list[Step], recipe: Recipe, workspace: Workspace) -> Job | None:
     train = next((step for step in steps if step.stage.kind == "train" and not step.done), None)
     if train is None:
         return None
-    return job_of(train.config, recipe.everything(), Known(train.inputs or {}, workspace.root, recipe.name))  # type: ignore[arg-type]
+    return job_of(train.config, recipe.everything(), EstimateInputs(train.inputs or {}, workspace.root, recipe.name))  # type: ignore[arg-type]
 
 
-def _held(recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate]) -> Iterator[Held]:
+def _held(recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate]) -> Iterator[CapCheck]:
     """Each cap, once, against what all steps to come are expected to spend under it."""
     caps = workspace.caps(recipe)
     wanted: dict[Class | None, Range] = {"api": _sum(one.api for one in estimates.values()),
@@ -143,7 +143,7 @@ def _held(recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate
         for cap in seen.values():
             recipes = None if cap.everywhere else recipe.name
             spent = journal.totals(recipes, class_=cap.class_) if journal else Totals()
-            yield Held(cap.key, cap.nanodollars, cap.nanodollars - spent.spent - spent.open, wanted[cap.class_])
+            yield CapCheck(cap.key, cap.nanodollars, cap.nanodollars - spent.spent - spent.open, wanted[cap.class_])
     finally:
         if journal:
             journal.close()

@@ -12,7 +12,7 @@ from datetime import date
 from alpaca_pipe.ledger.machine.energy import LLAMA_PUE, US_GRID, carbon_kg, energy_kwh
 from alpaca_pipe.ledger.pricing.gpu_rates import GpuRate, gpus, rate_of
 from alpaca_pipe.ledger.pricing.token_prices import price_of
-from alpaca_pipe.models.architecture import LLAMA_7B, Shape, shape_named
+from alpaca_pipe.models.architecture import LLAMA_7B, Architecture, shape_named
 from alpaca_pipe.models.fit import GB, GIB, file_bytes, gpu_hours, memory, training_flops
 from alpaca_pipe.models.speed import reached
 from alpaca_pipe.planner.claims import Claim, compared
@@ -175,7 +175,7 @@ def _using() -> Iterator[Claim]:
                 f"3,617 x 8 x 24 = {day:,} GPU-hours x $1", f"${day:,}, for an outsider's count of servers", *compared(700_000, day))
 
 
-def _shape(name: str) -> Shape:
+def _shape(name: str) -> Architecture:
     shape = shape_named(name)
     assert shape is not None
     return shape
@@ -183,9 +183,9 @@ def _shape(name: str) -> Shape:
 
 def _generated(count: int) -> Estimate:
     """What `plan` says of so many rows from Alpaca's teacher at its price of then."""
-    from alpaca_pipe.generate.stage import STAGE, Config
-    from alpaca_pipe.recipe.stage import Known
+    from alpaca_pipe.generate.stage import STAGE, GenerateConfig
+    from alpaca_pipe.recipe.stage import EstimateInputs
     from alpaca_pipe.teachers.config import TeacherTable
 
     teacher = TeacherTable.model_validate({"kind": "openai_chat", "model": "text-davinci-003"})
-    return STAGE.estimate(Config(style="alpaca", count=count), {"teacher": teacher, "seed": 42}, Known())
+    return STAGE.estimate(GenerateConfig(style="alpaca", count=count), {"teacher": teacher, "seed": 42}, EstimateInputs())

@@ -11,7 +11,7 @@ from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
 from alpaca_pipe.recipe.plan import Step
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.recipe.stage import Estimate, Known
+from alpaca_pipe.recipe.stage import Estimate, EstimateInputs
 from alpaca_pipe.recipe.workspace import Workspace
 
 
@@ -20,7 +20,7 @@ def expected(steps: Iterable[Step], recipe: Recipe, workspace: Workspace) -> dic
     steps = [step for step in steps if not step.done]
     machine, tables = rented(steps, recipe), recipe.everything()
     return {step.stage.kind: with_rent(
-        step.stage.estimate(step.config, tables, Known(step.inputs or {}, workspace.root, recipe.name)), machine)
+        step.stage.estimate(step.config, tables, EstimateInputs(step.inputs or {}, workspace.root, recipe.name)), machine)
         for step in steps}
 
 

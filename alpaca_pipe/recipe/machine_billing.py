@@ -14,7 +14,7 @@ from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.ledger.budget import Caps, more
 from alpaca_pipe.ledger.machine import config as machine_config
 from alpaca_pipe.ledger.machine.config import GpuTable
-from alpaca_pipe.ledger.machine.meter import Meter, Tempo
+from alpaca_pipe.ledger.machine.meter import Meter, MeterTiming
 from alpaca_pipe.ledger.money import NANO, shown
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.plan import Step
@@ -55,7 +55,7 @@ class Rent:
             if self._terms.says:
                 self._screen.say(self._terms.says)
             self._meter = Meter(self._journal, self._terms, self._caps, recipe=self._recipe, run=self._run, stage=kind,
-                                stop=self._stop, tempo=Tempo.with_grace(self._table.grace), say=self._screen.say)
+                                stop=self._stop, tempo=MeterTiming.with_grace(self._table.grace), say=self._screen.say)
             self._meter.start()
         self._meter.begin(kind, kind if step.stage.on_gpu else "idle")
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog, Stage, StageConfig
-from alpaca_pipe.recipe.store import Done, Store
+from alpaca_pipe.recipe.store import Done, StepStore
 from alpaca_pipe.recipe.workspace import Workspace
 
 Verdict = Literal["up to date", "run", "resume"]
@@ -35,7 +35,7 @@ def steps_of(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> list[Ste
     return plan(recipe, catalog, workspace.store, workspace.lock(recipe.name).get("steps", {}))
 
 
-def plan(recipe: Recipe, catalog: Catalog, store: Store, before: Mapping[str, str]) -> list[Step]:
+def plan(recipe: Recipe, catalog: Catalog, store: StepStore, before: Mapping[str, str]) -> list[Step]:
     """All steps in order. before: stage -> folder name of this recipe's last run (lock.json)."""
     steps: dict[str, Step] = {}
     for kind, config in recipe.stages.items():
@@ -43,7 +43,7 @@ def plan(recipe: Recipe, catalog: Catalog, store: Store, before: Mapping[str, st
     return list(steps.values())
 
 
-def _step(stage: Stage, config: StageConfig, recipe: Recipe, store: Store, steps: Mapping[str, Step],
+def _step(stage: Stage, config: StageConfig, recipe: Recipe, store: StepStore, steps: Mapping[str, Step],
           before: str | None) -> Step:
     wanted = [(read.rstrip("?"), read.endswith("?")) for read in stage.reads if read.split("/")[0] in steps]
     for read, _ in wanted:
@@ -84,7 +84,7 @@ def identify(stage: Stage, config: StageConfig, recipe: Recipe, inputs: Mapping[
             "uses": {name: value for name, value in uses.items() if value != {}}, "inputs": dict(inputs)}
 
 
-def _changes(identity: Mapping[str, Any], store: Store, before: str | None) -> str:
+def _changes(identity: Mapping[str, Any], store: StepStore, before: str | None) -> str:
     """Why this identity is new: what differs from the one that the last run of this recipe had."""
     if before is None:
         return "never run with this recipe here"

@@ -30,7 +30,7 @@ from alpaca_pipe.recipe.permission import Permission, permission
 from alpaca_pipe.recipe.plan import Step, steps_of
 from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.recipe.stage import Bench, Catalog, Estimate, Known, Outcome
+from alpaca_pipe.recipe.stage import Catalog, Estimate, EstimateInputs, Outcome, StageContext
 from alpaca_pipe.recipe.store import Done
 from alpaca_pipe.recipe.workspace import Workspace
 
@@ -170,13 +170,13 @@ class _Engine:
             self.screen.say(f"{step.verdict}: {step.why} (planned: {spell(planned)})")
             self.rent.begin(step, estimate)
             store.begin(folder, step.identity)
-            bench = self._bench(step)
+            context = self._bench(step)
             begun = self._begun()
             if begun.get(kind) != folder.name:
                 write_json(self._begun_path(), begun | {kind: folder.name})
             began, started = time.monotonic(), _now()
             try:
-                outcome: Outcome = step.stage.run(step.config, bench)
+                outcome: Outcome = step.stage.run(step.config, context)
             finally:
                 self.screen.end()
                 seconds = self.this.ran[kind] = time.monotonic() - began
@@ -196,16 +196,16 @@ class _Engine:
         return (only is None or step.stage.kind == only) and (
             last is None or kinds.index(step.stage.kind) <= kinds.index(last))
 
-    def _known(self, step: Step) -> Known:
-        return Known(step.inputs or {}, self.workspace.root, self.recipe.name)
+    def _known(self, step: Step) -> EstimateInputs:
+        return EstimateInputs(step.inputs or {}, self.workspace.root, self.recipe.name)
 
-    def _bench(self, step: Step) -> Bench:
+    def _bench(self, step: Step) -> StageContext:
         assert step.folder is not None
         named = {name.rstrip("?") for name in step.stage.uses}
         tables = {name: table for name, table in self.recipe.tables.items() if name in named}
         kind, folder = step.stage.kind, self.workspace.store.root
         before, begun = self.workspace.lock(self.recipe.name).get("steps", {}).get(kind), self._begun().get(kind)
-        return Bench(step.folder, step.inputs or {}, tables, self.recipe.seed, self.journal,
+        return StageContext(step.folder, step.inputs or {}, tables, self.recipe.seed, self.journal,
                      self.recipe.name, self.this.id, self.screen, self.stopping.is_set, self._caps, self.rent.phase,
                      folder / before if before else None, folder / begun if begun else None, self.spend, self.fresh,
                      self.terms.to_row())

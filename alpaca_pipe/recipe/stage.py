@@ -34,7 +34,7 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True)
-class Bench:
+class StageContext:
     """What a running stage has before it. Whatever it leaves in `folder` resumes, and is sealed when it returns."""
 
     folder: Path  # the step's own; files already there are from an interrupted run of the same identity
@@ -68,7 +68,7 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class Known:
+class EstimateInputs:
     """What a stage may look at before it runs, to say what it will take."""
 
     inputs: Mapping[str, Path] = field(default_factory=dict)  # of the files that it reads, those that are sealed already
@@ -106,8 +106,8 @@ class Stage:
     kind: str
     version: int
     config: type[StageConfig]
-    run: Callable[[Any, Bench], Outcome]
-    estimate: Callable[[Any, Mapping[str, Any], Known], Estimate]  # (its config, all tables of the recipe by name, ...)
+    run: Callable[[Any, StageContext], Outcome]
+    estimate: Callable[[Any, Mapping[str, Any], EstimateInputs], Estimate]  # (its config, all tables of the recipe by name, ...)
     reads: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     on_gpu: bool = False  # it works on the GPU: a run that has it to do is billed for the machine

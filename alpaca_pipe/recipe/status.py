@@ -19,7 +19,7 @@ from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.machine import detect
 from alpaca_pipe.ledger.machine.lease import open_leases
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.ledger.store.batch_jobs import Batches
+from alpaca_pipe.ledger.store.batch_jobs import BatchJobs
 from alpaca_pipe.ledger.store.entries import Totals
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.locks import holder
@@ -31,7 +31,7 @@ _MARKS = ("lock.json", "history.jsonl", "begun.json", "log.jsonl")  # one of the
 
 
 @dataclass(frozen=True)
-class Now:
+class RunningNow:
     """What a running process last said of itself. counted: the last line of progress of its run."""
 
     pid: int
@@ -72,7 +72,7 @@ class OpenLease:
 
 
 @dataclass(frozen=True)
-class Out:
+class PackOut:
     """A pack whose results are not home. says: the share that went with it."""
 
     file: str
@@ -86,14 +86,14 @@ class Status:
     (trouble: why; a run that has just begun may be making it)."""
 
     recipe: str
-    now: Now | None
+    now: RunningNow | None
     steps: tuple[StepState, ...]
     last: Mapping[str, Any]  # of the last run that ended: run, outcome, at
     money: Totals | None
     budget: Mapping[str, str]
     batches: tuple[Batch, ...] = ()
     leases: tuple[OpenLease, ...] = ()
-    packs: tuple[Out, ...] = ()
+    packs: tuple[PackOut, ...] = ()
     trouble: str = ""
 
     def to_row(self) -> dict[str, Any]:
@@ -123,15 +123,15 @@ def status(workspace: Workspace, recipe: str) -> Status:
                   batches, leases, packs, trouble)
 
 
-def _now(pid: int, began: Mapping[str, Any], log: list[Mapping[str, Any]]) -> Now:
+def _now(pid: int, began: Mapping[str, Any], log: list[Mapping[str, Any]]) -> RunningNow:
     """Only what this process wrote; another command of ours may hold the lock and say nothing."""
     if began.get("pid") != pid:
-        return Now(pid, "", "", "", "", {})
+        return RunningNow(pid, "", "", "", "", {})
     own = [row for row in log if row.get("run") == began.get("run")]
     stage = next((row["stage"] for row in reversed(own) if row.get("stage")), "")
     said = next((row["sentence"] for row in reversed(own) if row.get("event") == "said" and row.get("level") == "info"), "")
     counted: Mapping[str, Any] = next((row for row in reversed(own) if row.get("event") == "progress" and row["stage"] == stage), {})
-    return Now(pid, str(began["run"]), str(began["at"]), stage, said, counted)
+    return RunningNow(pid, str(began["run"]), str(began["at"]), stage, said, counted)
 
 
 def _tail(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -182,16 +182,16 @@ def _begun(workspace: Workspace, recipe: str) -> Mapping[str, str]:
 
 
 def _books(workspace: Workspace, recipe: str
-           ) -> tuple[Totals | None, tuple[Batch, ...], tuple[OpenLease, ...], tuple[Out, ...]]:
+           ) -> tuple[Totals | None, tuple[Batch, ...], tuple[OpenLease, ...], tuple[PackOut, ...]]:
     if not workspace.ledger.is_file():
         return None, (), (), ()
     with Journal.open(workspace.ledger, read_only=True) as journal:
-        books = Batches(journal)
+        books = BatchJobs(journal)
         batches = tuple(Batch(intent.at, intent.batch, books.unended(intent)) for intent in books.open(recipe))
         with journal.read() as db:
             leases = tuple(OpenLease(lease.run, _day(lease.origin), lease.terms.per_hour, _alive(lease.process))
                            for lease in open_leases(db) if lease.recipe == recipe)
-            packs = tuple(Out(Path(share.file).name, events["lent"]["at"], share.says()) for share, events in budget_shares.lent_shares(db, recipe)
+            packs = tuple(PackOut(Path(share.file).name, events["lent"]["at"], share.says()) for share, events in budget_shares.lent_shares(db, recipe)
                           if not budget_shares.ENDED & set(events))
         return journal.totals(recipe), batches, leases, packs
 

@@ -41,7 +41,7 @@ class Done:
         return ""
 
 
-class Store:
+class StepStore:
     """The folders of all steps of a workspace."""
 
     def __init__(self, root: Path) -> None:

@@ -10,7 +10,7 @@ from alpaca_pipe.core.files import read_json
 from alpaca_pipe.ledger.budget import BudgetTable, Caps, read_budget
 from alpaca_pipe.ledger.budget_shares import caps_of
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.recipe.store import Store
+from alpaca_pipe.recipe.store import StepStore
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Workspace:
         return self.root / "ledger.sqlite"
 
     @property
-    def store(self) -> Store:
-        return Store(self.root / "store")
+    def store(self) -> StepStore:
+        return StepStore(self.root / "store")
 
     def caps(self, recipe: Recipe) -> Caps:
         """The caps of a recipe's budget; those of the workspace's own, `budget.yaml`, with the same keys; and those of the

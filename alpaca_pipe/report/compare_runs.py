@@ -12,7 +12,7 @@ from alpaca_pipe.data.run_names import PastRun
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.plan import differences
-from alpaca_pipe.report.run_files import Left, Step, left
+from alpaca_pipe.report.run_files import RunFiles, StageFiles, left
 from alpaca_pipe.report.scores import Score, scores
 
 _KEYS_AT_ONCE = 500
@@ -77,7 +77,7 @@ class Bought:
 
 
 @dataclass(frozen=True)
-class Beside:
+class RunComparison:
     """first and second: as they were named. rules: stage -> rule -> rows that it dropped in each."""
 
     first: PastRun
@@ -99,13 +99,13 @@ class Beside:
                 "bought": bought, "scores": [one.to_row() for one in self.scores], "not_compared": self.not_compared}
 
 
-def beside(first: PastRun, second: PastRun, workspace: Any) -> Beside:
+def beside(first: PastRun, second: PastRun, workspace: Any) -> RunComparison:
     """Never raises for what is missing on the disk; what cannot be compared says so."""
     one, other = (left(workspace, run.recipe, run.row) for run in (first, second))
     kinds = list(dict.fromkeys([*one.steps, *other.steps]))
     ids = [_kept(found) for found in (one, other)]
     found, why = scores(one.step("evaluate"), other.step("evaluate"))
-    return Beside(first, second, tuple(_changes(one.config, other.config)),
+    return RunComparison(first, second, tuple(_changes(one.config, other.config)),
                   tuple(_pair(kind, one.step(kind), other.step(kind)) for kind in kinds),
                   Rows(len(ids[0]), len(ids[1]), len(ids[0] & ids[1])), dict(_rules(one, other)),
                   (_bought(one, len(ids[0])), _bought(other, len(ids[1]))), found, why)
@@ -126,7 +126,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{name}", value
 
 
-def _pair(kind: str, one: Step, other: Step) -> StepPair:
+def _pair(kind: str, one: StageFiles, other: StageFiles) -> StepPair:
     why: tuple[str, ...] = ()
     minutes = tuple(step.done["seconds"] / 60 if step.sealed else None for step in (one, other))
     if not one.folder or not other.folder:
@@ -140,12 +140,12 @@ def _pair(kind: str, one: Step, other: Step) -> StepPair:
     return StepPair(kind, word, why, (minutes[0], minutes[1]))
 
 
-def _kept(found: Left) -> set[str]:
+def _kept(found: RunFiles) -> set[str]:
     step = found.step("curate") if found.step("curate").sealed else found.step("generate")
     return {row["id"] for row in step.rows("examples.jsonl") if row.get("id")}
 
 
-def _rules(one: Left, other: Left) -> Iterator[tuple[str, dict[str, tuple[int, int]]]]:
+def _rules(one: RunFiles, other: RunFiles) -> Iterator[tuple[str, dict[str, tuple[int, int]]]]:
     for kind in ("generate", "curate"):
         was, now = (found.step(kind).summary.get("rejected") or {} for found in (one, other))
         if was or now:
@@ -153,7 +153,7 @@ def _rules(one: Left, other: Left) -> Iterator[tuple[str, dict[str, tuple[int, i
             yield kind, {rule: (was.get(rule, 0), now.get(rule, 0)) for rule in names}
 
 
-def _bought(found: Left, kept: int) -> Bought:
+def _bought(found: RunFiles, kept: int) -> Bought:
     generate, grade = found.step("generate").summary, found.step("curate").summary.get("grade") or {}
     asked = [generate, grade]
     keys = [key for seat in found.step("generate").rows("seats.jsonl") for key in seat["keys"]]
@@ -163,7 +163,7 @@ def _bought(found: Left, kept: int) -> Bought:
                   sum(one.get("tokens_out", 0) for one in asked), tuple(generate.get("models") or ()), prices, kept)
 
 
-def _by_the_ledger(found: Left, keys: Sequence[str]) -> tuple[int | None, dict[str, Mapping[str, str]], int | None]:
+def _by_the_ledger(found: RunFiles, keys: Sequence[str]) -> tuple[int | None, dict[str, Mapping[str, str]], int | None]:
     """What these requests have cost, all attempts of each; at which prices; and what the run itself has spent."""
     if not found.ledger.is_file():
         return None, {}, None

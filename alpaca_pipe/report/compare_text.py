@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.report.compare_runs import Beside, Bought, StepPair
+from alpaca_pipe.report.compare_runs import Bought, RunComparison, StepPair
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +15,7 @@ _LONGEST = 60  # characters of a value
 _RULES = 12  # of a stage
 
 
-def print_beside(found: Beside, console: Console) -> None:
+def print_beside(found: RunComparison, console: Console) -> None:
     """Tables one below the other; a part that has nothing to say is one line."""
     for letter, run in (("X", found.first), ("Y", found.second)):
         overrides = f"  [{' '.join(run.row['overrides'])}]" if run.row.get("overrides") else ""

@@ -9,11 +9,11 @@ from alpaca_pipe.ledger.budget_shares import is_share
 from alpaca_pipe.ledger.machine.energy import drawn
 from alpaca_pipe.ledger.store.entries import LedgerEntry
 from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.report.run_files import Left
+from alpaca_pipe.report.run_files import RunFiles
 
 
 @dataclass(frozen=True)
-class Line:
+class CostLine:
     """Nano-dollars by state, answered requests and HTTP attempts. lost: sent, outcome unknown, at its ceiling."""
 
     name: str
@@ -33,8 +33,8 @@ class Money:
     energy: in words; empty where none is known.
     """
 
-    lines: tuple[Line, ...]
-    total: Line
+    lines: tuple[CostLine, ...]
+    total: CostLine
     this_run: int
     free: bool
     from_store: int
@@ -50,10 +50,10 @@ class Money:
 
 
 _CLASSES = {"machine": "machine time", "gpu": "GPU time"}
-_COLUMNS = tuple(field.name for field in fields(Line) if field.name != "name")
+_COLUMNS = tuple(field.name for field in fields(CostLine) if field.name != "name")
 
 
-def money(found: Left) -> Money | None:
+def money(found: RunFiles) -> Money | None:
     """None where the ledger is not in this copy. Raises UserError where it cannot be read."""
     if not found.ledger.is_file():
         return None
@@ -61,17 +61,17 @@ def money(found: Left) -> Money | None:
     asked = {row["origin"]["source"] for name in ("examples.jsonl", "rejected.jsonl") for row in generate.rows(name)}
     made_by = generate.done.get("run")
     with Journal.open(found.ledger, read_only=True) as journal:
-        lines: dict[str, Line] = {}
+        lines: dict[str, CostLine] = {}
         saved, energy = 0, [0.0, 0.0, 0.0]
         for entry in journal.entries():
             if entry.recipe == found.recipe:
                 name = _name(entry)
-                lines[name] = _with(lines.get(name, Line(name)), entry)
+                lines[name] = _with(lines.get(name, CostLine(name)), entry)
                 energy = [a + b for a, b in zip(energy, _energy(entry), strict=True)]
             if entry.request in asked and entry.run != made_by and entry.kind in ("settled", "reconciled"):
                 saved += entry.nanodollars
         total, last = journal.totals(found.recipe), journal.totals(found.recipe, run=found.run.get("run", ""))
-    return Money(tuple(lines.values()), Line("in all", *(getattr(total, name) for name in _COLUMNS)), last.settled,
+    return Money(tuple(lines.values()), CostLine("in all", *(getattr(total, name) for name in _COLUMNS)), last.settled,
                  _free(found, lines.values()), generate.summary.get("from_store", 0), saved, drawn(*energy) if energy[0] else "")
 
 
@@ -87,11 +87,11 @@ def _energy(entry: LedgerEntry) -> tuple[float, float, float]:
     return kwh, kwh if entry.usage.get("basis") == "measured" else 0.0, entry.usage.get("kg_co2e") or 0.0
 
 
-def _with(line: Line, entry: LedgerEntry) -> Line:
+def _with(line: CostLine, entry: LedgerEntry) -> CostLine:
     """The line after one more entry; what each kind adds is said in ledger/store/migrations.py."""
     amount, frees, kind = entry.nanodollars, entry.frees, entry.kind
     ended = kind in ("settled", "released", "lost")
-    return Line(
+    return CostLine(
         line.name,
         settled=line.settled + (amount if kind in ("settled", "reconciled", "correction") else 0),
         lost=line.lost + (amount if kind == "lost" else 0) - (frees if kind == "reconciled" else 0),
@@ -100,7 +100,7 @@ def _with(line: Line, entry: LedgerEntry) -> Line:
         attempts=line.attempts + (kind == "reserved" and entry.class_ == "api"))
 
 
-def _free(found: Left, lines: Iterable[Line]) -> bool:
+def _free(found: RunFiles, lines: Iterable[CostLine]) -> bool:
     teacher = found.config.get("teacher") or {}
     price = teacher.get("price") or {}
     told = isinstance(price, dict) and bool(price) and not any(float(cost or 0) for cost in price.values())

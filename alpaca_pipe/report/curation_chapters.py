@@ -16,7 +16,7 @@ _NAMED = 0.012  # share of the wheel from which an object is written in it
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnFigure:
     label: str
     svg: Markup
 
@@ -26,7 +26,7 @@ class Chapter:
     name: str
     title: str
     sentences: tuple[str, ...]
-    figures: tuple[Drawn, ...]
+    figures: tuple[DrawnFigure, ...]
 
 
 def judged(grades: Mapping[str, Any], saved_minutes: float | None) -> Chapter | None:
@@ -66,10 +66,10 @@ def varied(found: Mapping[str, Any]) -> Chapter | None:
     return Chapter("diversity", "What the rows ask for", tuple(said), tuple(drawn))
 
 
-def _drawn(label: str, svg: str) -> Drawn:
+def _drawn(label: str, svg: str) -> DrawnFigure:
     from markupsafe import Markup
 
-    return Drawn(label, Markup(svg))
+    return DrawnFigure(label, Markup(svg))
 
 
 def _spans(counts: Mapping[str, int]) -> list[tuple[str, int]]:

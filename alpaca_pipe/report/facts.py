@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.data.commercial_use import Selling, brought, selling
+from alpaca_pipe.data.commercial_use import CommercialUse, brought, selling
 from alpaca_pipe.report.costs import Money, money
-from alpaca_pipe.report.forecast_vs_actual import Compared, Costs, gathered, planned_minutes
+from alpaca_pipe.report.forecast_vs_actual import Costs, StepComparison, gathered, planned_minutes
 from alpaca_pipe.report.funnel import Funnel, funnel
-from alpaca_pipe.report.rows import Row, drawn, dropped, kept
-from alpaca_pipe.report.run_files import Left, Step, left
+from alpaca_pipe.report.rows import StageRow, drawn, dropped, kept
+from alpaca_pipe.report.run_files import RunFiles, StageFiles, left
 
 _KEPT, _DROPPED_A_RULE, _DROPPED = 10, 2, 12  # rows shown: enough to judge by reading, few enough to be read
 
@@ -48,16 +48,16 @@ class Facts:
     funnel: Funnel
     curves: Mapping[str, Sequence[tuple[float, float]]]
     samples: tuple[Mapping[str, Any], ...]
-    kept: tuple[Row, ...]
-    dropped: tuple[Row, ...]
+    kept: tuple[StageRow, ...]
+    dropped: tuple[StageRow, ...]
     machine: Mapping[str, Any]  # what the last sealed step was made on, and with which versions
     missing: tuple[str, ...]
     grades: Mapping[str, Any]  # of curate's judge: its summary; {} where none was asked
     saved_minutes: float | None  # of training, by the rows that the judge sent away
     diversity: Mapping[str, Any]  # curate's diversity.json; {} where it was not measured
-    compared: tuple[Compared, ...]  # forecast and actual of each sealed step
+    compared: tuple[StepComparison, ...]  # forecast and actual of each sealed step
     costs: Costs
-    selling: Selling | None  # may we sell it; None of a run that did not note what it brought in
+    selling: CommercialUse | None  # may we sell it; None of a run that did not note what it brought in
 
     @property
     def minutes(self) -> float:
@@ -84,7 +84,7 @@ def gather(workspace: Path, recipe: str) -> Facts:
         selling=selling(brought(terms), terms.get("accepted")) if (terms := found.run.get("terms")) else None)
 
 
-def _missing(found: Left, steps: Sequence[StepFacts], verdict: Any, curves: bool) -> Iterator[str]:
+def _missing(found: RunFiles, steps: Sequence[StepFacts], verdict: Any, curves: bool) -> Iterator[str]:
     if not found.config:
         yield f"nothing is known of a run of '{found.recipe}' in this workspace: no lock.json, no history"
     for step in steps:
@@ -98,7 +98,7 @@ def _missing(found: Left, steps: Sequence[StepFacts], verdict: Any, curves: bool
         yield "evaluate left no verdict.json"
 
 
-def _books(found: Left) -> tuple[Money | None, tuple[str, ...]]:
+def _books(found: RunFiles) -> tuple[Money | None, tuple[str, ...]]:
     try:
         books = money(found)
         return books, () if books else ("the ledger is not in this copy, so nothing is said about money",)
@@ -107,7 +107,7 @@ def _books(found: Left) -> tuple[Money | None, tuple[str, ...]]:
         return None, (f"{what}, so nothing is said about money",)
 
 
-def _step(step: Step, found: Left) -> StepFacts:
+def _step(step: StageFiles, found: RunFiles) -> StepFacts:
     ran = found.run.get("minutes") or {}
     if step.folder is None:
         return StepFacts(step.kind, "not run", None, None, "", "", {})
@@ -120,7 +120,7 @@ def _step(step: Step, found: Left) -> StepFacts:
                      step.folder.name, step.identity)
 
 
-def _saved(found: Left) -> float | None:
+def _saved(found: RunFiles) -> float | None:
     """What training would have taken longer with the rows that the judge sent away: tokens at the pace that it had."""
     grades, train = found.step("curate").summary.get("grade") or {}, found.step("train")
     stayed = grades.get("tokens", 0) - grades.get("tokens_below", 0)
@@ -129,7 +129,7 @@ def _saved(found: Left) -> float | None:
     return float(train.done.get("seconds", 0.0)) / 60 * float(grades["tokens_below"]) / float(stayed)
 
 
-def _curves(train: Step) -> dict[str, list[tuple[float, float]]]:
+def _curves(train: StageFiles) -> dict[str, list[tuple[float, float]]]:
     curves: dict[str, list[tuple[float, float]]] = {}
     for row in train.rows("loss.jsonl"):
         if math.isfinite(loss := float(row["loss"])):
@@ -137,13 +137,13 @@ def _curves(train: Step) -> dict[str, list[tuple[float, float]]]:
     return dict(sorted(curves.items(), reverse=True))  # tuned before control
 
 
-def _some_of_each_rule(rows: list[Row]) -> tuple[Row, ...]:
+def _some_of_each_rule(rows: list[StageRow]) -> tuple[StageRow, ...]:
     rules = dict.fromkeys(row.rule for row in rows)
     some = {rule: drawn([row for row in rows if row.rule == rule], _DROPPED_A_RULE) for rule in rules}
     rounds = [found[turn] for turn in range(_DROPPED_A_RULE) for found in some.values() if turn < len(found)]
     return tuple(sorted(rounds[:_DROPPED], key=lambda row: list(rules).index(row.rule)))
 
 
-def _machine(found: Left) -> Mapping[str, Any]:
+def _machine(found: RunFiles) -> Mapping[str, Any]:
     made = [step.done.get("machine") for step in found.steps.values() if step.done.get("machine")]
     return dict(made[-1]) if made and made[-1] else {}

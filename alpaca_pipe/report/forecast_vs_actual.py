@@ -9,7 +9,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.report.funnel import Funnel
-from alpaca_pipe.report.run_files import Left, Step
+from alpaca_pipe.report.run_files import RunFiles, StageFiles
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Compared:
+class StepComparison:
     kind: str
     rests_on: str
     measures: tuple[Measure, ...]
@@ -59,7 +59,7 @@ class Costs:
     wasted: Mapping[str, float] = field(default_factory=dict)
 
 
-def spent(found: Left) -> Mapping[tuple[str, str], Spent]:
+def spent(found: RunFiles) -> Mapping[tuple[str, str], Spent]:
     """(run, stage) -> what the ledger says; empty where there is no ledger. Raises UserError where it cannot be read."""
     if not found.ledger.is_file():
         return {}
@@ -84,19 +84,19 @@ _SPENT = """WITH first AS (SELECT request, MIN(id) AS id FROM entries WHERE kind
     LEFT JOIN first ON first.request = e.request WHERE recipe = ? GROUP BY run, stage"""
 
 
-def compared(found: Left, books: Mapping[tuple[str, str], Spent]) -> tuple[Compared, ...]:
+def compared(found: RunFiles, books: Mapping[tuple[str, str], Spent]) -> tuple[StepComparison, ...]:
     """Of each sealed step, in the run that sealed it."""
     return tuple(_compared(step, books.get((str(step.done.get("run", "")), step.kind), Spent()))
                  for step in found.steps.values() if step.sealed)
 
 
-def planned_minutes(step: Step) -> float | None:
+def planned_minutes(step: StageFiles) -> float | None:
     """The middle of what was planned; steps that were sealed by the first versions keep that alone."""
     range_ = _range(step, "minutes")
     return range_[1] if range_ else step.done.get("planned_minutes")
 
 
-def _compared(step: Step, was: Spent) -> Compared:
+def _compared(step: StageFiles, was: Spent) -> StepComparison:
     money, rows = (_range(step, "api"), _range(step, "gpu")), _range(step, "rows")
     made = step.done["summary"]["accepted"] if rows and rows[2] else 0
     dollars = None
@@ -108,16 +108,16 @@ def _compared(step: Step, was: Spent) -> Compared:
                Measure("tokens out", _range(step, "tokens_out"), was.tokens_out),
                Measure("rows", rows, made),
                Measure("dollars", dollars, was.api + was.machine))
-    return Compared(step.kind, str((step.done.get("planned") or {}).get("rests_on", "")),
+    return StepComparison(step.kind, str((step.done.get("planned") or {}).get("rests_on", "")),
                     tuple(one for one in figures if one.actual or (one.planned and one.planned[2])))
 
 
-def _range(step: Step, name: str) -> tuple[float, float, float] | None:
+def _range(step: StageFiles, name: str) -> tuple[float, float, float] | None:
     found = (step.done.get("planned") or {}).get(name)
     return (float(found[0]), float(found[1]), float(found[2])) if found and len(found) == 3 else None
 
 
-def costs(found: Left, books: Mapping[tuple[str, str], Spent], rows: Funnel) -> Costs:
+def costs(found: RunFiles, books: Mapping[tuple[str, str], Spent], rows: Funnel) -> Costs:
     """Over all runs of the recipe: what an earlier one wasted is paid too."""
     asked = sum((each for (_, stage), each in books.items() if stage == "generate"), Spent())
     tuned = sum(each.machine for (_, stage), each in books.items() if stage == "train")
@@ -138,7 +138,7 @@ def _wasted(asked: Spent, rows: Funnel) -> Iterator[tuple[str, float]]:
         yield "rejected", good * (1 - rows.last / rows.first)
 
 
-def _trained_tokens(train: Step) -> int:
+def _trained_tokens(train: StageFiles) -> int:
     """Of all tunes, each pass over a row counted."""
     last = {str(row.get("which", "tuned")): int(row.get("tokens", 0)) for row in train.rows("loss.jsonl")}
     return sum(last.values())
@@ -155,7 +155,7 @@ def unit_costs(costs: Costs) -> Iterator[str]:
         yield f"{shown(round(costs.trained_million))} for a million trained tokens"
 
 
-def gathered(found: Left, rows: Funnel) -> tuple[tuple[Compared, ...], Costs]:
+def gathered(found: RunFiles, rows: Funnel) -> tuple[tuple[StepComparison, ...], Costs]:
     """Both, and no money where the ledger cannot be read: what is wrong with it is said elsewhere."""
     try:
         books = spent(found)

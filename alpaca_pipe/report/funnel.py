@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from alpaca_pipe.report.run_files import Left, Step
+from alpaca_pipe.report.run_files import RunFiles, StageFiles
 
 
 @dataclass(frozen=True)
-class Stretch:
+class StageFunnel:
     """One stage's part: `came` = `kept` + the sum of `dropped`."""
 
     kind: str
@@ -23,7 +23,7 @@ class Funnel:
     """too_long: rows to train on that train dropped; left_out: held-out rows that evaluate did not score.
     faults: a sentence for each place where the counts do not add up; empty: all do."""
 
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[StageFunnel, ...]
     requests: int
     from_store: int
     repaired: int
@@ -47,15 +47,15 @@ class Funnel:
         return self.stretches[-1].kept if self.stretches else 0
 
 
-def funnel(found: Left) -> Funnel:
+def funnel(found: RunFiles) -> Funnel:
     """Read from the summaries, and counted again in the files."""
     generate, curate = found.step("generate"), found.step("curate")
     made, judged = generate.summary, curate.summary
     stretches = []
     if made and not _own_rows(found):
-        stretches.append(Stretch("generate", made.get("pieces", 0), made.get("accepted", 0), made.get("rejected", {})))
+        stretches.append(StageFunnel("generate", made.get("pieces", 0), made.get("accepted", 0), made.get("rejected", {})))
     if judged:
-        stretches.append(Stretch("curate", judged.get("read", 0), judged.get("kept", 0), judged.get("rejected", {})))
+        stretches.append(StageFunnel("curate", judged.get("read", 0), judged.get("kept", 0), judged.get("rejected", {})))
     return Funnel(tuple(stretches), made.get("requests", 0), made.get("from_store", 0), judged.get("repaired", 0),
                   judged.get("train", 0), judged.get("held_out", 0),
                   found.step("train").summary.get("dropped", 0), found.step("evaluate").summary.get("left_out", 0),
@@ -71,12 +71,12 @@ def by_hand_in_words(counts: Mapping[str, int]) -> str:
     return f"by hand: {said}{rescued}{gone}"
 
 
-def _own_rows(found: Left) -> bool:
+def _own_rows(found: RunFiles) -> bool:
     """curate was given a file, so what generate made did not enter it."""
     return bool((found.config.get("curate") or {}).get("from"))
 
 
-def _faults(stretches: list[Stretch], generate: Step, curate: Step) -> Iterator[str]:
+def _faults(stretches: list[StageFunnel], generate: StageFiles, curate: StageFiles) -> Iterator[str]:
     for part in stretches:
         if part.came != part.kept + sum(part.dropped.values()):
             yield (f"{part.kind}: {part.came} came, but {part.kept} kept and {sum(part.dropped.values())} dropped make "
@@ -90,7 +90,7 @@ def _faults(stretches: list[Stretch], generate: Step, curate: Step) -> Iterator[
         yield from _miscounted(part, generate if part.kind == "generate" else curate)
 
 
-def _untrained(curate: Step, train: Step) -> Iterator[str]:
+def _untrained(curate: StageFiles, train: StageFiles) -> Iterator[str]:
     """Where rows were lost between curate and the training."""
     if not curate.summary or "rows" not in train.summary:
         return
@@ -102,7 +102,7 @@ def _untrained(curate: Step, train: Step) -> Iterator[str]:
         yield f"train: dropped.jsonl holds {counted} rows, its summary says {dropped}"
 
 
-def _miscounted(part: Stretch, step: Step) -> Iterator[str]:
+def _miscounted(part: StageFunnel, step: StageFiles) -> Iterator[str]:
     """Where a file holds another number of rows than its summary says."""
     for name, said in (("examples.jsonl", part.kept), ("rejected.jsonl", sum(part.dropped.values()))):
         counted = sum(1 for _ in step.rows(name))

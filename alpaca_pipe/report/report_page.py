@@ -23,14 +23,14 @@ TEMPLATE = "report.html.j2"
 
 
 @dataclass(frozen=True)
-class Figure:
+class Headline:
     name: str
     value: str
     note: str
 
 
 @dataclass(frozen=True)
-class Bar:
+class FunnelBar:
     """A line of the funnel. tone: came, dropped or kept; share: percent of what came first."""
 
     name: str
@@ -90,19 +90,19 @@ def _outcome(facts: Facts) -> str:
     return {"stopped": "stopped before its end", "failed": "failed"}.get(outcome, "")
 
 
-def _figures(facts: Facts) -> Iterator[Figure]:
+def _figures(facts: Facts) -> Iterator[Headline]:
     """The four figures that everybody asks for."""
     funnel = facts.funnel
     if funnel.stretches:
-        yield Figure("examples kept", f"{funnel.last:,}", f"of {funnel.first:,} {_unit(facts)}")
+        yield Headline("examples kept", f"{funnel.last:,}", f"of {funnel.first:,} {_unit(facts)}")
     if facts.verdict and {"base", "tuned"} <= set(facts.verdict.get("loss", {})):
         losses = facts.verdict["loss"]
-        yield Figure("held-out loss", f"{losses['base']['mean']:.2f} → {losses['tuned']['mean']:.2f}", "base → tuned")
+        yield Headline("held-out loss", f"{losses['base']['mean']:.2f} → {losses['tuned']['mean']:.2f}", "base → tuned")
     if facts.money:
         paper = "on paper" if facts.rehearsal else "the teacher is free" if facts.money.free else "settled, all runs"
-        yield Figure("dollars", _dollars(facts.money.total.settled), paper)
+        yield Headline("dollars", _dollars(facts.money.total.settled), paper)
     if facts.steps:
-        yield Figure("machine time", _span(facts.minutes), "all stages, as made")
+        yield Headline("machine time", _span(facts.minutes), "all stages, as made")
 
 
 def _unit(facts: Facts) -> str:
@@ -122,10 +122,10 @@ def _funnel(facts: Facts) -> Mapping[str, Any]:
     rows, whole = [], max(found.first, 1)
     for part in found.stretches:
         came = "pieces found in the replies" if part.kind == "generate" else "rows read by curate"
-        rows.append(Bar(came, part.came, 100 * part.came / whole, "came"))
-        rows += [Bar("by hand" if rule == BY_HAND else rule, count, 100 * count / whole, "dropped")
+        rows.append(FunnelBar(came, part.came, 100 * part.came / whole, "came"))
+        rows += [FunnelBar("by hand" if rule == BY_HAND else rule, count, 100 * count / whole, "dropped")
                  for rule, count in sorted(part.dropped.items(), key=lambda item: -item[1])]
-        rows.append(Bar(f"kept by {part.kind}", part.kept, 100 * part.kept / whole, "kept"))
+        rows.append(FunnelBar(f"kept by {part.kind}", part.kept, 100 * part.kept / whole, "kept"))
     gone = sum(sum(part.dropped.values()) for part in found.stretches)
     replies = f"{found.requests:,} requests" if found.requests else ""
     stored = f" ({found.from_store:,} answered from our own store)" if found.from_store else ""

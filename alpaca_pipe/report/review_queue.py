@@ -10,9 +10,9 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.review.session import Item
-from alpaca_pipe.report.rows import Row, check_whole, drawn, kept, matching, rows
-from alpaca_pipe.report.run_files import Left, left
+from alpaca_pipe.curate.review.session import ReviewItem
+from alpaca_pipe.report.rows import StageRow, check_whole, drawn, kept, matching, rows
+from alpaca_pipe.report.run_files import RunFiles, left
 from alpaca_pipe.similarity.rouge import Index
 
 _ELSEWHERE = {"nearest", "score", "place", "prompt", "sample", "asked_before", "repair"}  # in other lines, or for machines
@@ -21,7 +21,7 @@ _NEAR = Fraction(7, 10)  # where the search begins
 
 
 def to_review(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | None = None, sample: int | None = None,
-              grep: str | None = None) -> list[Item]:
+              grep: str | None = None) -> list[ReviewItem]:
     """Kept rows, or those that curate dropped, in file order. Raises UserError where there are none: what generate dropped
     never came to curate, so no decision of curate's can bring it back."""
     check_whole(workspace, recipe)
@@ -46,7 +46,7 @@ def ids_of(workspace: Path, recipe: str) -> frozenset[str]:
 class _Library:
     """Where a row's neighbours are looked up."""
 
-    def __init__(self, found: Left) -> None:
+    def __init__(self, found: RunFiles) -> None:
         self.found = found
 
     @cached_property
@@ -69,11 +69,11 @@ class _Library:
             index.add(row.id, row.instruction)
         return index
 
-    def item(self, row: Row) -> Item:
+    def item(self, row: StageRow) -> ReviewItem:
         example = Example.from_row(row.data)
         where = {"train": "kept, to train on", "held out": "kept, and held out to evaluate on",
                  "generate": "accepted; curate has not run yet"}.get(row.where, "")
-        return Item(example, f"dropped by {row.where}, {row.rule}: {row.reason}" if row.rule else where,
+        return ReviewItem(example, f"dropped by {row.where}, {row.rule}: {row.reason}" if row.rule else where,
                     tuple(self._origin(example)), partial(self._nearest, row, example))
 
     def _origin(self, example: Example) -> Iterator[str]:
@@ -87,7 +87,7 @@ class _Library:
             if name not in _ELSEWHERE:
                 yield f"{name}: {_short(value)}"
 
-    def _nearest(self, row: Row, example: Example) -> str:
+    def _nearest(self, row: StageRow, example: Example) -> str:
         id, score = row.nearest, ""
         if not id:
             details = example.origin.details

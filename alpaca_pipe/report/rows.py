@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError, did_you_mean
-from alpaca_pipe.recipe.store import Store
-from alpaca_pipe.report.run_files import Left, left
+from alpaca_pipe.recipe.store import StepStore
+from alpaca_pipe.report.run_files import RunFiles, left
 
 DROPPED = (("generate", "rejected.jsonl"), ("curate", "rejected.jsonl"), ("train", "dropped.jsonl"),
            ("evaluate", "left_out.jsonl"))  # the stages that drop rows, and where they say so
@@ -21,7 +21,7 @@ _SEED = 42  # the same command shows the same rows
 
 
 @dataclass(frozen=True)
-class Row:
+class StageRow:
     """A row as some stage left it. where: generate, curate, train (kept) or held out (kept); rule, reason and nearest
     only where it was dropped; text only where a piece of a reply could not be read. data: all of it, as it lies on disk."""
 
@@ -42,7 +42,7 @@ class Row:
 
 
 def rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | None = None, sample: int | None = None,
-         grep: str | None = None) -> list[Row]:
+         grep: str | None = None) -> list[StageRow]:
     """In file order. Kept rows are curate's, or generate's where curate has not run; dropped rows are of all
     stages, also those that curate kept and that were too long to be trained on or scored.
 
@@ -89,7 +89,7 @@ def print_rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: st
     console.print(f"{len(found)} rows", style="dim", highlight=False)
 
 
-def matching(chosen: list[Row], grep: str) -> list[Row]:
+def matching(chosen: list[StageRow], grep: str) -> list[StageRow]:
     """Those that a regular expression finds in a text or in the reason. Raises UserError for one that is none."""
     pattern = _pattern(grep)
     return [row for row in chosen if any(map(pattern.search, (*row.texts, row.reason)))]
@@ -98,13 +98,13 @@ def matching(chosen: list[Row], grep: str) -> list[Row]:
 def check_whole(workspace: Path, recipe: str) -> None:
     """Raises UserError where a step's rows are no longer what was sealed."""
     for step in left(workspace, recipe).steps.values():
-        done = Store(workspace / "store").done(step.folder) if step.folder else None
+        done = StepStore(workspace / "store").done(step.folder) if step.folder else None
         if done and step.kind in ("generate", "curate") and (damage := done.damage()):
             raise UserError(f"{done.folder.name}: its sealed result is damaged: {damage}",
                             f"run `alpaca-pipe run {recipe}` again, which sets it aside and makes it anew")
 
 
-def kept(found: Left) -> Iterator[Row]:
+def kept(found: RunFiles) -> Iterator[StageRow]:
     curate = found.step("curate")
     if not curate.sealed:
         yield from (_row(row, "generate") for row in found.step("generate").rows("examples.jsonl"))
@@ -113,20 +113,20 @@ def kept(found: Left) -> Iterator[Row]:
     yield from (_row(row, "held out" if row["id"] in held_out else "train") for row in curate.rows("examples.jsonl"))
 
 
-def dropped(found: Left) -> Iterator[Row]:
+def dropped(found: RunFiles) -> Iterator[StageRow]:
     for kind, name in DROPPED:
         yield from (_row(row, kind) for row in found.step(kind).rows(name))
 
 
-def drawn(chosen: list[Row], count: int) -> list[Row]:
+def drawn(chosen: list[StageRow], count: int) -> list[StageRow]:
     """`count` of them in their order, the same ones every time."""
     places = sorted(random.Random(_SEED).sample(range(len(chosen)), min(count, len(chosen))))
     return [chosen[place] for place in places]
 
 
-def _row(row: Any, where: str) -> Row:
+def _row(row: Any, where: str) -> StageRow:
     names = ("instruction", "input", "output", "rule", "reason", "nearest", "text")
-    return Row(row.get("id", ""), where, **{name: row.get(name, "") for name in names}, data=row)
+    return StageRow(row.get("id", ""), where, **{name: row.get(name, "") for name in names}, data=row)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

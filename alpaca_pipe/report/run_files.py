@@ -14,7 +14,7 @@ ROAD = ("generate", "curate", "train", "evaluate", "export")
 
 
 @dataclass(frozen=True)
-class Step:
+class StageFiles:
     """A stage of the recipe. folder None: it left nothing that is known; done empty: it was never sealed."""
 
     kind: str
@@ -39,14 +39,14 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Left:
+class RunFiles:
     """What one recipe left in a workspace. run: the line of its history that is told of: the last
     complete run, or the last one where none was complete."""
 
     workspace: Path
     recipe: str
     config: Mapping[str, Any]
-    steps: Mapping[str, Step]  # every stage of the recipe, in the order of the road
+    steps: Mapping[str, StageFiles]  # every stage of the recipe, in the order of the road
     run: Mapping[str, Any]
 
     @property
@@ -57,11 +57,11 @@ class Left:
     def rehearsal(self) -> bool:
         return bool(self.run.get("rehearsal"))
 
-    def step(self, kind: str) -> Step:
-        return self.steps.get(kind, Step(kind))
+    def step(self, kind: str) -> StageFiles:
+        return self.steps.get(kind, StageFiles(kind))
 
 
-def left(workspace: Path, recipe: str, run: Mapping[str, Any] | None = None) -> Left:
+def left(workspace: Path, recipe: str, run: Mapping[str, Any] | None = None) -> RunFiles:
     """Never raises for what is missing: a run that failed, or was copied in part, is a run too. run: the line of the history
     that is meant."""
     own = workspace / recipe
@@ -72,14 +72,14 @@ def left(workspace: Path, recipe: str, run: Mapping[str, Any] | None = None) -> 
     config = run.get("config") or lock.get("config") or {}
     folders: Mapping[str, str] = run.get("steps") or lock.get("steps") or {}  # of one run: never a mixture of two
     kinds = [kind for kind in ROAD if kind in config or kind in folders]
-    return Left(workspace, recipe, config, {kind: _step(workspace, kind, folders.get(kind)) for kind in kinds}, run)
+    return RunFiles(workspace, recipe, config, {kind: _step(workspace, kind, folders.get(kind)) for kind in kinds}, run)
 
 
-def _step(workspace: Path, kind: str, name: str | None) -> Step:
+def _step(workspace: Path, kind: str, name: str | None) -> StageFiles:
     folder = workspace / "store" / name if name else None
     if folder is None or not folder.is_dir():
-        return Step(kind)
-    return Step(kind, folder, value(folder / "done.json") or {}, value(folder / "stage.json") or {})
+        return StageFiles(kind)
+    return StageFiles(kind, folder, value(folder / "done.json") or {}, value(folder / "stage.json") or {})
 
 
 def value(path: Path) -> Any:

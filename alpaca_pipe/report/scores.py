@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alpaca_pipe.evaluate.bootstrap import Interval, paired
-from alpaca_pipe.report.run_files import Step
+from alpaca_pipe.report.run_files import StageFiles
 
 _LEAST_ROWS = 6  # as in evaluate/verdict.py: with fewer, a sign test cannot reach 5 %
 _SEED = 42
@@ -33,7 +33,7 @@ class Score:
                 "second": self.second.rounded(), "difference": self.difference.rounded()}
 
 
-def scores(one: Step, other: Step) -> tuple[tuple[Score, ...], str]:
+def scores(one: StageFiles, other: StageFiles) -> tuple[tuple[Score, ...], str]:
     """(scores, why there are none). Only rows that were held out in both runs count: neither model was trained on them."""
     if not one.sealed or not other.sealed:
         return (), f"{'only one of the runs' if one.sealed or other.sealed else 'neither run'} was evaluated"
@@ -56,7 +56,7 @@ def scores(one: Step, other: Step) -> tuple[tuple[Score, ...], str]:
     return tuple(found), ""
 
 
-def _losses(step: Step) -> Mapping[str, Mapping[str, tuple[float, int]]]:
+def _losses(step: StageFiles) -> Mapping[str, Mapping[str, tuple[float, int]]]:
     """model -> id -> (nats, tokens)."""
     found: dict[str, dict[str, tuple[float, int]]] = {}
     for row in step.rows("losses.jsonl"):

@@ -10,9 +10,9 @@ from typing import Any
 from alpaca_pipe.data.run_names import history
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.report.costs import money
-from alpaca_pipe.report.forecast_vs_actual import Compared, gathered, planned_minutes, unit_costs
+from alpaca_pipe.report.forecast_vs_actual import StepComparison, gathered, planned_minutes, unit_costs
 from alpaca_pipe.report.funnel import by_hand_in_words, funnel
-from alpaca_pipe.report.run_files import Left, left
+from alpaca_pipe.report.run_files import RunFiles, left
 
 _CONTESTANTS = {"base": "base", "chat": "base, asked in its own chat template", "shuffled": "tuned on shuffled answers",
                 "tuned": "tuned"}
@@ -60,7 +60,7 @@ def summed_up(workspace: Path, recipe: str) -> dict[str, Any]:
             "free": books.free if books else None, "report": _report(workspace, found)}
 
 
-def _rows(found: Left) -> Iterator[str]:
+def _rows(found: RunFiles) -> Iterator[str]:
     generated, curated = found.step("generate").summary, found.step("curate").summary
     if generated:
         stored = f", {generated['from_store']} of them answered by our own store" if generated.get("from_store") else ""
@@ -76,7 +76,7 @@ def _rows(found: Left) -> Iterator[str]:
             yield f"            {by_hand_in_words(by_hand)}"
 
 
-def _losses(found: Left) -> Iterator[str]:
+def _losses(found: RunFiles) -> Iterator[str]:
     verdict = found.step("evaluate").summary
     if not verdict:
         return
@@ -91,7 +91,7 @@ def _losses(found: Left) -> Iterator[str]:
     yield f"verdict     {verdict['sentence']}"
 
 
-def _money(found: Left) -> Iterator[str]:
+def _money(found: RunFiles) -> Iterator[str]:
     books = money(found)
     if books is None:
         return
@@ -104,7 +104,7 @@ def _money(found: Left) -> Iterator[str]:
         yield f"            {line}"
 
 
-def _planned(beside: tuple[Compared, ...]) -> str:
+def _planned(beside: tuple[StepComparison, ...]) -> str:
     """The forecast of the steps as they were made, in the middle and from P10 to P90."""
     found = [one.planned for step in beside for one in step.measures if one.name == "dollars" and one.planned]
     if not found:
@@ -113,7 +113,7 @@ def _planned(beside: tuple[Compared, ...]) -> str:
     return f"; planned {shown(middle)} ({shown(low)} to {shown(high)})"
 
 
-def _minutes(found: Left) -> Iterator[str]:
+def _minutes(found: RunFiles) -> Iterator[str]:
     parts, total = [], 0.0
     for kind, step in found.steps.items():
         if step.sealed:
@@ -123,7 +123,7 @@ def _minutes(found: Left) -> Iterator[str]:
     yield f"minutes     {', '.join(parts)}; in all {total:.1f}"
 
 
-def _report(workspace: Path, found: Left) -> str:
+def _report(workspace: Path, found: RunFiles) -> str:
     own = workspace / found.recipe
     if (own / "report.html").exists() and (own / "reports" / f"{found.run.get('run')}.html").exists():
         return str(own / "report.html")

@@ -15,7 +15,7 @@ from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.report.rows import DROPPED
-from alpaca_pipe.report.run_files import Left, Step, left, recipes
+from alpaca_pipe.report.run_files import RunFiles, StageFiles, left, recipes
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,14 @@ def print_trace(workspace: Path, id: str, as_json: bool = False) -> None:
                 console.print(Text("\n".join(f"  {part}" for part in line.splitlines() or [""])))
 
 
-def _rows(found: Left) -> Iterator[tuple[str, Any]]:
+def _rows(found: RunFiles) -> Iterator[tuple[str, Any]]:
     """(file, row) of every row with an id that generate and curate left, in the order of the road."""
     for kind in ("generate", "curate"):
         for name in ("examples.jsonl", "rejected.jsonl"):
             yield from ((f"{kind}/{name}", row) for row in found.step(kind).rows(name) if row.get("id"))
 
 
-def _passages(found: Left, id: str) -> Iterator[Passage]:
+def _passages(found: RunFiles, id: str) -> Iterator[Passage]:
     at = {file: row for file, row in _rows(found) if row["id"] == id}
     row = next(iter(at.values()))
     origin = row["origin"]
@@ -104,7 +104,7 @@ def _passages(found: Left, id: str) -> Iterator[Passage]:
         yield Passage("money", tuple(line for key in _keys(source) for line in _money(found, key)))
 
 
-def _before(found: Left, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _before(found: RunFiles, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The row as it was before curate repaired it."""
     if not row["origin"].get("details", {}).get("repair"):
         return None
@@ -112,7 +112,7 @@ def _before(found: Left, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
                  if pair["after"]["id"] == row["id"]), None)
 
 
-def _asked(found: Left, origin: Mapping[str, Any]) -> Iterator[Passage]:
+def _asked(found: RunFiles, origin: Mapping[str, Any]) -> Iterator[Passage]:
     """The shown seeds, the prompt, the raw reply and which piece of it this is, as far as they are here."""
     seeds = {row["id"]: row["instruction"] for row in found.step("generate").rows("seeds.jsonl") if row.get("id")}
     if shown_ids := origin.get("parents"):
@@ -159,7 +159,7 @@ def _novelty(at: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterato
         yield f"{again}dropped by generate, {dropped['rule']}: {dropped['reason']}{near}"
 
 
-def _by_hand(found: Left, id: str, before: Mapping[str, Any] | None) -> Iterator[str]:
+def _by_hand(found: RunFiles, id: str, before: Mapping[str, Any] | None) -> Iterator[str]:
     """What a person said about the row, about what it was before, and about what it became; and what that overruled."""
     decisions = _decisions(found)
     yield from dict.fromkeys(line for name in (before["id"] if before else id, id) for line in told(decisions, name))
@@ -170,7 +170,7 @@ def _by_hand(found: Left, id: str, before: Mapping[str, Any] | None) -> Iterator
         yield "this decision is not in the last run yet: run the recipe again"
 
 
-def _decisions(found: Left) -> Decisions:
+def _decisions(found: RunFiles) -> Decisions:
     """The recipe's decisions, where their file is still where the run had it."""
     path = (found.config.get("curate") or {}).get("decisions")
     try:
@@ -179,7 +179,7 @@ def _decisions(found: Left) -> Decisions:
         return Decisions()  # the next run says what is wrong with it
 
 
-def _judgement(curate: Step, at: Mapping[str, Any], id: str) -> str:
+def _judgement(curate: StageFiles, at: Mapping[str, Any], id: str) -> str:
     if dropped := at.get("curate/rejected.jsonl"):
         near = f", nearest {dropped['nearest']}" if dropped.get("nearest") else ""
         return f"dropped, {dropped['rule']}: {dropped['reason']}{near}"
@@ -191,25 +191,25 @@ def _judgement(curate: Step, at: Mapping[str, Any], id: str) -> str:
     return "kept, and held out to evaluate on" if held else "kept, to train on"
 
 
-def _too_long(found: Left, id: str) -> Iterator[str]:
+def _too_long(found: RunFiles, id: str) -> Iterator[str]:
     for kind, name in DROPPED[2:]:
         yield from (f"left out by {kind}, {row['rule']}: {row['reason']}"
                     for row in found.step(kind).rows(name) if row.get("id") == id)
 
 
-def _losses(evaluate: Step, id: str) -> tuple[str, ...]:
+def _losses(evaluate: StageFiles, id: str) -> tuple[str, ...]:
     return tuple(f"{row['model']}: {row['nats'] / row['tokens']:.3f} over {row['tokens']} tokens"
                  for row in evaluate.rows("losses.jsonl") if row["id"] == id and row["tokens"])
 
 
-def _reply(found: Left, key: str) -> dict[str, Any] | None:
+def _reply(found: RunFiles, key: str) -> dict[str, Any] | None:
     if not found.ledger.is_file():
         return None
     with Journal.open(found.ledger, read_only=True) as journal:
         return journal.reply_row(key)
 
 
-def _money(found: Left, key: str) -> Iterator[str]:
+def _money(found: RunFiles, key: str) -> Iterator[str]:
     """Each attempt, the price used, and this row's share of the reply."""
     if not found.ledger.is_file():
         yield "the ledger is not in this copy"

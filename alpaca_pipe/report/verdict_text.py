@@ -26,7 +26,7 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerdictText:
     """tone: better, worse or ""; points: (label, role, loss) for the figure, best first."""
 
     tone: str
@@ -37,11 +37,11 @@ class Verdict:
     points: tuple[tuple[str, str, Point], ...] = ()
 
 
-def in_words(verdict: Mapping[str, Any] | None, outcome: str) -> Verdict:
+def in_words(verdict: Mapping[str, Any] | None, outcome: str) -> VerdictText:
     """evaluate's verdict.json; None where there is none yet."""
     if not verdict or not verdict.get("loss", {}).get("tuned"):
         end = {"failed": "The run failed", "stopped": "The run was stopped"}.get(outcome, "The run is not complete")
-        return Verdict("", "No verdict yet", f"{end}: the tuned model has not been held against the base. What is here "
+        return VerdictText("", "No verdict yet", f"{end}: the tuned model has not been held against the base. What is here "
                        "so far is below; the same command goes on from there.")
     word = str(verdict.get("verdict", ""))
     headline = {"better": "The tuned model is better than the base",
@@ -51,7 +51,7 @@ def in_words(verdict: Mapping[str, Any] | None, outcome: str) -> Verdict:
     losses = {name: _point(loss) for name, loss in verdict["loss"].items()}
     points = [(*_RIVALS.get(name, (name, name))[:2], loss) for name, loss in losses.items()
               if name in (*_RIVALS, "tuned") and _is_number(loss)]
-    return Verdict({"better": "better", "worse": "worse"}.get(word, ""), headline, _lead(verdict, losses),
+    return VerdictText({"better": "better", "worse": "worse"}.get(word, ""), headline, _lead(verdict, losses),
                    _method(verdict), tuple(_rounds(verdict)), tuple(sorted(points, key=lambda point: -point[2].mean)))
 
 

@@ -21,7 +21,7 @@ _COMPILED_FROM = 4000  # texts: below, loading Numba (1 s, and 20 s once a machi
 _NEW, _YOUNG = 1000, 8000  # the latest texts, and those in the table that is made anew each time those are so many
 
 
-class Growing:
+class IncrementalIndex:
     """Texts by id, in the order in which they were added."""
 
     def __init__(self, likeness: Decimal | Fraction, words: Words) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Met:
+class JoinResult:
     """For each row the kept row before it that is nearest (the first of several), or -1 where none is nearer than the
     likeness, and its exact F as 2 common / total. shape (rows,)."""
 
@@ -32,7 +32,7 @@ class Met:
     total: np.ndarray  # int32, words of both
 
 
-def greedy(texts: Sequence[str], likeness: Decimal | Fraction, words: Words, gone: np.ndarray | None = None) -> Met:
+def greedy(texts: Sequence[str], likeness: Decimal | Fraction, words: Words, gone: np.ndarray | None = None) -> JoinResult:
     """The pass in row order: a row stays if no kept row before it has an F above the likeness, strictly. gone: rows that do
     not stay in any case, shape (rows,)."""
     import numpy as np
@@ -43,22 +43,22 @@ def greedy(texts: Sequence[str], likeness: Decimal | Fraction, words: Words, gon
     return _greedy(rows, 0, first, gone if gone is not None else np.zeros(len(rows), np.bool_), Fraction(likeness))
 
 
-def across(kept: Sequence[str], texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> Met:
+def across(kept: Sequence[str], texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> JoinResult:
     """For each of `texts` the nearest of `kept` above the likeness; the texts are not held against each other."""
     import numpy as np
 
     rows = [SPLIT[words](text) for text in (*kept, *texts)]
     places = np.arange(len(rows), dtype=np.int32)
     found = _greedy(rows, len(kept), places, places >= len(kept), Fraction(likeness))
-    return Met(found.nearest[len(kept):], found.common[len(kept):], found.total[len(kept):])
+    return JoinResult(found.nearest[len(kept):], found.common[len(kept):], found.total[len(kept):])
 
 
-def _greedy(rows: Sequence[Sequence[str]], given: int, first: np.ndarray, hidden: np.ndarray, likeness: Fraction) -> Met:
+def _greedy(rows: Sequence[Sequence[str]], given: int, first: np.ndarray, hidden: np.ndarray, likeness: Fraction) -> JoinResult:
     import numpy as np
 
     from alpaca_pipe.similarity import kernels
 
-    met = Met(np.full(len(rows), -1, np.int32), np.zeros(len(rows), np.int32), np.zeros(len(rows), np.int32))
+    met = JoinResult(np.full(len(rows), -1, np.int32), np.zeros(len(rows), np.int32), np.zeros(len(rows), np.int32))
     if any(rows):
         kernels.greedy(given, first, *_arrays(rows, first, likeness, True, hidden), met.nearest, met.common, met.total)
     return met

@@ -19,7 +19,7 @@ BEST = 10
 
 
 @dataclass(frozen=True)
-class Likest:
+class MostSimilar:
     """nearest, scores: shape (rows, 10), the likest first, of equals the later; -1 where there are fewer rows before.
     means: shape (rows,), F with all rows before, 0 for the first.  wordless: rows without any word."""
 
@@ -29,7 +29,7 @@ class Likest:
     wordless: np.ndarray  # int64, their numbers
 
 
-def likest(texts: Sequence[str], words: Words, known: Sequence[str] = ()) -> Likest:
+def likest(texts: Sequence[str], words: Words, known: Sequence[str] = ()) -> MostSimilar:
     """known: texts that stand before the first row, and are numbered before it too."""
     import numpy as np
 
@@ -39,7 +39,7 @@ def likest(texts: Sequence[str], words: Words, known: Sequence[str] = ()) -> Lik
     rows = [[numbers.setdefault(word, len(numbers)) for word in SPLIT[words](text)] for text in (*known, *texts)]
     tokens = np.array([number for row in rows for number in row], np.int32)
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(row) for row in rows], dtype=np.int64)])
-    found = Likest(np.full((len(texts), BEST), -1, np.int32), np.full((len(texts), BEST), -1.0),
+    found = MostSimilar(np.full((len(texts), BEST), -1, np.int32), np.full((len(texts), BEST), -1.0),
                    np.zeros(len(texts)), np.flatnonzero(np.diff(starts[len(known):]) == 0))
     most_similar_kernels.likest(tokens, starts, len(known), max(len(numbers), 1), found.nearest, found.scores, found.means)
     return found

@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from alpaca_pipe.similarity.join import Met, across, greedy
+from alpaca_pipe.similarity.join import JoinResult, across, greedy
 from alpaca_pipe.similarity.words import Words
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def greedy_in_blocks(blocks: Sequence[Any], sizes: Sequence[int], likeness: Decimal | Fraction, words: Words,
-                     tick: Callable[[int], None] = lambda done: None) -> Met:
+                     tick: Callable[[int], None] = lambda done: None) -> JoinResult:
     """As `join.greedy` of all texts together. blocks: of each a reference to its list of texts in Ray; sizes: their lengths.
     tick: is told how many blocks are resolved, and may raise."""
     import numpy as np
@@ -30,7 +30,7 @@ def greedy_in_blocks(blocks: Sequence[Any], sizes: Sequence[int], likeness: Deci
     resolve = ray.remote(num_cpus=1, max_retries=-1)(_resolved)
     against = ray.remote(num_cpus=1, max_retries=-1)(_against)
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    met = Met(np.full(starts[-1], -1, np.int32), np.zeros(starts[-1], np.int32), np.zeros(starts[-1], np.int32))
+    met = JoinResult(np.full(starts[-1], -1, np.int32), np.zeros(starts[-1], np.int32), np.zeros(starts[-1], np.int32))
     waited: list[list[tuple[int, Any]]] = [[] for _ in blocks]
     for number, block in enumerate(blocks):
         part = _part(met, starts, number)
@@ -44,12 +44,12 @@ def greedy_in_blocks(blocks: Sequence[Any], sizes: Sequence[int], likeness: Deci
     return met
 
 
-def _resolved(texts: Sequence[str], gone: np.ndarray, likeness: Decimal | Fraction, words: Words) -> Met:
+def _resolved(texts: Sequence[str], gone: np.ndarray, likeness: Decimal | Fraction, words: Words) -> JoinResult:
     with_one_thread()
     return greedy(texts, likeness, words, gone)
 
 
-def _against(earlier: Sequence[str], kept: np.ndarray, texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> Met:
+def _against(earlier: Sequence[str], kept: np.ndarray, texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> JoinResult:
     """For each text of a block the nearest kept row of an earlier one, by its place there."""
     import numpy as np
 
@@ -68,13 +68,13 @@ def with_one_thread() -> None:
     numba.set_num_threads(1)
 
 
-def _part(met: Met, starts: np.ndarray, number: int) -> Met:
+def _part(met: JoinResult, starts: np.ndarray, number: int) -> JoinResult:
     """The rows of one block, to write into."""
     rows = slice(starts[number], starts[number + 1])
-    return Met(met.nearest[rows], met.common[rows], met.total[rows])
+    return JoinResult(met.nearest[rows], met.common[rows], met.total[rows])
 
 
-def _nearer(part: Met, found: Met, begin: int) -> None:
+def _nearer(part: JoinResult, found: JoinResult, begin: int) -> None:
     """Takes over what is nearer than the nearest so far; of equals the earlier row stays, for blocks come in their order."""
     one = found.common.astype("int64") * part.total
     other = part.common.astype("int64") * found.total

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Table:
+class TokenArrays:
     """Rows of words. An occurrence is a word with how many of it stood in its row before: so a bag of words is a set."""
 
     numbers: dict[str, int]  # word -> its number
@@ -41,7 +41,7 @@ class Table:
         return tokens, np.sort(np.where(self.keys[where] == keys, self.rank[where], -1))
 
 
-def table_of(rows: Sequence[Sequence[str]]) -> Table:
+def table_of(rows: Sequence[Sequence[str]]) -> TokenArrays:
     import numpy as np
 
     from alpaca_pipe.similarity import kernels
@@ -56,10 +56,10 @@ def table_of(rows: Sequence[Sequence[str]]) -> Table:
     rank[np.argsort(counts, kind="stable")] = np.arange(len(keys), dtype=np.int32)
     ranks = rank[which]
     kernels.sort_rows(ranks, starts)
-    return Table(numbers, tokens, starts, keys, rank, ranks, kernels.fingerprints(ranks, starts))
+    return TokenArrays(numbers, tokens, starts, keys, rank, ranks, kernels.fingerprints(ranks, starts))
 
 
-def shelved(table: Table, ends: np.ndarray) -> tuple[np.ndarray, ...]:
+def shelved(table: TokenArrays, ends: np.ndarray) -> tuple[np.ndarray, ...]:
     """The texts of each occurrence, by length and then by row, as far as the first `ends` words of a row go: for each
     posting its row, the word's place in that row and the row's print; where each (occurrence, length) begins; its length;
     and where each occurrence's lengths begin."""

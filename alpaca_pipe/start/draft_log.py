@@ -15,7 +15,7 @@ Decision = Literal["yes", "edited", "no"]
 FILE = "drafts.jsonl"
 
 
-class Decisions:
+class DraftLog:
     """Of one recipe. A line that a kill cut off is not read: its draft comes back."""
 
     def __init__(self, folder: Path) -> None:

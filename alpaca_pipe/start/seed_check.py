@@ -10,15 +10,15 @@ from math import comb
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError, UserErrors
-from alpaca_pipe.generate.forecast.priors import ALPACA, Guess
-from alpaca_pipe.generate.forecast.simulation import Order, Pace, imagine, rows_of
+from alpaca_pipe.generate.forecast.priors import ALPACA, LogNormal
+from alpaca_pipe.generate.forecast.simulation import RequestTiming, Workload, imagine, rows_of
 from alpaca_pipe.generate.seeds.seed_file import still_the_templates
 from alpaca_pipe.generate.seeds.seeds import Seed, read_seeds
 from alpaca_pipe.similarity.rouge import Index
 
 _LIKENESS = Decimal("0.7")  # that of novelty: what is nearer could not have been generated beside the other
 _SHOWN, _TASKS = 3, 4  # seeds in a prompt, and what it asks for: the defaults of style alpaca
-_ORDER = Order(1, 1, _TASKS, 0, None, 0, (1, 1), (1, 1), (1 << 20, 1 << 20), (0, 0), 0, Pace(Guess(1, 0.1), Guess(1, 0.1), 1))
+_ORDER = Workload(1, 1, _TASKS, 0, None, 0, (1, 1), (1, 1), (1 << 20, 1 << 20), (0, 0), 0, RequestTiming(LogNormal(1, 0.1), LogNormal(1, 0.1), 1))
 # Of Self-Instruct's 175: 25 are classification, about 50 have no input.
 _CLASSIFICATION, _WITHOUT_INPUT = (0.05, 0.4), (0.15, 0.8)
 _OPENINGS = 0.2  # share of the commonest first word: above, a teacher copies it

@@ -25,9 +25,9 @@ from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.interrupts import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.locks import held
-from alpaca_pipe.start.draft_log import Decisions
+from alpaca_pipe.start.draft_log import DraftLog
 from alpaca_pipe.start.draft_review import Person, Quit
-from alpaca_pipe.start.seed_prompts import TASKS, Asked, Drafted, drafts_of, id_of, passages_of, question
+from alpaca_pipe.start.seed_prompts import TASKS, Drafted, DraftRequest, drafts_of, id_of, passages_of, question
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import connect, takes_of
 
@@ -64,7 +64,7 @@ class Session:
         teacher: TeacherTable = self.recipe.tables["teacher"]
         self.teacher = teacher.online()
         self.price = self.teacher.priced()
-        self.decisions = Decisions(self.workspace.of(self.recipe.name))
+        self.decisions = DraftLog(self.workspace.of(self.recipe.name))
 
     def go(self, notes: Sequence[Path]) -> None:
         """Asks and puts before the person, until as many are confirmed as are wanted. Raises UserError, Stopped."""
@@ -124,7 +124,7 @@ class Session:
         own.add(id_of(row))
         self.decisions.make(draft.id, "yes" if row == draft.row else "edited", source=draft.row.source, became=id_of(row))
 
-    def _say_price(self, batch: Sequence[Asked]) -> None:
+    def _say_price(self, batch: Sequence[DraftRequest]) -> None:
         """Before anything is sent: how many are new, what they will cost, and what they can cost at most."""
         new = [asked.request for asked in batch if self.journal.stored(asked.request.key(self.teacher.identity())) is None]
         stored = f", {len(batch) - len(new)} more are answered from the store" if len(new) < len(batch) else ""
@@ -150,14 +150,14 @@ class Session:
     def _caps(self) -> Caps:
         return self.workspace.caps(self.recipe)
 
-    def _ask(self, batch: Sequence[Asked]) -> tuple[list[Completion | None], BaseException | None]:
+    def _ask(self, batch: Sequence[DraftRequest]) -> tuple[list[Completion | None], BaseException | None]:
         """The replies in their order, None where there is none; and the first reason why not. What came is kept and shown."""
         stored = [self.journal.stored(asked.request.key(self.teacher.identity())) for asked in batch]
         if all(stored):
             return list(stored), None
         return asyncio.run(self._send(batch))
 
-    async def _send(self, batch: Sequence[Asked]) -> tuple[list[Completion | None], BaseException | None]:
+    async def _send(self, batch: Sequence[DraftRequest]) -> tuple[list[Completion | None], BaseException | None]:
         own = self.workspace.of(self.recipe.name)
         run = f"seeds-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
         async with connect(self.teacher, journal=self.journal, caps=self._caps(), recipe=self.recipe.name, run=run, stage=STAGE,

@@ -17,7 +17,7 @@ from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import example_id
 from alpaca_pipe.generate.novelty import Pool, unsound
-from alpaca_pipe.generate.parsing.reply import Draft, Objection, read_tasks
+from alpaca_pipe.generate.parsing.reply import Draft, Rejection, read_tasks
 from alpaca_pipe.generate.seeds.seed_file import template
 from alpaca_pipe.generate.seeds.seeds import SeedRow, read_seeds
 from alpaca_pipe.generate.sources.groundedness import ungrounded
@@ -68,7 +68,7 @@ class Drafted:
 
 
 @dataclass(frozen=True)
-class Asked:
+class DraftRequest:
     """One request for drafts. number: from 0 on; each passage in turn, then all of them once more."""
 
     number: int
@@ -106,7 +106,7 @@ def _in_turn(grounds: Iterable[Ground]) -> tuple[Ground, ...]:
     return tuple(ground for _, _, ground in sorted(places, key=lambda one: one[:2]))
 
 
-def question(number: int, grounds: Sequence[Ground], domain: str, takes: frozenset[str]) -> Asked:
+def question(number: int, grounds: Sequence[Ground], domain: str, takes: frozenset[str]) -> DraftRequest:
     """The request of a number; the same passage again is another draw."""
     ground = grounds[number % len(grounds)]
     seeds = read_seeds(template())
@@ -117,21 +117,21 @@ def question(number: int, grounds: Sequence[Ground], domain: str, takes: frozens
     request = Request((Message("system", works_in(_SYSTEM, domain)), Message("user", text)),
                       decoding(takes, {"max_tokens": _MAX_TOKENS}, temperature=0.7, response_format=_schema()),
                       sample=number // len(grounds))
-    return Asked(number, ground, request)
+    return DraftRequest(number, ground, request)
 
 
-def drafts_of(asked: Asked, reply: Completion, pool: Pool, teacher: str) -> tuple[list[Drafted], list[Objection]]:
+def drafts_of(asked: DraftRequest, reply: Completion, pool: Pool, teacher: str) -> tuple[list[Drafted], list[Rejection]]:
     """What of a reply can be put before the user, and why the rest cannot. pool: the seeds, and the drafts before these; those
     that may stay are let in."""
     drafts, objections = [], []
     for piece in read_tasks(reply, _ALSO):
         if not isinstance(piece, Draft):
-            objections.append(Objection(piece.rule, piece.reason))
+            objections.append(Rejection(piece.rule, piece.reason))
             continue
         fault = _wrong(piece, asked.ground.text)
         if fault is None:
             verdict = pool.judge(piece, f"{asked.number}")
-            fault = verdict if isinstance(verdict, Objection) else None
+            fault = verdict if isinstance(verdict, Rejection) else None
         if fault:
             objections.append(fault)
         else:
@@ -149,13 +149,13 @@ def reworded(draft: Drafted, **texts: Any) -> SeedRow:
     return SeedRow.model_validate({**draft.row.model_dump(), **texts})
 
 
-def _wrong(draft: Draft, passage: str) -> Objection | None:
+def _wrong(draft: Draft, passage: str) -> Rejection | None:
     if fault := unsound(draft):
         return fault
     if not draft.input and (found := SPEAKS_OF_IT.search(draft.instruction)):
-        return Objection("speaks_of_passage", f"the instruction says '{found.group()}'")
+        return Rejection("speaks_of_passage", f"the instruction says '{found.group()}'")
     if word := ungrounded(draft.output or "", f"{passage}\n\n{draft.input}\n\n{draft.instruction}"):
-        return Objection("ungrounded", f"the output says '{word}', which neither the notes nor the task hold")
+        return Rejection("ungrounded", f"the output says '{word}', which neither the notes nor the task hold")
     return None
 
 

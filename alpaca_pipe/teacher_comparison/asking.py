@@ -10,11 +10,11 @@ from pathlib import Path
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.generate.config import GenerateTable
-from alpaca_pipe.generate.loop import Asks, Generation
+from alpaca_pipe.generate.loop import AskedTeacher, Generation
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.prompts.starting_pool import extended_of, grounds_of, known_of, seating_of
 from alpaca_pipe.generate.replay.identity import asking
-from alpaca_pipe.generate.replay.replay import NotStored, Store
+from alpaca_pipe.generate.replay.replay import NotStored, StoredTeacher
 from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.ledger.budget import Caps, OverBudget
@@ -28,7 +28,7 @@ _ANY = 1_000_000_000  # rows: only the prompts are counted
 
 
 @dataclass(frozen=True)
-class Terms:
+class ComparisonSetup:
     """What all are asked: the recipe's table and seed, and how many prompts."""
 
     config: GenerateTable
@@ -43,7 +43,7 @@ class Terms:
         return f"contest-{digest_of(whole)[:12]}"
 
 
-def generation_of(terms: Terms, entrant: Entrant, teacher: Asks) -> Generation:
+def generation_of(terms: ComparisonSetup, entrant: Entrant, teacher: AskedTeacher) -> Generation:
     """Raises UserError where the style cannot ask this teacher, or seeds cannot be read."""
     config = terms.config
     style = style_of(config, entrant.teacher, teacher.takes)
@@ -56,9 +56,9 @@ def generation_of(terms: Terms, entrant: Entrant, teacher: Asks) -> Generation:
                       entrant.teacher.called, blind=True, examples=list(rows))
 
 
-async def stored(terms: Terms, entrant: Entrant, journal: Journal) -> Generation:
+async def stored(terms: ComparisonSetup, entrant: Entrant, journal: Journal) -> Generation:
     """As far as whole rounds of it are stored: no key, no server, nothing sent."""
-    store = Store(entrant.teacher.identity(), takes_of(entrant.teacher), journal)
+    store = StoredTeacher(entrant.teacher.identity(), takes_of(entrant.teacher), journal)
     found = generation_of(terms, entrant, store)
     with contextlib.suppress(NotStored):
         while found.seats_left:
@@ -66,7 +66,7 @@ async def stored(terms: Terms, entrant: Entrant, journal: Journal) -> Generation
     return found
 
 
-async def ask(terms: Terms, entrants: Sequence[Entrant], *, journal: Journal, caps: Caps, recipe: str, run: str, folder: Path,
+async def ask(terms: ComparisonSetup, entrants: Sequence[Entrant], *, journal: Journal, caps: Caps, recipe: str, run: str, folder: Path,
               screen: Screen, stopping: Callable[[], bool]) -> tuple[list[Generation], str]:
     """(what came of each, why it ended early). Where a cap is reached in the first round, that is raised."""
     before = [await stored(terms, entrant, journal) for entrant in entrants]

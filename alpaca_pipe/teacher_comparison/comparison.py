@@ -25,11 +25,11 @@ from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.workspace import Workspace
-from alpaca_pipe.teacher_comparison.asking import Terms, ask, stored
-from alpaca_pipe.teacher_comparison.cost_forecast import Outlook, price
+from alpaca_pipe.teacher_comparison.asking import ComparisonSetup, ask, stored
+from alpaca_pipe.teacher_comparison.cost_forecast import ComparisonForecast, price
 from alpaca_pipe.teacher_comparison.entrants import Entrant
-from alpaca_pipe.teacher_comparison.judging import Verdict, filtered, graded, least
-from alpaca_pipe.teacher_comparison.measures import Entry, Figures, Pair, entries, figures
+from alpaca_pipe.teacher_comparison.judging import RowJudgement, filtered, graded, least
+from alpaca_pipe.teacher_comparison.measures import EntrantMeasures, Pair, PromptYield, entries, figures
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,9 +45,9 @@ class Contest:
     recipe: Recipe
     workspace: Workspace
     entrants: tuple[Entrant, ...]
-    terms: Terms
+    terms: ComparisonSetup
     judge: Grading | None
-    outlook: Outlook
+    outlook: ComparisonForecast
     cap: int
     named: bool  # the cap was
 
@@ -71,12 +71,12 @@ class Contest:
 
 
 @dataclass(frozen=True)
-class Result:
+class ComparisonResult:
     """side_by_side: some prompts, each with one row of each entrant, or why there is none. short: why it ended early; money: of
     this comparison, over all its runs."""
 
     contest: Contest
-    figures: tuple[Figures, ...]
+    figures: tuple[EntrantMeasures, ...]
     pairs: tuple[Pair, ...]
     side_by_side: tuple[tuple[str, tuple[dict[str, Any] | None, ...]], ...]
     money: Totals
@@ -106,7 +106,7 @@ def prepare(recipe: Recipe, workspace: Workspace, entrants: tuple[Entrant, ...],
     config = recipe.stages.get("generate")
     if config is None:
         raise UserError(f"{recipe.name}: there is no table 'generate:', so nothing says what to ask", "add it to the recipe")
-    terms = Terms(config, recipe.seed, prompts)  # type: ignore[arg-type]
+    terms = ComparisonSetup(config, recipe.seed, prompts)  # type: ignore[arg-type]
     before: list[Generation | None] = [None] * len(entrants)
     spent = 0
     if workspace.ledger.is_file():
@@ -119,7 +119,7 @@ def prepare(recipe: Recipe, workspace: Workspace, entrants: tuple[Entrant, ...],
     return Contest(recipe, workspace, entrants, terms, judge, outlook, outlook.cap if cap is None else cap, cap is not None)
 
 
-def hold(contest: Contest, console: Console, verbose: bool = False) -> Result:
+def hold(contest: Contest, console: Console, verbose: bool = False) -> ComparisonResult:
     """Asks, judges and writes result.json, the page and each entrant's rows. Raises UserError; Stopped after Ctrl-C: the same
     call goes on, and nothing is bought twice."""
     recipe, workspace, run = contest.recipe, contest.workspace, contest.id
@@ -147,7 +147,7 @@ def hold(contest: Contest, console: Console, verbose: bool = False) -> Result:
     return result
 
 
-async def _hold(contest: Contest, journal: Journal, screen: Screen, stopping: Callable[[], bool]) -> Result:
+async def _hold(contest: Contest, journal: Journal, screen: Screen, stopping: Callable[[], bool]) -> ComparisonResult:
     recipe, run = contest.recipe, contest.id
     common: dict[str, Any] = {"journal": journal, "caps": _caps(contest), "recipe": recipe.name, "run": run,
                               "folder": contest.folder, "screen": screen, "stopping": stopping}
@@ -165,7 +165,7 @@ async def _hold(contest: Contest, journal: Journal, screen: Screen, stopping: Ca
     rules = [_rules(found, own) for found, own in zip(generations, verdicts, strict=True)]
     found, pairs = figures([(one.name, one.teacher.called) for one in contest.entrants], came, rules, contest.terms.config.likeness,
                            contest.terms.config.words)
-    return Result(contest, found, pairs, tuple(_side_by_side(came, generations)), journal.totals(recipe.name, run=run), short)
+    return ComparisonResult(contest, found, pairs, tuple(_side_by_side(came, generations)), journal.totals(recipe.name, run=run), short)
 
 
 def _caps(contest: Contest) -> Caps:
@@ -173,7 +173,7 @@ def _caps(contest: Contest) -> Caps:
     return replace(own, of_run=Cap("--cap", contest.cap, "api", False, contest.id))
 
 
-def _rules(generation: Generation, verdicts: Sequence[Verdict]) -> dict[str, int]:
+def _rules(generation: Generation, verdicts: Sequence[RowJudgement]) -> dict[str, int]:
     """What became of the pieces that are not among the good rows."""
     counts = Counter(rejected.rule for rejected in generation.rejected)
     counts.update(one.dropped for one in verdicts if one.dropped)
@@ -181,7 +181,7 @@ def _rules(generation: Generation, verdicts: Sequence[Verdict]) -> dict[str, int
     return dict((+counts).most_common())
 
 
-def _side_by_side(came: Sequence[Sequence[Entry]], generations: Sequence[Generation]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def _side_by_side(came: Sequence[Sequence[PromptYield]], generations: Sequence[Generation]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Of prompts drawn at random, those first at which every entrant has a row; of each its first row."""
     places = list(range(len(came[0])))
     random.Random(_SEED).shuffle(places)
@@ -191,7 +191,7 @@ def _side_by_side(came: Sequence[Sequence[Entry]], generations: Sequence[Generat
         yield f"{seat['round']}/{seat['seat']}", tuple(_shown(own[place]) for own in came)
 
 
-def _shown(entry: Entry) -> dict[str, Any] | None:
+def _shown(entry: PromptYield) -> dict[str, Any] | None:
     if not entry.rows:
         return None
     row = entry.rows[0]
@@ -200,7 +200,7 @@ def _shown(entry: Entry) -> dict[str, Any] | None:
     return {name: value for name, value in facts.items() if value not in ("", None)}
 
 
-def _keep(result: Result) -> None:
+def _keep(result: ComparisonResult) -> None:
     from alpaca_pipe.teacher_comparison.comparison_page import page
 
     folder = result.contest.folder

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.teacher_comparison.comparison import Result
+from alpaca_pipe.teacher_comparison.comparison import ComparisonResult
 from alpaca_pipe.teacher_comparison.comparison_text import rows
 
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
@@ -16,7 +16,7 @@ table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{padding:.35rem .7r
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}th,td{border-color:#444}.dim{color:#999}.no{color:#e88}}"""
 
 
-def page(result: Result) -> str:
+def page(result: ComparisonResult) -> str:
     """Whole, under a few hundred KB; every text of a row is escaped."""
     title = f"Which teacher for {result.contest.recipe.name}"
     names = [escape(one.name) for one in result.figures]
@@ -35,7 +35,7 @@ def page(result: Result) -> str:
         *(f"<tr>{''.join(map(_cell, told))}</tr>" for _, told in result.side_by_side), "</table></html>", ""])
 
 
-def _figures(result: Result) -> Iterator[str]:
+def _figures(result: ComparisonResult) -> Iterator[str]:
     for name, cells in rows(result):
         yield f"<tr><td>{escape(name)}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 

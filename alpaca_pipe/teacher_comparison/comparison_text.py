@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.evaluate.bootstrap import Interval
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.teacher_comparison.comparison import Contest, Result
-from alpaca_pipe.teacher_comparison.measures import Figures
+from alpaca_pipe.teacher_comparison.comparison import ComparisonResult, Contest
+from alpaca_pipe.teacher_comparison.measures import EntrantMeasures
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +37,7 @@ def dollars(amount: Any) -> str:
     return f"about {shown(round(amount.p50))} ({shown(round(amount.p10))} to {shown(round(amount.p90))})"
 
 
-def print_result(result: Result, console: Console) -> None:
+def print_result(result: ComparisonResult, console: Console) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -63,7 +63,7 @@ def print_result(result: Result, console: Console) -> None:
         console.print(f"it ended early, with {result.figures[0].prompts} of {result.contest.terms.prompts} prompts: {result.short}", markup=False)
 
 
-def rows(result: Result) -> Iterator[tuple[str, Sequence[str]]]:
+def rows(result: ComparisonResult) -> Iterator[tuple[str, Sequence[str]]]:
     """(name, a cell for each entrant), as the page shows them too; intervals are 95 %."""
     found = result.figures
     yield "model", [one.model for one in found]
@@ -87,7 +87,7 @@ def rows(result: Result) -> Iterator[tuple[str, Sequence[str]]]:
         yield f"new against {other.name}", [_new(result, one, other) for one in found]
 
 
-def _new(result: Result, one: Figures, other: Figures) -> str:
+def _new(result: ComparisonResult, one: EntrantMeasures, other: EntrantMeasures) -> str:
     for pair in result.pairs:
         if (pair.first, pair.second) == (one.name, other.name):
             return _percent(pair.new_in_first)

@@ -9,14 +9,14 @@ from math import ceil
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.curate.grading.config import Grading, outlay
-from alpaca_pipe.generate.forecast.priors import Imagined
-from alpaca_pipe.generate.forecast.simulation import Order, imagine
+from alpaca_pipe.generate.forecast.priors import ImaginedTeacher
+from alpaca_pipe.generate.forecast.simulation import Workload, imagine
 from alpaca_pipe.generate.forecast.workload import order_of, prior_of
 from alpaca_pipe.generate.loop import Generation
-from alpaca_pipe.generate.replay.replay import Store
+from alpaca_pipe.generate.replay.replay import StoredTeacher
 from alpaca_pipe.ledger.budget import ceiling_of
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.teacher_comparison.asking import Terms, generation_of
+from alpaca_pipe.teacher_comparison.asking import ComparisonSetup, generation_of
 from alpaca_pipe.teacher_comparison.entrants import Entrant
 from alpaca_pipe.teachers.factory import takes_of
 
@@ -38,7 +38,7 @@ class Priced:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class ComparisonForecast:
     """judge: nano-dollars; judge_ceiling: what is reserved for its requests in flight; spent: by this comparison before."""
 
     entrants: tuple[Priced, ...]
@@ -59,19 +59,19 @@ class Outlook:
         return ceil((self.spent + self.dollars.p90 + in_flight) / _CENT) * _CENT
 
 
-def price(terms: Terms, entrants: Sequence[Entrant], before: Sequence[Generation | None], judge: Grading | None,
-          spent: int = 0) -> Outlook:
+def price(terms: ComparisonSetup, entrants: Sequence[Entrant], before: Sequence[Generation | None], judge: Grading | None,
+          spent: int = 0) -> ComparisonForecast:
     """before: what is stored of each; spent: nano-dollars, by this comparison. Raises UserError for what is wrong already: no price, no seeds."""
     found = tuple(_priced(terms, entrant, have) for entrant, have in zip(entrants, before, strict=True))
     rows = sum(one.rows for one in found)
     if judge is None:
-        return Outlook(found, NOTHING, False, spent=spent)
+        return ComparisonForecast(found, NOTHING, False, spent=spent)
     table = judge.asked_of(None)
     usual = judge.request(Example.of("i" * _LETTERS, "", "o" * _LETTERS, Origin("generated")), takes_of(table))
-    return Outlook(found, outlay(judge, None, ceil(rows)).api, True, ceiling_of(usual, table.priced()) * table.concurrency, spent)
+    return ComparisonForecast(found, outlay(judge, None, ceil(rows)).api, True, ceiling_of(usual, table.priced()) * table.concurrency, spent)
 
 
-def _priced(terms: Terms, entrant: Entrant, before: Generation | None) -> Priced:
+def _priced(terms: ComparisonSetup, entrant: Entrant, before: Generation | None) -> Priced:
     teacher = entrant.teacher
     generation = before or generation_of(terms, entrant, _Nobody(takes_of(teacher)))
     order = order_of(generation.seating, teacher, teacher.priced(), len(generation.pool), generation.limits)
@@ -84,7 +84,7 @@ def _priced(terms: Terms, entrant: Entrant, before: Generation | None) -> Priced
                   order.ceiling * lanes if have < prompts else 0.0, sum(known.pieces) / len(known.pieces) * prompts)
 
 
-def _figures(known: Imagined, order: Order, place: int, prompts: int) -> tuple[float, float]:
+def _figures(known: ImaginedTeacher, order: Workload, place: int, prompts: int) -> tuple[float, float]:
     """(requests, nano-dollars) of one imagined teacher."""
     answers = prompts * order.follows * known.pieces[place] * known.readable[place]
     tokens_in = prompts * known.in_first[place] + answers * known.in_answer[place]
@@ -98,7 +98,7 @@ def _range(values: Sequence[float]) -> Range:
     return Range(*(ordered[round(share * (len(ordered) - 1))] for share in (0.1, 0.5, 0.9)))
 
 
-class _Nobody(Store):
+class _Nobody(StoredTeacher):
     """Takes what the teacher would take, where there is no ledger to look into."""
 
     def __init__(self, takes: frozenset[str]) -> None:

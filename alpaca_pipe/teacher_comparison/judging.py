@@ -11,7 +11,7 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.config import CurateTable
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.grading.grader import Grades, at_once, grade
-from alpaca_pipe.curate.pipeline import Manner, judged
+from alpaca_pipe.curate.pipeline import CurationRules, judged
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.progress import Screen
@@ -23,7 +23,7 @@ _PASSES = Decimal("0.9")  # of the scale, where no threshold is set: AlpaGasus' 
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RowJudgement:
     """Of one accepted row. dropped: the rule of curate that drops it, or ""; grade: None where it was not asked about, or the
     reply could not be read; passes: None where there is no judge."""
 
@@ -40,12 +40,12 @@ class Verdict:
         return not self.dropped and self.passes is not False
 
 
-def filtered(rows: Sequence[Example], config: CurateTable | None) -> list[Verdict]:
+def filtered(rows: Sequence[Example], config: CurateTable | None) -> list[RowJudgement]:
     """In their order. config: the recipe's table `curate:`; None: it has none, and keeps all."""
     if config is None:
-        return [Verdict(row) for row in rows]
-    return [Verdict(one.example, one.rejected.rule if one.rejected else "", one.rejected.reason if one.rejected else "")
-            for one in judged(list(rows), Manner.of(config))]
+        return [RowJudgement(row) for row in rows]
+    return [RowJudgement(one.example, one.rejected.rule if one.rejected else "", one.rejected.reason if one.rejected else "")
+            for one in judged(list(rows), CurationRules.of(config))]
 
 
 def least(how: Grading) -> Decimal:
@@ -53,8 +53,8 @@ def least(how: Grading) -> Decimal:
     return how.threshold if how.threshold is not None else _PASSES * how.scale
 
 
-async def graded(rows: Sequence[Sequence[Verdict]], how: Grading, shared: TeacherTable | None, *, journal: Journal, caps: Caps,
-                 recipe: str, run: str, folder: Path, screen: Screen, stopping: Callable[[], bool]) -> list[list[Verdict]]:
+async def graded(rows: Sequence[Sequence[RowJudgement]], how: Grading, shared: TeacherTable | None, *, journal: Journal, caps: Caps,
+                 recipe: str, run: str, folder: Path, screen: Screen, stopping: Callable[[], bool]) -> list[list[RowJudgement]]:
     """The same rows with the judge's grades: of all that the filters keep. Raises UserError where its budget does not do, or
     nothing that it says can be read."""
     table = how.asked_of(shared)
@@ -69,7 +69,7 @@ async def graded(rows: Sequence[Sequence[Verdict]], how: Grading, shared: Teache
             for number, own in enumerate(rows)]
 
 
-def _with(one: Verdict, grades: Grades, at: int, how: Grading) -> Verdict:
+def _with(one: RowJudgement, grades: Grades, at: int, how: Grading) -> RowJudgement:
     given = grades.by_place[at]
     if given.value is None:  # as in curate: a row whose grade cannot be read stays
         return replace(one, words=given.words)

@@ -18,7 +18,7 @@ from alpaca_pipe.ledger.pricing.token_prices import Price
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.similarity.rouge import Index
 from alpaca_pipe.similarity.words import Words
-from alpaca_pipe.teacher_comparison.judging import Verdict
+from alpaca_pipe.teacher_comparison.judging import RowJudgement
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ _RESAMPLES, _SEED = 10_000, 42
 
 
 @dataclass(frozen=True)
-class Entry:
+class PromptYield:
     """What came from one entrant at one prompt. cost: nano-dollars at its price, whoever bought the replies."""
 
     requests: int
@@ -36,7 +36,7 @@ class Entry:
     tokens_out: int
     cost: int
     pieces: int
-    rows: tuple[Verdict, ...]
+    rows: tuple[RowJudgement, ...]
 
     @property
     def good(self) -> int:
@@ -44,7 +44,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Figures:
+class EntrantMeasures:
     """One entrant over all prompts that every one was asked. accepted: by generate, new among the seeds and its own rows; kept:
     of those, by the recipe's filters; good: of those, passed by the judge, where there is one.  a_prompt: accepted rows;
     an_accepted, a_good: nano-dollars.  verbs_alike: distinct root verbs expected of as many rows as the smallest entrant has."""
@@ -111,9 +111,9 @@ class Pair:
         return {**asdict(self), "more": _finite(self.more), "dearer": _finite(self.dearer), "says": self.says}
 
 
-def entries(generation: Generation, verdicts: Sequence[Verdict], prompts: int, price: Price, journal: Journal) -> list[Entry]:
+def entries(generation: Generation, verdicts: Sequence[RowJudgement], prompts: int, price: Price, journal: Journal) -> list[PromptYield]:
     """One for each of the first prompts. verdicts: on the rows of `generation`, in their order."""
-    rows: dict[str, list[Verdict]] = {}
+    rows: dict[str, list[RowJudgement]] = {}
     accepted = generation.examples[generation.extended:]
     for example, verdict in zip(accepted, verdicts, strict=True):
         rows.setdefault(example.origin.details["place"].rsplit("/", 1)[0], []).append(verdict)
@@ -124,13 +124,13 @@ def entries(generation: Generation, verdicts: Sequence[Verdict], prompts: int, p
     return found
 
 
-def _entry(replies: Sequence[Completion], pieces: int, rows: Sequence[Verdict], price: Price) -> Entry:
-    return Entry(len(replies), sum(reply.usage.tokens_in for reply in replies), sum(reply.usage.tokens_out for reply in replies),
+def _entry(replies: Sequence[Completion], pieces: int, rows: Sequence[RowJudgement], price: Price) -> PromptYield:
+    return PromptYield(len(replies), sum(reply.usage.tokens_in for reply in replies), sum(reply.usage.tokens_out for reply in replies),
                  sum(price.cost(reply.usage) for reply in replies), pieces, tuple(rows))
 
 
-def figures(names: Sequence[tuple[str, str]], came: Sequence[Sequence[Entry]], rules: Sequence[dict[str, int]], likeness: Decimal,
-            words: Words) -> tuple[tuple[Figures, ...], tuple[Pair, ...]]:
+def figures(names: Sequence[tuple[str, str]], came: Sequence[Sequence[PromptYield]], rules: Sequence[dict[str, int]], likeness: Decimal,
+            words: Words) -> tuple[tuple[EntrantMeasures, ...], tuple[Pair, ...]]:
     """names: (name, model) of each entrant. Intervals: 95 %, a bootstrap over prompts, the same ones for all (Efron's
     percentiles); what differs from day to day at a teacher is not in them."""
     sums = [_Sums.of(own) for own in came]
@@ -152,7 +152,7 @@ class _Sums:
     prompts: int
 
     @classmethod
-    def of(cls, own: Sequence[Entry]) -> _Sums:
+    def of(cls, own: Sequence[PromptYield]) -> _Sums:
         import numpy as np
 
         each = np.array([[len(entry.rows), entry.good, entry.cost] for entry in own], dtype=float).T
@@ -161,11 +161,11 @@ class _Sums:
         return cls(whole[0], whole[1], whole[2], len(own))
 
 
-def _figures(name: str, model: str, own: Sequence[Entry], sums: _Sums, rules: dict[str, int], fewest: int) -> Figures:
+def _figures(name: str, model: str, own: Sequence[PromptYield], sums: _Sums, rules: dict[str, int], fewest: int) -> EntrantMeasures:
     rows = [row for entry in own for row in entry.rows]
     grades = [row.grade for row in rows if row.grade is not None]
     verbs = _verbs(own)
-    return Figures(
+    return EntrantMeasures(
         name, model, len(own), sum(entry.requests for entry in own), sum(entry.tokens_in for entry in own),
         sum(entry.tokens_out for entry in own), sum(entry.cost for entry in own), sum(entry.pieces for entry in own), len(rows),
         sum(not row.dropped for row in rows), sum(row.good for row in rows), len(grades),
@@ -174,7 +174,7 @@ def _figures(name: str, model: str, own: Sequence[Entry], sums: _Sums, rules: di
         len(set(verbs)), round(_expected_distinct(Counter(verbs), fewest), 1), rules)
 
 
-def _pair(first: str, second: str, came: tuple[Sequence[Entry], Sequence[Entry]], sums: tuple[_Sums, _Sums], likeness: Decimal,
+def _pair(first: str, second: str, came: tuple[Sequence[PromptYield], Sequence[PromptYield]], sums: tuple[_Sums, _Sums], likeness: Decimal,
           words: Words) -> Pair:
     one, other = sums
     texts = [[row.example.instruction for entry in own for row in entry.rows] for own in came]
@@ -193,7 +193,7 @@ def new_among(texts: Sequence[str], others: Sequence[str], likeness: Decimal, wo
     return round(sum(index.blocked(text) is None for text in texts) / len(texts), 4)
 
 
-def _verbs(own: Sequence[Entry]) -> list[str]:
+def _verbs(own: Sequence[PromptYield]) -> list[str]:
     return [found[0] for entry in own for row in entry.rows if (found := verb_and_object(row.example.instruction))]
 
 

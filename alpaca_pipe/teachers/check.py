@@ -20,7 +20,7 @@ from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import open_teacher
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.openai.error_mapping import key_from
-from alpaca_pipe.teachers.ratelimit.limiter import Pace
+from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 
 _QUESTION = "Answer with the one word: pong"
 _MOST_TOKENS = 16  # of the reply; some models refuse a smaller limit
@@ -48,7 +48,7 @@ async def _check(table: TeacherTable, journal: Journal, caps: Caps, recipe: str,
         tell(f"takes      {', '.join(sorted(teacher.takes))}")
         request = _ping(teacher)
         tell(f"ceiling    {exactly(ceiling_of(request, price))} for one request of at most {_MOST_TOKENS} tokens")
-        pace = Pace(1)
+        pace = RateLimiter(1)
         metered = Metered(teacher, journal=journal, price=price, caps=caps, recipe=recipe,
                           run=f"check-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}", stage="check", pace=pace, attempts=1,
                           model=table.called, say=lambda sentence: tell(f"note       {sentence}"))

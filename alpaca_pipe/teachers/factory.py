@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.store.batch_jobs import Batches
+from alpaca_pipe.ledger.store.batch_jobs import BatchJobs
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Teacher
 from alpaca_pipe.teachers.batch.openai_batch import WITHOUT_LIMIT, Collected, batch_desk, pick_up
@@ -18,8 +18,8 @@ from alpaca_pipe.teachers.local.local_server import TAKES_BESIDES, local_server
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.openai import openai_chat, openai_completions
 from alpaca_pipe.teachers.openai.error_mapping import key_from
-from alpaca_pipe.teachers.openai.http_attempt import Wire, http_client
-from alpaca_pipe.teachers.ratelimit.limiter import Pace
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, http_client
+from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 from alpaca_pipe.teachers.scripted.scripted_teacher import rehearsed_server
 from alpaca_pipe.weights.gguf import open_gguf
 
@@ -38,7 +38,7 @@ async def connect(table: TeacherTable, *, journal: Journal, caps: Caps, recipe: 
     async with contextlib.AsyncExitStack() as stack:
         wire, child = await stack.enter_async_context(_open_wire(table, log))
         desk = None
-        if table.by_batch or Batches(journal).open(recipe):
+        if table.by_batch or BatchJobs(journal).open(recipe):
             desk = await stack.enter_async_context(batch_desk(
                 table, wire, child, journal=journal, recipe=recipe, run=run, stage=stage, stopping=stopping, say=say))
             await pick_up(desk, journal, recipe)
@@ -68,7 +68,7 @@ async def open_teacher(table: TeacherTable, *, log: Path) -> AsyncIterator[Teach
 
 
 @contextlib.asynccontextmanager
-async def _open_wire(table: TeacherTable, log: Path) -> AsyncIterator[tuple[Wire, Child | None]]:
+async def _open_wire(table: TeacherTable, log: Path) -> AsyncIterator[tuple[HttpConnection, Child | None]]:
     key = key_from(os.environ, table.key_variable)
     async with contextlib.AsyncExitStack() as stack:
         child = await stack.enter_async_context(own) if (own := _own_server(table, log)) else None
@@ -78,7 +78,7 @@ async def _open_wire(table: TeacherTable, log: Path) -> AsyncIterator[tuple[Wire
                         ca_file=table.ca_file))
         # OpenAI's newer models take only the newer name; no other server is sure to know it.
         renamed = {"max_tokens": "max_completion_tokens"} if address == OPENAI and table.speaks == "chat" else {}
-        yield Wire(client, address, table.called, key, table.timeout, takes_of(table),
+        yield HttpConnection(client, address, table.called, key, table.timeout, takes_of(table),
                    table.on_unsupported == "drop", renamed, table.extra_body), child
 
 
@@ -88,16 +88,16 @@ def takes_of(table: TeacherTable) -> frozenset[str]:
     return (takes | (TAKES_BESIDES if table.kind == "local_server" else frozenset())) - set(table.refuses)
 
 
-def _online(table: TeacherTable, wire: Wire, child: Child | None) -> Teacher:
+def _online(table: TeacherTable, wire: HttpConnection, child: Child | None) -> Teacher:
     teacher: Teacher = (openai_chat.OpenAIChat if table.speaks == "chat" else openai_completions.OpenAICompletions)(
         wire, table.identity())
     return Watched(teacher, child) if child else teacher
 
 
-def _pace(table: TeacherTable, say: Callable[[str], None]) -> Pace:
+def _pace(table: TeacherTable, say: Callable[[str], None]) -> RateLimiter:
     if table.by_batch:
-        return Pace(WITHOUT_LIMIT, adapts=False)
-    return Pace(table.concurrency, table.requests_per_minute, table.tokens_per_minute, say=say)
+        return RateLimiter(WITHOUT_LIMIT, adapts=False)
+    return RateLimiter(table.concurrency, table.requests_per_minute, table.tokens_per_minute, say=say)
 
 
 def _own_server(table: TeacherTable, log: Path) -> contextlib.AbstractAsyncContextManager[Child] | None:

@@ -12,7 +12,7 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl_so_far
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.ledger.pricing.gpu_rates import Gpu
-from alpaca_pipe.models.architecture import Shape
+from alpaca_pipe.models.architecture import Architecture
 from alpaca_pipe.models.fit import GB, Dtype, Fit, Memory, Method, fit, memory, training_flops
 from alpaca_pipe.models.speed import loading, reached
 
@@ -53,7 +53,7 @@ def lengths(file: Path | None) -> Lengths:
 class Job:
     """All tunes of a stage. tokens: trained on in one of them; batches: micro-batches of it."""
 
-    shape: Shape
+    shape: Architecture
     method: Method
     dtype: Dtype
     rank: int

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Hyper:
+class Hyperparameters:
     """The numbers of a tune, by the names of HF's TrainingArguments. lora: keyword arguments of peft's LoraConfig."""
 
     learning_rate: float

@@ -13,18 +13,18 @@ from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far, write_jsonl
 from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, Encoder, save_template
 from alpaca_pipe.models.templates import TEMPLATES
-from alpaca_pipe.recipe.stage import Bench, Outcome
-from alpaca_pipe.train.hyperparameters import Hyper
+from alpaca_pipe.recipe.stage import Outcome, StageContext
+from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.sft import tune
 from alpaca_pipe.train.shuffled_control import shuffled
-from alpaca_pipe.train.stage import FOLDERS, ROWS, Config, check
+from alpaca_pipe.train.stage import FOLDERS, ROWS, TrainConfig, check
 from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def train(config: Config, bench: Bench) -> Outcome:
+def train(config: TrainConfig, context: StageContext) -> Outcome:
     """Writes model/, control/ (adapter or whole model; tokenizer with the chat template; template.json), loss.jsonl
     and dropped.jsonl.
 
@@ -32,26 +32,26 @@ def train(config: Config, bench: Bench) -> Outcome:
     -> {first, last}: means over the first and last eighth of the steps, in nats a learned token); base_commit of a base
     from the hub.
     """
-    base: BaseTable = bench.tables["base"]
+    base: BaseTable = context.tables["base"]
     check(config, base)
     _check_machine()
-    checkpoint = resolve(base, bench.progress.say)
+    checkpoint = resolve(base, context.progress.say)
     encoder = Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template])
-    rows = _rows(config, bench, encoder)
-    hyper = config.hyper(bench.seed)
+    rows = _rows(config, context, encoder)
+    hyper = config.hyper(context.seed)
     tunes = {"tuned": rows}
     if config.control == "shuffled":
-        tunes["control"] = shuffled(rows, bench.seed)
+        tunes["control"] = shuffled(rows, context.seed)
     steps = hyper.steps(len(rows))
-    _announce(bench, config, len(rows), steps, len(tunes))
+    _announce(context, config, len(rows), steps, len(tunes))
     for place, (which, its_rows) in enumerate(tunes.items()):
-        if not (bench.folder / FOLDERS[which]).is_dir():
-            _tune(which, its_rows, config, hyper, checkpoint, encoder, bench, before=place * steps)
+        if not (context.folder / FOLDERS[which]).is_dir():
+            _tune(which, its_rows, config, hyper, checkpoint, encoder, context, before=place * steps)
     commit = {"base_commit": base.commit()} if base.on_hub else {}
     return Outcome({"method": config.method, "template": config.template, "rows": len(rows),
-                    "dropped": sum(1 for _ in read_jsonl(bench.folder / "dropped.jsonl")), "steps": steps,
+                    "dropped": sum(1 for _ in read_jsonl(context.folder / "dropped.jsonl")), "steps": steps,
                     "tokens": sum(len(row.ids) for row in rows), "learned_tokens": sum(row.learned for row in rows),
-                    "loss": _losses(bench.folder / "loss.jsonl")} | commit)
+                    "loss": _losses(context.folder / "loss.jsonl")} | commit)
 
 
 def _check_machine() -> None:
@@ -64,49 +64,49 @@ def _check_machine() -> None:
                         "set the environment variable CUDA_VISIBLE_DEVICES=0")
 
 
-def _rows(config: Config, bench: Bench, encoder: Encoder) -> list[Encoded]:
+def _rows(config: TrainConfig, context: StageContext, encoder: Encoder) -> list[Encoded]:
     """The rows that fit, as ids and mask; the others go to dropped.jsonl with their reason."""
-    examples = [Example.from_row(row) for row in read_jsonl(bench.inputs[ROWS])]
+    examples = [Example.from_row(row) for row in read_jsonl(context.inputs[ROWS])]
     found = list(encoder.encode(examples, config.max_length))
     rows = [row for row in found if isinstance(row, Encoded)]
     dropped = [row for row in found if isinstance(row, Rejected)]
-    write_jsonl(bench.folder / "dropped.jsonl", (row.to_row() for row in dropped))
+    write_jsonl(context.folder / "dropped.jsonl", (row.to_row() for row in dropped))
     least = 2 if config.control == "shuffled" else 1
     if len(rows) < least:
         raise UserError(f"train: {len(rows)} of {len(examples)} rows fit into {config.max_length} tokens, "
                         f"and at least {least} are needed", "generate more rows, or raise train.max_length")
     if dropped:
-        bench.progress.say(f"{len(dropped)} of {len(examples)} rows are longer than {config.max_length} tokens "
+        context.progress.say(f"{len(dropped)} of {len(examples)} rows are longer than {config.max_length} tokens "
                            "and are left out: dropped.jsonl")
     return rows
 
 
-def _announce(bench: Bench, config: Config, rows: int, steps: int, tunes: int) -> None:
+def _announce(context: StageContext, config: TrainConfig, rows: int, steps: int, tunes: int) -> None:
     both = ", then the control with exchanged answers" if tunes == 2 else ""
-    bench.progress.say(f"{config.method}, {rows} rows, {steps} steps{both}")
-    log = bench.folder / "loss.jsonl"
-    bench.progress.start(steps * tunes, "steps", sum(1 for _ in read_jsonl_so_far(log)))
+    context.progress.say(f"{config.method}, {rows} rows, {steps} steps{both}")
+    log = context.folder / "loss.jsonl"
+    context.progress.start(steps * tunes, "steps", sum(1 for _ in read_jsonl_so_far(log)))
 
 
-def _tune(which: str, rows: list[Encoded], config: Config, hyper: Hyper, checkpoint: Checkpoint, encoder: Encoder,
-          bench: Bench, before: int) -> None:
-    base: BaseTable = bench.tables["base"]
-    scratch = bench.scratch / which
+def _tune(which: str, rows: list[Encoded], config: TrainConfig, hyper: Hyperparameters, checkpoint: Checkpoint, encoder: Encoder,
+          context: StageContext, before: int) -> None:
+    base: BaseTable = context.tables["base"]
+    scratch = context.scratch / which
     scratch.mkdir(exist_ok=True)
-    bench.phase("load")
+    context.phase("load")
     loaded = load_model(checkpoint, base.dtype)
-    bench.phase("train")
+    context.phase("train")
     model = tune(loaded, encoder.tokenizer, rows, hyper, scratch,
-                 bench.folder / "loss.jsonl", which, bench.stopping,
-                 lambda step, loss: bench.progress.at(before + step, f"{which}, loss {loss:.3f}"))
+                 context.folder / "loss.jsonl", which, context.stopping,
+                 lambda step, loss: context.progress.at(before + step, f"{which}, loss {loss:.3f}"))
     if model is None:
         raise Stopped
-    bench.phase("save")
-    draft = bench.scratch / f"{which}-model"
+    context.phase("save")
+    draft = context.scratch / f"{which}-model"
     shutil.rmtree(draft, ignore_errors=True)
     _save(model, base, draft)
     save_template(draft, encoder)
-    draft.rename(bench.folder / FOLDERS[which])
+    draft.rename(context.folder / FOLDERS[which])
     shutil.rmtree(scratch)
 
 

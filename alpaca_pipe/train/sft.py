@@ -13,7 +13,7 @@ from alpaca_pipe.core.errors import UserError, did_you_mean
 from alpaca_pipe.core.files import read_jsonl_so_far, write_jsonl
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.train.attention import lay_end_to_end
-from alpaca_pipe.train.hyperparameters import Hyper
+from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.resume import last_whole, mark_whole
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def tune(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     rows: Sequence[Encoded],
-    hyper: Hyper,
+    hyper: Hyperparameters,
     scratch: Path,
     log: Path,
     which: str,
@@ -59,7 +59,7 @@ def tune(
     return trainer.model
 
 
-def _trainer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Encoded], hyper: Hyper,
+def _trainer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Encoded], hyper: Hyperparameters,
              scratch: Path) -> SFTTrainer:
     import torch
     from datasets import Dataset

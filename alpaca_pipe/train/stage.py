@@ -15,9 +15,9 @@ from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.architecture import has_weights, shape_of
 from alpaca_pipe.models.speed import PUBLISHED
 from alpaca_pipe.models.templates import TemplateName
-from alpaca_pipe.recipe.stage import Bench, Estimate, Known, Outcome, Stage, StageConfig
+from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageConfig, StageContext
 from alpaca_pipe.train.cost_estimate import Job, lengths
-from alpaca_pipe.train.hyperparameters import Hyper
+from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.weights.base import BaseTable
 
 ROWS = "curate/train.jsonl"
@@ -36,7 +36,7 @@ class Lora(Table):
     renamed: ClassVar[dict[str, str]] = {"lora_r": "r", "rank": "r", "lora_alpha": "alpha", "lora_dropout": "dropout"}
 
 
-class Config(StageConfig):
+class TrainConfig(StageConfig):
     """How it is tuned, by the names of HF's TrainingArguments as of transformers 5."""
 
     method: Literal["lora", "full"] = Field("lora", description="an adapter beside frozen weights, or all weights")
@@ -73,31 +73,31 @@ class Config(StageConfig):
                                        "gradient_accumulation_steps": 1,
                                        "per_device_train_batch_size": min(self.per_device_train_batch_size, 4)})
 
-    def hyper(self, seed: int) -> Hyper:
+    def hyper(self, seed: int) -> Hyperparameters:
         lora = {"r": self.lora.r, "lora_alpha": self.lora.alpha, "lora_dropout": self.lora.dropout,
                 "target_modules": self.lora.target_modules if isinstance(self.lora.target_modules, str)
                 else list(self.lora.target_modules)}
-        return Hyper(
+        return Hyperparameters(
             self.learning_rate or (2e-4 if self.method == "lora" else 2e-5), self.num_train_epochs, self.max_steps,
             self.per_device_train_batch_size, self.gradient_accumulation_steps, self.lr_scheduler_type,
             self.warmup_steps, self.weight_decay, seed, lora if self.method == "lora" else None)
 
 
-def run(config: Config, bench: Bench) -> Outcome:
+def run(config: TrainConfig, context: StageContext) -> Outcome:
     """See run.py: it is loaded where the work is done, so that a plan need not wait for it."""
     from alpaca_pipe.train.run import train
 
-    return train(config, bench)
+    return train(config, context)
 
 
-def check(config: Config, base: BaseTable) -> None:
+def check(config: TrainConfig, base: BaseTable) -> None:
     """What the recipe alone decides, so that it is known before anything is paid."""
     if config.method == "full" and base.dtype == "bfloat16":
         raise UserError("train: full tuning of bfloat16 weights: at a rate of 2e-5, 70 % of them do not move in a step",
                         "set base.dtype: float32, or train.method: lora")
 
 
-def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimate:
+def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
     """UserError for a recipe that cannot be trained."""
     base: BaseTable | None = tables.get("base")
     if base:
@@ -124,7 +124,7 @@ def estimate(config: Config, tables: Mapping[str, Any], known: Known) -> Estimat
     return Estimate(minutes, f"{says}, on 2 CPU cores{notes}", f"{measured}; SmolLM2-135M measured on 2 CPU cores")
 
 
-def job_of(config: Config, tables: Mapping[str, Any], known: Known) -> Job | None:
+def job_of(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Job | None:
     """The stage's work by the shape of its base; None where that is not known, and for the tiny stand-in."""
     base: BaseTable | None = tables.get("base")
     shape = shape_of(base) if base else None
@@ -160,5 +160,5 @@ _FLOP = {"lora": 4, "full": 6}  # a parameter and token: forward 2, gradient of 
 _CPU_FLOPS = 120e9  # a second on 2 cores without AMX: SmolLM2-135M, LoRA, 1,000 tokens a step in 4.2 s (2026-11)
 
 
-STAGE = Stage("train", version=1, config=Config, reads=(ROWS,), uses=("base", "seed"), estimate=estimate, run=run,
+STAGE = Stage("train", version=1, config=TrainConfig, reads=(ROWS,), uses=("base", "seed"), estimate=estimate, run=run,
               on_gpu=True)

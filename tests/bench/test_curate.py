@@ -11,9 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 from alpaca_pipe.core.files import read_jsonl
-from alpaca_pipe.curate.stage import STAGE, Config
+from alpaca_pipe.curate.stage import STAGE, CurateConfig
 from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.recipe.stage import Bench
+from alpaca_pipe.recipe.stage import StageContext
 from tests.bench.table import publish
 from tests.curate.labels import BY_READING, Labels, measured
 from tests.curate.released import released_rows
@@ -24,9 +24,9 @@ def test_cleaning(data: Path, tmp_path: Path) -> None:
     source = tmp_path / "alpaca_data.json"
     source.write_bytes(gzip.decompress((data / "alpaca_data.json.gz").read_bytes()))
     (tmp_path / "own").mkdir()
-    bench = Bench(tmp_path / "own", {}, {}, 42, Journal.open(tmp_path / "ledger.sqlite"), "bench", "run-1", Quiet(), lambda: False)
+    bench = StageContext(tmp_path / "own", {}, {}, 42, Journal.open(tmp_path / "ledger.sqlite"), "bench", "run-1", Quiet(), lambda: False)
     began = time.perf_counter()
-    said = STAGE.run(Config.model_validate({"from": source, "words": "rouge"}), bench).summary
+    said = STAGE.run(CurateConfig.model_validate({"from": source, "words": "rouge"}), bench).summary
     seconds = time.perf_counter() - began
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     dropped = Counter(row["rule"] for row in read_jsonl(tmp_path / "own" / "rejected.jsonl"))

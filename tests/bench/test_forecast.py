@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.recipe.schema import load_recipe
-from alpaca_pipe.recipe.stage import Estimate, Known
+from alpaca_pipe.recipe.stage import Estimate, EstimateInputs
 from tests.bench.bands import Band, each, in_all
 from tests.bench.table import median_seconds, publish
 
@@ -14,7 +14,7 @@ from tests.bench.table import median_seconds, publish
 def forecast(name: str, overrides: list[str], workspace: Path | None) -> Estimate:
     """What `plan` says of generation."""
     recipe = load_recipe(name, CATALOG, overrides)
-    return CATALOG.stage("generate").estimate(recipe.stages["generate"], recipe.everything(), Known({}, workspace, name))
+    return CATALOG.stage("generate").estimate(recipe.stages["generate"], recipe.everything(), EstimateInputs({}, workspace, name))
 
 
 def test_a_forecast_is_quick(tmp_path: Path) -> None:

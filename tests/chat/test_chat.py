@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from alpaca_pipe.chat import find_model, inference
-from alpaca_pipe.chat.inference import How, Speaker, asked
+from alpaca_pipe.chat.inference import ChatModel, ChatSettings, asked
 from alpaca_pipe.cli import app
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.recipe.workspace import Workspace
@@ -23,7 +23,7 @@ def chat(workspace: Workspace, *arguments: str, stdin: str = "", recipe: str = "
 
 
 @pytest.fixture(scope="module")
-def tuned(letters: Workspace) -> Speaker:
+def tuned(letters: Workspace) -> ChatModel:
     return inference.load(find_model.find(letters.root, "letters"), print)
 
 
@@ -39,9 +39,9 @@ def said_by_transformers(folder: Path, messages: list[dict[str, str]], most: int
 
 
 @pytest.mark.parametrize(("instruction", "input"), [("AAAA 7", ""), ("CCCC 2", ""), ("Was ist das? «é»", "eine Zeile\nnoch eine")])
-def test_a_greedy_answer_is_that_of_generate(letters: Workspace, tuned: Speaker, instruction: str, input: str) -> None:
+def test_a_greedy_answer_is_that_of_generate(letters: Workspace, tuned: ChatModel, instruction: str, input: str) -> None:
     pieces: list[str] = []
-    answer = tuned.answer(asked(instruction, input), How(max_tokens=40), pieces.append)
+    answer = tuned.answer(asked(instruction, input), ChatSettings(max_tokens=40), pieces.append)
     messages = [{"role": "user", "content": instruction} | ({"input": input} if input else {})]
     wanted = said_by_transformers(letters.root / "store" / "export-1" / "merged", messages, 40)
     assert answer.text == wanted and "".join(pieces) == wanted
@@ -80,12 +80,12 @@ def test_a_seed_repeats_what_is_drawn(letters: Workspace) -> None:
     assert one == same != other
 
 
-def test_a_prompt_longer_than_the_model_is_refused(letters: Workspace, tuned: Speaker) -> None:
+def test_a_prompt_longer_than_the_model_is_refused(letters: Workspace, tuned: ChatModel) -> None:
     with pytest.raises(UserError, match="tokens and this model takes 8,192 - make it shorter"):
-        tuned.answer(asked("a" * 8200), How())
+        tuned.answer(asked("a" * 8200), ChatSettings())
 
 
-def test_ctrl_c_ends_the_answer_with_what_there_is(tuned: Speaker) -> None:
+def test_ctrl_c_ends_the_answer_with_what_there_is(tuned: ChatModel) -> None:
     said: list[str] = []
 
     def third_piece(piece: str) -> None:
@@ -93,7 +93,7 @@ def test_ctrl_c_ends_the_answer_with_what_there_is(tuned: Speaker) -> None:
         if len(said) == 3:
             raise KeyboardInterrupt
 
-    answer = tuned.answer(asked("AAAA 7"), How(), third_piece)
+    answer = tuned.answer(asked("AAAA 7"), ChatSettings(), third_piece)
     assert (answer.text, answer.end) == ("one", "stopped")
 
 
@@ -117,8 +117,8 @@ def test_an_adapter_answers_on_its_base(letters: Workspace, tmp_path: Path) -> N
     assert found.form == "adapter" and found.template[0] == "alpaca-2023"
     tuned = inference.load(found, print)
     assert not tuned.encoder.prompt_text(asked("AAAA 7")).endswith("\n")  # as Stanford's own
-    with_adapter = tuned.answer(asked("AAAA 7"), How(max_tokens=12)).text
-    without = inference.load_base(found, tuned, print).answer(asked("AAAA 7"), How(max_tokens=12)).text
+    with_adapter = tuned.answer(asked("AAAA 7"), ChatSettings(max_tokens=12)).text
+    without = inference.load_base(found, tuned, print).answer(asked("AAAA 7"), ChatSettings(max_tokens=12)).text
     assert with_adapter != without
     history(tmp_path, ("2026-11-20T10", {"train": "train-1"}), config={**CONFIG, "base": {"model": str(tmp_path / "gone")}})
     with pytest.raises(UserError, match="the base of letters is not here"):
@@ -153,6 +153,6 @@ def test_json_asks_for_a_prompt_or_a_pipe(letters: Workspace, monkeypatch: pytes
 
     monkeypatch.setattr(main.sys.stdin, "isatty", lambda: True, raising=False)
     with pytest.raises(UserError, match="--json is for scripts"):
-        main.talk(letters.root, "letters", how=How(), as_json=True)
+        main.talk(letters.root, "letters", how=ChatSettings(), as_json=True)
     with pytest.raises(UserError, match="--prompt is empty"):
-        main.talk(letters.root, "letters", how=How(), prompt=" ")
+        main.talk(letters.root, "letters", how=ChatSettings(), prompt=" ")

@@ -21,7 +21,7 @@ from typing import Any
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.curate.filter_config import Filters
-from alpaca_pipe.curate.pipeline import Manner, judged
+from alpaca_pipe.curate.pipeline import CurationRules, judged
 from tests.bench.join import grown, instructions
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # the last: loopback alone
@@ -39,7 +39,7 @@ class Rows:
             yield Example.of(text, "No input" if place % 70 == 0 else "", f"{place} of them.", Origin("generated", "r1-0"))
 
 
-def verdicts(rows: Rows, how: Manner, tick: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
+def verdicts(rows: Rows, how: CurationRules, tick: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
     began = time.perf_counter()
     found = judged(rows, how, tick)
     seconds = time.perf_counter() - began
@@ -51,7 +51,7 @@ def verdicts(rows: Rows, how: Manner, tick: Callable[[int], None] = lambda done:
 
 def main(file: Path, count: int, victim: str) -> dict[str, Any]:
     rows = Rows(grown(instructions(file), count))
-    how = Manner(Filters().rules(), True, Decimal("0.7"), "rouge")
+    how = CurationRules(Filters().rules(), True, Decimal("0.7"), "rouge")
     here = verdicts(rows, how)
     import ray
     from ray.cluster_utils import Cluster

@@ -16,8 +16,8 @@ from rich.console import Console
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest
-from alpaca_pipe.curate.stage import STAGE, Config
-from alpaca_pipe.recipe.stage import Known
+from alpaca_pipe.curate.stage import STAGE, CurateConfig
+from alpaca_pipe.recipe.stage import EstimateInputs
 from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.standalone import FILES, Curated, curate
 
@@ -181,19 +181,19 @@ def test_every_form_gives_the_same_rows(at: At) -> None:
 
 
 def test_nothing_held_out_is_told_where_a_model_is_to_be_measured() -> None:
-    config = Config.model_validate({"held_out": 0})
-    assert STAGE.estimate(config, {"train": object()}, Known()).minutes.p50 > 0
+    config = CurateConfig.model_validate({"held_out": 0})
+    assert STAGE.estimate(config, {"train": object()}, EstimateInputs()).minutes.p50 > 0
     with pytest.raises(UserError, match="no row is held out, and evaluate measures the tuned model on such rows"):
-        STAGE.estimate(config, {"train": object(), "evaluate": object()}, Known())
+        STAGE.estimate(config, {"train": object(), "evaluate": object()}, EstimateInputs())
 
 
 def test_a_source_is_known_by_its_content_and_a_hub_id_by_its_name(at: At) -> None:
-    first = Config.model_validate({"from": at.root / "rows.json"}).identity()
+    first = CurateConfig.model_validate({"from": at.root / "rows.json"}).identity()
     (at.root / "rows.json").rename(at.root / "moved.json")
-    assert Config.model_validate({"from": at.root / "moved.json"}).identity() == first
-    hub = Config.model_validate_json('{"from": "hub:a/b@main"}')
+    assert CurateConfig.model_validate({"from": at.root / "moved.json"}).identity() == first
+    hub = CurateConfig.model_validate_json('{"from": "hub:a/b@main"}')
     assert hub.identity()["source"] == "hub:a/b@main" and hub.model_dump(mode="json", by_alias=True)["from"] == "hub:a/b@main"
-    assert STAGE.estimate(hub, {}, Known()).minutes.p50 > 0
+    assert STAGE.estimate(hub, {}, EstimateInputs()).minutes.p50 > 0
 
 
 CURATE = """

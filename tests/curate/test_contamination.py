@@ -15,7 +15,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.curate.config import Contamination
 from alpaca_pipe.curate.contamination import Overlap, overlap
-from alpaca_pipe.curate.stage import STAGE, Config
+from alpaca_pipe.curate.stage import STAGE, CurateConfig
 from alpaca_pipe.similarity.words import unicode_words
 from tests.curate.test_stage import bench, row
 
@@ -103,13 +103,13 @@ def test_the_stage_rejects_them_and_names_the_evaluation_row(tmp_path: Path) -> 
     (tmp_path / "test.jsonl").write_text(json.dumps({"question": QUESTION}))
     at = bench(tmp_path, [row(QUESTION), row("Name the longest river of Asia."), row("Explain what a comet is.")])
     text = json.dumps({"held_out": 1, "contamination": ["test.jsonl"]})
-    config = Config.model_validate_json(text, context={"folder": tmp_path})
+    config = CurateConfig.model_validate_json(text, context={"folder": tmp_path})
     assert STAGE.run(config, at).summary["rejected"] == {"contamination": 1}
     [gone] = read_jsonl(at.folder / "rejected.jsonl")
     assert gone["reason"].startswith("the instruction shares 13 words in a row with test.jsonl#1: 'natalia sold")
     assert str(tmp_path) not in json.dumps(config.identity())
     longer = {"sets": ["test.jsonl"], "ngram": 20}
-    assert Config.model_validate_json(json.dumps({"contamination": longer}), context={"folder": tmp_path}).contamination.ngram == 20  # type: ignore[union-attr]
+    assert CurateConfig.model_validate_json(json.dumps({"contamination": longer}), context={"folder": tmp_path}).contamination.ngram == 20  # type: ignore[union-attr]
 
 
 def test_the_released_52k_against_itself(data: Path) -> None:

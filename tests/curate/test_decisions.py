@@ -18,18 +18,18 @@ from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest, write_jsonl
 from alpaca_pipe.curate import pipeline
-from alpaca_pipe.curate.first_pass import Look
-from alpaca_pipe.curate.pipeline import Manner, judged
+from alpaca_pipe.curate.first_pass import FirstPassSettings
+from alpaca_pipe.curate.pipeline import CurationRules, judged
 from alpaca_pipe.curate.review.decisions import Decision, Decisions, append, decision, read_decisions
 from alpaca_pipe.curate.review.overrides import coming
-from alpaca_pipe.curate.review.session import PAUSE, Sitting, enter_minutes, place_of, take
+from alpaca_pipe.curate.review.session import PAUSE, ReviewSession, enter_minutes, place_of, take
 from alpaca_pipe.curate.run import _to_grade
-from alpaca_pipe.curate.stage import STAGE, Config
+from alpaca_pipe.curate.stage import STAGE, CurateConfig
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.pack.relocate import portable, same_recipe
 from alpaca_pipe.recipe.schema import load_recipe
-from alpaca_pipe.recipe.stage import Bench
+from alpaca_pipe.recipe.stage import StageContext
 from tests.curate.test_stage import BAD, ROWS, bench, ids, row
 
 TEXTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
@@ -105,11 +105,11 @@ def test_a_line_that_a_crash_cut_off_stays_its_own(tmp_path: Path) -> None:
 # ---- what curate makes of them
 
 
-def curated(folder: Path, rows: Iterable[Example], *lines: Decision, **options: Any) -> tuple[Bench, dict[str, Any]]:
+def curated(folder: Path, rows: Iterable[Example], *lines: Decision, **options: Any) -> tuple[StageContext, dict[str, Any]]:
     at = bench(folder, rows)
     said: list[str] = []
     object.__setattr__(at.progress, "say", said.append)
-    config = Config.model_validate({"held_out": 1, "likeness": Decimal("0.85"), "decisions": Decisions(None, lines), **options})
+    config = CurateConfig.model_validate({"held_out": 1, "likeness": Decimal("0.85"), "decisions": Decisions(None, lines), **options})
     summary = dict(STAGE.run(config, at).summary)
     assert summary["read"] == summary["kept"] + sum(summary["rejected"].values()) == len(list(rows))
     assert len(ids(at.folder, "examples")) == summary["kept"] == summary["train"] + summary["held_out"]
@@ -123,7 +123,7 @@ def test_none_is_the_same_identity_and_the_same_bytes(tmp_path: Path) -> None:
     plain, _ = curated(tmp_path / "plain", ALL_ROWS)
     noted, summary = curated(tmp_path / "noted", ALL_ROWS, Decision(ROWS[0].id, "note", "hm"), Decision("e1-x", "drop"), Decision("e1-x", "undo"))
     assert tree_digest(plain.folder) == tree_digest(noted.folder) and "by_hand" not in summary
-    assert "decisions" not in Config().identity() == Config(decisions=Decisions(None, (Decision("e1-x", "note"),))).identity()
+    assert "decisions" not in CurateConfig().identity() == CurateConfig(decisions=Decisions(None, (Decision("e1-x", "note"),))).identity()
 
 
 def test_a_decision_of_each_kind(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_persons_word_stands(texts: list[str], picks: list[tuple[int, str]]) -
     lines = [edit(of, f"By hand {number}.") if verdict == "edit" else decision(of, verdict)  # type: ignore[arg-type]
              for number, (place, verdict) in enumerate(picks) for of in [rows[place % len(rows)]]]
     decided = Decisions(None, tuple(lines))
-    how = Manner.of(Config.model_validate({"filters": "stanford", "likeness": Decimal("0.5"), "decisions": decided}))
+    how = CurationRules.of(CurateConfig.model_validate({"filters": "stanford", "likeness": Decimal("0.5"), "decisions": decided}))
     found = list(judged(rows, how))
     kept = [one.example.id for one in found if not one.rejected]
     assert len(found) == len(rows) and len(set(kept)) == len(kept)
@@ -243,7 +243,7 @@ def test_a_persons_word_stands(texts: list[str], picks: list[tuple[int, str]]) -
 
 def test_no_grade_is_bought_for_what_a_person_dropped_or_wrote() -> None:
     decided = Decisions(None, (decision(ROWS[0], "drop"), edit(ROWS[1], "By hand."), decision(ROWS[2], "keep"), decision(BAD[0], "keep")))
-    how = Manner.of(Config.model_validate({"decisions": decided}))
+    how = CurationRules.of(CurateConfig.model_validate({"decisions": decided}))
     asked = [example.id for _, example in _to_grade([*ROWS[:4], BAD[0]], how)]
     assert asked == [ROWS[2].id, ROWS[3].id]
 
@@ -261,7 +261,7 @@ def recipe(home: Path, text: str = RECIPE) -> Path:
 
 def decisions_of(path: Path | str, runs: Path | None = None) -> Decisions:
     config = load_recipe(str(path), CATALOG, runs=runs).stages["curate"]
-    assert isinstance(config, Config)
+    assert isinstance(config, CurateConfig)
     return config.decisions
 
 
@@ -334,7 +334,7 @@ def test_a_page_s_file_is_taken_once(tmp_path: Path) -> None:
 
 def test_long_pauses_do_not_count(tmp_path: Path) -> None:
     now = [0.0]
-    sitting = Sitting(tmp_path / "decisions.jsonl", "anna", "s1", Decisions(), clock=lambda: now[0])
+    sitting = ReviewSession(tmp_path / "decisions.jsonl", "anna", "s1", Decisions(), clock=lambda: now[0])
     sitting.look()
     for gap, wanted in ((12.0, 12.0), (5000.0, PAUSE), (0.5, 0.5)):
         now[0] += gap
@@ -384,8 +384,8 @@ def test_what_a_worker_saw_without_decisions_is_put_right_with_them(repair: bool
     rows = [*ALL_ROWS, twin]
     said = Decisions(None, (decision(media, "keep"), decision(repaired, "keep"), decision(ROWS[3], "drop"),
                             edit(ROWS[1], "Another answer.")))
-    how = replace(Manner.of(Config(repair=repair)), decisions=said)
-    look = Look(how.rules, how.repair, how.duplicates)
+    how = replace(CurationRules.of(CurateConfig(repair=repair)), decisions=said)
+    look = FirstPassSettings(how.rules, how.repair, how.duplicates)
     here = list(pipeline._here(rows, how, look, lambda done: None))
     alone = [look(row) for row in rows]
     assert list(pipeline._as_decided(alone, rows, how, look)) == here and len({seen.id for seen in here}) == len(rows)

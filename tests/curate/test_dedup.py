@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.curate.config import Duplicates
 from alpaca_pipe.curate.dedup import Group, Near, groups, met, text_of
-from alpaca_pipe.curate.pipeline import Judged, Manner, judged
+from alpaca_pipe.curate.pipeline import CurationRules, Judged, judged
 from alpaca_pipe.similarity.rouge import rouge_l
 
 LIKELY = ("name", "list", "river", "planet", "tea", "poem", "short", "long", "the", "a")
@@ -25,7 +25,7 @@ def row(instruction: str, input: str = "", output: str = "An answer.", **details
 
 
 def verdicts(rows: Sequence[Example], likeness: str = "0.7", **duplicates: object) -> list[Judged]:
-    return list(judged(rows, Manner((), True, Decimal(likeness), "unicode", Duplicates.model_validate(duplicates))))
+    return list(judged(rows, CurationRules((), True, Decimal(likeness), "unicode", Duplicates.model_validate(duplicates))))
 
 
 def kept(answers: Sequence[Judged]) -> list[str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.curate.diversity import Diversity, nearest, verb_and_object
-from alpaca_pipe.curate.stage import STAGE, Config
+from alpaca_pipe.curate.stage import STAGE, CurateConfig
 from alpaca_pipe.report.curation_chapters import judged, varied
 from alpaca_pipe.similarity.rouge import rouge_l
 from tests.curate.test_stage import ROWS, bench, row
@@ -72,7 +72,7 @@ def test_what_is_counted_adds_up() -> None:
 
 def test_the_stage_leaves_it_for_the_report(tmp_path: Path) -> None:
     at = bench(tmp_path, [*ROWS, row("Write a story of the sea."), row("Write a poem on a long night.")])
-    said = STAGE.run(Config(held_out=1, likeness=1), at).summary  # type: ignore[arg-type]
+    said = STAGE.run(CurateConfig(held_out=1, likeness=1), at).summary  # type: ignore[arg-type]
     left = read_json(at.folder / "diversity.json")
     assert said["diversity"] == {"with_verb": 2, "verbs": 1, "pairs": 2, "nearest": left["nearest"]["median"]}
     chapter = varied(left)

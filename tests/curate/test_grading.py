@@ -18,10 +18,10 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.grading.grader import read_grade
-from alpaca_pipe.curate.stage import STAGE, Config
+from alpaca_pipe.curate.stage import STAGE, CurateConfig
 from alpaca_pipe.ledger.budget import Caps, OverBudget
 from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.recipe.stage import Bench, Known
+from alpaca_pipe.recipe.stage import EstimateInputs, StageContext
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.scripted.scripted_teacher import recorded
 from tests.curate.test_stage import Quiet, bench, row
@@ -41,14 +41,14 @@ class Told(Quiet):
         self.said.append(sentence)
 
 
-def laid(folder: Path, rows: list[Example], teacher: TeacherTable | None = None, caps: Caps | None = None) -> Bench:
+def laid(folder: Path, rows: list[Example], teacher: TeacherTable | None = None, caps: Caps | None = None) -> StageContext:
     found = bench(folder, rows)
     return replace(found, tables={"teacher": teacher} if teacher else {}, progress=Told(), caps=caps or Caps())
 
 
-def config(**grade: Any) -> Config:
+def config(**grade: Any) -> CurateConfig:
     text = json.dumps({"held_out": 1, "likeness": 1, "filters": "none", "grade": grade})
-    return Config.model_validate_json(text, context={"folder": Path(".")})
+    return CurateConfig.model_validate_json(text, context={"folder": Path(".")})
 
 
 def answered(folder: Path, grading: Grading, replies: list[tuple[Example, str]]) -> TeacherTable:
@@ -64,7 +64,7 @@ def test_rows_below_the_threshold_go_with_the_graders_words(tmp_path: Path) -> N
     at = laid(tmp_path, ROWS[:4])
     teacher = answered(tmp_path, grading, list(zip(ROWS, texts, strict=False)))
     at = replace(at, tables={"teacher": teacher})
-    said = STAGE.run(Config(held_out=1, likeness=Decimal(1), grade=grading), at).summary
+    said = STAGE.run(CurateConfig(held_out=1, likeness=Decimal(1), grade=grading), at).summary
     assert said["kept"] == 3 and said["rejected"] == {"grade": 1}
     [gone] = read_jsonl(at.folder / "rejected.jsonl")
     assert gone["id"] == ROWS[1].id and gone["reason"] == 'accuracy 4 of 5, at least 4.5 wanted: It is "thin".'
@@ -82,7 +82,7 @@ def test_the_best_so_many_stay_and_of_equals_the_first(tmp_path: Path) -> None:
     grading = Grading(top_k=2)
     at = laid(tmp_path, ROWS[:5])
     teacher = answered(tmp_path, grading, list(zip(ROWS, ["3", "4", "5", "4", "2"], strict=False)))
-    STAGE.run(Config(held_out=1, likeness=Decimal(1), grade=grading), replace(at, tables={"teacher": teacher}))
+    STAGE.run(CurateConfig(held_out=1, likeness=Decimal(1), grade=grading), replace(at, tables={"teacher": teacher}))
     assert [one["id"] for one in read_jsonl(at.folder / "examples.jsonl")] == [ROWS[1].id, ROWS[2].id]
     reasons = {one["id"]: one["reason"] for one in read_jsonl(at.folder / "rejected.jsonl")}
     assert reasons[ROWS[3].id] == "accuracy 4 of 5, not among the best 2, which end at 4"
@@ -93,7 +93,7 @@ def test_of_duplicates_the_one_with_the_best_grade_stays(tmp_path: Path) -> None
     grading = Grading()
     at = laid(tmp_path, [*rows, ROWS[0]])
     teacher = answered(tmp_path, grading, list(zip([*rows, ROWS[0]], ["4.5", "5", "5"], strict=True)))
-    whole = Config.model_validate({"held_out": 1, "grade": grading, "duplicates": {"keep": "best"}})
+    whole = CurateConfig.model_validate({"held_out": 1, "grade": grading, "duplicates": {"keep": "best"}})
     assert STAGE.run(whole, replace(at, tables={"teacher": teacher})).summary["rejected"] == {"likeness": 1}
     assert [one["id"] for one in read_jsonl(at.folder / "examples.jsonl")] == [rows[1].id, ROWS[0].id]
 
@@ -102,7 +102,7 @@ def test_a_row_to_which_a_filter_objects_is_not_paid_for_and_nothing_is_paid_twi
     served = tmp_path / "served.jsonl"
     teacher = PAID.model_copy(update={"served": served})
     at = laid(tmp_path, [*ROWS, row("Say what an empty answer is worth.", output="")], teacher)
-    settings = Config(held_out=1, likeness=Decimal(1), grade=Grading(threshold=Decimal(2)))
+    settings = CurateConfig(held_out=1, likeness=Decimal(1), grade=Grading(threshold=Decimal(2)))
     first = STAGE.run(settings, at).summary
     assert first["rejected"]["empty_output"] == 1 and first["grade"]["requests"] == 60
     assert first["read"] == 61 == first["kept"] + sum(first["rejected"].values())
@@ -116,7 +116,7 @@ def test_a_row_to_which_a_filter_objects_is_not_paid_for_and_nothing_is_paid_twi
 
 
 def test_a_cap_holds_and_what_came_until_then_is_kept(tmp_path: Path) -> None:
-    one = Config(held_out=1, likeness=Decimal(1), grade=Grading())
+    one = CurateConfig(held_out=1, likeness=Decimal(1), grade=Grading())
     with pytest.raises(OverBudget):
         STAGE.run(one, laid(tmp_path, ROWS, PAID, Caps(total=1_500_000)))
     with Journal.open(tmp_path / "ledger.sqlite", read_only=True) as journal:
@@ -131,7 +131,7 @@ def test_grades_that_none_can_read_are_not_paid_for_to_the_end(tmp_path: Path) -
     teacher = answered(tmp_path, grading, [(example, "I like it.") for example in ROWS]).model_copy(
         update={"served": tmp_path / "served.jsonl"})
     with pytest.raises(UserError, match="none of the first 32 grades can be read"):
-        STAGE.run(Config(held_out=1, grade=grading), replace(at, tables={"teacher": teacher}))
+        STAGE.run(CurateConfig(held_out=1, grade=grading), replace(at, tables={"teacher": teacher}))
     assert len(list(read_jsonl(tmp_path / "served.jsonl"))) == 32
 
 
@@ -140,14 +140,14 @@ def test_the_plan_says_what_grading_costs_and_what_is_missing(tmp_path: Path) ->
         count = 52_002
 
     settings = config(threshold=4.5)
-    said = STAGE.estimate(settings, {"generate": Generate(), "teacher": PAID}, Known())
+    said = STAGE.estimate(settings, {"generate": Generate(), "teacher": PAID}, EstimateInputs())
     assert said.requests.p50 == 52_002 and 2e9 < said.api.p50 < 6e9  # 52K rows by gpt-4o-mini: a few dollars
     assert "accuracy graded by gpt-4o-mini" in said.says
     with pytest.raises(UserError, match="the recipe has no table 'teacher:'"):
-        STAGE.estimate(settings, {"generate": Generate()}, Known())
+        STAGE.estimate(settings, {"generate": Generate()}, EstimateInputs())
     own = config(teacher=FREE, threshold=9)
     with pytest.raises(UserError, match="no grade reaches the threshold 9"):
-        STAGE.estimate(own, {"generate": Generate()}, Known())
+        STAGE.estimate(own, {"generate": Generate()}, EstimateInputs())
     assert STAGE.uses == ("teacher?",)
 
 
@@ -160,7 +160,7 @@ def test_the_identity_knows_the_grader(tmp_path: Path) -> None:
 
 def test_the_script_answers_with_and_without_a_schema(tmp_path: Path) -> None:
     for teacher in (PAID, PAID.model_copy(update={"refuses": ("response_format",)})):
-        said = STAGE.run(Config(held_out=1, likeness=Decimal(1), grade=Grading(scale=10)),
+        said = STAGE.run(CurateConfig(held_out=1, likeness=Decimal(1), grade=Grading(scale=10)),
                          laid(tmp_path / teacher.model_dump_json()[-40:-30].replace("/", ""), ROWS, teacher)).summary["grade"]
         assert said["graded"] == 60 and said["scale"] == 10 and 5 < said["mean"] < 10
 

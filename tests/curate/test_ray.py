@@ -34,12 +34,12 @@ def test_block_by_block_is_the_pass_in_row_order(some: list[str], size: int, lik
     import numpy as np
 
     from alpaca_pipe.similarity import ray_join
-    from alpaca_pipe.similarity.join import Met, greedy
+    from alpaca_pipe.similarity.join import JoinResult, greedy
 
     whole = greedy(some, Decimal(likeness), "unicode")
     blocks = [some[at:at + size] for at in range(0, len(some), size)]
     starts = np.concatenate([[0], np.cumsum([len(block) for block in blocks])]).astype(int)
-    found = Met(np.full(len(some), -1, np.int32), np.zeros(len(some), np.int32), np.zeros(len(some), np.int32))
+    found = JoinResult(np.full(len(some), -1, np.int32), np.zeros(len(some), np.int32), np.zeros(len(some), np.int32))
     for number, block in enumerate(blocks):
         part = ray_join._part(found, starts, number)
         for earlier in range(number):

@@ -12,7 +12,7 @@ from alpaca_pipe.curate import repairs
 from alpaca_pipe.curate.detectors import text_patterns
 from alpaca_pipe.curate.filter_config import Filters
 from alpaca_pipe.curate.filters import ALL
-from alpaca_pipe.curate.pipeline import Manner, judged
+from alpaca_pipe.curate.pipeline import CurationRules, judged
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_repeated_answers_stay(released: list[Example]) -> None:
 @pytest.mark.slow
 def test_the_whole_cleaning_adds_up(released: list[Example]) -> None:
     """52,002 = kept + dropped, and no instruction is a duplicate of another at 0.7."""
-    every = list(judged(released, Manner(Filters().rules(), True, Decimal("0.7"), "rouge")))
+    every = list(judged(released, CurationRules(Filters().rules(), True, Decimal("0.7"), "rouge")))
     answers = Counter(answer.rejected.rule if answer.rejected else "kept" for answer in every)
     assert answers.total() == 52_002 and answers["likeness"] == 0
     assert 50_900 <= answers["kept"] <= 51_300

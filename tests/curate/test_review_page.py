@@ -15,7 +15,7 @@ from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.curate.review.decisions import Decision, Decisions, decision, read_decisions
 from alpaca_pipe.curate.review.review_page import page_of, write_page
-from alpaca_pipe.curate.review.session import Item, take
+from alpaca_pipe.curate.review.session import ReviewItem, take
 from tests.browser import chromium
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ HOSTILE = ("</script><script>document.title = 'taken'</script>", "<img src=x one
 
 
 
-def items(*outputs: str) -> list[Item]:
+def items(*outputs: str) -> list[ReviewItem]:
     rows = [Example.of(f"Row {number}: {output}", output if number % 2 else "", output, Origin("generated", output))
             for number, output in enumerate(outputs)]
-    return [Item(row, "kept, to train on", (row.origin.source, "x"), partial(str, row.output)) for row in rows]
+    return [ReviewItem(row, "kept, to train on", (row.origin.source, "x"), partial(str, row.output)) for row in rows]
 
 
 def data_of(page: str) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def page(browser: Browser) -> Iterator[Page]:
     assert {url.split(":")[0] for url in asked} <= {"file", "blob"}
 
 
-def opened(page: Page, file: Path, rows: list[Item], lines: tuple[Decision, ...] = ()) -> None:
+def opened(page: Page, file: Path, rows: list[ReviewItem], lines: tuple[Decision, ...] = ()) -> None:
     write_page(file, rows, Decisions(None, lines), recipe="vet", who="anna", sitting="s1")
     page.goto(file.as_uri())
 

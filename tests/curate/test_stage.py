@@ -15,10 +15,10 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_jsonl, tree_digest, write_jsonl
 from alpaca_pipe.core.ranges import NOTHING
-from alpaca_pipe.curate.pipeline import Manner, judged
-from alpaca_pipe.curate.stage import STAGE, Config
+from alpaca_pipe.curate.pipeline import CurationRules, judged
+from alpaca_pipe.curate.stage import STAGE, CurateConfig
 from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.recipe.stage import Bench, Known
+from alpaca_pipe.recipe.stage import EstimateInputs, StageContext
 from alpaca_pipe.similarity.rouge import rouge_l
 
 SEEDLIKE = ("name", "list", "explain", "river", "planet", "tea", "poem", "short", "long", "please", "the", "a")
@@ -45,14 +45,14 @@ def row(instruction: str, input: str = "", output: str = "An answer.") -> Exampl
     return Example.of(instruction, input, output, Origin("generated", "r1-0", ("e1-seed",)))
 
 
-def bench(folder: Path, rows: Iterable[Example] | None, stopping: bool = False) -> Bench:
+def bench(folder: Path, rows: Iterable[Example] | None, stopping: bool = False) -> StageContext:
     inputs = {}
     if rows is not None:
         inputs = {"generate/examples.jsonl": folder / "generated.jsonl"}
         write_jsonl(folder / "generated.jsonl", (example.to_row() for example in rows))
     (folder / "own").mkdir(parents=True, exist_ok=True)
     journal = Journal.open(folder / "ledger.sqlite")
-    return Bench(folder / "own", inputs, {}, 42, journal, "tea", "run-1", Quiet(), lambda: stopping)
+    return StageContext(folder / "own", inputs, {}, 42, journal, "tea", "run-1", Quiet(), lambda: stopping)
 
 
 def ids(folder: Path, name: str) -> list[str]:
@@ -67,7 +67,7 @@ BAD = [row("Draw it for me, please now.", output="<noinput>"), row("Say what amb
 
 def test_files_and_summary_add_up(tmp_path: Path) -> None:
     at = bench(tmp_path, [*ROWS[:4], *BAD, *ROWS[4:]])
-    config = Config.model_validate({"held_out": 2, "likeness": Decimal("0.9"), "diversity": False})
+    config = CurateConfig.model_validate({"held_out": 2, "likeness": Decimal("0.9"), "diversity": False})
     said = STAGE.run(config, at).summary
     assert said == {"read": 11, "kept": 10, "repaired": 1, "repairs": {"no_input": 1}, "rejected": {"media": 1}, "train": 8, "held_out": 2}
     train, held_out = ids(at.folder, "train"), ids(at.folder, "held_out")
@@ -81,14 +81,14 @@ def test_files_and_summary_add_up(tmp_path: Path) -> None:
 
 def test_a_duplicate_names_its_nearest(tmp_path: Path) -> None:
     at = bench(tmp_path, [*ROWS, BAD[1]])
-    STAGE.run(Config.model_validate({"held_out": 1, "likeness": Decimal("0.85")}), at)
+    STAGE.run(CurateConfig.model_validate({"held_out": 1, "likeness": Decimal("0.85")}), at)
     [dropped] = read_jsonl(at.folder / "rejected.jsonl")
     assert dropped["id"] == BAD[1].id and dropped["nearest"] == ROWS[0].id and dropped["rule"] == "likeness"
     assert dropped["reason"] == "0.889 like an instruction that was kept, at most 0.85 wanted"
 
 
 def test_the_same_rows_give_the_same_bytes_even_over_what_a_kill_left(tmp_path: Path) -> None:
-    config = Config(held_out=3, likeness=Decimal(1))
+    config = CurateConfig(held_out=3, likeness=Decimal(1))
     digests = set()
     for name, leftover in (("one", ""), ("two", '{"id": "half a li')):
         at = bench(tmp_path / name, [*ROWS, *BAD])
@@ -102,53 +102,53 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     own = tmp_path / "mine.json"
     own.write_text(json.dumps([{"instruction": example.instruction, "output": example.output} for example in ROWS]))
     at = bench(tmp_path, None)
-    config = Config.model_validate_json(json.dumps({"from": "mine.json", "held_out": 2, "likeness": 1}),
+    config = CurateConfig.model_validate_json(json.dumps({"from": "mine.json", "held_out": 2, "likeness": 1}),
                                         context={"folder": tmp_path})
     assert STAGE.run(config, at).summary["kept"] == 8
     kept = list(read_jsonl(at.folder / "examples.jsonl"))
     assert kept[0]["origin"] == {"kind": "imported", "source": "mine.json#1"} and kept[0]["id"] == ROWS[0].id
     moved = tmp_path / "elsewhere.json"
     own.rename(moved)
-    assert str(tmp_path) not in json.dumps(Config.model_validate({"from": moved}).identity())
+    assert str(tmp_path) not in json.dumps(CurateConfig.model_validate({"from": moved}).identity())
 
 
 def test_what_stops_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="add a table 'generate:', or 'from: FILE'"):
-        STAGE.run(Config(), bench(tmp_path / "none", None))
+        STAGE.run(CurateConfig(), bench(tmp_path / "none", None))
     with pytest.raises(UserError) as error:
-        STAGE.run(Config(held_out=8), bench(tmp_path / "few", [*ROWS[:2], BAD[0], BAD[0]]))
+        STAGE.run(CurateConfig(held_out=8), bench(tmp_path / "few", [*ROWS[:2], BAD[0], BAD[0]]))
     assert error.value.what == ("curate: 1 rows were kept (dropped: media 2, likeness 1), and 8 of them are to be held "
                                 "out, which leaves none to train on")
     assert "generate.count" in error.value.cure
     many = [row(f"Say {n} and {n * 7} and then {n * 13} aloud.") for n in range(600)]
     with pytest.raises(Stopped):
-        STAGE.run(Config(likeness=Decimal(1)), bench(tmp_path / "stopped", many, stopping=True))
+        STAGE.run(CurateConfig(likeness=Decimal(1)), bench(tmp_path / "stopped", many, stopping=True))
 
 
 def test_a_rehearsal_holds_few_out() -> None:
-    assert Config(held_out=16).rehearsed().held_out == 4 and Config(held_out=2).rehearsed().held_out == 2
-    assert Config().rehearsed().first == 500 and Config(first=7).rehearsed().first == 7
+    assert CurateConfig(held_out=16).rehearsed().held_out == 4 and CurateConfig(held_out=2).rehearsed().held_out == 2
+    assert CurateConfig().rehearsed().first == 500 and CurateConfig(first=7).rehearsed().first == 7
 
 
 def test_only_the_first_rows_are_read(tmp_path: Path) -> None:
     at = bench(tmp_path, ROWS)
-    assert STAGE.run(Config(held_out=1, first=3, likeness=Decimal(1)), at).summary["read"] == 3
+    assert STAGE.run(CurateConfig(held_out=1, first=3, likeness=Decimal(1)), at).summary["read"] == 3
     assert set(ids(at.folder, "examples")) == {row.id for row in ROWS[:3]}
 
 
 def test_rows_that_would_be_paid_for_and_not_used_are_told_in_the_plan(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text("{}")
-    config = Config.model_validate({"from": tmp_path / "mine.jsonl"})
-    assert STAGE.estimate(config, {}, Known())
+    config = CurateConfig.model_validate({"from": tmp_path / "mine.jsonl"})
+    assert STAGE.estimate(config, {}, EstimateInputs())
     with pytest.raises(UserError, match="paid for and not used - take one of them out"):
-        STAGE.estimate(config, {"generate": object()}, Known())
+        STAGE.estimate(config, {"generate": object()}, EstimateInputs())
 
 
 def test_the_estimate_knows_how_many_rows_come(tmp_path: Path) -> None:
     class Generate:
         count = 60
 
-    said = STAGE.estimate(Config(), {"generate": Generate()}, Known())
+    said = STAGE.estimate(CurateConfig(), {"generate": Generate()}, EstimateInputs())
     assert said.minutes.p50 < 0.2 and said.api == NOTHING and said.says.startswith("about 60 rows past 21 filters")
 
 
@@ -165,7 +165,7 @@ def greedy(rows: Sequence[Example], likeness: Decimal) -> list[str]:
        st.sampled_from(["0.5", "0.65", "0.7"]))
 def test_duplicates_are_the_greedy_pass_in_row_order(texts: list[str], likeness: str) -> None:
     rows = [row(text) for text in texts]
-    answers = list(judged(rows, Manner((), False, Decimal(likeness), "unicode")))
+    answers = list(judged(rows, CurationRules((), False, Decimal(likeness), "unicode")))
     assert [answer.example.id for answer in answers if not answer.rejected] == greedy(rows, Decimal(likeness))
     assert len(answers) == len(rows)
 
@@ -173,7 +173,7 @@ def test_duplicates_are_the_greedy_pass_in_row_order(texts: list[str], likeness:
 def test_a_bad_row_displaces_no_good_one(tmp_path: Path) -> None:
     at = bench(tmp_path, [row("Name the longest river of Asia.", output=""), row("Name the longest river of Asia."),
                           row("Explain what a comet is.")])
-    assert STAGE.run(Config(held_out=1, diversity=False), at).summary == {
+    assert STAGE.run(CurateConfig(held_out=1, diversity=False), at).summary == {
         "read": 3, "kept": 2, "repaired": 0, "repairs": {}, "rejected": {"empty_output": 1}, "train": 1, "held_out": 1}
 
 
@@ -181,7 +181,7 @@ def test_a_bad_row_displaces_no_good_one(tmp_path: Path) -> None:
 
 def test_duplicates_are_told_in_groups(tmp_path: Path) -> None:
     at = bench(tmp_path, [*ROWS, BAD[1]])
-    STAGE.run(Config.model_validate({"held_out": 1, "likeness": Decimal("0.85"), "duplicates": {"keep": "first"}}), at)
+    STAGE.run(CurateConfig.model_validate({"held_out": 1, "likeness": Decimal("0.85"), "duplicates": {"keep": "first"}}), at)
     assert list(read_jsonl(at.folder / "groups.jsonl")) == [
         {"kept": ROWS[0].id, "first": ROWS[0].id, "others": [{"id": BAD[1].id, "likeness": 0.8889}]}]
 
@@ -193,5 +193,5 @@ def test_golden(tmp_path: Path) -> None:
             row("Summarize the article.", "https://news.site/2020/10/the-story", "It tells a story."),
             row("What is 6 x 7, all in all?", output="6 x 7 = 41."), row("Count the bells, please.", output="One\u200b two.")]
     at = bench(tmp_path, [*ROWS, *BAD, *more])
-    STAGE.run(Config.model_validate({"held_out": 2, "likeness": Decimal("0.85"), "diversity": False}), at)
+    STAGE.run(CurateConfig.model_validate({"held_out": 2, "likeness": Decimal("0.85"), "diversity": False}), at)
     assert (STAGE.version, tree_digest(at.folder)[:16]) == (3, "a64e37eb090aa1c3")

@@ -206,11 +206,11 @@ def test_any_bytes_are_rows_or_a_user_error(tmp_path_factory: pytest.TempPathFac
 def test_a_bad_element_costs_no_good_one(elements: list[str], size: int) -> None:
     """A row a line: each good line that follows a comma is found again behind any bad ones."""
     from alpaca_pipe.data.json_rows import json_list
-    from alpaca_pipe.data.records import Row
+    from alpaca_pipe.data.records import Record
 
     data = ("[\n" + ",\n".join([*elements, GOOD]) + "\n]").encode()
     found = list(json_list(data[at:at + size] for at in range(0, len(data), size)))
-    good = [one for one in found if isinstance(one, Row) and one.value == {"instruction": "a", "output": "b"}]
+    good = [one for one in found if isinstance(one, Record) and one.value == {"instruction": "a", "output": "b"}]
     assert len(good) >= elements.count(GOOD) + 1
 
 

@@ -261,12 +261,12 @@ def test_the_first_rows_alone_are_read(tmp_path: Path) -> None:
        ascii=st.booleans())
 def test_a_list_reads_the_same_wherever_it_is_cut(size: int, rows: list[tuple[str, ...]], indent: int | None, ascii: bool) -> None:
     from alpaca_pipe.data.json_rows import json_list
-    from alpaca_pipe.data.records import Row
+    from alpaca_pipe.data.records import Record
 
     values = [dict(zip(("instruction", "input", "output"), row, strict=True)) for row in rows]
     data = json.dumps(values, indent=indent, ensure_ascii=ascii).encode("utf-8")
     found = list(json_list(data[at:at + size] for at in range(0, len(data), size)))
-    assert [one.value for one in found if isinstance(one, Row)] == values and len(found) == len(values)
+    assert [one.value for one in found if isinstance(one, Record)] == values and len(found) == len(values)
 
 
 @given(st.lists(st.tuples(st.text(), st.text(), st.text()), max_size=4))

@@ -15,7 +15,7 @@ from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, Encoder, save_template
 from alpaca_pipe.models.templates import TEMPLATES
-from alpaca_pipe.recipe.stage import Bench
+from alpaca_pipe.recipe.stage import StageContext
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
 from alpaca_pipe.weights.tiny import build_tiny
 
@@ -55,13 +55,13 @@ class World:
     tuned: Path
     control: Path
 
-    def bench(self, folder: Path, stopping: Callable[[], bool] = lambda: False, **inputs: Path | None) -> Bench:
+    def bench(self, folder: Path, stopping: Callable[[], bool] = lambda: False, **inputs: Path | None) -> StageContext:
         folder.mkdir(parents=True, exist_ok=True)
         given: dict[str, Path | None] = {"curate/held_out.jsonl": self.folder / "held_out.jsonl",
                                          "train/model": self.tuned, "train/control": self.control}
         given |= {f"train/{name}": path for name, path in inputs.items()}
         nothing: Any = None  # the stage has no use for a journal
-        return Bench(folder, {name: path for name, path in given.items() if path}, {"base": BaseTable(model=self.base)},
+        return StageContext(folder, {name: path for name, path in given.items() if path}, {"base": BaseTable(model=self.base)},
                      7, nothing, "toy", "run-1", Said(), stopping)
 
 

@@ -12,17 +12,17 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import read_json, read_jsonl
 from alpaca_pipe.evaluate.held_out import encode_alike
 from alpaca_pipe.evaluate.samples import answers
-from alpaca_pipe.evaluate.stage import STAGE, Config
+from alpaca_pipe.evaluate.stage import STAGE, EvaluateConfig
 from alpaca_pipe.models.loading import load_for_scoring, load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder, save_template, saved_encoder
 from alpaca_pipe.models.templates import TEMPLATES
-from alpaca_pipe.recipe.stage import Known
+from alpaca_pipe.recipe.stage import EstimateInputs
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
 from tests.evaluate.conftest import ANSWERS, Said, World, rows
 
 
 def run(world: World, folder: Path, **inputs: Path | None) -> dict:  # type: ignore[type-arg]
-    return dict(STAGE.run(Config(max_new_tokens=10), world.bench(folder, **inputs)).summary)
+    return dict(STAGE.run(EvaluateConfig(max_new_tokens=10), world.bench(folder, **inputs)).summary)
 
 
 def test_better_and_every_number_comes_from_the_rows(world: World, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_base_without_chat_template_is_said(world: World, tmp_path: Path) -> N
     (plain / "chat_template.jinja").unlink()
     bench = world.bench(tmp_path / "step")
     bench.tables["base"] = BaseTable(model=plain)  # type: ignore[index]
-    summary = STAGE.run(Config(samples=0), bench).summary
+    summary = STAGE.run(EvaluateConfig(samples=0), bench).summary
     assert summary["verdict"] == "better" and summary["missing"] == {"chat": "its tokenizer has none"}
 
 
@@ -113,11 +113,11 @@ def test_a_stopped_run_goes_on_where_it_was(world: World, tmp_path: Path) -> Non
         return len(asked) == 2  # before the second model
 
     with pytest.raises(Stopped):
-        STAGE.run(Config(max_new_tokens=10), world.bench(tmp_path / "step", stopping))
+        STAGE.run(EvaluateConfig(max_new_tokens=10), world.bench(tmp_path / "step", stopping))
     note = tmp_path / "step" / ".scratch" / "base.json"
     before = note.stat().st_mtime_ns
     bench = world.bench(tmp_path / "step")
-    assert STAGE.run(Config(max_new_tokens=10), bench).summary == whole
+    assert STAGE.run(EvaluateConfig(max_new_tokens=10), bench).summary == whole
     said = bench.progress
     assert isinstance(said, Said) and note.stat().st_mtime_ns == before
     assert (said.done_before, said.total, said.counts[-1]) == (36, 72, 72) and said.counts == sorted(said.counts)
@@ -147,8 +147,8 @@ def test_answers_do_not_depend_on_their_neighbours(world: World) -> None:
 
 
 def test_the_rehearsal_is_small_and_the_estimate_needs_no_model(world: World) -> None:
-    small = Config(rows=500).rehearsed()
+    small = EvaluateConfig(rows=500).rehearsed()
     assert (small.rows, small.samples, small.max_new_tokens) == (8, 1, 8)
-    assert small.max_length == 4 * Config().max_length  # bytes, about four to a token
-    assert "batch_tokens" not in Config().identity()
-    assert STAGE.estimate(Config(), {"base": BaseTable(model="smollm2-135m-instruct")}, Known()).minutes.p50 > 0.1
+    assert small.max_length == 4 * EvaluateConfig().max_length  # bytes, about four to a token
+    assert "batch_tokens" not in EvaluateConfig().identity()
+    assert STAGE.estimate(EvaluateConfig(), {"base": BaseTable(model="smollm2-135m-instruct")}, EstimateInputs()).minutes.p50 > 0.1

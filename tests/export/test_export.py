@@ -19,7 +19,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_json, write_json, write_jsonl
 from alpaca_pipe.export import merge as merging
-from alpaca_pipe.export.stage import STAGE, Config
+from alpaca_pipe.export.stage import STAGE, ExportConfig
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.pricing.token_prices import Price, PriceTable
 from alpaca_pipe.ledger.store.entries import Attempt
@@ -27,7 +27,7 @@ from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.models.loading import load_for_scoring, load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder, save_template, saved_encoder
 from alpaca_pipe.models.templates import TEMPLATES
-from alpaca_pipe.recipe.stage import Bench
+from alpaca_pipe.recipe.stage import StageContext
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
 from alpaca_pipe.weights.tiny import build_tiny
 from tests.evaluate.conftest import Said
@@ -74,7 +74,7 @@ def saved(model: Any, base: Path, folder: Path) -> Path:
 
 
 @pytest.fixture
-def bench(base: Path, adapter: Path, tmp_path: Path) -> Iterator[Bench]:
+def bench(base: Path, adapter: Path, tmp_path: Path) -> Iterator[StageContext]:
     for name, rows in (("examples", EXAMPLES), ("train", EXAMPLES[:4]), ("held_out", EXAMPLES[4:])):
         write_jsonl(tmp_path / f"{name}.jsonl", (row.to_row() for row in rows))
     write_json(tmp_path / "verdict.json", {"sentence": "better: 2.0 -> 1.0"})
@@ -87,7 +87,7 @@ def bench(base: Path, adapter: Path, tmp_path: Path) -> Iterator[Bench]:
         assert isinstance(attempt, Attempt)
         journal.settle(attempt, Completion("yes", "stop", Usage(), KEY, model_said="kettle-1"), 0,
                        request=Request((Message("user", "?"),)), teacher={"model": "kettle"}).result()
-        yield Bench(tmp_path / "step", inputs, {"base": BaseTable(model=base)}, 1, journal, "toy", "run-1", Said(),
+        yield StageContext(tmp_path / "step", inputs, {"base": BaseTable(model=base)}, 1, journal, "toy", "run-1", Said(),
                     lambda: False)
 
 
@@ -110,8 +110,8 @@ print(json.dumps({"ids": ids, "eos": model.generation_config.eos_token_id, "said
 """
 
 
-def test_merged_is_base_plus_adapter_and_loads_without_us(bench: Bench, base: Path, adapter: Path) -> None:
-    summary = STAGE.run(Config(), bench).summary
+def test_merged_is_base_plus_adapter_and_loads_without_us(bench: StageContext, base: Path, adapter: Path) -> None:
+    summary = STAGE.run(ExportConfig(), bench).summary
     merged = bench.folder / "merged"
     trained, tokenizer = load_for_scoring(Checkpoint(str(base)), adapter, "float32")
     found = load_model(Checkpoint(str(merged)), "float32").eval()
@@ -129,8 +129,8 @@ def test_merged_is_base_plus_adapter_and_loads_without_us(bench: Bench, base: Pa
                     "dtype": "torch.float32", "ours": False}
 
 
-def test_the_cards_hold_the_figures_and_no_path_of_this_machine(bench: Bench) -> None:
-    model = STAGE.run(Config(), bench).summary["model"]
+def test_the_cards_hold_the_figures_and_no_path_of_this_machine(bench: StageContext) -> None:
+    model = STAGE.run(ExportConfig(), bench).summary["model"]
     card = (bench.folder / "merged" / "README.md").read_text()
     assert f"| largest logit difference to the trained model | {model['max_difference']:.2e} |" in card
     assert "LoRA, rank 4, alpha 8, merged" in card and "better: 2.0 -> 1.0" in card and "### Response:\n" in card
@@ -141,34 +141,34 @@ def test_the_cards_hold_the_figures_and_no_path_of_this_machine(bench: Bench) ->
             assert str(bench.folder.parent.parent) not in file.read_text(), file
 
 
-def test_the_cards_are_the_same_whatever_the_recipe_and_the_base_are_called(bench: Bench, base: Path, tmp_path: Path
+def test_the_cards_are_the_same_whatever_the_recipe_and_the_base_are_called(bench: StageContext, base: Path, tmp_path: Path
                                                                              ) -> None:
     shutil.copytree(base, tmp_path / "moved")
     other = replace(bench, folder=tmp_path / "other", recipe="dessert", run="run-2",
                     tables={"base": BaseTable(model=tmp_path / "moved")})
     cards = []
     for here in (bench, other):
-        STAGE.run(Config(dataset=("json",)), here)
+        STAGE.run(ExportConfig(dataset=("json",)), here)
         cards.append([(here.folder / name / "README.md").read_text() for name in ("merged", "dataset")])
     assert cards[0] == cards[1] and "toy" not in "".join(cards[0])
 
 
-def test_a_full_model_too(bench: Bench, full: Path) -> None:
+def test_a_full_model_too(bench: StageContext, full: Path) -> None:
     bench = replace(bench, inputs={**bench.inputs, "train/model": full})
-    model = STAGE.run(Config(dataset=()), bench).summary["model"]
+    model = STAGE.run(ExportConfig(dataset=()), bench).summary["model"]
     assert model["max_difference"] == 0.0 and model["effect"] is None
     assert logits(load_model(Checkpoint(str(bench.folder / "merged")), "float32"), full)[0].equal(
         logits(load_model(Checkpoint(str(full)), "float32"), full)[0])
 
 
-def test_rounding_to_bfloat16_is_told_apart_from_merging(bench: Bench) -> None:
-    model = STAGE.run(Config(dtype="bfloat16", dataset=()), bench).summary["model"]
+def test_rounding_to_bfloat16_is_told_apart_from_merging(bench: StageContext) -> None:
+    model = STAGE.run(ExportConfig(dtype="bfloat16", dataset=()), bench).summary["model"]
     assert model["max_difference"] < 1e-5 < model["rounding"] < model["effect"]
     assert read_json(bench.folder / "merged" / "config.json")["dtype"] == "bfloat16"
 
 
 @pytest.mark.parametrize("damage", ["a weight", "the adapter forgotten"])
-def test_a_damaged_merge_is_caught(bench: Bench, base: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+def test_a_damaged_merge_is_caught(bench: StageContext, base: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     whole = merging.save
 
     def damaging(model: Any, trained: Path, folder: Path) -> None:
@@ -180,11 +180,11 @@ def test_a_damaged_merge_is_caught(bench: Bench, base: Path, monkeypatch: pytest
 
     monkeypatch.setattr(merging, "save", damaging)
     with pytest.raises(UserError, match="answers otherwise than base \\+ adapter"):
-        STAGE.run(Config(), bench)
+        STAGE.run(ExportConfig(), bench)
     assert not (bench.folder / "merged").exists()
 
 
-def test_a_diverged_adapter_is_one_sentence(bench: Bench, base: Path, adapter: Path, tmp_path: Path) -> None:
+def test_a_diverged_adapter_is_one_sentence(bench: StageContext, base: Path, adapter: Path, tmp_path: Path) -> None:
     import torch
     from peft import PeftModel
 
@@ -194,25 +194,25 @@ def test_a_diverged_adapter_is_one_sentence(bench: Bench, base: Path, adapter: P
             weight.data.fill_(torch.nan)
     broken = replace(bench, inputs={**bench.inputs, "train/model": saved(model, base, tmp_path / "nan")})
     with pytest.raises(UserError, match="cannot be merged"):
-        STAGE.run(Config(), broken)
+        STAGE.run(ExportConfig(), broken)
 
 
-def test_interrupted_after_the_merge_it_does_not_merge_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_after_the_merge_it_does_not_merge_again(bench: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
     def cut(*given: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("alpaca_pipe.export.run.publish", cut)
-        STAGE.run(Config(), bench)
+        STAGE.run(ExportConfig(), bench)
     before = (bench.folder / "merged" / "model.safetensors").stat().st_mtime_ns
-    summary = STAGE.run(Config(), bench).summary
+    summary = STAGE.run(ExportConfig(), bench).summary
     assert summary["model"]["top1"] == 1.0 and summary["dataset"] == {"rows": 6, "train": 4, "test": 2}
     assert (bench.folder / "merged" / "model.safetensors").stat().st_mtime_ns == before
 
 
-def test_without_training_only_the_dataset(bench: Bench) -> None:
+def test_without_training_only_the_dataset(bench: StageContext) -> None:
     alone = replace(bench, inputs={name: path for name, path in bench.inputs.items() if name.startswith("curate/")})
-    summary = STAGE.run(Config(dataset=("json",)), alone).summary
+    summary = STAGE.run(ExportConfig(dataset=("json",)), alone).summary
     assert "model" not in summary and summary["forms"] == ["json"]
     assert {path.name for path in bench.folder.iterdir()} == {"dataset", ".scratch"}
     assert [row["output"] for row in json.loads((bench.folder / "dataset" / "alpaca_data.json").read_text())] == [

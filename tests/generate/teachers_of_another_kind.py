@@ -14,22 +14,22 @@ from itertools import accumulate
 from math import sqrt
 from random import Random
 
-from alpaca_pipe.generate.forecast.priors import STEADY, SWINGING, Guess
-from alpaca_pipe.generate.forecast.simulation import Order, Pace
-from alpaca_pipe.generate.round_stats import Seen
+from alpaca_pipe.generate.forecast.priors import STEADY, SWINGING, LogNormal
+from alpaca_pipe.generate.forecast.simulation import RequestTiming, Workload
+from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.generate.stop_rules import STALL_ROUNDS, STALL_SEATS
 
-PACE = Pace(Guess(1, 0.3), Guess(60, 0.3), 16)
+PACE = RequestTiming(LogNormal(1, 0.3), LogNormal(60, 0.3), 16)
 
 
-def order(chance: Random, most: int = 20_000) -> Order:
+def order(chance: Random, most: int = 20_000) -> Workload:
     """What a user may ask for: 100 rows to `most`, at some price."""
     two_step = chance.random() < 0.3
     count = round(100 * (most / 100) ** chance.random())
     tasks = 1 if two_step else chance.choice((2, 4, 4, 6, 10))
     limits = (40, chance.choice((80, 256, 1024))) if two_step else (256 * tasks, 0)
     price_in = 100 * 30 ** chance.random()
-    return Order(count, chance.choice((8, 16, 32, 64)), tasks, two_step, 3 * count if chance.random() < 0.1 else None, 30,
+    return Workload(count, chance.choice((8, 16, 32, 64)), tasks, two_step, 3 * count if chance.random() < 0.1 else None, 30,
                  (chance.uniform(300, 2500), chance.uniform(500, 900)), (11.0, 11.0), limits,
                  (price_in, price_in * chance.choice((1, 4, 8))), 1500 * price_in, PACE,
                  SWINGING if two_step else STEADY)
@@ -81,7 +81,7 @@ class Teacher:
         self._bad = self.chance.random() > self._rises if self._bad else self.chance.random() < self._falls
         return self._bad and self.chance.random() < 0.3
 
-    def round(self, order: Order, seats: int) -> Seen:
+    def round(self, order: Workload, seats: int) -> RoundStats:
         """One round, by the rules of generation."""
         chance = self.chance
         known, sums = order.known + len(self.pool), dict.fromkeys(
@@ -132,12 +132,12 @@ class Teacher:
                 sums["new"] += fresh
                 sums["accepted"] += fresh
             add("first", ins, out)
-        return Seen(seats, pool=known, **sums)
+        return RoundStats(seats, pool=known, **sums)
 
 
-def play(teacher: Teacher, order: Order) -> list[Seen]:
+def play(teacher: Teacher, order: Workload) -> list[RoundStats]:
     """All rounds of a run."""
-    rounds: list[Seen] = []
+    rounds: list[RoundStats] = []
     accepted = requests = 0
     while accepted < order.count:
         seats = order.round_size
@@ -152,7 +152,7 @@ def play(teacher: Teacher, order: Order) -> list[Seen]:
     return rounds
 
 
-def cost(order: Order, seen: Seen) -> float:
+def cost(order: Workload, seen: RoundStats) -> float:
     """Nano-dollars of what was asked, what was lost at its ceiling."""
     return ((seen.in_first + seen.in_answers) * order.price[0] + (seen.out_first + seen.out_answers) * order.price[1]
             + seen.lost * order.ceiling)

@@ -17,7 +17,7 @@ from alpaca_pipe.core.completion import Completion, Finish, Usage
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.parsing.numbered_list import Bugs, until_stop
-from alpaca_pipe.generate.parsing.reply import Draft, Objection
+from alpaca_pipe.generate.parsing.reply import Draft, Rejection
 from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.styles.alpaca_2023 import STOPS, Alpaca2023
 from alpaca_pipe.generate.styles.base import Seat
@@ -116,7 +116,7 @@ def test_two_thousand_rows_are_decided_as_the_reference_decides_them() -> None:
         for place, piece in enumerate(style().read(SEAT, reply(text, finish))):
             judged += 1
             if isinstance(piece, Draft) and not style().objection(SEAT, piece) \
-                    and not isinstance(ours.judge(piece, f"{judged}/{place}"), Objection):
+                    and not isinstance(ours.judge(piece, f"{judged}/{place}"), Rejection):
                 found.append((piece.instruction, piece.input, piece.output))
         assert found == expected, text
         kept += len(found)
@@ -134,8 +134,8 @@ def test_exact_ties_fall_as_the_reference_s_doubles_do(words: int, known: int, k
         pool.judge(Draft(" ".join(first)), "a")
     reference.lets_in(" ".join(first))
     assert reference.lets_in(" ".join(second)) == kept
-    assert (not isinstance(faithful.judge(Draft(" ".join(second)), "b"), Objection)) == kept
-    assert not isinstance(strict.judge(Draft(" ".join(second)), "b"), Objection)
+    assert (not isinstance(faithful.judge(Draft(" ".join(second)), "b"), Rejection)) == kept
+    assert not isinstance(strict.judge(Draft(" ".join(second)), "b"), Rejection)
 
 
 @given(st.lists(st.lists(st.sampled_from("abcde"), min_size=1, max_size=12), max_size=25))
@@ -143,17 +143,17 @@ def test_ties_among_many(rows: list[list[str]]) -> None:
     ours, theirs = Pool([], Decimal("0.7"), "rouge", "doubles"), ReferencePool([])
     for place, row in enumerate(rows):
         text = " ".join(row)
-        assert isinstance(ours.judge(Draft(text), str(place)), Objection) != theirs.lets_in(text)
+        assert isinstance(ours.judge(Draft(text), str(place)), Rejection) != theirs.lets_in(text)
 
 
 def test_the_layout_of_the_prompt() -> None:
-    request = style().ask(SEAT)
+    request = style().request_for(SEAT)
     text = request.messages[0].content
     assert text.endswith("###\n1. Instruction: Name a river\n1. Input:\n<noinput>\n1. Output:\nThe Nile\n"
                          "###\n2. Instruction: Add the numbers.\n2. Input:\n2 and 3\n2. Output:\n5\n"
                          "###\n3. Instruction: Say hello\n3. Input:\n<noinput>\n3. Output:\nHello\n###\n4. Instruction:")
     assert re.findall(r"^(\d)\. [A-Z]", text.split("\n\nList")[0], re.MULTILINE) == list("123234567")
-    mended = style(NONE).ask(SEAT).messages[0].content
+    mended = style(NONE).request_for(SEAT).messages[0].content
     assert re.findall(r"^(\d)\. [A-Z]", mended.split("\n\nList")[0], re.MULTILINE) == list("123456789")
     assert dict(request.decoding) == {"max_tokens": 3072, "temperature": 1.0, "top_p": 1.0, "logit_bias": {"50256": -100},
                                       "stop": ["\n20", "20.", "20."]}

@@ -14,25 +14,25 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.generate.forecast.priors import ALPACA, SMALL, STEADY, SWINGING, TWO_STEP, Guess, Imagined
-from alpaca_pipe.generate.forecast.simulation import Order, Pace, _seats, foresee, imagine
-from alpaca_pipe.generate.round_stats import Seen
+from alpaca_pipe.generate.forecast.priors import ALPACA, SMALL, STEADY, SWINGING, TWO_STEP, ImaginedTeacher, LogNormal
+from alpaca_pipe.generate.forecast.simulation import RequestTiming, Workload, _seats, foresee, imagine
+from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.generate.stage import STAGE
 from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.recipe.stage import Estimate, Known
+from alpaca_pipe.recipe.stage import Estimate, EstimateInputs
 from tests.generate.test_stage import FILES, generate, recipe
 
-ORDER = Order(2000, 64, 4, False, None, 30, (1500, 0), (11, 0), (1024, 0), (100, 400), 500_000.0,
-              Pace(Guess(0.8, 0.5), Guess(75, 0.5), 16))
+ORDER = Workload(2000, 64, 4, False, None, 30, (1500, 0), (11, 0), (1024, 0), (100, 400), 500_000.0,
+              RequestTiming(LogNormal(0.8, 0.5), LogNormal(75, 0.5), 16))
 TWO = replace(ORDER, tasks=1, follows=1, letters=(300, 700), around=(40, 40), limits=(40, 256))
 
 
-def seen(seats: int, *, near: float = 0.05, fault: float = 0.1, out: int = 300, pool: int = 30) -> Seen:
+def seen(seats: int, *, near: float = 0.05, fault: float = 0.1, out: int = 300, pool: int = 30) -> RoundStats:
     """What a teacher of four tasks a seat has shown, every reply alike."""
     pieces = 4 * seats
     good = round(pieces * (1 - fault))
     bad = round(good * near)
-    return Seen(seats, pieces=pieces, near=bad, new=good - bad, accepted=good - bad, in_first=400 * seats,
+    return RoundStats(seats, pieces=pieces, near=bad, new=good - bad, accepted=good - bad, in_first=400 * seats,
                 in_first_squares=400**2 * seats, out_first=out * seats, out_first_squares=round(1.1 * out**2 * seats), pool=pool,
                 attempts=seats)
 
@@ -83,7 +83,7 @@ def test_two_requests_a_seat() -> None:
     assert 1000 <= median(forecast.requests) <= 1000 * 1.08 + 64
 
 
-def _teacher(hazard: float, bend: float, pieces: float = 4.0, order: Order = ORDER) -> Imagined:
+def _teacher(hazard: float, bend: float, pieces: float = 4.0, order: Workload = ORDER) -> ImaginedTeacher:
     one = imagine(ALPACA, order, draws=40)
     return replace(one, hazard=[hazard] * 40, bend=[bend] * 40, pieces=[pieces] * 40, readable=[0.99] * 40, finished=[0.99] * 40)
 
@@ -122,7 +122,7 @@ def test_what_was_lost_is_counted_at_its_ceiling() -> None:
 
 
 def test_a_teacher_that_thinks_pays_for_it_and_may_be_cut() -> None:
-    thinks = replace(ALPACA, thinks=Guess(900, 0.5))
+    thinks = replace(ALPACA, thinks=LogNormal(900, 0.5))
     plain, thinking, roomy = (imagine(prior, replace(ORDER, limits=(limit, 0)))
                               for prior, limit in ((ALPACA, 1024), (thinks, 1024), (thinks, 8192)))
     assert median(thinking.out_first) > 1.5 * median(plain.out_first)
@@ -132,7 +132,7 @@ def test_a_teacher_that_thinks_pays_for_it_and_may_be_cut() -> None:
 
 def estimated(home: Path, text: str, *overrides: str, runs: str | None = None) -> Estimate:
     wanted = recipe(home, text, *overrides)
-    return STAGE.estimate(wanted.stages["generate"], wanted.everything(), Known({}, home / runs if runs else None, wanted.name))
+    return STAGE.estimate(wanted.stages["generate"], wanted.everything(), EstimateInputs({}, home / runs if runs else None, wanted.name))
 
 
 TEXT = "generate: {count: 60, round_size: 8}"
@@ -211,7 +211,7 @@ def test_the_pilot_changes_nothing_that_is_made(tmp_path: Path) -> None:
 def test_the_rounds_add_up_to_the_summary(tmp_path: Path) -> None:
     for style in ("alpaca", "two-step"):
         done = generate(tmp_path, f"generate: {{style: {style}, count: 40, round_size: 8}}", runs=style)
-        whole = sum((Seen.from_row(row) for row in read_jsonl(done.folder / "rounds.jsonl")), Seen())
+        whole = sum((RoundStats.from_row(row) for row in read_jsonl(done.folder / "rounds.jsonl")), RoundStats())
         told = done.summary
         assert (whole.requests, whole.pieces, whole.accepted) == (told["requests"], told["pieces"], told["accepted"])
         assert whole.near == told["rejected"].get("likeness", 0)
@@ -222,8 +222,8 @@ def test_the_rounds_add_up_to_the_summary(tmp_path: Path) -> None:
 
 def test_the_embedded_model_as_it_was_measured() -> None:
     """The quickstart of the README: 211 requests for 80 rows, 2.1 minutes; the prior must hold it and not be vain."""
-    order = Order(80, 16, 1, True, None, 30, (520, 760), (43, 43), (40, 80), (0, 0), 0,
-                  Pace(Guess(0.05, 0.5), Guess(38, 0.35), 4, shared=True, start=4.0), SWINGING)
+    order = Workload(80, 16, 1, True, None, 30, (520, 760), (43, 43), (40, 80), (0, 0), 0,
+                  RequestTiming(LogNormal(0.05, 0.5), LogNormal(38, 0.35), 4, shared=True, start=4.0), SWINGING)
     forecast = foresee(order, imagine(SMALL, order))
     requests, minutes = forecast.range("requests"), forecast.range("minutes")
     assert requests.p10 <= 211 <= requests.p90 * 1.05

@@ -8,7 +8,7 @@ import pytest
 
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.generate.novelty import Pool, unsound
-from alpaca_pipe.generate.parsing.reply import Draft, Objection
+from alpaca_pipe.generate.parsing.reply import Draft, Rejection
 from alpaca_pipe.similarity.rouge import Neighbour
 
 SEED = Example.of("Name the longest river of the whole wide continent.", "", "The Nile", Origin("seed"))
@@ -30,7 +30,7 @@ def pool() -> Pool:
 ])
 def test_each_rule(draft: Draft, rule: str) -> None:
     verdict = unsound(draft) or pool().judge(draft, "0/0/0")
-    assert isinstance(verdict, Objection)
+    assert isinstance(verdict, Rejection)
     assert verdict.rule == rule
     assert verdict.nearest == (SEED.id if rule == "likeness" else "")
 
@@ -38,17 +38,17 @@ def test_each_rule(draft: Draft, rule: str) -> None:
 def test_what_is_let_in_is_known_and_what_is_dropped_is_not() -> None:
     known = pool()
     dropped = Draft("Name the shortest river of the whole wide continent.", "", "x")
-    assert isinstance(known.judge(dropped, "0/0/0"), Objection)
+    assert isinstance(known.judge(dropped, "0/0/0"), Rejection)
     again = known.judge(dropped, "0/0/0")
-    assert isinstance(again, Objection) and again.nearest == SEED.id
+    assert isinstance(again, Rejection) and again.nearest == SEED.id
     good = Draft("Say who wrote the first dictionary of Latin.", "", "Varro, perhaps")
     assert isinstance(known.judge(good, "0/0/1"), Neighbour)
     again = known.judge(good, "0/0/2")
-    assert isinstance(again, Objection)
+    assert isinstance(again, Rejection)
     assert again.nearest == "0/0/1"
 
 
 def test_four_words_are_enough_and_four_characters_of_an_unspaced_script() -> None:
-    assert not isinstance(pool().judge(Draft("What is a tree?", "", "x"), "a"), Objection)
-    assert not isinstance(pool().judge(Draft("写一首诗", "", "x"), "b"), Objection)
+    assert not isinstance(pool().judge(Draft("What is a tree?", "", "x"), "a"), Rejection)
+    assert not isinstance(pool().judge(Draft("写一首诗", "", "x"), "b"), Rejection)
     assert not isinstance(pool().judge(Draft("Describe bees", "", None), "c"), Neighbour)

@@ -16,7 +16,7 @@ from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.generate.loop import Generation
 from alpaca_pipe.generate.novelty import Pool
-from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, Unread
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, Unread
 from alpaca_pipe.generate.prompts.sampling import Seating, Turns
 from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.stop_rules import Limits
@@ -42,7 +42,7 @@ class Threefold(Plain):
     def tasks(self, shown: int) -> int:
         return 3
 
-    def ask(self, seat: Seat) -> Request:
+    def request_for(self, seat: Seat) -> Request:
         assert seat.ground
         shown = [row.instruction for row in (*(seed.example for seed in seat.shown), *seat.machine)]
         return _request(f"instructions {seat.ground.text} {shown} {random.Random(seat.draw).random()}")
@@ -50,8 +50,8 @@ class Threefold(Plain):
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return [Draft(line) for line in reply.text.splitlines()]
 
-    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
-        return Objection("empty", "it is empty") if draft.output == "" else None
+    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
+        return Rejection("empty", "it is empty") if draft.output == "" else None
 
     def follow(self, seat: Seat, draft: Draft) -> Request | None:
         if "kind" not in draft.details:

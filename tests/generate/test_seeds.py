@@ -10,7 +10,7 @@ import pytest
 from alpaca_pipe.core.errors import UserErrors
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.generate.seeds.seeds import read_seeds
-from alpaca_pipe.generate.stage import Config
+from alpaca_pipe.generate.stage import GenerateConfig
 from alpaca_pipe.similarity.rouge import Index
 
 GOOD = '{"instruction": "Name a lake.", "output": "Lake Chad"}'
@@ -56,7 +56,7 @@ def test_seeds_are_known_by_their_content_not_by_their_place(tmp_path: Path) -> 
         (tmp_path / name / f"{name}.jsonl").write_text(GOOD)
 
     def identity(name: str) -> object:
-        return Config.model_validate({"count": 1, "seeds": f"{name}.jsonl"}, context={"folder": tmp_path / name}).identity()
+        return GenerateConfig.model_validate({"count": 1, "seeds": f"{name}.jsonl"}, context={"folder": tmp_path / name}).identity()
 
     same = identity("here")
     assert identity("there") == same
@@ -65,16 +65,16 @@ def test_seeds_are_known_by_their_content_not_by_their_place(tmp_path: Path) -> 
 
 
 def test_shipped_seeds_are_found_by_name_and_an_unknown_one_is_not() -> None:
-    assert Config.model_validate({"count": 1, "seeds": "alpaca"}).seeds == shipped("seed_tasks") / "alpaca.jsonl"
+    assert GenerateConfig.model_validate({"count": 1, "seeds": "alpaca"}).seeds == shipped("seed_tasks") / "alpaca.jsonl"
     with pytest.raises(ValueError, match="no shipped seeds of that name - did you mean 'alpaca'"):
-        Config.model_validate({"count": 1, "seeds": "alpacas"})
+        GenerateConfig.model_validate({"count": 1, "seeds": "alpacas"})
 
 
 def test_a_seed_file_is_found_where_any_path_of_a_recipe_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "recipes").mkdir()
     (tmp_path / "mine.jsonl").write_text(GOOD)
     monkeypatch.chdir(tmp_path)  # as `generate.seeds=mine.jsonl` on the command line means it
-    assert Config.model_validate({"count": 1, "seeds": "mine.jsonl"}, context={"folder": tmp_path / "recipes"}).seeds \
+    assert GenerateConfig.model_validate({"count": 1, "seeds": "mine.jsonl"}, context={"folder": tmp_path / "recipes"}).seeds \
         == tmp_path / "mine.jsonl"
     with pytest.raises(ValueError, match="should be a path"):
-        Config.model_validate({"count": 1, "seeds": 3})
+        GenerateConfig.model_validate({"count": 1, "seeds": 3})

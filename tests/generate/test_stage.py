@@ -10,12 +10,12 @@ from rich.console import Console
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import digest_of, read_jsonl
-from alpaca_pipe.generate.stage import STAGE, Config
+from alpaca_pipe.generate.stage import STAGE, GenerateConfig
 from alpaca_pipe.ledger.budget import BudgetTable
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.runner import run
 from alpaca_pipe.recipe.schema import Recipe, load_recipe
-from alpaca_pipe.recipe.stage import Catalog, Estimate, Known
+from alpaca_pipe.recipe.stage import Catalog, Estimate, EstimateInputs
 from alpaca_pipe.recipe.store import Done
 from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.teachers.config import TeacherTable
@@ -111,7 +111,7 @@ def test_mistakes_in_the_table(tmp_path: Path, text: str, told: str) -> None:
 
 def estimated(home: Path, text: str) -> Estimate:
     wanted = recipe(home, text)
-    return STAGE.estimate(wanted.stages["generate"], wanted.everything(), Known())
+    return STAGE.estimate(wanted.stages["generate"], wanted.everything(), EstimateInputs())
 
 
 def test_a_plan_finds_what_would_fail_later(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_style_alpaca_2023_in_either_dialect(tmp_path: Path, dialect: str) -> No
     teacher = f"teacher: {{kind: rehearsed, model: text-davinci-003, dialect: {dialect}, price: {{in: 20, out: 20}}}}\n"
     text = f"{teacher}generate: {{style: alpaca-2023, count: 40, round_size: 4, bugs: {{misnumbered: false}}}}"
     table = recipe(tmp_path, text).stages["generate"]
-    assert isinstance(table, Config)
+    assert isinstance(table, GenerateConfig)
     assert (table.max_tokens, table.words, table.bugs.misnumbered, table.bugs.stop_at_20) == (3072, "rouge", False, True)
     planned, done = estimated(tmp_path, text), generate(tmp_path, text)
     with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:

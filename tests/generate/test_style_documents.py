@@ -29,12 +29,12 @@ def rule(instruction: str, output: str, input: str = "") -> str:
 
 
 def test_the_prompt_shows_the_passage_the_seeds_and_the_file() -> None:
-    request = STYLE.ask(SEAT)
+    request = STYLE.request_for(SEAT)
     text = request.messages[-1].content
     assert f"<passage>\n{PASSAGE}\n</passage>" in text and "rules.md" in text
     assert all(json.dumps(seed.example.instruction) in text for seed in SEAT.shown)
     assert request.decoding["response_format"]["type"] == "json_schema"
-    assert "response_format" not in Documents(4, 500, None, frozenset()).ask(SEAT).decoding
+    assert "response_format" not in Documents(4, 500, None, frozenset()).request_for(SEAT).decoding
 
 
 @pytest.mark.parametrize("instruction, output, input, expected", [

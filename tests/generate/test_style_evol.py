@@ -89,7 +89,7 @@ def test_a_reply_about_the_task_is_not_the_task(text: str) -> None:
 def test_an_input_stays_unless_the_task_is_left_behind() -> None:
     for evolution in EVOLUTIONS:
         place = drawn(evolution, WITH_INPUT)
-        asked = STYLE.ask(place).messages[-1].content
+        asked = STYLE.request_for(place).messages[-1].content
         assert EVOLUTIONS[evolution] in asked and f"<task>\n{WITH_INPUT.instruction}\n\n{WITH_INPUT.input}\n</task>" in asked
         assert ("stays as it is" in asked) == (evolution != "broaden")
         piece, = STYLE.read(place, reply("Sort them by how many divisors each has."))

@@ -18,7 +18,7 @@ STYLE = Orca(500, None, ALL)
 def test_the_task_is_asked_as_it_stands_and_its_answer_is_not_shown() -> None:
     ground = next(ground for ground in ROWS if ground.example and ground.example.input)
     assert ground.example
-    system, user = STYLE.ask(seat(ground, draw=3)).messages
+    system, user = STYLE.request_for(seat(ground, draw=3)).messages
     assert system.content in SYSTEMS
     assert user.content == f"{ground.example.instruction}\n\n{ground.example.input}"
 

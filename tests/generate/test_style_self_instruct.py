@@ -33,7 +33,7 @@ def pairs(pieces: list[Piece]) -> list[tuple[str, str] | str]:
 
 
 def test_eight_are_shown_two_of_them_by_the_machine_and_the_ninth_is_open() -> None:
-    request = STYLE.ask(SEAT)
+    request = STYLE.request_for(SEAT)
     lines = request.messages[0].content.split("\n")
     shown = [line.partition(". ")[2] for line in lines if line[:1].isdigit()]
     assert len(request.messages) == 1 and lines[-1] == "9."

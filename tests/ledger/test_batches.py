@@ -7,22 +7,22 @@ import sqlite3
 import pytest
 
 from alpaca_pipe.ledger.pricing.token_prices import Price
-from alpaca_pipe.ledger.store.batch_jobs import Batches, Intent
+from alpaca_pipe.ledger.store.batch_jobs import BatchJobs, Intent
 from alpaca_pipe.ledger.store.entries import Attempt
 from tests.ledger.conftest import REQUEST, TEACHER, Book
 
 
 def intended(book: Book, *attempts: Attempt) -> Intent:
-    return Batches(book.journal).intend([(attempt.name, REQUEST) for attempt in attempts], recipe=book.recipe, run=book.run,
+    return BatchJobs(book.journal).intend([(attempt.name, REQUEST) for attempt in attempts], recipe=book.recipe, run=book.run,
                                         stage="generate", address="https://api.test/v1", teacher=TEACHER).result()
 
 
 def enter(book: Book, intent: Intent, event: str, provider: str = "") -> Intent:
-    return Batches(book.journal).enter(intent, event, provider).result()  # type: ignore[arg-type]
+    return BatchJobs(book.journal).enter(intent, event, provider).result()  # type: ignore[arg-type]
 
 
 def test_an_intent_is_read_back_with_its_lines_and_what_the_provider_called_it(book: Book) -> None:
-    books = Batches(book.journal)
+    books = BatchJobs(book.journal)
     first, second = book.opened("r1-a"), book.opened("r1-b", 2000)
     intent = intended(book, first, second)
     assert books.open("alpaca") == [intent] and books.open("other") == []
@@ -42,7 +42,7 @@ def test_an_event_is_entered_once_and_stays(book: Book) -> None:
     intent = intended(book, book.opened("r1-a"))
     enter(book, intent, "created", "batch-1")
     enter(book, intent, "created", "batch-2")  # a run that died before it heard, and the one after it
-    [again] = Batches(book.journal).open("alpaca")
+    [again] = BatchJobs(book.journal).open("alpaca")
     assert again.batch == "batch-1"
     with pytest.raises(sqlite3.IntegrityError, match="unknown kind"):
         enter(book, intent, "forgotten")
@@ -50,7 +50,7 @@ def test_an_event_is_entered_once_and_stays(book: Book) -> None:
         book.journal.write(lambda db: db.execute("DELETE FROM batches")).result()
     with pytest.raises(sqlite3.IntegrityError, match="nothing is written twice"):
         intended(book, Attempt("m", "alpaca", "monday", "s", "r1-x", 1, 0, ""), Attempt("m", "", "", "", "r1-x", 1, 0, ""))
-    assert [intent.id for intent in Batches(book.journal).open("alpaca")] == [intent.id]  # the whole of it, or nothing
+    assert [intent.id for intent in BatchJobs(book.journal).open("alpaca")] == [intent.id]  # the whole of it, or nothing
 
 
 def kinds(book: Book, key: str) -> list[str]:

@@ -23,9 +23,9 @@ from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget
 from alpaca_pipe.ledger.machine import lease
-from alpaca_pipe.ledger.machine.config import Terms
+from alpaca_pipe.ledger.machine.config import LeaseTerms
 from alpaca_pipe.ledger.machine.energy import measured
-from alpaca_pipe.ledger.machine.lease import Beat, Lease
+from alpaca_pipe.ledger.machine.lease import Heartbeat, Lease
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable, book, price_of
 from alpaca_pipe.ledger.reconcile.reconcile import Reconciliation, reconcile
@@ -327,14 +327,14 @@ def test_a_price_may_have_places_after_the_point(office: Office, price: Any) -> 
 
 def test_several_ranks_are_one_rental_and_one_meter() -> None:
     """Four processes train on one machine with two GPUs: it is billed once, and each counter is read once."""
-    terms = Terms("gpu", "2 x H200", gpus=("GPU-a", "GPU-b"), per_hour=2 * 3_590_000_001, watts=1400, per_kwh=NANO)
+    terms = LeaseTerms("gpu", "2 x H200", gpus=("GPU-a", "GPU-b"), per_hour=2 * 3_590_000_001, watts=1400, per_kwh=NANO)
     with _ledger() as db:
         ranks = [Lease(f"rank{rank}", "alpaca", "box", "1-1-1", "lease-shared", 0, terms) for rank in range(4)]
         for rank in ranks:
             lease.reserve(db, rank, Caps(), "train", 3_600_000, 0)
-            lease.write_beat(db, rank.run, Beat(0, "train", "train", {"GPU-a": 0, "GPU-b": 0}, rank))
+            lease.write_beat(db, rank.run, Heartbeat(0, "train", "train", {"GPU-a": 0, "GPU-b": 0}, rank))
         for rank in ranks:
-            lease.write_beat(db, rank.run, Beat(3_600_000, "train", "train", {"GPU-a": 1_800_000_000, "GPU-b": 900_000_000}))
+            lease.write_beat(db, rank.run, Heartbeat(3_600_000, "train", "train", {"GPU-a": 1_800_000_000, "GPU-b": 900_000_000}))
             lease.close(db, rank)
         settled = dict(db.execute("SELECT class, SUM(nanodollars) FROM entries WHERE kind = 'settled' GROUP BY class"))
         seconds = db.execute("SELECT SUM(json_extract(usage, '$.seconds')) FROM entries WHERE class = 'gpu'").fetchone()[0]
@@ -347,7 +347,7 @@ def test_several_ranks_are_one_rental_and_one_meter() -> None:
 
 
 def test_a_machine_that_never_launched_costs_nothing() -> None:
-    terms = Terms("gpu", "8 x H100", per_hour=20 * NANO)
+    terms = LeaseTerms("gpu", "8 x H100", per_hour=20 * NANO)
     with _ledger() as db:
         mine = Lease("monday", "alpaca", "box", "1-1-1", "lease-monday", 0, terms)
         lease.reserve(db, mine, Caps(), "train", 44 * 3_600_000, 0)  # $880 are held, and no sign of life ever comes

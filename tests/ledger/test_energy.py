@@ -14,7 +14,7 @@ import pytest
 
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.machine import energy, lease
-from alpaca_pipe.ledger.machine.config import Terms
+from alpaca_pipe.ledger.machine.config import LeaseTerms
 from tests.ledger.test_gpu import START, beat, ledger, of, slices, sums
 
 HERE = Path(__file__).parent
@@ -40,7 +40,7 @@ def test_each_figure_of_the_world_is_dated_and_has_a_source() -> None:
 
 def test_without_a_counter_the_power_limit_is_assumed_for_the_time_at_work() -> None:
     db = ledger()
-    mine = of(Terms("gpu", "1 x A100-80", per_hour=1, watts=400, pue=1.1, kg_per_kwh=0.385))
+    mine = of(LeaseTerms("gpu", "1 x A100-80", per_hour=1, watts=400, pue=1.1, kg_per_kwh=0.385))
     lease.reserve(db, mine, Caps(), "train", START + 86_400_000, START)
     beat(db, mine, START, "idle", lease=mine)
     beat(db, mine, START + 3_600_000)
@@ -55,7 +55,7 @@ def test_without_a_counter_the_power_limit_is_assumed_for_the_time_at_work() -> 
 
 def test_counters_are_read_from_the_last_reading_of_the_rental_and_each_gpu_counts_once() -> None:
     db = ledger()
-    terms = Terms("gpu", "2 x H200", watts=1400, pue=1.0, kg_per_kwh=0.5, per_kwh=300_000_000)
+    terms = LeaseTerms("gpu", "2 x H200", watts=1400, pue=1.0, kg_per_kwh=0.5, per_kwh=300_000_000)
     one, two = of(terms, "monday", "lease-shared"), of(terms, "tuesday", "lease-shared")
     for mine in (one, two):  # two processes that look at the same counters
         lease.reserve(db, mine, Caps(), "train", START + 3_600_000, START)

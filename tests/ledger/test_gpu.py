@@ -25,9 +25,9 @@ from pydantic import ValidationError
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.machine import detect, lease, meter
-from alpaca_pipe.ledger.machine.config import IDLE, GpuTable, Stated, Terms, terms
-from alpaca_pipe.ledger.machine.lease import Beat, Lease
-from alpaca_pipe.ledger.machine.meter import Meter, Tempo
+from alpaca_pipe.ledger.machine.config import IDLE, GpuTable, LeaseTerms, Stated, terms
+from alpaca_pipe.ledger.machine.lease import Heartbeat, Lease
+from alpaca_pipe.ledger.machine.meter import Meter, MeterTiming
 from alpaca_pipe.ledger.manual_entries import enter_by_hand
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.store.connection import machine_id
@@ -37,7 +37,7 @@ from alpaca_pipe.ledger.store.migrations import MIGRATIONS
 
 ROOT = Path(__file__).parents[2]
 START = 1_800_000_000_000  # milliseconds
-H200 = Terms("gpu", "1 x H200", per_hour=3_590_000_001)  # an odd price: nothing comes out even
+H200 = LeaseTerms("gpu", "1 x H200", per_hour=3_590_000_001)  # an odd price: nothing comes out even
 
 
 def ledger() -> sqlite3.Connection:
@@ -47,12 +47,12 @@ def ledger() -> sqlite3.Connection:
     return db
 
 
-def of(terms: Terms = H200, run: str = "monday", rental: str = "", origin: int = START) -> Lease:
+def of(terms: LeaseTerms = H200, run: str = "monday", rental: str = "", origin: int = START) -> Lease:
     return Lease(run, "alpaca", "box", "1-1-1", rental or f"lease-{run}", origin, terms)
 
 
 def beat(db: sqlite3.Connection, mine: Lease, at: int, phase: str = "train", stage: str = "train", **options: Any) -> None:
-    lease.write_beat(db, mine.run, Beat(at, phase, stage, **options))
+    lease.write_beat(db, mine.run, Heartbeat(at, phase, stage, **options))
 
 
 def sums(db: sqlite3.Connection) -> tuple[int, int, int]:
@@ -73,7 +73,7 @@ def slices(db: sqlite3.Connection, class_: str = "gpu") -> list[dict[str, Any]]:
 def test_slices_make_exactly_the_price_of_the_whole_lease(steps: list[int], per_hour: int, granularity: int,
                                                          stages: st.DataObject) -> None:
     with closing(ledger()) as db:
-        mine = of(Terms("gpu", "a box", per_hour=per_hour, granularity=granularity))
+        mine = of(LeaseTerms("gpu", "a box", per_hour=per_hour, granularity=granularity))
         now, until = START, lease.reserve(db, mine, Caps(), "train", START + 600_000, START)
         beat(db, mine, now, lease=mine)
         for step in steps:
@@ -97,7 +97,7 @@ def test_slices_make_exactly_the_price_of_the_whole_lease(steps: list[int], per_
 def test_no_cap_is_passed_at_any_moment(cap: int, per_hour: int, granularity: int, steps: list[int], watts: float) -> None:
     """The machine obeys: it ends within what is reserved for it, as a meter makes it do."""
     with closing(ledger()) as db:
-        terms = Terms("gpu", "a box", per_hour=per_hour, granularity=granularity, watts=watts, per_kwh=300_000_000)
+        terms = LeaseTerms("gpu", "a box", per_hour=per_hour, granularity=granularity, watts=watts, per_kwh=300_000_000)
         mine, caps, now, refused = of(terms), Caps(total=cap), START, False
         answer = lease.reserve(db, mine, caps, "train", START + 600_000, START + 1_000)
         if isinstance(answer, Short):
@@ -285,7 +285,7 @@ def test_a_meter_that_cannot_write_stops_the_run_before_its_reservation_is_used_
     asked: list[bool] = []
     with Journal.open(path) as journal, closing(sqlite3.connect(path, isolation_level=None)) as other:
         running = Meter(journal, H200, Caps(), recipe="alpaca", run="monday", stage="train", stop=asked.append,
-                        tempo=Tempo(0.03, 0.8, 0.4))
+                        tempo=MeterTiming(0.03, 0.8, 0.4))
         running.start()
         other.execute("CREATE TRIGGER no BEFORE INSERT ON beats BEGIN SELECT RAISE(ABORT, 'no more beats'); END")
         until = time.monotonic() + 10
@@ -336,8 +336,8 @@ def test_a_run_is_stopped_while_it_can_still_store_its_work(path: Path) -> None:
     per_second = 1_000_000
     caps = Caps(gpu=2 * per_second)
     with Journal.open(path) as journal:
-        running = Meter(journal, Terms("gpu", "1 x H200", per_hour=3600 * per_second), caps, recipe="alpaca", run="monday",
-                        stage="train", stop=calls.append, tempo=Tempo(every=0.05, ahead=1.0, grace=0.5))
+        running = Meter(journal, LeaseTerms("gpu", "1 x H200", per_hour=3600 * per_second), caps, recipe="alpaca", run="monday",
+                        stage="train", stop=calls.append, tempo=MeterTiming(every=0.05, ahead=1.0, grace=0.5))
         running.start()
         running.begin("train")
         began = time.monotonic()
@@ -357,7 +357,7 @@ def test_four_fifths_of_a_budget_are_said_once_with_the_minutes_that_are_left(pa
     said: list[str] = []
     other = Attempt("box", "alpaca", "sunday", "train", "lease-sunday", 1, 0, "")
     with Journal.open(path) as journal:
-        running = Meter(journal, Terms("gpu", "1 x H200", per_hour=6 * NANO), Caps(gpu=10 * NANO, total=100 * NANO),
+        running = Meter(journal, LeaseTerms("gpu", "1 x H200", per_hour=6 * NANO), Caps(gpu=10 * NANO, total=100 * NANO),
                         recipe="alpaca", run="monday", stage="sow", stop=print, say=said.append)
         running.start()
         for number, stage in enumerate(("load", "train", "evaluate"), start=1):  # $3 more each time: 30 %, 60 %, 90 %
@@ -398,11 +398,11 @@ DAY = date(2026, 11, 21)
 def test_the_rate_is_the_recipes_own_or_one_of_the_books() -> None:
     assert GpuTable().rate(DAY) is None
     assert GpuTable(per_hour=Decimal("1.5")).rate(DAY) == Stated("", Decimal("1.5"), 1)
-    seen = (detect.Seen("NVIDIA H200", "GPU-1"),)
+    seen = (detect.DetectedGpu("NVIDIA H200", "GPU-1"),)
     found, named = GpuTable().rate(DAY, seen), GpuTable(name="H200").rate(DAY)
     assert found == named and found is not None and found.gpu == "H200" and found.per_hour > 1
     with pytest.raises(UserError, match="no rate is known for the GPU of this machine, 'NVIDIA GeForce GT 710' - say what"):
-        GpuTable().rate(DAY, (detect.Seen("NVIDIA GeForce GT 710", "GPU-1"),))
+        GpuTable().rate(DAY, (detect.DetectedGpu("NVIDIA GeForce GT 710", "GPU-1"),))
     with pytest.raises(UserError, match="no rate is known for the GPU 'H2000'"):
         GpuTable(name="H2000").rate(DAY)
 

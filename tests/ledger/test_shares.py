@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.budget import Caps, OverBudget
-from alpaca_pipe.ledger.budget_shares import Share
+from alpaca_pipe.ledger.budget_shares import BudgetShare
 from alpaca_pipe.ledger.machine import lease
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.statements.statement import print_statement
@@ -30,12 +30,12 @@ CAPS = Caps(total=10 * NANO, api=4 * NANO, gpu=8 * NANO)
 
 
 def lend(journal: Journal, gpu: int | None = None, api: int | None = None, caps: Caps = CAPS, recipe: str = "alpaca",
-         file: str = "alpaca.tar.zst") -> Share:
+         file: str = "alpaca.tar.zst") -> BudgetShare:
     return journal.write(lambda db: budget_shares.lend(db, caps, recipe, journal.machine, gpu=gpu, api=api, stage="train",
                                                 file=file)).result()
 
 
-def events(journal: Journal, share: Share) -> set[str]:
+def events(journal: Journal, share: BudgetShare) -> set[str]:
     with journal.read() as db:
         return next(set(found) for one, found in budget_shares.lent_shares(db) if one.id == share.id)
 
@@ -170,8 +170,8 @@ class Away:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.open: list[Share] = []
-        self.closed: list[Share] = []
+        self.open: list[BudgetShare] = []
+        self.closed: list[BudgetShare] = []
 
     def left(self, known: set[str], recipe: str | None, class_: str | None) -> int:
         """What was spent or is held here and is not in the books at home yet."""
@@ -194,7 +194,7 @@ class Machines(RuleBasedStateMachine):
         for number, away in enumerate(self.away):
             away.journal.machine = f"away-{number}"  # as a workspace is called that a pack was unpacked in
         self.running: list[tuple[Journal, Attempt]] = []
-        self.sent: list[Share] = []
+        self.sent: list[BudgetShare] = []
         self.count = 0
 
     def teardown(self) -> None:
@@ -266,7 +266,7 @@ class Machines(RuleBasedStateMachine):
         if arrives and mine:
             self.arrive(away, mine)
 
-    def arrive(self, away: Away, mine: list[Share]) -> None:
+    def arrive(self, away: Away, mine: list[BudgetShare]) -> None:
         def work(db: Any) -> None:
             union(db, away.journal, self.home.path)
             for share in mine:

@@ -15,7 +15,7 @@ from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.machine import energy
 from alpaca_pipe.ledger.statements.statement import print_statement, to_text
-from alpaca_pipe.ledger.statements.sums import BY, By, Line, sums
+from alpaca_pipe.ledger.statements.sums import BY, By, StatementLine, sums
 from alpaca_pipe.ledger.store.entries import Attempt
 from alpaca_pipe.ledger.store.journal import Journal, enter
 from tests.ledger.conftest import REQUEST, Book
@@ -51,7 +51,7 @@ def test_by_recipe_stage_and_class(book: Book) -> None:
     filled(book.journal)
     lines = sums(book.journal).lines
     assert set(lines) == {("alpaca", "generate", "api"), ("alpaca", "train", "machine"), ("other", "generate", "api")}
-    assert lines["alpaca", "train", "machine"] == Line(settled=1_000_000, seconds=90.0)
+    assert lines["alpaca", "train", "machine"] == StatementLine(settled=1_000_000, seconds=90.0)
     line = lines["alpaca", "generate", "api"]
     assert (line.settled, line.lost, line.open) == (2 * COST + 5, 1_000_000, 1_000_000)
     assert (line.requests, line.attempts) == (3, 6)
@@ -64,7 +64,7 @@ def test_by_model_and_by_day(book: Book) -> None:
     assert models["gpt-4.1-nano",].settled == NANO.cost(USED)
     assert models["machine",].seconds == 90.0
     days = sums(book.journal, "day").lines
-    assert days["2026-10-20",] == Line(settled=COST, lost=1_000_000, open=1_000_000, requests=1, attempts=5,
+    assert days["2026-10-20",] == StatementLine(settled=COST, lost=1_000_000, open=1_000_000, requests=1, attempts=5,
                                        asked=COST + 1_000_000, tokens=USED)
     assert days["2026-10-21",].settled == COST + NANO.cost(USED)  # an attempt belongs to the day on which it ended
 

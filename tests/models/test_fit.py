@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.files import write_json
 from alpaca_pipe.ledger.pricing.gpu_rates import gpus
-from alpaca_pipe.models.architecture import LLAMA_7B, Shape, has_weights, of_size, shape_named, shape_of
+from alpaca_pipe.models.architecture import LLAMA_7B, Architecture, has_weights, of_size, shape_named, shape_of
 from alpaca_pipe.models.fit import (
     GB,
     activation_bytes,
@@ -92,13 +92,13 @@ def test_files_and_hours() -> None:
     assert gpu_hours(1.4e12, 380) == pytest.approx(1_023_392, abs=1)
 
 
-SHAPES = st.sampled_from([LLAMA_7B, Shape(576, 1536, 30, 9, 3, 49152, tied=True), Shape(4096, 14336, 32, 32, 8, 128256)])
+SHAPES = st.sampled_from([LLAMA_7B, Architecture(576, 1536, 30, 9, 3, 49152, tied=True), Architecture(4096, 14336, 32, 32, 8, 128256)])
 METHODS = st.sampled_from(["full", "lora", "qlora"])
 DTYPES = st.sampled_from(["float32", "bfloat16"])
 
 
 @given(SHAPES, METHODS, DTYPES, st.integers(1, 64), st.integers(8, 4096), st.booleans())
-def test_more_at_once_never_needs_less(shape: Shape, method: str, dtype: str, rows: int, length: int, recompute: bool) -> None:
+def test_more_at_once_never_needs_less(shape: Architecture, method: str, dtype: str, rows: int, length: int, recompute: bool) -> None:
     def total(rows: int, length: int) -> float:
         return memory(shape, method, rows * length, dtype=dtype, recompute=recompute).total  # type: ignore[arg-type]
 
@@ -107,7 +107,7 @@ def test_more_at_once_never_needs_less(shape: Shape, method: str, dtype: str, ro
 
 
 @given(SHAPES, DTYPES, st.integers(1, 32768))
-def test_methods_are_ordered(shape: Shape, dtype: str, tokens: int) -> None:
+def test_methods_are_ordered(shape: Architecture, dtype: str, tokens: int) -> None:
     full, lora = (memory(shape, method, tokens, dtype=dtype).total for method in ("full", "lora"))  # type: ignore[arg-type]
     assert memory(shape, "qlora", tokens).total < lora < full
 
@@ -121,7 +121,7 @@ def test_a_checkpoint_on_this_machine_says_its_shape(tmp_path: Path) -> None:
     write_json(tmp_path / "config.json", {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
                                           "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 300})
     base = BaseTable.model_validate({"model": str(tmp_path)})
-    assert shape_of(base) == Shape(64, 128, 2, 4, 2, 300) and has_weights(base)
+    assert shape_of(base) == Architecture(64, 128, 2, 4, 2, 300) and has_weights(base)
 
 
 def test_a_model_of_the_hubs_cache_says_its_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def test_a_model_of_the_hubs_cache_says_its_shape(tmp_path: Path, monkeypatch: p
     (kept / "refs").mkdir()
     (kept / "refs" / "main").write_text("a" * 40)
     base = BaseTable(model="some/llama-7b")
-    assert shape_of(base) == Shape(64, 128, 2, 4, 4, 300)
+    assert shape_of(base) == Architecture(64, 128, 2, 4, 4, 300)
     assert not has_weights(base)
     (kept / "snapshots" / ("a" * 40) / "model.safetensors").touch()
     assert has_weights(base)

@@ -15,7 +15,7 @@ import pytest
 from alpaca_pipe.generate.forecast.pilot import DRIFT, HASTE
 from alpaca_pipe.generate.forecast.priors import ALPACA, TWO_STEP
 from alpaca_pipe.generate.forecast.simulation import foresee, imagine
-from alpaca_pipe.generate.round_stats import Seen
+from alpaca_pipe.generate.round_stats import RoundStats
 from tests.generate.teachers_of_another_kind import Teacher, cost, order, play
 
 TEACHERS = 200
@@ -43,11 +43,11 @@ def check(name: str, lengths: Sequence[float], most: int, teachers: int = TEACHE
         chance = Random(f"{name} {number}")
         wanted = order(chance, most)
         rounds = play(Teacher(chance, lengths), wanted)
-        whole, first, taken, wait = sum(rounds, Seen()), Seen(), 0, chance.randint(20, 50)
+        whole, first, taken, wait = sum(rounds, RoundStats()), RoundStats(), 0, chance.randint(20, 50)
         while taken < len(rounds) and first.seats < wait:
             first, taken = first + rounds[taken], taken + 1
         before = imagine(TWO_STEP if wanted.follows else ALPACA, wanted)
-        forecasts = [("priors", foresee(wanted, before), Seen())]
+        forecasts = [("priors", foresee(wanted, before), RoundStats())]
         if taken < len(rounds):
             after = before.learned(rounds[:taken], wanted.tasks, wanted.swing, DRIFT, HASTE)
             forecasts.append(("pilot", foresee(wanted, after, first), first))

@@ -19,7 +19,7 @@ from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable, price_of
 from alpaca_pipe.planner.cheapest import Offer
-from alpaca_pipe.planner.plan_summary import Outlook, look
+from alpaca_pipe.planner.plan_summary import PlanSummary, look
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.report.conftest import buy
@@ -39,7 +39,7 @@ export: {}
 """
 
 
-def of(tmp_path: Path, text: str, *overrides: str) -> Outlook:
+def of(tmp_path: Path, text: str, *overrides: str) -> PlanSummary:
     file = tmp_path / "it.yaml"
     file.write_text(text)
     return look(load_recipe(str(file), CATALOG, overrides), CATALOG, Workspace(tmp_path / "runs"))

@@ -24,14 +24,14 @@ from alpaca_pipe.ledger.store.entries import LedgerEntry
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.runner import run
 from alpaca_pipe.recipe.schema import load_recipe
-from alpaca_pipe.recipe.stage import Bench, Catalog, Estimate, Outcome
+from alpaca_pipe.recipe.stage import Catalog, Estimate, Outcome, StageContext
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.recipe import toy
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _reap(config: toy.Reap, bench: Bench) -> Outcome:
+def _reap(config: toy.Reap, bench: StageContext) -> Outcome:
     for phase in ("load", "train"):
         bench.phase(phase)
         time.sleep(0.05)

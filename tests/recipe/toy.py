@@ -12,7 +12,7 @@ from alpaca_pipe.core.config_table import Exact, ExistingPath, Knob, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, write_json
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.recipe.stage import Bench, Catalog, Estimate, Outcome, Stage, StageConfig
+from alpaca_pipe.recipe.stage import Catalog, Estimate, Outcome, Stage, StageConfig, StageContext
 
 
 class Paint(Table):
@@ -37,7 +37,7 @@ class Sell(StageConfig):
     day: str = "Tuesday"
 
 
-def _saw(kind: str, bench: Bench) -> None:
+def _saw(kind: str, bench: StageContext) -> None:
     _count(f"{kind} saw {sorted(bench.tables)}")
 
 
@@ -46,7 +46,7 @@ def _count(kind: str) -> None:
         stream.write(f"{kind}\n")
 
 
-def _sow(config: Sow, bench: Bench) -> Outcome:
+def _sow(config: Sow, bench: StageContext) -> Outcome:
     _count("sow")
     _saw("sow", bench)
     bench.progress.start(config.count, "seeds")
@@ -64,7 +64,7 @@ def _sow(config: Sow, bench: Bench) -> Outcome:
     return Outcome({"seeds": config.count})
 
 
-def _reap(config: Reap, bench: Bench) -> Outcome:
+def _reap(config: Reap, bench: StageContext) -> Outcome:
     _count("reap")
     _saw("reap", bench)
     seeds = read_json(bench.inputs["sow/seeds.json"])
@@ -72,7 +72,7 @@ def _reap(config: Reap, bench: Bench) -> Outcome:
     return Outcome({})
 
 
-def _sell(config: Sell, bench: Bench) -> Outcome:
+def _sell(config: Sell, bench: StageContext) -> Outcome:
     _count("sell")
     if config.fail:
         raise ValueError("the market is closed")

@@ -10,7 +10,7 @@ import pytest
 from alpaca_pipe.core.example import Rejected
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.data.run_names import past_run
-from alpaca_pipe.report.compare_runs import Beside, beside
+from alpaca_pipe.report.compare_runs import RunComparison, beside
 from alpaca_pipe.report.compare_text import print_beside
 from tests.report.conftest import Workspace, buy, examples
 
@@ -20,7 +20,7 @@ def losses(gap: float, ids: range, tokens: int = 10) -> list[dict[str, Any]]:
              "tokens": tokens} for place in ids for model in ("base", "tuned")]
 
 
-def pair(root: Path, second: list[dict[str, Any]], first: list[dict[str, Any]] | None = None) -> Beside:
+def pair(root: Path, second: list[dict[str, Any]], first: list[dict[str, Any]] | None = None) -> RunComparison:
     """Two runs of one recipe; the second drops a row more and has other losses."""
     rows, seats = examples(), [{"round": 0, "seat": 0, "keys": [f"r1-{place:032x}" for place in range(3)]}]
     history: list[Any] = []

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the bulk pass is compiled by Numba: pip install 'alpaca-pipe[scale]'")
 
-from alpaca_pipe.similarity.incremental_index import Growing
+from alpaca_pipe.similarity.incremental_index import IncrementalIndex
 from alpaca_pipe.similarity.join import greedy, pairs
 from alpaca_pipe.similarity.rouge import Index, rouge_l
 
@@ -92,7 +92,7 @@ def test_the_released_52k_at_four_likenesses() -> None:
 def test_a_growing_index_answers_as_the_plain_one(words: st.SearchStrategy[str], data: st.DataObject,
                                                   likeness: Decimal) -> None:
     texts = data.draw(st.lists(words, max_size=25))
-    plain, growing = Index(likeness, "rouge"), Growing(likeness, "rouge")
+    plain, growing = Index(likeness, "rouge"), IncrementalIndex(likeness, "rouge")
     for place, text in enumerate(texts):
         near = plain.nearest(text)
         assert growing.nearest(text) == near

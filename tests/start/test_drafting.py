@@ -17,7 +17,7 @@ import pytest
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.generate.seeds.seeds import read_seeds
 from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.start.draft_log import Decisions
+from alpaca_pipe.start.draft_log import DraftLog
 from alpaca_pipe.start.folder import begin
 from tests.terminal import Terminal
 
@@ -146,23 +146,23 @@ def test_killed_while_it_asks_it_buys_only_what_has_no_reply(home: Path) -> None
 
 
 def test_a_decision_that_a_kill_cut_off_is_not_one(tmp_path: Path) -> None:
-    made = Decisions(tmp_path)
+    made = DraftLog(tmp_path)
     made.make("e1-1", "yes")
     made.make("e1-2", "no")
     file = tmp_path / "drafts.jsonl"
     file.write_bytes(file.read_bytes()[:-9])
-    again = Decisions(tmp_path)
+    again = DraftLog(tmp_path)
     assert "e1-1" in again and "e1-2" not in again and again.confirmed == 1
     again.make("e1-2", "edited")
     assert [json.loads(line)["decision"] for line in file.read_text().splitlines()] == ["yes", "edited"]
 
 
 def test_an_edit_that_was_begun_is_no_decision(tmp_path: Path) -> None:
-    Decisions(tmp_path).intend("e1-1", "e1-9")
-    again = Decisions(tmp_path)
+    DraftLog(tmp_path).intend("e1-1", "e1-9")
+    again = DraftLog(tmp_path)
     assert "e1-1" not in again and again.confirmed == 0 and again.becoming("e1-1") == "e1-9"
     again.make("e1-1", "edited", became="e1-9")
-    assert "e1-1" in Decisions(tmp_path) and Decisions(tmp_path).confirmed == 1
+    assert "e1-1" in DraftLog(tmp_path) and DraftLog(tmp_path).confirmed == 1
 
 
 def test_the_budget_holds_and_what_was_answered_is_kept(home: Path) -> None:

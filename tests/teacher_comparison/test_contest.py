@@ -21,10 +21,10 @@ from alpaca_pipe.core.files import read_json, read_jsonl, write_jsonl
 from alpaca_pipe.generate.config import GenerateTable
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.schema import load_recipe
-from alpaca_pipe.teacher_comparison.asking import Terms, generation_of
+from alpaca_pipe.teacher_comparison.asking import ComparisonSetup, generation_of
 from alpaca_pipe.teacher_comparison.entrants import Entrant, teacher_of
-from alpaca_pipe.teacher_comparison.judging import Verdict
-from alpaca_pipe.teacher_comparison.measures import Entry, figures, new_among
+from alpaca_pipe.teacher_comparison.judging import RowJudgement
+from alpaca_pipe.teacher_comparison.measures import PromptYield, figures, new_among
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import takes_of
 from alpaca_pipe.teachers.scripted.scripted_replies import answer_to
@@ -77,7 +77,7 @@ def worse(home: Path, share: float) -> Path:
             return Completion(text, "stop", Usage(uncached_in=400, visible_out=200))
 
     async def work() -> None:
-        terms = Terms(GenerateTable.model_validate({"count": 40, "round_size": 8}), 42, PROMPTS)
+        terms = ComparisonSetup(GenerateTable.model_validate({"count": 40, "round_size": 8}), 42, PROMPTS)
         generation = generation_of(terms, Entrant("worse", table), Listens())
         while generation.seats_left:
             await generation.round()
@@ -189,9 +189,9 @@ def test_the_price_of_one_model_does_not_go_over_to_another(home: Path) -> None:
     assert other.price is None and other.identity_ is None and teacher_of(recipe, "own.yaml", "gpt-4.1-nano").price
 
 
-def entry(rows: Sequence[str], cost: int) -> Entry:
-    found = tuple(Verdict(Example.of(row, "", "out", Origin("generated"))) for row in rows)
-    return Entry(1, 10, 10, cost, len(rows), found)
+def entry(rows: Sequence[str], cost: int) -> PromptYield:
+    found = tuple(RowJudgement(Example.of(row, "", "out", Origin("generated"))) for row in rows)
+    return PromptYield(1, 10, 10, cost, len(rows), found)
 
 
 def test_intervals_of_what_has_no_spread_and_of_nothing() -> None:

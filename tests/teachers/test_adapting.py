@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.teachers.ratelimit.circuit_breaker import PAUSES, Breaker
-from alpaca_pipe.teachers.ratelimit.limiter import Pace
+from alpaca_pipe.teachers.ratelimit.circuit_breaker import PAUSES, CircuitBreaker
+from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 from tests.teachers.virtual import run
 
 Reply = tuple[str, int]  # "ok", "busy" or "down"; tokens written
@@ -19,7 +19,7 @@ Reply = tuple[str, int]  # "ok", "busy" or "down"; tokens written
 class Load:
     """Asks without end, so many at once as the pace lets; remembers how many were in flight, second by second."""
 
-    def __init__(self, clock: Callable[[], float], pace: Pace, answer: Callable[[int], tuple[float, Reply]]) -> None:
+    def __init__(self, clock: Callable[[], float], pace: RateLimiter, answer: Callable[[int], tuple[float, Reply]]) -> None:
         self.clock, self.pace, self.answer = clock, pace, answer
         self.in_flight = self.answered = self.attempts = 0
         self.seen: list[int] = []
@@ -62,7 +62,7 @@ class Load:
 
 def load(answer: Callable[[Callable[[], float], int], tuple[float, Reply]], seconds: float, most: int = 256) -> Load:
     async def main(clock: Callable[[], float]) -> Load:
-        return await Load(clock, Pace(most, clock=clock), lambda n: answer(clock, n)).over(seconds, 2 * most)
+        return await Load(clock, RateLimiter(most, clock=clock), lambda n: answer(clock, n)).over(seconds, 2 * most)
 
     return run(main)
 
@@ -131,7 +131,7 @@ def test_an_outage_is_waited_for_and_the_run_goes_on() -> None:
         def answer(n: int) -> tuple[float, Reply]:
             return 0.5, ("down" if 20 < clock() < 50 else "ok", 100)
 
-        return await Load(clock, Pace(32, clock=clock, say=said.append), answer).over(120, 64)
+        return await Load(clock, RateLimiter(32, clock=clock, say=said.append), answer).over(120, 64)
 
     result = run(main)
     assert not result.ended and min(result.seen[90:]) == 32
@@ -153,7 +153,7 @@ def test_a_share_of_failures_below_a_half_is_no_outage() -> None:
 
 
 def test_a_probe_that_ends_without_a_word_lets_another_one_try() -> None:
-    breaker = Breaker()
+    breaker = CircuitBreaker()
     for _ in range(20):
         breaker.ended(False, False, 0.0, "500")
     assert breaker.wait(1.0) == pytest.approx(PAUSES[0] - 1)

@@ -16,7 +16,7 @@ from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget, ceiling_of
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable
-from alpaca_pipe.ledger.store.batch_jobs import Batches
+from alpaca_pipe.ledger.store.batch_jobs import BatchJobs
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Fatal
 from alpaca_pipe.teachers.config import TeacherTable
@@ -113,7 +113,7 @@ class Runs:
     def sound(self) -> None:
         """Nothing is open, and ours are the server's books: settled once for each reply that was billed."""
         self.written()
-        assert Batches(self.journal).open("r") == []
+        assert BatchJobs(self.journal).open("r") == []
         totals = self.journal.totals("r")
         assert (totals.open, totals.pending) == (0, 0)
         names = Counter(entry.name for entry in self.journal.entries() if entry.kind == "settled" and entry.nanodollars)
@@ -361,7 +361,7 @@ def test_a_batch_that_the_provider_does_not_know_is_an_error_and_can_be_counted_
     collected = cancel(desk)
     assert (collected.batches, collected.answered, collected.unanswered) == (1, 0, 12)
     assert desk.kinds("q0") == ["reserved", "lost"]
-    assert Batches(desk.journal).open("r") == []
+    assert BatchJobs(desk.journal).open("r") == []
 
 
 def cancel(desk: Runs) -> Any:

@@ -11,14 +11,14 @@ import pytest
 
 from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.store.batch_jobs import Batches
+from alpaca_pipe.ledger.store.batch_jobs import BatchJobs
 from alpaca_pipe.teachers.base import Failure, Fatal
-from alpaca_pipe.teachers.batch.batch_client import Office
-from alpaca_pipe.teachers.batch.batcher import Desk, Rules
+from alpaca_pipe.teachers.batch.batch_client import BatchClient
+from alpaca_pipe.teachers.batch.batcher import Batcher, Rules
 from alpaca_pipe.teachers.batch.openai_batch import pick_up
-from alpaca_pipe.teachers.batch.waiting import Patience
+from alpaca_pipe.teachers.batch.waiting import BatchWaiting
 from alpaca_pipe.teachers.metering.metered import Metered
-from alpaca_pipe.teachers.openai.http_attempt import Wire
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
 from tests.teachers.test_batch import WORDS, Runs, cache, desk, journal, server, stop_when
 
 __all__ = ["cache", "desk", "journal", "server"]
@@ -26,15 +26,15 @@ KEY = "sk-proj-abcdefghijklmnop1234567890"
 
 
 @asynccontextmanager
-async def a_desk(runs: Runs, takes: frozenset[str] = frozenset({"max_tokens"})) -> AsyncIterator[Desk]:
+async def a_desk(runs: Runs, takes: frozenset[str] = frozenset({"max_tokens"})) -> AsyncIterator[Batcher]:
     """Of a later run at the same server, whose teacher takes these fields."""
     from openai import AsyncOpenAI
 
     table, too_late = runs.table(), time.monotonic() + 25
     async with AsyncOpenAI(base_url=f"{runs.server.url}/v1", api_key="none-at-all", max_retries=0) as client:
-        office = Office(Wire(client, table.address, "m", "none-at-all", 10, takes))
-        async with Desk(office, Batches(runs.journal), table.identity(), Rules(poll=0.1, most_requests=12),
-                        Patience(lambda: time.monotonic() > too_late, runs.said.append), address=table.address, recipe="r", run="later",
+        office = BatchClient(HttpConnection(client, table.address, "m", "none-at-all", 10, takes))
+        async with Batcher(office, BatchJobs(runs.journal), table.identity(), Rules(poll=0.1, most_requests=12),
+                        BatchWaiting(lambda: time.monotonic() > too_late, runs.said.append), address=table.address, recipe="r", run="later",
                         stage="generate") as desk:
             yield desk
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from alpaca_pipe.ledger.store.batch_jobs import Batches
+from alpaca_pipe.ledger.store.batch_jobs import BatchJobs
 from alpaca_pipe.ledger.store.journal import Journal
 from tests.teachers.batch_server import Running, running
 
@@ -71,7 +71,7 @@ def killed_again_and_again(folder: Path, server: Running, kills: int, kill: Call
     billed = {text: times for text, times in books["asked"].items() if text.startswith(folder.name)}
     assert billed == {f"{folder.name} r{i}": 1 for i in range(count)}  # no reply was bought twice
     with Journal.open(folder / "ledger.sqlite") as journal:
-        assert Batches(journal).open("r") == []
+        assert BatchJobs(journal).open("r") == []
         totals = journal.totals("r")
         assert (totals.lost, totals.open, totals.pending, totals.requests) == (0, 0, 0, count)
         settled = Counter(entry.name for entry in journal.entries() if entry.kind == "settled")

@@ -14,22 +14,22 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable, price_of
-from alpaca_pipe.teachers.metering.served_model import Served, is_named
+from alpaca_pipe.teachers.metering.served_model import ServedModel, is_named
 from alpaca_pipe.teachers.metering.settlement import entered
 from alpaca_pipe.teachers.openai.openai_chat import completion_of
-from alpaca_pipe.teachers.openai.usage import Bill, bill_of, exact_json
+from alpaca_pipe.teachers.openai.usage import BilledUsage, bill_of, exact_json
 
 PRICE = price_of("m", date(2026, 11, 21), PriceTable.model_validate({"in": 0.15, "out": 0.60}))
 CEILING = 1_000_000
 
 
-def bill(text: str) -> Bill:
+def bill(text: str) -> BilledUsage:
     return bill_of(exact_json(text))
 
 
 def test_a_bill_is_read_to_the_last_digit_and_never_as_a_float() -> None:
     said = '{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cost": 0.00014000000000000001}'
-    assert bill(said) == Bill(Usage(10, visible_out=5), 140_000)
+    assert bill(said) == BilledUsage(Usage(10, visible_out=5), 140_000)
     assert bill('{"cost": 0.1}').billed == 100_000_000
     assert bill('{"cost": 3e-9}').billed == 3
     assert bill('{"cost": 0}').billed == 0
@@ -81,7 +81,7 @@ def test_a_total_that_is_less_or_no_count_changes_nothing_and_is_noted(total: st
 ])
 def test_what_came_from_the_cache_is_read_in_each_spelling(said: str) -> None:
     read = bill('{"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010, ' + said + "}")
-    assert read == Bill(Usage(40, cache_read=960, visible_out=10))
+    assert read == BilledUsage(Usage(40, cache_read=960, visible_out=10))
 
 
 @pytest.mark.parametrize("said", ['"prompt_tokens": 1e3000000', '"prompt_tokens": -1e3000000', '"prompt_tokens": 1e-3000000',
@@ -151,7 +151,7 @@ def test_a_dated_name_of_what_was_asked_is_the_same_model(asked: str, said: str,
 
 def test_a_model_that_changes_is_noted_each_time_it_is_new_and_said_once() -> None:
     said: list[str] = []
-    served = Served("m", said.append)
+    served = ServedModel("m", said.append)
     noted = [served.heard(*heard) for heard in [("m-0125", "fp1"), ("m-0125", "fp1"), ("m-0126", "fp1"), ("m-0125", "fp1"),
                                                 ("m-0126", "fp2"), ("m-0126", "fp3"), ("", "")]]
     assert [bool(note) for note in noted] == [False, False, True, False, True, True, False]
@@ -162,5 +162,5 @@ def test_a_model_that_changes_is_noted_each_time_it_is_new_and_said_once() -> No
 
 def test_another_model_than_was_asked_is_said() -> None:
     said: list[str] = []
-    assert "'m' was asked for, and the server says it serves 'llama'" in Served("m", said.append).heard("llama", "")
+    assert "'m' was asked for, and the server says it serves 'llama'" in ServedModel("m", said.append).heard("llama", "")
     assert len(said) == 1

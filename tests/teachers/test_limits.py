@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.ratelimit.headers import Gauge, Reading, seconds, told
-from alpaca_pipe.teachers.ratelimit.limiter import Pace
+from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 from tests.teachers.virtual import run
 
 
@@ -141,7 +141,7 @@ class Server:
         return True, 0.0, headers or self.headers()
 
 
-async def drive(server: Server, pace: Pace, minutes: float, concurrency: int, asked: int, used: int) -> None:
+async def drive(server: Server, pace: RateLimiter, minutes: float, concurrency: int, asked: int, used: int) -> None:
     until = server.clock() + minutes * 60
     dice = random.Random(1)
 
@@ -176,7 +176,7 @@ def test_the_limit_that_a_server_tells_is_used_to_the_last_and_not_passed(
 
     async def main(clock: Callable[[], float]) -> Server:
         server = Server(clock, kind, counts, early, latency, whole=whole)
-        pace = Pace(128, clock=clock)
+        pace = RateLimiter(128, clock=clock)
         await drive(server, pace, minutes, 128, asked, asked if counts == "asked" else asked // 2)
         return server
 
@@ -192,7 +192,7 @@ def test_the_limit_that_a_server_tells_is_used_to_the_last_and_not_passed(
 def test_rates_of_the_recipe_alone_keep_to_a_server_that_tells_nothing(counts: str) -> None:
     async def main(clock: Callable[[], float]) -> Server:
         server = Server(clock, "bucket", counts, False, 0.5, silent=True)
-        pace = Pace(64, 500, 200_000, clock=clock)
+        pace = RateLimiter(64, 500, 200_000, clock=clock)
         await drive(server, pace, 5.0, 64, 800, 400)
         return server
 
@@ -204,7 +204,7 @@ def test_rates_of_the_recipe_alone_keep_to_a_server_that_tells_nothing(counts: s
 def test_a_rate_of_the_recipe_below_the_servers_limit_holds() -> None:
     async def main(clock: Callable[[], float]) -> Server:
         server = Server(clock, "bucket", "asked", False, 0.5)
-        await drive(server, Pace(64, 100, clock=clock), 5.0, 64, 100, 100)
+        await drive(server, RateLimiter(64, 100, clock=clock), 5.0, 64, 100, 100)
         return server
 
     assert run(main).let_in == pytest.approx(500, abs=5)
@@ -212,7 +212,7 @@ def test_a_rate_of_the_recipe_below_the_servers_limit_holds() -> None:
 
 def test_a_limit_that_comes_back_tomorrow_stops_the_run_with_a_sentence() -> None:
     async def main(clock: Callable[[], float]) -> None:
-        pace = Pace(4, clock=clock)
+        pace = RateLimiter(4, clock=clock)
         async with pace.turn(10, lambda: None) as turn:
             turn.answered(10, 5, {"x-ratelimit-limit-requests-day": "200", "x-ratelimit-remaining-requests-day": "0",
                                   "x-ratelimit-reset-requests-day": "18000"})

@@ -22,7 +22,7 @@ from alpaca_pipe.ledger.store.entries import Totals
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.metering.metered import Metered
-from alpaca_pipe.teachers.ratelimit.limiter import Pace
+from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 
 DAY = date(2026, 11, 21)
 MINI = price_of("gpt-4o-mini", DAY)
@@ -92,7 +92,7 @@ def metered(teacher: Scripted, journal: Journal, caps: Caps = Caps(), price: Pri
             concurrency: int = 4, stopping: Callable[[], bool] = lambda: False, run: str = "monday",
             attempts: int = 4) -> Metered:
     clock = iter(range(10**9))
-    pace = Pace(concurrency, clock=lambda: float(next(clock)), sleep=no_time)
+    pace = RateLimiter(concurrency, clock=lambda: float(next(clock)), sleep=no_time)
     return Metered(teacher, journal=journal, price=price, caps=caps, recipe="alpaca", run=run, stage="generate",
                    pace=pace, stopping=stopping, attempts=attempts)
 

@@ -19,7 +19,7 @@ from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.openai.error_mapping import key_from, retry_after, without_keys
-from alpaca_pipe.teachers.openai.http_attempt import Wire, http_client
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, http_client
 from alpaca_pipe.teachers.openai.openai_chat import TAKES, OpenAIChat
 from alpaca_pipe.teachers.openai.openai_completions import OpenAICompletions
 from alpaca_pipe.teachers.openai.usage import usage_of
@@ -51,7 +51,7 @@ def ask(handler: Handler, request: Request = QUESTION, *, timeout: float = 5.0, 
 
 async def ask_at(address: str, request: Request, timeout: float, legacy: bool, **wire: Any) -> Completion:
     async with http_client(address, key=KEY, timeout=timeout) as client:
-        line = Wire(client, address, "m", KEY, timeout, **{"takes": TAKES, **wire})
+        line = HttpConnection(client, address, "m", KEY, timeout, **{"takes": TAKES, **wire})
         return await (OpenAICompletions if legacy else OpenAIChat)(line, {"who": "test"}).ask(request)
 
 

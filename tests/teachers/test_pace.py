@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from alpaca_pipe.core.errors import Stopped
-from alpaca_pipe.teachers.ratelimit.limiter import LONGEST_ASKED, LONGEST_WAIT, Pace
+from alpaca_pipe.teachers.ratelimit.limiter import LONGEST_ASKED, LONGEST_WAIT, RateLimiter
 
 
 class Clock:
@@ -29,7 +29,7 @@ def go_on() -> None:
     """Nothing stops us."""
 
 
-async def most_at_once(pace: Pace, count: int) -> int:
+async def most_at_once(pace: RateLimiter, count: int) -> int:
     most = now = 0
 
     async def one() -> None:
@@ -47,13 +47,13 @@ async def most_at_once(pace: Pace, count: int) -> int:
 
 @pytest.mark.parametrize("concurrency", [1, 4, 32])
 def test_never_more_at_once_than_allowed(concurrency: int) -> None:
-    assert asyncio.run(most_at_once(Pace(concurrency), 100)) == concurrency
+    assert asyncio.run(most_at_once(RateLimiter(concurrency), 100)) == concurrency
 
 
 def test_a_push_back_halves_once_and_good_answers_win_it_back() -> None:
     async def body() -> None:
         clock = Clock()
-        pace = Pace(16, clock=clock, sleep=clock.sleep)
+        pace = RateLimiter(16, clock=clock, sleep=clock.sleep)
         async with pace.turn(1, go_on) as first, pace.turn(1, go_on) as second:
             clock.now += 1
             first.pushed_back(None)
@@ -72,7 +72,7 @@ def test_a_push_back_halves_once_and_good_answers_win_it_back() -> None:
 def test_it_never_falls_below_one() -> None:
     async def body() -> None:
         clock = Clock()
-        pace = Pace(2, clock=clock, sleep=clock.sleep)
+        pace = RateLimiter(2, clock=clock, sleep=clock.sleep)
         for _ in range(5):
             async with pace.turn(1, go_on) as turn:
                 clock.now += 1
@@ -85,7 +85,7 @@ def test_it_never_falls_below_one() -> None:
 def test_retry_after_holds_everybody_back() -> None:
     async def body() -> None:
         clock = Clock()
-        pace = Pace(4, clock=clock, sleep=clock.sleep)
+        pace = RateLimiter(4, clock=clock, sleep=clock.sleep)
         async with pace.turn(1, go_on) as turn:
             turn.pushed_back(30.0)
         async with pace.turn(1, go_on):
@@ -97,7 +97,7 @@ def test_retry_after_holds_everybody_back() -> None:
 def test_requests_a_minute_are_spaced_evenly() -> None:
     async def body() -> None:
         clock, began = Clock(), []
-        pace = Pace(8, requests_per_minute=60, clock=clock, sleep=clock.sleep)
+        pace = RateLimiter(8, requests_per_minute=60, clock=clock, sleep=clock.sleep)
         for _ in range(10):
             async with pace.turn(1, go_on):
                 began.append(clock.now)
@@ -110,7 +110,7 @@ def test_requests_a_minute_are_spaced_evenly() -> None:
 def test_tokens_a_minute_count_what_was_used_not_what_was_feared() -> None:
     async def took(used: int) -> float:
         clock = Clock()
-        pace = Pace(1, tokens_per_minute=6000, clock=clock, sleep=clock.sleep)
+        pace = RateLimiter(1, tokens_per_minute=6000, clock=clock, sleep=clock.sleep)
         for _ in range(10):
             async with pace.turn(1000, go_on) as turn:
                 turn.answered(used)
@@ -123,7 +123,7 @@ def test_tokens_a_minute_count_what_was_used_not_what_was_feared() -> None:
 def test_one_wrong_figure_of_usage_does_not_stop_the_pace() -> None:
     async def waited(most: int | None) -> float:
         clock = Clock()
-        pace = Pace(4, tokens_per_minute=200_000, clock=clock, sleep=clock.sleep)
+        pace = RateLimiter(4, tokens_per_minute=200_000, clock=clock, sleep=clock.sleep)
         async with pace.turn(500, go_on, most) as turn:
             turn.answered(2_000_000_000)
         for _ in range(50):
@@ -138,7 +138,7 @@ def test_one_wrong_figure_of_usage_does_not_stop_the_pace() -> None:
 def test_back_off_doubles_with_jitter_up_to_a_bound_and_obeys_the_server() -> None:
     async def waited(failures: int, retry_after: float | None, chance: float) -> float:
         clock = Clock()
-        await Pace(1, clock=clock, sleep=clock.sleep, chance=lambda: chance).rest(failures, retry_after, go_on)
+        await RateLimiter(1, clock=clock, sleep=clock.sleep, chance=lambda: chance).rest(failures, retry_after, go_on)
         return clock.now - 100.0
 
     assert [asyncio.run(waited(n, None, 1.0)) for n in (1, 2, 3)] == pytest.approx([0.5, 1.0, 2.0])
@@ -150,7 +150,7 @@ def test_back_off_doubles_with_jitter_up_to_a_bound_and_obeys_the_server() -> No
 def test_a_stop_is_heard_within_a_glance_of_any_wait() -> None:
     async def body() -> None:
         clock = Clock()
-        pace = Pace(1, requests_per_minute=1, clock=clock, sleep=clock.sleep)
+        pace = RateLimiter(1, requests_per_minute=1, clock=clock, sleep=clock.sleep)
 
         def go_on_for_a_second() -> None:
             if clock.now > 101.0:
@@ -164,14 +164,14 @@ def test_a_stop_is_heard_within_a_glance_of_any_wait() -> None:
         with pytest.raises(Stopped):
             await pace.rest(9, None, go_on_for_a_second)
         assert clock.now < 102.0
-        assert await most_at_once(Pace(1), 3) == 1
+        assert await most_at_once(RateLimiter(1), 3) == 1
 
     asyncio.run(body())
 
 
 def test_a_cancelled_waiter_leaves_its_place_to_the_next() -> None:
     async def body() -> None:
-        pace, done = Pace(1), []
+        pace, done = RateLimiter(1), []
 
         async def one(number: int) -> None:
             async with pace.turn(1, go_on):

@@ -12,9 +12,9 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.pricing.token_prices import price_of
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Fatal
-from alpaca_pipe.teachers.metering.bad_requests import Refusals
+from alpaca_pipe.teachers.metering.bad_requests import BadRequests
 from alpaca_pipe.teachers.metering.metered import Metered
-from alpaca_pipe.teachers.ratelimit.limiter import Pace
+from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 from tests.teachers.test_metered import COST, DAY, Scripted, cache, journal, metered, question, run
 
 __all__ = ["cache", "journal"]  # fixtures
@@ -62,7 +62,7 @@ def test_a_batch_may_bring_its_refusals_together(journal: Journal) -> None:
 
     async def body() -> list[Completion]:
         teach = Metered(teacher, journal=journal, price=price_of("gpt-4o-mini", DAY), caps=metered(teacher, journal)._caps,
-                        recipe="alpaca", run="monday", stage="generate", pace=Pace(100, adapts=False), by_batch=True)
+                        recipe="alpaca", run="monday", stage="generate", pace=RateLimiter(100, adapts=False), by_batch=True)
         return await asyncio.gather(*(teach.ask(question(f"q{count}")) for count in range(50)))
 
     assert [reply.finish for reply in run(body())] == ["stop"] + ["refused"] * 49
@@ -77,7 +77,7 @@ def test_who_is_held_looks_again_only_when_there_is_news() -> None:
         return None
 
     async def body() -> None:
-        refusals = Refusals(False, ended)
+        refusals = BadRequests(False, ended)
         for turn in range(51):
             refusals.begin(turn)
         held = [asyncio.ensure_future(refusals.weigh(refused(str(turn)), turn)) for turn in range(50)]

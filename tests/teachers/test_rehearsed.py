@@ -19,7 +19,7 @@ from alpaca_pipe.core.files import digest_of, read_jsonl, write_jsonl
 from alpaca_pipe.teachers.base import Fatal
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import open_teacher
-from alpaca_pipe.teachers.scripted.scripted_replies import THINGS, Row, _rows, answer_to
+from alpaca_pipe.teachers.scripted.scripted_replies import THINGS, ScriptedRow, _rows, answer_to
 from alpaca_pipe.teachers.scripted.scripted_server import asked_of
 from alpaca_pipe.teachers.scripted.scripted_teacher import recorded
 
@@ -109,7 +109,7 @@ def test_most_rows_are_new_and_some_are_junk() -> None:
     """The share that a novelty filter at 0.7 accepts of 300 rows; Indel similarity of words is ROUGE-L F."""
     kept: list[list[str]] = []
     stream = _rows(random.Random(1))
-    rows: list[Row] = [next(stream) for _ in range(300)]
+    rows: list[ScriptedRow] = [next(stream) for _ in range(300)]
     for row in rows:
         words = re.findall("[a-z0-9]+", row.instruction.lower())
         if all(Indel.normalized_similarity(words, other) <= 0.7 for other in kept):

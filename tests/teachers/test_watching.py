@@ -16,9 +16,9 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Fatal
-from alpaca_pipe.teachers.metering.budget_warning import NearCap
+from alpaca_pipe.teachers.metering.budget_warning import BudgetWarning
 from alpaca_pipe.teachers.metering.metered import Metered
-from alpaca_pipe.teachers.ratelimit.limiter import Pace
+from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 from tests.teachers.test_metered import CEILING, COST, MINI, USED, Scripted, kinds, question, run
 
 
@@ -36,7 +36,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def metered(teacher: Any, journal: Journal, said: list[str], caps: Caps = Caps(), concurrency: int = 4,  # noqa: B008
             **more: Any) -> Metered:
     return Metered(teacher, journal=journal, price=MINI, caps=caps, recipe="alpaca", run="monday", stage="generate",
-                   pace=Pace(concurrency, say=said.append), say=said.append, **more)
+                   pace=RateLimiter(concurrency, say=said.append), say=said.append, **more)
 
 
 class Gated(Scripted):
@@ -112,11 +112,11 @@ def test_no_cap_is_looked_at_more_often_than_it_can_matter(journal: Journal) -> 
             return journal.totals(*args, **named)
 
     counting = Counting.__new__(Counting)
-    near = NearCap(counting, Caps(api=1000, total=5000, everywhere=Caps(total=9000)), "alpaca", lambda sentence: None)
+    near = BudgetWarning(counting, Caps(api=1000, total=5000, everywhere=Caps(total=9000)), "alpaca", lambda sentence: None)
     for _ in range(2000):
         near.reserved(1)
     assert looks == 3 * 2000 // 40
-    NearCap(counting, Caps(), "alpaca", lambda sentence: None).reserved(10**9)
+    BudgetWarning(counting, Caps(), "alpaca", lambda sentence: None).reserved(10**9)
     assert looks == 3 * 2000 // 40
 
 

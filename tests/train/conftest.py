@@ -13,12 +13,12 @@ from alpaca_pipe.core.example import Example, Origin, numbered
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.models.templates import TEMPLATES
-from alpaca_pipe.recipe.stage import Bench
-from alpaca_pipe.train.hyperparameters import Hyper
+from alpaca_pipe.recipe.stage import StageContext
+from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.weights.base import BaseTable
 from alpaca_pipe.weights.tiny import build_tiny, byte_tokenizer
 
-HYPER = Hyper(learning_rate=1e-2, num_train_epochs=1.0, max_steps=None, per_device_train_batch_size=4,
+HYPER = Hyperparameters(learning_rate=1e-2, num_train_epochs=1.0, max_steps=None, per_device_train_batch_size=4,
               gradient_accumulation_steps=1, lr_scheduler_type="cosine", warmup_steps=0.1, weight_decay=0.0, seed=7,
               lora={"r": 4, "lora_alpha": 8, "lora_dropout": 0.1, "target_modules": "all-linear"})
 
@@ -69,20 +69,20 @@ class Said:
 
 
 @pytest.fixture
-def bench(tiny: Path, tmp_path: Path) -> Callable[..., Bench]:
+def bench(tiny: Path, tmp_path: Path) -> Callable[..., StageContext]:
     """bench(name, stopping): a bench of its own folder, 10 short rows and one that is too long."""
     rows = [*examples(10), Example.of("Go on", "", "on and on " * 80, Origin("seed"))]
     write_jsonl(tmp_path / "train.jsonl", (row.to_row() for row in rows))
 
-    def make(name: str, stopping: Callable[[], bool] = lambda: False) -> Bench:
+    def make(name: str, stopping: Callable[[], bool] = lambda: False) -> StageContext:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         unused: Any = None
-        return Bench(folder, {"curate/train.jsonl": tmp_path / "train.jsonl"}, {"base": BaseTable(model=tiny)}, 3,
+        return StageContext(folder, {"curate/train.jsonl": tmp_path / "train.jsonl"}, {"base": BaseTable(model=tiny)}, 3,
                      unused, "toy", "run", Said(), stopping)
 
     return make
 
 
-def with_(hyper: Hyper, **changes: Any) -> Hyper:
+def with_(hyper: Hyperparameters, **changes: Any) -> Hyperparameters:
     return replace(hyper, **changes)

@@ -20,7 +20,7 @@ from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.models.scoring import response_losses
 from alpaca_pipe.train.attention import lay_end_to_end
-from alpaca_pipe.train.hyperparameters import Hyper
+from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.sft import tune
 from alpaca_pipe.weights.base import Checkpoint
 from tests.train.conftest import HYPER, with_
@@ -28,7 +28,7 @@ from tests.train.conftest import HYPER, with_
 FULL = with_(HYPER, lora=None, learning_rate=1e-3)
 
 
-def tuned(tiny: Path, rows: list[Encoded], hyper: Hyper, folder: Path, **more: Any) -> dict[str, Any] | None:
+def tuned(tiny: Path, rows: list[Encoded], hyper: Hyperparameters, folder: Path, **more: Any) -> dict[str, Any] | None:
     """The trained weights by name, or None where it was stopped."""
     scratch = folder / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ def test_a_model_with_a_window_is_trained_padded(tiny: Path, encoded: list[Encod
 
 @pytest.mark.parametrize("hyper", [HYPER, FULL], ids=["lora", "full"])
 def test_stopped_and_resumed_is_uninterrupted_bit_for_bit(
-        hyper: Hyper, tiny: Path, encoded: list[Encoded], tmp_path: Path) -> None:
+        hyper: Hyperparameters, tiny: Path, encoded: list[Encoded], tmp_path: Path) -> None:
     """Dropout, shuffling, optimizer and schedule included; stopped once inside each of the two epochs."""
     hyper = with_(hyper, num_train_epochs=2.0)
     whole = tuned(tiny, encoded, hyper, tmp_path / "whole")

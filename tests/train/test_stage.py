@@ -17,15 +17,15 @@ from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest
 from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer
 from alpaca_pipe.models.loss_mask import saved_encoder
-from alpaca_pipe.recipe.stage import Bench, Known
+from alpaca_pipe.recipe.stage import EstimateInputs, StageContext
 from alpaca_pipe.train.show_mask import print_mask
-from alpaca_pipe.train.stage import Config, Lora, estimate, run
+from alpaca_pipe.train.stage import Lora, TrainConfig, estimate, run
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
 
-CONFIG = Config(max_length=700, max_steps=3, per_device_train_batch_size=4, learning_rate=1e-2, lora=Lora(r=2))
+CONFIG = TrainConfig(max_length=700, max_steps=3, per_device_train_batch_size=4, learning_rate=1e-2, lora=Lora(r=2))
 
 
-def test_tuned_and_control(bench: Callable[..., Bench], tiny: Path) -> None:
+def test_tuned_and_control(bench: Callable[..., StageContext], tiny: Path) -> None:
     here = bench("lora")
     summary = run(CONFIG, here).summary
     assert {key: summary[key] for key in ("method", "rows", "dropped", "steps")} == \
@@ -42,7 +42,7 @@ def test_tuned_and_control(bench: Callable[..., Bench], tiny: Path) -> None:
     assert not torch.allclose(base, tuned) and not torch.allclose(tuned, control)
 
 
-def test_the_model_folder_knows_its_prompt_and_no_path_of_this_machine(bench: Callable[..., Bench], tiny: Path) -> None:
+def test_the_model_folder_knows_its_prompt_and_no_path_of_this_machine(bench: Callable[..., StageContext], tiny: Path) -> None:
     here = bench("folder")
     run(CONFIG, here)
     model = here.folder / "model"
@@ -58,7 +58,7 @@ def test_the_model_folder_knows_its_prompt_and_no_path_of_this_machine(bench: Ca
     assert not {"is_local", "local_files_only"} & set(read_json(model / "tokenizer_config.json"))
 
 
-def test_a_template_changed_by_hand_is_noticed(bench: Callable[..., Bench]) -> None:
+def test_a_template_changed_by_hand_is_noticed(bench: Callable[..., StageContext]) -> None:
     here = bench("changed")
     run(CONFIG.model_copy(update={"control": "none"}), here)
     assert not (here.folder / "control").exists()
@@ -69,7 +69,7 @@ def test_a_template_changed_by_hand_is_noticed(bench: Callable[..., Bench]) -> N
         saved_encoder(load_tokenizer(Checkpoint(str(model))), model)
 
 
-def test_stopped_in_the_control_and_run_again(bench: Callable[..., Bench]) -> None:
+def test_stopped_in_the_control_and_run_again(bench: Callable[..., StageContext]) -> None:
     whole = bench("whole")
     run(CONFIG, whole)
     parts = bench("parts")
@@ -82,7 +82,7 @@ def test_stopped_in_the_control_and_run_again(bench: Callable[..., Bench]) -> No
         assert tree_digest(whole.folder / part) == tree_digest(parts.folder / part)
 
 
-def test_full_leaves_a_whole_model(bench: Callable[..., Bench], tiny: Path) -> None:
+def test_full_leaves_a_whole_model(bench: Callable[..., StageContext], tiny: Path) -> None:
     here = bench("full")
     run(CONFIG.model_copy(update={"method": "full", "control": "none"}), here)
     model, _ = load_for_scoring(Checkpoint("/nowhere"), here.folder / "model")
@@ -91,18 +91,18 @@ def test_full_leaves_a_whole_model(bench: Callable[..., Bench], tiny: Path) -> N
     assert all(moved)
 
 
-def test_full_in_bfloat16_is_refused(bench: Callable[..., Bench], tiny: Path) -> None:
+def test_full_in_bfloat16_is_refused(bench: Callable[..., StageContext], tiny: Path) -> None:
     here = bench("bf16")
     here.tables["base"] = BaseTable(model=tiny, dtype="bfloat16")  # type: ignore[index]
     full = CONFIG.model_copy(update={"method": "full"})
     with pytest.raises(UserError, match="do not move"):
         run(full, here)
     with pytest.raises(UserError, match="do not move"):  # and before anything is paid
-        estimate(full, here.tables, Known())
+        estimate(full, here.tables, EstimateInputs())
     assert BaseTable(model=tiny, dtype="bfloat16").rehearsed().dtype == "bfloat16"  # so a rehearsal refuses it too
 
 
-def test_a_cut_last_line_of_the_log_does_not_block_the_resume(bench: Callable[..., Bench]) -> None:
+def test_a_cut_last_line_of_the_log_does_not_block_the_resume(bench: Callable[..., StageContext]) -> None:
     whole, parts = bench("whole"), bench("parts")
     run(CONFIG, whole)
     with pytest.raises(Stopped):
@@ -116,34 +116,34 @@ def test_a_cut_last_line_of_the_log_does_not_block_the_resume(bench: Callable[..
 @pytest.mark.parametrize(("names", "says"), [
     (("q_proj", "v_porj"), "no linear layer 'v_porj' - did you mean 'v_proj'?"),  # peft would tune q_proj alone
     (("input_layernorm",), "no linear layer 'input_layernorm'")])
-def test_a_target_that_is_no_layer(bench: Callable[..., Bench], names: tuple[str, ...], says: str) -> None:
+def test_a_target_that_is_no_layer(bench: Callable[..., StageContext], names: tuple[str, ...], says: str) -> None:
     with pytest.raises(UserError, match=f"train.lora.target_modules: the base has {says}".replace("?", r"\?")):
         run(CONFIG.model_copy(update={"lora": Lora(r=2, target_modules=names)}), bench("typo"))
 
 
-def test_without_torch_the_plan_says_so_and_the_run_too(bench: Callable[..., Bench],
+def test_without_torch_the_plan_says_so_and_the_run_too(bench: Callable[..., StageContext],
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     here = bench("bare")
     for door in ("stage", "run"):
         monkeypatch.setattr(f"alpaca_pipe.train.{door}.find_spec", lambda name: None)
-    assert estimate(CONFIG, here.tables, Known()).says.endswith("; it needs the extra 'train', which is not installed")
+    assert estimate(CONFIG, here.tables, EstimateInputs()).says.endswith("; it needs the extra 'train', which is not installed")
     with pytest.raises(UserError, match=r"pip install 'alpaca-pipe\[train\]'"):
         run(CONFIG, here)
 
 
-def test_a_branch_of_the_hub_is_not_pinned(bench: Callable[..., Bench], tiny: Path, tmp_path: Path,
+def test_a_branch_of_the_hub_is_not_pinned(bench: Callable[..., StageContext], tiny: Path, tmp_path: Path,
                                            monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     branch = BaseTable(model="org/llama-1b")
-    assert estimate(CONFIG, {"base": branch}, Known()).says.endswith(
+    assert estimate(CONFIG, {"base": branch}, EstimateInputs()).says.endswith(
         "hub revision 'main' is not pinned: write base.revision: the commit, 40 hex digits")
     note = tmp_path / "models--org--llama-1b" / "refs" / "main"
     note.parent.mkdir(parents=True)
     note.write_text("0123456789" * 4)
     assert branch.commit() == "0123456789" * 4
-    assert estimate(CONFIG, {"base": branch}, Known()).says.endswith(f"write base.revision: {'0123456789' * 4}")
+    assert estimate(CONFIG, {"base": branch}, EstimateInputs()).says.endswith(f"write base.revision: {'0123456789' * 4}")
     pinned = BaseTable(model="org/llama-1b", revision="a" * 40)
-    assert pinned.commit() == "a" * 40 and "pinned" not in estimate(CONFIG, {"base": pinned}, Known()).says
+    assert pinned.commit() == "a" * 40 and "pinned" not in estimate(CONFIG, {"base": pinned}, EstimateInputs()).says
     assert BaseTable(model="smollm2-135m-instruct").commit() is None
     here = bench("hub")
     here.tables["base"] = branch  # type: ignore[index]
@@ -153,7 +153,7 @@ def test_a_branch_of_the_hub_is_not_pinned(bench: Callable[..., Bench], tiny: Pa
     assert "base_commit" not in run(once, bench("folder")).summary
 
 
-def test_nothing_fits(bench: Callable[..., Bench]) -> None:
+def test_nothing_fits(bench: Callable[..., StageContext]) -> None:
     with pytest.raises(UserError, match="0 of 11 rows fit into 64 tokens"):
         run(CONFIG.model_copy(update={"max_length": 64}), bench("short"))
 
@@ -163,22 +163,22 @@ def test_names_are_those_of_training_arguments() -> None:
 
     own = {"method", "template", "max_length", "lora", "control"}
     arguments = set(TrainingArguments.__dataclass_fields__)
-    assert set(Config.model_fields) - own <= arguments
-    assert not set(Config.renamed) & set(Config.model_fields)
-    assert all(name.partition(".")[0].rstrip(":") in {*Config.model_fields, "evaluate"}
-               for name in Config.renamed.values())
+    assert set(TrainConfig.model_fields) - own <= arguments
+    assert not set(TrainConfig.renamed) & set(TrainConfig.model_fields)
+    assert all(name.partition(".")[0].rstrip(":") in {*TrainConfig.model_fields, "evaluate"}
+               for name in TrainConfig.renamed.values())
 
 
 def test_estimate_follows_rows_and_control(tiny: Path) -> None:
     base = BaseTable(model="smollm2-135m-instruct")
-    one, two = (estimate(Config(control=control), {"base": base, "generate": SimpleNamespace(count=80)}, Known())
+    one, two = (estimate(TrainConfig(control=control), {"base": base, "generate": SimpleNamespace(count=80)}, EstimateInputs())
                 for control in ("none", "shuffled"))
     assert two.minutes.p50 == pytest.approx(2 * one.minutes.p50) and "30 steps of 8 rows, twice" in two.says
-    unknown = estimate(Config(), {"base": BaseTable(model="org/name")}, Known())
+    unknown = estimate(TrainConfig(), {"base": BaseTable(model="org/name")}, EstimateInputs())
     assert unknown.minutes.p90 == 0 and "not known" in unknown.says
 
 
-def test_show_mask(bench: Callable[..., Bench], capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_mask(bench: Callable[..., StageContext], capsys: pytest.CaptureFixture[str]) -> None:
     here = bench("mask")
     print_mask({"train": CONFIG, **here.tables}, here.inputs["curate/train.jsonl"], 1)
     said = capsys.readouterr().out
@@ -190,6 +190,6 @@ def test_show_mask(bench: Callable[..., Bench], capsys: pytest.CaptureFixture[st
 
 
 def test_a_rehearsal_is_a_few_steps() -> None:
-    small = Config(num_train_epochs=5, per_device_train_batch_size=64, gradient_accumulation_steps=16).rehearsed()
+    small = TrainConfig(num_train_epochs=5, per_device_train_batch_size=64, gradient_accumulation_steps=16).rehearsed()
     assert small.hyper(0).steps(10_000) == 4 and small.per_device_train_batch_size == 4
     assert json.dumps(small.identity())  # plain JSON

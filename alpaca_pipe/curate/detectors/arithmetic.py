@@ -54,7 +54,7 @@ _LARGEST_POWER = 64
 
 
 @dataclass(frozen=True)
-class Slip:
+class WrongArithmetic:
     """A computation as it was asked or written, its exact value, and what stands there instead."""
 
     asked: str
@@ -65,7 +65,7 @@ class Slip:
         return f"{' '.join(self.asked.split())} makes {_plain(self.exact)}, the output says {self.said}"
 
 
-def slip(example: Example) -> Slip | None:
+def slip(example: Example) -> WrongArithmetic | None:
     """The first computation of the output, or that the instruction asks for, that comes out wrong."""
     if not any(map(str.isdigit, example.output)):
         return None
@@ -75,7 +75,7 @@ def slip(example: Example) -> Slip | None:
     return _answered(example) or next(_written(example.output, prompt), None)
 
 
-def _written(output: str, prompt: str) -> Iterator[Slip]:
+def _written(output: str, prompt: str) -> Iterator[WrongArithmetic]:
     """Equations in the output that do not hold; those that the prompt has brought are not the output's fault."""
     if "=" not in output:
         return
@@ -88,10 +88,10 @@ def _written(output: str, prompt: str) -> Iterator[Slip]:
             continue
         values = [value for value in (value_of(left), _one_by_one(left)) if value is not None]
         if values and not any(_same(value, right) for value in values) and not _VAGUE.search(output[found.end():found.end() + 12]):
-            yield Slip(left.strip(), values[0], right)
+            yield WrongArithmetic(left.strip(), values[0], right)
 
 
-def _answered(example: Example) -> Slip | None:
+def _answered(example: Example) -> WrongArithmetic | None:
     """What the instruction asks to compute, where no figure of a short answer is its value."""
     wanted = _wanted(example)
     if wanted is None or len(example.output.split()) > _LONGEST or _VAGUE.search(example.output):
@@ -101,7 +101,7 @@ def _answered(example: Example) -> Slip | None:
     figures = [figure for figure in every if figure not in _FIGURE.findall(asked)] or every[:1] * (len(every) == 1)
     if not figures or any(_same(exact, figure) or _same(exact, figure.lstrip("-−")) for figure in figures):
         return None
-    return Slip(asked, exact, figures[-1])
+    return WrongArithmetic(asked, exact, figures[-1])
 
 
 def _wanted(example: Example) -> tuple[str, Fraction] | None:

@@ -140,7 +140,7 @@ class Grades:
                 "tokens_out": self.tokens_out}
 
 
-class Asks(Protocol):
+class GradingTeacher(Protocol):
     """Of a teacher, what is needed here."""
 
     takes: frozenset[str]
@@ -148,7 +148,7 @@ class Asks(Protocol):
     async def ask(self, request: Request) -> Completion: ...
 
 
-async def grade(rows: Iterable[tuple[int, Example]], teacher: Asks, how: Grading, at_once: int = _AT_ONCE,
+async def grade(rows: Iterable[tuple[int, Example]], teacher: GradingTeacher, how: Grading, at_once: int = _AT_ONCE,
                 tick: Callable[[int], None] = lambda place: None) -> Grades:
     """Asks about (place, row) in rounds: all of a round at once, as many in flight as the teacher's pace allows.
 

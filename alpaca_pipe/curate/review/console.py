@@ -18,11 +18,11 @@ _ARROWS = {b"[D": "b", b"[A": "b", b"[C": "s", b"[B": "s"}
 _KEEPS = "\n\t\u200c\u200d"  # zero-width joiners belong to scripts and emoji
 
 
-class Left(Exception):
+class InputEnded(Exception):
     """The input ended: there is nobody there."""
 
 
-class Desk:
+class ReviewConsole:
     """A console to write to, and whoever types."""
 
     def __init__(self, console: Console) -> None:
@@ -53,7 +53,7 @@ class Desk:
             self._write("\n")
             return answer
         except EOFError:
-            raise Left from None
+            raise InputEnded from None
         except KeyboardInterrupt:
             self._write("\n")
             return None
@@ -70,7 +70,7 @@ class Desk:
     def _line(self) -> str:
         line = sys.stdin.readline()
         if not line:
-            raise Left
+            raise InputEnded
         return line
 
     def _key(self) -> str:
@@ -78,7 +78,7 @@ class Desk:
         with _unbuffered(fd := sys.stdin.fileno()):
             first = os.read(fd, 1)
             if first in (b"", b"\x04"):
-                raise Left
+                raise InputEnded
             rest = b""
             while len(rest) < 8 and (first == b"\x1b" or first >= b"\x80") and select.select([fd], [], [], 0.02)[0]:
                 rest += os.read(fd, 1)

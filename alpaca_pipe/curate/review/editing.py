@@ -12,18 +12,18 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.review.console import Desk
+from alpaca_pipe.curate.review.console import ReviewConsole
 from alpaca_pipe.curate.review.decisions import FIELDS
 
 _HEAD = "Write below each mark what the row should say. Leave the marks as they are; lines above the first one are not read."
 
 
-def edited(before: Mapping[str, str], desk: Desk) -> dict[str, str] | None:
+def edited(before: Mapping[str, str], console: ReviewConsole) -> dict[str, str] | None:
     """All texts of a row as the person wants them; None where nothing was changed, or the edit was given up."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
-    after = _in_editor(before, editor, desk) if editor else _by_field(before, desk)
+    after = _in_editor(before, editor, console) if editor else _by_field(before, console)
     if after is None or after == before:
-        desk.say("nothing was changed")
+        console.say("nothing was changed")
         return None
     return after
 
@@ -32,34 +32,34 @@ def texts_of(row: Example) -> dict[str, str]:
     return {name: getattr(row, name) for name in FIELDS if name != "system" or row.system}
 
 
-def _in_editor(before: Mapping[str, str], editor: str, desk: Desk) -> dict[str, str] | None:
+def _in_editor(before: Mapping[str, str], editor: str, console: ReviewConsole) -> dict[str, str] | None:
     sheet = written(before)
     with tempfile.TemporaryDirectory(prefix="alpaca-pipe-") as folder:
         path = Path(folder) / "row.txt"
         path.write_text(sheet, encoding="utf-8")
         while True:
-            if not _opened(editor, path, desk):
-                return _by_field(before, desk)
+            if not _opened(editor, path, console):
+                return _by_field(before, console)
             try:
                 return understood(path.read_text(encoding="utf-8"), before)
             except (UserError, UnicodeDecodeError, OSError) as error:
                 what = str(error) if isinstance(error, UserError) else f"the file cannot be read: {error}"
-                if (desk.ask(f"{what}\nEnter opens it again, x gives the edit up: ") or "x").strip():
+                if (console.ask(f"{what}\nEnter opens it again, x gives the edit up: ") or "x").strip():
                     return None
 
 
-def _opened(editor: str, path: Path, desk: Desk) -> bool:
+def _opened(editor: str, path: Path, console: ReviewConsole) -> bool:
     """Whether the editor ran; Ctrl-C inside it is the editor's."""
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         code = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode
     except (OSError, ValueError) as error:
-        desk.say(f"the editor '{editor}' could not be started ({error}); field by field instead", "yellow")
+        console.say(f"the editor '{editor}' could not be started ({error}); field by field instead", "yellow")
         return False
     finally:
         signal.signal(signal.SIGINT, before)
     if code:
-        desk.say(f"the editor '{editor}' ended with status {code}; field by field instead", "yellow")
+        console.say(f"the editor '{editor}' ended with status {code}; field by field instead", "yellow")
     return not code
 
 
@@ -102,14 +102,14 @@ def checked(texts: dict[str, str]) -> dict[str, str]:
     return texts
 
 
-def _by_field(before: Mapping[str, str], desk: Desk) -> dict[str, str] | None:
+def _by_field(before: Mapping[str, str], console: ReviewConsole) -> dict[str, str] | None:
     """Asks for each text; None where Ctrl-C gives the edit up."""
-    desk.say("Enter leaves a text as it is, a single - empties it; a line that ends with \\ goes on in the next.", "dim")
+    console.say("Enter leaves a text as it is, a single - empties it; a line that ends with \\ goes on in the next.", "dim")
     texts = dict(before)
     for name in before:
-        lines = [desk.ask(f"{name}: ")]
+        lines = [console.ask(f"{name}: ")]
         while lines[-1] is not None and lines[-1].endswith("\\"):
-            lines.append(desk.ask("... "))
+            lines.append(console.ask("... "))
         if lines[-1] is None:
             return None
         said = "\n".join((line or "").removesuffix("\\") for line in lines)
@@ -117,5 +117,5 @@ def _by_field(before: Mapping[str, str], desk: Desk) -> dict[str, str] | None:
     try:
         return checked(texts)
     except UserError as error:
-        desk.say(str(error), "yellow")
+        console.say(str(error), "yellow")
         return None

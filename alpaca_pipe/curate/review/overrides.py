@@ -19,7 +19,7 @@ RULE = "by_hand"
 
 
 @dataclass(frozen=True)
-class Coming:
+class IncomingRow:
     """A row as it enters the judgement, after repairs and edits. before: as it came, where it is another one by now.
     said: the decision that holds for it; used: the ids whose decisions were followed to get there."""
 
@@ -43,11 +43,11 @@ class Coming:
         return self.said.why if self.said and self.said.why else "dropped by hand"
 
 
-def coming(rows: Iterable[Example], repair: bool, decisions: Decisions) -> Iterator[Coming]:
+def coming(rows: Iterable[Example], repair: bool, decisions: Decisions) -> Iterator[IncomingRow]:
     """The rows, repaired where that is wanted and decided where a person did. Ids come out unique."""
     pairs = repaired(rows) if repair else ((row, None) for row in rows)
     if not decisions:
-        yield from (Coming(row, before) for row, before in pairs)
+        yield from (IncomingRow(row, before) for row, before in pairs)
         return
     taken: set[str] = set()
     for row, before in pairs:
@@ -60,7 +60,7 @@ def coming(rows: Iterable[Example], repair: bool, decisions: Decisions) -> Itera
         yield replace(one, example=example)
 
 
-def _decided(row: Example, before: Example | None, decisions: Decisions) -> Coming:
+def _decided(row: Example, before: Example | None, decisions: Decisions) -> IncomingRow:
     """Follows the decisions from the row as it came, or else as it was repaired, through every edit of an edit."""
     came = before or row
     said = decisions.about(came.id)
@@ -73,7 +73,7 @@ def _decided(row: Example, before: Example | None, decisions: Decisions) -> Comi
         used.append(said.id)
         row, edited = _edited(row, said), True
         if row.id == came.id:  # edited back to what it was
-            return Coming(came, None, replace(said, verdict="keep"), tuple(used))
+            return IncomingRow(came, None, replace(said, verdict="keep"), tuple(used))
         following = decisions.about(row.id) if row.id not in seen else None
         seen.add(row.id)
         if not following:
@@ -81,7 +81,7 @@ def _decided(row: Example, before: Example | None, decisions: Decisions) -> Comi
         said = following
     if said and said.id not in used:
         used.append(said.id)
-    return Coming(row, came if row.id != came.id else None, said, tuple(used), edited)
+    return IncomingRow(row, came if row.id != came.id else None, said, tuple(used), edited)
 
 
 def _edited(row: Example, said: Decision) -> Example:
@@ -92,7 +92,7 @@ def _edited(row: Example, said: Decision) -> Example:
 
 
 @dataclass
-class Tally:
+class OverrideTally:
     """What the decisions came to. rows: of by_hand.jsonl, one for each row that a person decided on."""
 
     decisions: Decisions
@@ -100,7 +100,7 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     used: set[str] = field(default_factory=set)
 
-    def add(self, one: Coming, despite: Rejected | None) -> None:
+    def add(self, one: IncomingRow, despite: Rejected | None) -> None:
         """despite: how the row would have been dropped, had it not been kept by hand."""
         if one.said is None:
             return

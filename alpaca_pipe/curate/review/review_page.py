@@ -19,20 +19,20 @@ from alpaca_pipe.core.files import digest_of, write_atomic
 from alpaca_pipe.core.text import whole
 from alpaca_pipe.curate.review.decisions import Decisions
 from alpaca_pipe.curate.review.editing import texts_of
-from alpaca_pipe.curate.review.session import PAUSE, Item
+from alpaca_pipe.curate.review.session import PAUSE, ReviewItem
 from alpaca_pipe.curate.review.terminal import Queue
 
 TEMPLATE = Path(__file__).with_name("review_page.html")
 
 
-def write_page(file: Path, items: Sequence[Item], decisions: Decisions, *, recipe: str, who: str, sitting: str) -> int:
+def write_page(file: Path, items: Sequence[ReviewItem], decisions: Decisions, *, recipe: str, who: str, sitting: str) -> int:
     """Writes the page, whole or not at all; answers its bytes. The unread rows come first."""
     page = page_of(items, decisions, recipe=recipe, who=who, sitting=sitting).encode()
     write_atomic(file, page)
     return len(page)
 
 
-def page_of(items: Sequence[Item], decisions: Decisions, *, recipe: str, who: str, sitting: str) -> str:
+def page_of(items: Sequence[ReviewItem], decisions: Decisions, *, recipe: str, who: str, sitting: str) -> str:
     queue = Queue.of(items, decisions, again=True)
     data = {"recipe": recipe, "who": who, "session": sitting, "pause": PAUSE, "rows": [_row(item) for item in queue.items],
             "lines": [line.to_row() for item in queue.items for line in decisions.told(item.example.id)],
@@ -45,7 +45,7 @@ def page_of(items: Sequence[Item], decisions: Decisions, *, recipe: str, who: st
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
 
 
-def _row(item: Item) -> dict[str, Any]:
+def _row(item: ReviewItem) -> dict[str, Any]:
     return {"id": item.example.id, "texts": texts_of(item.example), "verdict": item.verdict, "origin": list(item.origin),
             "nearest": item.nearest}
 

@@ -25,7 +25,7 @@ PAUSE = 120.0  # seconds: what is longer between two keys was not spent on the r
 
 
 @dataclass(frozen=True)
-class Item:
+class ReviewItem:
     """A row to look at. verdict: what curate did with it; origin: lines; neighbour: finds its nearest row, in words, or ""."""
 
     example: Example
@@ -40,7 +40,7 @@ class Item:
 
 
 @dataclass
-class Sitting:
+class ReviewSession:
     """What was decided in it, and the file it goes to."""
 
     path: Path
@@ -91,7 +91,7 @@ def new_name(workspace: Path, recipe: str) -> str:
 
 
 @dataclass(frozen=True)
-class Taken:
+class ImportedDecisions:
     """Of a file that a page saved: lines that are new here, those that were here already, those about ids that no row of the
     last run has, and those that are older than what was decided on the same id since."""
 
@@ -113,7 +113,7 @@ class Taken:
             yield f"{self.unknown:,} are about rows that the last run does not hold; they wait for the rows to come again"
 
 
-def take(file: Path, into: Path, ids: frozenset[str]) -> Taken:
+def take(file: Path, into: Path, ids: frozenset[str]) -> ImportedDecisions:
     """Checks a file of decisions and adds what is new in it to the recipe's own. ids: of the last run's rows. Taken twice, or
     again after the page went on, nothing is doubled. Raises UserErrors with every line that is none; nothing is added then."""
     if not file.is_file():
@@ -134,7 +134,7 @@ def take(file: Path, into: Path, ids: frozenset[str]) -> Taken:
     if new:
         append(into, new)
     unknown = len({line.id for line in new} - ids)
-    return Taken(tuple(new), known, unknown, older, frozenset(line.session for line in theirs.lines if line.session))
+    return ImportedDecisions(tuple(new), known, unknown, older, frozenset(line.session for line in theirs.lines if line.session))
 
 
 def _key(line: Decision) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from alpaca_pipe.curate.review.console import Desk, Left, visible
+from alpaca_pipe.curate.review.console import InputEnded, ReviewConsole, visible
 from alpaca_pipe.curate.review.decisions import Decision, Decisions
 from alpaca_pipe.curate.review.editing import edited, texts_of
-from alpaca_pipe.curate.review.session import Item, Sitting
+from alpaca_pipe.curate.review.session import ReviewItem, ReviewSession
 
 PROMPT = "[k]eep [d]rop [e]dit [n]ote [u]ndo [b]ack [s]kip [m]ore [q]uit ? > "
 HELP = """k  keep: no filter drops the row, and no other row displaces it
@@ -27,45 +27,45 @@ _WIDTH = 100
 class Queue:
     """What is to be looked at: the unread rows first, then those that were read. unread: how many of them."""
 
-    items: Sequence[Item]
+    items: Sequence[ReviewItem]
     unread: int
 
     @classmethod
-    def of(cls, items: Sequence[Item], decisions: Decisions, again: bool) -> Queue:
+    def of(cls, items: Sequence[ReviewItem], decisions: Decisions, again: bool) -> Queue:
         unread = [item for item in items if item.example.id not in decisions.read]
         read = [item for item in items if item.example.id in decisions.read] if again else []
         return cls([*unread, *read], len(unread))
 
 
-def sit(queue: Queue, sitting: Sitting, desk: Desk) -> bool:
+def sit(queue: Queue, sitting: ReviewSession, console: ReviewConsole) -> bool:
     """Goes through the queue until its end, `q`, or the end of the input; whether the end of the queue was reached. Raises
     KeyboardInterrupt at Ctrl-C."""
     place, whole = 0, False
     try:
         while place < len(queue.items):
             item = queue.items[place]
-            show(item, f"{place + 1} of {len(queue.items)}", sitting.decisions, desk, whole)
+            show(item, f"{place + 1} of {len(queue.items)}", sitting.decisions, console, whole)
             sitting.look()
             whole, step = False, 0
             while not step:
-                letter, rest = desk.command(PROMPT)
+                letter, rest = console.command(PROMPT)
                 sitting.look()
                 if letter == "q":
                     return False
                 if letter == "m":
                     whole = True
                     break
-                step = _done(letter, rest, item, sitting, desk)
+                step = _done(letter, rest, item, sitting, console)
                 if step < 0 and not place:
-                    desk.say("this is the first row", "dim")
+                    console.say("this is the first row", "dim")
                     step = 0
             place += step
-    except Left:
+    except InputEnded:
         return False
     return True
 
 
-def _done(letter: str, rest: str, item: Item, sitting: Sitting, desk: Desk) -> int:
+def _done(letter: str, rest: str, item: ReviewItem, sitting: ReviewSession, console: ReviewConsole) -> int:
     """Does what was asked for, and answers how many rows to go on: 1, -1, or 0 to stay."""
     row = item.example
     if letter == "k":
@@ -73,46 +73,46 @@ def _done(letter: str, rest: str, item: Item, sitting: Sitting, desk: Desk) -> i
         return 1
     if letter == "u":
         if row.id not in sitting.decisions.by_id:
-            return _told("nothing was decided on this row", desk)
+            return _told("nothing was decided on this row", console)
         sitting.decide(row, "undo")
-        return _told("taken back", desk)
+        return _told("taken back", console)
     if letter == "d":
-        why = rest or ("" if not desk.by_key else desk.ask("why (Enter: no reason; Ctrl-C: not at all)? "))
+        why = rest or ("" if not console.by_key else console.ask("why (Enter: no reason; Ctrl-C: not at all)? "))
         if why is None:
             return 0
         sitting.decide(row, "drop", why=why)
         return 1
     if letter == "n":
-        words = rest or desk.ask("note: ")
+        words = rest or console.ask("note: ")
         if not words or not words.strip():
-            return _told("no note was made", desk)
+            return _told("no note was made", console)
         sitting.decide(row, "note", why=words)
-        return _told("noted; what about the row?", desk)
+        return _told("noted; what about the row?", console)
     if letter == "e":
         held = sitting.decisions.by_id.get(row.id)
-        if texts := edited(held.texts if held and held.verdict == "edit" else texts_of(row), desk):
+        if texts := edited(held.texts if held and held.verdict == "edit" else texts_of(row), console):
             sitting.decide(row, "edit", texts=texts)
         return int(texts is not None)
     if letter in ("s", "b"):
         return 1 if letter == "s" else -1
-    return _told(HELP if letter in ("?", "h", "") else f"'{letter}' is no command\n{HELP}", desk)
+    return _told(HELP if letter in ("?", "h", "") else f"'{letter}' is no command\n{HELP}", console)
 
 
-def _told(sentence: str, desk: Desk) -> int:
-    desk.say(sentence, "dim")
+def _told(sentence: str, console: ReviewConsole) -> int:
+    console.say(sentence, "dim")
     return 0
 
 
-def show(item: Item, count: str, decisions: Decisions, desk: Desk, whole: bool = False) -> None:
+def show(item: ReviewItem, count: str, decisions: Decisions, console: ReviewConsole, whole: bool = False) -> None:
     """One row, readable: its texts, where it comes from, what was done with it, its neighbour, what was decided so far."""
     from rich.rule import Rule
     from rich.table import Table
     from rich.text import Text
 
-    console, row = desk.console, item.example
-    width = min(console.width, _WIDTH)
-    console.print()
-    console.print(Rule(Text(f"{count} · {row.id}", "bold"), style="dim", align="left"), width=width)
+    screen, row = console.console, item.example
+    width = min(screen.width, _WIDTH)
+    screen.print()
+    screen.print(Rule(Text(f"{count} · {row.id}", "bold"), style="dim", align="left"), width=width)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -124,7 +124,7 @@ def show(item: Item, count: str, decisions: Decisions, desk: Desk, whole: bool =
         grid.add_row(name, Text(visible(text), "dim"))
     for line in told(decisions, row.id):
         grid.add_row("by hand", Text(visible(line), "yellow"))
-    console.print(grid, width=width)
+    screen.print(grid, width=width)
 
 
 def told(decisions: Decisions, id: str) -> Iterator[str]:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from alpaca_pipe.generate.forecast.history import Past
 from alpaca_pipe.generate.forecast.pilot import DRIFT_BETWEEN, HASTE_BETWEEN
 from alpaca_pipe.generate.forecast.priors import Prior
-from alpaca_pipe.generate.forecast.simulation import Forecast, Order, foresee, imagine, whole_within
-from alpaca_pipe.generate.round_stats import Seen
+from alpaca_pipe.generate.forecast.simulation import Forecast, Workload, foresee, imagine, whole_within
+from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.ledger.money import NANO
 
 _PRIORS = "priors: nobody has asked this teacher these prompts here, a pilot or a run will narrow them"
@@ -17,13 +17,13 @@ _NO_CACHE = "the price of cached tokens is not counted on"
 _NO_LIMIT = "the provider's limits a minute are not known"
 
 
-def expected(order: Order, prior: Prior, before: Past) -> tuple[Forecast, str, str]:
+def expected(order: Workload, prior: Prior, before: Past) -> tuple[Forecast, str, str]:
     """What is still to be asked; what it will do and what the figures rest on, each in some words."""
     teachers = imagine(prior, order)
     evidence = [*before.others, *(before.same if before.kept else map(_unjudged, before.same))]
     if evidence:
         teachers = teachers.learned(evidence, order.tasks, order.swing, DRIFT_BETWEEN, HASTE_BETWEEN)
-    stored = Seen()
+    stored = RoundStats()
     for one in before.same:
         stored = stored + one
         if before.kept and stored.accepted >= order.count:
@@ -34,12 +34,12 @@ def expected(order: Order, prior: Prior, before: Past) -> tuple[Forecast, str, s
     return forecast, "; ".join([*_says(order, forecast, stored), *_cut(order, prior, evidence)]), f"{before.words or _PRIORS}{_money(order)}"
 
 
-def _unjudged(one: Seen) -> Seen:
+def _unjudged(one: RoundStats) -> RoundStats:
     """Under other filters: tokens and pace are as they were, what is accepted is not."""
     return replace(one, pieces=0, near=0, new=0, accepted=0)
 
 
-def _says(order: Order, forecast: Forecast, stored: Seen) -> list[str]:
+def _says(order: Workload, forecast: Forecast, stored: RoundStats) -> list[str]:
     requests, rows = forecast.range("requests").p50, forecast.range("rows").p50
     said = [f"until {order.count:,} rows are accepted"]
     if stored.requests:
@@ -52,7 +52,7 @@ def _says(order: Order, forecast: Forecast, stored: Seen) -> list[str]:
     return said
 
 
-def _cut(order: Order, prior: Prior, evidence: list[Seen]) -> list[str]:
+def _cut(order: Workload, prior: Prior, evidence: list[RoundStats]) -> list[str]:
     """A warning where a limit of tokens leaves much of the replies out, as far as nobody has seen it."""
     thinks = prior.thinks.median if prior.thinks else 0.0
     _, whole = whole_within(thinks, prior.out.median * order.tasks, prior.out_spread, order.limits[0], order.tasks)
@@ -62,7 +62,7 @@ def _cut(order: Order, prior: Prior, evidence: list[Seen]) -> list[str]:
     return [f"about {1 - whole:.0%} of the tasks are lost at max_tokens {order.limits[0]:,} ({why}): raise generate.max_tokens"]
 
 
-def _money(order: Order) -> str:
+def _money(order: Workload) -> str:
     if not any(order.price):
         return ""
     limited = order.pace.requests_per_minute or order.pace.tokens_per_minute

@@ -12,7 +12,7 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import digest_of, read_json, read_jsonl_so_far
 from alpaca_pipe.generate.replay.identity import asking, judged_alike
-from alpaca_pipe.generate.round_stats import Seen
+from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.ledger.store import connection
 
 ROUNDS = "rounds.jsonl"  # a line for each round of a step, written as the rounds end
@@ -25,8 +25,8 @@ class Past:
     this run asks, as far as their replies are stored; kept: their rows are this run's too (the same filters).
     words: whose they are, as `211 requests of the run of 2026-11-21`; "" where nothing is known."""
 
-    others: tuple[Seen, ...] = ()
-    same: tuple[Seen, ...] = ()
+    others: tuple[RoundStats, ...] = ()
+    same: tuple[RoundStats, ...] = ()
     kept: bool = True
     words: str = ""
 
@@ -35,7 +35,7 @@ class Past:
 class _Found:
     """One step that asked the same prompts."""
 
-    rounds: tuple[Seen, ...]
+    rounds: tuple[RoundStats, ...]
     keys: tuple[str, ...]  # of the last request of each round
     config: Mapping[str, Any]
     seed: Any
@@ -76,7 +76,7 @@ def _step(folder: Path, wanted: str, lanes: int) -> _Found | None:
         if digest_of([identity["version"], asking(config), identity["uses"]["teacher"]]) != wanted:
             return None
         rows = list(read_jsonl_so_far(folder / ROUNDS))
-        rounds = [Seen.from_row(row) for row in rows]
+        rounds = [RoundStats.from_row(row) for row in rows]
         day = (folder / ROUNDS).stat().st_mtime
     except (OSError, ValueError, KeyError, TypeError):
         return None  # damaged, or of an older version: it teaches nothing
@@ -92,7 +92,7 @@ def _step(folder: Path, wanted: str, lanes: int) -> _Found | None:
                   datetime.fromtimestamp(day, UTC).date().isoformat()) if rounds else None
 
 
-def _as_seen(step: _Found, config: Mapping[str, Any]) -> Sequence[Seen]:
+def _as_seen(step: _Found, config: Mapping[str, Any]) -> Sequence[RoundStats]:
     """Its rounds; under other filters without their verdicts."""
     if judged_alike(step.config, config):
         return step.rounds

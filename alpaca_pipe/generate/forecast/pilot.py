@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.generate.forecast.priors import Imagined
-from alpaca_pipe.generate.forecast.simulation import Forecast, Order, foresee
-from alpaca_pipe.generate.round_stats import Seen
+from alpaca_pipe.generate.forecast.priors import ImaginedTeacher
+from alpaca_pipe.generate.forecast.simulation import Forecast, Workload, foresee
+from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.ledger.budget import Caps, more
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
@@ -26,7 +26,7 @@ class Pilot:
     """One for a run. prior: teachers as imagined before it; others: rounds of earlier runs. wait: prompts before the
     first forecast.  go_on: a forecast past the cap is said and does not stop the run."""
 
-    def __init__(self, order: Order, prior: Imagined, others: Sequence[Seen], wait: int, journal: Journal, caps: Caps,
+    def __init__(self, order: Workload, prior: ImaginedTeacher, others: Sequence[RoundStats], wait: int, journal: Journal, caps: Caps,
                  recipe: str, run: str, go_on: bool) -> None:
         self._order, self._prior, self._others, self._next = order, prior, others, float(wait)
         self._journal, self._caps, self._recipe, self._run, self._go_on = journal, caps, recipe, run, go_on
@@ -34,9 +34,9 @@ class Pilot:
         self._warned = False
         self.note = ""  # for the line of progress
 
-    def renew(self, rounds: Sequence[Seen]) -> Iterator[str]:
+    def renew(self, rounds: Sequence[RoundStats]) -> Iterator[str]:
         """Sentences to say after these rounds of the run. Raises UserError where its middle is more than a cap leaves."""
-        whole = sum(rounds, Seen())
+        whole = sum(rounds, RoundStats())
         if whole.seats < self._next:
             return
         self._next = _AGAIN * whole.seats
@@ -54,11 +54,11 @@ class Pilot:
                    f"{_and_short(forecast, self._order.count)}")
         yield from self._held_against_caps(money)
 
-    def rest(self, rounds: Sequence[Seen]) -> Range:
+    def rest(self, rounds: Sequence[RoundStats]) -> Range:
         """Nano-dollars of what is still to be asked after these rounds."""
-        return self._forecast(rounds, sum(rounds, Seen())).range("dollars")
+        return self._forecast(rounds, sum(rounds, RoundStats())).range("dollars")
 
-    def _forecast(self, rounds: Sequence[Seen], whole: Seen) -> Forecast:
+    def _forecast(self, rounds: Sequence[RoundStats], whole: RoundStats) -> Forecast:
         totals = self._journal.totals(self._recipe, run=self._run, class_="api")
         lost = round(totals.lost / self._order.ceiling) if self._order.ceiling else 0
         rounds = [replace(rounds[0], attempts=totals.attempts, lost=lost), *rounds[1:]] if rounds else []

@@ -14,11 +14,11 @@ from math import exp, expm1, hypot, log, log1p, sqrt
 from random import Random
 from statistics import fmean, pstdev
 
-from alpaca_pipe.generate.round_stats import Seen
+from alpaca_pipe.generate.round_stats import RoundStats
 
 
 @dataclass(frozen=True)
-class Guess:
+class LogNormal:
     """A figure above zero: its median, and the standard deviation of its logarithm (0.4: a factor of 1.7 in 80 %)."""
 
     median: float
@@ -38,59 +38,59 @@ class Prior:
     0.7. What was left out of the 52K is not in it, and another teacher is another one, so the guesses are wide.
     """
 
-    letters: Guess  # of a prompt, for one token
-    out: Guess  # tokens, for each task that is asked for; in style two-step, of an instruction
-    out_answer: Guess  # tokens of an answer that is asked for by itself
+    letters: LogNormal  # of a prompt, for one token
+    out: LogNormal  # tokens, for each task that is asked for; in style two-step, of an instruction
+    out_answer: LogNormal  # tokens of an answer that is asked for by itself
     out_spread: float  # of one reply around their mean: standard deviation of its logarithm
-    pieces: Guess  # for each task asked
+    pieces: LogNormal  # for each task asked
     readable: tuple[float, float]  # log-odds that a piece passes every rule but novelty: mean, standard deviation
     finished: tuple[float, float]  # the same for an answer that is asked for by itself
-    hazard: Guess
-    bend: Guess
+    hazard: LogNormal
+    bend: LogNormal
     lost: float  # attempts whose outcome stays unknown, for each request
-    thinks: Guess | None = None  # tokens that it thinks before each reply
+    thinks: LogNormal | None = None  # tokens that it thinks before each reply
 
 
-_ENGLISH = Guess(4.1, 0.12)
-ALPACA = Prior(_ENGLISH, Guess(105, 0.38), Guess(105, 0.38), 0.35, Guess(0.98, 0.08), (3.0, 1.2), (6, 0.5),
-               Guess(0.07, 1.0), Guess(0.38, 0.4), 0.004)
+_ENGLISH = LogNormal(4.1, 0.12)
+ALPACA = Prior(_ENGLISH, LogNormal(105, 0.38), LogNormal(105, 0.38), 0.35, LogNormal(0.98, 0.08), (3.0, 1.2), (6, 0.5),
+               LogNormal(0.07, 1.0), LogNormal(0.38, 0.4), 0.004)
 # Style alpaca-2023, a list of 16. Of text-davinci-003's replies nobody kept count; a stop string ends some of them early,
 # and one list of words drops about a tenth of what comes.
-LIST = Prior(_ENGLISH, Guess(95, 0.38), Guess(95, 0.38), 0.35, Guess(0.85, 0.2), (1.8, 1.0), (6, 0.5),
-             Guess(0.07, 1.0), Guess(0.38, 0.4), 0.004)
-TWO_STEP = Prior(_ENGLISH, Guess(20, 0.3), Guess(110, 0.6), 0.45, Guess(1, 0.01), (3.0, 1.2), (3.0, 1.2),
-                 Guess(0.07, 1.1), Guess(0.38, 0.4), 0.004)
+LIST = Prior(_ENGLISH, LogNormal(95, 0.38), LogNormal(95, 0.38), 0.35, LogNormal(0.85, 0.2), (1.8, 1.0), (6, 0.5),
+             LogNormal(0.07, 1.0), LogNormal(0.38, 0.4), 0.004)
+TWO_STEP = Prior(_ENGLISH, LogNormal(20, 0.3), LogNormal(110, 0.6), 0.45, LogNormal(1, 0.01), (3.0, 1.2), (3.0, 1.2),
+                 LogNormal(0.07, 1.1), LogNormal(0.38, 0.4), 0.004)
 # Guesses, measured nowhere yet. Rows that exist are told apart already, so what is made of them is seldom near another.
-_ORCA = replace(ALPACA, out=Guess(300, 0.5), hazard=Guess(1e-4, 0.5), pieces=Guess(1, 0.01))
-_EVOL = replace(TWO_STEP, out=Guess(60, 0.4), out_answer=Guess(250, 0.5), readable=(1.4, 1.0), hazard=Guess(0.02, 1.0))
-_SELF_INSTRUCT = replace(TWO_STEP, out=Guess(16, 0.3), out_answer=Guess(40, 0.5), readable=(2.0, 1.0), finished=(1.5, 1.0))
+_ORCA = replace(ALPACA, out=LogNormal(300, 0.5), hazard=LogNormal(1e-4, 0.5), pieces=LogNormal(1, 0.01))
+_EVOL = replace(TWO_STEP, out=LogNormal(60, 0.4), out_answer=LogNormal(250, 0.5), readable=(1.4, 1.0), hazard=LogNormal(0.02, 1.0))
+_SELF_INSTRUCT = replace(TWO_STEP, out=LogNormal(16, 0.3), out_answer=LogNormal(40, 0.5), readable=(2.0, 1.0), finished=(1.5, 1.0))
 PRIORS = {"alpaca": ALPACA, "alpaca-2023": LIST, "two-step": TWO_STEP, "documents": ALPACA, "orca": _ORCA, "evol": _EVOL,
           "self-instruct": _SELF_INSTRUCT}
 # Measured: the embedded SmolLM2-135M on 2 cores, the quickstart's prompts (2026-11: three runs, 320 seats), and our
 # scripted teacher. Their spreads are for other seeds, counts and limits.
-SMALL = Prior(Guess(4.0, 0.06), Guess(13, 0.15), Guess(36, 0.15), 0.45, Guess(1, 0.01), (3.8, 0.6), (2.7, 0.7),
-              Guess(0.32, 0.7), Guess(0.45, 0.3), 0.0)
-SCRIPTED = Prior(Guess(4.0, 0.05), Guess(50, 0.15), Guess(50, 0.15), 0.45, Guess(0.75, 0.08), (2.8, 0.3), (6, 0.5),
-                 Guess(0.40, 0.4), Guess(0.75, 0.25), 0.0)
-SCRIPTED_LIST = Prior(Guess(4.0, 0.05), Guess(50, 0.15), Guess(50, 0.15), 0.45, Guess(0.95, 0.08), (2.0, 0.5), (6, 0.5),
-                      Guess(0.40, 0.4), Guess(0.75, 0.25), 0.0)
-SCRIPTED_TWO_STEP = Prior(Guess(4.0, 0.05), Guess(17, 0.1), Guess(36, 0.15), 0.4, Guess(1, 0.01), (3.4, 0.4), (6, 0.5),
-                          Guess(0.20, 0.5), Guess(0.75, 0.3), 0.0)
+SMALL = Prior(LogNormal(4.0, 0.06), LogNormal(13, 0.15), LogNormal(36, 0.15), 0.45, LogNormal(1, 0.01), (3.8, 0.6), (2.7, 0.7),
+              LogNormal(0.32, 0.7), LogNormal(0.45, 0.3), 0.0)
+SCRIPTED = Prior(LogNormal(4.0, 0.05), LogNormal(50, 0.15), LogNormal(50, 0.15), 0.45, LogNormal(0.75, 0.08), (2.8, 0.3), (6, 0.5),
+                 LogNormal(0.40, 0.4), LogNormal(0.75, 0.25), 0.0)
+SCRIPTED_LIST = Prior(LogNormal(4.0, 0.05), LogNormal(50, 0.15), LogNormal(50, 0.15), 0.45, LogNormal(0.95, 0.08), (2.0, 0.5), (6, 0.5),
+                      LogNormal(0.40, 0.4), LogNormal(0.75, 0.25), 0.0)
+SCRIPTED_TWO_STEP = Prior(LogNormal(4.0, 0.05), LogNormal(17, 0.1), LogNormal(36, 0.15), 0.4, LogNormal(1, 0.01), (3.4, 0.4), (6, 0.5),
+                          LogNormal(0.20, 0.5), LogNormal(0.75, 0.3), 0.0)
 SCRIPTED_OF = {"alpaca": SCRIPTED, "alpaca-2023": SCRIPTED_LIST, "two-step": SCRIPTED_TWO_STEP, "documents": SCRIPTED,
-               "orca": replace(SCRIPTED, out=Guess(36, 0.15), hazard=Guess(1e-4, 0.1), pieces=Guess(1, 0.01)),
-               "evol": replace(SCRIPTED_TWO_STEP, out=Guess(36, 0.15)),
-               "self-instruct": replace(SCRIPTED_TWO_STEP, out=Guess(14, 0.2))}
-_THINKING = {"none": None, "minimal": Guess(30, 1.0), "low": Guess(250, 0.7), "medium": Guess(900, 0.7),
-             "high": Guess(3000, 0.7)}
+               "orca": replace(SCRIPTED, out=LogNormal(36, 0.15), hazard=LogNormal(1e-4, 0.1), pieces=LogNormal(1, 0.01)),
+               "evol": replace(SCRIPTED_TWO_STEP, out=LogNormal(36, 0.15)),
+               "self-instruct": replace(SCRIPTED_TWO_STEP, out=LogNormal(14, 0.2))}
+_THINKING = {"none": None, "minimal": LogNormal(30, 1.0), "low": LogNormal(250, 0.7), "medium": LogNormal(900, 0.7),
+             "high": LogNormal(3000, 0.7)}
 
 
-def thinking(effort: str) -> Guess | None:
+def thinking(effort: str) -> LogNormal | None:
     """Tokens before each reply of a model that thinks, by its reasoning effort. Not measured here."""
     return _THINKING.get(effort, _THINKING["medium"])
 
 
 @dataclass(frozen=True)
-class Swing:
+class RoundVariation:
     """How far a round's mean lies from the run's, where all its prompts show the same seeds: standard deviations of the
     logarithm, of tokens in, tokens out (first and of an answer), and of the rows that come from a prompt. Seeds that draw long
     instructions draw long answers too, of which more are cut: but for tokens in, the three swing together."""
@@ -101,15 +101,15 @@ class Swing:
     rows: float = 0.0
 
 
-STEADY = Swing()
+STEADY = RoundVariation()
 # Of the embedded model, 2026-11: between what ten runs of 39 rounds had (0.07, 0.22, 0.23, 0.17), and 14 rounds before, rounded
 # up (0.07, 0.3, 0.18, 0.22). In nine of those tokens out of an instruction and of its answer went together (correlation 0.91), and
 # against the rows (-0.95, -0.90).
-SWINGING = Swing(0.07, 0.25, 0.23, 0.2)
+SWINGING = RoundVariation(0.07, 0.25, 0.23, 0.2)
 
 
 @dataclass(frozen=True)
-class Imagined:
+class ImaginedTeacher:
     """Teachers that may be the one we ask: the i-th item of every list is of the i-th of them. Tokens and seconds are
     means for one request; `pieces` for one seat."""
 
@@ -125,13 +125,13 @@ class Imagined:
     lost: list[float]
     seconds: list[float]
 
-    def learned(self, seen: Sequence[Seen], asked: int, swing: Swing, drift: float, haste: float) -> Imagined:
+    def learned(self, seen: Sequence[RoundStats], asked: int, swing: RoundVariation, drift: float, haste: float) -> ImaginedTeacher:
         """The same teachers after what was seen of the real one, round by round.
 
         asked: tasks in a seat.  drift: how far a figure may move between then and now (standard deviation of its
         logarithm).  haste: the same for the pace.
         """
-        whole = sum(seen, Seen())
+        whole = sum(seen, RoundStats())
         changed = {field.name: getattr(self, field.name) for field in fields(self)}
 
         def mean(name: str, total: float, squares: float, count: int, swings: float = 0.0) -> None:
@@ -158,7 +158,7 @@ class Imagined:
             changed["hazard"], changed["bend"] = _novelty(self.hazard, self.bend, seen, Random("novelty"))
         if whole.attempts:
             changed["lost"] = _lost(self.lost, whole, Random("lost"))
-        return Imagined(**changed)
+        return ImaginedTeacher(**changed)
 
 
 _TOGETHER = 2.0  # pieces of one reply fail together: their counts say half as much as so many coins would
@@ -206,7 +206,7 @@ def _share(odds: float) -> float:
     return 1 / (1 + exp(-odds))
 
 
-def _novelty(hazard: list[float], bend: list[float], seen: Sequence[Seen], chance: Random) -> tuple[list[float], list[float]]:
+def _novelty(hazard: list[float], bend: list[float], seen: Sequence[RoundStats], chance: Random) -> tuple[list[float], list[float]]:
     """Hazard and bend after what was dropped as near a known one, from a grid over both that closes in once.
 
     The hazard is taken at the middle of the pools that were seen: there it is known best, and apart from the bend.
@@ -250,7 +250,7 @@ def _novelty(hazard: list[float], bend: list[float], seen: Sequence[Seen], chanc
 
 
 @dataclass(frozen=True)
-class _Part:
+class _PoolBin:
     """Verdicts on pieces that were compared with pools of about one size."""
 
     pool: float
@@ -258,21 +258,21 @@ class _Part:
     new: int
 
 
-def _bins(seen: Sequence[Seen]) -> list[_Part]:
+def _bins(seen: Sequence[RoundStats]) -> list[_PoolBin]:
     """Rounds laid together until their pools differ by a quarter."""
     rounds = sorted((one.pool + one.new / 2, one.near, one.new) for one in seen if one.near + one.new)
-    parts: list[_Part] = []
+    parts: list[_PoolBin] = []
     for pool, near, new in rounds:
         last = parts[-1] if parts else None
         if last and pool < 1.25 * last.pool:
             share = (near + new) / (last.near + last.new + near + new)
-            parts[-1] = _Part(last.pool + share * (pool - last.pool), last.near + near, last.new + new)
+            parts[-1] = _PoolBin(last.pool + share * (pool - last.pool), last.near + near, last.new + new)
         else:
-            parts.append(_Part(max(pool, 1.0), near, new))
+            parts.append(_PoolBin(max(pool, 1.0), near, new))
     return parts
 
 
-def _lost(rates: list[float], whole: Seen, chance: Random) -> list[float]:
+def _lost(rates: list[float], whole: RoundStats, chance: Random) -> list[float]:
     """Rates of lost attempts (gamma prior, counts that come in bursts) after so many."""
     burst = 4.0
     mean = max(fmean(rates), 1e-4)

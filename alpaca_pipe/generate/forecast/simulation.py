@@ -14,8 +14,8 @@ from math import ceil, exp, hypot, log, sqrt
 from random import Random
 
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.generate.forecast.priors import STEADY, Guess, Imagined, Prior, Swing
-from alpaca_pipe.generate.round_stats import Seen
+from alpaca_pipe.generate.forecast.priors import STEADY, ImaginedTeacher, LogNormal, Prior, RoundVariation
+from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.generate.stop_rules import STALL_ROUNDS, STALL_SEATS
 
 DRAWS = 400
@@ -28,12 +28,12 @@ _FIFTHS = (-1.2816, -0.5244, 0.0, 0.5244, 1.2816)  # where a normal figure stand
 
 
 @dataclass(frozen=True)
-class Pace:
+class RequestTiming:
     """How long a request takes. seconds: before a reply begins; speed: its tokens a second; lanes: asked at once;
     shared: one machine's speed is divided among the lanes.  start: seconds before the first request."""
 
-    seconds: Guess
-    speed: Guess
+    seconds: LogNormal
+    speed: LogNormal
     lanes: int
     shared: bool = False
     requests_per_minute: int | None = None
@@ -42,7 +42,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Order:
+class Workload:
     """What is asked for. letters: of the prompts on average, a first one and one for an answer; around: tokens that
     every prompt has besides; limits: of tokens out, for the same two.  price: nano-dollars a token, in and out; ceiling: what a
     lost attempt counts.  swing: of its rounds.  known: instructions before the first row.  tasks: asked for in a seat;
@@ -59,8 +59,8 @@ class Order:
     limits: tuple[int, int]
     price: tuple[float, float]
     ceiling: float
-    pace: Pace
-    swing: Swing = STEADY
+    pace: RequestTiming
+    swing: RoundVariation = STEADY
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ class Forecast:
                         self.rows, self.stalled)
 
 
-def imagine(prior: Prior, order: Order, draws: int = DRAWS) -> Imagined:
+def imagine(prior: Prior, order: Workload, draws: int = DRAWS) -> ImaginedTeacher:
     """Teachers as the prior knows them, each with its own means for this order."""
     chances = {name: Random(f"forecast {name}") for name in (
         "letters", "out", "answer", "thinks", "pieces", "readable", "finished", "hazard", "bend", "lost", "seconds", "speed")}
-    made = Imagined([], [], [], [], [], [], [], [], [], [], [])
+    made = ImaginedTeacher([], [], [], [], [], [], [], [], [], [], [])
     for _ in range(draws):
         letters = prior.letters.draw(chances["letters"])
         out, answer = prior.out.draw(chances["out"]) * order.tasks, prior.out_answer.draw(chances["answer"])
@@ -140,7 +140,7 @@ def whole_within(thinks: float, out: float, spread: float, limit: int, items: in
     return tokens / len(_FIFTHS), max(whole / len(_FIFTHS), 1e-3)
 
 
-def _seconds(order: Order, begins: float, speed: float, first: float, second: float) -> float:
+def _seconds(order: Workload, begins: float, speed: float, first: float, second: float) -> float:
     """Seconds for one request, when a round's are asked at once and its slowest is waited for."""
     pace, size = order.pace, order.round_size
     out = (first + second) / 2 if order.follows else first
@@ -157,9 +157,9 @@ def _seconds(order: Order, begins: float, speed: float, first: float, second: fl
     return took
 
 
-def foresee(order: Order, teachers: Imagined, before: Seen | None = None) -> Forecast:
+def foresee(order: Workload, teachers: ImaginedTeacher, before: RoundStats | None = None) -> Forecast:
     """What the rest of the run takes. before: what has been asked in this run already, all of it in whole rounds."""
-    had = before or Seen(pool=order.known)
+    had = before or RoundStats(pool=order.known)
     told = Forecast()
     stalled = 0
     chance = Random("forecast played")
@@ -169,7 +169,7 @@ def foresee(order: Order, teachers: Imagined, before: Seen | None = None) -> For
     return replace(told, stalled=stalled)
 
 
-def _play(order: Order, teachers: Imagined, i: int, had: Seen, luck: list[float], told: Forecast) -> bool:
+def _play(order: Workload, teachers: ImaginedTeacher, i: int, had: RoundStats, luck: list[float], told: Forecast) -> bool:
     """One imagined teacher; answers whether it ends with too few rows."""
     finished, hazard, bend = teachers.finished[i], teachers.hazard[i], teachers.bend[i]
     most = teachers.pieces[i] * teachers.readable[i]  # new instructions a seat, if none were near a known one
@@ -221,7 +221,7 @@ def _play(order: Order, teachers: Imagined, i: int, had: Seen, luck: list[float]
     return short
 
 
-def _beyond(seats: float, mean: float, uneven: float, order: Order, luck: float) -> int:
+def _beyond(seats: float, mean: float, uneven: float, order: Workload, luck: float) -> int:
     """Rows that the last round brings beyond those that were wanted; so many of its seats come after them. A round in which
     the last row wanted falls is rather a rich one."""
     spread = hypot(order.swing.rows, sqrt(uneven / order.round_size) / mean)
@@ -244,7 +244,7 @@ def _seats(most: float, hazard: float, bend: float, begin: float, end: float) ->
                              for point, weight in zip(_POINTS, _WEIGHTS, strict=True))
 
 
-def rows_of(seats: float, teachers: Imagined, known: int) -> Range:
+def rows_of(seats: float, teachers: ImaginedTeacher, known: int) -> Range:
     """How many rows so many prompts bring, where no answer is asked for by itself."""
     brought = []
     for pieces, readable, hazard, bend in zip(teachers.pieces, teachers.readable, teachers.hazard, teachers.bend, strict=True):

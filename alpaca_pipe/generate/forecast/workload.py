@@ -17,11 +17,11 @@ from alpaca_pipe.generate.forecast.priors import (
     SMALL,
     STEADY,
     SWINGING,
-    Guess,
+    LogNormal,
     Prior,
     thinking,
 )
-from alpaca_pipe.generate.forecast.simulation import Order, Pace
+from alpaca_pipe.generate.forecast.simulation import RequestTiming, Workload
 from alpaca_pipe.generate.parsing.reply import Draft
 from alpaca_pipe.generate.prompts.sampling import Seating
 from alpaca_pipe.generate.stop_rules import Limits
@@ -38,7 +38,7 @@ _SCHEMA = 0.5  # of a JSON schema's letters that the model is shown, more or les
 _THINKERS = re.compile(r"gpt-5(-mini|-nano|-20\d\d|$)|\bo[134](-|$)|deepseek-r|reason|qwq|think", re.IGNORECASE)
 
 
-def order_of(seating: Seating, teacher: TeacherTable, price: Price, known: int, limits: Limits, have: int = 0) -> Order:
+def order_of(seating: Seating, teacher: TeacherTable, price: Price, known: int, limits: Limits, have: int = 0) -> Workload:
     """known: instructions that are compared with from the start.  have: rows that are there before anything is asked."""
     style = seating.style
     firsts: list[Request] = []
@@ -46,7 +46,7 @@ def order_of(seating: Seating, teacher: TeacherTable, price: Price, known: int, 
     for number in range(_PROMPTS):
         ground = [seating.grounds[number % len(seating.grounds)]] if style.grounded else []
         seat, = seating.round(number, number * seating.round_size, 1, ground)
-        firsts.append(style.ask(seat))
+        firsts.append(style.request_for(seat))
         answers += _following(style, seat)
     nanodollars = [float(price.per_million[side]) * 1000 for side in ("uncached_in", "visible_out")]  # a token
     tasks = style.tasks(seating.shown)
@@ -54,7 +54,7 @@ def order_of(seating: Seating, teacher: TeacherTable, price: Price, known: int, 
     if limits.max_candidates:
         seats = min(seats or limits.max_candidates, -(-limits.max_candidates // tasks))
     most = [limits.max_requests, seats and seats * style.depth * (1 + tasks * style.follows)]
-    return Order(max(limits.count - have, 0), seating.round_size, tasks, style.follows, min(filter(None, most), default=None),
+    return Workload(max(limits.count - have, 0), seating.round_size, tasks, style.follows, min(filter(None, most), default=None),
                  known, (_letters(firsts), _letters(answers)), (_around(firsts), _around(answers)),
                  (_limit(firsts), _limit(answers)), (nanodollars[0], nanodollars[1]),
                  fmean(ceiling_of(request, price) for request in (firsts[0], *answers[:1])), _pace(teacher),
@@ -104,14 +104,14 @@ def _limit(requests: Sequence[Request]) -> int:
     return max(limits, default=1_000_000)
 
 
-def _pace(teacher: TeacherTable) -> Pace:
+def _pace(teacher: TeacherTable) -> RequestTiming:
     match teacher.kind:
         case "local_server":  # measured: SmolLM2-135M on 2 cores, prompts included; other machines and models differ
-            pace = Pace(Guess(0.05, 0.5), Guess(38, 0.35), teacher.concurrency, shared=True, start=4.0)
+            pace = RequestTiming(LogNormal(0.05, 0.5), LogNormal(38, 0.35), teacher.concurrency, shared=True, start=4.0)
         case "rehearsed":
-            pace = Pace(Guess(0.015 + teacher.delay, 0.3), Guess(1e6, 0.1), teacher.concurrency)
+            pace = RequestTiming(LogNormal(0.015 + teacher.delay, 0.3), LogNormal(1e6, 0.1), teacher.concurrency)
         case "openai_batch":  # a round is a batch: promised within a day, mostly there within the hour
-            pace = Pace(Guess(900, 1.2), Guess(75, 0.5), 1_000_000)
+            pace = RequestTiming(LogNormal(900, 1.2), LogNormal(75, 0.5), 1_000_000)
         case _:  # endpoints of these months: under a second to begin, 40 to 150 tokens a second
-            pace = Pace(Guess(0.8, 0.5), Guess(75, 0.5), teacher.concurrency)
+            pace = RequestTiming(LogNormal(0.8, 0.5), LogNormal(75, 0.5), teacher.concurrency)
     return replace(pace, requests_per_minute=teacher.requests_per_minute, tokens_per_minute=teacher.tokens_per_minute)

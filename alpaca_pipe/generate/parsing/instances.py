@@ -14,7 +14,7 @@ _NO_INPUT = re.compile(r"<?(?:no input|noinput|none|n/a)>?\.?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Section:
     name: str
     text: str
 
@@ -72,7 +72,7 @@ def _instance(draft: Draft, text: str, labels: bool) -> Piece:
     heads = list(_HEAD.finditer(body))
     before = body[:heads[0].start()] if heads else body
     ends = [*(head.start() for head in heads[1:]), len(body)] if heads else []
-    parts = [_Part(head[1].lower(), body[head.end():end].strip()) for head, end in zip(heads, ends, strict=True)]
+    parts = [_Section(head[1].lower(), body[head.end():end].strip()) for head, end in zip(heads, ends, strict=True)]
     wanted = (["class label"], ["class label", "input"], ["label"], ["label", "input"]) if labels \
         else (["output"], ["input", "output"])
     if before.strip() or [part.name for part in parts] not in wanted:

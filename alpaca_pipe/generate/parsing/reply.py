@@ -36,7 +36,7 @@ Piece = Draft | Unread
 
 
 @dataclass(frozen=True)
-class Objection:
+class Rejection:
     """Why a draft is dropped. nearest: what it resembles, as the pool knows it."""
 
     rule: str

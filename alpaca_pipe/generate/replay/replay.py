@@ -31,7 +31,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Earlier:
+class Replay:
     """of: the step's folder, by name.  A place is `round/seat`, and `round/seat/item.step` for what followed."""
 
     of: str = ""
@@ -51,7 +51,7 @@ class NotStored(Exception):
     """A request without a stored reply, where nothing may be sent."""
 
 
-class Store:
+class StoredTeacher:
     """A teacher that only remembers: whom we would ask, without a connection."""
 
     def __init__(self, identity: Mapping[str, Any], takes: frozenset[str], journal: Journal) -> None:
@@ -64,7 +64,7 @@ class Store:
         return reply
 
 
-def earlier(folder: Path, scratch: Path, candidates: Iterable[Path | None], journal: Journal, fresh: bool) -> Earlier:
+def earlier(folder: Path, scratch: Path, candidates: Iterable[Path | None], journal: Journal, fresh: bool) -> Replay:
     """The run whose replies the step in `folder` takes over: the first of the candidates that asked the same, or the one that
     it began with."""
     choice = scratch / _CHOICE
@@ -73,9 +73,9 @@ def earlier(folder: Path, scratch: Path, candidates: Iterable[Path | None], jour
         write_json(choice, {"of": found})
     of = read_json(choice)["of"]
     if not of:
-        return Earlier()
+        return Replay()
     asked = {place: told for row in read_jsonl_so_far(folder.parent / of / SEATS) for place, told in _places(row)}
-    return Earlier(of, journal, asked)
+    return Replay(of, journal, asked)
 
 
 def changed_filter(sealed: Path | None, folder: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.generate.novelty import unsound
-from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, read_tasks
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_tasks
 from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
 
@@ -52,7 +52,7 @@ class Alpaca(Plain):
     def tasks(self, shown: int) -> int:
         return self.wanted
 
-    def ask(self, seat: Seat) -> Request:
+    def request_for(self, seat: Seat) -> Request:
         shown = {"tasks": [task_row(seed) for seed in seat.shown]}
         asked = (f"{number}. {_ASKED[kind]}, about {topic}" for number, (kind, topic)
                  in enumerate(zip(seat.lacks, seat.topics, strict=True), 1))
@@ -66,7 +66,7 @@ class Alpaca(Plain):
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return read_tasks(reply)
 
-    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
+    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
         return unsound(draft)
 
 

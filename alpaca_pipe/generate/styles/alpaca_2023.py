@@ -14,7 +14,7 @@ from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.data import stanford_rules
 from alpaca_pipe.generate.novelty import Ties
 from alpaca_pipe.generate.parsing.numbered_list import Bugs, read_numbered, until_stop
-from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection
 from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
 
 TASKS = 20  # asked for, those shown among them
@@ -65,7 +65,7 @@ class Alpaca2023(Plain):
     def stops(self) -> tuple[str, ...]:
         return STOPS if self.bugs.stop_at_20 else _STOPS_AT_HEADERS
 
-    def ask(self, seat: Seat) -> Request:
+    def request_for(self, seat: Seat) -> Request:
         fields: dict[str, Any] = {"max_tokens": self.max_tokens, "temperature": self.temperature}
         return Request((Message("user", self._prompt(seat)),), decoding(
             self.takes, fields, top_p=1.0, stop=list(self.stops), **self.bias))
@@ -85,10 +85,10 @@ class Alpaca2023(Plain):
         text, stopped = until_stop(_from_first_task(reply.text, first), self.stops)
         return read_numbered(replace(reply, text=text, finish="stop" if stopped else reply.finish), first, self.bugs)
 
-    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
+    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
         """Stanford's rules look at the instruction alone."""
         found = stanford_rules.objection(draft.instruction)
-        return Objection(*found) if found else None
+        return Rejection(*found) if found else None
 
 
 def _from_first_task(text: str, first: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.generate.novelty import Ties
-from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection
 from alpaca_pipe.generate.seeds.seeds import Seed
 
 
@@ -67,12 +67,12 @@ class Style(Protocol):
     def usable(self, seeds: Sequence[Seed]) -> list[Seed]:
         """The seeds that its prompts can show."""
 
-    def ask(self, seat: Seat) -> Request: ...
+    def request_for(self, seat: Seat) -> Request: ...
 
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         """The pieces of the reply, in their order; at least one."""
 
-    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
+    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
         """What is wrong with a draft by itself, as far as it has come."""
 
     def follow(self, seat: Seat, draft: Draft) -> Request | None:

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.generate.novelty import unsound
-from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, read_tasks, unread
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_tasks, unread
 from alpaca_pipe.generate.sources.groundedness import ungrounded
 from alpaca_pipe.generate.styles.alpaca import task_list, task_row, works_in
 from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
@@ -67,7 +67,7 @@ class Documents(Plain):
     def tasks(self, shown: int) -> int:
         return self.wanted
 
-    def ask(self, seat: Seat) -> Request:
+    def request_for(self, seat: Seat) -> Request:
         assert seat.ground
         shown = json.dumps({"tasks": [task_row(seed) for seed in seat.shown]}, ensure_ascii=False, indent=1)
         text = _WANTED.format(shown=shown, file=seat.ground.details.get("file", "a document"), passage=seat.ground.text,
@@ -81,12 +81,12 @@ class Documents(Plain):
             return [unread(reply.text, "nothing_to_ask", "the teacher found nothing to ask about in this passage")]
         return read_tasks(reply)
 
-    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
+    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
         assert seat.ground
         if fault := unsound(draft):
             return fault
         if not draft.input and (found := SPEAKS_OF_IT.search(draft.instruction)):
-            return Objection("speaks_of_passage", f"the instruction says '{found.group()}', which the row does not hold")
+            return Rejection("speaks_of_passage", f"the instruction says '{found.group()}', which the row does not hold")
         if word := ungrounded(draft.output or "", f"{seat.ground.text}\n\n{draft.input}"):
-            return Objection("ungrounded", f"the output says '{word}', which neither the passage nor the task's input holds")
+            return Rejection("ungrounded", f"the output says '{word}', which neither the passage nor the task's input holds")
         return None

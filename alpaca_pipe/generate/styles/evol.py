@@ -15,7 +15,7 @@ from typing import ClassVar
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.generate.novelty import unsound
-from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, fault_of, unread
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, fault_of, unread
 from alpaca_pipe.generate.parsing.reply import read_answer as answered
 from alpaca_pipe.generate.sources.context import generation_of, task_of
 from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
@@ -95,7 +95,7 @@ class Evol(Plain):
     def tasks(self, shown: int) -> int:
         return 1
 
-    def ask(self, seat: Seat) -> Request:
+    def request_for(self, seat: Seat) -> Request:
         assert seat.ground
         parent, evolution = _parent(seat), evolution_of(seat)
         text = _WANTED.format(task=seat.ground.text, evolution=EVOLUTIONS[evolution], more=_LONGER,
@@ -113,15 +113,15 @@ class Evol(Plain):
         details = {"evolution": evolution, "generation": 1 + generation_of(parent)}
         return [Draft(text, "" if evolution == "broaden" else parent.input, details=details)]
 
-    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
+    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
         parent = _parent(seat)
         if fault := unsound(draft):
             return fault
         if copied := _copied(draft.instruction, parent.instruction):
-            return Objection("copies_prompt", f"the instruction says '{copied}', the words that it was asked for with")
+            return Rejection("copies_prompt", f"the instruction says '{copied}', the words that it was asked for with")
         gain = rouge_l(draft.instruction, parent.instruction, self.words)
         if gain > self.likeness:
-            return Objection("no_gain", f"ROUGE-L F {float(gain):.3f} with the row that it was made from, at most "
+            return Rejection("no_gain", f"ROUGE-L F {float(gain):.3f} with the row that it was made from, at most "
                              f"{self.likeness} wanted", parent.id)
         return None if draft.output is None else _no_answer(draft.output)
 
@@ -160,11 +160,11 @@ def _parent(seat: Seat) -> Example:
     return seat.ground.example
 
 
-def _no_answer(output: str) -> Objection | None:
+def _no_answer(output: str) -> Rejection | None:
     """WizardLM's rules for a task that the teacher could not answer: it evolved into nonsense."""
     words = unicode_words(output)
     if all(word in _STOP_WORDS for word in words):
-        return Objection("says_nothing", "the output has no word but stop words")
+        return Rejection("says_nothing", "the output has no word but stop words")
     if len(words) < _SHORT and (found := _DECLINES.search(output)):
-        return Objection("declines", f"the output has {len(words)} words and says '{found.group()}'")
+        return Rejection("declines", f"the output has {len(words)} words and says '{found.group()}'")
     return None

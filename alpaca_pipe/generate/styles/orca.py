@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.generate.novelty import output_fault
-from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, fault_of
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, fault_of
 from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
 
 SYSTEMS = (
@@ -46,7 +46,7 @@ class Orca(Plain):
     def tasks(self, shown: int) -> int:
         return 1
 
-    def ask(self, seat: Seat) -> Request:
+    def request_for(self, seat: Seat) -> Request:
         assert seat.ground
         return Request((Message("system", _system(seat)), Message("user", seat.ground.text)),
                        decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature}))
@@ -56,7 +56,7 @@ class Orca(Plain):
         row = seat.ground.example
         return [fault_of(reply) or Draft(row.instruction, row.input, reply.text.strip(), _system(seat))]
 
-    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
+    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
         return output_fault(draft)
 
 

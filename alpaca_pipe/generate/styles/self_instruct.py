@@ -18,7 +18,7 @@ from alpaca_pipe.data import stanford_rules
 from alpaca_pipe.generate.novelty import Ties
 from alpaca_pipe.generate.parsing.instances import instances
 from alpaca_pipe.generate.parsing.numbered_list import until_stop
-from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, fault_of, unread
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, fault_of, unread
 from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
 
 LAST = 15  # the number of the last task that is asked for
@@ -123,7 +123,7 @@ class SelfInstruct(Plain):
     def tasks(self, shown: int) -> int:
         return max(LAST - shown, 1)
 
-    def ask(self, seat: Seat) -> Request:
+    def request_for(self, seat: Seat) -> Request:
         shown = [*(seed.example.instruction for seed in seat.shown), *(row.instruction for row in seat.machine)]
         random.Random(seat.draw).shuffle(shown)
         lines = [f"{number}. {_one_line(text).rstrip(':')}\n" for number, text in enumerate(shown, 1)]
@@ -137,7 +137,7 @@ class SelfInstruct(Plain):
         shown = len(seat.shown) + len(seat.machine)
         return list(_at_most(self.tasks(shown), _listed(text, shown + 1, reply.finish == "length" and not stopped)))
 
-    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
+    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
         if fault := _unsuited(draft.instruction):
             return fault
         return None if draft.output is None else _invalid(draft, draft.output)
@@ -239,26 +239,26 @@ _FAULTS = {"other_outputs": "the same input has another output in another instan
            "same_instance": "another instance of this instruction has the same input and output"}
 
 
-def _unsuited(instruction: str) -> Objection | None:
+def _unsuited(instruction: str) -> Rejection | None:
     """The original's rules for an instruction, in its order."""
     words, *others = _RULES
     if reason := words(instruction):
-        return Objection(words.__name__, reason)
+        return Rejection(words.__name__, reason)
     if found := _MEDIA.search(instruction):
         word = found.group().lower()
-        return Objection("media", f"the instruction says '{word}', which a text model can neither see nor make")
-    return next((Objection(rule.__name__, reason) for rule in others if (reason := rule(instruction))), None)
+        return Rejection("media", f"the instruction says '{word}', which a text model can neither see nor make")
+    return next((Rejection(rule.__name__, reason) for rule in others if (reason := rule(instruction))), None)
 
 
-def _invalid(draft: Draft, output: str) -> Objection | None:
+def _invalid(draft: Draft, output: str) -> Rejection | None:
     """The original's rules for an instance, in its order."""
     if fault := draft.details.get("fault"):
-        return Objection(str(fault), _FAULTS[str(fault)])
+        return Rejection(str(fault), _FAULTS[str(fault)])
     if output == draft.input:
-        return Objection("output_is_input", "the output is the input again")
+        return Rejection("output_is_input", "the output is the input again")
     if not output:
-        return Objection("empty_output", "the output is empty")
+        return Rejection("empty_output", "the output is empty")
     if draft.input.endswith(":") or output.endswith(":"):
         which = "output" if output.endswith(":") else "input"
-        return Objection("open_end", f"the {which} ends in a colon: something is missing")
+        return Rejection("open_end", f"the {which} ends in a colon: something is missing")
     return None

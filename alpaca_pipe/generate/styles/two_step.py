@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.generate.novelty import unsound
-from alpaca_pipe.generate.parsing.reply import Draft, Objection, Piece, read_answer, read_line
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_answer, read_line
 from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.styles.alpaca import works_in
 from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
@@ -44,7 +44,7 @@ class TwoStep(Plain):
     def usable(self, seeds: Sequence[Seed]) -> list[Seed]:
         return [seed for seed in seeds if seed.topic and not seed.example.input]
 
-    def ask(self, seat: Seat) -> Request:
+    def request_for(self, seat: Seat) -> Request:
         turns = [("system", works_in("You write short, clear tasks for a language model.", self.domain))]
         for seed in seat.shown:
             turns += [("user", _about(seed.topic)), ("assistant", seed.example.instruction)]
@@ -55,7 +55,7 @@ class TwoStep(Plain):
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return [read_line(reply)]
 
-    def objection(self, seat: Seat, draft: Draft) -> Objection | None:
+    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
         return unsound(draft)
 
     def follow(self, seat: Seat, draft: Draft) -> Request | None:

@@ -52,7 +52,7 @@ class GpuTable(Table):
         """For nothing, on whatever machine this is."""
         return type(self)(per_hour=Decimal(0))
 
-    def rate(self, day: date, found: tuple[detect.Seen, ...] = ()) -> GpuRate | Stated | None:
+    def rate(self, day: date, found: tuple[detect.DetectedGpu, ...] = ()) -> GpuRate | Stated | None:
         """What an hour of one GPU costs: as the recipe says, else by the price book: of the GPU that is named or was found,
         at the provider that is named or at the middle one. None where nothing is named, found or priced."""
         if self.per_hour is not None:
@@ -89,7 +89,7 @@ class Stated:
 
 
 @dataclass(frozen=True)
-class Terms:
+class LeaseTerms:
     """What a lease costs, in plain figures: what its first beat keeps, so that anyone can close it."""
 
     class_: Class  # gpu, or machine where there is none and nobody bills it
@@ -116,10 +116,10 @@ class Terms:
         return not self.per_hour and not self.energy_per_hour
 
 
-IDLE = Terms("machine", "this machine")  # not rented by this run: its minutes are kept, at nothing
+IDLE = LeaseTerms("machine", "this machine")  # not rented by this run: its minutes are kept, at nothing
 
 
-def terms(table: GpuTable, day: date, on_gpu: bool) -> Terms:
+def terms(table: GpuTable, day: date, on_gpu: bool) -> LeaseTerms:
     """Of a run that has steps for the GPU, or has none. Raises UserError for a GPU without a price, before it is used."""
     if not on_gpu and table.lease_start == "run":
         return IDLE
@@ -136,13 +136,13 @@ def terms(table: GpuTable, day: date, on_gpu: bool) -> Terms:
     pue = table.pue if table.pue is not None else (PUE if per_hour else NO_OVERHEAD).value
     granularity = table.granularity or (rate.granularity if rate else 1)
     # whatever this table bills is of class gpu, so that budget.gpu holds it, be it a machine without one
-    return Terms("gpu" if found or table.name or per_hour else "machine", f"{count} x {name}" if name else "this machine",
+    return LeaseTerms("gpu" if found or table.name or per_hour else "machine", f"{count} x {name}" if name else "this machine",
                  tuple(sorted(gpu.uuid for gpu in found)), per_hour, granularity, since, rental, watts, pue,
                  GRID.value if table.kg_per_kwh is None else table.kg_per_kwh,
                  nanodollars(table.per_kwh) if table.per_kwh else 0, rate, _said(table, found, rate, count))
 
 
-def _known(found: tuple[detect.Seen, ...], quiet: bool = False) -> str | None:
+def _known(found: tuple[detect.DetectedGpu, ...], quiet: bool = False) -> str | None:
     """The short name of the GPU in this machine. UserError for one that the price book does not know."""
     if not found:
         return None
@@ -168,7 +168,7 @@ def _since(table: GpuTable) -> tuple[int | None, str]:
             f"lease-{digest_of([machine_id(), table.lease_start.astimezone(UTC).isoformat()])[:16]}")
 
 
-def _said(table: GpuTable, found: tuple[detect.Seen, ...], rate: GpuRate | Stated | None, count: int) -> str:
+def _said(table: GpuTable, found: tuple[detect.DetectedGpu, ...], rate: GpuRate | Stated | None, count: int) -> str:
     if rate is None:
         return "machine time is counted at $0: no rate is given (gpu.per_hour)"
     if table.per_hour == 0:

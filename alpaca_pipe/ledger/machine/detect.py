@@ -19,7 +19,7 @@ _DRIVER = Path("/proc/driver/nvidia/gpus")
 
 
 @dataclass(frozen=True)
-class Seen:
+class DetectedGpu:
     """One GPU of this machine. watts: the power limit in force; None where only the driver's own files could be read."""
 
     name: str
@@ -28,7 +28,7 @@ class Seen:
 
 
 @cache
-def gpus() -> tuple[Seen, ...]:
+def gpus() -> tuple[DetectedGpu, ...]:
     """The GPUs of this machine, each UUID once, whether this process may use them or not: all of them are rented."""
     found = list(_by_nvml()) or list(_by_driver())
     return tuple({gpu.uuid: gpu for gpu in found}.values())
@@ -105,22 +105,22 @@ def _devices() -> Iterator[Any]:
             yield nvml.nvmlDeviceGetHandleByIndex(index)
 
 
-def _by_nvml() -> Iterator[Seen]:
+def _by_nvml() -> Iterator[DetectedGpu]:
     nvml = _nvml()
     for device in _devices():
         watts = None
         with contextlib.suppress(nvml.NVMLError):
             watts = nvml.nvmlDeviceGetEnforcedPowerLimit(device) / 1000
-        yield Seen(_text(nvml.nvmlDeviceGetName(device)), _text(nvml.nvmlDeviceGetUUID(device)), watts)
+        yield DetectedGpu(_text(nvml.nvmlDeviceGetName(device)), _text(nvml.nvmlDeviceGetUUID(device)), watts)
 
 
-def _by_driver() -> Iterator[Seen]:
+def _by_driver() -> Iterator[DetectedGpu]:
     with contextlib.suppress(OSError):
         for file in sorted(_DRIVER.glob("*/information")):
             facts = dict(line.partition(":")[::2] for line in file.read_text().splitlines())
             name = facts.get("Model", "").strip()
             if name:
-                yield Seen(name, facts.get("GPU UUID", "").strip() or file.parent.name)
+                yield DetectedGpu(name, facts.get("GPU UUID", "").strip() or file.parent.name)
 
 
 def _text(value: str | bytes) -> str:

@@ -14,7 +14,7 @@ Basis = Literal["measured", "assumed"]
 
 
 @dataclass(frozen=True)
-class Figure:
+class EnergyFigure:
     """A figure of the world: what it was, in which year, and who says so."""
 
     value: float
@@ -26,14 +26,14 @@ class Figure:
 
 _CHECKED = date(2026, 11, 21)
 # Power usage effectiveness: kWh that the building draws for each kWh that its computers draw.
-PUE = Figure(1.56, "kWh per kWh", 2024, "Uptime Institute, Global Data Center Survey 2024: average of those asked", _CHECKED)
-LLAMA_PUE = Figure(1.1, "kWh per kWh", 2023, "LLaMA, arXiv:2302.13971, section 6", _CHECKED)
-NO_OVERHEAD = Figure(1.0, "kWh per kWh", 2026, "a machine of one's own: only what it draws itself", _CHECKED)
+PUE = EnergyFigure(1.56, "kWh per kWh", 2024, "Uptime Institute, Global Data Center Survey 2024: average of those asked", _CHECKED)
+LLAMA_PUE = EnergyFigure(1.1, "kWh per kWh", 2023, "LLaMA, arXiv:2302.13971, section 6", _CHECKED)
+NO_OVERHEAD = EnergyFigure(1.0, "kWh per kWh", 2026, "a machine of one's own: only what it draws itself", _CHECKED)
 # What a kWh emits, kg of CO2 equivalent.
-GRID = Figure(0.473, "kg CO2e per kWh", 2024, "Ember, Global Electricity Review 2025: world average", _CHECKED)
-US_GRID = Figure(0.385, "kg CO2e per kWh", 2023, "LLaMA, arXiv:2302.13971, section 6: average of the United States", _CHECKED)
+GRID = EnergyFigure(0.473, "kg CO2e per kWh", 2024, "Ember, Global Electricity Review 2025: world average", _CHECKED)
+US_GRID = EnergyFigure(0.385, "kg CO2e per kWh", 2023, "LLaMA, arXiv:2302.13971, section 6: average of the United States", _CHECKED)
 # Share of its power limit that a GPU draws on average while it trains. LLaMA's table 15 uses the limit itself.
-UTILISATION = Figure(1.0, "of the power limit", 2023, "LLaMA, arXiv:2302.13971, table 15: the limit is taken for the draw", _CHECKED)
+UTILISATION = EnergyFigure(1.0, "of the power limit", 2023, "LLaMA, arXiv:2302.13971, table 15: the limit is taken for the draw", _CHECKED)
 
 
 def energy_kwh(gpu_hours: float, watts: float, pue: float) -> float:

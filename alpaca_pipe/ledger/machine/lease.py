@@ -19,7 +19,7 @@ from typing import Any
 from alpaca_pipe.core.files import canonical
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.machine import detect, energy
-from alpaca_pipe.ledger.machine.config import Terms
+from alpaca_pipe.ledger.machine.config import LeaseTerms
 from alpaca_pipe.ledger.store.connection import same_machine
 from alpaca_pipe.ledger.store.entries import Attempt, Class, Short
 from alpaca_pipe.ledger.store.journal import enter, keep_price, totals_of
@@ -40,7 +40,7 @@ class Lease:
     process: str  # detect.process_name
     rental: str  # the request key of its entries: one for all runs that share the machine
     origin: int  # since when the machine is billed
-    terms: Terms
+    terms: LeaseTerms
     price: str = ""  # id
 
     def cost(self, until: int) -> int:
@@ -74,11 +74,11 @@ class Lease:
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> Lease:
-        return cls(**{**row, "terms": Terms(**{**row["terms"], "gpus": tuple(row["terms"]["gpus"])})})
+        return cls(**{**row, "terms": LeaseTerms(**{**row["terms"], "gpus": tuple(row["terms"]["gpus"])})})
 
 
 @dataclass(frozen=True)
-class Beat:
+class Heartbeat:
     """A sign of life. counters: UUID -> millijoules, where the GPUs count them."""
 
     at: int
@@ -88,7 +88,7 @@ class Beat:
     lease: Lease | None = None  # in the first one
 
 
-def write_beat(db: sqlite3.Connection, run: str, beat: Beat) -> None:
+def write_beat(db: sqlite3.Connection, run: str, beat: Heartbeat) -> None:
     detail = {"stage": beat.stage} | ({"counters": dict(beat.counters)} if beat.counters else {}) \
         | ({"lease": beat.lease.to_row()} if beat.lease else {})
     db.execute("INSERT INTO beats VALUES (NULL, ?, ?, ?, ?)", (run, _text(beat.at), beat.phase, canonical(detail)))
@@ -147,7 +147,7 @@ def close(db: sqlite3.Connection, lease: Lease, note: str = "") -> None:
     """Settles what is open at the last beat, and says that no more will come."""
     settle(db, lease, closing=True, note=note)
     last = list(_beats(db, lease.run))[-1]
-    write_beat(db, lease.run, Beat(last.at, CLOSED, last.stage))
+    write_beat(db, lease.run, Heartbeat(last.at, CLOSED, last.stage))
 
 
 def recover(db: sqlite3.Connection, recipe: str, machine: str) -> list[Lease]:
@@ -165,7 +165,7 @@ def recover(db: sqlite3.Connection, recipe: str, machine: str) -> list[Lease]:
     return cut
 
 
-def joined(db: sqlite3.Connection, machine: str, terms: Terms) -> Lease | None:
+def joined(db: sqlite3.Connection, machine: str, terms: LeaseTerms) -> Lease | None:
     """A living lease of the same machine and GPUs: several runs on one GPU are one lease."""
     for lease in open_leases(db):
         same = same_machine(lease.machine, machine) and lease.terms.gpus == terms.gpus and lease.terms.class_ == terms.class_
@@ -181,7 +181,7 @@ def billed_until(db: sqlite3.Connection, lease: Lease) -> int:
     return max(lease.origin, last or 0)
 
 
-def phases_of(beats: Sequence[Beat], start: int, end: int) -> dict[str, float]:
+def phases_of(beats: Sequence[Heartbeat], start: int, end: int) -> dict[str, float]:
     """Seconds of each phase between two moments: a beat's phase lasts until the next beat."""
     seconds: dict[str, float] = {}
     for beat, after in zip(beats, [*(beat.at for beat in beats[1:]), end], strict=True):
@@ -241,7 +241,7 @@ def _end(db: sqlite3.Connection, lease: Lease, held: Mapping[Class, Attempt], cl
               note=f"the machine ran on past what was reserved for it: {cost - attempt.ceiling} nano-dollars more")
 
 
-def _settle_energy(db: sqlite3.Connection, lease: Lease, held: Mapping[Class, Attempt], beats: Sequence[Beat],
+def _settle_energy(db: sqlite3.Connection, lease: Lease, held: Mapping[Class, Attempt], beats: Sequence[Heartbeat],
                    phases: Mapping[str, float], note: str) -> None:
     terms, last = lease.terms, beats[-1]
     found = _measured(db, lease, beats)
@@ -256,7 +256,7 @@ def _settle_energy(db: sqlite3.Connection, lease: Lease, held: Mapping[Class, At
          "; ".join(filter(None, (found.rests_on, note))))
 
 
-def _measured(db: sqlite3.Connection, lease: Lease, beats: Sequence[Beat]) -> energy.Energy | None:
+def _measured(db: sqlite3.Connection, lease: Lease, beats: Sequence[Heartbeat]) -> energy.Energy | None:
     """From the counters' last reading in this rental to the last beat's."""
     now = next((beat.counters for beat in reversed(beats) if beat.counters), None)
     if now is None:
@@ -279,10 +279,10 @@ def open_leases(db: sqlite3.Connection) -> Iterator[Lease]:
         yield Lease.of_row(json.loads(detail)["lease"])
 
 
-def _beats(db: sqlite3.Connection, run: str) -> Iterator[Beat]:
+def _beats(db: sqlite3.Connection, run: str) -> Iterator[Heartbeat]:
     for at, phase, detail in db.execute("SELECT at, phase, detail FROM beats WHERE lease = ? ORDER BY id", (run,)):
         facts = json.loads(detail)
-        yield Beat(_moment(at), phase, facts["stage"], facts.get("counters", {}))
+        yield Heartbeat(_moment(at), phase, facts["stage"], facts.get("counters", {}))
 
 
 def _text(moment: int) -> str:

@@ -13,8 +13,8 @@ from typing import TypeVar
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps, lent_out, more
 from alpaca_pipe.ledger.machine import detect, lease
-from alpaca_pipe.ledger.machine.config import Terms
-from alpaca_pipe.ledger.machine.lease import Beat, Lease
+from alpaca_pipe.ledger.machine.config import LeaseTerms
+from alpaca_pipe.ledger.machine.lease import Heartbeat, Lease
 from alpaca_pipe.ledger.money import NANO, shown
 from alpaca_pipe.ledger.store.entries import Short
 from alpaca_pipe.ledger.store.journal import Journal
@@ -24,7 +24,7 @@ _WARN_AT = 80  # per cent of a budget
 
 
 @dataclass(frozen=True)
-class Tempo:
+class MeterTiming:
     """In seconds. A kill loses at most `every` of the books; `grace` is paid for before a run is asked to stop, so that it
     can store what it has; in the last tenth of that it is interrupted."""
 
@@ -33,7 +33,7 @@ class Tempo:
     grace: float = 120.0
 
     @classmethod
-    def with_grace(cls, grace: float) -> Tempo:
+    def with_grace(cls, grace: float) -> MeterTiming:
         return cls(min(cls.every, grace / 4), max(cls.ahead, 2 * grace), grace)
 
 
@@ -41,8 +41,8 @@ class Meter:
     """Bills a machine from its lease's start to `close`. `stop`: asks the run to end where its work is stored; with True it
     is interrupted."""
 
-    def __init__(self, journal: Journal, terms: Terms, caps: Caps, *, recipe: str, run: str, stage: str,
-                 stop: Callable[[bool], None], tempo: Tempo = Tempo(),
+    def __init__(self, journal: Journal, terms: LeaseTerms, caps: Caps, *, recipe: str, run: str, stage: str,
+                 stop: Callable[[bool], None], tempo: MeterTiming = MeterTiming(),
                  say: Callable[[str], None] = lambda sentence: None) -> None:
         """Reserves the first slice. Raises UserError where it does not fit below the caps. say: is told once for each cap
         that four fifths of it are used."""
@@ -109,13 +109,13 @@ class Meter:
         now, counters = self._now(), detect.counters()
         if before := self._before(db, self._lease, now):
             billed = lease.billed_until(db, self._lease)
-            lease.write_beat(db, self._lease.run, Beat(billed, before, before, counters, self._lease))
-            lease.write_beat(db, self._lease.run, Beat(now, before, before, counters))
+            lease.write_beat(db, self._lease.run, Heartbeat(billed, before, before, counters, self._lease))
+            lease.write_beat(db, self._lease.run, Heartbeat(now, before, before, counters))
             lease.settle(db, self._lease)
             lease.reserve(db, self._lease, Caps(), self._stage, self._reserved, now)  # it fitted together with that
-            lease.write_beat(db, self._lease.run, Beat(now, self._phase, self._stage, counters))
+            lease.write_beat(db, self._lease.run, Heartbeat(now, self._phase, self._stage, counters))
         else:
-            lease.write_beat(db, self._lease.run, Beat(now, self._phase, self._stage, counters, self._lease))
+            lease.write_beat(db, self._lease.run, Heartbeat(now, self._phase, self._stage, counters, self._lease))
 
     @staticmethod
     def _before(db: sqlite3.Connection, mine: Lease, now: int) -> str:
@@ -166,7 +166,7 @@ class Meter:
         now, counters = self._now(), detect.counters()
 
         def work(db: sqlite3.Connection) -> T:
-            lease.write_beat(db, self._lease.run, Beat(now, self._phase, self._stage, counters))
+            lease.write_beat(db, self._lease.run, Heartbeat(now, self._phase, self._stage, counters))
             return then(db)
 
         return self._journal.write(work).result()
@@ -175,7 +175,7 @@ class Meter:
         """Settles the slice and reserves the next."""
         answer = lease.extend(db, self._lease, self._caps, stage, self._now() + _ms(self._tempo.ahead), self._reserved)
         if (stage, phase) != (self._stage, self._phase):
-            lease.write_beat(db, self._lease.run, Beat(self._now(), phase, stage))
+            lease.write_beat(db, self._lease.run, Heartbeat(self._now(), phase, stage))
         return answer
 
     def _take(self, answer: int | Short) -> None:

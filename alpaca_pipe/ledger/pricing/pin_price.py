@@ -25,7 +25,7 @@ _OPENAI = "api.openai.com"
 
 
 @dataclass(frozen=True)
-class Figures:
+class TypedPrices:
     """$ per million tokens as they were typed; None where a class is not given."""
 
     in_: str
@@ -43,7 +43,7 @@ def refuse_strangers(of_gpu: bool, of_models: Mapping[str, object], of_gpus: Map
                             f"leave it out, or price the {'model' if of_gpu else 'GPU'} by a command of its own")
 
 
-def pin_price(model: str, figures: Figures, today: date, *, host: str = "", mode: Mode = "online",
+def pin_price(model: str, figures: TypedPrices, today: date, *, host: str = "", mode: Mode = "online",
               start: date | None = None, source: str = "") -> list[str]:
     """Appends what a model costs; answers the lines to show. Without a host it is the one where the book knows the
     model, else OpenAI's. UserError, and nothing is written, where the row says nothing or contradicts one of its day."""

@@ -17,7 +17,7 @@ _TABLE = "\nrows: |\n"
 
 
 @dataclass(frozen=True)
-class Sheet:
+class PriceSheet:
     """One file: what its head says, and its rows. A `-` in the table is a cell that is not there; the last column takes
     the rest of its line."""
 
@@ -26,7 +26,7 @@ class Sheet:
 
 
 @cache
-def sheet(name: str) -> Sheet:
+def sheet(name: str) -> PriceSheet:
     """The file prices/<name>.yaml. A row's `source` is a name in the head's `sources`, written out here."""
     said, _, table = _text(name).partition(_TABLE)
     head = _head(said)
@@ -37,7 +37,7 @@ def sheet(name: str) -> Sheet:
         cells = zip(names, line.split(maxsplit=len(names) - 1), strict=True)
         row = {key: cell.rstrip() for key, cell in cells if cell != "-"}
         rows.append(row | {"source": head["sources"][row["source"]]})
-    return Sheet(head, tuple(rows))
+    return PriceSheet(head, tuple(rows))
 
 
 def _head(text: str) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def _head(text: str) -> dict[str, Any]:
     return head
 
 
-def sheets(kind: str) -> Iterator[Sheet]:
+def sheets(kind: str) -> Iterator[PriceSheet]:
     """Every shipped file whose first line says that it is of this kind, by name."""
     for name in names():
         if _text(name).startswith(f"kind: {kind}\n"):

@@ -25,7 +25,7 @@ FAULTS: tuple[Finding, ...] = ("differs", "not in their books", "unknown to us")
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class AttemptComparison:
     """One attempt in both books, in nano-dollars. ours: settled, reconciled and corrected; lost: the ceiling at which
     it counts. writes: the row that would make them equal."""
 
@@ -49,7 +49,7 @@ class _Mine:
     lost: int = 0
 
 
-def compare(journal: Journal, books: ProviderBooks, complete: bool) -> list[Compared]:
+def compare(journal: Journal, books: ProviderBooks, complete: bool) -> list[AttemptComparison]:
     """Every attempt that either side names. complete: the file holds all that was billed on its days, so what is not
     in it was not billed; without that, nothing is concluded from an attempt that is missing there. Nor is it from one
     that lay across the edge of those days: providers may bill it on the day when it began or when it ended."""
@@ -75,12 +75,12 @@ def compare(journal: Journal, books: ProviderBooks, complete: bool) -> list[Comp
             found.append(_both(name, own, rounded(theirs[name]), models))
         elif own.price in prices and own.end is not None and first <= own.began and own.at < last:
             found.append(_ours_alone(name, own, complete, models))
-    found += [Compared(name, "", days[name], "unknown to us", rounded(dollars), 0)
+    found += [AttemptComparison(name, "", days[name], "unknown to us", rounded(dollars), 0)
               for name, dollars in theirs.items() if name not in mine]
     return found
 
 
-def write(journal: Journal, found: list[Compared], source: str) -> tuple[Counter[str], frozenset[str]]:
+def write(journal: Journal, found: list[AttemptComparison], source: str) -> tuple[Counter[str], frozenset[str]]:
     """Enters what the provider's books say about lost and differing attempts, in one transaction; answers how many rows
     of which kind, and the names of those left as they are because they were corrected once before: an attempt has one
     correction. What was reconciled meanwhile is left alone."""
@@ -128,26 +128,26 @@ def _mine(db: sqlite3.Connection) -> dict[str, _Mine]:
     return mine
 
 
-def _both(name: str, own: _Mine, theirs: int, models: Mapping[str, str]) -> Compared:
+def _both(name: str, own: _Mine, theirs: int, models: Mapping[str, str]) -> AttemptComparison:
     model, day = models.get(own.price, ""), own.at[:10]
     if own.end is None:
-        return Compared(name, model, day, "still open", theirs, 0)
+        return AttemptComparison(name, model, day, "still open", theirs, 0)
     if own.end == "lost":
         finding: Finding = "lost, billed" if theirs else "lost, not billed"
-        return Compared(name, model, day, finding, theirs, 0, own.lost, "reconciled")
+        return AttemptComparison(name, model, day, finding, theirs, 0, own.lost, "reconciled")
     if theirs == own.amount:
-        return Compared(name, model, day, "equal", theirs, own.amount)
-    return Compared(name, model, day, "differs", theirs, own.amount, 0, "correction")
+        return AttemptComparison(name, model, day, "equal", theirs, own.amount)
+    return AttemptComparison(name, model, day, "differs", theirs, own.amount, 0, "correction")
 
 
-def _ours_alone(name: str, own: _Mine, complete: bool, models: Mapping[str, str]) -> Compared:
+def _ours_alone(name: str, own: _Mine, complete: bool, models: Mapping[str, str]) -> AttemptComparison:
     model, day = models.get(own.price, ""), own.at[:10]
     if own.end == "lost":
         finding: Finding = "lost, not billed" if complete else "lost, not in their books"
-        return Compared(name, model, day, finding, 0, 0, own.lost, "reconciled" if complete else "")
+        return AttemptComparison(name, model, day, finding, 0, 0, own.lost, "reconciled" if complete else "")
     if not own.amount:
-        return Compared(name, model, day, "equal", 0, 0)
-    return Compared(name, model, day, "not in their books", 0, own.amount, 0, "correction" if complete else "")
+        return AttemptComparison(name, model, day, "equal", 0, 0)
+    return AttemptComparison(name, model, day, "not in their books", 0, own.amount, 0, "correction" if complete else "")
 
 
 def _covered(books: ProviderBooks, complete: bool) -> tuple[str, str]:

@@ -35,7 +35,7 @@ Key = tuple[str, str, str]  # day, model, side
 
 
 @dataclass(frozen=True)
-class Share:
+class DayComparison:
     """One day of one model, or of one side of it, in nano-dollars. lost: of the model on that day, at its ceiling, and
     stated once: with its first side."""
 
@@ -56,16 +56,16 @@ class Share:
 
 
 @dataclass
-class Sides:
+class BothBooks:
     """Both books by day, model and side. strangers: what they charged for models that we never asked. elsewhere: what
     other providers than the file's have cost us on its days."""
 
-    shares: list[Share] = field(default_factory=list)
+    shares: list[DayComparison] = field(default_factory=list)
     strangers: dict[str, int] = field(default_factory=dict)
     elsewhere: dict[str, int] = field(default_factory=dict)
 
 
-def compare(journal: Journal, books: ProviderBooks) -> Sides:
+def compare(journal: Journal, books: ProviderBooks) -> BothBooks:
     """Both sides over the days of the file, as finely as the coarser of them tells."""
     first, last = str(books.first.date()), str((books.last - timedelta(microseconds=1)).date())
     with journal.read() as db:
@@ -93,14 +93,14 @@ def compare(journal: Journal, books: ProviderBooks) -> Sides:
         gone[(day, ANY if day in blind else model)] += amount
     keys = sorted({*left, *right, *((day, model, ANY) for day, model in gone
                                     if not any(key[:2] == (day, model) for key in (*left, *right)))})
-    shares = [Share(*key, rounded(left[key]), right[key], gone.pop(key[:2], 0)) for key in keys]
-    return Sides(shares, {item: rounded(dollars) for item, dollars in sorted(strangers.items())}, elsewhere)
+    shares = [DayComparison(*key, rounded(left[key]), right[key], gone.pop(key[:2], 0)) for key in keys]
+    return BothBooks(shares, {item: rounded(dollars) for item, dollars in sorted(strangers.items())}, elsewhere)
 
 
-def unexplained(shares: Iterable[Share], tolerance: Fraction, of_theirs: bool) -> list[Share]:
+def unexplained(shares: Iterable[DayComparison], tolerance: Fraction, of_theirs: bool) -> list[DayComparison]:
     """Those that differ by more than the tolerance (nano-dollars, or a share of theirs), and that the lost attempts of
     the day and model cannot explain: they can only make the provider's amount the larger one."""
-    by_model: defaultdict[tuple[str, str], list[Share]] = defaultdict(list)
+    by_model: defaultdict[tuple[str, str], list[DayComparison]] = defaultdict(list)
     for share in shares:
         by_model[share.day, share.model].append(share)
     beyond = []

@@ -16,7 +16,7 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.money import NANO, exactly
 from alpaca_pipe.ledger.reconcile import by_attempt, by_day
-from alpaca_pipe.ledger.reconcile.by_attempt import FAULTS, Compared
+from alpaca_pipe.ledger.reconcile.by_attempt import FAULTS, AttemptComparison
 from alpaca_pipe.ledger.reconcile.provider_exports import ProviderBooks, read_books
 from alpaca_pipe.ledger.statements.statement import aligned
 from alpaca_pipe.ledger.store.journal import Journal
@@ -60,7 +60,7 @@ class Reconciliation:
 
     text: tuple[str, ...]
     faults: tuple[str, ...]
-    found: tuple[Compared, ...] = ()
+    found: tuple[AttemptComparison, ...] = ()
     written: tuple[tuple[str, int], ...] = ()
     agreed: str = ""
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger import budget_shares
-from alpaca_pipe.ledger.budget_shares import Share, share_of
+from alpaca_pipe.ledger.budget_shares import BudgetShare, share_of
 from alpaca_pipe.ledger.machine.energy import drawn
 from alpaca_pipe.ledger.money import exactly, shown
-from alpaca_pipe.ledger.statements.sums import By, Line, Sums, sums
+from alpaca_pipe.ledger.statements.sums import By, StatementLine, Sums, sums
 from alpaca_pipe.ledger.store.journal import Journal
 
 _TOKENS = {"uncached_in": "in", "cache_read": "in cached", "cache_write": "cache writes", "visible_out": "out",
@@ -35,7 +35,7 @@ def print_statement(path: Path, recipe: str | None = None, by: By | None = None,
         print("\n".join([*to_text(found), *_of_shares(lent, came)]))
 
 
-def _of_shares(lent: Sequence[Share], came: Sequence[Mapping[str, Any]]) -> list[str]:
+def _of_shares(lent: Sequence[BudgetShare], came: Sequence[Mapping[str, Any]]) -> list[str]:
     """What other machines may spend of this budget, and what this one may spend of theirs."""
     return [*(f"lent with {Path(share.file).name}: {share.says()}, until its results are unpacked (or `alpaca-pipe unpack {share.id} "
               "--give-up`)" for share in lent),
@@ -74,7 +74,7 @@ def aligned(rows: Sequence[Sequence[str]], left: int) -> list[str]:
                       for place, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
 
 
-def _columns(line: Line, of_tokens: bool) -> dict[str, str]:
+def _columns(line: StatementLine, of_tokens: bool) -> dict[str, str]:
     """Cells of a line; empty where there is nothing to say."""
     cells = {"settled": shown(line.settled), "lost": shown(line.lost), "open": shown(line.open - line.lent) if line.open > line.lent else "",
              "lent": shown(line.lent) if line.lent else "",
@@ -90,7 +90,7 @@ def _columns(line: Line, of_tokens: bool) -> dict[str, str]:
                     "kg CO2e": f"{line.kg_co2e:,.3f}" if line.kg_co2e else ""}
 
 
-def unit_costs(line: Line) -> tuple[int | None, int | None]:
+def unit_costs(line: StatementLine) -> tuple[int | None, int | None]:
     """Nano-dollars for a thousand answered requests, and for a million tokens that came back; None where there were
     none. With what was lost: it was spent on them too."""
     out = line.tokens.tokens_out
@@ -104,7 +104,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _plain(line: Line) -> dict[str, Any]:
+def _plain(line: StatementLine) -> dict[str, Any]:
     each, million = unit_costs(line)
     amounts = {"settled": line.settled, "lost": line.lost, "open": line.open, "lent": line.lent, "unheard": line.unheard,
                "again": line.again, "thousand_requests": each, "million_tokens_out": million}

@@ -34,7 +34,7 @@ _MEASURED = "SUM(iif(json_extract(e.usage, '$.basis') = 'measured', json_extract
 
 
 @dataclass
-class Line:
+class StatementLine:
     """One line of a statement, in nano-dollars. attempts, requests: HTTP attempts to a teacher, and those it answered.
 
     lent: a part of open, to other machines. asked: settled or lost at teachers. unheard: settled by a reconciliation, so billed without a reply. again: settled
@@ -56,7 +56,7 @@ class Line:
     kg_co2e: float = 0.0
     kwh_measured: float = 0.0  # of kwh; the rest is assumed from a power limit
 
-    def add(self, other: Line) -> None:
+    def add(self, other: StatementLine) -> None:
         for column in fields(self):
             if column.name != "tokens":
                 setattr(self, column.name, getattr(self, column.name) + getattr(other, column.name))
@@ -83,8 +83,8 @@ class Sums:
     """columns: the names of what the lines are by.  lines: by their values, in order."""
 
     columns: tuple[str, ...]
-    lines: Mapping[tuple[str, ...], Line]
-    total: Line
+    lines: Mapping[tuple[str, ...], StatementLine]
+    total: StatementLine
     anomalies: int
     last_anomalies: tuple[Anomaly, ...]
 
@@ -105,7 +105,7 @@ def sums(journal: Journal, by: By | None = None, recipe: str | None = None) -> S
                                  (?1 IS NULL OR recipe = ?1) ORDER BY id DESC LIMIT ?2""", (recipe, _LAST)).fetchall()
         finally:
             db.execute("COMMIT")
-    total = Line()
+    total = StatementLine()
     for line in lines.values():
         total.add(line)
     summed = Totals(total.settled, total.lost, total.open, total.requests, total.attempts, balances.pending)
@@ -128,10 +128,10 @@ def _balances(db: sqlite3.Connection, recipe: str | None) -> Totals:
     return Totals(*(amount or 0 for amount in row))
 
 
-def _lines(db: sqlite3.Connection, columns: tuple[str, ...], recipe: str | None) -> dict[tuple[str, ...], Line]:
+def _lines(db: sqlite3.Connection, columns: tuple[str, ...], recipe: str | None) -> dict[tuple[str, ...], StatementLine]:
     asked = ", ".join(_COLUMN[name] for name in columns)
     names = {id_: json.loads(price) for id_, price in db.execute("SELECT id, price FROM prices")}
-    lines: dict[tuple[str, ...], Line] = defaultdict(Line)
+    lines: dict[tuple[str, ...], StatementLine] = defaultdict(StatementLine)
     for *key, part in _parts(db, asked, len(columns), recipe, by_day=columns == ("day",)):
         lines[_model_of(key[0], names) if columns == ("model",) else tuple(key)].add(part)
     return dict(lines)
@@ -146,7 +146,7 @@ def _parts(db: sqlite3.Connection, asked: str, width: int, recipe: str | None, b
         ended = kind in ("settled", "released", "lost")
         settled = amount if kind in ("settled", "reconciled", "correction") else 0
         lost = amount if kind == "lost" else -frees if kind == "reconciled" else 0
-        yield [*row[:width], Line(
+        yield [*row[:width], StatementLine(
             settled=settled, lost=lost, asked=settled + lost if class_ == "api" else 0,
             open=0 if by_day else amount if kind in ("reserved", "lent") else -frees if ended else 0,
             requests=count if kind == "settled" and class_ == "api" else 0,
@@ -159,19 +159,19 @@ def _parts(db: sqlite3.Connection, asked: str, width: int, recipe: str | None, b
             GROUP BY request HAVING COUNT(*) > 1) AS twice
             ON e.request = twice.request AND e.kind = 'settled' AND e.class = 'api' AND e.id > first
             WHERE {of} GROUP BY {', '.join(places[:width])}""", (recipe,)):
-        yield [*row[:width], Line(again=row[width])]
+        yield [*row[:width], StatementLine(again=row[width])]
     for row in db.execute(f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e WHERE e.kind = 'lent' AND {of}
             AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
                             AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))
             GROUP BY {', '.join(places[:width])}""", (recipe,)):
-        yield [*row[:width], Line(lent=row[width], open=row[width] if by_day else 0)]
+        yield [*row[:width], StatementLine(lent=row[width], open=row[width] if by_day else 0)]
     if by_day:  # a reservation and its end may lie on two days, so only those without an end are open
         for row in db.execute(f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e
                 WHERE e.kind = 'reserved' AND {of} AND e.run IN (SELECT run FROM balances WHERE pending > 0)
                 AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
                                 AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))
                 GROUP BY 1""", (recipe,)):
-            yield [*row[:width], Line(open=row[width])]
+            yield [*row[:width], StatementLine(open=row[width])]
 
 
 def _model_of(key: str, prices: Mapping[str, Mapping[str, Any]]) -> tuple[str]:

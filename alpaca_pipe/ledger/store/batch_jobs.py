@@ -42,7 +42,7 @@ class Intent:
 
 
 @dataclass(frozen=True)
-class Line:
+class BatchLine:
     """One request of a batch, with the attempt that was reserved for it."""
 
     attempt: Attempt
@@ -50,7 +50,7 @@ class Line:
     ended: bool  # its reply, or that it cost nothing, is in the journal
 
 
-class Batches:
+class BatchJobs:
     """The batches in a journal."""
 
     def __init__(self, journal: Journal) -> None:
@@ -91,14 +91,14 @@ class Batches:
         return [Intent(id, at, recipe, run, stage, address, json.loads(teacher), ids.get((id, "uploaded"), ""),
                        ids.get((id, "created"), "")) for id, at, recipe, run, stage, address, teacher in rows]
 
-    def lines(self, intent: Intent) -> list[Line]:
+    def lines(self, intent: Intent) -> list[BatchLine]:
         """Its requests, in no particular order."""
         with self._journal.read() as db:
             rows = db.execute(
                 f"""SELECT e.machine, e.recipe, e.run, e.stage, e.request, e.attempt, e.nanodollars, e.price, l.asked, {_ENDED}
                     FROM batch_requests AS l JOIN entries AS e ON e.request = l.request AND e.attempt = l.attempt
                     AND e.machine = l.machine AND e.kind = 'reserved' WHERE l.intent = ?""", (intent.id,)).fetchall()
-        return [Line(Attempt(*row[:8]), _request(json.loads(row[8])), bool(row[9])) for row in rows]
+        return [BatchLine(Attempt(*row[:8]), _request(json.loads(row[8])), bool(row[9])) for row in rows]
 
     def unended(self, intent: Intent) -> int:
         """How many of its requests have no end in the journal yet."""

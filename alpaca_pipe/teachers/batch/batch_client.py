@@ -11,7 +11,7 @@ from alpaca_pipe.ledger.store.batch_jobs import Intent
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.local.child_process import Child
 from alpaca_pipe.teachers.openai.error_mapping import Refused, failure_of, without_keys
-from alpaca_pipe.teachers.openai.http_attempt import Wire
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
 
 OURS = "alpaca_pipe_intent"  # in a batch's metadata: the intent it was made for
 _A_PAGE = 100
@@ -23,10 +23,10 @@ class NotThere(Exception):
 
 
 @dataclass(frozen=True)
-class Office:
+class BatchClient:
     """The files and batches of one account. Every call may raise Failure or Fatal; "unknown" where it may have been done."""
 
-    wire: Wire
+    wire: HttpConnection
     child: Child | None = None  # a server of our own
 
     async def upload(self, name: str, data: bytes) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.openai.error_mapping import Refused, answered, without_keys
-from alpaca_pipe.teachers.openai.http_attempt import Wire, is_reply
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, is_reply
 from alpaca_pipe.teachers.openai.openai_chat import asked_of, completion_of
 from alpaca_pipe.teachers.openai.usage import exact_json
 
@@ -18,7 +18,7 @@ Outcome = Completion | Failure | Fatal
 _EXPIRED = {"batch_expired", "batch_cancelled"}
 
 
-def line_of(wire: Wire, request: Request, name: str) -> bytes:
+def line_of(wire: HttpConnection, request: Request, name: str) -> bytes:
     """A request as a line of a file. name: of its attempt. Fatal for a decoding field that is not taken."""
     line = {"custom_id": name, "method": "POST", "url": "/v1/chat/completions",
             "body": wire.body(request, asked_of(request))}
@@ -43,7 +43,7 @@ class Answers:
         return "; ".join(said)
 
 
-def read(files: Iterable[bytes], names: Collection[str], wire: Wire) -> Answers:
+def read(files: Iterable[bytes], names: Collection[str], wire: HttpConnection) -> Answers:
     """Output file and error file of a batch in which `names` were asked."""
     answers = Answers()
     for line in (line for file in files for line in _lines(file)):
@@ -73,7 +73,7 @@ def _lines(file: bytes) -> Iterator[bytes]:
         start = end + 1
 
 
-def _outcome(row: Mapping[str, Any], wire: Wire) -> Outcome:
+def _outcome(row: Mapping[str, Any], wire: HttpConnection) -> Outcome:
     """What one line says, as if it had come by itself."""
     response = row.get("response")
     if not response:

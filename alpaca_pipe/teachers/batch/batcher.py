@@ -16,12 +16,12 @@ from typing import Any, Self
 
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.ledger.store.batch_jobs import Batches, Event, Intent, Line
+from alpaca_pipe.ledger.store.batch_jobs import BatchJobs, BatchLine, Event, Intent
 from alpaca_pipe.teachers.base import Failure, Fatal, Sent
-from alpaca_pipe.teachers.batch.batch_client import NotThere, Office, counts, why_failed
+from alpaca_pipe.teachers.batch.batch_client import BatchClient, NotThere, counts, why_failed
 from alpaca_pipe.teachers.batch.batch_file import Outcome, line_of, read
-from alpaca_pipe.teachers.batch.submit import Making, done
-from alpaca_pipe.teachers.batch.waiting import GLANCE, Patience
+from alpaca_pipe.teachers.batch.submit import BatchSubmission, done
+from alpaca_pipe.teachers.batch.waiting import GLANCE, BatchWaiting
 from alpaca_pipe.teachers.openai.error_mapping import without_keys
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
@@ -60,16 +60,16 @@ class _Asked:
             self.reply.exception()  # seen: an asker that was cancelled does not fetch it
 
 
-class Desk:
+class Batcher:
     """A Teacher whose requests go by batch, while its block lasts. address: of the provider, as it is found again by the
     next run: never a port that we chose."""
 
-    def __init__(self, office: Office, books: Batches, identity: Mapping[str, Any], rules: Rules, patience: Patience, *,
+    def __init__(self, office: BatchClient, books: BatchJobs, identity: Mapping[str, Any], rules: Rules, patience: BatchWaiting, *,
                  address: str, recipe: str, run: str, stage: str) -> None:
         self.identity, self.takes = identity, office.wire.takes
         self.patience, self.address, self.run = patience, address, run
         self._office, self._books, self._rules = office, books, rules
-        self._making = Making(office, books, patience, rules.window, min(_LISTED_WITHIN, rules.poll))
+        self._making = BatchSubmission(office, books, patience, rules.window, min(_LISTED_WITHIN, rules.poll))
         self._whose = {"recipe": recipe, "run": run, "stage": stage, "address": address}
         self._most = rules.most_requests  # in one file
         self._fitted, self._until_larger = 0, 1  # full files taken since `_most` changed; as many as let it grow
@@ -118,7 +118,7 @@ class Desk:
         """Of what was taken up: nobody will ask for that line, so that the others need not wait for it."""
         self._left.pop(name, None)
 
-    def take_up(self, intent: Intent, lines: Sequence[Line], cancel: bool) -> None:
+    def take_up(self, intent: Intent, lines: Sequence[BatchLine], cancel: bool) -> None:
         """Goes on with a batch of an earlier run; those of its lines that have no end are asked for again, by name.
         cancel: it should end now."""
         left = [_Asked(line.attempt.name, line.request) for line in lines if not line.ended]

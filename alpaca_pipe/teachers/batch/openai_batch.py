@@ -17,17 +17,17 @@ from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.files import canonical
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.pricing.token_prices import Price
-from alpaca_pipe.ledger.store.batch_jobs import Batches, Intent, Line
+from alpaca_pipe.ledger.store.batch_jobs import BatchJobs, BatchLine, Intent
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure
-from alpaca_pipe.teachers.batch.batch_client import Office
-from alpaca_pipe.teachers.batch.batcher import Desk, Rules
-from alpaca_pipe.teachers.batch.waiting import Patience
+from alpaca_pipe.teachers.batch.batch_client import BatchClient
+from alpaca_pipe.teachers.batch.batcher import Batcher, Rules
+from alpaca_pipe.teachers.batch.waiting import BatchWaiting
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.local.child_process import Child
 from alpaca_pipe.teachers.metering.metered import Metered
-from alpaca_pipe.teachers.openai.http_attempt import Wire
-from alpaca_pipe.teachers.ratelimit.limiter import Pace
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
+from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 
 WITHOUT_LIMIT = 1 << 20  # requests in flight: the files bound them
 
@@ -42,22 +42,22 @@ class Collected:
     elsewhere: int = 0
 
 
-def batch_desk(table: TeacherTable, wire: Wire, child: Child | None, *, journal: Journal, recipe: str, run: str, stage: str,
-               stopping: Callable[[], bool], say: Callable[[str], None]) -> Desk:
+def batch_desk(table: TeacherTable, wire: HttpConnection, child: Child | None, *, journal: Journal, recipe: str, run: str, stage: str,
+               stopping: Callable[[], bool], say: Callable[[str], None]) -> Batcher:
     """The desk of a recipe's teacher, to be entered with `async with`."""
     rules = Rules(table.window, table.most_requests, table.most_bytes, table.poll, min(Rules.quiet, 2 * table.poll))
-    return Desk(Office(wire, child), Batches(journal), table.identity(), rules, Patience(stopping, say),
+    return Batcher(BatchClient(wire, child), BatchJobs(journal), table.identity(), rules, BatchWaiting(stopping, say),
                 address=table.kind if child else table.address, recipe=recipe, run=run, stage=stage)
 
 
-async def pick_up(desk: Desk, journal: Journal, recipe: str, cancel: bool = False) -> Collected:
+async def pick_up(desk: Batcher, journal: Journal, recipe: str, cancel: bool = False) -> Collected:
     """Collects what earlier runs of a recipe have handed in at the desk's address and not collected; to be done before
     anything is asked, so that nothing is bought twice. Hold the recipe's lock. cancel: ends it first; what is finished is
     kept.
 
     Raises as `Metered.ask`, once each of the requests has its end in the ledger or stays where it is.
     """
-    books, say = Batches(journal), desk.patience.say
+    books, say = BatchJobs(journal), desk.patience.say
     everything = [intent for intent in books.open(recipe) if intent.run != desk.run]
     here = [intent for intent in everything if intent.address == desk.address]
     for intent in everything:
@@ -77,7 +77,7 @@ async def pick_up(desk: Desk, journal: Journal, recipe: str, cancel: bool = Fals
     return Collected(len(here), len(outcomes) - failed, failed, len(everything) - len(here))
 
 
-async def _collect(desk: Desk, books: Batches, journal: Journal, intent: Intent, lines: Sequence[Line],
+async def _collect(desk: Batcher, books: BatchJobs, journal: Journal, intent: Intent, lines: Sequence[BatchLine],
                    cancel: bool) -> list[BaseException | None]:
     """How each of the lines that had no end came to its own: None where a reply is stored."""
     left = [line for line in lines if not line.ended]
@@ -87,13 +87,13 @@ async def _collect(desk: Desk, books: Batches, journal: Journal, intent: Intent,
     prices = {id: _price(journal, id) for id in {line.attempt.price for line in left}}
     desk.take_up(intent, lines, cancel)
     teachers = {id: Metered(_Whose(desk, intent.teacher), journal=journal, price=price, caps=Caps(), recipe=intent.recipe,
-                            run=intent.run, stage=intent.stage, pace=Pace(WITHOUT_LIMIT, adapts=False),
+                            run=intent.run, stage=intent.stage, pace=RateLimiter(WITHOUT_LIMIT, adapts=False),
                             by_batch=True, heard=_has_answered(journal, intent.teacher)) for id, price in prices.items()}
     return await asyncio.gather(*(_resumed(desk, teachers[line.attempt.price], line) for line in left),
                                 return_exceptions=True)
 
 
-async def _resumed(desk: Desk, teacher: Metered, line: Line) -> None:
+async def _resumed(desk: Batcher, teacher: Metered, line: BatchLine) -> None:
     try:
         await teacher.resume(line.attempt, line.request)
     finally:
@@ -103,7 +103,7 @@ async def _resumed(desk: Desk, teacher: Metered, line: Line) -> None:
 class _Whose:
     """The desk as the teacher that an earlier run has asked: its model may have been another."""
 
-    def __init__(self, desk: Desk, identity: Mapping[str, Any]) -> None:
+    def __init__(self, desk: Batcher, identity: Mapping[str, Any]) -> None:
         self.identity, self.takes = identity, desk.takes
         self._desk = desk
 

@@ -14,22 +14,22 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.store.batch_jobs import Batches, Intent
+from alpaca_pipe.ledger.store.batch_jobs import BatchJobs, Intent
 from alpaca_pipe.teachers.base import Failure, Fatal
-from alpaca_pipe.teachers.batch.batch_client import NotThere, Office
-from alpaca_pipe.teachers.batch.waiting import Patience, given_up
+from alpaca_pipe.teachers.batch.batch_client import BatchClient, NotThere
+from alpaca_pipe.teachers.batch.waiting import BatchWaiting, given_up
 
 T = TypeVar("T")
 _TRIES = 8  # at a call while nothing is with the provider
 
 
 @dataclass(frozen=True)
-class Making:
+class BatchSubmission:
     """window: in which the provider has to answer, in its own words.  pause: seconds between two looks at its list."""
 
-    office: Office
-    books: Batches
-    patience: Patience
+    office: BatchClient
+    books: BatchJobs
+    patience: BatchWaiting
     window: str
     pause: float
 

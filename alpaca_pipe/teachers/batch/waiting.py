@@ -17,7 +17,7 @@ GLANCE = 0.2  # seconds between two looks at whether to stop
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0  # seconds between two tries
 
 
-class Patience:
+class BatchWaiting:
     """Of one desk. stopping: true once nothing long should be waited for. `why`: the error that has closed the desk although
     something is with the provider."""
 

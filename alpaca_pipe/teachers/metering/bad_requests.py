@@ -18,7 +18,7 @@ _CURE = ("check `teacher.model` and the decoding fields of the stage; a field th
          "`teacher.refuses`")
 
 
-class Refusals:
+class BadRequests:
     """Refusals that come before any answer are held while others are under way; where all are refused, that is Fatal."""
 
     def __init__(self, heard: bool, ended: Callable[[], UserError | None], *, in_a_row: bool = True) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 
-class InLine:
+class BudgetQueue:
     """One request's place in the line, which is a lock: it is fair, and held by the first."""
 
     def __init__(self, line: asyncio.Lock) -> None:

@@ -12,7 +12,7 @@ _WARN_AT = 80  # per cent
 _LOOKS = 25  # by as many parts of the smallest cap that were newly reserved
 
 
-class NearCap:
+class BudgetWarning:
     """Looks at the balances each time that a 25th of the smallest cap was newly reserved, and at the first request."""
 
     def __init__(self, journal: Journal, caps: Caps, recipe: str, say: Callable[[str], None]) -> None:

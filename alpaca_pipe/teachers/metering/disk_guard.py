@@ -17,7 +17,7 @@ _TWICE = 2  # what is written lies in the write-ahead log and in the file
 _SPARE = 64 * 1024  # bytes
 
 
-class Disk:
+class DiskGuard:
     """Watches the file system of one folder."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Arrivals:
+class LoopBridge:
     """Of one event loop."""
 
     def __init__(self) -> None:

@@ -21,15 +21,15 @@ from alpaca_pipe.ledger.pricing.token_prices import Price
 from alpaca_pipe.ledger.store.entries import Attempt, Short
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Teacher
-from alpaca_pipe.teachers.metering.bad_requests import Refusals
-from alpaca_pipe.teachers.metering.budget_queue import InLine
-from alpaca_pipe.teachers.metering.budget_warning import NearCap
-from alpaca_pipe.teachers.metering.disk_guard import Disk
-from alpaca_pipe.teachers.metering.loop_bridge import Arrivals
-from alpaca_pipe.teachers.metering.served_model import Served
+from alpaca_pipe.teachers.metering.bad_requests import BadRequests
+from alpaca_pipe.teachers.metering.budget_queue import BudgetQueue
+from alpaca_pipe.teachers.metering.budget_warning import BudgetWarning
+from alpaca_pipe.teachers.metering.disk_guard import DiskGuard
+from alpaca_pipe.teachers.metering.loop_bridge import LoopBridge
+from alpaca_pipe.teachers.metering.served_model import ServedModel
 from alpaca_pipe.teachers.metering.settlement import entered
 from alpaca_pipe.teachers.openai.error_mapping import without_keys
-from alpaca_pipe.teachers.ratelimit.limiter import LONGEST_ASKED, Pace, Turn
+from alpaca_pipe.teachers.ratelimit.limiter import LONGEST_ASKED, RateLimiter, Turn
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)  # the outcome of each attempt, for `-v`
@@ -72,7 +72,7 @@ class Metered:
     see bad_requests.py."""
 
     def __init__(self, teacher: Teacher, *, journal: Journal, price: Price, caps: Caps, recipe: str, run: str,
-                 stage: str, pace: Pace, stopping: Callable[[], bool] = lambda: False, attempts: int = 6,
+                 stage: str, pace: RateLimiter, stopping: Callable[[], bool] = lambda: False, attempts: int = 6,
                  heard: bool = False, by_batch: bool = False, model: str = "",
                  say: Callable[[str], None] = lambda sentence: None) -> None:
         """heard: it has answered before.  by_batch: replies come together, in any order.  model: the name that was asked
@@ -84,11 +84,11 @@ class Metered:
         self._recipe, self._run, self._stage = recipe, run, stage
         self._stopping, self._attempts = stopping, attempts
         self._a_token_in, self._a_token_out = price.worst(1, 0), price.worst(0, 1)
-        self._served, self._near_cap = Served(model, say), NearCap(journal, caps, recipe, say)
-        self._disk, self._arrivals = Disk(journal.path.parent), Arrivals()
+        self._served, self._near_cap = ServedModel(model, say), BudgetWarning(journal, caps, recipe, say)
+        self._disk, self._arrivals = DiskGuard(journal.path.parent), LoopBridge()
         self._asking: dict[str, _Asking] = {}
         self._ended: UserError | None = None
-        self._refusals = Refusals(heard, lambda: self._ended, in_a_row=not by_batch)
+        self._refusals = BadRequests(heard, lambda: self._ended, in_a_row=not by_batch)
         self._an_end = asyncio.Event()  # set, and replaced, whenever an attempt ends
         self._for_budget = asyncio.Lock()  # the line of those who wait for it
 
@@ -150,7 +150,7 @@ class Metered:
         """Attempts, until one brings a reply."""
         sized = self._sized(request)
         failures = 0
-        line = InLine(self._for_budget)
+        line = BudgetQueue(self._for_budget)
         try:
             while True:
                 if asking.left:
@@ -186,7 +186,7 @@ class Metered:
         finally:
             line.leave()
 
-    async def _attempt(self, key: str, request: Request, sized: _Sized, turn: Turn, line: InLine) -> Completion | Short:
+    async def _attempt(self, key: str, request: Request, sized: _Sized, turn: Turn, line: BudgetQueue) -> Completion | Short:
         """Reserve, ask, and enter how it ended."""
         attempt = await self._arrivals.of(self._journal.reserve(
             key, sized.ceiling, self._price, self._caps, recipe=self._recipe, run=self._run, stage=self._stage))

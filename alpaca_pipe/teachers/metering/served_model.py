@@ -9,7 +9,7 @@ from collections.abc import Callable
 _DATED = re.compile(r"[-@_](?:\d[\d.-]*|v\d[\d.-]*|latest|preview(?:[-_]\d[\d-]*)?)")
 
 
-class Served:
+class ServedModel:
     """Listens to each reply. say: one sentence for each thing that is odd."""
 
     def __init__(self, asked: str, say: Callable[[str], None]) -> None:

@@ -48,7 +48,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Wire:
+class HttpConnection:
     """An open connection. `post` is one attempt; the SDK's own retries are off, they would escape the ledger."""
 
     client: AsyncOpenAI

@@ -7,7 +7,7 @@ from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.teachers.openai.error_mapping import Refused
-from alpaca_pipe.teachers.openai.http_attempt import NO_LIMITS, Wire, completion, finish_of, text_of
+from alpaca_pipe.teachers.openai.http_attempt import NO_LIMITS, HttpConnection, completion, finish_of, text_of
 
 # n is not among them: one reply a request, so that its usage is its own (llama.cpp counts one choice only).
 TAKES = frozenset({
@@ -19,7 +19,7 @@ TAKES = frozenset({
 class OpenAIChat:
     """A teacher that is asked in messages."""
 
-    def __init__(self, wire: Wire, identity: Mapping[str, Any]) -> None:
+    def __init__(self, wire: HttpConnection, identity: Mapping[str, Any]) -> None:
         self.identity = identity
         self.takes = wire.takes
         self._wire = wire

@@ -8,7 +8,7 @@ from typing import Any
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.teachers.base import Fatal
 from alpaca_pipe.teachers.openai.error_mapping import Refused
-from alpaca_pipe.teachers.openai.http_attempt import Wire, completion, finish_of, text_of
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, completion, finish_of, text_of
 
 TAKES = frozenset({
     "max_tokens", "temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias",
@@ -19,7 +19,7 @@ TAKES = frozenset({
 class OpenAICompletions:
     """A teacher that continues a text: the request's one user message."""
 
-    def __init__(self, wire: Wire, identity: Mapping[str, Any]) -> None:
+    def __init__(self, wire: HttpConnection, identity: Mapping[str, Any]) -> None:
         self.identity = identity
         self.takes = wire.takes
         self._wire = wire

@@ -25,7 +25,7 @@ class _Absurd(ValueError):
 
 
 @dataclass(frozen=True)
-class Bill:
+class BilledUsage:
     """usage: all 0 where nothing was said or nothing can be believed."""
 
     usage: Usage
@@ -33,22 +33,22 @@ class Bill:
     doubt: str = ""
 
 
-def bill_of(said: Any) -> Bill:
+def bill_of(said: Any) -> BilledUsage:
     """Of a reply's `usage`; its numbers read with Decimal in place of float (see `exact_json`). Tokens that stand only in
     its total are reasoning ones: Gemini counts its thinking nowhere else."""
     try:
         said = _within({"usage": said}, "usage")
         usage = usage_of(said)
     except _Absurd as absurd:
-        return Bill(Usage(), _billed(said), f"its usage figures make no sense ({absurd})")
+        return BilledUsage(Usage(), _billed(said), f"its usage figures make no sense ({absurd})")
     total = said.get("total_tokens")
     summed = usage.tokens_in + usage.tokens_out
     if total is None or total == summed:
-        return Bill(usage, _billed(said))
+        return BilledUsage(usage, _billed(said))
     with suppress(_Absurd):
         more = max(0, _count(said, "total_tokens") - summed)
         usage = replace(usage, reasoning_out=usage.reasoning_out + more)
-    return Bill(usage, _billed(said), f"its classes of tokens sum to {summed}, and its total says {_shown(total)}")
+    return BilledUsage(usage, _billed(said), f"its classes of tokens sum to {summed}, and its total says {_shown(total)}")
 
 
 def usage_of(said: Mapping[str, Any] | None) -> Usage:

@@ -14,7 +14,7 @@ _LAST, _WITHIN = 50, 60.0  # attempts that are looked at, and how old they may b
 _GLANCE = 0.2  # seconds
 
 
-class Breaker:
+class CircuitBreaker:
     """Closed: all may be sent. Open: nothing, for a pause. Half-open: one probe, whose end closes or opens it."""
 
     def __init__(self, say: Callable[[str], None] = lambda sentence: None) -> None:

@@ -17,7 +17,7 @@ _LEAST = 16  # replies for a verdict
 _PART, _PARTS = 60.0, 5  # usual is what the last five minutes with replies were
 
 
-class Slowness:
+class LatencyMonitor:
     """Fed with every good reply; gives a verdict for each full round of them."""
 
     def __init__(self) -> None:

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.teachers.ratelimit.circuit_breaker import Breaker
+from alpaca_pipe.teachers.ratelimit.circuit_breaker import CircuitBreaker
 from alpaca_pipe.teachers.ratelimit.headers import Gauge, What, told
-from alpaca_pipe.teachers.ratelimit.latency import SLOW, WELL, Slowness
+from alpaca_pipe.teachers.ratelimit.latency import SLOW, WELL, LatencyMonitor
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds of back-off after the first failure, and at most
 LONGEST_ASKED = 600.0  # seconds; a server that wants us to wait longer is not there today
@@ -28,7 +28,7 @@ _REMEMBERED = 60.0  # seconds for which the place of a push-back is known
 _SLOWEST, _FEW = 4, 8  # slowness alone never goes below a quarter of the concurrency, nor below 8
 
 
-class Pace:
+class RateLimiter:
     """One for each teacher. Concurrency falls with the share of push-backs among the last answers (a half where all are
     pushed back: AIMD as in DCTCP, RFC 8257), and while replies take more than twice their usual time; a Retry-After
     holds everybody back. Rates of our own are spaced evenly, without bursts; limits that the server tells of are used to
@@ -47,7 +47,7 @@ class Pace:
         if tokens_per_minute:
             self._own["tokens"] = _Spacing(tokens_per_minute)
         self._told: dict[str, tuple[What, Gauge]] = {}
-        self._adapts, self._breaker, self._slowness = adapts, Breaker(say), Slowness()
+        self._adapts, self._breaker, self._slowness = adapts, CircuitBreaker(say), LatencyMonitor()
         self._clock, self._sleep, self._chance = clock, sleep, chance
         self._line = asyncio.Lock()  # whoever stands first decides when to go
         self._free: asyncio.Future[None] | None = None  # the first one waits until fewer are in flight
@@ -169,7 +169,7 @@ class Turn:
     probe = False
     sent_before: Mapping[What, float] = {}
 
-    def __init__(self, pace: Pace, tokens: int, go_on: Callable[[], None], most: int | None = None) -> None:
+    def __init__(self, pace: RateLimiter, tokens: int, go_on: Callable[[], None], most: int | None = None) -> None:
         self._pace, self.tokens, self.go_on, self.most = pace, tokens, go_on, most
         self.charged: dict[What, float] = {}  # by rates of our own
 

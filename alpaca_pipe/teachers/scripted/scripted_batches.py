@@ -60,7 +60,7 @@ class Files:
         return web.json_response({"id": id, "object": "file", "deleted": True})
 
 
-class Batches:
+class ScriptedBatches:
     """The batches of the account; each is answered whole, its lines in another order than they were asked."""
 
     def __init__(self, folder: Path, answer: Answer) -> None:

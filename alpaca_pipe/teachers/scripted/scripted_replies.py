@@ -54,7 +54,7 @@ UNDOABLE = ("Draw a graph of the sales figures.", "Describe the attached image i
 _SHARES = {"repeat": 5, "classic": 5, "undoable": 4, "unanswered": 3, "fresh": 83}  # of 100 rows
 
 
-class Row(NamedTuple):
+class ScriptedRow(NamedTuple):
     instruction: str
     input: str
     output: str
@@ -156,7 +156,7 @@ def _numbered_list(first: int, chance: random.Random) -> str:
     return "###\n".join(pieces)
 
 
-def _rows(chance: random.Random) -> Iterator[Row]:
+def _rows(chance: random.Random) -> Iterator[ScriptedRow]:
     """Rows without end."""
     row = _fresh(chance)
     while True:
@@ -173,13 +173,13 @@ def _rows(chance: random.Random) -> Iterator[Row]:
             yield row if kind == "fresh" else row._replace(output="")
 
 
-def _fresh(chance: random.Random) -> Row:
+def _fresh(chance: random.Random) -> ScriptedRow:
     verb, place, manner = chance.choice(VERBS), chance.choice(PLACES), chance.choice(MANNERS)
     thing, other = chance.sample(THINGS, 2)
     ask = verb.startswith(("What", "Why", "How"))
     instruction = f"{verb} {thing} {place}{'?' if ask else ' ' + manner + '.'}"
     text = f"Notes on {thing} and {other}, {place}." if chance.random() < 0.35 else ""
-    return Row(instruction, text, _sentences(thing, other, place, chance))
+    return ScriptedRow(instruction, text, _sentences(thing, other, place, chance))
 
 
 def _sentences(thing: str, other: str, place: str, chance: random.Random) -> str:
@@ -192,7 +192,7 @@ def _sentences(thing: str, other: str, place: str, chance: random.Random) -> str
     return " ".join(chance.sample(lines, chance.randint(1, 5)))
 
 
-def _some(rows: Iterator[Row], count: int) -> list[Row]:
+def _some(rows: Iterator[ScriptedRow], count: int) -> list[ScriptedRow]:
     return [next(rows) for _ in range(count)]
 
 
@@ -201,12 +201,12 @@ def _schema(wanted: Any) -> dict[str, Any] | None:
     if not isinstance(wanted, Mapping) or wanted.get("type") == "text":
         return None
     schema = (wanted.get("json_schema") or {}).get("schema") or wanted.get("schema")
-    row = {"type": "object", "properties": {name: {"type": "string"} for name in Row._fields}}
+    row = {"type": "object", "properties": {name: {"type": "string"} for name in ScriptedRow._fields}}
     return dict(schema) if schema else row
 
 
-def _filled(schema: Mapping[str, Any], name: str, rows: Iterator[Row], chance: random.Random, root: Mapping[str, Any],
-            row: Row | None = None) -> Any:
+def _filled(schema: Mapping[str, Any], name: str, rows: Iterator[ScriptedRow], chance: random.Random, root: Mapping[str, Any],
+            row: ScriptedRow | None = None) -> Any:
     """A value that the schema admits: objects, arrays, strings, numbers, booleans, enum, const, $ref, anyOf."""
     if "$ref" in schema:
         target: Any = root
@@ -238,6 +238,6 @@ def _filled(schema: Mapping[str, Any], name: str, rows: Iterator[Row], chance: r
     return None if kind == "null" else _text(name, row or next(rows))
 
 
-def _text(name: str, row: Row) -> str:
+def _text(name: str, row: ScriptedRow) -> str:
     return {"instruction": row.instruction, "task": row.instruction, "question": row.instruction,
             "prompt": row.instruction, "input": row.input}.get(name.lower(), row.output)

@@ -16,7 +16,7 @@ from aiohttp import web
 from alpaca_pipe.core.files import digest_of, read_jsonl
 from alpaca_pipe.teachers.local.child_process import lifeline, port_in_use, port_is_free
 from alpaca_pipe.teachers.openai.http_attempt import DRAW
-from alpaca_pipe.teachers.scripted.scripted_batches import Batches
+from alpaca_pipe.teachers.scripted.scripted_batches import ScriptedBatches
 from alpaca_pipe.teachers.scripted.scripted_replies import answer_to
 
 _CHARACTERS_A_TOKEN = 4  # of English: OpenAI's rule of thumb
@@ -120,7 +120,7 @@ async def serve(settings: Mapping[str, Any]) -> None:
     app.router.add_post("/v1/chat/completions", server.answer)
     app.router.add_post("/v1/completions", server.answer)
     if settings.get("folder"):
-        batches = Batches(Path(settings["folder"]), server.reply_to)
+        batches = ScriptedBatches(Path(settings["folder"]), server.reply_to)
         batches.add_to(app)
         batches.go_on()
     runner = web.AppRunner(app, access_log=None)
