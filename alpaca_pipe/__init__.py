@@ -7,8 +7,20 @@ Nothing is loaded before it is used.
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["Example", "Plan", "PlannedStep", "Range", "Rendered", "Result", "Stopped", "UserError", "load_examples", "plan",
-           "render", "run"]
+__all__ = [
+    "Example",
+    "Plan",
+    "PlannedStep",
+    "Range",
+    "Rendered",
+    "Result",
+    "Stopped",
+    "UserError",
+    "load_examples",
+    "plan",
+    "render",
+    "run",
+]
 
 if TYPE_CHECKING:
     from alpaca_pipe.api import (
@@ -26,6 +38,7 @@ if TYPE_CHECKING:
         run,
     )
 else:
+
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module 'alpaca_pipe' has no attribute {name!r}")

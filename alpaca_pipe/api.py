@@ -23,8 +23,20 @@ if TYPE_CHECKING:
     from alpaca_pipe.recipe.stage import Estimate
     from alpaca_pipe.recipe.workspace import Workspace
 
-__all__ = ["Example", "Plan", "PlannedStep", "Range", "Rendered", "Result", "Stopped", "UserError", "load_examples", "plan",
-           "render", "run"]
+__all__ = [
+    "Example",
+    "Plan",
+    "PlannedStep",
+    "Range",
+    "Rendered",
+    "Result",
+    "Stopped",
+    "UserError",
+    "load_examples",
+    "plan",
+    "render",
+    "run",
+]
 Overrides = Sequence[str] | Mapping[str, Any]
 
 
@@ -80,7 +92,14 @@ class Result:
     @property
     def examples(self) -> Path | None:
         """The cleaned rows, or, where nothing curates, the accepted ones: for `load_examples`."""
-        return next((self.folders[stage] / "examples.jsonl" for stage in ("curate", "generate") if stage in self.folders), None)
+        return next(
+            (
+                self.folders[stage] / "examples.jsonl"
+                for stage in ("curate", "generate")
+                if stage in self.folders
+            ),
+            None,
+        )
 
     @property
     def model(self) -> Path | None:
@@ -100,10 +119,18 @@ class Rendered:
     @property
     def prompt_ids(self) -> tuple[int, ...]:
         """What stands before the answer: the prompt to generate from."""
-        return tuple(token for token, learned in zip(self.ids, self.mask, strict=True) if not learned)
+        return tuple(
+            token for token, learned in zip(self.ids, self.mask, strict=True) if not learned
+        )
 
 
-def plan(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "runs", rehearse: bool = False) -> Plan:
+def plan(
+    recipe: str | Path,
+    overrides: Overrides = (),
+    *,
+    runs: str | Path = "runs",
+    rehearse: bool = False,
+) -> Plan:
     """What `run` would do with a recipe (a file, or the name of a shipped one) and what that will take.
 
     overrides: `{"generate.count": 100}` or `["generate.count=100"]`. Nothing is run, sent or written. Raises UserError with
@@ -114,15 +141,37 @@ def plan(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "r
 
     loaded, workspace = opened(str(recipe), overrides, Path(runs), rehearse)
     found = look(loaded, CATALOG, workspace, rehearse)
-    steps = tuple(PlannedStep(line.step.stage.kind, line.verdict, line.why,  # type: ignore[arg-type]
-                              *(_figures(line.estimate) if line.estimate else (NOTHING,) * 5)) for line in found.lines)
-    return Plan(found.recipe, steps, *_figures(found.total), {held.key: held.word for held in found.held},
-                found.fit.fits if found.fit else None)
+    steps = tuple(
+        PlannedStep(
+            line.step.stage.kind,
+            line.verdict,
+            line.why,  # type: ignore[arg-type]
+            *(_figures(line.estimate) if line.estimate else (NOTHING,) * 5),
+        )
+        for line in found.lines
+    )
+    return Plan(
+        found.recipe,
+        steps,
+        *_figures(found.total),
+        {held.key: held.word for held in found.held},
+        found.fit.fits if found.fit else None,
+    )
 
 
-def run(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "runs", until: str | None = None,
-        only: str | None = None, rehearse: bool = False, spend: bool | None = None, fresh: bool = False,
-        accept_terms: bool = False, show: bool = False) -> Result:
+def run(
+    recipe: str | Path,
+    overrides: Overrides = (),
+    *,
+    runs: str | Path = "runs",
+    until: str | None = None,
+    only: str | None = None,
+    rehearse: bool = False,
+    spend: bool | None = None,
+    fresh: bool = False,
+    accept_terms: bool = False,
+    show: bool = False,
+) -> Result:
     """Runs what must run; what is up to date is left alone. The same call goes on after a kill, and buys nothing twice.
 
     until, only: a stage. rehearse: every stage in minutes for $0, in a folder of its own. spend, fresh: as `--no-spend`
@@ -133,8 +182,17 @@ def run(recipe: str | Path, overrides: Overrides = (), *, runs: str | Path = "ru
 
     loaded, workspace = opened(str(recipe), overrides, Path(runs), rehearse)
     console = Console(soft_wrap=True, quiet=not show)
-    done = carry_out(loaded, workspace, console, until=until, only=only, rehearse=rehearse, spend=spend, fresh=fresh,
-                     accept_terms=accept_terms)
+    done = carry_out(
+        loaded,
+        workspace,
+        console,
+        until=until,
+        only=only,
+        rehearse=rehearse,
+        spend=spend,
+        fresh=fresh,
+        accept_terms=accept_terms,
+    )
     for line in done.closing:
         console.print(line, highlight=False, markup=False)
     return done
@@ -147,13 +205,17 @@ def load_examples(path: str | Path) -> list[Example]:
 
     source = Path(path)
     if not source.exists():
-        raise UserError(f"{source}: no such file or folder", "name a file of rows, or a folder of such files")
+        raise UserError(
+            f"{source}: no such file or folder", "name a file of rows, or a folder of such files"
+        )
     if source.suffix == ".jsonl" and _ours(source):
         return [Example.from_row(row) for row in read_jsonl(source)]
     return list(read(source))
 
 
-def render(example: Example, tokenizer: str | Path | PreTrainedTokenizerBase, template: str | None = None) -> Rendered:
+def render(
+    example: Example, tokenizer: str | Path | PreTrainedTokenizerBase, template: str | None = None
+) -> Rendered:
     """The row as training encodes it. tokenizer: a checkpoint's folder, a hub id, or a loaded tokenizer of transformers.
 
     template: alpaca, alpaca-2023 or chat; None is the one that a folder of ours was trained with, else alpaca. An example
@@ -168,18 +230,37 @@ def render(example: Example, tokenizer: str | Path | PreTrainedTokenizerBase, te
     if template is not None and template not in TEMPLATES:
         raise UserError(f"there is no template '{template}'", did_you_mean(template, TEMPLATES))
     named = isinstance(tokenizer, str | Path)
-    words = load_tokenizer(Checkpoint(str(tokenizer))) if isinstance(tokenizer, str | Path) else tokenizer
+    words = (
+        load_tokenizer(Checkpoint(str(tokenizer)))
+        if isinstance(tokenizer, str | Path)
+        else tokenizer
+    )
     if template is None and named and (Path(str(tokenizer)) / "template.json").is_file():
         encoder = saved_encoder(words, Path(str(tokenizer)))
     else:
         encoder = Encoder(words, TEMPLATES[template or "alpaca"])
     encoded = next(encoder.encode([example], sys.maxsize))
     assert not isinstance(encoded, Rejected)
-    return Rendered(encoded.ids, encoded.mask, str(words.decode(list(encoded.ids), clean_up_tokenization_spaces=False)))
+    return Rendered(
+        encoded.ids,
+        encoded.mask,
+        str(words.decode(list(encoded.ids), clean_up_tokenization_spaces=False)),
+    )
 
 
-def carry_out(recipe: Recipe, workspace: Workspace, console: Console, *, until: str | None, only: str | None, rehearse: bool,
-              spend: bool | None, fresh: bool, accept_terms: bool = False, verbose: bool = False) -> Result:
+def carry_out(
+    recipe: Recipe,
+    workspace: Workspace,
+    console: Console,
+    *,
+    until: str | None,
+    only: str | None,
+    rehearse: bool,
+    spend: bool | None,
+    fresh: bool,
+    accept_terms: bool = False,
+    verbose: bool = False,
+) -> Result:
     """`run`, of a recipe that is open already: what the command and the function share."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.ledger.money import NANO
@@ -187,15 +268,33 @@ def carry_out(recipe: Recipe, workspace: Workspace, console: Console, *, until: 
     from alpaca_pipe.recipe.runner import run as run_recipe
     from alpaca_pipe.report.summary import close
 
-    done = run_recipe(recipe, CATALOG, workspace, console, until=until, only=only, rehearsal=rehearse, spend=spend, fresh=fresh,
-                      accept_terms=accept_terms, verbose=verbose)
+    done = run_recipe(
+        recipe,
+        CATALOG,
+        workspace,
+        console,
+        until=until,
+        only=only,
+        rehearsal=rehearse,
+        spend=spend,
+        fresh=fresh,
+        accept_terms=accept_terms,
+        verbose=verbose,
+    )
     closing = tuple(close(workspace.root, recipe.name))  # writes the report
     with Journal.open(workspace.ledger, read_only=True) as journal:
         settled = journal.totals(recipe=recipe.name, run=done.id).settled
     report = workspace.of(recipe.name) / "report.html"
-    return Result(recipe.name, done.id, {kind: step.folder for kind, step in done.steps.items()},
-                  {kind: step.summary for kind, step in done.steps.items()}, tuple(done.ran), Decimal(settled) / NANO,
-                  report if report.is_file() else None, closing)
+    return Result(
+        recipe.name,
+        done.id,
+        {kind: step.folder for kind, step in done.steps.items()},
+        {kind: step.summary for kind, step in done.steps.items()},
+        tuple(done.ran),
+        Decimal(settled) / NANO,
+        report if report.is_file() else None,
+        closing,
+    )
 
 
 def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:
@@ -207,21 +306,37 @@ def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple
     from alpaca_pipe.recipe.workspace import Workspace
 
     check_system()
-    pairs = [f"{key}={json.dumps(value, default=str)}" for key, value in overrides.items()] \
-        if isinstance(overrides, Mapping) else list(overrides)
+    pairs = (
+        [f"{key}={json.dumps(value, default=str)}" for key, value in overrides.items()]
+        if isinstance(overrides, Mapping)
+        else list(overrides)
+    )
     loaded = load_recipe(name, CATALOG, pairs, runs)
     lend_keys(loaded)
-    there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
+    there = next(
+        folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists()
+    )
     if not there.is_dir():
         raise UserError(f"{there} is a file, not a folder", "choose another workspace with --runs")
-    return (loaded.rehearsed(), Workspace(runs).rehearsal()) if rehearse else (loaded, Workspace(runs))
+    return (
+        (loaded.rehearsed(), Workspace(runs).rehearsal()) if rehearse else (loaded, Workspace(runs))
+    )
 
 
 def _figures(estimate: Estimate) -> tuple[Range, Range, Range, Range, Range]:
-    return ((estimate.api + estimate.gpu).times(1e-9), estimate.minutes, estimate.requests, estimate.tokens_in,
-            estimate.tokens_out)
+    return (
+        (estimate.api + estimate.gpu).times(1e-9),
+        estimate.minutes,
+        estimate.requests,
+        estimate.tokens_in,
+        estimate.tokens_out,
+    )
 
 
 def _ours(path: Path) -> bool:
     first = next(read_jsonl_so_far(path), None)
-    return isinstance(first, dict) and isinstance(first.get("origin"), dict) and {"id", "instruction", "output"} <= first.keys()
+    return (
+        isinstance(first, dict)
+        and isinstance(first.get("origin"), dict)
+        and {"id", "instruction", "output"} <= first.keys()
+    )

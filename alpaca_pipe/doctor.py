@@ -68,21 +68,36 @@ def _memory() -> Check:
         return Check("maybe", "memory: this system does not say how much there is")
     if gib >= _MEMORY:
         return Check("yes", f"memory: {gib:.0f} GiB")
-    return Check("maybe", f"memory: {gib:.1f} GiB, the quickstart wants {_MEMORY:.0f}", "close other programs")
+    return Check(
+        "maybe",
+        f"memory: {gib:.1f} GiB, the quickstart wants {_MEMORY:.0f}",
+        "close other programs",
+    )
 
 
 def _disk(runs: Path) -> Check:
-    there = next(folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists())
+    there = next(
+        folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists()
+    )
     gib = shutil.disk_usage(there).free / 2**30
     if not os.access(there, os.W_OK):
-        return Check("no", f"disk: {there} may not be written by you", "choose another folder with --runs")
+        return Check(
+            "no", f"disk: {there} may not be written by you", "choose another folder with --runs"
+        )
     if gib >= _DISK:
         return Check("yes", f"disk: {gib:.0f} GiB free at {there}")
-    return Check("no", f"disk: {gib:.1f} GiB free at {there}, {_DISK:.0f} wanted", "free some space or use --runs")
+    return Check(
+        "no",
+        f"disk: {gib:.1f} GiB free at {there}, {_DISK:.0f} wanted",
+        "free some space or use --runs",
+    )
 
 
 def _extras(recipe: Recipe) -> Iterator[Check]:
-    wanted = {"train": ("torch", "transformers", "trl", "peft", "accelerate"), "report": ("matplotlib", "jinja2")}
+    wanted = {
+        "train": ("torch", "transformers", "trl", "peft", "accelerate"),
+        "report": ("matplotlib", "jinja2"),
+    }
     if "train" not in recipe.stages:
         del wanted["train"]
     if getattr(recipe.tables.get("teacher"), "kind", "") == "local_server":
@@ -92,8 +107,11 @@ def _extras(recipe: Recipe) -> Iterator[Check]:
     for extra, packages in wanted.items():
         missing = [package for package in packages if find_spec(package) is None]
         if missing:
-            yield Check("no", f"extra '{extra}': {', '.join(missing)} not installed",
-                        f"pip install 'alpaca-pipe[{extra}]'")
+            yield Check(
+                "no",
+                f"extra '{extra}': {', '.join(missing)} not installed",
+                f"pip install 'alpaca-pipe[{extra}]'",
+            )
         else:
             yield Check("yes", f"extra '{extra}': {', '.join(packages)}")
 
@@ -102,7 +120,9 @@ def _readers(documents: Iterable[Path]) -> tuple[str, ...]:
     """What it takes to read these files and those in these folders."""
     files = (file for path in documents for file in (path.rglob("*") if path.is_dir() else (path,)))
     reader = {".pdf": "pypdf", ".docx": "docx", ".html": "bs4", ".htm": "bs4"}
-    return tuple(sorted({reader[file.suffix.lower()] for file in files if file.suffix.lower() in reader}))
+    return tuple(
+        sorted({reader[file.suffix.lower()] for file in files if file.suffix.lower() in reader})
+    )
 
 
 def _gpu() -> Check:
@@ -111,8 +131,12 @@ def _gpu() -> Check:
     import torch
 
     if torch.cuda.is_available():
-        return Check("yes", f"GPU: {torch.cuda.get_device_name(0)}, {torch.cuda.device_count()} in all")
-    return Check("maybe", "GPU: none, training runs on the CPU", "fine for the quickstart; rent one for 7B")
+        return Check(
+            "yes", f"GPU: {torch.cuda.get_device_name(0)}, {torch.cuda.device_count()} in all"
+        )
+    return Check(
+        "maybe", "GPU: none, training runs on the CPU", "fine for the quickstart; rent one for 7B"
+    )
 
 
 def _teacher(recipe: Recipe) -> Iterator[Check]:
@@ -124,9 +148,16 @@ def _teacher(recipe: Recipe) -> Iterator[Check]:
         if path.is_file():
             yield Check("yes", f"local model: {path}")
         else:
-            yield Check("no", f"local model: {teacher.model} is not in {cache_dir()}", "alpaca-pipe setup local")
+            yield Check(
+                "no",
+                f"local model: {teacher.model} is not in {cache_dir()}",
+                "alpaca-pipe setup local",
+            )
     name = teacher.key_variable
     if name:
         there = bool(os.environ.get(name))
-        yield Check("yes" if there else "no", f"key: {name} is {'set' if there else 'not set'}",
-                    "" if there else f"export {name}=...")
+        yield Check(
+            "yes" if there else "no",
+            f"key: {name} is {'set' if there else 'not set'}",
+            "" if there else f"export {name}=...",
+        )

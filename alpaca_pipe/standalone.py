@@ -39,9 +39,17 @@ class Curated:
     changed: bool
 
 
-def curate(source: str, out: Path, workspace: Workspace, console: Console, *, filters: str = "default",
-           options: Mapping[str, Any] | None = None, tables: Mapping[str, Any] | None = None,
-           verbose: bool = False) -> Curated:
+def curate(
+    source: str,
+    out: Path,
+    workspace: Workspace,
+    console: Console,
+    *,
+    filters: str = "default",
+    options: Mapping[str, Any] | None = None,
+    tables: Mapping[str, Any] | None = None,
+    verbose: bool = False,
+) -> Curated:
     """Cleans a source (file, folder, `hub:owner/name`) into the folder `out`: examples.jsonl, rejected.jsonl,
     repaired.jsonl, groups.jsonl (duplicates), summary.json; whole or not at all. The same source and options again: nothing is done.
 
@@ -53,31 +61,49 @@ def curate(source: str, out: Path, workspace: Workspace, console: Console, *, fi
     from alpaca_pipe.recipe.runner import run
 
     folder = _place(out, Path(source))
-    recipe = recipe_of(source, f"curate-{_name(folder)}", filters, options or {}, tables or {}, CATALOG)
+    recipe = recipe_of(
+        source, f"curate-{_name(folder)}", filters, options or {}, tables or {}, CATALOG
+    )
     _check_ours(folder)
     done = run(recipe, CATALOG, workspace, console, verbose=verbose).steps["curate"]
     changed = _hand_out(done, folder, source, recipe)
     return Curated(folder, done.summary, changed)
 
 
-def recipe_of(source: str, name: str, filters: str, options: Mapping[str, Any], tables: Mapping[str, Any], catalog: Catalog
-              ) -> Recipe:
+def recipe_of(
+    source: str,
+    name: str,
+    filters: str,
+    options: Mapping[str, Any],
+    tables: Mapping[str, Any],
+    catalog: Catalog,
+) -> Recipe:
     """A recipe of the one table `curate:`, nothing held out. Raises UserErrors in the words of the command's options."""
     from pydantic import ValidationError
 
     from alpaca_pipe.recipe.schema import Recipe
 
     stage = catalog.stage("curate")
-    wanted = {"from": source, "held_out": 0, "filters": filters,
-              **{key: value for key, value in options.items() if value is not None}}
+    wanted = {
+        "from": source,
+        "held_out": 0,
+        "filters": filters,
+        **{key: value for key, value in options.items() if value is not None},
+    }
     for key in _DECIMALS & wanted.keys():
         wanted[key] = _number(key, str(wanted[key]))
     try:
         # JSON mode: strict, and yet a string may become a path; a path is read from the working directory
-        config = stage.config.model_validate_json(json.dumps(wanted, default=str), context={"folder": Path.cwd()})
+        config = stage.config.model_validate_json(
+            json.dumps(wanted, default=str), context={"folder": Path.cwd()}
+        )
     except ValidationError as error:
         raise UserErrors(_explained(item, stage.config) for item in error.errors()) from None
-    text = f"# made by: alpaca-pipe curate {source}\n" + json.dumps({"curate": wanted}, default=str) + "\n"
+    text = (
+        f"# made by: alpaca-pipe curate {source}\n"
+        + json.dumps({"curate": wanted}, default=str)
+        + "\n"
+    )
     return Recipe(name, text, _SEED, {"curate": config}, dict(tables))
 
 
@@ -97,22 +123,33 @@ def _explained(item: Any, config: Any) -> UserError:
     key = str(item["loc"][0]) if item["loc"] else ""
     if key == "from":
         what, _, cure = str(item["msg"]).removeprefix("Value error, ").partition(" - ")
-        return UserError(what, cure.replace("a path is read from the folder of the recipe", "name a file or a folder of rows"))
+        return UserError(
+            what,
+            cure.replace(
+                "a path is read from the folder of the recipe", "name a file or a folder of rows"
+            ),
+        )
     option = "--" + key.replace("_", "-")
     if item["type"] == "extra_forbidden":
-        return UserError(f"{option}: there is no such option", did_you_mean(key, config.model_fields))
+        return UserError(
+            f"{option}: there is no such option", did_you_mean(key, config.model_fields)
+        )
     message = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "should be")
     what, dash, cure = message.partition(" - ")
     if dash:
         return UserError(f"{option}: {what}", cure)
-    return UserError(f"{option}: {message}, not '{item['input']}'", "see `alpaca-pipe curate --help`")
+    return UserError(
+        f"{option}: {message}, not '{item['input']}'", "see `alpaca-pipe curate --help`"
+    )
 
 
 def _place(out: Path, source: Path) -> Path:
     """Where the result will lie. Raises UserError where it cannot."""
     folder = out.expanduser().resolve()
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{out}: this is a file, not a folder", "name a folder that is new or empty with -o")
+        raise UserError(
+            f"{out}: this is a file, not a folder", "name a folder that is new or empty with -o"
+        )
     if source.exists() and (source.resolve() == folder or folder in source.resolve().parents):
         raise UserError(f"{out}: the rows themselves lie there", "name another folder with -o")
     return folder
@@ -130,12 +167,19 @@ def _check_ours(folder: Path) -> None:
     others = sorted({path.name for path in folder.iterdir()} - {*FILES, SUMMARY})
     if note is None or others:
         held = others[0] if others else "files of another making"
-        raise UserError(f"{folder}: the folder is not empty: it holds {held}", "name a folder that is new or empty with -o")
+        raise UserError(
+            f"{folder}: the folder is not empty: it holds {held}",
+            "name a folder that is new or empty with -o",
+        )
     for name, seal in note["files"].items():
         path = folder / name
-        if path.is_file() and (path.stat().st_size != seal["size"] or file_digest(path) != seal["sha256"]):
-            raise UserError(f"{path}: it was changed since it was written here, and would be lost",
-                            "move it elsewhere, or name another folder with -o")
+        if path.is_file() and (
+            path.stat().st_size != seal["size"] or file_digest(path) != seal["sha256"]
+        ):
+            raise UserError(
+                f"{path}: it was changed since it was written here, and would be lost",
+                "move it elsewhere, or name another folder with -o",
+            )
 
 
 def _note(folder: Path) -> dict[str, Any] | None:
@@ -150,20 +194,40 @@ def _note(folder: Path) -> dict[str, Any] | None:
 def _hand_out(done: Done, folder: Path, source: str, recipe: Recipe) -> bool:
     """Lays the sealed files out; False where they lie there. The folder appears whole, under its name, or not at all."""
     note = _note(folder)
-    if note and note["step"] == done.folder.name and all((folder / name).is_file() for name in FILES):
+    if (
+        note
+        and note["step"] == done.folder.name
+        and all((folder / name).is_file() for name in FILES)
+    ):
         return False
     folder.parent.mkdir(parents=True, exist_ok=True)
     mark = secrets.token_hex(4)
-    draft, old = folder.with_name(f".{folder.name}.{mark}"), folder.with_name(f".{folder.name}.{mark}.old")
+    draft, old = (
+        folder.with_name(f".{folder.name}.{mark}"),
+        folder.with_name(f".{folder.name}.{mark}.old"),
+    )
     try:
         draft.mkdir()
         for name in FILES:
             same_file(done.folder / name, draft / name)
         figures = {key: done.summary[key] for key in ("read", "kept", "repaired", "rejected")}
-        more = {key: value for key, value in done.summary.items() if key not in {*figures, "train", "held_out"}}
-        write_json(draft / SUMMARY, {
-            **figures, **more, "from": source, "options": recipe.resolved()["curate"], "step": done.folder.name,
-            "finished": done.finished, "files": {name: dict(done.files[name]) for name in FILES}})
+        more = {
+            key: value
+            for key, value in done.summary.items()
+            if key not in {*figures, "train", "held_out"}
+        }
+        write_json(
+            draft / SUMMARY,
+            {
+                **figures,
+                **more,
+                "from": source,
+                "options": recipe.resolved()["curate"],
+                "step": done.folder.name,
+                "finished": done.finished,
+                "files": {name: dict(done.files[name]) for name in FILES},
+            },
+        )
         if folder.exists():
             folder.rename(old)
         os.rename(draft, folder)

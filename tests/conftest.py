@@ -7,13 +7,24 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as alpaca_pipe.models does: tests run side by side
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # as alpaca_pipe.models does: tests run side by side
 os.environ["ALPACA_PIPE_PRICES"] = os.devnull  # no test sees the user's own price file
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-LONG = ("week", "road", "proving", "teachers", "train", "house", "start", "generate")  # folders whose files take longest
+LONG = (
+    "week",
+    "road",
+    "proving",
+    "teachers",
+    "train",
+    "house",
+    "start",
+    "generate",
+)  # folders whose files take longest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

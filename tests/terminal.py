@@ -26,17 +26,31 @@ class Terminal:
         self.screen, self._seen = "", 0
         ours, theirs = pty.openpty()
         self._fd = ours
-        settings = {name: value for name, value in os.environ.items() if name not in ("EDITOR", "VISUAL")}
+        settings = {
+            name: value for name, value in os.environ.items() if name not in ("EDITOR", "VISUAL")
+        }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "alpaca_pipe", *arguments], cwd=home, stdin=theirs, stdout=theirs, stderr=theirs,
-            start_new_session=True, close_fds=True, env={**settings, "TERM": "xterm", "COLUMNS": "100", **(env or {})},
-            preexec_fn=_take_terminal)  # noqa: PLW1509 - no thread of ours runs here
+            [sys.executable, "-m", "alpaca_pipe", *arguments],
+            cwd=home,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            close_fds=True,
+            env={**settings, "TERM": "xterm", "COLUMNS": "100", **(env or {})},
+            preexec_fn=_take_terminal,
+        )  # noqa: PLW1509 - no thread of ours runs here
         os.close(theirs)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
@@ -46,8 +60,8 @@ class Terminal:
         """What appears from here on, up to and with the words."""
         while (found := self.screen.find(words, self._seen)) < 0:
             if not self._read():
-                raise AssertionError(f"'{words}' did not appear:\n{self.screen[self._seen:]}")
-        part = self.screen[self._seen:found + len(words)]
+                raise AssertionError(f"'{words}' did not appear:\n{self.screen[self._seen :]}")
+        part = self.screen[self._seen : found + len(words)]
         self._seen = found + len(words)
         return part
 
@@ -63,7 +77,7 @@ class Terminal:
         """The exit code, and what else was printed."""
         while self._read():
             pass
-        return self.process.wait(PATIENCE), self.screen[self._seen:]
+        return self.process.wait(PATIENCE), self.screen[self._seen :]
 
     def _read(self) -> bool:
         if not select.select([self._fd], [], [], PATIENCE)[0]:

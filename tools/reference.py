@@ -1,6 +1,6 @@
 """Writes the two generated pages of the manual: the commands from their own help, a recipe's keys from the code that reads them.
 
-    python -m tools.reference        # `make docs` does it first; a test in tests/house holds the pages against this
+python -m tools.reference        # `make docs` does it first; a test in tests/house holds the pages against this
 """
 
 from __future__ import annotations
@@ -24,8 +24,15 @@ from alpaca_pipe.recipe.schema import recipe_model
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _MADE = "<!-- made by `python -m tools.reference`; edit the help texts in the code instead -->\n\n"
-_PLAIN = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "array": "list",
-          "object": "table", "null": "null"}
+_PLAIN = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "array": "list",
+    "object": "table",
+    "null": "null",
+}
 
 
 def commands() -> str:
@@ -33,8 +40,12 @@ def commands() -> str:
     command = typer.main.get_command(app)
     context = typer.Context(command, info_name="alpaca-pipe")
     text = html.unescape(get_docs_for_click(obj=command, ctx=context, name="alpaca-pipe"))
-    text = re.sub(r"\*\*Commands\*\*:\n\n(\* .*\n)+\n", "", text)  # summaries cut off in mid-sentence
-    text = re.sub(r"^(\$ .*)$", lambda line: re.sub(r"\{(\w+)\}", r"\1", line[1]), text, flags=re.MULTILINE)
+    text = re.sub(
+        r"\*\*Commands\*\*:\n\n(\* .*\n)+\n", "", text
+    )  # summaries cut off in mid-sentence
+    text = re.sub(
+        r"^(\$ .*)$", lambda line: re.sub(r"\{(\w+)\}", r"\1", line[1]), text, flags=re.MULTILINE
+    )
     text = re.sub(r"^\* `--help`.*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"\*\*Options\*\*:\n\n(?!\*)", "", text)
     text = text.replace("# `alpaca-pipe`\n", "# Commands\n", 1)
@@ -51,15 +62,20 @@ PAGES = {"commands.md": commands, "recipes.md": recipe_keys}
 
 def _recipe_lines() -> Iterator[str]:
     yield "# Every key of a recipe\n"
-    yield ("A recipe is a YAML file: one table per stage (`generate`, `curate`, `train`, `evaluate`, `export`; one that is left "
-           "out is not run) and the tables that they share. A key with a default may be left out. A *knob* changes speed or "
-           "money, never the result: turning it makes nothing run again. `alpaca-pipe schema` prints the same for an editor.\n")
+    yield (
+        "A recipe is a YAML file: one table per stage (`generate`, `curate`, `train`, `evaluate`, `export`; one that is left "
+        "out is not run) and the tables that they share. A key with a default may be left out. A *knob* changes speed or "
+        "money, never the result: turning it makes nothing run again. `alpaca-pipe schema` prints the same for an editor.\n"
+    )
     whole = recipe_model(CATALOG).model_json_schema(by_alias=True)
     defs = whole["$defs"]
     yield "## The recipe itself\n"
     own = {key: field for key, field in whole["properties"].items() if "$ref" not in str(field)}
     yield from _rows(own, set(), whole.get("required", ()), defs)
-    for name, table in [*CATALOG.tables.items(), *((stage.kind, stage.config) for stage in CATALOG.stages)]:
+    for name, table in [
+        *CATALOG.tables.items(),
+        *((stage.kind, stage.config) for stage in CATALOG.stages),
+    ]:
         yield f"## `{name}:`\n"
         yield from _table(table, defs)
 
@@ -68,11 +84,19 @@ def _table(table: type[Table], defs: Mapping[str, Any]) -> Iterator[str]:
     schema = table.model_json_schema(by_alias=True)
     if table.__doc__:
         yield re.sub(r"\s+", " ", table.__doc__).strip() + "\n"
-    knobs = {field.alias or name for name, field in table.model_fields.items()
-             if any(isinstance(mark, Knob) for mark in field.metadata)}
-    yield from _rows(schema["properties"], knobs, schema.get("required", ()), schema.get("$defs", {}))
+    knobs = {
+        field.alias or name
+        for name, field in table.model_fields.items()
+        if any(isinstance(mark, Knob) for mark in field.metadata)
+    }
+    yield from _rows(
+        schema["properties"], knobs, schema.get("required", ()), schema.get("$defs", {})
+    )
     for key, field in schema["properties"].items():
-        inner = next((ref for ref in re.findall(r"#/\$defs/(\w+)", str(field)) if ref != "TeacherTable"), None)
+        inner = next(
+            (ref for ref in re.findall(r"#/\$defs/(\w+)", str(field)) if ref != "TeacherTable"),
+            None,
+        )
         if inner == "Filters":
             yield from _filters()
         elif inner and schema["$defs"][inner].get("properties"):
@@ -83,11 +107,21 @@ def _table(table: type[Table], defs: Mapping[str, Any]) -> Iterator[str]:
             yield from _rows(part["properties"], set(), part.get("required", ()), schema["$defs"])
 
 
-def _rows(fields: Mapping[str, Any], knobs: set[str], required: Any, defs: Mapping[str, Any]) -> Iterator[str]:
+def _rows(
+    fields: Mapping[str, Any], knobs: set[str], required: Any, defs: Mapping[str, Any]
+) -> Iterator[str]:
     yield "| key | is | default | what it does |\n|---|---|---|---|"
     for key, field in fields.items():
-        default = "**required**" if key in required else "" if field.get("default") is None else f"`{_short(field['default'])}`"
-        what = field.get("description") or next((one["description"] for one in field.get("anyOf", ()) if "description" in one), "")
+        default = (
+            "**required**"
+            if key in required
+            else ""
+            if field.get("default") is None
+            else f"`{_short(field['default'])}`"
+        )
+        what = field.get("description") or next(
+            (one["description"] for one in field.get("anyOf", ()) if "description" in one), ""
+        )
         knob = "*knob* " if key in knobs else ""
         yield f"| `{key}` | {_cell(_kind(field, defs))} | {default} | {knob}{_cell(what)} |"
     yield ""
@@ -97,8 +131,11 @@ def _filters() -> Iterator[str]:
     yield "### `filters:`\n"
     yield "| filter | objects to | unless told | settings |\n|---|---|---|---|"
     for one in ALL:
-        settings = ", ".join(f"`{name}: {_short(given.default)}`" for name, given in signature(one).parameters.items()
-                             if given.default is not given.empty)
+        settings = ", ".join(
+            f"`{name}: {_short(given.default)}`"
+            for name, given in signature(one).parameters.items()
+            if given.default is not given.empty
+        )
         said = re.sub(r"\s+", " ", one.__doc__ or "")
         yield f"| `{one.__name__}` | {_cell(said)} | {'on' if one.__name__ in SETS['default'] else 'off'} | {settings} |"
     yield ""
@@ -114,10 +151,22 @@ def _kind(field: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
     for several in ("anyOf", "oneOf"):
         if several in field:
             kinds = list(dict.fromkeys(_kind(one, defs) for one in field[several]))
-            return "number" if kinds == ["number", "text"] else " or ".join(kind for kind in kinds if kind != "null")
+            return (
+                "number"
+                if kinds == ["number", "text"]
+                else " or ".join(kind for kind in kinds if kind != "null")
+            )
     kind = _PLAIN.get(field.get("type", ""), "any")
-    bounds = " ".join(f"{sign} {field[name]:g}" for name, sign in (
-        ("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<")) if name in field)
+    bounds = " ".join(
+        f"{sign} {field[name]:g}"
+        for name, sign in (
+            ("minimum", "≥"),
+            ("exclusiveMinimum", ">"),
+            ("maximum", "≤"),
+            ("exclusiveMaximum", "<"),
+        )
+        if name in field
+    )
     if kind == "list" and "enum" in field.get("items", {}):
         return f"list of {_kind(field['items'], defs)}"
     return f"{kind} {bounds}".strip()

@@ -37,7 +37,11 @@ class Trained:
 
     def lines(self) -> Iterator[str]:
         name, digest = self.template
-        run = f"run {self.run}" if self.run else "a run that is not finished, or came without its history"
+        run = (
+            f"run {self.run}"
+            if self.run
+            else "a run that is not finished, or came without its history"
+        )
         yield f"{self.recipe}: the {self.form} of {run}, tuned from {self.base.get('model', 'a base that is not named')}"
         if self.newer:
             yield f"the last run, {self.newer}, made no model"
@@ -51,7 +55,10 @@ def find(workspace: Path, recipe: str, when: str = "") -> Trained:
     told = list(reversed(matching(runs, when) if when else runs))
     if when and not told:
         days = ", ".join(sorted({str(row.get("run", ""))[:10] for row in runs})[-5:])
-        raise UserError(f"{recipe}: there is no run of {when}", f"it has runs of {days}" if days else "see `alpaca-pipe history`")
+        raise UserError(
+            f"{recipe}: there is no run of {when}",
+            f"it has runs of {days}" if days else "see `alpaca-pipe history`",
+        )
     if not when:
         told.append({"run": lock.get("run", ""), **lock})
     for row in told:
@@ -59,20 +66,36 @@ def find(workspace: Path, recipe: str, when: str = "") -> Trained:
             return found
     config = told[0].get("config") or lock.get("config") or {}
     if "train" not in config:
-        raise UserError(f"{recipe}: nothing was trained, this recipe has no 'train:'", "add 'base:' and 'train:' to it")
+        raise UserError(
+            f"{recipe}: nothing was trained, this recipe has no 'train:'",
+            "add 'base:' and 'train:' to it",
+        )
     if any("train" in row.get("steps", {}) for row in told):
-        raise UserError(f"{recipe}: a model was trained, and its folder is not in {workspace} any more",
-                        f"`alpaca-pipe run {recipe}` makes it again; unpack the results where it was trained elsewhere")
-    raise UserError(f"{recipe}: nothing was trained yet", f"run `alpaca-pipe run {recipe}`, or with `--until export`")
+        raise UserError(
+            f"{recipe}: a model was trained, and its folder is not in {workspace} any more",
+            f"`alpaca-pipe run {recipe}` makes it again; unpack the results where it was trained elsewhere",
+        )
+    raise UserError(
+        f"{recipe}: nothing was trained yet",
+        f"run `alpaca-pipe run {recipe}`, or with `--until export`",
+    )
 
 
-def _of_run(workspace: Path, recipe: str, row: Mapping[str, Any], last: Mapping[str, Any]) -> Trained | None:
+def _of_run(
+    workspace: Path, recipe: str, row: Mapping[str, Any], last: Mapping[str, Any]
+) -> Trained | None:
     steps, base = row.get("steps", {}), (row.get("config") or {}).get("base") or {}
     newer = "" if row is last else str(last.get("run", ""))
     for stage, name in (("export", "merged"), ("train", "model")):
         folder = workspace / "store" / steps.get(stage, "-") / name
         if (folder / NOTE).is_file():
-            form = "merged model" if stage == "export" else "adapter" if is_adapter(folder) else "fully tuned model"
+            form = (
+                "merged model"
+                if stage == "export"
+                else "adapter"
+                if is_adapter(folder)
+                else "fully tuned model"
+            )
             return Trained(recipe, str(row.get("run", "")), folder, form, base, newer)
     return None
 
@@ -84,8 +107,12 @@ def base_folder(trained: Trained, say: Callable[[str], None]) -> Any:
     from alpaca_pipe.weights.base import BaseTable, resolve
 
     try:
-        table = BaseTable.model_validate_json(json.dumps(trained.base), context={"folder": Path.cwd()})
+        table = BaseTable.model_validate_json(
+            json.dumps(trained.base), context={"folder": Path.cwd()}
+        )
     except ValidationError as error:
-        raise UserError(f"the base of {trained.recipe} is not here: {error.errors()[0]['msg']}",
-                        "only the merged model needs no base: `alpaca-pipe run RECIPE --until export` makes it") from None
+        raise UserError(
+            f"the base of {trained.recipe} is not here: {error.errors()[0]['msg']}",
+            "only the merged model needs no base: `alpaca-pipe run RECIPE --until export` makes it",
+        ) from None
     return resolve(table, say)

@@ -41,7 +41,11 @@ class ChatAnswer:
     @property
     def note(self) -> str:
         """What a reader should know of it, in brackets; empty where it ended by itself."""
-        return {"ended": "", "cut": f"[cut off after {self.tokens} tokens]", "stopped": "[stopped]"}[self.end]
+        return {
+            "ended": "",
+            "cut": f"[cut off after {self.tokens} tokens]",
+            "stopped": "[stopped]",
+        }[self.end]
 
 
 def asked(instruction: str, input: str = "", system: str = "") -> Example:
@@ -64,10 +68,15 @@ class ChatModel:
         ids = self.encoder.prompts([example])[0]
         room = getattr(self.model.config, "max_position_embeddings", None)
         if room is not None and len(ids) >= room:
-            raise UserError(f"the prompt has {len(ids):,} tokens and this model takes {room:,}", "make it shorter")
+            raise UserError(
+                f"the prompt has {len(ids):,} tokens and this model takes {room:,}",
+                "make it shorter",
+            )
         return ids
 
-    def answer(self, example: Example, how: ChatSettings, say: Say = lambda piece: None) -> ChatAnswer:
+    def answer(
+        self, example: Example, how: ChatSettings, say: Say = lambda piece: None
+    ) -> ChatAnswer:
         """Pieces of the answer go to `say` as they come; KeyboardInterrupt ends it with what there is."""
         import torch
 
@@ -79,12 +88,22 @@ class ChatModel:
         try:
             with torch.inference_mode():
                 self.model.generate(
-                    input_ids=prompt, attention_mask=torch.ones_like(prompt), streamer=stream,  # type: ignore[arg-type]
-                    generation_config=decoding(self.model, tokenizer, min(how.max_tokens, room - len(ids)), how.temperature))
+                    input_ids=prompt,
+                    attention_mask=torch.ones_like(prompt),
+                    streamer=stream,  # type: ignore[arg-type]
+                    generation_config=decoding(
+                        self.model, tokenizer, min(how.max_tokens, room - len(ids)), how.temperature
+                    ),
+                )
         except KeyboardInterrupt:
             end = "stopped"
         stream.end()
-        return ChatAnswer(stream.text, end or ("ended" if stream.ended else "cut"), len(stream.ids), time.monotonic() - began)
+        return ChatAnswer(
+            stream.text,
+            end or ("ended" if stream.ended else "cut"),
+            len(stream.ids),
+            time.monotonic() - began,
+        )
 
 
 class _Stream:
@@ -112,13 +131,19 @@ class _Stream:
         self._show(self._decoded(), whole=True)
 
     def _show(self, text: str, whole: bool = False) -> None:
-        shown = text if whole else text.rstrip("\ufffd")  # in the middle of a character of several bytes
+        shown = (
+            text if whole else text.rstrip("\ufffd")
+        )  # in the middle of a character of several bytes
         if shown.startswith(self.text) and len(shown) > len(self.text):
-            piece, self.text = shown[len(self.text):], shown
+            piece, self.text = shown[len(self.text) :], shown
             self._say(piece)
 
     def _decoded(self) -> str:
-        return str(self._tokenizer.decode(self.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(
+            self._tokenizer.decode(
+                self.ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )
 
 
 def load(trained: Trained, say: Say) -> ChatModel:
@@ -128,7 +153,9 @@ def load(trained: Trained, say: Say) -> ChatModel:
     from alpaca_pipe.models.loss_mask import saved_encoder
     from alpaca_pipe.weights.base import Checkpoint
 
-    checkpoint = base_folder(trained, say) if is_adapter(trained.folder) else Checkpoint(str(trained.folder))
+    checkpoint = (
+        base_folder(trained, say) if is_adapter(trained.folder) else Checkpoint(str(trained.folder))
+    )
     model, tokenizer = load_for_scoring(checkpoint, trained.folder)
     return ChatModel(model, saved_encoder(tokenizer, trained.folder))
 

@@ -14,8 +14,19 @@ from alpaca_pipe.chat.repl import Terminal
 from alpaca_pipe.core.errors import Stopped, UserError
 
 
-def talk(workspace: Path, recipe: str, when: str = "", *, prompt: str | None = None, input: str = "", system: str = "",
-         base: bool = False, how: ChatSettings, seed: int | None = None, as_json: bool = False) -> None:
+def talk(
+    workspace: Path,
+    recipe: str,
+    when: str = "",
+    *,
+    prompt: str | None = None,
+    input: str = "",
+    system: str = "",
+    base: bool = False,
+    how: ChatSettings,
+    seed: int | None = None,
+    as_json: bool = False,
+) -> None:
     """One prompt, the lines of a pipe, or a terminal. What it says of itself goes to standard error, answers to standard
     output. Raises UserError; Stopped after Ctrl-C outside a terminal's conversation."""
     if prompt is not None and not prompt.strip():
@@ -23,7 +34,9 @@ def talk(workspace: Path, recipe: str, when: str = "", *, prompt: str | None = N
     trained = find(workspace, recipe, when)
     interactive = prompt is None and sys.stdin.isatty()
     if interactive and as_json:
-        raise UserError("--json is for scripts", "add --prompt TEXT, or pipe instructions in, one a line")
+        raise UserError(
+            "--json is for scripts", "add --prompt TEXT, or pipe instructions in, one a line"
+        )
     for line in trained.lines():
         _note(line)
     try:
@@ -36,11 +49,28 @@ def talk(workspace: Path, recipe: str, when: str = "", *, prompt: str | None = N
         if interactive:
             from rich.console import Console
 
-            _note("each message is an instruction of its own: the model does not see the ones before. /help lists commands")
-            Terminal(tuned, _once(trained, tuned), how, Console(soft_wrap=False), _about(trained),
-                     workspace / recipe / "chats", input, system).run()
+            _note(
+                "each message is an instruction of its own: the model does not see the ones before. /help lists commands"
+            )
+            Terminal(
+                tuned,
+                _once(trained, tuned),
+                how,
+                Console(soft_wrap=False),
+                _about(trained),
+                workspace / recipe / "chats",
+                input,
+                system,
+            ).run()
             return
-        piped = Piped(tuned, load_base(trained, tuned, _note) if base else None, how, as_json, _about(trained), _write)
+        piped = Piped(
+            tuned,
+            load_base(trained, tuned, _note) if base else None,
+            how,
+            as_json,
+            _about(trained),
+            _write,
+        )
         if prompt is None:
             piped.lines(sys.stdin, input, system)
         else:
@@ -55,7 +85,11 @@ def _once(trained: Trained, tuned: ChatModel) -> Callable[[], ChatModel]:
 
 def _about(trained: Trained) -> dict[str, str]:
     name, digest = trained.template
-    return {"model": f"{trained.recipe}, {trained.form}", "run": trained.run, "template": f"{name} {digest[:12]}"}
+    return {
+        "model": f"{trained.recipe}, {trained.form}",
+        "run": trained.run,
+        "template": f"{name} {digest[:12]}",
+    }
 
 
 def _note(text: str) -> None:

@@ -35,9 +35,14 @@ class Piped:
                 except UserError as error:
                     self._refused.append(f"line {number}: {error}")
                     if self.as_json:
-                        self.write(json.dumps({"line": number, "error": str(error)}, ensure_ascii=False) + "\n")
+                        self.write(
+                            json.dumps({"line": number, "error": str(error)}, ensure_ascii=False)
+                            + "\n"
+                        )
         if self._refused:
-            raise UserError("\n".join(self._refused), "the other lines were answered" if self._count else "")
+            raise UserError(
+                "\n".join(self._refused), "the other lines were answered" if self._count else ""
+            )
 
     def one(self, example: Example) -> None:
         answer = self._answer(self.tuned, example)
@@ -51,7 +56,10 @@ class Piped:
             parts = [answer] if beside is None else [answer, beside]
             texts = [f"{plain(part.text)}{f' {part.note}' if part.note else ''}" for part in parts]
             between = "\n" if self._count else ""
-            self.write(between + (f"{texts[0]}\n" if beside is None else f"tuned: {texts[0]}\nbase:  {texts[1]}\n"))
+            self.write(
+                between
+                + (f"{texts[0]}\n" if beside is None else f"tuned: {texts[0]}\nbase:  {texts[1]}\n")
+            )
         self._count += 1
 
     def _answer(self, speaker: ChatModel, example: Example) -> ChatAnswer:
@@ -66,12 +74,23 @@ def row_of(example: Example, answer: ChatAnswer, about: dict[str, Any]) -> dict[
     row: dict[str, Any] = {"instruction": example.instruction, "input": example.input}
     if example.system:
         row["system"] = example.system
-    return row | {"output": answer.text, "end": answer.end, "tokens": answer.tokens, "seconds": round(answer.seconds, 3)} | about
+    return (
+        row
+        | {
+            "output": answer.text,
+            "end": answer.end,
+            "tokens": answer.tokens,
+            "seconds": round(answer.seconds, 3),
+        }
+        | about
+    )
 
 
 def plain(text: str) -> str:
     """The text without what would steer a terminal: a model may write any character."""
-    return "".join(letter if letter in "\n\t" or letter.isprintable() else "\ufffd" for letter in text)
+    return "".join(
+        letter if letter in "\n\t" or letter.isprintable() else "\ufffd" for letter in text
+    )
 
 
 def _read(line: str, input: str, system: str) -> Example:
@@ -82,5 +101,10 @@ def _read(line: str, input: str, system: str) -> Example:
     except ValueError:
         return asked(line, input, system)
     if not isinstance(row.get("instruction"), str) or not row["instruction"].strip():
-        raise UserError("this JSON object has no 'instruction'", 'write it like {"instruction": "...", "input": "..."}')
-    return asked(row["instruction"], str(row.get("input") or input), str(row.get("system") or system))
+        raise UserError(
+            "this JSON object has no 'instruction'",
+            'write it like {"instruction": "...", "input": "..."}',
+        )
+    return asked(
+        row["instruction"], str(row.get("input") or input), str(row.get("system") or system)
+    )

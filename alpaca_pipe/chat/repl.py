@@ -33,16 +33,36 @@ _SIDE_BY_SIDE = 70  # columns; in less, one answer stands below the other
 class Terminal:
     """about: what goes into each saved row. base: loads the base model, at its first use."""
 
-    def __init__(self, tuned: ChatModel, base: Callable[[], ChatModel], how: ChatSettings, console: Console, about: dict[str, Any],
-                 folder: Path, input: str = "", system: str = "") -> None:
-        self._tuned, self._base, self._how, self._console, self._about = tuned, base, how, console, about
+    def __init__(
+        self,
+        tuned: ChatModel,
+        base: Callable[[], ChatModel],
+        how: ChatSettings,
+        console: Console,
+        about: dict[str, Any],
+        folder: Path,
+        input: str = "",
+        system: str = "",
+    ) -> None:
+        self._tuned, self._base, self._how, self._console, self._about = (
+            tuned,
+            base,
+            how,
+            console,
+            about,
+        )
         self._folder, self._input, self._system = folder, input, system
         self._last: Example | None = None
         self._answer: ChatAnswer | None = None
         self._rows: list[dict[str, Any]] = []
         self._commands: dict[str, Callable[[str], None]] = {
-            "/help": lambda _: self._say(HELP), "/input": self._set_input, "/again": self._again, "/base": self._ask_base,
-            "/temperature": self._set_temperature, "/save": self._save}
+            "/help": lambda _: self._say(HELP),
+            "/input": self._set_input,
+            "/again": self._again,
+            "/base": self._ask_base,
+            "/temperature": self._set_temperature,
+            "/save": self._save,
+        }
 
     def run(self) -> None:
         """Until /quit or the end of the input."""
@@ -72,7 +92,9 @@ class Terminal:
         while BLOCK not in rest:
             rest += "\n" + input("… ")
         body = rest.partition(BLOCK)[0].strip("\n")
-        return head + body if head.strip() else f"\n{body}"  # so that a block is never taken for a command
+        return (
+            head + body if head.strip() else f"\n{body}"
+        )  # so that a block is never taken for a command
 
     def _do(self, message: str) -> None:
         if not message.startswith("/"):
@@ -85,7 +107,11 @@ class Terminal:
         self._commands[name](rest if name == "/input" else rest.strip())
 
     def _ask(self, example: Example) -> None:
-        answer = self._tuned.answer(example, self._how, lambda piece: self._console.out(plain(piece), end="", highlight=False))
+        answer = self._tuned.answer(
+            example,
+            self._how,
+            lambda piece: self._console.out(plain(piece), end="", highlight=False),
+        )
         self._say(f" {answer.note}" if answer.note else "")
         self._last, self._answer = example, answer
         self._rows.append(row_of(example, answer, self._about))
@@ -127,7 +153,11 @@ class Terminal:
 
     def _set_input(self, text: str) -> None:
         self._input = text
-        self._say("(the next instruction has this input)" if text else "(the next instruction has no input)")
+        self._say(
+            "(the next instruction has this input)"
+            if text
+            else "(the next instruction has no input)"
+        )
 
     def _set_temperature(self, text: str) -> None:
         try:
@@ -135,20 +165,28 @@ class Terminal:
         except ValueError:
             value = -1
         if not 0 <= value <= 5:
-            raise UserError(f"'{text}' is no temperature", "write it like /temperature 0.7; 0 is greedy")
+            raise UserError(
+                f"'{text}' is no temperature", "write it like /temperature 0.7; 0 is greedy"
+            )
         self._how = ChatSettings(value, self._how.max_tokens)
         self._say(f"(temperature {value:g}{', greedy' if not value else ''})")
 
     def _save(self, name: str) -> None:
         if not self._rows:
             raise UserError("nothing was asked yet", "write an instruction first")
-        path = Path(name).expanduser() if name else self._folder / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}.jsonl"
+        path = (
+            Path(name).expanduser()
+            if name
+            else self._folder / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}.jsonl"
+        )
         if name and path.exists():
             raise UserError(f"{path} is there already", "name another file")
         try:
             write_jsonl(path, self._rows)
         except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror or error}", "name another file") from None
+            raise UserError(
+                f"{path} cannot be written: {error.strerror or error}", "name another file"
+            ) from None
         self._say(f"({len(self._rows)} answers written to {path})")
 
     def _say(self, text: str) -> None:

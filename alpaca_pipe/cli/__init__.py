@@ -27,17 +27,33 @@ from alpaca_pipe.cli import (
 from alpaca_pipe.cli.common import TONE, Tone
 from alpaca_pipe.core.errors import Stopped, UserError
 
-app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
-                  help="From seed tasks to a tuned instruction model, with a ledger that knows every cent. "
-                       "Behind any command: -q for its result alone, -v for each request and each dropped row, --debug for the "
-                       "traceback of an error.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="From seed tasks to a tuned instruction model, with a ledger that knows every cent. "
+    "Behind any command: -q for its result alone, -v for each request and each dropped row, --debug for the "
+    "traceback of an error.",
+)
 
 
 @app.callback(invoke_without_command=True)
-def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
-             quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Long work says only errors and its result.")] = False,
-             verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Long work says what becomes of each request and "
-                                                   "why each row was dropped.")] = False) -> None:
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Long work says only errors and its result.")
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "-v",
+            "--verbose",
+            help="Long work says what becomes of each request and why each row was dropped.",
+        ),
+    ] = False,
+) -> None:
     if quiet and verbose:
         raise UserError("both -q and -v are set", "take one of them")
     TONE.set(Tone(quiet, verbose))
@@ -67,7 +83,9 @@ def main() -> None:
     from alpaca_pipe.core.system import check_system
     from alpaca_pipe.recipe.interrupts import plain_disk_errors
 
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for some reads the metadata of every installed package
+    os.environ.setdefault(
+        "PYDANTIC_DISABLE_PLUGINS", "__all__"
+    )  # to look for some reads the metadata of every installed package
     try:
         check_system()
         with plain_disk_errors(Path.cwd()):
@@ -84,16 +102,27 @@ def main() -> None:
             raise
         if isinstance(error, ModuleNotFoundError) and (extra := _extra_of(error.name or "")):
             _fail(f"{error.name} is not installed - pip install 'alpaca-pipe[{extra}]'", 2)
-        _fail(f"a fault of ours: {type(error).__name__}: {error} - run again with --debug and report what it prints", 1)
+        _fail(
+            f"a fault of ours: {type(error).__name__}: {error} - run again with --debug and report what it prints",
+            1,
+        )
 
 
 def _meant(words: list[str]) -> typer.Typer:
     """The app with the one command that is meant: to build all of them takes longer than most of them take to answer."""
     first = next((word for word in words if not word.startswith("-")), "")
-    rooms = [room.typer_instance for room in app.registered_groups if room.typer_instance and not room.name]
+    rooms = [
+        room.typer_instance
+        for room in app.registered_groups
+        if room.typer_instance and not room.name
+    ]
     one = copy(app)
-    one.registered_commands = [command for room in rooms for command in room.registered_commands if _name(command) == first]
-    one.registered_groups = [group for room in (app, *rooms) for group in room.registered_groups if group.name == first]
+    one.registered_commands = [
+        command for room in rooms for command in room.registered_commands if _name(command) == first
+    ]
+    one.registered_groups = [
+        group for room in (app, *rooms) for group in room.registered_groups if group.name == first
+    ]
     return one if one.registered_commands or one.registered_groups else app
 
 
@@ -108,8 +137,14 @@ def _tone_first(arguments: list[str]) -> list[str]:
         return arguments
     valued = set(_valued(typer.main.get_command(app)))
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    moved = [place for place, word in enumerate(arguments[:end]) if word in tones and (not place or arguments[place - 1] not in valued)]
-    return [arguments[place] for place in moved] + [word for place, word in enumerate(arguments) if place not in moved]
+    moved = [
+        place
+        for place, word in enumerate(arguments[:end])
+        if word in tones and (not place or arguments[place - 1] not in valued)
+    ]
+    return [arguments[place] for place in moved] + [
+        word for place, word in enumerate(arguments) if place not in moved
+    ]
 
 
 def _valued(command: Any) -> Iterator[str]:
@@ -123,9 +158,24 @@ def _valued(command: Any) -> Iterator[str]:
 
 def _extra_of(module: str) -> str | None:
     """The extra of ours that brings a module."""
-    extras = {"local": ("xllamacpp",), "report": ("matplotlib", "jinja2", "markupsafe"),
-              "train": ("torch", "transformers", "trl", "peft", "accelerate", "gguf", "numpy", "safetensors", "tokenizers")}
-    return next((extra for extra, modules in extras.items() if module.split(".")[0] in modules), None)
+    extras = {
+        "local": ("xllamacpp",),
+        "report": ("matplotlib", "jinja2", "markupsafe"),
+        "train": (
+            "torch",
+            "transformers",
+            "trl",
+            "peft",
+            "accelerate",
+            "gguf",
+            "numpy",
+            "safetensors",
+            "tokenizers",
+        ),
+    }
+    return next(
+        (extra for extra, modules in extras.items() if module.split(".")[0] in modules), None
+    )
 
 
 def _fail(sentence: str, code: int) -> None:

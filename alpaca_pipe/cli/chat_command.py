@@ -13,23 +13,61 @@ app = typer.Typer()
 
 
 @app.command()
-def chat(recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe that was run; RECIPE@2026-11-20: of that day.")],
-         prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="Answer this one instruction and leave.")] = None,
-         input: Annotated[str, typer.Option("--input", metavar="TEXT", help="The input of the first instruction; through a "
-                                            "pipe, of all.")] = "",
-         system: Annotated[str, typer.Option(metavar="TEXT", help="A system text before every instruction, where the rows "
-                                             "had one.")] = "",
-         base: Annotated[bool, typer.Option("--base", help="With --prompt or a pipe: ask the base model too.")] = False,
-         temperature: Annotated[float, typer.Option(min=0, max=5, help="0 is greedy: the same answer every time.")] = 0.0,
-         max_tokens: Annotated[int, typer.Option(min=1, help="Of an answer, at most.")] = 512,
-         seed: Annotated[int | None, typer.Option(help="Of what is drawn at a temperature above 0.")] = None,
-         as_json: Annotated[bool, typer.Option("--json", help="With --prompt or a pipe: a JSON object a line.")] = False,
-         runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+def chat(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="A recipe that was run; RECIPE@2026-11-20: of that day."
+        ),
+    ],
+    prompt: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Answer this one instruction and leave.")
+    ] = None,
+    input: Annotated[
+        str,
+        typer.Option(
+            "--input",
+            metavar="TEXT",
+            help="The input of the first instruction; through a pipe, of all.",
+        ),
+    ] = "",
+    system: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT", help="A system text before every instruction, where the rows had one."
+        ),
+    ] = "",
+    base: Annotated[
+        bool, typer.Option("--base", help="With --prompt or a pipe: ask the base model too.")
+    ] = False,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=5, help="0 is greedy: the same answer every time.")
+    ] = 0.0,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Of an answer, at most.")] = 512,
+    seed: Annotated[
+        int | None, typer.Option(help="Of what is drawn at a temperature above 0.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --prompt or a pipe: a JSON object a line.")
+    ] = False,
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+) -> None:
     """Talk to the model that RECIPE tuned, on this machine. Piped in: one instruction a line. Nothing is sent anywhere."""
     from alpaca_pipe.chat.inference import ChatSettings
     from alpaca_pipe.chat.main import talk
 
     called, _, when = recipe.partition("@")
     name, workspace = finished(called, runs, rehearse)
-    talk(workspace, name, when, prompt=prompt, input=input, system=system, base=base,
-         how=ChatSettings(temperature, max_tokens), seed=seed, as_json=as_json)
+    talk(
+        workspace,
+        name,
+        when,
+        prompt=prompt,
+        input=input,
+        system=system,
+        base=base,
+        how=ChatSettings(temperature, max_tokens),
+        seed=seed,
+        as_json=as_json,
+    )

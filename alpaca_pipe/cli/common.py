@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from alpaca_pipe.recipe.workspace import Workspace
 
 
-
 def recipe_names(incomplete: str) -> Iterator[str]:
     """For the shell's completion: recipes that are shipped, files beside us, and what was run here."""
     from alpaca_pipe.core.files import shipped
 
-    names = {path.stem for path in shipped("recipes").glob("*.yaml")} | {str(path) for path in Path().glob("*.yaml")}
+    names = {path.stem for path in shipped("recipes").glob("*.yaml")} | {
+        str(path) for path in Path().glob("*.yaml")
+    }
     names |= {path.parent.name for path in Path("runs").glob("*/lock.json")}
     return (name for name in sorted(names) if name.startswith(incomplete))
 
@@ -37,11 +38,25 @@ def stage_names(incomplete: str) -> Iterator[str]:
     return (kind for kind in ROAD if kind.startswith(incomplete))
 
 
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe file, a folder with the recipe of its name, or the "
-                                            "name of a shipped recipe.", autocompletion=recipe_names)]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="For example generate.count=100")]
-Runs = Annotated[Path, typer.Option("--runs", envvar="ALPACA_PIPE_RUNS", help="The workspace folder.")]
-Rehearsed = Annotated[bool, typer.Option("--rehearse", help="Of the rehearsal instead of the real run.")]
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A recipe file, a folder with the recipe of its name, or the "
+        "name of a shipped recipe.",
+        autocompletion=recipe_names,
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="For example generate.count=100"),
+]
+Runs = Annotated[
+    Path, typer.Option("--runs", envvar="ALPACA_PIPE_RUNS", help="The workspace folder.")
+]
+Rehearsed = Annotated[
+    bool, typer.Option("--rehearse", help="Of the rehearsal instead of the real run.")
+]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -82,15 +97,20 @@ def print_json(facts: Any) -> None:
 
 def fallback(meant: str) -> type[TyperGroup]:
     """A group with a command that is meant where no other is named: `ledger alpaca-52k` is `ledger show alpaca-52k`."""
+
     class Fallback(TyperGroup):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            named = (args and (args[0] in self.commands or args[0] == "--help")) or (not args and self.no_args_is_help)
+            named = (args and (args[0] in self.commands or args[0] == "--help")) or (
+                not args and self.no_args_is_help
+            )
             return super().parse_args(ctx, args if named else [meant, *args])
 
     return Fallback
 
 
-def opened(name: str, overrides: list[str] | None, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:
+def opened(
+    name: str, overrides: list[str] | None, runs: Path, rehearse: bool
+) -> tuple[Recipe, Workspace]:
     from alpaca_pipe import api
 
     loaded, workspace = api.opened(name, overrides or (), runs, rehearse)
@@ -115,7 +135,9 @@ def finished(name: str, runs: Path, rehearse: bool) -> tuple[str, Path]:
     if not workspace.lock(own):
         own = opened(name, None, runs, rehearse)[0].name
     if not workspace.lock(own):
-        raise UserError(f"{own}: nothing was run in {workspace.root}", f"start with `alpaca-pipe run {name}`")
+        raise UserError(
+            f"{own}: nothing was run in {workspace.root}", f"start with `alpaca-pipe run {name}`"
+        )
     return own, workspace.root
 
 
@@ -124,5 +146,7 @@ def result(workspace: Workspace, recipe: str, stage: str) -> Path:
 
     folder = left(workspace.root, recipe).step(stage).folder
     if folder is None:
-        raise UserError(f"{recipe}: {stage} was not run yet", f"run `alpaca-pipe run {recipe} --until {stage}`")
+        raise UserError(
+            f"{recipe}: {stage} was not run yet", f"run `alpaca-pipe run {recipe} --until {stage}`"
+        )
     return folder

@@ -10,13 +10,25 @@ from typing import Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Json, RecipeName, Rehearsed, Runs, fallback, opened, print_json, recipe_called
+from alpaca_pipe.cli.common import (
+    Json,
+    RecipeName,
+    Rehearsed,
+    Runs,
+    fallback,
+    opened,
+    print_json,
+    recipe_called,
+)
 from alpaca_pipe.core.errors import UserError
 
 app = typer.Typer()
-ledger = typer.Typer(cls=fallback("show"), no_args_is_help=False,
-                     help="What was spent: settled, lost (sent, outcome unknown), machine time. "
-                          "`ledger RECIPE` is short for `ledger show RECIPE`.")
+ledger = typer.Typer(
+    cls=fallback("show"),
+    no_args_is_help=False,
+    help="What was spent: settled, lost (sent, outcome unknown), machine time. "
+    "`ledger RECIPE` is short for `ledger show RECIPE`.",
+)
 app.add_typer(ledger, name="ledger")
 
 
@@ -36,12 +48,27 @@ class Mode(StrEnum):
 
 
 @ledger.command()
-def show(recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="Only this recipe.")] = None,
-         every: Annotated[bool, typer.Option("--all", help="All recipes of the workspace, as without a RECIPE.")] = False,
-         by: Annotated[By | None, typer.Option(help="One line for each of these; default: recipe, stage and class.")] = None,
-         focus: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the charges as FOCUS 1.2 too.")] = None,
-         jsonl: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="Write every entry too.")] = None,
-         as_json: Json = False, runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+def show(
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="[RECIPE]", help="Only this recipe.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All recipes of the workspace, as without a RECIPE.")
+    ] = False,
+    by: Annotated[
+        By | None,
+        typer.Option(help="One line for each of these; default: recipe, stage and class."),
+    ] = None,
+    focus: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write the charges as FOCUS 1.2 too.")
+    ] = None,
+    jsonl: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Write every entry too.")
+    ] = None,
+    as_json: Json = False,
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+) -> None:
     """What was spent, exactly; the lines sum to the ledger's own balance."""
     from alpaca_pipe.ledger.statements.exports import export_focus, export_jsonl
     from alpaca_pipe.ledger.statements.statement import print_statement
@@ -56,13 +83,30 @@ def show(recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="
 
 
 @ledger.command()
-def reconcile(file: Annotated[Path, typer.Argument(help="The provider's books: OpenAI's organization costs as JSON, or a "
-                                                        "FOCUS CSV.")],
-              tolerance: Annotated[str | None, typer.Option(help="What each line may differ by: 0.05 (dollars) or 1%.")] = None,
-              write: Annotated[bool, typer.Option("--write", help="Enter what the file says about single attempts.")] = False,
-              complete: Annotated[bool, typer.Option("--complete", help="The file holds all charges of its days: what it "
-                                                                       "does not name cost nothing.")] = False,
-              as_json: Json = False, runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+def reconcile(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="The provider's books: OpenAI's organization costs as JSON, or a FOCUS CSV."
+        ),
+    ],
+    tolerance: Annotated[
+        str | None, typer.Option(help="What each line may differ by: 0.05 (dollars) or 1%.")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Enter what the file says about single attempts.")
+    ] = False,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete",
+            help="The file holds all charges of its days: what it does not name cost nothing.",
+        ),
+    ] = False,
+    as_json: Json = False,
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+) -> None:
     """Hold the ledger against the provider's own books, by attempt where they name it, else by day and line item."""
     from alpaca_pipe.ledger.reconcile.reconcile import print_reconciliation
 
@@ -70,37 +114,75 @@ def reconcile(file: Annotated[Path, typer.Argument(help="The provider's books: O
 
 
 @ledger.command()
-def pin_price(model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="A model, as its endpoint calls it.")] = None,
-              in_: Annotated[str | None, typer.Option("--in", help="$ per million tokens in.")] = None,
-              out: Annotated[str | None, typer.Option(help="$ per million tokens out.")] = None,
-              cache_read: Annotated[str | None, typer.Option(help="Default: as --in.")] = None,
-              cache_write: Annotated[str | None, typer.Option(help="Default: as --in.")] = None,
-              reasoning: Annotated[str | None, typer.Option(help="Default: as --out.")] = None,
-              gpu: Annotated[str | None, typer.Option(help="In place of a model: a GPU, such as H100.")] = None,
-              per_hour: Annotated[str | None, typer.Option(help="$ per GPU-hour.")] = None,
-              provider: Annotated[str | None, typer.Option(help="Of a GPU: who rents it out; default own.")] = None,
-              host: Annotated[str | None, typer.Option(help="Of an endpoint, such as api.openai.com.")] = None,
-              mode: Annotated[Mode | None, typer.Option(help="Default: online.")] = None,
-              start: Annotated[str | None, typer.Option("--from", metavar="DAY", help="Such as 2026-11-21; default today.")] = None,
-              source: Annotated[str, typer.Option(help="Who says so.")] = "", as_json: Json = False) -> None:
+def pin_price(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="A model, as its endpoint calls it.")
+    ] = None,
+    in_: Annotated[str | None, typer.Option("--in", help="$ per million tokens in.")] = None,
+    out: Annotated[str | None, typer.Option(help="$ per million tokens out.")] = None,
+    cache_read: Annotated[str | None, typer.Option(help="Default: as --in.")] = None,
+    cache_write: Annotated[str | None, typer.Option(help="Default: as --in.")] = None,
+    reasoning: Annotated[str | None, typer.Option(help="Default: as --out.")] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="In place of a model: a GPU, such as H100.")
+    ] = None,
+    per_hour: Annotated[str | None, typer.Option(help="$ per GPU-hour.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Of a GPU: who rents it out; default own.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Of an endpoint, such as api.openai.com.")
+    ] = None,
+    mode: Annotated[Mode | None, typer.Option(help="Default: online.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="DAY", help="Such as 2026-11-21; default today.")
+    ] = None,
+    source: Annotated[str, typer.Option(help="Who says so.")] = "",
+    as_json: Json = False,
+) -> None:
     """Write down what a model or a GPU costs you, as a dated row of your own; it goes before the book's."""
     from alpaca_pipe.ledger.pricing import pin_price
 
     first, today = _day(start), datetime.now(UTC).date()
     if (model is None) == (gpu is None):
-        raise UserError("a price belongs to a MODEL or to a --gpu, one of them", "for example gpt-4.1-nano --in 0.10 --out 0.40")
-    pin_price.refuse_strangers(gpu is not None, {"in": in_, "out": out, "cache-read": cache_read, "cache-write": cache_write,
-                                               "reasoning": reasoning, "host": host, "mode": mode},
-                             {"per-hour": per_hour, "provider": provider})
+        raise UserError(
+            "a price belongs to a MODEL or to a --gpu, one of them",
+            "for example gpt-4.1-nano --in 0.10 --out 0.40",
+        )
+    pin_price.refuse_strangers(
+        gpu is not None,
+        {
+            "in": in_,
+            "out": out,
+            "cache-read": cache_read,
+            "cache-write": cache_write,
+            "reasoning": reasoning,
+            "host": host,
+            "mode": mode,
+        },
+        {"per-hour": per_hour, "provider": provider},
+    )
     if gpu is not None:
         if per_hour is None:
-            raise UserError("a GPU's price needs --per-hour", "for example --gpu H100 --per-hour 2.49")
-        lines = pin_price.pin_gpu(gpu, per_hour, provider or "own", today, start=first, source=source)
+            raise UserError(
+                "a GPU's price needs --per-hour", "for example --gpu H100 --per-hour 2.49"
+            )
+        lines = pin_price.pin_gpu(
+            gpu, per_hour, provider or "own", today, start=first, source=source
+        )
     elif in_ is None or out is None or model is None:
         raise UserError("a model's price needs --in and --out", "for example --in 0.15 --out 0.60")
     else:
         figures = pin_price.TypedPrices(in_, out, cache_read, cache_write, reasoning)
-        lines = pin_price.pin_price(model, figures, today, host=host or "", mode=(mode or Mode.online).value, start=first, source=source)
+        lines = pin_price.pin_price(
+            model,
+            figures,
+            today,
+            host=host or "",
+            mode=(mode or Mode.online).value,
+            start=first,
+            source=source,
+        )
     if as_json:
         print_json({"said": lines})
     else:
@@ -108,11 +190,17 @@ def pin_price(model: Annotated[str | None, typer.Argument(metavar="[MODEL]", hel
 
 
 @ledger.command()
-def enter(recipe: RecipeName, minutes: Annotated[str | None, typer.Option(help="Of a person's work.")] = None,
-          storage: Annotated[str | None, typer.Option(metavar="GB-DAYS", help="1e9 bytes kept for a day.")] = None,
-          egress: Annotated[str | None, typer.Option(metavar="GB", help="1e9 bytes sent out.")] = None,
-          note: Annotated[str, typer.Option(help="What it was for.")] = "", as_json: Json = False,
-          runs: Runs = Path("runs")) -> None:
+def enter(
+    recipe: RecipeName,
+    minutes: Annotated[str | None, typer.Option(help="Of a person's work.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(metavar="GB-DAYS", help="1e9 bytes kept for a day.")
+    ] = None,
+    egress: Annotated[str | None, typer.Option(metavar="GB", help="1e9 bytes sent out.")] = None,
+    note: Annotated[str, typer.Option(help="What it was for.")] = "",
+    as_json: Json = False,
+    runs: Runs = Path("runs"),
+) -> None:
     """Enter what no meter sees, at the rates of RECIPE's table `gpu:` (human_per_hour ...), so that the total is total."""
     from alpaca_pipe.ledger.machine.config import GpuTable
     from alpaca_pipe.ledger.manual_entries import enter_by_hand, free_of_charge
@@ -125,26 +213,50 @@ def enter(recipe: RecipeName, minutes: Annotated[str | None, typer.Option(help="
     loaded, workspace = opened(recipe, None, runs, rehearse=False)
     with Journal.open(workspace.ledger) as journal:
         amounts = {what: _amount(amount) for what, amount in given.items() if amount is not None}
-        entered = {what: enter_by_hand(journal, loaded.name, what, amount, loaded.tables.get("gpu") or GpuTable(), note=note)
-                   for what, amount in amounts.items()}
+        entered = {
+            what: enter_by_hand(
+                journal,
+                loaded.name,
+                what,
+                amount,
+                loaded.tables.get("gpu") or GpuTable(),
+                note=note,
+            )
+            for what, amount in amounts.items()
+        }
     if as_json:
-        print_json([{"what": what, "amount": given[what], "nanodollars": cost} for what, cost in entered.items()])
+        print_json(
+            [
+                {"what": what, "amount": given[what], "nanodollars": cost}
+                for what, cost in entered.items()
+            ]
+        )
         return
     for what, cost in entered.items():
-        typer.echo(f"{what}: {given[what]} entered, {shown(cost)}{'' if cost else f' ({free_of_charge(what)})'}")
+        typer.echo(
+            f"{what}: {given[what]} entered, {shown(cost)}{'' if cost else f' ({free_of_charge(what)})'}"
+        )
 
 
 @app.command()
-def prices(find: Annotated[str, typer.Argument(metavar="[TEXT]", help="Only what has this in its name.")] = "",
-           teachers: Annotated[bool, typer.Option("--teachers", help="Only teachers.")] = False,
-           gpus: Annotated[bool, typer.Option("--gpus", help="Only GPUs by the hour.")] = False,
-           hosted: Annotated[bool, typer.Option("--hosted", help="Only fine-tuning as a service.")] = False,
-           every: Annotated[bool, typer.Option("--all", help="All rows, past ones too.")] = False,
-           as_json: Json = False) -> None:
+def prices(
+    find: Annotated[
+        str, typer.Argument(metavar="[TEXT]", help="Only what has this in its name.")
+    ] = "",
+    teachers: Annotated[bool, typer.Option("--teachers", help="Only teachers.")] = False,
+    gpus: Annotated[bool, typer.Option("--gpus", help="Only GPUs by the hour.")] = False,
+    hosted: Annotated[
+        bool, typer.Option("--hosted", help="Only fine-tuning as a service.")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="All rows, past ones too.")] = False,
+    as_json: Json = False,
+) -> None:
     """What teachers, GPUs and hosted fine-tuning cost, who says so, and how old that is."""
     from alpaca_pipe.ledger.pricing.listing import print_prices
 
-    print_prices(find, teachers=teachers, gpus=gpus, hosted=hosted, everything=every, as_json=as_json)
+    print_prices(
+        find, teachers=teachers, gpus=gpus, hosted=hosted, everything=every, as_json=as_json
+    )
 
 
 @app.command()

@@ -25,7 +25,12 @@ _RUN = "RECIPE, or RECIPE@ with a date (2026-11), a month (nov) or a number (@1 
 
 
 @app.command()
-def history(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = False, as_json: Json = False) -> None:
+def history(
+    recipe: RecipeName,
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+    as_json: Json = False,
+) -> None:
     """The dated runs of RECIPE: how each ended, what it ran, where its report is."""
     from alpaca_pipe.report.summary import history_lines, history_rows
 
@@ -38,9 +43,13 @@ def history(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed =
 
 
 @app.command()
-def compare(x: Annotated[str, typer.Argument(metavar="X", help=_RUN, autocompletion=recipe_names)],
-            y: Annotated[str, typer.Argument(metavar="Y", help="The other run, named in the same way.")],
-            runs: Runs = Path("runs"), rehearse: Rehearsed = False, as_json: Json = False) -> None:
+def compare(
+    x: Annotated[str, typer.Argument(metavar="X", help=_RUN, autocompletion=recipe_names)],
+    y: Annotated[str, typer.Argument(metavar="Y", help="The other run, named in the same way.")],
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+    as_json: Json = False,
+) -> None:
     """Two runs side by side: recipe, steps, rows, rules, money, and the held-out loss on the rows that both hold out."""
     from alpaca_pipe.data.run_names import past_run
     from alpaca_pipe.report.compare_runs import beside
@@ -55,9 +64,15 @@ def compare(x: Annotated[str, typer.Argument(metavar="X", help=_RUN, autocomplet
 
 
 @app.command()
-def status(recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="Only this recipe.",
-                                                        autocompletion=recipe_names)] = None,
-           runs: Runs = Path("runs"), rehearse: Rehearsed = False, as_json: Json = False) -> None:
+def status(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(metavar="[RECIPE]", help="Only this recipe.", autocompletion=recipe_names),
+    ] = None,
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+    as_json: Json = False,
+) -> None:
     """What runs now and how far it is, what is sealed, what is half done, what is open in the books. Disturbs nothing."""
     from alpaca_pipe.recipe.status import print_status, recipes_of
     from alpaca_pipe.recipe.workspace import Workspace
@@ -66,14 +81,21 @@ def status(recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help
     if recipe is not None:
         recipe = recipe_called(recipe)
         if recipe not in (known := recipes_of(workspace)):
-            raise UserError(f"{recipe}: nothing was run in {workspace.root}", f"known here: {', '.join(known) or 'none'}")
+            raise UserError(
+                f"{recipe}: nothing was run in {workspace.root}",
+                f"known here: {', '.join(known) or 'none'}",
+            )
     print_status(workspace, recipe, as_json)
 
 
 @app.command()
-def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what could go.")] = False,
-       yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-       runs: Runs = Path("runs"), rehearse: Rehearsed = False, as_json: Json = False) -> None:
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what could go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+    as_json: Json = False,
+) -> None:
     """Clear away steps that no recipe's lock or history names any more, and damaged ones. Never a reply, never the ledger."""
     from alpaca_pipe.recipe import gc as work
     from alpaca_pipe.recipe.workspace import Workspace

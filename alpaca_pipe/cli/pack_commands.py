@@ -24,16 +24,40 @@ class Part(StrEnum):
 
 
 @app.command()
-def pack(recipe: RecipeName, overrides: Overrides = None,
-         stage: Annotated[str | None, typer.Option("--for", metavar="STAGE", help="For another machine that is to run this stage "
-                                                   "and what follows.")] = None,
-         only: Annotated[Part | None, typer.Option(help="There: what was made and spent, for the machine it came from.")] = None,
-         share: Annotated[str | None, typer.Option(metavar="DOLLARS", help="What the other machine may spend on its time; "
-                                                   "default: all that the budgets leave.")] = None,
-         api: Annotated[str | None, typer.Option(metavar="DOLLARS", help="What it may spend on requests; default: nothing.")] = None,
-         replies: Annotated[bool, typer.Option("--replies", help="Raw replies too.")] = False,
-         out: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Default: RECIPE.tar.zst")] = None,
-         as_json: Json = False, runs: Runs = Path("runs")) -> None:
+def pack(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    stage: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="STAGE",
+            help="For another machine that is to run this stage and what follows.",
+        ),
+    ] = None,
+    only: Annotated[
+        Part | None,
+        typer.Option(help="There: what was made and spent, for the machine it came from."),
+    ] = None,
+    share: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DOLLARS",
+            help="What the other machine may spend on its time; "
+            "default: all that the budgets leave.",
+        ),
+    ] = None,
+    api: Annotated[
+        str | None,
+        typer.Option(metavar="DOLLARS", help="What it may spend on requests; default: nothing."),
+    ] = None,
+    replies: Annotated[bool, typer.Option("--replies", help="Raw replies too.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Default: RECIPE.tar.zst")
+    ] = None,
+    as_json: Json = False,
+    runs: Runs = Path("runs"),
+) -> None:
     """One file for another machine: RECIPE, its sealed steps and a share of its budget; or, there, the results. Never a key."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.pack.export_recipe import pack as write
@@ -42,36 +66,83 @@ def pack(recipe: RecipeName, overrides: Overrides = None,
     from alpaca_pipe.recipe.workspace import Workspace
 
     if (stage is None) == (only is None):
-        raise UserError("either --for STAGE or --only results says what is packed", "for example `alpaca-pipe pack vet --for train`")
+        raise UserError(
+            "either --for STAGE or --only results says what is packed",
+            "for example `alpaca-pipe pack vet --for train`",
+        )
     if only:
         name = recipe_called(recipe)
-        name = name if (runs / name).is_dir() else opened(recipe, overrides, runs, rehearse=False)[0].name
+        name = (
+            name
+            if (runs / name).is_dir()
+            else opened(recipe, overrides, runs, rehearse=False)[0].name
+        )
         done = pack_results(name, Workspace(runs), _say, out=out, replies=replies)
         next_ = f"at home: alpaca-pipe unpack {done.file.name}"
     else:
         loaded, workspace = opened(recipe, overrides, runs, rehearse=False)
-        done = write(loaded, CATALOG, workspace, stage or "", _say, out=out, gpu=_amount("--share", share),
-                     api=_amount("--api", api), replies=replies)
-        next_ = (f"there: alpaca-pipe unpack {done.file.name}; alpaca-pipe run {done.recipe}; "
-                 f"alpaca-pipe pack {done.recipe} --only results")
+        done = write(
+            loaded,
+            CATALOG,
+            workspace,
+            stage or "",
+            _say,
+            out=out,
+            gpu=_amount("--share", share),
+            api=_amount("--api", api),
+            replies=replies,
+        )
+        next_ = (
+            f"there: alpaca-pipe unpack {done.file.name}; alpaca-pipe run {done.recipe}; "
+            f"alpaca-pipe pack {done.recipe} --only results"
+        )
     if as_json:
         lent = done.share and {"id": done.share.id, "gpu": done.share.gpu, "api": done.share.api}
-        print(json.dumps({"file": str(done.file), "kind": done.kind, "recipe": done.recipe, "steps": dict(done.steps),
-                          "bytes": done.size, "share": lent}, indent=2))
+        print(
+            json.dumps(
+                {
+                    "file": str(done.file),
+                    "kind": done.kind,
+                    "recipe": done.recipe,
+                    "steps": dict(done.steps),
+                    "bytes": done.size,
+                    "share": lent,
+                },
+                indent=2,
+            )
+        )
         return
-    typer.echo(f"{done.file}  {spelled(done.size)}  {done.kind} of {done.recipe}, with {', '.join(done.steps) or 'no step'}")
+    typer.echo(
+        f"{done.file}  {spelled(done.size)}  {done.kind} of {done.recipe}, with {', '.join(done.steps) or 'no step'}"
+    )
     if done.share:
-        typer.echo(f"share       {done.share.says()}, reserved here until its results are unpacked ({done.share.id})")
+        typer.echo(
+            f"share       {done.share.says()}, reserved here until its results are unpacked ({done.share.id})"
+        )
     typer.echo(next_)
 
 
 @app.command()
-def unpack(file: Annotated[str, typer.Argument(metavar="FILE", help="A pack; to give up, the name of its share too.")],
-           give_up: Annotated[bool, typer.Option("--give-up", help="Its results will not come: its share ends.")] = False,
-           spent: Annotated[str | None, typer.Option(metavar="DOLLARS", help="With --give-up: what was spent there; else the whole "
-                                                     "share counts as lost.")] = None,
-           into: Annotated[Path, typer.Option("--into", metavar="FOLDER", help="Where the recipe is put.")] = Path("."),
-           as_json: Json = False, runs: Runs = Path("runs")) -> None:
+def unpack(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A pack; to give up, the name of its share too.")
+    ],
+    give_up: Annotated[
+        bool, typer.Option("--give-up", help="Its results will not come: its share ends.")
+    ] = False,
+    spent: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DOLLARS",
+            help="With --give-up: what was spent there; else the whole share counts as lost.",
+        ),
+    ] = None,
+    into: Annotated[
+        Path, typer.Option("--into", metavar="FOLDER", help="Where the recipe is put.")
+    ] = Path("."),
+    as_json: Json = False,
+    runs: Runs = Path("runs"),
+) -> None:
     """Unpack a recipe on another machine, or its results at home: whole or not at all; books are merged, a second time is none."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.ledger.money import shown
@@ -88,20 +159,49 @@ def unpack(file: Annotated[str, typer.Argument(metavar="FILE", help="A pack; to 
     if give_up:
         told = _amount("--spent", spent)
         share = end(file, told, workspace)
-        lost = f"{shown(share.amount)} count as lost until `--spent` or the results say otherwise" if told is None else "as you said"
+        lost = (
+            f"{shown(share.amount)} count as lost until `--spent` or the results say otherwise"
+            if told is None
+            else "as you said"
+        )
         if as_json:
-            print(json.dumps({"kind": "given up", "recipe": share.recipe, "share": share.id, "amount": share.amount,
-                              "spent": told}, indent=2))
+            print(
+                json.dumps(
+                    {
+                        "kind": "given up",
+                        "recipe": share.recipe,
+                        "share": share.id,
+                        "amount": share.amount,
+                        "spent": told,
+                    },
+                    indent=2,
+                )
+            )
         else:
             typer.echo(f"{share.id} of {share.recipe} is given up: {lost}")
         return
     with plain_disk_errors(runs):
         manifest = looked(Path(file))
-        done = arrive(Path(file), manifest, CATALOG, workspace, into, _say) if manifest.facts["kind"] == "recipe" \
+        done = (
+            arrive(Path(file), manifest, CATALOG, workspace, into, _say)
+            if manifest.facts["kind"] == "recipe"
             else come_home(Path(file), manifest, workspace, _say)
+        )
     if as_json:
-        print(json.dumps({"kind": done.kind, "recipe": done.recipe, "steps": dict(done.steps), "share": done.share,
-                          "spent": done.spent, "entries": done.entries, "file": str(done.file) if done.file else None}, indent=2))
+        print(
+            json.dumps(
+                {
+                    "kind": done.kind,
+                    "recipe": done.recipe,
+                    "steps": dict(done.steps),
+                    "share": done.share,
+                    "spent": done.spent,
+                    "entries": done.entries,
+                    "file": str(done.file) if done.file else None,
+                },
+                indent=2,
+            )
+        )
     else:
         _tell(done, "" if runs == Path("runs") else f" --runs {runs}")
 
@@ -112,15 +212,31 @@ def _tell(done: Unpacked, where: str) -> None:
     from alpaca_pipe.report.run_files import ROAD
 
     if done.kind == "recipe":
-        typer.echo(f"unpacked    {done.file}; up to date here: {', '.join(done.steps) or 'nothing'}")
-        typer.echo(f"share       {done.says} may be spent here" if done.share else f"share       {done.says}")
-        typer.echo(f"alpaca-pipe run {done.file}{where}; then alpaca-pipe pack {done.recipe} --only results{where}")
+        typer.echo(
+            f"unpacked    {done.file}; up to date here: {', '.join(done.steps) or 'nothing'}"
+        )
+        typer.echo(
+            f"share       {done.says} may be spent here"
+            if done.share
+            else f"share       {done.says}"
+        )
+        typer.echo(
+            f"alpaca-pipe run {done.file}{where}; then alpaca-pipe pack {done.recipe} --only results{where}"
+        )
     else:
         steps = sorted(done.steps, key=(*ROAD, *done.steps).index)
-        typer.echo(f"unpacked    {', '.join(steps) or 'no step'}; {done.entries:,} entries added to the books")
-        left = f" of {shown(done.share)}; what is left is free again" if done.share else f"; it was lent {done.says}"
+        typer.echo(
+            f"unpacked    {', '.join(steps) or 'no step'}; {done.entries:,} entries added to the books"
+        )
+        left = (
+            f" of {shown(done.share)}; what is left is free again"
+            if done.share
+            else f"; it was lent {done.says}"
+        )
         typer.echo(f"share       {shown(done.spent)} spent there{left}")
-        typer.echo(f"alpaca-pipe report {done.recipe}{where}; alpaca-pipe ledger {done.recipe} --by machine{where}")
+        typer.echo(
+            f"alpaca-pipe report {done.recipe}{where}; alpaca-pipe ledger {done.recipe} --by machine{where}"
+        )
 
 
 def _amount(option: str, text: str | None) -> int | None:

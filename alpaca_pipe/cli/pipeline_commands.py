@@ -27,16 +27,46 @@ app = typer.Typer()
 
 
 @app.command()
-def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs"),
-        until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.", autocompletion=stage_names)] = None,
-        only: Annotated[str | None, typer.Option(metavar="STAGE", help="Run this stage alone.", autocompletion=stage_names)] = None,
-        rehearse: Annotated[bool, typer.Option(help="Every stage in minutes for $0, in a folder of its own.")] = False,
-        spend: Annotated[bool | None, typer.Option("--spend/--no-spend", help="Whether new requests may be sent; default: all "
-                         "but those that only fill up what a changed filter dropped.")] = None,
-        fresh: Annotated[bool, typer.Option("--fresh", help="Ask anew where a prompt has changed, instead of judging the "
-                                                          "earlier reply.")] = False,
-        accept: Annotated[bool, typer.Option("--i-accept-terms", help="I have read what binds the models and data of this recipe, "
-                                             "and may use them so; recorded with the day.")] = False, as_json: Json = False) -> None:
+def run(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    runs: Runs = Path("runs"),
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="STAGE", help="Stop after this stage.", autocompletion=stage_names),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(metavar="STAGE", help="Run this stage alone.", autocompletion=stage_names),
+    ] = None,
+    rehearse: Annotated[
+        bool, typer.Option(help="Every stage in minutes for $0, in a folder of its own.")
+    ] = False,
+    spend: Annotated[
+        bool | None,
+        typer.Option(
+            "--spend/--no-spend",
+            help="Whether new requests may be sent; default: all "
+            "but those that only fill up what a changed filter dropped.",
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh",
+            help="Ask anew where a prompt has changed, instead of judging the earlier reply.",
+        ),
+    ] = False,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--i-accept-terms",
+            help="I have read what binds the models and data of this recipe, "
+            "and may use them so; recorded with the day.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Run what must run of RECIPE; what is up to date is left alone."""
     from rich.console import Console
 
@@ -44,18 +74,35 @@ def run(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs
     from alpaca_pipe.report.summary import summed_up
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
-    done = carry_out(loaded, workspace, narrator(as_json), until=until, only=only, rehearse=rehearse, spend=spend, fresh=fresh,
-                     accept_terms=accept, verbose=TONE.get().verbose)
+    done = carry_out(
+        loaded,
+        workspace,
+        narrator(as_json),
+        until=until,
+        only=only,
+        rehearse=rehearse,
+        spend=spend,
+        fresh=fresh,
+        accept_terms=accept,
+        verbose=TONE.get().verbose,
+    )
     if as_json:
-        print_json({**summed_up(workspace.root, loaded.name), "ran": sorted(done.ran), "this": done.run})
+        print_json(
+            {**summed_up(workspace.root, loaded.name), "ran": sorted(done.ran), "this": done.run}
+        )
         return
     for line in done.closing:
         Console(soft_wrap=True).print(line, highlight=False, markup=False)
 
 
 @app.command()
-def plan(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs"), rehearse: Rehearsed = False,
-         as_json: Json = False) -> None:
+def plan(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+    as_json: Json = False,
+) -> None:
     """Say for each step of RECIPE whether it must run, why, and what it will take. Nothing is run."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.planner.plan_page import print_plan
@@ -65,55 +112,119 @@ def plan(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("run
 
 
 @app.command()
-def curate(source: Annotated[str, typer.Argument(metavar="FILE", help="JSON, JSONL, CSV, Parquet (.gz, .zst too), ShareGPT, "
-                                                  "messages, a folder, or hub:OWNER/NAME.")],
-           out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")],
-           likeness: Annotated[str | None, typer.Option(help="ROUGE-L F above which a later row is a duplicate; default 0.7.")] = None,
-           words: Annotated[str | None, typer.Option(help="unicode, or rouge: rouge-score's tokens.")] = None,
-           filters: Annotated[str, typer.Option(help="none, stanford, default, or names: media,empty_output")] = "default",
-           engine: Annotated[str | None, typer.Option(help="local, or ray.")] = None,
-           format: Annotated[str | None, typer.Option(help="Read the file as this, whatever it looks like.")] = None,
-           keep_going: Annotated[bool, typer.Option("--keep-going", help="Set rows aside that cannot be read.")] = False,
-           turns: Annotated[str | None, typer.Option(help="first: of a longer conversation take its first exchange.")] = None,
-           first: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
-           decisions: Annotated[Path | None, typer.Option(metavar="FILE.jsonl", help="What was decided by hand (see review).")] = None,
-           runs: Runs = Path("runs"), as_json: Json = False) -> None:
+def curate(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="JSON, JSONL, CSV, Parquet (.gz, .zst too), ShareGPT, "
+            "messages, a folder, or hub:OWNER/NAME.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")],
+    likeness: Annotated[
+        str | None,
+        typer.Option(help="ROUGE-L F above which a later row is a duplicate; default 0.7."),
+    ] = None,
+    words: Annotated[
+        str | None, typer.Option(help="unicode, or rouge: rouge-score's tokens.")
+    ] = None,
+    filters: Annotated[
+        str, typer.Option(help="none, stanford, default, or names: media,empty_output")
+    ] = "default",
+    engine: Annotated[str | None, typer.Option(help="local, or ray.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="Read the file as this, whatever it looks like.")
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Set rows aside that cannot be read.")
+    ] = False,
+    turns: Annotated[
+        str | None, typer.Option(help="first: of a longer conversation take its first exchange.")
+    ] = None,
+    first: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    decisions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.jsonl", help="What was decided by hand (see review)."),
+    ] = None,
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
     """Clean any instruction data: examples.jsonl, rejected.jsonl with reasons, repaired.jsonl and summary.json in OUT."""
     from alpaca_pipe.recipe.workspace import Workspace
     from alpaca_pipe.standalone import curate as clean
 
     if decisions is not None and not decisions.is_file():
-        raise UserError(f"{decisions}: no such file", "name a file of decisions, as `alpaca-pipe review` writes it")
-    options = {"likeness": likeness, "words": words, "engine": engine, "format": format, "turns": turns, "first": first,
-               "keep_going": keep_going or None, "decisions": decisions and str(decisions)}
-    done = clean(source, out, Workspace(runs), narrator(as_json), filters=filters, options=options, verbose=TONE.get().verbose)
+        raise UserError(
+            f"{decisions}: no such file",
+            "name a file of decisions, as `alpaca-pipe review` writes it",
+        )
+    options = {
+        "likeness": likeness,
+        "words": words,
+        "engine": engine,
+        "format": format,
+        "turns": turns,
+        "first": first,
+        "keep_going": keep_going or None,
+        "decisions": decisions and str(decisions),
+    }
+    done = clean(
+        source,
+        out,
+        Workspace(runs),
+        narrator(as_json),
+        filters=filters,
+        options=options,
+        verbose=TONE.get().verbose,
+    )
     summary = done.summary
     if as_json:
         print_json({"folder": str(done.folder), "changed": done.changed, **summary})
         return
     why = ", ".join(f"{rule} {count:,}" for rule, count in summary["rejected"].items()) or "none"
-    typer.echo(f"{summary['read']:,} read: {summary['kept']:,} kept ({summary['repaired']:,} of the rows repaired), "
-               f"{sum(summary['rejected'].values()):,} dropped ({why})")
+    typer.echo(
+        f"{summary['read']:,} read: {summary['kept']:,} kept ({summary['repaired']:,} of the rows repaired), "
+        f"{sum(summary['rejected'].values()):,} dropped ({why})"
+    )
     typer.echo(f"{done.folder}{'' if done.changed else ': nothing changed'}")
 
 
 @app.command()
-def rows(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = False,
-         rejected: Annotated[bool, typer.Option(help="The dropped rows, with their reasons.")] = False,
-         rule: Annotated[str | None, typer.Option(help="Only what this rule dropped.")] = None,
-         sample: Annotated[int | None, typer.Option(min=1, help="So many, drawn at random.")] = None,
-         grep: Annotated[str | None, typer.Option(help="Only rows that match this regular expression.")] = None,
-         as_json: Json = False) -> None:
+def rows(
+    recipe: RecipeName,
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+    rejected: Annotated[bool, typer.Option(help="The dropped rows, with their reasons.")] = False,
+    rule: Annotated[str | None, typer.Option(help="Only what this rule dropped.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="So many, drawn at random.")] = None,
+    grep: Annotated[
+        str | None, typer.Option(help="Only rows that match this regular expression.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """List the rows of RECIPE's last run with their ids."""
     from alpaca_pipe.report.rows import print_rows
 
     name, workspace = finished(recipe, runs, rehearse)
-    print_rows(workspace, name, rejected=rejected or rule is not None, rule=rule, sample=sample, grep=grep, as_json=as_json)
+    print_rows(
+        workspace,
+        name,
+        rejected=rejected or rule is not None,
+        rule=rule,
+        sample=sample,
+        grep=grep,
+        as_json=as_json,
+    )
 
 
 @app.command()
-def trace(id: Annotated[str, typer.Argument(metavar="ID", help="An example's id, or its beginning.")],
-          runs: Runs = Path("runs"), rehearse: Rehearsed = False, as_json: Json = False) -> None:
+def trace(
+    id: Annotated[str, typer.Argument(metavar="ID", help="An example's id, or its beginning.")],
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+    as_json: Json = False,
+) -> None:
     """The whole way of one example: seeds, prompt, reply, verdicts, and its cents."""
     from alpaca_pipe.report.trace import print_trace
 
@@ -121,8 +232,13 @@ def trace(id: Annotated[str, typer.Argument(metavar="ID", help="An example's id,
 
 
 @app.command()
-def report(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = False,
-           show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False, as_json: Json = False) -> None:
+def report(
+    recipe: RecipeName,
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    as_json: Json = False,
+) -> None:
     """Write the report of RECIPE's last run anew and print its path."""
     from alpaca_pipe.report.browser import open_page
     from alpaca_pipe.report.report_page import write
@@ -134,20 +250,41 @@ def report(recipe: RecipeName, runs: Runs = Path("runs"), rehearse: Rehearsed = 
     else:
         typer.echo(page)
     if show and not open_page(page):
-        typer.echo(f"there is no browser here: open {page.resolve()} on a machine that has one; it is one file", err=True)
+        typer.echo(
+            f"there is no browser here: open {page.resolve()} on a machine that has one; it is one file",
+            err=True,
+        )
 
 
 @app.command()
-def push(recipe: RecipeName, name: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The dataset on the Hugging Face hub.")],
-         accept: Annotated[list[str] | None, typer.Option(metavar="MODEL", help="A teacher whose terms you have read and accept; once "
-                                                          "for each.")] = None,
-         public: Annotated[bool, typer.Option("--public", help="For everybody to see; else private.")] = False,
-         runs: Runs = Path("runs")) -> None:
+def push(
+    recipe: RecipeName,
+    name: Annotated[
+        str, typer.Argument(metavar="OWNER/NAME", help="The dataset on the Hugging Face hub.")
+    ],
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL", help="A teacher whose terms you have read and accept; once for each."
+        ),
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="For everybody to see; else private.")
+    ] = False,
+    runs: Runs = Path("runs"),
+) -> None:
     """Send the dataset that RECIPE exported, with its card, to the hub: private, and only once its teachers' terms are accepted."""
     from alpaca_pipe.data.hub import push_to_hub
 
     loaded, workspace = opened(recipe, None, runs, False)
-    typer.echo(push_to_hub(result(workspace, loaded.name, "export") / "dataset", name, accepted=accept or (), private=not public))
+    typer.echo(
+        push_to_hub(
+            result(workspace, loaded.name, "export") / "dataset",
+            name,
+            accepted=accept or (),
+            private=not public,
+        )
+    )
 
 
 @app.command()
@@ -155,8 +292,10 @@ def recipes(as_json: Json = False) -> None:
     """The recipes that are shipped, each with the first line of its head comment."""
     from alpaca_pipe.core.files import shipped
 
-    found = {path.stem: path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-             for path in sorted(shipped("recipes").glob("*.yaml"))}
+    found = {
+        path.stem: path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+        for path in sorted(shipped("recipes").glob("*.yaml"))
+    }
     if as_json:
         print_json([{"recipe": name, "makes": words} for name, words in found.items()])
         return
@@ -165,26 +304,43 @@ def recipes(as_json: Json = False) -> None:
 
 
 @app.command()
-def similarity(file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows in any form that `curate` reads.")],
-               out: Annotated[Path | None, typer.Option("-o", "--out", help="Where to write; default FILE.similarity.jsonl.")] = None,
-               seeds: Annotated[str | None, typer.Option(help="Seed tasks that stand before the first row: a file, or alpaca.")] = None,
-               words: Annotated[str, typer.Option(help="rouge: rouge-score's tokens, as Stanford; or unicode.")] = "rouge",
-               as_json: Json = False) -> None:
+def similarity(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Rows in any form that `curate` reads.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Where to write; default FILE.similarity.jsonl."),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Seed tasks that stand before the first row: a file, or alpaca."),
+    ] = None,
+    words: Annotated[
+        str, typer.Option(help="rouge: rouge-score's tokens, as Stanford; or unicode.")
+    ] = "rouge",
+    as_json: Json = False,
+) -> None:
     """Add Stanford's most_similar_instructions and avg_similarity_score to each row: against every row before it."""
     import json
 
     from alpaca_pipe.generate.similarity_report import similarity as compare
 
     if words not in ("rouge", "unicode"):
-        raise UserError(f"--words: should be rouge or unicode, not '{words}'", "see `alpaca-pipe similarity --help`")
+        raise UserError(
+            f"--words: should be rouge or unicode, not '{words}'",
+            "see `alpaca-pipe similarity --help`",
+        )
     if not file.exists():
         raise UserError(f"{file}: no such file", "name a file of rows: JSON, JSONL, CSV, Parquet")
     said = compare(file, out or file.with_name(f"{file.stem}.similarity.jsonl"), words, seeds)  # type: ignore[arg-type]
     if as_json:
         typer.echo(json.dumps(said))
         return
-    typer.echo(f"{said['rows']:,} rows, {said['pairs']:,} pairs in {said['seconds']} s: highest F {said['highest']:.4f}, mean "
-               f"{said['mean']:.4f}; {said['wordless']:,} rows without any word, like nothing")
+    typer.echo(
+        f"{said['rows']:,} rows, {said['pairs']:,} pairs in {said['seconds']} s: highest F {said['highest']:.4f}, mean "
+        f"{said['mean']:.4f}; {said['wordless']:,} rows without any word, like nothing"
+    )
     typer.echo(said["out"])
 
 
@@ -200,18 +356,31 @@ def schema() -> None:
 
 
 @app.command()
-def show_mask(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs"), rehearse: Rehearsed = False,
-              row: Annotated[int, typer.Option(min=0, help="Which training row.")] = 0, as_json: Json = False) -> None:
+def show_mask(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+    row: Annotated[int, typer.Option(min=0, help="Which training row.")] = 0,
+    as_json: Json = False,
+) -> None:
     """Show a training row as the model sees it: learned tokens in colour, prompt tokens dim."""
     from alpaca_pipe.train.show_mask import print_mask
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
-    print_mask(loaded.everything(), result(workspace, loaded.name, "curate") / "train.jsonl", row, as_json)
+    print_mask(
+        loaded.everything(), result(workspace, loaded.name, "curate") / "train.jsonl", row, as_json
+    )
 
 
 @app.command()
-def doctor(recipe: Annotated[str, typer.Argument(metavar="[RECIPE]", help="Whose needs to check.")] = "quickstart",
-           runs: Runs = Path("runs"), as_json: Json = False) -> None:
+def doctor(
+    recipe: Annotated[
+        str, typer.Argument(metavar="[RECIPE]", help="Whose needs to check.")
+    ] = "quickstart",
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
     """Check this machine: Python, memory, disk, GPU, key, local model; each with its cure."""
     from alpaca_pipe.doctor import print_checks
 

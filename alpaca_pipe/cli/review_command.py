@@ -19,16 +19,34 @@ app = typer.Typer()
 
 
 @app.command()
-def review(recipe: RecipeName, runs: Runs = Path("runs"),
-           rejected: Annotated[bool, typer.Option("--rejected", help="The rows that curate dropped, to rescue some.")] = False,
-           rule: Annotated[str | None, typer.Option(help="Only what this rule dropped.")] = None,
-           sample: Annotated[int | None, typer.Option(min=1, help="So many, drawn at random, the same ones each time.")] = None,
-           grep: Annotated[str | None, typer.Option(help="Only rows that match this regular expression.")] = None,
-           again: Annotated[bool, typer.Option("--all", help="After the unread rows those that you have read, too.")] = False,
-           who: Annotated[str | None, typer.Option(help="Who decides; default: your login.")] = None,
-           html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page to review in a browser instead.")] = None,
-           taken: Annotated[Path | None, typer.Option("--take", metavar="FILE.jsonl", help="Take in the decisions that a page "
-                                                                                          "has saved.")] = None) -> None:
+def review(
+    recipe: RecipeName,
+    runs: Runs = Path("runs"),
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="The rows that curate dropped, to rescue some.")
+    ] = False,
+    rule: Annotated[str | None, typer.Option(help="Only what this rule dropped.")] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="So many, drawn at random, the same ones each time.")
+    ] = None,
+    grep: Annotated[
+        str | None, typer.Option(help="Only rows that match this regular expression.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--all", help="After the unread rows those that you have read, too.")
+    ] = False,
+    who: Annotated[str | None, typer.Option(help="Who decides; default: your login.")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Write a page to review in a browser instead."),
+    ] = None,
+    taken: Annotated[
+        Path | None,
+        typer.Option(
+            "--take", metavar="FILE.jsonl", help="Take in the decisions that a page has saved."
+        ),
+    ] = None,
+) -> None:
     """Keep, drop, edit or annotate the rows of RECIPE's last run, by hand; the next run holds to it. Keys are told by `?`."""
     from alpaca_pipe.curate.review.session import take
 
@@ -45,14 +63,46 @@ def review(recipe: RecipeName, runs: Runs = Path("runs"),
             typer.echo(line)
         _close(loaded, workspace, path, came.sittings.__contains__, recipe, changed=bool(came.new))
     elif html is not None:
-        _page(loaded, workspace, path, html, who, recipe, rejected=rejected or rule is not None, rule=rule, sample=sample, grep=grep)
+        _page(
+            loaded,
+            workspace,
+            path,
+            html,
+            who,
+            recipe,
+            rejected=rejected or rule is not None,
+            rule=rule,
+            sample=sample,
+            grep=grep,
+        )
     else:
-        _sit(loaded, workspace, path, who, recipe, again, rejected=rejected or rule is not None, rule=rule, sample=sample,
-             grep=grep)
+        _sit(
+            loaded,
+            workspace,
+            path,
+            who,
+            recipe,
+            again,
+            rejected=rejected or rule is not None,
+            rule=rule,
+            sample=sample,
+            grep=grep,
+        )
 
 
-def _sit(loaded: Recipe, workspace: Workspace, path: Path, who: str | None, recipe: str, again: bool, *, rejected: bool,
-         rule: str | None, sample: int | None, grep: str | None) -> None:
+def _sit(
+    loaded: Recipe,
+    workspace: Workspace,
+    path: Path,
+    who: str | None,
+    recipe: str,
+    again: bool,
+    *,
+    rejected: bool,
+    rule: str | None,
+    sample: int | None,
+    grep: str | None,
+) -> None:
     from rich.console import Console
 
     from alpaca_pipe.curate.review.console import ReviewConsole
@@ -61,12 +111,18 @@ def _sit(loaded: Recipe, workspace: Workspace, path: Path, who: str | None, reci
     from alpaca_pipe.curate.review.terminal import Queue, sit
     from alpaca_pipe.report.review_queue import to_review
 
-    items = to_review(workspace.root, loaded.name, rejected=rejected, rule=rule, sample=sample, grep=grep)
+    items = to_review(
+        workspace.root, loaded.name, rejected=rejected, rule=rule, sample=sample, grep=grep
+    )
     decisions = read_decisions(path)
     queue = Queue.of(items, decisions, again)
     typer.echo(f"{len(items):,} rows, {queue.unread:,} unread; decisions go to {path}")
     if not queue.items:
-        typer.echo("there is nothing unread; --all shows the rows that you have read" if items else "no row matches")
+        typer.echo(
+            "there is nothing unread; --all shows the rows that you have read"
+            if items
+            else "no row matches"
+        )
     sitting = ReviewSession(path, who or _login(), new_name(workspace.root, loaded.name), decisions)
     stopped = False
     try:
@@ -77,49 +133,95 @@ def _sit(loaded: Recipe, workspace: Workspace, path: Path, who: str | None, reci
         typer.echo()
     typer.echo(sitting.told())
     own = f"-{place_of(workspace.root, loaded.name)}"
-    _close(loaded, workspace, path, lambda name: name.endswith(own), recipe, changed=sitting.changed)
+    _close(
+        loaded, workspace, path, lambda name: name.endswith(own), recipe, changed=sitting.changed
+    )
     if stopped:
         raise typer.Exit(130)
 
 
-def _page(loaded: Recipe, workspace: Workspace, path: Path, html: Path, who: str | None, recipe: str, *, rejected: bool,
-          rule: str | None, sample: int | None, grep: str | None) -> None:
+def _page(
+    loaded: Recipe,
+    workspace: Workspace,
+    path: Path,
+    html: Path,
+    who: str | None,
+    recipe: str,
+    *,
+    rejected: bool,
+    rule: str | None,
+    sample: int | None,
+    grep: str | None,
+) -> None:
     from alpaca_pipe.curate.review.decisions import read_decisions
     from alpaca_pipe.curate.review.review_page import write_page
     from alpaca_pipe.curate.review.session import new_name
     from alpaca_pipe.report.review_queue import to_review
 
-    items = to_review(workspace.root, loaded.name, rejected=rejected, rule=rule, sample=sample, grep=grep)
+    items = to_review(
+        workspace.root, loaded.name, rejected=rejected, rule=rule, sample=sample, grep=grep
+    )
     if not items:
-        raise UserError("no row matches, so there is nothing for a page", "look with `alpaca-pipe rows`")
-    size = write_page(html, items, read_decisions(path), recipe=loaded.name, who=who or _login(), sitting=new_name(workspace.root, loaded.name))
-    typer.echo(f"{html}: {len(items):,} rows, {size / 1e6:.1f} MB; open it in a browser, it needs no network")
+        raise UserError(
+            "no row matches, so there is nothing for a page", "look with `alpaca-pipe rows`"
+        )
+    size = write_page(
+        html,
+        items,
+        read_decisions(path),
+        recipe=loaded.name,
+        who=who or _login(),
+        sitting=new_name(workspace.root, loaded.name),
+    )
+    typer.echo(
+        f"{html}: {len(items):,} rows, {size / 1e6:.1f} MB; open it in a browser, it needs no network"
+    )
     typer.echo(f"save there, then: alpaca-pipe review {recipe} --take decisions.jsonl")
 
 
-def _close(loaded: Recipe, workspace: Workspace, path: Path, sittings: Callable[[str], bool], recipe: str, *,
-           changed: bool) -> None:
+def _close(
+    loaded: Recipe,
+    workspace: Workspace,
+    path: Path,
+    sittings: Callable[[str], bool],
+    recipe: str,
+    *,
+    changed: bool,
+) -> None:
     """The minutes go into the ledger; what comes next is said."""
     from alpaca_pipe.curate.review.decisions import read_decisions
     from alpaca_pipe.curate.review.session import enter_minutes
     from alpaca_pipe.ledger.machine.config import GpuTable
 
-    said = enter_minutes(read_decisions(path), sittings, workspace.ledger, loaded.name,
-                         loaded.tables.get("gpu") or GpuTable())
+    said = enter_minutes(
+        read_decisions(path),
+        sittings,
+        workspace.ledger,
+        loaded.name,
+        loaded.tables.get("gpu") or GpuTable(),
+    )
     if said:
         typer.echo(said)
     if changed:
-        typer.echo(f"they hold from the next `alpaca-pipe run {recipe} --until curate` on, which asks no teacher anything")
+        typer.echo(
+            f"they hold from the next `alpaca-pipe run {recipe} --until curate` on, which asks no teacher anything"
+        )
 
 
 def _decisions_of(loaded: Recipe, recipe: str) -> Path:
     """The file that curate reads them from."""
     config = loaded.stages.get("curate")
     if config is None:
-        raise UserError(f"{recipe}: it has no stage curate, which holds to decisions", "add `curate:` to the recipe")
+        raise UserError(
+            f"{recipe}: it has no stage curate, which holds to decisions",
+            "add `curate:` to the recipe",
+        )
     path: Path | None = config.decisions.path  # type: ignore[attr-defined]
     if path is None:
-        raise UserError(f"{recipe}: curate.decisions is false, so decisions would play no part", "take that key out of the recipe")
+        raise UserError(
+            f"{recipe}: curate.decisions is false, so decisions would play no part",
+            "take that key out of the recipe",
+        )
     return path
 
 

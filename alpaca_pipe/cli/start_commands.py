@@ -14,16 +14,30 @@ if TYPE_CHECKING:
     from alpaca_pipe.recipe.schema import Recipe
 
 app = typer.Typer()
-seeds = typer.Typer(cls=fallback("check"), no_args_is_help=False,
-                    help="Seed tasks, checked, or drafted from notes. `seeds FILE` and `seeds RECIPE` are short for `seeds check`.")
+seeds = typer.Typer(
+    cls=fallback("check"),
+    no_args_is_help=False,
+    help="Seed tasks, checked, or drafted from notes. `seeds FILE` and `seeds RECIPE` are short for `seeds check`.",
+)
 app.add_typer(seeds, name="seeds")
 
 
 @app.command()
-def init(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the recipe, and of the folder that is made.")],
-         domain: Annotated[str, typer.Option(help="What the model is for, in a few words: \"small-animal clinic\".")],
-         documents: Annotated[list[Path] | None, typer.Option(help="A file or folder that tasks are asked from; may be said "
-                              "again. Default: a folder `documents`, where there is one.")] = None) -> None:
+def init(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Of the recipe, and of the folder that is made.")
+    ],
+    domain: Annotated[
+        str, typer.Option(help='What the model is for, in a few words: "small-animal clinic".')
+    ],
+    documents: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A file or folder that tasks are asked from; may be said "
+            "again. Default: a folder `documents`, where there is one."
+        ),
+    ] = None,
+) -> None:
     """Begin: a folder NAME with a commented recipe, ten seed tasks and what to do next. Nothing is overwritten."""
     from alpaca_pipe.start.folder import begin, hints
 
@@ -34,8 +48,16 @@ def init(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the recipe
 
 
 @seeds.command()
-def check(what: Annotated[str, typer.Argument(metavar="FILE|RECIPE", help="JSONL, CSV, or a recipe whose seeds are meant.")],
-          runs: Runs = Path("runs"), as_json: Json = False) -> None:
+def check(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|RECIPE", help="JSONL, CSV, or a recipe whose seeds are meant."
+        ),
+    ],
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
     """Check seed tasks: what cannot be read, repeats and near-duplicates with their lines, the mixture of kinds."""
     from alpaca_pipe.start.seed_check import print_check
 
@@ -43,21 +65,37 @@ def check(what: Annotated[str, typer.Argument(metavar="FILE|RECIPE", help="JSONL
     if file.is_file() and file.suffix not in (".yaml", ".yml"):
         print_check(file, as_json)
     elif file.suffix in (".jsonl", ".csv"):
-        raise UserError(f"{file}: no such file", "name a JSONL or CSV file with the columns instruction, input, output")
+        raise UserError(
+            f"{file}: no such file",
+            "name a JSONL or CSV file with the columns instruction, input, output",
+        )
     else:
         loaded, _ = opened(what, None, runs, rehearse=False)
         print_check(_seeds_of(loaded), as_json)
 
 
 @seeds.command()
-def draft(recipe: RecipeName,
-          more: Annotated[list[str] | None, typer.Argument(metavar="[FILE|KEY=VALUE]...", help="More notes, as a shell writes "
-                                                           "--from notes/*.md; and keys of the recipe.")] = None,
-          notes: Annotated[list[Path] | None, typer.Option("--from", metavar="FILE|FOLDER", help="Notes: txt, md, html, pdf, "
-                                                           "docx.")] = None,
-          want: Annotated[int, typer.Option(min=1, help="How many confirmed drafts there should be in all.")] = 30,
-          yes: Annotated[bool, typer.Option("--yes", help="Take every sound draft, without asking.")] = False,
-          runs: Runs = Path("runs")) -> None:
+def draft(
+    recipe: RecipeName,
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE|KEY=VALUE]...",
+            help="More notes, as a shell writes --from notes/*.md; and keys of the recipe.",
+        ),
+    ] = None,
+    notes: Annotated[
+        list[Path] | None,
+        typer.Option("--from", metavar="FILE|FOLDER", help="Notes: txt, md, html, pdf, docx."),
+    ] = None,
+    want: Annotated[
+        int, typer.Option(min=1, help="How many confirmed drafts there should be in all.")
+    ] = 30,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Take every sound draft, without asking.")
+    ] = False,
+    runs: Runs = Path("runs"),
+) -> None:
     """Let RECIPE's teacher draft seed tasks from notes; you say yes, edit or no to each. Priced before, capped by the budget."""
     from rich.console import Console
 
@@ -74,22 +112,30 @@ def draft(recipe: RecipeName,
 def _seeds_of(recipe: Recipe) -> Path:
     generate = recipe.stages.get("generate")
     if generate is None:
-        raise UserError(f"{recipe.name}: this recipe has no table 'generate:', so it has no seed tasks",
-                        "name another recipe, or a file of seed tasks")
+        raise UserError(
+            f"{recipe.name}: this recipe has no table 'generate:', so it has no seed tasks",
+            "name another recipe, or a file of seed tasks",
+        )
     file: Path = generate.seeds  # type: ignore[attr-defined]
     return file
 
 
 @app.command()
-def migrate(file: Annotated[Path, typer.Argument(metavar="FILE", help="A recipe of yours.")],
-            dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False) -> None:
+def migrate(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recipe of yours.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would change.")
+    ] = False,
+) -> None:
     """Write a recipe of an older alpaca-pipe in today's words; comments stay, and what changes is shown."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.recipe.extends import find_recipe
     from alpaca_pipe.recipe.migrate import migrate as brought_up
 
     if not file.exists():
-        raise UserError(f"{file}: no such file", "name a recipe of yours; those that are shipped are up to date")
+        raise UserError(
+            f"{file}: no such file", "name a recipe of yours; those that are shipped are up to date"
+        )
     path = find_recipe(str(file))
     done = brought_up(path, CATALOG, write=not dry_run)
     typer.echo(done.diff, nl=False)

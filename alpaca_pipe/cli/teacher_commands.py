@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from alpaca_pipe.recipe.schema import Recipe
     from alpaca_pipe.teachers.config import TeacherTable
 
-app = typer.Typer(cls=fallback("compare"), no_args_is_help=True,
-                  help="Whom a recipe asks. `teachers RECIPE A B` is short for `teachers compare RECIPE A B`.")
+app = typer.Typer(
+    cls=fallback("compare"),
+    no_args_is_help=True,
+    help="Whom a recipe asks. `teachers RECIPE A B` is short for `teachers compare RECIPE A B`.",
+)
 
 
 @app.callback()
@@ -36,27 +39,67 @@ def teachers() -> None:
 
 
 @app.command()
-def compare(recipe: RecipeName,
-            named: Annotated[list[str], typer.Argument(metavar="A B ... [KEY=VALUE]...", help="Teachers: other models for RECIPE's "
-                             "table 'teacher:', or files and shipped recipes whose table is taken.")],
-            pilot: Annotated[int, typer.Option(min=1, metavar="PROMPTS", help="How many prompts each is asked, the same ones.")] = 50,
-            judge: Annotated[str | None, typer.Option(metavar="MODEL", help="Who grades the rows of all: a model or a file, as "
-                                                      "above; default: who RECIPE says under curate.grade, if anybody.")] = None,
-            cap: Annotated[str | None, typer.Option(metavar="DOLLARS", help="On this comparison; default: what it is expected to "
-                                                    "cost at most. RECIPE's own budget holds besides.")] = None,
-            dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it will cost.")] = False,
-            as_json: Json = False, runs: Runs = Path("runs"), rehearse: Rehearsed = False) -> None:
+def compare(
+    recipe: RecipeName,
+    named: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A B ... [KEY=VALUE]...",
+            help="Teachers: other models for RECIPE's "
+            "table 'teacher:', or files and shipped recipes whose table is taken.",
+        ),
+    ],
+    pilot: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="PROMPTS", help="How many prompts each is asked, the same ones."
+        ),
+    ] = 50,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Who grades the rows of all: a model or a file, as "
+            "above; default: who RECIPE says under curate.grade, if anybody.",
+        ),
+    ] = None,
+    cap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DOLLARS",
+            help="On this comparison; default: what it is expected to "
+            "cost at most. RECIPE's own budget holds besides.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it will cost.")] = False,
+    as_json: Json = False,
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+) -> None:
     """Which teacher is worth its price: the same prompts to each, under one cap; yield, $ a row, tokens, grades, novelty."""
     from alpaca_pipe.teacher_comparison.comparison import hold, prepare
     from alpaca_pipe.teacher_comparison.comparison_text import beforehand, print_result
     from alpaca_pipe.teacher_comparison.entrants import entrants, judge_of
 
-    overrides, names = [word for word in named if "=" in word], [word for word in named if "=" not in word]
+    overrides, names = (
+        [word for word in named if "=" in word],
+        [word for word in named if "=" not in word],
+    )
     if len(names) < 2:
-        raise UserError("a comparison takes two teachers at least", "for example `alpaca-pipe teachers vet gpt-4.1-nano gpt-4.1-mini`")
+        raise UserError(
+            "a comparison takes two teachers at least",
+            "for example `alpaca-pipe teachers vet gpt-4.1-nano gpt-4.1-mini`",
+        )
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
     found = entrants(loaded, recipe, names, overrides, rehearse)
-    contest = prepare(loaded, workspace, found, pilot, judge_of(loaded, recipe, judge, overrides, rehearse), _nanodollars(cap))
+    contest = prepare(
+        loaded,
+        workspace,
+        found,
+        pilot,
+        judge_of(loaded, recipe, judge, overrides, rehearse),
+        _nanodollars(cap),
+    )
     if dry_run and as_json:
         print_json(contest.to_row())
         return
@@ -86,7 +129,12 @@ def _nanodollars(cap: str | None) -> int | None:
 
 
 @app.command()
-def check(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs"), as_json: Json = False) -> None:
+def check(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
     """One priced ping: address, model, price and key of RECIPE's teacher, then one tiny request, booked like any other."""
     from alpaca_pipe.ledger.store.journal import Journal
     from alpaca_pipe.recipe.interrupts import plain_disk_errors
@@ -95,17 +143,41 @@ def check(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("ru
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse=False)
     own = workspace.of(loaded.name)
-    with plain_disk_errors(workspace.root), held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal:
+    with (
+        plain_disk_errors(workspace.root),
+        held(own / ".lock", str(own)),
+        Journal.open(workspace.ledger) as journal,
+    ):
         said: list[str] = []
-        reply = ping(_teacher(loaded), journal=journal, caps=workspace.caps(loaded),
-                     recipe=loaded.name, log=own / "check.log", tell=said.append if as_json else typer.echo)
+        reply = ping(
+            _teacher(loaded),
+            journal=journal,
+            caps=workspace.caps(loaded),
+            recipe=loaded.name,
+            log=own / "check.log",
+            tell=said.append if as_json else typer.echo,
+        )
     if as_json:
-        print_json({"model": _teacher(loaded).called, "served_by": reply.model_said, "text": reply.text, "finish": reply.finish,
-                    "tokens_in": reply.usage.tokens_in, "tokens_out": reply.usage.tokens_out, "said": said})
+        print_json(
+            {
+                "model": _teacher(loaded).called,
+                "served_by": reply.model_said,
+                "text": reply.text,
+                "finish": reply.finish,
+                "tokens_in": reply.usage.tokens_in,
+                "tokens_out": reply.usage.tokens_out,
+                "said": said,
+            }
+        )
 
 
 @app.command()
-def cancel(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("runs"), as_json: Json = False) -> None:
+def cancel(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    runs: Runs = Path("runs"),
+    as_json: Json = False,
+) -> None:
     """Cancel the batches of RECIPE that a provider still works on; what is finished is fetched, paid and kept."""
     import asyncio
     from dataclasses import asdict
@@ -118,18 +190,33 @@ def cancel(recipe: RecipeName, overrides: Overrides = None, runs: Runs = Path("r
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse=False)
     own = workspace.of(loaded.name)
-    with plain_disk_errors(workspace.root), held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal:
-        done = asyncio.run(cancel_batches(_teacher(loaded), journal=journal, recipe=loaded.name, log=own / "check.log",
-                                          say=partial(typer.echo, err=as_json)))
+    with (
+        plain_disk_errors(workspace.root),
+        held(own / ".lock", str(own)),
+        Journal.open(workspace.ledger) as journal,
+    ):
+        done = asyncio.run(
+            cancel_batches(
+                _teacher(loaded),
+                journal=journal,
+                recipe=loaded.name,
+                log=own / "check.log",
+                say=partial(typer.echo, err=as_json),
+            )
+        )
     if as_json:
         print_json(asdict(done))
         return
-    typer.echo(f"{done.batches} batches ended: {done.answered} requests answered and kept, {done.unanswered} not answered"
-               f"{f'; {done.elsewhere} batches lie at another address' if done.elsewhere else ''}")
+    typer.echo(
+        f"{done.batches} batches ended: {done.answered} requests answered and kept, {done.unanswered} not answered"
+        f"{f'; {done.elsewhere} batches lie at another address' if done.elsewhere else ''}"
+    )
 
 
 def _teacher(recipe: Recipe) -> TeacherTable:
     teacher: TeacherTable | None = recipe.tables.get("teacher")
     if teacher is None:
-        raise UserError(f"{recipe.name}: this recipe has no teacher", "name a recipe with a table 'teacher:'")
+        raise UserError(
+            f"{recipe.name}: this recipe has no teacher", "name a recipe with a table 'teacher:'"
+        )
     return teacher

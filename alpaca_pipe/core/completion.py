@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from alpaca_pipe.core.files import digest_of
 
-Finish = Literal["stop", "length", "content_filter", "refused"]  # the last two are terminal: an answer, not a hole
+Finish = Literal[
+    "stop", "length", "content_filter", "refused"
+]  # the last two are terminal: an answer, not a hole
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,19 @@ class Message:
 class Request:
     """One question. decoding: the API's own field names (max_tokens, temperature, response_format ...)."""
 
-    messages: tuple[Message, ...]  # a legacy completions teacher takes one user message as its prompt
+    messages: tuple[
+        Message, ...
+    ]  # a legacy completions teacher takes one user message as its prompt
     decoding: Mapping[str, Any] = field(default_factory=dict)
     sample: int = 0  # which draw: the n-th identical request of a step asks anew
 
     def asked(self) -> dict[str, Any]:
         """What is asked, without whom: the part that recorded replies are found by."""
-        return {"messages": [[m.role, m.content] for m in self.messages], "decoding": dict(self.decoding),
-                "sample": self.sample}
+        return {
+            "messages": [[m.role, m.content] for m in self.messages],
+            "decoding": dict(self.decoding),
+            "sample": self.sample,
+        }
 
     def key(self, teacher: Mapping[str, Any]) -> str:
         """`r1-` + 32 hex over what is asked and whom (`identity` of the teacher: never a port that we chose)."""
@@ -66,6 +73,12 @@ class Completion:
     fingerprint: str = ""
     from_store: bool = False  # served from our own store: costs 0, never billed again
     # Of a reply that has just come; what was settled is in the ledger.
-    billed: int | None = field(default=None, compare=False)  # nano-dollars, where the provider says what it charged
-    doubt: str = field(default="", compare=False)  # what cannot be right in the figures it came with, as a sentence
-    limits: Mapping[str, str] = field(default_factory=dict, compare=False)  # its headers about rate limits
+    billed: int | None = field(
+        default=None, compare=False
+    )  # nano-dollars, where the provider says what it charged
+    doubt: str = field(
+        default="", compare=False
+    )  # what cannot be right in the figures it came with, as a sentence
+    limits: Mapping[str, str] = field(
+        default_factory=dict, compare=False
+    )  # its headers about rate limits

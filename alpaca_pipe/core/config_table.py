@@ -24,7 +24,9 @@ class Table(BaseModel):
     A field whose type is `Annotated[..., Knob()]` stays out of the identity; a path enters it by content, not by name.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, validate_default=True, defer_build=True
+    )
 
     def identity(self) -> dict[str, Any]:
         """What decides the result, as plain JSON: no knob, no path, no host, no time."""
@@ -58,7 +60,11 @@ def _plain(value: Any) -> Any:
 
 
 def _exact(value: Any) -> Any:
-    return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    return (
+        Decimal(str(value))
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else value
+    )
 
 
 def folder_of(value: str, info: ValidationInfo) -> Path:
@@ -83,7 +89,9 @@ def from_recipe(value: Any, info: ValidationInfo) -> Path:
 def _existing(value: Any, info: ValidationInfo) -> Path:
     path = from_recipe(value, info)
     if not path.exists():
-        raise ValueError(f"no such file or folder: {path} - a path is read from the folder of the recipe")
+        raise ValueError(
+            f"no such file or folder: {path} - a path is read from the folder of the recipe"
+        )
     return path
 
 

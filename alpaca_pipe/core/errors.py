@@ -32,7 +32,7 @@ class Stopped(Exception):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """"did you mean 'want'?" for the nearest known word, or the list of known words when none is near."""
+    """ "did you mean 'want'?" for the nearest known word, or the list of known words when none is near."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if near:

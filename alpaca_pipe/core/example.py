@@ -15,8 +15,12 @@ class Origin:
 
     kind: Literal["seed", "generated", "imported"]
     source: str = ""
-    parents: tuple[str, ...] = ()  # ids of the rows it was made from (shown seeds, or the row before a repair)
-    details: Mapping[str, Any] = field(default_factory=dict)  # place "round/seat/item", nearest, score, style ...
+    parents: tuple[
+        str, ...
+    ] = ()  # ids of the rows it was made from (shown seeds, or the row before a repair)
+    details: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # place "round/seat/item", nearest, score, style ...
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,14 @@ class Example:
 
     @staticmethod
     def of(instruction: str, input: str, output: str, origin: Origin, system: str = "") -> Example:
-        return Example(example_id(instruction, input, output, system), instruction, input, output, origin, system)
+        return Example(
+            example_id(instruction, input, output, system),
+            instruction,
+            input,
+            output,
+            origin,
+            system,
+        )
 
     def to_row(self) -> dict[str, Any]:
         """As a JSON row; empty optional parts are left out."""
@@ -41,8 +52,12 @@ class Example:
             origin["parents"] = list(self.origin.parents)
         if self.origin.details:
             origin["details"] = dict(self.origin.details)
-        row: dict[str, Any] = {"id": self.id, "instruction": self.instruction, "input": self.input,
-                               "output": self.output}
+        row: dict[str, Any] = {
+            "id": self.id,
+            "instruction": self.instruction,
+            "input": self.input,
+            "output": self.output,
+        }
         if self.system:
             row["system"] = self.system
         return row | {"origin": origin}
@@ -50,10 +65,19 @@ class Example:
     @staticmethod
     def from_row(row: Mapping[str, Any]) -> Example:
         origin = row["origin"]
-        return Example(row["id"], row["instruction"], row["input"], row["output"],
-                       Origin(origin["kind"], origin.get("source", ""), tuple(origin.get("parents", ())),
-                              origin.get("details", {})),
-                       row.get("system", ""))
+        return Example(
+            row["id"],
+            row["instruction"],
+            row["input"],
+            row["output"],
+            Origin(
+                origin["kind"],
+                origin.get("source", ""),
+                tuple(origin.get("parents", ())),
+                origin.get("details", {}),
+            ),
+            row.get("system", ""),
+        )
 
 
 @dataclass(frozen=True)

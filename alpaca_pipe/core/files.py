@@ -123,8 +123,12 @@ def tree_digest(path: Path) -> str:
     """sha256 (hex) over a file, or over the names and digests of all files below a folder (hidden ones left out)."""
     if path.is_file():
         return file_digest(path)
-    return digest_of({
-        inside: file_digest(path / inside)
-        for inside in sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
-        if not any(part.startswith(".") for part in Path(inside).parts)
-    })
+    return digest_of(
+        {
+            inside: file_digest(path / inside)
+            for inside in sorted(
+                p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()
+            )
+            if not any(part.startswith(".") for part in Path(inside).parts)
+        }
+    )

@@ -26,8 +26,11 @@ class Range:
     def __add__(self, other: Range) -> Range:
         """Of two figures that do not depend on each other: middles add, distances add as the sides of a right angle."""
         middle = self.p50 + other.p50
-        return Range(middle - hypot(self.p50 - self.p10, other.p50 - other.p10), middle,
-                     middle + hypot(self.p90 - self.p50, other.p90 - other.p50))
+        return Range(
+            middle - hypot(self.p50 - self.p10, other.p50 - other.p10),
+            middle,
+            middle + hypot(self.p90 - self.p50, other.p90 - other.p50),
+        )
 
     def times(self, factor: float) -> Range:
         """Each in another unit; `factor` is above zero."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 # What keys of the larger providers look like, where a name or an address belongs.
-LOOKS_LIKE_A_KEY = re.compile(r"(?i)\b(sk|pk|gsk|hf|xai|api|key|AIza)[-_][\w-]{12,}|\bAIza[\w-]{20,}|\bBearer\s+\S+")
+LOOKS_LIKE_A_KEY = re.compile(
+    r"(?i)\b(sk|pk|gsk|hf|xai|api|key|AIza)[-_][\w-]{12,}|\bAIza[\w-]{20,}|\bBearer\s+\S+"
+)
 # The same anywhere in a text, where `hf-internal-testing` and `key-performance-indicators` are words: a prefix of a provider,
 # and in one piece letters and digits mixed.
 _PREFIXED = re.compile(r"(?<![\w-])(?:sk|pk|gsk|hf|xai)[-_]([\w-]{16,})|(?<![\w-])AIza([\w-]{30,})")
@@ -21,10 +23,18 @@ _WITH_A_PASSWORD = re.compile(r"//[^/\s@]+@")
 
 def is_secret(name: str, text: str) -> bool:
     """Whether the value of a field called so looks like a secret."""
-    if name.lower() in _ALWAYS_SECRET or LOOKS_LIKE_A_KEY.search(text) or _WITH_A_PASSWORD.search(text):
+    if (
+        name.lower() in _ALWAYS_SECRET
+        or LOOKS_LIKE_A_KEY.search(text)
+        or _WITH_A_PASSWORD.search(text)
+    ):
         return True
-    return (len(text) >= _SHORTEST_SECRET and bool(_NAME_OF_A_SECRET.search(name)) and name not in _NO_SECRET
-            and not _OF_A_VOCABULARY.fullmatch(text))
+    return (
+        len(text) >= _SHORTEST_SECRET
+        and bool(_NAME_OF_A_SECRET.search(name))
+        and name not in _NO_SECRET
+        and not _OF_A_VOCABULARY.fullmatch(text)
+    )
 
 
 def holds_a_key(text: str) -> bool:

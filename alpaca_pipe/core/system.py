@@ -11,5 +11,7 @@ def check_system() -> None:
     """Raises UserError on Windows, before anything is touched: locks that die with their holder, and the question whether a
     process is alive, are POSIX's (on Windows `os.kill(pid, 0)` sends Ctrl-C)."""
     if sys.platform == "win32":
-        raise UserError("alpaca-pipe runs on Linux and macOS, not on Windows itself",
-                        "use WSL 2 (`wsl --install`), where it runs as on Linux")
+        raise UserError(
+            "alpaca-pipe runs on Linux and macOS, not on Windows itself",
+            "use WSL 2 (`wsl --install`), where it runs as on Linux",
+        )

@@ -27,10 +27,17 @@ class Duplicates(Table):
     """What is compared, and which row of a group stays."""
 
     on: On = Field("instruction", description="what likeness compares")
-    keep: Keep = Field("first", description="of a group of duplicates the first row stays, or the best: the one with the highest "
-                                            "grade, or where none has one, with the longest output")
-    minhash_from: int | None = Field(None, ge=1, description="rows from which duplicates are looked for by MinHash, each one "
-                                     "verified, which misses a few; default: every duplicate is found, whatever their number")
+    keep: Keep = Field(
+        "first",
+        description="of a group of duplicates the first row stays, or the best: the one with the highest "
+        "grade, or where none has one, with the longest output",
+    )
+    minhash_from: int | None = Field(
+        None,
+        ge=1,
+        description="rows from which duplicates are looked for by MinHash, each one "
+        "verified, which misses a few; default: every duplicate is found, whatever their number",
+    )
 
 
 def _hub_or_path(value: Any, path: Any) -> Any:
@@ -43,51 +50,105 @@ Source = Annotated[ExistingPath, WrapValidator(_hub_or_path), PlainSerializer(st
 class Contamination(Table):
     """Evaluation sets, and how much of them a row may hold."""
 
-    sets: tuple[Source, ...] = Field(min_length=1, description="files or folders of rows, plain text (.txt: a text a line), "
-                                                                      "hub:owner/name:test")
-    ngram: int = Field(13, ge=LEAST_INSIDE, le=100, description="words in a row that a row may not share with them")
+    sets: tuple[Source, ...] = Field(
+        min_length=1,
+        description="files or folders of rows, plain text (.txt: a text a line), "
+        "hub:owner/name:test",
+    )
+    ngram: int = Field(
+        13, ge=LEAST_INSIDE, le=100, description="words in a row that a row may not share with them"
+    )
 
 
 def _listed(value: Any) -> Any:
     """`[FILE, ...]` as the table that it stands for."""
     named = [value] if isinstance(value, str | Path) else value
-    return {"sets": tuple(named)} if isinstance(named, list | tuple) else \
-        value | {"sets": tuple(value["sets"])} if isinstance(value, dict) and isinstance(value.get("sets"), list) else value
+    return (
+        {"sets": tuple(named)}
+        if isinstance(named, list | tuple)
+        else value | {"sets": tuple(value["sets"])}
+        if isinstance(value, dict) and isinstance(value.get("sets"), list)
+        else value
+    )
 
 
-MaybeContamination = Annotated[Contamination | None, BeforeValidator(
-    _listed, json_schema_input_type=Contamination | list[str] | str | None)]
+MaybeContamination = Annotated[
+    Contamination | None,
+    BeforeValidator(_listed, json_schema_input_type=Contamination | list[str] | str | None),
+]
 
 
 class CurateTable(Table):
     """Which rows are kept, and how many of them are held out from training."""
 
     source: Source | None = Field(
-        None, alias="from", description="rows in place of what generate made: a file or a folder (JSON, JSONL, CSV, Parquet, "
-                                        "a saved dataset; packed or not), or hub:owner/name")
-    format: Format | None = Field(None, description="of `from`, where it is not told by its content")
-    keep_going: bool = Field(False, description="rows of `from` that cannot be read are rejected with a reason, and are no error")
-    turns: Turns = Field("refuse", description="a conversation of several exchanges is rejected, or its first exchange is kept")
-    filters: Filters = Field("default", description="filter: true, false, or its settings; or none, "  # type: ignore[assignment]
-                                                    "stanford, default, or a list of names")
-    contamination: MaybeContamination = Field(None, description="evaluation sets whose texts no row may hold: a list of files or "
-                                                                "hub ids, or a table with its settings")
-    grade: Grading | None = Field(None, description="a teacher's grade for each row to which no filter objects")
-    repair: bool = Field(True, description="mend what is safe to mend: \"No input\" in words, characters that nobody sees, a next "
-                                           "task in the output, the instruction in the input")
-    likeness: Exact = Field(Decimal("0.7"), gt=0, le=1, description="ROUGE-L F of two instructions above which the "
-                            "later row is a duplicate (0.7: Self-Instruct, sec. 2); 1 keeps all")
-    words: Words = Field("unicode", description="what likeness compares: words of any script, or "
-                                               "rouge-score's a-z and 0-9")
-    duplicates: Duplicates = Field(Duplicates(), description="what likeness compares, and which of them stays")
-    decisions: ByHand = Field(Decisions(), description="what a person decided about single rows (`alpaca-pipe review`): a file; "
-                                                       "default: decisions.jsonl beside the recipe; false: none",
-                              json_schema_extra={"default": None})
-    diversity: bool = Field(True, description="measure how varied the kept rows are: verbs and objects, lengths, nearest rows")
+        None,
+        alias="from",
+        description="rows in place of what generate made: a file or a folder (JSON, JSONL, CSV, Parquet, "
+        "a saved dataset; packed or not), or hub:owner/name",
+    )
+    format: Format | None = Field(
+        None, description="of `from`, where it is not told by its content"
+    )
+    keep_going: bool = Field(
+        False,
+        description="rows of `from` that cannot be read are rejected with a reason, and are no error",
+    )
+    turns: Turns = Field(
+        "refuse",
+        description="a conversation of several exchanges is rejected, or its first exchange is kept",
+    )
+    filters: Filters = Field(
+        "default",
+        description="filter: true, false, or its settings; or none, "  # type: ignore[assignment]
+        "stanford, default, or a list of names",
+    )
+    contamination: MaybeContamination = Field(
+        None,
+        description="evaluation sets whose texts no row may hold: a list of files or "
+        "hub ids, or a table with its settings",
+    )
+    grade: Grading | None = Field(
+        None, description="a teacher's grade for each row to which no filter objects"
+    )
+    repair: bool = Field(
+        True,
+        description='mend what is safe to mend: "No input" in words, characters that nobody sees, a next '
+        "task in the output, the instruction in the input",
+    )
+    likeness: Exact = Field(
+        Decimal("0.7"),
+        gt=0,
+        le=1,
+        description="ROUGE-L F of two instructions above which the "
+        "later row is a duplicate (0.7: Self-Instruct, sec. 2); 1 keeps all",
+    )
+    words: Words = Field(
+        "unicode",
+        description="what likeness compares: words of any script, or rouge-score's a-z and 0-9",
+    )
+    duplicates: Duplicates = Field(
+        Duplicates(), description="what likeness compares, and which of them stays"
+    )
+    decisions: ByHand = Field(
+        Decisions(),
+        description="what a person decided about single rows (`alpaca-pipe review`): a file; "
+        "default: decisions.jsonl beside the recipe; false: none",
+        json_schema_extra={"default": None},
+    )
+    diversity: bool = Field(
+        True,
+        description="measure how varied the kept rows are: verbs and objects, lengths, nearest rows",
+    )
     first: int | None = Field(None, ge=1, description="judge only the first so many rows")
-    engine: Annotated[Engine, Knob()] = Field("local", description="local: one machine, memory grows with the instructions alone; ray: "
-                                              "the same rows out, by the cluster that RAY_ADDRESS names, or one on this machine")
-    held_out: int = Field(16, ge=0, description="rows kept away from training, to evaluate on: the lowest id hashes")
+    engine: Annotated[Engine, Knob()] = Field(
+        "local",
+        description="local: one machine, memory grows with the instructions alone; ray: "
+        "the same rows out, by the cluster that RAY_ADDRESS names, or one on this machine",
+    )
+    held_out: int = Field(
+        16, ge=0, description="rows kept away from training, to evaluate on: the lowest id hashes"
+    )
 
     def identity(self) -> dict[str, Any]:
         """Decisions by what they mean; where none counts, nothing, as if there were no such key."""
@@ -96,10 +157,24 @@ class CurateTable(Table):
         return answer | ({"decisions": self.decisions.identity()} if self.decisions else {})
 
     def brings(self) -> tuple[Ingredient, ...]:
-        data = (Ingredient("data", self.source if isinstance(self.source, HubId) else self.source.name),) if self.source else ()
+        data = (
+            (
+                Ingredient(
+                    "data", self.source if isinstance(self.source, HubId) else self.source.name
+                ),
+            )
+            if self.source
+            else ()
+        )
         judge = self.grade.teacher if self.grade and self.grade.teacher != "same" else None
         return (*data, *(one._replace(kind="judge") for one in (judge.brings() if judge else ())))
 
     def rehearsed(self) -> Self:
-        return self.model_copy(update={"held_out": min(self.held_out, 4), "first": min(self.first or 500, 500),
-                                       "grade": self.grade and self.grade.rehearsed(), "decisions": Decisions()})
+        return self.model_copy(
+            update={
+                "held_out": min(self.held_out, 4),
+                "first": min(self.first or 500, 500),
+                "grade": self.grade and self.grade.rehearsed(),
+                "decisions": Decisions(),
+            }
+        )

@@ -46,7 +46,9 @@ class Overlap:
 
     ngram: int = 13
     runs: dict[str, int] = field(default_factory=dict)  # of `ngram` words -> number of the text
-    short: dict[str, list[tuple[str, int]]] = field(default_factory=dict)  # first 8 words -> whole texts shorter than a run
+    short: dict[str, list[tuple[str, int]]] = field(
+        default_factory=dict
+    )  # first 8 words -> whole texts shorter than a run
     whole: dict[str, int] = field(default_factory=dict)  # texts of 4 to 7 words
     places: list[str] = field(default_factory=list)  # of each text: file#line
     _seen: set[str] = field(default_factory=set)
@@ -78,14 +80,20 @@ class Overlap:
             self.short.setdefault(" ".join(words[:LEAST_INSIDE]), []).append((joined, number))
             return
         size = self.ngram
-        for run in {" ".join(words[start:start + size]) for start in range(len(words) - size + 1)}:
+        for run in {
+            " ".join(words[start : start + size]) for start in range(len(words) - size + 1)
+        }:
             if self.runs.setdefault(run, number) != number:
                 shared[run] += 1
 
     def objection(self, example: Example) -> str | None:
         """The evaluation row that this one holds, and the words that they share."""
         prompt = f"{example.instruction}\n{example.input}" if example.input else example.instruction
-        for name, text in (("instruction", prompt), ("input", example.input), ("output", example.output)):
+        for name, text in (
+            ("instruction", prompt),
+            ("input", example.input),
+            ("output", example.output),
+        ):
             words = unicode_words(text) if text else []
             joined = " ".join(words)
             if name != "output" and (found := self.whole.get(joined)) is not None:
@@ -94,18 +102,20 @@ class Overlap:
                 continue  # its runs are in the prompt
             if shared := self._shared(words):
                 place, run = shared
-                return f"the {name} shares {run.count(' ') + 1} words in a row with {place}: '{run}'"
+                return (
+                    f"the {name} shares {run.count(' ') + 1} words in a row with {place}: '{run}'"
+                )
         return None
 
     def _shared(self, words: list[str]) -> tuple[str, str] | None:
         runs, size = self.runs, self.ngram
         for start in range(len(words) - size + 1):
-            run = " ".join(words[start:start + size])
+            run = " ".join(words[start : start + size])
             if run in runs:
                 return self.places[runs[run]], run
         for start in range(len(words) - LEAST_INSIDE + 1) if self.short else ():
-            for text, number in self.short.get(" ".join(words[start:start + LEAST_INSIDE]), ()):
-                if " ".join(words[start:start + text.count(" ") + 1]) == text:
+            for text, number in self.short.get(" ".join(words[start : start + LEAST_INSIDE]), ()):
+                if " ".join(words[start : start + text.count(" ") + 1]) == text:
                     return self.places[number], text
         return None
 
@@ -137,10 +147,19 @@ def _found(source: Path | HubId) -> Iterator[tuple[str, Found]]:
         yield from ((source.name, Record(number, line)) for number, line in enumerate(lines, 1))
         return
     if source.is_file() and bare.endswith((".csv", ".tsv")):
-        yield from ((source.name, one) for one in csv_rows(chunks(source), "\t" if bare.endswith(".tsv") else ","))
+        yield from (
+            (source.name, one)
+            for one in csv_rows(chunks(source), "\t" if bare.endswith(".tsv") else ",")
+        )
         return
     for path, name, form in files_of(source):
-        rows = parquet_rows(path, ()) if form == "parquet" else saved_rows(path, ()) if form == "datasets" else rows_of(path, form)
+        rows = (
+            parquet_rows(path, ())
+            if form == "parquet"
+            else saved_rows(path, ())
+            if form == "datasets"
+            else rows_of(path, form)
+        )
         yield from ((name, one) for one in rows)
 
 
@@ -153,7 +172,11 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(one)
     elif isinstance(value, dict):
         shape = shape_of(value)
-        both = [shape.instruction, shape.input] if shape and shape.input and value.get(shape.input) else []
+        both = (
+            [shape.instruction, shape.input]
+            if shape and shape.input and value.get(shape.input)
+            else []
+        )
         if both:
             yield "\n".join(str(value[key]) for key in both)
         for key, one in value.items():

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from alpaca_pipe.curate.ray_backend import Texts
 
 RULE = "likeness"
-_BULK_FROM = 20_000  # rows: below, loading Numba (1 s, and 15 s once a machine) costs more than it saves
+_BULK_FROM = (
+    20_000  # rows: below, loading Numba (1 s, and 15 s once a machine) costs more than it saves
+)
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,20 @@ class Group:
 
 def text_of(example: Example, on: On) -> str:
     """What is compared."""
-    return example.instruction if on == "instruction" or not example.input else f"{example.instruction}\n{example.input}"
+    return (
+        example.instruction
+        if on == "instruction" or not example.input
+        else f"{example.instruction}\n{example.input}"
+    )
 
 
-def met(texts: Sequence[str] | Texts, likeness: Decimal | Fraction, words: Words, bulk_from: int = _BULK_FROM,
-        minhash_from: int | None = None) -> Mapping[int, Near]:
+def met(
+    texts: Sequence[str] | Texts,
+    likeness: Decimal | Fraction,
+    words: Words,
+    bulk_from: int = _BULK_FROM,
+    minhash_from: int | None = None,
+) -> Mapping[int, Near]:
     """The texts, by place, that have a nearest one above the likeness among those before them that stayed. The greedy pass in
     row order: compiled and all at once from `bulk_from` texts on where Numba is there, else one by one, or block by block
     where the texts lie in Ray; the same answer. From `minhash_from` texts on by MinHash, which misses a few."""
@@ -67,34 +78,60 @@ def groups(near: Mapping[int, Near], worth: Sequence[Sequence[float]] | None = N
     return [_group(first, members[first], near, worth) for first in sorted(members)]
 
 
-def _group(first: int, later: Sequence[int], near: Mapping[int, Near], worth: Sequence[Sequence[float]] | None) -> Group:
+def _group(
+    first: int,
+    later: Sequence[int],
+    near: Mapping[int, Near],
+    worth: Sequence[Sequence[float]] | None,
+) -> Group:
     every = [first, *later]
     stays = max(every, key=lambda place: (*worth[place], -place)) if worth is not None else first
-    return Group(stays, first, tuple((place, near[place].score if place in near else Fraction(1))
-                                     for place in every if place != stays))
+    return Group(
+        stays,
+        first,
+        tuple(
+            (place, near[place].score if place in near else Fraction(1))
+            for place in every
+            if place != stays
+        ),
+    )
 
 
-def _by_minhash(texts: Iterable[str], likeness: Decimal | Fraction, words: Words) -> Iterator[tuple[int, Near]]:
+def _by_minhash(
+    texts: Iterable[str], likeness: Decimal | Fraction, words: Words
+) -> Iterator[tuple[int, Near]]:
     if find_spec("rensa") is None:
-        raise UserError("curate.duplicates.minhash_from: rensa is not installed",
-                        "pip install 'alpaca-pipe[scale]', or leave it out: the exact search needs no more")
+        raise UserError(
+            "curate.duplicates.minhash_from: rensa is not installed",
+            "pip install 'alpaca-pipe[scale]', or leave it out: the exact search needs no more",
+        )
     from alpaca_pipe.similarity.minhash import greedy
 
     for place, nearest, score in greedy(texts, likeness, words):
         yield place, Near(nearest, score)
 
 
-def _at_once(texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> Iterator[tuple[int, Near]]:
+def _at_once(
+    texts: Sequence[str], likeness: Decimal | Fraction, words: Words
+) -> Iterator[tuple[int, Near]]:
     import numpy as np
 
     from alpaca_pipe.similarity.join import greedy
 
     found = greedy(texts, likeness, words)
     for place in np.flatnonzero(found.nearest >= 0).tolist():
-        yield place, Near(int(found.nearest[place]), Fraction(2 * int(found.common[place]), int(found.total[place])))
+        yield (
+            place,
+            Near(
+                int(found.nearest[place]),
+                Fraction(2 * int(found.common[place]), int(found.total[place])),
+            ),
+        )
 
 
-def _one_by_one(texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> Iterator[tuple[int, Near]]:
+def _one_by_one(
+    texts: Sequence[str], likeness: Decimal | Fraction, words: Words
+) -> Iterator[tuple[int, Near]]:
     index = Index(likeness, words)
     for place, text in enumerate(texts):
         if near := index.blocked(text):

@@ -24,7 +24,10 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.similarity.rouge import Index
 from alpaca_pipe.similarity.words import Words
 
-VERBS_SHOWN, OBJECTS_SHOWN = 20, 4  # Self-Instruct's figure: the 20 commonest verbs, each with its 4 commonest objects
+VERBS_SHOWN, OBJECTS_SHOWN = (
+    20,
+    4,
+)  # Self-Instruct's figure: the 20 commonest verbs, each with its 4 commonest objects
 _SAMPLE = 500  # rows whose nearest is looked for: the median is known to within 0.02
 AMONG = 20_000  # rows among which it is looked for: 2 s, and datasets of different sizes compare
 _LENGTHS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # words; each bin begins here
@@ -76,11 +79,17 @@ _GIVEN = re.compile(r"\(.*?\)|[\"“”'‘](?=\w).*?[\"“”'’](?!\w)")
 def verb_and_object(instruction: str) -> tuple[str, str] | None:
     """("write", "story") of "Write a short story about a lost dog."; the object is "" where none follows."""
     words = [word.lower() for word in _PIECE.findall(_GIVEN.sub(" ", instruction))]
-    begins = [*range(min(5, len(words))), *(at + 1 for at, word in enumerate(words[:-1]) if word == ",")]
-    place = next((at for at in begins if words[at] in VERBS and (at == 0 or words[at - 1] not in _ARTICLES)), None)
+    begins = [
+        *range(min(5, len(words))),
+        *(at + 1 for at, word in enumerate(words[:-1]) if word == ","),
+    ]
+    place = next(
+        (at for at in begins if words[at] in VERBS and (at == 0 or words[at - 1] not in _ARTICLES)),
+        None,
+    )
     if place is None or any(word in ".?!;" for word in words[:place]):
         return None
-    rest = words[place + 1:]
+    rest = words[place + 1 :]
     if rest[:1] == ["and"] and rest[1:2] and rest[1] in VERBS:  # compare and contrast
         rest = rest[2:]
     return words[place], _object(rest)
@@ -97,15 +106,43 @@ def _object(words: Sequence[str]) -> str:
             continue
         if not run and (word in _BEFORE or _is_form(word, "ed")):
             continue
-        if not run and word in VERBS and word not in _NOUNS and following[0].isalpha() and following not in _STOPS:
+        if (
+            not run
+            and word in VERBS
+            and word not in _NOUNS
+            and following[0].isalpha()
+            and following not in _STOPS
+        ):
             continue
-        if run and (_is_form(word, "ed") or (_is_form(word, "ing") and following[0].isalpha() and following not in _STOPS)):
+        if run and (
+            _is_form(word, "ed")
+            or (_is_form(word, "ing") and following[0].isalpha() and following not in _STOPS)
+        ):
             break
         if word in _STOPS or (run and word.endswith("ly")):
             if run:
                 break
-            if word in ("of", "to", "about", "with", "on", "for", "from", "into", "in", "if", "whether", "how", "why", "what", "who", "where",
-                        "when", "which", "that"):
+            if word in (
+                "of",
+                "to",
+                "about",
+                "with",
+                "on",
+                "for",
+                "from",
+                "into",
+                "in",
+                "if",
+                "whether",
+                "how",
+                "why",
+                "what",
+                "who",
+                "where",
+                "when",
+                "which",
+                "that",
+            ):
                 return ""
             continue
         run.append(word)
@@ -114,7 +151,12 @@ def _object(words: Sequence[str]) -> str:
 
 def _is_form(word: str, ending: str) -> bool:
     """Proposed, targeting: a form of a verb by its ending; not seed, not meeting."""
-    return word.endswith(ending) and len(word) > len(ending) + 1 and not word.endswith("eed") and word not in _NOUNS
+    return (
+        word.endswith(ending)
+        and len(word) > len(ending) + 1
+        and not word.endswith("eed")
+        and word not in _NOUNS
+    )
 
 
 def _singular(word: str) -> str:
@@ -130,7 +172,9 @@ class Diversity:
     """Grows row by row; memory: a text for each row, and the counts."""
 
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
-    lengths: dict[str, Counter[int]] = field(default_factory=lambda: {name: Counter() for name in ("instruction", "input", "output")})
+    lengths: dict[str, Counter[int]] = field(
+        default_factory=lambda: {name: Counter() for name in ("instruction", "input", "output")}
+    )
     texts: list[str] = field(default_factory=list)
 
     def add(self, example: Example) -> None:
@@ -146,15 +190,36 @@ class Diversity:
         verbs: Counter[str] = Counter()
         for (verb, _), count in self.asked.items():
             verbs[verb] += count
-        shown = [{"verb": verb, "count": count, "objects": self._objects(verb)} for verb, count in _most(verbs, VERBS_SHOWN)]
+        shown = [
+            {"verb": verb, "count": count, "objects": self._objects(verb)}
+            for verb, count in _most(verbs, VERBS_SHOWN)
+        ]
         scores = nearest(self.texts, words, seed)
-        return {"rows": len(self.texts), "with_verb": sum(verbs.values()), "verbs": len(verbs), "pairs": sum(1 for _, it in self.asked if it),
-                "shown": shown, "lengths": {name: {str(bin): counts[bin] for bin in sorted(counts)} for name, counts in self.lengths.items()},
-                "nearest": {"sample": len(scores), "among": min(AMONG, len(self.texts)), "median": round(sorted(scores)[len(scores) // 2], 3) if scores else None,
-                            "tenths": [sum(int(min(score, 0.999) * 10) == tenth for score in scores) for tenth in range(10)]}}
+        return {
+            "rows": len(self.texts),
+            "with_verb": sum(verbs.values()),
+            "verbs": len(verbs),
+            "pairs": sum(1 for _, it in self.asked if it),
+            "shown": shown,
+            "lengths": {
+                name: {str(bin): counts[bin] for bin in sorted(counts)}
+                for name, counts in self.lengths.items()
+            },
+            "nearest": {
+                "sample": len(scores),
+                "among": min(AMONG, len(self.texts)),
+                "median": round(sorted(scores)[len(scores) // 2], 3) if scores else None,
+                "tenths": [
+                    sum(int(min(score, 0.999) * 10) == tenth for score in scores)
+                    for tenth in range(10)
+                ],
+            },
+        }
 
     def _objects(self, verb: str) -> list[dict[str, Any]]:
-        own = Counter({it: count for (word, it), count in self.asked.items() if word == verb and it})
+        own = Counter(
+            {it: count for (word, it), count in self.asked.items() if word == verb and it}
+        )
         return [{"object": it, "count": count} for it, count in _most(own, OBJECTS_SHOWN)]
 
 
@@ -167,14 +232,22 @@ def _bin(words: int) -> int:
     return next(begin for begin in reversed(_LENGTHS) if words >= begin)
 
 
-def nearest(texts: Sequence[str], words: Words, seed: int = 0, sample: int = _SAMPLE, among: int = AMONG) -> list[float]:
+def nearest(
+    texts: Sequence[str], words: Words, seed: int = 0, sample: int = _SAMPLE, among: int = AMONG
+) -> list[float]:
     """F to the nearest other text, of so many texts drawn at random (of few texts, of all), among so many drawn at random."""
     drawn = random.Random(seed).sample(range(len(texts)), min(among, len(texts)))
     index, looked_up = Index(Decimal(1), words), frozenset(drawn[:sample])
     for place in sorted(drawn[sample:]):
         index.add(str(place), texts[place])
-    best = {place: near.score if (near := index.nearest(texts[place])) else Fraction(0) for place in looked_up}
-    for order in (sorted(looked_up), sorted(looked_up, reverse=True)):  # within the sample each row would find itself
+    best = {
+        place: near.score if (near := index.nearest(texts[place])) else Fraction(0)
+        for place in looked_up
+    }
+    for order in (
+        sorted(looked_up),
+        sorted(looked_up, reverse=True),
+    ):  # within the sample each row would find itself
         before = Index(Decimal(1), words)
         for place in order:
             if near := before.nearest(texts[place]):

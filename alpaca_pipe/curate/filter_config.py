@@ -40,15 +40,23 @@ class _Switches(Table):
         return switched(value) if isinstance(value, str | list | tuple) else value
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         table = handler.resolve_ref_schema(handler(core))
         known = {"enum": [*SETS, *NAMES]}
-        return {"anyOf": [{"type": "array", "items": known}, {"type": "string", **known}, table],
-                "description": table.get("description", "")}
+        return {
+            "anyOf": [{"type": "array", "items": known}, {"type": "string", **known}, table],
+            "description": table.get("description", ""),
+        }
 
     def rules(self) -> tuple[Rule, ...]:
         """The filters that are on, in the order of the list above."""
-        return tuple(_rule(one, settings) for one in ALL if (settings := getattr(self, one.__name__)) is not None)
+        return tuple(
+            _rule(one, settings)
+            for one in ALL
+            if (settings := getattr(self, one.__name__)) is not None
+        )
 
 
 def switched(names: str | Iterable[Any]) -> dict[str, bool]:
@@ -57,7 +65,9 @@ def switched(names: str | Iterable[Any]) -> dict[str, bool]:
     on: set[str] = set()
     for name in listed:
         if not isinstance(name, str) or name not in {*SETS, *NAMES}:
-            raise ValueError(f"no filter and no set is called '{name}' - {did_you_mean(str(name), (*SETS, *NAMES))}")
+            raise ValueError(
+                f"no filter and no set is called '{name}' - {did_you_mean(str(name), (*SETS, *NAMES))}"
+            )
         on |= SETS.get(name, {name})
     return {name: name in on for name in NAMES}
 
@@ -69,7 +79,9 @@ def _rule(one: Filter, settings: Table) -> Rule:
 
 def first_objection(example: Example, rules: Iterable[Rule]) -> tuple[str, str] | None:
     """(rule, reason) of the first filter that objects."""
-    answers: Iterator[tuple[str, str | None]] = ((rule.name, rule.objection(example)) for rule in rules)
+    answers: Iterator[tuple[str, str | None]] = (
+        (rule.name, rule.objection(example)) for rule in rules
+    )
     return next(((name, reason) for name, reason in answers if reason), None)
 
 
@@ -77,8 +89,12 @@ def _settings(one: Filter) -> type[Table]:
     """The model of a filter's settings: its parameters after the example, with their types and defaults."""
     parameters = list(inspect.signature(one, eval_str=True).parameters.values())[1:]
     fields: dict[str, Any] = {
-        p.name: (Annotated[p.annotation, Field(ge=0)] if p.annotation in (int, float) else p.annotation, p.default)
-        for p in parameters}
+        p.name: (
+            Annotated[p.annotation, Field(ge=0)] if p.annotation in (int, float) else p.annotation,
+            p.default,
+        )
+        for p in parameters
+    }
     name = "".join(part.capitalize() for part in one.__name__.split("_"))
     return create_model(name, __base__=Table, __doc__=one.__doc__, **fields)
 
@@ -94,12 +110,17 @@ def _switch(one: Filter) -> tuple[Any, Any]:
         return settings() if value is True else None if value is False else value
 
     written: Any = bool | str | settings if by_word else bool | settings
-    kind: Any = Annotated[settings | None, BeforeValidator(read, json_schema_input_type=written),
-                     Field(description=inspect.cleandoc(one.__doc__ or "").split("\n")[0])]
+    kind: Any = Annotated[
+        settings | None,
+        BeforeValidator(read, json_schema_input_type=written),
+        Field(description=inspect.cleandoc(one.__doc__ or "").split("\n")[0]),
+    ]
     return kind, one not in OFF
 
 
 if TYPE_CHECKING:
     Filters = _Switches
 else:
-    Filters = create_model("Filters", __base__=_Switches, **{one.__name__: _switch(one) for one in ALL})
+    Filters = create_model(
+        "Filters", __base__=_Switches, **{one.__name__: _switch(one) for one in ALL}
+    )

@@ -102,7 +102,11 @@ def output_is_instruction(example: Example) -> str | None:
 
 def instruction_in_input(example: Example) -> str | None:
     """The input says the whole instruction again."""
-    return "the input holds the instruction again" if text_patterns.says_again(example.input, example.instruction) else None
+    return (
+        "the input holds the instruction again"
+        if text_patterns.says_again(example.input, example.instruction)
+        else None
+    )
 
 
 def hidden_link(example: Example) -> str | None:
@@ -135,7 +139,9 @@ def code_fence(example: Example) -> str | None:
     return f"the output has {fences} code fences, one is not closed" if fences % 2 else None
 
 
-def repetition(example: Example, most: float = 0.5, times: int = 4, least_words: int = 30) -> str | None:
+def repetition(
+    example: Example, most: float = 0.5, times: int = 4, least_words: int = 30
+) -> str | None:
     """A loop, which small models fall into: the output ends in saying the same `times` times or more, or more than `most` of
     its five-word runs were there before; both from `least_words` words on, where no song, drill or schedule was asked for.
 
@@ -147,7 +153,11 @@ def repetition(example: Example, most: float = 0.5, times: int = 4, least_words:
     if again := short(last_loop(example.output, times, least_words)):
         return f"the output ends in a loop: '{again}'"
     share = repeated_share(example.output, least_words, most)
-    return f"{share:.0%} of the output repeats itself, at most {most:.0%} wanted" if share > most else None
+    return (
+        f"{share:.0%} of the output repeats itself, at most {most:.0%} wanted"
+        if share > most
+        else None
+    )
 
 
 def repeated_items(example: Example) -> str | None:
@@ -161,7 +171,9 @@ def repeated_items(example: Example) -> str | None:
 def truncated(example: Example, least_words: int = 12) -> str | None:
     """Prose that stops after a comma or a word that needs another one (from `least_words` words on), or after the first two
     digits of a year or a currency sign, which a stop sequence such as "20." leaves behind."""
-    last = text_patterns.open_end(example.output, least_words) or text_patterns.stump(example.output)
+    last = text_patterns.open_end(example.output, least_words) or text_patterns.stump(
+        example.output
+    )
     return f"the output stops in mid-sentence, at '{last}'" if last else None
 
 
@@ -178,7 +190,11 @@ def personal_data(example: Example, rows: Literal["foreign", "all"] = "foreign")
     documents; what a teacher invents is no one's."""
     from alpaca_pipe.curate.detectors.personal_data import contact
 
-    if rows == "foreign" and example.origin.kind != "imported" and "document" not in example.origin.details:
+    if (
+        rows == "foreign"
+        and example.origin.kind != "imported"
+        and "document" not in example.origin.details
+    ):
         return None
     for name in text_patterns.FIELDS:
         if found := contact(getattr(example, name)):
@@ -192,12 +208,21 @@ def language(example: Example, wanted: str = "en", certain: float = 0.99) -> str
     return f"the {found[0]} is in '{found[1]}', not in '{wanted}'" if found else None
 
 
-def length(example: Example, least: int = 0, most: int = 0, of: Literal["output", "row"] = "output",
-           tokenizer: ExistingPath | None = None) -> str | None:
+def length(
+    example: Example,
+    least: int = 0,
+    most: int = 0,
+    of: Literal["output", "row"] = "output",
+    tokenizer: ExistingPath | None = None,
+) -> str | None:
     """Bounds in words, or in tokens where `tokenizer` names a tokenizer.json; 0 is no bound."""
     if not least and not most:
         return None
-    text = example.output if of == "output" else f"{example.instruction}\n{example.input}\n{example.output}"
+    text = (
+        example.output
+        if of == "output"
+        else f"{example.instruction}\n{example.input}\n{example.output}"
+    )
     count, unit = (tokens(text, tokenizer), "tokens") if tokenizer else (len(text.split()), "words")
     if count < least:
         return f"the {of} has {count} {unit}, at least {least} wanted"
@@ -207,13 +232,38 @@ def length(example: Example, least: int = 0, most: int = 0, of: Literal["output"
 def short(text: str, most: int = 60) -> str:
     """On one line, and cut where it is long."""
     line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[:most - 3]}..."
+    return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
-STANFORD: tuple[Filter, ...] = (min_words, max_words, media, write_a_program, punctuation_start, ascii_start)
+STANFORD: tuple[Filter, ...] = (
+    min_words,
+    max_words,
+    media,
+    write_a_program,
+    punctuation_start,
+    ascii_start,
+)
 ALL: tuple[Filter, ...] = (
-    *STANFORD, empty_output, control_characters, garbage, leaked_task, refusal, output_is_input, output_is_instruction,
-    instruction_in_input, hidden_link, attachment, media_request, code_fence, repetition, repeated_items, truncated,
-    wrong_arithmetic, personal_data, language, length)
+    *STANFORD,
+    empty_output,
+    control_characters,
+    garbage,
+    leaked_task,
+    refusal,
+    output_is_input,
+    output_is_instruction,
+    instruction_in_input,
+    hidden_link,
+    attachment,
+    media_request,
+    code_fence,
+    repetition,
+    repeated_items,
+    truncated,
+    wrong_arithmetic,
+    personal_data,
+    language,
+    length,
+)
 # Stanford's two are for English only, and a question may well start with a quotation; a language and a length are to be chosen.
 OFF: tuple[Filter, ...] = (punctuation_start, ascii_start, language, length)

@@ -39,12 +39,22 @@ class FirstPassSettings:
         """A person's word stands above every rule."""
         row, number = coming.example, A_PERSON if coming.dropped else NONE
         if not coming.said:
-            number = next((place for place, rule in enumerate(self.rules) if rule.objection(row)), NONE)
+            number = next(
+                (place for place, rule in enumerate(self.rules) if rule.objection(row)), NONE
+            )
         if number != NONE:
             return FirstPass(number, row.id)
-        return FirstPass(NONE, row.id, dedup.text_of(row, self.duplicates.on), _worth(row) if self.duplicates.keep == "best" else ())
+        return FirstPass(
+            NONE,
+            row.id,
+            dedup.text_of(row, self.duplicates.on),
+            _worth(row) if self.duplicates.keep == "best" else (),
+        )
 
 
 def _worth(row: Example) -> tuple[float, ...]:
     grade = row.origin.details.get("grade")
-    return (float(grade) if isinstance(grade, int | float) else float("-inf"), float(len(row.output)))
+    return (
+        float(grade) if isinstance(grade, int | float) else float("-inf"),
+        float(len(row.output)),
+    )

@@ -15,5 +15,12 @@ def rows_expected(source: Path | HubId) -> int:
     if isinstance(source, HubId):
         return 0
     files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
-    return max(1, sum(path.stat().st_size * (_PACKED if path.suffix in (".gz", ".zst", ".parquet", ".bz2", ".xz") else 1)
-                      for path in files) // _BYTES_A_ROW)
+    return max(
+        1,
+        sum(
+            path.stat().st_size
+            * (_PACKED if path.suffix in (".gz", ".zst", ".parquet", ".bz2", ".xz") else 1)
+            for path in files
+        )
+        // _BYTES_A_ROW,
+    )

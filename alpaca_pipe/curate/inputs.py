@@ -28,8 +28,15 @@ class Incoming:
         return read_jsonl(self.set_aside) if self.set_aside else iter(())
 
 
-def imported(source: Path | HubId, format: Format | None, keep_going: bool, turns: Turns, first: int | None, scratch: Path,
-             tick: Callable[[int], None]) -> Incoming:
+def imported(
+    source: Path | HubId,
+    format: Format | None,
+    keep_going: bool,
+    turns: Turns,
+    first: int | None,
+    scratch: Path,
+    tick: Callable[[int], None],
+) -> Incoming:
     """Reads the whole source before a row of it is judged. tick: is told how many rows were read so far, and may raise
     Stopped. A resumed run finds below `scratch` what it had read. Raises UserError with what cannot be read."""
     from alpaca_pipe.data.arrow import to_arrow
@@ -40,8 +47,14 @@ def imported(source: Path | HubId, format: Format | None, keep_going: bool, turn
 
     def rows() -> Iterator[Example]:
         with aside.open("w", encoding="utf-8", newline="\n") as out:
-            found = read(source, format, keep_going=keep_going, turns=turns, first=first,
-                         aside=lambda row: out.write(json.dumps(row.to_row(), ensure_ascii=False) + "\n"))
+            found = read(
+                source,
+                format,
+                keep_going=keep_going,
+                turns=turns,
+                first=first,
+                aside=lambda row: out.write(json.dumps(row.to_row(), ensure_ascii=False) + "\n"),
+            )
             for number, example in enumerate(found, 1):
                 if number % 5000 == 0:
                     tick(number)

@@ -73,14 +73,24 @@ class CurationRules:
         rules = table.filters.rules()
         if table.contamination:
             rules = (*rules, overlap(table.contamination).rule())
-        return CurationRules(rules, table.repair, table.likeness, table.words, table.duplicates, table.engine, table.decisions)
+        return CurationRules(
+            rules,
+            table.repair,
+            table.likeness,
+            table.words,
+            table.duplicates,
+            table.engine,
+            table.decisions,
+        )
 
     def coming(self, rows: Iterable[Example]) -> Iterator[IncomingRow]:
         """The rows as they are judged."""
         return coming(rows, self.repair, self.decisions)
 
 
-def judged(rows: Iterable[Example], how: CurationRules, tick: Callable[[int], None] = lambda done: None) -> Judgement:
+def judged(
+    rows: Iterable[Example], how: CurationRules, tick: Callable[[int], None] = lambda done: None
+) -> Judgement:
     """The verdicts on `rows`, which must begin anew each time they are iterated over. tick: is told how many rows the first
     pass has seen, and may raise Stopped.
 
@@ -93,23 +103,40 @@ def judged(rows: Iterable[Example], how: CurationRules, tick: Callable[[int], No
 
         with ray_backend.cluster():
             seen = ray_backend.looked_at(rows, look, tick)
-            return _first_pass(rows, how, _as_decided(seen, rows, how, look) if how.decisions else seen, ray_backend.Texts())
+            return _first_pass(
+                rows,
+                how,
+                _as_decided(seen, rows, how, look) if how.decisions else seen,
+                ray_backend.Texts(),
+            )
     return _first_pass(rows, how, _here(rows, how, look, tick), [])
 
 
-def _here(rows: Iterable[Example], how: CurationRules, look: FirstPassSettings, tick: Callable[[int], None]) -> Iterator[FirstPass]:
+def _here(
+    rows: Iterable[Example],
+    how: CurationRules,
+    look: FirstPassSettings,
+    tick: Callable[[int], None],
+) -> Iterator[FirstPass]:
     for done, row in enumerate(how.coming(rows), 1):
         yield look.at(row)
         tick(done)
 
 
-def _as_decided(every: Iterable[FirstPass], rows: Iterable[Example], how: CurationRules, look: FirstPassSettings) -> Iterator[FirstPass]:
+def _as_decided(
+    every: Iterable[FirstPass], rows: Iterable[Example], how: CurationRules, look: FirstPassSettings
+) -> Iterator[FirstPass]:
     """What was seen elsewhere, without decisions; a row that a person decided on is looked at again."""
     for seen, row in zip(every, how.coming(rows), strict=True):
         yield look.at(row) if row.said else seen._replace(id=row.example.id)
 
 
-def _first_pass(rows: Iterable[Example], how: CurationRules, every: Iterable[FirstPass], texts: list[str] | Texts) -> Judgement:
+def _first_pass(
+    rows: Iterable[Example],
+    how: CurationRules,
+    every: Iterable[FirstPass],
+    texts: list[str] | Texts,
+) -> Judgement:
     objected, ids, worth = array("b"), list[str](), list[Sequence[float]]()
     taken: set[str] = set()
     for seen in every:
@@ -151,7 +178,11 @@ class Judgement:
                 nearest, reason = told[place]
                 rejected = Rejected(example, dedup.RULE, reason, nearest=nearest)
             place += 1
-            yield Judged(row, None, self._despite(row, rejected)) if row.kept else Judged(row, rejected)
+            yield (
+                Judged(row, None, self._despite(row, rejected))
+                if row.kept
+                else Judged(row, rejected)
+            )
 
     def _despite(self, row: IncomingRow, rejected: Rejected | None) -> Rejected | None:
         objection = first_objection(row.example, self.how.rules)
@@ -162,15 +193,28 @@ class Judgement:
         for group in self.groups:
             stays = self.ids[group.stays]
             for place, score in group.others:
-                said = "an instruction that was kept" if self.how.duplicates.on == "instruction" else "a row that was kept"
+                said = (
+                    "an instruction that was kept"
+                    if self.how.duplicates.on == "instruction"
+                    else "a row that was kept"
+                )
                 reason = f"{float(score):.3f} like {said}, at most {self.how.likeness} wanted"
                 if group.stays != group.first:
-                    reason = "a better row tells the same" if place == group.first else \
-                        f"{float(score):.3f} like {self.ids[group.first]}, at most {self.how.likeness} wanted, and a third row is better"
+                    reason = (
+                        "a better row tells the same"
+                        if place == group.first
+                        else f"{float(score):.3f} like {self.ids[group.first]}, at most {self.how.likeness} wanted, and a third row is better"
+                    )
                 yield place, (stays, reason)
 
     def groups_told(self) -> Iterator[Mapping[str, object]]:
         """As rows of groups.jsonl: the id that was kept, the first one, and the others with their F to the first."""
         for group in self.groups:
-            yield {"kept": self.ids[group.stays], "first": self.ids[group.first],
-                   "others": [{"id": self.ids[place], "likeness": round(float(score), 4)} for place, score in group.others]}
+            yield {
+                "kept": self.ids[group.stays],
+                "first": self.ids[group.first],
+                "others": [
+                    {"id": self.ids[place], "likeness": round(float(score), 4)}
+                    for place, score in group.others
+                ],
+            }

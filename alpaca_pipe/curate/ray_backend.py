@@ -35,17 +35,27 @@ _BLOCKS = 64
 def cluster() -> Iterator[None]:
     """The cluster that RAY_ADDRESS names, or one of our own on this machine, on the loopback alone, for as long as it is needed."""
     if find_spec("ray") is None or find_spec("numba") is None:
-        raise UserError("curate.engine: ray is not installed", "pip install 'alpaca-pipe[scale]', or leave engine at local")
+        raise UserError(
+            "curate.engine: ray is not installed",
+            "pip install 'alpaca-pipe[scale]', or leave engine at local",
+        )
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not os.environ.get("RAY_ADDRESS"):
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # Ray's name for: on the loopback alone
+        os.environ.setdefault(
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0"
+        )  # Ray's name for: on the loopback alone
     import ray
 
     if ray.is_initialized():
         yield
         return
     address = os.environ.get("RAY_ADDRESS")
-    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **({} if address else {"include_dashboard": False}))
+    ray.init(
+        address,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        **({} if address else {"include_dashboard": False}),
+    )
     try:
         yield
     finally:
@@ -63,14 +73,18 @@ def quiet() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-def looked_at(rows: Iterable[Example], look: FirstPassSettings, tick: Callable[[int], None]) -> Iterator[FirstPass]:
+def looked_at(
+    rows: Iterable[Example], look: FirstPassSettings, tick: Callable[[int], None]
+) -> Iterator[FirstPass]:
     """What `look` says of each row, in their order."""
     import ray
 
     quiet()
     blocks: list[Any] = [ray.put(block) for block in _blocks(rows)]
     judge: Any = _of_block
-    data: Any = ray.data.from_arrow_refs(blocks).map_batches(judge, fn_args=(look,), batch_format="pyarrow", batch_size=None)
+    data: Any = ray.data.from_arrow_refs(blocks).map_batches(
+        judge, fn_args=(look,), batch_format="pyarrow", batch_size=None
+    )
     done = 0
     for batch in data.iter_batches(batch_format="pyarrow", batch_size=None):
         for seen in batch.to_pylist():
@@ -91,8 +105,17 @@ def _of_block(block: pyarrow.Table, look: FirstPassSettings) -> pyarrow.Table:
     import pyarrow
 
     seen = [look(from_columns(row))._asdict() for row in block.to_pylist()]
-    return pyarrow.Table.from_pylist(seen, pyarrow.schema([
-        ("rule", pyarrow.int16()), ("id", pyarrow.string()), ("text", pyarrow.string()), ("worth", pyarrow.list_(pyarrow.float64()))]))
+    return pyarrow.Table.from_pylist(
+        seen,
+        pyarrow.schema(
+            [
+                ("rule", pyarrow.int16()),
+                ("id", pyarrow.string()),
+                ("text", pyarrow.string()),
+                ("worth", pyarrow.list_(pyarrow.float64())),
+            ]
+        ),
+    )
 
 
 class Texts:
@@ -136,5 +159,10 @@ class Texts:
         if not self._blocks:
             return {}
         found = greedy_in_blocks(self._blocks, self._sizes, likeness, words)
-        return {place: Near(int(found.nearest[place]), Fraction(2 * int(found.common[place]), int(found.total[place])))
-                for place in np.flatnonzero(found.nearest >= 0).tolist()}
+        return {
+            place: Near(
+                int(found.nearest[place]),
+                Fraction(2 * int(found.common[place]), int(found.total[place])),
+            )
+            for place in np.flatnonzero(found.nearest >= 0).tolist()
+        }

@@ -8,14 +8,23 @@ from dataclasses import replace
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.detectors.invisible import cleaned
-from alpaca_pipe.curate.detectors.text_patterns import FIELDS, before_next_task, is_no_input, without_instruction
+from alpaca_pipe.curate.detectors.text_patterns import (
+    FIELDS,
+    before_next_task,
+    is_no_input,
+    without_instruction,
+)
 
 Texts = Mapping[str, str]  # field -> its text from now on
 
 
 def invisible(example: Example) -> Texts | None:
     """Control characters, and characters without width where their script does not need them, are taken out."""
-    return {name: text for name in FIELDS if (text := cleaned(before := getattr(example, name))) != before} or None
+    return {
+        name: text
+        for name in FIELDS
+        if (text := cleaned(before := getattr(example, name))) != before
+    } or None
 
 
 def no_input(example: Example) -> Texts | None:
@@ -35,7 +44,12 @@ def next_task(example: Example) -> Texts | None:
     return {"output": kept} if kept else None
 
 
-ALL: tuple[Callable[[Example], Texts | None], ...] = (invisible, no_input, instruction_again, next_task)
+ALL: tuple[Callable[[Example], Texts | None], ...] = (
+    invisible,
+    no_input,
+    instruction_again,
+    next_task,
+)
 
 
 def mended(example: Example) -> Example | None:
@@ -43,7 +57,9 @@ def mended(example: Example) -> Example | None:
     row, rules = example, list[str]()
     for repair in ALL:
         if texts := repair(row):
-            row = Example.of(**({name: getattr(row, name) for name in FIELDS} | {**texts}), origin=row.origin)
+            row = Example.of(
+                **({name: getattr(row, name) for name in FIELDS} | {**texts}), origin=row.origin
+            )
             rules.append(repair.__name__)
     if not rules:
         return None

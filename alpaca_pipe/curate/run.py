@@ -52,8 +52,12 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
     varied = Diversity() if config.diversity else None
     tally = OverrideTally(config.decisions)
     context.progress.start(len(rows), "rows")
-    with (_writer(context.folder / "examples.jsonl") as keep, _writer(context.folder / "rejected.jsonl") as drop,
-          _writer(context.folder / "repaired.jsonl") as mend, _writer(context.folder / "groups.jsonl") as group):
+    with (
+        _writer(context.folder / "examples.jsonl") as keep,
+        _writer(context.folder / "rejected.jsonl") as drop,
+        _writer(context.folder / "repaired.jsonl") as mend,
+        _writer(context.folder / "groups.jsonl") as group,
+    ):
         for aside in came.aside():
             rejected[aside["rule"]] += 1
             drop(aside)
@@ -61,8 +65,13 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
         again, how, grades = _Again(rows), CurationRules.of(config), None
         if config.grade:
             grades = asyncio.run(_graded(config.grade, again, how, context))
-            write_jsonl(context.folder / "grades.jsonl", (one.to_row() for one in grades.by_place.values()))
-            again, how = _Again(rows, grades.marked), replace(how, rules=(*how.rules, grades.rule()))
+            write_jsonl(
+                context.folder / "grades.jsonl", (one.to_row() for one in grades.by_place.values())
+            )
+            again, how = (
+                _Again(rows, grades.marked),
+                replace(how, rules=(*how.rules, grades.rule())),
+            )
             context.progress.start(len(rows), "rows")
         judgement = judged(again, how, lambda seen: _tick(context, seen // 2))
         for told in judgement.groups_told():
@@ -72,11 +81,19 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
             if row.before:
                 repaired += 1
                 repairs.update(row.repair.split(", "))
-                mend({"rule": row.repair, "before": row.before.to_row(), "after": row.example.to_row()})
+                mend(
+                    {
+                        "rule": row.repair,
+                        "before": row.before.to_row(),
+                        "after": row.example.to_row(),
+                    }
+                )
             if row.rejected:
                 rejected[row.rejected.rule] += 1
                 drop(row.rejected.to_row())
-                _log.debug("dropped, %s: %s (%s)", row.rejected.rule, row.rejected.reason, row.example.id)
+                _log.debug(
+                    "dropped, %s: %s (%s)", row.rejected.rule, row.rejected.reason, row.example.id
+                )
             else:
                 kept.append(row.example.id)
                 keep(row.example.to_row())
@@ -90,10 +107,20 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
         context.progress.say(said)
     _check_enough(len(kept), rejected, config)
     _split(context.folder, held_out_ids(kept, config.held_out))
-    return Outcome({"read": read, "kept": len(kept), "repaired": repaired, "repairs": dict(repairs.most_common()),
-                    "rejected": dict(rejected.most_common()),
-                    "train": len(kept) - config.held_out, "held_out": config.held_out}
-                   | ({"grade": grades.summary()} if grades else {}) | tally.summary() | _varied(varied, config.words, context.folder))
+    return Outcome(
+        {
+            "read": read,
+            "kept": len(kept),
+            "repaired": repaired,
+            "repairs": dict(repairs.most_common()),
+            "rejected": dict(rejected.most_common()),
+            "train": len(kept) - config.held_out,
+            "held_out": config.held_out,
+        }
+        | ({"grade": grades.summary()} if grades else {})
+        | tally.summary()
+        | _varied(varied, config.words, context.folder)
+    )
 
 
 @dataclass(frozen=True)
@@ -107,16 +134,35 @@ class _Again:
         return self.marked(stream(self.rows))
 
 
-async def _graded(config: Grading, rows: _Again, how: CurationRules, context: StageContext) -> Grades:
+async def _graded(
+    config: Grading, rows: _Again, how: CurationRules, context: StageContext
+) -> Grades:
     """Asks about each row to which no rule objects, and says where a grade could not be read."""
     table = config.asked_of(context.tables.get("teacher"))
     context.progress.start(len(rows.rows), "rows to grade")
-    async with connect(table, journal=context.journal, caps=context.caps, recipe=context.recipe, run=context.run, stage="curate",
-                       log=context.scratch / "grader.log", stopping=context.stopping, say=context.progress.say) as teacher:
-        grades = await grade(_to_grade(rows, how), teacher, config, at_once(table), lambda place: context.progress.at(place + 1))
+    async with connect(
+        table,
+        journal=context.journal,
+        caps=context.caps,
+        recipe=context.recipe,
+        run=context.run,
+        stage="curate",
+        log=context.scratch / "grader.log",
+        stopping=context.stopping,
+        say=context.progress.say,
+    ) as teacher:
+        grades = await grade(
+            _to_grade(rows, how),
+            teacher,
+            config,
+            at_once(table),
+            lambda place: context.progress.at(place + 1),
+        )
     unread = [one for one in grades.by_place.values() if one.value is None]
     if unread:
-        context.progress.say(f"{len(unread):,} of {grades.requests:,} grades could not be read; these rows stay ({unread[0].words})")
+        context.progress.say(
+            f"{len(unread):,} of {grades.requests:,} grades could not be read; these rows stay ({unread[0].words})"
+        )
     return grades
 
 
@@ -142,10 +188,21 @@ def _rows(config: CurateConfig, context: StageContext) -> Incoming:
             context.progress.at(number, f"{number:,} rows read")
             context.stop_here()
 
-        return imported(config.source, config.format, config.keep_going, config.turns, config.first, context.scratch, tick)
+        return imported(
+            config.source,
+            config.format,
+            config.keep_going,
+            config.turns,
+            config.first,
+            context.scratch,
+            tick,
+        )
     if GENERATED in context.inputs:
         return generated(context.inputs[GENERATED], config.first, context.scratch)
-    raise UserError("curate: there are no rows to judge", "add a table 'generate:', or 'from: FILE' to 'curate:'")
+    raise UserError(
+        "curate: there are no rows to judge",
+        "add a table 'generate:', or 'from: FILE' to 'curate:'",
+    )
 
 
 def _check_enough(kept: int, rejected: Counter[str], config: CurateConfig) -> None:
@@ -160,8 +217,11 @@ def _check_enough(kept: int, rejected: Counter[str], config: CurateConfig) -> No
     if not config.held_out:
         raise UserError(f"curate: no row was kept ({dropped})", ", or ".join(cures))
     cures.append(f"lower curate.held_out{f' below {kept}' if kept > 1 else ''}")
-    raise UserError(f"curate: {kept} rows were kept ({dropped}), and {config.held_out} of them are to be held out, which "
-                    "leaves none to train on", ", ".join(cures[:-1]) + f", or {cures[-1]}")
+    raise UserError(
+        f"curate: {kept} rows were kept ({dropped}), and {config.held_out} of them are to be held out, which "
+        "leaves none to train on",
+        ", ".join(cures[:-1]) + f", or {cures[-1]}",
+    )
 
 
 def _split(folder: Path, held_out: frozenset[str]) -> None:
@@ -180,7 +240,10 @@ def _varied(found: Diversity | None, words: Words, folder: Path) -> dict[str, An
         return {}
     row = found.to_row(words)
     write_json(folder / "diversity.json", row)
-    return {"diversity": {name: row[name] for name in ("with_verb", "verbs", "pairs")} | {"nearest": row["nearest"]["median"]}}
+    return {
+        "diversity": {name: row[name] for name in ("with_verb", "verbs", "pairs")}
+        | {"nearest": row["nearest"]["median"]}
+    }
 
 
 class _Write(Protocol):

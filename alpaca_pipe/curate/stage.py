@@ -11,7 +11,14 @@ from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.curate.config import CurateTable
 from alpaca_pipe.curate.grading.config import outlay
 from alpaca_pipe.curate.input_count import rows_expected
-from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageConfig, StageContext
+from alpaca_pipe.recipe.stage import (
+    Estimate,
+    EstimateInputs,
+    Outcome,
+    Stage,
+    StageConfig,
+    StageContext,
+)
 
 GENERATED = "generate/examples.jsonl"
 
@@ -21,29 +28,45 @@ class CurateConfig(CurateTable, StageConfig):
 
 
 def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
-    if not config.held_out and (reader := next((kind for kind in ("evaluate", "export") if kind in tables), "")) \
-            and "train" in tables:
-        raise UserError(f"curate: no row is held out, and {reader} measures the tuned model on such rows",
-                        "set curate.held_out above 0")
+    if (
+        not config.held_out
+        and (reader := next((kind for kind in ("evaluate", "export") if kind in tables), ""))
+        and "train" in tables
+    ):
+        raise UserError(
+            f"curate: no row is held out, and {reader} measures the tuned model on such rows",
+            "set curate.held_out above 0",
+        )
     if config.source:
         if "generate" in tables:
-            raise UserError("curate: it reads 'from', so what generate: makes would be paid for and not used",
-                            "take one of them out")
+            raise UserError(
+                "curate: it reads 'from', so what generate: makes would be paid for and not used",
+                "take one of them out",
+            )
         rows = rows_expected(config.source)
     else:
         rows = getattr(tables.get("generate"), "count", 0)
     rows = min(rows, config.first or rows)
     rules = len(config.filters.rules())
-    plain = Estimate(Range.about(_START_MINUTES + rows * _MINUTES_A_ROW, 2),
-                    f"about {rows:,} rows past {rules} filters and a search for duplicates (likeness above "
-                    f"{config.likeness}); {config.held_out} held out", "the released 52K, measured on one CPU core")
+    plain = Estimate(
+        Range.about(_START_MINUTES + rows * _MINUTES_A_ROW, 2),
+        f"about {rows:,} rows past {rules} filters and a search for duplicates (likeness above "
+        f"{config.likeness}); {config.held_out} held out",
+        "the released 52K, measured on one CPU core",
+    )
     if not config.grade:
         return plain
     paid = outlay(config.grade, tables.get("teacher"), rows)
-    return replace(plain, minutes=plain.minutes + paid.minutes, requests=paid.requests, tokens_in=paid.tokens_in,
-                   tokens_out=paid.tokens_out, api=paid.api,
-                   says=f"{plain.says}; {config.grade.dimension} graded by {config.grade.asked_of(tables.get('teacher')).called}",
-                   rests_on=f"{plain.rests_on}; grades: every row asked about, tokens of the released 52K, stored replies not counted off")
+    return replace(
+        plain,
+        minutes=plain.minutes + paid.minutes,
+        requests=paid.requests,
+        tokens_in=paid.tokens_in,
+        tokens_out=paid.tokens_out,
+        api=paid.api,
+        says=f"{plain.says}; {config.grade.dimension} graded by {config.grade.asked_of(tables.get('teacher')).called}",
+        rests_on=f"{plain.rests_on}; grades: every row asked about, tokens of the released 52K, stored replies not counted off",
+    )
 
 
 _START_MINUTES = 0.05  # importing datasets
@@ -57,4 +80,12 @@ def run(config: CurateConfig, context: StageContext) -> Outcome:
     return curate(config, context)
 
 
-STAGE = Stage("curate", version=3, config=CurateConfig, reads=(f"{GENERATED}?",), uses=("teacher?",), estimate=estimate, run=run)
+STAGE = Stage(
+    "curate",
+    version=3,
+    config=CurateConfig,
+    reads=(f"{GENERATED}?",),
+    uses=("teacher?",),
+    estimate=estimate,
+    run=run,
+)

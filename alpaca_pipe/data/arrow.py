@@ -20,21 +20,37 @@ COLUMNS = ("id", "instruction", "input", "output", "system", "kind", "source", "
 def to_columns(example: Example) -> dict[str, Any]:
     """One row, flat and of the same shape for all: `details` is JSON text, for its keys differ from row to row."""
     origin = example.origin
-    return {"id": example.id, "instruction": example.instruction, "input": example.input, "output": example.output,
-            "system": example.system, "kind": origin.kind, "source": origin.source, "parents": list(origin.parents),
-            "details": canonical(dict(origin.details)) if origin.details else ""}
+    return {
+        "id": example.id,
+        "instruction": example.instruction,
+        "input": example.input,
+        "output": example.output,
+        "system": example.system,
+        "kind": origin.kind,
+        "source": origin.source,
+        "parents": list(origin.parents),
+        "details": canonical(dict(origin.details)) if origin.details else "",
+    }
 
 
 def from_columns(row: Mapping[str, Any]) -> Example:
     details = json.loads(row["details"]) if row["details"] else {}
-    return Example(row["id"], row["instruction"], row["input"], row["output"],
-                   Origin(row["kind"], row["source"], tuple(row["parents"]), details), row["system"])
+    return Example(
+        row["id"],
+        row["instruction"],
+        row["input"],
+        row["output"],
+        Origin(row["kind"], row["source"], tuple(row["parents"]), details),
+        row["system"],
+    )
 
 
 def open_examples(path: Path, cache: Path) -> Dataset:
     """An `examples.jsonl` of ours as a Dataset of `COLUMNS`; the Arrow file lies below `cache` and is reused for the
     same bytes. Row by row: memory does not grow with the file. Quiet, no network."""
-    return to_arrow((Example.from_row(row) for row in read_jsonl(path)), cache, file_digest(path)[:32])
+    return to_arrow(
+        (Example.from_row(row) for row in read_jsonl(path)), cache, file_digest(path)[:32]
+    )
 
 
 def to_arrow(examples: Iterable[Example], cache: Path, name: str) -> Dataset:
@@ -52,7 +68,9 @@ def to_arrow(examples: Iterable[Example], cache: Path, name: str) -> Dataset:
             yield to_columns(example)
 
     try:
-        return datasets.Dataset.from_generator(columns, features=_features(), cache_dir=str(cache), fingerprint=name)
+        return datasets.Dataset.from_generator(
+            columns, features=_features(), cache_dir=str(cache), fingerprint=name
+        )
     except datasets.exceptions.DatasetGenerationError as error:
         if isinstance(error.__cause__, UserError | Stopped):
             raise error.__cause__ from None

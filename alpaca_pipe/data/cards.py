@@ -11,18 +11,27 @@ from alpaca_pipe.data.commercial_use import as_chapter, brought
 
 Fact = tuple[str, str]  # what, figure; one line of a card's table
 
-_FILES = {"json": "`alpaca_data.json`: all rows in Stanford's shape (instruction, input, output)",
-          "jsonl": "`examples.jsonl`: all rows, one a line, with id and origin",
-          "datasets": "`data/*.parquet`: the same columns by split",
-          "parquet": "`examples.parquet`: all rows, the same columns",
-          "sharegpt": "`sharegpt.json`: all rows as conversations (from, value)",
-          "messages": "`messages.jsonl`: all rows as OpenAI's messages (role, content)"}
+_FILES = {
+    "json": "`alpaca_data.json`: all rows in Stanford's shape (instruction, input, output)",
+    "jsonl": "`examples.jsonl`: all rows, one a line, with id and origin",
+    "datasets": "`data/*.parquet`: the same columns by split",
+    "parquet": "`examples.parquet`: all rows, the same columns",
+    "sharegpt": "`sharegpt.json`: all rows as conversations (from, value)",
+    "messages": "`messages.jsonl`: all rows as OpenAI's messages (role, content)",
+}
 _TEACHERS = "alpaca_pipe_teachers: "  # a key of our own in the head: what a push is checked against
 
 
-def dataset_card(counts: Mapping[str, int], kinds: Mapping[str, int], teacher: str,
-                 forms: Collection[str], with_system: int = 0, made_by: str = "", licence: str = "other",
-                 terms: Mapping[str, Any] | None = None) -> str:
+def dataset_card(
+    counts: Mapping[str, int],
+    kinds: Mapping[str, int],
+    teacher: str,
+    forms: Collection[str],
+    with_system: int = 0,
+    made_by: str = "",
+    licence: str = "other",
+    terms: Mapping[str, Any] | None = None,
+) -> str:
     """The card of a published dataset. No recipe's name: several recipes may share the step that seals it.
 
     counts: "rows" (all) and rows per split; kinds: rows per origin (seed, generated, imported); teacher: who wrote the
@@ -31,28 +40,55 @@ def dataset_card(counts: Mapping[str, int], kinds: Mapping[str, int], teacher: s
     terms: what the recipe brings in and what was accepted, as its lock keeps it.
     """
     splits = [name for name in counts if name != "rows"]
-    head = [f"license: {licence}", "task_categories: [text-generation]", "tags: [instruction-tuning, alpaca]"]
+    head = [
+        f"license: {licence}",
+        "task_categories: [text-generation]",
+        "tags: [instruction-tuning, alpaca]",
+    ]
     if teacher:
         head.append(f"{_TEACHERS}{json.dumps(teacher.split(', '))}")
     if "datasets" in forms and splits:
         head += ["configs:", "- config_name: default", "  data_files:"]
         head += [f"  - split: {name}\n    path: data/{name}.parquet" for name in splits]
-    facts = [("rows", str(counts["rows"])), *((f"rows in `{name}`", str(counts[name])) for name in splits),
-             *((f"rows {kind}", str(number)) for kind, number in kinds.items()),
-             ("teacher", teacher or "none: no row was generated")]
+    facts = [
+        ("rows", str(counts["rows"])),
+        *((f"rows in `{name}`", str(counts[name])) for name in splits),
+        *((f"rows {kind}", str(number)) for kind, number in kinds.items()),
+        ("teacher", teacher or "none: no row was generated"),
+    ]
     if made_by:
         facts.append(("hash of the recipe that made it", made_by))
-    lost = [f"{with_system} rows have a `system` text, which `alpaca_data.json` cannot hold."] if with_system else []
-    return "\n".join([
-        *_head(head), "# Instruction data", "", *_table(facts), "",
-        *(f"- {_FILES[form]}" for form in forms), *lost, "",
-        "```python", "from datasets import load_dataset", 'load_dataset("path/of/this/folder")', "```", "",
-        *_licence(kinds, teacher, terms or {}), ""])
+    lost = (
+        [f"{with_system} rows have a `system` text, which `alpaca_data.json` cannot hold."]
+        if with_system
+        else []
+    )
+    return "\n".join(
+        [
+            *_head(head),
+            "# Instruction data",
+            "",
+            *_table(facts),
+            "",
+            *(f"- {_FILES[form]}" for form in forms),
+            *lost,
+            "",
+            "```python",
+            "from datasets import load_dataset",
+            'load_dataset("path/of/this/folder")',
+            "```",
+            "",
+            *_licence(kinds, teacher, terms or {}),
+            "",
+        ]
+    )
 
 
 def teachers_of(card: str) -> tuple[str, ...]:
     """The models that wrote rows, as the head of a dataset's card names them."""
-    line = next((line for line in card.split("\n---")[0].splitlines() if line.startswith(_TEACHERS)), "")
+    line = next(
+        (line for line in card.split("\n---")[0].splitlines() if line.startswith(_TEACHERS)), ""
+    )
     return tuple(json.loads(line.removeprefix(_TEACHERS))) if line else ()
 
 
@@ -61,35 +97,79 @@ def _licence(kinds: Mapping[str, int], teacher: str, terms: Mapping[str, Any]) -
     notes = ["## Licence", ""]
     brings = brought(terms)
     said = next((one.said for one in brings if one.kind == "teacher"), "")
-    bound = [Ingredient("teacher", name, said) for name in filter(None, teacher.split(", "))] if kinds.get("generated") else []
+    bound = (
+        [Ingredient("teacher", name, said) for name in filter(None, teacher.split(", "))]
+        if kinds.get("generated")
+        else []
+    )
     if kinds.get("generated"):
-        notes.append(f"The generated rows were written by {teacher or 'a teacher model'}: the terms of that model and "
-                     "of its provider say what they may be used for.")
+        notes.append(
+            f"The generated rows were written by {teacher or 'a teacher model'}: the terms of that model and "
+            "of its provider say what they may be used for."
+        )
         bound = bound or [Ingredient("teacher", "a teacher model that nobody named")]
     bound += [one for one in brings if one.kind in ("data", "judge")]
     if kinds.get("imported"):
         notes.append("The imported rows keep the licence of the file that they came from.")
-        bound += [] if any(one.kind == "data" for one in bound) else [Ingredient("data", "the imported rows")]
+        bound += (
+            []
+            if any(one.kind == "data" for one in bound)
+            else [Ingredient("data", "the imported rows")]
+        )
     return [*notes, "", *as_chapter(bound, terms.get("accepted"))]
 
 
-def model_card(base: str, method: str, prompt: str, facts: Sequence[Fact], checks: Sequence[Fact],
-               terms: Mapping[str, Any] | None = None) -> str:
+def model_card(
+    base: str,
+    method: str,
+    prompt: str,
+    facts: Sequence[Fact],
+    checks: Sequence[Fact],
+    terms: Mapping[str, Any] | None = None,
+) -> str:
     """The card of an exported model. prompt: one rendered prompt as the model expects it; facts: what went in;
     checks: what was measured after reloading from disk; terms: as in `dataset_card`."""
     bound = terms or {}
-    return "\n".join([
-        *_head(["library_name: transformers", "pipeline_tag: text-generation", "license: other",
-                "tags: [instruction-tuning, alpaca]"]),
-        f"# {base}, tuned ({method})", "", *_table(facts), "",
-        "## Checked after reloading from disk", "", *_table(checks), "",
-        "## Prompt", "", "The tokenizer's `chat_template` writes it; one blank line more is another prompt.", "",
-        "```", prompt, "```", "",
-        "```python", "from transformers import AutoModelForCausalLM, AutoTokenizer",
-        'model = AutoModelForCausalLM.from_pretrained("path/of/this/folder")',
-        'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")', "```", "",
-        "## Licence", "", "Two bind this model: the base's licence, and the terms of the training rows' teacher.", "",
-        *as_chapter(brought(bound), bound.get("accepted")), ""])
+    return "\n".join(
+        [
+            *_head(
+                [
+                    "library_name: transformers",
+                    "pipeline_tag: text-generation",
+                    "license: other",
+                    "tags: [instruction-tuning, alpaca]",
+                ]
+            ),
+            f"# {base}, tuned ({method})",
+            "",
+            *_table(facts),
+            "",
+            "## Checked after reloading from disk",
+            "",
+            *_table(checks),
+            "",
+            "## Prompt",
+            "",
+            "The tokenizer's `chat_template` writes it; one blank line more is another prompt.",
+            "",
+            "```",
+            prompt,
+            "```",
+            "",
+            "```python",
+            "from transformers import AutoModelForCausalLM, AutoTokenizer",
+            'model = AutoModelForCausalLM.from_pretrained("path/of/this/folder")',
+            'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")',
+            "```",
+            "",
+            "## Licence",
+            "",
+            "Two bind this model: the base's licence, and the terms of the training rows' teacher.",
+            "",
+            *as_chapter(brought(bound), bound.get("accepted")),
+            "",
+        ]
+    )
 
 
 def _head(lines: Sequence[str]) -> list[str]:
@@ -97,4 +177,8 @@ def _head(lines: Sequence[str]) -> list[str]:
 
 
 def _table(facts: Sequence[Fact]) -> list[str]:
-    return ["| | |", "|---|---|", *(f"| {what} | {figure.replace('|', chr(92) + '|')} |" for what, figure in facts)]
+    return [
+        "| | |",
+        "|---|---|",
+        *(f"| {what} | {figure.replace('|', chr(92) + '|')} |" for what, figure in facts),
+    ]

@@ -12,7 +12,8 @@ from alpaca_pipe.data.terms import NO_ADVICE, Answer, Finding, answer, findings
 _WORDS: Mapping[Answer, str] = {
     "yes": "Yes, as far as the terms in our table go.",
     "ask": "Ask first: it depends on what you do and who you are.",
-    "no": "No: at least one of them forbids it."}
+    "no": "No: at least one of them forbids it.",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class CommercialUse:
     advice: str = NO_ADVICE
 
 
-def selling(ingredients: Iterable[Ingredient], accepted: Mapping[str, Any] | None = None) -> CommercialUse:
+def selling(
+    ingredients: Iterable[Ingredient], accepted: Mapping[str, Any] | None = None
+) -> CommercialUse:
     found = findings(ingredients, "commercial")
     said = answer(found)
     sentence = _WORDS[said] if found else "Nothing of others went in whose terms we know of."
@@ -38,7 +41,9 @@ def brought(terms: Mapping[str, Any]) -> tuple[Ingredient, ...]:
     return tuple(Ingredient(*one) for one in terms.get("brings", ()))
 
 
-def as_chapter(ingredients: Iterable[Ingredient], accepted: Mapping[str, Any] | None = None) -> Iterator[str]:
+def as_chapter(
+    ingredients: Iterable[Ingredient], accepted: Mapping[str, Any] | None = None
+) -> Iterator[str]:
     """The lines of a card's chapter, in Markdown."""
     told = selling(ingredients, accepted)
     yield from ("## May we sell it?", "", f"**{told.sentence}**", "")
@@ -54,5 +59,7 @@ def as_chapter(ingredients: Iterable[Ingredient], accepted: Mapping[str, Any] | 
 def _accepted(accepted: Mapping[str, Any] | None) -> str:
     if not accepted:
         return ""
-    return (f"Whoever ran it said on {str(accepted['at'])[:10]} to have read and accepted the terms for {accepted['use']} use of: "
-            f"{', '.join(accepted['of']) or 'all of them'}.")
+    return (
+        f"Whoever ran it said on {str(accepted['at'])[:10]} to have read and accepted the terms for {accepted['use']} use of: "
+        f"{', '.join(accepted['of']) or 'all of them'}."
+    )

@@ -30,9 +30,13 @@ def chunks(path: Path) -> Iterator[bytes]:
             except (EOFError, OSError, zlib.error, LZMAError) as error:
                 if not name:
                     raise
-                raise BreaksOff(f"the {name} file breaks off or is damaged here ({_short(error)})") from None
+                raise BreaksOff(
+                    f"the {name} file breaks off or is damaged here ({_short(error)})"
+                ) from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}", "name a file that you may read") from None
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror or error}", "name a file that you may read"
+        ) from None
 
 
 def head(path: Path, size: int = 1 << 16) -> bytes:
@@ -98,7 +102,11 @@ class _Zstandard:
 
 
 _PACKINGS: tuple[tuple[bytes, str, Callable[[Any], Any]], ...] = (
-    (b"\x1f\x8b", "gzip", _gzip), (b"\x28\xb5\x2f\xfd", "zstd", _Zstandard), (b"BZh", "bzip2", _bz2), (b"\xfd7zXZ\x00", "xz", _xz))
+    (b"\x1f\x8b", "gzip", _gzip),
+    (b"\x28\xb5\x2f\xfd", "zstd", _Zstandard),
+    (b"BZh", "bzip2", _bz2),
+    (b"\xfd7zXZ\x00", "xz", _xz),
+)
 
 
 def _short(error: BaseException) -> str:

@@ -25,16 +25,33 @@ def hub_rows(source: HubId, wanted: Collection[str]) -> Iterator[Found]:
     try:
         dataset = datasets.load_dataset(name, revision=revision, split=split)
     except datasets.exceptions.DatasetNotFoundError:
-        raise UserError(f"{source}: the hub has no such dataset, or not for you",
-                        "look at its name; for a private or gated one set HF_TOKEN") from None
-    except (OSError, ValueError, RuntimeError, HTTPError, datasets.exceptions.DatasetsError) as error:
-        raise UserError(f"{source}: cannot be fetched: {_first_line(error)}",
-                        "where there is no network, fetch it elsewhere and name the folder in place of the id") from None
+        raise UserError(
+            f"{source}: the hub has no such dataset, or not for you",
+            "look at its name; for a private or gated one set HF_TOKEN",
+        ) from None
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        HTTPError,
+        datasets.exceptions.DatasetsError,
+    ) as error:
+        raise UserError(
+            f"{source}: cannot be fetched: {_first_line(error)}",
+            "where there is no network, fetch it elsewhere and name the folder in place of the id",
+        ) from None
     yield from table_rows(dataset, wanted)
 
 
-def push_to_hub(folder: Path, name: str, *, accepted: Collection[str] = (), private: bool = True,
-                endpoint: str | None = None, token: str | None = None) -> str:
+def push_to_hub(
+    folder: Path,
+    name: str,
+    *,
+    accepted: Collection[str] = (),
+    private: bool = True,
+    endpoint: str | None = None,
+    token: str | None = None,
+) -> str:
     """Sends a published folder (with its card) to the hub as dataset `owner/name`; answers its address.
 
     accepted: the models whose terms the user says to have read and accepted; each teacher that the card names must be among
@@ -45,8 +62,10 @@ def push_to_hub(folder: Path, name: str, *, accepted: Collection[str] = (), priv
         raise UserError(f"'{name}' is not the name of a dataset on the hub", "write owner/name")
     card = folder / "README.md"
     if not card.is_file():
-        raise UserError(f"{folder}: there is no card (README.md), so nobody could tell where the rows are from",
-                        "name the folder `dataset` that export made")
+        raise UserError(
+            f"{folder}: there is no card (README.md), so nobody could tell where the rows are from",
+            "name the folder `dataset` that export made",
+        )
     _check_terms(teachers_of(card.read_text(encoding="utf-8")), accepted, name)
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
@@ -57,11 +76,18 @@ def push_to_hub(folder: Path, name: str, *, accepted: Collection[str] = (), priv
         if there is None:
             api.create_repo(name, repo_type="dataset", private=private)
         elif private and there == "public":
-            raise UserError(f"{name}: this dataset is public already, and the rows were to stay private",
-                            "choose another name, make it private on the hub, or say that it may be public")
-        sent: Any = api.upload_folder(repo_id=name, repo_type="dataset", folder_path=folder, ignore_patterns=[".*", "**/.*"])
+            raise UserError(
+                f"{name}: this dataset is public already, and the rows were to stay private",
+                "choose another name, make it private on the hub, or say that it may be public",
+            )
+        sent: Any = api.upload_folder(
+            repo_id=name, repo_type="dataset", folder_path=folder, ignore_patterns=[".*", "**/.*"]
+        )
     except (OSError, ValueError, RuntimeError, HTTPError) as error:
-        raise UserError(f"{name}: not sent: {_first_line(error)}", "look at the network and at HF_TOKEN; nothing was lost") from None
+        raise UserError(
+            f"{name}: not sent: {_first_line(error)}",
+            "look at the network and at HF_TOKEN; nothing was lost",
+        ) from None
     return str(getattr(sent, "commit_url", "") or f"https://huggingface.co/datasets/{name}")
 
 
@@ -69,12 +95,14 @@ def _check_terms(teachers: Collection[str], accepted: Collection[str], name: str
     missing = [teacher for teacher in teachers if teacher not in accepted]
     if missing:
         told = "; ".join(f"{teacher}: {terms_of(teacher)}" for teacher in missing)
-        raise UserError(f"{name}: nothing was sent, for the terms of those who wrote the rows were not accepted ({told})",
-                        "read them, then say so: " + " ".join(f"--accept {teacher}" for teacher in missing))
+        raise UserError(
+            f"{name}: nothing was sent, for the terms of those who wrote the rows were not accepted ({told})",
+            "read them, then say so: " + " ".join(f"--accept {teacher}" for teacher in missing),
+        )
 
 
 def _visibility(api: Any, name: str) -> str | None:
-    """"public", "private", or None where there is no such dataset yet."""
+    """ "public", "private", or None where there is no such dataset yet."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:

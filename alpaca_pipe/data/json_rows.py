@@ -15,7 +15,9 @@ _AGAIN = "fetch it again, or unpack what is left of it"
 _MEND = "mend this place; a list is [ {...}, {...} ]"
 _REPR = re.compile(r"""\s*[\[({]*\s*[{]\s*'""")
 _DUMPS = "write it with json.dumps; ast.literal_eval reads what is there"
-_NEAR = 16  # an error so near the end of what was read may be a piece that is cut there (`\ud83d\ude0`)
+_NEAR = (
+    16  # an error so near the end of what was read may be a piece that is cut there (`\ud83d\ude0`)
+)
 
 
 def lines(data: Iterable[bytes]) -> Iterator[tuple[int, bytes | None]]:
@@ -43,8 +45,11 @@ def json_lines(data: Iterable[bytes]) -> Iterator[Found]:
     try:
         for number, line in lines(data):
             if line is None:
-                yield Unreadable(number, f"the line is longer than {LONGEST >> 20} MiB, which no instruction data is",
-                                 "write one object a line, or one JSON list for the whole file")
+                yield Unreadable(
+                    number,
+                    f"the line is longer than {LONGEST >> 20} MiB, which no instruction data is",
+                    "write one object a line, or one JSON list for the whole file",
+                )
             elif line and not line.isspace():
                 yield _value(number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
     except BreaksOff as broken:
@@ -55,14 +60,20 @@ def _value(number: int, line: bytes) -> Found:
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        return Unreadable(number, f"not UTF-8 at byte {error.start + 1} of the line (0x{line[error.start]:02x})", _LATIN,
-                          line.decode(errors="backslashreplace"))
+        return Unreadable(
+            number,
+            f"not UTF-8 at byte {error.start + 1} of the line (0x{line[error.start]:02x})",
+            _LATIN,
+            line.decode(errors="backslashreplace"),
+        )
     try:
         return Record(number, json.loads(text))
     except json.JSONDecodeError as error:
         return Unreadable(number, *_why(text, error), kept_text(text))
     except RecursionError:
-        return Unreadable(number, "nested too deeply to be instruction data", "remove this row", kept_text(text))
+        return Unreadable(
+            number, "nested too deeply to be instruction data", "remove this row", kept_text(text)
+        )
 
 
 def _why(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
@@ -71,10 +82,17 @@ def _why(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
         return "it holds NUL bytes: the file is damaged", "fetch it again, or remove this place"
     if _REPR.match(text):
         return "a Python repr (single quotes), not JSON", _DUMPS
-    place = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
+    place = (
+        f"line {error.lineno}, column {error.colno}"
+        if error.lineno > 1
+        else f"column {error.colno}"
+    )
     if error.msg == "Extra data":
         return f"not JSON: a second value begins at {place}", "write one object a line"
-    return f"not JSON: {error.msg} at {place}", "write one whole object a line, or one JSON list for the whole file"
+    return (
+        f"not JSON: {error.msg} at {place}",
+        "write one whole object a line, or one JSON list for the whole file",
+    )
 
 
 class _Text:
@@ -105,13 +123,16 @@ class _Text:
 
     def line(self) -> int:
         """The line of `at`."""
-        self._line, self._counted = self._line + self.text.count("\n", self._counted, self.at), self.at
+        self._line, self._counted = (
+            self._line + self.text.count("\n", self._counted, self.at),
+            self.at,
+        )
         return self._line
 
     def indent(self) -> str | None:
         """The blanks before `at`, where nothing else stands before it on its line."""
         start = self.text.rfind("\n", 0, self.at) + 1
-        before = self.text[start:self.at]
+        before = self.text[start : self.at]
         return before if start and not before.strip(" \t") else None
 
     def skip(self) -> str:
@@ -143,11 +164,15 @@ def json_list(data: Iterable[bytes]) -> Iterator[Found]:
     while (mark := text.skip()) != "]":
         if not mark:
             what = str(text.broken or "not JSON: the list is not closed, the file is cut off")
-            yield Unreadable(text.line(), what, _AGAIN if text.broken else _MEND, ends=bool(text.broken))
+            yield Unreadable(
+                text.line(), what, _AGAIN if text.broken else _MEND, ends=bool(text.broken)
+            )
             return
         found = _element(text)
         yield found
-        if isinstance(found, Unreadable) and (found.ends or text.at == len(text.text) and text.ended):
+        if isinstance(found, Unreadable) and (
+            found.ends or text.at == len(text.text) and text.ended
+        ):
             return
         if isinstance(found, Record) and (mark := text.skip()) == ",":
             text.at += 1
@@ -168,23 +193,32 @@ def _element(text: _Text) -> Found:
         try:
             value, end = _DECODER.raw_decode(text.text, text.at)
         except RecursionError:
-            return Unreadable(text.line(), "nested too deeply to be instruction data", "remove this row", ends=True)
+            return Unreadable(
+                text.line(),
+                "nested too deeply to be instruction data",
+                "remove this row",
+                ends=True,
+            )
         except json.JSONDecodeError as error:
             cut = error.msg.startswith("Unterminated string") or error.pos >= len(text.text) - _NEAR
             if cut and len(text.text) - text.at > LONGEST:
-                return Unreadable(text.line(), f"the row is longer than {LONGEST >> 20} MiB, which no instruction data is",
-                                  _MEND, ends=True)
+                return Unreadable(
+                    text.line(),
+                    f"the row is longer than {LONGEST >> 20} MiB, which no instruction data is",
+                    _MEND,
+                    ends=True,
+                )
             if cut and text.more():
                 continue
             if cut and text.broken:
                 return Unreadable(text.line(), str(text.broken), _AGAIN, ends=True)
-            rest = text.text[text.at:]
+            rest = text.text[text.at :]
             what, _ = _why(rest, json.JSONDecodeError(error.msg, rest, error.pos - text.at))
             line = text.line() + text.text.count("\n", text.at, error.pos)
             return _resumed(text, line, re.sub(r" at (line \d+, )?column \d+$", "", what))
         if end == len(text.text) and text.more():
             continue  # a number may go on behind what was read
-        line, piece, text.at = text.line(), text.text[text.at:end], end
+        line, piece, text.at = text.line(), text.text[text.at : end], end
         if not piece.isascii() and (byte := bad_byte(piece)):
             if text.skip() == ",":
                 text.at += 1
@@ -195,7 +229,9 @@ def _element(text: _Text) -> Found:
 def _between(text: _Text, mark: str) -> Unreadable:
     """Something else than a comma behind an element: where it is the next one, nothing is lost by going on."""
     what = f"not JSON: Expecting ',' or ']', not {mark!r}"
-    return Unreadable(text.line(), what, _MEND) if mark == "{" else _resumed(text, text.line(), what)
+    return (
+        Unreadable(text.line(), what, _MEND) if mark == "{" else _resumed(text, text.line(), what)
+    )
 
 
 def _resumed(text: _Text, line: int, what: str) -> Unreadable:
@@ -205,12 +241,12 @@ def _resumed(text: _Text, line: int, what: str) -> Unreadable:
     while indent is not None:
         found = re.compile(rf"\n{indent}(?=\{{)").search(text.text, text.at + looked)
         if found:
-            piece, text.at = text.text[text.at:found.start()], found.end()
+            piece, text.at = text.text[text.at : found.start()], found.end()
             return Unreadable(line, what, cure, kept_text(piece.rstrip(", \t\r\n")))
         looked = max(0, len(text.text) - text.at - _INDENT)
         if len(text.text) - text.at > LONGEST or not text.more():
             break
-    piece, text.at = text.text[text.at:], len(text.text)
+    piece, text.at = text.text[text.at :], len(text.text)
     return Unreadable(line, what, cure, kept_text(piece), ends=indent is None or not text.ended)
 
 

@@ -13,8 +13,13 @@ from alpaca_pipe.data.arrow import open_examples, stream, to_columns
 from alpaca_pipe.data.source_kinds import Published
 
 
-def publish(folder: Path, rows: Path, splits: Mapping[str, Path], forms: Collection[Published], scratch: Path
-            ) -> dict[str, int]:
+def publish(
+    folder: Path,
+    rows: Path,
+    splits: Mapping[str, Path],
+    forms: Collection[Published],
+    scratch: Path,
+) -> dict[str, int]:
     """Writes `rows` (an examples.jsonl) and its `splits` (name -> part of it) into `folder`; answers rows per name.
 
     json: `alpaca_data.json`, all rows, exactly Stanford's shape and layout (three keys; `system` has no place in it).
@@ -46,8 +51,13 @@ def publish(folder: Path, rows: Path, splits: Mapping[str, Path], forms: Collect
 
 def write_alpaca_json(path: Path, examples: Iterable[Example]) -> None:
     """The bytes that Stanford's `json.dump(rows, indent=4)` writes for these rows, one row in memory at a time."""
-    _write_list(path, ({"instruction": example.instruction, "input": example.input, "output": example.output}
-                       for example in examples))
+    _write_list(
+        path,
+        (
+            {"instruction": example.instruction, "input": example.input, "output": example.output}
+            for example in examples
+        ),
+    )
 
 
 def _write_list(path: Path, rows: Iterable[Any]) -> None:
@@ -73,10 +83,17 @@ def _said(example: Example) -> list[tuple[str, str]]:
 
 
 def _messages(example: Example) -> dict[str, Any]:
-    return {"id": example.id, "messages": [{"role": who, "content": text} for who, text in _said(example)]}
+    return {
+        "id": example.id,
+        "messages": [{"role": who, "content": text} for who, text in _said(example)],
+    }
 
 
 def _sharegpt(example: Example) -> dict[str, Any]:
     names = {"user": "human", "assistant": "gpt"}
-    return {"id": example.id,
-            "conversations": [{"from": names.get(who, who), "value": text} for who, text in _said(example)]}
+    return {
+        "id": example.id,
+        "conversations": [
+            {"from": names.get(who, who), "value": text} for who, text in _said(example)
+        ],
+    }

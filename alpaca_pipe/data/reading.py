@@ -24,13 +24,23 @@ from alpaca_pipe.data.row_schemas import (
 from alpaca_pipe.data.source_kinds import Form, Format, HubId, Turns
 
 Aside = Callable[[Rejected], object]
-UNREADABLE, TURNS = "unreadable", "turns"  # the rules under which rows are set aside before any filter sees them
+UNREADABLE, TURNS = (
+    "unreadable",
+    "turns",
+)  # the rules under which rows are set aside before any filter sees them
 _TOLD = 20  # errors told at once; a file of another kind would fill the screen
 _LOOKED_AT = 20  # rows that say which shape a file has
 
 
-def read(source: Path | HubId, format: Format | None = None, *, keep_going: bool = False, turns: Turns = "refuse",
-         first: int | None = None, aside: Aside = lambda rejected: None) -> Iterator[Example]:
+def read(
+    source: Path | HubId,
+    format: Format | None = None,
+    *,
+    keep_going: bool = False,
+    turns: Turns = "refuse",
+    first: int | None = None,
+    aside: Aside = lambda rejected: None,
+) -> Iterator[Example]:
     """The rows of a file, a folder or a hub id, in order; origin `imported`, source `name#line` (or row), ids unique.
 
     Texts are kept as they are, empty ones too: judging them is the filters' work. A sound row that ours cannot hold (a
@@ -39,11 +49,17 @@ def read(source: Path | HubId, format: Format | None = None, *, keep_going: bool
     Nothing that was handed out should be used before the end is reached. Memory does not grow with the file.
     format: forces the form of the file or the shape of its rows. first: reads so many rows only, bad ones among them.
     """
-    return numbered(_strict(islice(_judged(source, format, turns), first), keep_going, aside, str(source)))
+    return numbered(
+        _strict(islice(_judged(source, format, turns), first), keep_going, aside, str(source))
+    )
 
 
-def _strict(found: Iterable[Example | Rejected | tuple[Unreadable, str, str]], keep_going: bool, aside: Aside, whole: str
-            ) -> Iterator[Example]:
+def _strict(
+    found: Iterable[Example | Rejected | tuple[Unreadable, str, str]],
+    keep_going: bool,
+    aside: Aside,
+    whole: str,
+) -> Iterator[Example]:
     faults: list[UserError] = []
     count = 0
     for one in found:
@@ -64,11 +80,15 @@ def _strict(found: Iterable[Example | Rejected | tuple[Unreadable, str, str]], k
     if faults:
         raise UserErrors(faults)
     if not count:
-        raise UserError(f"{whole}: the file has no rows", "name a file with at least one instruction and its output")
+        raise UserError(
+            f"{whole}: the file has no rows",
+            "name a file with at least one instruction and its output",
+        )
 
 
-def _judged(source: Path | HubId, format: Format | None, turns: Turns
-            ) -> Iterator[Example | Rejected | tuple[Unreadable, str, str]]:
+def _judged(
+    source: Path | HubId, format: Format | None, turns: Turns
+) -> Iterator[Example | Rejected | tuple[Unreadable, str, str]]:
     """Each row of each file as an Example, a Rejected, or (why it cannot be read, its place, its source)."""
     form, shape = _forced(format)
     if isinstance(source, HubId):
@@ -83,8 +103,14 @@ def _forced(format: Format | None) -> tuple[Form | None, RowSchema | None]:
     return next((form for form in FORMS if form == format), None), BY_NAME.get(format or "")
 
 
-def _of_one(found: Iterator[Found], file: str, name: str, between: str, forced: RowSchema | None, turns: Turns
-            ) -> Iterator[Example | Rejected | tuple[Unreadable, str, str]]:
+def _of_one(
+    found: Iterator[Found],
+    file: str,
+    name: str,
+    between: str,
+    forced: RowSchema | None,
+    turns: Turns,
+) -> Iterator[Example | Rejected | tuple[Unreadable, str, str]]:
     first = list(islice(found, _LOOKED_AT))
     shape = forced or _shape(first, file)
     for one in chain(first, found):
@@ -109,8 +135,17 @@ def _shape(first: Iterable[Found], file: str) -> RowSchema:
     if seen or not values:
         return next((shape for shape in SHAPES if shape.name in seen), SHAPES[0])
     keys = list(dict.fromkeys(str(key) for value in values for key in value))
-    near = next((cure for key in ("instruction", "output") if "did you" in (cure := did_you_mean(key, keys))), "")
+    near = next(
+        (
+            cure
+            for key in ("instruction", "output")
+            if "did you" in (cure := did_you_mean(key, keys))
+        ),
+        "",
+    )
     shapes = ", ".join(dict.fromkeys("+".join(shape.needed) for shape in SHAPES))
     shown = ", ".join(keys[:12]) or "none"
-    raise UserError(f"{file}: no row has the keys of instruction data; its keys: {shown}",
-                    near or f"rename them; known are {shapes}")
+    raise UserError(
+        f"{file}: no row has the keys of instruction data; its keys: {shown}",
+        near or f"rename them; known are {shapes}",
+    )

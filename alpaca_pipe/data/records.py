@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-LONGEST = 16 << 20  # bytes of one row: no instruction data is longer, and it bounds what a broken file can take of memory
+LONGEST = (
+    16 << 20
+)  # bytes of one row: no instruction data is longer, and it bounds what a broken file can take of memory
 _SHOWN = 1 << 16  # characters of an unreadable row that are kept
 
 
@@ -26,7 +28,9 @@ class Unreadable:
     what: str
     cure: str
     text: str = ""
-    ends: bool = False  # nothing after it can be told apart, so that it cannot be set aside like one bad row
+    ends: bool = (
+        False  # nothing after it can be told apart, so that it cannot be set aside like one bad row
+    )
 
 
 Found = Record | Unreadable
@@ -41,15 +45,23 @@ def kept_text(value: Any) -> str:
 
 def kind_of(value: Any) -> str:
     """A value's type in plain words."""
-    names = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number",
-             str: "a text", bytes: "bytes", type(None): "null"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        bytes: "bytes",
+        type(None): "null",
+    }
     return names.get(type(value), f"a {type(value).__name__}")
 
 
 def bad_byte(text: str) -> str:
-    """"byte 0xe9" for the first byte that was no UTF-8 (read with `surrogateescape`), or ""."""
+    """ "byte 0xe9" for the first byte that was no UTF-8 (read with `surrogateescape`), or ""."""
     try:
         text.encode()
         return ""
     except UnicodeEncodeError as error:
-        return f"byte 0x{ord(text[error.start]) & 0xff:02x}"
+        return f"byte 0x{ord(text[error.start]) & 0xFF:02x}"

@@ -11,8 +11,20 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl_so_far
 
-_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
-           "december")
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
 _MONTH = re.compile(r"([a-z]{3,9})[-_ ]?(\d{4})?", re.IGNORECASE)
 _LISTED = 8
 
@@ -48,8 +60,14 @@ def matching(runs: Sequence[Mapping[str, Any]], when: str) -> list[Mapping[str, 
         return [runs[-int(when)]] if 0 < int(when) <= len(runs) else []
     if month := _month(when):
         number, year = month
-        return [run for run, id in zip(runs, ids, strict=True) if id[5:7] == number and id[:4] == (year or id[:4])]
-    begun = [run for run, id in zip(runs, ids, strict=True) if id.startswith(when.replace(":", "-"))]
+        return [
+            run
+            for run, id in zip(runs, ids, strict=True)
+            if id[5:7] == number and id[:4] == (year or id[:4])
+        ]
+    begun = [
+        run for run, id in zip(runs, ids, strict=True) if id.startswith(when.replace(":", "-"))
+    ]
     return begun or [run for run, id in zip(runs, ids, strict=True) if id.endswith(when)]
 
 
@@ -60,22 +78,36 @@ def past_run(workspace: Path, name: str) -> PastRun:
     recipe = Path(recipe).stem if recipe.endswith((".yaml", ".yml")) else recipe
     runs = history(workspace, recipe)
     if not runs:
-        raise UserError(f"{recipe}: nothing was run in {workspace}", f"start with `alpaca-pipe run {recipe}`")
+        raise UserError(
+            f"{recipe}: nothing was run in {workspace}", f"start with `alpaca-pipe run {recipe}`"
+        )
     found = matching(runs, when) if when else runs
     if not found:
         raise UserError(f"{recipe} has no run '{when}'", f"it has {listed(runs)}")
     check_meaning(found, when, name)
     finished = [run for run in found if run.get("outcome") == "done"] or found
     run = finished[-1]
-    says = f"{name} is {run['run']}, the last of {len(finished)} finished" if when and len(finished) > 1 else ""
+    says = (
+        f"{name} is {run['run']}, the last of {len(finished)} finished"
+        if when and len(finished) > 1
+        else ""
+    )
     return PastRun(recipe, run, len(runs) - runs.index(run), says)
 
 
 def check_meaning(found: Sequence[Mapping[str, Any]], when: str, name: str) -> None:
     """Raises UserError where the runs that match are of a month of several years, or share no more than the end of their ids."""
-    if when and (_month(when) and len({str(run["run"])[:4] for run in found}) > 1
-                 or len(found) > 1 and not str(found[0]["run"]).startswith(when[:4]) and not _month(when)):
-        raise UserError(f"'{name}' can mean {len(found)} runs: {listed(found)}", "write the year too, or more of the run's name")
+    if when and (
+        _month(when)
+        and len({str(run["run"])[:4] for run in found}) > 1
+        or len(found) > 1
+        and not str(found[0]["run"]).startswith(when[:4])
+        and not _month(when)
+    ):
+        raise UserError(
+            f"'{name}' can mean {len(found)} runs: {listed(found)}",
+            "write the year too, or more of the run's name",
+        )
 
 
 def listed(runs: Sequence[Mapping[str, Any]]) -> str:
@@ -87,5 +119,9 @@ def listed(runs: Sequence[Mapping[str, Any]]) -> str:
 def _month(when: str) -> tuple[str, str | None] | None:
     """("11", "2026") of `nov-2026`."""
     found = _MONTH.fullmatch(when)
-    numbers = [number for number, month in enumerate(_MONTHS, 1) if found and month.startswith(found[1].lower())]
+    numbers = [
+        number
+        for number, month in enumerate(_MONTHS, 1)
+        if found and month.startswith(found[1].lower())
+    ]
     return (f"{numbers[0]:02d}", found[2]) if found and len(numbers) == 1 else None

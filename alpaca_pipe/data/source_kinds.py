@@ -6,13 +6,26 @@ import re
 from typing import Literal
 
 Form = Literal["json", "jsonl", "csv", "tsv", "parquet", "datasets"]
-ShapeName = Literal["alpaca", "dolly", "instruction-response", "sharegpt", "messages", "prompt-completion",
-                    "prompt-response", "question-answer", "question-response", "query-response", "problem-solution",
-                    "input-output"]
+ShapeName = Literal[
+    "alpaca",
+    "dolly",
+    "instruction-response",
+    "sharegpt",
+    "messages",
+    "prompt-completion",
+    "prompt-response",
+    "question-answer",
+    "question-response",
+    "query-response",
+    "problem-solution",
+    "input-output",
+]
 Turns = Literal["refuse", "first"]
 Format = Literal[Form, ShapeName]
 Published = Literal["json", "jsonl", "datasets", "parquet", "sharegpt", "messages"]
-_ID = re.compile(r"hub:(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w.-]+))?")
+_ID = re.compile(
+    r"hub:(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w.-]+))?"
+)
 
 
 class HubId(str):
@@ -22,8 +35,10 @@ class HubId(str):
     def of(text: str) -> HubId:
         """Raises ValueError for what is no id."""
         if not _ID.fullmatch(text):
-            raise ValueError("not a dataset on the hub - write hub:owner/name, hub:owner/name@revision or "
-                             "hub:owner/name@revision:split")
+            raise ValueError(
+                "not a dataset on the hub - write hub:owner/name, hub:owner/name@revision or "
+                "hub:owner/name@revision:split"
+            )
         return HubId(text)
 
     def parts(self) -> tuple[str, str | None, str]:

@@ -7,8 +7,26 @@ from collections.abc import Callable
 from string import punctuation
 
 # A model of text can neither see nor make these.
-MEDIA = ("image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps", "draw", "plot",
-         "go to", "video", "audio", "music", "flowchart", "diagram")
+MEDIA = (
+    "image",
+    "images",
+    "graph",
+    "graphs",
+    "picture",
+    "pictures",
+    "file",
+    "files",
+    "map",
+    "maps",
+    "draw",
+    "plot",
+    "go to",
+    "video",
+    "audio",
+    "music",
+    "flowchart",
+    "diagram",
+)
 _MEDIA = re.compile(rf"\b(?:{'|'.join(MEDIA)})\b", re.IGNORECASE)
 FEWEST, MOST = 4, 150  # words, counted between blanks
 
@@ -22,12 +40,20 @@ def words(instruction: str) -> str | None:
 
 def media(instruction: str) -> str | None:
     found = _MEDIA.search(instruction)
-    return f"the instruction says '{found.group().lower()}', which a text model can neither see nor make" if found else None
+    return (
+        f"the instruction says '{found.group().lower()}', which a text model can neither see nor make"
+        if found
+        else None
+    )
 
 
 def write_a_program(instruction: str) -> str | None:
     """Such instructions seldom say whether the program or its output is wanted."""
-    return "the instruction starts with 'Write a program'" if instruction.startswith("Write a program") else None
+    return (
+        "the instruction starts with 'Write a program'"
+        if instruction.startswith("Write a program")
+        else None
+    )
 
 
 def punctuation_start(instruction: str) -> str | None:
@@ -38,10 +64,20 @@ def punctuation_start(instruction: str) -> str | None:
 def ascii_start(instruction: str) -> str | None:
     """Against other languages."""
     first = instruction[:1]
-    return f"the instruction starts with '{first}', which is not ASCII" if not first.isascii() else None
+    return (
+        f"the instruction starts with '{first}', which is not ASCII"
+        if not first.isascii()
+        else None
+    )
 
 
-RULES: tuple[Callable[[str], str | None], ...] = (words, media, write_a_program, punctuation_start, ascii_start)
+RULES: tuple[Callable[[str], str | None], ...] = (
+    words,
+    media,
+    write_a_program,
+    punctuation_start,
+    ascii_start,
+)
 
 
 def objection(instruction: str) -> tuple[str, str] | None:

@@ -29,28 +29,54 @@ def csv_rows(data: Iterable[bytes], delimiter: str) -> Iterator[Found]:
                 yield _csv_row(at, header, cells)
             at = reader.line_num + 1
     except BreaksOff as broken:
-        yield Unreadable(reader.line_num + 1, str(broken), "fetch it again, or unpack what is left of it", ends=True)
+        yield Unreadable(
+            reader.line_num + 1,
+            str(broken),
+            "fetch it again, or unpack what is left of it",
+            ends=True,
+        )
     except csv.Error as error:
-        yield Unreadable(at, f"not CSV: {error}", "mend this row: a quote inside a cell is written twice, a cell with line ends "
-                         "stands in quotes", ends=True)
+        yield Unreadable(
+            at,
+            f"not CSV: {error}",
+            "mend this row: a quote inside a cell is written twice, a cell with line ends "
+            "stands in quotes",
+            ends=True,
+        )
 
 
 def _csv_row(at: int, header: list[str], cells: list[str]) -> Found:
     line = kept_text(cells)
     if len(cells) != len(header):
-        return Unreadable(at, f"the row has {len(cells)} cells, the header names {len(header)}",
-                          "write one cell for each column; a cell with a comma stands in quotes", line)
+        return Unreadable(
+            at,
+            f"the row has {len(cells)} cells, the header names {len(header)}",
+            "write one cell for each column; a cell with a comma stands in quotes",
+            line,
+        )
     if byte := bad_byte(line) or next(filter(None, map(bad_byte, cells)), ""):
-        return Unreadable(at, f"not UTF-8: {byte}", "convert the file: iconv -f latin1 -t utf-8 FILE > FIXED", line)
+        return Unreadable(
+            at,
+            f"not UTF-8: {byte}",
+            "convert the file: iconv -f latin1 -t utf-8 FILE > FIXED",
+            line,
+        )
     if any("\0" in cell for cell in cells):
-        return Unreadable(at, "it holds NUL bytes: the file is damaged", "fetch it again, or remove this place", line)
+        return Unreadable(
+            at,
+            "it holds NUL bytes: the file is damaged",
+            "fetch it again, or remove this place",
+            line,
+        )
     return Record(at, dict(zip(header, cells, strict=True)))
 
 
 def _texts(data: Iterable[bytes]) -> Iterator[str]:
     for number, line in lines(data):
         if line is None:
-            raise csv.Error(f"the line is longer than {LONGEST >> 20} MiB, which no instruction data is")
+            raise csv.Error(
+                f"the line is longer than {LONGEST >> 20} MiB, which no instruction data is"
+            )
         yield line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape") + "\n"
 
 
@@ -63,7 +89,9 @@ def parquet_rows(path: Path, wanted: Collection[str]) -> Iterator[Found]:
             columns = [name for name in file.schema_arrow.names if name in wanted] or None
             yield from _numbered(file.iter_batches(batch_size=_BATCH, columns=columns))
     except (ValueError, OSError, KeyError) as error:
-        raise UserError(f"{path}: not a whole Parquet file: {_first_line(error)}", "fetch it again") from None
+        raise UserError(
+            f"{path}: not a whole Parquet file: {_first_line(error)}", "fetch it again"
+        ) from None
 
 
 def saved_rows(path: Path, wanted: Collection[str]) -> Iterator[Found]:
@@ -74,12 +102,16 @@ def saved_rows(path: Path, wanted: Collection[str]) -> Iterator[Found]:
         found = datasets.load_from_disk(str(path))
         if isinstance(found, datasets.DatasetDict):
             if len(found) != 1:
-                raise UserError(f"{path}: a dataset of {len(found)} splits: {', '.join(found)}",
-                                f"name one of them: {path / next(iter(found), '')}")
+                raise UserError(
+                    f"{path}: a dataset of {len(found)} splits: {', '.join(found)}",
+                    f"name one of them: {path / next(iter(found), '')}",
+                )
             found = next(iter(found.values()))
         yield from table_rows(found, wanted)
     except (ValueError, OSError, KeyError, TypeError) as error:  # Arrow's own are kinds of these
-        raise UserError(f"{path}: `datasets` cannot read this folder: {_first_line(error)}", "save it again") from None
+        raise UserError(
+            f"{path}: `datasets` cannot read this folder: {_first_line(error)}", "save it again"
+        ) from None
 
 
 def table_rows(dataset: Any, wanted: Collection[str]) -> Iterator[Found]:

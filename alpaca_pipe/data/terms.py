@@ -41,7 +41,11 @@ class LicenceTerms:
     @property
     def source(self) -> str:
         """Where it is written, and how old our knowledge is."""
-        looked = f"checked {self.checked}{f' against {self.by}' if self.by else ''}" if self.checked != "-" else "not looked up again"
+        looked = (
+            f"checked {self.checked}{f' against {self.by}' if self.by else ''}"
+            if self.checked != "-"
+            else "not looked up again"
+        )
         return f"{self.where}, as of {self.as_of}, {looked}"
 
 
@@ -85,11 +89,19 @@ def _finding(one: Ingredient, use: Use, bases: Sequence[str]) -> Finding:
         return Finding(one, "yes", f"as the recipe says: {one.said}")
     row = _row(one.kind, one.name)
     if row is None:
-        which = "rows keep the licence of where they came from" if one.kind == "data" else "read its licence and its provider's terms"
+        which = (
+            "rows keep the licence of where they came from"
+            if one.kind == "data"
+            else "read its licence and its provider's terms"
+        )
         return Finding(one, "ask", f"not in our table: {which}")
-    allowed = row.unless_base is not None and any(row.unless_base.match(_bare(base)) for base in bases)
+    allowed = row.unless_base is not None and any(
+        row.unless_base.match(_bare(base)) for base in bases
+    )
     lifted: Answer = "yes" if use == "research" else "ask"
-    return Finding(one, lifted if allowed else row.uses[use], f"{row.licence}: {row.says}", row.source)
+    return Finding(
+        one, lifted if allowed else row.uses[use], f"{row.licence}: {row.says}", row.source
+    )
 
 
 def _row(kind: str, name: str) -> LicenceTerms | None:
@@ -113,8 +125,19 @@ def table() -> tuple[LicenceTerms, ...]:
 
 def _read(row: dict[str, Any]) -> LicenceTerms:
     unless = row.get("unless_base")
-    return LicenceTerms(row["of"], _any(row["names"]), row["whose"], row["licence"], row["says"], {use: row[use] for use in USES},
-                 row["where"], str(row["as_of"]), str(row["checked"]), row.get("by", ""), _any(unless) if unless else None)
+    return LicenceTerms(
+        row["of"],
+        _any(row["names"]),
+        row["whose"],
+        row["licence"],
+        row["says"],
+        {use: row[use] for use in USES},
+        row["where"],
+        str(row["as_of"]),
+        str(row["checked"]),
+        row.get("by", ""),
+        _any(unless) if unless else None,
+    )
 
 
 def _any(names: Sequence[str]) -> re.Pattern[str]:

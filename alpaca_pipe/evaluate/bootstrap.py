@@ -23,8 +23,13 @@ class Interval(NamedTuple):
         return {name: round(value, 6) for name, value in self._asdict().items()}
 
 
-def paired(nats: Mapping[str, Sequence[float]], tokens: Sequence[int], tuned: str, seed: int, resamples: int = 10_000
-           ) -> tuple[dict[str, Interval], dict[str, Interval]]:
+def paired(
+    nats: Mapping[str, Sequence[float]],
+    tokens: Sequence[int],
+    tuned: str,
+    seed: int,
+    resamples: int = 10_000,
+) -> tuple[dict[str, Interval], dict[str, Interval]]:
     """The mean loss of each model, and the difference `tuned` - other for every other one, with 95 % intervals.
 
     nats: per model the loss sum of each row; tokens: loss tokens of each row, the same for all models.
@@ -38,13 +43,21 @@ def paired(nats: Mapping[str, Sequence[float]], tokens: Sequence[int], tuned: st
     names = list(nats)
     losses = np.array([nats[name] for name in names], dtype=float)  # models x rows
     weights = np.array(tokens, dtype=float)
-    drawn = np.concatenate([losses[:, rows].sum(axis=2) / weights[rows].sum(axis=1)
-                            for rows in draws(len(tokens), resamples, seed)], axis=1)  # models x resamples
+    drawn = np.concatenate(
+        [
+            losses[:, rows].sum(axis=2) / weights[rows].sum(axis=1)
+            for rows in draws(len(tokens), resamples, seed)
+        ],
+        axis=1,
+    )  # models x resamples
     whole = losses.sum(axis=1) / weights.sum()
     at = names.index(tuned)
     means = {name: _interval(whole[i], drawn[i]) for i, name in enumerate(names)}
-    differences = {name: _interval(whole[at] - whole[i], drawn[at] - drawn[i])
-                   for i, name in enumerate(names) if i != at}
+    differences = {
+        name: _interval(whole[at] - whole[i], drawn[at] - drawn[i])
+        for i, name in enumerate(names)
+        if i != at
+    }
     return means, differences
 
 

@@ -34,8 +34,16 @@ class Contestant:
         return len(self.scored) * rows + self.samples
 
 
-def hold(sitting: Contestant, checkpoint: Checkpoint, rows: HeldOut, encoders: Mapping[str, Encoder], probe: Path,
-         max_new_tokens: int, batch_tokens: int, at: Callable[[int, str], None]) -> dict[str, Any]:
+def hold(
+    sitting: Contestant,
+    checkpoint: Checkpoint,
+    rows: HeldOut,
+    encoders: Mapping[str, Encoder],
+    probe: Path,
+    max_new_tokens: int,
+    batch_tokens: int,
+    at: Callable[[int, str], None],
+) -> dict[str, Any]:
     """{"losses": {contestant: [[nats, tokens] a row]}, "answers": [[text, ended] a sample]}.
 
     probe: the base leaves its logits of one row there, and every other model must differ from them: UserError where
@@ -53,7 +61,7 @@ def hold(sitting: Contestant, checkpoint: Checkpoint, rows: HeldOut, encoders: M
         losses[name] = response_losses(model, rows.encoded[prompt], batch_tokens, scored)
     said = []
     if sitting.samples:
-        prompts = encoders[sitting.asked].prompts(rows.examples[:sitting.samples])
+        prompts = encoders[sitting.asked].prompts(rows.examples[: sitting.samples])
         said = answers(model, tokenizer, prompts, max_new_tokens)
         at(sitting.work(len(rows.examples)), "answers to read")
     return {"losses": losses, "answers": said}
@@ -69,12 +77,16 @@ def _check_changed(sitting: Contestant, model: PreTrainedModel, row: Encoded, pr
         return
     name = f"{sitting.folder.parent.name}/{sitting.folder.name}"
     if not np.isfinite(found).all():
-        raise UserError(f"the model in {name} gives logits that are not numbers on a held-out row: the training diverged",
-                        "lower train.learning_rate and train again")
+        raise UserError(
+            f"the model in {name} gives logits that are not numbers on a held-out row: the training diverged",
+            "lower train.learning_rate and train again",
+        )
     if not np.abs(found - np.load(probe)).max() > 0:
-        raise UserError(f"the model in {name} gives exactly the base's logits "
-                        "on a held-out row: nothing was learned, or an empty adapter was saved",
-                        "look at the loss curve of train and at train.learning_rate, then train again")
+        raise UserError(
+            f"the model in {name} gives exactly the base's logits "
+            "on a held-out row: nothing was learned, or an empty adapter was saved",
+            "look at the loss curve of train and at train.learning_rate, then train again",
+        )
 
 
 def logits(model: PreTrainedModel, row: Encoded) -> NDArray[np.float32]:

@@ -18,14 +18,18 @@ class HeldOut(NamedTuple):
     left_out: list[Rejected]
 
 
-def encode_alike(examples: Sequence[Example], encoders: Mapping[str, Encoder], max_length: int) -> HeldOut:
+def encode_alike(
+    examples: Sequence[Example], encoders: Mapping[str, Encoder], max_length: int
+) -> HeldOut:
     """Encodes each row for each prompt; a row that is too long for one of them is left out for all.
 
     What is scored is the same for all: the tokens of the answer and one end token, the tokenizer's EOS (for chat models
     that is the token that ends a turn, `<|im_end|>` and its like). What a chat template writes after it, a line feed
     say, is not scored. Only the prompt before the answer differs.
     """
-    columns = {name: list(encoder.encode(examples, max_length)) for name, encoder in encoders.items()}
+    columns = {
+        name: list(encoder.encode(examples, max_length)) for name, encoder in encoders.items()
+    }
     kept = HeldOut([], {name: [] for name in encoders}, [])
     for place, example in enumerate(examples):
         row = {name: column[place] for name, column in columns.items()}
@@ -35,17 +39,20 @@ def encode_alike(examples: Sequence[Example], encoders: Mapping[str, Encoder], m
             continue
         encoded = {name: found for name, found in row.items() if isinstance(found, Encoded)}
         if len({_scored(found) for found in encoded.values()}) > 1:
-            raise UserError(f"row {example.id} has other answer tokens under the base's chat template than under ours",
-                            "use a tuned model and a base with the same tokenizer")
+            raise UserError(
+                f"row {example.id} has other answer tokens under the base's chat template than under ours",
+                "use a tuned model and a base with the same tokenizer",
+            )
         kept.examples.append(example)
         for name, found in encoded.items():
             kept.encoded[name].append(found)
     if not kept.examples:
-        raise UserError(f"none of the {len(examples)} held-out rows can be scored at max_length {max_length}",
-                        "raise evaluate.max_length, or hold more rows out with curate")
+        raise UserError(
+            f"none of the {len(examples)} held-out rows can be scored at max_length {max_length}",
+            "raise evaluate.max_length, or hold more rows out with curate",
+        )
     return kept
 
 
 def _scored(row: Encoded) -> tuple[int, ...]:
     return tuple(token for token, learned in zip(row.ids, row.mask, strict=True) if learned)
-

@@ -29,12 +29,22 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     """
     checkpoint = resolve(context.tables["base"], context.progress.say)
     encoders, missing = _encoders(checkpoint, context.inputs[TUNED])
-    examples = list(islice(map(Example.from_row, read_jsonl(context.inputs["curate/held_out.jsonl"])), config.rows))
+    examples = list(
+        islice(
+            map(Example.from_row, read_jsonl(context.inputs["curate/held_out.jsonl"])), config.rows
+        )
+    )
     rows = encode_alike(examples, encoders, config.max_length)
     samples = min(config.samples, len(rows.examples))
-    fair = "chat" if "chat" in encoders else "ours"  # a base is read at its best: asked as it knows it
-    sittings = {"base": Contestant(None, {"base": "ours"} | ({"chat": "chat"} if fair == "chat" else {}), samples, fair),
-                "tuned": Contestant(context.inputs[TUNED], {"tuned": "ours"}, samples, "ours")}
+    fair = (
+        "chat" if "chat" in encoders else "ours"
+    )  # a base is read at its best: asked as it knows it
+    sittings = {
+        "base": Contestant(
+            None, {"base": "ours"} | ({"chat": "chat"} if fair == "chat" else {}), samples, fair
+        ),
+        "tuned": Contestant(context.inputs[TUNED], {"tuned": "ours"}, samples, "ours"),
+    }
     if SHUFFLED in context.inputs:
         sittings["shuffled"] = Contestant(context.inputs[SHUFFLED], {"shuffled": "ours"})
     else:
@@ -51,15 +61,23 @@ def _encoders(checkpoint: Checkpoint, tuned: Path) -> tuple[dict[str, Encoder], 
     """The prompts: "ours", which the tuned model was trained with, and "chat", the base's own; or why there is none."""
     ours = saved_encoder(load_tokenizer(Checkpoint(str(tuned))), tuned)
     if ours.template.is_chat:
-        return {"ours": ours}, {"chat": "the tuned model was trained with that template, so it is the same prompt"}
+        return {"ours": ours}, {
+            "chat": "the tuned model was trained with that template, so it is the same prompt"
+        }
     tokenizer = load_tokenizer(checkpoint)
     if not tokenizer.chat_template:
         return {"ours": ours}, {"chat": "its tokenizer has none"}
     return {"ours": ours, "chat": Encoder(tokenizer, TEMPLATES["chat"])}, {}
 
 
-def _hear(sittings: Mapping[str, Contestant], checkpoint: Checkpoint, rows: HeldOut, encoders: Mapping[str, Encoder],
-          config: EvaluateConfig, context: StageContext) -> dict[str, dict[str, Any]]:
+def _hear(
+    sittings: Mapping[str, Contestant],
+    checkpoint: Checkpoint,
+    rows: HeldOut,
+    encoders: Mapping[str, Encoder],
+    config: EvaluateConfig,
+    context: StageContext,
+) -> dict[str, dict[str, Any]]:
     """What each sitting said, by name; one that an interrupted run has kept is not held again."""
     work = {name: sitting.work(len(rows.examples)) for name, sitting in sittings.items()}
     notes = {name: context.scratch / f"{name}.json" for name in sittings}
@@ -73,33 +91,87 @@ def _hear(sittings: Mapping[str, Contestant], checkpoint: Checkpoint, rows: Held
         def at(count: int, note: str, before: int = done) -> None:
             context.progress.at(before + count, note)
 
-        write_json(notes[name], hold(sitting, checkpoint, rows, encoders, context.scratch / "base_logits.npy",
-                                     config.max_new_tokens, config.batch_tokens, at))
+        write_json(
+            notes[name],
+            hold(
+                sitting,
+                checkpoint,
+                rows,
+                encoders,
+                context.scratch / "base_logits.npy",
+                config.max_new_tokens,
+                config.batch_tokens,
+                at,
+            ),
+        )
         done += work[name]
     return {name: read_json(note) for name, note in notes.items()}
 
 
-def _summary(losses: Mapping[str, Sequence[tuple[float, int]]], rows: HeldOut, missing: Mapping[str, str], seed: int,
-             resamples: int) -> dict[str, Any]:
+def _summary(
+    losses: Mapping[str, Sequence[tuple[float, int]]],
+    rows: HeldOut,
+    missing: Mapping[str, str],
+    seed: int,
+    resamples: int,
+) -> dict[str, Any]:
     tokens = [count for _, count in losses["base"]]
-    means, differences = paired({name: [nats for nats, _ in scores] for name, scores in losses.items()},
-                                tokens, "tuned", seed, resamples)
+    means, differences = paired(
+        {name: [nats for nats, _ in scores] for name, scores in losses.items()},
+        tokens,
+        "tuned",
+        seed,
+        resamples,
+    )
     verdict = judge(means, differences, len(tokens), missing)
-    return {"verdict": verdict.word, "sentence": verdict.sentence, "rows": len(tokens), "tokens": sum(tokens),
-            "loss": {name: means[name].rounded() for name in ("base", "chat", "tuned", "shuffled") if name in means},
-            "difference": {name: interval.rounded() for name, interval in differences.items()},
-            "missing": dict(missing), "left_out": len(rows.left_out)}
+    return {
+        "verdict": verdict.word,
+        "sentence": verdict.sentence,
+        "rows": len(tokens),
+        "tokens": sum(tokens),
+        "loss": {
+            name: means[name].rounded()
+            for name in ("base", "chat", "tuned", "shuffled")
+            if name in means
+        },
+        "difference": {name: interval.rounded() for name, interval in differences.items()},
+        "missing": dict(missing),
+        "left_out": len(rows.left_out),
+    }
 
 
-def _write(folder: Path, rows: HeldOut, losses: Mapping[str, Any], heard: Mapping[str, Any],
-           summary: Mapping[str, Any]) -> None:
-    write_jsonl(folder / "losses.jsonl", (
-        {"id": example.id, "model": name, "nats": nats, "tokens": tokens}
-        for name, scores in losses.items() for example, (nats, tokens) in zip(rows.examples, scores, strict=True)))
-    write_jsonl(folder / "samples.jsonl", (
-        {"id": example.id, "instruction": example.instruction, "input": example.input, "wanted": example.output,
-         "base": base, "base_ended": base_ended, "tuned": tuned, "tuned_ended": tuned_ended}
-        for example, (base, base_ended), (tuned, tuned_ended)
-        in zip(rows.examples, heard["base"]["answers"], heard["tuned"]["answers"], strict=False)))
+def _write(
+    folder: Path,
+    rows: HeldOut,
+    losses: Mapping[str, Any],
+    heard: Mapping[str, Any],
+    summary: Mapping[str, Any],
+) -> None:
+    write_jsonl(
+        folder / "losses.jsonl",
+        (
+            {"id": example.id, "model": name, "nats": nats, "tokens": tokens}
+            for name, scores in losses.items()
+            for example, (nats, tokens) in zip(rows.examples, scores, strict=True)
+        ),
+    )
+    write_jsonl(
+        folder / "samples.jsonl",
+        (
+            {
+                "id": example.id,
+                "instruction": example.instruction,
+                "input": example.input,
+                "wanted": example.output,
+                "base": base,
+                "base_ended": base_ended,
+                "tuned": tuned,
+                "tuned_ended": tuned_ended,
+            }
+            for example, (base, base_ended), (tuned, tuned_ended) in zip(
+                rows.examples, heard["base"]["answers"], heard["tuned"]["answers"], strict=False
+            )
+        ),
+    )
     write_jsonl(folder / "left_out.jsonl", (rejected.to_row() for rejected in rows.left_out))
     write_json(folder / "verdict.json", summary)

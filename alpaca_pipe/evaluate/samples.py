@@ -18,8 +18,12 @@ class SampleAnswer(NamedTuple):
     ended: bool
 
 
-def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Sequence[int]],
-            max_new_tokens: int) -> list[SampleAnswer]:
+def answers(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+) -> list[SampleAnswer]:
     """One greedy answer to each prompt (ids), all in one batch, padded on the left. The model is in eval mode."""
     import torch
 
@@ -29,17 +33,21 @@ def answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts:
     ids = torch.full((len(prompts), width), int(tokenizer.pad_token_id))
     real = torch.zeros_like(ids)
     for place, prompt in enumerate(prompts):
-        ids[place, width - len(prompt):] = torch.tensor(prompt)
-        real[place, width - len(prompt):] = 1
+        ids[place, width - len(prompt) :] = torch.tensor(prompt)
+        real[place, width - len(prompt) :] = 1
     ending = ends(model, tokenizer)
     with torch.inference_mode():
-        found = model.generate(input_ids=ids.to(model.device), attention_mask=real.to(model.device),
-                               generation_config=decoding(model, tokenizer, max_new_tokens))[:, width:].tolist()
+        found = model.generate(
+            input_ids=ids.to(model.device),
+            attention_mask=real.to(model.device),
+            generation_config=decoding(model, tokenizer, max_new_tokens),
+        )[:, width:].tolist()
     return [_answer(row, ending, tokenizer) for row in found]
 
 
 def _answer(row: list[int], ending: list[int], tokenizer: PreTrainedTokenizerBase) -> SampleAnswer:
     stop = next((place for place, token in enumerate(row) if token in ending), None)
-    text = tokenizer.decode(row[:stop], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    text = tokenizer.decode(
+        row[:stop], skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
     return SampleAnswer(str(text), stop is not None)
-

@@ -42,8 +42,14 @@ class Agreement(NamedTuple):
     top1: float
 
 
-def merge(checkpoint: Checkpoint, trained: Path, folder: Path, dtype: str, rows: Sequence[Encoded],
-          say: Callable[[str], None]) -> Agreement:
+def merge(
+    checkpoint: Checkpoint,
+    trained: Path,
+    folder: Path,
+    dtype: str,
+    rows: Sequence[Encoded],
+    say: Callable[[str], None],
+) -> Agreement:
     """Writes model, tokenizer and template.json into `folder`, reloads them and compares. All in fp32 on the CPU.
 
     A full model is saved again the same way. Raises UserError where the reloaded model answers otherwise.
@@ -64,10 +70,18 @@ def merge(checkpoint: Checkpoint, trained: Path, folder: Path, dtype: str, rows:
     found = _logits(load_model(Checkpoint(str(folder)), "float32"), rows)
     difference = max(_apart(wanted, merged), _apart(rounded, found))
     agreement = Agreement(
-        rows=len(rows), positions=sum(len(row) for row in wanted), max_difference=difference,
-        limit=_TOLERANCE * (1 + max(float(row.abs().max()) for row in wanted)), rounding=_apart(merged, rounded),
-        effect=effect, top1=float(torch.cat([a.argmax(-1) == b.argmax(-1)
-                                             for a, b in zip(wanted, found, strict=True)]).float().mean()))
+        rows=len(rows),
+        positions=sum(len(row) for row in wanted),
+        max_difference=difference,
+        limit=_TOLERANCE * (1 + max(float(row.abs().max()) for row in wanted)),
+        rounding=_apart(merged, rounded),
+        effect=effect,
+        top1=float(
+            torch.cat([a.argmax(-1) == b.argmax(-1) for a, b in zip(wanted, found, strict=True)])
+            .float()
+            .mean()
+        ),
+    )
     check(agreement, folder)
     return agreement
 
@@ -75,10 +89,12 @@ def merge(checkpoint: Checkpoint, trained: Path, folder: Path, dtype: str, rows:
 def check(agreement: Agreement, folder: Path) -> None:
     """UserError beyond the limit, NaN included."""
     if not agreement.max_difference <= agreement.limit:
-        raise UserError(f"the merged model in {folder.name}/, reloaded, answers otherwise than base + adapter: logits "
-                        f"differ by {agreement.max_difference:.2g}, at most {agreement.limit:.2g} is rounding",
-                        "run again; if it comes back, check the disk, and report it with the versions of peft and "
-                        "transformers")
+        raise UserError(
+            f"the merged model in {folder.name}/, reloaded, answers otherwise than base + adapter: logits "
+            f"differ by {agreement.max_difference:.2g}, at most {agreement.limit:.2g} is rounding",
+            "run again; if it comes back, check the disk, and report it with the versions of peft and "
+            "transformers",
+        )
 
 
 def save(model: PreTrainedModel, trained: Path, folder: Path) -> None:
@@ -87,12 +103,17 @@ def save(model: PreTrainedModel, trained: Path, folder: Path) -> None:
 
     tokenizer = load_tokenizer(Checkpoint(str(trained)))
     model.generation_config = GenerationConfig(
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     model.save_pretrained(folder)
     save_template(folder, saved_encoder(tokenizer, trained))
 
 
-def _trained(checkpoint: Checkpoint, trained: Path, rows: Sequence[Encoded]) -> tuple[Any, float | None]:
+def _trained(
+    checkpoint: Checkpoint, trained: Path, rows: Sequence[Encoded]
+) -> tuple[Any, float | None]:
     """The model as training left it, and for an adapter the largest difference that it makes."""
     if not is_adapter(trained):
         return load_model(Checkpoint(str(trained)), "float32").eval(), None
@@ -111,8 +132,10 @@ def _merged(model: Any, trained: Path) -> PreTrainedModel:
     try:
         whole = model.merge_and_unload(safe_merge=True)
     except ValueError as error:  # safe_merge found NaN
-        raise UserError(f"the adapter cannot be merged: {error}",
-                        "the training diverged: look at its loss curve, lower train.learning_rate") from None
+        raise UserError(
+            f"the adapter cannot be merged: {error}",
+            "the training diverged: look at its loss curve, lower train.learning_rate",
+        ) from None
     return whole
 
 

@@ -34,12 +34,18 @@ def export(config: ExportConfig, context: StageContext) -> Outcome:
     elif config.merge:
         context.progress.say("this recipe has no 'train:', so only the dataset is exported")
     counts = _dataset(config, context) if config.dataset else {}
-    return Outcome({"dataset": counts, "forms": list(config.dataset)} | ({"model": model} if model else {}))
+    return Outcome(
+        {"dataset": counts, "forms": list(config.dataset)} | ({"model": model} if model else {})
+    )
 
 
 def _model(config: ExportConfig, context: StageContext) -> dict[str, Any]:
     """The merged checkpoint, under its name only once it was checked; its figures."""
-    folder, draft, note = context.folder / "merged", context.scratch / "merged", context.scratch / "merged.json"
+    folder, draft, note = (
+        context.folder / "merged",
+        context.scratch / "merged",
+        context.scratch / "merged.json",
+    )
     if folder.exists():
         kept: dict[str, Any] = read_json(note)
         return kept
@@ -47,15 +53,23 @@ def _model(config: ExportConfig, context: StageContext) -> dict[str, Any]:
     checkpoint = resolve(context.tables["base"], context.progress.say)
     encoder = saved_encoder(load_tokenizer(Checkpoint(str(trained))), trained)
     shutil.rmtree(draft, ignore_errors=True)
-    agreement = merge(checkpoint, trained, draft, config.dtype, _rows_to_check(config, context, encoder),
-                      context.progress.say)
+    agreement = merge(
+        checkpoint,
+        trained,
+        draft,
+        config.dtype,
+        _rows_to_check(config, context, encoder),
+        context.progress.say,
+    )
     size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
     figures = agreement._asdict() | {"dtype": config.dtype, "megabytes": round(size / 1e6, 1)}
     write_atomic(draft / "README.md", _card(context, figures, encoder))
     write_json(note, figures)
     draft.rename(folder)
-    said = f"reloaded from disk: logits within {agreement.max_difference:.1e} of what was trained " \
-           f"(limit {agreement.limit:.1e}), same first choice at {agreement.top1:.1%} of {agreement.positions} positions"
+    said = (
+        f"reloaded from disk: logits within {agreement.max_difference:.1e} of what was trained "
+        f"(limit {agreement.limit:.1e}), same first choice at {agreement.top1:.1%} of {agreement.positions} positions"
+    )
     context.progress.say(said)
     return figures
 
@@ -65,8 +79,10 @@ def _rows_to_check(config: ExportConfig, context: StageContext, encoder: Encoder
     fitting = (row for row in encoder.encode(examples, _LONGEST) if isinstance(row, Encoded))
     rows = list(islice(fitting, config.check_rows))
     if not rows:
-        raise UserError(f"export: no held-out row is shorter than {_LONGEST} tokens, so the merged model cannot be checked",
-                        "hold more rows out with curate.held_out")
+        raise UserError(
+            f"export: no held-out row is shorter than {_LONGEST} tokens, so the merged model cannot be checked",
+            "hold more rows out with curate.held_out",
+        )
     return rows
 
 
@@ -80,19 +96,35 @@ def _card(context: StageContext, figures: Mapping[str, Any], encoder: Encoder) -
         adapter = read_json(trained / "adapter_config.json")
         method = f"LoRA, rank {adapter['r']}, alpha {adapter['lora_alpha']}, merged"
     rows = sum(1 for _ in read_jsonl(context.inputs[TRAIN]))
-    verdict = read_json(context.inputs[VERDICT])["sentence"] if VERDICT in context.inputs else "not evaluated"
-    facts: list[Fact] = [("method", method), ("training rows", str(rows)), ("template", encoder.template.name),
-                         ("verdict", verdict)]
+    verdict = (
+        read_json(context.inputs[VERDICT])["sentence"]
+        if VERDICT in context.inputs
+        else "not evaluated"
+    )
+    facts: list[Fact] = [
+        ("method", method),
+        ("training rows", str(rows)),
+        ("template", encoder.template.name),
+        ("verdict", verdict),
+    ]
     checks: list[Fact] = [
         ("answer positions compared", f"{figures['positions']} in {figures['rows']} held-out rows"),
         ("largest logit difference to the trained model", f"{figures['max_difference']:.2e}"),
         ("allowed (peft's own tolerance)", f"{figures['limit']:.2e}"),
-        (f"largest further difference by rounding to {figures['dtype']}", f"{figures['rounding']:.2e}"),
-        ("same most probable token", f"{figures['top1']:.2%}")]
+        (
+            f"largest further difference by rounding to {figures['dtype']}",
+            f"{figures['rounding']:.2e}",
+        ),
+        ("same most probable token", f"{figures['top1']:.2%}"),
+    ]
     if figures["effect"] is not None:
-        checks.append(("for comparison: largest difference made by the training", f"{figures['effect']:.2e}"))
+        checks.append(
+            ("for comparison: largest difference made by the training", f"{figures['effect']:.2e}")
+        )
     prompt = encoder.prompt_text(Example.of("Name a colour.", "", "", Origin("seed")))
-    return model_card(context.tables["base"].published, method, prompt, facts, checks, context.terms)
+    return model_card(
+        context.tables["base"].published, method, prompt, facts, checks, context.terms
+    )
 
 
 def _dataset(config: ExportConfig, context: StageContext) -> dict[str, int]:
@@ -105,8 +137,22 @@ def _dataset(config: ExportConfig, context: StageContext) -> dict[str, int]:
         kinds[row["origin"]["kind"]] += 1
         with_system += bool(row.get("system"))
         asked.add(row["origin"]["source"])
-    replies = (context.journal.stored(source) for source in sorted(asked) if source.startswith("r1-"))
-    teacher = ", ".join(sorted({reply.model_said for reply in replies if reply and reply.model_said}))
-    write_atomic(folder / "README.md", dataset_card(counts, kinds, teacher, config.dataset, with_system,
-                                                       made_by=context.inputs[ROWS].parent.name, terms=context.terms))
+    replies = (
+        context.journal.stored(source) for source in sorted(asked) if source.startswith("r1-")
+    )
+    teacher = ", ".join(
+        sorted({reply.model_said for reply in replies if reply and reply.model_said})
+    )
+    write_atomic(
+        folder / "README.md",
+        dataset_card(
+            counts,
+            kinds,
+            teacher,
+            config.dataset,
+            with_system,
+            made_by=context.inputs[ROWS].parent.name,
+            terms=context.terms,
+        ),
+    )
     return counts

@@ -11,7 +11,14 @@ from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.data.source_kinds import Published
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.speed import loading
-from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageConfig, StageContext
+from alpaca_pipe.recipe.stage import (
+    Estimate,
+    EstimateInputs,
+    Outcome,
+    Stage,
+    StageConfig,
+    StageContext,
+)
 from alpaca_pipe.weights.base import TINY
 
 ROWS, TRAIN, HELD_OUT = "curate/examples.jsonl", "curate/train.jsonl", "curate/held_out.jsonl"
@@ -22,10 +29,17 @@ class ExportConfig(StageConfig):
     """What is handed out."""
 
     merge: bool = Field(True, description="the tuned model as one checkpoint, adapter merged in")
-    dtype: Literal["float32", "bfloat16"] = Field("float32", description="of the saved weights; merging is always fp32")
-    dataset: tuple[Published, ...] = Field(("json", "jsonl", "datasets"), description="forms of the dataset: json is "
-                                      "alpaca_data.json, datasets is a folder for load_dataset")
-    check_rows: int = Field(8, ge=1, description="held-out rows on which the reloaded model is compared")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the saved weights; merging is always fp32"
+    )
+    dataset: tuple[Published, ...] = Field(
+        ("json", "jsonl", "datasets"),
+        description="forms of the dataset: json is "
+        "alpaca_data.json, datasets is a folder for load_dataset",
+    )
+    check_rows: int = Field(
+        8, ge=1, description="held-out rows on which the reloaded model is compared"
+    )
 
     def rehearsed(self) -> Self:
         return self.model_copy(update={"check_rows": min(self.check_rows, 2)})
@@ -48,8 +62,14 @@ def estimate(config: ExportConfig, tables: Mapping[str, Any], known: EstimateInp
     size = (base.parameters() if base else None) or _MEASURED_ON
     if machine.gpu:
         width = 4 if config.dtype == "float32" else 2
-        seconds = loading(size, 3, True) + Range.about(size * width / 1e9 + 5 * config.check_rows * size * _ROW_SECONDS, 2)
-        return Estimate(seconds.times(1 / 60), says, "the CPU of a machine with a GPU: assumed, not measured yet")
+        seconds = loading(size, 3, True) + Range.about(
+            size * width / 1e9 + 5 * config.check_rows * size * _ROW_SECONDS, 2
+        )
+        return Estimate(
+            seconds.times(1 / 60),
+            says,
+            "the CPU of a machine with a GPU: assumed, not measured yet",
+        )
     minutes = Range.about(_MERGE_MINUTES * size / _MEASURED_ON, 2)
     return Estimate(minutes, says, "SmolLM2-135M measured on 2 CPU cores")
 
@@ -58,5 +78,13 @@ _MEASURED_ON = 135e6
 _MERGE_MINUTES = 0.25  # 2026-11: 15 s
 _ROW_SECONDS = 0.5e-9  # for a parameter and a row of 130 tokens, at 0.5 TFLOP/s in fp32: 16 cores
 
-STAGE = Stage("export", version=2, config=ExportConfig, run=run, estimate=estimate, uses=("base?",), on_gpu=True,
-              reads=(ROWS, TRAIN, HELD_OUT, f"{TRAINED}?", f"{VERDICT}?"))
+STAGE = Stage(
+    "export",
+    version=2,
+    config=ExportConfig,
+    run=run,
+    estimate=estimate,
+    uses=("base?",),
+    on_gpu=True,
+    reads=(ROWS, TRAIN, HELD_OUT, f"{TRAINED}?", f"{VERDICT}?"),
+)

@@ -67,13 +67,26 @@ def place_of(seat: Seat) -> str:
 
 def noted(seat: Seat, first: Told, entries: Sequence[Candidate]) -> dict[str, Any]:
     """A seat as a row: what was asked at each step, and what came of it."""
-    steps = {told.place: told for told in (first, *(told for entry in entries for told in entry.told))}
+    steps = {
+        told.place: told for told in (first, *(told for entry in entries for told in entry.told))
+    }
     row: dict[str, Any] = {
-        "round": seat.round, "seat": seat.place, "keys": [told.reply.key for told in steps.values()],
+        "round": seat.round,
+        "seat": seat.place,
+        "keys": [told.reply.key for told in steps.values()],
         "steps": [place.removeprefix(place_of(seat)).removeprefix("/") for place in steps],
-        "draws": [told.draw for told in steps.values()], "prompts": [told.prompt for told in steps.values()],
-        "finish": [told.reply.finish for told in steps.values()], "shown": [seed.example.id for seed in seat.shown],
-        "topics": list(seat.topics), "pieces": len(entries), "accepted": sum(entry.accepted for entry in entries)}
-    more: Mapping[str, Any] = {"ground": seat.ground and seat.ground.source, "machine": [row.id for row in seat.machine],
-                               "lacks": list(seat.lacks), "worn": list(seat.worn)}
+        "draws": [told.draw for told in steps.values()],
+        "prompts": [told.prompt for told in steps.values()],
+        "finish": [told.reply.finish for told in steps.values()],
+        "shown": [seed.example.id for seed in seat.shown],
+        "topics": list(seat.topics),
+        "pieces": len(entries),
+        "accepted": sum(entry.accepted for entry in entries),
+    }
+    more: Mapping[str, Any] = {
+        "ground": seat.ground and seat.ground.source,
+        "machine": [row.id for row in seat.machine],
+        "lacks": list(seat.lacks),
+        "worn": list(seat.worn),
+    }
     return row | {name: value for name, value in more.items() if value}

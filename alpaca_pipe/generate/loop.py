@@ -49,10 +49,16 @@ class Generation:
     limits: Limits
     called: str = ""  # the teacher's name, for the rows
     earlier: Replay = field(default_factory=Replay)
-    blind: bool = False  # prompts see no row of the rounds before, so that every teacher is asked the same
+    blind: bool = (
+        False  # prompts see no row of the rounds before, so that every teacher is asked the same
+    )
     does_without: bool = False  # an answer that is not stored, where nothing may be sent; else NotStored ends the run
-    answered: Callable[[int, int], None] = lambda done, of: None  # called as the replies of a step come in
-    examples: list[Example] = field(default_factory=list)  # to begin with, the rows that are extended
+    answered: Callable[[int, int], None] = lambda done, of: (
+        None
+    )  # called as the replies of a step come in
+    examples: list[Example] = field(
+        default_factory=list
+    )  # to begin with, the rows that are extended
     rejected: list[Rejected] = field(default_factory=list)
     seats: list[dict[str, Any]] = field(default_factory=list)
     asked: ReplyTotals = field(default_factory=ReplyTotals)
@@ -77,13 +83,22 @@ class Generation:
         if any(told is None for told in first):
             raise NotStored
         replies = [told for told in first if told]
-        entries = [entry for seat, told in zip(seats, replies, strict=True) for entry in self._read(seat, told)]
+        entries = [
+            entry
+            for seat, told in zip(seats, replies, strict=True)
+            for entry in self._read(seat, told)
+        ]
         answers: list[Completion] = []
         while following := self._following(entries):
             came = dict(zip(following, await self._ask(list(following.items())), strict=True))
             answers += [told.reply for told in came.values() if told]
-            entries = [new for entry in entries
-                       for new in (self._take_answer(entry, came[entry.next]) if entry.next in came else (entry,))]
+            entries = [
+                new
+                for entry in entries
+                for new in (
+                    self._take_answer(entry, came[entry.next]) if entry.next in came else (entry,)
+                )
+            ]
         self.asked.add((*(told.reply for told in replies), *answers))
         before = len(self.examples)
         for entry in entries:
@@ -94,11 +109,26 @@ class Generation:
         by_seat: dict[str, list[Candidate]] = {place_of(seat): [] for seat in seats}
         for entry in entries:
             by_seat[place_of(entry.seat)].append(entry)
-        self.seats += [noted(seat, told, by_seat[place_of(seat)]) for seat, told in zip(seats, replies, strict=True)]
+        self.seats += [
+            noted(seat, told, by_seat[place_of(seat)])
+            for seat, told in zip(seats, replies, strict=True)
+        ]
         self.rounds.append((len(seats), len(self.examples) - before))
-        near = sum(isinstance(entry.verdict, Rejection) and entry.verdict.rule == "likeness" for entry in entries)
-        self.seen.append(RoundStats.of([told.reply for told in replies], answers, pool=known, pieces=len(entries), near=near,
-                                 new=len(self.pool) - known, accepted=len(self.examples) - before))
+        near = sum(
+            isinstance(entry.verdict, Rejection) and entry.verdict.rule == "likeness"
+            for entry in entries
+        )
+        self.seen.append(
+            RoundStats.of(
+                [told.reply for told in replies],
+                answers,
+                pool=known,
+                pieces=len(entries),
+                near=near,
+                new=len(self.pool) - known,
+                accepted=len(self.examples) - before,
+            )
+        )
 
     def exhausted(self) -> str:
         """Why no further round should be asked although rows are missing, as a sentence; "" where one should."""
@@ -113,7 +143,9 @@ class Generation:
         last = self.rounds[-STALL_ROUNDS:]
         seats, new = sum(part[0] for part in last), sum(part[1] for part in last)
         if len(last) == STALL_ROUNDS and new * STALL_SEATS < seats:
-            return f"{at}: the last {seats} prompts brought {new or 'no'} new rows; {self._why_few()}"
+            return (
+                f"{at}: the last {seats} prompts brought {new or 'no'} new rows; {self._why_few()}"
+            )
         return ""
 
     def _why_few(self) -> str:
@@ -140,8 +172,14 @@ class Generation:
     def _draw_seats(self) -> list[Seat]:
         count = self.seats_left
         grounds = self._turns.take(count) if self.style.grounded else ()
-        return self.seating.round(len(self.rounds), len(self.seats), count, grounds, () if self.blind else self.examples,
-                                  self._balance)
+        return self.seating.round(
+            len(self.rounds),
+            len(self.seats),
+            count,
+            grounds,
+            () if self.blind else self.examples,
+            self._balance,
+        )
 
     def _grounds_left(self) -> int | None:
         return self._turns.left if self.style.grounded else None
@@ -153,7 +191,9 @@ class Generation:
 
         async def one(place: str, request: Request, draw: int) -> Told | None:
             nonlocal done
-            prompt = digest_of([[message.role, message.content] for message in request.messages])[:16]
+            prompt = digest_of([[message.role, message.content] for message in request.messages])[
+                :16
+            ]
             told = self.earlier.at(place)
             if told:
                 self.asked.replayed += 1
@@ -184,7 +224,9 @@ class Generation:
         draws[digest] += 1
         if "seed" not in self.teacher.takes:
             return replace(request, sample=draw), draw
-        own = int(digest_of([self.seating.seed, digest, draw])[:8], 16) >> 1  # 31 bits: what servers take
+        own = (
+            int(digest_of([self.seating.seed, digest, draw])[:8], 16) >> 1
+        )  # 31 bits: what servers take
         return replace(request, decoding={**request.decoding, "seed": own}), draw
 
     def _read(self, seat: Seat, told: Told) -> Iterator[Candidate]:
@@ -200,8 +242,13 @@ class Generation:
 
     def _following(self, entries: Sequence[Candidate]) -> dict[str, Request]:
         """What is to be asked next, by its place."""
-        return {entry.next: request for entry in entries if entry.accepted and isinstance(entry.piece, Draft)
-                and (request := self.style.follow(entry.seat, entry.piece)) is not None}
+        return {
+            entry.next: request
+            for entry in entries
+            if entry.accepted
+            and isinstance(entry.piece, Draft)
+            and (request := self.style.follow(entry.seat, entry.piece)) is not None
+        }
 
     def _take_answer(self, entry: Candidate, told: Told | None) -> Iterator[Candidate]:
         assert isinstance(entry.piece, Draft)
@@ -209,13 +256,20 @@ class Generation:
             if not self.does_without:
                 raise NotStored
             self.asked.unasked += 1
-            yield replace(entry, verdict=Rejection("not_asked", "its answer is not stored, and nothing was to be bought"))
+            yield replace(
+                entry,
+                verdict=Rejection(
+                    "not_asked", "its answer is not stored, and nothing was to be bought"
+                ),
+            )
             return
         whole = (*entry.told, told)
         for number, piece in enumerate(self.style.read_answer(entry.seat, entry.piece, told.reply)):
             item = f"{entry.item}+{number}" if number else entry.item
             if isinstance(piece, Unread):
-                yield replace(entry, item=item, told=whole, verdict=Rejection(piece.rule, piece.reason))
+                yield replace(
+                    entry, item=item, told=whole, verdict=Rejection(piece.rule, piece.reason)
+                )
             else:
                 verdict = self.style.objection(entry.seat, piece) or entry.verdict
                 yield replace(entry, item=item, piece=piece, told=whole, verdict=verdict)
@@ -228,9 +282,13 @@ class Generation:
         elif isinstance(verdict, Rejection):
             what: Example | str = piece.instruction
             if piece.output is not None or len(entry.told) > 1 or verdict.rule == "not_asked":
-                what = self._example(entry, piece, None)  # dropped at its answer: later ones may resemble it
+                what = self._example(
+                    entry, piece, None
+                )  # dropped at its answer: later ones may resemble it
                 self._became[entry.place] = what.id
-            self._reject(Rejected(what, verdict.rule, verdict.reason, source, self._id_of(verdict.nearest)))
+            self._reject(
+                Rejected(what, verdict.rule, verdict.reason, source, self._id_of(verdict.nearest))
+            )
         else:
             example = self._example(entry, piece, verdict)
             self._became[entry.place] = example.id
@@ -243,7 +301,12 @@ class Generation:
 
     def _example(self, entry: Candidate, draft: Draft, nearest: Neighbour | None) -> Example:
         seat, last = entry.seat, entry.told[-1]
-        details: dict[str, Any] = {"place": entry.place, "style": self.style.name, "prompt": last.prompt, "sample": last.draw}
+        details: dict[str, Any] = {
+            "place": entry.place,
+            "style": self.style.name,
+            "prompt": last.prompt,
+            "sample": last.draw,
+        }
         if self.called:
             details["teacher"] = self.called
         if len(entry.told) > 1:
@@ -257,7 +320,9 @@ class Generation:
         if seat.ground and seat.ground.example:
             parents.append(seat.ground.example.id)
         origin = Origin("generated", last.reply.key, tuple(parents), details)
-        example = Example.of(draft.instruction, draft.input, draft.output or "", origin, draft.system)
+        example = Example.of(
+            draft.instruction, draft.input, draft.output or "", origin, draft.system
+        )
         self._ids[example.id] += 1
         count = self._ids[example.id]
         return example if count == 1 else replace(example, id=f"{example.id}#{count}")

@@ -22,7 +22,9 @@ class Pool:
     ties: a pair at exactly the likeness is not above it ("exact"), or as the reference's doubles decide ("doubles").
     """
 
-    def __init__(self, seeds: Iterable[Example], likeness: Decimal, words: Words, ties: Ties = "exact") -> None:
+    def __init__(
+        self, seeds: Iterable[Example], likeness: Decimal, words: Words, ties: Ties = "exact"
+    ) -> None:
         self._words, self._likeness, self._ties = SPLIT[words], likeness, ties
         self._index = IncrementalIndex(likeness, words)
         for seed in seeds:
@@ -37,15 +39,22 @@ class Pool:
             return Rejection("no_words", "the instruction has no word that could be compared")
         nearest = self._index.nearest(draft.instruction)
         if nearest and self._too_near(draft.instruction, nearest):
-            return Rejection("likeness", f"ROUGE-L F {float(nearest.score):.3f} with a known instruction, "
-                             f"at most {self._likeness} wanted", nearest.id)
+            return Rejection(
+                "likeness",
+                f"ROUGE-L F {float(nearest.score):.3f} with a known instruction, "
+                f"at most {self._likeness} wanted",
+                nearest.id,
+            )
         self._index.add(id, draft.instruction)
         return nearest
 
     def _too_near(self, instruction: str, nearest: Neighbour) -> bool:
         if nearest.score != self._index.likeness or self._ties == "exact":
             return nearest.score > self._index.likeness
-        return any(_in_doubles(*pair) > float(self._likeness) for pair in self._index.at(instruction, nearest.score))
+        return any(
+            _in_doubles(*pair) > float(self._likeness)
+            for pair in self._index.at(instruction, nearest.score)
+        )
 
 
 def _in_doubles(common: int, words: int, known: int) -> float:
@@ -60,9 +69,14 @@ def unsound(draft: Draft) -> Rejection | None:
     if count == 0:
         return Rejection("no_words", "the instruction has no word that could be compared")
     if count < stanford_rules.FEWEST:
-        return Rejection("min_words", f"the instruction has {count} words, at least {stanford_rules.FEWEST} wanted")
+        return Rejection(
+            "min_words",
+            f"the instruction has {count} words, at least {stanford_rules.FEWEST} wanted",
+        )
     if count > stanford_rules.MOST:
-        return Rejection("max_words", f"the instruction has {count} words, at most {stanford_rules.MOST} wanted")
+        return Rejection(
+            "max_words", f"the instruction has {count} words, at most {stanford_rules.MOST} wanted"
+        )
     return output_fault(draft)
 
 

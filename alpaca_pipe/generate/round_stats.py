@@ -40,15 +40,26 @@ class RoundStats:
     @classmethod
     def of(cls, first: Sequence[Completion], answers: Sequence[Completion], **counts: int) -> Self:
         """One round: its first replies and those that are answers by themselves; the rest as the round has counted it."""
+
         def sums(name: str, replies: Sequence[Completion]) -> tuple[int, int]:
             tokens = [getattr(reply.usage, name) for reply in replies]
             return sum(tokens), sum(number * number for number in tokens)
 
         ins, outs = (sums(name, first) for name in ("tokens_in", "tokens_out"))
         answer_ins, answer_outs = (sums(name, answers) for name in ("tokens_in", "tokens_out"))
-        return cls(len(first), len(answers), in_first=ins[0], in_first_squares=ins[1], in_answers=answer_ins[0],
-                   in_answers_squares=answer_ins[1], out_first=outs[0], out_first_squares=outs[1],
-                   out_answers=answer_outs[0], out_answers_squares=answer_outs[1], **counts)
+        return cls(
+            len(first),
+            len(answers),
+            in_first=ins[0],
+            in_first_squares=ins[1],
+            in_answers=answer_ins[0],
+            in_answers_squares=answer_ins[1],
+            out_first=outs[0],
+            out_first_squares=outs[1],
+            out_answers=answer_outs[0],
+            out_answers_squares=answer_outs[1],
+            **counts,
+        )
 
     @property
     def requests(self) -> int:
@@ -57,7 +68,10 @@ class RoundStats:
     def __add__(self, other: RoundStats) -> RoundStats:
         if not self.seats:
             return other
-        added = {field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)}
+        added = {
+            field.name: getattr(self, field.name) + getattr(other, field.name)
+            for field in fields(self)
+        }
         return RoundStats(**added | {"pool": self.pool})
 
     def to_row(self) -> dict[str, Any]:

@@ -24,15 +24,17 @@ def similarity(file: Path, out: Path, words: Words, seeds: str | None) -> dict[s
     list where it is called .json, else a line each. Answers rows, seeds, pairs, wordless, highest, mean, seconds.
     Raises UserError. seeds: a file of seed tasks or the name of shipped ones, which stand before the first row."""
     if find_spec("numba") is None:
-        raise UserError("similarity: all pairs are compared by a loop that Numba compiles, and it is not installed",
-                        "pip install 'alpaca-pipe[scale]'")
+        raise UserError(
+            "similarity: all pairs are compared by a loop that Numba compiles, and it is not installed",
+            "pip install 'alpaca-pipe[scale]'",
+        )
     if out.resolve() == file.resolve():
         raise UserError(f"{out}: the rows themselves lie there", "name another file with -o")
     known = [seed.example for seed in read_seeds(_seed_file(seeds))] if seeds else []
     rows = list(read(file))
     began = time.perf_counter()
     texts = [row.instruction for row in (*known, *rows)]
-    found = likest(texts[len(known):], words, texts[:len(known)])
+    found = likest(texts[len(known) :], words, texts[: len(known)])
     seconds = time.perf_counter() - began
     lines = _lines(rows, texts, found.nearest.tolist(), found.scores.tolist(), found.means.tolist())
     if out.suffix == ".json":
@@ -40,17 +42,34 @@ def similarity(file: Path, out: Path, words: Words, seeds: str | None) -> dict[s
     else:
         write_atomic(out, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     count = len(rows)
-    return {"rows": count, "seeds": len(known), "pairs": count * len(known) + count * (count - 1) // 2,
-            "wordless": len(found.wordless), "highest": max(float(found.scores.max()), 0.0),
-            "mean": float(found.means.mean()), "seconds": round(seconds, 2), "out": str(out)}
+    return {
+        "rows": count,
+        "seeds": len(known),
+        "pairs": count * len(known) + count * (count - 1) // 2,
+        "wordless": len(found.wordless),
+        "highest": max(float(found.scores.max()), 0.0),
+        "mean": float(found.means.mean()),
+        "seconds": round(seconds, 2),
+        "out": str(out),
+    }
 
 
-def _lines(rows: Sequence[Example], texts: Sequence[str], nearest: Sequence[Sequence[int]], scores: Sequence[Sequence[float]],
-           means: Sequence[float]) -> Iterator[Mapping[str, Any]]:
+def _lines(
+    rows: Sequence[Example],
+    texts: Sequence[str],
+    nearest: Sequence[Sequence[int]],
+    scores: Sequence[Sequence[float]],
+    means: Sequence[float],
+) -> Iterator[Mapping[str, Any]]:
     for row, ten, its, mean in zip(rows, nearest, scores, means, strict=True):
         best = {texts[place]: score for place, score in zip(ten, its, strict=True) if place >= 0}
-        yield {"instruction": row.instruction, "input": row.input, "output": row.output,
-               "most_similar_instructions": best, "avg_similarity_score": mean}
+        yield {
+            "instruction": row.instruction,
+            "input": row.input,
+            "output": row.output,
+            "most_similar_instructions": best,
+            "avg_similarity_score": mean,
+        }
 
 
 def _seed_file(name: str) -> Path:
@@ -58,5 +77,8 @@ def _seed_file(name: str) -> Path:
     if path.is_file():
         return path
     if not Path(name).is_file():
-        raise UserError(f"{name}: no such file, and no shipped seed tasks of that name", "name a JSONL or CSV file, or alpaca")
+        raise UserError(
+            f"{name}: no such file, and no shipped seed tasks of that name",
+            "name a JSONL or CSV file, or alpaca",
+        )
     return Path(name)

@@ -15,7 +15,14 @@ from alpaca_pipe.generate.prompts.starting_pool import extended_of, grounds_of, 
 from alpaca_pipe.generate.seeds.seed_file import still_the_templates
 from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.styles import style_of
-from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageConfig, StageContext
+from alpaca_pipe.recipe.stage import (
+    Estimate,
+    EstimateInputs,
+    Outcome,
+    Stage,
+    StageConfig,
+    StageContext,
+)
 from alpaca_pipe.teachers.config import TeacherTable
 
 
@@ -29,20 +36,49 @@ def estimate(config: GenerateConfig, tables: Mapping[str, Any], known: EstimateI
     style, rows = style_of(config, teacher, _STRUCTURED), extended_of(config)
     grounds = grounds_of(config, style)
     if teacher.speaks not in style.dialects:
-        raise UserError(f"generate: style {config.style} asks in chat, and this teacher only completes texts",
-                        "use kind: openai_chat, or dialect: chat; style alpaca-2023 asks in either way")
-    seating, known_rows = seating_of(config, style, tables["seed"], grounds), len(known_of(config, style, grounds, rows))
+        raise UserError(
+            f"generate: style {config.style} asks in chat, and this teacher only completes texts",
+            "use kind: openai_chat, or dialect: chat; style alpaca-2023 asks in either way",
+        )
+    seating, known_rows = (
+        seating_of(config, style, tables["seed"], grounds),
+        len(known_of(config, style, grounds, rows)),
+    )
     order = order_of(seating, teacher, teacher.priced(), known_rows, limits_of(config), len(rows))
-    before = past_of(config, teacher, tables["seed"], known.workspace / "store", known.workspace / "ledger.sqlite") \
-        if known.workspace else Past()
+    before = (
+        past_of(
+            config,
+            teacher,
+            tables["seed"],
+            known.workspace / "store",
+            known.workspace / "ledger.sqlite",
+        )
+        if known.workspace
+        else Past()
+    )
     forecast, says, rests_on = expected(order, prior_of(style, teacher), before)
-    figures = {name: forecast.range(name) for name in ("minutes", "requests", "tokens_in", "tokens_out", "rows")}
+    figures = {
+        name: forecast.range(name)
+        for name in ("minutes", "requests", "tokens_in", "tokens_out", "rows")
+    }
     left = len(still_the_templates(seating.seeds))
-    shows = f"{config.shown} of {len(seating.seeds)} seeds in each prompt{f' ({left} still the template)' if left else ''}, " \
-        if style.seeded else ""
+    shows = (
+        f"{config.shown} of {len(seating.seeds)} seeds in each prompt{f' ({left} still the template)' if left else ''}, "
+        if style.seeded
+        else ""
+    )
     have = f"{len(rows):,} rows extended, " if rows else ""
-    have += f"{len(grounds):,} {'passages' if config.documents else 'rows'} to work on, " if grounds else ""
-    return Estimate(says=f"style {style.name}, {have}{shows}{says}", rests_on=rests_on, api=forecast.range("dollars"), **figures)
+    have += (
+        f"{len(grounds):,} {'passages' if config.documents else 'rows'} to work on, "
+        if grounds
+        else ""
+    )
+    return Estimate(
+        says=f"style {style.name}, {have}{shows}{says}",
+        rests_on=rests_on,
+        api=forecast.range("dollars"),
+        **figures,
+    )
 
 
 _STRUCTURED = frozenset({"response_format"})  # what a style adds to a prompt where it can
@@ -52,8 +88,18 @@ def limits_of(config: GenerateConfig) -> Limits:
     return Limits(config.count, config.max_requests, config.max_candidates)
 
 
-def past_of(config: GenerateConfig, teacher: TeacherTable, seed: int, store: Path, ledger: Path) -> Past:
-    return past(store, ledger, STAGE.version, config.identity(), teacher.identity(), seed, teacher.concurrency)
+def past_of(
+    config: GenerateConfig, teacher: TeacherTable, seed: int, store: Path, ledger: Path
+) -> Past:
+    return past(
+        store,
+        ledger,
+        STAGE.version,
+        config.identity(),
+        teacher.identity(),
+        seed,
+        teacher.concurrency,
+    )
 
 
 def run(config: GenerateConfig, context: StageContext) -> Outcome:
@@ -63,4 +109,11 @@ def run(config: GenerateConfig, context: StageContext) -> Outcome:
     return generate(config, context)
 
 
-STAGE = Stage("generate", version=3, config=GenerateConfig, uses=("teacher", "budget", "seed"), estimate=estimate, run=run)
+STAGE = Stage(
+    "generate",
+    version=3,
+    config=GenerateConfig,
+    uses=("teacher", "budget", "seed"),
+    estimate=estimate,
+    run=run,
+)

@@ -29,10 +29,20 @@ _LIKE_THIS = "write dollars like `total: 50`, `api: 20`, `gpu: 30`, or take the 
 class BudgetTable(Table):
     """What a recipe may spend, in dollars, over all its runs. Knobs: raising a cap runs nothing again."""
 
-    total: Annotated[Exact | None, Knob(), Field(ge=0, description="for everything; null: no cap")] = None
-    api: Annotated[Exact | None, Knob(), Field(ge=0, description="to teachers; null: no cap")] = None
-    gpu: Annotated[Exact | None, Knob(), Field(ge=0, description="for machines by the hour; null: no cap")] = None
-    go_on: Annotated[bool, Knob(), Field(description="a forecast past the cap does not stop the run; the cap itself does")] = False
+    total: Annotated[
+        Exact | None, Knob(), Field(ge=0, description="for everything; null: no cap")
+    ] = None
+    api: Annotated[Exact | None, Knob(), Field(ge=0, description="to teachers; null: no cap")] = (
+        None
+    )
+    gpu: Annotated[
+        Exact | None, Knob(), Field(ge=0, description="for machines by the hour; null: no cap")
+    ] = None
+    go_on: Annotated[
+        bool,
+        Knob(),
+        Field(description="a forecast past the cap does not stop the run; the cap itself does"),
+    ] = False
 
     def rehearsed(self) -> Self:
         """Without caps: the paper dollars of many rehearsals add up, and buy nothing."""
@@ -40,7 +50,9 @@ class BudgetTable(Table):
 
     def caps(self) -> Caps:
         """The same in nano-dollars."""
-        total, api, gpu = (None if cap is None else nanodollars(cap) for cap in (self.total, self.api, self.gpu))
+        total, api, gpu = (
+            None if cap is None else nanodollars(cap) for cap in (self.total, self.api, self.gpu)
+        )
         return Caps(total, api, gpu)
 
 
@@ -53,14 +65,24 @@ def read_budget(file: Path) -> BudgetTable | None:
     if not file.exists():
         return None
     try:
-        return BudgetTable.model_validate(YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {})
+        return BudgetTable.model_validate(
+            YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
-        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{file}: {name}{': ' * bool(name)}{what[:1].lower()}{what[1:]}", _LIKE_THIS) from None
+        what = (
+            "unknown key"
+            if first["type"] == "extra_forbidden"
+            else first["msg"].removeprefix("Value error, ")
+        )
+        raise UserError(
+            f"{file}: {name}{': ' * bool(name)}{what[:1].lower()}{what[1:]}", _LIKE_THIS
+        ) from None
     except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise UserError(f"{file}: these are no caps: {' '.join(str(error).split())[:200]}", _LIKE_THIS) from None
+        raise UserError(
+            f"{file}: these are no caps: {' '.join(str(error).split())[:200]}", _LIKE_THIS
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -80,7 +102,11 @@ class Caps:
         """The caps that an expense of this class meets."""
         if self.of_run and class_ == self.of_run.class_:
             yield self.of_run
-        for caps, key in ((self, "budget"), (self.everywhere, "workspace budget"), (self.share, SHARE)):
+        for caps, key in (
+            (self, "budget"),
+            (self.everywhere, "workspace budget"),
+            (self.share, SHARE),
+        ):
             if caps is None:
                 continue
             own = {"api": caps.api, "gpu": caps.gpu}.get(class_)
@@ -106,12 +132,17 @@ class OverBudget(UserError):
 
     def __init__(self, short: Short, so_far: Totals) -> None:
         lost = f", {shown(short.lost)} lost until reconciled" if short.lost else ""
-        held = f", {shown(short.open - short.lent)} held by requests of another run" if short.open > short.lent else ""
+        held = (
+            f", {shown(short.open - short.lent)} held by requests of another run"
+            if short.open > short.lent
+            else ""
+        )
         held += lent_out(short)
         super().__init__(
             f"the budget of {shown(short.cap)} ({short.budget}) is reached: {shown(short.settled)} settled{lost}"
             f"{held}, and the next request may cost up to {shown(short.ceiling)}",
-            f"{more(short.budget)} and run again, nothing is asked twice{_for_one_dollar(so_far)}")
+            f"{more(short.budget)} and run again, nothing is asked twice{_for_one_dollar(so_far)}",
+        )
         self.short = short
 
 
@@ -137,9 +168,16 @@ def bounds_of(request: Request) -> tuple[int, int | None]:
     """The most tokens that a request can send and bring: bytes of what is sent (a byte-level BPE never makes more tokens
     than bytes), and the whole output limit, reasoning included; None where the request sets no limit, or one that limits nothing
     (null, -1)."""
-    sent = sum(len(message.content.encode()) + _AROUND_MESSAGE for message in request.messages) + _AROUND_REQUEST
-    sent += len(canonical(dict(request.decoding)).encode())  # a JSON schema is shown to the model too
-    limits = [limit_of(request.decoding[name]) for name in OUTPUT_LIMITS if name in request.decoding]
+    sent = (
+        sum(len(message.content.encode()) + _AROUND_MESSAGE for message in request.messages)
+        + _AROUND_REQUEST
+    )
+    sent += len(
+        canonical(dict(request.decoding)).encode()
+    )  # a JSON schema is shown to the model too
+    limits = [
+        limit_of(request.decoding[name]) for name in OUTPUT_LIMITS if name in request.decoding
+    ]
     replies = max(int(request.decoding.get(name) or 1) for name in ("n", "best_of"))
     most = max((limit for limit in limits if limit is not None), default=None)
     return sent, None if most is None or None in limits else most * replies
@@ -158,9 +196,13 @@ def ceiling_of(request: Request, price: Price) -> int:
         return 0
     tier = request.decoding.get("service_tier")
     if tier not in USUAL_TIERS and price in book():
-        raise UserError(f"service_tier '{tier}' is billed otherwise than the price book's price of '{price.model}'",
-                        "take it out, or write what that tier costs as teacher.price")
+        raise UserError(
+            f"service_tier '{tier}' is billed otherwise than the price book's price of '{price.model}'",
+            "take it out, or write what that tier costs as teacher.price",
+        )
     if brought is None:
-        raise UserError(f"requests to '{price.model}' have no output limit, so nobody can say what one may cost",
-                        "set max_tokens (or max_completion_tokens) among the decoding fields of the stage")
+        raise UserError(
+            f"requests to '{price.model}' have no output limit, so nobody can say what one may cost",
+            "set max_tokens (or max_completion_tokens) among the decoding fields of the stage",
+        )
     return price.worst(sent, brought)

@@ -47,5 +47,7 @@ def shown(amount: int) -> str:
     sign, amount = ("-", -amount) if amount < 0 else ("", amount)
     if 0 < amount < NANO // 10_000:
         return f"{sign}<$0.0001"
-    places = 4 if amount < NANO - 50_000 else 2  # what four places would round up to a dollar is shown as one
+    places = (
+        4 if amount < NANO - 50_000 else 2
+    )  # what four places would round up to a dollar is shown as one
     return f"{sign}${round(Decimal(amount) / NANO, places):,}"

@@ -52,43 +52,54 @@ class Architecture:
 
     def adapter(self, rank: int, targets: str | tuple[str, ...] = "all-linear") -> float:
         """Parameters of a LoRA adapter: rank x (in + out) for each adapted layer."""
-        sides = {"q_proj": self.hidden + self.attention_width, "k_proj": self.hidden + self.kv_width,
-                 "v_proj": self.hidden + self.kv_width, "o_proj": self.attention_width + self.hidden,
-                 **dict.fromkeys(("gate_proj", "up_proj", "down_proj"), self.hidden + self.feed_forward)}
-        named = sides if isinstance(targets, str) else {name: sides.get(name, max(sides.values())) for name in targets}
+        sides = {
+            "q_proj": self.hidden + self.attention_width,
+            "k_proj": self.hidden + self.kv_width,
+            "v_proj": self.hidden + self.kv_width,
+            "o_proj": self.attention_width + self.hidden,
+            **dict.fromkeys(("gate_proj", "up_proj", "down_proj"), self.hidden + self.feed_forward),
+        }
+        named = (
+            sides
+            if isinstance(targets, str)
+            else {name: sides.get(name, max(sides.values())) for name in targets}
+        )
         return self.layers * rank * sum(named.values())
 
 
 LLAMA_7B = Architecture(4096, 11008, 32, 32, 32, 32000)
 
 # As in each model's config.json on the Hugging Face hub (read 2026-11); LLaMA's also in arXiv:2302.13971, table 2.
-_KNOWN: tuple[tuple[str, Architecture], ...] = tuple((rf"(?<![a-z]){pattern}(?![\d.])", shape) for pattern, shape in (
-    (r"llama-7b", LLAMA_7B),
-    (r"llama-2-7b", LLAMA_7B),
-    (r"(llama|llama-2)-13b", Architecture(5120, 13824, 40, 40, 40, 32000)),
-    (r"llama-3[03]b", Architecture(6656, 17920, 60, 52, 52, 32000)),
-    (r"llama-65b", Architecture(8192, 22016, 80, 64, 64, 32000)),
-    (r"llama-2-70b", Architecture(8192, 28672, 80, 64, 8, 32000)),
-    (r"llama-3(\.1)?-8b", Architecture(4096, 14336, 32, 32, 8, 128256)),
-    (r"llama-3(\.[13])?-70b", Architecture(8192, 28672, 80, 64, 8, 128256)),
-    (r"llama-3\.2-1b", Architecture(2048, 8192, 16, 32, 8, 128256, tied=True)),
-    (r"llama-3\.2-3b", Architecture(3072, 8192, 28, 24, 8, 128256, tied=True)),
-    (r"smollm2-135m", Architecture(576, 1536, 30, 9, 3, 49152, tied=True)),
-    (r"smollm2-360m", Architecture(960, 2560, 32, 15, 5, 49152, tied=True)),
-    (r"smollm2-1\.7b", Architecture(2048, 8192, 24, 32, 32, 49152, tied=True)),
-    (r"mistral-7b", Architecture(4096, 14336, 32, 32, 8, 32000)),
-    (r"qwen2\.5-0\.5b", Architecture(896, 4864, 24, 14, 2, 151936, tied=True)),
-    (r"qwen2\.5-1\.5b", Architecture(1536, 8960, 28, 12, 2, 151936, tied=True)),
-    (r"qwen2\.5-3b", Architecture(2048, 11008, 36, 16, 2, 151936, tied=True)),
-    (r"qwen2\.5-7b", Architecture(3584, 18944, 28, 28, 4, 152064)),
-    (r"qwen2\.5-14b", Architecture(5120, 13824, 48, 40, 8, 152064)),
-    (r"qwen2\.5-32b", Architecture(5120, 27648, 64, 40, 8, 152064)),
-    (r"qwen2\.5-72b", Architecture(8192, 29568, 80, 64, 8, 152064)),
-    (r"qwen3-0\.6b", Architecture(1024, 3072, 28, 16, 8, 151936, tied=True, head=128)),
-    (r"qwen3-1\.7b", Architecture(2048, 6144, 28, 16, 8, 151936, tied=True, head=128)),
-    (r"qwen3-4b", Architecture(2560, 9728, 36, 32, 8, 151936, tied=True, head=128)),
-    (r"qwen3-8b", Architecture(4096, 12288, 36, 32, 8, 151936, head=128)),
-))
+_KNOWN: tuple[tuple[str, Architecture], ...] = tuple(
+    (rf"(?<![a-z]){pattern}(?![\d.])", shape)
+    for pattern, shape in (
+        (r"llama-7b", LLAMA_7B),
+        (r"llama-2-7b", LLAMA_7B),
+        (r"(llama|llama-2)-13b", Architecture(5120, 13824, 40, 40, 40, 32000)),
+        (r"llama-3[03]b", Architecture(6656, 17920, 60, 52, 52, 32000)),
+        (r"llama-65b", Architecture(8192, 22016, 80, 64, 64, 32000)),
+        (r"llama-2-70b", Architecture(8192, 28672, 80, 64, 8, 32000)),
+        (r"llama-3(\.1)?-8b", Architecture(4096, 14336, 32, 32, 8, 128256)),
+        (r"llama-3(\.[13])?-70b", Architecture(8192, 28672, 80, 64, 8, 128256)),
+        (r"llama-3\.2-1b", Architecture(2048, 8192, 16, 32, 8, 128256, tied=True)),
+        (r"llama-3\.2-3b", Architecture(3072, 8192, 28, 24, 8, 128256, tied=True)),
+        (r"smollm2-135m", Architecture(576, 1536, 30, 9, 3, 49152, tied=True)),
+        (r"smollm2-360m", Architecture(960, 2560, 32, 15, 5, 49152, tied=True)),
+        (r"smollm2-1\.7b", Architecture(2048, 8192, 24, 32, 32, 49152, tied=True)),
+        (r"mistral-7b", Architecture(4096, 14336, 32, 32, 8, 32000)),
+        (r"qwen2\.5-0\.5b", Architecture(896, 4864, 24, 14, 2, 151936, tied=True)),
+        (r"qwen2\.5-1\.5b", Architecture(1536, 8960, 28, 12, 2, 151936, tied=True)),
+        (r"qwen2\.5-3b", Architecture(2048, 11008, 36, 16, 2, 151936, tied=True)),
+        (r"qwen2\.5-7b", Architecture(3584, 18944, 28, 28, 4, 152064)),
+        (r"qwen2\.5-14b", Architecture(5120, 13824, 48, 40, 8, 152064)),
+        (r"qwen2\.5-32b", Architecture(5120, 27648, 64, 40, 8, 152064)),
+        (r"qwen2\.5-72b", Architecture(8192, 29568, 80, 64, 8, 152064)),
+        (r"qwen3-0\.6b", Architecture(1024, 3072, 28, 16, 8, 151936, tied=True, head=128)),
+        (r"qwen3-1\.7b", Architecture(2048, 6144, 28, 16, 8, 151936, tied=True, head=128)),
+        (r"qwen3-4b", Architecture(2560, 9728, 36, 32, 8, 151936, tied=True, head=128)),
+        (r"qwen3-8b", Architecture(4096, 12288, 36, 32, 8, 151936, head=128)),
+    )
+)
 
 
 def shape_of(base: BaseTable) -> Architecture | None:
@@ -115,9 +126,16 @@ def shape_named(model: str) -> Architecture | None:
 def of_config(config: Mapping[str, Any]) -> Architecture:
     """Raises KeyError for an architecture that is built of something else."""
     heads = config["num_attention_heads"]
-    return Architecture(config["hidden_size"], config["intermediate_size"], config["num_hidden_layers"], heads,
-                 config.get("num_key_value_heads") or heads, config["vocab_size"],
-                 bool(config.get("tie_word_embeddings")), config.get("head_dim") or 0)
+    return Architecture(
+        config["hidden_size"],
+        config["intermediate_size"],
+        config["num_hidden_layers"],
+        heads,
+        config.get("num_key_value_heads") or heads,
+        config["vocab_size"],
+        bool(config.get("tie_word_embeddings")),
+        config.get("head_dim") or 0,
+    )
 
 
 def of_size(parameters: float) -> Architecture:
@@ -125,7 +143,9 @@ def of_size(parameters: float) -> Architecture:
     found, grow = LLAMA_7B, 1.0
     for _ in range(12):  # the embedding grows more slowly than the layers, so by approach
         grow *= (parameters / found.parameters) ** (1 / 3)
-        found = replace(LLAMA_7B, hidden=4096 * grow, feed_forward=11008 * grow, layers=32 * grow, guessed=True)
+        found = replace(
+            LLAMA_7B, hidden=4096 * grow, feed_forward=11008 * grow, layers=32 * grow, guessed=True
+        )
     return found
 
 
@@ -149,5 +169,10 @@ def _snapshot(base: BaseTable) -> Path | None:
     from huggingface_hub import constants
 
     commit = base.commit()
-    folder = Path(constants.HF_HUB_CACHE, f"models--{str(base.model).replace('/', '--')}", "snapshots", commit or "none")
+    folder = Path(
+        constants.HF_HUB_CACHE,
+        f"models--{str(base.model).replace('/', '--')}",
+        "snapshots",
+        commit or "none",
+    )
     return folder if folder.is_dir() else None

@@ -8,17 +8,37 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
-def decoding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int,
-             temperature: float = 0.0) -> GenerationConfig:
+def decoding(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    max_new_tokens: int,
+    temperature: float = 0.0,
+) -> GenerationConfig:
     """Greedy at temperature 0, else from the whole distribution; it stops at `ends` or after max_new_tokens."""
     from transformers import GenerationConfig
 
-    drawn = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {"do_sample": False}
-    return GenerationConfig(num_beams=1, repetition_penalty=1.0, no_repeat_ngram_size=0, max_new_tokens=max_new_tokens,
-                            pad_token_id=tokenizer.pad_token_id, eos_token_id=ends(model, tokenizer), **drawn)
+    drawn = (
+        {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        if temperature
+        else {"do_sample": False}
+    )
+    return GenerationConfig(
+        num_beams=1,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        max_new_tokens=max_new_tokens,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=ends(model, tokenizer),
+        **drawn,
+    )
 
 
 def ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """EOS, and whatever else the checkpoint says ends a turn."""
     said = getattr(model.generation_config, "eos_token_id", None)
-    return sorted({int(tokenizer.eos_token_id), *(said if isinstance(said, list) else [] if said is None else [said])})
+    return sorted(
+        {
+            int(tokenizer.eos_token_id),
+            *(said if isinstance(said, list) else [] if said is None else [said]),
+        }
+    )

@@ -44,14 +44,30 @@ class Memory:
         return float(sum(getattr(self, part.name) for part in fields(self)))
 
     def __str__(self) -> str:
-        parts = (("weights", self.weights), ("bf16 copies", self.copies), ("gradients", self.gradients),
-                 ("optimizer", self.optimizer), ("activations", self.activations + self.logits), ("CUDA", self.context))
-        return " + ".join(f"{name} {amount / GB:.1f}" for name, amount in parts if amount >= 0.05 * GB)
+        parts = (
+            ("weights", self.weights),
+            ("bf16 copies", self.copies),
+            ("gradients", self.gradients),
+            ("optimizer", self.optimizer),
+            ("activations", self.activations + self.logits),
+            ("CUDA", self.context),
+        )
+        return " + ".join(
+            f"{name} {amount / GB:.1f}" for name, amount in parts if amount >= 0.05 * GB
+        )
 
 
-def memory(shape: Architecture, method: Method, tokens_at_once: float, *, dtype: Dtype = "float32", rank: int = 16,
-           targets: str | tuple[str, ...] = "all-linear", adam: Literal["fp32", "8-bit"] = "fp32",
-           recompute: bool = False) -> Memory:
+def memory(
+    shape: Architecture,
+    method: Method,
+    tokens_at_once: float,
+    *,
+    dtype: Dtype = "float32",
+    rank: int = 16,
+    targets: str | tuple[str, ...] = "all-linear",
+    adam: Literal["fp32", "8-bit"] = "fp32",
+    recompute: bool = False,
+) -> Memory:
     """Of one step with AdamW in bf16 autocast, `tokens_at_once` in a micro-batch.
 
     Full tuning of fp32 weights: 16 bytes a parameter (weight 4, gradient 4, two moments 8), and 2 for the bf16 copy.
@@ -62,13 +78,27 @@ def memory(shape: Architecture, method: Method, tokens_at_once: float, *, dtype:
     logits = tokens_at_once * _LEARNED * shape.vocabulary * _LOGIT_BYTES
     if method == "full":
         moments = 2 if adam == "8-bit" else 2 * width
-        return Memory(size * width, size * 2 if width == 4 else 0, size * width, size * moments, activations, logits)
+        return Memory(
+            size * width,
+            size * 2 if width == 4 else 0,
+            size * width,
+            size * moments,
+            activations,
+            logits,
+        )
     adapter = shape.adapter(rank, targets)
     if method == "qlora":
         frozen, copies = shape.linear * _NF4_BITS / 8 + (size - shape.linear) * 2, 0.0
     else:
         frozen, copies = size * width, size * 2 if width == 4 else 0.0
-    return Memory(frozen + 4 * adapter, copies, 4 * adapter, (2 if adam == "8-bit" else 8) * adapter, activations, logits)
+    return Memory(
+        frozen + 4 * adapter,
+        copies,
+        4 * adapter,
+        (2 if adam == "8-bit" else 8) * adapter,
+        activations,
+        logits,
+    )
 
 
 def activation_bytes(shape: Architecture, recompute: bool = False) -> float:
@@ -78,7 +108,9 @@ def activation_bytes(shape: Architecture, recompute: bool = False) -> float:
     their rotation, values, what attention gave, and four of the feed-forward's width. LLaMA-7B: 5.4 MB a token (5.5 are
     told). With full recompute a layer keeps its input, and one layer at a time is whole.
     """
-    layer = 2 * (5 * shape.hidden + 2 * shape.attention_width + 3 * shape.kv_width + 4 * shape.feed_forward)
+    layer = 2 * (
+        5 * shape.hidden + 2 * shape.attention_width + 3 * shape.kv_width + 4 * shape.feed_forward
+    )
     return shape.layers * 2 * shape.hidden + layer if recompute else shape.layers * layer
 
 
@@ -101,9 +133,17 @@ class Fit:
         return self.usual.total <= self.room
 
     def __str__(self) -> str:
-        word = "fits" if self.fits else "fits as long as rows are short" if self.fits_usually else "does not fit"
-        return (f"{word}: {self.worst.total / GB:.0f} GB at most of {self.room / GB:.0f} usable on {self.gpu} "
-                f"({self.worst})")
+        word = (
+            "fits"
+            if self.fits
+            else "fits as long as rows are short"
+            if self.fits_usually
+            else "does not fit"
+        )
+        return (
+            f"{word}: {self.worst.total / GB:.0f} GB at most of {self.room / GB:.0f} usable on {self.gpu} "
+            f"({self.worst})"
+        )
 
 
 def fit(gpu: str, memory_gib: float, worst: Memory, usual: Memory | None = None) -> Fit:
@@ -120,7 +160,9 @@ def flop_a_token(parameters: float, method: Method = "full", recompute: bool = F
     return 2 * parameters * (_PASSES[method] + recompute)
 
 
-def training_flops(parameters: float, tokens: float, method: Method = "full", recompute: bool = False) -> float:
+def training_flops(
+    parameters: float, tokens: float, method: Method = "full", recompute: bool = False
+) -> float:
     """Operations for so many trained tokens: 6 x parameters x tokens, in full tuning and pre-training alike."""
     return flop_a_token(parameters, method, recompute) * tokens
 

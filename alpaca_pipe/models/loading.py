@@ -26,7 +26,8 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
 
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            checkpoint.source, revision=checkpoint.revision)
+            checkpoint.source, revision=checkpoint.revision
+        )
     except (OSError, ValueError) as error:
         raise _cannot_load("tokenizer", checkpoint, error) from None
     if tokenizer.pad_token_id is None:
@@ -42,7 +43,8 @@ def load_model(checkpoint: Checkpoint, dtype: str) -> PreTrainedModel:
     quiet_transformers()
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            checkpoint.source, revision=checkpoint.revision, dtype=getattr(torch, dtype))
+            checkpoint.source, revision=checkpoint.revision, dtype=getattr(torch, dtype)
+        )
     except (OSError, ValueError) as error:
         raise _cannot_load("model", checkpoint, error) from None
     return model
@@ -87,5 +89,7 @@ def quiet_transformers() -> None:
 
 def _cannot_load(what: str, checkpoint: Checkpoint, error: Exception) -> UserError:
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return UserError(f"the {what} of {checkpoint.source} cannot be loaded: {first}",
-                     "base.model is a known name, a hub id, a checkpoint folder or a GGUF file")
+    return UserError(
+        f"the {what} of {checkpoint.source} cannot be loaded: {first}",
+        "base.model is a known name, a hub id, a checkpoint folder or a GGUF file",
+    )

@@ -45,21 +45,31 @@ class Encoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, template: Template) -> None:
         if tokenizer.eos_token_id is None:
-            raise UserError("the base model's tokenizer has no end-of-text token, so no answer would ever end",
-                            "set eos_token in its tokenizer_config.json")
+            raise UserError(
+                "the base model's tokenizer has no end-of-text token, so no answer would ever end",
+                "set eos_token in its tokenizer_config.json",
+            )
         if template.is_chat and not tokenizer.chat_template:
-            raise UserError("template 'chat' asks for the tokenizer's own chat template, and it has none",
-                            "use template: alpaca")
+            raise UserError(
+                "template 'chat' asks for the tokenizer's own chat template, and it has none",
+                "use template: alpaca",
+            )
         self.tokenizer = tokenizer
         self.template = template
-        self.jinja = tokenizer.chat_template if template.is_chat else chat_template(tokenizer, template)
+        self.jinja = (
+            tokenizer.chat_template if template.is_chat else chat_template(tokenizer, template)
+        )
         self._continuation = _continuation(tokenizer)
         self._check()
 
     def prompt_text(self, example: Example) -> str:
         """What stands before the answer, special tokens included."""
         text = self.tokenizer.apply_chat_template(
-            self.messages(example), chat_template=self.jinja, add_generation_prompt=True, tokenize=False)
+            self.messages(example),
+            chat_template=self.jinja,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
         assert isinstance(text, str)
         return text
 
@@ -83,31 +93,44 @@ class Encoder:
     def answers(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each answer as a continuation, EOS last. A special token spelled out in it is plain text."""
         eos: int = self.tokenizer.eos_token_id
-        return [[*found.ids, eos] for found in self._continuation.encode_batch(list(texts), add_special_tokens=False)]
+        return [
+            [*found.ids, eos]
+            for found in self._continuation.encode_batch(list(texts), add_special_tokens=False)
+        ]
 
     def encode(self, examples: Sequence[Example], max_length: int) -> Iterator[Encoded | Rejected]:
         """One answer a row, in order: its ids and mask, or why it is left out (its EOS is never cut off)."""
         for start in range(0, len(examples), _AT_ONCE):
-            rows = examples[start:start + _AT_ONCE]
-            pairs = zip(rows, self.prompts(rows), self.answers([row.output for row in rows]), strict=True)
+            rows = examples[start : start + _AT_ONCE]
+            pairs = zip(
+                rows, self.prompts(rows), self.answers([row.output for row in rows]), strict=True
+            )
             for example, prompt, answer in pairs:
                 length = len(prompt) + len(answer)
                 if length <= max_length:
                     yield joined(prompt, answer)
                 else:
-                    yield Rejected(example, "max_length",
-                                   f"{length} tokens with prompt and EOS, at most {max_length} fit")
+                    yield Rejected(
+                        example,
+                        "max_length",
+                        f"{length} tokens with prompt and EOS, at most {max_length} fit",
+                    )
 
     def _check(self) -> None:
         """Prompt and answer joined must decode to the text: a tokenizer that adds a blank or a token shows here."""
         prompt = self.prompts([_SAMPLE])[0]
-        end = self.prompt_text(_SAMPLE)[-8:]  # only the end: special tokens further up may decode with blanks
+        end = self.prompt_text(_SAMPLE)[
+            -8:
+        ]  # only the end: special tokens further up may decode with blanks
         for text in ("word", " word", "\nword", "3.5", "«é»"):
-            whole = self.tokenizer.decode([*prompt, *self.answers([text])[0][:-1]], clean_up_tokenization_spaces=False)
+            whole = self.tokenizer.decode(
+                [*prompt, *self.answers([text])[0][:-1]], clean_up_tokenization_spaces=False
+            )
             if not whole.endswith(end + text):
                 raise UserError(
                     f"the base model's tokenizer does not give back the text {text!r} when it follows a prompt",
-                    "use a model whose tokenizer.json is of a byte-level or SentencePiece kind")
+                    "use a model whose tokenizer.json is of a byte-level or SentencePiece kind",
+                )
 
 
 def joined(prompt: Sequence[int], answer: Sequence[int]) -> Encoded:
@@ -120,16 +143,21 @@ def chat_template(tokenizer: PreTrainedTokenizerBase, template: Template) -> str
     BOS stands first when the tokenizer itself puts it before a text. The user's turn ends where the answer begins, so
     `add_generation_prompt` changes nothing.
     """
-    adds_bos = tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
-    return "".join((
-        "{{ bos_token }}" if adds_bos else "",
-        "{% for message in messages %}",
-        "{% if message['role'] == 'system' %}{{ message['content'] + '\\n\\n' }}",
-        "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token }}",
-        "{% elif message.get('input') %}{{ " + _jinja_text(template.with_input) + " }}",
-        "{% else %}{{ " + _jinja_text(template.without_input) + " }}{% endif %}",
-        "{% endfor %}",
-    ))
+    adds_bos = (
+        tokenizer.bos_token_id is not None
+        and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
+    )
+    return "".join(
+        (
+            "{{ bos_token }}" if adds_bos else "",
+            "{% for message in messages %}",
+            "{% if message['role'] == 'system' %}{{ message['content'] + '\\n\\n' }}",
+            "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token }}",
+            "{% elif message.get('input') %}{{ " + _jinja_text(template.with_input) + " }}",
+            "{% else %}{{ " + _jinja_text(template.without_input) + " }}{% endif %}",
+            "{% endfor %}",
+        )
+    )
 
 
 def save_template(folder: Path, encoder: Encoder) -> None:
@@ -137,23 +165,32 @@ def save_template(folder: Path, encoder: Encoder) -> None:
     own, encoder.tokenizer.chat_template = encoder.tokenizer.chat_template, encoder.jinja
     save_tokenizer(encoder.tokenizer, folder)
     encoder.tokenizer.chat_template = own
-    write_json(folder / "template.json", {"template": encoder.template.name, "sha256": _digest(encoder.jinja)})
+    write_json(
+        folder / "template.json",
+        {"template": encoder.template.name, "sha256": _digest(encoder.jinja)},
+    )
     from transformers import AutoTokenizer
 
     saved = AutoTokenizer.from_pretrained(folder)
     for sample in (_SAMPLE, _SAMPLE_WITH_INPUT):
-        asked = saved.apply_chat_template(encoder.messages(sample), add_generation_prompt=True)["input_ids"]
+        asked = saved.apply_chat_template(encoder.messages(sample), add_generation_prompt=True)[
+            "input_ids"
+        ]
         if asked != encoder.prompts([sample])[0]:
-            raise UserError(f"the tokenizer saved in {folder} tokenises a prompt otherwise than in training",
-                            "report this with the name of the base model: its tokenizer does not survive saving")
+            raise UserError(
+                f"the tokenizer saved in {folder} tokenises a prompt otherwise than in training",
+                "report this with the name of the base model: its tokenizer does not survive saving",
+            )
 
 
 def saved_encoder(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Encoder:
     """The encoder that a model folder was trained with. `tokenizer` is the one in the folder."""
     said = read_json(folder / "template.json")
     if said["template"] not in TEMPLATES or said["sha256"] != _digest(str(tokenizer.chat_template)):
-        raise UserError(f"the chat template in {folder} is not the one the model was trained with",
-                        "train again, or restore the folder's chat_template.jinja")
+        raise UserError(
+            f"the chat template in {folder} is not the one the model was trained with",
+            "train again, or restore the folder's chat_template.jinja",
+        )
     return Encoder(tokenizer, TEMPLATES[said["template"]])
 
 
@@ -172,7 +209,7 @@ def show_mask(encoded: Encoded, tokenizer: PreTrainedTokenizerBase) -> list[Piec
         text = tokenizer.decode(encoded.ids[:end], clean_up_tokenization_spaces=False)
         if end < len(encoded.ids) and text.endswith("\ufffd"):
             continue  # in the middle of a character of several bytes
-        pieces.append(Piece(text[len(shown):], encoded.mask[end - 1]))
+        pieces.append(Piece(text[len(shown) :], encoded.mask[end - 1]))
         shown = text
     return pieces
 
@@ -184,7 +221,9 @@ _SAMPLE_WITH_INPUT = Example.of("Add the numbers.", "2, 3", "5", Origin("seed"))
 def _jinja_text(text: str) -> str:
     """A format string as a Jinja expression."""
     names = {"{instruction}": "message['content']", "{input}": "message['input']"}
-    return " + ".join(names.get(part) or json.dumps(part) for part in re.split(r"(\{\w+\})", text) if part)
+    return " + ".join(
+        names.get(part) or json.dumps(part) for part in re.split(r"(\{\w+\})", text) if part
+    )
 
 
 def _digest(text: str) -> str:
@@ -196,8 +235,10 @@ def _continuation(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     from tokenizers import Tokenizer
 
     if not tokenizer.is_fast:
-        raise UserError("the base model has no tokenizer.json, so answers cannot be tokenised as continuations",
-                        "save its tokenizer once with transformers, in the fast form")
+        raise UserError(
+            "the base model has no tokenizer.json, so answers cannot be tokenised as continuations",
+            "save its tokenizer once with transformers, in the fast form",
+        )
     plan = json.loads(tokenizer.backend_tokenizer.to_str())
     plan["normalizer"] = _without_prefix(plan["normalizer"])
     plan["pre_tokenizer"] = _without_prefix(plan["pre_tokenizer"])
@@ -214,7 +255,9 @@ def _without_prefix(part: Any) -> Any:
     part = dict(part)
     for inner in ("normalizers", "pretokenizers"):
         if inner in part:
-            part[inner] = [kept for one in part[inner] if (kept := _without_prefix(one)) is not None]
+            part[inner] = [
+                kept for one in part[inner] if (kept := _without_prefix(one)) is not None
+            ]
     if "prepend_scheme" in part:
         part["prepend_scheme"] = "never"
     if "add_prefix_space" in part:

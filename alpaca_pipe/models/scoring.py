@@ -72,11 +72,19 @@ def _score(model: PreTrainedModel, rows: Sequence[Encoded]) -> list[ResponseLoss
     # position t is predicted at t-1; right padding never reaches a real position under causal attention
     targets, learned = ids[:, 1:], learned[:, 1:]
     first = int(learned.any(dim=0).nonzero()[0]) if learned.any() else width - 1
-    logits = model(input_ids=ids.to(device), attention_mask=real.to(device), use_cache=False,
-                   logits_to_keep=torch.arange(first, width - 1, device=device)).logits
+    logits = model(
+        input_ids=ids.to(device),
+        attention_mask=real.to(device),
+        use_cache=False,
+        logits_to_keep=torch.arange(first, width - 1, device=device),
+    ).logits
     targets, learned = targets[:, first:].to(device), learned[:, first:].to(device)
-    losses = torch.nn.functional.cross_entropy(logits[learned].float(), targets[learned], reduction="none").double()
+    losses = torch.nn.functional.cross_entropy(
+        logits[learned].float(), targets[learned], reduction="none"
+    ).double()
     owner = learned.nonzero()[:, 0]
     sums = torch.zeros(len(rows), dtype=torch.float64, device=device).index_add(0, owner, losses)
-    return [ResponseLoss(nats, tokens)
-            for nats, tokens in zip(sums.tolist(), learned.sum(dim=1).tolist(), strict=True)]
+    return [
+        ResponseLoss(nats, tokens)
+        for nats, tokens in zip(sums.tolist(), learned.sum(dim=1).tolist(), strict=True)
+    ]

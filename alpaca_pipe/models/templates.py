@@ -33,8 +33,13 @@ _WITHOUT_INPUT = (
     "### Instruction:\n{instruction}\n\n### Response:"
 )
 
-TEMPLATES: dict[str, Template] = {template.name: template for template in (
-    Template("alpaca", _WITH_INPUT + "\n", _WITHOUT_INPUT + "\n"),  # the newline keeps ":" and the answer apart
-    Template("alpaca-2023", _WITH_INPUT, _WITHOUT_INPUT),
-    Template("chat"),
-)}
+TEMPLATES: dict[str, Template] = {
+    template.name: template
+    for template in (
+        Template(
+            "alpaca", _WITH_INPUT + "\n", _WITHOUT_INPUT + "\n"
+        ),  # the newline keeps ":" and the answer apart
+        Template("alpaca-2023", _WITH_INPUT, _WITHOUT_INPUT),
+        Template("chat"),
+    )
+}

@@ -54,13 +54,18 @@ def write_box(path: Path, facts: Mapping[str, Any], files: Mapping[str, Source])
         try:
             _check_name(name)
         except ValueError:
-            raise UserError(f"a file is called {name[-80:]!r}, which not every system can read", "rename it, then pack again") from None
+            raise UserError(
+                f"a file is called {name[-80:]!r}, which not every system can read",
+                "rename it, then pack again",
+            ) from None
     seals = {name: _seal(files[name]) for name in sorted(files)}
     manifest = canonical({"format": FORMAT, "version": VERSION, **facts, "files": seals}).encode()
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with pyarrow.CompressedOutputStream(pyarrow.PythonFile(draft.open("xb"), "w"), "zstd") as out:  # closes the file too
+        with pyarrow.CompressedOutputStream(
+            pyarrow.PythonFile(draft.open("xb"), "w"), "zstd"
+        ) as out:  # closes the file too
             _put(out, f"manifest.{hashlib.sha256(manifest).hexdigest()}.json", manifest, None)
             for name, seal in seals.items():
                 _put(out, name, files[name], seal)
@@ -86,8 +91,10 @@ def read_box(path: Path, into: Path) -> Manifest:
         stream = _Unpacked(plain, path)
         manifest = _manifest(stream, path)
         if manifest.bytes > (free := shutil.disk_usage(into).free):
-            raise UserError(f"{path} unpacks to {manifest.bytes:,} bytes, and {free:,} are free at {into}",
-                            "free some space, or choose another workspace with --runs")
+            raise UserError(
+                f"{path} unpacks to {manifest.bytes:,} bytes, and {free:,} are free at {into}",
+                "free some space, or choose another workspace with --runs",
+            )
         for name, seal in manifest.files.items():
             target = into / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -116,14 +123,19 @@ class _Unpacked:
         try:
             return bytes(self._stream.read(size))
         except self._errors as error:
-            raise UserError(f"{self._path} is damaged or not whole ({str(error).splitlines()[0][:80]})", _AGAIN) from None
+            raise UserError(
+                f"{self._path} is damaged or not whole ({str(error).splitlines()[0][:80]})", _AGAIN
+            ) from None
 
 
 def path_opened(path: Path) -> BinaryIO:
     try:
         plain = path.open("rb")
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}", "name a file that `alpaca-pipe pack` has written") from None
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}",
+            "name a file that `alpaca-pipe pack` has written",
+        ) from None
     if plain.read(len(_MAGIC)) != _MAGIC:
         plain.close()
         raise _foreign(path)
@@ -146,8 +158,10 @@ def _manifest(stream: _Unpacked, path: Path) -> Manifest:
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise _foreign(path)
     if facts.get("version") != VERSION:
-        raise UserError(f"{path} was packed by a newer alpaca-pipe (its format is {facts.get('version')}, known here is {VERSION})",
-                        "update alpaca-pipe here: pip install -U alpaca-pipe")
+        raise UserError(
+            f"{path} was packed by a newer alpaca-pipe (its format is {facts.get('version')}, known here is {VERSION})",
+            "update alpaca-pipe here: pip install -U alpaca-pipe",
+        )
     files: dict[str, dict[str, Any]] = facts.pop("files", None)
     if not isinstance(files, dict) or not isinstance(facts.get("kind"), str):
         raise _foreign(path)
@@ -155,12 +169,22 @@ def _manifest(stream: _Unpacked, path: Path) -> Manifest:
         try:
             _check_name(name)
         except ValueError as error:
-            raise UserError(f"{path}: {error}", "it was not made by `alpaca-pipe pack`: do not trust it") from None
-        if not isinstance(seal, dict) or type(seal.get("size")) is not int or seal["size"] < 0 or not isinstance(seal.get("sha256"), str):
+            raise UserError(
+                f"{path}: {error}", "it was not made by `alpaca-pipe pack`: do not trust it"
+            ) from None
+        if (
+            not isinstance(seal, dict)
+            or type(seal.get("size")) is not int
+            or seal["size"] < 0
+            or not isinstance(seal.get("sha256"), str)
+        ):
             raise _damaged(path, name)
     above = {str(parent) for name in files for parent in PurePosixPath(name).parents}
     if clash := above & set(files):
-        raise UserError(f"{path}: {min(clash)} is a file and a folder in it", "it was not made by `alpaca-pipe pack`: do not trust it")
+        raise UserError(
+            f"{path}: {min(clash)} is a file and a folder in it",
+            "it was not made by `alpaca-pipe pack`: do not trust it",
+        )
     return Manifest(facts, dict(sorted(files.items())))
 
 
@@ -190,8 +214,10 @@ def _header(stream: _Unpacked, path: Path) -> tarfile.TarInfo:
     if header.size < 0:
         raise _damaged(path, "the beginning of a file")
     if header.type != tarfile.REGTYPE or header.linkname:
-        raise UserError(f"{path} holds something that is not a plain file ({header.name})",
-                        "it was not made by `alpaca-pipe pack`: do not trust it")
+        raise UserError(
+            f"{path} holds something that is not a plain file ({header.name})",
+            "it was not made by `alpaca-pipe pack`: do not trust it",
+        )
     return header
 
 
@@ -216,7 +242,9 @@ def _put(out: Any, name: str, source: Source, seal: Mapping[str, Any] | None) ->
         out.write(part)
         written += len(part)
     if seal and (digest.hexdigest(), written) != (seal["sha256"], seal["size"]):
-        raise UserError(f"{name} was changed while it was packed", "pack again once nothing writes to it")
+        raise UserError(
+            f"{name} was changed while it was packed", "pack again once nothing writes to it"
+        )
     out.write(bytes(-size % _BLOCK))
 
 
@@ -255,13 +283,19 @@ def _seal(source: Source) -> dict[str, Any]:
 def _check_name(name: str) -> None:
     """Raises ValueError for a name that could lead out of a folder, or is read otherwise elsewhere."""
     parts = name.split("/")
-    if any(part in ("", ".", "..") for part in parts) or re.search(r"[\\\x00-\x1f\x7f]|^[A-Za-z]:", name) \
-            or len(name.encode("utf-8", "surrogatepass")) > 1000 or any("\ud800" <= char <= "\udfff" for char in name):
+    if (
+        any(part in ("", ".", "..") for part in parts)
+        or re.search(r"[\\\x00-\x1f\x7f]|^[A-Za-z]:", name)
+        or len(name.encode("utf-8", "surrogatepass")) > 1000
+        or any("\ud800" <= char <= "\udfff" for char in name)
+    ):
         raise ValueError(f"it holds a file under a name that is not taken ({name[:80]!r})")
 
 
 def _foreign(path: Path) -> UserError:
-    return UserError(f"{path} is no pack of alpaca-pipe", "name a file that `alpaca-pipe pack` has written")
+    return UserError(
+        f"{path} is no pack of alpaca-pipe", "name a file that `alpaca-pipe pack` has written"
+    )
 
 
 def _damaged(path: Path, what: str) -> UserError:

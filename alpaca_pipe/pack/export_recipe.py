@@ -45,22 +45,46 @@ class Packed:
     share: BudgetShare | None = None
 
 
-def pack(recipe: Recipe, catalog: Catalog, workspace: Workspace, stage: str, say: Say, *, out: Path | None = None,
-         gpu: int | None = None, api: int | None = None, replies: bool = False) -> Packed:
+def pack(
+    recipe: Recipe,
+    catalog: Catalog,
+    workspace: Workspace,
+    stage: str,
+    say: Say,
+    *,
+    out: Path | None = None,
+    gpu: int | None = None,
+    api: int | None = None,
+    replies: bool = False,
+) -> Packed:
     """Writes the file, whole or not at all, and lends the share with it. gpu, api: nano-dollars; None: all that is left for
     the machine, nothing for requests. Killed at any moment: the same call goes on. Raises UserError."""
     file = out or Path(f"{recipe.name}{SUFFIX}")
     if stage not in recipe.stages:
-        raise UserError(f"{recipe.name}: there is no stage '{stage}'", f"it has: {', '.join(recipe.stages)}")
+        raise UserError(
+            f"{recipe.name}: there is no stage '{stage}'", f"it has: {', '.join(recipe.stages)}"
+        )
     own = workspace.of(recipe.name)
     with held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal:
         finished = _finished(journal, recipe.name, file, say)
         with drafts(own, file) as scratch:
-            return finished or _packed(recipe, catalog, workspace, stage, journal, file, scratch, gpu, api, replies)
+            return finished or _packed(
+                recipe, catalog, workspace, stage, journal, file, scratch, gpu, api, replies
+            )
 
 
-def _packed(recipe: Recipe, catalog: Catalog, workspace: Workspace, stage: str, journal: Journal, file: Path, scratch: Path,
-            gpu: int | None, api: int | None, replies: bool) -> Packed:
+def _packed(
+    recipe: Recipe,
+    catalog: Catalog,
+    workspace: Workspace,
+    stage: str,
+    journal: Journal,
+    file: Path,
+    scratch: Path,
+    gpu: int | None,
+    api: int | None,
+    replies: bool,
+) -> Packed:
     may_replace(journal, file)
     journal.recover(recipe.name)
     meter.recover(journal, recipe.name)
@@ -76,23 +100,50 @@ def _packed(recipe: Recipe, catalog: Catalog, workspace: Workspace, stage: str, 
     if replies:
         files[LEDGER_REPLIES] = _replies(journal, recipe.name, steps, scratch / LEDGER_REPLIES)
     caps = workspace.caps(recipe)
-    share = journal.write(lambda db: budget_shares.lend(
-        db, caps, recipe.name, journal.machine, gpu=gpu, api=api, stage=stage, file=str(file.absolute()))).result()
+    share = journal.write(
+        lambda db: budget_shares.lend(
+            db,
+            caps,
+            recipe.name,
+            journal.machine,
+            gpu=gpu,
+            api=api,
+            stage=stage,
+            file=str(file.absolute()),
+        )
+    ).result()
     try:
         named = {step.stage.kind: step.done.folder.name for step in steps if step.done}
-        draft = write_box(file, facts_of("recipe", recipe.name, stage=stage, steps=named, share=asdict(share) | {"file": file.name}),
-                          files)
+        draft = write_box(
+            file,
+            facts_of(
+                "recipe",
+                recipe.name,
+                stage=stage,
+                steps=named,
+                share=asdict(share) | {"file": file.name},
+            ),
+            files,
+        )
     except BaseException:
         journal.write(lambda db: budget_shares.take_back(db, share)).result()
         raise
-    journal.write(lambda db: budget_shares.note_packed(db, share, named)).result()  # from here on the share is out: see _finished
+    journal.write(
+        lambda db: budget_shares.note_packed(db, share, named)
+    ).result()  # from here on the share is out: see _finished
     os.replace(draft, file)
     return Packed(file, "recipe", recipe.name, named, file.stat().st_size, share)
 
 
 def facts_of(kind: str, recipe: str, **facts: Any) -> dict[str, Any]:
     """The beginning of a manifest."""
-    return {"kind": kind, "recipe": recipe, "made": datetime.now(UTC).isoformat(timespec="seconds"), "by": __version__, **facts}
+    return {
+        "kind": kind,
+        "recipe": recipe,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "by": __version__,
+        **facts,
+    }
 
 
 def step_files(folder: Path) -> dict[str, Source]:
@@ -122,7 +173,11 @@ def _finished(journal: Journal, recipe: str, file: Path, say: Say) -> Packed | N
     """Packs that were killed. Until a share is noted as packed nobody can have its file, so it is taken back; from then on its
     draft is whole, and only gets its name."""
     with journal.read() as db:
-        lent = [(share, events) for share, events in budget_shares.lent_shares(db, recipe) if not budget_shares.ENDED & set(events)]
+        lent = [
+            (share, events)
+            for share, events in budget_shares.lent_shares(db, recipe)
+            if not budget_shares.ENDED & set(events)
+        ]
     done = None
     for share, events in lent:
         if "packed" not in events:
@@ -133,7 +188,9 @@ def _finished(journal: Journal, recipe: str, file: Path, say: Say) -> Packed | N
                 os.replace(draft, share.file)
                 if Path(share.file) == file.absolute():
                     say("an earlier call was killed after its file was whole")
-                    done = Packed(file, "recipe", recipe, there.facts["steps"], file.stat().st_size, share)
+                    done = Packed(
+                        file, "recipe", recipe, there.facts["steps"], file.stat().st_size, share
+                    )
     return done
 
 
@@ -147,10 +204,19 @@ def may_replace(journal: Journal, file: Path) -> None:
         return
     found = look(file)  # a file of somebody else's is not overwritten
     with journal.read() as db:
-        lent = next((share for share in budget_shares.out(db) if share.id == (found.facts.get("share") or {}).get("id")), None)
+        lent = next(
+            (
+                share
+                for share in budget_shares.out(db)
+                if share.id == (found.facts.get("share") or {}).get("id")
+            ),
+            None,
+        )
     if lent:
-        raise UserError(f"{file} was packed before, and its share ({lent.says()}) is out",
-                        f"unpack its results, or give it up: `alpaca-pipe unpack {file} --give-up`; -o NAME packs a second one")
+        raise UserError(
+            f"{file} was packed before, and its share ({lent.says()}) is out",
+            f"unpack its results, or give it up: `alpaca-pipe unpack {file} --give-up`; -o NAME packs a second one",
+        )
 
 
 def _share_in(file: Path) -> Manifest | None:
@@ -164,12 +230,17 @@ def _share_in(file: Path) -> Manifest | None:
 def _ready(steps: list[Step], stage: str) -> list[Step]:
     """The sealed steps that travel. Raises UserError where one must run first, or none is left to run."""
     kinds = [step.stage.kind for step in steps]
-    for step in steps[:kinds.index(stage)]:
+    for step in steps[: kinds.index(stage)]:
         if step.done is None:
-            raise UserError(f"{stage}: {step.stage.kind} must run first ({step.why})",
-                            f"run it here: `alpaca-pipe run RECIPE --until {kinds[kinds.index(stage) - 1]}`")
+            raise UserError(
+                f"{stage}: {step.stage.kind} must run first ({step.why})",
+                f"run it here: `alpaca-pipe run RECIPE --until {kinds[kinds.index(stage) - 1]}`",
+            )
     if all(step.done for step in steps):
-        raise UserError(f"every step from {stage} on is up to date here", "there is nothing left to run elsewhere")
+        raise UserError(
+            f"every step from {stage} on is up to date here",
+            "there is nothing left to run elsewhere",
+        )
     return [step for step in steps if step.done]
 
 
@@ -181,13 +252,21 @@ def _checked(recipe: Recipe, copy: Portable, catalog: Catalog, scratch: Path) ->
         same_file(path, place / name)
     write_atomic(place / f"{recipe.name}.yaml", copy.text)
     if other := same_recipe(recipe, load_recipe(str(place / f"{recipe.name}.yaml"), catalog)):
-        raise UserError(f"'{other}:' of {recipe.name} would be another one elsewhere", "report this, with the recipe")
+        raise UserError(
+            f"'{other}:' of {recipe.name} would be another one elsewhere",
+            "report this, with the recipe",
+        )
     return copy
 
 
 def _replies(journal: Journal, recipe: str, steps: list[Step], file: Path) -> Path:
-    keys = [key for step in steps if step.done for row in read_jsonl_so_far(step.done.folder / "seats.jsonl")
-            for key in row.get("keys", ())]
+    keys = [
+        key
+        for step in steps
+        if step.done
+        for row in read_jsonl_so_far(step.done.folder / "seats.jsonl")
+        for key in row.get("keys", ())
+    ]
     with journal.read() as db:
         write_replies(db, recipe, keys, file)
     return file

@@ -20,52 +20,96 @@ from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.workspace import Workspace
 
 
-def pack_results(recipe: str, workspace: Workspace, say: Callable[[str], None], *, out: Path | None = None,
-                 replies: bool = False) -> Packed:
+def pack_results(
+    recipe: str,
+    workspace: Workspace,
+    say: Callable[[str], None],
+    *,
+    out: Path | None = None,
+    replies: bool = False,
+) -> Packed:
     """Writes the file, whole or not at all, after nothing more can be spent here under the share. The same call again
     writes it again. Raises UserError."""
     file, own = out or Path(f"{recipe}-results{SUFFIX}"), workspace.of(recipe)
     if not workspace.ledger.exists():
-        raise UserError(f"nothing was unpacked in {workspace.root}", "name the workspace with --runs")
-    with held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal, drafts(own, file) as scratch:
+        raise UserError(
+            f"nothing was unpacked in {workspace.root}", "name the workspace with --runs"
+        )
+    with (
+        held(own / ".lock", str(own)),
+        Journal.open(workspace.ledger) as journal,
+        drafts(own, file) as scratch,
+    ):
         with journal.read() as db:
             came, still_out = budget_shares.received(db, recipe), budget_shares.out(db, recipe)
         if not came:
-            raise UserError(f"'{recipe}' was not unpacked in {workspace.root}, so there is nobody to send results to",
-                            "results go from the machine where a pack was unpacked; name its workspace with --runs")
+            raise UserError(
+                f"'{recipe}' was not unpacked in {workspace.root}, so there is nobody to send results to",
+                "results go from the machine where a pack was unpacked; name its workspace with --runs",
+            )
         if still_out:
-            raise UserError(f"{still_out[0].file} was packed from here, and its share is out",
-                            "unpack its results here first, or give it up with `alpaca-pipe unpack FILE --give-up`")
+            raise UserError(
+                f"{still_out[0].file} was packed from here, and its share is out",
+                "unpack its results here first, or give it up with `alpaca-pipe unpack FILE --give-up`",
+            )
         may_replace(journal, file)
         journal.recover(recipe)
         meter.recover(journal, recipe)
         with journal.read() as db:
             waiting = open_attempts(db, recipe)
         if waiting:
-            raise UserError(f"{waiting:,} requests lie with the provider as a batch", f"`alpaca-pipe run {recipe}` collects them, "
-                            f"`alpaca-pipe teachers cancel {recipe}` ends them; then pack")
+            raise UserError(
+                f"{waiting:,} requests lie with the provider as a batch",
+                f"`alpaca-pipe run {recipe}` collects them, "
+                f"`alpaca-pipe teachers cancel {recipe}` ends them; then pack",
+            )
         history, files = list(read_jsonl_so_far(own / "history.jsonl")), dict[str, Source]()
         lock = workspace.lock(recipe)
-        named = {kind: name for kind, name in lock.get("steps", {}).items() if workspace.store.done(workspace.store.root / name)}
+        named = {
+            kind: name
+            for kind, name in lock.get("steps", {}).items()
+            if workspace.store.done(workspace.store.root / name)
+        }
         arrived = {name for facts in came for name in facts["steps"].values()}
-        for name in {*named.values(), *(name for run in history for name in run.get("steps", {}).values())} - arrived:
+        for name in {
+            *named.values(),
+            *(name for run in history for name in run.get("steps", {}).values()),
+        } - arrived:
             if done := workspace.store.done(workspace.store.root / name):
                 if damage := done.damage():
-                    raise UserError(f"{done.folder}: {damage}", f"`alpaca-pipe run {recipe}` makes it anew")
+                    raise UserError(
+                        f"{done.folder}: {damage}", f"`alpaca-pipe run {recipe}` makes it anew"
+                    )
                 files |= step_files(done.folder)
         with journal.read() as db:
-            used = db.execute("SELECT 1 FROM entries WHERE recipe = ? AND id > ? LIMIT 1", (recipe, came[0]["after"])).fetchone()
+            used = db.execute(
+                "SELECT 1 FROM entries WHERE recipe = ? AND id > ? LIMIT 1",
+                (recipe, came[0]["after"]),
+            ).fetchone()
         nothing = not files and not used
-        journal.write(lambda db: budget_shares.close(db, recipe)).result()  # last: what was refused above can still be paid for here
+        journal.write(
+            lambda db: budget_shares.close(db, recipe)
+        ).result()  # last: what was refused above can still be paid for here
         with journal.read() as db:
             behind = write_books(db, recipe, came[0]["after"], replies, scratch / FILE)
-        files |= {FILE: scratch / FILE, "history.jsonl": _lines(history),
-                  "log.jsonl": _lines(list(read_jsonl_so_far(own / "log.jsonl")))}
-        facts = facts_of("results", recipe, steps=named, shares=[one["id"] for one in came], home=came[0]["home"],
-                         machine=journal.machine)
+        files |= {
+            FILE: scratch / FILE,
+            "history.jsonl": _lines(history),
+            "log.jsonl": _lines(list(read_jsonl_so_far(own / "log.jsonl"))),
+        }
+        facts = facts_of(
+            "results",
+            recipe,
+            steps=named,
+            shares=[one["id"] for one in came],
+            home=came[0]["home"],
+            machine=journal.machine,
+        )
         os.replace(write_box(file, facts, files), file)
     if nothing:
-        say(f"nothing of '{recipe}' was made or spent here; its share is closed all the same and goes back with this file")
+        say(
+            f"nothing of '{recipe}' was made or spent here; its share is closed all the same and goes back with this file"
+        )
     if behind:
         say(f"{behind:,} raw replies that were bought here stay here; --replies takes them along")
     return Packed(file, "results", recipe, named, file.stat().st_size)

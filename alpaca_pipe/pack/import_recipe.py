@@ -27,7 +27,9 @@ from alpaca_pipe.recipe.stage import Catalog
 from alpaca_pipe.recipe.workspace import Workspace
 
 
-def arrive(path: Path, manifest: Manifest, catalog: Catalog, workspace: Workspace, into: Path, say: Say) -> Unpacked:
+def arrive(
+    path: Path, manifest: Manifest, catalog: Catalog, workspace: Workspace, into: Path, say: Say
+) -> Unpacked:
     """Unpacks a recipe: its file and what it names into `into`, the rest into the workspace. Raises UserError."""
     facts = manifest.facts
     name, share = facts["recipe"], _share(path, facts)
@@ -38,12 +40,19 @@ def arrive(path: Path, manifest: Manifest, catalog: Catalog, workspace: Workspac
         with journal.read() as db:
             budget_shares.may_receive(db, share)
             earlier = budget_shares.received(db, name)
-        files = {file.relative_to(packed).as_posix(): file_digest(file) for file in packed.rglob("*") if file.is_file()}
+        files = {
+            file.relative_to(packed).as_posix(): file_digest(file)
+            for file in packed.rglob("*")
+            if file.is_file()
+        }
         _may_place(into, name, files, earlier)
         theirs = _replies(draft, name)
         try:
+
             def work(db: sqlite3.Connection) -> bool:
-                new = budget_shares.receive(db, share, {"steps": facts["steps"], "files": files, "stage": facts["stage"]})
+                new = budget_shares.receive(
+                    db, share, {"steps": facts["steps"], "files": files, "stage": facts["stage"]}
+                )
                 if theirs:
                     union(db, theirs, workspace.ledger)
                 return new
@@ -59,17 +68,32 @@ def arrive(path: Path, manifest: Manifest, catalog: Catalog, workspace: Workspac
                 say(sentence)
         _place(packed, into, name, files)
         recipe = load_recipe(str(into / f"{name}.yaml"), catalog)
-        ready = {step.stage.kind: step.done.folder.name for step in _told(recipe, catalog, workspace, facts, say) if step.done}
-        write_json(workspace.of(name) / "lock.json", {
-            **workspace.lock(name), "recipe": name, "config": recipe.resolved(), "steps": {**facts["steps"], **workspace.lock(name).get("steps", {}), **ready}})
+        ready = {
+            step.stage.kind: step.done.folder.name
+            for step in _told(recipe, catalog, workspace, facts, say)
+            if step.done
+        }
+        write_json(
+            workspace.of(name) / "lock.json",
+            {
+                **workspace.lock(name),
+                "recipe": name,
+                "config": recipe.resolved(),
+                "steps": {**facts["steps"], **workspace.lock(name).get("steps", {}), **ready},
+            },
+        )
     return Unpacked("recipe", name, ready, share.amount, share.says(), file=into / f"{name}.yaml")
 
 
 def _share(path: Path, facts: Mapping[str, Any]) -> BudgetShare:
     try:
         share = budget_shares.share_of(facts["share"])
-        sound = share.recipe == facts["recipe"] and budget_shares.is_share(share.id) and all(
-            cap is None or type(cap) is int and cap >= 0 for cap in (share.gpu, share.api)) and isinstance(share.home, str)
+        sound = (
+            share.recipe == facts["recipe"]
+            and budget_shares.is_share(share.id)
+            and all(cap is None or type(cap) is int and cap >= 0 for cap in (share.gpu, share.api))
+            and isinstance(share.home, str)
+        )
     except (KeyError, TypeError, AttributeError):
         sound = False
     if not sound:
@@ -85,25 +109,41 @@ def _replies(draft: Path, recipe: str) -> Journal | None:
     return Journal.open(draft / "replies.sqlite", read_only=True)
 
 
-def _may_place(into: Path, name: str, files: Mapping[str, str], earlier: list[dict[str, Any]]) -> None:
+def _may_place(
+    into: Path, name: str, files: Mapping[str, str], earlier: list[dict[str, Any]]
+) -> None:
     """Nothing is overwritten but what lies there as we had unpacked it."""
-    ours = {(file, digest) for facts in earlier for file, digest in facts["files"].items()} | set(files.items())
+    ours = {(file, digest) for facts in earlier for file, digest in facts["files"].items()} | set(
+        files.items()
+    )
     folder = into / f"{name}.files"
     there = [into / f"{name}.yaml", *(folder.rglob("*") if folder.is_dir() else [folder])]
     for file in there:
         if file.is_file() and (file.relative_to(into).as_posix(), file_digest(file)) not in ours:
-            raise UserError(f"{file} is here already, and is not the packed one",
-                            "move it away, or unpack the recipe into another folder with --into")
+            raise UserError(
+                f"{file} is here already, and is not the packed one",
+                "move it away, or unpack the recipe into another folder with --into",
+            )
 
 
 def _place(packed: Path, into: Path, name: str, files: Mapping[str, str]) -> None:
     """The files first, in one rename; the recipe last, since then it can be run."""
     folder = into / f"{name}.files"
     into.mkdir(parents=True, exist_ok=True)
-    for left in [*into.glob(f".{name}.files.????????"), *into.glob(f".{name}.yaml.????????")]:  # of a killed one
+    for left in [
+        *into.glob(f".{name}.files.????????"),
+        *into.glob(f".{name}.yaml.????????"),
+    ]:  # of a killed one
         shutil.rmtree(left) if left.is_dir() else left.unlink()
-    there = {f"{name}.files/{file.relative_to(folder).as_posix()}": file_digest(file)
-             for file in folder.rglob("*") if file.is_file()} if folder.is_dir() else {}
+    there = (
+        {
+            f"{name}.files/{file.relative_to(folder).as_posix()}": file_digest(file)
+            for file in folder.rglob("*")
+            if file.is_file()
+        }
+        if folder.is_dir()
+        else {}
+    )
     if there != {file: digest for file, digest in files.items() if file != f"{name}.yaml"}:
         new, old = (into / f".{name}.files.{secrets.token_hex(4)}" for _ in range(2))
         if (packed / f"{name}.files").is_dir():
@@ -118,10 +158,14 @@ def _place(packed: Path, into: Path, name: str, files: Mapping[str, str]) -> Non
     os.replace(draft, into / f"{name}.yaml")
 
 
-def _told(recipe: Recipe, catalog: Catalog, workspace: Workspace, facts: Mapping[str, Any], say: Say) -> list[Step]:
+def _told(
+    recipe: Recipe, catalog: Catalog, workspace: Workspace, facts: Mapping[str, Any], say: Say
+) -> list[Step]:
     """The plan here; a step that came and is not up to date all the same is said: another version judges otherwise."""
     steps = steps_of(recipe, catalog, workspace)
     for step in steps:
         if step.stage.kind in facts["steps"] and not step.done:
-            say(f"{step.stage.kind} came along and must run anew here: {step.why}; it was packed by alpaca-pipe {facts.get('by')}")
+            say(
+                f"{step.stage.kind} came along and must run anew here: {step.why}; it was packed by alpaca-pipe {facts.get('by')}"
+            )
     return steps

@@ -16,7 +16,14 @@ from alpaca_pipe.ledger.store.journal import Journal
 
 FILE = "books.jsonl"
 _NUMBERED = ("entries", "batches", "beats")  # whose id is a number of this file only
-_TABLES = ("prices", "entries", "replies", "batches", "batch_requests", "beats")  # in an order in which they can be written
+_TABLES = (
+    "prices",
+    "entries",
+    "replies",
+    "batches",
+    "batch_requests",
+    "beats",
+)  # in an order in which they can be written
 
 
 def write_books(db: sqlite3.Connection, recipe: str, after: int, replies: bool, file: Path) -> int:
@@ -26,18 +33,25 @@ def write_books(db: sqlite3.Connection, recipe: str, after: int, replies: bool, 
                AND attempt = e.attempt AND machine = e.machine) > ?2"""
     bought = f"SELECT * FROM replies WHERE key IN (SELECT request FROM ({began} AND class = 'api' AND kind = 'settled'))"
     asked = {
-        "prices": f"SELECT * FROM prices WHERE id IN (SELECT price FROM ({began}))", "entries": f"{began} ORDER BY id",
-        "replies": bought, "beats": f"SELECT * FROM beats WHERE lease IN (SELECT run FROM ({began})) ORDER BY id",
+        "prices": f"SELECT * FROM prices WHERE id IN (SELECT price FROM ({began}))",
+        "entries": f"{began} ORDER BY id",
+        "replies": bought,
+        "beats": f"SELECT * FROM beats WHERE lease IN (SELECT run FROM ({began})) ORDER BY id",
         "batches": f"""SELECT * FROM batches WHERE intent IN (SELECT intent FROM batch_requests AS b WHERE EXISTS (
             SELECT 1 FROM ({began}) AS e WHERE e.request = b.request AND e.attempt = b.attempt AND e.machine = b.machine))
             ORDER BY id""",
         "batch_requests": f"""SELECT b.* FROM batch_requests AS b JOIN ({began} AND kind = 'reserved') AS e
-            ON e.request = b.request AND e.attempt = b.attempt AND e.machine = b.machine"""}
+            ON e.request = b.request AND e.attempt = b.attempt AND e.machine = b.machine""",
+    }
     with file.open("w", encoding="utf-8", newline="\n") as out:
         for table in _TABLES:
             if table != "replies" or replies:
                 _write(db, table, asked[table], (recipe, after), out)
-    return 0 if replies else int(db.execute(f"SELECT COUNT(*) FROM ({bought})", (recipe, after)).fetchone()[0])
+    return (
+        0
+        if replies
+        else int(db.execute(f"SELECT COUNT(*) FROM ({bought})", (recipe, after)).fetchone()[0])
+    )
 
 
 def write_replies(db: sqlite3.Connection, recipe: str, keys: Sequence[str], file: Path) -> None:
@@ -46,8 +60,14 @@ def write_replies(db: sqlite3.Connection, recipe: str, keys: Sequence[str], file
     db.execute("DELETE FROM wanted")
     db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((key,) for key in keys))
     with file.open("w", encoding="utf-8", newline="\n") as out:
-        _write(db, "replies", """SELECT * FROM replies WHERE key IN (SELECT key FROM wanted)
-               OR key IN (SELECT request FROM entries WHERE recipe = ? AND kind = 'settled')""", (recipe,), out)
+        _write(
+            db,
+            "replies",
+            """SELECT * FROM replies WHERE key IN (SELECT key FROM wanted)
+               OR key IN (SELECT request FROM entries WHERE recipe = ? AND kind = 'settled')""",
+            (recipe,),
+            out,
+        )
 
 
 def read_books(file: Path, ledger: Path, recipe: str) -> None:
@@ -57,23 +77,35 @@ def read_books(file: Path, ledger: Path, recipe: str) -> None:
 
         def work(db: sqlite3.Connection) -> None:
             for table, row in _read(file):
-                if table not in columns or set(row) - columns[table] or row.get("recipe", recipe) != recipe:
+                if (
+                    table not in columns
+                    or set(row) - columns[table]
+                    or row.get("recipe", recipe) != recipe
+                ):
                     raise ValueError(f"a row of '{table}'")
                 names = sorted(row)
-                db.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
-                           [row[name] for name in names])
+                db.execute(
+                    f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+                    [row[name] for name in names],
+                )
 
         try:
             journal.write(work).result()
         except (ValueError, KeyError, TypeError, AttributeError, sqlite3.Error) as error:
-            raise UserError(f"the books in this pack cannot be read: {error}",
-                            "it was made by another version of alpaca-pipe, or by nobody we know: use the same version on both "
-                            "machines") from None
+            raise UserError(
+                f"the books in this pack cannot be read: {error}",
+                "it was made by another version of alpaca-pipe, or by nobody we know: use the same version on both "
+                "machines",
+            ) from None
 
 
 def open_attempts(db: sqlite3.Connection, recipe: str) -> int:
     """Attempts that have no end yet: after a recovery, those that lie with a provider as a batch."""
-    return int(db.execute("SELECT COALESCE(SUM(pending), 0) FROM balances WHERE recipe = ?", (recipe,)).fetchone()[0])
+    return int(
+        db.execute(
+            "SELECT COALESCE(SUM(pending), 0) FROM balances WHERE recipe = ?", (recipe,)
+        ).fetchone()[0]
+    )
 
 
 def _read(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -91,5 +123,9 @@ def _write(db: sqlite3.Connection, table: str, query: str, values: Sequence[Any]
     found = db.execute(query, values)
     columns = [name for name, *_ in found.description]
     for row in found:
-        plain = {name: value for name, value in zip(columns, row, strict=True) if name != "id" or table not in _NUMBERED}
+        plain = {
+            name: value
+            for name, value in zip(columns, row, strict=True)
+            if name != "id" or table not in _NUMBERED
+        }
         out.write(canonical({"table": table, "row": plain}) + "\n")

@@ -9,15 +9,22 @@ from typing import Any
 from alpaca_pipe.ledger.pricing.pin_price import append_to
 from alpaca_pipe.ledger.pricing.user_prices import OwnRow, own_file, own_text, rows_in
 
-_WHAT = {"price": ("model", "host", "provider", "mode"), "gpu": ("gpu", "provider"), "tuning": ("tuning", "provider")}
+_WHAT = {
+    "price": ("model", "host", "provider", "mode"),
+    "gpu": ("gpu", "provider"),
+    "tuning": ("tuning", "provider"),
+}
 
 
 def pins_for(recipe: str) -> str:
     """The rows of the user's file that a recipe's text can mean, as such a file; "" where there is none."""
     if not own_text():
         return ""
-    rows = [row.values for kind, row in rows_in(own_text(), str(own_file()))
-            if kind == "gpu" or kind == "price" and str(row.values["model"]) in recipe]
+    rows = [
+        row.values
+        for kind, row in rows_in(own_text(), str(own_file()))
+        if kind == "gpu" or kind == "price" and str(row.values["model"]) in recipe
+    ]
     return _as_file(rows)
 
 
@@ -36,7 +43,9 @@ def take_pins(file: Path) -> list[str]:
             said.append(f"your own price of {_named(kind, row)} stays, the packed one is another")
     if new:
         text = own_text()
-        append_to(own_file(), f"{'' if text.endswith(chr(10)) or not text else chr(10)}{_as_file(new)}")
+        append_to(
+            own_file(), f"{'' if text.endswith(chr(10)) or not text else chr(10)}{_as_file(new)}"
+        )
     return said
 
 

@@ -37,12 +37,15 @@ def portable(recipe: Recipe) -> Portable:
     """Raises UserError for a path that is gone, and for what looks like a key."""
     walk = _Walk(f"{recipe.name}.files")
     values = {"recipe_version": 1, "name": recipe.name, "seed": recipe.seed, "use": recipe.use} | {
-        name: walk.table(table, name) for name, table in {**recipe.tables, **recipe.stages}.items()}
+        name: walk.table(table, name) for name, table in {**recipe.tables, **recipe.stages}.items()
+    }
     values = {name: value for name, value in values.items() if value != {} or name in recipe.stages}
     text = f"# {recipe.name}, as it was packed: everything that it extends or overrides is in it\n{_yaml(values)}"
     if holds_a_key(text):
-        raise UserError(f"the recipe {recipe.name} holds what looks like a key",
-                        "put it into an environment variable; a key that stood in a file should be revoked")
+        raise UserError(
+            f"the recipe {recipe.name} holds what looks like a key",
+            "put it into an environment variable; a key that stood in a file should be revoked",
+        )
     return Portable(text, walk.files)
 
 
@@ -70,7 +73,11 @@ class _Walk:
             elif _holds_path(value):
                 answer[key] = self._value(value, f"{at}.{key}", isinstance(table, BaseTable))
             elif name in table.model_fields_set:
-                answer[key] = self._value(value, f"{at}.{key}", False) if isinstance(value, Table) else _number(value, plain[key])
+                answer[key] = (
+                    self._value(value, f"{at}.{key}", False)
+                    if isinstance(value, Table)
+                    else _number(value, plain[key])
+                )
         return answer
 
     def _value(self, value: Any, at: str, base: bool) -> Any:
@@ -80,20 +87,36 @@ class _Walk:
             return [self._value(item, f"{at}/{place}", base) for place, item in enumerate(value)]
         if isinstance(value, dict):
             return {key: self._value(item, f"{at}.{key}", base) for key, item in value.items()}
-        return self._place(Path(value), at, base) if _holds_path(value) else _number(value, str(value))
+        return (
+            self._place(Path(value), at, base) if _holds_path(value) else _number(value, str(value))
+        )
 
     def _place(self, path: Path, at: str, base: bool) -> str:
         """Where a file or folder will lie, beside the recipe. Its own name stays: rows name the file they came from."""
         if not path.exists():
-            raise UserError(f"{at.replace('/', '.')}: {path} is gone", "put it back, or mend the recipe")
+            raise UserError(
+                f"{at.replace('/', '.')}: {path} is gone", "put it back, or mend the recipe"
+            )
         inside = f"{self.folder}/{at}/{path.name}"
-        found = [path] if path.is_file() else [
-            file for file in sorted(path.glob("*") if base else path.rglob("*")) if file.is_file()
-            and not any(part.startswith(".") for part in file.relative_to(path).parts)]  # as identities leave them out
+        found = (
+            [path]
+            if path.is_file()
+            else [
+                file
+                for file in sorted(path.glob("*") if base else path.rglob("*"))
+                if file.is_file()
+                and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            ]
+        )  # as identities leave them out
         for file in found:
             if file.stat().st_size <= _SMALL and _holds_a_key(file.read_bytes(), words=not base):
-                raise UserError(f"{at}: {file} holds what looks like a key, and no key leaves this machine", "take it out of the file")
-            self.files[inside if file == path else f"{inside}/{file.relative_to(path).as_posix()}"] = file
+                raise UserError(
+                    f"{at}: {file} holds what looks like a key, and no key leaves this machine",
+                    "take it out of the file",
+                )
+            self.files[
+                inside if file == path else f"{inside}/{file.relative_to(path).as_posix()}"
+            ] = file
         return inside
 
 
@@ -110,7 +133,12 @@ def _holds_path(value: Any) -> bool:
     if isinstance(value, dict):
         return any(map(_holds_path, value.values()))
     # a local teacher's weights are named by a text
-    return isinstance(value, Path) or isinstance(value, str) and value.endswith(".gguf") and Path(value).is_file()
+    return (
+        isinstance(value, Path)
+        or isinstance(value, str)
+        and value.endswith(".gguf")
+        and Path(value).is_file()
+    )
 
 
 def _number(value: Any, plain: Any) -> Any:
@@ -134,13 +162,24 @@ def _yaml(values: Mapping[str, Any]) -> str:
 def same_recipe(one: Recipe, other: Recipe) -> str:
     """The first table whose identity differs, or that has other caps; "" where none does."""
     mine, theirs = {**one.tables, **one.stages}, {**other.tables, **other.stages}
-    return next((name for name in mine.keys() | theirs.keys() if name not in mine or name not in theirs
-                 or mine[name].identity() != theirs[name].identity()
-                 or _figures(mine[name]) != _figures(theirs[name])),
-                "seed" if one.seed != other.seed else "use" if one.use != other.use else "")
+    return next(
+        (
+            name
+            for name in mine.keys() | theirs.keys()
+            if name not in mine
+            or name not in theirs
+            or mine[name].identity() != theirs[name].identity()
+            or _figures(mine[name]) != _figures(theirs[name])
+        ),
+        "seed" if one.seed != other.seed else "use" if one.use != other.use else "",
+    )
 
 
 def _figures(table: Table) -> dict[str, Any]:
     """What is no path, knobs too."""
-    return {name: value for name in type(table).model_fields
-            if not _holds_path(value := getattr(table, name)) and not isinstance(value, Table | Decisions)}
+    return {
+        name: value
+        for name in type(table).model_fields
+        if not _holds_path(value := getattr(table, name))
+        and not isinstance(value, Table | Decisions)
+    }

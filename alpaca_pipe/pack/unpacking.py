@@ -23,7 +23,10 @@ from alpaca_pipe.recipe.workspace import Workspace
 
 Say = Callable[[str], None]
 STRANGE = "it was not made by `alpaca-pipe pack`: do not trust it"
-_ALONE = {"recipe": {"prices.yaml", "replies.jsonl"}, "results": {"books.jsonl", "history.jsonl", "log.jsonl"}}
+_ALONE = {
+    "recipe": {"prices.yaml", "replies.jsonl"},
+    "results": {"books.jsonl", "history.jsonl", "log.jsonl"},
+}
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,22 @@ def opened(path: Path) -> Manifest:
     """What a pack says that it is, and whether we understand it. Raises UserError."""
     manifest = look(path)
     facts = manifest.facts
-    whole = {"recipe": str, "steps": dict, "made": str} | ({"share": dict, "stage": str} if facts.get("kind") == "recipe" else
-                                                           {"shares": list, "machine": str, "home": str})
-    if facts.get("kind") not in _ALONE or not all(isinstance(facts.get(name), kind) for name, kind in whole.items()) \
-            or not proper_name(facts["recipe"]):
+    whole = {"recipe": str, "steps": dict, "made": str} | (
+        {"share": dict, "stage": str}
+        if facts.get("kind") == "recipe"
+        else {"shares": list, "machine": str, "home": str}
+    )
+    if (
+        facts.get("kind") not in _ALONE
+        or not all(isinstance(facts.get(name), kind) for name, kind in whole.items())
+        or not proper_name(facts["recipe"])
+    ):
         raise UserError(f"{path} does not say what it holds", STRANGE)
     name, alone = facts["recipe"], _ALONE[facts["kind"]]
     for file in manifest.files:
-        below = facts["kind"] == "recipe" and (file == f"recipe/{name}.yaml" or file.startswith(f"recipe/{name}.files/"))
+        below = facts["kind"] == "recipe" and (
+            file == f"recipe/{name}.yaml" or file.startswith(f"recipe/{name}.files/")
+        )
         if not (file in alone or below or file.startswith("store/") and file.count("/") >= 2):
             raise UserError(f"{path} holds {file}, which belongs to no pack", STRANGE)
     return manifest
@@ -83,12 +94,21 @@ def _check_steps(path: Path, store: StepStore) -> None:
     for folder in sorted(store.root.iterdir()) if store.root.is_dir() else ():
         try:
             identity, done = read_json(folder / "stage.json"), store.done(folder)
-            sound = isinstance(identity, dict) and store.folder(identity) == folder and done is not None and not done.damage()
+            sound = (
+                isinstance(identity, dict)
+                and store.folder(identity) == folder
+                and done is not None
+                and not done.damage()
+            )
         except (OSError, ValueError, KeyError, TypeError):
             sound = False
-        there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+        there = {
+            file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()
+        }
         if not sound or done is None or there != {"stage.json", "done.json", *done.files}:
-            raise UserError(f"{path} holds a step {folder.name} that is not sealed as it should be", STRANGE)
+            raise UserError(
+                f"{path} holds a step {folder.name} that is not sealed as it should be", STRANGE
+            )
 
 
 def place_steps(draft: Path, store: StepStore, say: Say) -> list[str]:
@@ -101,14 +121,18 @@ def place_steps(draft: Path, store: StepStore, say: Say) -> list[str]:
             assert theirs is not None
             if here and not here.damage():
                 if here.files != theirs.files:
-                    say(f"{folder.name} was made here too, with other bytes; ours stays, and what was made from theirs is not taken "
-                        "for what is made from ours")
+                    say(
+                        f"{folder.name} was made here too, with other bytes; ours stays, and what was made from theirs is not taken "
+                        "for what is made from ours"
+                    )
                 continue
             if here:
                 say(f"a damaged {folder.name} is set aside as {store.set_aside(target).name}")
             elif target.exists():
                 if (target / SCRATCH).exists() or any(target.iterdir()):
-                    say(f"an interrupted {folder.name} is set aside as {store.set_aside(target).name}")
+                    say(
+                        f"an interrupted {folder.name} is set aside as {store.set_aside(target).name}"
+                    )
                 else:
                     target.rmdir()
             folder.rename(target)

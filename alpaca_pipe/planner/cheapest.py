@@ -66,42 +66,84 @@ class Cheaper:
             if own and best and best.nanodollars < 0.95 * own.nanodollars:
                 where = f" at {best.provider}" if best.provider else ""
                 aged = f" ({best.aged})" if best.aged else ""
-                parts.append(f"{best.name}{where} {cents(best.nanodollars)}{aged} in place of {own.name} {cents(own.nanodollars)}")
-        return f"what would be cheaper: {'; '.join(parts)}" if parts else "nothing in the price book is much cheaper" \
-            if self.teachers or self.gpus else ""
+                parts.append(
+                    f"{best.name}{where} {cents(best.nanodollars)}{aged} in place of {own.name} {cents(own.nanodollars)}"
+                )
+        return (
+            f"what would be cheaper: {'; '.join(parts)}"
+            if parts
+            else "nothing in the price book is much cheaper"
+            if self.teachers or self.gpus
+            else ""
+        )
 
     def to_row(self) -> Mapping[str, Any]:
         return asdict(self) | {"sentence": self.sentence}
 
 
-def cheaper(steps: Sequence[Step], recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate],
-            job: Job | None, machine: Machine, day: date) -> Cheaper:
+def cheaper(
+    steps: Sequence[Step],
+    recipe: Recipe,
+    workspace: Workspace,
+    estimates: Mapping[str, Estimate],
+    job: Job | None,
+    machine: Machine,
+    day: date,
+) -> Cheaper:
     """Of what must still be paid: a free teacher and a machine of one's own have no cheaper ones."""
     teacher = recipe.tables.get("teacher")
     asked = [one for one in estimates.values() if one.api.p50]
-    teachers = _teachers(round(sum(one.tokens_in.p50 for one in asked)), round(sum(one.tokens_out.p50 for one in asked)),
-                         teacher.priced(), day) if teacher and asked else ()
+    teachers = (
+        _teachers(
+            round(sum(one.tokens_in.p50 for one in asked)),
+            round(sum(one.tokens_out.p50 for one in asked)),
+            teacher.priced(),
+            day,
+        )
+        if teacher and asked
+        else ()
+    )
     if job is None or (machine.gpu is None and not machine.per_hour):
         return Cheaper(teachers)
-    return Cheaper(teachers, _machines(steps, recipe, workspace, estimates, job, machine, day), _hosted(job, day))
+    return Cheaper(
+        teachers,
+        _machines(steps, recipe, workspace, estimates, job, machine, day),
+        _hosted(job, day),
+    )
 
 
 def _teachers(tokens_in: int, tokens_out: int, own: Price, day: date) -> tuple[Offer, ...]:
     """What the same tokens cost at each price of the book, online and in batches; dated names at one price are one."""
     offers: dict[tuple[str, str, int], Offer] = {}
-    for price in sorted((own, *prices_on(day)), key=lambda price: (price != own, len(price.model), price.model)):
+    for price in sorted(
+        (own, *prices_on(day)), key=lambda price: (price != own, len(price.model), price.model)
+    ):
         each = price.per_million
         amount = round((each["uncached_in"] * tokens_in + each["visible_out"] * tokens_out) * 1000)
-        offer = Offer(price.model.rpartition("/")[2], price.provider, f"${each['uncached_in']:f} in, ${each['visible_out']:f} out",
-                      amount, "in batches" if price.mode == "batch" else "", _age(price.checked, day), own=price == own)
+        offer = Offer(
+            price.model.rpartition("/")[2],
+            price.provider,
+            f"${each['uncached_in']:f} in, ${each['visible_out']:f} out",
+            amount,
+            "in batches" if price.mode == "batch" else "",
+            _age(price.checked, day),
+            own=price == own,
+        )
         family = (price.provider or price.model, price.mode, amount)
         if not price.free or offer.own:
             offers.setdefault(family, offer)
     return _first(offers.values())
 
 
-def _machines(steps: Sequence[Step], recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate], job: Job,
-              machine: Machine, day: date) -> tuple[Offer, ...]:
+def _machines(
+    steps: Sequence[Step],
+    recipe: Recipe,
+    workspace: Workspace,
+    estimates: Mapping[str, Estimate],
+    job: Job,
+    machine: Machine,
+    day: date,
+) -> tuple[Offer, ...]:
     """Each GPU in which the tune fits, for the steps that load the model, at its cheapest provider."""
     cheapest: dict[str, GpuRate] = {}
     for rate in gpu_rates(day):
@@ -112,23 +154,42 @@ def _machines(steps: Sequence[Step], recipe: Recipe, workspace: Workspace, estim
 
     def minutes(gpu: Gpu, rate: GpuRate) -> float:
         tables = {**everything, "gpu": GpuTable(name=gpu.name, per_hour=rate.per_hour)}
-        return sum(step.stage.estimate(step.config, tables, EstimateInputs(step.inputs or {}, workspace.root, recipe.name)).minutes.p50
-                   for step in loading)
+        return sum(
+            step.stage.estimate(
+                step.config, tables, EstimateInputs(step.inputs or {}, workspace.root, recipe.name)
+            ).minutes.p50
+            for step in loading
+        )
 
     offers = []
     for name, rate in cheapest.items():
         gpu = gpus().get(name)
         if gpu and name not in WITHOUT_BF16 and job.on(gpu).fits:
             taken, supported = minutes(gpu, rate), not name.startswith("MI")
-            offers.append(Offer(name, rate.provider, f"${rate.per_hour:.2f} an hour",
-                                round(taken / 60 * rate.nanodollars_per_hour),
-                                f"{taken:.0f} min{'' if supported else ', on ROCm: not tried'}", _age(rate.checked, day),
-                                supported=supported))
+            offers.append(
+                Offer(
+                    name,
+                    rate.provider,
+                    f"${rate.per_hour:.2f} an hour",
+                    round(taken / 60 * rate.nanodollars_per_hour),
+                    f"{taken:.0f} min{'' if supported else ', on ROCm: not tried'}",
+                    _age(rate.checked, day),
+                    supported=supported,
+                )
+            )
     if machine.gpu:
         taken = sum(estimates[step.stage.kind].minutes.p50 for step in loading)
         tight = "" if job.on(machine.gpu).fits else ", does not fit"
-        offers.append(Offer(machine.gpu.name, "", f"{cents(machine.per_hour)} an hour",
-                            round(taken / 60 * machine.per_hour), f"{taken:.0f} min{tight}", own=True))
+        offers.append(
+            Offer(
+                machine.gpu.name,
+                "",
+                f"{cents(machine.per_hour)} an hour",
+                round(taken / 60 * machine.per_hour),
+                f"{taken:.0f} min{tight}",
+                own=True,
+            )
+        )
     return _first(offers)
 
 
@@ -137,10 +198,20 @@ def _hosted(job: Job, day: date) -> tuple[Offer, ...]:
     tokens = tuned_tokens(job)
     offers: dict[tuple[str, int], Offer] = {}
     for rate in hosted_rates(day):
-        amount = max(round(rate.per_million * NANO * round(tokens) / 1_000_000), round(rate.minimum * NANO))
-        offers.setdefault((rate.provider, amount), Offer(
-            rate.model, rate.provider, f"${rate.per_million:f} a million tokens", amount, rate.method,
-            _age(rate.checked, day)))
+        amount = max(
+            round(rate.per_million * NANO * round(tokens) / 1_000_000), round(rate.minimum * NANO)
+        )
+        offers.setdefault(
+            (rate.provider, amount),
+            Offer(
+                rate.model,
+                rate.provider,
+                f"${rate.per_million:f} a million tokens",
+                amount,
+                rate.method,
+                _age(rate.checked, day),
+            ),
+        )
     return _first(offers.values())
 
 
@@ -160,5 +231,3 @@ def _kept(ordered: Sequence[Offer]) -> Iterator[Offer]:
     for place, offer in enumerate(ordered):
         if place < SHOWN or offer.own:
             yield offer
-
-

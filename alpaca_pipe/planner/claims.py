@@ -29,7 +29,11 @@ class Claim:
 
     @property
     def sentence(self) -> str:
-        return f"{self.verdict}{' ' if self.verdict == 'off' else ': '}{self.why}" if self.why else self.verdict
+        return (
+            f"{self.verdict}{' ' if self.verdict == 'off' else ': '}{self.why}"
+            if self.why
+            else self.verdict
+        )
 
 
 def compared(said: float, ours: float, within: float = 1.05) -> tuple[Verdict, str]:
@@ -50,8 +54,14 @@ def print_claims(json: bool = False, day: date | None = None) -> None:
         return
     for claim in found:
         print(f"{claim.name}  ({claim.made}; {claim.source})")
-        for label, text in (("said", claim.said), ("formula", claim.formula), ("ours", claim.ours),
-                            ("verdict", claim.sentence)):
+        for label, text in (
+            ("said", claim.said),
+            ("formula", claim.formula),
+            ("ours", claim.ours),
+            ("verdict", claim.sentence),
+        ):
             print(f"  {label:<8} {text}")
     counts = Counter(claim.verdict for claim in found)
-    print(f"{len(found)} claims: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}")
+    print(
+        f"{len(found)} claims: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}"
+    )

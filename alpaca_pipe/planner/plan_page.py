@@ -24,7 +24,13 @@ _WIDTH = 100
 _COLOURS = {"up to date": "green", "running": "cyan"}
 
 
-def print_plan(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool = False, as_json: bool = False) -> None:
+def print_plan(
+    recipe: Recipe,
+    catalog: Catalog,
+    workspace: Workspace,
+    rehearsal: bool = False,
+    as_json: bool = False,
+) -> None:
     """For people, or for programs. Nothing is run, sent or written. Raises UserError, after all was printed, where the terms of
     what the recipe brings in forbid its use."""
     outlook = look(recipe, catalog, workspace, rehearsal)
@@ -44,7 +50,10 @@ def print_plan(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal
         _offers(outlook, console)
     variable = getattr(recipe.tables.get("teacher"), "key_variable", None)
     if variable and not os.environ.get(variable):
-        _say(console, f"note: the teacher's key {variable} is not set; planning does without, a run does not")
+        _say(
+            console,
+            f"note: the teacher's key {variable} is not set; planning does without, a run does not",
+        )
     for sentence in outlook.terms.warnings():
         _say(console, f"terms: {sentence}")
     _say(console, _last(outlook))
@@ -53,7 +62,10 @@ def print_plan(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal
 
 def _steps(outlook: PlanSummary, console: Console) -> None:
     for line in outlook.lines:
-        console.print(f"  {line.step.stage.kind:<9} [{_COLOURS.get(line.verdict, 'yellow')}]{line.verdict:<10}[/] ", end="")
+        console.print(
+            f"  {line.step.stage.kind:<9} [{_COLOURS.get(line.verdict, 'yellow')}]{line.verdict:<10}[/] ",
+            end="",
+        )
         _say(console, line.why, 22, begun=True)
         if line.estimate and line.estimate.says:
             _say(console, line.estimate.says, 22, dim=True)
@@ -83,8 +95,12 @@ def _table(outlook: PlanSummary, console: Console) -> None:
 
 def _cells(estimate: Estimate) -> Iterator[str]:
     ranges: tuple[tuple[Range, Callable[[float], str]], ...] = (
-        (estimate.api + estimate.gpu, cents), (estimate.minutes, _minutes), (estimate.requests, _count),
-        (estimate.tokens_in, _count), (estimate.tokens_out, _count))
+        (estimate.api + estimate.gpu, cents),
+        (estimate.minutes, _minutes),
+        (estimate.requests, _count),
+        (estimate.tokens_in, _count),
+        (estimate.tokens_out, _count),
+    )
     for amount, spelled in ranges:
         low, middle, high = (spelled(value) for value in (amount.p10, amount.p50, amount.p90))
         around = f"\n[dim]{low} - {high}[/]" if low != high else ""
@@ -108,8 +124,10 @@ def _sentences(outlook: PlanSummary) -> Iterator[str]:
     if outlook.machine.says:
         yield f"machine: {outlook.machine.says}"
     if outlook.machine.per_hour and (idle := sum(_idle(outlook.lines))) > 1:
-        yield (f"the machine is billed for {spell(idle)} of steps that do not use the GPU "
-               f"({cents(idle / 60 * outlook.machine.per_hour)}): `--until curate` elsewhere saves them")
+        yield (
+            f"the machine is billed for {spell(idle)} of steps that do not use the GPU "
+            f"({cents(idle / 60 * outlook.machine.per_hour)}): `--until curate` elsewhere saves them"
+        )
     if outlook.fit:
         yield f"memory: {outlook.fit}"
         if not outlook.fit.fits:
@@ -121,13 +139,17 @@ def _sentences(outlook: PlanSummary) -> Iterator[str]:
     for held in outlook.held:
         amount = held.expected.p90 if held.word != "will stop" else held.expected.p50
         which = "P90" if held.word != "will stop" else "P50"
-        of = f"{cents(max(0, held.left))}" + (f" left of {cents(held.cap)}" if held.left != held.cap else "")
+        of = f"{cents(max(0, held.left))}" + (
+            f" left of {cents(held.cap)}" if held.left != held.cap else ""
+        )
         yield f"budget: {held.word}{' at' if held.word != 'fits' else ''} {held.key}: {which} {cents(amount)} of {of}"
     if outlook.scaled.p50 and not outlook.rehearsal:
         ours = f"this recipe {_range(outlook.scaled)}"
         if abs(outlook.rows / ALPACA_ROWS - 1) > 0.01:
-            ours += (f" for {ALPACA_ROWS:,} rows (taken straight from {outlook.rows:,}; rather more, since the yield falls as "
-                     "the pool grows)")
+            ours += (
+                f" for {ALPACA_ROWS:,} rows (taken straight from {outlook.rows:,}; rather more, since the yield falls as "
+                "the pool grows)"
+            )
         yield f"Stanford paid under $600: {STANFORD}; {ours}"
     if outlook.cheaper.sentence:
         yield outlook.cheaper.sentence
@@ -135,20 +157,33 @@ def _sentences(outlook: PlanSummary) -> Iterator[str]:
 
 def _idle(lines: Sequence[PlanLine]) -> Iterator[float]:
     """Minutes of the steps that are billed for a GPU and do not use it."""
-    return (line.estimate.minutes.p50 for line in lines if line.estimate and line.estimate.gpu.p50
-            and not line.step.stage.on_gpu)
+    return (
+        line.estimate.minutes.p50
+        for line in lines
+        if line.estimate and line.estimate.gpu.p50 and not line.step.stage.on_gpu
+    )
 
 
 def _offers(outlook: PlanSummary, console: Console) -> None:
     found = outlook.cheaper
-    for title, offers in (("teachers: the same tokens, at today's prices a million", found.teachers),
-                          ("GPUs: train, evaluate and export on one, at its cheapest provider", found.gpus),
-                          ("hosted tuning: the same rows and epochs, without a control; the weights stay there", found.hosted)):
+    for title, offers in (
+        ("teachers: the same tokens, at today's prices a million", found.teachers),
+        ("GPUs: train, evaluate and export on one, at its cheapest provider", found.gpus),
+        (
+            "hosted tuning: the same rows and epochs, without a control; the weights stay there",
+            found.hosted,
+        ),
+    ):
         if offers:
             _offer_table(title, offers, console)
     if found.teachers:
-        _say(console, "  * the recipe's own. Another teacher writes other rows, with more or fewer tokens; one that reasons is "
-             "billed for its reasoning too, which is not counted here.", 2, dim=True)
+        _say(
+            console,
+            "  * the recipe's own. Another teacher writes other rows, with more or fewer tokens; one that reasons is "
+            "billed for its reasoning too, which is not counted here.",
+            2,
+            dim=True,
+        )
 
 
 def _offer_table(title: str, offers: Sequence[Offer], console: Console) -> None:
@@ -161,7 +196,13 @@ def _offer_table(title: str, offers: Sequence[Offer], console: Console) -> None:
         table.add_column(no_wrap=True)
     for offer in offers:
         name = f"{offer.name} *" if offer.own else offer.name
-        cells = [f"{cents(offer.nanodollars)}", name, offer.provider, offer.price, ", ".join(filter(None, (offer.note, offer.aged)))]
+        cells = [
+            f"{cents(offer.nanodollars)}",
+            name,
+            offer.provider,
+            offer.price,
+            ", ".join(filter(None, (offer.note, offer.aged))),
+        ]
         table.add_row(*cells, style="bold" if offer.own else "")
     console.print(f"\n  {title}")
     console.print(table)
@@ -173,7 +214,9 @@ def _last(outlook: PlanSummary) -> str:
     if outlook.running:
         return f"{outlook.recipe}: running now (pid {outlook.running}); {_to_go(outlook, money, total)}"
     if not any(line.estimate for line in outlook.lines):
-        return f"{outlook.recipe}: everything is up to date; a run would send nothing and cost $0.00"
+        return (
+            f"{outlook.recipe}: everything is up to date; a run would send nothing and cost $0.00"
+        )
     return f"{outlook.recipe}: {_to_go(outlook, money, total)}"
 
 
@@ -189,9 +232,17 @@ def _range(amount: Range) -> str:
     return f"{middle} ({low} to {high})"
 
 
-def _say(console: Console, text: str, indent: int = 0, dim: bool = False, begun: bool = False) -> None:
+def _say(
+    console: Console, text: str, indent: int = 0, dim: bool = False, begun: bool = False
+) -> None:
     """A sentence, wrapped at 100 columns and hanging under its beginning."""
     blank = " " * indent
-    lines = textwrap.wrap(text, _WIDTH - indent, break_long_words=False, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(
+        text, _WIDTH - indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]
     for place, line in enumerate(lines):
-        console.print(line if begun and place == 0 else f"{blank}{line}", style="dim" if dim else "", markup=False)
+        console.print(
+            line if begun and place == 0 else f"{blank}{line}",
+            style="dim" if dim else "",
+            markup=False,
+        )

@@ -50,7 +50,13 @@ class CapCheck:
 
     @property
     def word(self) -> str:
-        return "fits" if self.expected.p90 <= max(0, self.left) else "may stop" if self.expected.p50 <= self.left else "will stop"
+        return (
+            "fits"
+            if self.expected.p90 <= max(0, self.left)
+            else "may stop"
+            if self.expected.p50 <= self.left
+            else "will stop"
+        )
 
 
 @dataclass(frozen=True)
@@ -73,30 +79,73 @@ class PlanSummary:
     def total(self) -> Estimate:
         """Of the steps that must run."""
         found = [line.estimate for line in self.lines if line.estimate]
-        return Estimate(_sum(one.minutes for one in found), requests=_sum(one.requests for one in found),
-                        tokens_in=_sum(one.tokens_in for one in found), tokens_out=_sum(one.tokens_out for one in found),
-                        api=_sum(one.api for one in found), gpu=_sum(one.gpu for one in found))
+        return Estimate(
+            _sum(one.minutes for one in found),
+            requests=_sum(one.requests for one in found),
+            tokens_in=_sum(one.tokens_in for one in found),
+            tokens_out=_sum(one.tokens_out for one in found),
+            api=_sum(one.api for one in found),
+            gpu=_sum(one.gpu for one in found),
+        )
 
     def to_row(self) -> Mapping[str, Any]:
         """For programs: ranges are [P10, P50, P90], money is in nano-dollars."""
+
         def plain(amount: Range) -> list[float]:
             return [round(amount.p10, 4), round(amount.p50, 4), round(amount.p90, 4)]
 
-        fit = {"gpu": self.fit.gpu, "fits": self.fit.fits, "fits_usually": self.fit.fits_usually, "cures": self.cures,
-               "bytes": round(self.fit.worst.total), "usable": round(self.fit.room)} if self.fit else None
+        fit = (
+            {
+                "gpu": self.fit.gpu,
+                "fits": self.fit.fits,
+                "fits_usually": self.fit.fits_usually,
+                "cures": self.cures,
+                "bytes": round(self.fit.worst.total),
+                "usable": round(self.fit.room),
+            }
+            if self.fit
+            else None
+        )
         total = self.total
-        return {"recipe": self.recipe, "rehearsal": self.rehearsal, "day": str(self.day), "running_pid": self.running,
-                "steps": [{"stage": line.step.stage.kind, "verdict": line.verdict, "why": line.why,
-                           "estimate": row_of(line.estimate) if line.estimate else None} for line in self.lines],
-                "total": {**row_of(total), "dollars": plain((total.api + total.gpu).times(1e-9))},
-                "machine": self.machine.says, "per_hour": self.machine.per_hour, "fit": fit,
-                "budget": [{"key": held.key, "cap": held.cap, "left": held.left, "expected": plain(held.expected),
-                            "word": held.word} for held in self.held],
-                "cheaper": self.cheaper.to_row(), "rows": self.rows, "at_52002_rows": plain(self.scaled),
-                "stanford": STANFORD, "terms": self.terms.to_row()}
+        return {
+            "recipe": self.recipe,
+            "rehearsal": self.rehearsal,
+            "day": str(self.day),
+            "running_pid": self.running,
+            "steps": [
+                {
+                    "stage": line.step.stage.kind,
+                    "verdict": line.verdict,
+                    "why": line.why,
+                    "estimate": row_of(line.estimate) if line.estimate else None,
+                }
+                for line in self.lines
+            ],
+            "total": {**row_of(total), "dollars": plain((total.api + total.gpu).times(1e-9))},
+            "machine": self.machine.says,
+            "per_hour": self.machine.per_hour,
+            "fit": fit,
+            "budget": [
+                {
+                    "key": held.key,
+                    "cap": held.cap,
+                    "left": held.left,
+                    "expected": plain(held.expected),
+                    "word": held.word,
+                }
+                for held in self.held
+            ],
+            "cheaper": self.cheaper.to_row(),
+            "rows": self.rows,
+            "at_52002_rows": plain(self.scaled),
+            "stanford": STANFORD,
+            "terms": self.terms.to_row(),
+        }
 
 
-def look(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool = False) -> PlanSummary:
+def look(
+    recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool = False
+) -> PlanSummary:
     """Nothing is run, sent or written. Raises UserError for what is wrong with the recipe already."""
     day = datetime.now(UTC).date()
     steps = steps_of(recipe, catalog, workspace)
@@ -108,12 +157,29 @@ def look(recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool
     found = cheaper(steps, recipe, workspace, estimates, job, machine, day)
     held = tuple(_held(recipe, workspace, estimates))
     rows, scaled = _at_alpacas_size(estimates, recipe, _spent(recipe, workspace))
-    return PlanSummary(recipe.name, rehearsal, lines, running, machine, fit, job.cures(machine.gpu) if job and machine.gpu else (),
-                   held, found, rows, scaled, day, permission(recipe, catalog, workspace.lock(recipe.name).get("terms")))
+    return PlanSummary(
+        recipe.name,
+        rehearsal,
+        lines,
+        running,
+        machine,
+        fit,
+        job.cures(machine.gpu) if job and machine.gpu else (),
+        held,
+        found,
+        rows,
+        scaled,
+        day,
+        permission(recipe, catalog, workspace.lock(recipe.name).get("terms")),
+    )
 
 
 def _line(step: Step, estimate: Estimate | None, running: str | None) -> PlanLine:
-    pid = holder(step.folder.with_name(f".{step.folder.name}.lock")) if running and step.folder else None
+    pid = (
+        holder(step.folder.with_name(f".{step.folder.name}.lock"))
+        if running and step.folder
+        else None
+    )
     if pid:
         return PlanLine(step, "running", f"running now (pid {pid})", estimate)
     if running and step.verdict == "resume":
@@ -126,14 +192,22 @@ def _job(steps: list[Step], recipe: Recipe, workspace: Workspace) -> Job | None:
     train = next((step for step in steps if step.stage.kind == "train" and not step.done), None)
     if train is None:
         return None
-    return job_of(train.config, recipe.everything(), EstimateInputs(train.inputs or {}, workspace.root, recipe.name))  # type: ignore[arg-type]
+    return job_of(
+        train.config,
+        recipe.everything(),
+        EstimateInputs(train.inputs or {}, workspace.root, recipe.name),
+    )  # type: ignore[arg-type]
 
 
-def _held(recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate]) -> Iterator[CapCheck]:
+def _held(
+    recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate]
+) -> Iterator[CapCheck]:
     """Each cap, once, against what all steps to come are expected to spend under it."""
     caps = workspace.caps(recipe)
-    wanted: dict[Class | None, Range] = {"api": _sum(one.api for one in estimates.values()),
-                                         "gpu": _sum(one.gpu for one in estimates.values())}
+    wanted: dict[Class | None, Range] = {
+        "api": _sum(one.api for one in estimates.values()),
+        "gpu": _sum(one.gpu for one in estimates.values()),
+    }
     wanted[None] = wanted["api"] + wanted["gpu"]
     seen = {cap.key: cap for class_ in ("api", "gpu") for cap in caps.over(class_)}  # type: ignore[arg-type]
     if not seen or not any(amount.p90 for amount in wanted.values()):
@@ -143,7 +217,12 @@ def _held(recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate
         for cap in seen.values():
             recipes = None if cap.everywhere else recipe.name
             spent = journal.totals(recipes, class_=cap.class_) if journal else Totals()
-            yield CapCheck(cap.key, cap.nanodollars, cap.nanodollars - spent.spent - spent.open, wanted[cap.class_])
+            yield CapCheck(
+                cap.key,
+                cap.nanodollars,
+                cap.nanodollars - spent.spent - spent.open,
+                wanted[cap.class_],
+            )
     finally:
         if journal:
             journal.close()
@@ -156,7 +235,9 @@ def _spent(recipe: Recipe, workspace: Workspace) -> int:
         return journal.totals(recipe.name).spent
 
 
-def _at_alpacas_size(estimates: Mapping[str, Estimate], recipe: Recipe, spent: int) -> tuple[int, Range]:
+def _at_alpacas_size(
+    estimates: Mapping[str, Estimate], recipe: Recipe, spent: int
+) -> tuple[int, Range]:
     """Rows that are made, and the money for 52,002 of them, spent or to come: straight, though yield falls as the pool
     grows."""
     rows = getattr(recipe.stages.get("generate"), "count", 0)

@@ -19,9 +19,15 @@ from alpaca_pipe.recipe.schema import Recipe
 FILE = ".env"
 
 
-def lend_keys(recipe: Recipe, environment: MutableMapping[str, str] = os.environ) -> tuple[str, ...]:
+def lend_keys(
+    recipe: Recipe, environment: MutableMapping[str, str] = os.environ
+) -> tuple[str, ...]:
     """Adds the keys that the recipe's teachers want and the environment does not have; answers their names."""
-    wanted = [name for name in dict.fromkeys(_key_names({**recipe.tables, **recipe.stages})) if name not in environment]
+    wanted = [
+        name
+        for name in dict.fromkeys(_key_names({**recipe.tables, **recipe.stages}))
+        if name not in environment
+    ]
     if not wanted:
         return ()
     folders = dict.fromkeys((Path.cwd(), *(file.resolve().parent for file in recipe.files[:1])))
@@ -41,10 +47,16 @@ def read_env(file: Path) -> dict[str, str]:
     try:
         found = list(parse_stream(io.StringIO(file.read_text(encoding="utf-8-sig"))))
     except (OSError, UnicodeDecodeError):
-        raise UserError(f"{file}: it cannot be read", "it should be UTF-8 text that you may read; or take it away") from None
+        raise UserError(
+            f"{file}: it cannot be read",
+            "it should be UTF-8 text that you may read; or take it away",
+        ) from None
     for one in found:
         if one.error or one.key and one.value is None:
-            raise UserError(f"{file}:{one.original.line}: this is not NAME=value", "write one variable a line, or begin the line with #")
+            raise UserError(
+                f"{file}:{one.original.line}: this is not NAME=value",
+                "write one variable a line, or begin the line with #",
+            )
     return {one.key: one.value for one in found if one.key and one.value is not None}
 
 

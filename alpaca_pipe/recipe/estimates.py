@@ -19,14 +19,24 @@ def expected(steps: Iterable[Step], recipe: Recipe, workspace: Workspace) -> dic
     """By stage, of the steps that are not done. Raises UserError for what is wrong with a recipe already."""
     steps = [step for step in steps if not step.done]
     machine, tables = rented(steps, recipe), recipe.everything()
-    return {step.stage.kind: with_rent(
-        step.stage.estimate(step.config, tables, EstimateInputs(step.inputs or {}, workspace.root, recipe.name)), machine)
-        for step in steps}
+    return {
+        step.stage.kind: with_rent(
+            step.stage.estimate(
+                step.config, tables, EstimateInputs(step.inputs or {}, workspace.root, recipe.name)
+            ),
+            machine,
+        )
+        for step in steps
+    }
 
 
 def with_rent(estimate: Estimate, machine: Machine | None) -> Estimate:
     """With its minutes on the machine, where that is rented and the stage did not say what it costs."""
-    return replace(estimate, gpu=machine.money(estimate.minutes)) if machine and not estimate.gpu.p90 else estimate
+    return (
+        replace(estimate, gpu=machine.money(estimate.minutes))
+        if machine and not estimate.gpu.p90
+        else estimate
+    )
 
 
 def rented(steps: Iterable[Step], recipe: Recipe) -> Machine | None:
@@ -39,5 +49,9 @@ def rented(steps: Iterable[Step], recipe: Recipe) -> Machine | None:
 def row_of(estimate: Estimate) -> Mapping[str, Any]:
     """As done.json keeps it: ranges as [P10, P50, P90], money in nano-dollars."""
     found = {field.name: getattr(estimate, field.name) for field in fields(estimate)}
-    return {name: [round(value.p10, 4), round(value.p50, 4), round(value.p90, 4)] if isinstance(value, Range) else value
-            for name, value in found.items()}
+    return {
+        name: [round(value.p10, 4), round(value.p50, 4), round(value.p90, 4)]
+        if isinstance(value, Range)
+        else value
+        for name, value in found.items()
+    }

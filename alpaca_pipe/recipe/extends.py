@@ -13,7 +13,10 @@ from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.recipe.located_yaml import Key, Place, read_yaml
 
 EXTENDS, VERSION = "extends", 1  # the newest `recipe_version` that is known here
-_ITS_OWN = ("name", "recipe_version")  # what a recipe does not take over from the one that it extends
+_ITS_OWN = (
+    "name",
+    "recipe_version",
+)  # what a recipe does not take over from the one that it extends
 
 
 @dataclass(frozen=True)
@@ -42,22 +45,37 @@ def find_recipe(name: str) -> Path:
     if name in known:
         return known[name]
     if path.is_dir():
-        raise UserError(f"{name}: this folder holds no {path.resolve().name}.yaml", "name the recipe's file")
-    raise UserError(f"{name}: no such file, and no shipped recipe of that name", did_you_mean(Path(name).stem, known))
+        raise UserError(
+            f"{name}: this folder holds no {path.resolve().name}.yaml", "name the recipe's file"
+        )
+    raise UserError(
+        f"{name}: no such file, and no shipped recipe of that name",
+        did_you_mean(Path(name).stem, known),
+    )
 
 
 def refuse_keys(written: Iterable[tuple[str, str]]) -> None:
     """(where, what): a recipe is copied into the workspace and sent to others, its comments too. The key is not repeated."""
-    found = [UserError(f"{place}: here stands what looks like a key", "put it in an environment variable (export "
-                       "OPENAI_API_KEY=...) and that name into teacher.api_key_env; a key that stood in a file should be "
-                       "revoked") for place, text in written if holds_a_key(text)]
+    found = [
+        UserError(
+            f"{place}: here stands what looks like a key",
+            "put it in an environment variable (export "
+            "OPENAI_API_KEY=...) and that name into teacher.api_key_env; a key that stood in a file should be "
+            "revoked",
+        )
+        for place, text in written
+        if holds_a_key(text)
+    ]
     if found:
         raise UserErrors(found)
 
 
 def _at(path: Path) -> Path | None:
     """The file itself, the recipe that a folder holds under its own name, or the file of that name, `.yaml` left out."""
-    inside, beside = path / f"{path.resolve().name}.yaml", path.with_name(f"{path.name}.yaml") if path.name else path
+    inside, beside = (
+        path / f"{path.resolve().name}.yaml",
+        path.with_name(f"{path.name}.yaml") if path.name else path,
+    )
     return next((file for file in (path, inside, beside) if file.is_file()), None)
 
 
@@ -68,7 +86,9 @@ def _shipped() -> dict[str, Path]:
 def _read(path: Path, above: tuple[Path, ...]) -> Written:
     """above: the recipes that extend this one, itself the last."""
     text = _text(path)
-    refuse_keys((f"{path}:{number}", line) for number, line in enumerate(text.splitlines(), start=1))
+    refuse_keys(
+        (f"{path}:{number}", line) for number, line in enumerate(text.splitlines(), start=1)
+    )
     data, places = read_yaml(text, str(path))
     _check_version(data, places)
     place = places.pop((EXTENDS,), places[()])
@@ -79,28 +99,42 @@ def _read(path: Path, above: tuple[Path, ...]) -> Written:
     merged, found = _merged(under, data, places)
     folder, mine = under.files[0].resolve().parent, set(_texts(data))
     elsewhere = {**dict.fromkeys(_texts(under.data), folder), **under.elsewhere}
-    return Written(text, merged, found, (path, *under.files),
-                   {value: folder for value, folder in elsewhere.items() if value not in mine})
+    return Written(
+        text,
+        merged,
+        found,
+        (path, *under.files),
+        {value: folder for value, folder in elsewhere.items() if value not in mine},
+    )
 
 
 def _base(base: Any, place: Place, path: Path, above: tuple[Path, ...]) -> Path:
     if not isinstance(base, str) or not base:
-        raise UserError(f"{place}: extends: should be the path of a recipe, or the name of a shipped one, not {base!r}",
-                        "write it like extends: base.yaml")
+        raise UserError(
+            f"{place}: extends: should be the path of a recipe, or the name of a shipped one, not {base!r}",
+            "write it like extends: base.yaml",
+        )
     beside = path.parent / Path(base).expanduser()
     found = _at(beside) or _shipped().get(base)
     if found is None:
-        raise UserError(f"{place}: extends: no such recipe: {beside}, and none that is shipped",
-                        did_you_mean(Path(base).stem, _shipped()))
+        raise UserError(
+            f"{place}: extends: no such recipe: {beside}, and none that is shipped",
+            did_you_mean(Path(base).stem, _shipped()),
+        )
     line = [*above, path]
     circle = [one.resolve() for one in line]
     if found.resolve() in circle:
-        way = " -> ".join(one.name for one in (*line[circle.index(found.resolve()):], found))
-        raise UserError(f"{place}: extends: a recipe cannot rest on itself: {way}", "take one of these lines out")
+        way = " -> ".join(one.name for one in (*line[circle.index(found.resolve()) :], found))
+        raise UserError(
+            f"{place}: extends: a recipe cannot rest on itself: {way}",
+            "take one of these lines out",
+        )
     return found
 
 
-def _merged(under: Written, data: dict[str, Any], places: dict[Key, Place]) -> tuple[dict[str, Any], dict[Key, Place]]:
+def _merged(
+    under: Written, data: dict[str, Any], places: dict[Key, Place]
+) -> tuple[dict[str, Any], dict[Key, Place]]:
     """Ours over theirs: a table key by key, any other value whole; `train:` with nothing after it changes nothing."""
     merged = {key: value for key, value in under.data.items() if key not in _ITS_OWN}
     found = {key: place for key, place in under.places.items() if key and key[0] not in _ITS_OWN}
@@ -113,7 +147,11 @@ def _merged(under: Written, data: dict[str, Any], places: dict[Key, Place]) -> t
         else:
             merged[name] = value
             gone = {(name,)}
-        found = {key: place for key, place in found.items() if not any(key[:len(part)] == part for part in gone)}
+        found = {
+            key: place
+            for key, place in found.items()
+            if not any(key[: len(part)] == part for part in gone)
+        }
     return merged, {**found, **places}
 
 
@@ -130,12 +168,17 @@ def _check_version(data: Mapping[str, Any], places: Mapping[Key, Place]) -> None
     """A newer recipe is refused before its other keys are looked at: what they mean is not known here."""
     version = data.get("recipe_version", VERSION)
     if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
-        raise UserError(f"{places[('recipe_version',)]}: recipe_version: {version} is newer than this alpaca-pipe knows "
-                        f"({VERSION})", "upgrade alpaca-pipe: pip install -U alpaca-pipe")
+        raise UserError(
+            f"{places[('recipe_version',)]}: recipe_version: {version} is newer than this alpaca-pipe knows "
+            f"({VERSION})",
+            "upgrade alpaca-pipe: pip install -U alpaca-pipe",
+        )
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}", "a recipe is a UTF-8 text file that you may read") from None
+        raise UserError(
+            f"{path}: cannot be read: {error}", "a recipe is a UTF-8 text file that you may read"
+        ) from None

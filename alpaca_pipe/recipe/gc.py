@@ -43,14 +43,23 @@ class Waste:
 def wasted(workspace: Workspace, ours: bool = False) -> list[Waste]:
     """The largest first. Nothing is written.  ours: we hold the locks of all recipes."""
     named, store = _named(workspace), workspace.store.root
-    found = [Waste(path, _size(path), why) for path in (sorted(store.iterdir()) if store.is_dir() else ())
-             if (why := _why(path, named, workspace))]
-    found += [Waste(path, path.stat().st_size, "left over from a write that was cut off")
-              for name in recipes_of(workspace) for path in workspace.of(name).glob(".*")
-              if path.is_file() and _LEFTOVER.fullmatch(path.name) and _old(path)]
-    found += [Waste(path, _size(path), "left over from a pack or unpack that was cut off")
-              for name in _lockable(workspace) for path in workspace.of(name).glob(".*")
-              if path.name in _ASIDE and (ours or not holder(path.with_name(".lock")))]
+    found = [
+        Waste(path, _size(path), why)
+        for path in (sorted(store.iterdir()) if store.is_dir() else ())
+        if (why := _why(path, named, workspace))
+    ]
+    found += [
+        Waste(path, path.stat().st_size, "left over from a write that was cut off")
+        for name in recipes_of(workspace)
+        for path in workspace.of(name).glob(".*")
+        if path.is_file() and _LEFTOVER.fullmatch(path.name) and _old(path)
+    ]
+    found += [
+        Waste(path, _size(path), "left over from a pack or unpack that was cut off")
+        for name in _lockable(workspace)
+        for path in workspace.of(name).glob(".*")
+        if path.name in _ASIDE and (ours or not holder(path.with_name(".lock")))
+    ]
     return sorted(found, key=lambda waste: (-waste.size, waste.path))
 
 
@@ -60,7 +69,9 @@ def sweep(workspace: Workspace, waste: list[Waste]) -> int:
     with contextlib.ExitStack() as stack:
         for name in _lockable(workspace):
             stack.enter_context(held(workspace.of(name) / ".lock", name))
-        still = {one.path for one in wasted(workspace, ours=True)}  # a run may have ended meanwhile and named some of it
+        still = {
+            one.path for one in wasted(workspace, ours=True)
+        }  # a run may have ended meanwhile and named some of it
         freed = 0
         for one in waste:
             if one.path in still:
@@ -86,7 +97,9 @@ def _delete(path: Path) -> None:
 
 def _lockable(workspace: Workspace) -> list[str]:
     """The recipes, and what is becoming one: a pack that is being unpacked puts its steps into the store before its lock.json."""
-    return sorted({*recipes_of(workspace), *(path.parent.name for path in workspace.root.glob("*/.lock"))})
+    return sorted(
+        {*recipes_of(workspace), *(path.parent.name for path in workspace.root.glob("*/.lock"))}
+    )
 
 
 def _named(workspace: Workspace) -> set[str]:
@@ -105,12 +118,20 @@ def _named(workspace: Workspace) -> set[str]:
 def _why(path: Path, named: set[str], workspace: Workspace) -> str:
     """Why it can go; "" where it stays. What we do not know by its name stays."""
     if path.is_file():
-        return "left over from a write that was cut off" if _LEFTOVER.fullmatch(path.name) and _old(path) else ""
+        return (
+            "left over from a write that was cut off"
+            if _LEFTOVER.fullmatch(path.name) and _old(path)
+            else ""
+        )
     if path.name.endswith(_GONE):
         return "left over from a gc that was cut off"
     if _DAMAGED.fullmatch(path.name):
         return "damaged, and set aside when it was made anew"
-    if not _STEP.fullmatch(path.name) or path.name in named or holder(path.with_name(f".{path.name}.lock")):
+    if (
+        not _STEP.fullmatch(path.name)
+        or path.name in named
+        or holder(path.with_name(f".{path.name}.lock"))
+    ):
         return ""
     if workspace.store.done(path):
         return "sealed, and no recipe's lock or history names it any more"
@@ -118,7 +139,11 @@ def _why(path: Path, named: set[str], workspace: Workspace) -> str:
 
 
 def _size(path: Path) -> int:
-    return sum(stat.st_size for file in path.rglob("*") if file.is_file() and (stat := file.lstat()).st_nlink == 1)
+    return sum(
+        stat.st_size
+        for file in path.rglob("*")
+        if file.is_file() and (stat := file.lstat()).st_nlink == 1
+    )
 
 
 def _old(path: Path) -> bool:
@@ -136,11 +161,18 @@ def spelled(size: int) -> str:
 def lines(found: list[Waste], root: Path) -> Iterator[str]:
     for one in found:
         yield f"{spelled(one.size):>9}  {one.path.relative_to(root)}  {one.why}"
-    yield f"{spelled(sum(one.size for one in found)):>9}  in {len(found)} places" if found else "nothing to clear away"
+    yield (
+        f"{spelled(sum(one.size for one in found)):>9}  in {len(found)} places"
+        if found
+        else "nothing to clear away"
+    )
 
 
 def check_idle(workspace: Workspace) -> None:
     """Raises UserError while a recipe runs."""
     for name in _lockable(workspace):
         if pid := holder(workspace.of(name) / ".lock"):
-            raise UserError(f"{name} is running (pid {pid}), and may be about to use what nobody names yet", "wait for it to end")
+            raise UserError(
+                f"{name} is running (pid {pid}), and may be about to use what nobody names yet",
+                "wait for it to end",
+            )

@@ -13,10 +13,13 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import Stopped, UserError
 
-_CURES = {errno.ENOSPC: ("is full", "free some space"), errno.EDQUOT: ("is over its quota", "free some space"),
-          errno.EROFS: ("is read-only", "choose another folder with --runs"),
-          errno.EACCES: ("may not be written by you", "choose another folder with --runs"),
-          errno.EPERM: ("may not be written by you", "choose another folder with --runs")}
+_CURES = {
+    errno.ENOSPC: ("is full", "free some space"),
+    errno.EDQUOT: ("is over its quota", "free some space"),
+    errno.EROFS: ("is read-only", "choose another folder with --runs"),
+    errno.EACCES: ("may not be written by you", "choose another folder with --runs"),
+    errno.EPERM: ("may not be written by you", "choose another folder with --runs"),
+}
 _FULL = 1 << 20  # bytes free: below this, a library's failure to write is taken for a full disk
 
 
@@ -30,7 +33,9 @@ def asked_to_stop() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stopping.set()
         # straight to the terminal: a handler that waits for the screen's lock could wait for the thread it interrupted
-        os.write(2, b"\nstopping: what is in flight is finished and kept; once more to stop at once\n")
+        os.write(
+            2, b"\nstopping: what is in flight is finished and kept; once more to stop at once\n"
+        )
 
     if threading.current_thread() is not threading.main_thread():
         yield stopping
@@ -52,16 +57,24 @@ def plain_disk_errors(root: Path) -> Iterator[None]:
         raise
     except Exception as error:
         found = _os_error(error)
-        if found is None and isinstance(error, OSError) and str(error.filename or "").startswith(str(root)):
-            raise UserError(f"{root} cannot be used: {error.filename}: {error.strerror}",
-                            "choose another folder with --runs") from error
+        if (
+            found is None
+            and isinstance(error, OSError)
+            and str(error.filename or "").startswith(str(root))
+        ):
+            raise UserError(
+                f"{root} cannot be used: {error.filename}: {error.strerror}",
+                "choose another folder with --runs",
+            ) from error
         if found is None:
             if "No space left" not in str(error) and _free(root) > _FULL:
                 raise
             found = OSError(errno.ENOSPC, "", str(root))
         what, cure = _CURES[found.errno or errno.ENOSPC]
-        raise UserError(f"the disk of {found.filename or root} {what}",
-                        f"{cure} and run the same command again; all that was paid for is kept") from error
+        raise UserError(
+            f"the disk of {found.filename or root} {what}",
+            f"{cure} and run the same command again; all that was paid for is kept",
+        ) from error
 
 
 def _os_error(error: BaseException | None) -> OSError | None:
@@ -74,5 +87,7 @@ def _os_error(error: BaseException | None) -> OSError | None:
 
 
 def _free(root: Path) -> int:
-    there = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists())
+    there = next(
+        folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists()
+    )
     return shutil.disk_usage(there).free

@@ -24,9 +24,14 @@ class Place:
 
 
 _PLAINLY = {  # in words, the parser's complaints that are met every day: (what it says, what to do)
-    "expected <block end>": ("this line does not stand under the ones above it", "begin all keys of a table in one column"),
-    "mapping values are not allowed here": ("there is a second colon, or this line stands further in than the one above it",
-                                            "put text with a colon in quotes; begin all keys of a table in one column"),
+    "expected <block end>": (
+        "this line does not stand under the ones above it",
+        "begin all keys of a table in one column",
+    ),
+    "mapping values are not allowed here": (
+        "there is a second colon, or this line stands further in than the one above it",
+        "put text with a colon in quotes; begin all keys of a table in one column",
+    ),
     "character '\\t'": ("there is a tab", "indent with blanks"),
     "could not find expected ':'": ("a key has no colon", "write `key: value`"),
 }
@@ -43,12 +48,19 @@ def read_yaml(text: str, file: str) -> tuple[Any, dict[Key, Place]]:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         problem = (error.problem or "not YAML").split("\n")[0]
-        what, cure = next((plain for words, plain in _PLAINLY.items() if words in problem), (problem, "mend the YAML there"))
+        what, cure = next(
+            (plain for words, plain in _PLAINLY.items() if words in problem),
+            (problem, "mend the YAML there"),
+        )
         raise UserError(f"{file}:{line}: {what}", cure) from None
     except YAMLError as error:
-        raise UserError(f"{file}:1: not YAML: {str(error).splitlines()[0]}", "a recipe is a YAML mapping") from None
+        raise UserError(
+            f"{file}:1: not YAML: {str(error).splitlines()[0]}", "a recipe is a YAML mapping"
+        ) from None
     if not isinstance(loaded, dict):
-        raise UserError(f"{file}:1: a recipe is a mapping of tables", "see `alpaca-pipe recipes` for examples")
+        raise UserError(
+            f"{file}:1: a recipe is a mapping of tables", "see `alpaca-pipe recipes` for examples"
+        )
     places: dict[Key, Place] = {(): Place(file, 1)}
     return _plain(loaded, (), file, places), places
 
@@ -57,7 +69,9 @@ def override(data: Any, places: dict[Key, Place], item: str) -> None:
     """Applies `table.key=value`; the value is read as YAML."""
     name, equals, value = item.partition("=")
     if not equals or not name.strip():
-        raise UserError(f"'{item}' is not an override", "write it as key=value, for example generate.count=100")
+        raise UserError(
+            f"'{item}' is not an override", "write it as key=value, for example generate.count=100"
+        )
     parts = name.strip().split(".")
     by = f"override '{f'{name}=...' if is_secret(parts[-1], value) else item}'"
     inside = data
@@ -66,7 +80,7 @@ def override(data: Any, places: dict[Key, Place], item: str) -> None:
             inside[part] = {}
         inside = inside[part]
     inside[parts[-1]] = read_value(value, by)
-    for key in [key for key in places if key[:len(parts)] == tuple(parts)]:
+    for key in [key for key in places if key[: len(parts)] == tuple(parts)]:
         del places[key]  # what stood there is no longer what is read
     for length in range(1, len(parts) + 1):
         places.setdefault(tuple(parts[:length]), Place("", 0, by))

@@ -22,8 +22,10 @@ def held(path: Path, what: str) -> Iterator[None]:
         except BlockingIOError:
             stream.seek(0)
             holder = stream.read().strip() or "unknown"
-            raise UserError(f"{what} is in use by another process (pid {holder})",
-                            "wait for it to end, or stop it with Ctrl-C there") from None
+            raise UserError(
+                f"{what} is in use by another process (pid {holder})",
+                "wait for it to end, or stop it with Ctrl-C there",
+            ) from None
         stream.truncate(0)
         stream.write(str(os.getpid()))
         stream.flush()
@@ -36,7 +38,9 @@ def holder(path: Path) -> str | None:
 
     try:
         pid = path.read_text().strip()
-        os.kill(int(pid), 0)  # a lock whose last holder is gone is not touched: that could get in the way of a new one
+        os.kill(
+            int(pid), 0
+        )  # a lock whose last holder is gone is not touched: that could get in the way of a new one
     except PermissionError:
         pass
     except (OSError, ValueError):

@@ -28,9 +28,24 @@ Coming = Sequence[tuple[Step, Estimate]]
 class Rent:
     """Opened by the first step that runs, closed at the run's end: between them the machine is billed for all its time."""
 
-    def __init__(self, table: GpuTable, journal: Journal, caps: Caps, screen: Screen, stopping: threading.Event, *,
-                 recipe: str, run: str) -> None:
-        self._table, self._journal, self._caps, self._screen, self._stopping = table, journal, caps, screen, stopping
+    def __init__(
+        self,
+        table: GpuTable,
+        journal: Journal,
+        caps: Caps,
+        screen: Screen,
+        stopping: threading.Event,
+        *,
+        recipe: str,
+        run: str,
+    ) -> None:
+        self._table, self._journal, self._caps, self._screen, self._stopping = (
+            table,
+            journal,
+            caps,
+            screen,
+            stopping,
+        )
         self._recipe, self._run = recipe, run
         self._terms = machine_config.IDLE
         self._meter: Meter | None = None
@@ -44,8 +59,10 @@ class Rent:
         idle = sum(estimate.minutes.p50 for step, estimate in coming if not step.stage.on_gpu)
         if on_gpu and self._terms.per_hour and idle > _WORTH_SAYING:
             cost = round(self._terms.per_hour * idle / 60)
-            self._screen.say(f"about {spell(idle)} of this run do not use the GPU ({shown(cost)}): `--until "
-                             f"{[step for step, _ in coming if not step.stage.on_gpu][-1].stage.kind}` elsewhere saves them")
+            self._screen.say(
+                f"about {spell(idle)} of this run do not use the GPU ({shown(cost)}): `--until "
+                f"{[step for step, _ in coming if not step.stage.on_gpu][-1].stage.kind}` elsewhere saves them"
+            )
 
     def begin(self, step: Step, estimate: Estimate) -> None:
         """A step: it is refused where its P50 does not fit; else its time runs. Raises UserError."""
@@ -54,8 +71,17 @@ class Rent:
         if self._meter is None:
             if self._terms.says:
                 self._screen.say(self._terms.says)
-            self._meter = Meter(self._journal, self._terms, self._caps, recipe=self._recipe, run=self._run, stage=kind,
-                                stop=self._stop, tempo=MeterTiming.with_grace(self._table.grace), say=self._screen.say)
+            self._meter = Meter(
+                self._journal,
+                self._terms,
+                self._caps,
+                recipe=self._recipe,
+                run=self._run,
+                stage=kind,
+                stop=self._stop,
+                tempo=MeterTiming.with_grace(self._table.grace),
+                say=self._screen.say,
+            )
             self._meter.start()
         self._meter.begin(kind, kind if step.stage.on_gpu else "idle")
 
@@ -83,17 +109,27 @@ class Rent:
         if at_once:
             _thread.interrupt_main()
         else:
-            self._screen.say("the budget does not cover the machine's next minutes: what is under way is stored, then it ends")
+            self._screen.say(
+                "the budget does not cover the machine's next minutes: what is under way is stored, then it ends"
+            )
 
     def _check(self, coming: Coming) -> None:
         """What is expected of steps that begin anew, against what is left; one that resumes is guarded by its slices."""
-        anew = [(step, _cost(estimate, self._terms.per_hour)) for step, estimate in coming if step.verdict == "run"]
+        anew = [
+            (step, _cost(estimate, self._terms.per_hour))
+            for step, estimate in coming
+            if step.verdict == "run"
+        ]
         cost = sum((cost for step, cost in anew if step.stage.on_gpu), NOTHING)
         if not cost.p50 or not self._terms.per_hour:
             return
         for cap in self._caps.over(self._terms.class_):
-            held = self._journal.totals(recipe=None if cap.everywhere else self._recipe, class_=cap.class_)
-            own = self._journal.totals(self._recipe, self._run, class_=cap.class_)  # the slice that is reserved is this step's to use
+            held = self._journal.totals(
+                recipe=None if cap.everywhere else self._recipe, class_=cap.class_
+            )
+            own = self._journal.totals(
+                self._recipe, self._run, class_=cap.class_
+            )  # the slice that is reserved is this step's to use
             left = cap.nanodollars - held.spent - held.open + own.open
             if cost.p50 > left:
                 kinds = ", ".join(step.stage.kind for step, _ in anew if step.stage.on_gpu)
@@ -101,7 +137,8 @@ class Rent:
                     f"{kinds} will take about {shown(round(cost.p50))} of {self._terms.name} ({shown(round(cost.p10))} to "
                     f"{shown(round(cost.p90))}), and {shown(max(0, left))} is left of {cap.key} ({shown(cap.nanodollars)})",
                     f"{more(cap.key, shown(cap.nanodollars - left + round(cost.p90)))}, or choose a cheaper machine; one "
-                    f"dollar buys about {spell(60 * NANO / self._terms.per_hour)}")
+                    f"dollar buys about {spell(60 * NANO / self._terms.per_hour)}",
+                )
 
 
 def _cost(estimate: Estimate, per_hour: int) -> Range:

@@ -36,15 +36,27 @@ def migrate(path: Path, catalog: Catalog, write: bool = True) -> Migrated:
     name stand side by side, a key cannot be moved, or the lines edited would not say the same."""
     before = _text(path)
     text, changes = before, list[str]()
-    while change := _one(text, str(path), catalog):  # one at a time: each may move the lines of the next
+    while change := _one(
+        text, str(path), catalog
+    ):  # one at a time: each may move the lines of the next
         text, said = change
         changes.append(said)
     data, _ = read_yaml(text, str(path))
     if data.get(_HEAD) is None:
-        text = _sure(_with_version(text, str(path)), {_HEAD: VERSION, **{key: item for key, item in data.items() if key != _HEAD}}, str(path))
+        text = _sure(
+            _with_version(text, str(path)),
+            {_HEAD: VERSION, **{key: item for key, item in data.items() if key != _HEAD}},
+            str(path),
+        )
         changes.append(f"{_HEAD}: {VERSION} is written down")
-    diff = "".join(difflib.unified_diff(before.splitlines(keepends=True), text.splitlines(keepends=True),
-                                        str(path), f"{path} (migrated)"))
+    diff = "".join(
+        difflib.unified_diff(
+            before.splitlines(keepends=True),
+            text.splitlines(keepends=True),
+            str(path),
+            f"{path} (migrated)",
+        )
+    )
     if write and text != before:
         write_atomic(path, text)
     return Migrated(text, tuple(changes), diff)
@@ -61,8 +73,10 @@ def _one(text: str, file: str, catalog: Catalog) -> tuple[str, str] | None:
         table, _, name = new.rpartition(".")
         holder = parent.get(table) if table else parent
         if isinstance(holder, dict) and name in holder:
-            raise UserError(f"{place}: {'.'.join(map(str, key))}: it is called '{new}' now, and that is there too",
-                            "take one of them out")
+            raise UserError(
+                f"{place}: {'.'.join(map(str, key))}: it is called '{new}' now, and that is there too",
+                "take one of them out",
+            )
         lines = text.splitlines(keepends=True)
         at = place.line - 1
         if table:
@@ -71,7 +85,9 @@ def _one(text: str, file: str, catalog: Catalog) -> tuple[str, str] | None:
             lines[at] = _renamed(lines[at], str(key[-1]), name, file, at)
         value = parent.pop(key[-1])
         parent.update({table: {**(holder or {}), name: value}} if table else {name: value})
-        return _sure("".join(lines), data, file), f"line {place.line}: {'.'.join(map(str, key))} is called {new} now"
+        return _sure(
+            "".join(lines), data, file
+        ), f"line {place.line}: {'.'.join(map(str, key))} is called {new} now"
     return None
 
 
@@ -81,7 +97,9 @@ def _old(value: Any, key: Key, owner: Any) -> Iterator[tuple[Key, str]]:
         return
     models = models_in(owner)
     renamed = {old: new for model in models for old, new in getattr(model, "renamed", {}).items()}
-    fields = {field.alias or name: field for model in models for name, field in model.model_fields.items()}
+    fields = {
+        field.alias or name: field for model in models for name, field in model.model_fields.items()
+    }
     for name, item in value.items():
         if name not in fields and name in renamed and not renamed[name].endswith(":"):
             yield (*key, name), renamed[name]
@@ -93,21 +111,31 @@ def _renamed(line: str, old: str, new: str, file: str, at: int) -> str:
     """The line with the key at its beginning, or within `{...}`, under another name."""
     for quoted in (old, f'"{old}"', f"'{old}'"):
         for before in ("", "{", "{ ", ", "):
-            if (place := line.find(f"{before}{quoted}:")) >= 0 and (before or not line[:place].strip()):
+            if (place := line.find(f"{before}{quoted}:")) >= 0 and (
+                before or not line[:place].strip()
+            ):
                 start = place + len(before)
-                return f"{line[:start]}{new}{line[start + len(quoted):]}"
-    raise UserError(f"{file}:{at + 1}: '{old}' cannot be renamed here", f"write it as {new} by hand")
+                return f"{line[:start]}{new}{line[start + len(quoted) :]}"
+    raise UserError(
+        f"{file}:{at + 1}: '{old}' cannot be renamed here", f"write it as {new} by hand"
+    )
 
 
 def _move(lines: list[str], at: int, old: str, new: str, table: str, there: Any, file: str) -> None:
     """Moves a key with its value into a table of its parent, which is begun where it is not there."""
     line = lines[at]
-    indent = line[:len(line) - len(line.lstrip())]
+    indent = line[: len(line) - len(line.lstrip())]
     if not line.lstrip().startswith((f"{old}:", f'"{old}":')):
-        raise UserError(f"{file}:{at + 1}: '{old}' cannot be moved out of a table in one line",
-                        f"write it as {table}: {{{new}: ...}} by hand")
+        raise UserError(
+            f"{file}:{at + 1}: '{old}' cannot be moved out of a table in one line",
+            f"write it as {table}: {{{new}: ...}} by hand",
+        )
     end = at + 1
-    while end < len(lines) and lines[end].strip() and len(lines[end]) - len(lines[end].lstrip()) > len(indent):
+    while (
+        end < len(lines)
+        and lines[end].strip()
+        and len(lines[end]) - len(lines[end].lstrip()) > len(indent)
+    ):
         end += 1
     moved = [f"  {one}" for one in lines[at:end]]
     moved[0] = _renamed(moved[0], old, new, file, at)
@@ -118,10 +146,12 @@ def _move(lines: list[str], at: int, old: str, new: str, table: str, there: Any,
     if lines[head].split("#")[0].rstrip().endswith(":"):
         del lines[at:end]
         head -= (end - at) if head > at else 0
-        lines[head + 1:head + 1] = moved
+        lines[head + 1 : head + 1] = moved
     else:
-        raise UserError(f"{file}:{at + 1}: '{old}' cannot be moved into '{table}', which stands in one line",
-                        f"write {new} into it by hand")
+        raise UserError(
+            f"{file}:{at + 1}: '{old}' cannot be moved into '{table}', which stands in one line",
+            f"write {new} into it by hand",
+        )
 
 
 def _with_version(text: str, file: str) -> str:
@@ -129,10 +159,16 @@ def _with_version(text: str, file: str) -> str:
     _, places = read_yaml(text, file)
     first = min((place.line for key, place in places.items() if len(key) == 1), default=1) - 1
     lines = text.splitlines(keepends=True)
-    while first and lines[first - 1].strip() and not lines[first - 1].startswith("---"):  # a comment that belongs to the first key
+    while (
+        first and lines[first - 1].strip() and not lines[first - 1].startswith("---")
+    ):  # a comment that belongs to the first key
         first -= 1
-    if first == 0 and lines[0].startswith("#"):  # head comment and first key without a blank line between
-        first = next(number for number, line in enumerate(lines) if line.strip() and not line.startswith("#"))
+    if first == 0 and lines[0].startswith(
+        "#"
+    ):  # head comment and first key without a blank line between
+        first = next(
+            number for number, line in enumerate(lines) if line.strip() and not line.startswith("#")
+        )
     lines.insert(first, f"{_HEAD}: {VERSION}\n\n")
     return "".join(lines)
 
@@ -145,13 +181,16 @@ def _sure(text: str, meant: Mapping[str, Any], file: str) -> str:
         same = False
     if same:
         return text
-    raise UserError(f"{file}: it is written in a way that cannot be edited line by line; nothing was changed",
-                    f"begin each table on a line of its own, with no {{...}} around all; {_HEAD}: {VERSION} goes first")
+    raise UserError(
+        f"{file}: it is written in a way that cannot be edited line by line; nothing was changed",
+        f"begin each table on a line of its own, with no {{...}} around all; {_HEAD}: {VERSION} goes first",
+    )
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}", "name a recipe of yours, a UTF-8 text file") from None
-
+        raise UserError(
+            f"{path}: cannot be read: {error}", "name a recipe of yours, a UTF-8 text file"
+        ) from None

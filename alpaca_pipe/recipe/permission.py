@@ -32,8 +32,14 @@ class Permission:
     @property
     def refused(self) -> tuple[Finding, ...]:
         """What a licence forbids and nobody has accepted."""
-        taken = set(self.accepted["of"]) if self.accepted and self.accepted["use"] == self.use else set[str]()
-        return tuple(one for one in self.findings if one.answer == "no" and one.ingredient.name not in taken)
+        taken = (
+            set(self.accepted["of"])
+            if self.accepted and self.accepted["use"] == self.use
+            else set[str]()
+        )
+        return tuple(
+            one for one in self.findings if one.answer == "no" and one.ingredient.name not in taken
+        )
 
     def warnings(self) -> Iterator[str]:
         """A sentence for each thing to be asked about; none for research, where terms seldom forbid and the card tells them."""
@@ -48,26 +54,46 @@ class Permission:
         if not self.refused:
             return
         told = "; ".join(f"{one.sentence} ({one.source})" for one in self.refused)
-        raise UserError(f"use: {self.use} is forbidden by the terms of what this recipe brings in: {told}. {NO_ADVICE}",
-                        f"choose another base, teacher or data, set use: research where that is true, or say {FLAG} to `run` where "
-                        "you have the right")
+        raise UserError(
+            f"use: {self.use} is forbidden by the terms of what this recipe brings in: {told}. {NO_ADVICE}",
+            f"choose another base, teacher or data, set use: research where that is true, or say {FLAG} to `run` where "
+            "you have the right",
+        )
 
     def to_row(self) -> dict[str, Any]:
         """As the lock and the history keep it."""
-        return {"use": self.use, "answer": answer(self.findings), "brings": [list(one) for one in self.ingredients],
-                "findings": [{"kind": one.ingredient.kind, "name": one.ingredient.name, "answer": one.answer, "says": one.says,
-                              "source": one.source} for one in self.findings],
-                "accepted": dict(self.accepted) if self.accepted else None}
+        return {
+            "use": self.use,
+            "answer": answer(self.findings),
+            "brings": [list(one) for one in self.ingredients],
+            "findings": [
+                {
+                    "kind": one.ingredient.kind,
+                    "name": one.ingredient.name,
+                    "answer": one.answer,
+                    "says": one.says,
+                    "source": one.source,
+                }
+                for one in self.findings
+            ],
+            "accepted": dict(self.accepted) if self.accepted else None,
+        }
 
 
-def permission(recipe: Recipe, catalog: Catalog, before: Mapping[str, Any] | None = None, accept: bool = False) -> Permission:
+def permission(
+    recipe: Recipe, catalog: Catalog, before: Mapping[str, Any] | None = None, accept: bool = False
+) -> Permission:
     """before: the `terms` of the recipe's lock, whose acceptance holds on.  accept: the user says so now."""
     ingredients = tuple(_brought(recipe, catalog))
     found = findings(ingredients, recipe.use)
     accepted = (before or {}).get("accepted")
     if accept:
         names = [one.ingredient.name for one in found if one.answer != "yes"]
-        accepted = {"use": recipe.use, "of": names, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        accepted = {
+            "use": recipe.use,
+            "of": names,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
     return Permission(recipe.use, ingredients, found, accepted)
 
 
@@ -75,4 +101,6 @@ def _brought(recipe: Recipe, catalog: Catalog) -> Iterator[Ingredient]:
     """Of the stages, and of the shared tables that they use; each once."""
     used = {name.rstrip("?") for kind in recipe.stages for name in catalog.stage(kind).uses}
     tables = [table for name, table in recipe.tables.items() if name in used]
-    yield from dict.fromkeys(one for table in (*tables, *recipe.stages.values()) for one in table.brings())
+    yield from dict.fromkeys(
+        one for table in (*tables, *recipe.stages.values()) for one in table.brings()
+    )

@@ -35,7 +35,9 @@ def steps_of(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> list[Ste
     return plan(recipe, catalog, workspace.store, workspace.lock(recipe.name).get("steps", {}))
 
 
-def plan(recipe: Recipe, catalog: Catalog, store: StepStore, before: Mapping[str, str]) -> list[Step]:
+def plan(
+    recipe: Recipe, catalog: Catalog, store: StepStore, before: Mapping[str, str]
+) -> list[Step]:
     """All steps in order. before: stage -> folder name of this recipe's last run (lock.json)."""
     steps: dict[str, Step] = {}
     for kind, config in recipe.stages.items():
@@ -43,13 +45,25 @@ def plan(recipe: Recipe, catalog: Catalog, store: StepStore, before: Mapping[str
     return list(steps.values())
 
 
-def _step(stage: Stage, config: StageConfig, recipe: Recipe, store: StepStore, steps: Mapping[str, Step],
-          before: str | None) -> Step:
-    wanted = [(read.rstrip("?"), read.endswith("?")) for read in stage.reads if read.split("/")[0] in steps]
+def _step(
+    stage: Stage,
+    config: StageConfig,
+    recipe: Recipe,
+    store: StepStore,
+    steps: Mapping[str, Step],
+    before: str | None,
+) -> Step:
+    wanted = [
+        (read.rstrip("?"), read.endswith("?"))
+        for read in stage.reads
+        if read.split("/")[0] in steps
+    ]
     for read, _ in wanted:
         source = steps[read.split("/")[0]]
         if source.done is None:
-            return Step(stage, config, "run", f"it reads {read}, and {source.stage.kind} must run first")
+            return Step(
+                stage, config, "run", f"it reads {read}, and {source.stage.kind} must run first"
+            )
     digests, paths = {}, {}
     for read, optional in wanted:
         kind, _, name = read.partition("/")
@@ -58,30 +72,57 @@ def _step(stage: Stage, config: StageConfig, recipe: Recipe, store: StepStore, s
         if done is None or digest is None:
             if optional:
                 continue
-            raise UserError(f"{stage.kind}: it reads {read}, which {kind} did not make",
-                            f"look at the options of '{kind}:' in the recipe")
+            raise UserError(
+                f"{stage.kind}: it reads {read}, which {kind} did not make",
+                f"look at the options of '{kind}:' in the recipe",
+            )
         digests[read], paths[read] = digest, done.folder / name
     identity = identify(stage, config, recipe, digests)
     folder = store.folder(identity)
     done = store.done(folder)
     if done is None:
         resume = folder.exists()
-        why = "an interrupted run left its work; it goes on there" if resume else _changes(identity, store, before)
-        return Step(stage, config, "resume" if resume else "run", why, identity, folder, None, paths)
+        why = (
+            "an interrupted run left its work; it goes on there"
+            if resume
+            else _changes(identity, store, before)
+        )
+        return Step(
+            stage, config, "resume" if resume else "run", why, identity, folder, None, paths
+        )
     damage = done.damage()
     if damage:
-        return Step(stage, config, "run", f"its sealed result is damaged: {damage}", identity, folder, None, paths)
+        return Step(
+            stage,
+            config,
+            "run",
+            f"its sealed result is damaged: {damage}",
+            identity,
+            folder,
+            None,
+            paths,
+        )
     why = f"made {done.finished[:16].replace('T', ' ')}"
     return Step(stage, config, "up to date", why, identity, folder, done, paths)
 
 
-def identify(stage: Stage, config: StageConfig, recipe: Recipe, inputs: Mapping[str, str]) -> dict[str, Any]:
+def identify(
+    stage: Stage, config: StageConfig, recipe: Recipe, inputs: Mapping[str, str]
+) -> dict[str, Any]:
     """kind + version + config without knobs + shared tables that it uses + inputs by content."""
     named = [name.rstrip("?") for name in stage.uses]
-    uses = {name: recipe.seed if name == "seed" else recipe.tables[name].identity() for name in named
-            if name == "seed" or name in recipe.tables}
-    return {"kind": stage.kind, "version": stage.version, "config": config.identity(),
-            "uses": {name: value for name, value in uses.items() if value != {}}, "inputs": dict(inputs)}
+    uses = {
+        name: recipe.seed if name == "seed" else recipe.tables[name].identity()
+        for name in named
+        if name == "seed" or name in recipe.tables
+    }
+    return {
+        "kind": stage.kind,
+        "version": stage.version,
+        "config": config.identity(),
+        "uses": {name: value for name, value in uses.items() if value != {}},
+        "inputs": dict(inputs),
+    }
 
 
 def _changes(identity: Mapping[str, Any], store: StepStore, before: str | None) -> str:
@@ -119,7 +160,11 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in tree.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+        flat |= (
+            _flat(value, f"{prefix}{name}.")
+            if isinstance(value, dict)
+            else {f"{prefix}{name}": value}
+        )
     return flat
 
 

@@ -31,8 +31,21 @@ class Screen:
     """Says sentences and counts, to people and to log.jsonl. money: asked for at each line. verbose: details are shown, and
     kept, too: what was asked, what was dropped and why."""
 
-    def __init__(self, console: Console, log: Path, money: Callable[[], str], run: str = "", verbose: bool = False) -> None:
-        self.console, self.log, self.money, self.run, self.verbose = console, log, money, run, verbose
+    def __init__(
+        self,
+        console: Console,
+        log: Path,
+        money: Callable[[], str],
+        run: str = "",
+        verbose: bool = False,
+    ) -> None:
+        self.console, self.log, self.money, self.run, self.verbose = (
+            console,
+            log,
+            money,
+            run,
+            verbose,
+        )
         self.stage = ""
         self._total = self._done = self._before = 0
         self._unit = self._note = ""
@@ -58,7 +71,9 @@ class Screen:
         if self.console.is_terminal and not self.console.quiet and self._live is None:
             from rich.live import Live
 
-            self._live = Live(get_renderable=self.line, console=self.console, refresh_per_second=4, transient=True)
+            self._live = Live(
+                get_renderable=self.line, console=self.console, refresh_per_second=4, transient=True
+            )
             self._live.start()
 
     def at(self, done: int, note: str = "") -> None:
@@ -79,7 +94,9 @@ class Screen:
     def detail(self, sentence: str) -> None:
         """For -v alone."""
         if self.verbose:
-            self.console.print(f"  {self.stage:<9} {sentence}", style="dim", highlight=False, markup=False)
+            self.console.print(
+                f"  {self.stage:<9} {sentence}", style="dim", highlight=False, markup=False
+            )
             self.write("said", "detail", sentence=sentence)
 
     @contextmanager
@@ -102,15 +119,25 @@ class Screen:
         """`  generate  34/60 examples  9.1/min  ETA 3 min  $0.00`"""
         rate = self._rate()
         speed = f"{rate:.1f}/s" if rate >= 1 else f"{rate * 60:.1f}/min"
-        eta = f"ETA {spell((self._total - self._done) / rate / 60)}" if rate > 0 and self._done < self._total else ""
+        eta = (
+            f"ETA {spell((self._total - self._done) / rate / 60)}"
+            if rate > 0 and self._done < self._total
+            else ""
+        )
         counts = f"{self._done}/{self._total} {self._unit}" if self._total else ""
         parts = [f"  {self.stage:<9}", counts, speed if rate else "", eta, self.money(), self._note]
         return " ".join(f"{part} " for part in parts if part).rstrip()
 
     def write(self, event: str, level: Level = "info", **facts: Any) -> None:
         """One line in log.jsonl. A log that cannot be written is no reason to stop paid work."""
-        row = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "run": self.run, "stage": self.stage, "level": level,
-               "event": event, **facts}
+        row = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "run": self.run,
+            "stage": self.stage,
+            "level": level,
+            "event": event,
+            **facts,
+        }
         try:
             with self.log.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -124,9 +151,22 @@ class Screen:
 
     def _keep_count(self) -> None:
         self._noted, rate = time.monotonic(), self._rate()
-        eta = round((self._total - self._done) / rate) if rate > 0 and self._done < self._total else None
-        self.write("progress", pid=os.getpid(), done=self._done, total=self._total, unit=self._unit, a_minute=round(60 * rate, 2),
-                   eta=eta, money=self.money(), note=self._note)
+        eta = (
+            round((self._total - self._done) / rate)
+            if rate > 0 and self._done < self._total
+            else None
+        )
+        self.write(
+            "progress",
+            pid=os.getpid(),
+            done=self._done,
+            total=self._total,
+            unit=self._unit,
+            a_minute=round(60 * rate, 2),
+            eta=eta,
+            money=self.money(),
+            note=self._note,
+        )
 
 
 class _Details(logging.Handler):

@@ -48,9 +48,20 @@ class Run:
     ran: dict[str, float] = field(default_factory=dict)  # stage -> seconds in this run
 
 
-def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console, *,
-        until: str | None = None, only: str | None = None, rehearsal: bool = False, spend: bool | None = None,
-        fresh: bool = False, accept_terms: bool = False, verbose: bool = False) -> Run:
+def run(
+    recipe: Recipe,
+    catalog: Catalog,
+    workspace: Workspace,
+    console: Console,
+    *,
+    until: str | None = None,
+    only: str | None = None,
+    rehearsal: bool = False,
+    spend: bool | None = None,
+    fresh: bool = False,
+    accept_terms: bool = False,
+    verbose: bool = False,
+) -> Run:
     """Runs every step that must run, up to `until`, or `only` one. Raises UserError; Stopped after Ctrl-C.
 
     spend: whether new requests may be sent; None: all but those that only fill up what a changed filter dropped.  fresh: no
@@ -62,30 +73,56 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
         raise UserError("both --until and --only are given", "take one of them")
     for kind in filter(None, (until, only)):
         if kind not in recipe.stages:
-            raise UserError(f"{recipe.name}: there is no stage '{kind}'", f"it has: {', '.join(recipe.stages)}")
+            raise UserError(
+                f"{recipe.name}: there is no stage '{kind}'", f"it has: {', '.join(recipe.stages)}"
+            )
     own = workspace.of(recipe.name)
-    with plain_disk_errors(workspace.root), held(own / ".lock", str(own)), \
-            Journal.open(workspace.ledger) as journal, asked_to_stop() as stopping:
+    with (
+        plain_disk_errors(workspace.root),
+        held(own / ".lock", str(own)),
+        Journal.open(workspace.ledger) as journal,
+        asked_to_stop() as stopping,
+    ):
         lost, cut = journal.recover(recipe.name), meter.recover(journal, recipe.name)
         others = _recover_others(journal, workspace, recipe.name)
         this = Run(id=f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}")
         terms = permission(recipe, catalog, workspace.lock(recipe.name).get("terms"), accept_terms)
         terms.check()
-        engine = _Engine(recipe, catalog, workspace, journal, console, stopping, this, spend, fresh, terms, verbose)
+        engine = _Engine(
+            recipe,
+            catalog,
+            workspace,
+            journal,
+            console,
+            stopping,
+            this,
+            spend,
+            fresh,
+            terms,
+            verbose,
+        )
         engine.screen.write("began", pid=os.getpid(), budget=recipe.resolved().get("budget"))
         engine.screen.begin("terms")
         for sentence in terms.warnings():
             engine.screen.say(sentence)
         if journal.mode == "delete":
-            engine.screen.say("this file system cannot carry SQLite's write-ahead log: the ledger keeps a rollback journal, "
-                              "which is as safe and slower")
+            engine.screen.say(
+                "this file system cannot carry SQLite's write-ahead log: the ledger keeps a rollback journal, "
+                "which is as safe and slower"
+            )
         if lost:
-            engine.screen.say(f"{lost} requests were in flight when an earlier run died; they count as lost")
+            engine.screen.say(
+                f"{lost} requests were in flight when an earlier run died; they count as lost"
+            )
         if others:
-            engine.screen.say(f"{sum(others.values())} requests of other recipes were in flight when their runs died "
-                              f"({', '.join(others)}); they count as lost")
+            engine.screen.say(
+                f"{sum(others.values())} requests of other recipes were in flight when their runs died "
+                f"({', '.join(others)}); they count as lost"
+            )
         if cut:
-            engine.screen.say("an earlier run died: its machine time is closed at its last sign of life")
+            engine.screen.say(
+                "an earlier run died: its machine time is closed at its last sign of life"
+            )
         why = ""
         try:
             with engine.screen.listening():
@@ -100,7 +137,9 @@ def run(recipe: Recipe, catalog: Catalog, workspace: Workspace, console: Console
             engine.screen.end()
             engine.rent.close()
             engine.remember(rehearsal)
-            engine.screen.write(this.outcome, "error" if this.outcome == "failed" else "info", sentence=why)
+            engine.screen.write(
+                this.outcome, "error" if this.outcome == "failed" else "info", sentence=why
+            )
     return this
 
 
@@ -110,7 +149,10 @@ def _recover_others(journal: Journal, workspace: Workspace, own: str) -> dict[st
     lost: dict[str, int] = {}
     for name in journal.unfinished():
         if name != own:
-            with contextlib.suppress(UserError, OSError), held(workspace.of(name) / ".lock", name):  # else it is running
+            with (
+                contextlib.suppress(UserError, OSError),
+                held(workspace.of(name) / ".lock", name),
+            ):  # else it is running
                 lost[name] = journal.recover(name)
     return {name: count for name, count in lost.items() if count}
 
@@ -118,18 +160,53 @@ def _recover_others(journal: Journal, workspace: Workspace, own: str) -> dict[st
 class _Engine:
     """The moving parts of one run."""
 
-    def __init__(self, recipe: Recipe, catalog: Catalog, workspace: Workspace, journal: Journal,
-                 console: Console, stopping: threading.Event, this: Run, spend: bool | None, fresh: bool, terms: Permission,
-                 verbose: bool) -> None:
-        self.recipe, self.catalog, self.workspace, self.journal = recipe, catalog, workspace, journal
-        self.stopping, self.this, self.spend, self.fresh, self.terms = stopping, this, spend, fresh, terms
+    def __init__(
+        self,
+        recipe: Recipe,
+        catalog: Catalog,
+        workspace: Workspace,
+        journal: Journal,
+        console: Console,
+        stopping: threading.Event,
+        this: Run,
+        spend: bool | None,
+        fresh: bool,
+        terms: Permission,
+        verbose: bool,
+    ) -> None:
+        self.recipe, self.catalog, self.workspace, self.journal = (
+            recipe,
+            catalog,
+            workspace,
+            journal,
+        )
+        self.stopping, self.this, self.spend, self.fresh, self.terms = (
+            stopping,
+            this,
+            spend,
+            fresh,
+            terms,
+        )
         self._machine: Machine | None = None  # billed for this run's minutes, as far as is planned
         self._caps = workspace.caps(recipe)
-        self.screen = Screen(console, workspace.of(recipe.name) / "log.jsonl",
-                             lambda: shown(journal.totals(recipe=recipe.name, run=this.id).settled + self.rent.running()),
-                             this.id, verbose)
-        self.rent = Rent(recipe.tables.get("gpu") or GpuTable(), journal, self._caps, self.screen, stopping,
-                         recipe=recipe.name, run=this.id)
+        self.screen = Screen(
+            console,
+            workspace.of(recipe.name) / "log.jsonl",
+            lambda: shown(
+                journal.totals(recipe=recipe.name, run=this.id).settled + self.rent.running()
+            ),
+            this.id,
+            verbose,
+        )
+        self.rent = Rent(
+            recipe.tables.get("gpu") or GpuTable(),
+            journal,
+            self._caps,
+            self.screen,
+            stopping,
+            recipe=recipe.name,
+            run=this.id,
+        )
 
     def road(self, until: str | None, only: str | None) -> None:
         """Each step in turn; the plan is made anew after one that ran, since its result may be what was there before."""
@@ -148,8 +225,10 @@ class _Engine:
             elif self.stopping.is_set():
                 raise Stopped
             elif only and kind != only:
-                raise UserError(f"{only}: it needs {kind}, which must run first ({step.why})",
-                                f"run without --only, or with --until {only}")
+                raise UserError(
+                    f"{only}: it needs {kind}, which must run first ({step.why})",
+                    f"run without --only, or with --until {only}",
+                )
             else:
                 self._finished(kind, self._run(step))
                 steps = steps_of(self.recipe, self.catalog, self.workspace)
@@ -164,7 +243,9 @@ class _Engine:
             if done := store.done(folder):
                 if not done.damage():  # another recipe's run sealed it since we planned
                     return done
-                self.screen.say(f"its damaged result is set aside as {store.set_aside(folder).name}")
+                self.screen.say(
+                    f"its damaged result is set aside as {store.set_aside(folder).name}"
+                )
             estimate = self._estimate(step)
             planned = estimate.minutes.p50
             self.screen.say(f"{step.verdict}: {step.why} (planned: {spell(planned)})")
@@ -181,10 +262,19 @@ class _Engine:
                 self.screen.end()
                 seconds = self.this.ran[kind] = time.monotonic() - began
             self.journal.check()
-            return store.seal(folder, outcome.summary, {
-                "started": started, "finished": _now(), "seconds": round(seconds, 3),
-                "planned": row_of(with_rent(estimate, self._machine)), "run": self.this.id, "recipe": self.recipe.name,
-                "machine": _machine()})
+            return store.seal(
+                folder,
+                outcome.summary,
+                {
+                    "started": started,
+                    "finished": _now(),
+                    "seconds": round(seconds, 3),
+                    "planned": row_of(with_rent(estimate, self._machine)),
+                    "run": self.this.id,
+                    "recipe": self.recipe.name,
+                    "machine": _machine(),
+                },
+            )
 
     def _estimate(self, step: Step) -> Estimate:
         return step.stage.estimate(step.config, self.recipe.everything(), self._known(step))
@@ -194,7 +284,8 @@ class _Engine:
         kinds = list(self.recipe.stages)
         last = until or only
         return (only is None or step.stage.kind == only) and (
-            last is None or kinds.index(step.stage.kind) <= kinds.index(last))
+            last is None or kinds.index(step.stage.kind) <= kinds.index(last)
+        )
 
     def _known(self, step: Step) -> EstimateInputs:
         return EstimateInputs(step.inputs or {}, self.workspace.root, self.recipe.name)
@@ -204,11 +295,28 @@ class _Engine:
         named = {name.rstrip("?") for name in step.stage.uses}
         tables = {name: table for name, table in self.recipe.tables.items() if name in named}
         kind, folder = step.stage.kind, self.workspace.store.root
-        before, begun = self.workspace.lock(self.recipe.name).get("steps", {}).get(kind), self._begun().get(kind)
-        return StageContext(step.folder, step.inputs or {}, tables, self.recipe.seed, self.journal,
-                     self.recipe.name, self.this.id, self.screen, self.stopping.is_set, self._caps, self.rent.phase,
-                     folder / before if before else None, folder / begun if begun else None, self.spend, self.fresh,
-                     self.terms.to_row())
+        before, begun = (
+            self.workspace.lock(self.recipe.name).get("steps", {}).get(kind),
+            self._begun().get(kind),
+        )
+        return StageContext(
+            step.folder,
+            step.inputs or {},
+            tables,
+            self.recipe.seed,
+            self.journal,
+            self.recipe.name,
+            self.this.id,
+            self.screen,
+            self.stopping.is_set,
+            self._caps,
+            self.rent.phase,
+            folder / before if before else None,
+            folder / begun if begun else None,
+            self.spend,
+            self.fresh,
+            self.terms.to_row(),
+        )
 
     def _begun_path(self) -> Path:
         return self.workspace.of(self.recipe.name) / "begun.json"
@@ -224,9 +332,15 @@ class _Engine:
     def _finished(self, kind: str, done: Done) -> None:
         self.this.steps[kind] = done
         lock = self.workspace.lock(self.recipe.name)
-        steps = {k: lock.get("steps", {})[k] for k in self.recipe.stages if k in lock.get("steps", {})}
-        wanted = {"recipe": self.recipe.name, "config": self.recipe.resolved(), "terms": self.terms.to_row(),
-                  "steps": steps | {kind: done.folder.name}}
+        steps = {
+            k: lock.get("steps", {})[k] for k in self.recipe.stages if k in lock.get("steps", {})
+        }
+        wanted = {
+            "recipe": self.recipe.name,
+            "config": self.recipe.resolved(),
+            "terms": self.terms.to_row(),
+            "steps": steps | {kind: done.folder.name},
+        }
         if wanted != lock:
             write_json(self.workspace.of(self.recipe.name) / "lock.json", wanted)
 
@@ -237,9 +351,17 @@ class _Engine:
         steps = self._current()
         if not self.this.ran and steps == (before[-1]["steps"] if before else {}):
             return
-        row = {"run": self.this.id, "at": _now(), "outcome": self.this.outcome, "rehearsal": rehearsal,
-               "overrides": list(self.recipe.overrides), "config": self.recipe.resolved(), "steps": steps, "terms": self.terms.to_row(),
-               "minutes": {kind: round(seconds / 60, 3) for kind, seconds in self.this.ran.items()}}
+        row = {
+            "run": self.this.id,
+            "at": _now(),
+            "outcome": self.this.outcome,
+            "rehearsal": rehearsal,
+            "overrides": list(self.recipe.overrides),
+            "config": self.recipe.resolved(),
+            "steps": steps,
+            "terms": self.terms.to_row(),
+            "minutes": {kind: round(seconds / 60, 3) for kind, seconds in self.this.ran.items()},
+        }
         write_jsonl(path, [*before, row])
 
     def _current(self) -> dict[str, str]:
@@ -260,9 +382,23 @@ def _machine() -> Mapping[str, Any]:
         except PackageNotFoundError:
             return None
 
-    packages = ("alpaca-pipe", "torch", "transformers", "trl", "peft", "datasets", "openai", "xllamacpp")
-    return {"python": platform.python_version(), "system": platform.system(), "arch": platform.machine(),
-            "cores": os.cpu_count(), "versions": {name: known(name) for name in packages if known(name)}}
+    packages = (
+        "alpaca-pipe",
+        "torch",
+        "transformers",
+        "trl",
+        "peft",
+        "datasets",
+        "openai",
+        "xllamacpp",
+    )
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "arch": platform.machine(),
+        "cores": os.cpu_count(),
+        "versions": {name: known(name) for name in packages if known(name)},
+    }
 
 
 def _now() -> str:

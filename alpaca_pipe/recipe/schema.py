@@ -20,9 +20,12 @@ from alpaca_pipe.recipe.stage import Catalog, StageConfig
 
 _NAME = r"^\w[\w.-]*$"
 _WORDS = {  # where pydantic speaks of Python's types
-    "is_instance_of": "should be a number", "model_type": "should be a table of keys",
-    "model_attributes_type": "should be a table of keys", "dict_type": "should be a table of keys",
-    "string_pattern_mismatch": "should be of letters, digits, -, _ and ."}
+    "is_instance_of": "should be a number",
+    "model_type": "should be a table of keys",
+    "model_attributes_type": "should be a table of keys",
+    "dict_type": "should be a table of keys",
+    "string_pattern_mismatch": "should be of letters, digits, -, _ and .",
+}
 RESERVED = {"store", "rehearsal", "bench", "ledger.sqlite"}  # what else lies in a workspace
 
 
@@ -38,18 +41,28 @@ class Recipe:
     overrides: tuple[str, ...] = ()
     use: Use = "research"  # what the result is for: licences are held against it
     files: tuple[Path, ...] = ()  # that it was read from: its own first, then those that it extends
-    written: Mapping[str, Any] = field(default_factory=dict)  # as these files and the overrides have it, no default filled in
+    written: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # as these files and the overrides have it, no default filled in
 
     def rehearsed(self) -> Recipe:
         """The same road in minutes, for nothing: every table shrunk by its own rule."""
-        return replace(self, stages={kind: config.rehearsed() for kind, config in self.stages.items()},
-                       tables={name: table.rehearsed() for name, table in self.tables.items()})
+        return replace(
+            self,
+            stages={kind: config.rehearsed() for kind, config in self.stages.items()},
+            tables={name: table.rehearsed() for name, table in self.tables.items()},
+        )
 
     def differences(self, other: Recipe) -> list[str]:
         """`table.key=value` for each key that this recipe has otherwise than another one."""
         mine, theirs = self.resolved(), other.resolved()
-        return [f"{table}.{key}={value}" for table, keys in mine.items() if isinstance(keys, dict)
-                for key, value in keys.items() if theirs.get(table, {}).get(key) != value and value is not None]
+        return [
+            f"{table}.{key}={value}"
+            for table, keys in mine.items()
+            if isinstance(keys, dict)
+            for key, value in keys.items()
+            if theirs.get(table, {}).get(key) != value and value is not None
+        ]
 
     def everything(self) -> dict[str, Any]:
         """All tables by name: what an estimate may look at."""
@@ -57,13 +70,20 @@ class Recipe:
 
     def resolved(self) -> dict[str, Any]:
         """All tables as plain JSON, defaults filled in, for lock.json and the report."""
-        plain = {name: table.model_dump(mode="json", by_alias=True)
-                 for name, table in {**self.tables, **self.stages}.items()}
+        plain = {
+            name: table.model_dump(mode="json", by_alias=True)
+            for name, table in {**self.tables, **self.stages}.items()
+        }
         return {"name": self.name, "seed": self.seed, "use": self.use, **plain}
 
 
-def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs: Path | None = None, complete: bool = True
-                ) -> Recipe:
+def load_recipe(
+    name: str,
+    catalog: Catalog,
+    overrides: Sequence[str] = (),
+    runs: Path | None = None,
+    complete: bool = True,
+) -> Recipe:
     """Reads, overrides and validates a recipe, those that it extends included. runs: the workspace in which it names earlier
     runs, as RECIPE@DATE.  complete: False for a file of some tables. Raises UserErrors with all that is wrong with it."""
     path = find_recipe(name)
@@ -72,25 +92,50 @@ def load_recipe(name: str, catalog: Catalog, overrides: Sequence[str] = (), runs
     data, places = written.data, written.places
     for item in overrides:
         if item.split("=")[0].strip() == EXTENDS:
-            raise UserError(f"'{item}': what a recipe extends stands in its file", f"write {EXTENDS}: there")
+            raise UserError(
+                f"'{item}': what a recipe extends stands in its file", f"write {EXTENDS}: there"
+            )
         override(data, places, item)
     for table in [*catalog.tables, *(stage.kind for stage in catalog.stages)]:
         if table in data and data[table] is None:
             data[table] = {}  # `export:` with nothing after it asks for the stage as it is
     try:
         # JSON mode: strict, and yet a list may become a tuple and a string a path
-        whole: Any = recipe_model(catalog).model_validate_json(json.dumps(data, default=str), context={
-            "folder": path.resolve().parent, "elsewhere": written.elsewhere, "runs": runs, "own": _own_folder(path, data, runs)})
+        whole: Any = recipe_model(catalog).model_validate_json(
+            json.dumps(data, default=str),
+            context={
+                "folder": path.resolve().parent,
+                "elsewhere": written.elsewhere,
+                "runs": runs,
+                "own": _own_folder(path, data, runs),
+            },
+        )
     except ValidationError as error:
         found = [_explained(item, data, places, catalog) for item in error.errors()]
         order = [str(file) for file in written.files]
-        raise UserErrors(error for _, error in sorted(found, key=lambda pair: _by_line(pair[0], order))) from None
-    stages = {stage.kind: getattr(whole, stage.kind) for stage in catalog.stages
-              if getattr(whole, stage.kind) is not None}
-    tables = {table: getattr(whole, table) or _default(kind) for table, kind in catalog.tables.items()}
+        raise UserErrors(
+            error for _, error in sorted(found, key=lambda pair: _by_line(pair[0], order))
+        ) from None
+    stages = {
+        stage.kind: getattr(whole, stage.kind)
+        for stage in catalog.stages
+        if getattr(whole, stage.kind) is not None
+    }
+    tables = {
+        table: getattr(whole, table) or _default(kind) for table, kind in catalog.tables.items()
+    }
     tables = {table: value for table, value in tables.items() if value is not None}
-    recipe = Recipe(_name(whole.name or path.stem, path), written.text, whole.seed, stages, tables, tuple(overrides),
-                    whole.use, written.files, data)
+    recipe = Recipe(
+        _name(whole.name or path.stem, path),
+        written.text,
+        whole.seed,
+        stages,
+        tables,
+        tuple(overrides),
+        whole.use,
+        written.files,
+        data,
+    )
     if complete:
         _check_complete(recipe, places, catalog)
     return recipe
@@ -103,15 +148,39 @@ def _by_line(place: Place, files: Sequence[str]) -> tuple[int, int]:
 
 def recipe_model(catalog: Catalog) -> type[BaseModel]:
     """The pydantic model of a whole recipe: one optional table per stage and per shared table."""
-    name = Annotated[str, Field(pattern=_NAME, description="names the run folder; default: the file's name")]
+    name = Annotated[
+        str, Field(pattern=_NAME, description="names the run folder; default: the file's name")
+    ]
     fields: dict[str, Any] = {
-        "recipe_version": (Annotated[Literal[1], Field(description="`alpaca-pipe migrate FILE` brings an older one up to date")],
-                           VERSION),
-        EXTENDS: (Annotated[str | None, Field(description="path or name of a recipe on which this one rests: tables are "
-                                              "merged key by key, ours win")], None),
+        "recipe_version": (
+            Annotated[
+                Literal[1],
+                Field(description="`alpaca-pipe migrate FILE` brings an older one up to date"),
+            ],
+            VERSION,
+        ),
+        EXTENDS: (
+            Annotated[
+                str | None,
+                Field(
+                    description="path or name of a recipe on which this one rests: tables are "
+                    "merged key by key, ours win"
+                ),
+            ],
+            None,
+        ),
         "name": (name | None, None),
-        "seed": (Annotated[int, Field(ge=0, description="of everything that is drawn at random")], 42),
-        "use": (Annotated[Use, Field(description="what the result is for; licences and terms are held against it")], "research"),
+        "seed": (
+            Annotated[int, Field(ge=0, description="of everything that is drawn at random")],
+            42,
+        ),
+        "use": (
+            Annotated[
+                Use,
+                Field(description="what the result is for; licences and terms are held against it"),
+            ],
+            "research",
+        ),
     }
     for table, kind in catalog.tables.items():
         fields[table] = (kind | None, None)
@@ -123,7 +192,10 @@ def recipe_model(catalog: Catalog) -> type[BaseModel]:
 def _name(name: str, path: Path) -> str:
     """The name of the run folder: no folder of the workspace itself, and nothing that leads out of it."""
     if not proper_name(name):
-        raise UserError(f"{path}: a recipe cannot be called '{name}'", "give it another with `name:`, of letters, digits, - and _")
+        raise UserError(
+            f"{path}: a recipe cannot be called '{name}'",
+            "give it another with `name:`, of letters, digits, - and _",
+        )
     return name
 
 
@@ -146,42 +218,71 @@ def _default(kind: Any) -> Any:
         return None
 
 
-def _check_complete(recipe: Recipe, places: Mapping[tuple[Any, ...], Place], catalog: Catalog) -> None:
+def _check_complete(
+    recipe: Recipe, places: Mapping[tuple[Any, ...], Place], catalog: Catalog
+) -> None:
     """Every stage finds the shared tables it uses and the stages whose files it reads."""
     errors = []
     if not recipe.stages:
         kinds = ", ".join(stage.kind for stage in catalog.stages)
-        errors.append(UserError(f"{places[()]}: no stage is named", f"add at least one of: {kinds}"))
+        errors.append(
+            UserError(f"{places[()]}: no stage is named", f"add at least one of: {kinds}")
+        )
     for stage in (catalog.stage(kind) for kind in recipe.stages):
         where = places.get((stage.kind,), places[()])
         for table in stage.uses:
             if table != "seed" and not table.endswith("?") and table not in recipe.tables:
-                errors.append(UserError(f"{where}: {stage.kind}: needs a table '{table}:'", f"add '{table}:' to the recipe"))
-        for source in dict.fromkeys(read.split("/")[0] for read in stage.reads if not read.endswith("?")):
+                errors.append(
+                    UserError(
+                        f"{where}: {stage.kind}: needs a table '{table}:'",
+                        f"add '{table}:' to the recipe",
+                    )
+                )
+        for source in dict.fromkeys(
+            read.split("/")[0] for read in stage.reads if not read.endswith("?")
+        ):
             if source not in recipe.stages:
-                errors.append(UserError(f"{where}: {stage.kind}: reads what '{source}' makes", f"add a table '{source}:'"))
+                errors.append(
+                    UserError(
+                        f"{where}: {stage.kind}: reads what '{source}' makes",
+                        f"add a table '{source}:'",
+                    )
+                )
     if errors:
         raise UserErrors(errors)
 
 
-def _explained(item: Any, data: Any, places: Mapping[tuple[Any, ...], Place],
-               catalog: Catalog) -> tuple[Place, UserError]:
+def _explained(
+    item: Any, data: Any, places: Mapping[tuple[Any, ...], Place], catalog: Catalog
+) -> tuple[Place, UserError]:
     """One pydantic error as our sentence, with the place to sort by."""
     key, owner = _walk(item["loc"], data, catalog)
     at = key if item["type"] != "missing" else key[:-1]
     while at not in places:
         at = at[:-1]
     name, place = ".".join(map(str, key)), places[at]
-    if item["type"] == "extra_forbidden" and len(key) == 1 and (homes := _homes(str(key[0]), catalog)):
+    if (
+        item["type"] == "extra_forbidden"
+        and len(key) == 1
+        and (homes := _homes(str(key[0]), catalog))
+    ):
         what, cure = "this key belongs into a table", f"did you mean '{homes[0]}'?"
     elif item["type"] == "extra_forbidden":
         renamed = getattr(owner, "renamed", {}).get(key[-1])
-        cure = f"it is called '{renamed}' now; `alpaca-pipe migrate` writes it so" if renamed else did_you_mean(str(key[-1]), _keys(owner))
+        cure = (
+            f"it is called '{renamed}' now; `alpaca-pipe migrate` writes it so"
+            if renamed
+            else did_you_mean(str(key[-1]), _keys(owner))
+        )
         what = "unknown key"
     elif item["type"] == "missing":
         what, cure = "this key is missing", f"add '{key[-1]}:'"
     else:
-        message = _WORDS.get(item["type"], item["msg"]).removeprefix("Value error, ").replace("Input should be", "should be")
+        message = (
+            _WORDS.get(item["type"], item["msg"])
+            .removeprefix("Value error, ")
+            .replace("Input should be", "should be")
+        )
         what, _, cure = message.partition(" - ")
         if item["type"] != "value_error":
             what = f"{what}, not {_shown(item['input'])}"
@@ -208,7 +309,12 @@ def _walk(loc: tuple[Any, ...], data: Any, catalog: Catalog) -> tuple[tuple[Any,
         last = position == len(loc) - 1
         options = models_in(inside)
         tagged = [m for m in options if part in _tags(m)]
-        holds = isinstance(data, dict) and part in data or isinstance(data, list) and isinstance(part, int)
+        holds = (
+            isinstance(data, dict)
+            and part in data
+            or isinstance(data, list)
+            and isinstance(part, int)
+        )
         if not holds and not last:
             inside = tagged[0] if tagged else inside
             continue
@@ -235,5 +341,8 @@ def _tags(model: type[BaseModel]) -> set[Any]:
 
 
 def _keys(owner: Any) -> list[str]:
-    return [field.alias or name for name, field in owner.model_fields.items()] if issubclass(owner, BaseModel) else []
-
+    return (
+        [field.alias or name for name, field in owner.model_fields.items()]
+        if issubclass(owner, BaseModel)
+        else []
+    )

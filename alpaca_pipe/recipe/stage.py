@@ -37,7 +37,9 @@ class Progress(Protocol):
 class StageContext:
     """What a running stage has before it. Whatever it leaves in `folder` resumes, and is sealed when it returns."""
 
-    folder: Path  # the step's own; files already there are from an interrupted run of the same identity
+    folder: (
+        Path  # the step's own; files already there are from an interrupted run of the same identity
+    )
     inputs: Mapping[str, Path]  # "curate/train.jsonl" -> file or folder inside a sealed step
     tables: Mapping[str, Any]  # the shared tables named in `Stage.uses`
     seed: int
@@ -45,14 +47,20 @@ class StageContext:
     recipe: str
     run: str  # id of this run, for the ledger
     progress: Progress
-    stopping: Callable[[], bool]  # True once the user asked to stop: finish what is in flight, raise Stopped
+    stopping: Callable[
+        [], bool
+    ]  # True once the user asked to stop: finish what is in flight, raise Stopped
     caps: Caps = field(default_factory=Caps)  # of the recipe and of the workspace
-    phase: Callable[[str], None] = lambda name: None  # tells the meter of a rented machine: load, train, save ...
+    phase: Callable[[str], None] = lambda name: (
+        None
+    )  # tells the meter of a rented machine: load, train, save ...
     before: Path | None = None  # the recipe's last sealed step of this kind
     begun: Path | None = None  # its last one that was begun, sealed or not
     spend: bool | None = None  # whether new requests may be sent; None: as the stage has it
     fresh: bool = False  # nothing is taken over from earlier steps
-    terms: Mapping[str, Any] = field(default_factory=dict)  # what the recipe brings in, and what was accepted: permission.py
+    terms: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # what the recipe brings in, and what was accepted: permission.py
 
     @property
     def scratch(self) -> Path:
@@ -71,8 +79,12 @@ class StageContext:
 class EstimateInputs:
     """What a stage may look at before it runs, to say what it will take."""
 
-    inputs: Mapping[str, Path] = field(default_factory=dict)  # of the files that it reads, those that are sealed already
-    workspace: Path | None = None  # whose ledger and store hold what earlier runs took; None where there is none
+    inputs: Mapping[str, Path] = field(
+        default_factory=dict
+    )  # of the files that it reads, those that are sealed already
+    workspace: Path | None = (
+        None  # whose ledger and store hold what earlier runs took; None where there is none
+    )
     recipe: str = ""
 
 
@@ -107,7 +119,9 @@ class Stage:
     version: int
     config: type[StageConfig]
     run: Callable[[Any, StageContext], Outcome]
-    estimate: Callable[[Any, Mapping[str, Any], EstimateInputs], Estimate]  # (its config, all tables of the recipe by name, ...)
+    estimate: Callable[
+        [Any, Mapping[str, Any], EstimateInputs], Estimate
+    ]  # (its config, all tables of the recipe by name, ...)
     reads: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     on_gpu: bool = False  # it works on the GPU: a run that has it to do is billed for the machine
@@ -118,7 +132,9 @@ class Catalog:
     """The table of contents that the engine is handed: stages in the order of the road, and the shared tables."""
 
     stages: tuple[Stage, ...]
-    tables: Mapping[str, Any] = field(default_factory=dict)  # name -> Table type, or a union of them
+    tables: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # name -> Table type, or a union of them
 
     def stage(self, kind: str) -> Stage:
         return next(stage for stage in self.stages if stage.kind == kind)

@@ -27,7 +27,12 @@ from alpaca_pipe.recipe.workspace import Workspace
 
 _TAIL = 1 << 16  # bytes of log.jsonl that are read at first
 _BEGAN = b'"event": "began"'  # as Screen writes it; within a sentence its quotes are escaped
-_MARKS = ("lock.json", "history.jsonl", "begun.json", "log.jsonl")  # one of them makes a folder a recipe's
+_MARKS = (
+    "lock.json",
+    "history.jsonl",
+    "begun.json",
+    "log.jsonl",
+)  # one of them makes a folder a recipe's
 
 
 @dataclass(frozen=True)
@@ -103,14 +108,18 @@ class Status:
 
 def recipes_of(workspace: Workspace) -> list[str]:
     """Those of which a workspace holds anything."""
-    return sorted({path.parent.name for mark in _MARKS for path in workspace.root.glob(f"*/{mark}")})
+    return sorted(
+        {path.parent.name for mark in _MARKS for path in workspace.root.glob(f"*/{mark}")}
+    )
 
 
 def status(workspace: Workspace, recipe: str) -> Status:
     """Never raises for what is missing, or is being written while it is read."""
     own = workspace.of(recipe)
     pid, log = holder(own / ".lock"), list(_tail(own / "log.jsonl"))
-    began: Mapping[str, Any] = next((row for row in reversed(log) if row.get("event") == "began"), {})
+    began: Mapping[str, Any] = next(
+        (row for row in reversed(log) if row.get("event") == "began"), {}
+    )
     now = _now(int(pid), began, log) if pid else None
     ended: Mapping[str, Any] = next(reversed(list(read_jsonl_so_far(own / "history.jsonl"))), {})
     budget = began.get("budget") or workspace.lock(recipe).get("config", {}).get("budget") or {}
@@ -118,9 +127,22 @@ def status(workspace: Workspace, recipe: str) -> Status:
         (money, batches, leases, packs), trouble = _books(workspace, recipe), ""
     except UserError as error:
         (money, batches, leases, packs), trouble = (None, (), (), ()), error.what
-    return Status(recipe, now, tuple(_steps(workspace, recipe)), {key: ended[key] for key in ("run", "outcome", "at") if key in ended},
-                  money, {key: str(cap) for key, cap in budget.items() if key in ("total", "api", "gpu") and cap is not None},
-                  batches, leases, packs, trouble)
+    return Status(
+        recipe,
+        now,
+        tuple(_steps(workspace, recipe)),
+        {key: ended[key] for key in ("run", "outcome", "at") if key in ended},
+        money,
+        {
+            key: str(cap)
+            for key, cap in budget.items()
+            if key in ("total", "api", "gpu") and cap is not None
+        },
+        batches,
+        leases,
+        packs,
+        trouble,
+    )
 
 
 def _now(pid: int, began: Mapping[str, Any], log: list[Mapping[str, Any]]) -> RunningNow:
@@ -129,8 +151,18 @@ def _now(pid: int, began: Mapping[str, Any], log: list[Mapping[str, Any]]) -> Ru
         return RunningNow(pid, "", "", "", "", {})
     own = [row for row in log if row.get("run") == began.get("run")]
     stage = next((row["stage"] for row in reversed(own) if row.get("stage")), "")
-    said = next((row["sentence"] for row in reversed(own) if row.get("event") == "said" and row.get("level") == "info"), "")
-    counted: Mapping[str, Any] = next((row for row in reversed(own) if row.get("event") == "progress" and row["stage"] == stage), {})
+    said = next(
+        (
+            row["sentence"]
+            for row in reversed(own)
+            if row.get("event") == "said" and row.get("level") == "info"
+        ),
+        "",
+    )
+    counted: Mapping[str, Any] = next(
+        (row for row in reversed(own) if row.get("event") == "progress" and row["stage"] == stage),
+        {},
+    )
     return RunningNow(pid, str(began["run"]), str(began["at"]), stage, said, counted)
 
 
@@ -143,7 +175,9 @@ def _tail(path: Path) -> Iterator[Mapping[str, Any]]:
             while True:
                 stream.seek(start := max(0, size - length))
                 raw = stream.read()
-                if start == 0 or _BEGAN in raw[raw.find(b"\n"):]:  # the first line may be half a one
+                if (
+                    start == 0 or _BEGAN in raw[raw.find(b"\n") :]
+                ):  # the first line may be half a one
                     break
                 length *= 4
     except OSError:
@@ -181,18 +215,29 @@ def _begun(workspace: Workspace, recipe: str) -> Mapping[str, str]:
         return {}
 
 
-def _books(workspace: Workspace, recipe: str
-           ) -> tuple[Totals | None, tuple[Batch, ...], tuple[OpenLease, ...], tuple[PackOut, ...]]:
+def _books(
+    workspace: Workspace, recipe: str
+) -> tuple[Totals | None, tuple[Batch, ...], tuple[OpenLease, ...], tuple[PackOut, ...]]:
     if not workspace.ledger.is_file():
         return None, (), (), ()
     with Journal.open(workspace.ledger, read_only=True) as journal:
         books = BatchJobs(journal)
-        batches = tuple(Batch(intent.at, intent.batch, books.unended(intent)) for intent in books.open(recipe))
+        batches = tuple(
+            Batch(intent.at, intent.batch, books.unended(intent)) for intent in books.open(recipe)
+        )
         with journal.read() as db:
-            leases = tuple(OpenLease(lease.run, _day(lease.origin), lease.terms.per_hour, _alive(lease.process))
-                           for lease in open_leases(db) if lease.recipe == recipe)
-            packs = tuple(PackOut(Path(share.file).name, events["lent"]["at"], share.says()) for share, events in budget_shares.lent_shares(db, recipe)
-                          if not budget_shares.ENDED & set(events))
+            leases = tuple(
+                OpenLease(
+                    lease.run, _day(lease.origin), lease.terms.per_hour, _alive(lease.process)
+                )
+                for lease in open_leases(db)
+                if lease.recipe == recipe
+            )
+            packs = tuple(
+                PackOut(Path(share.file).name, events["lent"]["at"], share.says())
+                for share, events in budget_shares.lent_shares(db, recipe)
+                if not budget_shares.ENDED & set(events)
+            )
         return journal.totals(recipe), batches, leases, packs
 
 
@@ -213,25 +258,39 @@ def lines(found: Status) -> Iterator[str]:
         eta = f", about {spell(counted['eta'] / 60)} to go" if counted.get("eta") else ""
         pace = f" at {counted['a_minute']:,.1f} a minute" if counted.get("a_minute") else ""
         note = f" ({counted['note']})" if counted.get("note") else ""
-        yield (f"  progress  {counted['done']:,} of {counted['total']:,} {counted['unit']}{pace}{eta}; {counted['money']} so far{note}; "
-               f"as of {counted['at'][11:19]}")
+        yield (
+            f"  progress  {counted['done']:,} of {counted['total']:,} {counted['unit']}{pace}{eta}; {counted['money']} so far{note}; "
+            f"as of {counted['at'][11:19]}"
+        )
     for step in found.steps:
         yield f"  {step.kind:<9} {step.state:<9} {step.finished[:16].replace('T', ' ')}{'  ' if step.finished else ''}{step.folder}"
     if found.money and (found.money.attempts or found.money.spent or found.money.open):
         money = found.money
         lost = f", {shown(money.lost)} lost (sent, outcome unknown)" if money.lost else ""
         held = f", {shown(money.open)} reserved" if money.open else ""
-        caps = "; caps: " + ", ".join(f"{key} ${cap}" for key, cap in found.budget.items()) if found.budget else ""
+        caps = (
+            "; caps: " + ", ".join(f"{key} ${cap}" for key, cap in found.budget.items())
+            if found.budget
+            else ""
+        )
         yield f"  money     {shown(money.settled)} settled{lost}{held}{caps}"
         if money.pending:
-            whose = "under way" if found.now or found.batches else "left open by a run that died: the next run counts them as lost"
+            whose = (
+                "under way"
+                if found.now or found.batches
+                else "left open by a run that died: the next run counts them as lost"
+            )
             yield f"  open      {money.pending:,} attempts {whose}"
     if found.trouble:
         yield f"  money     not known: {found.trouble}"
     for batch in found.batches:
         yield f"  batch     {batch.batch or 'not created yet'}, since {batch.at[:16].replace('T', ' ')}: {batch.requests:,} requests without an end"
     for lease in found.leases:
-        gone = "" if lease.alive else "; its process is gone, the next run closes it at its last sign of life"
+        gone = (
+            ""
+            if lease.alive
+            else "; its process is gone, the next run closes it at its last sign of life"
+        )
         yield f"  machine   rented since {lease.since[:16].replace('T', ' ')} at {shown(lease.per_hour)} an hour{gone}"
     for pack in found.packs:
         yield f"  pack      {pack.file} is out since {pack.since[:16].replace('T', ' ')}, with {pack.says}"
@@ -240,7 +299,11 @@ def lines(found: Status) -> Iterator[str]:
 def _headline(found: Status) -> str:
     if found.now is None:
         last = found.last
-        return f"not running; its last run {last['outcome']} ({last['run']})" if last else "not running, and never brought to an end"
+        return (
+            f"not running; its last run {last['outcome']} ({last['run']})"
+            if last
+            else "not running, and never brought to an end"
+        )
     now = found.now
     if not now.run:
         return f"in use by pid {now.pid}"
@@ -251,7 +314,16 @@ def print_status(workspace: Workspace, recipe: str | None, as_json: bool) -> Non
     """Of one recipe, or of all of a workspace."""
     found = [status(workspace, name) for name in ([recipe] if recipe else recipes_of(workspace))]
     if as_json:
-        print(json.dumps({"workspace": os.fspath(workspace.root), "recipes": [one.to_row() for one in found]}, indent=2, ensure_ascii=False))
+        print(
+            json.dumps(
+                {
+                    "workspace": os.fspath(workspace.root),
+                    "recipes": [one.to_row() for one in found],
+                },
+                indent=2,
+                ensure_ascii=False,
+            )
+        )
         return
     for one in found:
         print("\n".join(lines(one)))

@@ -27,7 +27,9 @@ class Done:
         """Digest of a file, or of all files below a folder, as sealed. None: there is no such result."""
         if name in self.files:
             return str(self.files[name]["sha256"])
-        below = {file: seal["sha256"] for file, seal in self.files.items() if file.startswith(f"{name}/")}
+        below = {
+            file: seal["sha256"] for file, seal in self.files.items() if file.startswith(f"{name}/")
+        }
         return digest_of(below) if below else None
 
     def damage(self) -> str:
@@ -82,9 +84,14 @@ class StepStore:
     def seal(self, folder: Path, summary: Mapping[str, Any], facts: Mapping[str, Any]) -> Done:
         """Digests all results and writes done.json, the last act of a step."""
         shutil.rmtree(folder / SCRATCH, ignore_errors=True)
-        names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-        files = {name: {"sha256": file_digest(folder / name), "size": (folder / name).stat().st_size}
-                 for name in names if name != "stage.json" and not any(p.startswith(".") for p in Path(name).parts)}
+        names = sorted(
+            path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+        )
+        files = {
+            name: {"sha256": file_digest(folder / name), "size": (folder / name).stat().st_size}
+            for name in names
+            if name != "stage.json" and not any(p.startswith(".") for p in Path(name).parts)
+        }
         write_json(folder / "done.json", {"summary": dict(summary), "files": files, **facts})
         done = self.done(folder)
         assert done is not None

@@ -30,9 +30,15 @@ class Workspace:
     def caps(self, recipe: Recipe) -> Caps:
         """The caps of a recipe's budget; those of the workspace's own, `budget.yaml`, with the same keys; and those of the
         share with which the recipe was unpacked here, which hold whatever the recipe says."""
-        own, everywhere = recipe.tables.get("budget") or BudgetTable(), read_budget(self.root / "budget.yaml")
-        return replace(own.caps(), everywhere=everywhere.caps() if everywhere else None,
-                       share=caps_of(self.ledger, recipe.name, recipe.files))
+        own, everywhere = (
+            recipe.tables.get("budget") or BudgetTable(),
+            read_budget(self.root / "budget.yaml"),
+        )
+        return replace(
+            own.caps(),
+            everywhere=everywhere.caps() if everywhere else None,
+            share=caps_of(self.ledger, recipe.name, recipe.files),
+        )
 
     def of(self, recipe: str) -> Path:
         return self.root / recipe

@@ -10,7 +10,9 @@ from pathlib import Path
 
 def open_page(page: Path) -> bool:
     """Opens the page; False where nothing on this machine can show it, as over ssh."""
-    screen = sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    screen = (
+        sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
     if not screen and not os.environ.get("BROWSER"):
         return False  # webbrowser would take a text browser, and with it the terminal
     try:

@@ -92,11 +92,20 @@ class RunComparison:
 
     def to_row(self) -> dict[str, Any]:
         bought = [asdict(one) | {"a_kept_row": one.each} for one in self.bought]
-        return {"first": self.first.name, "second": self.second.name, "changes": [asdict(one) for one in self.changes],
-                "steps": [asdict(one) for one in self.steps],
-                "rows": asdict(self.rows) | {"gone": self.rows.gone, "came": self.rows.came},
-                "rules": {kind: {rule: list(pair) for rule, pair in rules.items()} for kind, rules in self.rules.items()},
-                "bought": bought, "scores": [one.to_row() for one in self.scores], "not_compared": self.not_compared}
+        return {
+            "first": self.first.name,
+            "second": self.second.name,
+            "changes": [asdict(one) for one in self.changes],
+            "steps": [asdict(one) for one in self.steps],
+            "rows": asdict(self.rows) | {"gone": self.rows.gone, "came": self.rows.came},
+            "rules": {
+                kind: {rule: list(pair) for rule, pair in rules.items()}
+                for kind, rules in self.rules.items()
+            },
+            "bought": bought,
+            "scores": [one.to_row() for one in self.scores],
+            "not_compared": self.not_compared,
+        }
 
 
 def beside(first: PastRun, second: PastRun, workspace: Any) -> RunComparison:
@@ -105,10 +114,17 @@ def beside(first: PastRun, second: PastRun, workspace: Any) -> RunComparison:
     kinds = list(dict.fromkeys([*one.steps, *other.steps]))
     ids = [_kept(found) for found in (one, other)]
     found, why = scores(one.step("evaluate"), other.step("evaluate"))
-    return RunComparison(first, second, tuple(_changes(one.config, other.config)),
-                  tuple(_pair(kind, one.step(kind), other.step(kind)) for kind in kinds),
-                  Rows(len(ids[0]), len(ids[1]), len(ids[0] & ids[1])), dict(_rules(one, other)),
-                  (_bought(one, len(ids[0])), _bought(other, len(ids[1]))), found, why)
+    return RunComparison(
+        first,
+        second,
+        tuple(_changes(one.config, other.config)),
+        tuple(_pair(kind, one.step(kind), other.step(kind)) for kind in kinds),
+        Rows(len(ids[0]), len(ids[1]), len(ids[0] & ids[1])),
+        dict(_rules(one, other)),
+        (_bought(one, len(ids[0])), _bought(other, len(ids[1]))),
+        found,
+        why,
+    )
 
 
 def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
@@ -149,21 +165,38 @@ def _rules(one: RunFiles, other: RunFiles) -> Iterator[tuple[str, dict[str, tupl
     for kind in ("generate", "curate"):
         was, now = (found.step(kind).summary.get("rejected") or {} for found in (one, other))
         if was or now:
-            names = sorted({*was, *now}, key=lambda rule: (-max(was.get(rule, 0), now.get(rule, 0)), rule))
+            names = sorted(
+                {*was, *now}, key=lambda rule: (-max(was.get(rule, 0), now.get(rule, 0)), rule)
+            )
             yield kind, {rule: (was.get(rule, 0), now.get(rule, 0)) for rule in names}
 
 
 def _bought(found: RunFiles, kept: int) -> Bought:
-    generate, grade = found.step("generate").summary, found.step("curate").summary.get("grade") or {}
+    generate, grade = (
+        found.step("generate").summary,
+        found.step("curate").summary.get("grade") or {},
+    )
     asked = [generate, grade]
     keys = [key for seat in found.step("generate").rows("seats.jsonl") for key in seat["keys"]]
-    keys += [row["source"] for row in found.step("curate").rows("grades.jsonl") if row.get("source")]
+    keys += [
+        row["source"] for row in found.step("curate").rows("grades.jsonl") if row.get("source")
+    ]
     cost, prices, this = _by_the_ledger(found, keys)
-    return Bought(sum(one.get("requests", 0) for one in asked), cost, this, sum(one.get("tokens_in", 0) for one in asked),
-                  sum(one.get("tokens_out", 0) for one in asked), tuple(generate.get("models") or ()), prices, kept)
+    return Bought(
+        sum(one.get("requests", 0) for one in asked),
+        cost,
+        this,
+        sum(one.get("tokens_in", 0) for one in asked),
+        sum(one.get("tokens_out", 0) for one in asked),
+        tuple(generate.get("models") or ()),
+        prices,
+        kept,
+    )
 
 
-def _by_the_ledger(found: RunFiles, keys: Sequence[str]) -> tuple[int | None, dict[str, Mapping[str, str]], int | None]:
+def _by_the_ledger(
+    found: RunFiles, keys: Sequence[str]
+) -> tuple[int | None, dict[str, Mapping[str, str]], int | None]:
     """What these requests have cost, all attempts of each; at which prices; and what the run itself has spent."""
     if not found.ledger.is_file():
         return None, {}, None
@@ -173,10 +206,16 @@ def _by_the_ledger(found: RunFiles, keys: Sequence[str]) -> tuple[int | None, di
         with Journal.open(found.ledger, read_only=True) as journal:
             with journal.read() as db:
                 for start in range(0, len(wanted), _KEYS_AT_ONCE):
-                    part = wanted[start:start + _KEYS_AT_ONCE]
+                    part = wanted[start : start + _KEYS_AT_ONCE]
                     marks = ",".join("?" * len(part))
-                    cost += db.execute(f"{_COST} WHERE request IN ({marks})", part).fetchone()[0] or 0
-                    prices |= dict(db.execute(f"{_PRICES} WHERE request IN ({marks}) AND e.kind = 'settled'", part))
+                    cost += (
+                        db.execute(f"{_COST} WHERE request IN ({marks})", part).fetchone()[0] or 0
+                    )
+                    prices |= dict(
+                        db.execute(
+                            f"{_PRICES} WHERE request IN ({marks}) AND e.kind = 'settled'", part
+                        )
+                    )
             this = journal.totals(found.recipe, run=str(found.run.get("run", ""))).spent
     except UserError:
         return None, {}, None
@@ -185,7 +224,9 @@ def _by_the_ledger(found: RunFiles, keys: Sequence[str]) -> tuple[int | None, di
 
 _COST = """SELECT SUM(CASE kind WHEN 'settled' THEN nanodollars WHEN 'lost' THEN nanodollars WHEN 'correction' THEN nanodollars
     WHEN 'reconciled' THEN nanodollars - frees ELSE 0 END) FROM entries"""
-_PRICES = "SELECT DISTINCT prices.id, prices.price FROM entries AS e JOIN prices ON prices.id = e.price"
+_PRICES = (
+    "SELECT DISTINCT prices.id, prices.price FROM entries AS e JOIN prices ON prices.id = e.price"
+)
 
 
 def _readable(prices: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -193,4 +234,7 @@ def _readable(prices: Any) -> Iterator[tuple[str, Mapping[str, str]]]:
 
     for text in prices:
         price = json.loads(text)
-        yield price["model"], {name: price["per_million"][name] for name in CLASSES if name in price["per_million"]}
+        yield (
+            price["model"],
+            {name: price["per_million"][name] for name in CLASSES if name in price["per_million"]},
+        )

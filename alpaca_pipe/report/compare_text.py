@@ -19,28 +19,46 @@ def print_beside(found: RunComparison, console: Console) -> None:
     """Tables one below the other; a part that has nothing to say is one line."""
     for letter, run in (("X", found.first), ("Y", found.second)):
         overrides = f"  [{' '.join(run.row['overrides'])}]" if run.row.get("overrides") else ""
-        console.print(f"{letter}  {run.name}  {run.row.get('outcome', '')}{overrides}", markup=False)
+        console.print(
+            f"{letter}  {run.name}  {run.row.get('outcome', '')}{overrides}", markup=False
+        )
         if run.says:
             console.print(f"   {run.says}", style="dim", markup=False)
     changes = [(one.key, _value(one.was), _value(one.now)) for one in found.changes]
     _table(console, "the recipe", ("key", "X", "Y"), changes, "the recipes have the same keys")
-    _table(console, "steps", ("step", "", "minutes X", "minutes Y", "why"), list(map(_step, found.steps)), "no step was run")
+    _table(
+        console,
+        "steps",
+        ("step", "", "minutes X", "minutes Y", "why"),
+        list(map(_step, found.steps)),
+        "no step was run",
+    )
     rows = found.rows
-    console.print(f"\n[bold]rows[/]  {rows.was:,} in X, {rows.now:,} in Y: {rows.same:,} are the same, {rows.gone:,} went, "
-                  f"{rows.came:,} came")
+    console.print(
+        f"\n[bold]rows[/]  {rows.was:,} in X, {rows.now:,} in Y: {rows.same:,} are the same, {rows.gone:,} went, "
+        f"{rows.came:,} came"
+    )
     for kind, rules in found.rules.items():
-        shown_rules = [(rule, f"{was:,}", f"{now:,}", f"{now - was:+,}") for rule, (was, now) in list(rules.items())[:_RULES]]
+        shown_rules = [
+            (rule, f"{was:,}", f"{now:,}", f"{now - was:+,}")
+            for rule, (was, now) in list(rules.items())[:_RULES]
+        ]
         _table(console, f"dropped by {kind}", ("rule", "X", "Y", ""), shown_rules, "")
     _table(console, "money", ("", "X", "Y"), list(_money(*found.bought)), "")
     if found.not_compared:
         console.print(f"\n[bold]scores[/]  {found.not_compared}")
         return
-    console.print(f"\n[bold]held-out loss[/], nats a token on the {found.scores[0].rows} rows that both runs hold out "
-                  "(95 % interval, paired)")
+    console.print(
+        f"\n[bold]held-out loss[/], nats a token on the {found.scores[0].rows} rows that both runs hold out "
+        "(95 % interval, paired)"
+    )
     for score in found.scores:
         gap = score.difference
-        console.print(f"  {score.model:<6} {score.first.mean:.3f} -> {score.second.mean:.3f}   Y is {gap.mean:+.3f} "
-                      f"[{gap.lo:+.3f}, {gap.hi:+.3f}]: {score.word}", markup=False)
+        console.print(
+            f"  {score.model:<6} {score.first.mean:.3f} -> {score.second.mean:.3f}   Y is {gap.mean:+.3f} "
+            f"[{gap.lo:+.3f}, {gap.hi:+.3f}]: {score.word}",
+            markup=False,
+        )
 
 
 def _step(pair: StepPair) -> tuple[str, ...]:
@@ -60,7 +78,13 @@ def _money(one: Bought, other: Bought) -> Iterator[tuple[str, ...]]:
 
 
 def _prices(bought: Bought) -> str:
-    return "; ".join(f"{price.get('uncached_in', '?')} / {price.get('visible_out', '?')}" for price in bought.prices.values()) or "–"
+    return (
+        "; ".join(
+            f"{price.get('uncached_in', '?')} / {price.get('visible_out', '?')}"
+            for price in bought.prices.values()
+        )
+        or "–"
+    )
 
 
 def _dollars(amount: float | None) -> str:
@@ -69,10 +93,12 @@ def _dollars(amount: float | None) -> str:
 
 def _value(value: Any) -> str:
     text = "–" if value is None else str(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST - 3]}..."
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def _table(console: Console, title: str, head: Sequence[str], rows: Sequence[Sequence[str]], nothing: str) -> None:
+def _table(
+    console: Console, title: str, head: Sequence[str], rows: Sequence[Sequence[str]], nothing: str
+) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text

@@ -16,7 +16,11 @@ from alpaca_pipe.report.funnel import Funnel, funnel
 from alpaca_pipe.report.rows import StageRow, drawn, dropped, kept
 from alpaca_pipe.report.run_files import RunFiles, StageFiles, left
 
-_KEPT, _DROPPED_A_RULE, _DROPPED = 10, 2, 12  # rows shown: enough to judge by reading, few enough to be read
+_KEPT, _DROPPED_A_RULE, _DROPPED = (
+    10,
+    2,
+    12,
+)  # rows shown: enough to judge by reading, few enough to be read
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,9 @@ class Facts:
     diversity: Mapping[str, Any]  # curate's diversity.json; {} where it was not measured
     compared: tuple[StepComparison, ...]  # forecast and actual of each sealed step
     costs: Costs
-    selling: CommercialUse | None  # may we sell it; None of a run that did not note what it brought in
+    selling: (
+        CommercialUse | None
+    )  # may we sell it; None of a run that did not note what it brought in
 
     @property
     def minutes(self) -> float:
@@ -75,16 +81,34 @@ def gather(workspace: Path, recipe: str) -> Facts:
     rows = funnel(found)
     beside, costs = gathered(found, rows)
     return Facts(
-        recipe=recipe, run=found.run, rehearsal=found.rehearsal, config=found.config, steps=steps, verdict=verdict,
-        money=books, funnel=rows, curves=curves, samples=tuple(evaluate.rows("samples.jsonl")),
-        kept=tuple(drawn(list(kept(found)), _KEPT)), dropped=_some_of_each_rule(list(dropped(found))),
-        machine=_machine(found), missing=tuple(_missing(found, steps, verdict, bool(curves))) + no_books,
-        grades=found.step("curate").summary.get("grade") or {}, saved_minutes=_saved(found),
-        diversity=found.step("curate").value("diversity.json") or {}, compared=beside, costs=costs,
-        selling=selling(brought(terms), terms.get("accepted")) if (terms := found.run.get("terms")) else None)
+        recipe=recipe,
+        run=found.run,
+        rehearsal=found.rehearsal,
+        config=found.config,
+        steps=steps,
+        verdict=verdict,
+        money=books,
+        funnel=rows,
+        curves=curves,
+        samples=tuple(evaluate.rows("samples.jsonl")),
+        kept=tuple(drawn(list(kept(found)), _KEPT)),
+        dropped=_some_of_each_rule(list(dropped(found))),
+        machine=_machine(found),
+        missing=tuple(_missing(found, steps, verdict, bool(curves))) + no_books,
+        grades=found.step("curate").summary.get("grade") or {},
+        saved_minutes=_saved(found),
+        diversity=found.step("curate").value("diversity.json") or {},
+        compared=beside,
+        costs=costs,
+        selling=selling(brought(terms), terms.get("accepted"))
+        if (terms := found.run.get("terms"))
+        else None,
+    )
 
 
-def _missing(found: RunFiles, steps: Sequence[StepFacts], verdict: Any, curves: bool) -> Iterator[str]:
+def _missing(
+    found: RunFiles, steps: Sequence[StepFacts], verdict: Any, curves: bool
+) -> Iterator[str]:
     if not found.config:
         yield f"nothing is known of a run of '{found.recipe}' in this workspace: no lock.json, no history"
     for step in steps:
@@ -101,9 +125,13 @@ def _missing(found: RunFiles, steps: Sequence[StepFacts], verdict: Any, curves: 
 def _books(found: RunFiles) -> tuple[Money | None, tuple[str, ...]]:
     try:
         books = money(found)
-        return books, () if books else ("the ledger is not in this copy, so nothing is said about money",)
+        return books, () if books else (
+            "the ledger is not in this copy, so nothing is said about money",
+        )
     except UserError as error:
-        what = error.what.replace(f"{found.workspace}/", "")  # the page is for others: no place on this machine
+        what = error.what.replace(
+            f"{found.workspace}/", ""
+        )  # the page is for others: no place on this machine
         return None, (f"{what}, so nothing is said about money",)
 
 
@@ -112,12 +140,19 @@ def _step(step: StageFiles, found: RunFiles) -> StepFacts:
     if step.folder is None:
         return StepFacts(step.kind, "not run", None, None, "", "", {})
     if not step.sealed:
-        return StepFacts(step.kind, "unfinished", ran.get(step.kind), None, "", step.folder.name,
-                         step.identity)
+        return StepFacts(
+            step.kind, "unfinished", ran.get(step.kind), None, "", step.folder.name, step.identity
+        )
     state = "made in this run" if step.kind in ran else "up to date"
-    return StepFacts(step.kind, state, step.done.get("seconds", 0.0) / 60,
-                     planned_minutes(step), step.done.get("finished", ""),
-                     step.folder.name, step.identity)
+    return StepFacts(
+        step.kind,
+        state,
+        step.done.get("seconds", 0.0) / 60,
+        planned_minutes(step),
+        step.done.get("finished", ""),
+        step.folder.name,
+        step.identity,
+    )
 
 
 def _saved(found: RunFiles) -> float | None:
@@ -126,7 +161,9 @@ def _saved(found: RunFiles) -> float | None:
     stayed = grades.get("tokens", 0) - grades.get("tokens_below", 0)
     if not train.sealed or stayed <= 0 or not grades.get("tokens_below"):
         return None
-    return float(train.done.get("seconds", 0.0)) / 60 * float(grades["tokens_below"]) / float(stayed)
+    return (
+        float(train.done.get("seconds", 0.0)) / 60 * float(grades["tokens_below"]) / float(stayed)
+    )
 
 
 def _curves(train: StageFiles) -> dict[str, list[tuple[float, float]]]:
@@ -139,8 +176,15 @@ def _curves(train: StageFiles) -> dict[str, list[tuple[float, float]]]:
 
 def _some_of_each_rule(rows: list[StageRow]) -> tuple[StageRow, ...]:
     rules = dict.fromkeys(row.rule for row in rows)
-    some = {rule: drawn([row for row in rows if row.rule == rule], _DROPPED_A_RULE) for rule in rules}
-    rounds = [found[turn] for turn in range(_DROPPED_A_RULE) for found in some.values() if turn < len(found)]
+    some = {
+        rule: drawn([row for row in rows if row.rule == rule], _DROPPED_A_RULE) for rule in rules
+    }
+    rounds = [
+        found[turn]
+        for turn in range(_DROPPED_A_RULE)
+        for found in some.values()
+        if turn < len(found)
+    ]
     return tuple(sorted(rounds[:_DROPPED], key=lambda row: list(rules).index(row.rule)))
 
 

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # colours that no figure needs, put in the place of the page's variables; they are exchanged in the SVG's text
-_VARIABLES = {"#010101": "var(--ink)", "#020202": "var(--quiet)", "#030303": "var(--line)", "#040404": "var(--tuned)",
-              "#050505": "var(--control)", "#060606": "var(--base)"}
+_VARIABLES = {
+    "#010101": "var(--ink)",
+    "#020202": "var(--quiet)",
+    "#030303": "var(--line)",
+    "#040404": "var(--tuned)",
+    "#050505": "var(--control)",
+    "#060606": "var(--base)",
+}
 INK, QUIET, LINE, TUNED, CONTROL, BASE = _VARIABLES
 _WIDTH = 5.4  # inches: 389 units, which a phone shows at about their own size
 _TEXT, _SMALL = 9, 8  # points
@@ -42,10 +48,25 @@ def loss_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     for (name, points), end in zip(drawn.items(), ends, strict=True):
         steps, losses = zip(*points, strict=True)
         colour = colours.get(name, BASE)
-        axes.plot(steps, losses, color=colour, linewidth=1.6, marker="o" if len(points) == 1 else None, markersize=3,
-                  linestyle="-" if name == "tuned" else (0, (4, 2)))
-        axes.annotate(_NAMES.get(name, name), (last, end), xytext=(5, 0), textcoords="offset points",
-                      color=colour, va="center", fontsize=_TEXT, annotation_clip=False)
+        axes.plot(
+            steps,
+            losses,
+            color=colour,
+            linewidth=1.6,
+            marker="o" if len(points) == 1 else None,
+            markersize=3,
+            linestyle="-" if name == "tuned" else (0, (4, 2)),
+        )
+        axes.annotate(
+            _NAMES.get(name, name),
+            (last, end),
+            xytext=(5, 0),
+            textcoords="offset points",
+            color=colour,
+            va="center",
+            fontsize=_TEXT,
+            annotation_clip=False,
+        )
     axes.set_xlabel("step", color=QUIET, fontsize=_SMALL)
     axes.set_title("training loss, nats per token", loc="left", color=QUIET, fontsize=_SMALL)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -65,16 +86,39 @@ def held_out_losses(points: Sequence[tuple[str, str, Point]]) -> str:
     colours = {"tuned": TUNED, "control": CONTROL, "base": BASE}
     for place, (label, role, loss) in enumerate(points):
         colour = colours[role]
-        axes.plot((loss.lo, loss.hi), (place, place), color=colour, linewidth=1.4, solid_capstyle="round")
+        axes.plot(
+            (loss.lo, loss.hi), (place, place), color=colour, linewidth=1.4, solid_capstyle="round"
+        )
         axes.plot((loss.mean,), (place,), "o", color=colour, markersize=5)
-        axes.annotate(f"{loss.mean:.3f}", (1, place), xycoords=("axes fraction", "data"), xytext=(8, 0),
-                      textcoords="offset points", va="center", color=INK, fontsize=_TEXT, annotation_clip=False)
-        axes.annotate(label, (0, place), xycoords=("axes fraction", "data"), xytext=(-8, 0), ha="right",
-                      textcoords="offset points", va="center", color=INK, fontsize=_TEXT, annotation_clip=False)
+        axes.annotate(
+            f"{loss.mean:.3f}",
+            (1, place),
+            xycoords=("axes fraction", "data"),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            color=INK,
+            fontsize=_TEXT,
+            annotation_clip=False,
+        )
+        axes.annotate(
+            label,
+            (0, place),
+            xycoords=("axes fraction", "data"),
+            xytext=(-8, 0),
+            ha="right",
+            textcoords="offset points",
+            va="center",
+            color=INK,
+            fontsize=_TEXT,
+            annotation_clip=False,
+        )
     axes.set_ylim(len(points) - 0.4, -0.6)
     axes.set_yticks([])
     axes.margins(x=0.06)
-    axes.set_xlabel("held-out loss, nats per token, with 95 % interval", color=QUIET, fontsize=_SMALL)
+    axes.set_xlabel(
+        "held-out loss, nats per token, with 95 % interval", color=QUIET, fontsize=_SMALL
+    )
     height = figure.get_figheight()
     figure.subplots_adjust(left=0.36, right=0.88, top=1 - 0.05 / height, bottom=0.47 / height)
     return svg_of(figure, "held-out")
@@ -88,7 +132,15 @@ def columns(bars: Sequence[tuple[str, int]], title: str) -> str:
     axes.grid(visible=False)
     axes.bar(range(len(bars)), [count for _, count in bars], color=TUNED, width=0.72)
     for place, (_, count) in enumerate(bars):
-        axes.annotate(f"{count:,}", (place, count), xytext=(0, 2), textcoords="offset points", ha="center", color=INK, fontsize=7)
+        axes.annotate(
+            f"{count:,}",
+            (place, count),
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="center",
+            color=INK,
+            fontsize=7,
+        )
     axes.set_xticks(range(len(bars)), [name for name, _ in bars])
     axes.set_yticks([])
     axes.set_title(title, loc="left", color=QUIET, fontsize=_SMALL, pad=14)
@@ -134,12 +186,21 @@ def svg_of(figure: Figure, name: str) -> str:
 
     text = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(
+            text,
+            format="svg",
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
     svg = text.getvalue()
-    svg = svg[svg.index("<svg"):]
+    svg = svg[svg.index("<svg") :]
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    for unwanted in (r"<style.*?</style>", r"<metadata>.*?</metadata>", r"font-family: [^;\"]*; ",
-                     r' id="[a-zA-Z0-9.]+_\d+"', r' transform="rotate\(-0 [^"]*"'):
+    for unwanted in (
+        r"<style.*?</style>",
+        r"<metadata>.*?</metadata>",
+        r"font-family: [^;\"]*; ",
+        r' id="[a-zA-Z0-9.]+_\d+"',
+        r' transform="rotate\(-0 [^"]*"',
+    ):
         svg = re.sub(unwanted, "", svg, flags=re.DOTALL)
     return re.sub("|".join(_VARIABLES), lambda found: _VARIABLES[found.group()], svg)

@@ -26,7 +26,9 @@ class Spent:
     machine: int = 0
 
     def __add__(self, other: Spent) -> Spent:
-        return Spent(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+        return Spent(
+            *(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__)
+        )
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,11 @@ _SPENT = """WITH first AS (SELECT request, MIN(id) AS id FROM entries WHERE kind
 
 def compared(found: RunFiles, books: Mapping[tuple[str, str], Spent]) -> tuple[StepComparison, ...]:
     """Of each sealed step, in the run that sealed it."""
-    return tuple(_compared(step, books.get((str(step.done.get("run", "")), step.kind), Spent()))
-                 for step in found.steps.values() if step.sealed)
+    return tuple(
+        _compared(step, books.get((str(step.done.get("run", "")), step.kind), Spent()))
+        for step in found.steps.values()
+        if step.sealed
+    )
 
 
 def planned_minutes(step: StageFiles) -> float | None:
@@ -102,19 +107,26 @@ def _compared(step: StageFiles, was: Spent) -> StepComparison:
     dollars = None
     if money[0] and money[1]:
         dollars = money[0][0] + money[1][0], money[0][1] + money[1][1], money[0][2] + money[1][2]
-    figures = (Measure("minutes", _range(step, "minutes"), step.done.get("seconds", 0.0) / 60),
-               Measure("requests", _range(step, "requests"), was.requests),
-               Measure("tokens in", _range(step, "tokens_in"), was.tokens_in),
-               Measure("tokens out", _range(step, "tokens_out"), was.tokens_out),
-               Measure("rows", rows, made),
-               Measure("dollars", dollars, was.api + was.machine))
-    return StepComparison(step.kind, str((step.done.get("planned") or {}).get("rests_on", "")),
-                    tuple(one for one in figures if one.actual or (one.planned and one.planned[2])))
+    figures = (
+        Measure("minutes", _range(step, "minutes"), step.done.get("seconds", 0.0) / 60),
+        Measure("requests", _range(step, "requests"), was.requests),
+        Measure("tokens in", _range(step, "tokens_in"), was.tokens_in),
+        Measure("tokens out", _range(step, "tokens_out"), was.tokens_out),
+        Measure("rows", rows, made),
+        Measure("dollars", dollars, was.api + was.machine),
+    )
+    return StepComparison(
+        step.kind,
+        str((step.done.get("planned") or {}).get("rests_on", "")),
+        tuple(one for one in figures if one.actual or (one.planned and one.planned[2])),
+    )
 
 
 def _range(step: StageFiles, name: str) -> tuple[float, float, float] | None:
     found = (step.done.get("planned") or {}).get(name)
-    return (float(found[0]), float(found[1]), float(found[2])) if found and len(found) == 3 else None
+    return (
+        (float(found[0]), float(found[1]), float(found[2])) if found and len(found) == 3 else None
+    )
 
 
 def costs(found: RunFiles, books: Mapping[tuple[str, str], Spent], rows: Funnel) -> Costs:
@@ -122,8 +134,11 @@ def costs(found: RunFiles, books: Mapping[tuple[str, str], Spent], rows: Funnel)
     asked = sum((each for (_, stage), each in books.items() if stage == "generate"), Spent())
     tuned = sum(each.machine for (_, stage), each in books.items() if stage == "train")
     tokens = _trained_tokens(found.step("train"))
-    return Costs(asked.api / rows.last if asked.api and rows.last else None,
-                 tuned / tokens * 1e6 if tuned and tokens else None, dict(_wasted(asked, rows)))
+    return Costs(
+        asked.api / rows.last if asked.api and rows.last else None,
+        tuned / tokens * 1e6 if tuned and tokens else None,
+        dict(_wasted(asked, rows)),
+    )
 
 
 def _wasted(asked: Spent, rows: Funnel) -> Iterator[tuple[str, float]]:
@@ -140,7 +155,10 @@ def _wasted(asked: Spent, rows: Funnel) -> Iterator[tuple[str, float]]:
 
 def _trained_tokens(train: StageFiles) -> int:
     """Of all tunes, each pass over a row counted."""
-    last = {str(row.get("which", "tuned")): int(row.get("tokens", 0)) for row in train.rows("loss.jsonl")}
+    last = {
+        str(row.get("which", "tuned")): int(row.get("tokens", 0))
+        for row in train.rows("loss.jsonl")
+    }
     return sum(last.values())
 
 

@@ -15,13 +15,28 @@ from alpaca_pipe.report.rows import StageRow, check_whole, drawn, kept, matching
 from alpaca_pipe.report.run_files import RunFiles, left
 from alpaca_pipe.similarity.rouge import Index
 
-_ELSEWHERE = {"nearest", "score", "place", "prompt", "sample", "asked_before", "repair"}  # in other lines, or for machines
+_ELSEWHERE = {
+    "nearest",
+    "score",
+    "place",
+    "prompt",
+    "sample",
+    "asked_before",
+    "repair",
+}  # in other lines, or for machines
 _ORIGIN = 140  # characters of a detail
 _NEAR = Fraction(7, 10)  # where the search begins
 
 
-def to_review(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | None = None, sample: int | None = None,
-              grep: str | None = None) -> list[ReviewItem]:
+def to_review(
+    workspace: Path,
+    recipe: str,
+    *,
+    rejected: bool = False,
+    rule: str | None = None,
+    sample: int | None = None,
+    grep: str | None = None,
+) -> list[ReviewItem]:
     """Kept rows, or those that curate dropped, in file order. Raises UserError where there are none: what generate dropped
     never came to curate, so no decision of curate's can bring it back."""
     check_whole(workspace, recipe)
@@ -30,8 +45,10 @@ def to_review(workspace: Path, recipe: str, *, rejected: bool = False, rule: str
     here = [row for row in chosen if row.id and (not rejected or row.where == "curate")]
     if rejected and chosen and not here:
         by = f"the rule '{rule}'" if rule else "a rule"
-        raise UserError(f"{recipe}: what {by} dropped never came to curate, or has no id, so it cannot be kept by hand",
-                        "loosen that rule in the recipe and run again: the stored replies are judged anew, nothing is asked")
+        raise UserError(
+            f"{recipe}: what {by} dropped never came to curate, or has no id, so it cannot be kept by hand",
+            "loosen that rule in the recipe and run again: the stored replies are judged anew, nothing is asked",
+        )
     here = matching(here, grep) if grep is not None else here
     library = _Library(found)
     return [library.item(row) for row in (drawn(here, sample) if sample is not None else here)]
@@ -40,7 +57,9 @@ def to_review(workspace: Path, recipe: str, *, rejected: bool = False, rule: str
 def ids_of(workspace: Path, recipe: str) -> frozenset[str]:
     """Of every row that a decision can find: what came to curate, what it made of it, what it dropped."""
     found = left(workspace, recipe)
-    return frozenset(_Library(found).instructions) | {pair["before"]["id"] for pair in found.step("curate").rows("repaired.jsonl")}
+    return frozenset(_Library(found).instructions) | {
+        pair["before"]["id"] for pair in found.step("curate").rows("repaired.jsonl")
+    }
 
 
 class _Library:
@@ -51,15 +70,27 @@ class _Library:
 
     @cached_property
     def instructions(self) -> Mapping[str, str]:
-        files = (("generate", "seeds.jsonl"), ("generate", "rejected.jsonl"), ("generate", "examples.jsonl"),
-                 ("curate", "rejected.jsonl"), ("curate", "examples.jsonl"))
-        return {row["id"]: row.get("instruction", "") for kind, name in files
-                for row in self.found.step(kind).rows(name) if row.get("id")}
+        files = (
+            ("generate", "seeds.jsonl"),
+            ("generate", "rejected.jsonl"),
+            ("generate", "examples.jsonl"),
+            ("curate", "rejected.jsonl"),
+            ("curate", "examples.jsonl"),
+        )
+        return {
+            row["id"]: row.get("instruction", "")
+            for kind, name in files
+            for row in self.found.step(kind).rows(name)
+            if row.get("id")
+        }
 
     @cached_property
     def told_again(self) -> Mapping[str, list[str]]:
         """The id of a row that stayed -> the ids of those that were dropped for it."""
-        return {group["kept"]: [other["id"] for other in group["others"]] for group in self.found.step("curate").rows("groups.jsonl")}
+        return {
+            group["kept"]: [other["id"] for other in group["others"]]
+            for group in self.found.step("curate").rows("groups.jsonl")
+        }
 
     @cached_property
     def kept(self) -> Index:
@@ -71,10 +102,17 @@ class _Library:
 
     def item(self, row: StageRow) -> ReviewItem:
         example = Example.from_row(row.data)
-        where = {"train": "kept, to train on", "held out": "kept, and held out to evaluate on",
-                 "generate": "accepted; curate has not run yet"}.get(row.where, "")
-        return ReviewItem(example, f"dropped by {row.where}, {row.rule}: {row.reason}" if row.rule else where,
-                    tuple(self._origin(example)), partial(self._nearest, row, example))
+        where = {
+            "train": "kept, to train on",
+            "held out": "kept, and held out to evaluate on",
+            "generate": "accepted; curate has not run yet",
+        }.get(row.where, "")
+        return ReviewItem(
+            example,
+            f"dropped by {row.where}, {row.rule}: {row.reason}" if row.rule else where,
+            tuple(self._origin(example)),
+            partial(self._nearest, row, example),
+        )
 
     def _origin(self, example: Example) -> Iterator[str]:
         origin = example.origin
@@ -91,7 +129,10 @@ class _Library:
         id, score = row.nearest, ""
         if not id:
             details = example.origin.details
-            id, score = str(details.get("nearest", "")), f"{details['score']:.2f} like " if "score" in details else ""
+            id, score = (
+                str(details.get("nearest", "")),
+                f"{details['score']:.2f} like " if "score" in details else "",
+            )
         if not id:
             others = self.told_again.get(row.id, [])
             if others:
@@ -107,4 +148,4 @@ class _Library:
 
 def _short(value: Any) -> str:
     text = " ".join(str(value).split())
-    return text if len(text) <= _ORIGIN else f"{text[:_ORIGIN - 1]}…"
+    return text if len(text) <= _ORIGIN else f"{text[: _ORIGIN - 1]}…"

@@ -14,8 +14,12 @@ from alpaca_pipe.core.errors import UserError, did_you_mean
 from alpaca_pipe.recipe.store import StepStore
 from alpaca_pipe.report.run_files import RunFiles, left
 
-DROPPED = (("generate", "rejected.jsonl"), ("curate", "rejected.jsonl"), ("train", "dropped.jsonl"),
-           ("evaluate", "left_out.jsonl"))  # the stages that drop rows, and where they say so
+DROPPED = (
+    ("generate", "rejected.jsonl"),
+    ("curate", "rejected.jsonl"),
+    ("train", "dropped.jsonl"),
+    ("evaluate", "left_out.jsonl"),
+)  # the stages that drop rows, and where they say so
 
 _SEED = 42  # the same command shows the same rows
 
@@ -41,8 +45,15 @@ class StageRow:
         return self.instruction, self.input, self.output, self.text
 
 
-def rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | None = None, sample: int | None = None,
-         grep: str | None = None) -> list[StageRow]:
+def rows(
+    workspace: Path,
+    recipe: str,
+    *,
+    rejected: bool = False,
+    rule: str | None = None,
+    sample: int | None = None,
+    grep: str | None = None,
+) -> list[StageRow]:
     """In file order. Kept rows are curate's, or generate's where curate has not run; dropped rows are of all
     stages, also those that curate kept and that were too long to be trained on or scored.
 
@@ -52,19 +63,32 @@ def rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | No
     found = left(workspace, recipe)
     chosen = list(dropped(found) if rejected else kept(found))
     if not chosen and not any(step.folder for step in found.steps.values()):
-        raise UserError(f"{recipe}: it has no rows in {workspace}", f"run `alpaca-pipe run {recipe} --until curate`")
+        raise UserError(
+            f"{recipe}: it has no rows in {workspace}",
+            f"run `alpaca-pipe run {recipe} --until curate`",
+        )
     if rule is not None:
         rules = sorted({row.rule for row in chosen if row.rule})
         if rule not in rules:
-            raise UserError(f"{recipe}: no row was dropped by a rule '{rule}'", did_you_mean(rule, rules))
+            raise UserError(
+                f"{recipe}: no row was dropped by a rule '{rule}'", did_you_mean(rule, rules)
+            )
         chosen = [row for row in chosen if row.rule == rule]
     if grep is not None:
         chosen = matching(chosen, grep)
     return drawn(chosen, sample) if sample is not None else chosen
 
 
-def print_rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: str | None = None,
-               sample: int | None = None, grep: str | None = None, as_json: bool = False) -> None:
+def print_rows(
+    workspace: Path,
+    recipe: str,
+    *,
+    rejected: bool = False,
+    rule: str | None = None,
+    sample: int | None = None,
+    grep: str | None = None,
+    as_json: bool = False,
+) -> None:
     """The same, for a terminal or for programs."""
     from rich.console import Console
     from rich.text import Text
@@ -73,14 +97,29 @@ def print_rows(workspace: Path, recipe: str, *, rejected: bool = False, rule: st
     console = Console(soft_wrap=True)
     found = rows(workspace, recipe, rejected=rejected, rule=rule, sample=sample, grep=grep)
     if as_json:
-        print(json.dumps([{name: value for name, value in asdict(row).items()
-                           if name == "id" or value and name != "data"} for row in found],
-                         indent=2, ensure_ascii=False))
+        print(
+            json.dumps(
+                [
+                    {
+                        name: value
+                        for name, value in asdict(row).items()
+                        if name == "id" or value and name != "data"
+                    }
+                    for row in found
+                ],
+                indent=2,
+                ensure_ascii=False,
+            )
+        )
         return
     for row in found:
         console.print(Text.assemble((row.id or "(unread)", "bold"), f"  {row.where}"))
-        for name, text in (("instruction", row.instruction), ("input", row.input), ("output", row.output),
-                           ("text", row.text)):
+        for name, text in (
+            ("instruction", row.instruction),
+            ("input", row.input),
+            ("output", row.output),
+            ("text", row.text),
+        ):
             if text.strip():
                 console.print(Text.assemble((f"  {name:<12}", "dim"), _on_one_line(text)))
         if row.rule:
@@ -100,8 +139,10 @@ def check_whole(workspace: Path, recipe: str) -> None:
     for step in left(workspace, recipe).steps.values():
         done = StepStore(workspace / "store").done(step.folder) if step.folder else None
         if done and step.kind in ("generate", "curate") and (damage := done.damage()):
-            raise UserError(f"{done.folder.name}: its sealed result is damaged: {damage}",
-                            f"run `alpaca-pipe run {recipe}` again, which sets it aside and makes it anew")
+            raise UserError(
+                f"{done.folder.name}: its sealed result is damaged: {damage}",
+                f"run `alpaca-pipe run {recipe}` again, which sets it aside and makes it anew",
+            )
 
 
 def kept(found: RunFiles) -> Iterator[StageRow]:
@@ -110,7 +151,10 @@ def kept(found: RunFiles) -> Iterator[StageRow]:
         yield from (_row(row, "generate") for row in found.step("generate").rows("examples.jsonl"))
         return
     held_out = {row["id"] for row in curate.rows("held_out.jsonl")}
-    yield from (_row(row, "held out" if row["id"] in held_out else "train") for row in curate.rows("examples.jsonl"))
+    yield from (
+        _row(row, "held out" if row["id"] in held_out else "train")
+        for row in curate.rows("examples.jsonl")
+    )
 
 
 def dropped(found: RunFiles) -> Iterator[StageRow]:
@@ -126,15 +170,19 @@ def drawn(chosen: list[StageRow], count: int) -> list[StageRow]:
 
 def _row(row: Any, where: str) -> StageRow:
     names = ("instruction", "input", "output", "rule", "reason", "nearest", "text")
-    return StageRow(row.get("id", ""), where, **{name: row.get(name, "") for name in names}, data=row)
+    return StageRow(
+        row.get("id", ""), where, **{name: row.get(name, "") for name in names}, data=row
+    )
 
 
 def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text, re.IGNORECASE)
     except re.error as error:
-        raise UserError(f"--grep '{text}': not a regular expression: {error}",
-                        f"to look for it as it is, write --grep '{re.escape(text)}'") from None
+        raise UserError(
+            f"--grep '{text}': not a regular expression: {error}",
+            f"to look for it as it is, write --grep '{re.escape(text)}'",
+        ) from None
 
 
 def _on_one_line(text: str) -> str:

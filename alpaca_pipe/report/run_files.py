@@ -68,18 +68,31 @@ def left(workspace: Path, recipe: str, run: Mapping[str, Any] | None = None) -> 
     lock = {} if run else value(own / "lock.json") or {}
     if run is None:
         runs = history(workspace, recipe)
-        run = next((row for row in reversed(runs) if row.get("outcome") == "done"), runs[-1] if runs else {})
+        run = next(
+            (row for row in reversed(runs) if row.get("outcome") == "done"),
+            runs[-1] if runs else {},
+        )
     config = run.get("config") or lock.get("config") or {}
-    folders: Mapping[str, str] = run.get("steps") or lock.get("steps") or {}  # of one run: never a mixture of two
+    folders: Mapping[str, str] = (
+        run.get("steps") or lock.get("steps") or {}
+    )  # of one run: never a mixture of two
     kinds = [kind for kind in ROAD if kind in config or kind in folders]
-    return RunFiles(workspace, recipe, config, {kind: _step(workspace, kind, folders.get(kind)) for kind in kinds}, run)
+    return RunFiles(
+        workspace,
+        recipe,
+        config,
+        {kind: _step(workspace, kind, folders.get(kind)) for kind in kinds},
+        run,
+    )
 
 
 def _step(workspace: Path, kind: str, name: str | None) -> StageFiles:
     folder = workspace / "store" / name if name else None
     if folder is None or not folder.is_dir():
         return StageFiles(kind)
-    return StageFiles(kind, folder, value(folder / "done.json") or {}, value(folder / "stage.json") or {})
+    return StageFiles(
+        kind, folder, value(folder / "done.json") or {}, value(folder / "stage.json") or {}
+    )
 
 
 def value(path: Path) -> Any:
@@ -92,4 +105,10 @@ def value(path: Path) -> Any:
 
 def recipes(workspace: Path) -> list[str]:
     """The recipes that were run in a workspace."""
-    return sorted({path.parent.name for name in ("lock.json", "history.jsonl") for path in workspace.glob(f"*/{name}")})
+    return sorted(
+        {
+            path.parent.name
+            for name in ("lock.json", "history.jsonl")
+            for path in workspace.glob(f"*/{name}")
+        }
+    )

@@ -26,17 +26,32 @@ class Score:
 
     @property
     def word(self) -> str:
-        return "better" if self.difference.hi < 0 else "worse" if self.difference.lo > 0 else "no difference shown"
+        return (
+            "better"
+            if self.difference.hi < 0
+            else "worse"
+            if self.difference.lo > 0
+            else "no difference shown"
+        )
 
     def to_row(self) -> dict[str, Any]:
-        return {"model": self.model, "rows": self.rows, "word": self.word, "first": self.first.rounded(),
-                "second": self.second.rounded(), "difference": self.difference.rounded()}
+        return {
+            "model": self.model,
+            "rows": self.rows,
+            "word": self.word,
+            "first": self.first.rounded(),
+            "second": self.second.rounded(),
+            "difference": self.difference.rounded(),
+        }
 
 
 def scores(one: StageFiles, other: StageFiles) -> tuple[tuple[Score, ...], str]:
     """(scores, why there are none). Only rows that were held out in both runs count: neither model was trained on them."""
     if not one.sealed or not other.sealed:
-        return (), f"{'only one of the runs' if one.sealed or other.sealed else 'neither run'} was evaluated"
+        return (
+            (),
+            f"{'only one of the runs' if one.sealed or other.sealed else 'neither run'} was evaluated",
+        )
     was, now = _losses(one), _losses(other)
     found = []
     for model in _MODELS:
@@ -44,15 +59,24 @@ def scores(one: StageFiles, other: StageFiles) -> tuple[tuple[Score, ...], str]:
         common = [id for id in mine if id in theirs]
         alike = [id for id in common if mine[id][1] == theirs[id][1]]
         if not common:
-            return (), (f"the runs hold out other rows ({len(mine)} and {len(theirs)}, none in common): the losses do not compare")
+            return (), (
+                f"the runs hold out other rows ({len(mine)} and {len(theirs)}, none in common): the losses do not compare"
+            )
         if len(alike) < len(common):
-            return (), (f"{len(common) - len(alike)} of the {len(common)} rows that both hold out have another number of tokens: "
-                        "another tokenizer or template, so the losses do not compare")
+            return (), (
+                f"{len(common) - len(alike)} of the {len(common)} rows that both hold out have another number of tokens: "
+                "another tokenizer or template, so the losses do not compare"
+            )
         if len(alike) < _LEAST_ROWS:
-            return (), f"only {len(alike)} rows are held out in both runs, at least {_LEAST_ROWS} are needed to compare them"
+            return (
+                (),
+                f"only {len(alike)} rows are held out in both runs, at least {_LEAST_ROWS} are needed to compare them",
+            )
         nats = {"first": [mine[id][0] for id in alike], "second": [theirs[id][0] for id in alike]}
         means, differences = paired(nats, [mine[id][1] for id in alike], "second", _SEED)
-        found.append(Score(model, len(alike), means["first"], means["second"], differences["first"]))
+        found.append(
+            Score(model, len(alike), means["first"], means["second"], differences["first"])
+        )
     return tuple(found), ""
 
 

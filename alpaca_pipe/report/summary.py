@@ -10,12 +10,21 @@ from typing import Any
 from alpaca_pipe.data.run_names import history
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.report.costs import money
-from alpaca_pipe.report.forecast_vs_actual import StepComparison, gathered, planned_minutes, unit_costs
+from alpaca_pipe.report.forecast_vs_actual import (
+    StepComparison,
+    gathered,
+    planned_minutes,
+    unit_costs,
+)
 from alpaca_pipe.report.funnel import by_hand_in_words, funnel
 from alpaca_pipe.report.run_files import RunFiles, left
 
-_CONTESTANTS = {"base": "base", "chat": "base, asked in its own chat template", "shuffled": "tuned on shuffled answers",
-                "tuned": "tuned"}
+_CONTESTANTS = {
+    "base": "base",
+    "chat": "base, asked in its own chat template",
+    "shuffled": "tuned on shuffled answers",
+    "tuned": "tuned",
+}
 
 
 def close(workspace: Path, recipe: str) -> Iterator[str]:
@@ -32,8 +41,14 @@ def close(workspace: Path, recipe: str) -> Iterator[str]:
 def history_rows(workspace: Path, recipe: str) -> list[dict[str, Any]]:
     """The runs of a recipe, the oldest first. number: RECIPE@1 is the latest; report: None where there is none."""
     runs = history(workspace, recipe)
-    return [{"number": len(runs) - place, **{key: value for key, value in run.items() if key != "config"},
-             "report": str(page) if (page := _page(workspace, recipe, run)).exists() else None} for place, run in enumerate(runs)]
+    return [
+        {
+            "number": len(runs) - place,
+            **{key: value for key, value in run.items() if key != "config"},
+            "report": str(page) if (page := _page(workspace, recipe, run)).exists() else None,
+        }
+        for place, run in enumerate(runs)
+    ]
 
 
 def history_lines(workspace: Path, recipe: str) -> Iterator[str]:
@@ -52,26 +67,56 @@ def summed_up(workspace: Path, recipe: str) -> dict[str, Any]:
     """What the last lines of a run say, for programs; money in nano-dollars. Writes the report as `close` does."""
     found = left(workspace, recipe)
     books, (_, costs) = money(found), gathered(found, funnel(found))
-    spent = {name: getattr(books.total, name) for name in ("settled", "lost", "open")} if books else None
-    return {"recipe": recipe, "run": found.run.get("run"), "outcome": found.run.get("outcome"), "rehearsal": found.rehearsal,
-            "steps": {kind: {"folder": step.folder.name if step.folder else None, "sealed": step.sealed, "summary": step.summary,
-                             "minutes": round(step.done.get("seconds", 0.0) / 60, 3)} for kind, step in found.steps.items()},
-            "nanodollars": spent and {**spent, "this_run": books.this_run if books else 0, "a_kept_example": costs.kept_example},
-            "free": books.free if books else None, "report": _report(workspace, found)}
+    spent = (
+        {name: getattr(books.total, name) for name in ("settled", "lost", "open")}
+        if books
+        else None
+    )
+    return {
+        "recipe": recipe,
+        "run": found.run.get("run"),
+        "outcome": found.run.get("outcome"),
+        "rehearsal": found.rehearsal,
+        "steps": {
+            kind: {
+                "folder": step.folder.name if step.folder else None,
+                "sealed": step.sealed,
+                "summary": step.summary,
+                "minutes": round(step.done.get("seconds", 0.0) / 60, 3),
+            }
+            for kind, step in found.steps.items()
+        },
+        "nanodollars": spent
+        and {
+            **spent,
+            "this_run": books.this_run if books else 0,
+            "a_kept_example": costs.kept_example,
+        },
+        "free": books.free if books else None,
+        "report": _report(workspace, found),
+    }
 
 
 def _rows(found: RunFiles) -> Iterator[str]:
     generated, curated = found.step("generate").summary, found.step("curate").summary
     if generated:
-        stored = f", {generated['from_store']} of them answered by our own store" if generated.get("from_store") else ""
-        yield (f"accepted    {generated['accepted']} examples of {generated['pieces']} read, "
-               f"from {generated['requests']} requests{stored}")
+        stored = (
+            f", {generated['from_store']} of them answered by our own store"
+            if generated.get("from_store")
+            else ""
+        )
+        yield (
+            f"accepted    {generated['accepted']} examples of {generated['pieces']} read, "
+            f"from {generated['requests']} requests{stored}"
+        )
         if generated.get("note"):
             yield f"            {generated['note']}"
     if curated:
         dropped = sum(curated["rejected"].values())
-        yield (f"curated     {curated['kept']} kept, {dropped} dropped; {curated['train']} to train on, "
-               f"{curated['held_out']} held out")
+        yield (
+            f"curated     {curated['kept']} kept, {dropped} dropped; {curated['train']} to train on, "
+            f"{curated['held_out']} held out"
+        )
         if by_hand := curated.get("by_hand"):
             yield f"            {by_hand_in_words(by_hand)}"
 
@@ -84,7 +129,11 @@ def _losses(found: RunFiles) -> Iterator[str]:
     for name, words in _CONTESTANTS.items():
         if loss := verdict["loss"].get(name):
             than = verdict["difference"].get(name)
-            beside = f"   tuned is {than['mean']:+.3f} [{than['lo']:+.3f}, {than['hi']:+.3f}]" if than else ""
+            beside = (
+                f"   tuned is {than['mean']:+.3f} [{than['lo']:+.3f}, {than['hi']:+.3f}]"
+                if than
+                else ""
+            )
             yield f"  {words:<38} {loss['mean']:.3f} [{loss['lo']:.3f}, {loss['hi']:.3f}]{beside}"
     for name, why in verdict.get("missing", {}).items():
         yield f"  {_CONTESTANTS[name]:<38} not measured: {why}"
@@ -106,7 +155,12 @@ def _money(found: RunFiles) -> Iterator[str]:
 
 def _planned(beside: tuple[StepComparison, ...]) -> str:
     """The forecast of the steps as they were made, in the middle and from P10 to P90."""
-    found = [one.planned for step in beside for one in step.measures if one.name == "dollars" and one.planned]
+    found = [
+        one.planned
+        for step in beside
+        for one in step.measures
+        if one.name == "dollars" and one.planned
+    ]
     if not found:
         return ""
     low, middle, high = (round(sum(planned[place] for planned in found)) for place in range(3))
@@ -125,7 +179,9 @@ def _minutes(found: RunFiles) -> Iterator[str]:
 
 def _report(workspace: Path, found: RunFiles) -> str:
     own = workspace / found.recipe
-    if (own / "report.html").exists() and (own / "reports" / f"{found.run.get('run')}.html").exists():
+    if (own / "report.html").exists() and (
+        own / "reports" / f"{found.run.get('run')}.html"
+    ).exists():
         return str(own / "report.html")
     if find_spec("matplotlib") is None or find_spec("jinja2") is None:
         return "not written: pip install 'alpaca-pipe[report]', then `alpaca-pipe report`"

@@ -39,18 +39,31 @@ def trace(workspace: Path, id: str) -> list[Trace]:
     Looks at the last run of every recipe in the workspace. Raises UserError for an unknown or ambiguous id.
     """
     runs = [left(workspace, name) for name in recipes(workspace)]
-    known = {row["id"] for found in runs for _, row in _rows(found) if row["id"].startswith(id)} if id else set()
+    known = (
+        {row["id"] for found in runs for _, row in _rows(found) if row["id"].startswith(id)}
+        if id
+        else set()
+    )
     if id in known:
         known = {id}
     if not known:
         names = ", ".join(found.recipe for found in runs)
-        raise UserError(f"no example '{id}' in {workspace}", "list them with `alpaca-pipe rows RECIPE` "
-                        f"{f'(recipes here: {names})' if names else '(nothing was run here yet)'}")
+        raise UserError(
+            f"no example '{id}' in {workspace}",
+            "list them with `alpaca-pipe rows RECIPE` "
+            f"{f'(recipes here: {names})' if names else '(nothing was run here yet)'}",
+        )
     if len(known) > 1:
-        raise UserError(f"'{id}' begins {len(known)} ids: {', '.join(sorted(known)[:3])} ...", "write more of it")
+        raise UserError(
+            f"'{id}' begins {len(known)} ids: {', '.join(sorted(known)[:3])} ...",
+            "write more of it",
+        )
     whole = known.pop()
-    return [Trace(whole, found.recipe, tuple(_passages(found, whole))) for found in runs
-            if any(row["id"] == whole for _, row in _rows(found))]
+    return [
+        Trace(whole, found.recipe, tuple(_passages(found, whole)))
+        for found in runs
+        if any(row["id"] == whole for _, row in _rows(found))
+    ]
 
 
 def print_trace(workspace: Path, id: str, as_json: bool = False) -> None:
@@ -59,7 +72,11 @@ def print_trace(workspace: Path, id: str, as_json: bool = False) -> None:
     from rich.text import Text
 
     if as_json:
-        print(json.dumps([asdict(found) for found in trace(workspace, id)], indent=2, ensure_ascii=False))
+        print(
+            json.dumps(
+                [asdict(found) for found in trace(workspace, id)], indent=2, ensure_ascii=False
+            )
+        )
         return
     console = Console(soft_wrap=True)
     for found in trace(workspace, id):
@@ -74,7 +91,9 @@ def _rows(found: RunFiles) -> Iterator[tuple[str, Any]]:
     """(file, row) of every row with an id that generate and curate left, in the order of the road."""
     for kind in ("generate", "curate"):
         for name in ("examples.jsonl", "rejected.jsonl"):
-            yield from ((f"{kind}/{name}", row) for row in found.step(kind).rows(name) if row.get("id"))
+            yield from (
+                (f"{kind}/{name}", row) for row in found.step(kind).rows(name) if row.get("id")
+            )
 
 
 def _passages(found: RunFiles, id: str) -> Iterator[Passage]:
@@ -83,17 +102,35 @@ def _passages(found: RunFiles, id: str) -> Iterator[Passage]:
     origin = row["origin"]
     before = _before(found, row)
     source = before["origin"] if before else origin
-    yield Passage("example", tuple(f"{name}: {row[name]}" for name in ("system", "instruction", "input", "output")
-                                   if row.get(name)))
+    yield Passage(
+        "example",
+        tuple(
+            f"{name}: {row[name]}"
+            for name in ("system", "instruction", "input", "output")
+            if row.get(name)
+        ),
+    )
     if source["kind"] == "generated":
         yield from _asked(found, source)
     else:
         yield Passage("origin", (f"{source['kind']} from {source['source']}",))
     yield Passage("novelty", tuple(_novelty(at, before)))
     if before:
-        changed = [name for name in ("system", "instruction", "input", "output") if before.get(name, "") != row.get(name, "")]
-        yield Passage("repair", (*(f"{origin['details']['repair']}: its {name} was {before.get(name, '')!r}" for name in changed),
-                                 f"before it, this row was {before['id']}"))
+        changed = [
+            name
+            for name in ("system", "instruction", "input", "output")
+            if before.get(name, "") != row.get(name, "")
+        ]
+        yield Passage(
+            "repair",
+            (
+                *(
+                    f"{origin['details']['repair']}: its {name} was {before.get(name, '')!r}"
+                    for name in changed
+                ),
+                f"before it, this row was {before['id']}",
+            ),
+        )
     if by_hand := tuple(_by_hand(found, id, before)):
         yield Passage("by hand", by_hand)
     if found.step("curate").folder:
@@ -108,15 +145,27 @@ def _before(found: RunFiles, row: Mapping[str, Any]) -> Mapping[str, Any] | None
     """The row as it was before curate repaired it."""
     if not row["origin"].get("details", {}).get("repair"):
         return None
-    return next((pair["before"] for pair in found.step("curate").rows("repaired.jsonl")
-                 if pair["after"]["id"] == row["id"]), None)
+    return next(
+        (
+            pair["before"]
+            for pair in found.step("curate").rows("repaired.jsonl")
+            if pair["after"]["id"] == row["id"]
+        ),
+        None,
+    )
 
 
 def _asked(found: RunFiles, origin: Mapping[str, Any]) -> Iterator[Passage]:
     """The shown seeds, the prompt, the raw reply and which piece of it this is, as far as they are here."""
-    seeds = {row["id"]: row["instruction"] for row in found.step("generate").rows("seeds.jsonl") if row.get("id")}
+    seeds = {
+        row["id"]: row["instruction"]
+        for row in found.step("generate").rows("seeds.jsonl")
+        if row.get("id")
+    }
     if shown_ids := origin.get("parents"):
-        yield Passage("seeds shown", tuple(f"{name}  {seeds.get(name, '')}".rstrip() for name in shown_ids))
+        yield Passage(
+            "seeds shown", tuple(f"{name}  {seeds.get(name, '')}".rstrip() for name in shown_ids)
+        )
     for key in _keys(origin):
         yield from _request(key, _reply(found, key))
     details = origin.get("details", {})
@@ -136,11 +185,17 @@ def _request(key: str, reply: Mapping[str, Any] | None) -> Iterator[Passage]:
         yield Passage(f"request {key}", ("the ledger of this copy does not hold its reply",))
         return
     asked = reply["request"]
-    yield Passage(f"request {key}", tuple(f"{role}: {content}" for role, content in asked["messages"])
-                  + (f"decoding {asked['decoding']}, draw {asked['sample']}",))
+    yield Passage(
+        f"request {key}",
+        tuple(f"{role}: {content}" for role, content in asked["messages"])
+        + (f"decoding {asked['decoding']}, draw {asked['sample']}",),
+    )
     said = f", served as {reply['model_said']}" if reply["model_said"] else ""
     tokens = ", ".join(f"{name} {count}" for name, count in reply["usage"].items() if count)
-    yield Passage("raw reply", (reply["text"], f"finish {reply['finish']}, {reply['at']}{said}", f"tokens {tokens}"))
+    yield Passage(
+        "raw reply",
+        (reply["text"], f"finish {reply['finish']}, {reply['at']}{said}", f"tokens {tokens}"),
+    )
 
 
 _NOVELTY = ("nearest", "score")
@@ -162,11 +217,15 @@ def _novelty(at: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterato
 def _by_hand(found: RunFiles, id: str, before: Mapping[str, Any] | None) -> Iterator[str]:
     """What a person said about the row, about what it was before, and about what it became; and what that overruled."""
     decisions = _decisions(found)
-    yield from dict.fromkeys(line for name in (before["id"] if before else id, id) for line in told(decisions, name))
+    yield from dict.fromkeys(
+        line for name in (before["id"] if before else id, id) for line in told(decisions, name)
+    )
     for row in found.step("curate").rows("by_hand.jsonl"):
         if row["id"] == id and row.get("rule"):
             yield f"or else it would have been dropped, {row['rule']}: {row['reason']}"
-    if id in decisions.by_id and id not in {row["decided"] for row in found.step("curate").rows("by_hand.jsonl")}:
+    if id in decisions.by_id and id not in {
+        row["decided"] for row in found.step("curate").rows("by_hand.jsonl")
+    }:
         yield "this decision is not in the last run yet: run the recipe again"
 
 
@@ -184,7 +243,9 @@ def _judgement(curate: StageFiles, at: Mapping[str, Any], id: str) -> str:
         near = f", nearest {dropped['nearest']}" if dropped.get("nearest") else ""
         return f"dropped, {dropped['rule']}: {dropped['reason']}{near}"
     if "curate/examples.jsonl" not in at:
-        now = next((pair for pair in curate.rows("repaired.jsonl") if pair["before"]["id"] == id), None)
+        now = next(
+            (pair for pair in curate.rows("repaired.jsonl") if pair["before"]["id"] == id), None
+        )
         did = "edited by hand" if now and now["rule"].endswith("by_hand") else "repaired"
         return f"{did}, and now {now['after']['id']}" if now else "never reached curate"
     held = any(row["id"] == id for row in curate.rows("held_out.jsonl"))
@@ -193,13 +254,19 @@ def _judgement(curate: StageFiles, at: Mapping[str, Any], id: str) -> str:
 
 def _too_long(found: RunFiles, id: str) -> Iterator[str]:
     for kind, name in DROPPED[2:]:
-        yield from (f"left out by {kind}, {row['rule']}: {row['reason']}"
-                    for row in found.step(kind).rows(name) if row.get("id") == id)
+        yield from (
+            f"left out by {kind}, {row['rule']}: {row['reason']}"
+            for row in found.step(kind).rows(name)
+            if row.get("id") == id
+        )
 
 
 def _losses(evaluate: StageFiles, id: str) -> tuple[str, ...]:
-    return tuple(f"{row['model']}: {row['nats'] / row['tokens']:.3f} over {row['tokens']} tokens"
-                 for row in evaluate.rows("losses.jsonl") if row["id"] == id and row["tokens"])
+    return tuple(
+        f"{row['model']}: {row['nats'] / row['tokens']:.3f} over {row['tokens']} tokens"
+        for row in evaluate.rows("losses.jsonl")
+        if row["id"] == id and row["tokens"]
+    )
 
 
 def _reply(found: RunFiles, key: str) -> dict[str, Any] | None:
@@ -224,10 +291,14 @@ def _money(found: RunFiles, key: str) -> Iterator[str]:
     if price := reply["price"]:
         per = ", ".join(f"{name} ${price['per_million'][name]}" for name in CLASSES)
         yield f"price of {price['model']} per million tokens: {per} ({price['source']})"
-    rows = sum(1 for row in found.step("generate").rows("examples.jsonl") if row["origin"]["source"] == key)
+    rows = sum(
+        1 for row in found.step("generate").rows("examples.jsonl") if row["origin"]["source"] == key
+    )
     if rows:
-        yield (f"the reply cost {_dollars(reply['settled'] + reply['lost'])}; generate kept {rows} of its rows, "
-               f"{_dollars(round((reply['settled'] + reply['lost']) / rows))} each")
+        yield (
+            f"the reply cost {_dollars(reply['settled'] + reply['lost'])}; generate kept {rows} of its rows, "
+            f"{_dollars(round((reply['settled'] + reply['lost']) / rows))} each"
+        )
 
 
 def _dollars(amount: int) -> str:

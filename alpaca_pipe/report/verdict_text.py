@@ -11,9 +11,17 @@ from alpaca_pipe.report.figures import Point
 
 _RIVALS = {  # evaluate's name -> (label in the figure, role there, what it is in a sentence)
     "base": ("base, same prompt", "base", "the base model, given the same prompt"),
-    "chat": ("base, own chat prompt", "base", "the base model, prompted with its own chat template"),
-    "shuffled": ("tuned on shuffled answers", "control",
-                 "a tune of equal steps on the same rows with the answers shuffled among the instructions")}
+    "chat": (
+        "base, own chat prompt",
+        "base",
+        "the base model, prompted with its own chat template",
+    ),
+    "shuffled": (
+        "tuned on shuffled answers",
+        "control",
+        "a tune of equal steps on the same rows with the answers shuffled among the instructions",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -40,19 +48,36 @@ class VerdictText:
 def in_words(verdict: Mapping[str, Any] | None, outcome: str) -> VerdictText:
     """evaluate's verdict.json; None where there is none yet."""
     if not verdict or not verdict.get("loss", {}).get("tuned"):
-        end = {"failed": "The run failed", "stopped": "The run was stopped"}.get(outcome, "The run is not complete")
-        return VerdictText("", "No verdict yet", f"{end}: the tuned model has not been held against the base. What is here "
-                       "so far is below; the same command goes on from there.")
+        end = {"failed": "The run failed", "stopped": "The run was stopped"}.get(
+            outcome, "The run is not complete"
+        )
+        return VerdictText(
+            "",
+            "No verdict yet",
+            f"{end}: the tuned model has not been held against the base. What is here "
+            "so far is below; the same command goes on from there.",
+        )
     word = str(verdict.get("verdict", ""))
-    headline = {"better": "The tuned model is better than the base",
-                "worse": "The tuned model is worse than the base" if "base" in _lost(verdict)
-                else "The tuned model loses to a control",
-                }.get(word, "The tuned model is not shown to be better")
+    headline = {
+        "better": "The tuned model is better than the base",
+        "worse": "The tuned model is worse than the base"
+        if "base" in _lost(verdict)
+        else "The tuned model loses to a control",
+    }.get(word, "The tuned model is not shown to be better")
     losses = {name: _point(loss) for name, loss in verdict["loss"].items()}
-    points = [(*_RIVALS.get(name, (name, name))[:2], loss) for name, loss in losses.items()
-              if name in (*_RIVALS, "tuned") and _is_number(loss)]
-    return VerdictText({"better": "better", "worse": "worse"}.get(word, ""), headline, _lead(verdict, losses),
-                   _method(verdict), tuple(_rounds(verdict)), tuple(sorted(points, key=lambda point: -point[2].mean)))
+    points = [
+        (*_RIVALS.get(name, (name, name))[:2], loss)
+        for name, loss in losses.items()
+        if name in (*_RIVALS, "tuned") and _is_number(loss)
+    ]
+    return VerdictText(
+        {"better": "better", "worse": "worse"}.get(word, ""),
+        headline,
+        _lead(verdict, losses),
+        _method(verdict),
+        tuple(_rounds(verdict)),
+        tuple(sorted(points, key=lambda point: -point[2].mean)),
+    )
 
 
 def _lead(verdict: Mapping[str, Any], losses: Mapping[str, Point]) -> str:
@@ -64,15 +89,25 @@ def _lead(verdict: Mapping[str, Any], losses: Mapping[str, Point]) -> str:
     went = "fell" if gap.mean < 0 else "rose"
     low, high = sorted((-gap.lo, -gap.hi)) if gap.mean < 0 else (gap.lo, gap.hi)
     times = math.exp(abs(gap.mean))
-    odds = f"{times:.2f} times as likely as before" if gap.mean < 0 else f"{times:.2f} times less likely than before"
+    odds = (
+        f"{times:.2f} times as likely as before"
+        if gap.mean < 0
+        else f"{times:.2f} times less likely than before"
+    )
     sure = f"95 % interval {_plain(low)} to {_plain(high)}"
-    return (f"On {rows} examples that it never saw, its loss {went} from {losses['base'].mean:.3f} to "
-            f"{losses['tuned'].mean:.3f} nats per token: by {abs(gap.mean):.3f} ({sure}). "
-            f"On average the right next token became {odds}.{_controls(verdict)}")
+    return (
+        f"On {rows} examples that it never saw, its loss {went} from {losses['base'].mean:.3f} to "
+        f"{losses['tuned'].mean:.3f} nats per token: by {abs(gap.mean):.3f} ({sure}). "
+        f"On average the right next token became {odds}.{_controls(verdict)}"
+    )
 
 
 def _controls(verdict: Mapping[str, Any]) -> str:
-    beaten = {name: _point(gap).hi < 0 for name, gap in verdict.get("difference", {}).items() if name != "base"}
+    beaten = {
+        name: _point(gap).hi < 0
+        for name, gap in verdict.get("difference", {}).items()
+        if name != "base"
+    }
     if len(beaten) == 2 and all(beaten.values()):
         return " It also beats both controls, so the gain is more than a better prompt or the mere form of the answers."
     lost = [_RIVALS[name][2] for name in _lost(verdict) if name in beaten and name in _RIVALS]
@@ -94,20 +129,36 @@ def _rounds(verdict: Mapping[str, Any]) -> Iterator[Round]:
         if not _is_number(gap):
             yield Round("unsure", "?", f"Against {who}: a loss is not a number.")
             continue
-        tone, mark, says = (("won", "✓", "beaten") if gap.hi < 0 else ("lost", "✗", "lost to") if gap.lo > 0
-                            else ("unsure", "?", "undecided, for the interval holds 0"))
-        yield Round(tone, mark, f"Against {who}: {_signed(gap.mean)} [{_signed(gap.lo)}, {_signed(gap.hi)}], {says}.")
+        tone, mark, says = (
+            ("won", "✓", "beaten")
+            if gap.hi < 0
+            else ("lost", "✗", "lost to")
+            if gap.lo > 0
+            else ("unsure", "?", "undecided, for the interval holds 0")
+        )
+        yield Round(
+            tone,
+            mark,
+            f"Against {who}: {_signed(gap.mean)} [{_signed(gap.lo)}, {_signed(gap.hi)}], {says}.",
+        )
     for name, why in (verdict.get("missing") or {}).items():
-        yield Round("unsure", "–", f"Not held against {_RIVALS.get(name, (name, '', name))[2]}: {why}.")
+        yield Round(
+            "unsure", "–", f"Not held against {_RIVALS.get(name, (name, '', name))[2]}: {why}."
+        )
 
 
 def _method(verdict: Mapping[str, Any]) -> str:
     tokens = f" ({verdict['tokens']:,} answer tokens)" if verdict.get("tokens") else ""
-    left_out = f" {verdict['left_out']} rows were too long for one of them and left out for all." \
-        if verdict.get("left_out") else ""
-    return (f"Loss on the answers of {verdict.get('rows', 0)} held-out rows{tokens}, the same rows for all. "
-            "A difference is tuned minus rival, so below 0 is good. Intervals: 95 %, paired bootstrap over rows."
-            f"{left_out}")
+    left_out = (
+        f" {verdict['left_out']} rows were too long for one of them and left out for all."
+        if verdict.get("left_out")
+        else ""
+    )
+    return (
+        f"Loss on the answers of {verdict.get('rows', 0)} held-out rows{tokens}, the same rows for all. "
+        "A difference is tuned minus rival, so below 0 is good. Intervals: 95 %, paired bootstrap over rows."
+        f"{left_out}"
+    )
 
 
 def _point(found: Mapping[str, float]) -> Point:

@@ -17,8 +17,13 @@ from alpaca_pipe.similarity.words import SPLIT, Words
 if TYPE_CHECKING:
     import numpy as np
 
-_COMPILED_FROM = 4000  # texts: below, loading Numba (1 s, and 20 s once a machine) would cost more than it saves
-_NEW, _YOUNG = 1000, 8000  # the latest texts, and those in the table that is made anew each time those are so many
+_COMPILED_FROM = (
+    4000  # texts: below, loading Numba (1 s, and 20 s once a machine) would cost more than it saves
+)
+_NEW, _YOUNG = (
+    1000,
+    8000,
+)  # the latest texts, and those in the table that is made anew each time those are so many
 
 
 class IncrementalIndex:
@@ -69,7 +74,11 @@ class IncrementalIndex:
 
     def at(self, text: str, score: Fraction) -> Iterator[tuple[int, int, int]]:
         """(LCS, words of the text, words of the known one) of each known text with exactly this F, above 0."""
-        yield from self._new.at(text, score) if isinstance(self._new, Index) else self._new.at(self._split(text), score)
+        yield from (
+            self._new.at(text, score)
+            if isinstance(self._new, Index)
+            else self._new.at(self._split(text), score)
+        )
         for table in self._tables:
             yield from table.at(self._split(text), score)
 
@@ -103,7 +112,9 @@ class _Latest:
         if not self._ids or not words:
             return None
         common, total = self._commons(words)
-        row = int(np.argmax(common / total))  # equal fractions are equal doubles, and others differ: totals are small
+        row = int(
+            np.argmax(common / total)
+        )  # equal fractions are equal doubles, and others differ: totals are small
         score = Fraction(2 * int(common[row]), int(total[row]))
         return Neighbour(self._ids[row], score) if score > floor else None
 
@@ -111,7 +122,9 @@ class _Latest:
         if not self._ids or not words:
             return
         common, total = self._commons(words)
-        for row in (2 * common * score.denominator == score.numerator * total).nonzero()[0].tolist():
+        for row in (
+            (2 * common * score.denominator == score.numerator * total).nonzero()[0].tolist()
+        ):
             yield int(common[row]), len(words), int(total[row]) - len(words)
 
     def _commons(self, words: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -122,10 +135,18 @@ class _Latest:
 
         blocks = (len(words) + 63) >> 6
         if len(self._bits) < len(self._numbers) or self._bits.shape[1] < blocks:
-            self._bits = np.zeros((2 * len(self._numbers) + 1, max(blocks, self._bits.shape[1])), np.uint64)
+            self._bits = np.zeros(
+                (2 * len(self._numbers) + 1, max(blocks, self._bits.shape[1])), np.uint64
+            )
         common = np.zeros(len(self._ids), np.int64)
-        most_similar_kernels.commons(np.array([self._numbers.get(word, -1) for word in words], np.int32), self._tokens, self._starts,
-                               self._bits, np.zeros(blocks, np.uint64), common)
+        most_similar_kernels.commons(
+            np.array([self._numbers.get(word, -1) for word in words], np.int32),
+            self._tokens,
+            self._starts,
+            self._bits,
+            np.zeros(blocks, np.uint64),
+            common,
+        )
         return common, np.diff(self._starts) + len(words)
 
 
@@ -140,11 +161,19 @@ class _Table:
         self._begin, self.end = begin, len(texts)
         self._table = table = table_of(texts[begin:])
         every = np.diff(table.starts).astype(np.int32)
-        self._arrays = (table.tokens, table.starts, table.ranks, *shelved(table, every), np.ones(len(table), np.bool_),
-                        np.full(len(table.numbers) + 1, -1, np.int32))
+        self._arrays = (
+            table.tokens,
+            table.starts,
+            table.ranks,
+            *shelved(table, every),
+            np.ones(len(table), np.bool_),
+            np.full(len(table.numbers) + 1, -1, np.int32),
+        )
         self._best = np.zeros(3, np.int64)
 
-    def nearest(self, words: Sequence[str], floors: Sequence[Fraction]) -> tuple[int, Fraction] | None:
+    def nearest(
+        self, words: Sequence[str], floors: Sequence[Fraction]
+    ) -> tuple[int, Fraction] | None:
         """(number, F) of the nearest text, the first of several, that is above one of the floors, tried one after the other."""
         import numpy as np
 
@@ -162,8 +191,16 @@ class _Table:
 
         tokens, rare = self._table.of(words)
         room = 0
-        while (count := kernels.near(tokens, rare, score.numerator, score.denominator, *self._arrays,
-                                     found := np.zeros((room, 4), np.int32))) > room:
+        while (
+            count := kernels.near(
+                tokens,
+                rare,
+                score.numerator,
+                score.denominator,
+                *self._arrays,
+                found := np.zeros((room, 4), np.int32),
+            )
+        ) > room:
             room = count
         for _, _, common, total in found.tolist():
             if Fraction(2 * common, total) == score:

@@ -32,35 +32,66 @@ class JoinResult:
     total: np.ndarray  # int32, words of both
 
 
-def greedy(texts: Sequence[str], likeness: Decimal | Fraction, words: Words, gone: np.ndarray | None = None) -> JoinResult:
+def greedy(
+    texts: Sequence[str], likeness: Decimal | Fraction, words: Words, gone: np.ndarray | None = None
+) -> JoinResult:
     """The pass in row order: a row stays if no kept row before it has an F above the likeness, strictly. gone: rows that do
     not stay in any case, shape (rows,)."""
     import numpy as np
 
     rows = [SPLIT[words](text) for text in texts]
     seen: dict[tuple[str, ...], int] = {}
-    first = np.array([seen.setdefault(tuple(row), place) for place, row in enumerate(rows)], np.int32)
-    return _greedy(rows, 0, first, gone if gone is not None else np.zeros(len(rows), np.bool_), Fraction(likeness))
+    first = np.array(
+        [seen.setdefault(tuple(row), place) for place, row in enumerate(rows)], np.int32
+    )
+    return _greedy(
+        rows,
+        0,
+        first,
+        gone if gone is not None else np.zeros(len(rows), np.bool_),
+        Fraction(likeness),
+    )
 
 
-def across(kept: Sequence[str], texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> JoinResult:
+def across(
+    kept: Sequence[str], texts: Sequence[str], likeness: Decimal | Fraction, words: Words
+) -> JoinResult:
     """For each of `texts` the nearest of `kept` above the likeness; the texts are not held against each other."""
     import numpy as np
 
     rows = [SPLIT[words](text) for text in (*kept, *texts)]
     places = np.arange(len(rows), dtype=np.int32)
     found = _greedy(rows, len(kept), places, places >= len(kept), Fraction(likeness))
-    return JoinResult(found.nearest[len(kept):], found.common[len(kept):], found.total[len(kept):])
+    return JoinResult(
+        found.nearest[len(kept) :], found.common[len(kept) :], found.total[len(kept) :]
+    )
 
 
-def _greedy(rows: Sequence[Sequence[str]], given: int, first: np.ndarray, hidden: np.ndarray, likeness: Fraction) -> JoinResult:
+def _greedy(
+    rows: Sequence[Sequence[str]],
+    given: int,
+    first: np.ndarray,
+    hidden: np.ndarray,
+    likeness: Fraction,
+) -> JoinResult:
     import numpy as np
 
     from alpaca_pipe.similarity import kernels
 
-    met = JoinResult(np.full(len(rows), -1, np.int32), np.zeros(len(rows), np.int32), np.zeros(len(rows), np.int32))
+    met = JoinResult(
+        np.full(len(rows), -1, np.int32),
+        np.zeros(len(rows), np.int32),
+        np.zeros(len(rows), np.int32),
+    )
     if any(rows):
-        kernels.greedy(given, first, *_arrays(rows, first, likeness, True, hidden), met.nearest, met.common, met.total)
+        kernels.greedy(
+            given,
+            first,
+            *_arrays(rows, first, likeness, True, hidden),
+            met.nearest,
+            met.common,
+            met.total,
+        )
     return met
 
 
@@ -73,7 +104,13 @@ def pairs(texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> n
     rows = [SPLIT[words](text) for text in texts]
     if not any(rows):
         return np.zeros((0, 4), np.int32)
-    arrays = _arrays(rows, np.arange(len(rows), dtype=np.int32), Fraction(likeness), False, np.zeros(len(rows), np.bool_))
+    arrays = _arrays(
+        rows,
+        np.arange(len(rows), dtype=np.int32),
+        Fraction(likeness),
+        False,
+        np.zeros(len(rows), np.bool_),
+    )
     counts = np.zeros(len(rows), np.int64)
     kernels.count(*arrays, counts)
     found = np.zeros((counts.sum(), 4), np.int32)
@@ -81,8 +118,13 @@ def pairs(texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> n
     return found
 
 
-def _arrays(rows: Sequence[Sequence[str]], first: np.ndarray, likeness: Fraction, strict: bool, hidden: np.ndarray
-            ) -> tuple[Any, ...]:
+def _arrays(
+    rows: Sequence[Sequence[str]],
+    first: np.ndarray,
+    likeness: Fraction,
+    strict: bool,
+    hidden: np.ndarray,
+) -> tuple[Any, ...]:
     """What the kernels take, in their order. first: of each row the first one with the very same words; only that one is
     looked up by others, and only where it is not hidden."""
     from alpaca_pipe.similarity import kernels
@@ -92,4 +134,13 @@ def _arrays(rows: Sequence[Sequence[str]], first: np.ndarray, likeness: Fraction
     table = table_of(rows)
     ends = kernels.prefixes(table.starts, first, num, den, strict)
     ends[hidden] = 0
-    return table.tokens, table.starts, table.ranks, table.prints, *shelved(table, ends), num, den, strict
+    return (
+        table.tokens,
+        table.starts,
+        table.ranks,
+        table.prints,
+        *shelved(table, ends),
+        num,
+        den,
+        strict,
+    )

@@ -13,7 +13,9 @@ _ROWS_AT_ONCE = 4096  # at least: rows that are held against all rows before the
 @intrinsic
 def ones(typing, bits):
     """Set bits of a uint64, by the processor's own instruction."""
-    return types.uint64(types.uint64), lambda context, builder, signature, args: builder.ctpop(args[0])
+    return types.uint64(types.uint64), lambda context, builder, signature, args: builder.ctpop(
+        args[0]
+    )
 
 
 @njit(cache=True)
@@ -39,7 +41,7 @@ def occurrences(tokens, starts, words):
 @njit(cache=True, parallel=True)
 def sort_rows(ranks, starts):
     for row in prange(len(starts) - 1):
-        ranks[starts[row]:starts[row + 1]].sort()
+        ranks[starts[row] : starts[row + 1]].sort()
 
 
 @njit(cache=True, parallel=True)
@@ -47,7 +49,7 @@ def fingerprints(ranks, starts):
     """128 bits a row: each word flips one. Two bags differ in at least as many words as their prints in bits."""
     prints = np.zeros((len(starts) - 1, 2), np.uint64)
     for row in prange(len(starts) - 1):
-        _print(ranks[starts[row]:starts[row + 1]], prints[row])
+        _print(ranks[starts[row] : starts[row + 1]], prints[row])
     return prints
 
 
@@ -152,8 +154,34 @@ def _until(rows, low, high, limit):
 
 
 @njit(cache=True)
-def _meet(words, rare, one, two, row, low, high, kept, tokens, starts, ranks, rows, places, row_prints, shelves, lengths,
-          of_word, num, den, strict, climb, slots, masks, line, best, out):
+def _meet(
+    words,
+    rare,
+    one,
+    two,
+    row,
+    low,
+    high,
+    kept,
+    tokens,
+    starts,
+    ranks,
+    rows,
+    places,
+    row_prints,
+    shelves,
+    lengths,
+    of_word,
+    num,
+    den,
+    strict,
+    climb,
+    slots,
+    masks,
+    line,
+    best,
+    out,
+):
     """Holds a text (its words, the same from rare to common, its print) against the findable rows in [low, high) that
     are kept. Puts (row, LCS, words of both) of the nearest into `best`, where a better one is found; writes every near
     one to `out`, where there is room, as of `row`. climb: only what is at least as near as the best so far is looked
@@ -169,19 +197,35 @@ def _meet(words, rare, one, two, row, low, high, kept, tokens, starts, ranks, ro
                 least = max(least, need(total, 2 * best[1], best[2], False))
             if least > min(size, lengths[shelf]) or place > size - least:
                 continue
-            at = shelves[shelf] if low == 0 else _until(rows, shelves[shelf], shelves[shelf + 1], low)
+            at = (
+                shelves[shelf]
+                if low == 0
+                else _until(rows, shelves[shelf], shelves[shelf + 1], low)
+            )
             latest, apart = lengths[shelf] - least, np.uint64(total - 2 * least)
             while at < shelves[shelf + 1] and rows[at] < high:
-                if (places[at] <= latest and ones(one ^ row_prints[at, 0]) + ones(two ^ row_prints[at, 1]) <= apart
-                        and kept[rows[at]]):
+                if (
+                    places[at] <= latest
+                    and ones(one ^ row_prints[at, 0]) + ones(two ^ row_prints[at, 1]) <= apart
+                    and kept[rows[at]]
+                ):
                     if not known:
                         _learn(words, slots, masks)
                         known = True
                     other = rows[at]
-                    common = _lcs(size, tokens, starts[other], starts[other + 1], slots, masks, line)
-                    if common >= least and _first_shared(rare, place, ranks[starts[other]:starts[other] + places[at]]):
+                    common = _lcs(
+                        size, tokens, starts[other], starts[other + 1], slots, masks, line
+                    )
+                    if common >= least and _first_shared(
+                        rare, place, ranks[starts[other] : starts[other] + places[at]]
+                    ):
                         if near < len(out):
-                            out[near, 0], out[near, 1], out[near, 2], out[near, 3] = row, other, common, total
+                            out[near, 0], out[near, 1], out[near, 2], out[near, 3] = (
+                                row,
+                                other,
+                                common,
+                                total,
+                            )
                         near += 1
                         ahead = common * best[2] - best[1] * total
                         if best[0] < 0 or ahead > 0 or (ahead == 0 and other < best[0]):
@@ -207,31 +251,122 @@ def _first_shared(rare, place, others):
 
 
 @njit(cache=True)
-def nearest(words, rare, floors, tokens, starts, ranks, rows, places, row_prints, shelves, lengths, of_word, kept, slots,
-            best):
+def nearest(
+    words,
+    rare,
+    floors,
+    tokens,
+    starts,
+    ranks,
+    rows,
+    places,
+    row_prints,
+    shelves,
+    lengths,
+    of_word,
+    kept,
+    slots,
+    best,
+):
     """The nearest of all rows whose F is above one of the floors, (num, den) each, tried from the first to the last."""
     blocks = (len(words) + 63) >> 6
-    masks, line, bits = np.zeros((len(words), blocks), np.uint64), np.zeros(blocks, np.uint64), np.zeros(2, np.uint64)
+    masks, line, bits = (
+        np.zeros((len(words), blocks), np.uint64),
+        np.zeros(blocks, np.uint64),
+        np.zeros(2, np.uint64),
+    )
     none = np.zeros((0, 4), np.int32)
     _print(rare, bits)
     best[0], best[1], best[2] = -1, 0, 1
     for floor in range(len(floors)):
-        _meet(words, rare, bits[0], bits[1], 0, 0, len(kept), kept, tokens, starts, ranks, rows, places, row_prints, shelves,
-              lengths, of_word, floors[floor, 0], floors[floor, 1], True, True, slots, masks, line, best, none)
+        _meet(
+            words,
+            rare,
+            bits[0],
+            bits[1],
+            0,
+            0,
+            len(kept),
+            kept,
+            tokens,
+            starts,
+            ranks,
+            rows,
+            places,
+            row_prints,
+            shelves,
+            lengths,
+            of_word,
+            floors[floor, 0],
+            floors[floor, 1],
+            True,
+            True,
+            slots,
+            masks,
+            line,
+            best,
+            none,
+        )
         if best[0] >= 0:
             return
 
 
 @njit(cache=True)
-def near(words, rare, num, den, tokens, starts, ranks, rows, places, row_prints, shelves, lengths, of_word, kept, slots,
-         found):
+def near(
+    words,
+    rare,
+    num,
+    den,
+    tokens,
+    starts,
+    ranks,
+    rows,
+    places,
+    row_prints,
+    shelves,
+    lengths,
+    of_word,
+    kept,
+    slots,
+    found,
+):
     """Writes every row whose F is num / den or more to `found`, as far as it goes; answers how many there are."""
     blocks = (len(words) + 63) >> 6
-    masks, line, bits = np.zeros((len(words), blocks), np.uint64), np.zeros(blocks, np.uint64), np.zeros(2, np.uint64)
+    masks, line, bits = (
+        np.zeros((len(words), blocks), np.uint64),
+        np.zeros(blocks, np.uint64),
+        np.zeros(2, np.uint64),
+    )
     best = np.array([-1, 0, 1])
     _print(rare, bits)
-    return _meet(words, rare, bits[0], bits[1], 0, 0, len(kept), kept, tokens, starts, ranks, rows, places, row_prints,
-                 shelves, lengths, of_word, num, den, False, False, slots, masks, line, best, found)
+    return _meet(
+        words,
+        rare,
+        bits[0],
+        bits[1],
+        0,
+        0,
+        len(kept),
+        kept,
+        tokens,
+        starts,
+        ranks,
+        rows,
+        places,
+        row_prints,
+        shelves,
+        lengths,
+        of_word,
+        num,
+        den,
+        False,
+        False,
+        slots,
+        masks,
+        line,
+        best,
+        found,
+    )
 
 
 @njit(cache=True)
@@ -244,8 +379,26 @@ def room(starts):
 
 
 @njit(cache=True, parallel=True)
-def greedy(given, first, tokens, starts, ranks, prints, rows, places, row_prints, shelves, lengths, of_word,
-           num, den, strict, nearest, common, total):
+def greedy(
+    given,
+    first,
+    tokens,
+    starts,
+    ranks,
+    prints,
+    rows,
+    places,
+    row_prints,
+    shelves,
+    lengths,
+    of_word,
+    num,
+    den,
+    strict,
+    nearest,
+    common,
+    total,
+):
     """Judges the rows from `given` on; those before are kept."""
     count, vocabulary, longest = len(starts) - 1, tokens.max() + 1, room(starts)
     kept = np.ones(count, np.bool_)
@@ -255,27 +408,120 @@ def greedy(given, first, tokens, starts, ranks, prints, rows, places, row_prints
     for low in range(given, count, at_once):
         high = min(count, low + at_once)
         for lane in prange(_LANES):
-            slots, masks = np.full(vocabulary, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)
+            slots, masks = (
+                np.full(vocabulary, -1, np.int32),
+                np.zeros((longest, (longest + 63) >> 6), np.uint64),
+            )
             line = np.zeros((longest + 63) >> 6, np.uint64)
             best, other = np.zeros(3, np.int64), np.zeros(3, np.int64)
             for row in range(low + lane, high, _LANES):
                 best[0], best[1], best[2] = -1, 0, 1
-                words, rare = tokens[starts[row]:starts[row + 1]], ranks[starts[row]:starts[row + 1]]
-                _meet(words, rare, prints[row, 0], prints[row, 1], row, 0, low, kept, tokens, starts, ranks, rows, places,
-                      row_prints, shelves, lengths, of_word, num, den, strict, False, slots, masks, line, best, none)
+                words, rare = (
+                    tokens[starts[row] : starts[row + 1]],
+                    ranks[starts[row] : starts[row + 1]],
+                )
+                _meet(
+                    words,
+                    rare,
+                    prints[row, 0],
+                    prints[row, 1],
+                    row,
+                    0,
+                    low,
+                    kept,
+                    tokens,
+                    starts,
+                    ranks,
+                    rows,
+                    places,
+                    row_prints,
+                    shelves,
+                    lengths,
+                    of_word,
+                    num,
+                    den,
+                    strict,
+                    False,
+                    slots,
+                    masks,
+                    line,
+                    best,
+                    none,
+                )
                 nearest[row], common[row], total[row] = best[0], best[1], best[2]
                 other[0] = -1
-                touched[row] = first[row] != row or _meet(
-                    words, rare, prints[row, 0], prints[row, 1], row, low, row, kept, tokens, starts, ranks, rows, places,
-                    row_prints, shelves, lengths, of_word, num, den, strict, False, slots, masks, line, other, none) > 0
-        slots, masks = np.full(vocabulary, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)
+                touched[row] = (
+                    first[row] != row
+                    or _meet(
+                        words,
+                        rare,
+                        prints[row, 0],
+                        prints[row, 1],
+                        row,
+                        low,
+                        row,
+                        kept,
+                        tokens,
+                        starts,
+                        ranks,
+                        rows,
+                        places,
+                        row_prints,
+                        shelves,
+                        lengths,
+                        of_word,
+                        num,
+                        den,
+                        strict,
+                        False,
+                        slots,
+                        masks,
+                        line,
+                        other,
+                        none,
+                    )
+                    > 0
+                )
+        slots, masks = (
+            np.full(vocabulary, -1, np.int32),
+            np.zeros((longest, (longest + 63) >> 6), np.uint64),
+        )
         line, best = np.zeros((longest + 63) >> 6, np.uint64), np.zeros(3, np.int64)
         for row in range(low, high):
             if touched[row]:
                 best[0], best[1], best[2] = nearest[row], common[row], max(total[row], 1)
-                words, rare = tokens[starts[row]:starts[row + 1]], ranks[starts[row]:starts[row + 1]]
-                _meet(words, rare, prints[row, 0], prints[row, 1], row, low, row, kept, tokens, starts, ranks, rows, places,
-                      row_prints, shelves, lengths, of_word, num, den, strict, False, slots, masks, line, best, none)
+                words, rare = (
+                    tokens[starts[row] : starts[row + 1]],
+                    ranks[starts[row] : starts[row + 1]],
+                )
+                _meet(
+                    words,
+                    rare,
+                    prints[row, 0],
+                    prints[row, 1],
+                    row,
+                    low,
+                    row,
+                    kept,
+                    tokens,
+                    starts,
+                    ranks,
+                    rows,
+                    places,
+                    row_prints,
+                    shelves,
+                    lengths,
+                    of_word,
+                    num,
+                    den,
+                    strict,
+                    False,
+                    slots,
+                    masks,
+                    line,
+                    best,
+                    none,
+                )
                 nearest[row], common[row], total[row] = best[0], best[1], best[2]
             kept[row] = nearest[row] < 0
             if kept[row]:
@@ -283,33 +529,124 @@ def greedy(given, first, tokens, starts, ranks, prints, rows, places, row_prints
 
 
 @njit(cache=True, parallel=True)
-def count(tokens, starts, ranks, prints, rows, places, row_prints, shelves, lengths, of_word,
-          num, den, strict, counts):
+def count(
+    tokens,
+    starts,
+    ranks,
+    prints,
+    rows,
+    places,
+    row_prints,
+    shelves,
+    lengths,
+    of_word,
+    num,
+    den,
+    strict,
+    counts,
+):
     vocabulary, longest = tokens.max() + 1, room(starts)
     kept = np.ones(len(starts) - 1, np.bool_)
     none = np.zeros((0, 4), np.int32)
     for lane in prange(_LANES):
-        slots, masks = np.full(vocabulary, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)
+        slots, masks = (
+            np.full(vocabulary, -1, np.int32),
+            np.zeros((longest, (longest + 63) >> 6), np.uint64),
+        )
         line, best = np.zeros((longest + 63) >> 6, np.uint64), np.zeros(3, np.int64)
         for row in range(lane, len(starts) - 1, _LANES):
             best[0] = -1
-            words, rare = tokens[starts[row]:starts[row + 1]], ranks[starts[row]:starts[row + 1]]
-            counts[row] = _meet(words, rare, prints[row, 0], prints[row, 1], row, 0, row, kept, tokens, starts, ranks, rows,
-                                places, row_prints, shelves, lengths, of_word, num, den, strict, False, slots, masks, line,
-                                best, none)
+            words, rare = (
+                tokens[starts[row] : starts[row + 1]],
+                ranks[starts[row] : starts[row + 1]],
+            )
+            counts[row] = _meet(
+                words,
+                rare,
+                prints[row, 0],
+                prints[row, 1],
+                row,
+                0,
+                row,
+                kept,
+                tokens,
+                starts,
+                ranks,
+                rows,
+                places,
+                row_prints,
+                shelves,
+                lengths,
+                of_word,
+                num,
+                den,
+                strict,
+                False,
+                slots,
+                masks,
+                line,
+                best,
+                none,
+            )
 
 
 @njit(cache=True, parallel=True)
-def emit(tokens, starts, ranks, prints, rows, places, row_prints, shelves, lengths, of_word,
-         num, den, strict, offsets, found):
+def emit(
+    tokens,
+    starts,
+    ranks,
+    prints,
+    rows,
+    places,
+    row_prints,
+    shelves,
+    lengths,
+    of_word,
+    num,
+    den,
+    strict,
+    offsets,
+    found,
+):
     vocabulary, longest = tokens.max() + 1, room(starts)
     kept = np.ones(len(starts) - 1, np.bool_)
     for lane in prange(_LANES):
-        slots, masks = np.full(vocabulary, -1, np.int32), np.zeros((longest, (longest + 63) >> 6), np.uint64)
+        slots, masks = (
+            np.full(vocabulary, -1, np.int32),
+            np.zeros((longest, (longest + 63) >> 6), np.uint64),
+        )
         line, best = np.zeros((longest + 63) >> 6, np.uint64), np.zeros(3, np.int64)
         for row in range(lane, len(starts) - 1, _LANES):
             best[0] = -1
-            words, rare = tokens[starts[row]:starts[row + 1]], ranks[starts[row]:starts[row + 1]]
-            _meet(words, rare, prints[row, 0], prints[row, 1], row, 0, row, kept, tokens, starts, ranks, rows, places,
-                  row_prints, shelves, lengths, of_word, num, den, strict, False, slots, masks, line, best,
-                  found[offsets[row]:offsets[row + 1]])
+            words, rare = (
+                tokens[starts[row] : starts[row + 1]],
+                ranks[starts[row] : starts[row + 1]],
+            )
+            _meet(
+                words,
+                rare,
+                prints[row, 0],
+                prints[row, 1],
+                row,
+                0,
+                row,
+                kept,
+                tokens,
+                starts,
+                ranks,
+                rows,
+                places,
+                row_prints,
+                shelves,
+                lengths,
+                of_word,
+                num,
+                den,
+                strict,
+                False,
+                slots,
+                masks,
+                line,
+                best,
+                found[offsets[row] : offsets[row + 1]],
+            )

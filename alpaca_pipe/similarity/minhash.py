@@ -25,11 +25,16 @@ _AT_ONCE = 10_000
 def bands(likeness: Decimal | Fraction) -> int:
     """The fewest, so the longest and most selective, that find a pair at the likeness in 99 of 100 cases."""
     share = float(likeness) / (2 - float(likeness))
-    rows = next((rows for rows in (6, 5, 4, 3, 2) if 1 - (1 - share**rows) ** (_VALUES // rows) >= _FOUND), 1)
+    rows = next(
+        (rows for rows in (6, 5, 4, 3, 2) if 1 - (1 - share**rows) ** (_VALUES // rows) >= _FOUND),
+        1,
+    )
     return _VALUES // rows
 
 
-def greedy(texts: Iterable[str], likeness: Decimal | Fraction, words: Words) -> Iterator[tuple[int, int, Fraction]]:
+def greedy(
+    texts: Iterable[str], likeness: Decimal | Fraction, words: Words
+) -> Iterator[tuple[int, int, Fraction]]:
     """The pass in row order: (place, place of the nearest kept candidate before it, their F) of each text that has one above
     the likeness, strictly."""
     from rapidfuzz.distance import Indel, LCSseq
@@ -38,7 +43,9 @@ def greedy(texts: Iterable[str], likeness: Decimal | Fraction, words: Words) -> 
 
     likeness, split = Fraction(likeness), SPLIT[words]
     cutoff = float(likeness) - 1e-6  # the few at it are compared again in integers
-    shelf = RMinHashLSH(0.5, _VALUES, bands(likeness))  # its threshold is for a method that is not used here
+    shelf = RMinHashLSH(
+        0.5, _VALUES, bands(likeness)
+    )  # its threshold is for a method that is not used here
     numbers: dict[str, int] = {}
     kept: dict[int, list[int]] = {}
     letters: dict[int, str] = {}
@@ -46,7 +53,12 @@ def greedy(texts: Iterable[str], likeness: Decimal | Fraction, words: Words) -> 
         row = [numbers.setdefault(token, len(numbers)) for token in tokens]
         text = "".join(chr(number % _LETTERS + 1) for number in row)
         others = shelf.query(signature) if row else []
-        near = cdist([text], [letters[other] for other in others], scorer=Indel.normalized_similarity, score_cutoff=cutoff)[0]
+        near = cdist(
+            [text],
+            [letters[other] for other in others],
+            scorer=Indel.normalized_similarity,
+            score_cutoff=cutoff,
+        )[0]
         best: tuple[Fraction, int] | None = None
         for other in (others[at] for at in near.nonzero()[0]):
             score = Fraction(2 * LCSseq.similarity(row, kept[other]), len(row) + len(kept[other]))
@@ -59,7 +71,7 @@ def greedy(texts: Iterable[str], likeness: Decimal | Fraction, words: Words) -> 
             kept[place], letters[place] = row, text
 
 
-_LETTERS = 0xd000  # words beyond share a character: a few candidates more
+_LETTERS = 0xD000  # words beyond share a character: a few candidates more
 
 
 def _signed(rows: Iterator[list[str]]) -> Iterator[tuple[object, list[str]]]:
@@ -67,4 +79,8 @@ def _signed(rows: Iterator[list[str]]) -> Iterator[tuple[object, list[str]]]:
     from rensa import RMinHash
 
     while block := list(islice(rows, _AT_ONCE)):
-        yield from zip(RMinHash.from_token_sets([list(occurrences(row)) for row in block], _VALUES, _SEED), block, strict=True)
+        yield from zip(
+            RMinHash.from_token_sets([list(occurrences(row)) for row in block], _VALUES, _SEED),
+            block,
+            strict=True,
+        )

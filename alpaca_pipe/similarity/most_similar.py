@@ -36,10 +36,21 @@ def likest(texts: Sequence[str], words: Words, known: Sequence[str] = ()) -> Mos
     from alpaca_pipe.similarity import most_similar_kernels
 
     numbers: dict[str, int] = {}
-    rows = [[numbers.setdefault(word, len(numbers)) for word in SPLIT[words](text)] for text in (*known, *texts)]
+    rows = [
+        [numbers.setdefault(word, len(numbers)) for word in SPLIT[words](text)]
+        for text in (*known, *texts)
+    ]
     tokens = np.array([number for row in rows for number in row], np.int32)
-    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(row) for row in rows], dtype=np.int64)])
-    found = MostSimilar(np.full((len(texts), BEST), -1, np.int32), np.full((len(texts), BEST), -1.0),
-                   np.zeros(len(texts)), np.flatnonzero(np.diff(starts[len(known):]) == 0))
-    most_similar_kernels.likest(tokens, starts, len(known), max(len(numbers), 1), found.nearest, found.scores, found.means)
+    starts = np.concatenate(
+        [np.zeros(1, np.int64), np.cumsum([len(row) for row in rows], dtype=np.int64)]
+    )
+    found = MostSimilar(
+        np.full((len(texts), BEST), -1, np.int32),
+        np.full((len(texts), BEST), -1.0),
+        np.zeros(len(texts)),
+        np.flatnonzero(np.diff(starts[len(known) :]) == 0),
+    )
+    most_similar_kernels.likest(
+        tokens, starts, len(known), max(len(numbers), 1), found.nearest, found.scores, found.means
+    )
     return found

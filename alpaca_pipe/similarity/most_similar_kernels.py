@@ -79,8 +79,11 @@ def likest(tokens, starts, begin, words, nearest, scores, means):
             mine, its = nearest[row - begin], scores[row - begin]
             for other in range(row - 1, -1, -1):
                 known = starts[other + 1] - starts[other]
-                common = _lcs_of_few(size, tokens, starts[other], starts[other + 1], bits) if size < 64 \
+                common = (
+                    _lcs_of_few(size, tokens, starts[other], starts[other + 1], bits)
+                    if size < 64
                     else _lcs(size, tokens, starts[other], starts[other + 1], bits, line)
+                )
                 score = score_of[common, known]
                 total += score
                 if score > its[-1]:
@@ -98,8 +101,11 @@ def commons(text, tokens, starts, bits, line, out):
         if text[at] >= 0:
             bits[text[at], at >> 6] |= np.uint64(1) << np.uint64(at & 63)
     for row in range(len(out)):
-        out[row] = _lcs_of_few(len(text), tokens, starts[row], starts[row + 1], bits) if len(text) < 64 \
+        out[row] = (
+            _lcs_of_few(len(text), tokens, starts[row], starts[row + 1], bits)
+            if len(text) < 64
             else _lcs(len(text), tokens, starts[row], starts[row + 1], bits, line)
+        )
     for word in text:
         if word >= 0:
             bits[word, :] = 0

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def greedy_in_blocks(blocks: Sequence[Any], sizes: Sequence[int], likeness: Decimal | Fraction, words: Words,
-                     tick: Callable[[int], None] = lambda done: None) -> JoinResult:
+def greedy_in_blocks(
+    blocks: Sequence[Any],
+    sizes: Sequence[int],
+    likeness: Decimal | Fraction,
+    words: Words,
+    tick: Callable[[int], None] = lambda done: None,
+) -> JoinResult:
     """As `join.greedy` of all texts together. blocks: of each a reference to its list of texts in Ray; sizes: their lengths.
     tick: is told how many blocks are resolved, and may raise."""
     import numpy as np
@@ -30,26 +35,44 @@ def greedy_in_blocks(blocks: Sequence[Any], sizes: Sequence[int], likeness: Deci
     resolve = ray.remote(num_cpus=1, max_retries=-1)(_resolved)
     against = ray.remote(num_cpus=1, max_retries=-1)(_against)
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    met = JoinResult(np.full(starts[-1], -1, np.int32), np.zeros(starts[-1], np.int32), np.zeros(starts[-1], np.int32))
+    met = JoinResult(
+        np.full(starts[-1], -1, np.int32),
+        np.zeros(starts[-1], np.int32),
+        np.zeros(starts[-1], np.int32),
+    )
     waited: list[list[tuple[int, Any]]] = [[] for _ in blocks]
     for number, block in enumerate(blocks):
         part = _part(met, starts, number)
         for earlier, reference in waited[number]:
             _nearer(part, ray.get(reference), int(starts[earlier]))
-        _nearer(part, ray.get(resolve.remote(block, part.nearest >= 0, likeness, words)), int(starts[number]))
+        _nearer(
+            part,
+            ray.get(resolve.remote(block, part.nearest >= 0, likeness, words)),
+            int(starts[number]),
+        )
         kept = ray.put(part.nearest < 0)
         for later in range(number + 1, len(blocks)):
-            waited[later].append((number, against.remote(block, kept, blocks[later], likeness, words)))
+            waited[later].append(
+                (number, against.remote(block, kept, blocks[later], likeness, words))
+            )
         tick(number + 1)
     return met
 
 
-def _resolved(texts: Sequence[str], gone: np.ndarray, likeness: Decimal | Fraction, words: Words) -> JoinResult:
+def _resolved(
+    texts: Sequence[str], gone: np.ndarray, likeness: Decimal | Fraction, words: Words
+) -> JoinResult:
     with_one_thread()
     return greedy(texts, likeness, words, gone)
 
 
-def _against(earlier: Sequence[str], kept: np.ndarray, texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> JoinResult:
+def _against(
+    earlier: Sequence[str],
+    kept: np.ndarray,
+    texts: Sequence[str],
+    likeness: Decimal | Fraction,
+    words: Words,
+) -> JoinResult:
     """For each text of a block the nearest kept row of an earlier one, by its place there."""
     import numpy as np
 

@@ -14,7 +14,12 @@ from sys import intern
 
 from alpaca_pipe.similarity.words import SPLIT, Words
 
-FLOORS = (Fraction(1, 2), Fraction(1, 3), Fraction(1, 5), Fraction(0))  # a high one is quick, and does for most
+FLOORS = (
+    Fraction(1, 2),
+    Fraction(1, 3),
+    Fraction(1, 5),
+    Fraction(0),
+)  # a high one is quick, and does for most
 
 
 def floors_below(likeness: Fraction) -> tuple[Fraction, ...]:
@@ -43,8 +48,12 @@ class Index:
         self._split = SPLIT[words]
         self._ids: list[str] = []
         self._texts: list[tuple[str, ...]] = []
-        self._places: dict[str, dict[int, list[int]]] = {}  # occurrence -> number of words -> texts that have it
-        self._known: defaultdict[str, int] = defaultdict(int)  # occurrence -> number of texts that have it
+        self._places: dict[
+            str, dict[int, list[int]]
+        ] = {}  # occurrence -> number of words -> texts that have it
+        self._known: defaultdict[str, int] = defaultdict(
+            int
+        )  # occurrence -> number of texts that have it
         self._lengths: set[int] = set()
 
     def __len__(self) -> int:
@@ -77,7 +86,14 @@ class Index:
     def other(self, id: str, text: str) -> Neighbour | None:
         """The nearest known text that has another id."""
         words = self._split(text)
-        found = next((found for floor in floors_below(self.likeness) if (found := self._best(words, floor, id))), None)
+        found = next(
+            (
+                found
+                for floor in floors_below(self.likeness)
+                if (found := self._best(words, floor, id))
+            ),
+            None,
+        )
         return Neighbour(self._ids[found[0]], found[1]) if found else None
 
     def at(self, text: str, score: Fraction) -> Iterator[tuple[int, int, int]]:
@@ -88,7 +104,7 @@ class Index:
         for length in self._lengths:
             wanted = Fraction(score * (size + length), 2)
             if wanted.denominator == 1 and wanted <= min(size, length):
-                for place in self._sharing(rarest[:size - int(wanted) + 1], length):
+                for place in self._sharing(rarest[: size - int(wanted) + 1], length):
                     if _lcs(positions, size, self._texts[place]) == wanted:
                         yield int(wanted), size, length
 
@@ -96,16 +112,22 @@ class Index:
         words = self._split(text)
         return next((found for floor in floors if (found := self.above(words, floor))), None)
 
-    def _best(self, words: Sequence[str], floor: Fraction, but: str = "") -> tuple[int, Fraction] | None:
+    def _best(
+        self, words: Sequence[str], floor: Fraction, but: str = ""
+    ) -> tuple[int, Fraction] | None:
         """The text with the highest F above the floor, the first of several. but: an id that does not count."""
         size, positions = len(words), _positions(words)
         rarest = sorted(occurrences(words), key=lambda occurrence: self._known.get(occurrence, 0))
         best: tuple[int, Fraction] | None = None
         for length in sorted(self._lengths, key=lambda n: abs(n - size)):
-            need = _least(floor, size + length) if best is None else _least_again(best[1], size + length)
+            need = (
+                _least(floor, size + length)
+                if best is None
+                else _least_again(best[1], size + length)
+            )
             if need > min(size, length):
                 continue
-            for place in self._sharing(rarest[:size - need + 1], length):
+            for place in self._sharing(rarest[: size - need + 1], length):
                 common = _lcs(positions, size, self._texts[place])
                 if common < need or self._ids[place] == but:
                     continue

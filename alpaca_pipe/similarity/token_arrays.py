@@ -29,7 +29,11 @@ class TokenArrays:
         """Word numbers, and ranks from rare to common, of a text that is no row; -1 for what no row has."""
         import numpy as np
 
-        numbers, count, before = [self.numbers.get(word, -1) for word in words], len(self.numbers), dict[int, int]()
+        numbers, count, before = (
+            [self.numbers.get(word, -1) for word in words],
+            len(self.numbers),
+            dict[int, int](),
+        )
         occurrences = []
         for number in numbers:
             again = before[number] = before.get(number, -1) + 1
@@ -47,16 +51,21 @@ def table_of(rows: Sequence[Sequence[str]]) -> TokenArrays:
     from alpaca_pipe.similarity import kernels
 
     numbers: dict[str, int] = {}
-    tokens = np.array([numbers.setdefault(word, len(numbers)) for row in rows for word in row], np.int32)
+    tokens = np.array(
+        [numbers.setdefault(word, len(numbers)) for row in rows for word in row], np.int32
+    )
     starts = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) for row in rows], out=starts[1:])
-    keys, which, counts = np.unique(kernels.occurrences(tokens, starts, len(numbers)), return_inverse=True,
-                                    return_counts=True)
+    keys, which, counts = np.unique(
+        kernels.occurrences(tokens, starts, len(numbers)), return_inverse=True, return_counts=True
+    )
     rank = np.empty(len(keys), np.int32)
     rank[np.argsort(counts, kind="stable")] = np.arange(len(keys), dtype=np.int32)
     ranks = rank[which]
     kernels.sort_rows(ranks, starts)
-    return TokenArrays(numbers, tokens, starts, keys, rank, ranks, kernels.fingerprints(ranks, starts))
+    return TokenArrays(
+        numbers, tokens, starts, keys, rank, ranks, kernels.fingerprints(ranks, starts)
+    )
 
 
 def shelved(table: TokenArrays, ends: np.ndarray) -> tuple[np.ndarray, ...]:

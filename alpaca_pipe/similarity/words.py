@@ -14,7 +14,8 @@ _ROUGE = re.compile(r"[a-z0-9]+")
 # Scripts that are written without blanks between words; a character with its marks stands for a word there.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\uff66-\uff9f\U00020000-\U000323af]")
+    "\uff66-\uff9f\U00020000-\U000323af]"
+)
 
 
 def rouge_words(text: str) -> list[str]:

@@ -47,7 +47,12 @@ class DraftLog:
         self._made[id] = decision
 
     def _write(self, id: str, decision: str, **facts: Any) -> None:
-        line: Mapping[str, Any] = {"id": id, "decision": decision, "at": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
+        line: Mapping[str, Any] = {
+            "id": id,
+            "decision": decision,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            **facts,
+        }
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -58,7 +63,7 @@ class DraftLog:
         if not self._file.exists():
             return
         raw = self._file.read_bytes()
-        whole = raw[:raw.rfind(b"\n") + 1]
+        whole = raw[: raw.rfind(b"\n") + 1]
         if whole != raw:
             self._file.write_bytes(whole)
         for line in read_jsonl(self._file):

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _KEYS: dict[str, Literal["yes", "edit", "no", "quit"]] = {
-    "y": "yes", "yes": "yes", "e": "edit", "edit": "edit", "n": "no", "no": "no", "q": "quit", "quit": "quit"}
+    "y": "yes",
+    "yes": "yes",
+    "e": "edit",
+    "edit": "edit",
+    "n": "no",
+    "no": "no",
+    "q": "quit",
+    "quit": "quit",
+}
 _PARTS = ("topic", "instruction", "input", "output")
 _SHOWN = 400  # characters of the passage
 
@@ -54,7 +62,11 @@ class Person:
     def _show(self, draft: Drafted, where: str) -> None:
         self.console.print(f"\n{where}   {draft.row.source}", style="bold", markup=False)
         text = " ".join(draft.passage.split())
-        self.console.print(f"  notes        {text[:_SHOWN]}{' ...' if len(text) > _SHOWN else ''}", style="dim", markup=False)
+        self.console.print(
+            f"  notes        {text[:_SHOWN]}{' ...' if len(text) > _SHOWN else ''}",
+            style="dim",
+            markup=False,
+        )
         for part in _PARTS:
             if value := getattr(draft.row, part):
                 lines = value.replace("\n", "\n" + " " * 15)
@@ -67,20 +79,34 @@ class Person:
         import click
 
         row = draft.row
-        text = "".join(_block(part, getattr(row, part)) for part in _PARTS) + f"classification: {str(row.classification).lower()}\n"
-        new = (self.edit or (lambda old: click.edit(old, extension=".yaml", require_save=False)))(text)
+        text = (
+            "".join(_block(part, getattr(row, part)) for part in _PARTS)
+            + f"classification: {str(row.classification).lower()}\n"
+        )
+        new = (self.edit or (lambda old: click.edit(old, extension=".yaml", require_save=False)))(
+            text
+        )
         if new is None or new == text:
             self.console.print("  nothing was changed", style="dim")
             return None
         try:
             values, _ = read_yaml(new, "the edited text")
-            texts = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
-            return reworded(draft, **{name: "" if value is None else value for name, value in texts.items()})
+            texts = {
+                name: value.strip() if isinstance(value, str) else value
+                for name, value in values.items()
+            }
+            return reworded(
+                draft, **{name: "" if value is None else value for name, value in texts.items()}
+            )
         except UserError as error:
             self.console.print(f"  not taken: {error}", style="red", markup=False)
         except ValidationError as error:
             first = error.errors()[0]
-            self.console.print(f"  not taken: {'.'.join(map(str, first['loc']))}: {first['msg']}", style="red", markup=False)
+            self.console.print(
+                f"  not taken: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+                style="red",
+                markup=False,
+            )
         return None
 
 

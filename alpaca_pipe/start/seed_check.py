@@ -16,9 +16,24 @@ from alpaca_pipe.generate.seeds.seed_file import still_the_templates
 from alpaca_pipe.generate.seeds.seeds import Seed, read_seeds
 from alpaca_pipe.similarity.rouge import Index
 
-_LIKENESS = Decimal("0.7")  # that of novelty: what is nearer could not have been generated beside the other
+_LIKENESS = Decimal(
+    "0.7"
+)  # that of novelty: what is nearer could not have been generated beside the other
 _SHOWN, _TASKS = 3, 4  # seeds in a prompt, and what it asks for: the defaults of style alpaca
-_ORDER = Workload(1, 1, _TASKS, 0, None, 0, (1, 1), (1, 1), (1 << 20, 1 << 20), (0, 0), 0, RequestTiming(LogNormal(1, 0.1), LogNormal(1, 0.1), 1))
+_ORDER = Workload(
+    1,
+    1,
+    _TASKS,
+    0,
+    None,
+    0,
+    (1, 1),
+    (1, 1),
+    (1 << 20, 1 << 20),
+    (0, 0),
+    0,
+    RequestTiming(LogNormal(1, 0.1), LogNormal(1, 0.1), 1),
+)
 # Of Self-Instruct's 175: 25 are classification, about 50 have no input.
 _CLASSIFICATION, _WITHOUT_INPUT = (0.05, 0.4), (0.15, 0.8)
 _OPENINGS = 0.2  # share of the commonest first word: above, a teacher copies it
@@ -29,10 +44,18 @@ def print_check(path: Path, as_json: bool = False) -> None:
     from rich.console import Console
 
     seeds = read_seeds(path)
-    said, repeated = [*_balance(seeds), *_template(seeds), *_to_expect(len(seeds))], list(_repeated(seeds, path))
+    said, repeated = (
+        [*_balance(seeds), *_template(seeds), *_to_expect(len(seeds))],
+        list(_repeated(seeds, path)),
+    )
     if as_json:
-        print(json.dumps({"seeds": len(seeds), "said": said, "repeated": [str(error) for error in repeated]}, indent=2,
-                         ensure_ascii=False))
+        print(
+            json.dumps(
+                {"seeds": len(seeds), "said": said, "repeated": [str(error) for error in repeated]},
+                indent=2,
+                ensure_ascii=False,
+            )
+        )
     for line in () if as_json else said:
         Console(highlight=False, soft_wrap=True).print(line, markup=False)
     if repeated:
@@ -47,24 +70,39 @@ def _repeated(seeds: Sequence[Seed], path: Path) -> Iterator[UserError]:
         if near is None:
             index.add(place, instruction)
         elif near.score == 1:
-            yield UserError(f"{path}:{place}: the instruction of line {near.id} again", "take one of them out, or reword it")
+            yield UserError(
+                f"{path}:{place}: the instruction of line {near.id} again",
+                "take one of them out, or reword it",
+            )
         else:
-            yield UserError(f"{path}:{place}: ROUGE-L {float(near.score):.2f} like line {near.id}, at most {_LIKENESS} "
-                            "wanted", "use another verb or another task; nothing as like as this will be generated")
+            yield UserError(
+                f"{path}:{place}: ROUGE-L {float(near.score):.2f} like line {near.id}, at most {_LIKENESS} "
+                "wanted",
+                "use another verb or another task; nothing as like as this will be generated",
+            )
 
 
 def _balance(seeds: Sequence[Seed]) -> Iterator[str]:
     count = len(seeds)
-    kinds = {"classification": sum(seed.classification for seed in seeds),
-             "without an input": sum(not seed.example.input for seed in seeds),
-             "questions": sum(seed.example.instruction.rstrip().endswith("?") for seed in seeds),
-             "with a topic": sum(bool(seed.topic) for seed in seeds)}
+    kinds = {
+        "classification": sum(seed.classification for seed in seeds),
+        "without an input": sum(not seed.example.input for seed in seeds),
+        "questions": sum(seed.example.instruction.rstrip().endswith("?") for seed in seeds),
+        "with a topic": sum(bool(seed.topic) for seed in seeds),
+    }
     yield f"{count} seed tasks: " + ", ".join(f"{number} {kind}" for kind, number in kinds.items())
-    for kind, (least, most) in (("classification", _CLASSIFICATION), ("without an input", _WITHOUT_INPUT)):
+    for kind, (least, most) in (
+        ("classification", _CLASSIFICATION),
+        ("without an input", _WITHOUT_INPUT),
+    ):
         if not least <= kinds[kind] / count <= most:
-            yield (f"note: {kinds[kind] / count:.0%} are {kind}; Self-Instruct's 175 have "
-                   f"{'14 %' if kind == 'classification' else '29 %'}, and the teacher repeats the mixture that it is shown")
-    word, often = Counter(seed.example.instruction.split()[0].lower() for seed in seeds).most_common(1)[0]
+            yield (
+                f"note: {kinds[kind] / count:.0%} are {kind}; Self-Instruct's 175 have "
+                f"{'14 %' if kind == 'classification' else '29 %'}, and the teacher repeats the mixture that it is shown"
+            )
+    word, often = Counter(
+        seed.example.instruction.split()[0].lower() for seed in seeds
+    ).most_common(1)[0]
     if count >= 10 and often / count > _OPENINGS:
         yield f"note: {often} of {count} begin with '{word}'; the teacher will begin like that too"
 
@@ -73,22 +111,28 @@ def _template(seeds: Sequence[Seed]) -> Iterator[str]:
     """Which rows are not the user's own yet."""
     left = [seed.example.origin.source.partition("#")[2] for seed in still_the_templates(seeds)]
     if left:
-        yield (f"note: {len(left)} of {len(seeds)} are still the template's (line{'s' if len(left) > 1 else ''} "
-               f"{', '.join(left)}); replace them by tasks of your own")
+        yield (
+            f"note: {len(left)} of {len(seeds)} are still the template's (line{'s' if len(left) > 1 else ''} "
+            f"{', '.join(left)}); replace them by tasks of your own"
+        )
 
 
 def _to_expect(count: int) -> Iterator[str]:
     """How many different prompts so many seeds make and what those bring, against 10, 30 and 100."""
     if count < _SHOWN:
         yield f"at least {_SHOWN} seeds are needed, to show {_SHOWN} in each prompt"
-    yield (f"to expect of a chat model of today, {_SHOWN} of them in each prompt and {_TASKS} tasks asked for (a belief, measured "
-           "with other seeds), before the same prompt comes again:")
+    yield (
+        f"to expect of a chat model of today, {_SHOWN} of them in each prompt and {_TASKS} tasks asked for (a belief, measured "
+        "with other seeds), before the same prompt comes again:"
+    )
     teachers = imagine(ALPACA, _ORDER)
     for seeds in sorted({10, 30, 100, count}):
         prompts = comb(seeds, _SHOWN)
         rows = rows_of(prompts, teachers, seeds)
-        yield (f"  {seeds:>4} seeds{', yours' if seeds == count else ''}: {prompts:,} different prompts, about {_two(rows.p50)} rows "
-               f"({_two(rows.p10)} to {_two(rows.p90)} in 8 of 10 cases)")
+        yield (
+            f"  {seeds:>4} seeds{', yours' if seeds == count else ''}: {prompts:,} different prompts, about {_two(rows.p50)} rows "
+            f"({_two(rows.p10)} to {_two(rows.p90)} in 8 of 10 cases)"
+        )
 
 
 def _two(value: float) -> str:

@@ -27,7 +27,15 @@ from alpaca_pipe.recipe.interrupts import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.start.draft_log import DraftLog
 from alpaca_pipe.start.draft_review import Person, Quit
-from alpaca_pipe.start.seed_prompts import TASKS, Drafted, DraftRequest, drafts_of, id_of, passages_of, question
+from alpaca_pipe.start.seed_prompts import (
+    TASKS,
+    Drafted,
+    DraftRequest,
+    drafts_of,
+    id_of,
+    passages_of,
+    question,
+)
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import connect, takes_of
 
@@ -39,7 +47,9 @@ if TYPE_CHECKING:
 
 STAGE = "seeds"  # in the ledger
 _TURNS = 4  # how often each passage is asked about, at most
-_YIELD = 2  # drafts of a reply that a person is likely to see: of three, one is unsound or like another
+_YIELD = (
+    2  # drafts of a reply that a person is likely to see: of three, one is unsound or like another
+)
 _TYPICAL = 350  # tokens of a reply of three short tasks, for the price that is said beforehand
 _LIKENESS = Decimal("0.7")
 
@@ -72,17 +82,30 @@ class Session:
         grounds = passages_of(notes)
         seeds = read_seeds(self.file)
         own = {seed.example.id for seed in seeds}
-        pool = Pool((seed.example for seed in seeds if not seed.example.origin.details.get("drafted_by")), _LIKENESS, "unicode")
+        pool = Pool(
+            (seed.example for seed in seeds if not seed.example.origin.details.get("drafted_by")),
+            _LIKENESS,
+            "unicode",
+        )
         most = _TURNS * len(grounds)
         number, fault = 0, None
-        while (missing := self.want - self.decisions.confirmed) > 0 and number < most and fault is None:
+        while (
+            (missing := self.want - self.decisions.confirmed) > 0
+            and number < most
+            and fault is None
+        ):
             count = min(max(1, -(-missing // _YIELD)), most - number)
-            batch = [question(at, grounds, self.domain, takes_of(self.teacher)) for at in range(number, number + count)]
+            batch = [
+                question(at, grounds, self.domain, takes_of(self.teacher))
+                for at in range(number, number + count)
+            ]
             number += count
             self._say_price(batch)
             replies, fault = self._ask(batch)
             for asked, reply in zip(batch, replies, strict=True):
-                drafts, objections = drafts_of(asked, reply, pool, self.teacher.called) if reply else ([], [])
+                drafts, objections = (
+                    drafts_of(asked, reply, pool, self.teacher.called) if reply else ([], [])
+                )
                 self.dropped.update(objection.rule for objection in objections)
                 for draft in drafts:
                     if self.decisions.confirmed < self.want and draft.id not in self.decisions:
@@ -90,25 +113,35 @@ class Session:
         if fault:
             raise fault
         if self.decisions.confirmed < self.want:
-            self._say(f"{most} requests brought no more out of these notes; name more of them with --from")
+            self._say(
+                f"{most} requests brought no more out of these notes; name more of them with --from"
+            )
 
     def close(self) -> None:
         """What there is now, and what was left out on the way."""
         seeds = read_seeds(self.file)
         left = len(still_the_templates(seeds))
         told = f"; {left} of them are still the template's" if left else ""
-        self._say(f"{self.decisions.confirmed} of {self.want} drafts confirmed; {_short(self.file)} holds {len(seeds)} seed tasks{told}")
+        self._say(
+            f"{self.decisions.confirmed} of {self.want} drafts confirmed; {_short(self.file)} holds {len(seeds)} seed tasks{told}"
+        )
         if self.dropped:
             why = ", ".join(f"{rule} {count}" for rule, count in self.dropped.most_common())
             self._say(f"not shown: {why}")
         spent = self.journal.totals(self.recipe.name, stage=STAGE)
-        self._say(f"spent on drafts so far: {shown(spent.settled)}{f', {shown(spent.lost)} lost' if spent.lost else ''}")
+        self._say(
+            f"spent on drafts so far: {shown(spent.settled)}{f', {shown(spent.lost)} lost' if spent.lost else ''}"
+        )
 
     def _decide(self, draft: Drafted, own: set[str]) -> None:
-        if draft.id in own:  # it was appended, and the process killed before the decision was on the disk
+        if (
+            draft.id in own
+        ):  # it was appended, and the process killed before the decision was on the disk
             self.decisions.make(draft.id, "yes", source=draft.row.source)
             return
-        if (became := self.decisions.becoming(draft.id)) in own:  # so was the row that an editor made of it
+        if (
+            became := self.decisions.becoming(draft.id)
+        ) in own:  # so was the row that an editor made of it
             self.decisions.make(draft.id, "edited", source=draft.row.source, became=became)
             return
         if self.stopping():
@@ -122,12 +155,25 @@ class Session:
             self.decisions.intend(draft.id, id_of(row))
         append(self.file, [row])
         own.add(id_of(row))
-        self.decisions.make(draft.id, "yes" if row == draft.row else "edited", source=draft.row.source, became=id_of(row))
+        self.decisions.make(
+            draft.id,
+            "yes" if row == draft.row else "edited",
+            source=draft.row.source,
+            became=id_of(row),
+        )
 
     def _say_price(self, batch: Sequence[DraftRequest]) -> None:
         """Before anything is sent: how many are new, what they will cost, and what they can cost at most."""
-        new = [asked.request for asked in batch if self.journal.stored(asked.request.key(self.teacher.identity())) is None]
-        stored = f", {len(batch) - len(new)} more are answered from the store" if len(new) < len(batch) else ""
+        new = [
+            asked.request
+            for asked in batch
+            if self.journal.stored(asked.request.key(self.teacher.identity())) is None
+        ]
+        stored = (
+            f", {len(batch) - len(new)} more are answered from the store"
+            if len(new) < len(batch)
+            else ""
+        )
         if not new:
             return
         asking = f"{len(new)} request{'s' if len(new) > 1 else ''} to {self.teacher.called} for up to {TASKS} drafts each"
@@ -136,9 +182,17 @@ class Session:
             return
         letters = sum(len(message.content) for request in new for message in request.messages)
         each = self.price.per_million
-        likely = round(1000 * (letters / 4 * float(each["uncached_in"]) + len(new) * _TYPICAL * float(each["visible_out"])))
-        self._say(f"{asking}: about {shown(likely)}, at most "
-                  f"{shown(sum(ceiling_of(request, self.price) for request in new))}{stored}{self._left()}")
+        likely = round(
+            1000
+            * (
+                letters / 4 * float(each["uncached_in"])
+                + len(new) * _TYPICAL * float(each["visible_out"])
+            )
+        )
+        self._say(
+            f"{asking}: about {shown(likely)}, at most "
+            f"{shown(sum(ceiling_of(request, self.price) for request in new))}{stored}{self._left()}"
+        )
 
     def _left(self) -> str:
         cap = next(self._caps().over("api"), None)
@@ -150,19 +204,36 @@ class Session:
     def _caps(self) -> Caps:
         return self.workspace.caps(self.recipe)
 
-    def _ask(self, batch: Sequence[DraftRequest]) -> tuple[list[Completion | None], BaseException | None]:
+    def _ask(
+        self, batch: Sequence[DraftRequest]
+    ) -> tuple[list[Completion | None], BaseException | None]:
         """The replies in their order, None where there is none; and the first reason why not. What came is kept and shown."""
-        stored = [self.journal.stored(asked.request.key(self.teacher.identity())) for asked in batch]
+        stored = [
+            self.journal.stored(asked.request.key(self.teacher.identity())) for asked in batch
+        ]
         if all(stored):
             return list(stored), None
         return asyncio.run(self._send(batch))
 
-    async def _send(self, batch: Sequence[DraftRequest]) -> tuple[list[Completion | None], BaseException | None]:
+    async def _send(
+        self, batch: Sequence[DraftRequest]
+    ) -> tuple[list[Completion | None], BaseException | None]:
         own = self.workspace.of(self.recipe.name)
         run = f"seeds-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
-        async with connect(self.teacher, journal=self.journal, caps=self._caps(), recipe=self.recipe.name, run=run, stage=STAGE,
-                           log=own / "server.log", stopping=self.stopping, say=self._say) as teacher:
-            came = await asyncio.gather(*(teacher.ask(asked.request) for asked in batch), return_exceptions=True)
+        async with connect(
+            self.teacher,
+            journal=self.journal,
+            caps=self._caps(),
+            recipe=self.recipe.name,
+            run=run,
+            stage=STAGE,
+            log=own / "server.log",
+            stopping=self.stopping,
+            say=self._say,
+        ) as teacher:
+            came = await asyncio.gather(
+                *(teacher.ask(asked.request) for asked in batch), return_exceptions=True
+            )
         replies = [reply if isinstance(reply, Completion) else None for reply in came]
         return replies, next((reply for reply in came if isinstance(reply, BaseException)), None)
 
@@ -170,26 +241,51 @@ class Session:
         self.console.print(f"  {sentence}", markup=False)
 
 
-def draft(recipe: Recipe, workspace: Workspace, console: Console, notes: Sequence[Path], want: int, yes: bool) -> None:
+def draft(
+    recipe: Recipe,
+    workspace: Workspace,
+    console: Console,
+    notes: Sequence[Path],
+    want: int,
+    yes: bool,
+) -> None:
     """Drafts seed tasks from notes (files, folders) into the recipe's own seed file, until `want` are confirmed in all.
 
     yes: every sound draft is taken, for scripts. Raises UserError; Stopped after Ctrl-C: the same call goes on.
     """
     for name in ("generate", "teacher"):
         if name not in recipe.everything():
-            raise UserError(f"{recipe.name}: drafting seed tasks needs a table '{name}:'", f"add '{name}:' to the recipe")
+            raise UserError(
+                f"{recipe.name}: drafting seed tasks needs a table '{name}:'",
+                f"add '{name}:' to the recipe",
+            )
     if recipe.tables["teacher"].speaks != "chat":
-        raise UserError(f"{recipe.name}: drafts are asked for in chat, and this teacher only completes texts",
-                        "use kind: openai_chat, or dialect: chat")
+        raise UserError(
+            f"{recipe.name}: drafts are asked for in chat, and this teacher only completes texts",
+            "use kind: openai_chat, or dialect: chat",
+        )
     if missing := next((path for path in notes if not path.exists()), None):
         raise UserError(f"{missing}: no such file or folder", "name your notes with --from")
     own = workspace.of(recipe.name)
-    with plain_disk_errors(workspace.root), held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal:
+    with (
+        plain_disk_errors(workspace.root),
+        held(own / ".lock", str(own)),
+        Journal.open(workspace.ledger) as journal,
+    ):
         if lost := journal.recover(recipe.name):
-            console.print(f"  {lost} requests were in flight when an earlier run died; they count as lost")
+            console.print(
+                f"  {lost} requests were in flight when an earlier run died; they count as lost"
+            )
         with asked_to_stop() as stopping:
-            session = Session(recipe, workspace, console, journal, want, stopping.is_set,
-                              None if yes else Person(console, ask=_interruptible(stopping.is_set)))
+            session = Session(
+                recipe,
+                workspace,
+                console,
+                journal,
+                want,
+                stopping.is_set,
+                None if yes else Person(console, ask=_interruptible(stopping.is_set)),
+            )
             try:
                 session.go(notes)
             except Quit:

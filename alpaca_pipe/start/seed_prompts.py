@@ -32,8 +32,10 @@ _MAX_TOKENS = 1024
 _SHOWN = (0, 1, 2, 8)  # rows of the template: with and without labels, found, answered, declined
 _ALSO = ("topic", "classification")
 
-_SYSTEM = ("You write seed tasks: a few examples after which many more are written, to train a language model. You add nothing "
-           "to what the notes say.")
+_SYSTEM = (
+    "You write seed tasks: a few examples after which many more are written, to train a language model. You add nothing "
+    "to what the notes say."
+)
 
 _WANTED = """These are seed tasks of the form and the tone that are wanted; what they are about does not matter here:
 
@@ -106,21 +108,37 @@ def _in_turn(grounds: Iterable[Ground]) -> tuple[Ground, ...]:
     return tuple(ground for _, _, ground in sorted(places, key=lambda one: one[:2]))
 
 
-def question(number: int, grounds: Sequence[Ground], domain: str, takes: frozenset[str]) -> DraftRequest:
+def question(
+    number: int, grounds: Sequence[Ground], domain: str, takes: frozenset[str]
+) -> DraftRequest:
     """The request of a number; the same passage again is another draw."""
     ground = grounds[number % len(grounds)]
     seeds = read_seeds(template())
-    shown = [task_row(seeds[place]) | {"topic": seeds[place].topic, "classification": "yes" if seeds[place].classification else "no"}
-             for place in _SHOWN]
-    text = _WANTED.format(shown=json.dumps({"tasks": shown}, ensure_ascii=False, indent=1), tasks=TASKS,
-                          file=ground.details["file"], passage=ground.text)
-    request = Request((Message("system", works_in(_SYSTEM, domain)), Message("user", text)),
-                      decoding(takes, {"max_tokens": _MAX_TOKENS}, temperature=0.7, response_format=_schema()),
-                      sample=number // len(grounds))
+    shown = [
+        task_row(seeds[place])
+        | {
+            "topic": seeds[place].topic,
+            "classification": "yes" if seeds[place].classification else "no",
+        }
+        for place in _SHOWN
+    ]
+    text = _WANTED.format(
+        shown=json.dumps({"tasks": shown}, ensure_ascii=False, indent=1),
+        tasks=TASKS,
+        file=ground.details["file"],
+        passage=ground.text,
+    )
+    request = Request(
+        (Message("system", works_in(_SYSTEM, domain)), Message("user", text)),
+        decoding(takes, {"max_tokens": _MAX_TOKENS}, temperature=0.7, response_format=_schema()),
+        sample=number // len(grounds),
+    )
     return DraftRequest(number, ground, request)
 
 
-def drafts_of(asked: DraftRequest, reply: Completion, pool: Pool, teacher: str) -> tuple[list[Drafted], list[Rejection]]:
+def drafts_of(
+    asked: DraftRequest, reply: Completion, pool: Pool, teacher: str
+) -> tuple[list[Drafted], list[Rejection]]:
     """What of a reply can be put before the user, and why the rest cannot. pool: the seeds, and the drafts before these; those
     that may stay are let in."""
     drafts, objections = [], []
@@ -155,15 +173,22 @@ def _wrong(draft: Draft, passage: str) -> Rejection | None:
     if not draft.input and (found := SPEAKS_OF_IT.search(draft.instruction)):
         return Rejection("speaks_of_passage", f"the instruction says '{found.group()}'")
     if word := ungrounded(draft.output or "", f"{passage}\n\n{draft.input}\n\n{draft.instruction}"):
-        return Rejection("ungrounded", f"the output says '{word}', which neither the notes nor the task hold")
+        return Rejection(
+            "ungrounded", f"the output says '{word}', which neither the notes nor the task hold"
+        )
     return None
 
 
 def _drafted(draft: Draft, ground: Ground, teacher: str) -> Drafted:
-    row = SeedRow(instruction=draft.instruction, input=draft.input, output=draft.output or "",
-                  topic=str(draft.details.get("topic", "")),
-                  classification=str(draft.details.get("classification", "")).lower() in ("yes", "true"),
-                  source=ground.source, drafted_by=teacher)
+    row = SeedRow(
+        instruction=draft.instruction,
+        input=draft.input,
+        output=draft.output or "",
+        topic=str(draft.details.get("topic", "")),
+        classification=str(draft.details.get("classification", "")).lower() in ("yes", "true"),
+        source=ground.source,
+        drafted_by=teacher,
+    )
     return Drafted(id_of(row), row, ground.text)
 
 
@@ -171,6 +196,9 @@ def _schema() -> dict[str, Any]:
     """The list of tasks, each with a topic and whether it has labels."""
     wanted = task_list()
     item = wanted["json_schema"]["schema"]["properties"]["tasks"]["items"]
-    item["properties"] |= {"topic": {"type": "string"}, "classification": {"type": "string", "enum": ["yes", "no"]}}
+    item["properties"] |= {
+        "topic": {"type": "string"},
+        "classification": {"type": "string", "enum": ["yes", "no"]},
+    }
     item["required"] = [*item["required"], *_ALSO]
     return wanted

@@ -38,8 +38,13 @@ class ComparisonSetup:
     def id(self, entrants: Sequence[Entrant]) -> str:
         """The same comparison has the same name, so that it goes on where it was, and its cap spans all its runs."""
         identity = self.config.identity()
-        whole = [asking(identity), identity["round_size"], self.seed, self.prompts, sorted(map(digest_of, (
-            entrant.teacher.identity() for entrant in entrants)))]
+        whole = [
+            asking(identity),
+            identity["round_size"],
+            self.seed,
+            self.prompts,
+            sorted(map(digest_of, (entrant.teacher.identity() for entrant in entrants))),
+        ]
         return f"contest-{digest_of(whole)[:12]}"
 
 
@@ -48,12 +53,21 @@ def generation_of(terms: ComparisonSetup, entrant: Entrant, teacher: AskedTeache
     config = terms.config
     style = style_of(config, entrant.teacher, teacher.takes)
     if entrant.teacher.speaks not in style.dialects:
-        raise UserError(f"{entrant.name}: style {config.style} asks in chat, and this teacher only completes texts",
-                        "use kind: openai_chat, or dialect: chat")
+        raise UserError(
+            f"{entrant.name}: style {config.style} asks in chat, and this teacher only completes texts",
+            "use kind: openai_chat, or dialect: chat",
+        )
     rows, grounds = extended_of(config), grounds_of(config, style)
     pool = Pool(known_of(config, style, grounds, rows), config.likeness, config.words, style.ties)
-    return Generation(seating_of(config, style, terms.seed, grounds), teacher, pool, Limits(_ANY, seats=terms.prompts),
-                      entrant.teacher.called, blind=True, examples=list(rows))
+    return Generation(
+        seating_of(config, style, terms.seed, grounds),
+        teacher,
+        pool,
+        Limits(_ANY, seats=terms.prompts),
+        entrant.teacher.called,
+        blind=True,
+        examples=list(rows),
+    )
 
 
 async def stored(terms: ComparisonSetup, entrant: Entrant, journal: Journal) -> Generation:
@@ -66,17 +80,37 @@ async def stored(terms: ComparisonSetup, entrant: Entrant, journal: Journal) -> 
     return found
 
 
-async def ask(terms: ComparisonSetup, entrants: Sequence[Entrant], *, journal: Journal, caps: Caps, recipe: str, run: str, folder: Path,
-              screen: Screen, stopping: Callable[[], bool]) -> tuple[list[Generation], str]:
+async def ask(
+    terms: ComparisonSetup,
+    entrants: Sequence[Entrant],
+    *,
+    journal: Journal,
+    caps: Caps,
+    recipe: str,
+    run: str,
+    folder: Path,
+    screen: Screen,
+    stopping: Callable[[], bool],
+) -> tuple[list[Generation], str]:
     """(what came of each, why it ended early). Where a cap is reached in the first round, that is raised."""
     before = [await stored(terms, entrant, journal) for entrant in entrants]
     async with contextlib.AsyncExitStack() as stack:
         generations: list[Generation] = []
         for place, (entrant, found) in enumerate(zip(entrants, before, strict=True)):
             if found.seats_left:
-                teacher = await stack.enter_async_context(connect(
-                    entrant.teacher, journal=journal, caps=caps, recipe=recipe, run=run, stage=STAGE,
-                    log=folder / f"server-{place}.log", stopping=stopping, say=screen.say))
+                teacher = await stack.enter_async_context(
+                    connect(
+                        entrant.teacher,
+                        journal=journal,
+                        caps=caps,
+                        recipe=recipe,
+                        run=run,
+                        stage=STAGE,
+                        log=folder / f"server-{place}.log",
+                        stopping=stopping,
+                        say=screen.say,
+                    )
+                )
                 found = generation_of(terms, entrant, teacher)
             generations.append(found)
         total = terms.prompts * len(entrants)

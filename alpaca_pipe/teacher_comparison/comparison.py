@@ -29,7 +29,13 @@ from alpaca_pipe.teacher_comparison.asking import ComparisonSetup, ask, stored
 from alpaca_pipe.teacher_comparison.cost_forecast import ComparisonForecast, price
 from alpaca_pipe.teacher_comparison.entrants import Entrant
 from alpaca_pipe.teacher_comparison.judging import RowJudgement, filtered, graded, least
-from alpaca_pipe.teacher_comparison.measures import EntrantMeasures, Pair, PromptYield, entries, figures
+from alpaca_pipe.teacher_comparison.measures import (
+    EntrantMeasures,
+    Pair,
+    PromptYield,
+    entries,
+    figures,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,13 +67,27 @@ class Contest:
 
     def to_row(self) -> dict[str, Any]:
         """What is known before anything is sent; money in nano-dollars, ranges as [P10, P50, P90]."""
+
         def plain(amount: Any) -> list[int]:
             return [round(amount.p10), round(amount.p50), round(amount.p90)]
 
-        return {"id": self.id, "recipe": self.recipe.name, "prompts": self.terms.prompts, "cap": self.cap,
-                "expected": plain(self.outlook.dollars), "judge": plain(self.outlook.judge) if self.outlook.judged else None,
-                "entrants": [{"name": one.name, "stored": one.stored, "requests": plain(one.requests), "expected": plain(one.dollars)}
-                             for one in self.outlook.entrants]}
+        return {
+            "id": self.id,
+            "recipe": self.recipe.name,
+            "prompts": self.terms.prompts,
+            "cap": self.cap,
+            "expected": plain(self.outlook.dollars),
+            "judge": plain(self.outlook.judge) if self.outlook.judged else None,
+            "entrants": [
+                {
+                    "name": one.name,
+                    "stored": one.stored,
+                    "requests": plain(one.requests),
+                    "expected": plain(one.dollars),
+                }
+                for one in self.outlook.entrants
+            ],
+        }
 
 
 @dataclass(frozen=True)
@@ -89,23 +109,42 @@ class ComparisonResult:
         if how is None:
             return ""
         judge = how.asked_of(self.contest.recipe.tables.get("teacher"))
-        own = [one.name for one in self.contest.entrants if one.teacher.identity() == judge.identity()]
-        partial = f"; it is one of those compared, and judges its own rows too ({own[0]})" if own else ""
+        own = [
+            one.name for one in self.contest.entrants if one.teacher.identity() == judge.identity()
+        ]
+        partial = (
+            f"; it is one of those compared, and judges its own rows too ({own[0]})" if own else ""
+        )
         return f"{judge.called}, {how.dimension}; {least(how).normalize():f} of {how.scale} passes{partial}"
 
     def to_row(self) -> dict[str, Any]:
-        return {**self.contest.to_row(), "short": self.short, "judged_by": self.judged, "money": {**asdict(self.money), "spent": self.money.spent},
-                "teachers": [one.to_row() for one in self.figures], "pairs": [one.to_row() for one in self.pairs],
-                "side_by_side": [{"prompt": place, "rows": rows} for place, rows in self.side_by_side],
-                "page": os.fspath(self.contest.folder / PAGE)}
+        return {
+            **self.contest.to_row(),
+            "short": self.short,
+            "judged_by": self.judged,
+            "money": {**asdict(self.money), "spent": self.money.spent},
+            "teachers": [one.to_row() for one in self.figures],
+            "pairs": [one.to_row() for one in self.pairs],
+            "side_by_side": [{"prompt": place, "rows": rows} for place, rows in self.side_by_side],
+            "page": os.fspath(self.contest.folder / PAGE),
+        }
 
 
-def prepare(recipe: Recipe, workspace: Workspace, entrants: tuple[Entrant, ...], prompts: int, judge: Grading | None,
-            cap: int | None) -> Contest:
+def prepare(
+    recipe: Recipe,
+    workspace: Workspace,
+    entrants: tuple[Entrant, ...],
+    prompts: int,
+    judge: Grading | None,
+    cap: int | None,
+) -> Contest:
     """Looks up what is stored and prices the rest; nothing is sent or written. Raises UserError for what is wrong already."""
     config = recipe.stages.get("generate")
     if config is None:
-        raise UserError(f"{recipe.name}: there is no table 'generate:', so nothing says what to ask", "add it to the recipe")
+        raise UserError(
+            f"{recipe.name}: there is no table 'generate:', so nothing says what to ask",
+            "add it to the recipe",
+        )
     terms = ComparisonSetup(config, recipe.seed, prompts)  # type: ignore[arg-type]
     before: list[Generation | None] = [None] * len(entrants)
     spent = 0
@@ -114,9 +153,20 @@ def prepare(recipe: Recipe, workspace: Workspace, entrants: tuple[Entrant, ...],
             spent = journal.totals(recipe.name, run=terms.id(entrants)).spent
             before = [asyncio.run(stored(terms, entrant, journal)) for entrant in entrants]
     if judge:
-        judge = judge.model_copy(update={"teacher": judge.asked_of(recipe.tables.get("teacher"))})  # whoever it is: one for all
+        judge = judge.model_copy(
+            update={"teacher": judge.asked_of(recipe.tables.get("teacher"))}
+        )  # whoever it is: one for all
     outlook = price(terms, entrants, before, judge, spent)
-    return Contest(recipe, workspace, entrants, terms, judge, outlook, outlook.cap if cap is None else cap, cap is not None)
+    return Contest(
+        recipe,
+        workspace,
+        entrants,
+        terms,
+        judge,
+        outlook,
+        outlook.cap if cap is None else cap,
+        cap is not None,
+    )
 
 
 def hold(contest: Contest, console: Console, verbose: bool = False) -> ComparisonResult:
@@ -124,12 +174,25 @@ def hold(contest: Contest, console: Console, verbose: bool = False) -> Compariso
     call goes on, and nothing is bought twice."""
     recipe, workspace, run = contest.recipe, contest.workspace, contest.id
     own = workspace.of(recipe.name)
-    with plain_disk_errors(workspace.root), held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal, \
-            asked_to_stop() as stopping:
+    with (
+        plain_disk_errors(workspace.root),
+        held(own / ".lock", str(own)),
+        Journal.open(workspace.ledger) as journal,
+        asked_to_stop() as stopping,
+    ):
         contest.folder.mkdir(parents=True, exist_ok=True)
         if lost := journal.recover(recipe.name):
-            console.print(f"  {lost} requests were in flight when an earlier run died; they count as lost", highlight=False)
-        screen = Screen(console, own / "log.jsonl", lambda: shown(journal.totals(recipe.name, run=run).settled), run, verbose)
+            console.print(
+                f"  {lost} requests were in flight when an earlier run died; they count as lost",
+                highlight=False,
+            )
+        screen = Screen(
+            console,
+            own / "log.jsonl",
+            lambda: shown(journal.totals(recipe.name, run=run).settled),
+            run,
+            verbose,
+        )
         screen.write("began", pid=os.getpid())
         screen.begin("contest")
         outcome = "failed"
@@ -147,25 +210,53 @@ def hold(contest: Contest, console: Console, verbose: bool = False) -> Compariso
     return result
 
 
-async def _hold(contest: Contest, journal: Journal, screen: Screen, stopping: Callable[[], bool]) -> ComparisonResult:
+async def _hold(
+    contest: Contest, journal: Journal, screen: Screen, stopping: Callable[[], bool]
+) -> ComparisonResult:
     recipe, run = contest.recipe, contest.id
-    common: dict[str, Any] = {"journal": journal, "caps": _caps(contest), "recipe": recipe.name, "run": run,
-                              "folder": contest.folder, "screen": screen, "stopping": stopping}
+    common: dict[str, Any] = {
+        "journal": journal,
+        "caps": _caps(contest),
+        "recipe": recipe.name,
+        "run": run,
+        "folder": contest.folder,
+        "screen": screen,
+        "stopping": stopping,
+    }
     generations, short = await ask(contest.terms, contest.entrants, **common)
     prompts = min(len(found.seats) for found in generations)
     curate: Any = recipe.stages.get("curate")
-    verdicts = [filtered(found.examples[found.extended:], curate) for found in generations]
+    verdicts = [filtered(found.examples[found.extended :], curate) for found in generations]
     if contest.judge:
         try:
             verdicts = await graded(verdicts, contest.judge, recipe.tables.get("teacher"), **common)
-        except OverBudget as reached:  # the grades that came are stored; with some rows ungraded, none are counted
-            contest, short = replace(contest, judge=None), "; ".join(filter(None, (short, f"nothing is graded: {reached}")))
-    came = [entries(found, own, prompts, entrant.teacher.priced(), journal)
-            for found, own, entrant in zip(generations, verdicts, contest.entrants, strict=True)]
+        except (
+            OverBudget
+        ) as reached:  # the grades that came are stored; with some rows ungraded, none are counted
+            contest, short = (
+                replace(contest, judge=None),
+                "; ".join(filter(None, (short, f"nothing is graded: {reached}"))),
+            )
+    came = [
+        entries(found, own, prompts, entrant.teacher.priced(), journal)
+        for found, own, entrant in zip(generations, verdicts, contest.entrants, strict=True)
+    ]
     rules = [_rules(found, own) for found, own in zip(generations, verdicts, strict=True)]
-    found, pairs = figures([(one.name, one.teacher.called) for one in contest.entrants], came, rules, contest.terms.config.likeness,
-                           contest.terms.config.words)
-    return ComparisonResult(contest, found, pairs, tuple(_side_by_side(came, generations)), journal.totals(recipe.name, run=run), short)
+    found, pairs = figures(
+        [(one.name, one.teacher.called) for one in contest.entrants],
+        came,
+        rules,
+        contest.terms.config.likeness,
+        contest.terms.config.words,
+    )
+    return ComparisonResult(
+        contest,
+        found,
+        pairs,
+        tuple(_side_by_side(came, generations)),
+        journal.totals(recipe.name, run=run),
+        short,
+    )
 
 
 def _caps(contest: Contest) -> Caps:
@@ -181,7 +272,9 @@ def _rules(generation: Generation, verdicts: Sequence[RowJudgement]) -> dict[str
     return dict((+counts).most_common())
 
 
-def _side_by_side(came: Sequence[Sequence[PromptYield]], generations: Sequence[Generation]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def _side_by_side(
+    came: Sequence[Sequence[PromptYield]], generations: Sequence[Generation]
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Of prompts drawn at random, those first at which every entrant has a row; of each its first row."""
     places = list(range(len(came[0])))
     random.Random(_SEED).shuffle(places)
@@ -195,8 +288,16 @@ def _shown(entry: PromptYield) -> dict[str, Any] | None:
     if not entry.rows:
         return None
     row = entry.rows[0]
-    facts = {"id": row.example.id, "instruction": row.example.instruction, "input": row.example.input, "output": row.example.output,
-             "dropped": row.dropped, "grade": row.grade, "passes": row.passes, "words": row.words or row.reason}
+    facts = {
+        "id": row.example.id,
+        "instruction": row.example.instruction,
+        "input": row.example.input,
+        "output": row.example.output,
+        "dropped": row.dropped,
+        "grade": row.grade,
+        "passes": row.passes,
+        "words": row.words or row.reason,
+    }
     return {name: value for name, value in facts.items() if value not in ("", None)}
 
 
@@ -206,4 +307,3 @@ def _keep(result: ComparisonResult) -> None:
     folder = result.contest.folder
     write_json(folder / "result.json", json.loads(json.dumps(result.to_row(), default=str)))
     write_atomic(folder / PAGE, page(result))
-

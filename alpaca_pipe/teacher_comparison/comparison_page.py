@@ -20,19 +20,33 @@ def page(result: ComparisonResult) -> str:
     """Whole, under a few hundred KB; every text of a row is escaped."""
     title = f"Which teacher for {result.contest.recipe.name}"
     names = [escape(one.name) for one in result.figures]
-    return "\n".join([
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>', f"<h1>{escape(title)}</h1>",
-        (f"<p>{result.figures[0].prompts} prompts, the same for all; {shown(result.money.spent)} spent on asking"
-        f"{' and judging' if result.judged else ''}.</p>"),
-        *(f"<p><strong>{escape(pair.first)} and {escape(pair.second)}:</strong> {escape(pair.says)}.</p>" for pair in result.pairs),
-        *([f"<p class=no>It ended early: {escape(result.short)}</p>"] if result.short else []),
-        f"<table class=figures><tr><th></th>{''.join(f'<th>{name}</th>' for name in names)}</tr>", *_figures(result), "</table>",
-        "<p class=dim>In brackets: 95 % intervals, a bootstrap over the prompts. "
-        + (f"Judged by {escape(result.judged)}. " if result.judged else "")
-        + "New against another: the share of rows whose best ROUGE-L F with any row of the other is at most "
-        f"{result.contest.terms.config.likeness}.</p>",
-        "<h2>The same prompt, a row of each</h2>", f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>",
-        *(f"<tr>{''.join(map(_cell, told))}</tr>" for _, told in result.side_by_side), "</table></html>", ""])
+    return "\n".join(
+        [
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>',
+            f"<h1>{escape(title)}</h1>",
+            (
+                f"<p>{result.figures[0].prompts} prompts, the same for all; {shown(result.money.spent)} spent on asking"
+                f"{' and judging' if result.judged else ''}.</p>"
+            ),
+            *(
+                f"<p><strong>{escape(pair.first)} and {escape(pair.second)}:</strong> {escape(pair.says)}.</p>"
+                for pair in result.pairs
+            ),
+            *([f"<p class=no>It ended early: {escape(result.short)}</p>"] if result.short else []),
+            f"<table class=figures><tr><th></th>{''.join(f'<th>{name}</th>' for name in names)}</tr>",
+            *_figures(result),
+            "</table>",
+            "<p class=dim>In brackets: 95 % intervals, a bootstrap over the prompts. "
+            + (f"Judged by {escape(result.judged)}. " if result.judged else "")
+            + "New against another: the share of rows whose best ROUGE-L F with any row of the other is at most "
+            f"{result.contest.terms.config.likeness}.</p>",
+            "<h2>The same prompt, a row of each</h2>",
+            f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>",
+            *(f"<tr>{''.join(map(_cell, told))}</tr>" for _, told in result.side_by_side),
+            "</table></html>",
+            "",
+        ]
+    )
 
 
 def _figures(result: ComparisonResult) -> Iterator[str]:
@@ -46,7 +60,11 @@ def _cell(row: dict[str, Any] | None) -> str:
     parts = [f"<strong>{escape(row['instruction'])}</strong>"]
     parts += [f"<pre>{escape(row[name])}</pre>" for name in ("input", "output") if row.get(name)]
     if row.get("dropped"):
-        parts.append(f"<span class=no>dropped, {escape(row['dropped'])}: {escape(row.get('words', ''))}</span>")
+        parts.append(
+            f"<span class=no>dropped, {escape(row['dropped'])}: {escape(row.get('words', ''))}</span>"
+        )
     elif "grade" in row:
-        parts.append(f"<span class={'dim' if row.get('passes') else 'no'}>{row['grade']:g}: {escape(row.get('words', ''))}</span>")
+        parts.append(
+            f"<span class={'dim' if row.get('passes') else 'no'}>{row['grade']:g}: {escape(row.get('words', ''))}</span>"
+        )
     return f"<td>{''.join(parts)}</td>"

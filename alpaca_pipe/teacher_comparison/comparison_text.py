@@ -22,13 +22,19 @@ def beforehand(contest: Contest) -> Iterator[str]:
     for one in contest.outlook.entrants:
         rest = contest.terms.prompts - one.stored
         have = f", {one.stored} of them stored" if one.stored else ""
-        cost = f"{one.requests.p50:,.0f} requests, {dollars(one.dollars)}" if rest > 0 else "nothing to send"
+        cost = (
+            f"{one.requests.p50:,.0f} requests, {dollars(one.dollars)}"
+            if rest > 0
+            else "nothing to send"
+        )
         yield f"{one.name}: {contest.terms.prompts} prompts{have}; {cost}"
     if contest.outlook.judged:
         yield f"the judge: at most {dollars(contest.outlook.judge)}"
     spent = f"{shown(contest.outlook.spent)} spent before, " if contest.outlook.spent else ""
-    yield (f"together {spent}{dollars(contest.outlook.dollars)}; nothing is sent that could pass {shown(contest.cap)}"
-           + ("" if contest.named else " (the P90 and what is in flight; --cap DOLLARS sets another)"))
+    yield (
+        f"together {spent}{dollars(contest.outlook.dollars)}; nothing is sent that could pass {shown(contest.cap)}"
+        + ("" if contest.named else " (the P90 and what is in flight; --cap DOLLARS sets another)")
+    )
 
 
 def dollars(amount: Any) -> str:
@@ -53,14 +59,28 @@ def print_result(result: ComparisonResult, console: Console) -> None:
         console.print(f"{pair.first} and {pair.second}: {pair.says}", markup=False)
     if result.judged:
         console.print(f"judged by {result.judged}", style="dim", markup=False)
-    console.print(f"\n[bold]the same prompt, a row of each[/] (whole in {result.contest.folder / 'contest.html'})")
+    console.print(
+        f"\n[bold]the same prompt, a row of each[/] (whole in {result.contest.folder / 'contest.html'})"
+    )
     for place, told in result.side_by_side:
         for at, (figures, row) in enumerate(zip(result.figures, told, strict=True)):
-            console.print(Text.assemble((f"{place if at == 0 else '':<7}", "dim"), (f"{figures.name[:16]:<17}", "bold"), _line(row)))
+            console.print(
+                Text.assemble(
+                    (f"{place if at == 0 else '':<7}", "dim"),
+                    (f"{figures.name[:16]:<17}", "bold"),
+                    _line(row),
+                )
+            )
     lost = f", {shown(result.money.lost)} lost (sent, outcome unknown)" if result.money.lost else ""
-    console.print(f"\nspent by this comparison {shown(result.money.settled)}{lost}; {result.contest.recipe.name}'s budget counts it", markup=False)
+    console.print(
+        f"\nspent by this comparison {shown(result.money.settled)}{lost}; {result.contest.recipe.name}'s budget counts it",
+        markup=False,
+    )
     if result.short:
-        console.print(f"it ended early, with {result.figures[0].prompts} of {result.contest.terms.prompts} prompts: {result.short}", markup=False)
+        console.print(
+            f"it ended early, with {result.figures[0].prompts} of {result.contest.terms.prompts} prompts: {result.short}",
+            markup=False,
+        )
 
 
 def rows(result: ComparisonResult) -> Iterator[tuple[str, Sequence[str]]]:
@@ -71,18 +91,36 @@ def rows(result: ComparisonResult) -> Iterator[tuple[str, Sequence[str]]]:
     yield "requests", [f"{one.requests:,}" for one in found]
     yield "tokens in", [f"{one.tokens_in:,}" for one in found]
     yield "tokens out", [f"{one.tokens_out:,}" for one in found]
-    yield "rows accepted, of pieces", [f"{one.accepted:,} of {one.pieces:,} ({_share(one.accepted, one.pieces)})" for one in found]
+    yield (
+        "rows accepted, of pieces",
+        [
+            f"{one.accepted:,} of {one.pieces:,} ({_share(one.accepted, one.pieces)})"
+            for one in found
+        ],
+    )
     yield "rows a prompt", [_interval(one.a_prompt, ".2f") for one in found]
     if "curate" in result.contest.recipe.stages:
-        yield "kept by the recipe's filters", [f"{one.kept:,} ({_share(one.kept, one.accepted)})" for one in found]
+        yield (
+            "kept by the recipe's filters",
+            [f"{one.kept:,} ({_share(one.kept, one.accepted)})" for one in found],
+        )
     if result.judged:
-        yield "passed by the judge", [f"{one.passed:,} of {one.graded:,} ({_share(one.passed, one.graded)})" for one in found]
+        yield (
+            "passed by the judge",
+            [
+                f"{one.passed:,} of {one.graded:,} ({_share(one.passed, one.graded)})"
+                for one in found
+            ],
+        )
         yield "mean grade", ["–" if one.grade is None else f"{one.grade:.2f}" for one in found]
     yield "cost", [shown(one.cost) for one in found]
     yield "$ an accepted row", [_money(one.an_accepted) for one in found]
     if any(one.good != one.accepted for one in found):
         yield "$ a good row (kept and passed)", [_money(one.a_good) for one in found]
-    yield "distinct root verbs", [f"{one.verbs} ({one.verbs_alike:.1f} in equally many rows)" for one in found]
+    yield (
+        "distinct root verbs",
+        [f"{one.verbs} ({one.verbs_alike:.1f} in equally many rows)" for one in found],
+    )
     for other in found:
         yield f"new against {other.name}", [_new(result, one, other) for one in found]
 
@@ -119,7 +157,17 @@ def _money(found: Interval) -> str:
 def _line(row: dict[str, Any] | None) -> str:
     if row is None:
         return "no row"
-    verdict = f"[{row['dropped']}] " if row.get("dropped") else f"[{row['grade']:g}] " if "grade" in row else ""
-    text = f"{verdict}{row['instruction']} → {row['output']}" if row.get("output") else f"{verdict}{row['instruction']}"
+    verdict = (
+        f"[{row['dropped']}] "
+        if row.get("dropped")
+        else f"[{row['grade']:g}] "
+        if "grade" in row
+        else ""
+    )
+    text = (
+        f"{verdict}{row['instruction']} → {row['output']}"
+        if row.get("output")
+        else f"{verdict}{row['instruction']}"
+    )
     text = " ".join(text.split())
-    return text if len(text) <= _WIDE else f"{text[:_WIDE - 3]}..."
+    return text if len(text) <= _WIDE else f"{text[: _WIDE - 3]}..."

@@ -21,7 +21,9 @@ from alpaca_pipe.teacher_comparison.entrants import Entrant
 from alpaca_pipe.teachers.factory import takes_of
 
 _CENT = NANO // 100
-_LETTERS = 400  # of an instruction, and of an output: rather more than usual, for the ceiling of a grade
+_LETTERS = (
+    400  # of an instruction, and of an output: rather more than usual, for the ceiling of a grade
+)
 
 
 @dataclass(frozen=True)
@@ -59,38 +61,67 @@ class ComparisonForecast:
         return ceil((self.spent + self.dollars.p90 + in_flight) / _CENT) * _CENT
 
 
-def price(terms: ComparisonSetup, entrants: Sequence[Entrant], before: Sequence[Generation | None], judge: Grading | None,
-          spent: int = 0) -> ComparisonForecast:
+def price(
+    terms: ComparisonSetup,
+    entrants: Sequence[Entrant],
+    before: Sequence[Generation | None],
+    judge: Grading | None,
+    spent: int = 0,
+) -> ComparisonForecast:
     """before: what is stored of each; spent: nano-dollars, by this comparison. Raises UserError for what is wrong already: no price, no seeds."""
-    found = tuple(_priced(terms, entrant, have) for entrant, have in zip(entrants, before, strict=True))
+    found = tuple(
+        _priced(terms, entrant, have) for entrant, have in zip(entrants, before, strict=True)
+    )
     rows = sum(one.rows for one in found)
     if judge is None:
         return ComparisonForecast(found, NOTHING, False, spent=spent)
     table = judge.asked_of(None)
-    usual = judge.request(Example.of("i" * _LETTERS, "", "o" * _LETTERS, Origin("generated")), takes_of(table))
-    return ComparisonForecast(found, outlay(judge, None, ceil(rows)).api, True, ceiling_of(usual, table.priced()) * table.concurrency, spent)
+    usual = judge.request(
+        Example.of("i" * _LETTERS, "", "o" * _LETTERS, Origin("generated")), takes_of(table)
+    )
+    return ComparisonForecast(
+        found,
+        outlay(judge, None, ceil(rows)).api,
+        True,
+        ceiling_of(usual, table.priced()) * table.concurrency,
+        spent,
+    )
 
 
 def _priced(terms: ComparisonSetup, entrant: Entrant, before: Generation | None) -> Priced:
     teacher = entrant.teacher
     generation = before or generation_of(terms, entrant, _Nobody(takes_of(teacher)))
-    order = order_of(generation.seating, teacher, teacher.priced(), len(generation.pool), generation.limits)
+    order = order_of(
+        generation.seating, teacher, teacher.priced(), len(generation.pool), generation.limits
+    )
     prompts = min(terms.prompts, order.max_requests or terms.prompts)
     have = len(before.seats) if before else 0
     known = imagine(prior_of(generation.style, teacher), order)
-    figures = [_figures(known, order, place, max(prompts - have, 0)) for place in range(len(known.pieces))]
+    figures = [
+        _figures(known, order, place, max(prompts - have, 0)) for place in range(len(known.pieces))
+    ]
     lanes = min(teacher.concurrency, prompts)
-    return Priced(entrant.name, have, _range([one[0] for one in figures]), _range([one[1] for one in figures]),
-                  order.ceiling * lanes if have < prompts else 0.0, sum(known.pieces) / len(known.pieces) * prompts)
+    return Priced(
+        entrant.name,
+        have,
+        _range([one[0] for one in figures]),
+        _range([one[1] for one in figures]),
+        order.ceiling * lanes if have < prompts else 0.0,
+        sum(known.pieces) / len(known.pieces) * prompts,
+    )
 
 
-def _figures(known: ImaginedTeacher, order: Workload, place: int, prompts: int) -> tuple[float, float]:
+def _figures(
+    known: ImaginedTeacher, order: Workload, place: int, prompts: int
+) -> tuple[float, float]:
     """(requests, nano-dollars) of one imagined teacher."""
     answers = prompts * order.follows * known.pieces[place] * known.readable[place]
     tokens_in = prompts * known.in_first[place] + answers * known.in_answer[place]
     tokens_out = prompts * known.out_first[place] + answers * known.out_answer[place]
     lost = known.lost[place] * (prompts + answers)
-    return prompts + answers, tokens_in * order.price[0] + tokens_out * order.price[1] + lost * order.ceiling
+    return prompts + answers, tokens_in * order.price[0] + tokens_out * order.price[
+        1
+    ] + lost * order.ceiling
 
 
 def _range(values: Sequence[float]) -> Range:
@@ -103,4 +134,3 @@ class _Nobody(StoredTeacher):
 
     def __init__(self, takes: frozenset[str]) -> None:
         self.takes = takes
-

@@ -44,8 +44,14 @@ def filtered(rows: Sequence[Example], config: CurateTable | None) -> list[RowJud
     """In their order. config: the recipe's table `curate:`; None: it has none, and keeps all."""
     if config is None:
         return [RowJudgement(row) for row in rows]
-    return [RowJudgement(one.example, one.rejected.rule if one.rejected else "", one.rejected.reason if one.rejected else "")
-            for one in judged(list(rows), CurationRules.of(config))]
+    return [
+        RowJudgement(
+            one.example,
+            one.rejected.rule if one.rejected else "",
+            one.rejected.reason if one.rejected else "",
+        )
+        for one in judged(list(rows), CurationRules.of(config))
+    ]
 
 
 def least(how: Grading) -> Decimal:
@@ -53,24 +59,61 @@ def least(how: Grading) -> Decimal:
     return how.threshold if how.threshold is not None else _PASSES * how.scale
 
 
-async def graded(rows: Sequence[Sequence[RowJudgement]], how: Grading, shared: TeacherTable | None, *, journal: Journal, caps: Caps,
-                 recipe: str, run: str, folder: Path, screen: Screen, stopping: Callable[[], bool]) -> list[list[RowJudgement]]:
+async def graded(
+    rows: Sequence[Sequence[RowJudgement]],
+    how: Grading,
+    shared: TeacherTable | None,
+    *,
+    journal: Journal,
+    caps: Caps,
+    recipe: str,
+    run: str,
+    folder: Path,
+    screen: Screen,
+    stopping: Callable[[], bool],
+) -> list[list[RowJudgement]]:
     """The same rows with the judge's grades: of all that the filters keep. Raises UserError where its budget does not do, or
     nothing that it says can be read."""
     table = how.asked_of(shared)
-    asked = [(number, place) for number, own in enumerate(rows) for place, one in enumerate(own) if not one.dropped]
+    asked = [
+        (number, place)
+        for number, own in enumerate(rows)
+        for place, one in enumerate(own)
+        if not one.dropped
+    ]
     screen.start(len(asked), "rows to grade")
-    async with connect(table, journal=journal, caps=caps, recipe=recipe, run=run, stage=STAGE, log=folder / "judge.log",
-                       stopping=stopping, say=screen.say) as judge:
-        grades = await grade(((at, rows[number][place].example) for at, (number, place) in enumerate(asked)), judge, how,
-                             at_once(table), lambda at: screen.at(at + 1))
+    async with connect(
+        table,
+        journal=journal,
+        caps=caps,
+        recipe=recipe,
+        run=run,
+        stage=STAGE,
+        log=folder / "judge.log",
+        stopping=stopping,
+        say=screen.say,
+    ) as judge:
+        grades = await grade(
+            ((at, rows[number][place].example) for at, (number, place) in enumerate(asked)),
+            judge,
+            how,
+            at_once(table),
+            lambda at: screen.at(at + 1),
+        )
     found = {asked[at]: at for at in grades.by_place}
-    return [[_with(one, grades, found[number, place], how) if (number, place) in found else one for place, one in enumerate(own)]
-            for number, own in enumerate(rows)]
+    return [
+        [
+            _with(one, grades, found[number, place], how) if (number, place) in found else one
+            for place, one in enumerate(own)
+        ]
+        for number, own in enumerate(rows)
+    ]
 
 
 def _with(one: RowJudgement, grades: Grades, at: int, how: Grading) -> RowJudgement:
     given = grades.by_place[at]
     if given.value is None:  # as in curate: a row whose grade cannot be read stays
         return replace(one, words=given.words)
-    return replace(one, grade=float(given.value), words=given.words, passes=given.value >= least(how))
+    return replace(
+        one, grade=float(given.value), words=given.words, passes=given.value >= least(how)
+    )

@@ -71,7 +71,12 @@ class EntrantMeasures:
     rules: dict[str, int]
 
     def to_row(self) -> dict[str, Any]:
-        return {**asdict(self), **{name: _finite(getattr(self, name)) for name in ("a_prompt", "an_accepted", "a_good")}}
+        return {
+            **asdict(self),
+            **{
+                name: _finite(getattr(self, name)) for name in ("a_prompt", "an_accepted", "a_good")
+            },
+        }
 
 
 @dataclass(frozen=True)
@@ -102,43 +107,78 @@ class Pair:
     def _yield(self) -> str:
         gap, lo, hi = self.more
         if lo <= 0 <= hi:
-            return f"neither is shown to bring more: {gap:+.2f} [{lo:+.2f}, {hi:+.2f}] rows a prompt"
+            return (
+                f"neither is shown to bring more: {gap:+.2f} [{lo:+.2f}, {hi:+.2f}] rows a prompt"
+            )
         more, less = (self.second, self.first) if gap > 0 else (self.first, self.second)
         low, high = sorted((abs(lo), abs(hi)))
-        return f"{more} brings {abs(gap):.2f} [{low:.2f}, {high:.2f}] rows a prompt more than {less}"
+        return (
+            f"{more} brings {abs(gap):.2f} [{low:.2f}, {high:.2f}] rows a prompt more than {less}"
+        )
 
     def to_row(self) -> dict[str, Any]:
-        return {**asdict(self), "more": _finite(self.more), "dearer": _finite(self.dearer), "says": self.says}
+        return {
+            **asdict(self),
+            "more": _finite(self.more),
+            "dearer": _finite(self.dearer),
+            "says": self.says,
+        }
 
 
-def entries(generation: Generation, verdicts: Sequence[RowJudgement], prompts: int, price: Price, journal: Journal) -> list[PromptYield]:
+def entries(
+    generation: Generation,
+    verdicts: Sequence[RowJudgement],
+    prompts: int,
+    price: Price,
+    journal: Journal,
+) -> list[PromptYield]:
     """One for each of the first prompts. verdicts: on the rows of `generation`, in their order."""
     rows: dict[str, list[RowJudgement]] = {}
-    accepted = generation.examples[generation.extended:]
+    accepted = generation.examples[generation.extended :]
     for example, verdict in zip(accepted, verdicts, strict=True):
         rows.setdefault(example.origin.details["place"].rsplit("/", 1)[0], []).append(verdict)
     found = []
     for seat in generation.seats[:prompts]:
         replies = [reply for key in seat["keys"] if (reply := journal.stored(key))]
-        found.append(_entry(replies, seat["pieces"], rows.get(f"{seat['round']}/{seat['seat']}", ()), price))
+        found.append(
+            _entry(replies, seat["pieces"], rows.get(f"{seat['round']}/{seat['seat']}", ()), price)
+        )
     return found
 
 
-def _entry(replies: Sequence[Completion], pieces: int, rows: Sequence[RowJudgement], price: Price) -> PromptYield:
-    return PromptYield(len(replies), sum(reply.usage.tokens_in for reply in replies), sum(reply.usage.tokens_out for reply in replies),
-                 sum(price.cost(reply.usage) for reply in replies), pieces, tuple(rows))
+def _entry(
+    replies: Sequence[Completion], pieces: int, rows: Sequence[RowJudgement], price: Price
+) -> PromptYield:
+    return PromptYield(
+        len(replies),
+        sum(reply.usage.tokens_in for reply in replies),
+        sum(reply.usage.tokens_out for reply in replies),
+        sum(price.cost(reply.usage) for reply in replies),
+        pieces,
+        tuple(rows),
+    )
 
 
-def figures(names: Sequence[tuple[str, str]], came: Sequence[Sequence[PromptYield]], rules: Sequence[dict[str, int]], likeness: Decimal,
-            words: Words) -> tuple[tuple[EntrantMeasures, ...], tuple[Pair, ...]]:
+def figures(
+    names: Sequence[tuple[str, str]],
+    came: Sequence[Sequence[PromptYield]],
+    rules: Sequence[dict[str, int]],
+    likeness: Decimal,
+    words: Words,
+) -> tuple[tuple[EntrantMeasures, ...], tuple[Pair, ...]]:
     """names: (name, model) of each entrant. Intervals: 95 %, a bootstrap over prompts, the same ones for all (Efron's
     percentiles); what differs from day to day at a teacher is not in them."""
     sums = [_Sums.of(own) for own in came]
     fewest = min(len(_verbs(own)) for own in came)
-    found = tuple(_figures(*name, own, each, own_rules, fewest)
-                  for name, own, each, own_rules in zip(names, came, sums, rules, strict=True))
-    pairs = tuple(_pair(names[i][0], names[j][0], (came[i], came[j]), (sums[i], sums[j]), likeness, words)
-                  for i in range(len(came)) for j in range(i + 1, len(came)))
+    found = tuple(
+        _figures(*name, own, each, own_rules, fewest)
+        for name, own, each, own_rules in zip(names, came, sums, rules, strict=True)
+    )
+    pairs = tuple(
+        _pair(names[i][0], names[j][0], (came[i], came[j]), (sums[i], sums[j]), likeness, words)
+        for i in range(len(came))
+        for j in range(i + 1, len(came))
+    )
     return found, pairs
 
 
@@ -156,34 +196,72 @@ class _Sums:
         import numpy as np
 
         each = np.array([[len(entry.rows), entry.good, entry.cost] for entry in own], dtype=float).T
-        drawn = np.concatenate([each[:, rows].sum(axis=2) for rows in draws(len(own), _RESAMPLES, _SEED)], axis=1)
+        drawn = np.concatenate(
+            [each[:, rows].sum(axis=2) for rows in draws(len(own), _RESAMPLES, _SEED)], axis=1
+        )
         whole = np.concatenate([each.sum(axis=1, keepdims=True), drawn], axis=1)
         return cls(whole[0], whole[1], whole[2], len(own))
 
 
-def _figures(name: str, model: str, own: Sequence[PromptYield], sums: _Sums, rules: dict[str, int], fewest: int) -> EntrantMeasures:
+def _figures(
+    name: str,
+    model: str,
+    own: Sequence[PromptYield],
+    sums: _Sums,
+    rules: dict[str, int],
+    fewest: int,
+) -> EntrantMeasures:
     rows = [row for entry in own for row in entry.rows]
     grades = [row.grade for row in rows if row.grade is not None]
     verbs = _verbs(own)
     return EntrantMeasures(
-        name, model, len(own), sum(entry.requests for entry in own), sum(entry.tokens_in for entry in own),
-        sum(entry.tokens_out for entry in own), sum(entry.cost for entry in own), sum(entry.pieces for entry in own), len(rows),
-        sum(not row.dropped for row in rows), sum(row.good for row in rows), len(grades),
-        sum(bool(row.passes) for row in rows), round(sum(grades) / len(grades), 3) if grades else None,
-        _interval(sums.accepted / sums.prompts), _interval(_ratio(sums.cost, sums.accepted)), _interval(_ratio(sums.cost, sums.good)),
-        len(set(verbs)), round(_expected_distinct(Counter(verbs), fewest), 1), rules)
+        name,
+        model,
+        len(own),
+        sum(entry.requests for entry in own),
+        sum(entry.tokens_in for entry in own),
+        sum(entry.tokens_out for entry in own),
+        sum(entry.cost for entry in own),
+        sum(entry.pieces for entry in own),
+        len(rows),
+        sum(not row.dropped for row in rows),
+        sum(row.good for row in rows),
+        len(grades),
+        sum(bool(row.passes) for row in rows),
+        round(sum(grades) / len(grades), 3) if grades else None,
+        _interval(sums.accepted / sums.prompts),
+        _interval(_ratio(sums.cost, sums.accepted)),
+        _interval(_ratio(sums.cost, sums.good)),
+        len(set(verbs)),
+        round(_expected_distinct(Counter(verbs), fewest), 1),
+        rules,
+    )
 
 
-def _pair(first: str, second: str, came: tuple[Sequence[PromptYield], Sequence[PromptYield]], sums: tuple[_Sums, _Sums], likeness: Decimal,
-          words: Words) -> Pair:
+def _pair(
+    first: str,
+    second: str,
+    came: tuple[Sequence[PromptYield], Sequence[PromptYield]],
+    sums: tuple[_Sums, _Sums],
+    likeness: Decimal,
+    words: Words,
+) -> Pair:
     one, other = sums
     texts = [[row.example.instruction for entry in own for row in entry.rows] for own in came]
     dearer = _ratio(_ratio(other.cost, other.good), _ratio(one.cost, one.good))
-    return Pair(first, second, _interval((other.accepted - one.accepted) / one.prompts), _interval(dearer),
-                new_among(texts[0], texts[1], likeness, words), new_among(texts[1], texts[0], likeness, words))
+    return Pair(
+        first,
+        second,
+        _interval((other.accepted - one.accepted) / one.prompts),
+        _interval(dearer),
+        new_among(texts[0], texts[1], likeness, words),
+        new_among(texts[1], texts[0], likeness, words),
+    )
 
 
-def new_among(texts: Sequence[str], others: Sequence[str], likeness: Decimal, words: Words) -> float | None:
+def new_among(
+    texts: Sequence[str], others: Sequence[str], likeness: Decimal, words: Words
+) -> float | None:
     """Share of the texts whose best ROUGE-L F with any of the others is at most the likeness; None of no texts."""
     if not texts:
         return None
@@ -194,13 +272,22 @@ def new_among(texts: Sequence[str], others: Sequence[str], likeness: Decimal, wo
 
 
 def _verbs(own: Sequence[PromptYield]) -> list[str]:
-    return [found[0] for entry in own for row in entry.rows if (found := verb_and_object(row.example.instruction))]
+    return [
+        found[0]
+        for entry in own
+        for row in entry.rows
+        if (found := verb_and_object(row.example.instruction))
+    ]
 
 
 def _expected_distinct(counts: Counter[str], drawn: int) -> float:
     """How many different ones are among so many drawn without putting back (rarefaction, Hurlbert 1971)."""
     total = counts.total()
-    return sum(1 - comb(total - count, drawn) / comb(total, drawn) for count in counts.values()) if total else 0.0
+    return (
+        sum(1 - comb(total - count, drawn) / comb(total, drawn) for count in counts.values())
+        if total
+        else 0.0
+    )
 
 
 def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -222,4 +309,6 @@ def _interval(values: NDArray[np.float64]) -> Interval:
 
 
 def _finite(interval: Interval) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in interval._asdict().items()}
+    return {
+        name: value if math.isfinite(value) else None for name, value in interval._asdict().items()
+    }

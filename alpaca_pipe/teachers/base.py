@@ -8,14 +8,24 @@ from typing import Any, Literal, Protocol
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.errors import UserError
 
-Sent = Literal["no", "refused", "unknown"]  # never left us | answered with an error, not billed | outcome unknown
+Sent = Literal[
+    "no", "refused", "unknown"
+]  # never left us | answered with an error, not billed | outcome unknown
 
 
 class Failure(Exception):
     """One attempt that brought no reply. `sent` decides its bookkeeping: released, released, or lost."""
 
-    def __init__(self, what: str, *, sent: Sent, retry: bool, retry_after: float | None = None,
-                 slower: bool = False, limits: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        sent: Sent,
+        retry: bool,
+        retry_after: float | None = None,
+        slower: bool = False,
+        limits: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(what)
         self.what = what
         self.sent = sent
@@ -32,8 +42,12 @@ class Fatal(UserError):
 class Teacher(Protocol):
     """An open connection to a teacher."""
 
-    identity: Mapping[str, Any]  # whom we ask, as part of a request's key: never a port that we chose, never a key
-    takes: frozenset[str]  # decoding fields it accepts; another one is an error before anything is sent
+    identity: Mapping[
+        str, Any
+    ]  # whom we ask, as part of a request's key: never a port that we chose, never a key
+    takes: frozenset[
+        str
+    ]  # decoding fields it accepts; another one is an error before anything is sent
 
     async def ask(self, request: Request, name: str = "") -> Completion:
         """One HTTP attempt, no retries. `name`: of this attempt, sent along (X-Client-Request-Id), so that the

@@ -27,8 +27,15 @@ _MOST_TOKENS = 16  # of the reply; some models refuse a smaller limit
 _OLD = 90  # days since a price was checked
 
 
-def check(table: TeacherTable, *, journal: Journal, caps: Caps, recipe: str, log: Path,
-          tell: Callable[[str], None]) -> Completion:
+def check(
+    table: TeacherTable,
+    *,
+    journal: Journal,
+    caps: Caps,
+    recipe: str,
+    log: Path,
+    tell: Callable[[str], None],
+) -> Completion:
     """Sends one request and tells, line by line, what is known before and after; answers the reply. It is entered under the
     recipe, stage "check"; its budget holds. A batch teacher is asked online: that tries address, key and model too.
 
@@ -37,8 +44,14 @@ def check(table: TeacherTable, *, journal: Journal, caps: Caps, recipe: str, log
     return asyncio.run(_check(table.online(), journal, caps, recipe, log, tell))
 
 
-async def _check(table: TeacherTable, journal: Journal, caps: Caps, recipe: str, log: Path,
-                 tell: Callable[[str], None]) -> Completion:
+async def _check(
+    table: TeacherTable,
+    journal: Journal,
+    caps: Caps,
+    recipe: str,
+    log: Path,
+    tell: Callable[[str], None],
+) -> Completion:
     price = table.priced()
     tell(f"teacher    {table.kind}, model '{table.called}'")
     tell(f"asks       {_whom(table)}")
@@ -47,27 +60,45 @@ async def _check(table: TeacherTable, journal: Journal, caps: Caps, recipe: str,
     async with open_teacher(table, log=log) as teacher:
         tell(f"takes      {', '.join(sorted(teacher.takes))}")
         request = _ping(teacher)
-        tell(f"ceiling    {exactly(ceiling_of(request, price))} for one request of at most {_MOST_TOKENS} tokens")
+        tell(
+            f"ceiling    {exactly(ceiling_of(request, price))} for one request of at most {_MOST_TOKENS} tokens"
+        )
         pace = RateLimiter(1)
-        metered = Metered(teacher, journal=journal, price=price, caps=caps, recipe=recipe,
-                          run=f"check-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}", stage="check", pace=pace, attempts=1,
-                          model=table.called, say=lambda sentence: tell(f"note       {sentence}"))
+        metered = Metered(
+            teacher,
+            journal=journal,
+            price=price,
+            caps=caps,
+            recipe=recipe,
+            run=f"check-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}",
+            stage="check",
+            pace=pace,
+            attempts=1,
+            model=table.called,
+            say=lambda sentence: tell(f"note       {sentence}"),
+        )
         began = time.monotonic()
         reply = await metered.ask(request)
         seconds = time.monotonic() - began
     _tell_reply(reply, seconds, journal, tell)
-    limits = [f"{gauge.limit:,.0f} {name} ({gauge.left:,.0f} left)" for name, gauge in pace.limits.items()]
+    limits = [
+        f"{gauge.limit:,.0f} {name} ({gauge.left:,.0f} left)" for name, gauge in pace.limits.items()
+    ]
     tell(f"limits     {', '.join(limits) or 'it tells of none'}")
     return reply
 
 
-def _tell_reply(reply: Completion, seconds: float, journal: Journal, tell: Callable[[str], None]) -> None:
+def _tell_reply(
+    reply: Completion, seconds: float, journal: Journal, tell: Callable[[str], None]
+) -> None:
     entries = journal.entries_of(reply.key)
     cost = sum(entry.nanodollars for entry in entries if entry.kind == "settled")
     fingerprint = f", fingerprint {reply.fingerprint}" if reply.fingerprint else ""
     tell(f"served by  {reply.model_said or 'it does not say'}{fingerprint}")
     usage = reply.usage
-    tell(f"took       {seconds:.2f} s; {usage.tokens_in} tokens in, {usage.tokens_out} out; {exactly(cost)} settled")
+    tell(
+        f"took       {seconds:.2f} s; {usage.tokens_in} tokens in, {usage.tokens_out} out; {exactly(cost)} settled"
+    )
     tell(f"said       {reply.text.strip()[:60]!r} ({reply.finish})")
     for entry in entries:
         if entry.kind == "anomaly":
@@ -78,7 +109,11 @@ def _ping(teacher: Teacher) -> Request:
     """A new draw each time: a stored reply would say nothing about today."""
     limit = next((name for name in reversed(OUTPUT_LIMITS) if name in teacher.takes), None)
     limit = "max_tokens" if "max_tokens" in teacher.takes else limit
-    return Request((Message("user", _QUESTION),), {limit: _MOST_TOKENS} if limit else {}, sample=time.time_ns() // 1_000_000)
+    return Request(
+        (Message("user", _QUESTION),),
+        {limit: _MOST_TOKENS} if limit else {},
+        sample=time.time_ns() // 1_000_000,
+    )
 
 
 def _whom(table: TeacherTable) -> str:
@@ -91,7 +126,9 @@ def _whom(table: TeacherTable) -> str:
 def _priced(price: Price) -> str:
     if price.free:
         return f"free ({price.source})"
-    each = ", ".join(f"${amount.normalize():f} {name}" for name, amount in price.per_million.items())
+    each = ", ".join(
+        f"${amount.normalize():f} {name}" for name, amount in price.per_million.items()
+    )
     age = ""
     if price.checked:
         days = (date.today() - price.checked).days

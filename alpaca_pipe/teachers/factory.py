@@ -25,9 +25,18 @@ from alpaca_pipe.weights.gguf import open_gguf
 
 
 @contextlib.asynccontextmanager
-async def connect(table: TeacherTable, *, journal: Journal, caps: Caps, recipe: str, run: str, stage: str, log: Path,
-                  stopping: Callable[[], bool] = lambda: False, say: Callable[[str], None] = lambda sentence: None,
-                  ) -> AsyncIterator[Metered]:
+async def connect(
+    table: TeacherTable,
+    *,
+    journal: Journal,
+    caps: Caps,
+    recipe: str,
+    run: str,
+    stage: str,
+    log: Path,
+    stopping: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> AsyncIterator[Metered]:
     """The recipe's teacher, open and metered: what a stage asks. The price is looked up before anything starts, and what
     earlier runs have left with the provider as a batch is collected before anything is asked.
 
@@ -39,23 +48,59 @@ async def connect(table: TeacherTable, *, journal: Journal, caps: Caps, recipe: 
         wire, child = await stack.enter_async_context(_open_wire(table, log))
         desk = None
         if table.by_batch or BatchJobs(journal).open(recipe):
-            desk = await stack.enter_async_context(batch_desk(
-                table, wire, child, journal=journal, recipe=recipe, run=run, stage=stage, stopping=stopping, say=say))
+            desk = await stack.enter_async_context(
+                batch_desk(
+                    table,
+                    wire,
+                    child,
+                    journal=journal,
+                    recipe=recipe,
+                    run=run,
+                    stage=stage,
+                    stopping=stopping,
+                    say=say,
+                )
+            )
             await pick_up(desk, journal, recipe)
-        metered = Metered(desk if desk and table.by_batch else _online(table, wire, child), journal=journal, price=price,
-                          caps=caps, recipe=recipe, run=run, stage=stage, pace=_pace(table, say), stopping=stopping,
-                          attempts=table.max_attempts, by_batch=table.by_batch, model=table.called, say=say)
+        metered = Metered(
+            desk if desk and table.by_batch else _online(table, wire, child),
+            journal=journal,
+            price=price,
+            caps=caps,
+            recipe=recipe,
+            run=run,
+            stage=stage,
+            pace=_pace(table, say),
+            stopping=stopping,
+            attempts=table.max_attempts,
+            by_batch=table.by_batch,
+            model=table.called,
+            say=say,
+        )
         if desk:
             desk.patience.stopping = lambda: stopping() or metered.ended is not None
         yield metered
 
 
-async def cancel_batches(table: TeacherTable, *, journal: Journal, recipe: str, log: Path,
-                         say: Callable[[str], None]) -> Collected:
+async def cancel_batches(
+    table: TeacherTable, *, journal: Journal, recipe: str, log: Path, say: Callable[[str], None]
+) -> Collected:
     """Ends the batches that runs of a recipe have left with the provider: what is finished is kept and paid for, the rest
     costs nothing. What the provider does not know is counted as lost. Hold the recipe's lock."""
-    async with _open_wire(table, log) as (wire, child), batch_desk(
-            table, wire, child, journal=journal, recipe=recipe, run="", stage="", stopping=lambda: False, say=say) as desk:
+    async with (
+        _open_wire(table, log) as (wire, child),
+        batch_desk(
+            table,
+            wire,
+            child,
+            journal=journal,
+            recipe=recipe,
+            run="",
+            stage="",
+            stopping=lambda: False,
+            say=say,
+        ) as desk,
+    ):
         return await pick_up(desk, journal, recipe, cancel=True)
 
 
@@ -68,42 +113,83 @@ async def open_teacher(table: TeacherTable, *, log: Path) -> AsyncIterator[Teach
 
 
 @contextlib.asynccontextmanager
-async def _open_wire(table: TeacherTable, log: Path) -> AsyncIterator[tuple[HttpConnection, Child | None]]:
+async def _open_wire(
+    table: TeacherTable, log: Path
+) -> AsyncIterator[tuple[HttpConnection, Child | None]]:
     key = key_from(os.environ, table.key_variable)
     async with contextlib.AsyncExitStack() as stack:
         child = await stack.enter_async_context(own) if (own := _own_server(table, log)) else None
         address = child.url if child else table.address
         client = await stack.enter_async_context(
-            http_client(address, key=key, timeout=table.timeout, headers=table.default_headers, proxy=table.proxy,
-                        ca_file=table.ca_file))
+            http_client(
+                address,
+                key=key,
+                timeout=table.timeout,
+                headers=table.default_headers,
+                proxy=table.proxy,
+                ca_file=table.ca_file,
+            )
+        )
         # OpenAI's newer models take only the newer name; no other server is sure to know it.
-        renamed = {"max_tokens": "max_completion_tokens"} if address == OPENAI and table.speaks == "chat" else {}
-        yield HttpConnection(client, address, table.called, key, table.timeout, takes_of(table),
-                   table.on_unsupported == "drop", renamed, table.extra_body), child
+        renamed = (
+            {"max_tokens": "max_completion_tokens"}
+            if address == OPENAI and table.speaks == "chat"
+            else {}
+        )
+        yield (
+            HttpConnection(
+                client,
+                address,
+                table.called,
+                key,
+                table.timeout,
+                takes_of(table),
+                table.on_unsupported == "drop",
+                renamed,
+                table.extra_body,
+            ),
+            child,
+        )
 
 
 def takes_of(table: TeacherTable) -> frozenset[str]:
     """The decoding fields that it accepts, known before it is asked."""
     takes = openai_chat.TAKES if table.speaks == "chat" else openai_completions.TAKES
-    return (takes | (TAKES_BESIDES if table.kind == "local_server" else frozenset())) - set(table.refuses)
+    return (takes | (TAKES_BESIDES if table.kind == "local_server" else frozenset())) - set(
+        table.refuses
+    )
 
 
 def _online(table: TeacherTable, wire: HttpConnection, child: Child | None) -> Teacher:
-    teacher: Teacher = (openai_chat.OpenAIChat if table.speaks == "chat" else openai_completions.OpenAICompletions)(
-        wire, table.identity())
+    teacher: Teacher = (
+        openai_chat.OpenAIChat if table.speaks == "chat" else openai_completions.OpenAICompletions
+    )(wire, table.identity())
     return Watched(teacher, child) if child else teacher
 
 
 def _pace(table: TeacherTable, say: Callable[[str], None]) -> RateLimiter:
     if table.by_batch:
         return RateLimiter(WITHOUT_LIMIT, adapts=False)
-    return RateLimiter(table.concurrency, table.requests_per_minute, table.tokens_per_minute, say=say)
+    return RateLimiter(
+        table.concurrency, table.requests_per_minute, table.tokens_per_minute, say=say
+    )
 
 
-def _own_server(table: TeacherTable, log: Path) -> contextlib.AbstractAsyncContextManager[Child] | None:
+def _own_server(
+    table: TeacherTable, log: Path
+) -> contextlib.AbstractAsyncContextManager[Child] | None:
     if table.kind == "local_server":
-        return local_server(open_gguf(table.model), name=table.called, parallel=table.concurrency,
-                            context=table.context, port=table.port, threads=table.threads, log=log)
+        return local_server(
+            open_gguf(table.model),
+            name=table.called,
+            parallel=table.concurrency,
+            context=table.context,
+            port=table.port,
+            threads=table.threads,
+            log=log,
+        )
     if table.kind == "rehearsed":
-        return rehearsed_server(lines=table.lines, delay=table.delay, served=table.served, port=table.port, log=log)
+        return rehearsed_server(
+            lines=table.lines, delay=table.delay, served=table.served, port=table.port, log=log
+        )
     return None

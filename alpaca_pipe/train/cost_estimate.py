@@ -40,8 +40,10 @@ def lengths(file: Path | None) -> Lengths:
     """Of the rows in a sealed file: the first are measured, the others counted."""
     if file is None or not file.is_file():
         return Lengths()
-    sizes = [sum(len(text.encode()) for text in (row.instruction, row.input, row.output))
-             for row in map(Example.from_row, islice(read_jsonl_so_far(file), _LOOKED_AT))]
+    sizes = [
+        sum(len(text.encode()) for text in (row.instruction, row.input, row.output))
+        for row in map(Example.from_row, islice(read_jsonl_so_far(file), _LOOKED_AT))
+    ]
     if not sizes:
         return Lengths()
     with file.open("rb") as lines:
@@ -76,8 +78,14 @@ class Job:
         return self._memory(min(self.max_length, 2 * self.length.mean))
 
     def _memory(self, row: float) -> Memory:
-        return memory(self.shape, self.method, self.rows_at_once * row, dtype=self.dtype, rank=self.rank,
-                      targets=self.targets)
+        return memory(
+            self.shape,
+            self.method,
+            self.rows_at_once * row,
+            dtype=self.dtype,
+            rank=self.rank,
+            targets=self.targets,
+        )
 
     def on(self, gpu: Gpu) -> Fit:
         return fit(gpu.name, gpu.memory_gib, self.worst, self.usual)
@@ -85,9 +93,13 @@ class Job:
     def minutes(self, gpu: Gpu, fetched: bool = False) -> Range:
         """Loading, training and saving of all tunes on one GPU. fetched: the base lies on this machine already."""
         flops = training_flops(self.shape.multiplied, self.tokens, self.method)
-        once = reached(gpu, flops, self.batches * self.shape.layers, self._guessed * self.length.spread)
+        once = reached(
+            gpu, flops, self.batches * self.shape.layers, self._guessed * self.length.spread
+        )
         saved = self.shape.parameters * 4 if self.method == "full" else 0.0
-        return (once.times(self.tunes) + loading(self.shape.parameters, self.tunes, fetched, saved)).times(1 / 60)
+        return (
+            once.times(self.tunes) + loading(self.shape.parameters, self.tunes, fetched, saved)
+        ).times(1 / 60)
 
     @property
     def _guessed(self) -> float:
@@ -106,8 +118,13 @@ class Job:
         fewer = self.rows_at_once
         while fewer > 1:
             fewer //= 2
-            yield (f"train.per_device_train_batch_size={fewer} and {self.rows_at_once // fewer} times the "
-                   "gradient_accumulation_steps"), replace(self, rows_at_once=fewer)
+            yield (
+                (
+                    f"train.per_device_train_batch_size={fewer} and {self.rows_at_once // fewer} times the "
+                    "gradient_accumulation_steps"
+                ),
+                replace(self, rows_at_once=fewer),
+            )
 
     def _frozen(self) -> Iterator[tuple[str, Job]]:
         """Another method, or half the bytes for weights that do not change."""

@@ -16,7 +16,10 @@ def mark_whole(folder: Path, step: int) -> None:
 
 def last_whole(folder: Path) -> Path | None:
     """The checkpoint to resume from; what an interrupted write has left is removed."""
-    steps = [int(mark.parent.name.removeprefix("checkpoint-")) for mark in folder.glob(f"checkpoint-*/{_MARK}")]
+    steps = [
+        int(mark.parent.name.removeprefix("checkpoint-"))
+        for mark in folder.glob(f"checkpoint-*/{_MARK}")
+    ]
     if not steps:
         _remove_all_but(folder, -1)
         return None

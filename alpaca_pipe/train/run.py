@@ -46,22 +46,38 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     _announce(context, config, len(rows), steps, len(tunes))
     for place, (which, its_rows) in enumerate(tunes.items()):
         if not (context.folder / FOLDERS[which]).is_dir():
-            _tune(which, its_rows, config, hyper, checkpoint, encoder, context, before=place * steps)
+            _tune(
+                which, its_rows, config, hyper, checkpoint, encoder, context, before=place * steps
+            )
     commit = {"base_commit": base.commit()} if base.on_hub else {}
-    return Outcome({"method": config.method, "template": config.template, "rows": len(rows),
-                    "dropped": sum(1 for _ in read_jsonl(context.folder / "dropped.jsonl")), "steps": steps,
-                    "tokens": sum(len(row.ids) for row in rows), "learned_tokens": sum(row.learned for row in rows),
-                    "loss": _losses(context.folder / "loss.jsonl")} | commit)
+    return Outcome(
+        {
+            "method": config.method,
+            "template": config.template,
+            "rows": len(rows),
+            "dropped": sum(1 for _ in read_jsonl(context.folder / "dropped.jsonl")),
+            "steps": steps,
+            "tokens": sum(len(row.ids) for row in rows),
+            "learned_tokens": sum(row.learned for row in rows),
+            "loss": _losses(context.folder / "loss.jsonl"),
+        }
+        | commit
+    )
 
 
 def _check_machine() -> None:
     if find_spec("torch") is None:
-        raise UserError("train: it needs the extra 'train', which is not installed", "pip install 'alpaca-pipe[train]'")
+        raise UserError(
+            "train: it needs the extra 'train', which is not installed",
+            "pip install 'alpaca-pipe[train]'",
+        )
     import torch
 
     if torch.cuda.device_count() > 1:
-        raise UserError(f"train: {torch.cuda.device_count()} GPUs are visible, and one is used",
-                        "set the environment variable CUDA_VISIBLE_DEVICES=0")
+        raise UserError(
+            f"train: {torch.cuda.device_count()} GPUs are visible, and one is used",
+            "set the environment variable CUDA_VISIBLE_DEVICES=0",
+        )
 
 
 def _rows(config: TrainConfig, context: StageContext, encoder: Encoder) -> list[Encoded]:
@@ -73,32 +89,55 @@ def _rows(config: TrainConfig, context: StageContext, encoder: Encoder) -> list[
     write_jsonl(context.folder / "dropped.jsonl", (row.to_row() for row in dropped))
     least = 2 if config.control == "shuffled" else 1
     if len(rows) < least:
-        raise UserError(f"train: {len(rows)} of {len(examples)} rows fit into {config.max_length} tokens, "
-                        f"and at least {least} are needed", "generate more rows, or raise train.max_length")
+        raise UserError(
+            f"train: {len(rows)} of {len(examples)} rows fit into {config.max_length} tokens, "
+            f"and at least {least} are needed",
+            "generate more rows, or raise train.max_length",
+        )
     if dropped:
-        context.progress.say(f"{len(dropped)} of {len(examples)} rows are longer than {config.max_length} tokens "
-                           "and are left out: dropped.jsonl")
+        context.progress.say(
+            f"{len(dropped)} of {len(examples)} rows are longer than {config.max_length} tokens "
+            "and are left out: dropped.jsonl"
+        )
     return rows
 
 
-def _announce(context: StageContext, config: TrainConfig, rows: int, steps: int, tunes: int) -> None:
+def _announce(
+    context: StageContext, config: TrainConfig, rows: int, steps: int, tunes: int
+) -> None:
     both = ", then the control with exchanged answers" if tunes == 2 else ""
     context.progress.say(f"{config.method}, {rows} rows, {steps} steps{both}")
     log = context.folder / "loss.jsonl"
     context.progress.start(steps * tunes, "steps", sum(1 for _ in read_jsonl_so_far(log)))
 
 
-def _tune(which: str, rows: list[Encoded], config: TrainConfig, hyper: Hyperparameters, checkpoint: Checkpoint, encoder: Encoder,
-          context: StageContext, before: int) -> None:
+def _tune(
+    which: str,
+    rows: list[Encoded],
+    config: TrainConfig,
+    hyper: Hyperparameters,
+    checkpoint: Checkpoint,
+    encoder: Encoder,
+    context: StageContext,
+    before: int,
+) -> None:
     base: BaseTable = context.tables["base"]
     scratch = context.scratch / which
     scratch.mkdir(exist_ok=True)
     context.phase("load")
     loaded = load_model(checkpoint, base.dtype)
     context.phase("train")
-    model = tune(loaded, encoder.tokenizer, rows, hyper, scratch,
-                 context.folder / "loss.jsonl", which, context.stopping,
-                 lambda step, loss: context.progress.at(before + step, f"{which}, loss {loss:.3f}"))
+    model = tune(
+        loaded,
+        encoder.tokenizer,
+        rows,
+        hyper,
+        scratch,
+        context.folder / "loss.jsonl",
+        which,
+        context.stopping,
+        lambda step, loss: context.progress.at(before + step, f"{which}, loss {loss:.3f}"),
+    )
     if model is None:
         raise Stopped
     context.phase("save")
@@ -116,7 +155,9 @@ def _save(model: PreTrainedModel, base: BaseTable, folder: Path) -> None:
         adapter = model.peft_config["default"]
         adapter.base_model_name_or_path, adapter.revision = base.published, None
         model.save_pretrained(folder, save_embedding_layers=False)
-        (folder / "README.md").unlink(missing_ok=True)  # peft's empty card; export writes one with figures
+        (folder / "README.md").unlink(
+            missing_ok=True
+        )  # peft's empty card; export writes one with figures
     else:
         model.save_pretrained(folder)
 
@@ -127,6 +168,8 @@ def _losses(log: Path) -> dict[str, dict[str, float]]:
         losses = [row["loss"] for row in read_jsonl_so_far(log) if row["which"] == which]
         if losses:
             eighth = max(1, len(losses) // 8)
-            answer[which] = {"first": round(sum(losses[:eighth]) / eighth, 4),
-                             "last": round(sum(losses[-eighth:]) / eighth, 4)}
+            answer[which] = {
+                "first": round(sum(losses[:eighth]) / eighth, 4),
+                "last": round(sum(losses[-eighth:]) / eighth, 4),
+            }
     return answer

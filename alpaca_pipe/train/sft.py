@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from trl import SFTTrainer
 
 _SAVE_SHARE = 0.05  # of the time may go into checkpoints ...
-_SAVE_AT_MOST_EVERY = 20.0  # ... but a kill should not cost less than this many seconds of work either
+_SAVE_AT_MOST_EVERY = (
+    20.0  # ... but a kill should not cost less than this many seconds of work either
+)
 
 IGNORED = -100  # the label of a position that carries no loss
 
@@ -59,8 +61,13 @@ def tune(
     return trainer.model
 
 
-def _trainer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Encoded], hyper: Hyperparameters,
-             scratch: Path) -> SFTTrainer:
+def _trainer(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Encoded],
+    hyper: Hyperparameters,
+    scratch: Path,
+) -> SFTTrainer:
     import torch
     from datasets import Dataset
     from peft import LoraConfig
@@ -69,51 +76,96 @@ def _trainer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: S
     class Trainer(SFTTrainer):
         """On a CPU, TRL's own loss projects every position; ours the learned ones. No model card in checkpoints."""
 
-        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False,
-                         num_items_in_batch: Any = None) -> Any:
+        def compute_loss(
+            self,
+            model: Any,
+            inputs: Any,
+            return_outputs: bool = False,
+            num_items_in_batch: Any = None,
+        ) -> Any:
             labels = inputs.pop("labels")[:, 1:]
             learned = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
             logits = model(**inputs, use_cache=False, logits_to_keep=learned).logits
             loss = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1).float(), labels[:, learned].flatten(), ignore_index=IGNORED, reduction="sum")
-            return loss / num_items_in_batch  # learned tokens of the whole step, over all its micro-batches
+                logits.flatten(0, 1).float(),
+                labels[:, learned].flatten(),
+                ignore_index=IGNORED,
+                reduction="sum",
+            )
+            return (
+                loss / num_items_in_batch
+            )  # learned tokens of the whole step, over all its micro-batches
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             pass
 
     on_gpu = torch.cuda.is_available()
     args = SFTConfig(
-        output_dir=str(scratch), seed=hyper.seed, learning_rate=hyper.learning_rate,
-        num_train_epochs=hyper.num_train_epochs, max_steps=hyper.max_steps or -1,
+        output_dir=str(scratch),
+        seed=hyper.seed,
+        learning_rate=hyper.learning_rate,
+        num_train_epochs=hyper.num_train_epochs,
+        max_steps=hyper.max_steps or -1,
         per_device_train_batch_size=hyper.per_device_train_batch_size,
-        gradient_accumulation_steps=hyper.gradient_accumulation_steps, lr_scheduler_type=hyper.lr_scheduler_type,
-        warmup_steps=hyper.warmup_steps, weight_decay=hyper.weight_decay,
-        max_length=None, dataset_kwargs={"skip_prepare_dataset": True}, padding_free=lay_end_to_end(model),
-        use_cpu=not on_gpu, bf16=on_gpu and torch.cuda.is_bf16_supported(), gradient_checkpointing=False,
-        logging_steps=1, include_num_input_tokens_seen="all", save_strategy="no", report_to="none", disable_tqdm=True,
-        log_level="error", dataloader_pin_memory=on_gpu)
-    data = Dataset.from_dict({
-        "input_ids": [row.ids for row in rows],
-        "labels": [[i if learned else IGNORED for i, learned in zip(row.ids, row.mask, strict=True)] for row in rows]})
+        gradient_accumulation_steps=hyper.gradient_accumulation_steps,
+        lr_scheduler_type=hyper.lr_scheduler_type,
+        warmup_steps=hyper.warmup_steps,
+        weight_decay=hyper.weight_decay,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        padding_free=lay_end_to_end(model),
+        use_cpu=not on_gpu,
+        bf16=on_gpu and torch.cuda.is_bf16_supported(),
+        gradient_checkpointing=False,
+        logging_steps=1,
+        include_num_input_tokens_seen="all",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+        dataloader_pin_memory=on_gpu,
+    )
+    data = Dataset.from_dict(
+        {
+            "input_ids": [row.ids for row in rows],
+            "labels": [
+                [i if learned else IGNORED for i, learned in zip(row.ids, row.mask, strict=True)]
+                for row in rows
+            ],
+        }
+    )
     if hyper.lora:
         _check_targets(model, hyper.lora["target_modules"])
     lora = LoraConfig(**hyper.lora, task_type="CAUSAL_LM") if hyper.lora else None
-    return Trainer(model=model, args=args, train_dataset=data, processing_class=tokenizer, peft_config=lora)
+    return Trainer(
+        model=model, args=args, train_dataset=data, processing_class=tokenizer, peft_config=lora
+    )
 
 
 def _check_targets(model: PreTrainedModel, targets: str | Sequence[str]) -> None:
     """peft skips a name that no layer has as long as another name fits."""
     if isinstance(targets, str):
         return
-    layers = [name for name, module in model.named_modules()
-              if getattr(getattr(module, "weight", None), "ndim", 0) == 2]
+    layers = [
+        name
+        for name, module in model.named_modules()
+        if getattr(getattr(module, "weight", None), "ndim", 0) == 2
+    ]
     for target in targets:
         if not any(name == target or name.endswith(f".{target}") for name in layers):
-            raise UserError(f"train.lora.target_modules: the base has no linear layer '{target}'",
-                            did_you_mean(target, {name.rpartition(".")[2] for name in layers}))
+            raise UserError(
+                f"train.lora.target_modules: the base has no linear layer '{target}'",
+                did_you_mean(target, {name.rpartition(".")[2] for name in layers}),
+            )
 
 
-def _watch(scratch: Path, log: Path, which: str, stopping: Callable[[], bool], at: Callable[[int, float], None]) -> Any:
+def _watch(
+    scratch: Path,
+    log: Path,
+    which: str,
+    stopping: Callable[[], bool],
+    at: Callable[[int, float], None],
+) -> Any:
     """The callback that logs each step, saves often enough, and stops once everything is saved."""
     from transformers import TrainerCallback
 
@@ -124,15 +176,25 @@ def _watch(scratch: Path, log: Path, which: str, stopping: Callable[[], bool], a
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             """What was logged after the checkpoint that we go on from will be logged again."""
-            known = [row for row in read_jsonl_so_far(log)
-                     if row["which"] != which or row["step"] <= state.global_step]
+            known = [
+                row
+                for row in read_jsonl_so_far(log)
+                if row["which"] != which or row["step"] <= state.global_step
+            ]
             write_jsonl(log, known)
 
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any
+        ) -> None:
             if "loss" not in logs:
                 return
-            row = {"which": which, "step": state.global_step, "loss": logs["loss"],
-                   "learning_rate": logs["learning_rate"], "tokens": state.num_input_tokens_seen}
+            row = {
+                "which": which,
+                "step": state.global_step,
+                "loss": logs["loss"],
+                "learning_rate": logs["learning_rate"],
+                "tokens": state.num_input_tokens_seen,
+            }
             with log.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(row) + "\n")
             at(state.global_step, logs["loss"])

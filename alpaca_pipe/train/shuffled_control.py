@@ -26,5 +26,7 @@ def shuffled(rows: Sequence[Encoded], seed: int) -> list[Encoded]:
     The tokens of all rows together stay the same; a single row may be longer than any was before.
     """
     starts = [row.mask.index(True) for row in rows]
-    return [joined(row.ids[:start], rows[other].ids[starts[other]:])
-            for row, start, other in zip(rows, starts, derangement(len(rows), seed), strict=True)]
+    return [
+        joined(row.ids[:start], rows[other].ids[starts[other] :])
+        for row, start, other in zip(rows, starts, derangement(len(rows), seed), strict=True)
+    ]

@@ -41,31 +41,50 @@ def _model(value: Any, info: ValidationInfo) -> Any:
     path = folder_of(value, info) / Path(value).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
-            why = "is an adapter: merge it first (export)" if (path / "adapter_config.json").is_file() else "is not one"
+            why = (
+                "is an adapter: merge it first (export)"
+                if (path / "adapter_config.json").is_file()
+                else "is not one"
+            )
             raise ValueError(f"a checkpoint folder has a config.json, and {path} {why}")
         return path
     if path.is_file():
         if path.suffix != ".gguf":
-            raise ValueError(f"{path} is no model - give a checkpoint's folder, or a file that ends in .gguf")
+            raise ValueError(
+                f"{path} is no model - give a checkpoint's folder, or a file that ends in .gguf"
+            )
         return path
     if value.startswith((".", "/", "~")) or value.endswith(".gguf"):
         raise ValueError(f"no such file or folder: {path}")
     if not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", value, re.ASCII):
         hint = did_you_mean(value, [*KNOWN, TINY])
-        raise ValueError(f"no model of this name - {hint} Else: org/name on the hub, a folder, or a GGUF file")
+        raise ValueError(
+            f"no model of this name - {hint} Else: org/name on the hub, a folder, or a GGUF file"
+        )
     return value
 
 
 class BaseTable(Table):
     """The base model, known by its content: the same weights at another path are the same step."""
 
-    model: Annotated[str | Path, PlainValidator(_model, json_schema_input_type=str), Field(
-        description="a known name (smollm2-135m-instruct), a hub id (org/name), a checkpoint folder, or a GGUF file")]
+    model: Annotated[
+        str | Path,
+        PlainValidator(_model, json_schema_input_type=str),
+        Field(
+            description="a known name (smollm2-135m-instruct), a hub id (org/name), a checkpoint folder, or a GGUF file"
+        ),
+    ]
     revision: Annotated[str, Field(description="of a hub id: branch, tag or commit")] = "main"
-    dtype: Annotated[Literal["float32", "bfloat16"], Field(
-        description="of the weights while training; bfloat16 only where they are frozen (LoRA)")] = "float32"
-    tokenizer: Annotated[ExistingPath | None, Field(
-        description="with model: tiny, the checkpoint folder whose tokenizer it takes")] = None
+    dtype: Annotated[
+        Literal["float32", "bfloat16"],
+        Field(
+            description="of the weights while training; bfloat16 only where they are frozen (LoRA)"
+        ),
+    ] = "float32"
+    tokenizer: Annotated[
+        ExistingPath | None,
+        Field(description="with model: tiny, the checkpoint folder whose tokenizer it takes"),
+    ] = None
 
     def identity(self) -> dict[str, Any]:
         return {"model": self._content(), "dtype": self.dtype}
@@ -105,18 +124,30 @@ class BaseTable(Table):
             return self.revision if self.on_hub else None
         from huggingface_hub import constants
 
-        note = Path(constants.HF_HUB_CACHE, f"models--{str(self.model).replace('/', '--')}", "refs", self.revision)
+        note = Path(
+            constants.HF_HUB_CACHE,
+            f"models--{str(self.model).replace('/', '--')}",
+            "refs",
+            self.revision,
+        )
         return note.read_text().strip() if note.is_file() else None
 
     def parameters(self) -> float | None:
         """About how many weights it has, from what lies here or from its name ("135m", "7b"); None if neither says."""
         if isinstance(self.model, Path) and self.model.is_dir():
             shape = read_json(self.model / "config.json")
-            width = 2 if shape.get("dtype", shape.get("torch_dtype")) in ("bfloat16", "float16") else 4
-            return sum(file.stat().st_size for file in self.model.glob("*.safetensors")) / width or None
+            width = (
+                2 if shape.get("dtype", shape.get("torch_dtype")) in ("bfloat16", "float16") else 4
+            )
+            return (
+                sum(file.stat().st_size for file in self.model.glob("*.safetensors")) / width
+                or None
+            )
         if self.model == TINY:
             return 1e5
-        said = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([mb])(?![a-z0-9])", str(self.called).lower())
+        said = re.search(
+            r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([mb])(?![a-z0-9])", str(self.called).lower()
+        )
         return float(said[1]) * {"m": 1e6, "b": 1e9}[said[2]] if said else None
 
     def _content(self) -> Any:
@@ -124,7 +155,11 @@ class BaseTable(Table):
             return {"tiny": self.tokenizer and tokenizer_digest(self.tokenizer)}
         if isinstance(self.model, Path):
             return _folder_digest(self.model) if self.model.is_dir() else gguf_digest(self.model)
-        return gguf_digest(self.model) if self.model in KNOWN else {"hub": self.model, "revision": self.revision}
+        return (
+            gguf_digest(self.model)
+            if self.model in KNOWN
+            else {"hub": self.model, "revision": self.revision}
+        )
 
     def _folder_here(self) -> Path | None:
         from alpaca_pipe.weights.checkpoint import exported_path
@@ -161,5 +196,10 @@ def tokenizer_digest(folder: Path) -> str:
 
 
 def _folder_digest(folder: Path, names: str = _DECISIVE) -> str:
-    return digest_of({file.name: file_digest(file) for file in sorted(folder.iterdir())
-                      if file.is_file() and re.fullmatch(names, file.name)})
+    return digest_of(
+        {
+            file.name: file_digest(file)
+            for file in sorted(folder.iterdir())
+            if file.is_file() and re.fullmatch(names, file.name)
+        }
+    )

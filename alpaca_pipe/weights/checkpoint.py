@@ -57,8 +57,10 @@ def whole_folder(folder: Path) -> Iterator[Path]:
                 shutil.rmtree(old, ignore_errors=True)
         draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     except OSError as error:
-        raise UserError(f"{folder.parent} cannot be written: {error.strerror or error}",
-                        "set ALPACA_PIPE_CACHE to another folder") from None
+        raise UserError(
+            f"{folder.parent} cannot be written: {error.strerror or error}",
+            "set ALPACA_PIPE_CACHE to another folder",
+        ) from None
     try:
         yield draft
         draft.chmod(0o755)
@@ -76,8 +78,14 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     from a folder and from the hub."""
     tokenizer.save_pretrained(folder)
     config = read_json(folder / "tokenizer_config.json")
-    write_json(folder / "tokenizer_config.json",
-               {name: value for name, value in config.items() if name not in ("is_local", "local_files_only")})
+    write_json(
+        folder / "tokenizer_config.json",
+        {
+            name: value
+            for name, value in config.items()
+            if name not in ("is_local", "local_files_only")
+        },
+    )
 
 
 def _export(file: Path, draft: Path) -> None:
@@ -91,17 +99,23 @@ def _export(file: Path, draft: Path) -> None:
             model, tokenizer = _read(file)
     except (OSError, ValueError, KeyError, NotImplementedError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{file} cannot be made into a training checkpoint: {first}",
-                        "name the checkpoint that it was quantised from (base.model: org/name)") from None
+        raise UserError(
+            f"{file} cannot be made into a training checkpoint: {first}",
+            "name the checkpoint that it was quantised from (base.model: org/name)",
+        ) from None
     try:
         model.save_pretrained(draft)
         save_tokenizer(tokenizer, draft)
-    except (OSError, SafetensorError) as error:  # a full disk is an OSError, but for safetensors one of its own kind
+    except (
+        OSError,
+        SafetensorError,
+    ) as error:  # a full disk is an OSError, but for safetensors one of its own kind
         free = shutil.disk_usage(draft).free / 1e6
         needed = sum(weight.nbytes for weight in model.parameters()) / 1e6
-        raise UserError(f"the checkpoint cannot be written to {draft.parent}: {error}",
-                        f"{needed:.0f} MB are needed and {free:.0f} are free; ALPACA_PIPE_CACHE names another folder"
-                        ) from None
+        raise UserError(
+            f"the checkpoint cannot be written to {draft.parent}: {error}",
+            f"{needed:.0f} MB are needed and {free:.0f} are free; ALPACA_PIPE_CACHE names another folder",
+        ) from None
 
 
 def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -110,5 +124,9 @@ def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
     # without dequantize=True the model could not be saved
     model = AutoModelForCausalLM.from_pretrained(
-        file.parent, gguf_file=file.name, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True))
+        file.parent,
+        gguf_file=file.name,
+        dtype=torch.float32,
+        quantization_config=GgufConfig(dequantize=True),
+    )
     return model, AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)

@@ -27,8 +27,12 @@ def open_gguf(model: str | Path) -> Path:
     known = KNOWN.get(str(model))
     path = cached_path(known) if known else Path(model)
     if not path.is_file():
-        raise UserError(f"the weights '{model}' are not on this machine (looked for {path})",
-                        SETUP if known else "give the path of a GGUF file")
+        raise UserError(
+            f"the weights '{model}' are not on this machine (looked for {path})",
+            SETUP if known else "give the path of a GGUF file",
+        )
     if known and file_digest(path) != known.sha256:
-        raise UserError(f"{path} is damaged: its sha256 is not the one that is known for '{model}'", SETUP)
+        raise UserError(
+            f"{path} is damaged: its sha256 is not the one that is known for '{model}'", SETUP
+        )
     return path

@@ -12,8 +12,14 @@ from alpaca_pipe.weights.checkpoint import save_tokenizer, whole_folder
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_SHAPE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
-          "num_key_value_heads": 2, "max_position_embeddings": 8192}
+_SHAPE = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 8192,
+}
 _SEED = 0
 
 
@@ -35,8 +41,14 @@ def build_tiny(folder: Path, tokenizer: Path | None = None) -> None:
 
     transformers.logging.disable_progress_bar()
     words = AutoTokenizer.from_pretrained(tokenizer) if tokenizer else byte_tokenizer()
-    shape = LlamaConfig(vocab_size=len(words), bos_token_id=words.bos_token_id, eos_token_id=words.eos_token_id,
-                        pad_token_id=words.pad_token_id, tie_word_embeddings=True, **_SHAPE)
+    shape = LlamaConfig(
+        vocab_size=len(words),
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+        tie_word_embeddings=True,
+        **_SHAPE,
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         model = LlamaForCausalLM(shape)
@@ -51,13 +63,24 @@ def byte_tokenizer() -> PreTrainedTokenizerBase:
 
     special = ["<unk>", "<s>", "</s>"]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    plan = Tokenizer(models.BPE({token: i for i, token in enumerate(special + letters)}, [], unk_token="<unk>"))
+    plan = Tokenizer(
+        models.BPE({token: i for i, token in enumerate(special + letters)}, [], unk_token="<unk>")
+    )
     plan.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     plan.decoder = decoders.ByteLevel()
-    plan.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    plan.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)]
+    )
     plan.add_special_tokens(special)
     words: PreTrainedTokenizerBase = PreTrainedTokenizerFast(
-        tokenizer_object=plan, unk_token="<unk>", bos_token="<s>", eos_token="</s>", pad_token="<unk>")
-    words.chat_template = ("{{ bos_token }}{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}"
-                           "{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}")
+        tokenizer_object=plan,
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<unk>",
+    )
+    words.chat_template = (
+        "{{ bos_token }}{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}"
+        "{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+    )
     return words

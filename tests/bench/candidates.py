@@ -40,7 +40,12 @@ def ours(texts: Sequence[str], replies: Sequence[Completion]) -> tuple[float, in
     seed = Seed(Example.of("Name a river of Africa.", "", "The Nile", Origin("seed")), "", False)
     seat, rates, count = Seat(0, 0, (seed,) * 3, ()), [], 0
     for _ in range(PASSES):
-        pool = Pool([Example.of(text, "", "", Origin("seed")) for text in texts], Decimal(str(LIKENESS)), "rouge", style.ties)
+        pool = Pool(
+            [Example.of(text, "", "", Origin("seed")) for text in texts],
+            Decimal(str(LIKENESS)),
+            "rouge",
+            style.ties,
+        )
         began, count = time.perf_counter(), 0
         for number, reply in enumerate(replies):
             for item, piece in enumerate(style.read(seat, reply)):
@@ -67,10 +72,12 @@ def rapidfuzz(pool: Sequence[str], sample: Sequence[str]) -> float:
     from rapidfuzz.process import cdist
 
     coded = letters([*pool, *sample])
-    known, asked = coded[:len(pool)], coded[len(pool):]
+    known, asked = coded[: len(pool)], coded[len(pool) :]
     began = time.perf_counter()
     for text in asked:
-        cdist([text], known, scorer=Indel.normalized_similarity, score_cutoff=LIKENESS, workers=1).max()
+        cdist(
+            [text], known, scorer=Indel.normalized_similarity, score_cutoff=LIKENESS, workers=1
+        ).max()
     return len(sample) / (time.perf_counter() - began)
 
 
@@ -79,15 +86,26 @@ def main(pool_file: Path, file: Path) -> dict[int, dict[str, float]]:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     pool = [row["instruction"] for row in json.loads(gzip.decompress(pool_file.read_bytes()))]
     rows = [json.loads(line) for line in gzip.decompress(file.read_bytes()).decode().splitlines()]
-    rows = [{name: str(row.get(name, "")) for name in ("instruction", "input", "output")} for row in rows]
-    replies = [Completion(layout(rows[begin:begin + ROWS]), "stop", Usage()) for begin in range(0, len(rows), ROWS)]
+    rows = [
+        {name: str(row.get(name, "")) for name in ("instruction", "input", "output")}
+        for row in rows
+    ]
+    replies = [
+        Completion(layout(rows[begin : begin + ROWS]), "stop", Usage())
+        for begin in range(0, len(rows), ROWS)
+    ]
     sample = random.Random(1).sample([row["instruction"] for row in rows], BY_RAPIDFUZZ)
     found = {}
     for size in SIZES:
         rate, judged = ours(pool[:size], replies)
-        found[size] = {"rate": rate, "judged": judged, "rouge-score": rouge_score(pool[:size], sample[:BY_ROUGE]),
-                       "rouge-score sample": BY_ROUGE, "rapidfuzz": rapidfuzz(pool[:size], sample),
-                       "rapidfuzz sample": BY_RAPIDFUZZ}
+        found[size] = {
+            "rate": rate,
+            "judged": judged,
+            "rouge-score": rouge_score(pool[:size], sample[:BY_ROUGE]),
+            "rouge-score sample": BY_ROUGE,
+            "rapidfuzz": rapidfuzz(pool[:size], sample),
+            "rapidfuzz sample": BY_RAPIDFUZZ,
+        }
     return found
 
 

@@ -28,8 +28,14 @@ def grown(texts: list[str], rows: int) -> list[str]:
     """The real instructions, and as many more as are wanted: the first half of the words of one real instruction, drawn at
     random, and the second half of the words of another."""
     chance = random.Random(SEED)
-    halves = [(words[:(len(words) + 1) // 2], words[(len(words) + 1) // 2:]) for words in map(str.split, texts)]
-    more = (" ".join([*chance.choice(halves)[0], *chance.choice(halves)[1]]) for _ in range(rows - len(texts)))
+    halves = [
+        (words[: (len(words) + 1) // 2], words[(len(words) + 1) // 2 :])
+        for words in map(str.split, texts)
+    ]
+    more = (
+        " ".join([*chance.choice(halves)[0], *chance.choice(halves)[1]])
+        for _ in range(rows - len(texts))
+    )
     return [*texts[:rows], *more]
 
 
@@ -55,8 +61,15 @@ def main(file: Path, times: int, rows: int) -> dict[str, Any]:
         began = time.perf_counter()
         met = greedy(texts, LIKENESS, "rouge")
         seconds.append(time.perf_counter() - began)
-    return {"rows": len(texts), "imports": imported, "ready": ready, "seconds": statistics.median(seconds),
-            "dropped": int(np.sum(met.nearest >= 0)), "peak": peak(), "before": before}
+    return {
+        "rows": len(texts),
+        "imports": imported,
+        "ready": ready,
+        "seconds": statistics.median(seconds),
+        "dropped": int(np.sum(met.nearest >= 0)),
+        "peak": peak(),
+        "before": before,
+    }
 
 
 if __name__ == "__main__":

@@ -27,21 +27,50 @@ print(json.dumps([len(came.rows), time.perf_counter() - began, peak() - before])
 
 
 def measured(path: Path, scratch: Path) -> dict[str, object]:
-    done = subprocess.run([sys.executable, "-c", MEASURE, str(path), str(scratch)], text=True, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path), str(scratch)],
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     rows, seconds, megabytes = json.loads(done.stdout)
-    return {"form": path.name, "MB": round(path.stat().st_size / 1e6, 1), "rows": rows, "seconds": round(seconds, 2),
-            "rows/s": round(rows / seconds), "memory MB": megabytes}
+    return {
+        "form": path.name,
+        "MB": round(path.stat().st_size / 1e6, 1),
+        "rows": rows,
+        "seconds": round(seconds, 2),
+        "rows/s": round(rows / seconds),
+        "memory MB": megabytes,
+    }
 
 
 def test_forms(tmp_path: Path, data: Path) -> None:
     (tmp_path / "scratch").mkdir()
-    rows = [{"instruction": one.instruction, "input": one.input, "output": one.output}
-            for one in read(data / "alpaca_data.json.gz")]
-    talks = [{"conversations": [{"from": "human", "value": f"{row['instruction']}\n{row['input']}"},
-                                {"from": "gpt", "value": row["output"]}]} for row in rows]
-    files = {"list.json": as_json(rows), "one-line.json": json.dumps(rows).encode(), "lines.jsonl": as_jsonl(rows),
-             "table.csv": as_csv(rows), "table.parquet": as_parquet(rows), "sharegpt.json": as_json(talks)}
-    files |= {"lines.jsonl.gz": gzip.compress(files["lines.jsonl"]), "lines.jsonl.zst": zstd(files["lines.jsonl"])}
+    rows = [
+        {"instruction": one.instruction, "input": one.input, "output": one.output}
+        for one in read(data / "alpaca_data.json.gz")
+    ]
+    talks = [
+        {
+            "conversations": [
+                {"from": "human", "value": f"{row['instruction']}\n{row['input']}"},
+                {"from": "gpt", "value": row["output"]},
+            ]
+        }
+        for row in rows
+    ]
+    files = {
+        "list.json": as_json(rows),
+        "one-line.json": json.dumps(rows).encode(),
+        "lines.jsonl": as_jsonl(rows),
+        "table.csv": as_csv(rows),
+        "table.parquet": as_parquet(rows),
+        "sharegpt.json": as_json(talks),
+    }
+    files |= {
+        "lines.jsonl.gz": gzip.compress(files["lines.jsonl"]),
+        "lines.jsonl.zst": zstd(files["lines.jsonl"]),
+    }
     table = []
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
@@ -60,12 +89,27 @@ def test_half_a_gigabyte(tmp_path: Path, data: Path) -> None:
     with lines.open("w", encoding="utf-8") as out:
         copy = 0
         while out.tell() < 500_000_000:
-            out.writelines(json.dumps({"instruction": f"{row.instruction} ({copy})", "input": row.input, "output": row.output},
-                                      ensure_ascii=False) + "\n" for row in rows)
+            out.writelines(
+                json.dumps(
+                    {
+                        "instruction": f"{row.instruction} ({copy})",
+                        "input": row.input,
+                        "output": row.output,
+                    },
+                    ensure_ascii=False,
+                )
+                + "\n"
+                for row in rows
+            )
             copy += 1
-    with whole.open("w", encoding="utf-8") as out, lines.open(encoding="utf-8", newline="\n") as source:
+    with (
+        whole.open("w", encoding="utf-8") as out,
+        lines.open(encoding="utf-8", newline="\n") as source,
+    ):
         out.write("[")
-        out.writelines(("," if place else "") + line.rstrip("\n") for place, line in enumerate(source))
+        out.writelines(
+            ("," if place else "") + line.rstrip("\n") for place, line in enumerate(source)
+        )
         out.write("]")
     table = [measured(path, tmp_path / "scratch") for path in (lines, whole)]
     for path in (lines, whole):

@@ -27,28 +27,46 @@ from alpaca_pipe.similarity.words import rouge_words
 from tests.bench.join import grown, instructions
 from tests.bench.table import ROOT, publish
 
-pytest.importorskip("numba", reason="the bulk pass is compiled by Numba: pip install 'alpaca-pipe[scale]'")
+pytest.importorskip(
+    "numba", reason="the bulk pass is compiled by Numba: pip install 'alpaca-pipe[scale]'"
+)
 
 CORES = 2
 WHOLE = 52_002
 LIKENESSES = ("0.7", "0.65", "0.6", "0.5")
-SIZES = {13_000: 5, 26_000: 5, WHOLE: 5, 250_000: 3, 1_000_000: 3}  # rows -> passes, of which the median counts
+SIZES = {
+    13_000: 5,
+    26_000: 5,
+    WHOLE: 5,
+    250_000: 3,
+    1_000_000: 3,
+}  # rows -> passes, of which the median counts
 BLOCK = 512  # rows that rapidfuzz holds against all others at a time
 
 
 def measured(file: Path, times: int, rows: int, **environment: str) -> dict[str, Any]:
     """tests/bench/join.py in a process of its own."""
-    done = subprocess.run([sys.executable, "-m", "tests.bench.join", str(file), str(times), str(rows)], cwd=ROOT, text=True,
-                          capture_output=True, check=True,
-                          env={**os.environ, "NUMBA_NUM_THREADS": str(CORES), **environment})
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.join", str(file), str(times), str(rows)],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=True,
+        env={**os.environ, "NUMBA_NUM_THREADS": str(CORES), **environment},
+    )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def letters(texts: Sequence[str]) -> list[str]:
     """Each text with one character for each word: what rapidfuzz compares fastest."""
     numbers: dict[str, int] = {}
-    rows = [[numbers.setdefault(word, len(numbers)) for word in rouge_words(text)] for text in texts]
-    return ["".join(chr(number + (256 if number < 0xd700 else 0x10000)) for number in row) for row in rows]
+    rows = [
+        [numbers.setdefault(word, len(numbers)) for word in rouge_words(text)] for text in texts
+    ]
+    return [
+        "".join(chr(number + (256 if number < 0xD700 else 0x10000)) for number in row)
+        for row in rows
+    ]
 
 
 def near_pairs(rows: Sequence[str], least: Fraction) -> Iterator[tuple[int, int, Fraction]]:
@@ -60,8 +78,14 @@ def near_pairs(rows: Sequence[str], least: Fraction) -> Iterator[tuple[int, int,
 
     cutoff = float(least) - 1e-6
     for begin in range(0, len(rows), BLOCK):
-        block = rows[begin:begin + BLOCK]
-        found = cdist(block, rows[:begin + len(block)], scorer=Indel.normalized_similarity, score_cutoff=cutoff, workers=CORES)
+        block = rows[begin : begin + BLOCK]
+        found = cdist(
+            block,
+            rows[: begin + len(block)],
+            scorer=Indel.normalized_similarity,
+            score_cutoff=cutoff,
+            workers=CORES,
+        )
         for row, earlier in zip(*np.nonzero(found >= cutoff), strict=True):
             later, earlier = begin + int(row), int(earlier)
             total = len(rows[later]) + len(rows[earlier])
@@ -71,7 +95,9 @@ def near_pairs(rows: Sequence[str], least: Fraction) -> Iterator[tuple[int, int,
                     yield later, earlier, score
 
 
-def kept_by(pairs: dict[int, list[tuple[int, Fraction]]], rows: int, likeness: Fraction) -> list[int]:
+def kept_by(
+    pairs: dict[int, list[tuple[int, Fraction]]], rows: int, likeness: Fraction
+) -> list[int]:
     """The greedy pass in row order over all near pairs."""
     gone: set[int] = set()
     for row in range(rows):
@@ -136,13 +162,20 @@ def test_the_exact_join(tmp_path: Path, data: Path) -> None:
     whole = found[WHOLE]
     cold = measured(file, 1, 1000, NUMBA_CACHE_DIR=str(tmp_path))
     line("52,002 rows at 0.7, rouge words: dropped", whole["dropped"], "0")
-    line("  seconds", f"{whole['seconds']:.2f}", "3", f"median of {SIZES[WHOLE]}, splitting into words included, {CORES} cores")
+    line(
+        "  seconds",
+        f"{whole['seconds']:.2f}",
+        "3",
+        f"median of {SIZES[WHOLE]}, splitting into words included, {CORES} cores",
+    )
     line("  imports, seconds", f"{whole['imports']:.2f}", "", "NumPy and Numba")
     line("  compiled kernels loaded, seconds", f"{whole['ready']:.2f}", "", "every process")
     line("  kernels compiled, seconds", f"{cold['ready']:.1f}", "", "once a machine")
 
     at_seven = pairs(texts, Decimal("0.7"), "rouge")
-    exactly = int(np.sum(at_seven[:, 2].astype(np.int64) * 20 == at_seven[:, 3].astype(np.int64) * 7))
+    exactly = int(
+        np.sum(at_seven[:, 2].astype(np.int64) * 20 == at_seven[:, 3].astype(np.int64) * 7)
+    )
     line("pairs at exactly 0.7", f"{exactly:,}", "1,461", f"above: {len(at_seven) - exactly}")
 
     codes = letters(texts)
@@ -154,28 +187,73 @@ def test_the_exact_join(tmp_path: Path, data: Path) -> None:
     for likeness in LIKENESSES:
         ours = np.flatnonzero(greedy(texts, Decimal(likeness), "rouge").nearest < 0).tolist()
         same = ours == kept_by(near, len(texts), Fraction(likeness))
-        line(f"kept at {likeness}, same as brute force", f"{len(ours):,} {'same' if same else 'OTHERS'}", "same",
-             "all pairs by rapidfuzz, exact fractions")
+        line(
+            f"kept at {likeness}, same as brute force",
+            f"{len(ours):,} {'same' if same else 'OTHERS'}",
+            "same",
+            "all pairs by rapidfuzz, exact fractions",
+        )
         assert same
-    line("  brute force, seconds", f"{took:.0f}", "", f"once at {LIKENESSES[-1]} for the four of them, {CORES} cores")
+    line(
+        "  brute force, seconds",
+        f"{took:.0f}",
+        "",
+        f"once at {LIKENESSES[-1]} for the four of them, {CORES} cores",
+    )
 
-    by_rapidfuzz, (by_rouge, by_inner) = a_pair_by_rapidfuzz(codes, 0.7), pairs_by_rouge_score(texts)
-    line("rapidfuzz, ns a pair", f"{by_rapidfuzz * 1e9:.1f}", "", f"cdist, cutoff 0.7, workers={CORES}, words as characters")
-    line("  ratio to ours", f"{by_rapidfuzz * every_pair / whole['seconds']:,.0f}", "10, wanted 60",
-         f"{by_rapidfuzz * every_pair:.0f} s extrapolated to {every_pair:.2e} pairs")
+    by_rapidfuzz, (by_rouge, by_inner) = (
+        a_pair_by_rapidfuzz(codes, 0.7),
+        pairs_by_rouge_score(texts),
+    )
+    line(
+        "rapidfuzz, ns a pair",
+        f"{by_rapidfuzz * 1e9:.1f}",
+        "",
+        f"cdist, cutoff 0.7, workers={CORES}, words as characters",
+    )
+    line(
+        "  ratio to ours",
+        f"{by_rapidfuzz * every_pair / whole['seconds']:,.0f}",
+        "10, wanted 60",
+        f"{by_rapidfuzz * every_pair:.0f} s extrapolated to {every_pair:.2e} pairs",
+    )
     for name, each in (("score", by_rouge), ("_score_lcs, words split beforehand", by_inner)):
-        line(f"rouge-score, us a pair by {name}", f"{each * 1e6:.0f}", "", "its one process; 2,000 pairs drawn at random")
-        line("  ratio to ours", f"{each * every_pair / whole['seconds']:,.0f}", "50,000" if name == "score" else "",
-             f"{each * every_pair / 3600:.1f} h extrapolated to {every_pair:.2e} pairs")
+        line(
+            f"rouge-score, us a pair by {name}",
+            f"{each * 1e6:.0f}",
+            "",
+            "its one process; 2,000 pairs drawn at random",
+        )
+        line(
+            "  ratio to ours",
+            f"{each * every_pair / whole['seconds']:,.0f}",
+            "50,000" if name == "score" else "",
+            f"{each * every_pair / 3600:.1f} h extrapolated to {every_pair:.2e} pairs",
+        )
 
     for size, one in found.items():
-        real = "real rows" if size <= WHOLE else "52,002 real rows, and halves of two real ones put together"
+        real = (
+            "real rows"
+            if size <= WHOLE
+            else "52,002 real rows, and halves of two real ones put together"
+        )
         limits = ("600 s, 4,000 MB",) if size == 1_000_000 else ("",)
-        line(f"{size:,} rows: seconds, peak MB", f"{one['seconds']:.2f}, {one['peak']:,}", limits[0],
-             f"{one['dropped']:,} dropped; {real}; median of {SIZES[size]}, of the {one['peak']:,} MB {one['before']:,} before the join")
+        line(
+            f"{size:,} rows: seconds, peak MB",
+            f"{one['seconds']:.2f}, {one['peak']:,}",
+            limits[0],
+            f"{one['dropped']:,} dropped; {real}; median of {SIZES[size]}, of the {one['peak']:,} MB {one['before']:,} before the join",
+        )
     times = [(size, one["seconds"]) for size, one in found.items()]
-    line("growth exponent", f"{exponent(times):.2f}", "", f"13K to 1M; from 52K on {exponent(times[2:]):.2f}")
-    publish("curate-join", rows, {peer: version(peer) for peer in ("rapidfuzz", "rouge-score", "numba")})
+    line(
+        "growth exponent",
+        f"{exponent(times):.2f}",
+        "",
+        f"13K to 1M; from 52K on {exponent(times[2:]):.2f}",
+    )
+    publish(
+        "curate-join", rows, {peer: version(peer) for peer in ("rapidfuzz", "rouge-score", "numba")}
+    )
     assert (whole["dropped"], exactly, len(at_seven)) == (0, 1461, 1461)
 
 
@@ -184,5 +262,5 @@ def test_what_grows_is_stated(data: Path) -> None:
     more = grown(texts, 2000)
     assert more[:500] == texts and len(more) == 2000 and more == grown(texts, 2000)
     assert grown(texts, 100) == texts[:100]
-    halves = {" ".join(text.split()[:(len(text.split()) + 1) // 2]) for text in texts}
+    halves = {" ".join(text.split()[: (len(text.split()) + 1) // 2]) for text in texts}
     assert all(any(text.startswith(half) for half in halves) for text in more[500:600])

@@ -30,30 +30,65 @@ def test_minhash_beside_the_exact_join(data: Path) -> None:
     texts, table = instructions(data / "alpaca_data.json.gz"), []
     for rows, likeness in ((13_000, "0.7"), (13_000, "0.6"), (26_000, "0.6"), (13_000, "0.5")):
         began = time.perf_counter()
-        exact = set(np.flatnonzero(join.greedy(texts[:rows], Decimal(likeness), "rouge").nearest >= 0).tolist())
+        exact = set(
+            np.flatnonzero(
+                join.greedy(texts[:rows], Decimal(likeness), "rouge").nearest >= 0
+            ).tolist()
+        )
         between = time.perf_counter()
         found = {place for place, _, _ in minhash.greedy(texts[:rows], Decimal(likeness), "rouge")}
-        table.append({"rows": rows, "likeness": likeness, "bands": minhash.bands(Decimal(likeness)), "dropped, exact": len(exact),
-                      "by MinHash": len(found), "recall": f"{len(exact & found) / len(exact):.4f}" if exact else "none to find",
-                      "exact, s": f"{between - began:.2f}", "MinHash, s": f"{time.perf_counter() - between:.1f}"})
+        table.append(
+            {
+                "rows": rows,
+                "likeness": likeness,
+                "bands": minhash.bands(Decimal(likeness)),
+                "dropped, exact": len(exact),
+                "by MinHash": len(found),
+                "recall": f"{len(exact & found) / len(exact):.4f}" if exact else "none to find",
+                "exact, s": f"{between - began:.2f}",
+                "MinHash, s": f"{time.perf_counter() - between:.1f}",
+            }
+        )
         assert len(exact & found) >= 0.98 * len(exact)
     publish("curate-minhash", table, {"rensa": version("rensa")})
 
 
 def on_ray(file: Path, rows: int, victim: str) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-m", "tests.curate.on_ray", str(file), str(rows), victim], cwd=ROOT, text=True,
-                          capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.curate.on_ray", str(file), str(rows), victim],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_ray_gives_the_same_rows(data: Path) -> None:
     pytest.importorskip("ray")
     table = []
-    for victim, what in (("none", "nothing killed"), ("process", "a worker process killed half-way"), ("machine", "a whole worker node killed half-way")):
+    for victim, what in (
+        ("none", "nothing killed"),
+        ("process", "a worker process killed half-way"),
+        ("machine", "a whole worker node killed half-way"),
+    ):
         found = on_ray(data / "alpaca_data.json.gz", ROWS, victim)
-        table.append({"rows": found["ray"]["rows"], "what": what, "same as local": found["same"], "kept": found["ray"]["kept"],
-                      "groups": found["ray"]["groups"], "local, s": found["local"]["seconds"], "Ray, s": found["ray"]["seconds"]})
-        assert found["same"] and found["local"]["rows"] == ROWS and (victim == "none" or found["killed"])
+        table.append(
+            {
+                "rows": found["ray"]["rows"],
+                "what": what,
+                "same as local": found["same"],
+                "kept": found["ray"]["kept"],
+                "groups": found["ray"]["groups"],
+                "local, s": found["local"]["seconds"],
+                "Ray, s": found["ray"]["seconds"],
+            }
+        )
+        assert (
+            found["same"]
+            and found["local"]["rows"] == ROWS
+            and (victim == "none" or found["killed"])
+        )
     publish("curate-ray", table, {"ray": version("ray")})
 
 
@@ -78,8 +113,15 @@ def test_memory_grows_with_the_index_and_not_with_the_rows() -> None:
     """Rows of 100 bytes and of 20,000: the same instructions, the same memory."""
     table = []
     for size in (4, 1000):
-        done = subprocess.run([sys.executable, "-c", MEASURE, "20000", str(size)], text=True, capture_output=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, "20000", str(size)],
+            text=True,
+            capture_output=True,
+            check=True,
+        )
         kept, peak = json.loads(done.stdout)
-        table.append({"rows": kept, "MB of outputs": round(kept * size * 20 / 1e6), "peak MB": peak})
+        table.append(
+            {"rows": kept, "MB of outputs": round(kept * size * 20 / 1e6), "peak MB": peak}
+        )
     publish("curate-memory", table)
     assert table[1]["peak MB"] < table[0]["peak MB"] + 50

@@ -15,11 +15,16 @@ RUN = "2026-11-20T10-00-00-0a0a"
 CONFIG = {"name": "letters", "train": {}, "export": {}}
 
 
-def history(root: Path, *runs: tuple[str, dict[str, str]], config: dict[str, object] | None = None) -> None:
+def history(
+    root: Path, *runs: tuple[str, dict[str, str]], config: dict[str, object] | None = None
+) -> None:
     """One finished run for each (id, steps) under the recipe `letters`; the last is what lock.json names."""
     own = root / "letters"
     config = config or CONFIG
-    write_jsonl(own / "history.jsonl", ({"run": run, "outcome": "done", "steps": steps, "config": config} for run, steps in runs))
+    write_jsonl(
+        own / "history.jsonl",
+        ({"run": run, "outcome": "done", "steps": steps, "config": config} for run, steps in runs),
+    )
     write_json(own / "lock.json", {"recipe": "letters", "config": config, "steps": runs[-1][1]})
 
 
@@ -30,5 +35,9 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     (home / "base").mkdir()
     build_tiny(home / "base")
     tune(home / "base", rows(0, 48), home / "runs" / "store" / "export-1" / "merged", steps=200)
-    history(home / "runs", (RUN, {"export": "export-1"}), config={**CONFIG, "base": {"model": str(home / "base")}})
+    history(
+        home / "runs",
+        (RUN, {"export": "export-1"}),
+        config={**CONFIG, "base": {"model": str(home / "base")}},
+    )
     return Workspace(home / "runs")

@@ -19,7 +19,9 @@ from tests.chat.conftest import CONFIG, RUN, history
 
 
 def chat(workspace: Workspace, *arguments: str, stdin: str = "", recipe: str = "letters") -> Any:
-    return CliRunner().invoke(app, ["chat", recipe, "--runs", str(workspace.root), *arguments], input=stdin)
+    return CliRunner().invoke(
+        app, ["chat", recipe, "--runs", str(workspace.root), *arguments], input=stdin
+    )
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +34,22 @@ def said_by_transformers(folder: Path, messages: list[dict[str, str]], most: int
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    model, tokenizer = (
+        AutoModelForCausalLM.from_pretrained(folder),
+        AutoTokenizer.from_pretrained(folder),
+    )
     ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
-    found = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=most)[0, len(ids):]
+    found = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=most)[0, len(ids) :]
     return str(tokenizer.decode(found, skip_special_tokens=True))
 
 
-@pytest.mark.parametrize(("instruction", "input"), [("AAAA 7", ""), ("CCCC 2", ""), ("Was ist das? «é»", "eine Zeile\nnoch eine")])
-def test_a_greedy_answer_is_that_of_generate(letters: Workspace, tuned: ChatModel, instruction: str, input: str) -> None:
+@pytest.mark.parametrize(
+    ("instruction", "input"),
+    [("AAAA 7", ""), ("CCCC 2", ""), ("Was ist das? «é»", "eine Zeile\nnoch eine")],
+)
+def test_a_greedy_answer_is_that_of_generate(
+    letters: Workspace, tuned: ChatModel, instruction: str, input: str
+) -> None:
     pieces: list[str] = []
     answer = tuned.answer(asked(instruction, input), ChatSettings(max_tokens=40), pieces.append)
     messages = [{"role": "user", "content": instruction} | ({"input": input} if input else {})]
@@ -55,15 +65,28 @@ def test_one_prompt(letters: Workspace, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(socket.socket, "connect", refuse)
     done = chat(letters, "--prompt", "AAAA 7")
     assert done.exit_code == 0 and done.stdout == "one two\n"
-    assert f"the merged model of run {RUN}" in done.stderr and "template alpaca, sha256 " in done.stderr
+    assert (
+        f"the merged model of run {RUN}" in done.stderr
+        and "template alpaca, sha256 " in done.stderr
+    )
 
 
-def test_a_pipe_answers_line_by_line_and_names_the_lines_that_it_could_not(letters: Workspace) -> None:
-    lines = "AAAA 7\n\n" + json.dumps({"instruction": "DDDD 1", "input": ""}) + '\n{"task": "x"}\nAAAA 8\n'
+def test_a_pipe_answers_line_by_line_and_names_the_lines_that_it_could_not(
+    letters: Workspace,
+) -> None:
+    lines = (
+        "AAAA 7\n\n"
+        + json.dumps({"instruction": "DDDD 1", "input": ""})
+        + '\n{"task": "x"}\nAAAA 8\n'
+    )
     done = chat(letters, "--json", "--base", "--max-tokens", "20", stdin=lines)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row.get("output") for row in rows] == ["one two", "no", None, "one two"]
-    assert rows[0]["end"] == "ended" and rows[0]["run"] == RUN and rows[0]["template"].startswith("alpaca ")
+    assert (
+        rows[0]["end"] == "ended"
+        and rows[0]["run"] == RUN
+        and rows[0]["template"].startswith("alpaca ")
+    )
     assert rows[0]["base"]["end"] == "cut" and rows[0]["base"]["output"] != "one two"
     assert rows[2]["line"] == 4 and "no 'instruction'" in rows[2]["error"]
     assert isinstance(done.exception, UserError) and str(done.exception).startswith("line 4: ")
@@ -74,8 +97,21 @@ def test_a_pipe_of_plain_text(letters: Workspace) -> None:
 
 
 def test_a_seed_repeats_what_is_drawn(letters: Workspace) -> None:
-    said = [chat(letters, "--prompt", "BBBB 5", "--temperature", "3", "--seed", seed, "--max-tokens", "30", "--json").stdout
-            for seed in ("1", "1", "2")]
+    said = [
+        chat(
+            letters,
+            "--prompt",
+            "BBBB 5",
+            "--temperature",
+            "3",
+            "--seed",
+            seed,
+            "--max-tokens",
+            "30",
+            "--json",
+        ).stdout
+        for seed in ("1", "1", "2")
+    ]
     one, same, other = (json.loads(line)["output"] for line in said)
     assert one == same != other
 
@@ -107,8 +143,10 @@ def test_an_adapter_answers_on_its_base(letters: Workspace, tmp_path: Path) -> N
 
     base = find_model.find(letters.root, "letters").base
     checkpoint = Checkpoint(str(base["model"]))
-    adapted = get_peft_model(load_model(checkpoint, "float32"), LoraConfig(r=2, target_modules="all-linear",
-                                                                           init_lora_weights=False))
+    adapted = get_peft_model(
+        load_model(checkpoint, "float32"),
+        LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False),
+    )
     folder = tmp_path / "store" / "train-1" / "model"
     adapted.save_pretrained(folder)
     save_template(folder, Encoder(load_tokenizer(checkpoint), TEMPLATES["alpaca-2023"]))
@@ -118,37 +156,72 @@ def test_an_adapter_answers_on_its_base(letters: Workspace, tmp_path: Path) -> N
     tuned = inference.load(found, print)
     assert not tuned.encoder.prompt_text(asked("AAAA 7")).endswith("\n")  # as Stanford's own
     with_adapter = tuned.answer(asked("AAAA 7"), ChatSettings(max_tokens=12)).text
-    without = inference.load_base(found, tuned, print).answer(asked("AAAA 7"), ChatSettings(max_tokens=12)).text
+    without = (
+        inference.load_base(found, tuned, print)
+        .answer(asked("AAAA 7"), ChatSettings(max_tokens=12))
+        .text
+    )
     assert with_adapter != without
-    history(tmp_path, ("2026-11-20T10", {"train": "train-1"}), config={**CONFIG, "base": {"model": str(tmp_path / "gone")}})
+    history(
+        tmp_path,
+        ("2026-11-20T10", {"train": "train-1"}),
+        config={**CONFIG, "base": {"model": str(tmp_path / "gone")}},
+    )
     with pytest.raises(UserError, match="the base of letters is not here"):
         inference.load(find_model.find(tmp_path, "letters"), print)
 
 
-def test_the_newest_run_that_left_a_model_is_taken_and_said(letters: Workspace, tmp_path: Path) -> None:
+def test_the_newest_run_that_left_a_model_is_taken_and_said(
+    letters: Workspace, tmp_path: Path
+) -> None:
     merged = letters.root / "store" / "export-1" / "merged"
     for name in ("export-1", "export-2"):
         (tmp_path / "store" / name).mkdir(parents=True)
         (tmp_path / "store" / name / "merged").symlink_to(merged)
-    history(tmp_path, ("2026-11-20T10", {"export": "export-1"}), ("2026-11-21T10", {"export": "export-2"}),
-            ("2026-11-22T10", {"curate": "curate-9"}))
-    newest, first = find_model.find(tmp_path, "letters"), find_model.find(tmp_path, "letters", "2026-11-20")
-    assert newest.run == "2026-11-21T10" and "the last run, 2026-11-22T10, made no model" in list(newest.lines())
+    history(
+        tmp_path,
+        ("2026-11-20T10", {"export": "export-1"}),
+        ("2026-11-21T10", {"export": "export-2"}),
+        ("2026-11-22T10", {"curate": "curate-9"}),
+    )
+    newest, first = (
+        find_model.find(tmp_path, "letters"),
+        find_model.find(tmp_path, "letters", "2026-11-20"),
+    )
+    assert newest.run == "2026-11-21T10" and "the last run, 2026-11-22T10, made no model" in list(
+        newest.lines()
+    )
     assert first.run == "2026-11-20T10" and not first.newer
 
 
-@pytest.mark.parametrize(("config", "steps", "sentence"), [
-    (CONFIG, {"curate": "curate-1"}, "letters: nothing was trained yet - run `alpaca-pipe run letters`"),
-    ({"curate": {}}, {"curate": "curate-1"}, "nothing was trained, this recipe has no 'train:'"),
-    (CONFIG, {"train": "train-1"}, "a model was trained, and its folder is not in")])
-def test_without_a_model_one_sentence(tmp_path: Path, config: dict[str, object], steps: dict[str, str], sentence: str) -> None:
+@pytest.mark.parametrize(
+    ("config", "steps", "sentence"),
+    [
+        (
+            CONFIG,
+            {"curate": "curate-1"},
+            "letters: nothing was trained yet - run `alpaca-pipe run letters`",
+        ),
+        (
+            {"curate": {}},
+            {"curate": "curate-1"},
+            "nothing was trained, this recipe has no 'train:'",
+        ),
+        (CONFIG, {"train": "train-1"}, "a model was trained, and its folder is not in"),
+    ],
+)
+def test_without_a_model_one_sentence(
+    tmp_path: Path, config: dict[str, object], steps: dict[str, str], sentence: str
+) -> None:
     history(tmp_path, ("2026-11-20T10", steps), config=config)
     with pytest.raises(UserError) as error:
         find_model.find(tmp_path, "letters")
     assert sentence in str(error.value)
 
 
-def test_json_asks_for_a_prompt_or_a_pipe(letters: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_asks_for_a_prompt_or_a_pipe(
+    letters: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from alpaca_pipe.chat import main
 
     monkeypatch.setattr(main.sys.stdin, "isatty", lambda: True, raising=False)

@@ -22,7 +22,16 @@ main()
 
 @pytest.fixture
 def there(letters: Workspace, tmp_path: Path) -> Iterator[Terminal]:
-    with Terminal(tmp_path, "chat", "letters", "--runs", str(letters.root), "--max-tokens", "4000", env={"OMP_NUM_THREADS": "1"}) as one:
+    with Terminal(
+        tmp_path,
+        "chat",
+        "letters",
+        "--runs",
+        str(letters.root),
+        "--max-tokens",
+        "4000",
+        env={"OMP_NUM_THREADS": "1"},
+    ) as one:
         yield one
 
 

@@ -16,7 +16,10 @@ from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.curate import filters, repairs
 
 FOLDER = Path(__file__).parent / "labels"
-DETECTORS = {**{one.__name__: one for one in filters.ALL}, **{one.__name__: one for one in repairs.ALL}}
+DETECTORS = {
+    **{one.__name__: one for one in filters.ALL},
+    **{one.__name__: one for one in repairs.ALL},
+}
 BY_READING = tuple(sorted(path.stem for path in FOLDER.glob("*.jsonl") if path.stem in DETECTORS))
 
 
@@ -37,8 +40,12 @@ class Labels:
     @staticmethod
     def read(name: str) -> Labels:
         head, *rows = read_jsonl(FOLDER / f"{name}.jsonl")
-        return Labels(head, {row["row"]: row["right"] for row in rows if "right" in row}, {row["row"]: row["id"] for row in rows},
-                      {row["row"]: row["defects"] for row in rows if "defects" in row})
+        return Labels(
+            head,
+            {row["row"]: row["right"] for row in rows if "right" in row},
+            {row["row"]: row["id"] for row in rows},
+            {row["row"]: row["defects"] for row in rows if "defects" in row},
+        )
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,16 @@ def measured(rows: Sequence[Example], name: str) -> Measured:
     labels, sample, missed = Labels.read(name), Labels.read("sample").defects, Labels.read("missed")
     judged = {number: right for number, right in labels.right.items() if number in hits}
     defective = [number for number, defects in sample.items() if name in defects]
-    return Measured(name, len(hits), sum(unseen(rows[number]) for number in hits), len(judged), sum(judged.values()),
-                    len(defective), sum(number in hits for number in defective),
-                    sum(name in defects and number not in hits for number, defects in missed.defects.items()))
+    return Measured(
+        name,
+        len(hits),
+        sum(unseen(rows[number]) for number in hits),
+        len(judged),
+        sum(judged.values()),
+        len(defective),
+        sum(number in hits for number in defective),
+        sum(name in defects and number not in hits for number, defects in missed.defects.items()),
+    )
 
 
 def every_label() -> Iterator[tuple[str, int, str]]:

@@ -24,7 +24,11 @@ from alpaca_pipe.curate.filter_config import Filters
 from alpaca_pipe.curate.pipeline import CurationRules, judged
 from tests.bench.join import grown, instructions
 
-os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # the last: loopback alone
+os.environ |= {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}  # the last: loopback alone
 
 
 @dataclass(frozen=True)
@@ -36,17 +40,33 @@ class Rows:
     def __iter__(self) -> Iterator[Example]:
         for place, text in enumerate(self.texts):
             text = f"Draw a picture. {text}" if place % 50 == 0 else text
-            yield Example.of(text, "No input" if place % 70 == 0 else "", f"{place} of them.", Origin("generated", "r1-0"))
+            yield Example.of(
+                text,
+                "No input" if place % 70 == 0 else "",
+                f"{place} of them.",
+                Origin("generated", "r1-0"),
+            )
 
 
-def verdicts(rows: Rows, how: CurationRules, tick: Callable[[int], None] = lambda done: None) -> dict[str, Any]:
+def verdicts(
+    rows: Rows, how: CurationRules, tick: Callable[[int], None] = lambda done: None
+) -> dict[str, Any]:
     began = time.perf_counter()
     found = judged(rows, how, tick)
     seconds = time.perf_counter() - began
-    answers = [(one.example.id, one.rejected.rule, one.rejected.reason, one.rejected.nearest) if one.rejected else one.example.id
-               for one in found]
-    return {"rows": len(answers), "kept": sum(isinstance(one, str) for one in answers), "groups": len(found.groups),
-            "digest": digest_of([answers, list(found.groups_told())]), "seconds": round(seconds, 1)}
+    answers = [
+        (one.example.id, one.rejected.rule, one.rejected.reason, one.rejected.nearest)
+        if one.rejected
+        else one.example.id
+        for one in found
+    ]
+    return {
+        "rows": len(answers),
+        "kept": sum(isinstance(one, str) for one in answers),
+        "groups": len(found.groups),
+        "digest": digest_of([answers, list(found.groups_told())]),
+        "seconds": round(seconds, 1),
+    }
 
 
 def main(file: Path, count: int, victim: str) -> dict[str, Any]:
@@ -56,7 +76,9 @@ def main(file: Path, count: int, victim: str) -> dict[str, Any]:
     import ray
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+    )
     workers = [cluster.add_node(num_cpus=1) for _ in range(2)]
     ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     cluster.wait_for_nodes()
@@ -77,7 +99,13 @@ def main(file: Path, count: int, victim: str) -> dict[str, Any]:
     alive = sum(node["Alive"] for node in ray.nodes())
     ray.shutdown()
     cluster.shutdown()
-    return {"local": here, "ray": there, "same": here["digest"] == there["digest"], "killed": len(killed), "alive": alive}
+    return {
+        "local": here,
+        "ray": there,
+        "same": here["digest"] == there["digest"],
+        "killed": len(killed),
+        "alive": alive,
+    }
 
 
 def busy() -> list[int]:
@@ -85,7 +113,9 @@ def busy() -> list[int]:
     import psutil
 
     mine = psutil.Process().children(recursive=True)
-    return [one.pid for one in mine if one.name().startswith("ray::") and "IDLE" not in one.name()][:1]
+    return [one.pid for one in mine if one.name().startswith("ray::") and "IDLE" not in one.name()][
+        :1
+    ]
 
 
 if __name__ == "__main__":

@@ -17,5 +17,12 @@ def released_rows(data: Path) -> list[Example]:
     if not path.is_file():
         pytest.skip(f"the released rows are not here: {path}")
     with gzip.open(path, "rt", encoding="utf-8") as stream:
-        return [Example.of(row["instruction"], row["input"], row["output"], Origin("imported", f"alpaca#{line}"))
-                for line, row in enumerate(json.load(stream), 1)]
+        return [
+            Example.of(
+                row["instruction"],
+                row["input"],
+                row["output"],
+                Origin("imported", f"alpaca#{line}"),
+            )
+            for line, row in enumerate(json.load(stream), 1)
+        ]

@@ -22,10 +22,22 @@ from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.standalone import FILES, Curated, curate
 
 WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron")
-ROWS = [{"instruction": f"Say what {word} means to a child of {n}.", "input": "", "output": f"It is {word}, {n} times."}
-        for n, word in enumerate(WORDS)]
-ROWS += [{"instruction": "Draw it for me, please now.", "input": "", "output": "I drew."},
-         {"instruction": "Tell a joke about the sea.", "input": "No input", "output": "Why did the wave? It waved."}]
+ROWS = [
+    {
+        "instruction": f"Say what {word} means to a child of {n}.",
+        "input": "",
+        "output": f"It is {word}, {n} times.",
+    }
+    for n, word in enumerate(WORDS)
+]
+ROWS += [
+    {"instruction": "Draw it for me, please now.", "input": "", "output": "I drew."},
+    {
+        "instruction": "Tell a joke about the sea.",
+        "input": "No input",
+        "output": "Why did the wave? It waved.",
+    },
+]
 NAMES = {*FILES, "summary.json"}
 
 
@@ -39,14 +51,28 @@ class At:
 
     def write(self, rows: Any, name: str = "rows.json") -> Path:
         path = self.root / name
-        path.write_text(rows if isinstance(rows, str) else json.dumps(rows, indent=1), encoding="utf-8")
+        path.write_text(
+            rows if isinstance(rows, str) else json.dumps(rows, indent=1), encoding="utf-8"
+        )
         return path
 
-    def curate(self, name: str = "rows.json", filters: str = "default", out: Path | None = None, **options: Any) -> Curated:
+    def curate(
+        self,
+        name: str = "rows.json",
+        filters: str = "default",
+        out: Path | None = None,
+        **options: Any,
+    ) -> Curated:
         self.said.truncate(0)
         source = name if name.startswith("hub:") else str(self.root / name)
-        return curate(source, out or self.out, Workspace(self.root / "runs"), Console(file=self.said, width=200),
-                      filters=filters, options=options)
+        return curate(
+            source,
+            out or self.out,
+            Workspace(self.root / "runs"),
+            Console(file=self.said, width=200),
+            filters=filters,
+            options=options,
+        )
 
     def ids(self, name: str) -> list[str]:
         return [row.get("id", "") for row in read_jsonl(self.out / f"{name}.jsonl")]
@@ -66,8 +92,17 @@ def test_four_files_that_add_up(at: At) -> None:
     assert done.changed and done.folder == at.out.resolve()
     assert {path.name for path in at.out.iterdir()} == NAMES
     said = read_json(at.out / "summary.json")
-    assert (said["read"], said["kept"], said["repaired"], said["rejected"]) == (10, 9, 1, {"media": 1}) and adds_up(said)
-    assert len(at.ids("examples")) == 9 and len(at.ids("rejected")) == 1 and len(list(read_jsonl(at.out / "repaired.jsonl"))) == 1
+    assert (said["read"], said["kept"], said["repaired"], said["rejected"]) == (
+        10,
+        9,
+        1,
+        {"media": 1},
+    ) and adds_up(said)
+    assert (
+        len(at.ids("examples")) == 9
+        and len(at.ids("rejected")) == 1
+        and len(list(read_jsonl(at.out / "repaired.jsonl"))) == 1
+    )
     assert "train" not in said and said["options"]["likeness"] == "0.9"
     assert not [path for path in at.root.iterdir() if path.name.startswith(".")]
 
@@ -103,7 +138,10 @@ def test_what_is_not_ours_is_refused(at: At) -> None:
         at.curate(likeness="0.8")
     (at.out / "notes.txt").unlink()
     (at.out / "examples.jsonl").write_text("mine now\n")
-    with pytest.raises(UserError, match="examples.jsonl: it was changed since it was written here, and would be lost"):
+    with pytest.raises(
+        UserError,
+        match="examples.jsonl: it was changed since it was written here, and would be lost",
+    ):
         at.curate(likeness="0.8")
     other = at.root / "other"
     other.mkdir()
@@ -117,21 +155,40 @@ def test_what_is_not_ours_is_refused(at: At) -> None:
         at.curate(out=at.root)
 
 
-@pytest.mark.parametrize("filters, rejected", [
-    ("none", {}), ("stanford", {"media": 1}), ("media", {"media": 1}), ("empty_output, min_words", {})])
-def test_filters_are_chosen_by_a_word_or_by_name(at: At, filters: str, rejected: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "filters, rejected",
+    [
+        ("none", {}),
+        ("stanford", {"media": 1}),
+        ("media", {"media": 1}),
+        ("empty_output, min_words", {}),
+    ],
+)
+def test_filters_are_chosen_by_a_word_or_by_name(
+    at: At, filters: str, rejected: dict[str, int]
+) -> None:
     assert at.curate(filters=filters, likeness="1").summary["rejected"] == rejected
 
 
-@pytest.mark.parametrize("options, says", [
-    ({"filters": "medai"}, "--filters: no filter and no set is called 'medai' - did you mean 'media'?"),
-    ({"likeness": "high"}, "--likeness: should be a number, not 'high'"),
-    ({"likeness": "1.5"}, "--likeness: should be less than or equal to 1, not '1.5"),
-    ({"words": "letters"}, "--words: should be "), ({"format": "xml"}, "--format: should be "),
-    ({"wrods": "rouge"}, "--wrods: there is no such option - did you mean 'words'?"),
-    ({"name": "absent.json"}, "absent.json - name a file or a folder of rows"),
-    ({"name": "hub:alpaca"}, "not a dataset on the hub - write hub:owner/name")])
-def test_wrong_options_are_told_in_the_commands_words(at: At, options: dict[str, str], says: str) -> None:
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (
+            {"filters": "medai"},
+            "--filters: no filter and no set is called 'medai' - did you mean 'media'?",
+        ),
+        ({"likeness": "high"}, "--likeness: should be a number, not 'high'"),
+        ({"likeness": "1.5"}, "--likeness: should be less than or equal to 1, not '1.5"),
+        ({"words": "letters"}, "--words: should be "),
+        ({"format": "xml"}, "--format: should be "),
+        ({"wrods": "rouge"}, "--wrods: there is no such option - did you mean 'words'?"),
+        ({"name": "absent.json"}, "absent.json - name a file or a folder of rows"),
+        ({"name": "hub:alpaca"}, "not a dataset on the hub - write hub:owner/name"),
+    ],
+)
+def test_wrong_options_are_told_in_the_commands_words(
+    at: At, options: dict[str, str], says: str
+) -> None:
     with pytest.raises(UserError) as error:
         at.curate(**options)
     assert says in str(error.value) and not at.out.exists()
@@ -149,25 +206,49 @@ def test_a_broken_file_leaves_nothing(at: At) -> None:
 
 def test_keep_going_sets_bad_rows_aside_and_counts_them(at: At) -> None:
     lines = [json.dumps(row) for row in ROWS]
-    at.write("\n".join([*lines[:3], "{broken", *lines[3:], '{"instruction": 7, "output": ""}']), "rows.jsonl")
+    at.write(
+        "\n".join([*lines[:3], "{broken", *lines[3:], '{"instruction": 7, "output": ""}']),
+        "rows.jsonl",
+    )
     done = at.curate("rows.jsonl", keep_going=True, likeness="1")
-    assert done.summary["read"] == 12 and done.summary["rejected"] == {"unreadable": 2, "media": 1} and adds_up(done.summary)
+    assert (
+        done.summary["read"] == 12
+        and done.summary["rejected"] == {"unreadable": 2, "media": 1}
+        and adds_up(done.summary)
+    )
     dropped = list(read_jsonl(at.out / "rejected.jsonl"))
     assert [row["rule"] for row in dropped] == ["unreadable", "unreadable", "media"]
-    assert dropped[0]["text"] == "{broken" and dropped[0]["origin"] == {"kind": "imported", "source": "rows.jsonl#4"}
+    assert dropped[0]["text"] == "{broken" and dropped[0]["origin"] == {
+        "kind": "imported",
+        "source": "rows.jsonl#4",
+    }
     assert "not JSON" in dropped[0]["reason"]
 
 
 def test_conversations_are_rejected_or_their_first_exchange_kept(at: At) -> None:
-    talk = [{"from": "human", "value": "Name a river of Asia."}, {"from": "gpt", "value": "The Lena."},
-            {"from": "human", "value": "And of Europe?"}, {"from": "gpt", "value": "The Rhine."}]
-    at.write([{"conversations": talk}, {"conversations": [{**talk[0], "value": "Tell me of the moon."}, talk[1]]}], "talks.json")
+    talk = [
+        {"from": "human", "value": "Name a river of Asia."},
+        {"from": "gpt", "value": "The Lena."},
+        {"from": "human", "value": "And of Europe?"},
+        {"from": "gpt", "value": "The Rhine."},
+    ]
+    at.write(
+        [
+            {"conversations": talk},
+            {"conversations": [{**talk[0], "value": "Tell me of the moon."}, talk[1]]},
+        ],
+        "talks.json",
+    )
     assert at.curate("talks.json", likeness="1").summary["rejected"] == {"turns": 1}
     first = at.curate("talks.json", likeness="1", turns="first")
     assert first.summary["kept"] == 2
-    assert next(iter(read_jsonl(at.out / "examples.jsonl")))["origin"]["details"] == {"exchanges": 2}
+    assert next(iter(read_jsonl(at.out / "examples.jsonl")))["origin"]["details"] == {
+        "exchanges": 2
+    }
     at.write([{"conversations": talk}], "talks.json")
-    with pytest.raises(UserError, match="no row was kept .dropped: turns 1. - .*curate.turns: first"):
+    with pytest.raises(
+        UserError, match="no row was kept .dropped: turns 1. - .*curate.turns: first"
+    ):
         at.curate("talks.json")
 
 
@@ -176,14 +257,21 @@ def test_every_form_gives_the_same_rows(at: At) -> None:
     texts = []
     for name in ("rows.json", "rows.jsonl"):
         at.curate(name, likeness="1")
-        texts.append([(row["id"], row["instruction"], row["output"]) for row in read_jsonl(at.out / "examples.jsonl")])
+        texts.append(
+            [
+                (row["id"], row["instruction"], row["output"])
+                for row in read_jsonl(at.out / "examples.jsonl")
+            ]
+        )
     assert texts[0] == texts[1]
 
 
 def test_nothing_held_out_is_told_where_a_model_is_to_be_measured() -> None:
     config = CurateConfig.model_validate({"held_out": 0})
     assert STAGE.estimate(config, {"train": object()}, EstimateInputs()).minutes.p50 > 0
-    with pytest.raises(UserError, match="no row is held out, and evaluate measures the tuned model on such rows"):
+    with pytest.raises(
+        UserError, match="no row is held out, and evaluate measures the tuned model on such rows"
+    ):
         STAGE.estimate(config, {"train": object(), "evaluate": object()}, EstimateInputs())
 
 
@@ -192,7 +280,10 @@ def test_a_source_is_known_by_its_content_and_a_hub_id_by_its_name(at: At) -> No
     (at.root / "rows.json").rename(at.root / "moved.json")
     assert CurateConfig.model_validate({"from": at.root / "moved.json"}).identity() == first
     hub = CurateConfig.model_validate_json('{"from": "hub:a/b@main"}')
-    assert hub.identity()["source"] == "hub:a/b@main" and hub.model_dump(mode="json", by_alias=True)["from"] == "hub:a/b@main"
+    assert (
+        hub.identity()["source"] == "hub:a/b@main"
+        and hub.model_dump(mode="json", by_alias=True)["from"] == "hub:a/b@main"
+    )
     assert STAGE.estimate(hub, {}, EstimateInputs()).minutes.p50 > 0
 
 
@@ -210,12 +301,19 @@ curate(sys.argv[1], Path(sys.argv[2]), Workspace(Path(sys.argv[3])), Console(), 
 
 @pytest.mark.slow
 def test_a_kill_at_any_moment_changes_nothing(at: At, tmp_path: Path) -> None:
-    rows = [{"instruction": f"Say {n} and {n * 7} and then {n * 13} aloud.", "output": f"{n}"} for n in range(4000)]
+    rows = [
+        {"instruction": f"Say {n} and {n * 7} and then {n * 13} aloud.", "output": f"{n}"}
+        for n in range(4000)
+    ]
     source = at.write(rows, "many.json")
 
     def run(out: Path, runs: str, *more: str) -> int:
-        return subprocess.run([sys.executable, "-c", CURATE, str(source), str(out), str(tmp_path / runs), *more],
-                              capture_output=True, check=False, env=dict(os.environ)).returncode
+        return subprocess.run(
+            [sys.executable, "-c", CURATE, str(source), str(out), str(tmp_path / runs), *more],
+            capture_output=True,
+            check=False,
+            env=dict(os.environ),
+        ).returncode
 
     assert run(tmp_path / "whole", "one") == 0
     for moment in ("0.9", "1.3", "1.8", "2.5", "3.5"):

@@ -20,12 +20,21 @@ LIKELY = ("name", "list", "river", "planet", "tea", "poem", "short", "long", "th
 texts = st.lists(st.lists(st.sampled_from(LIKELY), max_size=8).map(" ".join), max_size=25)
 
 
-def row(instruction: str, input: str = "", output: str = "An answer.", **details: object) -> Example:
+def row(
+    instruction: str, input: str = "", output: str = "An answer.", **details: object
+) -> Example:
     return Example.of(instruction, input, output, Origin("generated", "r1-0", (), details))
 
 
 def verdicts(rows: Sequence[Example], likeness: str = "0.7", **duplicates: object) -> list[Judged]:
-    return list(judged(rows, CurationRules((), True, Decimal(likeness), "unicode", Duplicates.model_validate(duplicates))))
+    return list(
+        judged(
+            rows,
+            CurationRules(
+                (), True, Decimal(likeness), "unicode", Duplicates.model_validate(duplicates)
+            ),
+        )
+    )
 
 
 def kept(answers: Sequence[Judged]) -> list[str]:
@@ -60,8 +69,11 @@ def test_the_released_rows_decide_alike(released: list[Example]) -> None:
 def test_what_is_compared() -> None:
     assert text_of(row("Sort it.", "b, a"), "instruction") == "Sort it."
     assert text_of(row("Sort it.", "b, a"), "instruction+input") == "Sort it.\nb, a"
-    rows = [row("Sort the words in this list.", "pear, apple, fig", "1"), row("Sort the words in this list.", "dog, cat, bee, ant, eel", "2"),
-            row("Sort the words in this list.", "pear, apple, fig", "3")]
+    rows = [
+        row("Sort the words in this list.", "pear, apple, fig", "1"),
+        row("Sort the words in this list.", "dog, cat, bee, ant, eel", "2"),
+        row("Sort the words in this list.", "pear, apple, fig", "3"),
+    ]
     assert kept(verdicts(rows)) == ["1"]
     assert kept(verdicts(rows, on="instruction+input")) == ["1", "2"]
 
@@ -70,8 +82,12 @@ ALIKE = "Name the longest river of Asia."
 
 
 def test_the_first_or_the_best_stays() -> None:
-    rows = [row(ALIKE, output="one"), row(ALIKE, output="three words more"), row("Explain what a comet is.", output="else"),
-            row(ALIKE, output="two words")]
+    rows = [
+        row(ALIKE, output="one"),
+        row(ALIKE, output="three words more"),
+        row("Explain what a comet is.", output="else"),
+        row(ALIKE, output="two words"),
+    ]
     assert kept(verdicts(rows)) == ["one", "else"]
     answers = verdicts(rows, keep="best")
     assert kept(answers) == ["three words more", "else"]
@@ -80,15 +96,25 @@ def test_the_first_or_the_best_stays() -> None:
 
 
 def test_a_grade_is_worth_more_than_length() -> None:
-    rows = [row(ALIKE, output="a much longer answer", grade=3.0), row(ALIKE, output="short", grade=4.5), row(ALIKE, output="none at all, and long")]
+    rows = [
+        row(ALIKE, output="a much longer answer", grade=3.0),
+        row(ALIKE, output="short", grade=4.5),
+        row(ALIKE, output="none at all, and long"),
+    ]
     assert kept(verdicts(rows, keep="best")) == ["short"]
 
 
 def test_groups_are_those_of_the_pass_in_row_order() -> None:
     near = {2: Near(0, Fraction(3, 4)), 3: Near(1, Fraction(1)), 5: Near(0, Fraction(1))}
-    assert groups(near) == [Group(0, 0, ((2, Fraction(3, 4)), (5, Fraction(1)))), Group(1, 1, ((3, Fraction(1)),))]
+    assert groups(near) == [
+        Group(0, 0, ((2, Fraction(3, 4)), (5, Fraction(1)))),
+        Group(1, 1, ((3, Fraction(1)),)),
+    ]
     worth = [(1.0,), (1.0,), (9.0,), (1.0,), (0.0,), (2.0,)]
-    assert groups(near, worth) == [Group(2, 0, ((0, Fraction(1)), (5, Fraction(1)))), Group(1, 1, ((3, Fraction(1)),))]
+    assert groups(near, worth) == [
+        Group(2, 0, ((0, Fraction(1)), (5, Fraction(1)))),
+        Group(1, 1, ((3, Fraction(1)),)),
+    ]
 
 
 @settings(deadline=None)

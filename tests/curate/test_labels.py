@@ -9,8 +9,18 @@ from tests.curate.labels import BY_READING, DETECTORS, FOLDER, Labels, every_lab
 
 # The least share of right hits that each is held to; below 0.9 only where there are few of them.
 LEAST = {"output_is_input": 0.75, "personal_data": 0.75}
-NEVER = {"min_words", "max_words", "media", "write_a_program", "punctuation_start", "ascii_start", "code_fence", "length",
-         "instruction_in_input", "instruction_again"}  # no row of the 52K is one, or (length) it is a matter of choice
+NEVER = {
+    "min_words",
+    "max_words",
+    "media",
+    "write_a_program",
+    "punctuation_start",
+    "ascii_start",
+    "code_fence",
+    "length",
+    "instruction_in_input",
+    "instruction_again",
+}  # no row of the 52K is one, or (length) it is a matter of choice
 
 
 def test_every_detector_was_read() -> None:

@@ -18,7 +18,9 @@ from alpaca_pipe.curate.pipeline import CurationRules, judged
 @pytest.fixture(scope="module")
 def hits(released: list[Example]) -> Counter[str]:
     """Without `language`, which takes as long as all the others."""
-    return Counter(one.__name__ for one in ALL if one.__name__ != "language" for row in released if one(row))
+    return Counter(
+        one.__name__ for one in ALL if one.__name__ != "language" for row in released if one(row)
+    )
 
 
 def test_stanfords_own_filters_drop_none_of_stanfords_rows(hits: Counter[str]) -> None:
@@ -29,14 +31,18 @@ def test_stanfords_own_filters_drop_none_of_stanfords_rows(hits: Counter[str]) -
 def test_exact_counts(released: list[Example], hits: Counter[str]) -> None:
     assert len(released) == 52_002
     assert sum(not row.output.strip() for row in released) == 28
-    assert sum(row.output.strip() == row.input.strip() != "" for row in released) == 55  # most of them rightly
+    assert (
+        sum(row.output.strip() == row.input.strip() != "" for row in released) == 55
+    )  # most of them rightly
     assert hits["leaked_task"] == 37
     assert hits["output_is_instruction"] == 1
     assert hits["control_characters"] == 2
     assert hits["garbage"] == 3
 
 
-def test_counts_that_depend_on_where_the_line_is_drawn(released: list[Example], hits: Counter[str]) -> None:
+def test_counts_that_depend_on_where_the_line_is_drawn(
+    released: list[Example], hits: Counter[str]
+) -> None:
     """Placeholder inputs "about 670"; outputs 22 + 39 and some "N/A"; refusals 45, of which 44 and five others."""
     assert 650 <= sum(repairs.no_input(row) is not None for row in released) <= 690
     assert 55 <= sum(text_patterns.is_no_output(row.output) for row in released) <= 70
@@ -46,11 +52,27 @@ def test_counts_that_depend_on_where_the_line_is_drawn(released: list[Example], 
 
 
 def test_legitimate_short_answers_stay(released: list[Example]) -> None:
-    """"Negative" 44 times, bare numbers, single characters: hardly one of them is dropped for what its output is."""
-    short = [row for row in released if len(row.output.split()) == 1 and not text_patterns.is_no_output(row.output)]
+    """ "Negative" 44 times, bare numbers, single characters: hardly one of them is dropped for what its output is."""
+    short = [
+        row
+        for row in released
+        if len(row.output.split()) == 1 and not text_patterns.is_no_output(row.output)
+    ]
     assert len(short) > 2_500
-    of_output = [one for one in ALL if one.__name__ in (
-        "output_is_input", "truncated", "repetition", "repeated_items", "refusal", "code_fence", "leaked_task")]
+    of_output = [
+        one
+        for one in ALL
+        if one.__name__
+        in (
+            "output_is_input",
+            "truncated",
+            "repetition",
+            "repeated_items",
+            "refusal",
+            "code_fence",
+            "leaked_task",
+        )
+    ]
     assert [row.output for row in short for one in of_output if one(row)] == []
     single = [row for row in short if len(row.output) == 1]
     assert len(single) == 238
@@ -60,7 +82,13 @@ def test_repeated_answers_stay(released: list[Example]) -> None:
     """1,160 outputs are given more than once, and none of them is dropped for that: no rule looks at other rows' outputs."""
     answers = Counter(row.output.strip() for row in released)
     assert answers["Negative"] >= 44 and sum(count - 1 for count in answers.values()) == 1_160
-    assert not any(one(row) for row in released if row.output.strip() == "Negative" for one in ALL if one.__name__ != "language")
+    assert not any(
+        one(row)
+        for row in released
+        if row.output.strip() == "Negative"
+        for one in ALL
+        if one.__name__ != "language"
+    )
 
 
 @pytest.mark.slow
@@ -70,8 +98,17 @@ def test_the_whole_cleaning_adds_up(released: list[Example]) -> None:
     answers = Counter(answer.rejected.rule if answer.rejected else "kept" for answer in every)
     assert answers.total() == 52_002 and answers["likeness"] == 0
     assert 50_900 <= answers["kept"] <= 51_300
-    mended = Counter(rule for answer in every if answer.before for rule in answer.repair.split(", "))
-    assert 650 <= mended["no_input"] <= 690 and mended["next_task"] == 36 and 9 <= mended["invisible"] <= 12
+    mended = Counter(
+        rule for answer in every if answer.before for rule in answer.repair.split(", ")
+    )
+    assert (
+        650 <= mended["no_input"] <= 690
+        and mended["next_task"] == 36
+        and 9 <= mended["invisible"] <= 12
+    )
     for answer in every:
         if answer.before:
-            assert answer.example.origin.parents == (answer.before.id,) and answer.example.id != answer.before.id
+            assert (
+                answer.example.origin.parents == (answer.before.id,)
+                and answer.example.id != answer.before.id
+            )

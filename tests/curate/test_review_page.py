@@ -21,19 +21,36 @@ from tests.browser import chromium
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-HOSTILE = ("</script><script>document.title = 'taken'</script>", "<img src=x onerror=\"document.title='taken'\">", "<!--<script>",
-           "]]>&lt;b&gt;&amp;{{data}}\u2028\u2029", "a\u202eb\x1bc \ud7ff", "`${document.title = 'taken'}` \\u003c \\")
-
+HOSTILE = (
+    "</script><script>document.title = 'taken'</script>",
+    "<img src=x onerror=\"document.title='taken'\">",
+    "<!--<script>",
+    "]]>&lt;b&gt;&amp;{{data}}\u2028\u2029",
+    "a\u202eb\x1bc \ud7ff",
+    "`${document.title = 'taken'}` \\u003c \\",
+)
 
 
 def items(*outputs: str) -> list[ReviewItem]:
-    rows = [Example.of(f"Row {number}: {output}", output if number % 2 else "", output, Origin("generated", output))
-            for number, output in enumerate(outputs)]
-    return [ReviewItem(row, "kept, to train on", (row.origin.source, "x"), partial(str, row.output)) for row in rows]
+    rows = [
+        Example.of(
+            f"Row {number}: {output}",
+            output if number % 2 else "",
+            output,
+            Origin("generated", output),
+        )
+        for number, output in enumerate(outputs)
+    ]
+    return [
+        ReviewItem(row, "kept, to train on", (row.origin.source, "x"), partial(str, row.output))
+        for row in rows
+    ]
 
 
 def data_of(page: str) -> dict[str, Any]:
-    [found] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    [found] = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL
+    )
     value: dict[str, Any] = json.loads(found)
     return value
 
@@ -41,9 +58,16 @@ def data_of(page: str) -> dict[str, Any]:
 def test_no_text_breaks_out_of_the_page() -> None:
     page = page_of(items(*HOSTILE), Decisions(), recipe="</title><script>x", who="<b>", sitting="s")
     assert [row["texts"]["output"] for row in data_of(page)["rows"]] == list(HOSTILE)
-    assert page.count("<script") == 2 and page.count("</script>") == 2 and "<!--" not in page and "<img" not in page
+    assert (
+        page.count("<script") == 2
+        and page.count("</script>") == 2
+        and "<!--" not in page
+        and "<img" not in page
+    )
     assert "&lt;/title&gt;&lt;script&gt;x" in page and page.count("</title>") == 1
-    assert not re.search(r"(src|href)=|https?://|@import|url\(", page.split('id="data"')[0])  # nothing from outside
+    assert not re.search(
+        r"(src|href)=|https?://|@import|url\(", page.split('id="data"')[0]
+    )  # nothing from outside
     assert "default-src 'none'" in page and "unsafe" not in page
 
 
@@ -54,7 +78,9 @@ def test_the_unread_come_first_and_what_was_decided_is_in_it() -> None:
     assert [row["texts"]["output"] for row in data["rows"]] == ["b", "c", "a"]
     assert [line["id"] for line in data["lines"]] == [rows[0].example.id]
     again = data_of(page_of(rows, Decisions(), recipe="vet", who="anna", sitting="t"))
-    assert again["state"] == data["state"]  # made anew for the same rows, it finds what the browser kept
+    assert (
+        again["state"] == data["state"]
+    )  # made anew for the same rows, it finds what the browser kept
 
 
 # ---- in a browser
@@ -73,7 +99,12 @@ def page(browser: Browser) -> Iterator[Page]:
     faults: list[str] = []
     asked: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
+    opened.on(
+        "console",
+        lambda message: (
+            faults.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
     opened.on("request", lambda request: asked.append(request.url))
     yield opened
     context.close()
@@ -81,7 +112,9 @@ def page(browser: Browser) -> Iterator[Page]:
     assert {url.split(":")[0] for url in asked} <= {"file", "blob"}
 
 
-def opened(page: Page, file: Path, rows: list[ReviewItem], lines: tuple[Decision, ...] = ()) -> None:
+def opened(
+    page: Page, file: Path, rows: list[ReviewItem], lines: tuple[Decision, ...] = ()
+) -> None:
     write_page(file, rows, Decisions(None, lines), recipe="vet", who="anna", sitting="s1")
     page.goto(file.as_uri())
 
@@ -122,18 +155,32 @@ def test_a_review_by_keys_is_taken_in(page: Page, tmp_path: Path) -> None:
     page.keyboard.press("u")
     assert page.locator("#count").text_content() == "3 of 4 read"
     file = saved(page, tmp_path, "decisions.jsonl")
-    assert "alpaca-pipe review vet --take decisions.jsonl" in str(page.locator("#said").text_content())
+    assert "alpaca-pipe review vet --take decisions.jsonl" in str(
+        page.locator("#said").text_content()
+    )
     lines = read_decisions(file).lines  # the same checks as for lines of the terminal
-    assert [(line.verdict, line.why) for line in lines] == [("keep", ""), ("drop", "kept short, not dropped dead"), ("note", "ask Bert"),
-                                                           ("edit", ""), ("keep", ""), ("undo", "")]
+    assert [(line.verdict, line.why) for line in lines] == [
+        ("keep", ""),
+        ("drop", "kept short, not dropped dead"),
+        ("note", "ask Bert"),
+        ("edit", ""),
+        ("keep", ""),
+        ("undo", ""),
+    ]
     assert [line.id for line in lines] == [rows[place].example.id for place in (0, 1, 2, 2, 3, 3)]
-    assert {line.who for line in lines} == {"anna"} and {line.session for line in lines} == {"s1"} and all(line.when for line in lines)
+    assert (
+        {line.who for line in lines} == {"anna"}
+        and {line.session for line in lines} == {"s1"}
+        and all(line.when for line in lines)
+    )
     edit = lines[3]
     assert edit.texts["output"] == "Drei, </script> schön.\nUnd mehr." and edit.to != edit.id
     assert decision(rows[2].example, "edit", texts=edit.texts).about == edit.about
     own = tmp_path / "own" / "decisions.jsonl"
     assert len(take(file, own, frozenset(row.example.id for row in rows)).new) == 6
-    assert [json.dumps(line) for line in read_jsonl(own)] == [json.dumps(line.to_row()) for line in lines]
+    assert [json.dumps(line) for line in read_jsonl(own)] == [
+        json.dumps(line.to_row()) for line in lines
+    ]
 
 
 def test_the_page_remembers(page: Page, tmp_path: Path) -> None:
@@ -143,11 +190,16 @@ def test_the_page_remembers(page: Page, tmp_path: Path) -> None:
     page.keyboard.press("k")
     first = saved(page, tmp_path, "first.jsonl")
     page.reload()
-    assert page.locator("#place").text_content() == "2 of 3" and page.locator("#count").text_content() == "1 of 3 read"
+    assert (
+        page.locator("#place").text_content() == "2 of 3"
+        and page.locator("#count").text_content() == "1 of 3 read"
+    )
     page.keyboard.press("d")
     page.keyboard.press("Enter")
     page.keyboard.press("b")
-    assert page.locator("#chip").text_content() == "dropped" and "dropped by anna" in str(page.locator("#facts").text_content())
+    assert page.locator("#chip").text_content() == "dropped" and "dropped by anna" in str(
+        page.locator("#facts").text_content()
+    )
     opened(page, tmp_path / "page.html", rows, read_decisions(first).lines)
     assert page.locator("#count").text_content() == "2 of 3 read"
     page.keyboard.press("ArrowRight")
@@ -185,7 +237,10 @@ def test_filters_search_and_what_is_not_stored(page: Page, tmp_path: Path) -> No
     page.keyboard.press("Escape")
     page.locator("#drop").click()
     page.keyboard.press("Enter")
-    assert [line.who for line in read_decisions(saved(page, tmp_path, "d.jsonl")).lines] == ["anna", "Bert"]
+    assert [line.who for line in read_decisions(saved(page, tmp_path, "d.jsonl")).lines] == [
+        "anna",
+        "Bert",
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -203,7 +258,9 @@ def test_it_can_be_read_and_reached(browser: Browser, tmp_path: Path, scheme: An
         const [a, b] = [colour(name), colour(ground)].sort((x, y) => y - x); return [name, ground, (a + .05) / (b + .05)]; })).filter(one => one[2] < 4.5);
     }""")
     assert low == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")  # nothing is cut off on a phone
+    assert page.evaluate(
+        "document.documentElement.scrollWidth <= innerWidth"
+    )  # nothing is cut off on a phone
     names = page.evaluate("""() => [...document.querySelectorAll("button, input, select")].filter(one => one.offsetParent)
       .map(one => one.getAttribute("aria-label") || one.textContent.trim() || (one.labels && one.labels[0] && one.labels[0].textContent) || "")""")
     assert len(names) >= 12 and all(names)

@@ -25,7 +25,9 @@ TEACHER = "gpt-4.1-nano"
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
     folder = tmp_path / "dataset"
-    write_atomic(folder / "README.md", dataset_card({"rows": 1}, {"generated": 1}, TEACHER, ("json",)))
+    write_atomic(
+        folder / "README.md", dataset_card({"rows": 1}, {"generated": 1}, TEACHER, ("json",))
+    )
     write_atomic(folder / "alpaca_data.json", "[]")
     return folder
 
@@ -52,7 +54,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(("GET", self.path, ""))
         name = "/".join(self.path.split("?")[0].split("/")[3:5])
         if name in self.server.datasets:
-            self._answer(200, {"id": name, "private": self.server.datasets[name], "tags": [], "siblings": []})
+            self._answer(
+                200, {"id": name, "private": self.server.datasets[name], "tags": [], "siblings": []}
+            )
         else:
             self._answer(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
 
@@ -67,7 +71,11 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, value: object, headers: dict[str, str] | None = None) -> None:
         data = json.dumps(value).encode()
         self.send_response(status)
-        for name, text in {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}.items():
+        for name, text in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(data)),
+            **(headers or {}),
+        }.items():
             self.send_header(name, text)
         self.end_headers()
         self.wfile.write(data)
@@ -86,7 +94,10 @@ def hub() -> Iterator[Hub]:
 
 def test_nothing_is_sent_before_the_terms_are_accepted(published: Path, hub: Hub) -> None:
     for accepted in ((), ("another-model",)):
-        with pytest.raises(UserError, match="terms of those who wrote the rows were not accepted .gpt-4.1-nano: OpenAI: .*compete"):
+        with pytest.raises(
+            UserError,
+            match="terms of those who wrote the rows were not accepted .gpt-4.1-nano: OpenAI: .*compete",
+        ):
             push_to_hub(published, "me/rows", accepted=accepted, endpoint=hub.url, token="t")
     (published / "README.md").unlink()
     with pytest.raises(UserError, match="there is no card"):
@@ -100,9 +111,21 @@ def test_a_new_dataset_is_private_unless_said_otherwise(published: Path, hub: Hu
     for private in (True, False):
         hub.asked.clear()
         with pytest.raises(UserError, match="me/rows: not sent: "):
-            push_to_hub(published, "me/rows", accepted=[TEACHER], private=private, endpoint=hub.url, token="t")
-        [create] = [json.loads(body) for verb, path, body in hub.asked if path == "/api/repos/create"]
-        assert create["type"] == "dataset" and create.get("private", create.get("visibility") == "private") is private
+            push_to_hub(
+                published,
+                "me/rows",
+                accepted=[TEACHER],
+                private=private,
+                endpoint=hub.url,
+                token="t",
+            )
+        [create] = [
+            json.loads(body) for verb, path, body in hub.asked if path == "/api/repos/create"
+        ]
+        assert (
+            create["type"] == "dataset"
+            and create.get("private", create.get("visibility") == "private") is private
+        )
 
 
 def test_a_public_dataset_is_not_taken_for_a_private_one(published: Path, hub: Hub) -> None:
@@ -115,14 +138,23 @@ def test_a_public_dataset_is_not_taken_for_a_private_one(published: Path, hub: H
 
 
 def test_where_no_hub_is(published: Path) -> None:
-    with pytest.raises(UserError, match="me/rows: not sent: .* - look at the network and at HF_TOKEN"):
-        push_to_hub(published, "me/rows", accepted=[TEACHER], endpoint="http://127.0.0.1:9", token="t")
+    with pytest.raises(
+        UserError, match="me/rows: not sent: .* - look at the network and at HF_TOKEN"
+    ):
+        push_to_hub(
+            published, "me/rows", accepted=[TEACHER], endpoint="http://127.0.0.1:9", token="t"
+        )
 
 
-@pytest.mark.parametrize("text, parts", [
-    ("hub:tatsu-lab/alpaca", ("tatsu-lab/alpaca", None, "train")),
-    ("hub:a/b@main", ("a/b", "main", "train")), ("hub:a/b@refs/pr/1:test", ("a/b", "refs/pr/1", "test")),
-    ("hub:a/b:test", ("a/b", None, "test"))])
+@pytest.mark.parametrize(
+    "text, parts",
+    [
+        ("hub:tatsu-lab/alpaca", ("tatsu-lab/alpaca", None, "train")),
+        ("hub:a/b@main", ("a/b", "main", "train")),
+        ("hub:a/b@refs/pr/1:test", ("a/b", "refs/pr/1", "test")),
+        ("hub:a/b:test", ("a/b", None, "test")),
+    ],
+)
 def test_ids(text: str, parts: tuple[str, str | None, str]) -> None:
     assert HubId.of(text).parts() == parts
 
@@ -134,10 +166,19 @@ def test_no_ids(text: str) -> None:
 
 
 def test_a_hub_id_without_a_network_is_one_sentence(tmp_path: Path) -> None:
-    code = ("from alpaca_pipe.core.errors import UserError\nfrom alpaca_pipe.data.hub import HubId\n"
-            "from alpaca_pipe.data.reading import read\n"
-            "try:\n    list(read(HubId.of('hub:tatsu-lab/alpaca')))\nexcept UserError as error:\n    print(error)\n")
-    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True,
-                          env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)})
-    assert done.stdout.count("\n") == 1 and done.stdout.startswith("hub:tatsu-lab/alpaca: cannot be fetched: ")
+    code = (
+        "from alpaca_pipe.core.errors import UserError\nfrom alpaca_pipe.data.hub import HubId\n"
+        "from alpaca_pipe.data.reading import read\n"
+        "try:\n    list(read(HubId.of('hub:tatsu-lab/alpaca')))\nexcept UserError as error:\n    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        text=True,
+        capture_output=True,
+        check=True,
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)},
+    )
+    assert done.stdout.count("\n") == 1 and done.stdout.startswith(
+        "hub:tatsu-lab/alpaca: cannot be fetched: "
+    )
     assert "name the folder in place of the id" in done.stdout

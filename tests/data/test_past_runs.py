@@ -10,28 +10,61 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.data.run_names import past_run
 
-RUNS = (("2025-11-30T09-00-00-0aaa", "done"), ("2026-10-02T10-00-00-a1b2", "done"), ("2026-10-02T17-30-00-c3d4", "done"),
-        ("2026-10-20T08-00-00-eeee", "stopped"), ("2026-11-03T12-00-00-ffff", "done"), ("2026-12-01T12-00-00-a1b2", "failed"))
+RUNS = (
+    ("2025-11-30T09-00-00-0aaa", "done"),
+    ("2026-10-02T10-00-00-a1b2", "done"),
+    ("2026-10-02T17-30-00-c3d4", "done"),
+    ("2026-10-20T08-00-00-eeee", "stopped"),
+    ("2026-11-03T12-00-00-ffff", "done"),
+    ("2026-12-01T12-00-00-a1b2", "failed"),
+)
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    write_jsonl(tmp_path / "vet" / "history.jsonl", ({"run": run, "outcome": outcome} for run, outcome in RUNS))
+    write_jsonl(
+        tmp_path / "vet" / "history.jsonl",
+        ({"run": run, "outcome": outcome} for run, outcome in RUNS),
+    )
     return tmp_path
 
 
-@pytest.mark.parametrize(("name", "run", "number"), [
-    ("vet", 4, 2), ("vet.yaml", 4, 2), ("vet@1", 5, 1), ("vet@6", 0, 6), ("vet@oct", 2, 4), ("vet@October-2026", 2, 4),
-    ("vet@2026-10-02", 2, 4), ("vet@2026-10-02T10", 1, 5), ("vet@2026-10-02T17:30", 2, 4), ("vet@2026-10-20", 3, 3),
-    ("vet@nov-2025", 0, 6), ("vet@ffff", 4, 2), ("vet@dec", 5, 1)])
-def test_a_name_means_the_last_finished_run_that_it_can_mean(workspace: Path, name: str, run: int, number: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "run", "number"),
+    [
+        ("vet", 4, 2),
+        ("vet.yaml", 4, 2),
+        ("vet@1", 5, 1),
+        ("vet@6", 0, 6),
+        ("vet@oct", 2, 4),
+        ("vet@October-2026", 2, 4),
+        ("vet@2026-10-02", 2, 4),
+        ("vet@2026-10-02T10", 1, 5),
+        ("vet@2026-10-02T17:30", 2, 4),
+        ("vet@2026-10-20", 3, 3),
+        ("vet@nov-2025", 0, 6),
+        ("vet@ffff", 4, 2),
+        ("vet@dec", 5, 1),
+    ],
+)
+def test_a_name_means_the_last_finished_run_that_it_can_mean(
+    workspace: Path, name: str, run: int, number: int
+) -> None:
     found = past_run(workspace, name)
     assert (found.id, found.number) == (RUNS[run][0], number)
 
 
 def test_what_could_be_several_is_said_or_refused(workspace: Path) -> None:
-    assert past_run(workspace, "vet@oct").says == "vet@oct is 2026-10-02T17-30-00-c3d4, the last of 2 finished"
-    for name, says in (("vet@nov", "2 runs: 2025-11-30.*, 2026-11-03.*write the year"), ("vet@a1b2", "2 runs: 2026-10-02.*, 2026-12-01"),
-                       ("vet@2024", "no run '2024'.*it has 2025-11-30"), ("vet@9", "no run '9'"), ("ox", "nothing was run")):
+    assert (
+        past_run(workspace, "vet@oct").says
+        == "vet@oct is 2026-10-02T17-30-00-c3d4, the last of 2 finished"
+    )
+    for name, says in (
+        ("vet@nov", "2 runs: 2025-11-30.*, 2026-11-03.*write the year"),
+        ("vet@a1b2", "2 runs: 2026-10-02.*, 2026-12-01"),
+        ("vet@2024", "no run '2024'.*it has 2025-11-30"),
+        ("vet@9", "no run '9'"),
+        ("ox", "nothing was run"),
+    ):
         with pytest.raises(UserError, match=says):
             past_run(workspace, name)

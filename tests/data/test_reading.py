@@ -23,10 +23,14 @@ from alpaca_pipe.data.publish import write_alpaca_json
 from alpaca_pipe.data.reading import read
 from alpaca_pipe.data.row_schemas import SHAPES, shape_of
 
-STANFORD = "2eddafc6b977608d778aaab8dfc7e50e547b3af9826dfb9e909d9fc362e4a419"  # shared/data/README.md
-ROWS = [{"instruction": "Add.", "input": "1, 2", "output": "3"},
-        {"instruction": "Say \"hi\"\nthere", "input": "", "output": "hi\u2028there 😀"},
-        {"instruction": "Add.", "input": "1, 2", "output": "3"}]
+STANFORD = (
+    "2eddafc6b977608d778aaab8dfc7e50e547b3af9826dfb9e909d9fc362e4a419"  # shared/data/README.md
+)
+ROWS = [
+    {"instruction": "Add.", "input": "1, 2", "output": "3"},
+    {"instruction": 'Say "hi"\nthere', "input": "", "output": "hi\u2028there 😀"},
+    {"instruction": "Add.", "input": "1, 2", "output": "3"},
+]
 
 
 def texts(examples: list[Example]) -> list[tuple[str, str, str, str]]:
@@ -68,15 +72,27 @@ def zstd(data: bytes) -> bytes:
 
 
 FORMS: dict[str, Callable[[list[Any]], bytes]] = {
-    "rows.json": as_json, "rows.jsonl": as_jsonl, "rows.csv": as_csv, "rows.parquet": as_parquet,
-    "rows.tsv": lambda rows: as_csv(rows, "\t"), "semicolons.csv": lambda rows: as_csv(rows, ";"),
-    "minified.json": lambda rows: json.dumps(rows).encode(), "bom.json": lambda rows: b"\xef\xbb\xbf" + as_json(rows),
-    "bom.jsonl": lambda rows: b"\xef\xbb\xbf" + as_jsonl(rows), "bom.csv": lambda rows: b"\xef\xbb\xbf" + as_csv(rows),
+    "rows.json": as_json,
+    "rows.jsonl": as_jsonl,
+    "rows.csv": as_csv,
+    "rows.parquet": as_parquet,
+    "rows.tsv": lambda rows: as_csv(rows, "\t"),
+    "semicolons.csv": lambda rows: as_csv(rows, ";"),
+    "minified.json": lambda rows: json.dumps(rows).encode(),
+    "bom.json": lambda rows: b"\xef\xbb\xbf" + as_json(rows),
+    "bom.jsonl": lambda rows: b"\xef\xbb\xbf" + as_jsonl(rows),
+    "bom.csv": lambda rows: b"\xef\xbb\xbf" + as_csv(rows),
     "crlf.jsonl": lambda rows: as_jsonl(rows).replace(b"\n", b"\r\n"),
-    "a-row-a-line.json": lambda rows: ("[" + ",\n".join(map(json.dumps, rows)) + "]\n").encode()}
+    "a-row-a-line.json": lambda rows: ("[" + ",\n".join(map(json.dumps, rows)) + "]\n").encode(),
+}
 PACKED: dict[str, Callable[[bytes], bytes]] = {
-    "plain": bytes, "gzip": gzip.compress, "zstd": zstd, "bzip2": bz2.compress, "xz": lzma.compress,
-    "two gzip members": lambda data: gzip.compress(data[:9]) + gzip.compress(data[9:])}
+    "plain": bytes,
+    "gzip": gzip.compress,
+    "zstd": zstd,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "two gzip members": lambda data: gzip.compress(data[:9]) + gzip.compress(data[9:]),
+}
 
 
 @pytest.mark.parametrize("packing", PACKED)
@@ -94,8 +110,15 @@ def test_every_form_gives_the_same_rows(tmp_path: Path, form: str, packing: str)
     assert found[2].id == f"{found[0].id}#2" and found[0].origin.kind == "imported"
 
 
-@pytest.mark.parametrize("form, places", [
-    ("rows.json", [2, 7, 12]), ("rows.jsonl", [1, 2, 3]), ("rows.csv", [2, 3, 5]), ("rows.parquet", [1, 2, 3])])
+@pytest.mark.parametrize(
+    "form, places",
+    [
+        ("rows.json", [2, 7, 12]),
+        ("rows.jsonl", [1, 2, 3]),
+        ("rows.csv", [2, 3, 5]),
+        ("rows.parquet", [1, 2, 3]),
+    ],
+)
 def test_each_row_knows_its_place(tmp_path: Path, form: str, places: list[int]) -> None:
     path = tmp_path / form
     path.write_bytes(FORMS[form](ROWS))
@@ -104,7 +127,10 @@ def test_each_row_knows_its_place(tmp_path: Path, form: str, places: list[int]) 
 
 def test_a_raw_line_separator_does_not_end_a_line(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text('{"instruction": "a\u2028b\u2029c\x85d\x0ce", "output": "x"}\n'.replace("\x0c", "\\f"), encoding="utf-8")
+    path.write_text(
+        '{"instruction": "a\u2028b\u2029c\x85d\x0ce", "output": "x"}\n'.replace("\x0c", "\\f"),
+        encoding="utf-8",
+    )
     [one] = read(path)
     assert one.instruction == "a\u2028b\u2029c\x85d\x0ce" and one.origin.source == "a.jsonl#1"
 
@@ -122,11 +148,15 @@ def test_a_saved_dataset_and_its_splits(tmp_path: Path) -> None:
     whole = datasets.Dataset.from_list([{**row, "other": n} for n, row in enumerate(ROWS)])
     whole.save_to_disk(tmp_path / "one")
     datasets.DatasetDict({"train": whole}).save_to_disk(tmp_path / "split")
-    datasets.DatasetDict({"train": whole, "test": whole.select([0])}).save_to_disk(tmp_path / "splits")
+    datasets.DatasetDict({"train": whole, "test": whole.select([0])}).save_to_disk(
+        tmp_path / "splits"
+    )
     wanted = [("", row["instruction"], row["input"], row["output"]) for row in ROWS]
     for name in ("one", "split", "splits/train"):
         assert texts(list(read(tmp_path / name))) == wanted
-    with pytest.raises(UserError, match="a dataset of 2 splits: train, test - name one of them: .*splits/train"):
+    with pytest.raises(
+        UserError, match="a dataset of 2 splits: train, test - name one of them: .*splits/train"
+    ):
         list(read(tmp_path / "splits"))
     assert len(list(read(tmp_path / "splits" / "test", "datasets"))) == 1
     (next((tmp_path / "one").glob("*.arrow"))).write_bytes(b"no")
@@ -144,38 +174,96 @@ def test_a_folder_of_files_of_one_form(tmp_path: Path) -> None:
     (folder / "data" / "b.parquet").write_bytes(as_parquet(ROWS[1:]))
     (folder / "data" / "a.parquet").write_bytes(as_parquet(ROWS[:1]))
     found = list(read(folder))
-    assert [one.origin.source for one in found] == ["data/a.parquet#1", "data/b.parquet#1", "data/b.parquet#2"]
+    assert [one.origin.source for one in found] == [
+        "data/a.parquet#1",
+        "data/b.parquet#1",
+        "data/b.parquet#2",
+    ]
     (folder / "all.jsonl").write_bytes(as_jsonl(ROWS[:2]))
-    with pytest.raises(UserError, match="files of 2 forms: jsonl, parquet - name one file, or say with format"):
+    with pytest.raises(
+        UserError, match="files of 2 forms: jsonl, parquet - name one file, or say with format"
+    ):
         list(read(folder))
     assert len(list(read(folder, "jsonl"))) == 2 and len(list(read(folder, "parquet"))) == 3
     with pytest.raises(UserError, match="no file of the form csv"):
         list(read(folder, "csv"))
 
 
-@pytest.mark.parametrize("row, wanted", [
-    ({"instruction": "a", "response": "b", "context": "c", "category": "x"}, ("", "a", "c", "b")),
-    ({"instruction": "a", "response": "b"}, ("", "a", "", "b")),
-    ({"prompt": "a", "completion": "b", "system": "s"}, ("s", "a", "", "b")),
-    ({"prompt": "a", "response": "b"}, ("", "a", "", "b")),
-    ({"question": "a", "answer": "b", "id": 3}, ("", "a", "", "b")),
-    ({"system_prompt": "s", "question": "a", "response": "b"}, ("s", "a", "", "b")),
-    ({"query": "a", "response": "b"}, ("", "a", "", "b")),
-    ({"problem": "a", "solution": "b"}, ("", "a", "", "b")),
-    ({"input": "a", "output": "b"}, ("", "a", "", "b")),
-    ({"instruction": "a", "output": "b", "messages": None, "system": None, "history": []}, ("", "a", "", "b")),
-    ({"messages": None, "prompt": "a", "completion": "b"}, ("", "a", "", "b")),
-    ({"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}, ("", "a", "", "b")),
-    ({"conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]},
-     ("s", "a", "", "b")),
-    ({"system": "s", "conversations": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
-     ("s", "a", "", "b")),
-    ({"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
-     ("s", "a", "", "b")),
-    ({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "!"}]},
-                   {"role": "assistant", "content": "b", "weight": 1}]}, ("", "a!", "", "b")),
-    ({"prompt": [{"role": "user", "content": "a"}], "completion": [{"role": "assistant", "content": "b"}]}, ("", "a", "", "b")),
-])
+@pytest.mark.parametrize(
+    "row, wanted",
+    [
+        (
+            {"instruction": "a", "response": "b", "context": "c", "category": "x"},
+            ("", "a", "c", "b"),
+        ),
+        ({"instruction": "a", "response": "b"}, ("", "a", "", "b")),
+        ({"prompt": "a", "completion": "b", "system": "s"}, ("s", "a", "", "b")),
+        ({"prompt": "a", "response": "b"}, ("", "a", "", "b")),
+        ({"question": "a", "answer": "b", "id": 3}, ("", "a", "", "b")),
+        ({"system_prompt": "s", "question": "a", "response": "b"}, ("s", "a", "", "b")),
+        ({"query": "a", "response": "b"}, ("", "a", "", "b")),
+        ({"problem": "a", "solution": "b"}, ("", "a", "", "b")),
+        ({"input": "a", "output": "b"}, ("", "a", "", "b")),
+        (
+            {"instruction": "a", "output": "b", "messages": None, "system": None, "history": []},
+            ("", "a", "", "b"),
+        ),
+        ({"messages": None, "prompt": "a", "completion": "b"}, ("", "a", "", "b")),
+        (
+            {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]},
+            ("", "a", "", "b"),
+        ),
+        (
+            {
+                "conversations": [
+                    {"from": "system", "value": "s"},
+                    {"from": "human", "value": "a"},
+                    {"from": "gpt", "value": "b"},
+                ]
+            },
+            ("s", "a", "", "b"),
+        ),
+        (
+            {
+                "system": "s",
+                "conversations": [
+                    {"role": "user", "content": "a"},
+                    {"role": "assistant", "content": "b"},
+                ],
+            },
+            ("s", "a", "", "b"),
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "system", "content": "s"},
+                    {"role": "user", "content": "a"},
+                    {"role": "assistant", "content": "b"},
+                ]
+            },
+            ("s", "a", "", "b"),
+        ),
+        (
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "!"}],
+                    },
+                    {"role": "assistant", "content": "b", "weight": 1},
+                ]
+            },
+            ("", "a!", "", "b"),
+        ),
+        (
+            {
+                "prompt": [{"role": "user", "content": "a"}],
+                "completion": [{"role": "assistant", "content": "b"}],
+            },
+            ("", "a", "", "b"),
+        ),
+    ],
+)
 def test_every_shape(tmp_path: Path, row: dict[str, Any], wanted: tuple[str, ...]) -> None:
     lines, table = tmp_path / "a.jsonl", tmp_path / "a.parquet"
     lines.write_bytes(as_jsonl([row, row]))
@@ -196,42 +284,80 @@ def human(*said: str) -> list[dict[str, str]]:
     return [{"from": ("human", "gpt")[place % 2], "value": text} for place, text in enumerate(said)]
 
 
-@pytest.mark.parametrize("turns, reason", [
-    (human("a", "b", "c", "d"), "goes on (user, assistant, user, assistant), and a row holds one exchange"),
-    (human("a", "b", "c", "d", "e", "f"), "goes on (user, assistant, user, assistant ... 6 turns)"),
-    (human("a", "b", "c"), "goes on (user, assistant, user)"),
-    (human("a"), "the conversation is user, not a question and its answer"),
-    ([], "the conversation is empty"),
-    ([{"from": "gpt", "value": "Hello"}, *human("a", "b")], "assistant, user, assistant"),
-    ([{"from": "human", "value": "a"}, {"from": "function_call", "value": "{}"}], "turn 2 of 'conversations' is of 'function_call'"),
-    ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "", "tool_calls": [{}]}], "calls a tool"),
-    ([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}], "a part of type 'image_url'"),
-])
-def test_what_a_row_cannot_hold_is_set_aside_with_its_reason(tmp_path: Path, turns: list[Any], reason: str) -> None:
+@pytest.mark.parametrize(
+    "turns, reason",
+    [
+        (
+            human("a", "b", "c", "d"),
+            "goes on (user, assistant, user, assistant), and a row holds one exchange",
+        ),
+        (
+            human("a", "b", "c", "d", "e", "f"),
+            "goes on (user, assistant, user, assistant ... 6 turns)",
+        ),
+        (human("a", "b", "c"), "goes on (user, assistant, user)"),
+        (human("a"), "the conversation is user, not a question and its answer"),
+        ([], "the conversation is empty"),
+        ([{"from": "gpt", "value": "Hello"}, *human("a", "b")], "assistant, user, assistant"),
+        (
+            [{"from": "human", "value": "a"}, {"from": "function_call", "value": "{}"}],
+            "turn 2 of 'conversations' is of 'function_call'",
+        ),
+        (
+            [
+                {"role": "user", "content": "a"},
+                {"role": "assistant", "content": "", "tool_calls": [{}]},
+            ],
+            "calls a tool",
+        ),
+        (
+            [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}],
+            "a part of type 'image_url'",
+        ),
+    ],
+)
+def test_what_a_row_cannot_hold_is_set_aside_with_its_reason(
+    tmp_path: Path, turns: list[Any], reason: str
+) -> None:
     path, aside = tmp_path / "a.json", list[Rejected]()
     path.write_bytes(as_json([{"conversations": human("q", "a")}, {"conversations": turns}]))
     assert texts(list(read(path, aside=aside.append))) == [("", "q", "", "a")]
     [dropped] = aside
-    assert dropped.rule == "turns" and reason in dropped.reason and dropped.source.startswith("a.json#")
+    assert (
+        dropped.rule == "turns"
+        and reason in dropped.reason
+        and dropped.source.startswith("a.json#")
+    )
     assert json.loads(str(dropped.what)) == {"conversations": turns}
     assert dropped.to_row()["origin"]["kind"] == "imported"
 
 
 def test_the_first_exchange_where_that_is_asked_for(tmp_path: Path) -> None:
     path, aside = tmp_path / "a.json", list[Rejected]()
-    path.write_bytes(as_json([{"conversations": human("a", "b", "c", "d")}, {"conversations": human("a", "b")},
-                              {"conversations": human("a", "b") + human("c")},
-                              {"conversations": human("a", "b") + [{"from": "gpt", "value": "more"}]}]))
+    path.write_bytes(
+        as_json(
+            [
+                {"conversations": human("a", "b", "c", "d")},
+                {"conversations": human("a", "b")},
+                {"conversations": human("a", "b") + human("c")},
+                {"conversations": human("a", "b") + [{"from": "gpt", "value": "more"}]},
+            ]
+        )
+    )
     found = list(read(path, turns="first", aside=aside.append))
     assert [one.origin.details for one in found] == [{"exchanges": 2}, {}, {"exchanges": 1}]
     assert [one.reason for one in aside] == [
-        "the conversation goes on (user, assistant, assistant), and a row holds one exchange"]
+        "the conversation goes on (user, assistant, assistant), and a row holds one exchange"
+    ]
 
 
 def test_an_earlier_history_is_not_forgotten(tmp_path: Path) -> None:
     path, aside = tmp_path / "a.jsonl", list[Rejected]()
     path.write_bytes(as_jsonl([ROWS[0], ROWS[0] | {"history": [["x", "y"]]}]))
-    assert len(list(read(path, aside=aside.append))) == 1 and "'history' of earlier exchanges" in aside[0].reason
+    assert (
+        len(list(read(path, aside=aside.append))) == 1
+        and "'history' of earlier exchanges" in aside[0].reason
+    )
 
 
 def test_a_format_is_forced(tmp_path: Path) -> None:
@@ -256,21 +382,32 @@ def test_the_first_rows_alone_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [7, 64, 1000])
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(rows=st.lists(st.tuples(st.text(), st.text(), st.text()), min_size=1, max_size=6), indent=st.sampled_from([None, 0, 4]),
-       ascii=st.booleans())
-def test_a_list_reads_the_same_wherever_it_is_cut(size: int, rows: list[tuple[str, ...]], indent: int | None, ascii: bool) -> None:
+@settings(
+    max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(
+    rows=st.lists(st.tuples(st.text(), st.text(), st.text()), min_size=1, max_size=6),
+    indent=st.sampled_from([None, 0, 4]),
+    ascii=st.booleans(),
+)
+def test_a_list_reads_the_same_wherever_it_is_cut(
+    size: int, rows: list[tuple[str, ...]], indent: int | None, ascii: bool
+) -> None:
     from alpaca_pipe.data.json_rows import json_list
     from alpaca_pipe.data.records import Record
 
     values = [dict(zip(("instruction", "input", "output"), row, strict=True)) for row in rows]
     data = json.dumps(values, indent=indent, ensure_ascii=ascii).encode("utf-8")
-    found = list(json_list(data[at:at + size] for at in range(0, len(data), size)))
-    assert [one.value for one in found if isinstance(one, Record)] == values and len(found) == len(values)
+    found = list(json_list(data[at : at + size] for at in range(0, len(data), size)))
+    assert [one.value for one in found if isinstance(one, Record)] == values and len(found) == len(
+        values
+    )
 
 
 @given(st.lists(st.tuples(st.text(), st.text(), st.text()), max_size=4))
-def test_written_as_stanford_writes(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]]) -> None:
+def test_written_as_stanford_writes(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]]
+) -> None:
     path = tmp_path_factory.mktemp("out") / "alpaca_data.json"
     write_alpaca_json(path, (Example.of(*row, Origin("seed")) for row in rows))
     wanted = [dict(zip(("instruction", "input", "output"), row, strict=True)) for row in rows]
@@ -288,6 +425,11 @@ def test_other_real_files(data: Path) -> None:
     aside: list[Rejected] = []
     assert len(list(read(data / "datasets" / "self_instruct_5k.jsonl.gz"))) == 5000
     assert len(list(read(data / "datasets" / "alpaca_gpt4_en_1k.json.gz"))) == 999
-    talks = list(read(data / "datasets" / "sharegpt_dummy_conversation.json.gz", aside=aside.append))
+    talks = list(
+        read(data / "datasets" / "sharegpt_dummy_conversation.json.gz", aside=aside.append)
+    )
     assert len(talks) + len(aside) == 500 and {one.rule for one in aside} == {"turns"} and talks
-    assert len(list(read(data / "datasets" / "sharegpt_dummy_conversation.json.gz", turns="first"))) == 500
+    assert (
+        len(list(read(data / "datasets" / "sharegpt_dummy_conversation.json.gz", turns="first")))
+        == 500
+    )

@@ -23,8 +23,12 @@ ANSWERS = {"AAAA": "one two", "BBBB": "red sky", "CCCC": "fish", "DDDD": "no"}
 
 
 def rows(start: int, count: int) -> list[Example]:
-    return list(numbered(Example.of(f"{letters} {number}", "", ANSWERS[letters], Origin("seed"))
-                         for number, letters in ((n, list(ANSWERS)[n % 4]) for n in range(start, start + count))))
+    return list(
+        numbered(
+            Example.of(f"{letters} {number}", "", ANSWERS[letters], Origin("seed"))
+            for number, letters in ((n, list(ANSWERS)[n % 4]) for n in range(start, start + count))
+        )
+    )
 
 
 @dataclass
@@ -55,14 +59,28 @@ class World:
     tuned: Path
     control: Path
 
-    def bench(self, folder: Path, stopping: Callable[[], bool] = lambda: False, **inputs: Path | None) -> StageContext:
+    def bench(
+        self, folder: Path, stopping: Callable[[], bool] = lambda: False, **inputs: Path | None
+    ) -> StageContext:
         folder.mkdir(parents=True, exist_ok=True)
-        given: dict[str, Path | None] = {"curate/held_out.jsonl": self.folder / "held_out.jsonl",
-                                         "train/model": self.tuned, "train/control": self.control}
+        given: dict[str, Path | None] = {
+            "curate/held_out.jsonl": self.folder / "held_out.jsonl",
+            "train/model": self.tuned,
+            "train/control": self.control,
+        }
         given |= {f"train/{name}": path for name, path in inputs.items()}
         nothing: Any = None  # the stage has no use for a journal
-        return StageContext(folder, {name: path for name, path in given.items() if path}, {"base": BaseTable(model=self.base)},
-                     7, nothing, "toy", "run-1", Said(), stopping)
+        return StageContext(
+            folder,
+            {name: path for name, path in given.items() if path},
+            {"base": BaseTable(model=self.base)},
+            7,
+            nothing,
+            "toy",
+            "run-1",
+            Said(),
+            stopping,
+        )
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +92,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     train = rows(0, 48)
     answers = [example.output for example in train]
     random.Random(1).shuffle(answers)
-    shuffled = [Example.of(e.instruction, "", answer, e.origin) for e, answer in zip(train, answers, strict=True)]
+    shuffled = [
+        Example.of(e.instruction, "", answer, e.origin)
+        for e, answer in zip(train, answers, strict=True)
+    ]
     write_jsonl(folder / "held_out.jsonl", (example.to_row() for example in rows(100, 16)))
-    return World(folder, base, tune(base, train, folder / "model"), tune(base, shuffled, folder / "control"))
+    return World(
+        folder, base, tune(base, train, folder / "model"), tune(base, shuffled, folder / "control")
+    )
 
 
 def tune(base: Path, examples: list[Example], folder: Path, steps: int = 200) -> Path:
@@ -91,8 +114,15 @@ def tune(base: Path, examples: list[Example], folder: Path, steps: int = 200) ->
     encoded = [row for row in encoder.encode(examples, 1024) if isinstance(row, Encoded)]
     width = max(len(row.ids) for row in encoded)
     ids = torch.tensor([[*row.ids, *[0] * (width - len(row.ids))] for row in encoded])
-    labels = torch.tensor([[*(token if on else -100 for token, on in zip(row.ids, row.mask, strict=True)),
-                            *[-100] * (width - len(row.ids))] for row in encoded])
+    labels = torch.tensor(
+        [
+            [
+                *(token if on else -100 for token, on in zip(row.ids, row.mask, strict=True)),
+                *[-100] * (width - len(row.ids)),
+            ]
+            for row in encoded
+        ]
+    )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for step in range(steps):
         some = torch.arange(step * 8, step * 8 + 8) % len(encoded)

@@ -14,8 +14,12 @@ from alpaca_pipe.evaluate.bootstrap import paired
 
 
 def test_the_estimator_weighs_tokens_not_rows() -> None:
-    means, differences = paired({"base": [1.0, 30.0], "tuned": [1.0, 10.0]}, [1, 10], "tuned", seed=0)
-    assert means["base"].mean == pytest.approx(31 / 11) and means["tuned"].mean == pytest.approx(1.0)
+    means, differences = paired(
+        {"base": [1.0, 30.0], "tuned": [1.0, 10.0]}, [1, 10], "tuned", seed=0
+    )
+    assert means["base"].mean == pytest.approx(31 / 11) and means["tuned"].mean == pytest.approx(
+        1.0
+    )
     assert differences["base"].mean == pytest.approx(-20 / 11)
     # two rows: the draws are (1,1), (1,2), (2,1), (2,2); the outer two each have 1/4 of the mass
     assert means["base"].lo == 1.0 and means["base"].hi == 3.0
@@ -34,7 +38,9 @@ def test_the_interval_is_the_normal_one_where_that_is_known() -> None:
     assert differences["base"].lo == pytest.approx(centre - half, abs=half * 0.05)
     assert differences["base"].hi == pytest.approx(centre + half, abs=half * 0.05)
     unpaired = means["base"].hi - means["base"].lo
-    assert differences["base"].hi - differences["base"].lo < unpaired / 3  # pairing takes the rows' spread out
+    assert (
+        differences["base"].hi - differences["base"].lo < unpaired / 3
+    )  # pairing takes the rows' spread out
 
 
 def test_it_covers_the_truth() -> None:
@@ -48,7 +54,9 @@ def test_it_covers_the_truth() -> None:
         tokens = random.integers(5, 60, 40)
         base = tokens * random.normal(2.0, 0.4, 40)
         tuned = base - tokens * random.normal(0.1, 0.3, 40)
-        _, differences = paired({"base": list(base), "tuned": list(tuned)}, list(tokens), "tuned", trial, resamples=800)
+        _, differences = paired(
+            {"base": list(base), "tuned": list(tuned)}, list(tokens), "tuned", trial, resamples=800
+        )
         hits += differences["base"].lo <= -0.1 <= differences["base"].hi
     assert 0.875 <= hits / 200 <= 0.985
 
@@ -63,7 +71,10 @@ def test_the_same_seed_the_same_interval_however_it_is_cut(monkeypatch: pytest.M
 
 
 @settings(max_examples=25)
-@given(st.lists(st.tuples(st.floats(0, 50), st.integers(1, 90)), min_size=1, max_size=12), st.floats(-2, 2))
+@given(
+    st.lists(st.tuples(st.floats(0, 50), st.integers(1, 90)), min_size=1, max_size=12),
+    st.floats(-2, 2),
+)
 def test_a_constant_shift_has_no_width(rows: list[tuple[float, int]], shift: float) -> None:
     tokens = [count for _, count in rows]
     base = [nats for nats, _ in rows]

@@ -8,38 +8,99 @@ from alpaca_pipe.evaluate.bootstrap import Interval
 from alpaca_pipe.evaluate.verdict import judge
 
 MEANS = {"base": Interval(2.5, 2.4, 2.6), "tuned": Interval(2.1, 2.0, 2.2)}
-BELOW, ACROSS, ABOVE = Interval(-0.4, -0.5, -0.3), Interval(-0.1, -0.3, 0.1), Interval(0.4, 0.3, 0.5)
+BELOW, ACROSS, ABOVE = (
+    Interval(-0.4, -0.5, -0.3),
+    Interval(-0.1, -0.3, 0.1),
+    Interval(0.4, 0.3, 0.5),
+)
 TOUCHING = Interval(-0.1, -0.2, 0.0)
 NAN, INFINITE = Interval(*[float("nan")] * 3), Interval(float("inf"), 0.3, float("inf"))
 DIVERGED = "a loss is not a number: the training diverged"
 
 
-@pytest.mark.parametrize("base, chat, shuffled, rows, word, says", [
-    (BELOW, BELOW, BELOW, 16, "better", "lower than the base with the same prompt (-0.400 [-0.500, -0.300])"),
-    (BELOW, None, BELOW, 16, "better", "not compared with the base with its own chat template: it has none"),
-    (BELOW, BELOW, None, 16, "not shown to be better", "without the shuffled control"),
-    (BELOW, BELOW, ACROSS, 16, "not shown to be better", "may be 0 against the tune of equal steps on shuffled"),
-    (BELOW, ACROSS, BELOW, 16, "not shown to be better", "may be 0 against the base with its own chat template"),
-    (ACROSS, BELOW, BELOW, 16, "not shown to be better", "may be 0 against the base with the same prompt"),
-    (TOUCHING, BELOW, BELOW, 16, "not shown to be better", "may be 0"),
-    (ABOVE, BELOW, BELOW, 16, "worse", "higher than that of the base with the same prompt (+0.400"),
-    (BELOW, ABOVE, ACROSS, 16, "worse", "its own chat template (+0.400 [+0.300, +0.500])"),
-    (BELOW, BELOW, ABOVE, 16, "worse", "shuffled"),
-    (BELOW, BELOW, BELOW, 5, "not shown to be better", "fewer than 6 rows"),
-    (BELOW, BELOW, BELOW, 6, "better", "2.500 -> 2.100 on 6 rows"),
-    (NAN, NAN, NAN, 16, "not shown to be better", DIVERGED),
-    (BELOW, BELOW, NAN, 16, "not shown to be better", DIVERGED),
-    (INFINITE, BELOW, BELOW, 16, "not shown to be better", DIVERGED),
-])
-def test_table(base: Interval, chat: Interval | None, shuffled: Interval | None, rows: int, word: str, says: str
-               ) -> None:
+@pytest.mark.parametrize(
+    "base, chat, shuffled, rows, word, says",
+    [
+        (
+            BELOW,
+            BELOW,
+            BELOW,
+            16,
+            "better",
+            "lower than the base with the same prompt (-0.400 [-0.500, -0.300])",
+        ),
+        (
+            BELOW,
+            None,
+            BELOW,
+            16,
+            "better",
+            "not compared with the base with its own chat template: it has none",
+        ),
+        (BELOW, BELOW, None, 16, "not shown to be better", "without the shuffled control"),
+        (
+            BELOW,
+            BELOW,
+            ACROSS,
+            16,
+            "not shown to be better",
+            "may be 0 against the tune of equal steps on shuffled",
+        ),
+        (
+            BELOW,
+            ACROSS,
+            BELOW,
+            16,
+            "not shown to be better",
+            "may be 0 against the base with its own chat template",
+        ),
+        (
+            ACROSS,
+            BELOW,
+            BELOW,
+            16,
+            "not shown to be better",
+            "may be 0 against the base with the same prompt",
+        ),
+        (TOUCHING, BELOW, BELOW, 16, "not shown to be better", "may be 0"),
+        (
+            ABOVE,
+            BELOW,
+            BELOW,
+            16,
+            "worse",
+            "higher than that of the base with the same prompt (+0.400",
+        ),
+        (BELOW, ABOVE, ACROSS, 16, "worse", "its own chat template (+0.400 [+0.300, +0.500])"),
+        (BELOW, BELOW, ABOVE, 16, "worse", "shuffled"),
+        (BELOW, BELOW, BELOW, 5, "not shown to be better", "fewer than 6 rows"),
+        (BELOW, BELOW, BELOW, 6, "better", "2.500 -> 2.100 on 6 rows"),
+        (NAN, NAN, NAN, 16, "not shown to be better", DIVERGED),
+        (BELOW, BELOW, NAN, 16, "not shown to be better", DIVERGED),
+        (INFINITE, BELOW, BELOW, 16, "not shown to be better", DIVERGED),
+    ],
+)
+def test_table(
+    base: Interval,
+    chat: Interval | None,
+    shuffled: Interval | None,
+    rows: int,
+    word: str,
+    says: str,
+) -> None:
     given = {"base": base, "chat": chat, "shuffled": shuffled}
     missing = {name: "it has none" for name, found in given.items() if found is None}
     verdict = judge(MEANS, {name: found for name, found in given.items() if found}, rows, missing)
     assert verdict.word == word
-    assert verdict.sentence.startswith(f"{word}: held-out loss 2.500 -> 2.100") and says in verdict.sentence
+    assert (
+        verdict.sentence.startswith(f"{word}: held-out loss 2.500 -> 2.100")
+        and says in verdict.sentence
+    )
 
 
 def test_a_loss_that_is_no_number_is_never_better() -> None:
     verdict = judge(MEANS | {"tuned": NAN}, {"base": NAN, "shuffled": NAN}, 200, {})
-    assert verdict.sentence == f"not shown to be better: held-out loss 2.500 -> nan on 200 rows; {DIVERGED}"
+    assert (
+        verdict.sentence
+        == f"not shown to be better: held-out loss 2.500 -> nan on 200 rows; {DIVERGED}"
+    )

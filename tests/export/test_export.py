@@ -33,7 +33,9 @@ from alpaca_pipe.weights.tiny import build_tiny
 from tests.evaluate.conftest import Said
 
 KEY = f"r1-{7:032x}"
-EXAMPLES = [Example.of(f"Say {n}.", "", "yes " * (n + 1), Origin("generated", KEY)) for n in range(6)]
+EXAMPLES = [
+    Example.of(f"Say {n}.", "", "yes " * (n + 1), Origin("generated", KEY)) for n in range(6)
+]
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +53,11 @@ def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(0)
     config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", init_lora_weights=False)
-    return saved(get_peft_model(load_model(Checkpoint(str(base)), "float32"), config), base,
-                 tmp_path_factory.mktemp("adapter"))
+    return saved(
+        get_peft_model(load_model(Checkpoint(str(base)), "float32"), config),
+        base,
+        tmp_path_factory.mktemp("adapter"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +84,35 @@ def bench(base: Path, adapter: Path, tmp_path: Path) -> Iterator[StageContext]:
         write_jsonl(tmp_path / f"{name}.jsonl", (row.to_row() for row in rows))
     write_json(tmp_path / "verdict.json", {"sentence": "better: 2.0 -> 1.0"})
     (tmp_path / "step").mkdir()
-    inputs = {f"curate/{name}.jsonl": tmp_path / f"{name}.jsonl" for name in ("examples", "train", "held_out")}
+    inputs = {
+        f"curate/{name}.jsonl": tmp_path / f"{name}.jsonl"
+        for name in ("examples", "train", "held_out")
+    }
     inputs |= {"train/model": adapter, "evaluate/verdict.json": tmp_path / "verdict.json"}
     with Journal.open(tmp_path / "ledger.sqlite") as journal:
         price = Price("kettle-1", PriceTable.model_validate("free").per_million(), "a test")
-        attempt = journal.reserve(KEY, 0, price, Caps(), recipe="toy", run="run-1", stage="generate").result()
+        attempt = journal.reserve(
+            KEY, 0, price, Caps(), recipe="toy", run="run-1", stage="generate"
+        ).result()
         assert isinstance(attempt, Attempt)
-        journal.settle(attempt, Completion("yes", "stop", Usage(), KEY, model_said="kettle-1"), 0,
-                       request=Request((Message("user", "?"),)), teacher={"model": "kettle"}).result()
-        yield StageContext(tmp_path / "step", inputs, {"base": BaseTable(model=base)}, 1, journal, "toy", "run-1", Said(),
-                    lambda: False)
+        journal.settle(
+            attempt,
+            Completion("yes", "stop", Usage(), KEY, model_said="kettle-1"),
+            0,
+            request=Request((Message("user", "?"),)),
+            teacher={"model": "kettle"},
+        ).result()
+        yield StageContext(
+            tmp_path / "step",
+            inputs,
+            {"base": BaseTable(model=base)},
+            1,
+            journal,
+            "toy",
+            "run-1",
+            Said(),
+            lambda: False,
+        )
 
 
 def logits(model: Any, folder: Path) -> Any:
@@ -96,7 +120,9 @@ def logits(model: Any, folder: Path) -> Any:
 
     encoder = saved_encoder(load_tokenizer(Checkpoint(str(folder))), folder)
     with torch.no_grad():
-        return [model(input_ids=torch.tensor([row.ids])).logits for row in encoder.encode(EXAMPLES, 512)]
+        return [
+            model(input_ids=torch.tensor([row.ids])).logits for row in encoder.encode(EXAMPLES, 512)
+        ]
 
 
 READER = """
@@ -110,30 +136,57 @@ print(json.dumps({"ids": ids, "eos": model.generation_config.eos_token_id, "said
 """
 
 
-def test_merged_is_base_plus_adapter_and_loads_without_us(bench: StageContext, base: Path, adapter: Path) -> None:
+def test_merged_is_base_plus_adapter_and_loads_without_us(
+    bench: StageContext, base: Path, adapter: Path
+) -> None:
     summary = STAGE.run(ExportConfig(), bench).summary
     merged = bench.folder / "merged"
     trained, tokenizer = load_for_scoring(Checkpoint(str(base)), adapter, "float32")
     found = load_model(Checkpoint(str(merged)), "float32").eval()
-    apart = max(float((a - b).abs().max()) for a, b in zip(logits(trained, adapter), logits(found, merged), strict=True))
+    apart = max(
+        float((a - b).abs().max())
+        for a, b in zip(logits(trained, adapter), logits(found, merged), strict=True)
+    )
     model = summary["model"]
-    assert apart < 1e-5 and model["max_difference"] < 1e-5 < model["limit"] and model["rounding"] == 0
+    assert (
+        apart < 1e-5 and model["max_difference"] < 1e-5 < model["limit"] and model["rounding"] == 0
+    )
     assert model["effect"] > 0.1 and model["top1"] == 1.0 and model["rows"] == 2
-    assert model["positions"] == sum(len(e.output) + 1 for e in EXAMPLES[4:]) and model["dtype"] == "float32"
-    done = subprocess.run([sys.executable, "-c", READER, str(merged)], text=True, capture_output=True, check=False,
-                          cwd=bench.folder, env=os.environ | {"PYTHONPATH": "", "HF_HUB_OFFLINE": "1"})
+    assert (
+        model["positions"] == sum(len(e.output) + 1 for e in EXAMPLES[4:])
+        and model["dtype"] == "float32"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", READER, str(merged)],
+        text=True,
+        capture_output=True,
+        check=False,
+        cwd=bench.folder,
+        env=os.environ | {"PYTHONPATH": "", "HF_HUB_OFFLINE": "1"},
+    )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])
     encoder = saved_encoder(tokenizer, adapter)
-    assert said == {"ids": encoder.prompts(EXAMPLES[1:2])[0], "eos": tokenizer.eos_token_id, "said": True,
-                    "dtype": "torch.float32", "ours": False}
+    assert said == {
+        "ids": encoder.prompts(EXAMPLES[1:2])[0],
+        "eos": tokenizer.eos_token_id,
+        "said": True,
+        "dtype": "torch.float32",
+        "ours": False,
+    }
 
 
 def test_the_cards_hold_the_figures_and_no_path_of_this_machine(bench: StageContext) -> None:
     model = STAGE.run(ExportConfig(), bench).summary["model"]
     card = (bench.folder / "merged" / "README.md").read_text()
-    assert f"| largest logit difference to the trained model | {model['max_difference']:.2e} |" in card
-    assert "LoRA, rank 4, alpha 8, merged" in card and "better: 2.0 -> 1.0" in card and "### Response:\n" in card
+    assert (
+        f"| largest logit difference to the trained model | {model['max_difference']:.2e} |" in card
+    )
+    assert (
+        "LoRA, rank 4, alpha 8, merged" in card
+        and "better: 2.0 -> 1.0" in card
+        and "### Response:\n" in card
+    )
     dataset = (bench.folder / "dataset" / "README.md").read_text()
     assert "| teacher | kettle-1 |" in dataset and "| rows generated | 6 |" in dataset
     for file in bench.folder.rglob("*"):
@@ -141,15 +194,23 @@ def test_the_cards_hold_the_figures_and_no_path_of_this_machine(bench: StageCont
             assert str(bench.folder.parent.parent) not in file.read_text(), file
 
 
-def test_the_cards_are_the_same_whatever_the_recipe_and_the_base_are_called(bench: StageContext, base: Path, tmp_path: Path
-                                                                             ) -> None:
+def test_the_cards_are_the_same_whatever_the_recipe_and_the_base_are_called(
+    bench: StageContext, base: Path, tmp_path: Path
+) -> None:
     shutil.copytree(base, tmp_path / "moved")
-    other = replace(bench, folder=tmp_path / "other", recipe="dessert", run="run-2",
-                    tables={"base": BaseTable(model=tmp_path / "moved")})
+    other = replace(
+        bench,
+        folder=tmp_path / "other",
+        recipe="dessert",
+        run="run-2",
+        tables={"base": BaseTable(model=tmp_path / "moved")},
+    )
     cards = []
     for here in (bench, other):
         STAGE.run(ExportConfig(dataset=("json",)), here)
-        cards.append([(here.folder / name / "README.md").read_text() for name in ("merged", "dataset")])
+        cards.append(
+            [(here.folder / name / "README.md").read_text() for name in ("merged", "dataset")]
+        )
     assert cards[0] == cards[1] and "toy" not in "".join(cards[0])
 
 
@@ -158,7 +219,8 @@ def test_a_full_model_too(bench: StageContext, full: Path) -> None:
     model = STAGE.run(ExportConfig(dataset=()), bench).summary["model"]
     assert model["max_difference"] == 0.0 and model["effect"] is None
     assert logits(load_model(Checkpoint(str(bench.folder / "merged")), "float32"), full)[0].equal(
-        logits(load_model(Checkpoint(str(full)), "float32"), full)[0])
+        logits(load_model(Checkpoint(str(full)), "float32"), full)[0]
+    )
 
 
 def test_rounding_to_bfloat16_is_told_apart_from_merging(bench: StageContext) -> None:
@@ -168,7 +230,9 @@ def test_rounding_to_bfloat16_is_told_apart_from_merging(bench: StageContext) ->
 
 
 @pytest.mark.parametrize("damage", ["a weight", "the adapter forgotten"])
-def test_a_damaged_merge_is_caught(bench: StageContext, base: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+def test_a_damaged_merge_is_caught(
+    bench: StageContext, base: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
     whole = merging.save
 
     def damaging(model: Any, trained: Path, folder: Path) -> None:
@@ -184,7 +248,9 @@ def test_a_damaged_merge_is_caught(bench: StageContext, base: Path, monkeypatch:
     assert not (bench.folder / "merged").exists()
 
 
-def test_a_diverged_adapter_is_one_sentence(bench: StageContext, base: Path, adapter: Path, tmp_path: Path) -> None:
+def test_a_diverged_adapter_is_one_sentence(
+    bench: StageContext, base: Path, adapter: Path, tmp_path: Path
+) -> None:
     import torch
     from peft import PeftModel
 
@@ -192,12 +258,16 @@ def test_a_diverged_adapter_is_one_sentence(bench: StageContext, base: Path, ada
     for name, weight in model.named_parameters():
         if "lora_B" in name:
             weight.data.fill_(torch.nan)
-    broken = replace(bench, inputs={**bench.inputs, "train/model": saved(model, base, tmp_path / "nan")})
+    broken = replace(
+        bench, inputs={**bench.inputs, "train/model": saved(model, base, tmp_path / "nan")}
+    )
     with pytest.raises(UserError, match="cannot be merged"):
         STAGE.run(ExportConfig(), broken)
 
 
-def test_interrupted_after_the_merge_it_does_not_merge_again(bench: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_after_the_merge_it_does_not_merge_again(
+    bench: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def cut(*given: object) -> None:
         raise KeyboardInterrupt
 
@@ -206,17 +276,26 @@ def test_interrupted_after_the_merge_it_does_not_merge_again(bench: StageContext
         STAGE.run(ExportConfig(), bench)
     before = (bench.folder / "merged" / "model.safetensors").stat().st_mtime_ns
     summary = STAGE.run(ExportConfig(), bench).summary
-    assert summary["model"]["top1"] == 1.0 and summary["dataset"] == {"rows": 6, "train": 4, "test": 2}
+    assert summary["model"]["top1"] == 1.0 and summary["dataset"] == {
+        "rows": 6,
+        "train": 4,
+        "test": 2,
+    }
     assert (bench.folder / "merged" / "model.safetensors").stat().st_mtime_ns == before
 
 
 def test_without_training_only_the_dataset(bench: StageContext) -> None:
-    alone = replace(bench, inputs={name: path for name, path in bench.inputs.items() if name.startswith("curate/")})
+    alone = replace(
+        bench,
+        inputs={name: path for name, path in bench.inputs.items() if name.startswith("curate/")},
+    )
     summary = STAGE.run(ExportConfig(dataset=("json",)), alone).summary
     assert "model" not in summary and summary["forms"] == ["json"]
     assert {path.name for path in bench.folder.iterdir()} == {"dataset", ".scratch"}
-    assert [row["output"] for row in json.loads((bench.folder / "dataset" / "alpaca_data.json").read_text())] == [
-        example.output for example in EXAMPLES]
+    assert [
+        row["output"]
+        for row in json.loads((bench.folder / "dataset" / "alpaca_data.json").read_text())
+    ] == [example.output for example in EXAMPLES]
 
 
 def test_the_limit_refuses_what_is_not_a_number() -> None:

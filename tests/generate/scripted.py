@@ -29,7 +29,9 @@ SEEDS = read_seeds(shipped("seed_tasks") / "short.jsonl")
 VET = shipped("seed_tasks") / "vet"
 ROWS = of_rows(seed.example for seed in SEEDS)
 TEACHER = TeacherTable.model_validate({"kind": "rehearsed", "model": "scripted", "price": "free"})
-ALL = frozenset({"max_tokens", "temperature", "top_p", "presence_penalty", "stop", "response_format"})
+ALL = frozenset(
+    {"max_tokens", "temperature", "top_p", "presence_penalty", "stop", "response_format"}
+)
 
 
 @dataclass
@@ -44,7 +46,10 @@ class Scripted:
     sent: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.chance, self.turns = random.Random(self.concurrency), asyncio.Semaphore(self.concurrency)
+        self.chance, self.turns = (
+            random.Random(self.concurrency),
+            asyncio.Semaphore(self.concurrency),
+        )
 
     async def ask(self, request: Request) -> Completion:
         key = request.key({"script": 1})
@@ -56,7 +61,7 @@ class Scripted:
             self.sent[key] += 1
             text, finish = self.says(request), "stop"
             if digest_of(key)[0] == "0":
-                text, finish = text[:len(text) // 2], "length"
+                text, finish = text[: len(text) // 2], "length"
             self.stored[key] = reply(text, finish, key)  # type: ignore[arg-type]
             await asyncio.sleep(self.chance.random() / 500)
             return self.stored[key]
@@ -70,14 +75,36 @@ def seat(ground: Ground | None = None, draw: int = 0, shown: int = 3) -> Seat:
     return Seat(0, 0, SEEDS[:shown], (), ground, draw=draw)
 
 
-def generation(script: Scripted, style: str, grounds: Sequence[Ground] = (), **keys: Any) -> Generation:
+def generation(
+    script: Scripted, style: str, grounds: Sequence[Ground] = (), **keys: Any
+) -> Generation:
     if style == "documents":
         keys = {"documents": (VET,), **keys}
     table = GenerateTable.model_validate({"style": style, "count": 30, "round_size": 6} | keys)
     how = style_of(table, TEACHER, script.takes)
-    seating = Seating(how, 7, how.usable(SEEDS) if how.seeded else [], table.round_size, table.shown, grounds, table.times)
-    known = [*(seed.example for seed in SEEDS), *(ground.example for ground in grounds if ground.example)] if how.novel else []
-    return Generation(seating, script, Pool(known, table.likeness, table.words, how.ties), Limits(table.count, table.max_requests))
+    seating = Seating(
+        how,
+        7,
+        how.usable(SEEDS) if how.seeded else [],
+        table.round_size,
+        table.shown,
+        grounds,
+        table.times,
+    )
+    known = (
+        [
+            *(seed.example for seed in SEEDS),
+            *(ground.example for ground in grounds if ground.example),
+        ]
+        if how.novel
+        else []
+    )
+    return Generation(
+        seating,
+        script,
+        Pool(known, table.likeness, table.words, how.ties),
+        Limits(table.count, table.max_requests),
+    )
 
 
 def run(script: Scripted, style: str, grounds: Sequence[Ground] = (), **keys: Any) -> Generation:
@@ -92,7 +119,10 @@ def run(script: Scripted, style: str, grounds: Sequence[Ground] = (), **keys: An
 
 
 def dataset(made: Generation) -> str:
-    rows = [example.to_row() for example in made.examples], [rejected.to_row() for rejected in made.rejected]
+    rows = (
+        [example.to_row() for example in made.examples],
+        [rejected.to_row() for rejected in made.rejected],
+    )
     return json.dumps([*rows, made.seats])
 
 

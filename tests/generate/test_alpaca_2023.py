@@ -23,13 +23,25 @@ from alpaca_pipe.generate.styles.alpaca_2023 import STOPS, Alpaca2023
 from alpaca_pipe.generate.styles.base import Seat
 
 NONE = Bugs(misnumbered=False, stop_at_20=False, hash_in_output=False, any_number=False)
-SEEDS = tuple(Seed(Example.of(instruction, input_, output, Origin("seed")), "", False) for instruction, input_, output in (
-    ("Name a  river:\n", "", "The Nile"), ("Add the numbers.", "2 and 3", "5"), ("Say hello", "", "Hello")))
+SEEDS = tuple(
+    Seed(Example.of(instruction, input_, output, Origin("seed")), "", False)
+    for instruction, input_, output in (
+        ("Name a  river:\n", "", "The Nile"),
+        ("Add the numbers.", "2 and 3", "5"),
+        ("Say hello", "", "Hello"),
+    )
+)
 SEAT = Seat(0, 0, SEEDS, ())
 
 
 def style(bugs: Bugs | None = None) -> Alpaca2023:
-    return Alpaca2023(3072, 1.0, frozenset({"max_tokens", "temperature", "top_p", "stop", "logit_bias"}), bugs or Bugs(), True)
+    return Alpaca2023(
+        3072,
+        1.0,
+        frozenset({"max_tokens", "temperature", "top_p", "stop", "logit_bias"}),
+        bugs or Bugs(),
+        True,
+    )
 
 
 def reply(text: str, finish: Finish = "stop") -> Completion:
@@ -38,10 +50,29 @@ def reply(text: str, finish: Finish = "stop") -> Completion:
 
 # ---- the reference, as plainly as it can be said
 
+
 def reference_pieces(text: str, finish: str) -> list[tuple[str, str, str]]:
     """post_process_gpt3_response: the tasks of a reply that pass the filters."""
-    media = ["image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps", "draw", "plot",
-             "go to", "video", "audio", "music", "flowchart", "diagram"]
+    media = [
+        "image",
+        "images",
+        "graph",
+        "graphs",
+        "picture",
+        "pictures",
+        "file",
+        "files",
+        "map",
+        "maps",
+        "draw",
+        "plot",
+        "go to",
+        "video",
+        "audio",
+        "music",
+        "flowchart",
+        "diagram",
+    ]
     found = []
     pieces = ("4. Instruction:" + text).split("###")
     for place, piece in enumerate(pieces):
@@ -84,14 +115,30 @@ class ReferencePool:
 
 def a_reply(chance: random.Random) -> tuple[str, Finish]:
     """What a model might write, often wrong in one of the ways in which real ones are."""
-    words = [*"abcdefghij", "name", "list", "write", "rivers", "cities", "poem", "the", "the", "of", "map", "ünder", '"so"']
+    words = [
+        *"abcdefghij",
+        "name",
+        "list",
+        "write",
+        "rivers",
+        "cities",
+        "poem",
+        "the",
+        "the",
+        "of",
+        "map",
+        "ünder",
+        '"so"',
+    ]
     text = ""
     for number in range(4, chance.randint(5, 20)):
         said = number if chance.random() > 0.01 else number + 1
         instruction = " ".join(chance.choices(words, k=chance.randint(2, 12)))
         if chance.random() < 0.1:
             instruction = f"Write a program {instruction}"
-        input_ = chance.choice(["<noinput>", "<NoInput>", *["some text here"] * 20, "### a heading", ""])
+        input_ = chance.choice(
+            ["<noinput>", "<NoInput>", *["some text here"] * 20, "### a heading", ""]
+        )
         output = " ".join(chance.choices(words, k=chance.randint(0, 9)))
         output += " in 2020." if chance.random() < 0.02 else ""
         head = f" {instruction}" if number == 4 else f"{said}. Instruction: {instruction}"
@@ -104,26 +151,39 @@ def a_reply(chance: random.Random) -> tuple[str, Finish]:
 def test_two_thousand_rows_are_decided_as_the_reference_decides_them() -> None:
     """Kept or not, row for row, through stops, parser, filters and novelty: ties and repeats of all shapes among them."""
     chance = random.Random(5)
-    ours, theirs = Pool((seed.example for seed in SEEDS), Decimal("0.7"), "rouge", "doubles"), ReferencePool([])
+    ours, theirs = (
+        Pool((seed.example for seed in SEEDS), Decimal("0.7"), "rouge", "doubles"),
+        ReferencePool([]),
+    )
     for seed in SEEDS:
         theirs.lets_in(seed.example.instruction)
     judged = kept = 0
     while judged < 2000:
         text, finish = a_reply(chance)
         cut, stopped = until_stop(text, STOPS)
-        expected = [row for row in reference_pieces(cut, "stop" if stopped else finish) if theirs.lets_in(row[0])]
+        expected = [
+            row
+            for row in reference_pieces(cut, "stop" if stopped else finish)
+            if theirs.lets_in(row[0])
+        ]
         found = []
         for place, piece in enumerate(style().read(SEAT, reply(text, finish))):
             judged += 1
-            if isinstance(piece, Draft) and not style().objection(SEAT, piece) \
-                    and not isinstance(ours.judge(piece, f"{judged}/{place}"), Rejection):
+            if (
+                isinstance(piece, Draft)
+                and not style().objection(SEAT, piece)
+                and not isinstance(ours.judge(piece, f"{judged}/{place}"), Rejection)
+            ):
                 found.append((piece.instruction, piece.input, piece.output))
         assert found == expected, text
         kept += len(found)
     assert 300 < kept < 1900
 
 
-@pytest.mark.parametrize("words, known, kept", [(9, 11, False), (10, 10, True), (11, 9, False), (7, 13, False), (20, 20, True)])
+@pytest.mark.parametrize(
+    "words, known, kept",
+    [(9, 11, False), (10, 10, True), (11, 9, False), (7, 13, False), (20, 20, True)],
+)
 def test_exact_ties_fall_as_the_reference_s_doubles_do(words: int, known: int, kept: bool) -> None:
     common = 7 * (words + known) // 20
     first = [f"w{place}" for place in range(known)]
@@ -149,14 +209,25 @@ def test_ties_among_many(rows: list[list[str]]) -> None:
 def test_the_layout_of_the_prompt() -> None:
     request = style().request_for(SEAT)
     text = request.messages[0].content
-    assert text.endswith("###\n1. Instruction: Name a river\n1. Input:\n<noinput>\n1. Output:\nThe Nile\n"
-                         "###\n2. Instruction: Add the numbers.\n2. Input:\n2 and 3\n2. Output:\n5\n"
-                         "###\n3. Instruction: Say hello\n3. Input:\n<noinput>\n3. Output:\nHello\n###\n4. Instruction:")
-    assert re.findall(r"^(\d)\. [A-Z]", text.split("\n\nList")[0], re.MULTILINE) == list("123234567")
+    assert text.endswith(
+        "###\n1. Instruction: Name a river\n1. Input:\n<noinput>\n1. Output:\nThe Nile\n"
+        "###\n2. Instruction: Add the numbers.\n2. Input:\n2 and 3\n2. Output:\n5\n"
+        "###\n3. Instruction: Say hello\n3. Input:\n<noinput>\n3. Output:\nHello\n###\n4. Instruction:"
+    )
+    assert re.findall(r"^(\d)\. [A-Z]", text.split("\n\nList")[0], re.MULTILINE) == list(
+        "123234567"
+    )
     mended = style(NONE).request_for(SEAT).messages[0].content
-    assert re.findall(r"^(\d)\. [A-Z]", mended.split("\n\nList")[0], re.MULTILINE) == list("123456789")
-    assert dict(request.decoding) == {"max_tokens": 3072, "temperature": 1.0, "top_p": 1.0, "logit_bias": {"50256": -100},
-                                      "stop": ["\n20", "20.", "20."]}
+    assert re.findall(r"^(\d)\. [A-Z]", mended.split("\n\nList")[0], re.MULTILINE) == list(
+        "123456789"
+    )
+    assert dict(request.decoding) == {
+        "max_tokens": 3072,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "logit_bias": {"50256": -100},
+        "stop": ["\n20", "20.", "20."],
+    }
 
 
 TASK = " Tell me when it was.\n4. Input:\n<noinput>\n4. Output:\n"
@@ -168,13 +239,21 @@ def first_of(text: str, bugs: Bugs, finish: Finish = "stop") -> list[str]:
 
 
 def test_each_bug_is_a_switch() -> None:
-    year = TASK + "It was in 2020. Many came.\n###\n5. Instruction: Say why it was.\n5. Input:\n<noinput>\n5. Output:\nSo."
+    year = (
+        TASK
+        + "It was in 2020. Many came.\n###\n5. Instruction: Say why it was.\n5. Input:\n<noinput>\n5. Output:\nSo."
+    )
     assert first_of(year, Bugs()) == ["It was in 20"]
     assert first_of(year, NONE) == ["It was in 2020. Many came.", "So."]
-    hashes = TASK + "# Title\n### Part\ntext\n###\n5. Instruction: Say why it was.\n5. Input:\n<noinput>\n5. Output:\nSo."
+    hashes = (
+        TASK
+        + "# Title\n### Part\ntext\n###\n5. Instruction: Say why it was.\n5. Input:\n<noinput>\n5. Output:\nSo."
+    )
     assert first_of(hashes, Bugs()) == ["# Title", "not_seven_parts", "not_seven_parts"]
     assert first_of(hashes, NONE) == ["# Title\n### Part\ntext", "So."]
-    merged = TASK + "Then.\n##\n5. Instruction: Say why it was.\n5. Input:\n<noinput>\n5. Output:\nSo."
+    merged = (
+        TASK + "Then.\n##\n5. Instruction: Say why it was.\n5. Input:\n<noinput>\n5. Output:\nSo."
+    )
     assert len(first_of(merged, Bugs())) == 1
     assert first_of(merged, NONE) == ["Then.", "So."]
     inline = TASK + "As 4. Output: says, then."
@@ -190,8 +269,11 @@ def test_a_chat_model_may_repeat_the_header_and_only_a_cut_reply_loses_its_last_
     assert first_of(two, NONE, "length") == ["Then.", "cut_off"]
 
 
-@given(st.text(st.sampled_from("45. #\nInstructionputOx20<>\u2028é\ud800"), max_size=300), st.sampled_from(["stop", "length"]),
-       st.booleans())
+@given(
+    st.text(st.sampled_from("45. #\nInstructionputOx20<>\u2028é\ud800"), max_size=300),
+    st.sampled_from(["stop", "length"]),
+    st.booleans(),
+)
 def test_no_reply_raises_and_nothing_vanishes(text: str, finish: Finish, faithful: bool) -> None:
     pieces = style(Bugs() if faithful else NONE).read(SEAT, reply(text, finish))
     assert pieces

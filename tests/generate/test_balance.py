@@ -15,40 +15,56 @@ def row(instruction: str) -> Example:
     return Example.of(instruction, "", "x", Origin("generated"))
 
 
-@pytest.mark.parametrize("instruction, kind", [
-    ("Write a Python function that adds two numbers.", "code"),
-    ("Classify these animals as birds or fish.", "classification"),
-    ("Decide whether the review is positive or negative.", "classification"),
-    ("Extract all dates from the text.", "extraction"),
-    ("Translate the sentence into French.", "rewriting"),
-    ("How many apples are left?", "reasoning"),
-    ("Calculate the area of the garden.", "reasoning"),
-    ("Explain why the sky is blue.", "explanation"),
-    ("Why do cats purr?", "explanation"),
-    ("List three uses of salt.", "ideas"),
-    ("Write a letter to a friend.", "writing"),
-    ("Which river is the longest?", "question"),
-    ("Перечисли реки.", ""),
-])
+@pytest.mark.parametrize(
+    "instruction, kind",
+    [
+        ("Write a Python function that adds two numbers.", "code"),
+        ("Classify these animals as birds or fish.", "classification"),
+        ("Decide whether the review is positive or negative.", "classification"),
+        ("Extract all dates from the text.", "extraction"),
+        ("Translate the sentence into French.", "rewriting"),
+        ("How many apples are left?", "reasoning"),
+        ("Calculate the area of the garden.", "reasoning"),
+        ("Explain why the sky is blue.", "explanation"),
+        ("Why do cats purr?", "explanation"),
+        ("List three uses of salt.", "ideas"),
+        ("Write a letter to a friend.", "writing"),
+        ("Which river is the longest?", "question"),
+        ("Перечисли реки.", ""),
+    ],
+)
 def test_kinds(instruction: str, kind: str) -> None:
     assert kind_of(row(instruction)) == kind
 
 
 def test_first_words() -> None:
-    assert [first_word(text) for text in ("“Rewrite” it", "What's new?", "12. List", "...")] == ["rewrite", "what's", "list", ""]
+    assert [first_word(text) for text in ("“Rewrite” it", "What's new?", "12. List", "...")] == [
+        "rewrite",
+        "what's",
+        "list",
+        "",
+    ]
 
 
 def test_it_depends_on_the_rows_and_on_nothing_else() -> None:
-    rows = [row(f"{verb} the {thing}.") for verb in ("List", "List", "Explain", "Write") for thing in ("sea", "sun", "sky")] * 4
+    rows = [
+        row(f"{verb} the {thing}.")
+        for verb in ("List", "List", "Explain", "Write")
+        for thing in ("sea", "sun", "sky")
+    ] * 4
     one, other = Balance(rows), Balance()
     for example in random.Random(1).sample(rows, len(rows)):
         other.add([example])
-    assert [one.lacks(4, draw) for draw in range(50)] == [other.lacks(4, draw) for draw in range(50)]
+    assert [one.lacks(4, draw) for draw in range(50)] == [
+        other.lacks(4, draw) for draw in range(50)
+    ]
     assert one.worn() == other.worn() == ("list", "explain", "write")
 
 
 def test_what_is_missing_is_asked_for_more_often() -> None:
-    balance = Balance([row("Write a poem.")] * 60 + [row("Explain it.")] * 20 + [row("List them.")] * 10)
+    balance = Balance(
+        [row("Write a poem.")] * 60 + [row("Explain it.")] * 20 + [row("List them.")] * 10
+    )
     asked = Counter(kind for draw in range(500) for kind in balance.lacks(4, draw))
     assert set(asked) == set(KINDS)
     assert asked["writing"] < asked["ideas"] < asked["code"]

@@ -14,27 +14,65 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.generate.forecast.priors import ALPACA, SMALL, STEADY, SWINGING, TWO_STEP, ImaginedTeacher, LogNormal
-from alpaca_pipe.generate.forecast.simulation import RequestTiming, Workload, _seats, foresee, imagine
+from alpaca_pipe.generate.forecast.priors import (
+    ALPACA,
+    SMALL,
+    STEADY,
+    SWINGING,
+    TWO_STEP,
+    ImaginedTeacher,
+    LogNormal,
+)
+from alpaca_pipe.generate.forecast.simulation import (
+    RequestTiming,
+    Workload,
+    _seats,
+    foresee,
+    imagine,
+)
 from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.generate.stage import STAGE
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.stage import Estimate, EstimateInputs
 from tests.generate.test_stage import FILES, generate, recipe
 
-ORDER = Workload(2000, 64, 4, False, None, 30, (1500, 0), (11, 0), (1024, 0), (100, 400), 500_000.0,
-              RequestTiming(LogNormal(0.8, 0.5), LogNormal(75, 0.5), 16))
+ORDER = Workload(
+    2000,
+    64,
+    4,
+    False,
+    None,
+    30,
+    (1500, 0),
+    (11, 0),
+    (1024, 0),
+    (100, 400),
+    500_000.0,
+    RequestTiming(LogNormal(0.8, 0.5), LogNormal(75, 0.5), 16),
+)
 TWO = replace(ORDER, tasks=1, follows=1, letters=(300, 700), around=(40, 40), limits=(40, 256))
 
 
-def seen(seats: int, *, near: float = 0.05, fault: float = 0.1, out: int = 300, pool: int = 30) -> RoundStats:
+def seen(
+    seats: int, *, near: float = 0.05, fault: float = 0.1, out: int = 300, pool: int = 30
+) -> RoundStats:
     """What a teacher of four tasks a seat has shown, every reply alike."""
     pieces = 4 * seats
     good = round(pieces * (1 - fault))
     bad = round(good * near)
-    return RoundStats(seats, pieces=pieces, near=bad, new=good - bad, accepted=good - bad, in_first=400 * seats,
-                in_first_squares=400**2 * seats, out_first=out * seats, out_first_squares=round(1.1 * out**2 * seats), pool=pool,
-                attempts=seats)
+    return RoundStats(
+        seats,
+        pieces=pieces,
+        near=bad,
+        new=good - bad,
+        accepted=good - bad,
+        in_first=400 * seats,
+        in_first_squares=400**2 * seats,
+        out_first=out * seats,
+        out_first_squares=round(1.1 * out**2 * seats),
+        pool=pool,
+        attempts=seats,
+    )
 
 
 def wide(range_: Range) -> float:
@@ -52,8 +90,11 @@ def test_more_rows_take_more(count: int, more: int) -> None:
     less, much = (foresee(replace(ORDER, count=rows), teachers) for rows in (count, count + more))
     assert median(much.requests) >= median(less.requests) > 0
     assert all(found % ORDER.round_size == 0 for found in less.requests)
-    assert all(value >= 0 and math.isfinite(value) for name in ("tokens_in", "tokens_out", "dollars", "minutes", "rows")
-               for value in getattr(much, name))
+    assert all(
+        value >= 0 and math.isfinite(value)
+        for name in ("tokens_in", "tokens_out", "dollars", "minutes", "rows")
+        for value in getattr(much, name)
+    )
 
 
 @pytest.mark.parametrize("hazard, bend", [(0.05, 0.3), (0.3, 0.9), (0.01, 2.0)])
@@ -79,20 +120,35 @@ def test_a_limit_of_requests_is_never_passed() -> None:
 
 def test_two_requests_a_seat() -> None:
     """An answer is asked for each new instruction: between one and two requests for each seat, two for each row."""
-    forecast = foresee(replace(TWO, count=500), _teacher(hazard=1e-6, bend=1.0, pieces=1.0, order=TWO))
+    forecast = foresee(
+        replace(TWO, count=500), _teacher(hazard=1e-6, bend=1.0, pieces=1.0, order=TWO)
+    )
     assert 1000 <= median(forecast.requests) <= 1000 * 1.08 + 64
 
 
-def _teacher(hazard: float, bend: float, pieces: float = 4.0, order: Workload = ORDER) -> ImaginedTeacher:
+def _teacher(
+    hazard: float, bend: float, pieces: float = 4.0, order: Workload = ORDER
+) -> ImaginedTeacher:
     one = imagine(ALPACA, order, draws=40)
-    return replace(one, hazard=[hazard] * 40, bend=[bend] * 40, pieces=[pieces] * 40, readable=[0.99] * 40, finished=[0.99] * 40)
+    return replace(
+        one,
+        hazard=[hazard] * 40,
+        bend=[bend] * 40,
+        pieces=[pieces] * 40,
+        readable=[0.99] * 40,
+        finished=[0.99] * 40,
+    )
 
 
 def test_twenty_replies_narrow_and_two_thousand_decide() -> None:
     prior = imagine(ALPACA, ORDER)
     widths, errors = [], []
     for seats in (0, 20, 2000):
-        parts = [seen(seats // 4, pool=30 + 3 * part * seats // 4) for part in range(4)] if seats else []
+        parts = (
+            [seen(seats // 4, pool=30 + 3 * part * seats // 4) for part in range(4)]
+            if seats
+            else []
+        )
         teachers = prior.learned(parts, 4, STEADY, 0.03, 0.12) if parts else prior
         widths.append(wide(foresee(ORDER, teachers).range("dollars")))
         errors.append(abs(median(teachers.out_first) / 300 - 1))
@@ -108,12 +164,17 @@ def test_what_was_seen_often_is_believed(near: float, fault: float, out: int) ->
     teachers = imagine(ALPACA, ORDER, 100).learned(parts, 4, STEADY, 0.03, 0.12)
     assert median(teachers.out_first) == pytest.approx(out, rel=0.05)
     assert median(teachers.readable) == pytest.approx(1 - fault, abs=0.02)
-    risks = [1 - math.exp(-hazard * 2.2**bend) for hazard, bend in zip(teachers.hazard, teachers.bend, strict=True)]
+    risks = [
+        1 - math.exp(-hazard * 2.2**bend)
+        for hazard, bend in zip(teachers.hazard, teachers.bend, strict=True)
+    ]
     assert median(risks) == pytest.approx(near, abs=0.03)
 
 
 def test_what_was_lost_is_counted_at_its_ceiling() -> None:
-    teachers = imagine(ALPACA, ORDER).learned([replace(seen(1000), attempts=1100, lost=100)], 4, STEADY, 0.03, 0.12)
+    teachers = imagine(ALPACA, ORDER).learned(
+        [replace(seen(1000), attempts=1100, lost=100)], 4, STEADY, 0.03, 0.12
+    )
     assert median(teachers.lost) == pytest.approx(0.09, abs=0.03)
     safe = foresee(ORDER, replace(teachers, lost=[0.0] * len(teachers.lost)))
     lossy = foresee(ORDER, teachers)
@@ -123,8 +184,10 @@ def test_what_was_lost_is_counted_at_its_ceiling() -> None:
 
 def test_a_teacher_that_thinks_pays_for_it_and_may_be_cut() -> None:
     thinks = replace(ALPACA, thinks=LogNormal(900, 0.5))
-    plain, thinking, roomy = (imagine(prior, replace(ORDER, limits=(limit, 0)))
-                              for prior, limit in ((ALPACA, 1024), (thinks, 1024), (thinks, 8192)))
+    plain, thinking, roomy = (
+        imagine(prior, replace(ORDER, limits=(limit, 0)))
+        for prior, limit in ((ALPACA, 1024), (thinks, 1024), (thinks, 8192))
+    )
     assert median(thinking.out_first) > 1.5 * median(plain.out_first)
     assert median(thinking.readable) < 0.6
     assert median(roomy.readable) > 0.85
@@ -132,7 +195,11 @@ def test_a_teacher_that_thinks_pays_for_it_and_may_be_cut() -> None:
 
 def estimated(home: Path, text: str, *overrides: str, runs: str | None = None) -> Estimate:
     wanted = recipe(home, text, *overrides)
-    return STAGE.estimate(wanted.stages["generate"], wanted.everything(), EstimateInputs({}, home / runs if runs else None, wanted.name))
+    return STAGE.estimate(
+        wanted.stages["generate"],
+        wanted.everything(),
+        EstimateInputs({}, home / runs if runs else None, wanted.name),
+    )
 
 
 TEXT = "generate: {count: 60, round_size: 8}"
@@ -145,7 +212,9 @@ def test_an_earlier_run_replaces_the_priors(tmp_path: Path) -> None:
     taught = estimated(tmp_path, TEXT, "seed=5", "generate.count=200", runs="runs")
     assert "priors" in blind.rests_on
     assert f"{done.summary['requests']} requests of the run of 20" in taught.rests_on
-    assert wide(taught.tokens_out) < wide(estimated(tmp_path, TEXT, "generate.count=200").tokens_out)
+    assert wide(taught.tokens_out) < wide(
+        estimated(tmp_path, TEXT, "generate.count=200").tokens_out
+    )
     assert "priors" in estimated(tmp_path, TEXT, "generate.temperature=0.3", runs="runs").rests_on
     truth = generate(tmp_path, TEXT, "seed=5", "generate.count=200").summary
     for name in ("requests", "tokens_in", "tokens_out"):
@@ -201,8 +270,12 @@ def test_a_run_past_its_means_stops_at_the_pilot_and_goes_on_when_told(tmp_path:
 
 
 def test_the_pilot_changes_nothing_that_is_made(tmp_path: Path) -> None:
-    early, late = (generate(tmp_path, f"generate: {{count: 60, round_size: 8, pilot: {pilot}}}", runs=f"runs{pilot}")
-                   for pilot in (1, 500))
+    early, late = (
+        generate(
+            tmp_path, f"generate: {{count: 60, round_size: 8, pilot: {pilot}}}", runs=f"runs{pilot}"
+        )
+        for pilot in (1, 500)
+    )
     assert early.folder.name == late.folder.name
     for name in (*FILES, "rounds.jsonl"):
         assert (early.folder / name).read_bytes() == (late.folder / name).read_bytes()
@@ -210,10 +283,19 @@ def test_the_pilot_changes_nothing_that_is_made(tmp_path: Path) -> None:
 
 def test_the_rounds_add_up_to_the_summary(tmp_path: Path) -> None:
     for style in ("alpaca", "two-step"):
-        done = generate(tmp_path, f"generate: {{style: {style}, count: 40, round_size: 8}}", runs=style)
-        whole = sum((RoundStats.from_row(row) for row in read_jsonl(done.folder / "rounds.jsonl")), RoundStats())
+        done = generate(
+            tmp_path, f"generate: {{style: {style}, count: 40, round_size: 8}}", runs=style
+        )
+        whole = sum(
+            (RoundStats.from_row(row) for row in read_jsonl(done.folder / "rounds.jsonl")),
+            RoundStats(),
+        )
         told = done.summary
-        assert (whole.requests, whole.pieces, whole.accepted) == (told["requests"], told["pieces"], told["accepted"])
+        assert (whole.requests, whole.pieces, whole.accepted) == (
+            told["requests"],
+            told["pieces"],
+            told["accepted"],
+        )
         assert whole.near == told["rejected"].get("likeness", 0)
         assert whole.in_first + whole.in_answers == told["tokens_in"]
         assert whole.out_first + whole.out_answers == told["tokens_out"]
@@ -222,8 +304,21 @@ def test_the_rounds_add_up_to_the_summary(tmp_path: Path) -> None:
 
 def test_the_embedded_model_as_it_was_measured() -> None:
     """The quickstart of the README: 211 requests for 80 rows, 2.1 minutes; the prior must hold it and not be vain."""
-    order = Workload(80, 16, 1, True, None, 30, (520, 760), (43, 43), (40, 80), (0, 0), 0,
-                  RequestTiming(LogNormal(0.05, 0.5), LogNormal(38, 0.35), 4, shared=True, start=4.0), SWINGING)
+    order = Workload(
+        80,
+        16,
+        1,
+        True,
+        None,
+        30,
+        (520, 760),
+        (43, 43),
+        (40, 80),
+        (0, 0),
+        0,
+        RequestTiming(LogNormal(0.05, 0.5), LogNormal(38, 0.35), 4, shared=True, start=4.0),
+        SWINGING,
+    )
     forecast = foresee(order, imagine(SMALL, order))
     requests, minutes = forecast.range("requests"), forecast.range("minutes")
     assert requests.p10 <= 211 <= requests.p90 * 1.05

@@ -11,23 +11,28 @@ from alpaca_pipe.generate.novelty import Pool, unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Rejection
 from alpaca_pipe.similarity.rouge import Neighbour
 
-SEED = Example.of("Name the longest river of the whole wide continent.", "", "The Nile", Origin("seed"))
+SEED = Example.of(
+    "Name the longest river of the whole wide continent.", "", "The Nile", Origin("seed")
+)
 
 
 def pool() -> Pool:
     return Pool([SEED], Decimal("0.7"), "unicode")
 
 
-@pytest.mark.parametrize("draft, rule", [
-    (Draft("?!", "", "x"), "no_words"),
-    (Draft("", "", "x"), "no_words"),
-    (Draft("Name a lake.", "", "x"), "min_words"),
-    (Draft("word " * 151, "", "x"), "max_words"),
-    (Draft("Name the deepest lake.", "", ""), "empty_output"),
-    (Draft("Name the deepest lake.", "", "Name the deepest lake."), "output_is_instruction"),
-    (Draft("Name the deepest lake.", "Baikal", "Baikal"), "output_is_input"),
-    (Draft("Name the shortest river of the whole wide continent.", "", "x"), "likeness"),
-])
+@pytest.mark.parametrize(
+    "draft, rule",
+    [
+        (Draft("?!", "", "x"), "no_words"),
+        (Draft("", "", "x"), "no_words"),
+        (Draft("Name a lake.", "", "x"), "min_words"),
+        (Draft("word " * 151, "", "x"), "max_words"),
+        (Draft("Name the deepest lake.", "", ""), "empty_output"),
+        (Draft("Name the deepest lake.", "", "Name the deepest lake."), "output_is_instruction"),
+        (Draft("Name the deepest lake.", "Baikal", "Baikal"), "output_is_input"),
+        (Draft("Name the shortest river of the whole wide continent.", "", "x"), "likeness"),
+    ],
+)
 def test_each_rule(draft: Draft, rule: str) -> None:
     verdict = unsound(draft) or pool().judge(draft, "0/0/0")
     assert isinstance(verdict, Rejection)

@@ -29,7 +29,11 @@ from alpaca_pipe.teachers.config import TeacherTable
 
 SEEDS = read_seeds(shipped("seed_tasks") / "short.jsonl")
 TEACHER = TeacherTable.model_validate({"kind": "rehearsed", "model": "scripted", "price": "free"})
-WORDS = [f"{a}{b}" for a in ("ri", "vo", "ta", "co", "ba", "hi") for b in ("ver", "lin", "xor", "met", "kery", "nge")]
+WORDS = [
+    f"{a}{b}"
+    for a in ("ri", "vo", "ta", "co", "ba", "hi")
+    for b in ("ver", "lin", "xor", "met", "kery", "nge")
+]
 COMMON = "What is a ver of metkery lin?"
 
 
@@ -59,7 +63,9 @@ class Script:
             self.sent[key] += 1
             cut = request.messages[-1].content == self.cut or int(digest_of(key)[:2], 16) < 16
             finish: Finish = "length" if cut else "stop"
-            self.stored[key] = Completion(self._said(request), finish, Usage(10, visible_out=5), key)
+            self.stored[key] = Completion(
+                self._said(request), finish, Usage(10, visible_out=5), key
+            )
             await asyncio.sleep(self.chance.random() / 500)
             return self.stored[key]
 
@@ -71,19 +77,40 @@ class Script:
 
         last = request.messages[-1].content
         if "response_format" in request.decoding:
-            rows = [{"instruction": instruction(), "input": "", "output": chance.choice(["", "Yes", "No, not so."])}
-                    for _ in range(4)]
+            rows = [
+                {
+                    "instruction": instruction(),
+                    "input": "",
+                    "output": chance.choice(["", "Yes", "No, not so."]),
+                }
+                for _ in range(4)
+            ]
             return json.dumps({"tasks": rows})
-        return instruction() if last.startswith("Write a task about") else f"It is {chance.random():.3f}."
+        return (
+            instruction()
+            if last.startswith("Write a task about")
+            else f"It is {chance.random():.3f}."
+        )
 
 
-def generation(script: Script, style: str = "alpaca", count: int = 60, seeds: Sequence[Seed] = SEEDS,
-               **limits: Any) -> Generation:
-    table = GenerateTable.model_validate({"style": style, "count": count, "max_tokens": 200, "round_size": 6} | limits)
+def generation(
+    script: Script,
+    style: str = "alpaca",
+    count: int = 60,
+    seeds: Sequence[Seed] = SEEDS,
+    **limits: Any,
+) -> Generation:
+    table = GenerateTable.model_validate(
+        {"style": style, "count": count, "max_tokens": 200, "round_size": 6} | limits
+    )
     how = style_of(table, TEACHER, script.takes)
     seating = Seating(how, 7, how.usable(seeds), table.round_size, table.shown)
-    return Generation(seating, script, Pool((seed.example for seed in seeds), Decimal("0.7"), "unicode", how.ties),
-                      Limits(table.count, table.max_requests, table.max_candidates))
+    return Generation(
+        seating,
+        script,
+        Pool((seed.example for seed in seeds), Decimal("0.7"), "unicode", how.ties),
+        Limits(table.count, table.max_requests, table.max_candidates),
+    )
 
 
 async def finish(made: Generation) -> Generation:
@@ -97,7 +124,10 @@ def run(script: Script, style: str = "alpaca", **more: Any) -> Generation:
 
 
 def dataset(made: Generation) -> str:
-    rows = [example.to_row() for example in made.examples], [rejected.to_row() for rejected in made.rejected]
+    rows = (
+        [example.to_row() for example in made.examples],
+        [rejected.to_row() for rejected in made.rejected],
+    )
     return json.dumps([*rows, made.seats])
 
 
@@ -134,15 +164,19 @@ def test_each_piece_has_one_verdict_and_each_seat_its_requests(style: str) -> No
         seat = keys[example.origin.details["place"].rsplit("/", 1)[0]]
         assert example.origin.source in seat["keys"]
         assert list(example.origin.parents) == seat["shown"]
-    assert {rejected.rule for rejected in made.rejected} >= ({"likeness", "empty_output"} if style == "alpaca"
-                                                             else {"likeness", "cut_off"})
+    assert {rejected.rule for rejected in made.rejected} >= (
+        {"likeness", "empty_output"} if style == "alpaca" else {"likeness", "cut_off"}
+    )
 
 
 @pytest.mark.parametrize("style", ["alpaca", "two-step"])
 def test_a_near_duplicate_names_the_row_that_it_resembles(style: str) -> None:
     """Also one whose draft was new and which was dropped at its answer later on."""
     made = run(Script(cut=COMMON), style)
-    rows = [*made.examples, *(rejected.what for rejected in made.rejected if isinstance(rejected.what, Example))]
+    rows = [
+        *made.examples,
+        *(rejected.what for rejected in made.rejected if isinstance(rejected.what, Example)),
+    ]
     known = {seed.example.id for seed in SEEDS} | {row.id for row in rows}
     assert len({row.id for row in rows}) == len(rows)
     near = [rejected for rejected in made.rejected if rejected.rule == "likeness"]
@@ -150,7 +184,9 @@ def test_a_near_duplicate_names_the_row_that_it_resembles(style: str) -> None:
     assert {rejected.nearest for rejected in near} <= known
     dropped = {rejected.what.id for rejected in made.rejected if isinstance(rejected.what, Example)}
     assert style == "alpaca" or dropped & {rejected.nearest for rejected in near}
-    near_by = [example.origin.details for example in made.examples if "nearest" in example.origin.details]
+    near_by = [
+        example.origin.details for example in made.examples if "nearest" in example.origin.details
+    ]
     assert {details["nearest"] for details in near_by} <= known
     assert 0 < max(details["score"] for details in near_by) <= 0.7
 
@@ -185,14 +221,21 @@ def test_another_seed_asks_other_questions() -> None:
     other.seating = replace(other.seating, seed=8)
     asyncio.run(one.round())
     asyncio.run(other.round())
-    assert not {key for seat in one.seats for key in seat["keys"]} & {key for seat in other.seats for key in seat["keys"]}
+    assert not {key for seat in one.seats for key in seat["keys"]} & {
+        key for seat in other.seats for key in seat["keys"]
+    }
 
 
 def test_a_dull_teacher_stalls_with_a_reason() -> None:
     made = run(Script(dull=True, takes=frozenset({"response_format"})))
-    assert [new for _, new in made.rounds[1:]] == [0] * 5  # the first one brought rows; five without any are a stall
-    assert made.exhausted() == f"stopped at {len(made.examples)} of 60 rows: the last 30 prompts brought no new rows; " \
+    assert [new for _, new in made.rounds[1:]] == [
+        0
+    ] * 5  # the first one brought rows; five without any are a stall
+    assert (
+        made.exhausted()
+        == f"stopped at {len(made.examples)} of 60 rows: the last 30 prompts brought no new rows; "
         "90 of the 120 tasks that came were near a known one: the teacher has few new ideas left here"
+    )
 
 
 @pytest.mark.parametrize("style, most", [("alpaca", 15), ("two-step", 15), ("two-step", 1)])
@@ -215,7 +258,9 @@ def test_the_same_question_again_is_another_draw() -> None:
 
     async def twice() -> list[Completion]:
         request = Request((Message("user", "Write a task about it."),), {"max_tokens": 1})
-        told = await made._ask([("0/0", request), ("0/1", request)]) + await made._ask([("0/2", request)])
+        told = await made._ask([("0/0", request), ("0/1", request)]) + await made._ask(
+            [("0/2", request)]
+        )
         return [one.reply for one in told if one]
 
     replies = asyncio.run(twice())
@@ -223,11 +268,21 @@ def test_the_same_question_again_is_another_draw() -> None:
     assert not any(reply.from_store for reply in replies)
 
 
-OWN = [Seed(Example.of(f"Name a {word} that is known for its {other}.", "", f"A {other} {word}", Origin("seed")), word, False)
-       for word, other in (("river", "length"), ("tower", "age"), ("poem", "wit"), ("soup", "heat"))]
+OWN = [
+    Seed(
+        Example.of(
+            f"Name a {word} that is known for its {other}.", "", f"A {other} {word}", Origin("seed")
+        ),
+        word,
+        False,
+    )
+    for word, other in (("river", "length"), ("tower", "age"), ("poem", "wit"), ("soup", "heat"))
+]
 
 
-@pytest.mark.parametrize("style, golden", [("alpaca", "3837ee052fd65770"), ("two-step", "abab3f5256582b2b")])
+@pytest.mark.parametrize(
+    "style, golden", [("alpaca", "3837ee052fd65770"), ("two-step", "abab3f5256582b2b")]
+)
 def test_golden(style: str, golden: str) -> None:
     """Prompts, draws, verdicts and rows are what version 3 of the stage makes: bump STAGE.version, or mend what changed."""
     made = generation(Script(), style, count=20, seeds=OWN)

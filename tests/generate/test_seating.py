@@ -22,11 +22,16 @@ from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.styles.base import Ground, Plain, Seat
 
-SEEDS = [Seed(Example.of(f"Name a {word} that is known.", "", word, Origin("seed")), word, False)
-         for word in ("river", "tower", "poem", "soup", "king", "song", "game", "town")]
+SEEDS = [
+    Seed(Example.of(f"Name a {word} that is known.", "", word, Origin("seed")), word, False)
+    for word in ("river", "tower", "poem", "soup", "king", "song", "game", "town")
+]
 ROW = Example.of("Add two numbers.", "1 and 2", "3", Origin("imported", "mine.jsonl#1"))
-GROUNDS = [Ground("about rivers", "a.md#0-12", {"file": "a.md", "start": 0, "end": 12}),
-           Ground("about towers", "a.md#14-26", {"file": "a.md", "start": 14, "end": 26}), Ground(ROW.instruction, ROW.id, {}, ROW)]
+GROUNDS = [
+    Ground("about rivers", "a.md#0-12", {"file": "a.md", "start": 0, "end": 12}),
+    Ground("about towers", "a.md#14-26", {"file": "a.md", "start": 14, "end": 26}),
+    Ground(ROW.instruction, ROW.id, {}, ROW),
+]
 WORDS = [f"{a}{b}" for a in "rvtcbhmnp" for b in ("iver", "alin", "exor", "omet", "ukery", "ange")]
 
 
@@ -45,7 +50,9 @@ class Threefold(Plain):
     def request_for(self, seat: Seat) -> Request:
         assert seat.ground
         shown = [row.instruction for row in (*(seed.example for seed in seat.shown), *seat.machine)]
-        return _request(f"instructions {seat.ground.text} {shown} {random.Random(seat.draw).random()}")
+        return _request(
+            f"instructions {seat.ground.text} {shown} {random.Random(seat.draw).random()}"
+        )
 
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return [Draft(line) for line in reply.text.splitlines()]
@@ -61,8 +68,12 @@ class Threefold(Plain):
     def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
         if "kind" not in draft.details:
             return [replace(draft, details={"kind": reply.text})]
-        return [replace(draft, input=part, output=part) if part != "?" else Unread(part, "unclear", "it is unclear")
-                for part in reply.text.split("|")]
+        return [
+            replace(draft, input=part, output=part)
+            if part != "?"
+            else Unread(part, "unclear", "it is unclear")
+            for part in reply.text.split("|")
+        ]
 
 
 def _request(text: str) -> Request:
@@ -89,10 +100,16 @@ class Script:
         return Completion(said, "stop", Usage(1, visible_out=1), request.key({"script": 1}))
 
 
-def generation(script: Script, count: int = 40, times: int | None = None, max_requests: int | None = None) -> Generation:
+def generation(
+    script: Script, count: int = 40, times: int | None = None, max_requests: int | None = None
+) -> Generation:
     seating = Seating(Threefold(), 7, SEEDS, 4, 5, GROUNDS, times)
-    return Generation(seating, script, Pool((seed.example for seed in SEEDS), Decimal("0.7"), "unicode"),
-                      Limits(count, max_requests))
+    return Generation(
+        seating,
+        script,
+        Pool((seed.example for seed in SEEDS), Decimal("0.7"), "unicode"),
+        Limits(count, max_requests),
+    )
 
 
 def finished(made: Generation) -> Generation:
@@ -117,7 +134,11 @@ def test_three_steps_of_each_task_and_several_rows_of_one_instruction() -> None:
         seat = seats["/".join(details["place"].split("/")[:2])]
         item, _, instance = details["place"].split("/")[2].partition("+")
         steps = dict(zip(seat["steps"], seat["keys"], strict=True))
-        assert [*details["asked_before"], row.origin.source] == [steps[""], steps[f"{item}.1"], steps[f"{item}.2"]]
+        assert [*details["asked_before"], row.origin.source] == [
+            steps[""],
+            steps[f"{item}.1"],
+            steps[f"{item}.2"],
+        ]
         assert details["kind"] in ("classification", "other")
         seconds += bool(instance)
     assert 0 < seconds < len(made.examples)
@@ -126,34 +147,53 @@ def test_three_steps_of_each_task_and_several_rows_of_one_instruction() -> None:
 def test_grounds_come_in_turn_and_are_told() -> None:
     made = finished(generation(Script()))
     used = Counter(seat["ground"] for seat in made.seats)
-    assert set(used) == {ground.source for ground in GROUNDS} and max(used.values()) - min(used.values()) <= 1
+    assert (
+        set(used) == {ground.source for ground in GROUNDS}
+        and max(used.values()) - min(used.values()) <= 1
+    )
     firsts = [seat["ground"] for seat in made.seats]
-    assert [sorted(firsts[at:at + 3]) for at in (0, 3)] == [sorted(used)] * 2
+    assert [sorted(firsts[at : at + 3]) for at in (0, 3)] == [sorted(used)] * 2
     by_row = [row for row in made.examples if ROW.id in row.origin.parents]
     assert by_row and all(row.origin.details["ground"] == ROW.id for row in by_row)
-    assert {(row.origin.details["file"], row.origin.details["start"]) for row in made.examples if row not in by_row} \
-        == {("a.md", 0), ("a.md", 14)}
+    assert {
+        (row.origin.details["file"], row.origin.details["start"])
+        for row in made.examples
+        if row not in by_row
+    } == {("a.md", 0), ("a.md", 14)}
 
 
 def test_each_ground_so_many_times_and_then_it_ends() -> None:
     made = finished(generation(Script(), count=1000, times=2))
-    assert Counter(seat["ground"] for seat in made.seats) == {ground.source: 2 for ground in GROUNDS}
+    assert Counter(seat["ground"] for seat in made.seats) == {
+        ground.source: 2 for ground in GROUNDS
+    }
     assert [seats for seats, _ in made.rounds] == [4, 2]
-    assert made.exhausted().endswith("each of the 3 passages or rows was used as often as generate.times allows")
+    assert made.exhausted().endswith(
+        "each of the 3 passages or rows was used as often as generate.times allows"
+    )
 
 
 def test_rows_that_came_of_rows_take_their_turn() -> None:
     turns = Turns(GROUNDS, 7, 1, 3)
     assert {ground.source for ground in turns.take(2)} < {ground.source for ground in GROUNDS}
     assert turns.left == 1
-    made = [replace(ROW, id=f"row {number}", origin=Origin("generated", details={"generation": number})) for number in (1, 2, 3)]
+    made = [
+        replace(ROW, id=f"row {number}", origin=Origin("generated", details={"generation": number}))
+        for number in (1, 2, 3)
+    ]
     turns.add(made)
-    assert [turns.left, turns.take(1)[0] in GROUNDS, [ground.source for ground in turns.take(2)]] == [3, True, ["row 1", "row 2"]]
+    assert [
+        turns.left,
+        turns.take(1)[0] in GROUNDS,
+        [ground.source for ground in turns.take(2)],
+    ] == [3, True, ["row 1", "row 2"]]
     assert turns.left == 0
     endless = Turns(GROUNDS, 7, None, 3)
     endless.add(made)
     assert endless.left is None
-    assert [max(Counter(ground.source for ground in endless.take(5)).values()) for _ in range(3)] == [1, 1, 1]
+    assert [
+        max(Counter(ground.source for ground in endless.take(5)).values()) for _ in range(3)
+    ] == [1, 1, 1]
 
 
 def test_rows_of_the_rounds_before_are_shown_beside_seeds() -> None:

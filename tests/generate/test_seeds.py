@@ -31,16 +31,27 @@ def test_our_short_seeds_are_varied_and_unlike_each_other() -> None:
 
 def test_all_faults_of_a_file_are_told_at_once_with_their_lines(tmp_path: Path) -> None:
     file = tmp_path / "mine.jsonl"
-    rows = [GOOD, "", '{"instruction": "Name a lake.", "outptu": "Chad"}', '{"instruction": " ", "output": "x"}', "nonsense",
-            '{"instruction": "x", "output": 7}', "[1]"]
+    rows = [
+        GOOD,
+        "",
+        '{"instruction": "Name a lake.", "outptu": "Chad"}',
+        '{"instruction": " ", "output": "x"}',
+        "nonsense",
+        '{"instruction": "x", "output": 7}',
+        "[1]",
+    ]
     file.write_text("\n".join(rows), encoding="utf-8-sig")
     with pytest.raises(UserErrors) as caught:
         read_seeds(file)
     lines = str(caught.value).replace(f"{file}:", "").split("\n")
     assert [line.split(":")[0] for line in lines] == ["3", "3", "4", "5", "6", "7"]
     told = str(caught.value)
-    for words in ("outptu: unknown key - did you mean 'output'?", "output: it is missing", "instruction: it is empty",
-                  "not a JSON object"):
+    for words in (
+        "outptu: unknown key - did you mean 'output'?",
+        "output: it is missing",
+        "instruction: it is empty",
+        "not a JSON object",
+    ):
         assert words in told
 
 
@@ -56,7 +67,9 @@ def test_seeds_are_known_by_their_content_not_by_their_place(tmp_path: Path) -> 
         (tmp_path / name / f"{name}.jsonl").write_text(GOOD)
 
     def identity(name: str) -> object:
-        return GenerateConfig.model_validate({"count": 1, "seeds": f"{name}.jsonl"}, context={"folder": tmp_path / name}).identity()
+        return GenerateConfig.model_validate(
+            {"count": 1, "seeds": f"{name}.jsonl"}, context={"folder": tmp_path / name}
+        ).identity()
 
     same = identity("here")
     assert identity("there") == same
@@ -65,16 +78,25 @@ def test_seeds_are_known_by_their_content_not_by_their_place(tmp_path: Path) -> 
 
 
 def test_shipped_seeds_are_found_by_name_and_an_unknown_one_is_not() -> None:
-    assert GenerateConfig.model_validate({"count": 1, "seeds": "alpaca"}).seeds == shipped("seed_tasks") / "alpaca.jsonl"
+    assert (
+        GenerateConfig.model_validate({"count": 1, "seeds": "alpaca"}).seeds
+        == shipped("seed_tasks") / "alpaca.jsonl"
+    )
     with pytest.raises(ValueError, match="no shipped seeds of that name - did you mean 'alpaca'"):
         GenerateConfig.model_validate({"count": 1, "seeds": "alpacas"})
 
 
-def test_a_seed_file_is_found_where_any_path_of_a_recipe_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seed_file_is_found_where_any_path_of_a_recipe_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "recipes").mkdir()
     (tmp_path / "mine.jsonl").write_text(GOOD)
     monkeypatch.chdir(tmp_path)  # as `generate.seeds=mine.jsonl` on the command line means it
-    assert GenerateConfig.model_validate({"count": 1, "seeds": "mine.jsonl"}, context={"folder": tmp_path / "recipes"}).seeds \
+    assert (
+        GenerateConfig.model_validate(
+            {"count": 1, "seeds": "mine.jsonl"}, context={"folder": tmp_path / "recipes"}
+        ).seeds
         == tmp_path / "mine.jsonl"
+    )
     with pytest.raises(ValueError, match="should be a path"):
         GenerateConfig.model_validate({"count": 1, "seeds": 3})

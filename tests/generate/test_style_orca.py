@@ -26,7 +26,9 @@ def test_the_task_is_asked_as_it_stands_and_its_answer_is_not_shown() -> None:
 def test_each_row_keeps_its_system_prompt_its_task_and_its_parent() -> None:
     made = run(Scripted(), "orca", ROWS, count=len(ROWS))
     rows = {ground.source: ground.example for ground in ROWS}
-    assert made.exhausted().endswith("was used as often as generate.times allows") or len(made.examples) == len(ROWS)
+    assert made.exhausted().endswith("was used as often as generate.times allows") or len(
+        made.examples
+    ) == len(ROWS)
     for example in made.examples:
         parent = rows[example.origin.parents[0]]
         assert parent and (example.instruction, example.input) == (parent.instruction, parent.input)
@@ -39,33 +41,59 @@ def test_each_row_keeps_its_system_prompt_its_task_and_its_parent() -> None:
 def test_another_time_another_prompt_and_ids_stay_apart() -> None:
     made = run(Scripted(), "orca", ROWS[:3], count=1000, times=12)
     assert len({example.id for example in made.examples}) == len(made.examples)
-    assert len({example.system for example in made.examples if example.origin.parents == (ROWS[0].source,)}) > 3
+    assert (
+        len(
+            {
+                example.system
+                for example in made.examples
+                if example.origin.parents == (ROWS[0].source,)
+            }
+        )
+        > 3
+    )
 
 
-@pytest.mark.parametrize("text, finish, expected", [
-    ("", "stop", "empty_reply"), (" \n", "stop", "empty_reply"), ("Because first", "length", "cut_off"),
-    ("x", "content_filter", "content_filter"), ("half \ud800", "stop", "not_unicode")])
+@pytest.mark.parametrize(
+    "text, finish, expected",
+    [
+        ("", "stop", "empty_reply"),
+        (" \n", "stop", "empty_reply"),
+        ("Because first", "length", "cut_off"),
+        ("x", "content_filter", "content_filter"),
+        ("half \ud800", "stop", "not_unicode"),
+    ],
+)
 def test_an_answer_that_is_empty_or_cut_is_no_row(text: str, finish: str, expected: str) -> None:
-    piece, = STYLE.read(seat(ROWS[0]), reply(text, finish))  # type: ignore[arg-type]
+    (piece,) = STYLE.read(seat(ROWS[0]), reply(text, finish))  # type: ignore[arg-type]
     assert isinstance(piece, Unread) and piece.rule == expected
 
 
 def test_an_answer_that_only_repeats_the_task_is_dropped() -> None:
     row = ROWS[0].example
     assert row
-    echoed, = STYLE.read(seat(ROWS[0]), reply(f" {row.instruction} "))
+    (echoed,) = STYLE.read(seat(ROWS[0]), reply(f" {row.instruction} "))
     assert isinstance(echoed, Draft)
     objection = STYLE.objection(seat(ROWS[0]), echoed)
     assert objection and objection.rule == "output_is_instruction"
 
 
 def test_rows_of_any_form_are_grounds(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("instruction,input,output\nName a lake.,,Chad\nAdd them.,1 and 2,3\n")
-    (tmp_path / "dolly.jsonl").write_text('{"instruction": "Name a lake.", "context": "", "response": "Chad"}\n')
-    assert [ground.text for ground in of_file(tmp_path / "rows.csv")] == ["Name a lake.", "Add them.\n\n1 and 2"]
-    assert of_file(tmp_path / "dolly.jsonl")[0].source == of_file(tmp_path / "rows.csv")[0].source  # known by its content
+    (tmp_path / "rows.csv").write_text(
+        "instruction,input,output\nName a lake.,,Chad\nAdd them.,1 and 2,3\n"
+    )
+    (tmp_path / "dolly.jsonl").write_text(
+        '{"instruction": "Name a lake.", "context": "", "response": "Chad"}\n'
+    )
+    assert [ground.text for ground in of_file(tmp_path / "rows.csv")] == [
+        "Name a lake.",
+        "Add them.\n\n1 and 2",
+    ]
+    assert (
+        of_file(tmp_path / "dolly.jsonl")[0].source == of_file(tmp_path / "rows.csv")[0].source
+    )  # known by its content
     (tmp_path / "talk.jsonl").write_text(
-        '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]}\n')
+        '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]}\n'
+    )
     with pytest.raises(UserError, match="1 rows cannot be reworked"):
         of_file(tmp_path / "talk.jsonl")
     (tmp_path / "bad.jsonl").write_text('{"instruction": 3, "output": "x"}\n')

@@ -20,7 +20,8 @@ CASES: dict[str, tuple[str, Sequence[Ground], dict[str, Any]]] = {
     "documents": ("documents", of_documents([VET], 120), {}),
     "orca": ("orca", ROWS, {"count": 25}),
     "evol": ("evol", ROWS, {"count": 40, "depth": 3}),
-    "self-instruct": ("self-instruct", (), {"count": 40, "round_size": 2})}
+    "self-instruct": ("self-instruct", (), {"count": 40, "round_size": 2}),
+}
 cases = pytest.mark.parametrize("case", CASES)
 
 
@@ -58,14 +59,44 @@ def test_nothing_vanishes(case: str) -> None:
     assert len(done.examples) == sum(seat["accepted"] for seat in done.seats)
     assert all(rejected.rule and rejected.reason for rejected in done.rejected)
     assert all(seat["pieces"] > 0 for seat in done.seats)
-    assert {"documents": {"ungrounded"}, "orca": {"cut_off"}, "evol": {"no_gain", "talks_about_it"},
-            "self-instruct": {"likeness", "cut_off"}}[case] <= set(rules(done))
+    assert {
+        "documents": {"ungrounded"},
+        "orca": {"cut_off"},
+        "evol": {"no_gain", "talks_about_it"},
+        "self-instruct": {"likeness", "cut_off"},
+    }[case] <= set(rules(done))
 
 
-HELL = ["", " \n", "\x00", "{", "```json\n", "[]", "null", "1.\n2.\n3.", "9. a\n\n10. ", "yes", "No.", "Sure! Here you go:\n", "sorry",
-        "Example 1\nInput: a\nOutput:", "Output: x\nOutput: y", "Class label:\nClass label: b\nInput:", "<task>", "#" * 50,
-        "\u2028\u2029\u0085", "half \ud800", "ﷺ" * 100, "a\r\nb\rc", '{"tasks": []}', '{"tasks": [{"instruction": "Name it all now?"}]}',
-        '{"instruction": "What is said of cats?", "output": "Indoors."}', "9." * 2000, "Input: " * 2000, "sure " * 2000]
+HELL = [
+    "",
+    " \n",
+    "\x00",
+    "{",
+    "```json\n",
+    "[]",
+    "null",
+    "1.\n2.\n3.",
+    "9. a\n\n10. ",
+    "yes",
+    "No.",
+    "Sure! Here you go:\n",
+    "sorry",
+    "Example 1\nInput: a\nOutput:",
+    "Output: x\nOutput: y",
+    "Class label:\nClass label: b\nInput:",
+    "<task>",
+    "#" * 50,
+    "\u2028\u2029\u0085",
+    "half \ud800",
+    "ﷺ" * 100,
+    "a\r\nb\rc",
+    '{"tasks": []}',
+    '{"tasks": [{"instruction": "Name it all now?"}]}',
+    '{"instruction": "What is said of cats?", "output": "Indoors."}',
+    "9." * 2000,
+    "Input: " * 2000,
+    "sure " * 2000,
+]
 
 
 @cases
@@ -73,12 +104,23 @@ HELL = ["", " \n", "\x00", "{", "```json\n", "[]", "null", "1.\n2.\n3.", "9. a\n
 @given(chance=st.integers(0, 2**32), noise=st.text(max_size=60))
 def test_replies_from_hell(case: str, chance: int, noise: str) -> None:
     """Scripted replies, cut, glued, replaced by junk: no exception, each seat has its pieces, all of it can be written."""
+
     def says(request: Request) -> str:
         drawn = random.Random(f"{chance} {request.messages[-1].content}")
         usual = Scripted().says(request)
         junk = drawn.choice([*HELL, noise])
         at = drawn.randrange(len(usual) + 1)
-        return drawn.choice([usual, junk, usual[:at], usual[at:], usual[:at] + junk + usual[at:], junk + usual, usual + junk])
+        return drawn.choice(
+            [
+                usual,
+                junk,
+                usual[:at],
+                usual[at:],
+                usual[:at] + junk + usual[at:],
+                junk + usual,
+                usual + junk,
+            ]
+        )
 
     style, grounds, keys = CASES[case]
     done = run(Scripted(says=says), style, grounds, **keys | {"count": 12, "max_requests": 60})
@@ -94,9 +136,24 @@ def test_replies_from_hell(case: str, chance: int, noise: str) -> None:
 @cases
 def test_a_reply_of_a_megabyte_ends_soon(case: str) -> None:
     style, grounds, keys = CASES[case]
-    for junk in ("9. a\n" * 200_000, "Input: a\nOutput: b\n" * 50_000, "{" * 1_000_000, "word " * 200_000, "A" * 1_000_000,
-                 "Example 1\n" * 100_000, "Class label: x\n" * 60_000,
-                 '{"tasks": [{"instruction": "What is said of cats?", "output": "' + "indoors " * 120_000 + '"}]}', '{"tasks": [' * 90_000, ": sorry I " * 100_000):
-        done = run(Scripted(says=lambda request, junk=junk: junk), style, grounds,  # type: ignore[misc]
-                   **keys | {"max_requests": 15 if style == "self-instruct" else 2, "round_size": 1})
+    for junk in (
+        "9. a\n" * 200_000,
+        "Input: a\nOutput: b\n" * 50_000,
+        "{" * 1_000_000,
+        "word " * 200_000,
+        "A" * 1_000_000,
+        "Example 1\n" * 100_000,
+        "Class label: x\n" * 60_000,
+        '{"tasks": [{"instruction": "What is said of cats?", "output": "'
+        + "indoors " * 120_000
+        + '"}]}',
+        '{"tasks": [' * 90_000,
+        ": sorry I " * 100_000,
+    ):
+        done = run(
+            Scripted(says=lambda request, junk=junk: junk),
+            style,
+            grounds,  # type: ignore[misc]
+            **keys | {"max_requests": 15 if style == "self-instruct" else 2, "round_size": 1},
+        )
         assert done.seats

@@ -26,12 +26,14 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def test_importing_it_loads_nothing_of_ours_and_nothing_heavy() -> None:
-    code = ("import sys, alpaca_pipe\n"
-            "assert [name for name in sys.modules if name.startswith('alpaca_pipe')] == ['alpaca_pipe']\n"
-            "assert not {'pydantic', 'rich', 'torch', 'typer'} & set(sys.modules)\n"
-            "assert set(alpaca_pipe.__all__) < set(dir(alpaca_pipe))\n"
-            "import alpaca_pipe.api\n"
-            "assert not {'pydantic', 'rich', 'torch', 'transformers', 'openai'} & set(sys.modules)\n")
+    code = (
+        "import sys, alpaca_pipe\n"
+        "assert [name for name in sys.modules if name.startswith('alpaca_pipe')] == ['alpaca_pipe']\n"
+        "assert not {'pydantic', 'rich', 'torch', 'typer'} & set(sys.modules)\n"
+        "assert set(alpaca_pipe.__all__) < set(dir(alpaca_pipe))\n"
+        "import alpaca_pipe.api\n"
+        "assert not {'pydantic', 'rich', 'torch', 'transformers', 'openai'} & set(sys.modules)\n"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -48,10 +50,24 @@ def test_every_public_name_is_there_and_documented() -> None:
 def test_plan_says_what_the_command_says(recipe: Path) -> None:
     runs = recipe.parent / "runs"
     found = plan(recipe, {"generate.count": 50}, runs=runs)
-    printed = json.loads(CliRunner().invoke(app, ["plan", str(recipe), "generate.count=50", "--runs", str(runs), "--json"]).stdout)
-    assert [(step.stage, step.verdict) for step in found.steps] == [(row["stage"], row["verdict"]) for row in printed["steps"]]
-    for name, value in (("minutes", found.minutes), ("tokens_out", found.tokens_out), ("dollars", found.dollars)):
-        assert printed["total"][name] == [round(value.p10, 4), round(value.p50, 4), round(value.p90, 4)] and value.p50 > 0
+    printed = json.loads(
+        CliRunner()
+        .invoke(app, ["plan", str(recipe), "generate.count=50", "--runs", str(runs), "--json"])
+        .stdout
+    )
+    assert [(step.stage, step.verdict) for step in found.steps] == [
+        (row["stage"], row["verdict"]) for row in printed["steps"]
+    ]
+    for name, value in (
+        ("minutes", found.minutes),
+        ("tokens_out", found.tokens_out),
+        ("dollars", found.dollars),
+    ):
+        assert (
+            printed["total"][name]
+            == [round(value.p10, 4), round(value.p50, 4), round(value.p90, 4)]
+            and value.p50 > 0
+        )
     assert not runs.exists()
 
 
@@ -60,15 +76,23 @@ def test_run_goes_the_commands_way(recipe: Path) -> None:
     first = run(str(recipe), ["generate.count=10"], runs=runs, until="curate")
     assert first.ran == ("generate", "curate") and first.dollars > 0 and first.model is None
     assert first.report and first.report.is_file()
-    assert first.examples and len(load_examples(first.examples)) == first.summaries["curate"]["kept"] >= 10
-    again = CliRunner().invoke(app, ["run", str(recipe), "generate.count=10", "--until", "curate", "--runs", str(runs)])
+    assert (
+        first.examples
+        and len(load_examples(first.examples)) == first.summaries["curate"]["kept"] >= 10
+    )
+    again = CliRunner().invoke(
+        app, ["run", str(recipe), "generate.count=10", "--until", "curate", "--runs", str(runs)]
+    )
     assert again.exit_code == 0 and again.stdout.count("up to date") == 2
     same = run(recipe, {"generate.count": 10}, runs=runs, until="curate")
     assert same.ran == () and same.dollars == Decimal(0) and same.folders == first.folders
 
 
 def test_a_mistake_is_the_commands_sentence(recipe: Path) -> None:
-    with pytest.raises(UserError, match=r"override 'generate.cuont=1': generate.cuont: unknown key - did you mean 'count'\?"):
+    with pytest.raises(
+        UserError,
+        match=r"override 'generate.cuont=1': generate.cuont: unknown key - did you mean 'count'\?",
+    ):
         plan(recipe, {"generate.cuont": 1})
     with pytest.raises(UserError, match="no such file or folder"):
         load_examples(recipe.parent / "gone.json")
@@ -94,7 +118,9 @@ def test_render_is_what_training_reads(tmp_path: Path) -> None:
     wanted = next(Encoder(words, TEMPLATES["alpaca"]).encode([example], 1000))
     assert isinstance(wanted, Encoded) and (found.ids, found.mask) == (wanted.ids, wanted.mask)
     assert found.text.endswith("### Response:\n5</s>") and "### Input:\n2, 3" in found.text
-    assert words.decode(found.prompt_ids).endswith("### Response:\n") and isinstance(found, Rendered)
+    assert words.decode(found.prompt_ids).endswith("### Response:\n") and isinstance(
+        found, Rendered
+    )
     save_template(tmp_path / "model", Encoder(words, TEMPLATES["alpaca-2023"]))
     assert render(example, tmp_path / "model").text.endswith("### Response:5</s>")
     assert render(example, words, "chat").text.endswith("assistant: 5</s>")

@@ -31,16 +31,43 @@ curate: {held_out: 2}
 train: {max_steps: 1, max_length: 512}
 """
 WITH_JSON = {
-    "run": ["small.yaml", "--until", "curate"], "plan": ["small.yaml"], "rows": ["small"], "trace": ["{id}"], "report": ["small"],
-    "history": ["small"], "compare": ["small@1", "small@2"], "status": [], "gc": ["--dry-run"], "recipes": [], "seeds check": ["{seeds}"],
-    "doctor": ["small.yaml"], "curate": ["rows.jsonl", "-o", "clean"], "prices": ["nano"], "claims": [], "show-mask": ["small.yaml"],
-    "ledger show": ["small"], "ledger enter": ["small.yaml", "--minutes", "3"], "ledger pin-price": ["m", "--in", "1", "--out", "2"],
-    "ledger reconcile": ["charges.csv"], "teachers check": ["small.yaml"], "teachers cancel": ["small.yaml"],
+    "run": ["small.yaml", "--until", "curate"],
+    "plan": ["small.yaml"],
+    "rows": ["small"],
+    "trace": ["{id}"],
+    "report": ["small"],
+    "history": ["small"],
+    "compare": ["small@1", "small@2"],
+    "status": [],
+    "gc": ["--dry-run"],
+    "recipes": [],
+    "seeds check": ["{seeds}"],
+    "doctor": ["small.yaml"],
+    "curate": ["rows.jsonl", "-o", "clean"],
+    "prices": ["nano"],
+    "claims": [],
+    "show-mask": ["small.yaml"],
+    "ledger show": ["small"],
+    "ledger enter": ["small.yaml", "--minutes", "3"],
+    "ledger pin-price": ["m", "--in", "1", "--out", "2"],
+    "ledger reconcile": ["charges.csv"],
+    "teachers check": ["small.yaml"],
+    "teachers cancel": ["small.yaml"],
     "teachers compare": ["small.yaml", "gpt-4.1-nano", "gpt-4.1-mini", "--pilot", "2"],
-    "similarity": ["rows.jsonl"], "pack": ["small.yaml", "--for", "train"], "unpack": None, "chat": None, "schema": None}  # None: tried elsewhere, or JSON itself
+    "similarity": ["rows.jsonl"],
+    "pack": ["small.yaml", "--for", "train"],
+    "unpack": None,
+    "chat": None,
+    "schema": None,
+}  # None: tried elsewhere, or JSON itself
 WITHOUT_JSON = {
-    "setup local": "it fetches, and says how far it is", "init": "it names the files that it made, one a line",
-    "migrate": "it shows a diff", "seeds draft": "a person answers it", "review": "a person answers it", "push": "it answers with an address"}
+    "setup local": "it fetches, and says how far it is",
+    "init": "it names the files that it made, one a line",
+    "migrate": "it shows a diff",
+    "seeds draft": "a person answers it",
+    "review": "a person answers it",
+    "push": "it answers with an address",
+}
 
 
 def commands(group: Any = None, above: str = "") -> Iterator[tuple[str, Any]]:
@@ -72,9 +99,18 @@ def test_every_command_says_what_it_does_and_what_its_options_mean(name: str) ->
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_command_alone_is_the_one_of_the_whole_app(name: str) -> None:
-    alone, whole = _meant(["-q", *name.split()]), CliRunner().invoke(app, [*name.split(), "--help"], prog_name="alpaca-pipe")
-    assert name in dict(commands(typer.main.get_command(alone))) and len(typer.main.get_command(alone).commands) == 1  # type: ignore[attr-defined]
-    assert CliRunner().invoke(alone, [*name.split(), "--help"], prog_name="alpaca-pipe").output == whole.output
+    alone, whole = (
+        _meant(["-q", *name.split()]),
+        CliRunner().invoke(app, [*name.split(), "--help"], prog_name="alpaca-pipe"),
+    )
+    assert (
+        name in dict(commands(typer.main.get_command(alone)))
+        and len(typer.main.get_command(alone).commands) == 1
+    )  # type: ignore[attr-defined]
+    assert (
+        CliRunner().invoke(alone, [*name.split(), "--help"], prog_name="alpaca-pipe").output
+        == whole.output
+    )
 
 
 @pytest.mark.parametrize("words", ([], ["--help"], ["--version"], ["no-such-command"], ["-q"]))
@@ -87,46 +123,89 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with two runs."""
     home = tmp_path_factory.mktemp("commands")
     (home / "small.yaml").write_text(RECIPE)
-    (home / "rows.jsonl").write_text('{"instruction": "Name three rivers that flow into the North Sea.", "input": "", "output": "The Elbe, the Weser and the Rhine."}\n')
+    (home / "rows.jsonl").write_text(
+        '{"instruction": "Name three rivers that flow into the North Sea.", "input": "", "output": "The Elbe, the Weser and the Rhine."}\n'
+    )
     before = os.environ.get("ALPACA_PIPE_PRICES")
     os.environ["ALPACA_PIPE_PRICES"] = str(home / "prices.yaml")
     os.chdir(home)
     for count in ("12", "18"):
-        done = CliRunner().invoke(app, ["-q", "run", "small.yaml", "--until", "curate", f"generate.count={count}"])
+        done = CliRunner().invoke(
+            app, ["-q", "run", "small.yaml", "--until", "curate", f"generate.count={count}"]
+        )
         assert done.exit_code == 0, (done.output, done.exception)
-    assert CliRunner().invoke(app, ["ledger", "show", "small", "--focus", "charges.csv"]).exit_code == 0
+    assert (
+        CliRunner().invoke(app, ["ledger", "show", "small", "--focus", "charges.csv"]).exit_code
+        == 0
+    )
     yield home  # type: ignore[misc]
     os.environ["ALPACA_PIPE_PRICES"] = before or os.devnull
 
 
-@pytest.mark.parametrize("name", [name for name, arguments in WITH_JSON.items() if arguments is not None])
-def test_json_is_alone_on_the_output(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "name", [name for name, arguments in WITH_JSON.items() if arguments is not None]
+)
+def test_json_is_alone_on_the_output(
+    name: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(home)
     kept = home / "runs" / "store" / read_json(home / "runs/small/lock.json")["steps"]["curate"]
     example = next(iter(read_jsonl(kept / "examples.jsonl")))
     filled = {"{id}": example["id"], "{seeds}": str(shipped("seed_tasks") / "alpaca.jsonl")}
     arguments = [filled.get(word, word) for word in WITH_JSON[name] or ()]
     done = CliRunner().invoke(app, [*name.split(), *arguments, "--json"])
-    assert done.exit_code in (0, 2) if name == "doctor" else done.exit_code == 0, (done.output, done.exception)
+    assert done.exit_code in (0, 2) if name == "doctor" else done.exit_code == 0, (
+        done.output,
+        done.exception,
+    )
     assert isinstance(json.loads(done.stdout), dict | list)
 
 
 def test_quiet_and_verbose_may_stand_anywhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _tone_first(["run", "vet", "-q"]) == ["-q", "run", "vet"]
     assert _tone_first(["rows", "vet", "--grep", "-v"]) == ["rows", "vet", "--grep", "-v"]
-    assert _tone_first(["run", "vet", "--rehearse", "-v", "--", "-q"]) == ["-v", "run", "vet", "--rehearse", "--", "-q"]
+    assert _tone_first(["run", "vet", "--rehearse", "-v", "--", "-q"]) == [
+        "-v",
+        "run",
+        "vet",
+        "--rehearse",
+        "--",
+        "-q",
+    ]
     monkeypatch.chdir(home)
-    quiet, usual, verbose = (CliRunner().invoke(app, [*tone, "run", "small.yaml", "--until", "curate", f"generate.count={count}"]).output
-                             for tone, count in ((["-q"], 20), ([], 22), (["-v"], 90)))
+    quiet, usual, verbose = (
+        CliRunner()
+        .invoke(app, [*tone, "run", "small.yaml", "--until", "curate", f"generate.count={count}"])
+        .output
+        for tone, count in ((["-q"], 20), ([], 22), (["-v"], 90))
+    )
     assert "accepted" in quiet and "  generate  " not in quiet and "  generate  " in usual
     assert "request r1-" not in usual and "request r1-" in verbose
 
 
-@pytest.mark.parametrize(("words", "current", "wanted"), [
-    ("alpaca-pipe run alp", 2, "alpaca-52k-batch"), ("alpaca-pipe run quickstart --until cur", 4, "curate"), ("alpaca-pipe hist", 1, "history"),
-    ("alpaca-pipe status sma", 2, "small")])
-def test_the_shell_completes_commands_recipes_and_stages(home: Path, words: str, current: int, wanted: str) -> None:
-    done = subprocess.run([sys.executable, "-c", "from alpaca_pipe.cli import app; app(prog_name='alpaca-pipe')"], cwd=home, text=True,
-                          capture_output=True, check=False, env=os.environ | {
-                              "_ALPACA_PIPE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(current)})
+@pytest.mark.parametrize(
+    ("words", "current", "wanted"),
+    [
+        ("alpaca-pipe run alp", 2, "alpaca-52k-batch"),
+        ("alpaca-pipe run quickstart --until cur", 4, "curate"),
+        ("alpaca-pipe hist", 1, "history"),
+        ("alpaca-pipe status sma", 2, "small"),
+    ],
+)
+def test_the_shell_completes_commands_recipes_and_stages(
+    home: Path, words: str, current: int, wanted: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from alpaca_pipe.cli import app; app(prog_name='alpaca-pipe')"],
+        cwd=home,
+        text=True,
+        capture_output=True,
+        check=False,
+        env=os.environ
+        | {
+            "_ALPACA_PIPE_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(current),
+        },
+    )
     assert wanted in done.stdout.split(), done.stdout + done.stderr

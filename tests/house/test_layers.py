@@ -23,12 +23,42 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("core",),
 )
 HEIGHT = {room: len(ROWS) - height for height, row in enumerate(ROWS) for room in row}
-HEAVY = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "openai", "aiohttp", "numpy", "pandas",
-         "pyarrow", "xllamacpp", "gguf", "matplotlib", "jinja2", "numba", "rapidfuzz", "py3langid", "pynvml", "ray", "rensa", "safetensors",
-         "tokenizers", "huggingface_hub", "psutil"}
-CHILDREN = {"teachers/local/local_server_child.py", "teachers/scripted/scripted_server.py",  # run as processes of their own
-            "teachers/scripted/scripted_batches.py"}
-COMPILED = {"similarity/kernels.py", "similarity/most_similar_kernels.py"}  # themselves imported where they are used
+HEAVY = {
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "openai",
+    "aiohttp",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "xllamacpp",
+    "gguf",
+    "matplotlib",
+    "jinja2",
+    "numba",
+    "rapidfuzz",
+    "py3langid",
+    "pynvml",
+    "ray",
+    "rensa",
+    "safetensors",
+    "tokenizers",
+    "huggingface_hub",
+    "psutil",
+}
+CHILDREN = {
+    "teachers/local/local_server_child.py",
+    "teachers/scripted/scripted_server.py",  # run as processes of their own
+    "teachers/scripted/scripted_batches.py",
+}
+COMPILED = {
+    "similarity/kernels.py",
+    "similarity/most_similar_kernels.py",
+}  # themselves imported where they are used
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_shipped" not in path.parts)
 
 
@@ -48,7 +78,9 @@ def imports(path: Path) -> list[tuple[str, bool, bool]]:
                 assert child.level == 0, f"{path}: relative import"
                 found.append((child.module or "", top, typing))
             inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            types = typing or (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING")
+            types = typing or (
+                isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            )
             walk(child, top and not inside, types)
 
     walk(ast.parse(path.read_text(encoding="utf-8")), True, False)
@@ -67,9 +99,13 @@ def test_imports_run_strictly_down(path: Path) -> None:
         if not module.startswith("alpaca_pipe."):
             continue
         other = module.split(".")[1]
-        assert other == room or HEIGHT[other] < HEIGHT[room], f"{room} imports {module}, which does not lie below it"
+        assert other == room or HEIGHT[other] < HEIGHT[room], (
+            f"{room} imports {module}, which does not lie below it"
+        )
         if room in VERBS and other == "recipe":
-            assert path.name in {"stage.py", "run.py"}, f"of {room}'s files only stage.py and run.py may import recipe"
+            assert path.name in {"stage.py", "run.py"}, (
+                f"of {room}'s files only stage.py and run.py may import recipe"
+            )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
@@ -77,13 +113,17 @@ def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
     if path.relative_to(PACKAGE).as_posix() in CHILDREN | COMPILED:
         return
     for module, top, typing in imports(path):
-        assert not top or typing or module.split(".")[0] not in HEAVY, f"{module} is imported at the top"
+        assert not top or typing or module.split(".")[0] not in HEAVY, (
+            f"{module} is imported at the top"
+        )
 
 
 def test_the_core_imports_nothing_of_ours() -> None:
     for path in (PACKAGE / "core").glob("*.py"):
         for module, _, _ in imports(path):
-            assert not module.startswith("alpaca_pipe.") or module.startswith("alpaca_pipe.core"), path
+            assert not module.startswith("alpaca_pipe.") or module.startswith("alpaca_pipe.core"), (
+                path
+            )
 
 
 def test_files_stay_small() -> None:

@@ -45,12 +45,15 @@ def test_head_comments_hold_the_command() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plan", "quickstart"]])
 def test_help_and_plan_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
-    code = ("import sys\n"
-            f"sys.argv = ['alpaca-pipe', *{arguments!r}]\n"
-            "from alpaca_pipe.cli import main\n"
-            "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-            "heavy = {'torch', 'openai', 'datasets', 'transformers', 'numpy', 'aiohttp', 'trl', 'peft'}\n"
-            "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n")
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
-                          check=False)
+    code = (
+        "import sys\n"
+        f"sys.argv = ['alpaca-pipe', *{arguments!r}]\n"
+        "from alpaca_pipe.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "heavy = {'torch', 'openai', 'datasets', 'transformers', 'numpy', 'aiohttp', 'trl', 'peft'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr

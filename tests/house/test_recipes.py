@@ -33,5 +33,6 @@ def test_its_rehearsal_asks_nobody_and_is_another_identity(name: str) -> None:
     rehearsed = recipe.rehearsed()
     if "teacher" in rehearsed.tables:
         assert rehearsed.tables["teacher"].kind == "rehearsed"
-    assert [config.identity() for config in rehearsed.stages.values()] != \
-        [config.identity() for config in recipe.stages.values()]
+    assert [config.identity() for config in rehearsed.stages.values()] != [
+        config.identity() for config in recipe.stages.values()
+    ]

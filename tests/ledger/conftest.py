@@ -27,8 +27,9 @@ class Book:
     price: Price = field(default_factory=lambda: price_of("gpt-4o-mini", date(2026, 11, 21)))
 
     def reserve(self, key: str, ceiling: int = 1000, caps: Caps = Caps()) -> object:  # noqa: B008
-        return self.journal.reserve(key, ceiling, self.price, caps, recipe=self.recipe, run=self.run,
-                                    stage="generate").result()
+        return self.journal.reserve(
+            key, ceiling, self.price, caps, recipe=self.recipe, run=self.run, stage="generate"
+        ).result()
 
     def opened(self, key: str, ceiling: int = 1000) -> Attempt:
         attempt = self.reserve(key, ceiling)
@@ -36,8 +37,13 @@ class Book:
         return attempt
 
     def settle(self, attempt: Attempt, cost: int = 700, text: str = "Blue.") -> None:
-        self.journal.settle(attempt, Completion(text, "stop", Usage(5, 1, 0, 2), model_said="gpt-4o-mini-2024-07-18"),
-                            cost, request=REQUEST, teacher=TEACHER).result()
+        self.journal.settle(
+            attempt,
+            Completion(text, "stop", Usage(5, 1, 0, 2), model_said="gpt-4o-mini-2024-07-18"),
+            cost,
+            request=REQUEST,
+            teacher=TEACHER,
+        ).result()
 
 
 @pytest.fixture(autouse=True)

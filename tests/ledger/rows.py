@@ -29,10 +29,19 @@ class Rows:
     price: Price = field(default=MINI)
     ceiling: int = 1_000_000
 
-    def settled(self, request: str, at: str, cost: int | None = None, usage: Usage = USED, began: str = "",
-                attempt: int = 1) -> str:
+    def settled(
+        self,
+        request: str,
+        at: str,
+        cost: int | None = None,
+        usage: Usage = USED,
+        began: str = "",
+        attempt: int = 1,
+    ) -> str:
         cost = self.price.cost(usage) if cost is None else cost
-        return self._attempt(request, attempt, began or at, at, "settled", cost, canonical(vars_of(usage)))
+        return self._attempt(
+            request, attempt, began or at, at, "settled", cost, canonical(vars_of(usage))
+        )
 
     def lost(self, request: str, at: str, began: str = "", attempt: int = 1) -> str:
         return self._attempt(request, attempt, began or at, at, "lost", self.ceiling, None)
@@ -43,15 +52,49 @@ class Rows:
     def opened(self, request: str, at: str, attempt: int = 1) -> str:
         return self._attempt(request, attempt, at, "", "", 0, None)
 
-    def _attempt(self, request: str, attempt: int, began: str, ended: str, kind: str, amount: int,
-                 usage: str | None) -> str:
+    def _attempt(
+        self,
+        request: str,
+        attempt: int,
+        began: str,
+        ended: str,
+        kind: str,
+        amount: int,
+        usage: str | None,
+    ) -> str:
         def work(db: sqlite3.Connection) -> None:
             keep_price(db, self.price)
             common = (self.machine, self.recipe, self.run, self.stage, request, attempt)
             insert = f"INSERT INTO entries VALUES (NULL, {', '.join('?' * 14)})"
-            db.execute(insert, (time_of(began), *common, "reserved", "api", self.ceiling, 0, None, self.price.id, ""))
+            db.execute(
+                insert,
+                (
+                    time_of(began),
+                    *common,
+                    "reserved",
+                    "api",
+                    self.ceiling,
+                    0,
+                    None,
+                    self.price.id,
+                    "",
+                ),
+            )
             if kind:
-                db.execute(insert, (time_of(ended), *common, kind, "api", amount, self.ceiling, usage, self.price.id, ""))
+                db.execute(
+                    insert,
+                    (
+                        time_of(ended),
+                        *common,
+                        kind,
+                        "api",
+                        amount,
+                        self.ceiling,
+                        usage,
+                        self.price.id,
+                        "",
+                    ),
+                )
 
         self.journal.write(work).result()
         return f"{request}.{attempt}.{self.machine}"

@@ -39,14 +39,20 @@ from tests.proving.books import reading
 from tests.proving.start import Proving, proving
 
 PRICE = {"in": 0.15, "cache_read": 0.0375, "out": 0.60}  # the proving server's own
-IN_BATCH = {"kind": "openai_batch", "poll": 0.05, "price": {"in": 0.075, "cache_read": 0.075, "out": 0.30}}
+IN_BATCH = {
+    "kind": "openai_batch",
+    "poll": 0.05,
+    "price": {"in": 0.075, "cache_read": 0.075, "out": 0.30},
+}
 LIMIT = 100  # tokens of a reply
 TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proving]:
-    with proving(tmp_path_factory.mktemp("provider") / "books.sqlite", hang=3.0, retry_after=0.05) as running:
+    with proving(
+        tmp_path_factory.mktemp("provider") / "books.sqlite", hang=3.0, retry_after=0.05
+    ) as running:
         yield running
 
 
@@ -57,19 +63,51 @@ class Office:
     path: Path
     provider: Proving
 
-    def ask(self, count: int, *, caps: Caps = Caps(), name: str = "q", run: str = "monday",  # noqa: B008
-            **teacher: Any) -> list[Completion | BaseException]:
+    def ask(
+        self,
+        count: int,
+        *,
+        caps: Caps = Caps(),
+        name: str = "q",
+        run: str = "monday",  # noqa: B008
+        **teacher: Any,
+    ) -> list[Completion | BaseException]:
         """So many questions, all at once."""
-        table = TeacherTable.model_validate({"kind": "openai_chat", "model": "m", "base_url": self.provider.url,
-                                             "price": PRICE, "timeout": 1.0, "concurrency": 64} | teacher)
+        table = TeacherTable.model_validate(
+            {
+                "kind": "openai_chat",
+                "model": "m",
+                "base_url": self.provider.url,
+                "price": PRICE,
+                "timeout": 1.0,
+                "concurrency": 64,
+            }
+            | teacher
+        )
 
         async def main() -> list[Completion | BaseException]:
             with Journal.open(self.path) as journal:
-                async with connect(table, journal=journal, caps=caps, recipe="alpaca", run=run, stage="generate",
-                                   log=self.path.parent / "log") as metered:
-                    return await asyncio.gather(*(metered.ask(Request(
-                        (Message("user", f"{self.path} {name} {place}"),), {"max_tokens": LIMIT}))
-                        for place in range(count)), return_exceptions=True)
+                async with connect(
+                    table,
+                    journal=journal,
+                    caps=caps,
+                    recipe="alpaca",
+                    run=run,
+                    stage="generate",
+                    log=self.path.parent / "log",
+                ) as metered:
+                    return await asyncio.gather(
+                        *(
+                            metered.ask(
+                                Request(
+                                    (Message("user", f"{self.path} {name} {place}"),),
+                                    {"max_tokens": LIMIT},
+                                )
+                            )
+                            for place in range(count)
+                        ),
+                        return_exceptions=True,
+                    )
 
         return asyncio.run(main())
 
@@ -87,7 +125,11 @@ class Office:
             names = {entry.name for entry in journal.entries()}
         self.provider.quiet()
         with reading(self.provider.books) as db:
-            return [row["nanodollars"] for row in db.execute("SELECT * FROM requests ORDER BY id") if row["name"] in names]
+            return [
+                row["nanodollars"]
+                for row in db.execute("SELECT * FROM requests ORDER BY id")
+                if row["name"] in names
+            ]
 
     def reconciled(self, **options: Any) -> Reconciliation:
         """Against the whole of the provider's books; other tests' attempts are other ledgers'."""
@@ -95,7 +137,9 @@ class Office:
         with Journal.open(self.path) as journal:
             names = {entry.name for entry in journal.entries()}
         head, *lines = file.read_text().splitlines()
-        file.write_text("\n".join([head, *(line for line in lines if line.rsplit(",", 1)[1] in names)]) + "\n")
+        file.write_text(
+            "\n".join([head, *(line for line in lines if line.rsplit(",", 1)[1] in names)]) + "\n"
+        )
         return reconcile(self.path, file, **options)
 
 
@@ -111,7 +155,9 @@ def office(provider: Proving, tmp_path: Path) -> Office:
 def test_an_unknown_model_is_never_free(office: Office) -> None:
     arrived = office.provider.state()["arrived"]
     for model in ("a-model-of-tomorrow", "gpt-4o-mini-2099-01-01", "GPT-4O-MINI"):
-        with pytest.raises(UserError, match=f"no price is known for the model '{model}'.* - pin what it costs"):
+        with pytest.raises(
+            UserError, match=f"no price is known for the model '{model}'.* - pin what it costs"
+        ):
             office.ask(1, model=model, price=None)
     assert office.provider.state()["arrived"] == arrived  # nothing was sent
     assert office.totals() == Totals()
@@ -126,7 +172,9 @@ def test_an_unknown_model_is_free_only_where_somebody_says_so(office: Office) ->
 
 
 @pytest.mark.parametrize("fault", ["usage_missing", "usage_zero"])
-def test_a_reply_without_its_usage_counts_at_its_ceiling_and_is_an_anomaly(office: Office, fault: str) -> None:
+def test_a_reply_without_its_usage_counts_at_its_ceiling_and_is_an_anomaly(
+    office: Office, fault: str
+) -> None:
     office.provider.weather(script=[fault])
     office.ask(1)
     (_, ceiling), (kind, cost), (odd, _) = office.kinds()
@@ -148,7 +196,13 @@ def test_cached_tokens_are_billed_once_at_their_own_price(office: Office) -> Non
     assert all(entry.usage["cache_read"] and entry.usage["reasoning_out"] for entry in settled)
     assert sorted(entry.nanodollars for entry in settled) == sorted(office.billed())
     assert office.reconciled().findings == {"equal": 16}
-    full = sum(sum(entry.usage[name] for name in ("uncached_in", "cache_read", "cache_write")) for entry in settled) * 150
+    full = (
+        sum(
+            sum(entry.usage[name] for name in ("uncached_in", "cache_read", "cache_write"))
+            for entry in settled
+        )
+        * 150
+    )
     out = sum(entry.usage["visible_out"] + entry.usage["reasoning_out"] for entry in settled) * 600
     assert out < office.totals().settled < full + out
 
@@ -204,14 +258,28 @@ def _watched(office: Office, seen: list[int], **asked: Any) -> list[Completion |
 
 
 def test_no_hold_outlives_its_request(office: Office) -> None:
-    office.provider.weather(script=["500", "reset", "429", "cut_body", "malformed", "hang_billed", "empty_choices",
-                                    "filtered_unread", "503", "reset_billed"])
+    office.provider.weather(
+        script=[
+            "500",
+            "reset",
+            "429",
+            "cut_body",
+            "malformed",
+            "hang_billed",
+            "empty_choices",
+            "filtered_unread",
+            "503",
+            "reset_billed",
+        ]
+    )
     office.ask(24, max_attempts=3)
     totals = office.totals()
     assert (totals.open, totals.pending) == (0, 0)
     assert totals.lost > 0  # counted, and said apart
     office.reconciled(write=True, complete=True)
-    assert office.totals() == Totals(settled=sum(office.billed()), requests=totals.requests, attempts=totals.attempts)
+    assert office.totals() == Totals(
+        settled=sum(office.billed()), requests=totals.requests, attempts=totals.attempts
+    )
 
 
 def test_no_hold_outlives_a_run_that_gave_up(office: Office) -> None:
@@ -226,12 +294,21 @@ def test_no_hold_outlives_a_run_that_gave_up(office: Office) -> None:
 def test_a_429_is_free_and_its_retry_is_billed_once(office: Office) -> None:
     office.provider.weather(script=["429", "429_retry_after"])
     office.ask(1)
-    assert [kind for kind, _ in office.kinds()] == ["reserved", "released", "reserved", "released", "reserved", "settled"]
+    assert [kind for kind, _ in office.kinds()] == [
+        "reserved",
+        "released",
+        "reserved",
+        "released",
+        "reserved",
+        "settled",
+    ]
     assert set(office.reconciled().findings) == {"equal"}
     assert office.totals().attempts == len(office.billed()) == 3
 
 
-@pytest.mark.parametrize("fault", ["reset_billed", "hang_billed", "cut_body", "cut_chunks", "malformed", "empty_choices"])
+@pytest.mark.parametrize(
+    "fault", ["reset_billed", "hang_billed", "cut_body", "cut_chunks", "malformed", "empty_choices"]
+)
 def test_what_was_generated_and_never_arrived_is_counted(office: Office, fault: str) -> None:
     office.provider.weather(script=[fault])
     office.ask(1)
@@ -278,15 +355,25 @@ def test_a_price_that_moves_leaves_history_alone(office: Office, tmp_path: Path)
     office.ask(4, name="before")
     before, kept = office.totals().settled, office.kinds()
     office.ask(4, name="after", price={"in": 1500, "out": 6000})
-    assert office.kinds()[:len(kept)] == kept
+    assert office.kinds()[: len(kept)] == kept
     with Journal.open(office.path) as journal:
-        prices = {json.loads(row[0])["per_million"]["visible_out"]: row[1] for row in _read(
-            journal, """SELECT prices.price, SUM(nanodollars) FROM entries JOIN prices ON prices.id = entries.price
-                        WHERE kind = 'settled' GROUP BY prices.id""")}
+        prices = {
+            json.loads(row[0])["per_million"]["visible_out"]: row[1]
+            for row in _read(
+                journal,
+                """SELECT prices.price, SUM(nanodollars) FROM entries JOIN prices ON prices.id = entries.price
+                        WHERE kind = 'settled' GROUP BY prices.id""",
+            )
+        }
     assert prices["0.6"] == before and prices["6000"] > 1000 * before
-    with sqlite3.connect(office.path) as db, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+    with (
+        sqlite3.connect(office.path) as db,
+        pytest.raises(sqlite3.IntegrityError, match="append-only"),
+    ):
         db.execute("UPDATE prices SET price = '{}'")
-    office.ask(4, name="before", price={"in": 99, "out": 99})  # served from our store, whatever it would cost today
+    office.ask(
+        4, name="before", price={"in": 99, "out": 99}
+    )  # served from our store, whatever it would cost today
     assert office.totals().requests == 8
 
 
@@ -296,12 +383,18 @@ def test_a_price_that_moves_leaves_history_alone(office: Office, tmp_path: Path)
 def test_money_is_never_a_float(office: Office) -> None:
     office.ask(50, price={"in": 0.1, "out": 0.7})
     with Journal.open(office.path) as journal:
-        assert _read(journal, "SELECT DISTINCT typeof(nanodollars), typeof(frees) FROM entries") == [("integer", "integer")]
-        assert _read(journal, "SELECT DISTINCT typeof(settled), typeof(lost), typeof(open) FROM balances") \
-            == [("integer",) * 3]
-        exact = sum(Decimal(entry.usage["uncached_in"] + entry.usage["cache_read"]) * 100
-                    + Decimal(entry.usage["visible_out"] + entry.usage["reasoning_out"]) * 700
-                    for entry in journal.entries() if entry.kind == "settled")
+        assert _read(
+            journal, "SELECT DISTINCT typeof(nanodollars), typeof(frees) FROM entries"
+        ) == [("integer", "integer")]
+        assert _read(
+            journal, "SELECT DISTINCT typeof(settled), typeof(lost), typeof(open) FROM balances"
+        ) == [("integer",) * 3]
+        exact = sum(
+            Decimal(entry.usage["uncached_in"] + entry.usage["cache_read"]) * 100
+            + Decimal(entry.usage["visible_out"] + entry.usage["reasoning_out"]) * 700
+            for entry in journal.entries()
+            if entry.kind == "settled"
+        )
         for by in (None, *BY):
             assert sums(journal, by).total.settled == exact
     for value in (0.15, 0.075, 1e-3, 3):
@@ -317,8 +410,10 @@ def test_a_price_may_have_places_after_the_point(office: Office, price: Any) -> 
     office.ask(1, price={"in": price, "out": price})
     with Journal.open(office.path) as journal:
         entry = list(journal.entries())[-1]
-    each = [(Decimal(count) * Decimal(str(price)) * 1000).quantize(Decimal(1), ROUND_HALF_EVEN)
-            for count in entry.usage.values()]
+    each = [
+        (Decimal(count) * Decimal(str(price)) * 1000).quantize(Decimal(1), ROUND_HALF_EVEN)
+        for count in entry.usage.values()
+    ]
     assert entry.nanodollars == sum(each)
 
 
@@ -327,20 +422,46 @@ def test_a_price_may_have_places_after_the_point(office: Office, price: Any) -> 
 
 def test_several_ranks_are_one_rental_and_one_meter() -> None:
     """Four processes train on one machine with two GPUs: it is billed once, and each counter is read once."""
-    terms = LeaseTerms("gpu", "2 x H200", gpus=("GPU-a", "GPU-b"), per_hour=2 * 3_590_000_001, watts=1400, per_kwh=NANO)
+    terms = LeaseTerms(
+        "gpu",
+        "2 x H200",
+        gpus=("GPU-a", "GPU-b"),
+        per_hour=2 * 3_590_000_001,
+        watts=1400,
+        per_kwh=NANO,
+    )
     with _ledger() as db:
-        ranks = [Lease(f"rank{rank}", "alpaca", "box", "1-1-1", "lease-shared", 0, terms) for rank in range(4)]
+        ranks = [
+            Lease(f"rank{rank}", "alpaca", "box", "1-1-1", "lease-shared", 0, terms)
+            for rank in range(4)
+        ]
         for rank in ranks:
             lease.reserve(db, rank, Caps(), "train", 3_600_000, 0)
-            lease.write_beat(db, rank.run, Heartbeat(0, "train", "train", {"GPU-a": 0, "GPU-b": 0}, rank))
+            lease.write_beat(
+                db, rank.run, Heartbeat(0, "train", "train", {"GPU-a": 0, "GPU-b": 0}, rank)
+            )
         for rank in ranks:
-            lease.write_beat(db, rank.run, Heartbeat(3_600_000, "train", "train", {"GPU-a": 1_800_000_000, "GPU-b": 900_000_000}))
+            lease.write_beat(
+                db,
+                rank.run,
+                Heartbeat(
+                    3_600_000, "train", "train", {"GPU-a": 1_800_000_000, "GPU-b": 900_000_000}
+                ),
+            )
             lease.close(db, rank)
-        settled = dict(db.execute("SELECT class, SUM(nanodollars) FROM entries WHERE kind = 'settled' GROUP BY class"))
-        seconds = db.execute("SELECT SUM(json_extract(usage, '$.seconds')) FROM entries WHERE class = 'gpu'").fetchone()[0]
+        settled = dict(
+            db.execute(
+                "SELECT class, SUM(nanodollars) FROM entries WHERE kind = 'settled' GROUP BY class"
+            )
+        )
+        seconds = db.execute(
+            "SELECT SUM(json_extract(usage, '$.seconds')) FROM entries WHERE class = 'gpu'"
+        ).fetchone()[0]
     assert settled["gpu"] == 2 * 3_590_000_001  # one hour of the machine, not four
     assert seconds == 3600
-    assert settled["energy"] == round(measured(2_700_000, terms.pue).kwh * NANO)  # 0.75 kWh, each UUID once
+    assert settled["energy"] == round(
+        measured(2_700_000, terms.pue).kwh * NANO
+    )  # 0.75 kWh, each UUID once
 
 
 # ---- SkyPilot: clusters that never launched are billed ($880)
@@ -350,12 +471,20 @@ def test_a_machine_that_never_launched_costs_nothing() -> None:
     terms = LeaseTerms("gpu", "8 x H100", per_hour=20 * NANO)
     with _ledger() as db:
         mine = Lease("monday", "alpaca", "box", "1-1-1", "lease-monday", 0, terms)
-        lease.reserve(db, mine, Caps(), "train", 44 * 3_600_000, 0)  # $880 are held, and no sign of life ever comes
+        lease.reserve(
+            db, mine, Caps(), "train", 44 * 3_600_000, 0
+        )  # $880 are held, and no sign of life ever comes
         held = db.execute("SELECT SUM(open), SUM(settled) FROM balances").fetchone()
         assert held == (880 * NANO, 0)
         lease.recover(db, "alpaca", "box")
-        assert db.execute("SELECT SUM(open), SUM(settled), SUM(lost) FROM balances").fetchone() == (0, 0, 0)
-        assert db.execute("SELECT kind FROM entries ORDER BY id DESC LIMIT 1").fetchone() == ("released",)
+        assert db.execute("SELECT SUM(open), SUM(settled), SUM(lost) FROM balances").fetchone() == (
+            0,
+            0,
+            0,
+        )
+        assert db.execute("SELECT kind FROM entries ORDER BY id DESC LIMIT 1").fetchone() == (
+            "released",
+        )
 
 
 @contextmanager

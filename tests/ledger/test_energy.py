@@ -20,8 +20,17 @@ from tests.ledger.test_gpu import START, beat, ledger, of, slices, sums
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("gpu_hours, mwh, tonnes", [
-    (809_472, 356, 137), (1_082_880, 475, 183), (82_432, 36, 14), (135_168, 59, 23), (530_432, 233, 90), (1_022_362, 449, 173)])
+@pytest.mark.parametrize(
+    "gpu_hours, mwh, tonnes",
+    [
+        (809_472, 356, 137),
+        (1_082_880, 475, 183),
+        (82_432, 36, 14),
+        (135_168, 59, 23),
+        (530_432, 233, 90),
+        (1_022_362, 449, 173),
+    ],
+)
 def test_llamas_table_15(gpu_hours: int, mwh: int, tonnes: int) -> None:
     kwh = energy.energy_kwh(gpu_hours, 400, energy.LLAMA_PUE.value)
     assert abs(kwh / 1000 - mwh) < 1.5
@@ -62,7 +71,9 @@ def test_counters_are_read_from_the_last_reading_of_the_rental_and_each_gpu_coun
         beat(db, mine, START, lease=mine, counters={"GPU-0": 7_000_000, "GPU-1": 1_000_000})
     beat(db, one, START + 1_000_000, counters={"GPU-0": 2_527_000_000, "GPU-1": 1_081_000_000})
     lease.close(db, one)
-    beat(db, two, START + 2_000_000, counters={"GPU-0": 3_600_000, "GPU-1": 1_081_000_000})  # one driver began anew
+    beat(
+        db, two, START + 2_000_000, counters={"GPU-0": 3_600_000, "GPU-1": 1_081_000_000}
+    )  # one driver began anew
     lease.close(db, two)
     rows = slices(db, "energy")
     assert [row["kwh"] for row in rows] == [1.0, 0.001]
@@ -93,19 +104,34 @@ print(json.dumps({"gpus": [(g.name, g.uuid, g.watts) for g in detect.gpus()], "r
 """
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None or find_spec("pynvml") is None, reason="needs gcc and nvidia-ml-py")
+@pytest.mark.skipif(
+    shutil.which("gcc") is None or find_spec("pynvml") is None, reason="needs gcc and nvidia-ml-py"
+)
 def test_nvml_names_the_gpus_and_measures_what_they_draw(path: Path, tmp_path: Path) -> None:
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", tmp_path / "libnvidia-ml.so.1", HERE / "nvml_stub.c"], check=True)
-    answer = subprocess.run([sys.executable, "-c", SEES, path], env=os.environ | {"LD_LIBRARY_PATH": str(tmp_path)},
-                            check=True, capture_output=True, text=True, cwd=HERE.parents[1])
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-o", tmp_path / "libnvidia-ml.so.1", HERE / "nvml_stub.c"],
+        check=True,
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", SEES, path],
+        env=os.environ | {"LD_LIBRARY_PATH": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=HERE.parents[1],
+    )
     seen = json.loads(answer.stdout)
     assert seen["gpus"] == [["NVIDIA H200", "GPU-0", 650.0], ["NVIDIA H200", "GPU-1", 650.0]]
     assert (seen["name"], seen["class"]) == ("2 x H200", "gpu")
     assert seen["per_hour"] > 2_000_000_000 and "the middle of the book's prices" in seen["says"]
     measured = [usage for class_, usage in seen["rows"] if class_ == "energy"]
     assert measured and all(usage["basis"] == "measured" for usage in measured)
-    assert {uuid for usage in measured for uuid in usage["counters"]} == {"GPU-0"}  # the other one does not count
+    assert {uuid for usage in measured for uuid in usage["counters"]} == {
+        "GPU-0"
+    }  # the other one does not count
     readings = [usage["counters"]["GPU-0"] for usage in measured]
     assert readings == sorted(readings)
     drawn = sum(usage["kwh"] for usage in measured) / measured[0]["pue"] * 3.6e6
-    assert drawn == pytest.approx((readings[-1] - 5_000_000) / 1000, rel=1e-4)  # joules since the first reading
+    assert drawn == pytest.approx(
+        (readings[-1] - 5_000_000) / 1000, rel=1e-4
+    )  # joules since the first reading

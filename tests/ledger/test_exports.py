@@ -24,7 +24,11 @@ from tests.ledger.conftest import Book
 from tests.ledger.rows import COST, MINI, USED, Rows
 
 # specification/columns/*.md of FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec at v1.2: feature level, nulls, data type.
-SPECIFIED = {name: tuple(rest) for name, *rest in (line.split() for line in """
+SPECIFIED = {
+    name: tuple(rest)
+    for name, *rest in (
+        line.split()
+        for line in """
 BilledCost M no decimal
 BillingAccountId M no string
 BillingAccountName M yes string
@@ -82,27 +86,52 @@ PricingCurrencyContractedUnitPrice C yes decimal
 PricingCurrencyEffectiveCost C yes decimal
 PricingCurrencyListUnitPrice C yes decimal
 RegionName C yes string
-""".splitlines() if line)}
+""".splitlines()
+        if line
+    )
+}
 ALLOWED = {
-    "ChargeCategory": {"Usage", "Purchase", "Tax", "Credit", "Adjustment"}, "ChargeClass": {"", "Correction"},
+    "ChargeCategory": {"Usage", "Purchase", "Tax", "Credit", "Adjustment"},
+    "ChargeClass": {"", "Correction"},
     "ChargeFrequency": {"One-Time", "Recurring", "Usage-Based"},
     "PricingCategory": {"Standard", "Dynamic", "Committed", "Other"},
     "ServiceCategory": {"AI and Machine Learning", "Compute", "Networking", "Storage", "Other"},
-    "ServiceSubcategory": {"Generative AI", "Virtual Machines", "Other (Compute)", "Other (Networking)", "Other (Storage)",
-                           "Other (Other)"},
+    "ServiceSubcategory": {
+        "Generative AI",
+        "Virtual Machines",
+        "Other (Compute)",
+        "Other (Networking)",
+        "Other (Storage)",
+        "Other (Other)",
+    },
 }
-NUMBER = re.compile(r"-?\d+(\.\d+)?(E-?\d+)?")  # attributes/numeric_format.md: no plus sign, no comma
+NUMBER = re.compile(
+    r"-?\d+(\.\d+)?(E-?\d+)?"
+)  # attributes/numeric_format.md: no plus sign, no comma
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")  # attributes/datetime_format.md
 
 
 def faults(header: list[str], rows: list[dict[str, str]]) -> list[str]:
     """What the specification would object to."""
-    found = [f"{name} is mandatory" for name, (level, *_) in SPECIFIED.items() if level == "M" and name not in header]
-    found += [f"{name} is neither known nor x_" for name in header if name not in SPECIFIED and not name.startswith("x_")]
+    found = [
+        f"{name} is mandatory"
+        for name, (level, *_) in SPECIFIED.items()
+        if level == "M" and name not in header
+    ]
+    found += [
+        f"{name} is neither known nor x_"
+        for name in header
+        if name not in SPECIFIED and not name.startswith("x_")
+    ]
     places = [name.startswith("x_") for name in header]
     found += ["a custom column stands among the others"] if places != sorted(places) else []
     for number, row in enumerate(rows):
-        found += [f"{number}: {fault}" for name in header if name in SPECIFIED for fault in cell_faults(name, row[name])]
+        found += [
+            f"{number}: {fault}"
+            for name in header
+            if name in SPECIFIED
+            for fault in cell_faults(name, row[name])
+        ]
         found += [f"{number}: {fault}" for fault in row_faults(row)]
     return found
 
@@ -112,10 +141,19 @@ def cell_faults(name: str, value: str) -> list[str]:
     if not value:
         return [] if nulls == "yes" else [f"{name} is null"]
     checks: dict[str, Callable[[], object]] = {
-        "decimal": lambda: NUMBER.fullmatch(value), "time": lambda: TIME.fullmatch(value), "string": lambda: value.strip(),
-        "json": lambda: all(not isinstance(item, dict | list) for item in json.loads(value).values())}
+        "decimal": lambda: NUMBER.fullmatch(value),
+        "time": lambda: TIME.fullmatch(value),
+        "string": lambda: value.strip(),
+        "json": lambda: all(
+            not isinstance(item, dict | list) for item in json.loads(value).values()
+        ),
+    }
     wrong = [f"{name}: {value!r} is no {kind}"] if not checks[kind]() else []
-    return wrong + ([f"{name}: {value!r} is not allowed"] if name in ALLOWED and value not in ALLOWED[name] else [])
+    return wrong + (
+        [f"{name}: {value!r} is not allowed"]
+        if name in ALLOWED and value not in ALLOWED[name]
+        else []
+    )
 
 
 def row_faults(row: dict[str, str]) -> list[str]:
@@ -123,13 +161,24 @@ def row_faults(row: dict[str, str]) -> list[str]:
     rules = {
         "the currency is ISO 4217": re.fullmatch("[A-Z]{3}", row["BillingCurrency"]),
         "the charge period ends after its start": row["ChargePeriodStart"] < row["ChargePeriodEnd"],
-        "the billing period ends after its start": row["BillingPeriodStart"] < row["BillingPeriodEnd"],
+        "the billing period ends after its start": row["BillingPeriodStart"]
+        < row["BillingPeriodEnd"],
         "a quantity has a unit": bool(row["PricingQuantity"]) == bool(row["PricingUnit"]),
         "what is consumed has a unit": bool(row["ConsumedQuantity"]) == bool(row["ConsumedUnit"]),
         "a resource has a type": bool(row["ResourceId"]) == bool(row["ResourceType"]),
-        "usage has a quantity, a category, a SKU and a SKU price": row["ChargeClass"] or all(
-            row[name] for name in ("PricingQuantity", "ConsumedQuantity", "PricingCategory", "SkuId", "SkuPriceId")),
-        "an account has a type": bool(row["BillingAccountId"]) == bool(row["BillingAccountType"])}
+        "usage has a quantity, a category, a SKU and a SKU price": row["ChargeClass"]
+        or all(
+            row[name]
+            for name in (
+                "PricingQuantity",
+                "ConsumedQuantity",
+                "PricingCategory",
+                "SkuId",
+                "SkuPriceId",
+            )
+        ),
+        "an account has a type": bool(row["BillingAccountId"]) == bool(row["BillingAccountType"]),
+    }
     return [rule for rule, kept in rules.items() if not kept]
 
 
@@ -166,7 +215,9 @@ def filled(book: Book) -> None:
     book.journal.machine_time("alpaca", "monday", "train", 90.5, nanodollars_per_hour=40_000_000)
     for class_ in ("gpu", "energy", "storage", "egress", "human"):
         span = Attempt("m1", "alpaca", "monday", "train", f"{class_}-1", 1, 0, "")
-        book.journal.write(lambda db, span=span, class_=class_: enter(db, span, "settled", 5, class_=class_)).result()
+        book.journal.write(
+            lambda db, span=span, class_=class_: enter(db, span, "settled", 5, class_=class_)
+        ).result()
     book.settle(Book(book.journal, recipe="other").opened("r1-f"), cost=3)
 
 
@@ -180,11 +231,18 @@ def test_the_file_is_as_the_specification_wants_it(book: Book, path: Path) -> No
 def test_the_check_itself_finds_what_is_wrong(book: Book, path: Path) -> None:
     filled(book)
     written = focus(path)
-    for name, value, fault in [("BilledCost", "1,000", "is no decimal"), ("BilledCost", "", "is null"),
-                               ("ChargePeriodStart", "2026-10-20T12:00:00+00:00", "is no time"),
-                               ("ChargeCategory", "Fee", "is not allowed"), ("PricingUnit", "", "has a unit"),
-                               ("Tags", '{"a": {}}', "is no json"), ("SkuId", "", "a SKU")]:
-        assert any(fault in found for found in faults(written.header, [written.rows[0] | {name: value}]))
+    for name, value, fault in [
+        ("BilledCost", "1,000", "is no decimal"),
+        ("BilledCost", "", "is null"),
+        ("ChargePeriodStart", "2026-10-20T12:00:00+00:00", "is no time"),
+        ("ChargeCategory", "Fee", "is not allowed"),
+        ("PricingUnit", "", "has a unit"),
+        ("Tags", '{"a": {}}', "is no json"),
+        ("SkuId", "", "a SKU"),
+    ]:
+        assert any(
+            fault in found for found in faults(written.header, [written.rows[0] | {name: value}])
+        )
     assert faults(written.header[1:], []) == ["BilledCost is mandatory"]
     assert "custom" in faults(["x_State", *(name for name in COLUMNS if name != "x_State")], [])[0]
 
@@ -207,15 +265,29 @@ def test_a_charge_names_its_attempt_its_time_and_its_tokens(book: Book, path: Pa
     filled(book)
     row = focus(path).of("settled")[0]
     assert row["x_ClientRequestId"] == "r1-a.1.m1"
-    assert (row["ChargePeriodStart"], row["ChargePeriodEnd"]) == ("2026-10-31T23:59:50Z", "2026-11-01T00:00:00Z")
-    assert (row["BillingPeriodStart"], row["BillingPeriodEnd"]) == ("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z")
+    assert (row["ChargePeriodStart"], row["ChargePeriodEnd"]) == (
+        "2026-10-31T23:59:50Z",
+        "2026-11-01T00:00:00Z",
+    )
+    assert (row["BillingPeriodStart"], row["BillingPeriodEnd"]) == (
+        "2026-10-01T00:00:00Z",
+        "2026-11-01T00:00:00Z",
+    )
     assert (row["ConsumedQuantity"], row["ConsumedUnit"]) == ("200", "Tokens")
     assert (row["x_TokensUncachedIn"], row["x_TokensReasoningOut"]) == ("100", "10")
     assert row["BilledCost"] == f"{Decimal(COST).scaleb(-9):.9f}"
-    assert (row["ProviderName"], row["SkuId"], row["SkuPriceId"]) == ("openai", "gpt-4o-mini", MINI.id)
+    assert (row["ProviderName"], row["SkuId"], row["SkuPriceId"]) == (
+        "openai",
+        "gpt-4o-mini",
+        MINI.id,
+    )
     assert json.loads(row["SkuPriceDetails"])["x_PerMillionVisibleOut"] == "0.6"
     machine = next(row for row in focus(path).rows if row["ServiceName"] == "Machine time")
-    assert (machine["ConsumedQuantity"], machine["ConsumedUnit"], machine["x_ClientRequestId"]) == ("90.5", "Seconds", "")
+    assert (machine["ConsumedQuantity"], machine["ConsumedUnit"], machine["x_ClientRequestId"]) == (
+        "90.5",
+        "Seconds",
+        "",
+    )
 
 
 def test_a_correction_of_an_earlier_month_says_so(book: Book, path: Path) -> None:
@@ -238,8 +310,15 @@ def test_every_entry_is_a_line(book: Book, path: Path) -> None:
     count = export_jsonl(path, file)
     rows = [json.loads(line) for line in gzip.decompress(file.read_bytes()).decode().splitlines()]
     assert count == len(rows) == len(list(book.journal.entries()))
-    assert rows[1]["kind"] == "settled" and rows[1]["class"] == "api" and rows[1]["nanodollars"] == COST
-    assert rows[1]["usage"]["reasoning_out"] == USED.reasoning_out and rows[1]["dollars"] == "0.000054000"
+    assert (
+        rows[1]["kind"] == "settled"
+        and rows[1]["class"] == "api"
+        and rows[1]["nanodollars"] == COST
+    )
+    assert (
+        rows[1]["usage"]["reasoning_out"] == USED.reasoning_out
+        and rows[1]["dollars"] == "0.000054000"
+    )
     assert {row["recipe"] for row in rows} == {"alpaca", "other"}
     assert export_jsonl(path, file, "other") == 2
 

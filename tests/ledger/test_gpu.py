@@ -47,11 +47,20 @@ def ledger() -> sqlite3.Connection:
     return db
 
 
-def of(terms: LeaseTerms = H200, run: str = "monday", rental: str = "", origin: int = START) -> Lease:
+def of(
+    terms: LeaseTerms = H200, run: str = "monday", rental: str = "", origin: int = START
+) -> Lease:
     return Lease(run, "alpaca", "box", "1-1-1", rental or f"lease-{run}", origin, terms)
 
 
-def beat(db: sqlite3.Connection, mine: Lease, at: int, phase: str = "train", stage: str = "train", **options: Any) -> None:
+def beat(
+    db: sqlite3.Connection,
+    mine: Lease,
+    at: int,
+    phase: str = "train",
+    stage: str = "train",
+    **options: Any,
+) -> None:
     lease.write_beat(db, mine.run, Heartbeat(at, phase, stage, **options))
 
 
@@ -61,17 +70,25 @@ def sums(db: sqlite3.Connection) -> tuple[int, int, int]:
 
 
 def slices(db: sqlite3.Connection, class_: str = "gpu") -> list[dict[str, Any]]:
-    found = db.execute("SELECT usage FROM entries WHERE kind = 'settled' AND class = ? ORDER BY id", (class_,))
+    found = db.execute(
+        "SELECT usage FROM entries WHERE kind = 'settled' AND class = ? ORDER BY id", (class_,)
+    )
     return [json.loads(usage) for (usage,) in found]
 
 
 # ---- the arithmetic
 
-@given(steps=st.lists(st.integers(0, 900_000), min_size=1, max_size=20), per_hour=st.integers(0, 40 * NANO),
-       granularity=st.sampled_from([1, 60, 3600]), stages=st.data())
+
+@given(
+    steps=st.lists(st.integers(0, 900_000), min_size=1, max_size=20),
+    per_hour=st.integers(0, 40 * NANO),
+    granularity=st.sampled_from([1, 60, 3600]),
+    stages=st.data(),
+)
 @settings(max_examples=150, deadline=None)
-def test_slices_make_exactly_the_price_of_the_whole_lease(steps: list[int], per_hour: int, granularity: int,
-                                                         stages: st.DataObject) -> None:
+def test_slices_make_exactly_the_price_of_the_whole_lease(
+    steps: list[int], per_hour: int, granularity: int, stages: st.DataObject
+) -> None:
     with closing(ledger()) as db:
         mine = of(LeaseTerms("gpu", "a box", per_hour=per_hour, granularity=granularity))
         now, until = START, lease.reserve(db, mine, Caps(), "train", START + 600_000, START)
@@ -91,13 +108,27 @@ def test_slices_make_exactly_the_price_of_the_whole_lease(steps: list[int], per_
         assert sum(Fraction(str(row["seconds"])) for row in slices(db)) == billed
 
 
-@given(cap=st.integers(0, 3 * NANO), per_hour=st.integers(1, 40 * NANO), granularity=st.sampled_from([1, 60, 3600]),
-       steps=st.lists(st.integers(1_000, 700_000), max_size=40), watts=st.sampled_from([0.0, 700.0]))
+@given(
+    cap=st.integers(0, 3 * NANO),
+    per_hour=st.integers(1, 40 * NANO),
+    granularity=st.sampled_from([1, 60, 3600]),
+    steps=st.lists(st.integers(1_000, 700_000), max_size=40),
+    watts=st.sampled_from([0.0, 700.0]),
+)
 @settings(max_examples=200, deadline=None)
-def test_no_cap_is_passed_at_any_moment(cap: int, per_hour: int, granularity: int, steps: list[int], watts: float) -> None:
+def test_no_cap_is_passed_at_any_moment(
+    cap: int, per_hour: int, granularity: int, steps: list[int], watts: float
+) -> None:
     """The machine obeys: it ends within what is reserved for it, as a meter makes it do."""
     with closing(ledger()) as db:
-        terms = LeaseTerms("gpu", "a box", per_hour=per_hour, granularity=granularity, watts=watts, per_kwh=300_000_000)
+        terms = LeaseTerms(
+            "gpu",
+            "a box",
+            per_hour=per_hour,
+            granularity=granularity,
+            watts=watts,
+            per_kwh=300_000_000,
+        )
         mine, caps, now, refused = of(terms), Caps(total=cap), START, False
         answer = lease.reserve(db, mine, caps, "train", START + 600_000, START + 1_000)
         if isinstance(answer, Short):
@@ -121,7 +152,9 @@ def test_no_cap_is_passed_at_any_moment(cap: int, per_hour: int, granularity: in
         assert sum(sums(db)) <= cap
         assert not db.execute("SELECT 1 FROM entries WHERE kind = 'anomaly'").fetchone()
         if refused and granularity == 1 and not watts:
-            assert cap - sums(db)[0] <= per_hour // 3600 + 1  # less than another second of it was left
+            assert (
+                cap - sums(db)[0] <= per_hour // 3600 + 1
+            )  # less than another second of it was left
 
 
 @given(marks=st.lists(st.tuples(st.booleans(), st.integers(1, 400_000)), min_size=2, max_size=25))
@@ -149,7 +182,10 @@ def test_two_runs_on_one_machine_bill_no_second_twice(marks: list[tuple[bool, in
 
 def test_a_boot_is_billed_once_whatever_runs_on_it() -> None:
     with closing(ledger()) as db:
-        for run, began, ended in (("monday", 3_600_000, 4_200_000), ("tuesday", 9_000_000, 9_600_000)):
+        for run, began, ended in (
+            ("monday", 3_600_000, 4_200_000),
+            ("tuesday", 9_000_000, 9_600_000),
+        ):
             mine = of(run=run, rental="lease-boot")
             billed = lease.billed_until(db, mine)
             beat(db, mine, billed, "boot" if billed == START else "idle", "boot", lease=mine)
@@ -157,7 +193,10 @@ def test_a_boot_is_billed_once_whatever_runs_on_it() -> None:
             beat(db, mine, START + ended, "train")
             lease.close(db, mine)
         assert sums(db)[0] == round(Fraction(9_600_000, 3_600_000) * H200.per_hour)
-        assert [row["phases"] for row in slices(db)] == [{"boot": 3600.0, "train": 600.0}, {"idle": 4800.0, "train": 600.0}]
+        assert [row["phases"] for row in slices(db)] == [
+            {"boot": 3600.0, "train": 600.0},
+            {"idle": 4800.0, "train": 600.0},
+        ]
 
 
 def test_a_machine_that_runs_on_past_its_slice_is_an_anomaly() -> None:
@@ -182,6 +221,7 @@ def test_the_beats_are_append_only() -> None:
 
 # ---- what dead runs leave
 
+
 def test_a_cut_lease_is_closed_at_its_last_beat_and_flagged() -> None:
     with closing(ledger()) as db:
         mine = of()
@@ -193,7 +233,9 @@ def test_a_cut_lease_is_closed_at_its_last_beat_and_flagged() -> None:
         assert lease.recover(db, "alpaca", "box") == []
         assert sums(db) == (mine.cost(START + 61_000), 0, 0)
         assert slices(db)[0]["phases"] == {"train": 61.0}
-        assert db.execute("SELECT note FROM entries WHERE kind = 'settled'").fetchone() == (lease.CUT_OFF,)
+        assert db.execute("SELECT note FROM entries WHERE kind = 'settled'").fetchone() == (
+            lease.CUT_OFF,
+        )
 
 
 def test_a_machine_that_gave_no_sign_of_life_costs_nothing() -> None:
@@ -202,19 +244,31 @@ def test_a_machine_that_gave_no_sign_of_life_costs_nothing() -> None:
         assert sums(db)[2] > 0
         assert lease.recover(db, "alpaca", "box") == []
         assert sums(db) == (0, 0, 0)
-        assert db.execute("SELECT kind FROM entries ORDER BY id DESC LIMIT 1").fetchone() == ("released",)
+        assert db.execute("SELECT kind FROM entries ORDER BY id DESC LIMIT 1").fetchone() == (
+            "released",
+        )
 
 
 def test_the_lease_of_another_recipe_is_left_alone_while_its_process_lives() -> None:
     with closing(ledger()) as db:
         with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as child:
-            mine = Lease("monday", "other", "box", detect.process_name(child.pid), "lease-monday", START, H200)
+            mine = Lease(
+                "monday",
+                "other",
+                "box",
+                detect.process_name(child.pid),
+                "lease-monday",
+                START,
+                H200,
+            )
             beat(db, mine, START, lease=mine)
             assert lease.recover(db, "alpaca", "box") == []
             assert lease.joined(db, "box", H200) == mine
             child.kill()
         assert lease.joined(db, "box", H200) is None
-        assert lease.recover(db, "alpaca", "another box") == []  # nobody can look at its processes from there
+        assert (
+            lease.recover(db, "alpaca", "another box") == []
+        )  # nobody can look at its processes from there
         assert lease.recover(db, "alpaca", "box") == [mine]
 
 
@@ -241,15 +295,24 @@ with Journal.open(Path(path)) as journal:
 
 
 def start(path: Path, recipe: str, run: str, since: int = 0) -> subprocess.Popen[str]:
-    child = subprocess.Popen([sys.executable, "-c", METERS, str(path), recipe, run, str(since)], stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    child = subprocess.Popen(
+        [sys.executable, "-c", METERS, str(path), recipe, run, str(since)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
     assert child.stdout and child.stdout.readline() == "on\n"
     return child
 
 
 def of_class(path: Path, class_: str = "gpu") -> list[LedgerEntry]:
     with Journal.open(path, read_only=True) as journal:
-        return [entry for entry in journal.entries() if entry.class_ == class_ and entry.kind == "settled"]
+        return [
+            entry
+            for entry in journal.entries()
+            if entry.class_ == class_ and entry.kind == "settled"
+        ]
 
 
 def test_kill_9_then_the_next_run_closes_the_lease_at_its_last_beat(path: Path) -> None:
@@ -266,33 +329,57 @@ def test_kill_9_then_the_next_run_closes_the_lease_at_its_last_beat(path: Path) 
         with journal.read() as db:
             (last,) = db.execute("SELECT MAX(at) FROM beats").fetchone()
             (origin,) = db.execute("SELECT detail FROM beats ORDER BY id LIMIT 1").fetchone()
-    lasted = round(datetime.fromisoformat(last).timestamp() * 1000) - json.loads(origin)["lease"]["origin"]
+    lasted = (
+        round(datetime.fromisoformat(last).timestamp() * 1000)
+        - json.loads(origin)["lease"]["origin"]
+    )
     assert lasted > 300
     assert totals.settled == round(Fraction(lasted, 3_600_000) * 3_590_000_000_000)
     assert of_class(path)[-1].note == lease.CUT_OFF
 
 
-def test_what_another_run_has_settled_up_to_is_the_furthest_moment_in_whatever_order_the_rows_came() -> None:
+def test_what_another_run_has_settled_up_to_is_the_furthest_moment_in_whatever_order_the_rows_came() -> (
+    None
+):
     with closing(ledger()) as db:
         mine = of()
-        for number, until in enumerate((START + 60_000, START + 20_000), start=1):  # a merge appends the older row
+        for number, until in enumerate(
+            (START + 60_000, START + 20_000), start=1
+        ):  # a merge appends the older row
             attempt = Attempt("box", "alpaca", "monday", "train", mine.rental, number, 0, "")
             enter(db, attempt, "settled", 1, class_="gpu", usage={"until": until})
         assert lease.billed_until(db, mine) == START + 60_000
 
 
-def test_a_meter_that_cannot_write_stops_the_run_before_its_reservation_is_used_up(path: Path) -> None:
+def test_a_meter_that_cannot_write_stops_the_run_before_its_reservation_is_used_up(
+    path: Path,
+) -> None:
     asked: list[bool] = []
-    with Journal.open(path) as journal, closing(sqlite3.connect(path, isolation_level=None)) as other:
-        running = Meter(journal, H200, Caps(), recipe="alpaca", run="monday", stage="train", stop=asked.append,
-                        tempo=MeterTiming(0.03, 0.8, 0.4))
+    with (
+        Journal.open(path) as journal,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+        running = Meter(
+            journal,
+            H200,
+            Caps(),
+            recipe="alpaca",
+            run="monday",
+            stage="train",
+            stop=asked.append,
+            tempo=MeterTiming(0.03, 0.8, 0.4),
+        )
         running.start()
-        other.execute("CREATE TRIGGER no BEFORE INSERT ON beats BEGIN SELECT RAISE(ABORT, 'no more beats'); END")
+        other.execute(
+            "CREATE TRIGGER no BEFORE INSERT ON beats BEGIN SELECT RAISE(ABORT, 'no more beats'); END"
+        )
         until = time.monotonic() + 10
         while True not in asked and time.monotonic() < until:
             time.sleep(0.02)
         assert asked == [False, True]
-        assert running.refused is not None and "cannot enter what it costs: no more beats" in str(running.refused)
+        assert running.refused is not None and "cannot enter what it costs: no more beats" in str(
+            running.refused
+        )
         other.execute("DROP TRIGGER no")
         running.close()
         assert journal.totals().open == 0
@@ -312,7 +399,9 @@ def test_two_processes_on_one_machine_are_one_lease(path: Path) -> None:
     assert {entry.recipe for entry in found} == {"alpaca", "vicuna"}
     seconds = sum(entry.usage["seconds"] for entry in found)
     assert 0.7 <= seconds <= time.time() - began  # each process alone was there for 0.5 s and more
-    assert sum(entry.nanodollars for entry in found) == round(Fraction(str(round(seconds, 3))) * 3_590_000_000_000 / 3600)
+    assert sum(entry.nanodollars for entry in found) == round(
+        Fraction(str(round(seconds, 3))) * 3_590_000_000_000 / 3600
+    )
 
 
 def test_a_later_run_on_the_same_boot_goes_on_where_the_books_end(path: Path) -> None:
@@ -336,8 +425,16 @@ def test_a_run_is_stopped_while_it_can_still_store_its_work(path: Path) -> None:
     per_second = 1_000_000
     caps = Caps(gpu=2 * per_second)
     with Journal.open(path) as journal:
-        running = Meter(journal, LeaseTerms("gpu", "1 x H200", per_hour=3600 * per_second), caps, recipe="alpaca", run="monday",
-                        stage="train", stop=calls.append, tempo=MeterTiming(every=0.05, ahead=1.0, grace=0.5))
+        running = Meter(
+            journal,
+            LeaseTerms("gpu", "1 x H200", per_hour=3600 * per_second),
+            caps,
+            recipe="alpaca",
+            run="monday",
+            stage="train",
+            stop=calls.append,
+            tempo=MeterTiming(every=0.05, ahead=1.0, grace=0.5),
+        )
         running.start()
         running.begin("train")
         began = time.monotonic()
@@ -349,37 +446,64 @@ def test_a_run_is_stopped_while_it_can_still_store_its_work(path: Path) -> None:
         totals = journal.totals("alpaca")
     assert calls[0] is False
     assert 1.0 * per_second < totals.settled <= 2 * per_second and totals.open == 0
-    assert "raise budget.gpu and run again" in str(running.refused) and "one more dollar buys about 17 minutes" in str(
-        running.refused)
+    assert "raise budget.gpu and run again" in str(
+        running.refused
+    ) and "one more dollar buys about 17 minutes" in str(running.refused)
 
 
 def test_four_fifths_of_a_budget_are_said_once_with_the_minutes_that_are_left(path: Path) -> None:
     said: list[str] = []
     other = Attempt("box", "alpaca", "sunday", "train", "lease-sunday", 1, 0, "")
     with Journal.open(path) as journal:
-        running = Meter(journal, LeaseTerms("gpu", "1 x H200", per_hour=6 * NANO), Caps(gpu=10 * NANO, total=100 * NANO),
-                        recipe="alpaca", run="monday", stage="sow", stop=print, say=said.append)
+        running = Meter(
+            journal,
+            LeaseTerms("gpu", "1 x H200", per_hour=6 * NANO),
+            Caps(gpu=10 * NANO, total=100 * NANO),
+            recipe="alpaca",
+            run="monday",
+            stage="sow",
+            stop=print,
+            say=said.append,
+        )
         running.start()
-        for number, stage in enumerate(("load", "train", "evaluate"), start=1):  # $3 more each time: 30 %, 60 %, 90 %
+        for number, stage in enumerate(
+            ("load", "train", "evaluate"), start=1
+        ):  # $3 more each time: 30 %, 60 %, 90 %
             assert said == []
-            journal.write(lambda db, number=number: enter(db, replace(other, number=number), "settled", 3 * NANO, class_="gpu")).result()
+            journal.write(
+                lambda db, number=number: enter(
+                    db, replace(other, number=number), "settled", 3 * NANO, class_="gpu"
+                )
+            ).result()
             running.begin(stage)
         running.begin("export")
         running.close()
-    assert [sentence.partition(": $9.0")[0] for sentence in said] == ["80 % of budget.gpu ($10.00) is used"]
+    assert [sentence.partition(": $9.0")[0] for sentence in said] == [
+        "80 % of budget.gpu ($10.00) is used"
+    ]
     assert "the rest is about 10 minutes of 1 x H200" in said[0]
 
 
 def test_a_machine_that_the_cap_does_not_allow_is_not_begun(path: Path) -> None:
     with Journal.open(path) as journal:
         with pytest.raises(UserError, match=r"the budget of \$0.1000 \(budget.gpu\) is reached"):
-            Meter(journal, H200, Caps(gpu=NANO // 10), recipe="alpaca", run="monday", stage="train", stop=print)
+            Meter(
+                journal,
+                H200,
+                Caps(gpu=NANO // 10),
+                recipe="alpaca",
+                run="monday",
+                stage="train",
+                stop=print,
+            )
         assert journal.totals().open == 0
 
 
 def test_a_free_machine_keeps_its_minutes(path: Path) -> None:
     with Journal.open(path) as journal:
-        running = Meter(journal, IDLE, Caps(total=0), recipe="alpaca", run="monday", stage="sow", stop=print)
+        running = Meter(
+            journal, IDLE, Caps(total=0), recipe="alpaca", run="monday", stage="sow", stop=print
+        )
         running.start()
         for stage in ("sow", "reap"):
             running.begin(stage, "idle")
@@ -401,7 +525,10 @@ def test_the_rate_is_the_recipes_own_or_one_of_the_books() -> None:
     seen = (detect.DetectedGpu("NVIDIA H200", "GPU-1"),)
     found, named = GpuTable().rate(DAY, seen), GpuTable(name="H200").rate(DAY)
     assert found == named and found is not None and found.gpu == "H200" and found.per_hour > 1
-    with pytest.raises(UserError, match="no rate is known for the GPU of this machine, 'NVIDIA GeForce GT 710' - say what"):
+    with pytest.raises(
+        UserError,
+        match="no rate is known for the GPU of this machine, 'NVIDIA GeForce GT 710' - say what",
+    ):
         GpuTable().rate(DAY, (detect.DetectedGpu("NVIDIA GeForce GT 710", "GPU-1"),))
     with pytest.raises(UserError, match="no rate is known for the GPU 'H2000'"):
         GpuTable(name="H2000").rate(DAY)
@@ -420,11 +547,20 @@ def test_a_run_without_steps_for_the_gpu_is_billed_only_where_the_rental_goes_on
 @pytest.mark.skipif(not Path("/proc/1/stat").exists(), reason="no /proc on this system")
 def test_boot_is_the_start_of_this_machine() -> None:
     booted = detect.booted()
-    kernel = float(next(line.split()[1] for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime")))
+    kernel = float(
+        next(
+            line.split()[1]
+            for line in Path("/proc/stat").read_text().splitlines()
+            if line.startswith("btime")
+        )
+    )
     assert booted is not None and kernel - 2 <= booted <= time.time()
     found = terms(GpuTable(per_hour=Decimal(1), lease_start="boot"), DAY, on_gpu=True)
     assert found.since is not None and abs(found.since / 1000 - booted) < 1
-    assert found.rental == terms(GpuTable(per_hour=Decimal(1), lease_start="boot"), DAY, on_gpu=False).rental
+    assert (
+        found.rental
+        == terms(GpuTable(per_hour=Decimal(1), lease_start="boot"), DAY, on_gpu=False).rental
+    )
 
 
 def test_a_time_without_a_zone_and_one_to_come_are_refused() -> None:
@@ -446,13 +582,29 @@ def test_a_lease_reads_back_as_it_was_written() -> None:
 
 # ---- what no meter sees
 
-@pytest.mark.parametrize("sort, amount, cost", [
-    ("human", "30", 20 * NANO), ("storage", "150", NANO // 2), ("egress", "2.5", NANO // 4), ("human", "0.001", 666_667)])
-def test_minutes_and_gigabytes_are_entered_by_hand(path: Path, sort: str, amount: str, cost: int) -> None:
-    table = GpuTable(human_per_hour=Decimal(40), storage_per_gb_month=Decimal("0.1"), egress_per_gb=Decimal("0.1"))
+
+@pytest.mark.parametrize(
+    "sort, amount, cost",
+    [
+        ("human", "30", 20 * NANO),
+        ("storage", "150", NANO // 2),
+        ("egress", "2.5", NANO // 4),
+        ("human", "0.001", 666_667),
+    ],
+)
+def test_minutes_and_gigabytes_are_entered_by_hand(
+    path: Path, sort: str, amount: str, cost: int
+) -> None:
+    table = GpuTable(
+        human_per_hour=Decimal(40),
+        storage_per_gb_month=Decimal("0.1"),
+        egress_per_gb=Decimal("0.1"),
+    )
     with Journal.open(path) as journal:
         assert enter_by_hand(journal, "alpaca", sort, Decimal(amount), table) == cost
-        assert enter_by_hand(journal, "alpaca", sort, Decimal(amount), GpuTable()) == 0  # nobody asks for it
+        assert (
+            enter_by_hand(journal, "alpaca", sort, Decimal(amount), GpuTable()) == 0
+        )  # nobody asks for it
         assert journal.totals("alpaca").settled == cost
         journal.check()
 

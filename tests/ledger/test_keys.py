@@ -24,7 +24,11 @@ from alpaca_pipe.teachers.openai.http_attempt import DRAW
 from alpaca_pipe.teachers.scripted.scripted_server import asked_of, scripted
 
 # One that looks like a provider's key, one that looks like nothing in particular, one that JSON and URLs must escape.
-KEYS = ("sk-proj-planted0123456789abcdefABCDEF", "0f9e8d7c6b5a49382716058473625140", "planted+/key==with~odd'signs&more")
+KEYS = (
+    "sk-proj-planted0123456789abcdefABCDEF",
+    "0f9e8d7c6b5a49382716058473625140",
+    "planted+/key==with~odd'signs&more",
+)
 FAULTS = (400, 401, 404, 500, 403, 413, 422, 429, 503)
 _ALIKE = (400, 403, 413, 422, 429, 500, 503)  # none of them says more than the others
 RECIPE = """name: keys
@@ -53,13 +57,26 @@ class Echo:
         self.heard.append(http.headers["Authorization"])
         if len(self.heard) % self.every:
             reply = scripted(asked_of(await http.json(), int(http.headers.get(DRAW, "0"))))
-            return web.json_response({"model": "scripted", "choices": [
-                {"message": {"content": reply["text"]}, "finish_reason": reply["finish"]}], "usage": {
-                    "prompt_tokens": reply["usage"]["uncached_in"], "completion_tokens": reply["usage"]["visible_out"]}})
+            return web.json_response(
+                {
+                    "model": "scripted",
+                    "choices": [
+                        {"message": {"content": reply["text"]}, "finish_reason": reply["finish"]}
+                    ],
+                    "usage": {
+                        "prompt_tokens": reply["usage"]["uncached_in"],
+                        "completion_tokens": reply["usage"]["visible_out"],
+                    },
+                }
+            )
         said = f"{self.heard[-1]} may not ask; sent by {self.heard[-1].split()[-1]}"
         error = {name: said for name in ("message", "code", "type", "param", "hint")}
-        return web.json_response({"error": error | {"key": said}, "detail": said}, status=self.status,
-                                 headers={"X-Request-Id": said, "Retry-After": "0"}, reason=said[:60])
+        return web.json_response(
+            {"error": error | {"key": said}, "detail": said},
+            status=self.status,
+            headers={"X-Request-Id": said, "Retry-After": "0"},
+            reason=said[:60],
+        )
 
 
 @contextmanager
@@ -97,18 +114,40 @@ class Home:
 
     def call(self, *arguments: str) -> str:
         """Runs a command of ours in a process of its own; answers all that it said."""
-        done = subprocess.run([sys.executable, "-m", "alpaca_pipe", *arguments], cwd=self.path, text=True, timeout=120,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=os.environ | {
-                                  "PLANTED_API_KEY": self.key, "ALPACA_PIPE_CACHE": str(self.path / "cache"),
-                                  "PYTHONASYNCIODEBUG": "0", "OMP_NUM_THREADS": "1"})
+        done = subprocess.run(
+            [sys.executable, "-m", "alpaca_pipe", *arguments],
+            cwd=self.path,
+            text=True,
+            timeout=120,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            env=os.environ
+            | {
+                "PLANTED_API_KEY": self.key,
+                "ALPACA_PIPE_CACHE": str(self.path / "cache"),
+                "PYTHONASYNCIODEBUG": "0",
+                "OMP_NUM_THREADS": "1",
+            },
+        )
         return done.stdout
 
     def leaks(self, said: str) -> list[str]:
         """Where the key stands, in any of the spellings that a file may give it."""
-        spelled = {text.encode() for text in (self.key, json.dumps(self.key)[1:-1], quote(self.key, safe=""),
-                                              self.key[:20])}
+        spelled = {
+            text.encode()
+            for text in (
+                self.key,
+                json.dumps(self.key)[1:-1],
+                quote(self.key, safe=""),
+                self.key[:20],
+            )
+        }
         texts = {"the screen": said.encode()} | {
-            str(file.relative_to(self.path)): file.read_bytes() for file in self.path.rglob("*") if file.is_file()}
+            str(file.relative_to(self.path)): file.read_bytes()
+            for file in self.path.rglob("*")
+            if file.is_file()
+        }
         return [name for name, text in texts.items() if any(key in text for key in spelled)]
 
 
@@ -117,27 +156,42 @@ def home(path: Path, key: str, url: str) -> Home:
     return Home(path, key)
 
 
-@pytest.mark.parametrize("status", [pytest.param(status, marks=[pytest.mark.slow] if status in _ALIKE else [])
-                                    for status in FAULTS])
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param(status, marks=[pytest.mark.slow] if status in _ALIKE else [])
+        for status in FAULTS
+    ],
+)
 def test_a_key_that_every_error_echoes_is_nowhere(tmp_path: Path, status: int) -> None:
     echo = Echo(status)
     with serving(echo) as url:
         place = home(tmp_path, KEYS[FAULTS.index(status) % len(KEYS)], url)
         said = place.call("run", "keys.yaml", "--until", "generate", "--debug")
-        assert echo.heard and echo.heard[0] == f"Bearer {place.key}"  # it was sent, so it could have leaked
+        assert (
+            echo.heard and echo.heard[0] == f"Bearer {place.key}"
+        )  # it was sent, so it could have leaked
         assert "Traceback" in said  # and --debug showed all there is to show
         assert place.leaks(said) == []
 
 
-@pytest.mark.parametrize("key", [KEYS[2], *(pytest.param(key, marks=pytest.mark.slow) for key in KEYS[:2])])
+@pytest.mark.parametrize(
+    "key", [KEYS[2], *(pytest.param(key, marks=pytest.mark.slow) for key in KEYS[:2])]
+)
 def test_no_command_shows_what_an_error_echoed(tmp_path: Path, key: str) -> None:
     """Some requests are answered, some refused: the reasons of the refusals are stored, listed, traced, exported."""
     with serving(Echo(400, every=3)) as url:
         place = home(tmp_path, key, url)
         said = place.call("run", "keys.yaml", "--until", "generate", "--debug")
         assert (place.path / "runs" / "ledger.sqlite").is_file()
-        for command in (["ledger"], ["plan", "keys.yaml"], ["rows", "keys.yaml", "--rejected"], ["report", "keys.yaml"],
-                        ["history", "keys.yaml"], ["doctor", "keys.yaml"]):
+        for command in (
+            ["ledger"],
+            ["plan", "keys.yaml"],
+            ["rows", "keys.yaml", "--rejected"],
+            ["report", "keys.yaml"],
+            ["history", "keys.yaml"],
+            ["doctor", "keys.yaml"],
+        ):
             said += place.call(*command)
         export_focus(place.path / "runs" / "ledger.sqlite", place.path / "focus.csv")
         export_jsonl(place.path / "runs" / "ledger.sqlite", place.path / "entries.jsonl")
@@ -152,40 +206,89 @@ def test_the_search_for_leaks_finds_them(tmp_path: Path) -> None:
         assert place.leaks("") == ["log.jsonl"]
 
 
-@pytest.mark.parametrize("line", [
-    "api_key_env: sk-proj-planted0123456789abcdef", "default_headers: {Authorization: Bearer sk-planted0123456789}",
-    "base_url: https://user:sk-planted0123456789@api.test/v1", "extra_body: {key: sk-planted0123456789abc}",
-    "api_key: sk-planted0123456789abc", "base_url: https://api.test/v1?key=sk-planted0123456789",
-    "identity: sk-planted0123456789abc", "terms: ask sk-planted0123456789abc", "concurrency: sk-planted0123456789abc",
-    "concurrency: 4  # export OPENAI_API_KEY=sk-planted0123456789abc", "price: sk-planted0123456789abc"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "api_key_env: sk-proj-planted0123456789abcdef",
+        "default_headers: {Authorization: Bearer sk-planted0123456789}",
+        "base_url: https://user:sk-planted0123456789@api.test/v1",
+        "extra_body: {key: sk-planted0123456789abc}",
+        "api_key: sk-planted0123456789abc",
+        "base_url: https://api.test/v1?key=sk-planted0123456789",
+        "identity: sk-planted0123456789abc",
+        "terms: ask sk-planted0123456789abc",
+        "concurrency: sk-planted0123456789abc",
+        "concurrency: 4  # export OPENAI_API_KEY=sk-planted0123456789abc",
+        "price: sk-planted0123456789abc",
+    ],
+)
 def test_a_key_in_a_recipe_is_refused_and_not_repeated(tmp_path: Path, line: str) -> None:
-    (tmp_path / "keys.yaml").write_text(f"name: keys\nteacher:\n  kind: openai_chat\n  model: gpt-4o-mini\n  {line}\n"
-                                        "generate:\n  count: 8\n")
-    done = subprocess.run([sys.executable, "-m", "alpaca_pipe", "run", "keys.yaml", "--debug"], cwd=tmp_path, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    (tmp_path / "keys.yaml").write_text(
+        f"name: keys\nteacher:\n  kind: openai_chat\n  model: gpt-4o-mini\n  {line}\n"
+        "generate:\n  count: 8\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "alpaca_pipe", "run", "keys.yaml", "--debug"],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode and "keys.yaml:5" in done.stdout
     assert "planted0123456789" not in done.stdout
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("override", [
-    "teacher.api_key=sk-planted0123456789abc", "teacher.api_key=c0ffee-planted0123456789", "teacher.token=hunter-planted0123456789",
-    "teacher.base_url=https://me:planted0123456789@api.test/v1", "teacher.identity=sk-planted0123456789abc",
-    "generate.count=sk-planted0123456789abc", "teacher.extra_body={api_key: gsk_planted0123456789}"])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "teacher.api_key=sk-planted0123456789abc",
+        "teacher.api_key=c0ffee-planted0123456789",
+        "teacher.token=hunter-planted0123456789",
+        "teacher.base_url=https://me:planted0123456789@api.test/v1",
+        "teacher.identity=sk-planted0123456789abc",
+        "generate.count=sk-planted0123456789abc",
+        "teacher.extra_body={api_key: gsk_planted0123456789}",
+    ],
+)
 def test_a_key_in_an_override_is_refused_and_not_repeated(tmp_path: Path, override: str) -> None:
     (tmp_path / "keys.yaml").write_text(RECIPE.format(url="http://127.0.0.1:1/v1"))
     for debug in ([], ["--debug"]):
-        done = subprocess.run([sys.executable, "-m", "alpaca_pipe", "plan", "keys.yaml", override, *debug], cwd=tmp_path, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "alpaca_pipe", "plan", "keys.yaml", override, *debug],
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=60,
+            check=False,
+        )
         assert done.returncode and f"override '{override.partition('=')[0]}=...'" in done.stdout
         assert "planted0123456789" not in done.stdout
 
 
 def test_words_are_no_keys_and_keys_are(data: Path) -> None:
-    for key in ("sk-proj-" + "aB3" * 20, "sk-ant-api03-" + "xY9z" * 20, "sk-or-v1-" + "0f" * 32, "gsk_" + "Qr5" * 17, "hf_" + "aBcD1" * 7,
-                "AIza" + "SyD4" * 9, "Bearer sk-svcacct-" + "k1" * 20, KEYS[0]):
+    for key in (
+        "sk-proj-" + "aB3" * 20,
+        "sk-ant-api03-" + "xY9z" * 20,
+        "sk-or-v1-" + "0f" * 32,
+        "gsk_" + "Qr5" * 17,
+        "hf_" + "aBcD1" * 7,
+        "AIza" + "SyD4" * 9,
+        "Bearer sk-svcacct-" + "k1" * 20,
+        KEYS[0],
+    ):
         assert holds_a_key(f"  api_key: {key}"), key
-    for text in ("hf-internal-testing/tiny-random-llama", "api-key-performance-2024", "task-description-of-a-bridge-2024",
-                 "sk-learn-pipelines-and-models-2024", "revision: 4782ad278652c7c71b72204d462d6d01eaaf7549", "sk-...", "hf_transfer",
-                 *(file.read_text() for file in (*shipped("recipes").glob("*.yaml"), data / "README.md"))):
+    for text in (
+        "hf-internal-testing/tiny-random-llama",
+        "api-key-performance-2024",
+        "task-description-of-a-bridge-2024",
+        "sk-learn-pipelines-and-models-2024",
+        "revision: 4782ad278652c7c71b72204d462d6d01eaaf7549",
+        "sk-...",
+        "hf_transfer",
+        *(file.read_text() for file in (*shipped("recipes").glob("*.yaml"), data / "README.md")),
+    ):
         assert not holds_a_key(text), text[:60]

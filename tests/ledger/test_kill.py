@@ -32,8 +32,12 @@ def test_what_was_committed_survives_kill_9(path: Path) -> None:
     settled: set[str] = set()
     reserved: set[str] = set()
     for run in ("one", "two"):
-        with subprocess.Popen([sys.executable, "-c", WRITES, str(path), run], stdout=subprocess.PIPE, text=True,
-                              cwd=Path(__file__).parents[2]) as child:
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITES, str(path), run],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        ) as child:
             assert child.stdout is not None
             lines = [child.stdout.readline() for _ in range(40)]
             time.sleep(0.03)  # it is somewhere in a later write now

@@ -45,7 +45,9 @@ def test_two_machines_become_a_union(tmp_path: Path) -> None:
         Rows(journal, machine="m1").lost("r1-b", AT)
 
     def server(journal: Journal) -> None:
-        Rows(journal, machine="m2").settled("r1-a", AT, cost=7)  # the same request, bought there too
+        Rows(journal, machine="m2").settled(
+            "r1-a", AT, cost=7
+        )  # the same request, bought there too
         Rows(journal, machine="m2").settled("r1-c", AT, cost=11)
 
     one, two = made(tmp_path / "one.sqlite", laptop), made(tmp_path / "two.sqlite", server)
@@ -72,7 +74,9 @@ def test_a_copy_that_went_on_elsewhere(book: Book, path: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(("end", "settled"), [("settle", 700), ("release", 0)])
 @pytest.mark.parametrize("into_copy", [True, False])
-def test_what_one_gave_up_and_the_other_knows(path: Path, tmp_path: Path, end: str, settled: int, into_copy: bool) -> None:
+def test_what_one_gave_up_and_the_other_knows(
+    path: Path, tmp_path: Path, end: str, settled: int, into_copy: bool
+) -> None:
     """A copy is made while a request is under way; who has the copy takes it for lost, the other hears the answer."""
     copy = tmp_path / "copy.sqlite"
     with Journal.open(path) as journal:
@@ -93,13 +97,23 @@ def test_what_one_gave_up_and_the_other_knows(path: Path, tmp_path: Path, end: s
 
 def test_ledgers_that_contradict_each_other_are_not_merged(tmp_path: Path) -> None:
     one = made(tmp_path / "one.sqlite", lambda journal: Rows(journal).settled("r1-b", AT, cost=5))
-    two = made(tmp_path / "two.sqlite", lambda journal: [Rows(journal).settled("r1-a", AT, cost=1),
-                                                         Rows(journal).settled("r1-b", AT, cost=6)])
+    two = made(
+        tmp_path / "two.sqlite",
+        lambda journal: [
+            Rows(journal).settled("r1-a", AT, cost=1),
+            Rows(journal).settled("r1-b", AT, cost=6),
+        ],
+    )
     three = made(tmp_path / "three.sqlite", lambda journal: Rows(journal).released("r1-b", AT))
     before = entries(one)
-    for other, says in ((two, r"settled at \$0.000000005, .*two.sqlite has it settled at \$0.000000006"),
-                        (three, "three.sqlite has it released")):
-        with pytest.raises(UserError, match=f"contradict each other about the attempt r1-b.1.m1.*{says}.*nothing was"):
+    for other, says in (
+        (two, r"settled at \$0.000000005, .*two.sqlite has it settled at \$0.000000006"),
+        (three, "three.sqlite has it released"),
+    ):
+        with pytest.raises(
+            UserError,
+            match=f"contradict each other about the attempt r1-b.1.m1.*{says}.*nothing was",
+        ):
             merge(one, other)
         assert entries(one) == before
 
@@ -110,8 +124,11 @@ def test_batches_and_beats_come_along(path: Path, tmp_path: Path) -> None:
 
         def work(db: sqlite3.Connection) -> None:
             db.execute("INSERT INTO beats (lease, at, phase) VALUES ('l1', '2026', 'train')")
-            db.execute("INSERT INTO batch_requests (intent, request, attempt, machine, asked) VALUES "
-                       "('i1', 'r1-a', 1, 'm1', '{}')")
+            db.execute(
+                "INSERT INTO batch_requests (intent, request, attempt, machine, asked) VALUES "
+                "('i1', 'r1-a', 1, 'm1', '{}')"
+            )
+
         journal.write(work).result()
 
     one, two = tmp_path / "one.sqlite", made(tmp_path / "two.sqlite", fill)
@@ -127,20 +144,28 @@ def test_a_ledger_that_is_not_there(tmp_path: Path) -> None:
         merge(tmp_path / "one.sqlite", tmp_path / "none.sqlite")
 
 
-attempts = st.lists(st.tuples(st.sampled_from(["settled", "lost", "released", "opened"]), st.integers(0, 9)),
-                    max_size=10)
+attempts = st.lists(
+    st.tuples(st.sampled_from(["settled", "lost", "released", "opened"]), st.integers(0, 9)),
+    max_size=10,
+)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(attempts, attempts)
-def test_the_order_of_merging_does_not_matter(tmp_path_factory: pytest.TempPathFactory, left: list[tuple[str, int]],
-                                              right: list[tuple[str, int]]) -> None:
+def test_the_order_of_merging_does_not_matter(
+    tmp_path_factory: pytest.TempPathFactory,
+    left: list[tuple[str, int]],
+    right: list[tuple[str, int]],
+) -> None:
     folder = tmp_path_factory.mktemp("l")
 
     def of(name: str, machine: str, what: list[tuple[str, int]]) -> Path:
         def fill(journal: Journal) -> None:
             for place, (end, request) in enumerate(what):
                 getattr(Rows(journal, machine=machine), end)(f"r1-{request}", AT, attempt=place + 1)
+
         return made(folder / name, fill)
 
     one, two = of("one", "m1", left), of("two", "m2", right)

@@ -15,12 +15,18 @@ prices = st.decimals(0, 1000, places=6)
 tokens = st.integers(0, 10**12)
 
 
-@pytest.mark.parametrize(("count", "price", "cost"), [
-    (25_000_000, "20", 500 * NANO),  # text-davinci-003: $500 buys 25M tokens
-    (1, "0.15", 150),
-    (1, "0.0005", 0), (3, "0.0005", 2), (5, "0.0005", 2), (7, "0.0005", 4),  # .5, 1.5, 2.5, 3.5: half to even
-    (10**12, "0.000001", 1_000_000_000),
-])
+@pytest.mark.parametrize(
+    ("count", "price", "cost"),
+    [
+        (25_000_000, "20", 500 * NANO),  # text-davinci-003: $500 buys 25M tokens
+        (1, "0.15", 150),
+        (1, "0.0005", 0),
+        (3, "0.0005", 2),
+        (5, "0.0005", 2),
+        (7, "0.0005", 4),  # .5, 1.5, 2.5, 3.5: half to even
+        (10**12, "0.000001", 1_000_000_000),
+    ],
+)
 def test_a_class_is_rounded_once_half_to_even(count: int, price: str, cost: int) -> None:
     assert cost_of_tokens(count, Decimal(price)) == cost
 
@@ -39,14 +45,27 @@ def test_a_cost_is_the_nearest_whole_nanodollar(count: int, price: Decimal) -> N
 
 
 def test_a_float_sum_would_have_drifted() -> None:
-    assert sum(cost_of_tokens(1, Decimal("0.1")) for _ in range(10)) == nanodollars(Decimal("0.000001")) == 1000
+    assert (
+        sum(cost_of_tokens(1, Decimal("0.1")) for _ in range(10))
+        == nanodollars(Decimal("0.000001"))
+        == 1000
+    )
     assert sum([0.1] * 10) != 1.0
 
 
-@pytest.mark.parametrize(("seconds", "hourly", "cost"), [
-    (24 * 3600, 4_166_666_667, 100_000_000_008),  # Stanford's 24 A100-hours under $100: at most $4.17/h
-    (0.5, NANO, 138_889), (1800, 1, 0), (5400, 1, 2),
-])
+@pytest.mark.parametrize(
+    ("seconds", "hourly", "cost"),
+    [
+        (
+            24 * 3600,
+            4_166_666_667,
+            100_000_000_008,
+        ),  # Stanford's 24 A100-hours under $100: at most $4.17/h
+        (0.5, NANO, 138_889),
+        (1800, 1, 0),
+        (5400, 1, 2),
+    ],
+)
 def test_time_is_rounded_once(seconds: float, hourly: int, cost: int) -> None:
     assert cost_of_time(seconds, hourly) == cost
 
@@ -56,9 +75,19 @@ def test_a_cap_is_never_raised_by_rounding() -> None:
     assert nanodollars(Decimal(5)) == 5 * NANO
 
 
-@pytest.mark.parametrize(("amount", "text"), [
-    (0, "$0.0000"), (1, "<$0.0001"), (99_999, "<$0.0001"), (12_300_000, "$0.0123"), (999_949_999, "$0.9999"),
-    (999_960_000, "$1.00"), (12_340_000_000, "$12.34"), (1_234_567_890_000, "$1,234.57"), (-12_340_000_000, "-$12.34"),
-])
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "$0.0000"),
+        (1, "<$0.0001"),
+        (99_999, "<$0.0001"),
+        (12_300_000, "$0.0123"),
+        (999_949_999, "$0.9999"),
+        (999_960_000, "$1.00"),
+        (12_340_000_000, "$12.34"),
+        (1_234_567_890_000, "$1,234.57"),
+        (-12_340_000_000, "-$12.34"),
+    ],
+)
 def test_display(amount: int, text: str) -> None:
     assert shown(amount) == text

@@ -33,12 +33,18 @@ def test_it_lies_among_the_users_settings(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_its_row_wins_over_the_book_at_its_place_in_its_mode_and_on_its_days(mine: Path) -> None:
-    mine.write_text("- {model: gpt-4o-mini, provider: openai, in: 0.1, out: 0.5, from: 2026-11-01, to: 2026-11-30}\n")
+    mine.write_text(
+        "- {model: gpt-4o-mini, provider: openai, in: 0.1, out: 0.5, from: 2026-11-01, to: 2026-11-30}\n"
+    )
     assert price_of("gpt-4o-mini", DAY, host=OPENAI).per_million["visible_out"] == Decimal("0.5")
     assert price_of("gpt-4o-mini", DAY).per_million["visible_out"] == Decimal("0.5")  # and on paper
-    assert price_of("gpt-4o-mini", DAY, host=OPENAI, mode="batch").per_million["visible_out"] == Decimal("0.3")
+    assert price_of("gpt-4o-mini", DAY, host=OPENAI, mode="batch").per_million[
+        "visible_out"
+    ] == Decimal("0.3")
     for outside in (date(2026, 10, 31), date(2026, 12, 1)):
-        assert price_of("gpt-4o-mini", outside, host=OPENAI).per_million["visible_out"] == Decimal("0.6")
+        assert price_of("gpt-4o-mini", outside, host=OPENAI).per_million["visible_out"] == Decimal(
+            "0.6"
+        )
 
 
 def test_a_recipe_wins_over_both(mine: Path) -> None:
@@ -49,15 +55,21 @@ def test_a_recipe_wins_over_both(mine: Path) -> None:
 
 
 def test_the_row_that_begins_later_is_the_price(mine: Path) -> None:
-    mine.write_text("- {model: m, host: LLM.example.com, in: 2, out: 4, from: 2026-11-10}\n"
-                    "- {model: m, host: llm.example.com, in: 1, out: 2}\n".replace("LLM", "llm"))
+    mine.write_text(
+        "- {model: m, host: LLM.example.com, in: 2, out: 4, from: 2026-11-10}\n"
+        "- {model: m, host: llm.example.com, in: 1, out: 2}\n".replace("LLM", "llm")
+    )
     assert price_of("m", DAY, host="llm.example.com").per_million["uncached_in"] == 2
     assert price_of("m", date(2026, 11, 9), host="llm.example.com").per_million["uncached_in"] == 1
-    assert [price.per_million["uncached_in"] for price in prices_on(DAY) if price.model == "m"] == [2]
+    assert [price.per_million["uncached_in"] for price in prices_on(DAY) if price.model == "m"] == [
+        2
+    ]
 
 
 def test_a_host_of_ones_own_is_priced_and_only_it(mine: Path) -> None:
-    mine.write_text("- {model: gpt-4o-mini, host: llm.example.com, in: 0.2, out: 0.7, cache_read: 0.02, most_in: 8000}\n")
+    mine.write_text(
+        "- {model: gpt-4o-mini, host: llm.example.com, in: 0.2, out: 0.7, cache_read: 0.02, most_in: 8000}\n"
+    )
     price = price_of("gpt-4o-mini", DAY, host="llm.example.com")
     assert (price.provider, price.most_in) == ("llm.example.com", 8000)
     assert price.cost(Usage(10, 100, 0, 1, 0)) == 10 * 200 + 100 * 20 + 700
@@ -67,31 +79,54 @@ def test_a_host_of_ones_own_is_priced_and_only_it(mine: Path) -> None:
 
 
 def test_gpus_and_tuning_of_ones_own(mine: Path) -> None:
-    mine.write_text("# my prices\n- {gpu: H100, provider: my-lab, per_hour: 1.10, granularity: 60}\n"
-                    "- {gpu: H200, provider: runpod, per_hour: 2.22, from: 2026-11-20}\n"
-                    "- {tuning: up-to-16B, provider: together, method: lora, per_million: 0.11}\n")
+    mine.write_text(
+        "# my prices\n- {gpu: H100, provider: my-lab, per_hour: 1.10, granularity: 60}\n"
+        "- {gpu: H200, provider: runpod, per_hour: 2.22, from: 2026-11-20}\n"
+        "- {tuning: up-to-16B, provider: together, method: lora, per_million: 0.11}\n"
+    )
     rate = rate_of("H100", DAY)
     assert (rate.provider, rate.per_hour, rate.granularity) == ("my-lab", Decimal("1.1"), 60)
     assert "prices.yaml:2" in rate.source
-    assert [each.per_hour for each in gpu_rates(DAY) if (each.gpu, each.provider) == ("H200", "runpod")] == [Decimal("2.22")]
+    assert [
+        each.per_hour for each in gpu_rates(DAY) if (each.gpu, each.provider) == ("H200", "runpod")
+    ] == [Decimal("2.22")]
     assert rate_of("H200", date(2026, 11, 19), "runpod").per_hour == Decimal("4.59")
     assert hosted_rates(DAY)[0].per_million == Decimal("0.11")
 
 
-@pytest.mark.parametrize(("text", "line", "what"), [
-    ("- {model: m, host: h, in: 1\n", 2, ""),
-    ("models: {}\n", 1, "a price file is a list of rows"),
-    ("- {in: 1, out: 2}\n", 1, "a row names one of model, gpu, tuning"),
-    ("# a comment\n\n- {model: m, host: h, in: 1}\n", 3, "out: field required"),
-    ("- {model: m, host: h, in: 1, out: -2}\n", 1, "out: input should be greater than or equal to 0"),
-    ("- {model: m, host: h, in: 1, out: 2, form: 2026-11-01}\n", 1, "form: extra inputs are not permitted"),
-    ("- {model: m, host: h, in: 1, out: 2, from: soon}\n", 1, "from: 'soon' is not a day"),
-    ("- {model: m, host: h, in: 1, out: 2, from: 2026-11-02, to: 2026-11-01}\n", 1, "it ends on 2026-11-01, before"),
-    ("- {model: m, in: 1, out: 2}\n", 1, "say whose price it is: either host"),
-    ("- {model: m, host: h, provider: p, in: 1, out: 2}\n", 1, "say whose price it is: either host"),
-    ("- {model: m, host: h, in: cheap, out: 2}\n", 1, "in: input should be"),
-    ("- 7\n", 1, "a row names one of"),
-])
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("- {model: m, host: h, in: 1\n", 2, ""),
+        ("models: {}\n", 1, "a price file is a list of rows"),
+        ("- {in: 1, out: 2}\n", 1, "a row names one of model, gpu, tuning"),
+        ("# a comment\n\n- {model: m, host: h, in: 1}\n", 3, "out: field required"),
+        (
+            "- {model: m, host: h, in: 1, out: -2}\n",
+            1,
+            "out: input should be greater than or equal to 0",
+        ),
+        (
+            "- {model: m, host: h, in: 1, out: 2, form: 2026-11-01}\n",
+            1,
+            "form: extra inputs are not permitted",
+        ),
+        ("- {model: m, host: h, in: 1, out: 2, from: soon}\n", 1, "from: 'soon' is not a day"),
+        (
+            "- {model: m, host: h, in: 1, out: 2, from: 2026-11-02, to: 2026-11-01}\n",
+            1,
+            "it ends on 2026-11-01, before",
+        ),
+        ("- {model: m, in: 1, out: 2}\n", 1, "say whose price it is: either host"),
+        (
+            "- {model: m, host: h, provider: p, in: 1, out: 2}\n",
+            1,
+            "say whose price it is: either host",
+        ),
+        ("- {model: m, host: h, in: cheap, out: 2}\n", 1, "in: input should be"),
+        ("- 7\n", 1, "a row names one of"),
+    ],
+)
 def test_a_broken_file_says_where(mine: Path, text: str, line: int, what: str) -> None:
     mine.write_text(text)
     with pytest.raises(UserError, match=rf"prices\.yaml:{line}: .*{what}.* - mend"):

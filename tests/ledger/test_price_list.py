@@ -19,7 +19,9 @@ def test_the_cheapest_come_first_and_none_is_of_the_past() -> None:
     listed = listing("", DAY)
     for kind in (listed.teachers, listed.gpus, listed.hosted):
         assert kind and all(row.holds(DAY) for row in kind)
-    assert [blended(price) for price in listed.teachers] == sorted(blended(price) for price in listed.teachers)
+    assert [blended(price) for price in listed.teachers] == sorted(
+        blended(price) for price in listed.teachers
+    )
     assert blended(price_of("gpt-4.1", DAY)) == (3 * 2 + 8) / 4
 
 
@@ -31,7 +33,9 @@ def test_a_part_of_a_name_or_provider_is_enough() -> None:
 
 
 def test_all_shows_past_and_announced_prices_too() -> None:
-    assert len([p for p in listing("argon", DAY, everything=True).teachers if p.mode == "online"]) == 2
+    assert (
+        len([p for p in listing("argon", DAY, everything=True).teachers if p.mode == "online"]) == 2
+    )
     assert len([p for p in listing("argon", DAY).teachers if p.mode == "online"]) == 1
 
 
@@ -39,7 +43,10 @@ def test_a_page_says_how_old_and_who(capsys: pytest.CaptureFixture[str]) -> None
     print_prices("gpt-4.1-nano", DAY, teachers=True)
     page = capsys.readouterr().out
     lines = [line.split() for line in page.splitlines() if line.startswith("gpt-4.1-nano")]
-    assert [line[:4] for line in lines] == [["gpt-4.1-nano", "openai", "0.05", "0.20"], ["gpt-4.1-nano", "openai", "0.10", "0.025"]]
+    assert [line[:4] for line in lines] == [
+        ["gpt-4.1-nano", "openai", "0.05", "0.20"],
+        ["gpt-4.1-nano", "openai", "0.10", "0.025"],
+    ]
     assert "505 days ago" in page and "+1 dated" in page and "in batches" in page
     assert "source: https://developers.openai.com" in page and "ledger pin-price" in page
 
@@ -48,7 +55,9 @@ def test_without_a_word_a_page_is_short(capsys: pytest.CaptureFixture[str]) -> N
     print_prices(today=DAY)
     page = capsys.readouterr().out
     assert len(page.splitlines()) < 80
-    assert "more: alpaca-pipe prices --teachers" in page and "more: alpaca-pipe prices --gpus" in page
+    assert (
+        "more: alpaca-pipe prices --teachers" in page and "more: alpaca-pipe prices --gpus" in page
+    )
     print_prices(today=DAY, gpus=True)
     page = capsys.readouterr().out
     assert "teachers" not in page and "more:" not in page and "MI300X" in page
@@ -62,10 +71,13 @@ def test_as_json_every_figure_is_exact(capsys: pytest.CaptureFixture[str]) -> No
     assert online["days_since_checked"] == 505 and online["own"] is False and said["gpus"] == []
 
 
-def test_ones_own_rows_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                      capsys: pytest.CaptureFixture[str]) -> None:
+def test_ones_own_rows_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     mine = tmp_path / "prices.yaml"
-    mine.write_text("- {model: gpt-4.1-nano, provider: openai, in: 0.01, out: 0.02, checked: 2026-11-20}\n")
+    mine.write_text(
+        "- {model: gpt-4.1-nano, provider: openai, in: 0.01, out: 0.02, checked: 2026-11-20}\n"
+    )
     monkeypatch.setenv("ALPACA_PIPE_PRICES", str(mine))
     print_prices("gpt-4.1-nano", DAY, as_json=True)
     rows = json.loads(capsys.readouterr().out)["teachers"]

@@ -19,7 +19,15 @@ from alpaca_pipe.core.config_table import Knob, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.pricing.token_prices import CLASSES, Price, PriceTable, book, hosts, price_of, prices_on
+from alpaca_pipe.ledger.pricing.token_prices import (
+    CLASSES,
+    Price,
+    PriceTable,
+    book,
+    hosts,
+    price_of,
+    prices_on,
+)
 
 DAY = date(2026, 11, 21)
 
@@ -35,8 +43,11 @@ def own(value: Any) -> PriceTable:
 
 
 def test_an_unknown_model_is_an_error_that_says_how_to_pin_a_price() -> None:
-    with pytest.raises(UserError, match=r"no price is known for the model 'gpt-4o-mimi'; did you mean 'gpt-4o-mini'\?.*"
-                                        r"teacher\.price: \{in: 0\.15, out: 0\.60\}"):
+    with pytest.raises(
+        UserError,
+        match=r"no price is known for the model 'gpt-4o-mimi'; did you mean 'gpt-4o-mini'\?.*"
+        r"teacher\.price: \{in: 0\.15, out: 0\.60\}",
+    ):
         price_of("gpt-4o-mimi", DAY)
 
 
@@ -60,7 +71,9 @@ def test_text_davinci_003_costs_two_cents_a_thousand() -> None:
 def test_every_row_of_the_book_is_whole() -> None:
     for price in book():
         assert set(price.per_million) == set(CLASSES), price
-        assert all(cost > 0 for cost in price.per_million.values()), price  # a free tier is no price
+        assert all(cost > 0 for cost in price.per_million.values()), (
+            price
+        )  # a free tier is no price
         assert price.source and price.start and price.checked and price.checked <= DAY, price
         assert price.provider in hosts().values(), price
         assert price.end is None or price.start <= price.end, price
@@ -83,14 +96,20 @@ def test_on_no_day_has_a_model_two_prices_at_one_place() -> None:
 
 def test_a_price_belongs_to_the_host_that_asks_it() -> None:
     assert price_of("openai/gpt-oss-120b", DAY, host="api.groq.com").provider == "groq"
-    groq, router = (price_of("openai/gpt-oss-120b", DAY, host=host) for host in ("api.groq.com", "openrouter.ai"))
+    groq, router = (
+        price_of("openai/gpt-oss-120b", DAY, host=host)
+        for host in ("api.groq.com", "openrouter.ai")
+    )
     assert groq.per_million != router.per_million and groq.id != router.id
 
 
 @pytest.mark.parametrize("host", ["llm.example.com", "", "api.groq.com"])
 def test_a_model_that_is_known_elsewhere_has_no_price_here(host: str) -> None:
-    with pytest.raises(UserError, match=r"no price is known for the model 'gpt-4o-mini' at .*; it is known at "
-                                        r"api\.openai\.com.*another host may ask another price.*pin"):
+    with pytest.raises(
+        UserError,
+        match=r"no price is known for the model 'gpt-4o-mini' at .*; it is known at "
+        r"api\.openai\.com.*another host may ask another price.*pin",
+    ):
         price_of("gpt-4o-mini", DAY, host=host)
 
 
@@ -100,22 +119,36 @@ def test_on_paper_a_model_costs_what_openai_or_anybody_asks() -> None:
 
 
 def test_a_batch_has_a_price_of_its_own() -> None:
-    online, batch = (price_of("gpt-4.1-mini", DAY, host="api.openai.com", mode=mode) for mode in ("online", "batch"))
-    assert online.per_million["visible_out"] == Decimal("1.6") and batch.per_million["visible_out"] == Decimal("0.8")
-    assert batch.per_million["cache_read"] == batch.per_million["uncached_in"]  # its table has no cached column
+    online, batch = (
+        price_of("gpt-4.1-mini", DAY, host="api.openai.com", mode=mode)
+        for mode in ("online", "batch")
+    )
+    assert online.per_million["visible_out"] == Decimal("1.6") and batch.per_million[
+        "visible_out"
+    ] == Decimal("0.8")
+    assert (
+        batch.per_million["cache_read"] == batch.per_million["uncached_in"]
+    )  # its table has no cached column
     assert batch.id != online.id and batch.to_row()["mode"] == "batch"
-    assert price_of("gpt-5-mini", DAY, host="api.openai.com", mode="batch").per_million["cache_read"] == Decimal("0.0125")
+    assert price_of("gpt-5-mini", DAY, host="api.openai.com", mode="batch").per_million[
+        "cache_read"
+    ] == Decimal("0.0125")
 
 
 def test_a_batch_without_a_price_of_its_own_is_neither_free_nor_at_the_online_price() -> None:
-    with pytest.raises(UserError, match="no batch price is known for the model 'gpt-3.5-turbo-instruct' at api.openai.com; "
-                                        "the online price is known, and neither follows.*--mode batch"):
+    with pytest.raises(
+        UserError,
+        match="no batch price is known for the model 'gpt-3.5-turbo-instruct' at api.openai.com; "
+        "the online price is known, and neither follows.*--mode batch",
+    ):
         price_of("gpt-3.5-turbo-instruct", DAY, host="api.openai.com", mode="batch")
 
 
 def test_an_announced_price_holds_from_its_day_on() -> None:
     def out(day: date) -> Decimal:
-        return price_of("gemini-4-argon", day, host="generativelanguage.googleapis.com").per_million["visible_out"]
+        return price_of(
+            "gemini-4-argon", day, host="generativelanguage.googleapis.com"
+        ).per_million["visible_out"]
 
     assert (out(date(2026, 11, 30)), out(date(2026, 12, 1))) == (10, 20)
 
@@ -123,11 +156,16 @@ def test_an_announced_price_holds_from_its_day_on() -> None:
 def test_beyond_the_length_for_which_a_price_holds_there_is_no_ceiling() -> None:
     price = price_of("gpt-5.6-luna", DAY, host="api.openai.com")
     assert price.most_in == 272_000 and price.worst(272_000, 100) == 272_000 * 250 + 100 * 1200
-    with pytest.raises(UserError, match=r"may have 272,001 tokens, and its price holds up to 272,000.*teacher\.price"):
+    with pytest.raises(
+        UserError,
+        match=r"may have 272,001 tokens, and its price holds up to 272,000.*teacher\.price",
+    ):
         price.worst(272_001, 100)
 
 
-@pytest.mark.parametrize("recipe", sorted(shipped("recipes").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "recipe", sorted(shipped("recipes").glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_every_teacher_of_a_shipped_recipe_is_priced(recipe: Path) -> None:
     teacher = YAML(typ="safe", pure=True).load(recipe.read_text(encoding="utf-8")).get("teacher")
     if teacher and teacher["kind"] != "local_server" and "price" not in teacher:
@@ -135,20 +173,38 @@ def test_every_teacher_of_a_shipped_recipe_is_priced(recipe: Path) -> None:
         assert not price_of(teacher["model"], DAY, host=host).free
 
 
-@pytest.mark.parametrize(("given_", "costs"), [
-    ({"in": 0.15, "out": 0.60}, ("0.15", "0.15", "0.15", "0.6", "0.6")),
-    ({"in": 1, "out": 2, "cache_read": 0.1, "cache_write": 1.25, "reasoning": 3}, ("1", "0.1", "1.25", "2", "3")),
-    ({"in": 1, "out": 2, "cache_read": 0}, ("1", "0", "1", "2", "2")),  # an explicit zero is a price
-    ("free", ("0", "0", "0", "0", "0")),
-])
+@pytest.mark.parametrize(
+    ("given_", "costs"),
+    [
+        ({"in": 0.15, "out": 0.60}, ("0.15", "0.15", "0.15", "0.6", "0.6")),
+        (
+            {"in": 1, "out": 2, "cache_read": 0.1, "cache_write": 1.25, "reasoning": 3},
+            ("1", "0.1", "1.25", "2", "3"),
+        ),
+        (
+            {"in": 1, "out": 2, "cache_read": 0},
+            ("1", "0", "1", "2", "2"),
+        ),  # an explicit zero is a price
+        ("free", ("0", "0", "0", "0", "0")),
+    ],
+)
 def test_a_recipe_pins_its_own_price(given_: Any, costs: tuple[str, ...]) -> None:
     price = price_of("any-model", DAY, own(given_))
     assert tuple(price.per_million[name] for name in CLASSES) == tuple(map(Decimal, costs))
     assert price.free == (given_ == "free")
 
 
-@pytest.mark.parametrize("wrong", ["fre", {"in": 1}, {"in": -1, "out": 1}, {"in": 1, "out": 1, "input": 1},
-                                   {"in": float("nan"), "out": 1}, {"in": True, "out": 1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "fre",
+        {"in": 1},
+        {"in": -1, "out": 1},
+        {"in": 1, "out": 1, "input": 1},
+        {"in": float("nan"), "out": 1},
+        {"in": True, "out": 1},
+    ],
+)
 def test_a_price_that_says_nothing_is_refused(wrong: Any) -> None:
     with pytest.raises(ValidationError):
         own(wrong)
@@ -161,7 +217,9 @@ def test_a_price_is_a_knob_and_completes_in_an_editor() -> None:
 
 def test_each_class_is_billed_once_at_its_own_price() -> None:
     """litellm and aider billed cached tokens twice."""
-    price = price_of("m", DAY, own({"in": 2, "cache_read": 0.5, "cache_write": 2.5, "out": 8, "reasoning": 9}))
+    price = price_of(
+        "m", DAY, own({"in": 2, "cache_read": 0.5, "cache_write": 2.5, "out": 8, "reasoning": 9})
+    )
     assert price.cost(Usage(100, 1000, 10, 50, 7)) == 1000 * (200 + 500 + 25 + 400 + 63)
 
 
@@ -177,7 +235,9 @@ costs = st.decimals(0, 100, places=7)
 
 
 @given(st.tuples(*[counts] * 5), st.tuples(*[costs] * 5))
-def test_no_mix_of_classes_costs_more_than_the_worst_case(tokens: tuple[int, ...], each: tuple[Decimal, ...]) -> None:
+def test_no_mix_of_classes_costs_more_than_the_worst_case(
+    tokens: tuple[int, ...], each: tuple[Decimal, ...]
+) -> None:
     price = Price("m", dict(zip(CLASSES, each, strict=True)), "test")
     usage = Usage(*tokens)
     assert price.cost(usage) <= price.worst(usage.tokens_in, usage.tokens_out)

@@ -22,17 +22,39 @@ from alpaca_pipe.ledger.pricing.gpu_rates import (
 DAY = date(2026, 11, 21)
 
 
-@pytest.mark.parametrize(("detected", "gpu"), [
-    ("NVIDIA H200", "H200"), ("NVIDIA H200 NVL", "H200-NVL"), ("NVIDIA H100 80GB HBM3", "H100"),
-    ("NVIDIA H100 PCIe", "H100-PCIe"), ("NVIDIA H100 NVL", "H100-NVL"), ("NVIDIA B200", "B200"),
-    ("NVIDIA A100-SXM4-80GB", "A100-80"), ("NVIDIA A100 80GB PCIe", "A100-80"), ("NVIDIA A100-SXM4-40GB", "A100-40"),
-    ("NVIDIA A100-PCIE-40GB", "A100-40"), ("NVIDIA L4", "L4"), ("NVIDIA L40S", "L40S"), ("NVIDIA L40", "L40"),
-    ("NVIDIA A10G", "A10G"), ("NVIDIA A10", "A10"), ("Tesla T4", "T4"), ("Tesla V100-SXM2-16GB", "V100"),
-    ("NVIDIA GeForce RTX 4090", "RTX4090"), ("NVIDIA GeForce RTX 3090", "RTX3090"), ("NVIDIA RTX A6000", "A6000"),
-    ("AMD Instinct MI300X", "MI300X"), ("H100", "H100"),
-    ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", None), ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
-    ("NVIDIA GeForce RTX 4090 D", None), ("NVIDIA GeForce RTX 3090 Ti", None), ("llvmpipe", None), ("", None),
-])
+@pytest.mark.parametrize(
+    ("detected", "gpu"),
+    [
+        ("NVIDIA H200", "H200"),
+        ("NVIDIA H200 NVL", "H200-NVL"),
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA H100 PCIe", "H100-PCIe"),
+        ("NVIDIA H100 NVL", "H100-NVL"),
+        ("NVIDIA B200", "B200"),
+        ("NVIDIA A100-SXM4-80GB", "A100-80"),
+        ("NVIDIA A100 80GB PCIe", "A100-80"),
+        ("NVIDIA A100-SXM4-40GB", "A100-40"),
+        ("NVIDIA A100-PCIE-40GB", "A100-40"),
+        ("NVIDIA L4", "L4"),
+        ("NVIDIA L40S", "L40S"),
+        ("NVIDIA L40", "L40"),
+        ("NVIDIA A10G", "A10G"),
+        ("NVIDIA A10", "A10"),
+        ("Tesla T4", "T4"),
+        ("Tesla V100-SXM2-16GB", "V100"),
+        ("NVIDIA GeForce RTX 4090", "RTX4090"),
+        ("NVIDIA GeForce RTX 3090", "RTX3090"),
+        ("NVIDIA RTX A6000", "A6000"),
+        ("AMD Instinct MI300X", "MI300X"),
+        ("H100", "H100"),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+        ("NVIDIA GeForce RTX 4090 D", None),
+        ("NVIDIA GeForce RTX 3090 Ti", None),
+        ("llvmpipe", None),
+        ("", None),
+    ],
+)
 def test_a_drivers_name_is_a_gpu_that_we_know_or_none(detected: str, gpu: str | None) -> None:
     known = gpu_named(detected)
     assert (known.name if known else None) == gpu
@@ -40,7 +62,9 @@ def test_a_drivers_name_is_a_gpu_that_we_know_or_none(detected: str, gpu: str | 
 
 def test_every_gpu_has_a_datasheet() -> None:
     for name, gpu in gpus().items():
-        assert gpu.name == name and 14 < gpu.memory_gib < 300 and 60 < gpu.watts <= 1500 and gpu.source
+        assert (
+            gpu.name == name and 14 < gpu.memory_gib < 300 and 60 < gpu.watts <= 1500 and gpu.source
+        )
         assert 50 < gpu.bf16_tflops < 5000
         assert gpu_named(name) == gpu
 
@@ -49,8 +73,20 @@ def test_every_rate_is_of_a_gpu_that_we_know_with_source_and_day() -> None:
     for rate in gpu_book():
         assert rate.gpu in gpus() and rate.per_hour > 0 and rate.granularity >= 1
         assert rate.source and rate.start and rate.checked <= DAY
-    assert {"A100-40", "A100-80", "H100", "H200", "L4", "A10G", "L40S", "RTX4090", "RTX3090", "B200", "T4",
-            "MI300X"} <= {rate.gpu for rate in gpu_rates(DAY)}
+    assert {
+        "A100-40",
+        "A100-80",
+        "H100",
+        "H200",
+        "L4",
+        "A10G",
+        "L40S",
+        "RTX4090",
+        "RTX3090",
+        "B200",
+        "T4",
+        "MI300X",
+    } <= {rate.gpu for rate in gpu_rates(DAY)}
 
 
 def test_rates_of_one_gpu_at_one_provider_never_overlap() -> None:
@@ -76,7 +112,10 @@ def test_the_rate_of_the_day_is_taken() -> None:
 
 
 def test_an_unknown_gpu_or_provider_is_an_error_that_says_how_to_pin() -> None:
-    with pytest.raises(UserError, match=r"no rate is known for the GPU 'H20O' .*did you mean 'H200'\?.*pin-price --gpu"):
+    with pytest.raises(
+        UserError,
+        match=r"no rate is known for the GPU 'H20O' .*did you mean 'H200'\?.*pin-price --gpu",
+    ):
         rate_of("H20O", DAY)
     with pytest.raises(UserError, match="'H200' at 'nobody' .*it is known at .*hyperstack"):
         rate_of("H200", DAY, "nobody")
@@ -91,7 +130,9 @@ def test_the_id_of_a_rate_changes_with_everything_that_was_said() -> None:
 
 
 def test_tuning_by_the_provider_has_source_and_day() -> None:
-    assert hosted_rates(DAY) and all(rate.per_million > 0 and rate.source and rate.checked <= DAY for rate in hosted_book())
+    assert hosted_rates(DAY) and all(
+        rate.per_million > 0 and rate.source and rate.checked <= DAY for rate in hosted_book()
+    )
     names = [(rate.provider, rate.model, rate.method) for rate in hosted_book()]
     assert len(names) == len(set(names))
     assert {"openai", "together", "fireworks"} <= {rate.provider for rate in hosted_rates(DAY)}

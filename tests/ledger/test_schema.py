@@ -20,7 +20,9 @@ def made(path: Path, version: int) -> None:
         for step in MIGRATIONS[:version]:
             step(db)
         db.execute(f"PRAGMA user_version = {version}")
-        db.execute("INSERT INTO replies VALUES ('r1-old', 'kept', 'stop', 1, 0, 0, 2, 0, '', '', '{}', '{}', '2026')")
+        db.execute(
+            "INSERT INTO replies VALUES ('r1-old', 'kept', 'stop', 1, 0, 0, 2, 0, '', '', '{}', '{}', '2026')"
+        )
     db.close()
 
 
@@ -67,6 +69,8 @@ def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
     with pytest.raises(UserError, match="could not be used"):
         Journal.open(path)
     with sqlite3.connect(path) as db:
-        names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        names = {
+            name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
     assert names == {"replies", "entries"}

@@ -29,20 +29,33 @@ from tests.ledger.conftest import Book
 CAPS = Caps(total=10 * NANO, api=4 * NANO, gpu=8 * NANO)
 
 
-def lend(journal: Journal, gpu: int | None = None, api: int | None = None, caps: Caps = CAPS, recipe: str = "alpaca",
-         file: str = "alpaca.tar.zst") -> BudgetShare:
-    return journal.write(lambda db: budget_shares.lend(db, caps, recipe, journal.machine, gpu=gpu, api=api, stage="train",
-                                                file=file)).result()
+def lend(
+    journal: Journal,
+    gpu: int | None = None,
+    api: int | None = None,
+    caps: Caps = CAPS,
+    recipe: str = "alpaca",
+    file: str = "alpaca.tar.zst",
+) -> BudgetShare:
+    return journal.write(
+        lambda db: budget_shares.lend(
+            db, caps, recipe, journal.machine, gpu=gpu, api=api, stage="train", file=file
+        )
+    ).result()
 
 
 def events(journal: Journal, share: BudgetShare) -> set[str]:
     with journal.read() as db:
-        return next(set(found) for one, found in budget_shares.lent_shares(db) if one.id == share.id)
+        return next(
+            set(found) for one, found in budget_shares.lent_shares(db) if one.id == share.id
+        )
 
 
 def spent(journal: Journal, key: str, cost: int, caps: Caps, class_: str = "gpu") -> object:
     book = Book(journal)
-    attempt = journal.reserve(key, cost, book.price, caps, recipe="alpaca", run="r", stage="train", class_=class_).result()  # type: ignore[arg-type]
+    attempt = journal.reserve(
+        key, cost, book.price, caps, recipe="alpaca", run="r", stage="train", class_=class_
+    ).result()  # type: ignore[arg-type]
     if isinstance(attempt, Attempt):
         book.settle(attempt, cost)
     return attempt
@@ -55,7 +68,11 @@ def test_a_share_is_reserved_below_every_cap_and_no_time_ends_it(book: Book) -> 
     book.journal.write(lambda db: lease.recover(db, "alpaca", book.journal.machine)).result()
     assert book.journal.totals("alpaca").lent == 6 * NANO
     short = book.reserve("r1-a", 4 * NANO, CAPS)
-    assert isinstance(short, Short) and (short.budget, short.lent, short.waiting) == ("budget.api", NANO, False)
+    assert isinstance(short, Short) and (short.budget, short.lent, short.waiting) == (
+        "budget.api",
+        NANO,
+        False,
+    )
     assert "$1.00 lent to other machines" in str(OverBudget(short, Totals()))
     short = book.reserve("r1-a", 2 * NANO, Caps(everywhere=Caps(total=7 * NANO)))
     assert isinstance(short, Short) and short.budget == "workspace budget.total"
@@ -68,11 +85,18 @@ def test_all_that_is_left_goes_along_where_nothing_is_said(book: Book) -> None:
     book.settle(book.opened("r1-a", 3 * NANO), 3 * NANO)
     share = lend(book.journal)
     assert (share.gpu, share.api) == (7 * NANO, 0)  # of total 10, not of gpu 8
-    with pytest.raises(UserError, match=r"nothing is left of budget.total \(\$10.00\) to share, \$7.00 is lent already"):
+    with pytest.raises(
+        UserError,
+        match=r"nothing is left of budget.total \(\$10.00\) to share, \$7.00 is lent already",
+    ):
         lend(book.journal)
-    with pytest.raises(UserError, match=r"a share of \$1.00 does not fit: \$0.0000 is left of budget.total"):
+    with pytest.raises(
+        UserError, match=r"a share of \$1.00 does not fit: \$0.0000 is left of budget.total"
+    ):
         lend(book.journal, gpu=0, api=NANO)
-    with pytest.raises(UserError, match=r"a share of \$4.00 does not fit: \$1.00 is left of budget.api"):
+    with pytest.raises(
+        UserError, match=r"a share of \$4.00 does not fit: \$1.00 is left of budget.api"
+    ):
         lend(book.journal, gpu=0, api=4 * NANO, caps=Caps(api=4 * NANO))
     free = lend(book.journal, gpu=0)
     assert (free.gpu, free.api) == (0, 0)
@@ -83,6 +107,7 @@ def test_all_that_is_left_goes_along_where_nothing_is_said(book: Book) -> None:
 def test_the_other_machine_spends_its_share_and_not_more(book: Book, tmp_path: Path) -> None:
     share = lend(book.journal, gpu=5 * NANO)
     with Journal.open(tmp_path / "away.sqlite") as away:
+
         def caps() -> Caps:
             return Caps(share=budget_shares.caps_of(away.path, "alpaca"))
 
@@ -125,7 +150,9 @@ def test_two_workspaces_of_one_machine_are_two_in_the_books(book: Book, tmp_path
 
 def test_refused_where_it_does_not_belong(book: Book, tmp_path: Path) -> None:
     share = lend(book.journal, gpu=NANO)
-    with pytest.raises(UserError, match="was made in this workspace - unpack it on the other machine"):
+    with pytest.raises(
+        UserError, match="was made in this workspace - unpack it on the other machine"
+    ):
         book.journal.write(lambda db: budget_shares.receive(db, share, {})).result()
     with Journal.open(tmp_path / "away.sqlite") as away:
         spent(away, "r1-a", 7, Caps())
@@ -147,7 +174,9 @@ def test_a_share_that_is_given_up(book: Book, told: int | None, counts: tuple[in
     assert ((totals.settled, totals.lost), totals.open, totals.lent) == (counts, 0, 0)
     with pytest.raises(UserError, match="was given up already"):
         book.journal.write(lambda db: budget_shares.give_up(db, share, 0)).result()
-    assert book.journal.write(lambda db: budget_shares.come_back(db, share, "m2")).result()  # it came all the same
+    assert book.journal.write(
+        lambda db: budget_shares.come_back(db, share, "m2")
+    ).result()  # it came all the same
     assert not book.journal.write(lambda db: budget_shares.come_back(db, share, "m2")).result()
     assert book.journal.totals("alpaca") == Totals()
     book.journal.check()
@@ -160,7 +189,10 @@ def test_it_is_shown_apart(book: Book, path: Path, capsys: pytest.CaptureFixture
         print_statement(path, "alpaca", by)  # type: ignore[arg-type]
         said = capsys.readouterr().out
         assert "$3.00" in said and "lent" in said, said
-    assert f"lent with alpaca.tar.zst: $3.00 for the machine, until its results are unpacked (or `alpaca-pipe unpack {share.id} --give-up`)" in said
+    assert (
+        f"lent with alpaca.tar.zst: $3.00 for the machine, until its results are unpacked (or `alpaca-pipe unpack {share.id} --give-up`)"
+        in said
+    )
     print_statement(path, None, None, as_json=True)
     assert f'"id": "{share.id}"' in capsys.readouterr().out
 
@@ -175,8 +207,11 @@ class Away:
 
     def left(self, known: set[str], recipe: str | None, class_: str | None) -> int:
         """What was spent or is held here and is not in the books at home yet."""
-        return sum(entry.nanodollars - entry.frees for entry in self.journal.entries(recipe)
-                   if class_ in (None, entry.class_) and entry.name + entry.kind not in known)
+        return sum(
+            entry.nanodollars - entry.frees
+            for entry in self.journal.entries(recipe)
+            if class_ in (None, entry.class_) and entry.name + entry.kind not in known
+        )
 
 
 RECIPES = ("vet", "law")
@@ -192,7 +227,9 @@ class Machines(RuleBasedStateMachine):
         self.home = Journal.open(self.folder / "home.sqlite")
         self.away = [Away(Journal.open(self.folder / f"away{n}.sqlite")) for n in (1, 2)]
         for number, away in enumerate(self.away):
-            away.journal.machine = f"away-{number}"  # as a workspace is called that a pack was unpacked in
+            away.journal.machine = (
+                f"away-{number}"  # as a workspace is called that a pack was unpacked in
+            )
         self.running: list[tuple[Journal, Attempt]] = []
         self.sent: list[BudgetShare] = []
         self.count = 0
@@ -203,11 +240,18 @@ class Machines(RuleBasedStateMachine):
             journal.close()
         shutil.rmtree(self.folder)
 
-    @rule(where=st.sampled_from([0, 1, 2]), amount=st.integers(0, 70), recipe=st.sampled_from(RECIPES),
-          class_=st.sampled_from(["api", "gpu"]))
+    @rule(
+        where=st.sampled_from([0, 1, 2]),
+        amount=st.integers(0, 70),
+        recipe=st.sampled_from(RECIPES),
+        class_=st.sampled_from(["api", "gpu"]),
+    )
     def reserve(self, where: int, amount: int, recipe: str, class_: Any) -> None:
         journal = self.home if where == 0 else self.away[where - 1].journal
-        if where == 0 or any(share.recipe == recipe for share in (*self.away[where - 1].open, *self.away[where - 1].closed)):
+        if where == 0 or any(
+            share.recipe == recipe
+            for share in (*self.away[where - 1].open, *self.away[where - 1].closed)
+        ):
             self._reserve(journal, where, amount, recipe, class_)
 
     @rule(where=st.sampled_from([0, 1, 2]), recipe=st.sampled_from(RECIPES))
@@ -224,8 +268,16 @@ class Machines(RuleBasedStateMachine):
     def _reserve(self, journal: Journal, where: int, amount: int, recipe: str, class_: Any) -> None:
         self.count += 1
         caps = OWN if where == 0 else Caps(share=budget_shares.caps_of(journal.path, recipe))
-        got = journal.reserve(f"r1-{self.count}", amount, Book(journal).price, caps, recipe=recipe, run="run", stage="s",
-                              class_=class_).result()
+        got = journal.reserve(
+            f"r1-{self.count}",
+            amount,
+            Book(journal).price,
+            caps,
+            recipe=recipe,
+            run="run",
+            stage="s",
+            class_=class_,
+        ).result()
         if isinstance(got, Attempt):
             self.running.append((journal, got))
 
@@ -241,7 +293,11 @@ class Machines(RuleBasedStateMachine):
             case _:
                 journal.release(attempt).result()
 
-    @rule(recipe=st.sampled_from(RECIPES), gpu=st.one_of(st.none(), st.integers(0, 90)), api=st.integers(0, 30))
+    @rule(
+        recipe=st.sampled_from(RECIPES),
+        gpu=st.one_of(st.none(), st.integers(0, 90)),
+        api=st.integers(0, 30),
+    )
     def pack(self, recipe: str, gpu: int | None, api: int) -> None:
         with suppress(UserError):  # nothing is left
             self.sent.append(lend(self.home, gpu, api, OWN, recipe))
@@ -257,7 +313,9 @@ class Machines(RuleBasedStateMachine):
     def pack_results(self, where: int, recipe: str, arrives: bool) -> None:
         """All runs of the recipe have ended there; the file arrives now, later (with the next one), or never."""
         away = self.away[where]
-        for journal, attempt in [one for one in self.running if one[0] is away.journal and one[1].recipe == recipe]:
+        for journal, attempt in [
+            one for one in self.running if one[0] is away.journal and one[1].recipe == recipe
+        ]:
             journal.lose(attempt).result()
             self.running.remove((journal, attempt))
         mine = away.journal.write(lambda db: budget_shares.close(db, recipe)).result()
@@ -296,12 +354,22 @@ class Machines(RuleBasedStateMachine):
                 held = self.home.totals(recipe, class_=class_)  # type: ignore[arg-type]
                 assert cap is None or held.spent + held.open <= cap
                 here = held.spent + held.open - held.lent - self.unknown(recipe, class_)
-                assert cap is None or here + sum(away.left(known, recipe, class_) for away in self.away) <= cap
+                assert (
+                    cap is None
+                    or here + sum(away.left(known, recipe, class_) for away in self.away) <= cap
+                )
 
     def unknown(self, recipe: str | None, class_: str | None) -> int:
         """What counts as lost at home because a share was given up: what was spent of it is counted at the other machine."""
-        return sum(entry.nanodollars if entry.kind == "lost" else -entry.frees if entry.kind == "reconciled" else 0
-                   for entry in self.home.entries(recipe) if budget_shares.is_share(entry.request) and class_ in (None, entry.class_))
+        return sum(
+            entry.nanodollars
+            if entry.kind == "lost"
+            else -entry.frees
+            if entry.kind == "reconciled"
+            else 0
+            for entry in self.home.entries(recipe)
+            if budget_shares.is_share(entry.request) and class_ in (None, entry.class_)
+        )
 
     @rule()
     def all_come_home(self) -> None:
@@ -310,12 +378,24 @@ class Machines(RuleBasedStateMachine):
             for recipe in RECIPES:
                 self.pack_results(where, recipe, True)
         own = [entry for entry in self.home.entries() if not budget_shares.is_share(entry.request)]
-        parts = {entry.name + entry.kind: entry.nanodollars for away in self.away for entry in away.journal.entries()}
-        here = {entry.name + entry.kind: entry.nanodollars for entry in own if entry.machine == self.home.machine}
+        parts = {
+            entry.name + entry.kind: entry.nanodollars
+            for away in self.away
+            for entry in away.journal.entries()
+        }
+        here = {
+            entry.name + entry.kind: entry.nanodollars
+            for entry in own
+            if entry.machine == self.home.machine
+        }
         assert {entry.name + entry.kind: entry.nanodollars for entry in own} == parts | here
         assert self.home.totals().lent == sum(share.amount for share in self.sent)
 
 
 TestMachines = Machines.TestCase
-TestMachines.settings = settings(max_examples=15, stateful_step_count=25, deadline=None,
-                                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+TestMachines.settings = settings(
+    max_examples=15,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)

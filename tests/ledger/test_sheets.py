@@ -12,7 +12,9 @@ from alpaca_pipe.ledger.pricing.price_tables import names, sheet
 
 @pytest.mark.parametrize("name", names())
 def test_a_sheet_says_what_its_yaml_says(name: str) -> None:
-    text = files("alpaca_pipe.ledger").joinpath("prices", f"{name}.yaml").read_text(encoding="utf-8")
+    text = (
+        files("alpaca_pipe.ledger").joinpath("prices", f"{name}.yaml").read_text(encoding="utf-8")
+    )
     whole = YAML(typ="safe", pure=True).load(text)
     first, *lines = whole.pop("rows").splitlines()
     assert sheet(name).head == whole and whole["kind"] in ("tokens", "gpus", "hosted", "hardware")
@@ -23,4 +25,6 @@ def test_a_sheet_says_what_its_yaml_says(name: str) -> None:
 
 def test_every_source_is_used() -> None:
     for name in names():
-        assert set(sheet(name).head["sources"].values()) == {row["source"] for row in sheet(name).rows}, name
+        assert set(sheet(name).head["sources"].values()) == {
+            row["source"] for row in sheet(name).rows
+        }, name

@@ -24,7 +24,10 @@ from tests.ledger.rows import COST, MINI, NANO, USED, Rows
 
 def filled(journal: Journal) -> None:
     """Two recipes, two models, two days, every state, machine time, an anomaly."""
-    alpaca, other = Rows(journal), Rows(journal, recipe="other", run="tuesday", price=NANO, machine="m2")
+    alpaca, other = (
+        Rows(journal),
+        Rows(journal, recipe="other", run="tuesday", price=NANO, machine="m2"),
+    )
     alpaca.settled("r1-a", "2026-10-20 12:00:00")
     alpaca.settled("r1-b", "2026-10-21 00:00:05", began="2026-10-20 23:59:55")
     alpaca.lost("r1-c", "2026-10-20 12:00:00")
@@ -32,8 +35,14 @@ def filled(journal: Journal) -> None:
     alpaca.opened("r1-e", "2026-10-20 23:00:00")
     other.settled("r1-f", "2026-10-21 09:00:00")
     journal.machine_time("alpaca", "monday", "train", 90.0, nanodollars_per_hour=40_000_000)
-    journal.settle(Book(journal).opened("r1-g"), Completion("x", "stop", Usage()), 5, request=REQUEST, teacher={},
-                   anomaly="the reply came without its usage: counted at its ceiling").result()
+    journal.settle(
+        Book(journal).opened("r1-g"),
+        Completion("x", "stop", Usage()),
+        5,
+        request=REQUEST,
+        teacher={},
+        anomaly="the reply came without its usage: counted at its ceiling",
+    ).result()
 
 
 @pytest.mark.parametrize("by", [None, *BY])
@@ -41,8 +50,11 @@ def test_the_lines_are_the_balance_however_they_are_cut(book: Book, by: By | Non
     filled(book.journal)
     found, total = sums(book.journal, by), book.journal.totals()
     for name in ("settled", "lost", "open", "requests", "attempts"):
-        assert sum(getattr(line, name) for line in found.lines.values()) == getattr(total, name) \
+        assert (
+            sum(getattr(line, name) for line in found.lines.values())
+            == getattr(total, name)
             == getattr(found.total, name)
+        )
     assert found.total.lost == found.total.open == 1_000_000
     assert found.anomalies == 1
 
@@ -50,7 +62,11 @@ def test_the_lines_are_the_balance_however_they_are_cut(book: Book, by: By | Non
 def test_by_recipe_stage_and_class(book: Book) -> None:
     filled(book.journal)
     lines = sums(book.journal).lines
-    assert set(lines) == {("alpaca", "generate", "api"), ("alpaca", "train", "machine"), ("other", "generate", "api")}
+    assert set(lines) == {
+        ("alpaca", "generate", "api"),
+        ("alpaca", "train", "machine"),
+        ("other", "generate", "api"),
+    }
     assert lines["alpaca", "train", "machine"] == StatementLine(settled=1_000_000, seconds=90.0)
     line = lines["alpaca", "generate", "api"]
     assert (line.settled, line.lost, line.open) == (2 * COST + 5, 1_000_000, 1_000_000)
@@ -64,9 +80,18 @@ def test_by_model_and_by_day(book: Book) -> None:
     assert models["gpt-4.1-nano",].settled == NANO.cost(USED)
     assert models["machine",].seconds == 90.0
     days = sums(book.journal, "day").lines
-    assert days["2026-10-20",] == StatementLine(settled=COST, lost=1_000_000, open=1_000_000, requests=1, attempts=5,
-                                       asked=COST + 1_000_000, tokens=USED)
-    assert days["2026-10-21",].settled == COST + NANO.cost(USED)  # an attempt belongs to the day on which it ended
+    assert days["2026-10-20",] == StatementLine(
+        settled=COST,
+        lost=1_000_000,
+        open=1_000_000,
+        requests=1,
+        attempts=5,
+        asked=COST + 1_000_000,
+        tokens=USED,
+    )
+    assert days["2026-10-21",].settled == COST + NANO.cost(
+        USED
+    )  # an attempt belongs to the day on which it ended
 
 
 def test_one_recipe_alone_and_an_unknown_one(book: Book) -> None:
@@ -101,12 +126,16 @@ def test_for_people(book: Book, path: Path, capsys: pytest.CaptureFixture[str]) 
     lines = out.splitlines()
     assert lines[0].split()[:5] == ["recipe", "stage", "class", "settled", "lost"]
     assert "1.5 min" in out and "in all" in out
-    assert "1 anomaly; the last:" in out and "alpaca generate: the reply came without its usage" in out
+    assert (
+        "1 anomaly; the last:" in out and "alpaca generate: the reply came without its usage" in out
+    )
     print_statement(path, by="model")
     assert "tokens in cached" in capsys.readouterr().out
 
 
-def test_for_machines_every_nanodollar_is_told(book: Book, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_for_machines_every_nanodollar_is_told(
+    book: Book, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     filled(book.journal)
     print_statement(path, as_json=True)
     told = json.loads(capsys.readouterr().out)
@@ -115,18 +144,34 @@ def test_for_machines_every_nanodollar_is_told(book: Book, path: Path, capsys: p
     assert total["nanodollars"]["settled"] == book.journal.totals().settled
     for name, amount in total["nanodollars"].items():
         assert isinstance(amount, int) and Decimal(total["dollars"][name]) * 10**9 == amount
-    assert sum(line["nanodollars"]["settled"] for line in told["lines"]) == total["nanodollars"]["settled"]
+    assert (
+        sum(line["nanodollars"]["settled"] for line in told["lines"])
+        == total["nanodollars"]["settled"]
+    )
     assert told["anomalies"]["count"] == 1
 
 
-def test_energy_says_what_was_measured_and_what_is_assumed(book: Book, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for number, found in enumerate((energy.measured(3.6e6, pue=1.0, kg_per_kwh=0.5), energy.assumed(1, 250, pue=2.0, kg_per_kwh=0.5))):
+def test_energy_says_what_was_measured_and_what_is_assumed(
+    book: Book, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, found in enumerate(
+        (
+            energy.measured(3.6e6, pue=1.0, kg_per_kwh=0.5),
+            energy.assumed(1, 250, pue=2.0, kg_per_kwh=0.5),
+        )
+    ):
         spent = Attempt("m1", "alpaca", "monday", "train", f"lease-{number}-energy", 1, 0, "")
-        book.journal.write(lambda db, spent=spent, found=found: enter(db, spent, "settled", 0, class_="energy",
-                                                                      usage=found.usage())).result()
+        book.journal.write(
+            lambda db, spent=spent, found=found: enter(
+                db, spent, "settled", 0, class_="energy", usage=found.usage()
+            )
+        ).result()
     print_statement(path)
     out = capsys.readouterr().out
-    assert "energy: 1.5 kWh (1 measured by the GPUs' counters, 0.5 assumed from the power limit), 0.75 kg CO2e" in out
+    assert (
+        "energy: 1.5 kWh (1 measured by the GPUs' counters, 0.5 assumed from the power limit), 0.75 kg CO2e"
+        in out
+    )
     assert "kg CO2e" in out.splitlines()[0]
     print_statement(path, as_json=True)
     total = json.loads(capsys.readouterr().out)["total"]
@@ -149,14 +194,25 @@ def test_balances_that_do_not_fit_are_an_error(book: Book, path: Path) -> None:
         sums(book.journal)
 
 
-ends = st.lists(st.tuples(st.sampled_from(["settled", "lost", "released", "opened"]), st.integers(1, 28),
-                          st.integers(0, 3), st.booleans()), min_size=1, max_size=25)
+ends = st.lists(
+    st.tuples(
+        st.sampled_from(["settled", "lost", "released", "opened"]),
+        st.integers(1, 28),
+        st.integers(0, 3),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=25,
+)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(ends)
-def test_any_history_adds_up_by_anything(tmp_path_factory: pytest.TempPathFactory,
-                                         ends: list[tuple[str, int, int, bool]]) -> None:
+def test_any_history_adds_up_by_anything(
+    tmp_path_factory: pytest.TempPathFactory, ends: list[tuple[str, int, int, bool]]
+) -> None:
     with Journal.open(tmp_path_factory.mktemp("l") / "ledger.sqlite") as journal:
         for place, (end, day, recipe, other) in enumerate(ends):
             rows = Rows(journal, recipe=f"r{recipe}", machine="m2" if other else "m1")

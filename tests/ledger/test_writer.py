@@ -23,12 +23,20 @@ def impatient(path: Path) -> sqlite3.Connection:
     return db
 
 
-def test_what_was_paid_for_waits_until_another_process_lets_the_ledger_go(book: Book, path: Path) -> None:
+def test_what_was_paid_for_waits_until_another_process_lets_the_ledger_go(
+    book: Book, path: Path
+) -> None:
     writer = Writer(impatient(path), path)
     with closing(connected(path)) as other:
         other.execute("BEGIN IMMEDIATE")
-        futures = [writer.submit(lambda db, number=number: db.execute(
-            "INSERT INTO prices VALUES (?, '{}')", (f"p{number}",)).rowcount) for number in range(8)]
+        futures = [
+            writer.submit(
+                lambda db, number=number: (
+                    db.execute("INSERT INTO prices VALUES (?, '{}')", (f"p{number}",)).rowcount
+                )
+            )
+            for number in range(8)
+        ]
         with pytest.raises(TimeoutError):  # ten times as long as the connection waits
             futures[0].result(timeout=0.3)
         other.execute("ROLLBACK")
@@ -38,18 +46,26 @@ def test_what_was_paid_for_waits_until_another_process_lets_the_ledger_go(book: 
         assert db.execute("SELECT COUNT(*) FROM prices").fetchone() == (8,)
 
 
-def test_a_group_that_cannot_be_taken_back_fails_and_the_next_is_written(book: Book, path: Path) -> None:
+def test_a_group_that_cannot_be_taken_back_fails_and_the_next_is_written(
+    book: Book, path: Path
+) -> None:
     db = connected(path)
     writer = Writer(db, path)
 
     def forbids(db: sqlite3.Connection) -> None:
         db.execute("INSERT INTO prices VALUES ('never', '{}')")
-        db.set_authorizer(lambda action, *rest: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_TRANSACTION else sqlite3.SQLITE_OK)
+        db.set_authorizer(
+            lambda action, *rest: (
+                sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_TRANSACTION else sqlite3.SQLITE_OK
+            )
+        )
 
     with pytest.raises(UserError, match="could not be used: not authorized"):
         writer.submit(forbids).result(timeout=10)
     db.set_authorizer(None)
-    writer.submit(lambda db: db.execute("INSERT INTO prices VALUES ('kept', '{}')")).result(timeout=10)
+    writer.submit(lambda db: db.execute("INSERT INTO prices VALUES ('kept', '{}')")).result(
+        timeout=10
+    )
     assert db.execute("SELECT id FROM prices").fetchall() == [("kept",)]
     writer.close()
 

@@ -28,8 +28,10 @@ def released(data: Path) -> list[Example]:
     if not (data / "alpaca_data.json.gz").is_file():
         pytest.skip(f"the released Alpaca rows are not here: {data / 'alpaca_data.json.gz'}")
     with gzip.open(data / "alpaca_data.json.gz") as stream:
-        return [Example.of(row["instruction"], row["input"], row["output"], Origin("imported"))
-                for row in json.load(stream)]
+        return [
+            Example.of(row["instruction"], row["input"], row["output"], Origin("imported"))
+            for row in json.load(stream)
+        ]
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.files import write_json
 from alpaca_pipe.ledger.pricing.gpu_rates import gpus
-from alpaca_pipe.models.architecture import LLAMA_7B, Architecture, has_weights, of_size, shape_named, shape_of
+from alpaca_pipe.models.architecture import (
+    LLAMA_7B,
+    Architecture,
+    has_weights,
+    of_size,
+    shape_named,
+    shape_of,
+)
 from alpaca_pipe.models.fit import (
     GB,
     activation_bytes,
@@ -28,12 +35,25 @@ TOKENS = 3 * 6_611_565  # the released 52K, three epochs
 H200 = gpus()["H200"]
 
 # Parameters as published: LLaMA, arXiv:2302.13971, table 2; the others as the hub counts them in safetensors.
-SIZES = {"huggyllama/llama-7b": 6.738e9, "huggyllama/llama-13b": 13.016e9, "huggyllama/llama-30b": 32.529e9,
-         "huggyllama/llama-65b": 65.286e9, "meta-llama/Llama-2-70b-hf": 68.977e9, "meta-llama/Meta-Llama-3-8B": 8.030e9,
-         "meta-llama/Llama-3.1-70B-Instruct": 70.554e9, "meta-llama/Llama-3.2-1B": 1.236e9, "meta-llama/Llama-3.2-3B": 3.213e9,
-         "HuggingFaceTB/SmolLM2-135M-Instruct": 0.1345e9, "HuggingFaceTB/SmolLM2-360M": 0.3618e9,
-         "HuggingFaceTB/SmolLM2-1.7B": 1.711e9, "mistralai/Mistral-7B-v0.1": 7.242e9, "Qwen/Qwen2.5-0.5B": 0.494e9,
-         "Qwen/Qwen2.5-7B-Instruct": 7.616e9, "Qwen/Qwen2.5-72B": 72.706e9, "Qwen/Qwen3-8B": 8.191e9}
+SIZES = {
+    "huggyllama/llama-7b": 6.738e9,
+    "huggyllama/llama-13b": 13.016e9,
+    "huggyllama/llama-30b": 32.529e9,
+    "huggyllama/llama-65b": 65.286e9,
+    "meta-llama/Llama-2-70b-hf": 68.977e9,
+    "meta-llama/Meta-Llama-3-8B": 8.030e9,
+    "meta-llama/Llama-3.1-70B-Instruct": 70.554e9,
+    "meta-llama/Llama-3.2-1B": 1.236e9,
+    "meta-llama/Llama-3.2-3B": 3.213e9,
+    "HuggingFaceTB/SmolLM2-135M-Instruct": 0.1345e9,
+    "HuggingFaceTB/SmolLM2-360M": 0.3618e9,
+    "HuggingFaceTB/SmolLM2-1.7B": 1.711e9,
+    "mistralai/Mistral-7B-v0.1": 7.242e9,
+    "Qwen/Qwen2.5-0.5B": 0.494e9,
+    "Qwen/Qwen2.5-7B-Instruct": 7.616e9,
+    "Qwen/Qwen2.5-72B": 72.706e9,
+    "Qwen/Qwen3-8B": 8.191e9,
+}
 
 
 @pytest.mark.parametrize(("model", "parameters"), SIZES.items())
@@ -50,8 +70,13 @@ def test_llama_7b_is_multiplied_with_so_many_parameters() -> None:
     assert LLAMA_7B.adapter(8, ("q_proj", "v_proj")) == 4_194_304  # as alpaca-lora printed it
 
 
-@pytest.mark.parametrize(("method", "recompute", "minutes"), [("full", False, 16.6), ("full", True, 22.1), ("lora", False, 11.1)])
-def test_the_52k_on_an_h200_at_its_measured_peak(method: str, recompute: bool, minutes: float) -> None:
+@pytest.mark.parametrize(
+    ("method", "recompute", "minutes"),
+    [("full", False, 16.6), ("full", True, 22.1), ("lora", False, 11.1)],
+)
+def test_the_52k_on_an_h200_at_its_measured_peak(
+    method: str, recompute: bool, minutes: float
+) -> None:
     flops = training_flops(LLAMA_7B.multiplied, TOKENS, method, recompute)  # type: ignore[arg-type]
     assert flops / 790e12 / 60 == pytest.approx(minutes, abs=0.05)
 
@@ -61,10 +86,14 @@ def test_the_52k_takes_so_many_operations() -> None:
     assert training_flops(LLAMA_7B.multiplied, TOKENS) == pytest.approx(7.86e17, rel=1e-3)
 
 
-@pytest.mark.parametrize(("options", "gigabytes"), [
-    ({}, 108), ({"adam": "8-bit"}, 67), ({"adam": "8-bit", "dtype": "bfloat16"}, 40)])
+@pytest.mark.parametrize(
+    ("options", "gigabytes"),
+    [({}, 108), ({"adam": "8-bit"}, 67), ({"adam": "8-bit", "dtype": "bfloat16"}, 40)],
+)
 def test_full_tuning_of_7b_before_activations(options: dict[str, str], gigabytes: float) -> None:
-    assert memory(LLAMA_7B, "full", 1, **options).before_activations / GB == pytest.approx(gigabytes, abs=0.5)  # type: ignore[arg-type]
+    assert memory(LLAMA_7B, "full", 1, **options).before_activations / GB == pytest.approx(
+        gigabytes, abs=0.5
+    )  # type: ignore[arg-type]
 
 
 def test_the_copies_that_autocast_makes() -> None:
@@ -92,13 +121,21 @@ def test_files_and_hours() -> None:
     assert gpu_hours(1.4e12, 380) == pytest.approx(1_023_392, abs=1)
 
 
-SHAPES = st.sampled_from([LLAMA_7B, Architecture(576, 1536, 30, 9, 3, 49152, tied=True), Architecture(4096, 14336, 32, 32, 8, 128256)])
+SHAPES = st.sampled_from(
+    [
+        LLAMA_7B,
+        Architecture(576, 1536, 30, 9, 3, 49152, tied=True),
+        Architecture(4096, 14336, 32, 32, 8, 128256),
+    ]
+)
 METHODS = st.sampled_from(["full", "lora", "qlora"])
 DTYPES = st.sampled_from(["float32", "bfloat16"])
 
 
 @given(SHAPES, METHODS, DTYPES, st.integers(1, 64), st.integers(8, 4096), st.booleans())
-def test_more_at_once_never_needs_less(shape: Architecture, method: str, dtype: str, rows: int, length: int, recompute: bool) -> None:
+def test_more_at_once_never_needs_less(
+    shape: Architecture, method: str, dtype: str, rows: int, length: int, recompute: bool
+) -> None:
     def total(rows: int, length: int) -> float:
         return memory(shape, method, rows * length, dtype=dtype, recompute=recompute).total  # type: ignore[arg-type]
 
@@ -118,19 +155,38 @@ def test_a_guessed_shape_has_about_the_size_that_was_named(size: float) -> None:
 
 
 def test_a_checkpoint_on_this_machine_says_its_shape(tmp_path: Path) -> None:
-    write_json(tmp_path / "config.json", {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
-                                          "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 300})
+    write_json(
+        tmp_path / "config.json",
+        {
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "vocab_size": 300,
+        },
+    )
     base = BaseTable.model_validate({"model": str(tmp_path)})
     assert shape_of(base) == Architecture(64, 128, 2, 4, 2, 300) and has_weights(base)
 
 
-def test_a_model_of_the_hubs_cache_says_its_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_the_hubs_cache_says_its_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     kept = tmp_path / "models--some--llama-7b"
-    write_json(kept / "snapshots" / ("a" * 40) / "config.json", {
-        "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 300})
+    write_json(
+        kept / "snapshots" / ("a" * 40) / "config.json",
+        {
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "vocab_size": 300,
+        },
+    )
     (kept / "refs").mkdir()
     (kept / "refs" / "main").write_text("a" * 40)
     base = BaseTable(model="some/llama-7b")

@@ -20,10 +20,16 @@ def test_sums_are_those_of_each_row_alone(tiny: Path) -> None:
     model, _ = load_for_scoring(Checkpoint(str(tiny)))
     done: list[int] = []
     for batch_tokens in (1, 60, 10_000):
-        for row, got in zip(ROWS, response_losses(model, ROWS, batch_tokens, done.append), strict=True):
+        for row, got in zip(
+            ROWS, response_losses(model, ROWS, batch_tokens, done.append), strict=True
+        ):
             labels = [i if learned else -100 for i, learned in zip(row.ids, row.mask, strict=True)]
-            mean = model(input_ids=torch.tensor([row.ids]), labels=torch.tensor([labels])).loss.item()
-            assert got.tokens == row.learned and got.nats == pytest.approx(mean * row.learned, rel=1e-5)
+            mean = model(
+                input_ids=torch.tensor([row.ids]), labels=torch.tensor([labels])
+            ).loss.item()
+            assert got.tokens == row.learned and got.nats == pytest.approx(
+                mean * row.learned, rel=1e-5
+            )
     assert done[:5] == [1, 2, 3, 4, 5] and done[-1] == 5
 
 

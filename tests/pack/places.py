@@ -32,7 +32,10 @@ from tests.ledger.rows import MINI
 from tests.recipe import toy
 
 sow, reap, sell = toy.CATALOG.stages
-CATALOG = Catalog((sow, replace(reap, on_gpu=True), sell), {**toy.CATALOG.tables, "gpu": GpuTable, "budget": BudgetTable})
+CATALOG = Catalog(
+    (sow, replace(reap, on_gpu=True), sell),
+    {**toy.CATALOG.tables, "gpu": GpuTable, "budget": BudgetTable},
+)
 RECIPE = """# a field
 name: field
 budget: {total: 10, api: 4}
@@ -84,13 +87,26 @@ class Place:
     def run(self, *overrides: str, **options: Any) -> str:
         console = Console(file=io.StringIO(), width=300)
         with self.at():
-            run(load_recipe("field.yaml", CATALOG, overrides), CATALOG, self.workspace, console, **options)
+            run(
+                load_recipe("field.yaml", CATALOG, overrides),
+                CATALOG,
+                self.workspace,
+                console,
+                **options,
+            )
         assert isinstance(console.file, io.StringIO)
         return console.file.getvalue()
 
     def pack(self, stage: str = "reap", overrides: tuple[str, ...] = (), **options: Any) -> Packed:
         with self.at():
-            done = pack(load_recipe("field.yaml", CATALOG, overrides), CATALOG, self.workspace, stage, print, **options)
+            done = pack(
+                load_recipe("field.yaml", CATALOG, overrides),
+                CATALOG,
+                self.workspace,
+                stage,
+                print,
+                **options,
+            )
             return replace(done, file=done.file.absolute())
 
     def results(self, **options: Any) -> Packed:
@@ -124,7 +140,15 @@ class Place:
         with self.at(), Journal.open(self.workspace.ledger) as journal:
             caps = self.workspace.caps(load_recipe("field.yaml", CATALOG))
             cost = round(dollars * NANO)
-            got = journal.reserve(f"r1-{text}", cost, MINI, caps, recipe="field", run=f"run-{text}", stage="sow").result()
+            got = journal.reserve(
+                f"r1-{text}", cost, MINI, caps, recipe="field", run=f"run-{text}", stage="sow"
+            ).result()
             if isinstance(got, Attempt):
-                journal.settle(got, Completion(text, "stop", Usage(1, 0, 0, 1)), cost, request=GREETING, teacher={}).result()
+                journal.settle(
+                    got,
+                    Completion(text, "stop", Usage(1, 0, 0, 1)),
+                    cost,
+                    request=GREETING,
+                    teacher={},
+                ).result()
             return got

@@ -17,7 +17,11 @@ from alpaca_pipe.core.files import canonical
 from alpaca_pipe.pack.archive import FORMAT, look, read_box, write_box
 from alpaca_pipe.pack.unpacking import opened
 
-FILES = {"recipe/a.yaml": b"a: 1\n", "store/x/empty": b"", "store/x/" + "long" * 60 + "/ö.bin": os.urandom(3000)}
+FILES = {
+    "recipe/a.yaml": b"a: 1\n",
+    "store/x/empty": b"",
+    "store/x/" + "long" * 60 + "/ö.bin": os.urandom(3000),
+}
 FACTS = {"kind": "results", "recipe": "a"}
 
 
@@ -28,13 +32,24 @@ def box(tmp_path: Path) -> Path:
     return path
 
 
-def packed(path: Path, contents: dict[str, bytes], members: list[tarfile.TarInfo | tuple[str, bytes]] | None = None,
-           version: object = 1, after: bytes = b"", **facts: object) -> Path:
+def packed(
+    path: Path,
+    contents: dict[str, bytes],
+    members: list[tarfile.TarInfo | tuple[str, bytes]] | None = None,
+    version: object = 1,
+    after: bytes = b"",
+    **facts: object,
+) -> Path:
     """A pack by another hand: any manifest, any tar."""
     import pyarrow
 
-    seals = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in contents.items()}
-    manifest = canonical({"format": FORMAT, "version": version, **FACTS, "files": seals, **facts}).encode()
+    seals = {
+        name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        for name, data in contents.items()
+    }
+    manifest = canonical(
+        {"format": FORMAT, "version": version, **FACTS, "files": seals, **facts}
+    ).encode()
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         first = (f"manifest.{hashlib.sha256(manifest).hexdigest()}.json", manifest)
@@ -59,8 +74,11 @@ def refused(path: Path, into: Path) -> str:
 def test_what_was_packed_comes_out(box: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     manifest = read_box(box, tmp_path / "out")
-    found = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in (tmp_path / "out").rglob("*")
-             if path.is_file()}
+    found = {
+        path.relative_to(tmp_path / "out").as_posix(): path.read_bytes()
+        for path in (tmp_path / "out").rglob("*")
+        if path.is_file()
+    }
     assert found == FILES
     assert look(box) == manifest and manifest.bytes == sum(map(len, FILES.values()))
     again = tmp_path / "b.tar.zst"
@@ -71,11 +89,19 @@ def test_what_was_packed_comes_out(box: Path, tmp_path: Path) -> None:
 def test_any_tar_lists_it(box: Path) -> None:
     import pyarrow
 
-    with pyarrow.CompressedInputStream(str(box), "zstd") as plain, tarfile.open(fileobj=io.BytesIO(plain.read())) as tar:
-        assert [name for name in tar.getnames() if not name.startswith("long/")][1:] == ["recipe/a.yaml", "store/x/empty"]
+    with (
+        pyarrow.CompressedInputStream(str(box), "zstd") as plain,
+        tarfile.open(fileobj=io.BytesIO(plain.read())) as tar,
+    ):
+        assert [name for name in tar.getnames() if not name.startswith("long/")][1:] == [
+            "recipe/a.yaml",
+            "store/x/empty",
+        ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data())
 def test_one_bit_is_enough(box: Path, tmp_path: Path, data: st.DataObject) -> None:
     whole = bytearray(box.read_bytes())
@@ -85,21 +111,28 @@ def test_one_bit_is_enough(box: Path, tmp_path: Path, data: st.DataObject) -> No
     other.write_bytes(whole)
     out = tmp_path / "out"
     import shutil
+
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     try:
         read_box(other, out)
     except UserError:
         return
-    found = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    found = {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file()
+    }
     assert found == FILES  # a bit that says nothing, as one of zstd's header
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.6, 0.9, 0.999])
 def test_cut_off(box: Path, tmp_path: Path, share: float) -> None:
     whole = box.read_bytes()
-    box.write_bytes(whole[:int(len(whole) * share)])
-    assert any(words in refused(box, tmp_path / "out") for words in ("not whole", "damaged", "is no pack"))
+    box.write_bytes(whole[: int(len(whole) * share)])
+    assert any(
+        words in refused(box, tmp_path / "out") for words in ("not whole", "damaged", "is no pack")
+    )
 
 
 def test_foreign_files(tmp_path: Path) -> None:
@@ -112,23 +145,56 @@ def test_foreign_files(tmp_path: Path) -> None:
         out.write(b"no tar at all" * 100)
     assert "is damaged" in refused(tmp_path / "zst", tmp_path / "out")
     assert "cannot be read" in refused(tmp_path / "none", tmp_path / "out")
-    assert "is no pack of alpaca-pipe" in refused(packed(tmp_path / "p", {}, format="other"), tmp_path / "out")
+    assert "is no pack of alpaca-pipe" in refused(
+        packed(tmp_path / "p", {}, format="other"), tmp_path / "out"
+    )
 
 
 def test_a_newer_format_is_told(tmp_path: Path) -> None:
     said = refused(packed(tmp_path / "p", {"a": b"1"}, version=2), tmp_path / "out")
-    assert "was packed by a newer alpaca-pipe (its format is 2, known here is 1) - update alpaca-pipe" in said
+    assert (
+        "was packed by a newer alpaca-pipe (its format is 2, known here is 1) - update alpaca-pipe"
+        in said
+    )
 
 
-@pytest.mark.parametrize("name", ["../out", "/etc/passwd", "a/../../b", "./a", "a//b", "a/", "", "..", "a\\b", "C:/x", "a\x00b", "a\nb"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../out",
+        "/etc/passwd",
+        "a/../../b",
+        "./a",
+        "a//b",
+        "a/",
+        "",
+        "..",
+        "a\\b",
+        "C:/x",
+        "a\x00b",
+        "a\nb",
+    ],
+)
 def test_names_that_climb_out(tmp_path: Path, name: str) -> None:
     said = refused(packed(tmp_path / "p", {name: b"1"}, members=[]), tmp_path / "out")
     assert "under a name that is not taken" in said and "do not trust it" in said
     assert not list((tmp_path / "out").iterdir())
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE,
-                                  tarfile.DIRTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_SPARSE])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        tarfile.SYMTYPE,
+        tarfile.LNKTYPE,
+        tarfile.CHRTYPE,
+        tarfile.BLKTYPE,
+        tarfile.FIFOTYPE,
+        tarfile.DIRTYPE,
+        tarfile.XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_SPARSE,
+    ],
+)
 def test_nothing_but_plain_files(tmp_path: Path, kind: bytes) -> None:
     info = tarfile.TarInfo("a")
     info.type, info.linkname = kind, "/etc/passwd"
@@ -137,12 +203,21 @@ def test_nothing_but_plain_files(tmp_path: Path, kind: bytes) -> None:
     assert not list((tmp_path / "out").iterdir())
 
 
-@pytest.mark.parametrize(("members", "files"), [
-    ([("a", b"1"), ("a", b"2")], {"a": b"1"}), ([("a", b"1"), ("b", b"2")], {"a": b"1"}), ([("b", b"1")], {"a": b"1"}),
-    ([], {"a": b"1"}), ([("a", b"2")], {"a": b"1"}), ([("a", b"11")], {"a": b"1"}), ([("a", b"1"), ("a/b", b"2")], {"a": b"1", "a/b": b"2"}),
-])
+@pytest.mark.parametrize(
+    ("members", "files"),
+    [
+        ([("a", b"1"), ("a", b"2")], {"a": b"1"}),
+        ([("a", b"1"), ("b", b"2")], {"a": b"1"}),
+        ([("b", b"1")], {"a": b"1"}),
+        ([], {"a": b"1"}),
+        ([("a", b"2")], {"a": b"1"}),
+        ([("a", b"11")], {"a": b"1"}),
+        ([("a", b"1"), ("a/b", b"2")], {"a": b"1", "a/b": b"2"}),
+    ],
+)
 def test_a_tar_that_does_not_keep_to_its_manifest(
-        tmp_path: Path, members: list[tarfile.TarInfo | tuple[str, bytes]], files: dict[str, bytes]) -> None:
+    tmp_path: Path, members: list[tarfile.TarInfo | tuple[str, bytes]], files: dict[str, bytes]
+) -> None:
     said = refused(packed(tmp_path / "p", files, members), tmp_path / "out")
     assert "is damaged" in said or "breaks off" in said or "is a file and a folder in it" in said
 
@@ -150,12 +225,19 @@ def test_a_tar_that_does_not_keep_to_its_manifest(
 def test_bombs(tmp_path: Path) -> None:
     """A size that the disk has not, a tail of zeros without end, a manifest without end: none is unpacked."""
     huge = {"a": {"sha256": "0" * 64, "size": 1 << 60}}
-    assert "unpacks to 1,152,921,504,606,846,976 bytes, and" in refused(packed(tmp_path / "p", {}, files=huge), tmp_path / "out")
-    assert "its end is not as it was packed" in refused(packed(tmp_path / "q", {"a": b"1"}, after=bytes(1 << 26)), tmp_path / "out")
-    assert "is damaged" in refused(packed(tmp_path / "r", {"a": b"1"}, after=b"more"), tmp_path / "out2")
+    assert "unpacks to 1,152,921,504,606,846,976 bytes, and" in refused(
+        packed(tmp_path / "p", {}, files=huge), tmp_path / "out"
+    )
+    assert "its end is not as it was packed" in refused(
+        packed(tmp_path / "q", {"a": b"1"}, after=bytes(1 << 26)), tmp_path / "out"
+    )
+    assert "is damaged" in refused(
+        packed(tmp_path / "r", {"a": b"1"}, after=b"more"), tmp_path / "out2"
+    )
     info = tarfile.TarInfo(f"manifest.{'0' * 64}.json")
     info.size = 1 << 40
     import pyarrow
+
     with pyarrow.CompressedOutputStream(str(tmp_path / "s"), "zstd") as out:
         out.write(info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20))
     assert "is no pack of alpaca-pipe" in refused(tmp_path / "s", tmp_path / "out")
@@ -172,12 +254,29 @@ def test_a_manifest_nested_without_end(tmp_path: Path) -> None:
     assert "is no pack of alpaca-pipe" in refused(tmp_path / "p", tmp_path / "out")
 
 
-@pytest.mark.parametrize("facts", [
-    {"kind": "other"}, {"recipe": "../up"}, {"recipe": "store"}, {"steps": []}, {"shares": "x"},
-    {"files": {"store/a": {"sha256": "0" * 64, "size": 1}}}, {"files": {"home/.bashrc": {"sha256": "0" * 64, "size": 1}}},
-    {"files": {"ledger.sqlite": {"sha256": "0" * 64, "size": 1}}}])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"kind": "other"},
+        {"recipe": "../up"},
+        {"recipe": "store"},
+        {"steps": []},
+        {"shares": "x"},
+        {"files": {"store/a": {"sha256": "0" * 64, "size": 1}}},
+        {"files": {"home/.bashrc": {"sha256": "0" * 64, "size": 1}}},
+        {"files": {"ledger.sqlite": {"sha256": "0" * 64, "size": 1}}},
+    ],
+)
 def test_a_manifest_that_says_nothing_of_ours(tmp_path: Path, facts: dict[str, object]) -> None:
-    sound: dict[str, object] = {"kind": "results", "recipe": "a", "steps": {}, "made": "", "shares": [], "machine": "m", "home": "h"}
+    sound: dict[str, object] = {
+        "kind": "results",
+        "recipe": "a",
+        "steps": {},
+        "made": "",
+        "shares": [],
+        "machine": "m",
+        "home": "h",
+    }
     assert opened(packed(tmp_path / "p", {}, **sound)).facts["recipe"] == "a"
     with pytest.raises(UserError, match="do not trust it"):
         opened(packed(tmp_path / "p", {}, **{**sound, **facts}))

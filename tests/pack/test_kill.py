@@ -18,7 +18,16 @@ from alpaca_pipe.pack.archive import look
 from tests.pack.places import Place
 
 POINTS = int(os.environ.get("KILL_POINTS", "7"))  # of each command; a large number tries all
-ACTS = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "shutil.rmtree", "shutil.copyfile", "fcntl.flock"}
+ACTS = {
+    "os.rename",
+    "os.mkdir",
+    "os.remove",
+    "os.rmdir",
+    "os.link",
+    "shutil.rmtree",
+    "shutil.copyfile",
+    "fcntl.flock",
+}
 SHARE = 5 * NANO
 
 
@@ -37,7 +46,12 @@ def killed_at(act: int, work: Callable[[], object]) -> int:
             seen += 1
 
         def hook(event: str, arguments: tuple[object, ...]) -> None:
-            if event in ACTS or event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            if (
+                event in ACTS
+                or event == "open"
+                and isinstance(arguments[2], int)
+                and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+            ):
                 tick()
 
         commit = Writer._commit
@@ -64,15 +78,23 @@ def killed_at(act: int, work: Callable[[], object]) -> int:
 
 def facts(place: Place) -> object:
     """What a place holds, but for times and chance."""
-    files = sorted(path.relative_to(place.folder).as_posix() for path in place.folder.rglob("*")
-                   if path.is_file() and not path.name.endswith((".lock", "-wal", "-shm")) and "cache" not in path.parts)
+    files = sorted(
+        path.relative_to(place.folder).as_posix()
+        for path in place.folder.rglob("*")
+        if path.is_file()
+        and not path.name.endswith((".lock", "-wal", "-shm"))
+        and "cache" not in path.parts
+    )
     with Journal.open(place.workspace.ledger) as journal:
         journal.check()
         return files, journal.totals(), place.verdicts()
 
 
-def tried(place: Place, saved: Path, work: Callable[[], object], between: Callable[[], object]) -> None:
+def tried(
+    place: Place, saved: Path, work: Callable[[], object], between: Callable[[], object]
+) -> None:
     """Kills `work` at many moments, looks at what is there, lets it go on, and compares with the undisturbed one."""
+
     def restore() -> None:
         shutil.rmtree(place.folder)
         shutil.copytree(saved, place.folder)
@@ -83,7 +105,12 @@ def tried(place: Place, saved: Path, work: Callable[[], object], between: Callab
     whole = facts(place)
     print(f"{acts} acts")
     hit = 0
-    for act in sorted({round(number * (acts - 1) / max(1, min(POINTS, acts) - 1)) for number in range(min(POINTS, acts))}):
+    for act in sorted(
+        {
+            round(number * (acts - 1) / max(1, min(POINTS, acts) - 1))
+            for number in range(min(POINTS, acts))
+        }
+    ):
         restore()
         hit += killed_at(act, work) == -1
         if place.workspace.ledger.exists():
@@ -100,7 +127,10 @@ def test_pack(home: Place, tmp_path: Path) -> None:
         lent = home.totals().lent
         assert lent in (0, SHARE)
         if file.exists():
-            with Journal.open(home.workspace.ledger, read_only=True) as journal, journal.read() as db:
+            with (
+                Journal.open(home.workspace.ledger, read_only=True) as journal,
+                journal.read() as db,
+            ):
                 assert [share.id for share in out(db)] == [look(file).facts["share"]["id"]]
 
     def work() -> None:

@@ -23,10 +23,16 @@ from tests.pack.places import Place
 
 
 def counted(tmp_path: Path) -> list[str]:
-    return [line for line in (tmp_path / "counts").read_text().splitlines() if " " not in line and ":" not in line]
+    return [
+        line
+        for line in (tmp_path / "counts").read_text().splitlines()
+        if " " not in line and ":" not in line
+    ]
 
 
-def test_data_made_here_worked_on_there_and_one_set_of_books(home: Place, away: Place, tmp_path: Path) -> None:
+def test_data_made_here_worked_on_there_and_one_set_of_books(
+    home: Place, away: Place, tmp_path: Path
+) -> None:
     packed = home.pack(gpu=5 * NANO)
     assert packed.share is not None and home.totals().lent == 5 * NANO
     arrived = away.unpack(packed.file)
@@ -36,22 +42,30 @@ def test_data_made_here_worked_on_there_and_one_set_of_books(home: Place, away: 
     assert "sow       up to date" in said and counted(tmp_path) == ["sow", "reap", "sell"]
     results = away.results()
     assert set(look(results.file).facts["steps"]) == {"sow", "reap", "sell"}
-    assert not any("store/sow" in name for name in look(results.file).files)  # the other machine has it
+    assert not any(
+        "store/sow" in name for name in look(results.file).files
+    )  # the other machine has it
     before, there = home.entries(), away.entries()
     came = home.unpack(results.file)
     spent = away.totals().settled
     assert came.spent == spent > 0
     assert home.totals().lent == home.totals().open == 0
     assert {(entry.name, entry.kind, entry.nanodollars) for entry in home.entries()} == {
-        (entry.name, entry.kind, entry.nanodollars) for entry in [*before, *there]} | {
-        (f"{packed.share.id}-gpu.1.{packed.share.home}", "released", 0)}
-    assert home.totals().settled == sum(entry.nanodollars for entry in [*before, *there] if entry.kind == "settled")
+        (entry.name, entry.kind, entry.nanodollars) for entry in [*before, *there]
+    } | {(f"{packed.share.id}-gpu.1.{packed.share.home}", "released", 0)}
+    assert home.totals().settled == sum(
+        entry.nanodollars for entry in [*before, *there] if entry.kind == "settled"
+    )
     assert home.verdicts() == {"sow": "up to date", "reap": "up to date", "sell": "up to date"}
     history = list(read_jsonl(home.folder / "runs/field/history.jsonl"))
     assert [set(row["steps"]) for row in history] == [{"sow"}, {"sow", "reap", "sell"}]
-    assert history[1]["machine"] == away.entries()[0].machine and str(away.folder) not in json.dumps(history)
+    assert history[1]["machine"] == away.entries()[0].machine and str(
+        away.folder
+    ) not in json.dumps(history)
     assert "reap" in (home.folder / "runs/field/log.jsonl").read_text()
-    assert json.loads((home.folder / "runs/field/lock.json").read_text())["steps"] == dict(results.steps)
+    assert json.loads((home.folder / "runs/field/lock.json").read_text())["steps"] == dict(
+        results.steps
+    )
 
 
 def test_status_tells_of_a_pack_that_is_out(home: Place, away: Place) -> None:
@@ -60,7 +74,10 @@ def test_status_tells_of_a_pack_that_is_out(home: Place, away: Place) -> None:
             return "\n".join(lines(status(home.workspace, "field")))
 
     away.unpack(home.pack(gpu=5 * NANO).file)
-    assert "  pack      field.tar.zst is out since 20" in said() and "with $5.00 for the machine" in said()
+    assert (
+        "  pack      field.tar.zst is out since 20" in said()
+        and "with $5.00 for the machine" in said()
+    )
     away.run()
     home.unpack(away.results().file)
     assert "  pack " not in said()
@@ -68,8 +85,11 @@ def test_status_tells_of_a_pack_that_is_out(home: Place, away: Place) -> None:
 
 def test_unpacked_twice_nothing_changes(home: Place, away: Place) -> None:
     def state(place: Place) -> dict[str, bytes]:
-        return {str(path): path.read_bytes() for path in sorted(place.folder.rglob("*"))
-                if path.is_file() and "ledger" not in path.name and not path.name.endswith(".lock")}
+        return {
+            str(path): path.read_bytes()
+            for path in sorted(place.folder.rglob("*"))
+            if path.is_file() and "ledger" not in path.name and not path.name.endswith(".lock")
+        }
 
     packed = home.pack(gpu=NANO)
     away.unpack(packed.file)
@@ -87,8 +107,14 @@ def test_unpacked_twice_nothing_changes(home: Place, away: Place) -> None:
 
 def test_two_machines_at_once_stay_below_the_cap(home: Place, away: Place, tmp_path: Path) -> None:
     other = Place.away(tmp_path / "other")
-    one, two = home.pack(gpu=4 * NANO, api=NANO), home.pack(gpu=3 * NANO, out=Path("second.tar.zst"))
-    with pytest.raises(UserError, match=r"nothing is left of budget.total|a share of .* does not fit: \$2.00 is left of budget.total"):
+    one, two = (
+        home.pack(gpu=4 * NANO, api=NANO),
+        home.pack(gpu=3 * NANO, out=Path("second.tar.zst")),
+    )
+    with pytest.raises(
+        UserError,
+        match=r"nothing is left of budget.total|a share of .* does not fit: \$2.00 is left of budget.total",
+    ):
         home.pack(gpu=3 * NANO, out=Path("third.tar.zst"))
     away.unpack(one.file)
     other.unpack(two.file)
@@ -113,7 +139,9 @@ def test_again_with_a_second_share(home: Place, away: Place) -> None:
     home.unpack(away.results().file)
     first = home.totals().settled
     assert isinstance(away.ask("x", 0.01), Short)  # the first share went back
-    home.folder.joinpath("field.yaml").write_text((home.folder / "field.yaml").read_text().replace("sell: {}", "sell: {day: Friday}"))
+    home.folder.joinpath("field.yaml").write_text(
+        (home.folder / "field.yaml").read_text().replace("sell: {}", "sell: {day: Friday}")
+    )
     away.unpack(home.pack("sell", gpu=0, api=NANO).file)
     assert away.verdicts() == {"sow": "up to date", "reap": "up to date", "sell": "run"}
     assert not isinstance(away.ask("x", 1), Short)
@@ -121,7 +149,10 @@ def test_again_with_a_second_share(home: Place, away: Place) -> None:
     away.run()
     home.unpack(away.results().file)
     assert home.totals().settled == first + NANO + sum(
-        entry.nanodollars for entry in away.entries() if entry.stage == "sell" and entry.kind == "settled")
+        entry.nanodollars
+        for entry in away.entries()
+        if entry.stage == "sell" and entry.kind == "settled"
+    )
     assert home.totals().lent == 0 and home.verdicts()["sell"] == "up to date"
 
 
@@ -140,9 +171,14 @@ def test_a_machine_that_never_answers(home: Place, away: Place) -> None:
 
 
 def test_a_file_of_that_name_may_be_of_two_shares(home: Place) -> None:
-    first, second = (home.pack(gpu=NANO, out=Path(folder) / "field.tar.zst") for folder in ("one", "two"))
+    first, second = (
+        home.pack(gpu=NANO, out=Path(folder) / "field.tar.zst") for folder in ("one", "two")
+    )
     with home.at():
-        with pytest.raises(UserError, match="2 shares are out with a file of that name: .* - name the share in place of the file"):
+        with pytest.raises(
+            UserError,
+            match="2 shares are out with a file of that name: .* - name the share in place of the file",
+        ):
             give_up("field.tar.zst", None, home.workspace)
         assert first.share and give_up(first.share.id, 0, home.workspace) == first.share
         assert give_up(str(second.file), 0, home.workspace) == second.share
@@ -151,22 +187,36 @@ def test_a_file_of_that_name_may_be_of_two_shares(home: Place) -> None:
 
 def test_a_share_cannot_have_cost_more_than_it_was(home: Place) -> None:
     packed = home.pack(gpu=2 * NANO)
-    with home.at(), pytest.raises(UserError, match=r"a share of \$2.00 cannot have cost \$5.00: its caps held there too - say at most --spent 2;"):
+    with (
+        home.at(),
+        pytest.raises(
+            UserError,
+            match=r"a share of \$2.00 cannot have cost \$5.00: its caps held there too - say at most --spent 2;",
+        ),
+    ):
         give_up(str(packed.file), 5 * NANO, home.workspace)
     assert home.totals().open == 2 * NANO
 
 
-def test_results_of_nothing_close_the_share_and_say_so(home: Place, away: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_of_nothing_close_the_share_and_say_so(
+    home: Place, away: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     away.unpack(home.pack(gpu=NANO).file)
     home.unpack(away.results().file)
-    assert "nothing of 'field' was made or spent here; its share is closed all the same" in capsys.readouterr().out
+    assert (
+        "nothing of 'field' was made or spent here; its share is closed all the same"
+        in capsys.readouterr().out
+    )
     assert home.totals().open == 0
 
 
 def test_a_share_holds_for_no_other_name(home: Place, away: Place) -> None:
     """What is spent under another name would come home with no results."""
     away.unpack(home.pack(gpu=NANO).file)
-    with pytest.raises(UserError, match=r"field.yaml came in a pack as 'field', and its share holds for no other name - run it as 'field'"):
+    with pytest.raises(
+        UserError,
+        match=r"field.yaml came in a pack as 'field', and its share holds for no other name - run it as 'field'",
+    ):
         away.run("name=meadow")
     (away.folder / "field.yaml").rename(away.folder / "base.yaml")
     (away.folder / "field.yaml").write_text("extends: base.yaml\nname: meadow\n")
@@ -194,20 +244,26 @@ def test_a_ledger_of_an_older_version_has_received_nothing(away: Place, tmp_path
     assert caps_of(tmp_path / "old.sqlite", "field", [file]) is None
 
 
-def test_results_of_rows_that_were_made_anew_meanwhile(home: Place, away: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_of_rows_that_were_made_anew_meanwhile(
+    home: Place, away: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     away.unpack(home.pack(gpu=NANO).file)
     away.run()
     home.run("sow.count=6", until="sow")
     before = (home.folder / "runs/field/lock.json").read_text()
     home.unpack(away.results().file)
-    assert "sow of the last run of field here is another one: what came stands in its history" in capsys.readouterr().out
+    assert (
+        "sow of the last run of field here is another one: what came stands in its history"
+        in capsys.readouterr().out
+    )
     assert (home.folder / "runs/field/lock.json").read_text() == before
     home.run()  # the recipe as it was packed: nothing of it is made again
     assert home.verdicts() == dict.fromkeys(("sow", "reap", "sell"), "up to date")
 
 
 def test_a_pack_that_was_unpacked_on_two_machines_is_told(
-        home: Place, away: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home: Place, away: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other, packed = Place.away(tmp_path / "other"), home.pack(gpu=5 * NANO)
     for place in (away, other):
         place.unpack(packed.file)
@@ -229,7 +285,10 @@ def test_what_must_run_first_and_what_is_not_overwritten(home: Place, away: Plac
     packed = home.pack(gpu=NANO)
     with pytest.raises(UserError, match="was packed before, and its share .* is out"):
         home.pack(gpu=NANO)
-    with pytest.raises(UserError, match="field.tar.zst was made in this workspace|this pack of 'field' was made in this workspace"):
+    with pytest.raises(
+        UserError,
+        match="field.tar.zst was made in this workspace|this pack of 'field' was made in this workspace",
+    ):
         home.unpack(packed.file)
     (home.folder / "mine.txt").write_text("mine")
     with pytest.raises(UserError, match="mine.txt is no pack of alpaca-pipe"):
@@ -239,7 +298,10 @@ def test_what_must_run_first_and_what_is_not_overwritten(home: Place, away: Plac
     (away.folder / "field.yaml").write_text("mine")
     with pytest.raises(UserError, match="field.yaml is here already, and is not the packed one"):
         away.unpack(packed.file)
-    assert not away.workspace.store.root.exists() and (away.folder / "field.yaml").read_text() == "mine"
+    assert (
+        not away.workspace.store.root.exists()
+        and (away.folder / "field.yaml").read_text() == "mine"
+    )
     assert away.totals() == type(away.totals())()
     away.unpack(packed.file, away.folder / "else")
     assert (away.folder / "else" / "field.yaml").exists()
@@ -260,7 +322,9 @@ def test_results_of_somebody_else_are_refused(home: Place, away: Place, tmp_path
     assert stranger.entries() == before and stranger.verdicts()["reap"] == "run"
 
 
-def test_other_results_of_the_same_step_stay_apart(home: Place, away: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_results_of_the_same_step_stay_apart(
+    home: Place, away: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Both made the step, with other bytes, as two GPUs may: ours stays, and what was made from theirs is not for ours."""
     away.unpack(home.pack(gpu=NANO).file)
     away.run()
@@ -269,20 +333,27 @@ def test_other_results_of_the_same_step_stay_apart(home: Place, away: Place, cap
     done = json.loads((mine / "done.json").read_text())
     (mine / "crop.json").write_text("[0]")
     from alpaca_pipe.core.files import file_digest, write_json
-    write_json(mine / "done.json", {**done, "files": {"crop.json": {"sha256": file_digest(mine / "crop.json"), "size": 3}}})
+
+    write_json(
+        mine / "done.json",
+        {**done, "files": {"crop.json": {"sha256": file_digest(mine / "crop.json"), "size": 3}}},
+    )
     home.unpack(away.results().file)
     assert "was made here too, with other bytes; ours stays" in capsys.readouterr().out
     assert (mine / "crop.json").read_text() == "[0]"
     assert home.verdicts() == {"sow": "up to date", "reap": "up to date", "sell": "run"}
 
 
-def test_nothing_secret_travels(home: Place, away: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_secret_travels(
+    home: Place, away: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-environmentenvironment")
     (home.folder / ".env").write_text("OPENAI_API_KEY=sk-secretsecretsecret")
     home.ask("a", 0.5)
     unpacked = tmp_path / "look"
     unpacked.mkdir()
     from alpaca_pipe.pack.archive import read_box
+
     manifest = read_box(home.pack(gpu=NANO).file, unpacked)
     whole = b"".join(path.read_bytes() for path in unpacked.rglob("*") if path.is_file())
     assert b"sk-" not in whole and b".env" not in whole and b"Good morning" not in whole
@@ -300,7 +371,9 @@ def test_nothing_secret_travels(home: Place, away: Place, tmp_path: Path, monkey
 @pytest.mark.parametrize("wrong", ["name: field # {}", "paint: {{colour: '{}'}}"])
 def test_a_key_in_the_recipe_stops_it(home: Place, wrong: str) -> None:
     text = (home.folder / "field.yaml").read_text()
-    (home.folder / "field.yaml").write_text(text.replace("name: field\n", wrong.format("sk-0123456789abcdef") + "\n"))
+    (home.folder / "field.yaml").write_text(
+        text.replace("name: field\n", wrong.format("sk-0123456789abcdef") + "\n")
+    )
     with pytest.raises(UserErrors, match="looks like a key") as refused:
         home.pack(gpu=NANO)
     assert "0123456789" not in str(refused.value) and not list(home.folder.glob("*.zst"))
@@ -313,14 +386,25 @@ def test_overrides_are_in_the_packed_recipe(home: Place, away: Place) -> None:
     away.run()
     home.unpack(away.results().file)
     steps = json.loads((home.folder / "runs/field/lock.json").read_text())["steps"]
-    assert json.loads((home.workspace.store.root / steps["reap"] / "crop.json").read_text()) == [0, 1, 2, 3, 4, 5]
+    assert json.loads((home.workspace.store.root / steps["reap"] / "crop.json").read_text()) == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
 
 
-def test_pinned_prices_come_along(home: Place, away: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pinned_prices_come_along(
+    home: Place, away: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine, theirs = home.folder / "prices.yaml", away.folder / "prices.yaml"
-    mine.write_text("- {gpu: H100, provider: my-cloud, per_hour: 2.49, from: 2026-11-21}\n"
-                    "- {gpu: L4, provider: my-cloud, per_hour: 0.5, from: 2026-11-21}\n"
-                    "- {model: secret-project, host: x.example.com, in: 1, out: 2, from: 2026-11-21}\n")
+    mine.write_text(
+        "- {gpu: H100, provider: my-cloud, per_hour: 2.49, from: 2026-11-21}\n"
+        "- {gpu: L4, provider: my-cloud, per_hour: 0.5, from: 2026-11-21}\n"
+        "- {model: secret-project, host: x.example.com, in: 1, out: 2, from: 2026-11-21}\n"
+    )
     theirs.write_text("- {gpu: L4, provider: my-cloud, per_hour: 0.7, from: 2026-11-21}")
     monkeypatch.setenv("ALPACA_PIPE_PRICES", str(mine))
     packed = home.pack(gpu=NANO)
@@ -328,5 +412,9 @@ def test_pinned_prices_come_along(home: Place, away: Place, monkeypatch: pytest.
     away.unpack(packed.file)
     away.unpack(packed.file)
     from alpaca_pipe.ledger.pricing.user_prices import own_rows
-    assert [(row.values["gpu"], row.values["per_hour"]) for row in own_rows("gpu")] == [("L4", 0.7), ("H100", 2.49)]
+
+    assert [(row.values["gpu"], row.values["per_hour"]) for row in own_rows("gpu")] == [
+        ("L4", 0.7),
+        ("H100", 2.49),
+    ]
     assert "secret-project" not in theirs.read_text()

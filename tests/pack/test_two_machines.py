@@ -23,7 +23,12 @@ from tests.road.drive import RECIPE
 ROOT = Path(__file__).resolve().parents[2]
 PATH = os.pathsep.join([str(ROOT), sysconfig.get_path("purelib")])
 GPU = "gpu: {per_hour: 36}\nbudget: {api: 1, gpu: 40, total: 40.5}\n"
-SHORT = RECIPE.replace("count: 40", "count: 16").replace("held_out: 16", "held_out: 4").split("evaluate:")[0] + GPU
+SHORT = (
+    RECIPE.replace("count: 40", "count: 16")
+    .replace("held_out: 16", "held_out: 4")
+    .split("evaluate:")[0]
+    + GPU
+)
 
 
 @dataclass(frozen=True)
@@ -35,14 +40,34 @@ class Machine:
     python: str = sys.executable
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("ALPACA", "XDG", "HOME"))}
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ALPACA", "XDG", "HOME"))
+        }
         home = self.folder / "home of mine"
         done = subprocess.run(
-            [self.python, "-B", "-m", "alpaca_pipe", *arguments], cwd=self.folder, user=self.user, text=True, check=False,
-            group=pwd.getpwnam(self.user).pw_gid if self.user else None, extra_groups=[] if self.user else None,
-            capture_output=True, timeout=280, env=env | {"HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": PATH,
-                                                         "USER": self.user or "anna", "ALPACA_PIPE_PRICES": os.devnull})
-        assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+            [self.python, "-B", "-m", "alpaca_pipe", *arguments],
+            cwd=self.folder,
+            user=self.user,
+            text=True,
+            check=False,
+            group=pwd.getpwnam(self.user).pw_gid if self.user else None,
+            extra_groups=[] if self.user else None,
+            capture_output=True,
+            timeout=280,
+            env=env
+            | {
+                "HOME": str(home),
+                "OMP_NUM_THREADS": "1",
+                "PYTHONPATH": PATH,
+                "USER": self.user or "anna",
+                "ALPACA_PIPE_PRICES": os.devnull,
+            },
+        )
+        assert done.returncode == code, (
+            f"{arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        )
         return done.stdout + done.stderr
 
     def books(self, *more: str) -> dict[str, Any]:
@@ -57,12 +82,18 @@ def machines() -> Iterator[tuple[Machine, Machine]]:
     folder.chmod(0o755)
     for name in ("laptop", "rented box"):
         (folder / name / "home of mine").mkdir(parents=True)
-    python = next(filter(_can_run, (os.environ.get("OTHER_PYTHON", ""), sys.executable, "/usr/bin/python3")), None)
+    python = next(
+        filter(_can_run, (os.environ.get("OTHER_PYTHON", ""), sys.executable, "/usr/bin/python3")),
+        None,
+    )
     other = "nobody" if python else None
     if other:
         for path in ((folder / "rented box"), (folder / "rented box" / "home of mine")):
             os.chown(path, pwd.getpwnam(other).pw_uid, pwd.getpwnam(other).pw_gid)
-    yield Machine(folder / "laptop"), Machine(folder / "rented box", other, python or sys.executable)
+    yield (
+        Machine(folder / "laptop"),
+        Machine(folder / "rented box", other, python or sys.executable),
+    )
     shutil.rmtree(folder)
 
 
@@ -71,8 +102,17 @@ def _can_run(python: str) -> bool:
     if os.geteuid() != 0 or not python:
         return False
     try:
-        return subprocess.run([python, "-B", "-c", "import alpaca_pipe.catalog, pyarrow"], cwd="/", user="nobody", check=False,
-                              capture_output=True, env={"PYTHONPATH": PATH}).returncode == 0
+        return (
+            subprocess.run(
+                [python, "-B", "-c", "import alpaca_pipe.catalog, pyarrow"],
+                cwd="/",
+                user="nobody",
+                check=False,
+                capture_output=True,
+                env={"PYTHONPATH": PATH},
+            ).returncode
+            == 0
+        )
     except OSError:
         return False
 
@@ -81,24 +121,39 @@ def sent(file: str, of: Machine, to: Machine) -> None:
     shutil.copyfile(of.folder / file, to.folder / file)
 
 
-def test_data_made_on_a_laptop_trained_on_a_rented_machine(machines: tuple[Machine, Machine]) -> None:
+def test_data_made_on_a_laptop_trained_on_a_rented_machine(
+    machines: tuple[Machine, Machine],
+) -> None:
     laptop, box = machines
     (laptop.folder / "road.yaml").write_text(SHORT)
     laptop("run", "road", "--until", "curate")
     made = laptop.books()["total"]["nanodollars"]["settled"]
     said = laptop("pack", "road", "--for", "train", "--share", "30")
     assert "$30.00 for the machine, reserved here until its results are unpacked" in said
-    assert laptop.books()["total"]["nanodollars"] | {"lent": 30_000_000_000} == laptop.books()["total"]["nanodollars"]
-    refused = laptop("pack", "road", "--for", "train", "--share", "10.01", "-o", "b.tar.zst", code=2)
-    assert "a share of $10.01 does not fit: $10.00 is left of budget.gpu ($40.00), $30.00 is lent already" in refused
+    assert (
+        laptop.books()["total"]["nanodollars"] | {"lent": 30_000_000_000}
+        == laptop.books()["total"]["nanodollars"]
+    )
+    refused = laptop(
+        "pack", "road", "--for", "train", "--share", "10.01", "-o", "b.tar.zst", code=2
+    )
+    assert (
+        "a share of $10.01 does not fit: $10.00 is left of budget.gpu ($40.00), $30.00 is lent already"
+        in refused
+    )
     sent("road.tar.zst", laptop, box)
 
     assert "up to date here: generate, curate" in box("unpack", "road.tar.zst")
     planned = json.loads(box("plan", "road", "--json"))
-    print(f"as user {box.user or 'anna'}: {[(step['stage'], step['verdict']) for step in planned['steps']]}")
+    print(
+        f"as user {box.user or 'anna'}: {[(step['stage'], step['verdict']) for step in planned['steps']]}"
+    )
     assert [step["verdict"] for step in planned["steps"]] == ["up to date", "up to date", "run"]
     dear = box("run", "road", "gpu.per_hour=3600000", "budget={api: 1}", code=2)
-    assert "$30.00 is left of share.gpu ($30.00) - pack a larger share where the recipe came from" in dear
+    assert (
+        "$30.00 is left of share.gpu ($30.00) - pack a larger share where the recipe came from"
+        in dear
+    )
     assert "train     run" in box("run", "road")
     there = box.books()["total"]["nanodollars"]["settled"]
     assert there > 0
@@ -109,7 +164,10 @@ def test_data_made_on_a_laptop_trained_on_a_rented_machine(machines: tuple[Machi
 
     assert "entries added to the books" in laptop("unpack", "road-results.tar.zst")
     books = laptop.books("--by", "machine")
-    assert books["total"]["nanodollars"] | {"settled": made + there, "lent": 0, "open": 0, "lost": 0} == books["total"]["nanodollars"]
+    assert (
+        books["total"]["nanodollars"] | {"settled": made + there, "lent": 0, "open": 0, "lost": 0}
+        == books["total"]["nanodollars"]
+    )
     assert {line["nanodollars"]["settled"] for line in books["lines"]} == {made, there}
     assert "nothing changed" in laptop("unpack", "road-results.tar.zst")
     assert laptop.books("--by", "machine") == books
@@ -122,8 +180,13 @@ def _nothing_of_the_machine(*machines: Machine) -> None:
     """What decides whether a step is up to date holds no path, user, host or version of Python."""
     import platform
 
-    strange = [str(machine.folder) for machine in machines] + [platform.python_version(), platform.node() or "?", sys.executable,
-                                                               f"python{sys.version_info.major}.{sys.version_info.minor}", "home of mine"]
+    strange = [str(machine.folder) for machine in machines] + [
+        platform.python_version(),
+        platform.node() or "?",
+        sys.executable,
+        f"python{sys.version_info.major}.{sys.version_info.minor}",
+        "home of mine",
+    ]
     for machine in machines:
         for file in (machine.folder / "runs/store").glob("*/stage.json"):
             assert set(read_json(file)) == {"kind", "version", "config", "uses", "inputs"}

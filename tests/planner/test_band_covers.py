@@ -43,7 +43,12 @@ def check(name: str, lengths: Sequence[float], most: int, teachers: int = TEACHE
         chance = Random(f"{name} {number}")
         wanted = order(chance, most)
         rounds = play(Teacher(chance, lengths), wanted)
-        whole, first, taken, wait = sum(rounds, RoundStats()), RoundStats(), 0, chance.randint(20, 50)
+        whole, first, taken, wait = (
+            sum(rounds, RoundStats()),
+            RoundStats(),
+            0,
+            chance.randint(20, 50),
+        )
         while taken < len(rounds) and first.seats < wait:
             first, taken = first + rounds[taken], taken + 1
         before = imagine(TWO_STEP if wanted.follows else ALPACA, wanted)
@@ -52,8 +57,10 @@ def check(name: str, lengths: Sequence[float], most: int, teachers: int = TEACHE
             after = before.learned(rounds[:taken], wanted.tasks, wanted.swing, DRIFT, HASTE)
             forecasts.append(("pilot", foresee(wanted, after, first), first))
         for rests_on, forecast, had in forecasts:
-            for figure, paid, truth in (("requests", float(had.requests), float(whole.requests)),
-                                        ("dollars", cost(wanted, had), cost(wanted, whole))):
+            for figure, paid, truth in (
+                ("requests", float(had.requests), float(whole.requests)),
+                ("dollars", cost(wanted, had), cost(wanted, whole)),
+            ):
                 quantiles = tuple(paid + value for value in forecast.quantiles(figure, _FOUND))
                 found.append(Found(rests_on, figure, quantiles, truth))
     return found
@@ -67,8 +74,10 @@ def table(found: Sequence[Found]) -> dict[tuple[str, str], float]:
         covered[key] = fmean(one.covered for one in some)
         inner = fmean(one.quantiles[1] <= one.truth <= one.quantiles[3] for one in some)
         middle = median(one.truth / one.quantiles[2] for one in some)
-        print(f"{key[0]:<7} {key[1]:<9} {len(some)} teachers: P5-P95 covers {covered[key]:.1%}, P10-P90 {inner:.1%}; "
-              f"P95/P5 {median(one.quantiles[-1] / one.quantiles[0] for one in some):.2f}, truth/P50 {middle:.2f}")
+        print(
+            f"{key[0]:<7} {key[1]:<9} {len(some)} teachers: P5-P95 covers {covered[key]:.1%}, P10-P90 {inner:.1%}; "
+            f"P95/P5 {median(one.quantiles[-1] / one.quantiles[0] for one in some):.2f}, truth/P50 {middle:.2f}"
+        )
     return covered
 
 
@@ -80,8 +89,12 @@ def test_the_band_covers_teachers_of_another_kind() -> None:
 def test_a_vain_band_would_be_found_out() -> None:
     """The check can fail: were the band half as wide around its middle, it would not cover."""
     found = check("vain", (), 2000, 100)
-    halves = [one.quantiles[2] - (one.quantiles[2] - one.quantiles[0]) / 3 <= one.truth
-              <= one.quantiles[2] + (one.quantiles[-1] - one.quantiles[2]) / 3 for one in found]
+    halves = [
+        one.quantiles[2] - (one.quantiles[2] - one.quantiles[0]) / 3
+        <= one.truth
+        <= one.quantiles[2] + (one.quantiles[-1] - one.quantiles[2]) / 3
+        for one in found
+    ]
     assert fmean(halves) < 0.8
 
 

@@ -30,13 +30,16 @@ teacher: {kind: openai_chat, model: gpt-4.1-nano}
 generate: {count: 1000}
 curate: {held_out: 100}
 """
-TUNED = PAID + """
+TUNED = (
+    PAID
+    + """
 base: {model: huggyllama/llama-7b}
 gpu: {name: H200, per_hour: 3.5}
 train: {}
 evaluate: {}
 export: {}
 """
+)
 
 
 def of(tmp_path: Path, text: str, *overrides: str) -> PlanSummary:
@@ -80,17 +83,30 @@ def test_the_quickstart_is_free_and_compares_itself_with_nobody(tmp_path: Path) 
 
 def test_for_programs(tmp_path: Path) -> None:
     found = json.loads(printed("alpaca-52k", tmp_path / "runs", "--json"))
-    assert [step["stage"] for step in found["steps"]] == ["generate", "curate", "train", "evaluate", "export"]
+    assert [step["stage"] for step in found["steps"]] == [
+        "generate",
+        "curate",
+        "train",
+        "evaluate",
+        "export",
+    ]
     low, middle, high = found["total"]["dollars"]
     assert 0 < low < middle < high
-    assert found["fit"]["fits"] and found["cheaper"]["teachers"] and found["cheaper"]["gpus"] and found["cheaper"]["hosted"]
+    assert (
+        found["fit"]["fits"]
+        and found["cheaper"]["teachers"]
+        and found["cheaper"]["gpus"]
+        and found["cheaper"]["hosted"]
+    )
 
 
 def test_money_of_the_machine_is_its_minutes(tmp_path: Path) -> None:
     outlook = of(tmp_path, TUNED)
     for line in outlook.lines:
         assert line.estimate
-        assert line.estimate.gpu.p50 * DOLLARS == pytest.approx(line.estimate.minutes.p50 / 60 * 3.5)
+        assert line.estimate.gpu.p50 * DOLLARS == pytest.approx(
+            line.estimate.minutes.p50 / 60 * 3.5
+        )
 
 
 def test_a_machine_is_not_billed_for_a_run_without_its_steps(tmp_path: Path) -> None:
@@ -103,24 +119,38 @@ def test_full_tuning_does_not_fit_a_small_gpu_and_says_what_would(tmp_path: Path
     outlook = of(tmp_path, TUNED, "gpu.name=RTX4090", "gpu.per_hour=0.5", "train.method=full")
     assert outlook.fit and not outlook.fit.fits_usually
     assert [cure.split(":")[0] for cure in outlook.cures] == [
-        "train.method=lora base.dtype=bfloat16 train.per_device_train_batch_size=1"]
+        "train.method=lora base.dtype=bfloat16 train.per_device_train_batch_size=1"
+    ]
     train = next(line for line in outlook.lines if line.step.stage.kind == "train")
     assert train.estimate and "does not fit" in train.estimate.says
-    assert all(offer.own or offer.name not in ("RTX4090", "L4", "A100-80") for offer in outlook.cheaper.gpus)
+    assert all(
+        offer.own or offer.name not in ("RTX4090", "L4", "A100-80")
+        for offer in outlook.cheaper.gpus
+    )
 
 
 def test_a_cure_is_true(tmp_path: Path) -> None:
     changes = ("gpu.name=H100", "train.per_device_train_batch_size=64", "base.dtype=bfloat16")
     tight = of(tmp_path, TUNED, *changes)
     assert tight.fit and not tight.fit.fits
-    assert tight.cures[0].startswith("train.per_device_train_batch_size=16 and 4 times the gradient_accumulation_steps")
-    cured = of(tmp_path, TUNED, *changes, "train.per_device_train_batch_size=16", "train.gradient_accumulation_steps=4")
+    assert tight.cures[0].startswith(
+        "train.per_device_train_batch_size=16 and 4 times the gradient_accumulation_steps"
+    )
+    cured = of(
+        tmp_path,
+        TUNED,
+        *changes,
+        "train.per_device_train_batch_size=16",
+        "train.gradient_accumulation_steps=4",
+    )
     assert cured.fit and cured.fit.fits
 
 
 def test_the_control_doubles_the_tune(tmp_path: Path) -> None:
-    both, one = (of(tmp_path, TUNED, "generate.count=50000", f"train.control={control}").lines[2].estimate
-                 for control in ("shuffled", "none"))
+    both, one = (
+        of(tmp_path, TUNED, "generate.count=50000", f"train.control={control}").lines[2].estimate
+        for control in ("shuffled", "none")
+    )
     assert both and one
     assert 1.7 < both.minutes.p50 / one.minutes.p50 < 2.1
 
@@ -134,8 +164,13 @@ def test_rows_that_are_there_are_measured(tmp_path: Path) -> None:
     write_jsonl(file, [row.to_row() for row in examples()] * 500)
     found = lengths(file)
     assert found.rows == 3000
-    assert found.mean == pytest.approx(44 + sum(len(f"{row.instruction}{row.input}{row.output}".encode())
-                                                for row in examples()) / 6 / 4.2, rel=0.01)
+    assert found.mean == pytest.approx(
+        44
+        + sum(len(f"{row.instruction}{row.input}{row.output}".encode()) for row in examples())
+        / 6
+        / 4.2,
+        rel=0.01,
+    )
 
 
 @pytest.mark.parametrize(("cap", "word"), [("0.0001", "will stop"), ("5", "fits")])
@@ -163,7 +198,9 @@ def test_what_was_spent_is_no_longer_left(tmp_path: Path) -> None:
 
 
 def test_a_rehearsal_is_on_paper(tmp_path: Path) -> None:
-    assert "on paper ($0.00 in truth) to go" in printed("alpaca-7b-lora", tmp_path / "runs", "--rehearse")
+    assert "on paper ($0.00 in truth) to go" in printed(
+        "alpaca-7b-lora", tmp_path / "runs", "--rehearse"
+    )
 
 
 def test_cheaper_teachers_cost_less_for_the_same_tokens(tmp_path: Path) -> None:
@@ -173,10 +210,14 @@ def test_cheaper_teachers_cost_less_for_the_same_tokens(tmp_path: Path) -> None:
     assert own.name == "gpt-4.1" and own is offers[-1] and len(offers) > 4
     assert list(offers) == sorted(offers, key=lambda offer: offer.nanodollars)
     total = outlook.total
-    assert own.nanodollars == pytest.approx((total.tokens_in.p50 * 2 + total.tokens_out.p50 * 8) * 1000, rel=1e-4)
+    assert own.nanodollars == pytest.approx(
+        (total.tokens_in.p50 * 2 + total.tokens_out.p50 * 8) * 1000, rel=1e-4
+    )
 
 
-def test_an_old_price_is_said_to_be_old_and_what_is_not_supported_is_not_proposed(tmp_path: Path) -> None:
+def test_an_old_price_is_said_to_be_old_and_what_is_not_supported_is_not_proposed(
+    tmp_path: Path,
+) -> None:
     outlook = of(tmp_path, TUNED)
     own = next(offer for offer in outlook.cheaper.teachers if offer.own)
     checked = price_of("gpt-4.1-nano", outlook.day).checked
@@ -190,7 +231,9 @@ def test_an_old_price_is_said_to_be_old_and_what_is_not_supported_is_not_propose
 
 def test_a_teacher_with_a_price_of_its_own_is_the_recipes(tmp_path: Path) -> None:
     text = PAID.replace("gpt-4.1-nano", "gpt-4.1-nano, price: {in: 9, out: 9}")
-    assert [offer.price for offer in of(tmp_path, text).cheaper.teachers if offer.own] == ["$9 in, $9 out"]
+    assert [offer.price for offer in of(tmp_path, text).cheaper.teachers if offer.own] == [
+        "$9 in, $9 out"
+    ]
     assert PriceTable.model_validate({"in": 9, "out": 9})
 
 
@@ -208,11 +251,15 @@ def test_a_recipe_that_is_being_run_says_so(tmp_path: Path) -> None:
     lock = tmp_path / "runs" / "it" / ".lock"
     before = of(tmp_path, PAID)
     assert before.running is None
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(lock)], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout and process.stdout.readline() == "held\n"
         assert of(tmp_path, PAID).running == str(process.pid)
-        assert f"running now (pid {process.pid})" in printed(str(tmp_path / "it.yaml"), tmp_path / "runs")
+        assert f"running now (pid {process.pid})" in printed(
+            str(tmp_path / "it.yaml"), tmp_path / "runs"
+        )
     finally:
         process.kill()
         process.wait()

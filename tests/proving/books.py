@@ -21,7 +21,12 @@ from typing import Any
 from tests.proving.replies import Reply
 
 CLASSES = ("uncached_in", "cache_read", "visible_out", "reasoning_out")
-_ITEMS = {"uncached_in": "input", "cache_read": "cached input", "visible_out": "output", "reasoning_out": "output"}
+_ITEMS = {
+    "uncached_in": "input",
+    "cache_read": "cached input",
+    "visible_out": "output",
+    "reasoning_out": "output",
+}
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,14 @@ _COLUMNS = [field.name for field in fields(Row)]
 
 def billed(reply: Reply, price: Mapping[str, str]) -> dict[str, int]:
     """Nano-dollars of each class, each rounded once to the nearest, half to even."""
-    return {name: int((Decimal(getattr(reply, name)) * Decimal(price[name]) * 1000).quantize(Decimal(1), ROUND_HALF_EVEN))
-            for name in CLASSES}
+    return {
+        name: int(
+            (Decimal(getattr(reply, name)) * Decimal(price[name]) * 1000).quantize(
+                Decimal(1), ROUND_HALF_EVEN
+            )
+        )
+        for name in CLASSES
+    }
 
 
 class Books:
@@ -60,7 +71,9 @@ class Books:
         self._waiting: list[Row] = []
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute(f"CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY, {', '.join(_COLUMNS)})")
+        self._db.execute(
+            f"CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY, {', '.join(_COLUMNS)})"
+        )
         self._db.execute("CREATE INDEX IF NOT EXISTS by_name ON requests (name)")
 
     def enter(self, row: Row) -> None:
@@ -71,30 +84,69 @@ class Books:
         if waiting:
             with self._lock:
                 self._db.execute("BEGIN")
-                self._db.executemany(f"INSERT INTO requests ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})",
-                                     [astuple(row) for row in waiting])
+                self._db.executemany(
+                    f"INSERT INTO requests ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})",
+                    [astuple(row) for row in waiting],
+                )
                 self._db.execute("COMMIT")
 
     def rows(self, billed_only: bool = False) -> Iterator[Row]:
         self.flush()
         with self._lock:
-            found = self._db.execute(f"SELECT {', '.join(_COLUMNS)} FROM requests "
-                                     f"WHERE NOT ? OR nanodollars > 0 ORDER BY id", (billed_only,)).fetchall()
+            found = self._db.execute(
+                f"SELECT {', '.join(_COLUMNS)} FROM requests "
+                f"WHERE NOT ? OR nanodollars > 0 ORDER BY id",
+                (billed_only,),
+            ).fetchall()
         return (Row(*row) for row in found)
 
     def focus(self) -> str:
         """FOCUS 1.2: one row for each request that was billed; its ResourceId is the attempt's name."""
         out = io.StringIO()
         lines = csv.writer(out, lineterminator="\n")
-        lines.writerow(["BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "BillingCurrency", "ChargeCategory",
-                        "ChargePeriodStart", "ChargePeriodEnd", "ProviderName", "ServiceName", "ServiceCategory",
-                        "ResourceId", "SkuId", "ConsumedQuantity", "ConsumedUnit", "x_ClientRequestId"])
+        lines.writerow(
+            [
+                "BilledCost",
+                "EffectiveCost",
+                "ListCost",
+                "ContractedCost",
+                "BillingCurrency",
+                "ChargeCategory",
+                "ChargePeriodStart",
+                "ChargePeriodEnd",
+                "ProviderName",
+                "ServiceName",
+                "ServiceCategory",
+                "ResourceId",
+                "SkuId",
+                "ConsumedQuantity",
+                "ConsumedUnit",
+                "x_ClientRequestId",
+            ]
+        )
         for row in self.rows(billed_only=True):
             cost, at = f"{dollars(row.nanodollars):f}", datetime.fromtimestamp(row.at, UTC)
             used = row.uncached_in + row.cache_read + row.visible_out + row.reasoning_out
-            lines.writerow([cost, cost, cost, cost, "USD", "Usage", at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-                            at.strftime("%Y-%m-%dT%H:%M:%SZ"), "proving", "chat", "AI and Machine Learning", row.name,
-                            row.model, used, "Tokens", row.name])
+            lines.writerow(
+                [
+                    cost,
+                    cost,
+                    cost,
+                    cost,
+                    "USD",
+                    "Usage",
+                    at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    "proving",
+                    "chat",
+                    "AI and Machine Learning",
+                    row.name,
+                    row.model,
+                    used,
+                    "Tokens",
+                    row.name,
+                ]
+            )
         return out.getvalue()
 
     def costs(self, prices: Mapping[bool, Mapping[str, str]]) -> str:
@@ -108,8 +160,13 @@ class Books:
         for day, items in sorted(days.items()):
             results = ", ".join(
                 f'{{"object": "organization.costs.result", "amount": {{"value": {dollars(cost):f}, "currency": "usd"}}, '
-                f'"line_item": "{item}", "project_id": null}}' for item, cost in sorted(items.items()) if cost)
-            buckets.append(f'{{"object": "bucket", "start_time": {day}, "end_time": {day + 86400}, "results": [{results}]}}')
+                f'"line_item": "{item}", "project_id": null}}'
+                for item, cost in sorted(items.items())
+                if cost
+            )
+            buckets.append(
+                f'{{"object": "bucket", "start_time": {day}, "end_time": {day + 86400}, "results": [{results}]}}'
+            )
         return f'{{"object": "page", "data": [{", ".join(buckets)}], "has_more": false, "next_page": null}}\n'
 
 

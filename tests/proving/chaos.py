@@ -36,12 +36,37 @@ from tests.proving.settings import PRICE
 from tests.proving.start import ROOT, Proving, proving
 
 # The share of attempts that meet each fault: one in nine in all. The fatal ones come one by one: each of them ends a run.
-STORM = {"429": 0.01, "429_retry_after": 0.003, "500": 0.015, "503": 0.005, "reset": 0.01, "reset_billed": 0.01,
-         "hang": 0.002, "hang_billed": 0.002, "cut_body": 0.01, "cut_chunks": 0.01, "malformed": 0.01, "empty_choices": 0.01,
-         "usage_missing": 0.005, "usage_zero": 0.005, "usage_not_summing": 0.005, "other_model": 0.002}
-BATCH_STORM = {"line_twice": 0.02, "line_missing": 0.02, "line_error": 0.02, "batch_expired": 0.15, "batch_failed": 0.04,
-               "office_429": 0.02, "office_500": 0.03, "office_401": 0.003, "office_reset": 0.02, "office_done_reset": 0.03,
-               **{name: chance for name, chance in STORM.items() if name in ODD}}
+STORM = {
+    "429": 0.01,
+    "429_retry_after": 0.003,
+    "500": 0.015,
+    "503": 0.005,
+    "reset": 0.01,
+    "reset_billed": 0.01,
+    "hang": 0.002,
+    "hang_billed": 0.002,
+    "cut_body": 0.01,
+    "cut_chunks": 0.01,
+    "malformed": 0.01,
+    "empty_choices": 0.01,
+    "usage_missing": 0.005,
+    "usage_zero": 0.005,
+    "usage_not_summing": 0.005,
+    "other_model": 0.002,
+}
+BATCH_STORM = {
+    "line_twice": 0.02,
+    "line_missing": 0.02,
+    "line_error": 0.02,
+    "batch_expired": 0.15,
+    "batch_failed": 0.04,
+    "office_429": 0.02,
+    "office_500": 0.03,
+    "office_401": 0.003,
+    "office_reset": 0.02,
+    "office_done_reset": 0.03,
+    **{name: chance for name, chance in STORM.items() if name in ODD},
+}
 NATURE = {"length": 0.03, "content_filter": 0.01, "filtered_unread": 0.01}
 RECIPE = """name: chaos
 teacher:
@@ -110,7 +135,14 @@ class Chaos:
     def _run(self, kill_at: int | None) -> bool | None:
         """One start of the command line: True if it was killed, False if it stopped and must be started again, None if it
         is done."""
-        process = alpaca("run", "chaos.yaml", "--until", "generate", f"budget.api={Decimal(self.cap) / _NANO:f}", home=self.home)
+        process = alpaca(
+            "run",
+            "chaos.yaml",
+            "--until",
+            "generate",
+            f"budget.api={Decimal(self.cap) / _NANO:f}",
+            home=self.home,
+        )
         try:
             if self._watch(process, kill_at):
                 self.ends["killed"] += 1
@@ -130,7 +162,9 @@ class Chaos:
             now = time.monotonic()
             heard = now if answered != before else heard
             if now - heard > _PATIENCE:
-                raise Broken(f"no reply for {_PATIENCE:.0f} s: {(self.home / PRINTED).read_text()[-2000:]}")
+                raise Broken(
+                    f"no reply for {_PATIENCE:.0f} s: {(self.home / PRINTED).read_text()[-2000:]}"
+                )
             while self.fatal and answered >= self.fatal[0][0]:
                 self.server.weather(script=[self.fatal.pop(0)[1]])
             if die_at == float("inf") and kill_at is not None and answered >= kill_at:
@@ -148,7 +182,9 @@ class Chaos:
         if code != 2 or "Traceback" in printed:
             raise Broken(f"exit {code}:\n{printed[-3000:]}")
         if _BUDGET in last:
-            if self.reconcile() < self.cap * 3 // 4:  # what was lost had been counted at its ceiling: there is room again
+            if (
+                self.reconcile() < self.cap * 3 // 4
+            ):  # what was lost had been counted at its ceiling: there is room again
                 self.ends["at the cap, and room again when reconciled"] += 1
             else:
                 self.ends["at the cap"] += 1
@@ -188,7 +224,10 @@ class Chaos:
         written = next((line for line in printed.splitlines() if line.startswith("written: ")), "")
         if process.returncode or not written:
             raise Broken(f"ledger reconcile: exit {process.returncode}\n{printed[-2000:]}")
-        rows = {kind: int(count.replace(",", "")) for count, kind in re.findall(r"(\d[\d,]*) (\w+)", written)}
+        rows = {
+            kind: int(count.replace(",", ""))
+            for count, kind in re.findall(r"(\d[\d,]*) (\w+)", written)
+        }
         wanted = {"correction": compared.over, "reconciled": compared.lost}
         if rows != {kind: count for kind, count in wanted.items() if count}:
             raise Broken(f"ledger reconcile wrote {rows}, wanted is {wanted}\n{printed[-2000:]}")
@@ -200,8 +239,13 @@ class Chaos:
 
 def _kind(last: str) -> str:
     """Why a run stopped, in a word, from its last line."""
-    for sign, word in (("does not accept the key", "wrong key"), ("quota", "no quota"), ("does not exist", "no such model"),
-                       ("the teacher failed", "gave up"), ("refuses the batch", "batch refused")):
+    for sign, word in (
+        ("does not accept the key", "wrong key"),
+        ("quota", "no quota"),
+        ("does not exist", "no such model"),
+        ("the teacher failed", "gave up"),
+        ("refuses the batch", "batch refused"),
+    ):
         if sign in last:
             return word
     raise Broken(f"a run stopped with a sentence that is not expected here: {last}")
@@ -210,8 +254,13 @@ def _kind(last: str) -> str:
 def alpaca(*arguments: str, home: Path) -> subprocess.Popen[bytes]:
     """The command line in a process of its own; what it prints lies in PRINTED."""
     with (home / PRINTED).open("wb") as stream:
-        return subprocess.Popen([sys.executable, "-m", "alpaca_pipe", *arguments], cwd=home, stdout=stream,
-                                stderr=subprocess.STDOUT, env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "1000"})
+        return subprocess.Popen(
+            [sys.executable, "-m", "alpaca_pipe", *arguments],
+            cwd=home,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "1000"},
+        )
 
 
 @contextmanager
@@ -219,8 +268,16 @@ def watched(home: Path) -> Any:
     """Another process looks at the ledger all the time; what it saw is in the dict that the block gets."""
     saw: dict[str, Any] = {}
     (home / "caps").write_text(f"{1 << 62}\n")
-    command = [sys.executable, "-m", "tests.proving.watcher", str(home / "runs" / "ledger.sqlite"), str(home / "caps")]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.proving.watcher",
+        str(home / "runs" / "ledger.sqlite"),
+        str(home / "caps"),
+    ]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield saw
         finally:
@@ -232,18 +289,44 @@ def dataset(home: Path) -> dict[str, bytes]:
     """The files that generate made."""
     lock = json.loads((home / "runs" / "chaos" / "lock.json").read_text())
     folder = home / "runs" / "store" / lock["steps"]["generate"]
-    return {name: (folder / name).read_bytes() for name in ("examples.jsonl", "rejected.jsonl", "seats.jsonl")}
+    return {
+        name: (folder / name).read_bytes()
+        for name in ("examples.jsonl", "rejected.jsonl", "seats.jsonl")
+    }
 
 
-def chaos(home: Path, *, requests: int, kills: int, concurrency: int, seed: int, latency: float = 0.05,
-          batches: bool = False) -> dict[str, Any]:
+def chaos(
+    home: Path,
+    *,
+    requests: int,
+    kills: int,
+    concurrency: int,
+    seed: int,
+    latency: float = 0.05,
+    batches: bool = False,
+) -> dict[str, Any]:
     """The whole storm, online or by batch. Raises Broken where a promise does not hold; answers the figures to print."""
     storm = BATCH_STORM if batches else STORM
-    settings = {"seed": seed, "nature": NATURE, "latency": latency, "sigma": 0.5, "load": 512, "price": PRICE, "retry_after": 0.3,
-                "batch_price": PRICE, "queue": requests // 6}
-    recipe = partial(RECIPE.format, concurrency=concurrency, requests=requests, round_size=min(2048, max(64, requests // 4)),
-                     kind="openai_batch" if batches else "openai_chat",
-                     of_the_kind=f"  poll: 0.2\n  most_requests: {requests // 16}\n" if batches else "", **PRICE)
+    settings = {
+        "seed": seed,
+        "nature": NATURE,
+        "latency": latency,
+        "sigma": 0.5,
+        "load": 512,
+        "price": PRICE,
+        "retry_after": 0.3,
+        "batch_price": PRICE,
+        "queue": requests // 6,
+    }
+    recipe = partial(
+        RECIPE.format,
+        concurrency=concurrency,
+        requests=requests,
+        round_size=min(2048, max(64, requests // 4)),
+        kind="openai_batch" if batches else "openai_chat",
+        of_the_kind=f"  poll: 0.2\n  most_requests: {requests // 16}\n" if batches else "",
+        **PRICE,
+    )
     began = time.monotonic()
     calm, full = _calm(home / "calm", settings, recipe)
     calmed = time.monotonic()
@@ -251,8 +334,14 @@ def chaos(home: Path, *, requests: int, kills: int, concurrency: int, seed: int,
     with proving(_folder(home / "storm") / "books.sqlite", faults=storm, **settings) as server:
         (server.books.parent / "chaos.yaml").write_text(recipe(url=server.url))
         fatal = () if batches else FATAL if requests >= _A_SMALL_ONE else (chance.choice(FATAL),)
-        run = Chaos(server.books.parent, server, full // 2, concurrency, chance,
-                    sorted((chance.randrange(int(requests * 0.9)), name) for name in fatal))
+        run = Chaos(
+            server.books.parent,
+            server,
+            full // 2,
+            concurrency,
+            chance,
+            sorted((chance.randrange(int(requests * 0.9)), name) for name in fatal),
+        )
         with watched(run.home) as saw:
             run.through([chance.randrange(int(requests * 0.95)) for _ in range(kills)])
         run.reconcile()
@@ -261,19 +350,32 @@ def chaos(home: Path, *, requests: int, kills: int, concurrency: int, seed: int,
     missed = {*storm, *NATURE, *(("queue_full",) if batches else ()), *fatal} - set(state["faults"])
     if missed and requests >= _A_SMALL_ONE:
         raise Broken(f"never met: {sorted(missed)}")
-    return {"requests": requests, "concurrency": concurrency, "kills": kills, "seed": seed,
-            "calm seconds": round(calmed - began, 1), "storm seconds": round(time.monotonic() - calmed, 1),
-            "full price": full, "arrived at the server": state["arrived"], "most at once": state["most_in_flight"],
-            "faults": dict(sorted(state["faults"].items())), **figures}
+    return {
+        "requests": requests,
+        "concurrency": concurrency,
+        "kills": kills,
+        "seed": seed,
+        "calm seconds": round(calmed - began, 1),
+        "storm seconds": round(time.monotonic() - calmed, 1),
+        "full price": full,
+        "arrived at the server": state["arrived"],
+        "most at once": state["most_in_flight"],
+        "faults": dict(sorted(state["faults"].items())),
+        **figures,
+    }
 
 
-def _calm(home: Path, settings: dict[str, Any], recipe: Callable[..., str]) -> tuple[dict[str, bytes], int]:
+def _calm(
+    home: Path, settings: dict[str, Any], recipe: Callable[..., str]
+) -> tuple[dict[str, bytes], int]:
     """The same recipe in fair weather: the rows that it makes, and what the server billed."""
     with proving(_folder(home) / "books.sqlite", **settings) as server:
         (home / "chaos.yaml").write_text(recipe(url=server.url))
         process = alpaca("run", "chaos.yaml", "--until", "generate", home=home)
         if process.wait(timeout=600):
-            raise Broken(f"the calm run ended with exit {process.returncode}:\n{(home / PRINTED).read_text()[-3000:]}")
+            raise Broken(
+                f"the calm run ended with exit {process.returncode}:\n{(home / PRINTED).read_text()[-3000:]}"
+            )
         server.quiet()
         compared = compare(home / "runs" / "ledger.sqlite", server.books)
         if compared.disagreements or compared.ours != compared.theirs:
@@ -281,7 +383,9 @@ def _calm(home: Path, settings: dict[str, Any], recipe: Callable[..., str]) -> t
         return dataset(home), compared.theirs
 
 
-def _judge(run: Chaos, saw: dict[str, Any], requests: int, calm: dict[str, bytes]) -> dict[str, Any]:
+def _judge(
+    run: Chaos, saw: dict[str, Any], requests: int, calm: dict[str, bytes]
+) -> dict[str, Any]:
     """Holds every promise against what is on both sides at the end."""
     last = compare(run.ledger, run.server.books)
     most, over = held_over_time(run.ledger, run.caps)
@@ -293,23 +397,41 @@ def _judge(run: Chaos, saw: dict[str, Any], requests: int, calm: dict[str, bytes
     db.close()
     promises = {
         "at every moment settled + lost + open <= the cap in force (journal)": over,
-        "the same, seen from outside": saw["over"] or ([] if saw["looks"] else ["the watcher saw nothing"]),
+        "the same, seen from outside": saw["over"]
+        or ([] if saw["looks"] else ["the watcher saw nothing"]),
         "no stored reply is asked again": again,
-        "lost attempts <= concurrency for each kill": [f"{n} in {name}" for name, n in lost.items() if n > run.concurrency],
+        "lost attempts <= concurrency for each kill": [
+            f"{n} in {name}" for name, n in lost.items() if n > run.concurrency
+        ],
         "ledger = the server's books, lost apart": last.disagreements,
-        "reconciled, nothing is left to differ": [] if (last.ours, last.held) == (last.theirs, 0) else [
-            f"ours {last.ours}, theirs {last.theirs}, still held {last.held}"],
-        "the run finishes, every request answered": [] if replies == requests else [f"{replies} replies of {requests}"],
+        "reconciled, nothing is left to differ": []
+        if (last.ours, last.held) == (last.theirs, 0)
+        else [f"ours {last.ours}, theirs {last.theirs}, still held {last.held}"],
+        "the run finishes, every request answered": []
+        if replies == requests
+        else [f"{replies} replies of {requests}"],
         "the ledger's file is whole": [] if whole == "ok" else [whole],
-        "the same rows as in fair weather": [name for name, made in dataset(run.home).items() if made != calm[name]],
+        "the same rows as in fair weather": [
+            name for name, made in dataset(run.home).items() if made != calm[name]
+        ],
     }
     if broken := {promise: wrong[:5] for promise, wrong in promises.items() if wrong}:
         raise Broken(json.dumps(broken, indent=1))
-    return {"promises": list(promises), "caps": [cap for _, cap in run.caps], "most held": most,
-            "looks from outside": saw["looks"], "runs": dict(run.ends), "attempts": dict(last.attempts),
-            "lost by kills": sum(lost.values()), "most lost by one kill": max(lost.values(), default=0),
-            "anomalies": last.anomalies, "settled": last.ours, "billed": last.theirs,
-            "reconciliations": run.reconciliations, "written by them": dict(run.written)}
+    return {
+        "promises": list(promises),
+        "caps": [cap for _, cap in run.caps],
+        "most held": most,
+        "looks from outside": saw["looks"],
+        "runs": dict(run.ends),
+        "attempts": dict(last.attempts),
+        "lost by kills": sum(lost.values()),
+        "most lost by one kill": max(lost.values(), default=0),
+        "anomalies": last.anomalies,
+        "settled": last.ours,
+        "billed": last.theirs,
+        "reconciliations": run.reconciliations,
+        "written by them": dict(run.written),
+    }
 
 
 def _folder(path: Path) -> Path:
@@ -328,8 +450,14 @@ def main() -> None:
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     with TemporaryDirectory() as folder:
-        figures = chaos((given.home or Path(folder)).resolve(), requests=given.requests, kills=given.kills,
-                        concurrency=given.concurrency, seed=given.seed, batches=given.batches)
+        figures = chaos(
+            (given.home or Path(folder)).resolve(),
+            requests=given.requests,
+            kills=given.kills,
+            concurrency=given.concurrency,
+            seed=given.seed,
+            batches=given.batches,
+        )
     rows = [{"figure": promise, "value": "held"} for promise in figures.pop("promises")]
     rows += [{"figure": name, "value": str(value)} for name, value in figures.items()]
     publish("chaos-batches" if given.batches else "chaos", rows)

@@ -77,10 +77,14 @@ def compare(ledger: Path, books: Path) -> Compared:
     compared, ours = Compared(), lives(ledger)
     theirs: Counter[str] = Counter()
     with reading(books) as db:
-        for name, nanodollars in db.execute("SELECT name, SUM(nanodollars) FROM requests GROUP BY name"):
+        for name, nanodollars in db.execute(
+            "SELECT name, SUM(nanodollars) FROM requests GROUP BY name"
+        ):
             theirs[name] = nanodollars
     for name in theirs.keys() - ours.keys():
-        compared.disagreements.append(f"{name or '(no name)'} reached the server and was never reserved")
+        compared.disagreements.append(
+            f"{name or '(no name)'} reached the server and was never reserved"
+        )
     for name, life in ours.items():
         billed = theirs[name]
         end = life.ends[0] if life.ends else "open"
@@ -90,14 +94,21 @@ def compare(ledger: Path, books: Path) -> Compared:
         if len(life.ends) > 1:
             compared.disagreements.append(f"{name} ended more than once: {life.ends}")
         if billed > life.reserved:
-            compared.disagreements.append(f"{name} was billed {billed}, above its ceiling of {life.reserved}")
+            compared.disagreements.append(
+                f"{name} was billed {billed}, above its ceiling of {life.reserved}"
+            )
         compared.anomalies += bool(life.anomaly)
         if end == "open" or (end == "lost" and life.reconciled is None):
-            compared.held, compared.lost = compared.held + life.reserved, compared.lost + (end == "lost")
+            compared.held, compared.lost = (
+                compared.held + life.reserved,
+                compared.lost + (end == "lost"),
+            )
         elif life.anomaly and counted > billed:
             compared.over += 1
         elif counted != billed:
-            compared.disagreements.append(f"{name} ({end}, {life.note or 'no note'}): we count {counted}, they billed {billed}")
+            compared.disagreements.append(
+                f"{name} ({end}, {life.note or 'no note'}): we count {counted}, they billed {billed}"
+            )
     return compared
 
 
@@ -117,7 +128,11 @@ def asked_after_stored(ledger: Path, books: Path) -> list[str]:
             keys[asked].add(key)
             if int(number) > settled.get(key, 1 << 30):
                 wrong.append(f"{name} arrived after attempt {settled[key]} was stored")
-    return wrong + [f"the question {asked} was asked as {sorted(names)}" for asked, names in keys.items() if len(names) > 1]
+    return wrong + [
+        f"the question {asked} was asked as {sorted(names)}"
+        for asked, names in keys.items()
+        if len(names) > 1
+    ]
 
 
 def held_over_time(ledger: Path, caps: list[tuple[int, int]]) -> tuple[int, list[str]]:
@@ -125,7 +140,9 @@ def held_over_time(ledger: Path, caps: list[tuple[int, int]]) -> tuple[int, list
     (from which entry on, nano-dollars), in order."""
     db = sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)
     try:
-        rows = db.execute("SELECT id, kind, nanodollars, frees FROM entries WHERE class = 'api' ORDER BY id").fetchall()
+        rows = db.execute(
+            "SELECT id, kind, nanodollars, frees FROM entries WHERE class = 'api' ORDER BY id"
+        ).fetchall()
     finally:
         db.close()
     held = most = 0
@@ -145,6 +162,11 @@ def lost_by_kills(ledger: Path) -> dict[str, int]:
     """For each run that was killed: how many requests were in flight."""
     db = sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)
     try:
-        return dict(db.execute("SELECT run, COUNT(*) FROM entries WHERE kind = 'lost' AND note = ? GROUP BY run", (BY_KILL,)))
+        return dict(
+            db.execute(
+                "SELECT run, COUNT(*) FROM entries WHERE kind = 'lost' AND note = ? GROUP BY run",
+                (BY_KILL,),
+            )
+        )
     finally:
         db.close()

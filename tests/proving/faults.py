@@ -16,8 +16,16 @@ ERRORS: Mapping[str, tuple[int, str, str]] = {
     "500": (500, "server_error", "The server had an error while processing your request."),
     "503": (503, "overloaded", "The engine is currently overloaded."),
     "401": (401, "invalid_api_key", "Incorrect API key provided."),
-    "insufficient_quota": (429, "insufficient_quota", "You exceeded your current quota, please check your plan."),
-    "model_not_found": (404, "model_not_found", "The model does not exist or you do not have access to it."),
+    "insufficient_quota": (
+        429,
+        "insufficient_quota",
+        "You exceeded your current quota, please check your plan.",
+    ),
+    "model_not_found": (
+        404,
+        "model_not_found",
+        "The model does not exist or you do not have access to it.",
+    ),
     "nothing_asked": (400, "invalid_request_error", "There is nothing in the request to answer."),
     "filtered_unread": (400, "content_filter", "The prompt was filtered."),
 }
@@ -32,7 +40,12 @@ NATURE = ("length", "content_filter", "filtered_unread", "500")
 BATCH = ("batch_expired", "batch_failed")
 LINE = ("line_twice", "line_missing", "line_error")
 OFFICE = ("office_429", "office_500", "office_401", "office_reset", "office_done_reset")
-ATTEMPT = (*(name for name in ERRORS if name not in ("filtered_unread", "nothing_asked")), *UNBILLED, *BROKEN, *ODD)
+ATTEMPT = (
+    *(name for name in ERRORS if name not in ("filtered_unread", "nothing_asked")),
+    *UNBILLED,
+    *BROKEN,
+    *ODD,
+)
 KNOWN = frozenset((*ATTEMPT, *NATURE, *BATCH, *LINE, *OFFICE, "queue_full"))
 
 

@@ -46,12 +46,22 @@ class Limits:
     @classmethod
     def of(cls, settings: Settings) -> Limits:
         rate, tokens = settings.requests_per_minute, settings.tokens_per_minute
-        return cls(Bucket(rate) if rate else None, Bucket(tokens) if tokens else None, settings.counts == "asked")
+        return cls(
+            Bucket(rate) if rate else None,
+            Bucket(tokens) if tokens else None,
+            settings.counts == "asked",
+        )
 
     def admit(self, tokens: int) -> tuple[str, float]:
         """Takes one request of so many tokens, or answers which limit it meets and in how many seconds it would fit."""
-        waits = [(bucket.missing(amount), what) for bucket, amount, what in
-                 ((self.requests, 1, "requests"), (self.tokens, tokens, "tokens")) if bucket]
+        waits = [
+            (bucket.missing(amount), what)
+            for bucket, amount, what in (
+                (self.requests, 1, "requests"),
+                (self.tokens, tokens, "tokens"),
+            )
+            if bucket
+        ]
         wait, what = max(waits, default=(0.0, ""))
         if wait > 0:
             return what, wait
@@ -74,9 +84,11 @@ class Limits:
         said = {}
         for bucket, name in ((self.requests, "requests"), (self.tokens, "tokens")):
             if bucket:
-                said |= {f"x-ratelimit-limit-{name}": str(bucket.per_minute),
-                         f"x-ratelimit-remaining-{name}": str(max(0, math.floor(bucket.left()))),
-                         f"x-ratelimit-reset-{name}": spelled(bucket.full_in())}
+                said |= {
+                    f"x-ratelimit-limit-{name}": str(bucket.per_minute),
+                    f"x-ratelimit-remaining-{name}": str(max(0, math.floor(bucket.left()))),
+                    f"x-ratelimit-reset-{name}": spelled(bucket.full_in()),
+                }
         return said
 
 

@@ -18,8 +18,12 @@ class Released:
     """The rows of a file, in its order: each new question gets the next ones, and the same question the same ones again."""
 
     def __init__(self, file: Path) -> None:
-        rows = json.loads(gzip.decompress(file.read_bytes())) if file.suffix == ".gz" else read_json(file)
-        self._parts = [rows[begin:begin + ROWS] for begin in range(0, len(rows), ROWS)]
+        rows = (
+            json.loads(gzip.decompress(file.read_bytes()))
+            if file.suffix == ".gz"
+            else read_json(file)
+        )
+        self._parts = [rows[begin : begin + ROWS] for begin in range(0, len(rows), ROWS)]
         self._turn: dict[str, int] = {}
 
     def reply(self, asked: str, body: Mapping[str, Any], applies_stop: bool) -> str:
@@ -35,11 +39,19 @@ def layout(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def tasks(rows: Sequence[Mapping[str, str]]) -> str:
-    told = [f" {row['instruction']}\n{number}. Input:\n{row['input'] or '<noinput>'}\n{number}. Output:\n{row['output']}\n"
-            for number, row in enumerate(rows, _FIRST)]
-    return told[0] + "".join(f"###\n{number}. Instruction:{task}" for number, task in enumerate(told[1:], _FIRST + 1))
+    told = [
+        f" {row['instruction']}\n{number}. Input:\n{row['input'] or '<noinput>'}\n{number}. Output:\n{row['output']}\n"
+        for number, row in enumerate(rows, _FIRST)
+    ]
+    return told[0] + "".join(
+        f"###\n{number}. Instruction:{task}" for number, task in enumerate(told[1:], _FIRST + 1)
+    )
 
 
 def until(text: str, stops: Sequence[str] | str) -> str:
-    places = [place for stop in ([stops] if isinstance(stops, str) else stops) if (place := text.find(stop)) >= 0]
-    return text[:min(places)] if places else text
+    places = [
+        place
+        for stop in ([stops] if isinstance(stops, str) else stops)
+        if (place := text.find(stop)) >= 0
+    ]
+    return text[: min(places)] if places else text

@@ -13,8 +13,22 @@ from typing import Any
 from tests.proving.settings import Settings
 
 _CHARACTERS_A_TOKEN = 4
-_VERBS = ("Describe", "Explain", "Compare", "Sort", "Rewrite", "Summarize", "Translate", "List", "Correct", "Plan", "Count")
-_SYLLABLES = tuple(a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "el", "or"))
+_VERBS = (
+    "Describe",
+    "Explain",
+    "Compare",
+    "Sort",
+    "Rewrite",
+    "Summarize",
+    "Translate",
+    "List",
+    "Correct",
+    "Plan",
+    "Count",
+)
+_SYLLABLES = tuple(
+    a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "el", "or")
+)
 # So many words that two texts of the same twelve are rare, as in a real pool; few words would make each new row costly.
 _WORDS = tuple(a + b for a in _SYLLABLES for b in _SYLLABLES)
 
@@ -41,22 +55,32 @@ def question(body: Mapping[str, Any], draw: str = "") -> str:
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
 
-def reply_to(asked: str, body: Mapping[str, Any], settings: Settings, nature: str = "", told: str | None = None) -> Reply:
+def reply_to(
+    asked: str,
+    body: Mapping[str, Any],
+    settings: Settings,
+    nature: str = "",
+    told: str | None = None,
+) -> Reply:
     """The reply to a question; nature: "length", "content_filter" or "".  told: the text, where it is not to be invented."""
     random = Random(f"{settings.seed} {asked}")
     wanted = max(8, round(settings.tokens * math.exp(random.gauss(0, settings.tokens_sigma))))
     text, finish = _text(random, wanted, body) if told is None else told, "stop"
     limit = body.get("max_completion_tokens") or body.get("max_tokens") or 1 << 30
-    reasoning = min(random.randint(4, 40), limit // 4) if random.random() < settings.reasoning else 0
+    reasoning = (
+        min(random.randint(4, 40), limit // 4) if random.random() < settings.reasoning else 0
+    )
     room = limit - reasoning
     if nature == "length":
         room = min(room, max(1, tokens(text) // 2))
     if tokens(text) > room:
-        text, finish = text[:room * _CHARACTERS_A_TOKEN], "length"
+        text, finish = text[: room * _CHARACTERS_A_TOKEN], "length"
     if nature == "content_filter":
-        text, finish = text[:len(text) // 3], "content_filter"
+        text, finish = text[: len(text) // 3], "content_filter"
     prompt = prompt_tokens(body)
-    cached = random.randint(1, prompt - 1) if prompt > 2 and random.random() < settings.cached else 0
+    cached = (
+        random.randint(1, prompt - 1) if prompt > 2 and random.random() < settings.cached else 0
+    )
     return Reply(text, finish, prompt - cached, cached, tokens(text), reasoning)
 
 
@@ -66,18 +90,25 @@ def tokens(text: str) -> int:
 
 def prompt_tokens(body: Mapping[str, Any]) -> int:
     """OpenAI counts 3 tokens around each message and 3 before the reply."""
-    said = [message.get("content") or "" for message in body.get("messages", ())] or [str(body.get("prompt", ""))]
+    said = [message.get("content") or "" for message in body.get("messages", ())] or [
+        str(body.get("prompt", ""))
+    ]
     return sum(tokens(text if isinstance(text, str) else json.dumps(text)) + 3 for text in said) + 3
 
 
-def as_openai(reply: Reply, body: Mapping[str, Any], settings: Settings, chat: bool, odd: str = "") -> dict[str, Any]:
+def as_openai(
+    reply: Reply, body: Mapping[str, Any], settings: Settings, chat: bool, odd: str = ""
+) -> dict[str, Any]:
     """The JSON of a reply; odd: one of faults.ODD, or "empty_choices"."""
     model = settings.model_said or body.get("model", "")
     prompt, out = reply.uncached_in + reply.cache_read, reply.visible_out + reply.reasoning_out
     usage: dict[str, Any] | None = {
-        "prompt_tokens": prompt, "completion_tokens": out, "total_tokens": prompt + out,
+        "prompt_tokens": prompt,
+        "completion_tokens": out,
+        "total_tokens": prompt + out,
         "prompt_tokens_details": {"cached_tokens": reply.cache_read},
-        "completion_tokens_details": {"reasoning_tokens": reply.reasoning_out}}
+        "completion_tokens_details": {"reasoning_tokens": reply.reasoning_out},
+    }
     match odd:
         case "usage_missing":
             usage = None
@@ -88,9 +119,19 @@ def as_openai(reply: Reply, body: Mapping[str, Any], settings: Settings, chat: b
         case "other_model":
             model = f"{model}-2026-11-20"
     choice: dict[str, Any] = {"index": 0, "finish_reason": reply.finish, "logprobs": None}
-    choice |= {"message": {"role": "assistant", "content": reply.text, "refusal": None}} if chat else {"text": reply.text}
-    answer = {"id": "chatcmpl-proving", "object": "chat.completion" if chat else "text_completion", "created": 1,
-              "model": model, "system_fingerprint": "fp_proving", "choices": [] if odd == "empty_choices" else [choice]}
+    choice |= (
+        {"message": {"role": "assistant", "content": reply.text, "refusal": None}}
+        if chat
+        else {"text": reply.text}
+    )
+    answer = {
+        "id": "chatcmpl-proving",
+        "object": "chat.completion" if chat else "text_completion",
+        "created": 1,
+        "model": model,
+        "system_fingerprint": "fp_proving",
+        "choices": [] if odd == "empty_choices" else [choice],
+    }
     return answer if usage is None else answer | {"usage": usage}
 
 
@@ -105,4 +146,6 @@ def _text(random: Random, wanted: int, body: Mapping[str, Any]) -> str:
     if schema.get("name") != "tasks":
         return " ".join(words)
     instruction = f"{random.choice(_VERBS)} the {' '.join(words[:12])}."
-    return json.dumps({"tasks": [{"instruction": instruction, "input": "", "output": " ".join(words[12:])}]})
+    return json.dumps(
+        {"tasks": [{"instruction": instruction, "input": "", "output": " ".join(words[12:])}]}
+    )

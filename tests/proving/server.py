@@ -73,7 +73,9 @@ class Server:
         if fault in faults.ERRORS:
             enter(faults.ERRORS[fault][0])
             return self._error(fault)
-        reserved = replies.prompt_tokens(body) + int(body.get("max_completion_tokens") or body.get("max_tokens") or 0)
+        reserved = replies.prompt_tokens(body) + int(
+            body.get("max_completion_tokens") or body.get("max_tokens") or 0
+        )
         limit, wait = self.limits.admit(reserved)
         if limit:
             fault = "limit"
@@ -86,8 +88,14 @@ class Server:
         told = self.released and self.released.reply(asked, body, self.settings.applies_stop)
         reply = replies.reply_to(asked, body, self.settings, nature, told)
         self.limits.used(reserved, reply.tokens)
-        enter(200, uncached_in=reply.uncached_in, cache_read=reply.cache_read, visible_out=reply.visible_out,
-              reasoning_out=reply.reasoning_out, nanodollars=sum(billed(reply, self.settings.price).values()))
+        enter(
+            200,
+            uncached_in=reply.uncached_in,
+            cache_read=reply.cache_read,
+            visible_out=reply.visible_out,
+            reasoning_out=reply.reasoning_out,
+            nanodollars=sum(billed(reply, self.settings.price).values()),
+        )
         if fault in ("reset_billed", "hang_billed"):
             return await self._unanswered(http, fault)
         chat = http.path.endswith("/chat/completions")
@@ -95,13 +103,21 @@ class Server:
         if fault in ("cut_body", "cut_chunks"):
             return await _cut(http, said, chunked=fault == "cut_chunks")
         if fault == "malformed":
-            said = said[:-len(said) // 3]
+            said = said[: -len(said) // 3]
         self.answered += fault not in faults.BROKEN
-        return web.Response(body=said, content_type="application/json", headers=self.limits.headers())
+        return web.Response(
+            body=said, content_type="application/json", headers=self.limits.headers()
+        )
 
     def nature(self, asked: str) -> str:
         settings = self.settings
-        return faults.drawn(settings.nature, faults.NATURE, faults.chance(settings.seed, "nature", asked)) if settings.nature else ""
+        return (
+            faults.drawn(
+                settings.nature, faults.NATURE, faults.chance(settings.seed, "nature", asked)
+            )
+            if settings.nature
+            else ""
+        )
 
     def _fault(self, asked: str) -> str:
         self.asked[asked] += 1
@@ -110,20 +126,29 @@ class Server:
         settings = self.settings
         if not settings.faults:
             return ""
-        return faults.drawn(settings.faults, faults.ATTEMPT, faults.chance(settings.seed, asked, self.asked[asked]))
+        return faults.drawn(
+            settings.faults, faults.ATTEMPT, faults.chance(settings.seed, asked, self.asked[asked])
+        )
 
     def _refused(self, http: web.Request, body: Mapping[str, Any]) -> str:
         if not (body.get("messages") or body.get("prompt")):
             return "nothing_asked"
         if self.settings.key and http.headers.get("Authorization") != f"Bearer {self.settings.key}":
             return "401"
-        return "model_not_found" if self.settings.models and body.get("model") not in self.settings.models else ""
+        return (
+            "model_not_found"
+            if self.settings.models and body.get("model") not in self.settings.models
+            else ""
+        )
 
     def _latency(self, asked: str) -> float:
         settings = self.settings
         seconds = settings.latency
         if settings.sigma:
-            at = min(max(faults.chance("latency", settings.seed, asked, self.asked[asked]), 1e-6), 1 - 1e-6)
+            at = min(
+                max(faults.chance("latency", settings.seed, asked, self.asked[asked]), 1e-6),
+                1 - 1e-6,
+            )
             seconds *= math.exp(settings.sigma * NormalDist().inv_cdf(at))
         return seconds * (1 + self.in_flight / settings.load) if settings.load else seconds
 
@@ -136,14 +161,21 @@ class Server:
 
     def _over(self, limit: str, wait: float) -> web.Response:
         message = f"Rate limit reached on {limit} per min. Please try again in {wait:.3f}s."
-        return web.json_response(replies.error(message, "rate_limit_exceeded"), status=429,
-                                 headers=self.limits.headers() | _retry_after(wait))
+        return web.json_response(
+            replies.error(message, "rate_limit_exceeded"),
+            status=429,
+            headers=self.limits.headers() | _retry_after(wait),
+        )
 
     async def _unanswered(self, http: web.Request, fault: str) -> web.Response:
         """Ends the connection, at once or when the client has left or the hang is over."""
         if fault.startswith("hang"):
             until = time.monotonic() + self.settings.hang
-            while http.transport is not None and not http.transport.is_closing() and time.monotonic() < until:
+            while (
+                http.transport is not None
+                and not http.transport.is_closing()
+                and time.monotonic() < until
+            ):
                 await asyncio.sleep(0.05)
         if http.transport is not None:
             http.transport.abort()
@@ -154,17 +186,28 @@ class Server:
     async def weather(self, http: web.Request) -> web.Response:
         changes = await http.json()
         self.settings = Settings.of(asdict(self.settings) | changes)
-        if "script" in changes:  # what is scripted comes after what is still to come; an empty one takes that back
+        if (
+            "script" in changes
+        ):  # what is scripted comes after what is still to come; an empty one takes that back
             self._script = deque((*self._script, *changes["script"]) if changes["script"] else ())
         if changes.keys() & {"requests_per_minute", "tokens_per_minute", "counts"}:
             self.limits = Limits.of(self.settings)
         return web.json_response({})
 
     async def state(self, http: web.Request) -> web.Response:
-        return web.json_response({
-            "arrived": self.arrived, "questions": len(self.asked), "answered": self.answered,
-            "in_flight": self.in_flight, "most_in_flight": self.most_in_flight, "charged": self.limits.charged,
-            "applies_stop": self.settings.applies_stop, "faults": {name: times for name, times in self.met.items() if times}, "at": time.monotonic()})
+        return web.json_response(
+            {
+                "arrived": self.arrived,
+                "questions": len(self.asked),
+                "answered": self.answered,
+                "in_flight": self.in_flight,
+                "most_in_flight": self.most_in_flight,
+                "charged": self.limits.charged,
+                "applies_stop": self.settings.applies_stop,
+                "faults": {name: times for name, times in self.met.items() if times},
+                "at": time.monotonic(),
+            }
+        )
 
     async def quiet(self, http: web.Request) -> web.Response:
         while self.in_flight or self.batches.working:
@@ -186,7 +229,10 @@ class Server:
 
 
 def _retry_after(seconds: float) -> dict[str, str]:
-    return {"retry-after": str(math.ceil(seconds)), "retry-after-ms": str(math.ceil(seconds * 1000))}
+    return {
+        "retry-after": str(math.ceil(seconds)),
+        "retry-after-ms": str(math.ceil(seconds * 1000)),
+    }
 
 
 async def _cut(http: web.Request, said: bytes, chunked: bool) -> web.StreamResponse:
@@ -198,7 +244,7 @@ async def _cut(http: web.Request, said: bytes, chunked: bool) -> web.StreamRespo
         response.content_length = len(said)
     with contextlib.suppress(ConnectionError):
         await response.prepare(http)
-        await response.write(said[:len(said) // 2])
+        await response.write(said[: len(said) // 2])
     if http.transport is not None:
         http.transport.close()
     return response

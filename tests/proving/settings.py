@@ -6,8 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
-PRICE = {"uncached_in": "0.15", "cache_read": "0.0375", "visible_out": "0.60", "reasoning_out": "0.60"}
-BATCH_PRICE = {"uncached_in": "0.075", "cache_read": "0.075", "visible_out": "0.30", "reasoning_out": "0.30"}
+PRICE = {
+    "uncached_in": "0.15",
+    "cache_read": "0.0375",
+    "visible_out": "0.60",
+    "reasoning_out": "0.60",
+}
+BATCH_PRICE = {
+    "uncached_in": "0.075",
+    "cache_read": "0.075",
+    "visible_out": "0.30",
+    "reasoning_out": "0.30",
+}
 
 
 @dataclass(frozen=True)
@@ -34,16 +44,24 @@ class Settings:
     requests_per_minute: int = 0
     tokens_per_minute: int = 0
     counts: Literal["used", "asked"] = "used"
-    faults: Mapping[str, float] = field(default_factory=dict)  # name -> probability for each attempt
-    nature: Mapping[str, float] = field(default_factory=dict)  # name -> probability for each question, at every attempt
-    script: tuple[str, ...] = ()  # faults of the next requests, in their order; "" is none; used up, then the chances
+    faults: Mapping[str, float] = field(
+        default_factory=dict
+    )  # name -> probability for each attempt
+    nature: Mapping[str, float] = field(
+        default_factory=dict
+    )  # name -> probability for each question, at every attempt
+    script: tuple[
+        str, ...
+    ] = ()  # faults of the next requests, in their order; "" is none; used up, then the chances
     hang: float = 30.0  # seconds that a hanging request is held, unless its client leaves
     retry_after: float = 1.0  # seconds that a drawn 429 asks to wait
     # rows that are told instead of invented ones, 16 to a reply in the layout of Stanford's prompt (released.py): a JSON
     # file; and whether `stop` of a request is applied to them
     released: str = ""
     applies_stop: bool = True
-    queue: int = 0  # lines that may be in batches at once; one batch more than that fails; 0: any number
+    queue: int = (
+        0  # lines that may be in batches at once; one batch more than that fails; 0: any number
+    )
     batch_seconds: float = 0.2  # from creation to completion
 
     @classmethod

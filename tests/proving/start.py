@@ -49,7 +49,9 @@ class Proving:
 
     def _call(self, path: str, body: bytes | None = None) -> bytes:
         address = self.url.removesuffix("/v1") + path
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, body, timeout=60) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            address, body, timeout=60
+        ) as answer:
             said: bytes = answer.read()
         return said
 
@@ -57,8 +59,15 @@ class Proving:
 @contextmanager
 def proving(books: Path, **settings: Any) -> Iterator[Proving]:
     """A server with these settings (settings.py) until the block ends."""
-    command = [sys.executable, "-m", "tests.proving.server", json.dumps({"books": str(books), **settings})]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.proving.server",
+        json.dumps({"books": str(books), **settings}),
+    ]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None and process.stdin is not None
         try:
             yield Proving(json.loads(process.stdout.readline())["url"], books, process.pid)

@@ -33,7 +33,9 @@ def watch(ledger: Path, caps: Path, stop: threading.Event) -> dict[str, object]:
 def _held(ledger: Path) -> int:
     db = sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True, timeout=1.0)
     try:
-        sums = db.execute("SELECT SUM(settled + lost + open) FROM balances WHERE class = 'api'").fetchone()
+        sums = db.execute(
+            "SELECT SUM(settled + lost + open) FROM balances WHERE class = 'api'"
+        ).fetchone()
     finally:
         db.close()
     return int(sums[0] or 0)

@@ -28,11 +28,22 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
 
 
 def test_the_lines_that_are_read(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("\ufeff# keys\n\nA=1\nexport B = 'two # 2'\nC=\"three\" # 3\nD=four # 4\nE=a=b#c\nF=\n")
-    assert read_env(tmp_path / ".env") == {"A": "1", "B": "two # 2", "C": "three", "D": "four", "E": "a=b#c", "F": ""}
+    (tmp_path / ".env").write_text(
+        "\ufeff# keys\n\nA=1\nexport B = 'two # 2'\nC=\"three\" # 3\nD=four # 4\nE=a=b#c\nF=\n"
+    )
+    assert read_env(tmp_path / ".env") == {
+        "A": "1",
+        "B": "two # 2",
+        "C": "three",
+        "D": "four",
+        "E": "a=b#c",
+        "F": "",
+    }
 
 
-def test_the_working_directory_goes_before_the_recipes_folder_and_the_environment_before_both(recipe: Recipe) -> None:
+def test_the_working_directory_goes_before_the_recipes_folder_and_the_environment_before_both(
+    recipe: Recipe,
+) -> None:
     recipe.files[0].with_name(".env").write_text("MY_KEY=beside\nJUDGE_KEY=judge\nOTHER=no\n")
     Path(".env").write_text("MY_KEY=here\n")
     lent: dict[str, str] = {}
@@ -47,4 +58,6 @@ def test_a_broken_line_is_told_without_what_stands_in_it(recipe: Recipe) -> None
     Path(".env").write_text("MY_KEY sk-planted-1234567890\n")
     with pytest.raises(UserError) as caught:
         lend_keys(recipe, {})
-    assert ".env:1: this is not NAME=value" in str(caught.value) and "planted" not in str(caught.value)
+    assert ".env:1: this is not NAME=value" in str(caught.value) and "planted" not in str(
+        caught.value
+    )

@@ -20,8 +20,10 @@ from alpaca_pipe.recipe.stage import Catalog, Estimate
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.recipe.toy import CATALOG, run_toy
 
-ON_GPU = Catalog(tuple(replace(stage, on_gpu=stage.kind == "reap") for stage in CATALOG.stages),
-                 {**CATALOG.tables, "gpu": GpuTable})
+ON_GPU = Catalog(
+    tuple(replace(stage, on_gpu=stage.kind == "reap") for stage in CATALOG.stages),
+    {**CATALOG.tables, "gpu": GpuTable},
+)
 
 
 def recipe(tmp_path: Path, text: str) -> Path:
@@ -30,21 +32,40 @@ def recipe(tmp_path: Path, text: str) -> Path:
     return file
 
 
-def test_the_whole_estimate_is_sealed_with_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_estimate_is_sealed_with_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TOY_COUNTS", str(tmp_path / "counts"))
     run = run_toy(recipe(tmp_path, ""), tmp_path / "runs")
     for done in run.steps.values():
         assert read_json(done.folder / "done.json")["planned"] == {
-            "minutes": [0.05, 0.1, 0.2], "says": "", "rests_on": "", "requests": [0, 0, 0], "tokens_in": [0, 0, 0],
-            "tokens_out": [0, 0, 0], "api": [0, 0, 0], "gpu": [0, 0, 0], "rows": [0, 0, 0]}
+            "minutes": [0.05, 0.1, 0.2],
+            "says": "",
+            "rests_on": "",
+            "requests": [0, 0, 0],
+            "tokens_in": [0, 0, 0],
+            "tokens_out": [0, 0, 0],
+            "api": [0, 0, 0],
+            "gpu": [0, 0, 0],
+            "rows": [0, 0, 0],
+        }
 
 
 def test_all_steps_of_a_run_are_billed_while_one_of_them_needs_the_gpu(tmp_path: Path) -> None:
     loaded = load_recipe(str(recipe(tmp_path, "gpu: {name: H200, per_hour: 6}\n")), ON_GPU)
-    found = expected(steps_of(loaded, ON_GPU, Workspace(tmp_path / "runs")), loaded, Workspace(tmp_path / "runs"))
+    found = expected(
+        steps_of(loaded, ON_GPU, Workspace(tmp_path / "runs")), loaded, Workspace(tmp_path / "runs")
+    )
     assert [one.gpu.p50 for one in found.values()] == [pytest.approx(0.1 * 6 / 60 * NANO)] * 3
-    loaded = load_recipe(str(recipe(tmp_path, "gpu: {name: H200, per_hour: 6}\n")), Catalog(CATALOG.stages, ON_GPU.tables))
-    found = expected(steps_of(loaded, CATALOG, Workspace(tmp_path / "runs")), loaded, Workspace(tmp_path / "runs"))
+    loaded = load_recipe(
+        str(recipe(tmp_path, "gpu: {name: H200, per_hour: 6}\n")),
+        Catalog(CATALOG.stages, ON_GPU.tables),
+    )
+    found = expected(
+        steps_of(loaded, CATALOG, Workspace(tmp_path / "runs")),
+        loaded,
+        Workspace(tmp_path / "runs"),
+    )
     assert all(one.gpu == NOTHING for one in found.values())
 
 
@@ -57,12 +78,21 @@ def test_a_machine_that_is_rented_already_is_billed_for_anything() -> None:
 
 def test_what_a_stage_says_of_its_machine_stays() -> None:
     said = Estimate(Range.about(10, 2), gpu=Range.exactly(5))
-    machine = machine_of({"gpu": GpuTable.model_validate({"name": "H200", "per_hour": 6, "count": 8})})
+    machine = machine_of(
+        {"gpu": GpuTable.model_validate({"name": "H200", "per_hour": 6, "count": 8})}
+    )
     assert machine.per_hour == 48 * NANO
     assert with_rent(said, machine) == said and with_rent(said, None) == said
-    assert row_of(with_rent(Estimate(Range(1, 2, 4)), machine))["gpu"] == [0.8 * NANO, 1.6 * NANO, 3.2 * NANO]
+    assert row_of(with_rent(Estimate(Range(1, 2, 4)), machine))["gpu"] == [
+        0.8 * NANO,
+        1.6 * NANO,
+        3.2 * NANO,
+    ]
 
 
 def test_a_gpu_without_a_price_is_planned_at_nothing_and_says_so() -> None:
     machine = machine_of({"gpu": GpuTable(name="H2O")})  # type: ignore[arg-type]
-    assert (machine.gpu, machine.per_hour) == (None, 0) and "no rate is known for the GPU 'H2O'" in machine.says
+    assert (machine.gpu, machine.per_hour) == (
+        None,
+        0,
+    ) and "no rate is known for the GPU 'H2O'" in machine.says

@@ -47,13 +47,25 @@ def _nothing(config: Any, tables: Any, known: Any) -> Estimate:
 
 
 sow, reap, sell = toy.CATALOG.stages
-CATALOG = Catalog((sow, replace(reap, on_gpu=True, run=_reap, estimate=_an_hour), replace(sell, on_gpu=True, estimate=_nothing)),
-                  {**toy.CATALOG.tables, "gpu": GpuTable, "budget": BudgetTable})
+CATALOG = Catalog(
+    (
+        sow,
+        replace(reap, on_gpu=True, run=_reap, estimate=_an_hour),
+        replace(sell, on_gpu=True, estimate=_nothing),
+    ),
+    {**toy.CATALOG.tables, "gpu": GpuTable, "budget": BudgetTable},
+)
 
 
 def go(recipe: Path, workspace: Path, *overrides: str, **options: Any) -> str:
     console = Console(file=io.StringIO(), width=300)
-    run(load_recipe(str(recipe), CATALOG, overrides), CATALOG, Workspace(workspace), console, **options)
+    run(
+        load_recipe(str(recipe), CATALOG, overrides),
+        CATALOG,
+        Workspace(workspace),
+        console,
+        **options,
+    )
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -61,19 +73,35 @@ def go(recipe: Path, workspace: Path, *overrides: str, **options: Any) -> str:
 def settled(workspace: Path, *classes: str) -> list[LedgerEntry]:
     with Journal.open(workspace / "ledger.sqlite", read_only=True) as journal:
         journal.check()
-        return [entry for entry in journal.entries() if entry.kind == "settled" and entry.class_ in classes]
+        return [
+            entry
+            for entry in journal.entries()
+            if entry.kind == "settled" and entry.class_ in classes
+        ]
 
 
 def test_each_stage_is_billed_with_its_phases(recipe: Path, counts: Path, tmp_path: Path) -> None:
-    said = go(recipe, tmp_path / "runs", "gpu.name=H200", "gpu.per_hour=3600", "gpu.watts=700", "gpu.lease_start=run")
+    said = go(
+        recipe,
+        tmp_path / "runs",
+        "gpu.name=H200",
+        "gpu.per_hour=3600",
+        "gpu.watts=700",
+        "gpu.lease_start=run",
+    )
     assert "1 x H200 at $3,600.00 an hour from this run's start (gpu.per_hour of the recipe" in said
     assert "found here: no GPU" in said or "H200" in str(detect.gpus())
     found = settled(tmp_path / "runs", "gpu")
     assert {entry.stage for entry in found} == {"sow", "reap", "sell"}
     phases = {phase for entry in found if entry.stage == "reap" for phase in entry.usage["phases"]}
     assert phases >= {"load", "train"}
-    assert {phase for entry in found if entry.stage == "sow" for phase in entry.usage["phases"]} == {"idle"}
-    cost, seconds = sum(entry.nanodollars for entry in found), sum(entry.usage["seconds"] for entry in found)
+    assert {
+        phase for entry in found if entry.stage == "sow" for phase in entry.usage["phases"]
+    } == {"idle"}
+    cost, seconds = (
+        sum(entry.nanodollars for entry in found),
+        sum(entry.usage["seconds"] for entry in found),
+    )
     assert cost == round(seconds * 1000) * 1_000_000  # a dollar a second, to the millisecond
     assert {entry.usage["basis"] for entry in settled(tmp_path / "runs", "energy")} == {"assumed"}
     with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
@@ -81,42 +109,77 @@ def test_each_stage_is_billed_with_its_phases(recipe: Path, counts: Path, tmp_pa
         assert (totals.open, totals.pending, totals.attempts) == (0, 0, 0)
 
 
-def test_what_does_not_need_the_gpu_is_not_billed(recipe: Path, counts: Path, tmp_path: Path) -> None:
+def test_what_does_not_need_the_gpu_is_not_billed(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
     go(recipe, tmp_path / "runs", "gpu.per_hour=3600", until="sow")
     assert not any(entry.nanodollars for entry in settled(tmp_path / "runs", "gpu", "machine"))
     assert [entry.stage for entry in settled(tmp_path / "runs", "machine")][-1] == "sow"
 
 
-def test_without_a_price_it_is_said_that_the_machine_counts_nothing(recipe: Path, counts: Path, tmp_path: Path) -> None:
+def test_without_a_price_it_is_said_that_the_machine_counts_nothing(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
     said = go(recipe, tmp_path / "runs")
     assert said.count("machine time is counted at $0: no rate is given (gpu.per_hour)") == 1
-    assert "counted at $0" not in go(recipe, tmp_path / "other", "gpu.per_hour=0")  # told so already
+    assert "counted at $0" not in go(
+        recipe, tmp_path / "other", "gpu.per_hour=0"
+    )  # told so already
 
 
 def test_a_step_that_is_expected_not_to_fit_is_refused_before_anything_runs(
-        recipe: Path, counts: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"reap, sell will take about \$3\.\d\d .* raise budget.gpu to .* one dollar buys"):
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        UserError,
+        match=r"reap, sell will take about \$3\.\d\d .* raise budget.gpu to .* one dollar buys",
+    ):
         go(recipe, tmp_path / "runs", "gpu.per_hour=3", "budget.gpu=2.5")
     assert counts.read_text() == ""
     go(recipe, tmp_path / "runs", "gpu.per_hour=3", "budget.gpu=10")
     assert "sell\n" in counts.read_text()
 
 
-def test_a_run_whose_money_ends_stores_its_work_and_goes_on_with_more(recipe: Path, counts: Path, tmp_path: Path) -> None:
+def test_a_run_whose_money_ends_stores_its_work_and_goes_on_with_more(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
     """A dollar a second: $4 are three seconds of work and one to stop in, of about four and a half."""
+
     def paid(cap: int) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "tests.recipe.test_rent", recipe, tmp_path / "runs", "gpu.grace=1",
-                               "gpu.per_hour=3600", f"budget.gpu={cap}", "reap.keep_even=false", "sow.count=45"], cwd=ROOT,
-                              env=os.environ | {"TOY_SLEEP": "0.1"}, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "tests.recipe.test_rent",
+                recipe,
+                tmp_path / "runs",
+                "gpu.grace=1",
+                "gpu.per_hour=3600",
+                f"budget.gpu={cap}",
+                "reap.keep_even=false",
+                "sow.count=45",
+            ],
+            cwd=ROOT,
+            env=os.environ | {"TOY_SLEEP": "0.1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     stopped = paid(4)
     assert stopped.returncode == 2, stopped.stderr
     assert "the budget of $4.00 (budget.gpu) is reached" in stopped.stderr
-    assert "raise budget.gpu and run again, it goes on where it stopped; one more dollar buys about 1 second" in stopped.stderr
+    assert (
+        "raise budget.gpu and run again, it goes on where it stopped; one more dollar buys about 1 second"
+        in stopped.stderr
+    )
     with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
         totals = journal.totals("toy")
         assert totals.open == 0 and 2_000_000_000 < totals.settled <= 4_000_000_000
-    assert [row["outcome"] for row in read_jsonl(tmp_path / "runs" / "toy" / "history.jsonl")] == ["stopped"]
+    assert [row["outcome"] for row in read_jsonl(tmp_path / "runs" / "toy" / "history.jsonl")] == [
+        "stopped"
+    ]
     done = [line for line in counts.read_text().splitlines() if ":" in line]
     assert 10 < len(done) < 45
     assert paid(200).returncode == 0
@@ -125,8 +188,19 @@ def test_a_run_whose_money_ends_stores_its_work_and_goes_on_with_more(recipe: Pa
 
 
 def test_the_minutes_of_a_killed_run_are_booked(recipe: Path, counts: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "tests.recipe.toy", str(recipe), str(tmp_path / "runs"),
-                                "sow.count=300"], cwd=ROOT, stderr=subprocess.PIPE, env=os.environ | {"TOY_SLEEP": "0.1"})
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "tests.recipe.toy",
+            str(recipe),
+            str(tmp_path / "runs"),
+            "sow.count=300",
+        ],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TOY_SLEEP": "0.1"},
+    )
     deadline = time.monotonic() + 30
     while "sow:3" not in counts.read_text() and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -34,7 +34,9 @@ def whys(recipe: Path, workspace: Path, *overrides: str) -> dict[str, tuple[str,
 
 
 def ran(counts: Path) -> Counter[str]:
-    return Counter(line for line in counts.read_text().splitlines() if ":" not in line and " " not in line)
+    return Counter(
+        line for line in counts.read_text().splitlines() if ":" not in line and " " not in line
+    )
 
 
 def test_a_second_run_runs_nothing(recipe: Path, counts: Path, tmp_path: Path) -> None:
@@ -47,11 +49,19 @@ def test_a_second_run_runs_nothing(recipe: Path, counts: Path, tmp_path: Path) -
     assert len(list(read_jsonl(runs / "toy" / "history.jsonl"))) == 1
 
 
-def test_what_changed_is_said_and_only_what_depends_on_it_runs(recipe: Path, counts: Path, tmp_path: Path) -> None:
+def test_what_changed_is_said_and_only_what_depends_on_it_runs(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
     runs = tmp_path / "runs"
     run_toy(recipe, runs)
-    assert whys(recipe, runs, "reap.keep_even=false")["reap"] == ("run", "reap.keep_even was True, is False")
-    assert whys(recipe, runs, "paint.colour=blue")["sow"] == ("run", "paint.colour was red, is blue")
+    assert whys(recipe, runs, "reap.keep_even=false")["reap"] == (
+        "run",
+        "reap.keep_even was True, is False",
+    )
+    assert whys(recipe, runs, "paint.colour=blue")["sow"] == (
+        "run",
+        "paint.colour was red, is blue",
+    )
     assert whys(recipe, runs, "seed=1")["sow"] == ("run", "seed was 42, is 1")
     run_toy(recipe, runs, "reap.keep_even=false")
     assert ran(counts) == {"sow": 1, "reap": 2, "sell": 2}
@@ -59,7 +69,9 @@ def test_what_changed_is_said_and_only_what_depends_on_it_runs(recipe: Path, cou
     assert ran(counts) == {"sow": 1, "reap": 2, "sell": 2}
 
 
-def test_each_run_is_remembered_with_the_steps_that_belong_together(recipe: Path, counts: Path, tmp_path: Path) -> None:
+def test_each_run_is_remembered_with_the_steps_that_belong_together(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
     runs = tmp_path / "runs"
 
     def last() -> dict[str, str]:
@@ -76,14 +88,18 @@ def test_each_run_is_remembered_with_the_steps_that_belong_together(recipe: Path
     assert len(list(read_jsonl(runs / "toy" / "history.jsonl"))) == 3
 
 
-def test_what_an_estimate_finds_wrong_is_said_before_anything_runs(recipe: Path, counts: Path, tmp_path: Path) -> None:
+def test_what_an_estimate_finds_wrong_is_said_before_anything_runs(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match="no market on Mondays"):
         run_toy(recipe, tmp_path / "runs", "sell.day=Monday")
     assert not ran(counts)
     assert not (tmp_path / "runs" / "toy" / "history.jsonl").exists()
 
 
-def test_a_stage_sees_only_the_tables_that_are_in_its_identity(recipe: Path, counts: Path, tmp_path: Path) -> None:
+def test_a_stage_sees_only_the_tables_that_are_in_its_identity(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
     run_toy(recipe, tmp_path / "runs")
     assert "reap saw []" in counts.read_text() and "sow saw ['paint']" in counts.read_text()
 
@@ -95,14 +111,18 @@ def test_a_knob_runs_nothing(recipe: Path, counts: Path, tmp_path: Path) -> None
     assert ran(counts) == {"sow": 1, "reap": 1, "sell": 1}
 
 
-def test_the_same_result_of_a_changed_step_stops_the_wave(recipe: Path, counts: Path, tmp_path: Path) -> None:
+def test_the_same_result_of_a_changed_step_stops_the_wave(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
     runs = tmp_path / "runs"
     run_toy(recipe, runs)
     run_toy(recipe, runs, "paint.colour=blue")  # sow runs again and makes the same seeds
     assert ran(counts) == {"sow": 2, "reap": 1, "sell": 1}
 
 
-def test_identity_holds_no_path_and_a_file_counts_by_content(recipe: Path, counts: Path, tmp_path: Path) -> None:
+def test_identity_holds_no_path_and_a_file_counts_by_content(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
     (tmp_path / "a.txt").write_text("same")
     (tmp_path / "b.txt").write_text("same")
     runs = tmp_path / "runs"
@@ -115,12 +135,17 @@ def test_identity_holds_no_path_and_a_file_counts_by_content(recipe: Path, count
     assert whys(recipe, runs, "sow.source=b.txt")["sow"][0] == "run"
 
 
-def test_a_damaged_result_is_set_aside_not_overwritten(recipe: Path, counts: Path, tmp_path: Path) -> None:
+def test_a_damaged_result_is_set_aside_not_overwritten(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
     runs = tmp_path / "runs"
     run_toy(recipe, runs)
     crop = next(runs.glob("store/reap-*/crop.json"))
     crop.write_text("[1]")
-    assert whys(recipe, runs)["reap"] == ("run", "its sealed result is damaged: crop.json was changed")
+    assert whys(recipe, runs)["reap"] == (
+        "run",
+        "its sealed result is damaged: crop.json was changed",
+    )
     run_toy(recipe, runs)
     assert ran(counts) == {"sow": 1, "reap": 2, "sell": 1}
     assert next(runs.glob("store/reap-*.damaged-1/crop.json")).read_text() == "[1]"
@@ -147,12 +172,17 @@ def test_a_failed_stage_keeps_what_was_finished(recipe: Path, counts: Path, tmp_
 
 
 def start(recipe: Path, runs: Path, sleep: str = "0.02") -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "tests.recipe.toy", str(recipe), str(runs), "sow.count=30"], cwd=ROOT,
-                            stderr=subprocess.PIPE, env=os.environ | {"TOY_SLEEP": sleep})
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.recipe.toy", str(recipe), str(runs), "sow.count=30"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TOY_SLEEP": sleep},
+    )
 
 
 def test_kill_9_at_random_moments_then_it_completes_without_doing_a_part_twice(
-        recipe: Path, counts: Path, tmp_path: Path) -> None:
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
     runs, dice = tmp_path / "runs", random.Random(5)
     for _ in range(6):
         process = start(recipe, runs)
@@ -164,7 +194,9 @@ def test_kill_9_at_random_moments_then_it_completes_without_doing_a_part_twice(
     assert process.returncode == 0, errors.decode()
     parts = Counter(line for line in counts.read_text().splitlines() if ":" in line)
     assert len(parts) == 30
-    assert sum(parts.values()) <= 30 + 6  # a part may be lost between its write and its count, or done and not counted
+    assert (
+        sum(parts.values()) <= 30 + 6
+    )  # a part may be lost between its write and its count, or done and not counted
     assert read_json(next(runs.glob("store/sow-*/seeds.json"))) == list(range(30))
 
 
@@ -176,10 +208,14 @@ def test_ctrl_c_stops_between_parts_and_says_so(recipe: Path, counts: Path, tmp_
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130 and b"stopping" in errors
-    assert [row["outcome"] for row in read_jsonl(tmp_path / "runs" / "toy" / "history.jsonl")] == ["stopped"]
+    assert [row["outcome"] for row in read_jsonl(tmp_path / "runs" / "toy" / "history.jsonl")] == [
+        "stopped"
+    ]
 
 
-def test_a_second_process_on_the_same_run_folder_says_so(recipe: Path, counts: Path, tmp_path: Path) -> None:
+def test_a_second_process_on_the_same_run_folder_says_so(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
     first = start(recipe, tmp_path / "runs")
     deadline = time.monotonic() + 30
     while "sow:0" not in counts.read_text() and time.monotonic() < deadline:
@@ -195,16 +231,29 @@ def test_a_second_process_on_the_same_run_folder_says_so(recipe: Path, counts: P
 
 
 def test_requests_of_another_recipes_dead_run_are_lost_and_those_of_a_living_one_left(
-        recipe: Path, counts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe: Path, counts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     workspace = Workspace(tmp_path / "runs")
     with Journal.open(workspace.ledger) as journal:
         for name in ("dead", "gone", "living"):
-            journal.reserve(f"r1-{name}", 900, price_of("gpt-4o-mini", date(2026, 11, 21)), Caps(), recipe=name, run="monday",
-                            stage="generate").result()
+            journal.reserve(
+                f"r1-{name}",
+                900,
+                price_of("gpt-4o-mini", date(2026, 11, 21)),
+                Caps(),
+                recipe=name,
+                run="monday",
+                stage="generate",
+            ).result()
         (workspace.of("dead")).mkdir()
         with held(workspace.of("living") / ".lock", "living"):
             run_toy(recipe, workspace.root)
         said = " ".join(capsys.readouterr().err.split())
-        assert "2 requests of other recipes were in flight when their runs died (dead, gone); they count as lost" in said
-        assert [(journal.totals(name).lost, journal.totals(name).open) for name in ("dead", "gone", "living")] \
-            == [(900, 0), (900, 0), (0, 900)]
+        assert (
+            "2 requests of other recipes were in flight when their runs died (dead, gone); they count as lost"
+            in said
+        )
+        assert [
+            (journal.totals(name).lost, journal.totals(name).open)
+            for name in ("dead", "gone", "living")
+        ] == [(900, 0), (900, 0), (0, 900)]

@@ -34,21 +34,27 @@ def test_three_mistakes_are_all_said_in_the_order_of_their_lines(tmp_path: Path)
     assert len(lines) == 3
 
 
-@pytest.mark.parametrize(("text", "start"), [
-    ("sow: {count: 3\n", "r.yaml:2: "),
-    ("sow: {}\nsow: {}\n", "r.yaml:2: found duplicate key"),
-    ("- a\n", "r.yaml:1: a recipe is a mapping"),
-    ("", "r.yaml:1: a recipe is a mapping"),
-    ("sows: {}\n", "r.yaml:1: sows: unknown key - did you mean 'sow'?"),
-    ("name: x\n", "r.yaml:1: no stage is named"),
-    ("seed: 1\nreap: {}\n", "r.yaml:2: reap: reads what 'sow' makes"),
-    ("recipe_version: 2\nsow: {}\n", "r.yaml:1: recipe_version: "),
-    ("sow:\n  count: '3'\n", "r.yaml:2: sow.count: should be a valid integer, not '3'"),
-    ("sow:\n  count: true\n", "r.yaml:2: sow.count: should be a valid integer"),
-    ("sow:\n  - 3\n", "r.yaml:1: sow: "),
-    ("name: ../up\nsow: {}\n", "r.yaml:1: name: "),
-    ("paint:\n  brsh: 2\nsow: {}\n", "r.yaml:2: paint.brsh: unknown key - did you mean 'brush'?"),
-])
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("sow: {count: 3\n", "r.yaml:2: "),
+        ("sow: {}\nsow: {}\n", "r.yaml:2: found duplicate key"),
+        ("- a\n", "r.yaml:1: a recipe is a mapping"),
+        ("", "r.yaml:1: a recipe is a mapping"),
+        ("sows: {}\n", "r.yaml:1: sows: unknown key - did you mean 'sow'?"),
+        ("name: x\n", "r.yaml:1: no stage is named"),
+        ("seed: 1\nreap: {}\n", "r.yaml:2: reap: reads what 'sow' makes"),
+        ("recipe_version: 2\nsow: {}\n", "r.yaml:1: recipe_version: "),
+        ("sow:\n  count: '3'\n", "r.yaml:2: sow.count: should be a valid integer, not '3'"),
+        ("sow:\n  count: true\n", "r.yaml:2: sow.count: should be a valid integer"),
+        ("sow:\n  - 3\n", "r.yaml:1: sow: "),
+        ("name: ../up\nsow: {}\n", "r.yaml:1: name: "),
+        (
+            "paint:\n  brsh: 2\nsow: {}\n",
+            "r.yaml:2: paint.brsh: unknown key - did you mean 'brush'?",
+        ),
+    ],
+)
 def test_each_fault_has_its_line(tmp_path: Path, text: str, start: str) -> None:
     assert said(tmp_path, text)[0].startswith(start)
 
@@ -63,10 +69,14 @@ def test_a_stage_with_nothing_after_it_is_the_stage_as_it_is(tmp_path: Path) -> 
 
 
 def test_a_date_is_a_wrong_value_not_a_fault_of_ours(tmp_path: Path) -> None:
-    assert said(tmp_path, "sow:\n  count: 2026-11-21\n")[0].startswith("r.yaml:2: sow.count: should be a valid integer")
+    assert said(tmp_path, "sow:\n  count: 2026-11-21\n")[0].startswith(
+        "r.yaml:2: sow.count: should be a valid integer"
+    )
 
 
-def test_a_path_in_an_override_may_be_meant_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_in_an_override_may_be_meant_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "mine.txt").write_text("mine")
     monkeypatch.chdir(tmp_path / "here")
@@ -75,19 +85,31 @@ def test_a_path_in_an_override_may_be_meant_from_here(tmp_path: Path, monkeypatc
 
 
 def test_a_fault_inside_an_override_is_not_blamed_on_the_file(tmp_path: Path) -> None:
-    assert said(tmp_path, "sow: {count: 1}\n", "sow={count: x}")[0].startswith("override 'sow={count: x}': sow.count")
+    assert said(tmp_path, "sow: {count: 1}\n", "sow={count: x}")[0].startswith(
+        "override 'sow={count: x}': sow.count"
+    )
 
 
 def test_an_override_is_named_when_it_is_wrong(tmp_path: Path) -> None:
-    assert said(tmp_path, "sow: {}\n", "sow.count=many")[0].startswith("override 'sow.count=many': sow.count: ")
+    assert said(tmp_path, "sow: {}\n", "sow.count=many")[0].startswith(
+        "override 'sow.count=many': sow.count: "
+    )
     assert said(tmp_path, "sow: {}\n", "count")[0].startswith("'count' is not an override")
 
 
 def test_values_are_what_the_user_wrote(tmp_path: Path) -> None:
-    loaded = load_recipe(write(tmp_path, "sow: {share: 0.7, tags: [a, b]}\n"), CATALOG, ["sow.count=9", "seed=7"])
+    loaded = load_recipe(
+        write(tmp_path, "sow: {share: 0.7, tags: [a, b]}\n"), CATALOG, ["sow.count=9", "seed=7"]
+    )
     sow = loaded.stages["sow"]
     assert isinstance(sow, Sow)
-    assert (sow.share, sow.tags, sow.count, loaded.seed, loaded.name) == (Decimal("0.7"), ("a", "b"), 9, 7, "r")
+    assert (sow.share, sow.tags, sow.count, loaded.seed, loaded.name) == (
+        Decimal("0.7"),
+        ("a", "b"),
+        9,
+        7,
+        "r",
+    )
 
 
 def test_a_missing_recipe_names_the_nearest_shipped_one() -> None:
@@ -103,4 +125,14 @@ def test_all_errors_are_kept_apart(tmp_path: Path) -> None:
 
 def test_the_schema_names_every_table() -> None:
     schema = recipe_model(CATALOG).model_json_schema()
-    assert set(schema["properties"]) == {"recipe_version", "extends", "name", "seed", "use", "paint", "sow", "reap", "sell"}
+    assert set(schema["properties"]) == {
+        "recipe_version",
+        "extends",
+        "name",
+        "seed",
+        "use",
+        "paint",
+        "sow",
+        "reap",
+        "sell",
+    }

@@ -11,12 +11,28 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.recipe.schema import load_recipe
 
 
-@pytest.mark.parametrize(("text", "sentence"), [
-    ("generate:\n  count: 5\n seeds: vet\n", ":3: this line does not stand under the ones above it - begin all keys of a table"),
-    ("generate:\n  count: 5\n    seeds: vet\n", ":3: there is a second colon, or this line stands further in than the one above"),
-    ("generate:\n\tcount: 5\n", ":2: there is a tab - indent with blanks"),
-    ("count: 5\ngenerate:\n  count: 5\n", ":1: count: this key belongs into a table - did you mean 'generate.count'?"),
-    ("method: lora\ngenerate:\n  count: 5\n", ":1: method: this key belongs into a table - did you mean 'train.method'?")])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "generate:\n  count: 5\n seeds: vet\n",
+            ":3: this line does not stand under the ones above it - begin all keys of a table",
+        ),
+        (
+            "generate:\n  count: 5\n    seeds: vet\n",
+            ":3: there is a second colon, or this line stands further in than the one above",
+        ),
+        ("generate:\n\tcount: 5\n", ":2: there is a tab - indent with blanks"),
+        (
+            "count: 5\ngenerate:\n  count: 5\n",
+            ":1: count: this key belongs into a table - did you mean 'generate.count'?",
+        ),
+        (
+            "method: lora\ngenerate:\n  count: 5\n",
+            ":1: method: this key belongs into a table - did you mean 'train.method'?",
+        ),
+    ],
+)
 def test_a_slip_is_said_plainly(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "r.yaml").write_text(text)
     with pytest.raises(UserError) as error:
@@ -25,5 +41,8 @@ def test_a_slip_is_said_plainly(tmp_path: Path, text: str, sentence: str) -> Non
 
 
 def test_an_override_without_its_table() -> None:
-    with pytest.raises(UserError, match="override 'count=5': count: this key belongs into a table - did you mean 'generate.count'"):
+    with pytest.raises(
+        UserError,
+        match="override 'count=5': count: this key belongs into a table - did you mean 'generate.count'",
+    ):
         load_recipe("quickstart", CATALOG, ["count=5"])

@@ -60,7 +60,9 @@ def _sow(config: Sow, bench: StageContext) -> Outcome:
             _count(f"sow:{number}")
         bench.progress.at(number + 1)
         bench.stop_here()
-    write_json(bench.folder / "seeds.json", [read_json(begun / f"{n}.json") for n in range(config.count)])
+    write_json(
+        bench.folder / "seeds.json", [read_json(begun / f"{n}.json") for n in range(config.count)]
+    )
     return Outcome({"seeds": config.count})
 
 
@@ -68,7 +70,10 @@ def _reap(config: Reap, bench: StageContext) -> Outcome:
     _count("reap")
     _saw("reap", bench)
     seeds = read_json(bench.inputs["sow/seeds.json"])
-    write_json(bench.folder / "crop.json", [seed for seed in seeds if seed % 2 == 0 or not config.keep_even])
+    write_json(
+        bench.folder / "crop.json",
+        [seed for seed in seeds if seed % 2 == 0 or not config.keep_even],
+    )
     return Outcome({})
 
 
@@ -86,9 +91,11 @@ def _estimate(config: Any, recipe: Any, known: Any) -> Estimate:
 
 
 CATALOG = Catalog(
-    stages=(Stage("sow", 1, Sow, _sow, _estimate, uses=("paint", "seed")),
-            Stage("reap", 1, Reap, _reap, _estimate, reads=("sow/seeds.json",)),
-            Stage("sell", 1, Sell, _sell, _estimate, reads=("reap/crop.json",))),
+    stages=(
+        Stage("sow", 1, Sow, _sow, _estimate, uses=("paint", "seed")),
+        Stage("reap", 1, Reap, _reap, _estimate, reads=("sow/seeds.json",)),
+        Stage("sell", 1, Sell, _sell, _estimate, reads=("reap/crop.json",)),
+    ),
     tables={"paint": Paint},
 )
 
@@ -101,7 +108,13 @@ def run_toy(recipe: Path, workspace: Path, *overrides: str, **options: Any) -> A
     from alpaca_pipe.recipe.workspace import Workspace
 
     console = Console(file=sys.stderr)
-    return run(load_recipe(str(recipe), CATALOG, overrides), CATALOG, Workspace(workspace), console, **options)
+    return run(
+        load_recipe(str(recipe), CATALOG, overrides),
+        CATALOG,
+        Workspace(workspace),
+        console,
+        **options,
+    )
 
 
 if __name__ == "__main__":

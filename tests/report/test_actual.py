@@ -12,7 +12,13 @@ from alpaca_pipe.ledger.store.journal import Journal, enter
 from alpaca_pipe.recipe.estimates import row_of
 from alpaca_pipe.recipe.stage import Estimate
 from alpaca_pipe.report.facts import gather
-from alpaca_pipe.report.forecast_vs_actual import compared, costs, planned_minutes, spent, unit_costs
+from alpaca_pipe.report.forecast_vs_actual import (
+    compared,
+    costs,
+    planned_minutes,
+    spent,
+    unit_costs,
+)
 from alpaca_pipe.report.funnel import funnel
 from alpaca_pipe.report.report_page import render
 from alpaca_pipe.report.run_files import left
@@ -35,20 +41,38 @@ def rent(workspace: Workspace, stage: str, nanodollars: int) -> None:
     with Journal.open(workspace.root / "ledger.sqlite") as journal:
         attempt = Attempt("here", "tea", "run-1", stage, f"lease-{stage}", 1, nanodollars, "")
         journal.write(lambda db: enter(db, attempt, "reserved", nanodollars, class_="gpu")).result()
-        journal.write(lambda db: enter(db, attempt, "settled", nanodollars, class_="gpu", usage={"seconds": 240})).result()
+        journal.write(
+            lambda db: enter(
+                db, attempt, "settled", nanodollars, class_="gpu", usage={"seconds": 240}
+            )
+        ).result()
 
 
 def test_what_was_planned_stands_beside_what_was(workspace: Workspace) -> None:
     buy(workspace.root, KEYS)
-    plan(workspace, "generate", Estimate(
-        Range(1, 1.2, 1.4), "three rounds", "on priors", Range(3, 4, 5), Range.about(4000, 1.5), Range.about(1000, 1.5),
-        Range.about(4 * COST, 2)))
+    plan(
+        workspace,
+        "generate",
+        Estimate(
+            Range(1, 1.2, 1.4),
+            "three rounds",
+            "on priors",
+            Range(3, 4, 5),
+            Range.about(4000, 1.5),
+            Range.about(1000, 1.5),
+            Range.about(4 * COST, 2),
+        ),
+    )
     found = left(workspace.root, "tea")
     generate = compared(found, spent(found))[0]
     assert generate.kind == "generate" and generate.rests_on == "on priors"
     assert {one.name: (one.actual, one.inside) for one in generate.measures} == {
-        "minutes": (1.5, False), "requests": (4, True), "tokens in": (4000, True), "tokens out": (4 * 333, True),
-        "dollars": (4 * COST, True)}
+        "minutes": (1.5, False),
+        "requests": (4, True),
+        "tokens in": (4000, True),
+        "tokens out": (4 * 333, True),
+        "dollars": (4 * COST, True),
+    }
     assert planned_minutes(found.step("generate")) == 1.2
     page = render(gather(workspace.root, "tea"))
     assert "Forecast and actual" in page and "4 of 5 figures lay between P10 and P90" in page
@@ -61,7 +85,9 @@ def test_the_report_says_what_was_drawn_and_how_that_is_known(workspace: Workspa
     with Journal.open(workspace.root / "ledger.sqlite") as journal:
         drawn = Attempt("here", "tea", "run-1", "train", "lease-train-energy", 1, 0, "")
         usage = assumed(2, 250, pue=1.0, kg_per_kwh=0.4).usage()
-        journal.write(lambda db: enter(db, drawn, "settled", 0, class_="energy", usage=usage)).result()
+        journal.write(
+            lambda db: enter(db, drawn, "settled", 0, class_="energy", usage=usage)
+        ).result()
     page = render(gather(workspace.root, "tea"))
     assert "Energy: 0.5 kWh (0.5 assumed from the power limit), 0.2 kg CO2e." in page
 
@@ -78,14 +104,19 @@ def test_money_of_the_machine_is_a_steps_too(workspace: Workspace) -> None:
     plan(workspace, "train", Estimate(Range.about(4, 2), gpu=Range.about(3e8, 2)))
     found = left(workspace.root, "tea")
     train = next(step for step in compared(found, spent(found)) if step.kind == "train")
-    assert {one.name: one.actual for one in train.measures} == {"minutes": 4.0, "dollars": 250_000_000}
+    assert {one.name: one.actual for one in train.measures} == {
+        "minutes": 4.0,
+        "dollars": 250_000_000,
+    }
 
 
 def test_only_the_run_that_sealed_a_step_is_compared(workspace: Workspace) -> None:
     buy(workspace.root, KEYS[:1])
     buy(workspace.root, KEYS[1:], run="run-0")
     found = left(workspace.root, "tea")
-    assert {one.name: one.actual for one in compared(found, spent(found))[0].measures}["requests"] == 1
+    assert {one.name: one.actual for one in compared(found, spent(found))[0].measures}[
+        "requests"
+    ] == 1
 
 
 def test_unit_costs(workspace: Workspace) -> None:
@@ -93,17 +124,29 @@ def test_unit_costs(workspace: Workspace) -> None:
     buy(workspace.root, KEYS[:3], lost=KEYS[3])
     rent(workspace, "train", 250_000_000)
     log = workspace.root / "store" / workspace.steps["train"] / "loss.jsonl"
-    log.write_text("".join(f'{{"which": "{which}", "step": {step}, "loss": 1.0, "tokens": {2000 * step}}}\n'
-                           for which in ("tuned", "control") for step in (1, 2)))
+    log.write_text(
+        "".join(
+            f'{{"which": "{which}", "step": {step}, "loss": 1.0, "tokens": {2000 * step}}}\n'
+            for which in ("tuned", "control")
+            for step in (1, 2)
+        )
+    )
     found = left(workspace.root, "tea")
     lost = PRICE.worst(2000, 1000)
     paid = 3 * COST + lost
     answer = costs(found, spent(found), funnel(found))
     assert answer.kept_example == paid / 5
     assert answer.trained_million == pytest.approx(250_000_000 / 8000 * 1e6)
-    assert answer.wasted == {"lost": pytest.approx(lost / paid), "rejected": pytest.approx(3 * COST / paid * 3 / 8)}
+    assert answer.wasted == {
+        "lost": pytest.approx(lost / paid),
+        "rejected": pytest.approx(3 * COST / paid * 3 / 8),
+    }
     said = " ".join(unit_costs(answer))
-    assert "for each kept example" in said and "brought no row" in said and "for a million trained tokens" in said
+    assert (
+        "for each kept example" in said
+        and "brought no row" in said
+        and "for a million trained tokens" in said
+    )
     assert "for each kept example" in render(gather(workspace.root, "tea"))
     assert "for each kept example" in "\n".join(close(workspace.root, "tea"))
 
@@ -113,7 +156,11 @@ def test_a_reply_that_was_bought_twice_is_waste(workspace: Workspace) -> None:
     with Journal.open(workspace.root / "ledger.sqlite") as journal:
         twice = Attempt("there", "tea", "run-1", "generate", KEYS[0], 2, COST, "")
         journal.write(lambda db: enter(db, twice, "reserved", COST)).result()
-        journal.write(lambda db: enter(db, twice, "settled", COST, usage={"uncached_in": 1000, "visible_out": 333})).result()
+        journal.write(
+            lambda db: enter(
+                db, twice, "settled", COST, usage={"uncached_in": 1000, "visible_out": 333}
+            )
+        ).result()
     found = left(workspace.root, "tea")
     assert costs(found, spent(found), funnel(found)).wasted["retried"] == pytest.approx(1 / 3)
 

@@ -22,20 +22,33 @@ def test_a_whole_run(workspace: Workspace) -> None:
     buy(workspace.root, KEYS)
     facts = gather(workspace.root, "tea")
     assert facts.missing == ()
-    assert [(part.kind, part.came, part.kept, dict(part.dropped)) for part in facts.funnel.stretches] == [
-        ("generate", 8, 6, {"not_json": 1, "likeness": 1}), ("curate", 6, 5, {"truncated": 1})]
+    assert [
+        (part.kind, part.came, part.kept, dict(part.dropped)) for part in facts.funnel.stretches
+    ] == [("generate", 8, 6, {"not_json": 1, "likeness": 1}), ("curate", 6, 5, {"truncated": 1})]
     assert facts.funnel.faults == ()
     assert facts.verdict and facts.verdict["verdict"] == "better"
     assert [row.rule for row in facts.dropped] == ["not_json", "likeness", "truncated"]
-    assert sorted(row.where for row in facts.kept) == ["held out", "held out", "train", "train", "train"]
+    assert sorted(row.where for row in facts.kept) == [
+        "held out",
+        "held out",
+        "train",
+        "train",
+        "train",
+    ]
     assert facts.curves["tuned"][0] == (1, pytest.approx(2.3)) and len(facts.curves["control"]) == 8
     assert facts.minutes == pytest.approx(3 * 1.5 + 4)
 
 
-@pytest.mark.parametrize(("change", "fault"), [
-    ({"pieces": 9}, "generate: 9 came, but 6 kept and 2 dropped make 8"),
-    ({"accepted": 7, "pieces": 9}, "generate kept 7, but curate read 6")])
-def test_a_funnel_that_leaks_says_where(workspace: Workspace, change: dict[str, int], fault: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"pieces": 9}, "generate: 9 came, but 6 kept and 2 dropped make 8"),
+        ({"accepted": 7, "pieces": 9}, "generate kept 7, but curate read 6"),
+    ],
+)
+def test_a_funnel_that_leaks_says_where(
+    workspace: Workspace, change: dict[str, int], fault: str
+) -> None:
     done = workspace.root / "store" / workspace.steps["generate"] / "done.json"
     seal = read_json(done)
     write_json(done, seal | {"summary": seal["summary"] | change})
@@ -45,14 +58,18 @@ def test_a_funnel_that_leaks_says_where(workspace: Workspace, change: dict[str, 
 def test_rows_that_are_gone_from_a_file_are_missed(workspace: Workspace) -> None:
     file = workspace.root / "store" / workspace.steps["curate"] / "examples.jsonl"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
-    assert gather(workspace.root, "tea").funnel.faults == ("curate: examples.jsonl holds 4 rows, its summary says 5",)
+    assert gather(workspace.root, "tea").funnel.faults == (
+        "curate: examples.jsonl holds 4 rows, its summary says 5",
+    )
 
 
 def test_a_split_that_loses_a_row_says_so(tmp_path: Path) -> None:
     made = Workspace(tmp_path)
     made.curate(examples(), train=3)
     made.close()
-    assert gather(tmp_path, "tea").funnel.faults == ("curate: 6 kept, but train and held out make 5",)
+    assert gather(tmp_path, "tea").funnel.faults == (
+        "curate: 6 kept, but train and held out make 5",
+    )
 
 
 def test_money_is_the_ledgers(workspace: Workspace) -> None:
@@ -83,8 +100,10 @@ def test_a_local_teacher_is_free(workspace: Workspace) -> None:
 
 def test_nothing_is_there(tmp_path: Path) -> None:
     facts = gather(tmp_path, "tea")
-    assert facts.missing == ("nothing is known of a run of 'tea' in this workspace: no lock.json, no history",
-                             "the ledger is not in this copy, so nothing is said about money")
+    assert facts.missing == (
+        "nothing is known of a run of 'tea' in this workspace: no lock.json, no history",
+        "the ledger is not in this copy, so nothing is said about money",
+    )
     assert facts.steps == () and facts.verdict is None and facts.kept == ()
 
 
@@ -95,8 +114,10 @@ def test_a_failed_run(tmp_path: Path) -> None:
     made.config["train"] = {"steps": 8}
     made.close(outcome="failed")
     facts = gather(tmp_path, "tea")
-    assert facts.missing[:2] == ("curate has begun and was not finished",
-                                 "train has not run, or its folder is not in this copy")
+    assert facts.missing[:2] == (
+        "curate has begun and was not finished",
+        "train has not run, or its folder is not in this copy",
+    )
     assert facts.funnel.faults == () and facts.funnel.last == 6
     assert {row.where for row in facts.kept} == {"generate"}
 
@@ -114,6 +135,8 @@ def test_a_line_that_was_cut_off_ends_its_file(workspace: Workspace) -> None:
 
 
 def test_a_file_that_is_no_ledger_is_said(workspace: Workspace) -> None:
-    (workspace.root / "ledger.sqlite").write_text("not a ledger at all, but long enough to be looked at" * 40)
+    (workspace.root / "ledger.sqlite").write_text(
+        "not a ledger at all, but long enough to be looked at" * 40
+    )
     facts = gather(workspace.root, "tea")
     assert facts.money is None and "is not a ledger" in facts.missing[-1]

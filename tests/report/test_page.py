@@ -36,7 +36,9 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in ("href", "src", "xlink:href")]
+        self.addresses += [
+            value or "" for name, value in attrs if name in ("href", "src", "xlink:href")
+        ]
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
         if tag not in self.VOID:
             self._open.append(tag)
@@ -66,15 +68,18 @@ def page(workspace: Workspace) -> Page:
 
 def test_it_says_what_the_run_came_to(page: Page) -> None:
     for words in (
-            "The tuned model is better than the base",
-            "On 16 examples that it never saw, its loss fell from 2.131 to 1.672 nats per token: by 0.459",
-            "(95 % interval 0.371 to 0.552). On average the right next token became 1.58 times as likely as before.",
-            "It also beats both controls",
-            "Against the base model, prompted with its own chat template: −0.262 [−0.360, −0.166], beaten.",
-            "$0.0014 settled over all runs of this recipe, $0.0014 of it in this one; nothing lost.",
-            "agree to the nano-dollar: 1,399,200 settled, 0 lost, 0 open.",
-            "It adds up: 8 = 5 kept + 3 dropped, counted again in the files.",
-            "Tea, coffee and cocoa.", "the output stops in mid-sentence", "torch 2.13.0"):
+        "The tuned model is better than the base",
+        "On 16 examples that it never saw, its loss fell from 2.131 to 1.672 nats per token: by 0.459",
+        "(95 % interval 0.371 to 0.552). On average the right next token became 1.58 times as likely as before.",
+        "It also beats both controls",
+        "Against the base model, prompted with its own chat template: −0.262 [−0.360, −0.166], beaten.",
+        "$0.0014 settled over all runs of this recipe, $0.0014 of it in this one; nothing lost.",
+        "agree to the nano-dollar: 1,399,200 settled, 0 lost, 0 open.",
+        "It adds up: 8 = 5 kept + 3 dropped, counted again in the files.",
+        "Tea, coffee and cocoa.",
+        "the output stops in mid-sentence",
+        "torch 2.13.0",
+    ):
         assert words in page.text, words
 
 
@@ -105,14 +110,20 @@ def test_a_run_keeps_its_page_and_the_same_facts_make_the_same_page(workspace: W
 def test_no_text_of_a_row_becomes_markup(tmp_path: Path) -> None:
     rows = [Example.of(f"{EVIL} {n}", EVIL, EVIL, Origin("generated", EVIL)) for n in range(4)]
     made = Workspace(tmp_path, "tea")
-    made.generate(rows, [Rejected(EVIL, EVIL, EVIL, EVIL), Rejected(rows[0], "likeness", EVIL, nearest=EVIL)])
+    made.generate(
+        rows, [Rejected(EVIL, EVIL, EVIL, EVIL), Rejected(rows[0], "likeness", EVIL, nearest=EVIL)]
+    )
     made.curate(rows)
     made.evaluate(rows[:1], VERDICT | {"missing": {"chat": EVIL}})
     made.config["teacher"] = {"model": EVIL}
     made.close()
     page = Page(render(gather(tmp_path, "tea")))
     assert not {"script", "img"} & set(page.tags) and page.handlers == []
-    assert page.text.count('<script>alert("x")</script>') > 12 and "{{ 7 * 7 }}" in page.text and "49" not in page.text
+    assert (
+        page.text.count('<script>alert("x")</script>') > 12
+        and "{{ 7 * 7 }}" in page.text
+        and "49" not in page.text
+    )
 
 
 def test_free_is_said(workspace: Workspace) -> None:
@@ -127,7 +138,10 @@ def test_a_rehearsal_says_that_its_money_is_on_paper(workspace: Workspace) -> No
     workspace.close(rehearsal=True)
     buy(workspace.root, ["r1-1"])
     text = Page(render(gather(workspace.root, "tea"))).text
-    assert "On paper, for a rehearsal pays nothing: $0.0003 settled" in text and "its losses mean nothing" in text
+    assert (
+        "On paper, for a rehearsal pays nothing: $0.0003 settled" in text
+        and "its losses mean nothing" in text
+    )
 
 
 def test_half_a_run_and_no_run_make_a_page(tmp_path: Path) -> None:
@@ -135,28 +149,48 @@ def test_half_a_run_and_no_run_make_a_page(tmp_path: Path) -> None:
     made.generate(examples(), accepted=7)
     made.close(outcome="stopped")
     text = Page(render(gather(tmp_path, "tea"))).text
-    assert "No verdict yet" in text and "The run was stopped" in text and "It does not add up" in text
-    assert "Missing: nothing is known of a run of 'milk'" in Page(render(gather(tmp_path, "milk"))).text
+    assert (
+        "No verdict yet" in text and "The run was stopped" in text and "It does not add up" in text
+    )
+    assert (
+        "Missing: nothing is known of a run of 'milk'"
+        in Page(render(gather(tmp_path, "milk"))).text
+    )
 
 
 def changed(**difference: tuple[float, float, float]) -> dict[str, Any]:
-    gaps = {name: dict(zip(("mean", "lo", "hi"), gap, strict=True)) for name, gap in difference.items()}
-    return VERDICT | {"verdict": "not shown to be better", "difference": VERDICT["difference"] | gaps}
+    gaps = {
+        name: dict(zip(("mean", "lo", "hi"), gap, strict=True)) for name, gap in difference.items()
+    }
+    return VERDICT | {
+        "verdict": "not shown to be better",
+        "difference": VERDICT["difference"] | gaps,
+    }
 
 
 def test_words_for_other_verdicts() -> None:
     unsure = in_words(changed(shuffled=(-0.1, -0.3, 0.1)), "done")
     assert unsure.headline == "The tuned model is not shown to be better" and unsure.tone == ""
-    assert unsure.lead.endswith("But it does not clearly beat a tune of equal steps on the same rows with the answers "
-                                "shuffled among the instructions.")
+    assert unsure.lead.endswith(
+        "But it does not clearly beat a tune of equal steps on the same rows with the answers "
+        "shuffled among the instructions."
+    )
     assert [entry.tone for entry in unsure.rounds] == ["won", "won", "unsure"]
     worse = in_words(changed(base=(0.2, 0.1, 0.3)) | {"verdict": "worse"}, "done")
-    assert worse.headline == "The tuned model is worse than the base" and worse.rounds[0].tone == "lost"
-    assert "its loss rose from" in worse.lead and "by 0.200 (95 % interval 0.100 to 0.300)" in worse.lead
+    assert (
+        worse.headline == "The tuned model is worse than the base"
+        and worse.rounds[0].tone == "lost"
+    )
+    assert (
+        "its loss rose from" in worse.lead
+        and "by 0.200 (95 % interval 0.100 to 0.300)" in worse.lead
+    )
     assert "1.22 times less likely" in worse.lead
     loses = in_words(changed(shuffled=(0.2, 0.1, 0.3)) | {"verdict": "worse"}, "done")
     assert loses.headline == "The tuned model loses to a control" and loses.tone == "worse"
-    assert "its loss fell from" in loses.lead and "But it loses to a tune of equal steps" in loses.lead
+    assert (
+        "its loss fell from" in loses.lead and "But it loses to a tune of equal steps" in loses.lead
+    )
     assert in_words(None, "failed").lead.startswith("The run failed")
 
 
@@ -164,15 +198,23 @@ def test_a_loss_that_is_no_number_makes_a_page_that_says_so(workspace: Workspace
     nan = (float("nan"),) * 3
     broken = changed(base=nan, chat=nan, shuffled=nan)
     broken["loss"] = VERDICT["loss"] | {"tuned": dict(zip(("mean", "lo", "hi"), nan, strict=True))}
-    workspace.evaluate(examples()[:2], broken | {"sentence": "not shown to be better: the training diverged"})
+    workspace.evaluate(
+        examples()[:2], broken | {"sentence": "not shown to be better: the training diverged"}
+    )
     workspace.close()
     text = Page(render(gather(workspace.root, "tea"))).text
-    assert "The tuned model is not shown to be better not shown to be better: the training diverged" in text
+    assert (
+        "The tuned model is not shown to be better not shown to be better: the training diverged"
+        in text
+    )
     assert text.count("a loss is not a number.") == 3 and "its loss rose" not in text
 
 
 def test_it_names_files_and_not_where_they_lie(workspace: Workspace) -> None:
-    workspace.config["generate"] = {"seeds": "/home/ada/secret/tasks.jsonl", "more": ["/home/ada/a.jsonl"]}
+    workspace.config["generate"] = {
+        "seeds": "/home/ada/secret/tasks.jsonl",
+        "more": ["/home/ada/a.jsonl"],
+    }
     workspace.config["base"] = {"model": "/home/ada/weights/small.gguf"}
     workspace.close()
     (workspace.root / "ledger.sqlite").write_text("no ledger " * 200)
@@ -180,5 +222,10 @@ def test_it_names_files_and_not_where_they_lie(workspace: Workspace) -> None:
     overrides = ["base.model=/home/ada/weights/small.gguf", "train.method=full"]
     text = Page(render(replace(facts, run={**facts.run, "overrides": overrides}))).text
     assert "/home/ada" not in text and str(workspace.root) not in text
-    for name in ("tasks.jsonl", '"a.jsonl"', "base.model=small.gguf train.method=full", "ledger.sqlite is not a ledger"):
+    for name in (
+        "tasks.jsonl",
+        '"a.jsonl"',
+        "base.model=small.gguf train.method=full",
+        "ledger.sqlite is not a ledger",
+    ):
         assert name in text, name

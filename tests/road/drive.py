@@ -56,9 +56,14 @@ class Road:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Starts `alpaca-pipe run RECIPE ...` in a process of its own."""
-        return subprocess.Popen([sys.executable, "-m", "alpaca_pipe", "run", self.recipe, *arguments], cwd=self.home,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                env=os.environ | {"OMP_NUM_THREADS": "1"})
+        return subprocess.Popen(
+            [sys.executable, "-m", "alpaca_pipe", "run", self.recipe, *arguments],
+            cwd=self.home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """Runs it to its end and gives what it printed; the exit code must be `code`."""
@@ -74,8 +79,16 @@ class Road:
 
     def step(self, stage: str) -> Path:
         """The sealed folder of a stage."""
-        return self.home / "runs" / "store" / str(read_json(self.home / "runs" / self.name / "lock.json")["steps"][stage])
+        return (
+            self.home
+            / "runs"
+            / "store"
+            / str(read_json(self.home / "runs" / self.name / "lock.json")["steps"][stage])
+        )
 
     def seals(self) -> dict[str, bytes]:
         """done.json of every sealed step: it holds when and in which run the step was made."""
-        return {path.parent.name: path.read_bytes() for path in (self.home / "runs" / "store").glob("*/done.json")}
+        return {
+            path.parent.name: path.read_bytes()
+            for path in (self.home / "runs" / "store").glob("*/done.json")
+        }

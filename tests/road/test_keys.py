@@ -24,7 +24,13 @@ export: {{dataset: [json]}}
 
 
 def alpaca(home: Path, *words: str) -> tuple[int, str]:
-    done = subprocess.run([sys.executable, "-m", "alpaca_pipe", *words], cwd=home, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "alpaca_pipe", *words],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stdout + done.stderr
 
 

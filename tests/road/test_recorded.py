@@ -18,8 +18,10 @@ TEXTS = "f9d6805dcc444448"
 
 def recorded(road: Road, concurrency: int, delay: float) -> tuple[str, ...]:
     served = road.home / "served.jsonl"
-    teacher = f"{{kind: rehearsed, model: recorded, lines: '{LINES}', price: free, served: '{served}', " \
-              f"concurrency: {concurrency}, delay: {delay}}}"
+    teacher = (
+        f"{{kind: rehearsed, model: recorded, lines: '{LINES}', price: free, served: '{served}', "
+        f"concurrency: {concurrency}, delay: {delay}}}"
+    )
     return (f"teacher={teacher}", "generate.count=25", "--until", "generate")
 
 
@@ -32,13 +34,18 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Road:
 
 def test_the_rows_are_the_ones_that_the_model_wrote_then(plain: Road) -> None:
     """A golden digest: when it changes, raise generate's version or mend what changed."""
-    rows = [(row["instruction"], row["input"], row["output"]) for row in read_jsonl(plain.step("generate") / "examples.jsonl")]
+    rows = [
+        (row["instruction"], row["input"], row["output"])
+        for row in read_jsonl(plain.step("generate") / "examples.jsonl")
+    ]
     assert len(rows) >= 25
     assert hashlib.sha256(repr(rows).encode()).hexdigest()[:16] == TEXTS
 
 
 @pytest.mark.parametrize("concurrency", [1, 32])
-def test_the_same_bytes_at_another_concurrency(plain: Road, tmp_path: Path, concurrency: int) -> None:
+def test_the_same_bytes_at_another_concurrency(
+    plain: Road, tmp_path: Path, concurrency: int
+) -> None:
     road = Road.make(tmp_path / "other", "quickstart")
     road.run(*recorded(road, concurrency, 0.01))
     assert dataset(road) == dataset(plain)

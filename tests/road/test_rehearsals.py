@@ -12,20 +12,35 @@ from alpaca_pipe.core.files import read_json, shipped
 from alpaca_pipe.ledger.store.journal import Journal
 
 NAMES = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
-FAST = {"quickstart", "alpaca-2023", "domain"}  # one of each kind; `make test-all` rehearses them all, the others are planned here
+FAST = {
+    "quickstart",
+    "alpaca-2023",
+    "domain",
+}  # one of each kind; `make test-all` rehearses them all, the others are planned here
 
 
-@pytest.mark.parametrize("name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES])
+@pytest.mark.parametrize(
+    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
 def test_it_is_rehearsed_from_end_to_end(name: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "alpaca_pipe", "run", name, "--rehearse"], cwd=tmp_path, check=False,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "alpaca_pipe", "run", name, "--rehearse"],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "on paper" in done.stdout
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["rehearsal"]
     lock = read_json(tmp_path / "runs" / "rehearsal" / name / "lock.json")
-    assert set(lock["steps"]) == {"generate", "curate", "train", "evaluate", "export"} & set(lock["config"])
+    assert set(lock["steps"]) == {"generate", "curate", "train", "evaluate", "export"} & set(
+        lock["config"]
+    )
     assert lock["config"]["teacher"]["kind"] == "rehearsed"
     with Journal.open(tmp_path / "runs" / "rehearsal" / "ledger.sqlite", read_only=True) as journal:
         totals = journal.totals()
     assert totals.requests > 0 and totals.open == totals.lost == 0
-    assert (totals.settled > 0) == (name not in ("quickstart", "local-teacher"))  # real prices, on paper; one's own are free
+    assert (totals.settled > 0) == (
+        name not in ("quickstart", "local-teacher")
+    )  # real prices, on paper; one's own are free

@@ -59,8 +59,13 @@ def test_the_funnel_adds_up_from_reply_to_training_row(whole: Road) -> None:
 
 def test_every_row_is_traceable_to_its_request_and_its_cents(whole: Road) -> None:
     row = next(read_jsonl(whole.step("curate") / "examples.jsonl"))
-    done = subprocess.run([sys.executable, "-m", "alpaca_pipe", "trace", row["id"]], cwd=whole.home, capture_output=True,
-                          text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "alpaca_pipe", "trace", row["id"]],
+        cwd=whole.home,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert row["origin"]["source"] in done.stdout
     assert row["instruction"][:30] in done.stdout
     assert "$" in done.stdout
@@ -83,13 +88,17 @@ def test_a_copied_recipe_with_another_filter_buys_nothing_twice(tmp_path: Path) 
     road = Road.make(tmp_path / "copied")
     road.run("--until", "generate")
     before = road.served()
-    (road.home / "copy.yaml").write_text((road.home / "road.yaml").read_text().replace("name: road", "name: copy"))
+    (road.home / "copy.yaml").write_text(
+        (road.home / "road.yaml").read_text().replace("name: road", "name: copy")
+    )
     Road(road.home, "copy.yaml").run("generate.likeness=0.6", "--until", "generate")
     assert len(before) == 16
     assert all(road.served()[asked] == 1 for asked in before)
 
 
-def kill_at_random(road: Road, kills: int, longest: float, dice: random.Random, *arguments: str) -> int:
+def kill_at_random(
+    road: Road, kills: int, longest: float, dice: random.Random, *arguments: str
+) -> int:
     """Kills the run so many times at moments drawn from its whole length. Gives how many kills hit a living process."""
     hit = 0
     for _ in range(kills):
@@ -111,7 +120,9 @@ def check_after_kills(road: Road, whole: Road, hits: int, concurrency: int) -> N
 
 
 @pytest.mark.parametrize(("concurrency", "delay"), [(1, 0.1), (4, 0.3), (32, 1.0)])
-def test_killed_while_it_generates(whole: Road, tmp_path: Path, concurrency: int, delay: float) -> None:
+def test_killed_while_it_generates(
+    whole: Road, tmp_path: Path, concurrency: int, delay: float
+) -> None:
     road = Road.make(tmp_path / "killed")
     slow = (f"teacher.delay={delay}", f"teacher.concurrency={concurrency}", "--until", "generate")
     hits = kill_at_random(road, 3, 3.0, random.Random(11), *slow)
@@ -120,14 +131,20 @@ def test_killed_while_it_generates(whole: Road, tmp_path: Path, concurrency: int
 
 
 @pytest.mark.parametrize("stage", ["curate", "train", "evaluate", "export"])
-def test_killed_inside_a_stage_then_only_what_is_missing_runs(whole: Road, tmp_path_factory: pytest.TempPathFactory,
-                                                             stage: str) -> None:
-    road = Road.make(tmp_path_factory.getbasetemp() / "pieces")  # one road for all four, each killed on the way
+def test_killed_inside_a_stage_then_only_what_is_missing_runs(
+    whole: Road, tmp_path_factory: pytest.TempPathFactory, stage: str
+) -> None:
+    road = Road.make(
+        tmp_path_factory.getbasetemp() / "pieces"
+    )  # one road for all four, each killed on the way
     process = road.start("--until", stage)
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        if any(path.name.startswith(stage) for path in (road.home / "runs" / "store").glob(f"{stage}-*/stage.json")
-               for path in [path.parent]):
+        if any(
+            path.name.startswith(stage)
+            for path in (road.home / "runs" / "store").glob(f"{stage}-*/stage.json")
+            for path in [path.parent]
+        ):
             time.sleep(random.Random(stage).uniform(0.0, 2.0))
             break
         time.sleep(0.01)
@@ -140,14 +157,17 @@ def test_killed_inside_a_stage_then_only_what_is_missing_runs(whole: Road, tmp_p
     assert road.served() == whole.served() or sum(road.served().values()) - len(road.served()) <= 4
 
 
-def test_the_interrupted_road_has_the_losses_of_the_uninterrupted_one(whole: Road, tmp_path_factory: pytest.TempPathFactory
-                                                                       ) -> None:
+def test_the_interrupted_road_has_the_losses_of_the_uninterrupted_one(
+    whole: Road, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     road = Road(tmp_path_factory.getbasetemp() / "pieces")
     if not (road.home / "runs/road/lock.json").exists():
         pytest.skip("runs after the tests that kill inside a stage")
     losses = [list(read_jsonl(one.step("train") / "loss.jsonl")) for one in (road, whole)]
     assert losses[0] == losses[1]
-    assert read_json(road.step("evaluate") / "verdict.json") == read_json(whole.step("evaluate") / "verdict.json")
+    assert read_json(road.step("evaluate") / "verdict.json") == read_json(
+        whole.step("evaluate") / "verdict.json"
+    )
 
 
 @pytest.mark.slow
@@ -160,6 +180,8 @@ def test_twenty_kills_over_the_whole_road(whole: Road, tmp_path: Path) -> None:
             hits += 1
         road.run("teacher.delay=0.2")
         check_after_kills(road, whole, hits, 4)
-        assert list(read_jsonl(road.step("train") / "loss.jsonl")) == list(read_jsonl(whole.step("train") / "loss.jsonl"))
+        assert list(read_jsonl(road.step("train") / "loss.jsonl")) == list(
+            read_jsonl(whole.step("train") / "loss.jsonl")
+        )
         all_hits += hits
     print(f"{all_hits} kills on {roads} roads")

@@ -20,8 +20,14 @@ from tests.road.test_road import dataset
 # What each style needs besides its name.
 ROWS = "generate.rows=rows.jsonl"
 STYLES: dict[str, tuple[str, ...]] = {
-    "alpaca": (), "alpaca-2023": (), "two-step": (), "self-instruct": (), "documents": ("generate.documents=[notes.md]",),
-    "orca": (ROWS,), "evol": (ROWS, "generate.depth=2")}
+    "alpaca": (),
+    "alpaca-2023": (),
+    "two-step": (),
+    "self-instruct": (),
+    "documents": ("generate.documents=[notes.md]",),
+    "orca": (ROWS,),
+    "evol": (ROWS, "generate.depth=2"),
+}
 LIMIT = ("generate.count=100000", "generate.max_requests=100", "--until", "generate")
 
 
@@ -29,17 +35,28 @@ def road_at(home: Path) -> Road:
     """A folder with the recipe, some documents and some rows."""
     road = Road.make(home)
     seeds = list(read_jsonl(shipped("seed_tasks") / "alpaca.jsonl"))
-    write_jsonl(road.home / "rows.jsonl", ({name: row.get(name, "") for name in ("instruction", "input", "output")} for row in seeds))
+    write_jsonl(
+        road.home / "rows.jsonl",
+        ({name: row.get(name, "") for name in ("instruction", "input", "output")} for row in seeds),
+    )
     (road.home / "notes.md").write_text("\n\n".join(row["output"] for row in seeds))
     return road
 
 
 def asked(style: str, concurrency: int, delay: float = 0.0) -> tuple[str, ...]:
-    return (f"generate.style={style}", *STYLES[style], f"teacher.concurrency={concurrency}", f"teacher.delay={delay}", *LIMIT)
+    return (
+        f"generate.style={style}",
+        *STYLES[style],
+        f"teacher.concurrency={concurrency}",
+        f"teacher.delay={delay}",
+        *LIMIT,
+    )
 
 
 @pytest.fixture(scope="module", params=STYLES)
-def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Road]]:
+def whole(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Road]]:
     """A style and a run of a hundred requests in it."""
     road = road_at(tmp_path_factory.mktemp("style"))
     road.run(*asked(request.param, 8))
@@ -54,20 +71,28 @@ def stored(road: Road) -> set[str]:
 
 
 @pytest.mark.parametrize("concurrency", [1, 64])
-def test_the_same_bytes_at_another_concurrency(whole: tuple[str, Road], tmp_path: Path, concurrency: int) -> None:
+def test_the_same_bytes_at_another_concurrency(
+    whole: tuple[str, Road], tmp_path: Path, concurrency: int
+) -> None:
     style, first = whole
     road = road_at(tmp_path / "other")
     road.run(*asked(style, concurrency))
     assert dataset(road) == dataset(first)
 
 
-def test_killed_after_reply_37_it_sends_exactly_what_has_no_reply(whole: tuple[str, Road], tmp_path: Path) -> None:
+def test_killed_after_reply_37_it_sends_exactly_what_has_no_reply(
+    whole: tuple[str, Road], tmp_path: Path
+) -> None:
     style, first = whole
     road = road_at(tmp_path / "killed")
     process = road.start(*asked(style, 8, delay=0.1))
     deadline = time.monotonic() + 60
     ledger = road.home / "runs" / "ledger.sqlite"
-    while time.monotonic() < deadline and process.poll() is None and not (ledger.exists() and count(ledger) >= 37):
+    while (
+        time.monotonic() < deadline
+        and process.poll() is None
+        and not (ledger.exists() and count(ledger) >= 37)
+    ):
         time.sleep(0.01)
     process.kill()
     process.communicate()

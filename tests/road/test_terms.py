@@ -21,14 +21,22 @@ export: {{dataset: [json]}}
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    rows = [{key: row.get(key, "") for key in ("instruction", "input", "output")}
-            for row in list(read_jsonl(shipped("seed_tasks") / "short.jsonl"))[:12]]
+    rows = [
+        {key: row.get(key, "") for key in ("instruction", "input", "output")}
+        for row in list(read_jsonl(shipped("seed_tasks") / "short.jsonl"))[:12]
+    ]
     (tmp_path / "alpaca_data.json").write_text(json.dumps(rows))
     return tmp_path
 
 
 def alpaca(home: Path, *words: str, code: int = 0) -> str:
-    done = subprocess.run([sys.executable, "-m", "alpaca_pipe", *words], cwd=home, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "alpaca_pipe", *words],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -38,13 +46,29 @@ def test_what_a_licence_forbids_is_refused_until_it_is_accepted(home: Path) -> N
     plan = alpaca(home, "plan", "sell.yaml", code=2)
     assert "sell: about" in plan  # the price is told all the same
     refusal = "use: commercial is forbidden by the terms of what this recipe brings in"
-    assert refusal in plan and "LLaMA 1" in plan and "CC BY-NC 4.0" in plan and "not legal advice" in plan
-    assert refusal in alpaca(home, "run", "sell.yaml", code=2) and not (home / "runs" / "store").exists()
-    assert json.loads(alpaca(home, "plan", "sell.yaml", "--json", code=2).split("\nuse: ")[0])["terms"]["answer"] == "no"
+    assert (
+        refusal in plan
+        and "LLaMA 1" in plan
+        and "CC BY-NC 4.0" in plan
+        and "not legal advice" in plan
+    )
+    assert (
+        refusal in alpaca(home, "run", "sell.yaml", code=2)
+        and not (home / "runs" / "store").exists()
+    )
+    assert (
+        json.loads(alpaca(home, "plan", "sell.yaml", "--json", code=2).split("\nuse: ")[0])[
+            "terms"
+        ]["answer"]
+        == "no"
+    )
     assert "is forbidden" not in alpaca(home, "plan", "sell.yaml", "use=research")
     said = alpaca(home, "run", "sell.yaml", "--i-accept-terms")
     assert "accepted on 20" in said
-    lock, history = read_json(home / "runs" / "sell" / "lock.json"), list(read_jsonl(home / "runs" / "sell" / "history.jsonl"))
+    lock, history = (
+        read_json(home / "runs" / "sell" / "lock.json"),
+        list(read_jsonl(home / "runs" / "sell" / "history.jsonl")),
+    )
     for kept in (lock, history[-1]):
         assert kept["terms"]["accepted"]["use"] == "commercial"
         assert set(kept["terms"]["accepted"]["of"]) == {"huggyllama/llama-7b", "alpaca_data.json"}
@@ -52,13 +76,23 @@ def test_what_a_licence_forbids_is_refused_until_it_is_accepted(home: Path) -> N
     assert "## May we sell it?" in card and "**No: at least one of them forbids it.**" in card
     assert "said on 20" in card and "commercial use of: " in card
     page = (home / "runs" / "sell" / "report.html").read_text()
-    assert "May we sell it?" in page and "for non-commercial research only" in page and "said on 20" in page
-    assert "up to date" in alpaca(home, "run", "sell.yaml")  # the acceptance holds on, for this use and these names
+    assert (
+        "May we sell it?" in page
+        and "for non-commercial research only" in page
+        and "said on 20" in page
+    )
+    assert "up to date" in alpaca(
+        home, "run", "sell.yaml"
+    )  # the acceptance holds on, for this use and these names
     assert "is forbidden" in alpaca(home, "run", "sell.yaml", "use=internal", code=2)
 
 
 def test_internal_use_is_told_what_to_ask_about_and_research_is_not_bothered(home: Path) -> None:
-    (home / "own.yaml").write_text(RECIPE.format(use="internal").replace("huggyllama/llama-7b", "HuggingFaceTB/SmolLM2-135M"))
-    assert "terms: before internal use, ask about alpaca_data.json (data): CC BY-NC 4.0" in " ".join(
-        alpaca(home, "plan", "own.yaml").split())
+    (home / "own.yaml").write_text(
+        RECIPE.format(use="internal").replace("huggyllama/llama-7b", "HuggingFaceTB/SmolLM2-135M")
+    )
+    assert (
+        "terms: before internal use, ask about alpaca_data.json (data): CC BY-NC 4.0"
+        in " ".join(alpaca(home, "plan", "own.yaml").split())
+    )
     assert "terms:" not in alpaca(home, "plan", "own.yaml", "use=research")

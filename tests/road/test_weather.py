@@ -26,7 +26,11 @@ def road(tmp_path: Path) -> Road:
 def mounted(folder: Path, options: str) -> Iterator[None]:
     """A small file system of its own; the test is skipped where this user may not mount one."""
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False, capture_output=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
+        check=False,
+        capture_output=True,
+    )
     if done.returncode:
         pytest.skip("mounting a tmpfs is not allowed here (needs root)")
     try:
@@ -45,13 +49,23 @@ def one_sentence(printed: str) -> str:
 
 def test_three_mistakes_are_three_lines(road: Road) -> None:
     text = (road.home / "road.yaml").read_text()
-    (road.home / "road.yaml").write_text(text.replace("count: 40", "cuont: 40").replace("held_out: 16", "held_out: many")
-                                         .replace("max_steps: 6", "warmup_ratio: 0.1"))
+    (road.home / "road.yaml").write_text(
+        text.replace("count: 40", "cuont: 40")
+        .replace("held_out: 16", "held_out: many")
+        .replace("max_steps: 6", "warmup_ratio: 0.1")
+    )
     lines = road.run(code=2).strip().splitlines()
     wrong = [line for line in lines if line.startswith("road.yaml:")]
-    assert any("generate.cuont: unknown key - did you mean 'count'?" in line for line in wrong), lines
-    assert any("curate.held_out: should be a valid integer, not 'many'" in line for line in wrong), lines
-    assert any("train.warmup_ratio: unknown key - it is called 'warmup_steps' now" in line for line in wrong), lines
+    assert any("generate.cuont: unknown key - did you mean 'count'?" in line for line in wrong), (
+        lines
+    )
+    assert any(
+        "curate.held_out: should be a valid integer, not 'many'" in line for line in wrong
+    ), lines
+    assert any(
+        "train.warmup_ratio: unknown key - it is called 'warmup_steps' now" in line
+        for line in wrong
+    ), lines
     assert not (road.home / "runs").exists()
 
 
@@ -60,9 +74,13 @@ def test_a_missing_gguf_file(road: Road) -> None:
     assert "nowhere.gguf" in line and "teacher" in line
 
 
-def test_an_embedded_model_that_was_not_fetched(road: Road, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_embedded_model_that_was_not_fetched(
+    road: Road, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ALPACA_PIPE_CACHE", str(tmp_path / "empty"))
-    line = one_sentence(road.run("teacher={kind: local_server, model: smollm2-135m-instruct}", code=2))
+    line = one_sentence(
+        road.run("teacher={kind: local_server, model: smollm2-135m-instruct}", code=2)
+    )
     assert "alpaca-pipe setup local" in line
 
 
@@ -115,8 +133,14 @@ def test_a_full_disk_keeps_what_was_paid_for(road: Road) -> None:
 def test_a_key_is_nowhere_in_the_workspace_nor_in_what_is_printed(road: Road) -> None:
     secret = "sk-planted-0123456789abcdefghijklmnop"
     environment = os.environ | {"OPENAI_API_KEY": secret}
-    done = subprocess.run([sys.executable, "-m", "alpaca_pipe", "run", "road.yaml", "--until", "curate"], cwd=road.home,
-                          env=environment, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "alpaca_pipe", "run", "road.yaml", "--until", "curate"],
+        cwd=road.home,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert secret not in done.stdout + done.stderr
     for path in (road.home / "runs").rglob("*"):
         assert not path.is_file() or secret.encode() not in path.read_bytes(), path

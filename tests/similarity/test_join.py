@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("numba", reason="the bulk pass is compiled by Numba: pip install 'alpaca-pipe[scale]'")
+pytest.importorskip(
+    "numba", reason="the bulk pass is compiled by Numba: pip install 'alpaca-pipe[scale]'"
+)
 
 from alpaca_pipe.similarity.incremental_index import IncrementalIndex
 from alpaca_pipe.similarity.join import greedy, pairs
@@ -20,7 +22,9 @@ from alpaca_pipe.similarity.rouge import Index, rouge_l
 
 RELEASED = Path(__file__).resolve().parents[3] / "shared" / "data" / "alpaca_data.json.gz"
 LIKENESS = [Decimal("0.5"), Decimal("0.65"), Decimal("0.7"), Decimal(1), Decimal("0.01")]
-few_words = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "the", "the"]), max_size=14).map(" ".join)
+few_words = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "the", "the"]), max_size=14).map(
+    " ".join
+)
 many_words = st.lists(st.integers(0, 90).map(str), min_size=40, max_size=200).map(" ".join)
 
 
@@ -36,8 +40,10 @@ def one_by_one(texts: list[str], likeness: Decimal) -> list[tuple[int, Fraction]
 
 def at_once(texts: list[str], likeness: Decimal) -> list[tuple[int, Fraction] | None]:
     met = greedy(texts, likeness, "rouge")
-    return [(int(near), Fraction(2 * int(common), int(total))) if near >= 0 else None
-            for near, common, total in zip(met.nearest, met.common, met.total, strict=True)]
+    return [
+        (int(near), Fraction(2 * int(common), int(total))) if near >= 0 else None
+        for near, common, total in zip(met.nearest, met.common, met.total, strict=True)
+    ]
 
 
 @settings(max_examples=100, deadline=None)
@@ -49,23 +55,32 @@ def test_short_rows_full_of_repeats_and_ties(texts: list[str], likeness: Decimal
 @settings(max_examples=30, deadline=None)
 @given(st.lists(many_words, max_size=12), st.sampled_from(LIKENESS))
 def test_rows_longer_than_a_machine_word(texts: list[str], likeness: Decimal) -> None:
-    texts += [text[:len(text) * 3 // 4] for text in texts]
+    texts += [text[: len(text) * 3 // 4] for text in texts]
     assert at_once(texts, likeness) == one_by_one(texts, likeness)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(few_words, max_size=30), st.sampled_from(LIKENESS))
 def test_every_pair_is_found_once(texts: list[str], likeness: Decimal) -> None:
-    found = {(int(later), int(earlier)): Fraction(2 * int(common), int(total))
-             for later, earlier, common, total in pairs(texts, likeness, "rouge")}
+    found = {
+        (int(later), int(earlier)): Fraction(2 * int(common), int(total))
+        for later, earlier, common, total in pairs(texts, likeness, "rouge")
+    }
     assert len(found) == len(pairs(texts, likeness, "rouge"))
-    assert found == {(later, earlier): score for later in range(len(texts)) for earlier in range(later)
-                     if (score := rouge_l(texts[later], texts[earlier], "rouge")) >= likeness}
+    assert found == {
+        (later, earlier): score
+        for later in range(len(texts))
+        for earlier in range(later)
+        if (score := rouge_l(texts[later], texts[earlier], "rouge")) >= likeness
+    }
 
 
 def test_blocks_and_copies_change_nothing() -> None:
     """More rows than are taken at once, most of them copies of a few."""
-    texts = [f"tell me about number {place % 700} and {place % 11} of {place % 13}" for place in range(9000)]
+    texts = [
+        f"tell me about number {place % 700} and {place % 11} of {place % 13}"
+        for place in range(9000)
+    ]
     assert at_once(texts, Decimal("0.7")) == one_by_one(texts, Decimal("0.7"))
 
 
@@ -89,8 +104,9 @@ def test_the_released_52k_at_four_likenesses() -> None:
 @pytest.mark.parametrize("words", [few_words, many_words])
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), likeness=st.sampled_from(LIKENESS))
-def test_a_growing_index_answers_as_the_plain_one(words: st.SearchStrategy[str], data: st.DataObject,
-                                                  likeness: Decimal) -> None:
+def test_a_growing_index_answers_as_the_plain_one(
+    words: st.SearchStrategy[str], data: st.DataObject, likeness: Decimal
+) -> None:
     texts = data.draw(st.lists(words, max_size=25))
     plain, growing = Index(likeness, "rouge"), IncrementalIndex(likeness, "rouge")
     for place, text in enumerate(texts):

@@ -30,7 +30,14 @@ def by_stanford(texts: list[str], known: list[str]) -> list[tuple[dict[str, floa
     for text in texts:
         mine = scorer._tokenizer.tokenize(text)
         scores = [rouge_scorer._score_lcs(mine, other).fmeasure for other in tokens]
-        ten = {all_texts[place]: scores[place] for place in np.argsort(scores, kind="stable")[-10:][::-1]} if scores else {}
+        ten = (
+            {
+                all_texts[place]: scores[place]
+                for place in np.argsort(scores, kind="stable")[-10:][::-1]
+            }
+            if scores
+            else {}
+        )
         found.append((ten, float(np.mean(scores)) if scores else 0.0))
         all_texts.append(text)
         tokens.append(mine)
@@ -39,11 +46,20 @@ def by_stanford(texts: list[str], known: list[str]) -> list[tuple[dict[str, floa
 
 def ours(texts: list[str], known: list[str]) -> list[tuple[dict[str, float], float]]:
     found, everything = likest(texts, "rouge", known), known + texts
-    return [({everything[place]: score for place, score in zip(ten, its, strict=True) if place >= 0}, mean)
-            for ten, its, mean in zip(found.nearest.tolist(), found.scores.tolist(), found.means.tolist(), strict=True)]
+    return [
+        (
+            {everything[place]: score for place, score in zip(ten, its, strict=True) if place >= 0},
+            mean,
+        )
+        for ten, its, mean in zip(
+            found.nearest.tolist(), found.scores.tolist(), found.means.tolist(), strict=True
+        )
+    ]
 
 
-def same(one: list[tuple[dict[str, float], float]], other: list[tuple[dict[str, float], float]]) -> None:
+def same(
+    one: list[tuple[dict[str, float], float]], other: list[tuple[dict[str, float], float]]
+) -> None:
     for (ten, mean), (its, its_mean) in zip(one, other, strict=True):
         assert list(ten.items()) == list(its.items())
         assert mean == pytest.approx(its_mean, rel=1e-12)
@@ -52,8 +68,13 @@ def same(one: list[tuple[dict[str, float], float]], other: list[tuple[dict[str, 
 def test_rows_of_all_lengths_as_stanford_wrote_them() -> None:
     chance = random.Random(3)
     words = [*"abcdefghijklmnop", *(f"w{number}" for number in range(60))]
-    texts = [" ".join(chance.choices(words, k=chance.choice([1, 3, 8, 10, 11, 12, 9, 10, 63, 64, 65, 130]))) + f" {number}"
-             for number in range(160)]
+    texts = [
+        " ".join(
+            chance.choices(words, k=chance.choice([1, 3, 8, 10, 11, 12, 9, 10, 63, 64, 65, 130]))
+        )
+        + f" {number}"
+        for number in range(160)
+    ]
     texts[40:60] = ["?!", *(f"{'!' * number}" for number in range(2, 21))]  # no word at all
     same(ours(texts[20:], texts[:20]), by_stanford(texts[20:], texts[:20]))
     assert likest(texts, "rouge").wordless.tolist() == list(range(40, 60))
@@ -62,21 +83,31 @@ def test_rows_of_all_lengths_as_stanford_wrote_them() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.sampled_from("abcde"), max_size=9), min_size=1, max_size=30))
 def test_any_rows(rows: list[list[str]]) -> None:
-    texts = [" ".join(row) + "!" * place for place, row in enumerate(rows)]  # equal words, yet other keys
+    texts = [
+        " ".join(row) + "!" * place for place, row in enumerate(rows)
+    ]  # equal words, yet other keys
     same(ours(texts, []), by_stanford(texts, []))
 
 
 def test_the_command_adds_the_two_fields(tmp_path: Path) -> None:
-    rows = [{"instruction": text, "output": "x"} for text in ("Name a big river.", "Name a big lake.", "???", "Add 2 and 3.")]
+    rows = [
+        {"instruction": text, "output": "x"}
+        for text in ("Name a big river.", "Name a big lake.", "???", "Add 2 and 3.")
+    ]
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     done = CliRunner().invoke(app, ["similarity", str(tmp_path / "rows.json"), "--seeds", "short"])
     assert done.exit_code == 0, done.output
     assert "1 rows without any word" in done.output
     written = list(read_jsonl(tmp_path / "rows.similarity.jsonl"))
     assert [row["instruction"] for row in written] == [row["instruction"] for row in rows]
-    assert next(iter(written[1]["most_similar_instructions"].items())) == ("Name a big river.", 0.75)
+    assert next(iter(written[1]["most_similar_instructions"].items())) == (
+        "Name a big river.",
+        0.75,
+    )
     assert len(written[0]["most_similar_instructions"]) == 10
-    as_list = CliRunner().invoke(app, ["similarity", str(tmp_path / "rows.json"), "-o", str(tmp_path / "all.json"), "--json"])
+    as_list = CliRunner().invoke(
+        app, ["similarity", str(tmp_path / "rows.json"), "-o", str(tmp_path / "all.json"), "--json"]
+    )
     assert json.loads(as_list.output)["pairs"] == 6
     assert len(json.loads((tmp_path / "all.json").read_text())[3]["most_similar_instructions"]) == 3
     assert rouge_words("???") == []

@@ -25,7 +25,9 @@ ORACLE = RougeScorer(["rougeL"])
 
 @given(st.one_of(few_words, any_text), st.one_of(few_words, any_text))
 def test_f_is_rouge_scores(one: str, other: str) -> None:
-    assert float(rouge_l(one, other, "rouge")) == pytest.approx(ORACLE.score(one, other)["rougeL"].fmeasure, abs=1e-12)
+    assert float(rouge_l(one, other, "rouge")) == pytest.approx(
+        ORACLE.score(one, other)["rougeL"].fmeasure, abs=1e-12
+    )
 
 
 def brute(texts: Sequence[str], text: str) -> Neighbour | None:
@@ -38,17 +40,27 @@ def brute(texts: Sequence[str], text: str) -> Neighbour | None:
     return best
 
 
-@given(st.lists(few_words, max_size=25), few_words, st.sampled_from(["1", "0.9", "0.7", "0.5", "0.65", "0.2"]))
-def test_nearest_and_blocked_are_those_of_brute_force(texts: list[str], text: str, likeness: str) -> None:
+@given(
+    st.lists(few_words, max_size=25),
+    few_words,
+    st.sampled_from(["1", "0.9", "0.7", "0.5", "0.65", "0.2"]),
+)
+def test_nearest_and_blocked_are_those_of_brute_force(
+    texts: list[str], text: str, likeness: str
+) -> None:
     index = Index(Decimal(likeness), "rouge")
     for number, known in enumerate(texts):
         index.add(str(number), known)
     nearest = brute(texts, text)
     assert index.nearest(text) == nearest
-    assert index.blocked(text) == (nearest if nearest and nearest.score > Fraction(likeness) else None)
+    assert index.blocked(text) == (
+        nearest if nearest and nearest.score > Fraction(likeness) else None
+    )
 
 
-@pytest.mark.parametrize("first, second, common", [(9, 11, 7), (10, 10, 7), (20, 20, 14), (7, 13, 7), (27, 33, 21)])
+@pytest.mark.parametrize(
+    "first, second, common", [(9, 11, 7), (10, 10, 7), (20, 20, 14), (7, 13, 7), (27, 33, 21)]
+)
 def test_a_tie_is_no_duplicate_and_one_word_more_is(first: int, second: int, common: int) -> None:
     shared = [f"w{n}" for n in range(common)]
     one = shared + [f"x{n}" for n in range(first - common)]
@@ -88,14 +100,25 @@ def test_the_released_rows_are_novel_to_each_other(data: Path) -> None:
         assert index.blocked(row["instruction"]) is None
         index.add(str(number), row["instruction"])
     changed = rows[1000]["instruction"] + " now"
-    assert index.blocked(changed) == Neighbour("1000", rouge_l(rows[1000]["instruction"], changed, "rouge"))
+    assert index.blocked(changed) == Neighbour(
+        "1000", rouge_l(rows[1000]["instruction"], changed, "rouge")
+    )
 
 
 def test_the_nearest_other_text() -> None:
     index = Index(Decimal("0.7"), "unicode")
-    texts = {"a": "name a river in france", "b": "name a river in spain", "c": "boil an egg", "d": "name a river in france"}
+    texts = {
+        "a": "name a river in france",
+        "b": "name a river in spain",
+        "c": "boil an egg",
+        "d": "name a river in france",
+    }
     for name, text in texts.items():
         index.add(name, text)
     found = {name: index.other(name, text) for name, text in texts.items()}
-    assert found["a"] == Neighbour("d", Fraction(1)) and found["d"] == Neighbour("a", Fraction(1)) and found["c"] is None
+    assert (
+        found["a"] == Neighbour("d", Fraction(1))
+        and found["d"] == Neighbour("a", Fraction(1))
+        and found["c"] is None
+    )
     assert found["b"] == Neighbour("a", Fraction(4, 5))

@@ -21,7 +21,8 @@ from alpaca_pipe.start.draft_log import DraftLog
 from alpaca_pipe.start.folder import begin
 from tests.terminal import Terminal
 
-NOTES = {"rules.md": """# House rules
+NOTES = {
+    "rules.md": """# House rules
 
 The clinic is open from Monday to Friday from 8:00 to 18:30 and on Saturday from 9:00 to 12:00. On Sundays it is closed for all.
 
@@ -30,12 +31,14 @@ Please cancel an appointment at least 24 hours before. For one that was missed w
 Dogs wait on a lead and cats in a carrier. Rabbits wait in the room on the left, where no dog or cat may enter at any time.
 
 Treatments are paid on the same day, in cash or by card. For operations above 400 euros we offer three monthly instalments.
-""", "after.md": """Your animal had a general anaesthetic today. It may be drowsy and unsteady until tomorrow morning, so keep it warm.
+""",
+    "after.md": """Your animal had a general anaesthetic today. It may be drowsy and unsteady until tomorrow morning, so keep it warm.
 
 Look at the wound twice a day. It should be dry and closed, and slight swelling during the first three days is normal.
 
 The collar stays on day and night until the stitches are out. We take them out after 10 to 12 days, by appointment only.
-"""}
+""",
+}
 PROMPT = "q quit > "
 SCRIPTED = ("teacher.kind=rehearsed", "teacher.model=gpt-4.1-nano", "teacher.served=served.jsonl")
 
@@ -51,22 +54,50 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def words(*more: str, want: int = 6) -> list[str]:
-    return [sys.executable, "-m", "alpaca_pipe", "seeds", "draft", "vet", "--from", "notes/after.md", "notes/rules.md",
-            "--want", str(want), *more, *SCRIPTED]
+    return [
+        sys.executable,
+        "-m",
+        "alpaca_pipe",
+        "seeds",
+        "draft",
+        "vet",
+        "--from",
+        "notes/after.md",
+        "notes/rules.md",
+        "--want",
+        str(want),
+        *more,
+        *SCRIPTED,
+    ]
 
 
 def run(*more: str, want: int = 6, code: int = 0, given: str = "") -> str:
-    done = subprocess.run(words(*more, want=want), input=given, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        words(*more, want=want),
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 def drafted() -> list[str]:
-    return [seed.example.instruction for seed in read_seeds(Path("vet/seeds.csv")) if seed.example.origin.details]
+    return [
+        seed.example.instruction
+        for seed in read_seeds(Path("vet/seeds.csv"))
+        if seed.example.origin.details
+    ]
 
 
 def served() -> Counter[str]:
-    return Counter(row["asked"] for row in read_jsonl(Path("vet/served.jsonl"))) if Path("vet/served.jsonl").exists() else Counter()
+    return (
+        Counter(row["asked"] for row in read_jsonl(Path("vet/served.jsonl")))
+        if Path("vet/served.jsonl").exists()
+        else Counter()
+    )
 
 
 def spent() -> int:
@@ -74,20 +105,38 @@ def spent() -> int:
         return journal.totals("vet", stage="seeds").settled
 
 
-def test_for_scripts_all_sound_drafts_are_taken_with_their_source_and_nothing_is_bought_twice(home: Path) -> None:
+def test_for_scripts_all_sound_drafts_are_taken_with_their_source_and_nothing_is_bought_twice(
+    home: Path,
+) -> None:
     said = run("--yes")
-    assert re.search(r"3 requests to gpt-4.1-nano for up to 3 drafts each: about \$0.000\d, at most \$0.00\d+; budget.api has \$5.00 left", said)
-    assert "6 of 6 drafts confirmed; vet/seeds.csv holds 16 seed tasks; 10 of them are still the template's" in said
+    assert re.search(
+        r"3 requests to gpt-4.1-nano for up to 3 drafts each: about \$0.000\d, at most \$0.00\d+; budget.api has \$5.00 left",
+        said,
+    )
+    assert (
+        "6 of 6 drafts confirmed; vet/seeds.csv holds 16 seed tasks; 10 of them are still the template's"
+        in said
+    )
     seeds = [seed for seed in read_seeds(Path("vet/seeds.csv")) if seed.example.origin.details]
     for seed in seeds:
-        source, model = seed.example.origin.details["source"], seed.example.origin.details["drafted_by"]
+        source, model = (
+            seed.example.origin.details["source"],
+            seed.example.origin.details["drafted_by"],
+        )
         file, start, end = re.fullmatch(r"(.+)#(\d+)-(\d+)", source).groups()  # type: ignore[union-attr]
-        assert " ".join(seed.example.output.split()) in " ".join(Path(file).read_text()[int(start):int(end)].split())
+        assert " ".join(seed.example.output.split()) in " ".join(
+            Path(file).read_text()[int(start) : int(end)].split()
+        )
         assert model == "gpt-4.1-nano"
-    assert {seed.example.origin.details["source"].split("#")[0] for seed in seeds} == {"notes/after.md", "notes/rules.md"}
+    assert {seed.example.origin.details["source"].split("#")[0] for seed in seeds} == {
+        "notes/after.md",
+        "notes/rules.md",
+    }
     cost, before = spent(), Path("vet/seeds.csv").read_bytes()
     assert cost > 0 and "6 of 6 drafts confirmed" in run("--yes")
-    assert (spent(), Path("vet/seeds.csv").read_bytes()) == (cost, before) and set(served().values()) == {1}
+    assert (spent(), Path("vet/seeds.csv").read_bytes()) == (cost, before) and set(
+        served().values()
+    ) == {1}
 
 
 # Ctrl-C reaches only the session whose own terminal it is.
@@ -96,9 +145,13 @@ _TAKES_IT = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0
 
 def test_each_draft_is_decided_in_a_terminal_and_what_was_not_comes_back(home: Path) -> None:
     editor = home / "editor.py"
-    editor.write_text("import sys, re\np = sys.argv[1]\nt = open(p).read()\n"
-                      "open(p, 'w').write(re.sub(r'instruction: .-\\n  .*', 'instruction: What does my clinic charge, I ask?', t))\n")
-    with Terminal(home, *words()[3:], env={"EDITOR": f"{sys.executable} {editor}", "COLUMNS": "200"}) as there:
+    editor.write_text(
+        "import sys, re\np = sys.argv[1]\nt = open(p).read()\n"
+        "open(p, 'w').write(re.sub(r'instruction: .-\\n  .*', 'instruction: What does my clinic charge, I ask?', t))\n"
+    )
+    with Terminal(
+        home, *words()[3:], env={"EDITOR": f"{sys.executable} {editor}", "COLUMNS": "200"}
+    ) as there:
         for line in ("y\n", "n\n", "maybe\n", "e\n", "q\n"):
             there.until(PROMPT)
             there.type(line)
@@ -117,18 +170,29 @@ def test_each_draft_is_decided_in_a_terminal_and_what_was_not_comes_back(home: P
     assert back == [shown[3]] and "3 of 6" in again.screen
     assert drafted() == [first, second] and set(served().values()) == {1}
     made = Path("runs/vet/drafts.jsonl")
-    made.write_bytes(b"".join(made.read_bytes().splitlines(keepends=True)[:3]))  # as if killed between the edited row and its decision
+    made.write_bytes(
+        b"".join(made.read_bytes().splitlines(keepends=True)[:3])
+    )  # as if killed between the edited row and its decision
     with Terminal(home, *words()[3:], env={"COLUMNS": "200"}) as killed:
         killed.until(PROMPT)
         killed.type("q\n")
         assert killed.end()[0] == 0, killed.screen
-    assert re.findall(r"instruction  (.*?)\n", killed.screen) == [shown[3]] and "3 of 6" in killed.screen
-    assert drafted() == [first, second] and [row["decision"] for row in read_jsonl(made)][-1] == "edited"
+    assert (
+        re.findall(r"instruction  (.*?)\n", killed.screen) == [shown[3]]
+        and "3 of 6" in killed.screen
+    )
+    assert (
+        drafted() == [first, second]
+        and [row["decision"] for row in read_jsonl(made)][-1] == "edited"
+    )
 
 
 def test_killed_while_it_asks_it_buys_only_what_has_no_reply(home: Path) -> None:
-    process = subprocess.Popen(words("--yes", "teacher.concurrency=1", "teacher.delay=0.4", want=12), stdout=subprocess.DEVNULL,
-                               start_new_session=True)
+    process = subprocess.Popen(
+        words("--yes", "teacher.concurrency=1", "teacher.delay=0.4", want=12),
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None and sum(served().values()) < 3:
         time.sleep(0.02)
@@ -140,7 +204,10 @@ def test_killed_while_it_asks_it_buys_only_what_has_no_reply(home: Path) -> None
     before = served()
     said = run("--yes", want=12)
     both = served()
-    assert 0 < stored < sum(both.values()) and sum(both.values()) - sum(before.values()) == len(both) - stored
+    assert (
+        0 < stored < sum(both.values())
+        and sum(both.values()) - sum(before.values()) == len(both) - stored
+    )
     assert max(both.values()) <= 2 and sum(count - 1 for count in both.values()) <= 1
     assert f"{len(drafted())} of 12 drafts confirmed" in said
 
@@ -154,7 +221,10 @@ def test_a_decision_that_a_kill_cut_off_is_not_one(tmp_path: Path) -> None:
     again = DraftLog(tmp_path)
     assert "e1-1" in again and "e1-2" not in again and again.confirmed == 1
     again.make("e1-2", "edited")
-    assert [json.loads(line)["decision"] for line in file.read_text().splitlines()] == ["yes", "edited"]
+    assert [json.loads(line)["decision"] for line in file.read_text().splitlines()] == [
+        "yes",
+        "edited",
+    ]
 
 
 def test_an_edit_that_was_begun_is_no_decision(tmp_path: Path) -> None:
@@ -170,17 +240,36 @@ def test_the_budget_holds_and_what_was_answered_is_kept(home: Path) -> None:
     assert "the budget of $0.0009 (budget.api) is reached" in said
     assert 0 < len(drafted()) < 6 and spent() <= 900_000
     rows = drafted()
-    Path("runs/vet/drafts.jsonl").unlink()  # as if killed between a row and its decision: it counts as confirmed
-    assert "what was not decided comes back" in run(given="y\nn\n")  # a pipe that ends decides nothing more
+    Path(
+        "runs/vet/drafts.jsonl"
+    ).unlink()  # as if killed between a row and its decision: it counts as confirmed
+    assert "what was not decided comes back" in run(
+        given="y\nn\n"
+    )  # a pipe that ends decides nothing more
     assert len(drafted()) == len(rows) + 1 and set(served().values()) == {1}
 
 
-@pytest.mark.parametrize(("more", "said"), [
-    (["generate.seeds=short", "--yes"], "short.jsonl: these seed tasks are shipped, and not yours to add to"),
-    (["notes/nowhere.md", "--yes"], "notes/nowhere.md: no such file or folder - name your notes with --from"),
-    (["teacher.model=nobody", "--yes"], "nobody"),
-])
-def test_what_cannot_be_drafted_is_said_before_anything_is_asked(home: Path, more: list[str], said: str) -> None:
-    command = [word for word in words(*more) if not (word == "teacher.model=gpt-4.1-nano" and "teacher.model=nobody" in more)]
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            ["generate.seeds=short", "--yes"],
+            "short.jsonl: these seed tasks are shipped, and not yours to add to",
+        ),
+        (
+            ["notes/nowhere.md", "--yes"],
+            "notes/nowhere.md: no such file or folder - name your notes with --from",
+        ),
+        (["teacher.model=nobody", "--yes"], "nobody"),
+    ],
+)
+def test_what_cannot_be_drafted_is_said_before_anything_is_asked(
+    home: Path, more: list[str], said: str
+) -> None:
+    command = [
+        word
+        for word in words(*more)
+        if not (word == "teacher.model=gpt-4.1-nano" and "teacher.model=nobody" in more)
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2 and said in done.stderr and not served(), done.stdout + done.stderr

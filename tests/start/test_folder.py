@@ -16,7 +16,11 @@ from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.start.folder import begin, hints
 from alpaca_pipe.start.seed_check import print_check
 
-NOTE = "# Rules\n\n" + "The clinic is open from eight to six on weekdays, and dogs wait on a lead outside of the room. " * 3
+NOTE = (
+    "# Rules\n\n"
+    + "The clinic is open from eight to six on weekdays, and dogs wait on a lead outside of the room. "
+    * 3
+)
 
 
 @pytest.fixture(autouse=True)
@@ -33,14 +37,29 @@ def command(*words: str, code: int = 0) -> str:
 
 def test_what_it_makes_plans_as_it_is(home: Path) -> None:
     said = command("init", "vet", "--domain", "small-animal clinic")
-    assert {path.name for path in (home / "vet").iterdir()} == {"vet.yaml", "seeds.csv", "README.md", ".gitignore"}
-    assert "next: edit vet/seeds.csv" in said and "{{" not in "".join(path.read_text() for path in (home / "vet").iterdir())
+    assert {path.name for path in (home / "vet").iterdir()} == {
+        "vet.yaml",
+        "seeds.csv",
+        "README.md",
+        ".gitignore",
+    }
+    assert "next: edit vet/seeds.csv" in said and "{{" not in "".join(
+        path.read_text() for path in (home / "vet").iterdir()
+    )
     recipe = load_recipe("vet", CATALOG)
-    assert recipe.name == "vet" and recipe.use == "internal" and set(recipe.stages) == {stage.kind for stage in CATALOG.stages}
+    assert (
+        recipe.name == "vet"
+        and recipe.use == "internal"
+        and set(recipe.stages) == {stage.kind for stage in CATALOG.stages}
+    )
     generate = recipe.stages["generate"].model_dump()
     assert generate["domain"] == "small-animal clinic" and generate["style"] == "alpaca"
     assert "(10 still the template)" in command("plan", "vet")
-    assert "still the template's (lines 2, 3" in command("seeds", "vet") == command("seeds", "check", "vet/seeds.csv")
+    assert (
+        "still the template's (lines 2, 3"
+        in command("seeds", "vet")
+        == command("seeds", "check", "vet/seeds.csv")
+    )
     assert not (home / "runs").exists()
 
 
@@ -52,7 +71,10 @@ def test_the_embedded_teacher_of_the_head_comment_is_a_line_that_works(home: Pat
         head = (home / name / f"{name}.yaml").read_text().split("\n\n")[0].splitlines()
         line = next(line for line in head if "local_server" in line)
         recipe = load_recipe(name, CATALOG, line.split()[4:])
-        assert recipe.stages["generate"].model_dump()["style"] == "two-step" and recipe.tables["teacher"].kind == "local_server"
+        assert (
+            recipe.stages["generate"].model_dump()["style"] == "two-step"
+            and recipe.tables["teacher"].kind == "local_server"
+        )
 
 
 @pytest.mark.parametrize("place", ["documents", "vet/documents", "elsewhere"])
@@ -63,7 +85,10 @@ def test_documents_that_are_there_are_asked_about(home: Path, place: str) -> Non
     generate = load_recipe("vet", CATALOG).stages["generate"].model_dump()
     assert generate["style"] == "documents" and generate["domain"] == 'the "best" clinic \\ here'
     assert [path.resolve() for path in generate["documents"]] == [home / place]
-    assert f"{'documents' if place == 'vet/documents' else '../' + place}`" in (home / "vet" / "README.md").read_text()
+    assert (
+        f"{'documents' if place == 'vet/documents' else '../' + place}`"
+        in (home / "vet" / "README.md").read_text()
+    )
 
 
 def test_nothing_is_overwritten(home: Path) -> None:
@@ -74,9 +99,16 @@ def test_nothing_is_overwritten(home: Path) -> None:
     assert {path: path.read_bytes() for path in (home / "vet").iterdir()} == before
 
 
-@pytest.mark.parametrize(("name", "said"), [
-    ("quickstart", "the name of a shipped recipe"), ("store", "cannot be called"), ("a b", "cannot be called"),
-    ("taken", "this is a file"), ("..", "cannot be called")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("quickstart", "the name of a shipped recipe"),
+        ("store", "cannot be called"),
+        ("a b", "cannot be called"),
+        ("taken", "this is a file"),
+        ("..", "cannot be called"),
+    ],
+)
 def test_names_that_cannot_be_taken(home: Path, name: str, said: str) -> None:
     (home / "taken").write_text("")
     with pytest.raises(UserError, match=said):
@@ -90,17 +122,23 @@ def test_a_git_repository_is_told_what_to_keep_out(home: Path) -> None:
     assert "add .env to .gitignore" in "\n".join(hints(Path("vet")))
 
 
-def test_a_row_that_was_reworded_is_the_users_own(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_that_was_reworded_is_the_users_own(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     begin("vet", "a clinic")
     file = home / "vet" / "seeds.csv"
     assert len(still_the_templates(read_seeds(file))) == 10
-    file.write_text(file.read_text().replace("When are you open on Saturdays?", "When are you open on Fridays?"))
+    file.write_text(
+        file.read_text().replace("When are you open on Saturdays?", "When are you open on Fridays?")
+    )
     assert len(still_the_templates(read_seeds(file))) == 9
     print_check(file)
     assert "9 of 10 are still the template's" in capsys.readouterr().out
 
 
-def test_a_model_for_a_domain_is_asked_about_the_seeds_topics_and_told_its_domain(home: Path) -> None:
+def test_a_model_for_a_domain_is_asked_about_the_seeds_topics_and_told_its_domain(
+    home: Path,
+) -> None:
     from alpaca_pipe.generate.prompts.starting_pool import seating_of
     from alpaca_pipe.generate.styles import style_of
 

@@ -31,7 +31,14 @@ class Provider:
         self.files: dict[str, tuple[str, bytes]] = {}
         self.batches: dict[str, JSON] = {}
         self.faults: JSON = {}
-        self.books: JSON = {"names": Counter(), "asked": Counter(), "online": 0, "creates": 0, "keys": Counter(), "most": 0}
+        self.books: JSON = {
+            "names": Counter(),
+            "asked": Counter(),
+            "online": 0,
+            "creates": 0,
+            "keys": Counter(),
+            "most": 0,
+        }
         self.tries: Counter[str] = Counter()  # of each request
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -46,7 +53,9 @@ class Provider:
 
     async def upload(self, http: web.Request) -> web.StreamResponse:
         if self.fault("upload_busy"):
-            return web.json_response({"error": {"message": "busy"}}, status=503, headers={"Retry-After": "0.1"})
+            return web.json_response(
+                {"error": {"message": "busy"}}, status=503, headers={"Retry-After": "0.1"}
+            )
         form = await http.post()
         file: Any = form["file"]
         id = f"file-{uuid.uuid4().hex[:8]}"
@@ -56,7 +65,9 @@ class Provider:
         return web.json_response({"id": id, "filename": file.filename})
 
     async def list_files(self, http: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": id, "filename": name} for id, (name, _) in self.files.items()]})
+        return web.json_response(
+            {"data": [{"id": id, "filename": name} for id, (name, _) in self.files.items()]}
+        )
 
     async def content(self, http: web.Request) -> web.Response:
         id = http.match_info["id"]
@@ -67,7 +78,11 @@ class Provider:
     async def delete(self, http: web.Request) -> web.Response:
         if self.faults.get("no_delete"):
             return web.json_response({"error": {"message": "not here"}}, status=405)
-        return web.json_response({"deleted": True}) if self.files.pop(http.match_info["id"], None) else not_there()
+        return (
+            web.json_response({"deleted": True})
+            if self.files.pop(http.match_info["id"], None)
+            else not_there()
+        )
 
     # ---- batches
 
@@ -75,7 +90,9 @@ class Provider:
         asked = await http.json()
         self.books["creates"] += 1
         if self.fault("create_busy"):
-            return web.json_response({"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "0.1"})
+            return web.json_response(
+                {"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "0.1"}
+            )
         if self.fault("create_never"):
             return cut(http)
         if self.fault("create_late"):  # it is still on its way when the connection breaks
@@ -83,7 +100,9 @@ class Provider:
             return cut(http)
         batch = self.made(asked)
         if batch is None:
-            return web.json_response({"error": {"message": "no such file", "code": "x"}}, status=400)
+            return web.json_response(
+                {"error": {"message": "no such file", "code": "x"}}, status=400
+            )
         return cut(http) if self.fault("create_lost") else web.json_response(batch)
 
     async def late(self, asked: JSON) -> None:
@@ -94,22 +113,55 @@ class Provider:
         if asked["input_file_id"] not in self.files:
             return None
         metadata = asked.pop("metadata")
-        lines = [json.loads(line) for line in self.files[asked["input_file_id"]][1].decode().split("\n") if line]
-        batch = {"id": f"batch_{len(self.batches)}_{uuid.uuid4().hex[:6]}", "status": "validating",
-                 "created_at": int(time.time()), "request_counts": {"total": len(lines), "completed": 0, "failed": 0},
-                 "metadata": {} if self.faults.get("no_metadata") else metadata, **asked}
-        open = sum(b["request_counts"]["total"] for b in self.batches.values() if b["status"] == "in_progress")
+        lines = [
+            json.loads(line)
+            for line in self.files[asked["input_file_id"]][1].decode().split("\n")
+            if line
+        ]
+        batch = {
+            "id": f"batch_{len(self.batches)}_{uuid.uuid4().hex[:6]}",
+            "status": "validating",
+            "created_at": int(time.time()),
+            "request_counts": {"total": len(lines), "completed": 0, "failed": 0},
+            "metadata": {} if self.faults.get("no_metadata") else metadata,
+            **asked,
+        }
+        open = sum(
+            b["request_counts"]["total"]
+            for b in self.batches.values()
+            if b["status"] == "in_progress"
+        )
         self.batches[batch["id"]] = batch
         self.books["keys"][metadata.get("alpaca_pipe_intent")] += 1
         if self.fault("fail"):
-            batch |= {"status": "failed", "errors": {"data": [
-                {"code": "invalid_json_line", "message": self.faults.get("says", "This line is not JSON."), "line": 3},
-                {"code": "x", "message": "y"}]}}
+            batch |= {
+                "status": "failed",
+                "errors": {
+                    "data": [
+                        {
+                            "code": "invalid_json_line",
+                            "message": self.faults.get("says", "This line is not JSON."),
+                            "line": 3,
+                        },
+                        {"code": "x", "message": "y"},
+                    ]
+                },
+            }
         elif len(lines) > self.faults.get("room", 10**9):
             self.start(self.too_long(batch))
         elif open + len(lines) > self.faults.get("queue", 10**9):
-            batch |= {"status": "failed", "errors": {"data": [{"code": "token_limit_exceeded", "line": None, "message":
-                      "Enqueued token limit reached for m in organization o. Limit: 9 enqueued tokens."}]}}
+            batch |= {
+                "status": "failed",
+                "errors": {
+                    "data": [
+                        {
+                            "code": "token_limit_exceeded",
+                            "line": None,
+                            "message": "Enqueued token limit reached for m in organization o. Limit: 9 enqueued tokens.",
+                        }
+                    ]
+                },
+            }
         else:
             batch["status"] = "in_progress"
             self.start(self.work(batch, lines))
@@ -118,7 +170,10 @@ class Provider:
     async def too_long(self, batch: JSON) -> None:
         """Refused, but not at once."""
         await asyncio.sleep(self.faults.get("seconds", 0.05))
-        batch |= {"status": "failed", "errors": {"data": [{"code": "token_limit_exceeded", "message": "queue is full"}]}}
+        batch |= {
+            "status": "failed",
+            "errors": {"data": [{"code": "token_limit_exceeded", "message": "queue is full"}]},
+        }
 
     def start(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -138,7 +193,10 @@ class Provider:
             rows.append(self.answer(line))
             batch["request_counts"]["completed"] = len(rows)
         texts = [line["body"]["messages"][-1]["content"] for line in lines]
-        while any(self.faults.get("hold", "nothing") in text for text in texts) and batch["status"] != "cancelling":
+        while (
+            any(self.faults.get("hold", "nothing") in text for text in texts)
+            and batch["status"] != "cancelling"
+        ):
             await asyncio.sleep(0.02)
         self.finish(batch, lines, rows)
 
@@ -150,11 +208,20 @@ class Provider:
         times = self.tries[key]
         self.tries[key] += 1
         if word == "!400":
-            return row | {"response": {"status_code": 400, "body": {"error": {"message": "too odd"}}}}
+            return row | {
+                "response": {"status_code": 400, "body": {"error": {"message": "too odd"}}}
+            }
         if word == "!quota":
-            return row | {"response": {"status_code": 429, "body": {"error": {"code": "insufficient_quota", "message": "no"}}}}
+            return row | {
+                "response": {
+                    "status_code": 429,
+                    "body": {"error": {"code": "insufficient_quota", "message": "no"}},
+                }
+            }
         if word in ("!429", "!500") and times == 0:
-            return row | {"response": {"status_code": int(word[1:]), "body": {"error": {"message": "later"}}}}
+            return row | {
+                "response": {"status_code": int(word[1:]), "body": {"error": {"message": "later"}}}
+            }
         if word in ("!missing", "!hidden") and times == 0:
             return row | {"word": word}
         self.books["names"][line["custom_id"]] += 1
@@ -166,24 +233,47 @@ class Provider:
         good = [row for row in rows if row.get("response", {}).get("status_code") == 200]
         bad = [row for row in rows if row.get("response", {}).get("status_code", 200) != 200]
         hidden = sum(row.get("word") == "!hidden" for row in rows)
-        status = "cancelled" if batch["status"] == "cancelling" else "completed" if len(rows) == len(lines) else "expired"
-        bad += [{"custom_id": line["custom_id"], "response": None, "error": {
-            "code": f"batch_{status}", "message": "This request could not be executed."}}
-            for line in lines if line["custom_id"] not in ended]
+        status = (
+            "cancelled"
+            if batch["status"] == "cancelling"
+            else "completed"
+            if len(rows) == len(lines)
+            else "expired"
+        )
+        bad += [
+            {
+                "custom_id": line["custom_id"],
+                "response": None,
+                "error": {
+                    "code": f"batch_{status}",
+                    "message": "This request could not be executed.",
+                },
+            }
+            for line in lines
+            if line["custom_id"] not in ended
+        ]
         if self.fault("twice"):
             again = json.loads(json.dumps(good[0]))
             again["response"]["body"]["choices"][0]["message"]["content"] = "second"
             good = [*good, again, {**good[0], "custom_id": "r1-stranger.1.x"}]
         else:
             random.shuffle(good)
-        torn = "{\"custom_id\": \"r1-" if self.fault("torn") else ""
+        torn = '{"custom_id": "r1-' if self.fault("torn") else ""
         for kind, some in (("output", good), ("error", bad)):
             if some:
-                text = "".join(json.dumps(row) + "\n" for row in some) + (torn if kind == "output" else "")
+                text = "".join(json.dumps(row) + "\n" for row in some) + (
+                    torn if kind == "output" else ""
+                )
                 self.files[f"{batch['id']}_{kind}"] = (kind, text.encode())
                 batch[f"{kind}_file_id"] = f"{batch['id']}_{kind}"
-        batch["request_counts"] = {"total": len(lines), "completed": len({row["custom_id"] for row in good
-                                   if "stranger" not in row["custom_id"]}) + hidden, "failed": len(bad)}
+        batch["request_counts"] = {
+            "total": len(lines),
+            "completed": len(
+                {row["custom_id"] for row in good if "stranger" not in row["custom_id"]}
+            )
+            + hidden,
+            "failed": len(bad),
+        }
         batch["status"] = status
 
     async def look(self, http: web.Request) -> web.Response:
@@ -199,8 +289,10 @@ class Provider:
     async def list(self, http: web.Request) -> web.Response:
         newest = [*self.batches.values()][::-1]
         at = [place for place, batch in enumerate(newest) if batch["id"] == http.query.get("after")]
-        newest = newest[at[0] + 1 if at else 0:]
-        return web.json_response({"data": newest[:2], "has_more": len(newest) > 2})  # a page is small
+        newest = newest[at[0] + 1 if at else 0 :]
+        return web.json_response(
+            {"data": newest[:2], "has_more": len(newest) > 2}
+        )  # a page is small
 
     async def cancel(self, http: web.Request) -> web.Response:
         batch = self.batches.get(http.match_info["id"])
@@ -217,8 +309,11 @@ class Provider:
 
 def reply_to(body: JSON) -> JSON:
     text = body["messages"][-1]["content"]
-    return {"choices": [{"message": {"content": f"reply to {text}"}, "finish_reason": "stop"}], "model": "m-1",
-            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}}
+    return {
+        "choices": [{"message": {"content": f"reply to {text}"}, "finish_reason": "stop"}],
+        "model": "m-1",
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+    }
 
 
 def cut(http: web.Request) -> web.Response:
@@ -239,7 +334,13 @@ async def serve() -> None:
         return web.json_response({})
 
     async def books(http: web.Request) -> web.Response:
-        return web.json_response({**provider.books, "files": len(provider.files), "batches": [*provider.batches.values()]})
+        return web.json_response(
+            {
+                **provider.books,
+                "files": len(provider.files),
+                "batches": [*provider.batches.values()],
+            }
+        )
 
     @web.middleware
     async def killing(http: web.Request, handler: Any) -> web.StreamResponse:
@@ -256,12 +357,21 @@ async def serve() -> None:
         return answer
 
     app = web.Application(client_max_size=1 << 28, middlewares=[killing])
-    app.add_routes([
-        web.post("/v1/files", provider.upload), web.get("/v1/files", provider.list_files),
-        web.get("/v1/files/{id}/content", provider.content), web.delete("/v1/files/{id}", provider.delete),
-        web.post("/v1/batches", provider.create), web.get("/v1/batches", provider.list),
-        web.get("/v1/batches/{id}", provider.look), web.post("/v1/batches/{id}/cancel", provider.cancel),
-        web.post("/v1/chat/completions", provider.online), web.put("/faults", faults), web.get("/books", books)])
+    app.add_routes(
+        [
+            web.post("/v1/files", provider.upload),
+            web.get("/v1/files", provider.list_files),
+            web.get("/v1/files/{id}/content", provider.content),
+            web.delete("/v1/files/{id}", provider.delete),
+            web.post("/v1/batches", provider.create),
+            web.get("/v1/batches", provider.list),
+            web.get("/v1/batches/{id}", provider.look),
+            web.post("/v1/batches/{id}/cancel", provider.cancel),
+            web.post("/v1/chat/completions", provider.online),
+            web.put("/faults", faults),
+            web.get("/books", books),
+        ]
+    )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -276,7 +386,9 @@ class Running:
         self.url = url
 
     def faults(self, **faults: Any) -> None:
-        request = urllib.request.Request(f"{self.url}/faults", json.dumps(faults).encode(), method="PUT")
+        request = urllib.request.Request(
+            f"{self.url}/faults", json.dumps(faults).encode(), method="PUT"
+        )
         urllib.request.urlopen(request).close()
 
     def books(self) -> JSON:
@@ -286,7 +398,9 @@ class Running:
 
 @contextmanager
 def running() -> Iterator[Running]:
-    with subprocess.Popen([sys.executable, "-m", "tests.teachers.batch_server"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.teachers.batch_server"], stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         try:
             yield Running(process.stdout.readline().strip())

@@ -19,7 +19,12 @@ Reply = tuple[str, int]  # "ok", "busy" or "down"; tokens written
 class Load:
     """Asks without end, so many at once as the pace lets; remembers how many were in flight, second by second."""
 
-    def __init__(self, clock: Callable[[], float], pace: RateLimiter, answer: Callable[[int], tuple[float, Reply]]) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        pace: RateLimiter,
+        answer: Callable[[int], tuple[float, Reply]],
+    ) -> None:
         self.clock, self.pace, self.answer = clock, pace, answer
         self.in_flight = self.answered = self.attempts = 0
         self.seen: list[int] = []
@@ -35,8 +40,11 @@ class Load:
             self.limits.append(self.pace.limit)
         for task in tasks:
             task.cancel()
-        self.ended = [result for result in await asyncio.gather(*tasks, return_exceptions=True)
-                      if isinstance(result, Exception)]
+        self.ended = [
+            result
+            for result in await asyncio.gather(*tasks, return_exceptions=True)
+            if isinstance(result, Exception)
+        ]
         return self
 
     async def _one(self) -> None:
@@ -60,9 +68,15 @@ class Load:
                 await asyncio.sleep(1.0)
 
 
-def load(answer: Callable[[Callable[[], float], int], tuple[float, Reply]], seconds: float, most: int = 256) -> Load:
+def load(
+    answer: Callable[[Callable[[], float], int], tuple[float, Reply]],
+    seconds: float,
+    most: int = 256,
+) -> Load:
     async def main(clock: Callable[[], float]) -> Load:
-        return await Load(clock, RateLimiter(most, clock=clock), lambda n: answer(clock, n)).over(seconds, 2 * most)
+        return await Load(clock, RateLimiter(most, clock=clock), lambda n: answer(clock, n)).over(
+            seconds, 2 * most
+        )
 
     return run(main)
 
@@ -70,7 +84,9 @@ def load(answer: Callable[[Callable[[], float], int], tuple[float, Reply]], seco
 def test_at_a_steady_server_all_are_in_flight_all_the_time() -> None:
     dice = random.Random(0)
     for sigma in (0.0, 0.5, 1.0):  # of the logarithm of the latency
-        result = load(lambda clock, n, sigma=sigma: (2 * dice.lognormvariate(0, sigma), ("ok", 100)), 120)
+        result = load(
+            lambda clock, n, sigma=sigma: (2 * dice.lognormvariate(0, sigma), ("ok", 100)), 120
+        )
         assert min(result.seen) == 256, f"sigma {sigma}: {min(result.seen)}"
 
 
@@ -78,7 +94,9 @@ def test_long_replies_are_not_taken_for_slowness() -> None:
     dice = random.Random(0)
 
     def answer(clock: Callable[[], float], n: int) -> tuple[float, Reply]:
-        tokens = round((50 if clock() < 100 else 800) * dice.lognormvariate(0, 0.6))  # sixteen times as long from then on
+        tokens = round(
+            (50 if clock() < 100 else 800) * dice.lognormvariate(0, 0.6)
+        )  # sixteen times as long from then on
         return 0.3 + tokens * 0.01 * dice.lognormvariate(0, 0.2), ("ok", tokens)
 
     assert min(load(answer, 300).seen) == 256
@@ -112,7 +130,9 @@ def test_a_server_that_slows_down_under_load_does_not_make_it_swing() -> None:
 
 @pytest.mark.parametrize("capacity", [20, 100])
 def test_push_backs_bring_it_near_what_the_server_takes(capacity: int) -> None:
-    result = load(lambda clock, n: (0.5, ("ok", 100)) if n <= capacity else (0.05, ("busy", 0)), 300)
+    result = load(
+        lambda clock, n: (0.5, ("ok", 100)) if n <= capacity else (0.05, ("busy", 0)), 300
+    )
     assert result.answered >= 0.85 * capacity * 300 / 0.5
     assert result.attempts <= 1.15 * result.answered
 
@@ -131,18 +151,29 @@ def test_an_outage_is_waited_for_and_the_run_goes_on() -> None:
         def answer(n: int) -> tuple[float, Reply]:
             return 0.5, ("down" if 20 < clock() < 50 else "ok", 100)
 
-        return await Load(clock, RateLimiter(32, clock=clock, say=said.append), answer).over(120, 64)
+        return await Load(clock, RateLimiter(32, clock=clock, say=said.append), answer).over(
+            120, 64
+        )
 
     result = run(main)
     assert not result.ended and min(result.seen[90:]) == 32
-    assert result.attempts - result.answered <= 32 + 50 + 4  # until it was clear, those in flight, a few probes
-    assert "failed at" in said[0] and "one request at a time" in said[0] and said[1] == "the teacher answers again"
+    assert (
+        result.attempts - result.answered <= 32 + 50 + 4
+    )  # until it was clear, those in flight, a few probes
+    assert (
+        "failed at" in said[0]
+        and "one request at a time" in said[0]
+        and said[1] == "the teacher answers again"
+    )
 
 
 def test_an_outage_without_end_stops_the_run_with_a_sentence() -> None:
     result = load(lambda clock, n: (0.5, ("ok" if clock() < 10 else "down", 100)), 600, most=32)
     assert len(result.ended) == 64
-    assert all(isinstance(error, UserError) and "fails again and again" in error.what for error in result.ended)
+    assert all(
+        isinstance(error, UserError) and "fails again and again" in error.what
+        for error in result.ended
+    )
     assert result.attempts - result.answered <= 32 + 50 + len(PAUSES)
 
 

@@ -65,26 +65,54 @@ class Runs:
         self.count = 0
 
     def table(self, **fields: Any) -> TeacherTable:
-        return TeacherTable(**{"kind": "openai_batch", "model": "m", "base_url": f"{self.server.url}/v1", "price": PRICE,
-                               "poll": 0.1, **fields})
+        return TeacherTable(
+            **{
+                "kind": "openai_batch",
+                "model": "m",
+                "base_url": f"{self.server.url}/v1",
+                "price": PRICE,
+                "poll": 0.1,
+                **fields,
+            }
+        )
 
-    def run(self, texts: Sequence[str], caps: Caps = Caps(), recipe: str = "r",  # noqa: B008
-            stopping: Callable[[], bool] = lambda: False, **fields: Any) -> list[Any]:
+    def run(
+        self,
+        texts: Sequence[str],
+        caps: Caps = Caps(),
+        recipe: str = "r",  # noqa: B008
+        stopping: Callable[[], bool] = lambda: False,
+        **fields: Any,
+    ) -> list[Any]:
         """The replies' texts, or the errors; an error of opening or closing as the only one."""
         self.count += 1
 
         async def main() -> list[Any]:
             self.journal.recover(recipe)
-            async with connect(self.table(**fields), journal=self.journal, caps=caps, recipe=recipe, run=f"run{self.count}",
-                               stage="generate", log=self.folder / "log", stopping=stopping,
-                               say=self.said.append) as teacher:
-                got = await asyncio.gather(*(teacher.ask(question(f"{self.folder.name} {text}")) for text in texts),
-                                           return_exceptions=True)
+            async with connect(
+                self.table(**fields),
+                journal=self.journal,
+                caps=caps,
+                recipe=recipe,
+                run=f"run{self.count}",
+                stage="generate",
+                log=self.folder / "log",
+                stopping=stopping,
+                say=self.said.append,
+            ) as teacher:
+                got = await asyncio.gather(
+                    *(teacher.ask(question(f"{self.folder.name} {text}")) for text in texts),
+                    return_exceptions=True,
+                )
                 stopped = [error for error in got if isinstance(error, Stopped)]
                 if stopped and not any(isinstance(error, UserError) for error in got):
                     raise stopped[0]
-                return [reply.text.removeprefix(f"reply to {self.folder.name} ") if isinstance(reply, Completion) else reply
-                        for reply in got]
+                return [
+                    reply.text.removeprefix(f"reply to {self.folder.name} ")
+                    if isinstance(reply, Completion)
+                    else reply
+                    for reply in got
+                ]
 
         try:
             return asyncio.run(asyncio.wait_for(main(), 30))
@@ -99,8 +127,13 @@ class Runs:
 
     def billed(self) -> Counter[str]:
         """How often the server was paid for each question of this test."""
-        return Counter({text.removeprefix(f"{self.folder.name} "): times
-                        for text, times in self.server.books()["asked"].items() if text.startswith(f"{self.folder.name} ")})
+        return Counter(
+            {
+                text.removeprefix(f"{self.folder.name} "): times
+                for text, times in self.server.books()["asked"].items()
+                if text.startswith(f"{self.folder.name} ")
+            }
+        )
 
     def written(self) -> None:
         """What was handed to the ledger is in it."""
@@ -116,9 +149,17 @@ class Runs:
         assert BatchJobs(self.journal).open("r") == []
         totals = self.journal.totals("r")
         assert (totals.open, totals.pending) == (0, 0)
-        names = Counter(entry.name for entry in self.journal.entries() if entry.kind == "settled" and entry.nanodollars)
-        theirs = Counter(name for name, times in self.server.books()["names"].items() for _ in range(times)
-                         if name.rsplit(".", 2)[0] in {entry.request for entry in self.journal.entries()})
+        names = Counter(
+            entry.name
+            for entry in self.journal.entries()
+            if entry.kind == "settled" and entry.nanodollars
+        )
+        theirs = Counter(
+            name
+            for name, times in self.server.books()["names"].items()
+            for _ in range(times)
+            if name.rsplit(".", 2)[0] in {entry.request for entry in self.journal.entries()}
+        )
         assert names == theirs
         assert totals.settled == COST * sum(self.billed().values())
 
@@ -166,8 +207,10 @@ def test_lines_that_come_twice_or_from_nowhere_or_torn(desk: Runs) -> None:
     notes = desk.journal.read()
     with notes as db:
         [note] = db.execute("SELECT note FROM batches WHERE event = 'collected'").fetchone()
-    assert note == ("completed; 1 lines came again, and the first of each counts; 1 lines answer nothing that was asked; "
-                    "1 lines cannot be read")
+    assert note == (
+        "completed; 1 lines came again, and the first of each counts; 1 lines answer nothing that was asked; "
+        "1 lines cannot be read"
+    )
     assert note.removeprefix("completed; ") in desk.said[-1]
     desk.sound()
 
@@ -188,7 +231,11 @@ def test_a_line_that_was_billed_and_does_not_come_back_is_lost(desk: Runs) -> No
 def test_error_lines_are_read_as_online(desk: Runs) -> None:
     texts = ["a", "!429 b", "!500 c", "!400 d"]
     assert desk.run(texts) == ["a", "!429 b", "!500 c", "too odd"]
-    assert desk.kinds("!429 b") == desk.kinds("!500 c") == ["reserved", "released", "reserved", "settled"]
+    assert (
+        desk.kinds("!429 b")
+        == desk.kinds("!500 c")
+        == ["reserved", "released", "reserved", "settled"]
+    )
     assert desk.kinds("!400 d") == ["reserved", "settled"]  # its answer, for nothing
     assert desk.of("creates") == 2
     desk.sound()
@@ -211,11 +258,16 @@ def test_a_fatal_error_does_not_wait_for_the_other_batches(desk: Runs) -> None:
     desk.sound()
 
 
-def test_an_expired_batch_gives_back_what_is_finished_and_only_the_rest_is_sent_again(desk: Runs) -> None:
+def test_an_expired_batch_gives_back_what_is_finished_and_only_the_rest_is_sent_again(
+    desk: Runs,
+) -> None:
     desk.server.faults(expire=1)
     assert desk.run(WORDS) == WORDS
     assert desk.billed() == Counter(WORDS)
-    assert [batch["request_counts"]["total"] for batch in desk.server.books()["batches"][-2:]] == [12, 6]
+    assert [batch["request_counts"]["total"] for batch in desk.server.books()["batches"][-2:]] == [
+        12,
+        6,
+    ]
     assert "expired: 6 answers, 6 requests without" in "\n".join(desk.said)
     desk.sound()
 
@@ -224,13 +276,18 @@ def test_a_batch_that_is_refused_whole_stops_the_run_with_its_reason(desk: Runs)
     desk.server.faults(fail=1)
     errors = desk.run(WORDS)
     assert all(isinstance(error, Fatal) for error in errors)
-    assert "line 3: This line is not JSON. (and 1 more)" in errors[0].what and "nothing of it was billed" in errors[0].cure
+    assert (
+        "line 3: This line is not JSON. (and 1 more)" in errors[0].what
+        and "nothing of it was billed" in errors[0].cure
+    )
     assert desk.journal.totals("r").settled == 0 and desk.of("files") == 0
     desk.sound()
     assert desk.run(WORDS) == WORDS
 
 
-def test_a_queue_that_is_too_short_is_filled_in_smaller_files_one_after_the_other(desk: Runs) -> None:
+def test_a_queue_that_is_too_short_is_filled_in_smaller_files_one_after_the_other(
+    desk: Runs,
+) -> None:
     desk.server.faults(queue=4)
     assert desk.run(WORDS) == WORDS
     assert desk.billed() == Counter(WORDS)
@@ -238,7 +295,9 @@ def test_a_queue_that_is_too_short_is_filled_in_smaller_files_one_after_the_othe
     desk.sound()
 
 
-@pytest.mark.parametrize("fault", ["upload_busy", "upload_lost", "create_busy", "poll_busy", "content_busy"])
+@pytest.mark.parametrize(
+    "fault", ["upload_busy", "upload_lost", "create_busy", "poll_busy", "content_busy"]
+)
 def test_a_provider_that_stumbles_is_asked_again(desk: Runs, fault: str) -> None:
     desk.server.faults(**{fault: 1})
     assert desk.run(WORDS[:3]) == WORDS[:3]
@@ -247,7 +306,9 @@ def test_a_provider_that_stumbles_is_asked_again(desk: Runs, fault: str) -> None
 
 
 @pytest.mark.parametrize("more", [{}, {"no_metadata": True}])
-def test_a_batch_whose_creation_was_not_answered_is_found_by_listing(desk: Runs, more: dict[str, Any]) -> None:
+def test_a_batch_whose_creation_was_not_answered_is_found_by_listing(
+    desk: Runs, more: dict[str, Any]
+) -> None:
     desk.server.faults(create_lost=1, **more)
     assert desk.run(WORDS) == WORDS
     assert desk.of("creates") == 1 and desk.billed() == Counter(WORDS)
@@ -279,11 +340,16 @@ def test_a_stop_leaves_the_batch_there_and_the_next_run_collects_it(desk: Runs) 
     desk.server.faults(hold="")
     [error] = desk.run(WORDS, stopping=stop_when(desk, "handed in"))
     assert isinstance(error, Stopped)
-    assert desk.said[-1].endswith("stays with the provider (12 requests): the same command collects it")
+    assert desk.said[-1].endswith(
+        "stays with the provider (12 requests): the same command collects it"
+    )
     assert desk.journal.totals("r").pending == 12 and desk.kinds("q0") == ["reserved"]
     desk.server.faults()
     assert desk.run([*WORDS, "more"]) == [*WORDS, "more"]
-    assert desk.billed() == Counter([*WORDS, "more"]) and desk.kinds("q0") == ["reserved", "settled"]
+    assert desk.billed() == Counter([*WORDS, "more"]) and desk.kinds("q0") == [
+        "reserved",
+        "settled",
+    ]
     assert {entry.run for entry in desk.journal.entries_of(desk.key("q0"))} == {"run1"}
     desk.sound()
 
@@ -353,10 +419,16 @@ def test_a_key_that_is_refused_while_a_batch_is_there_leaves_it_open(desk: Runs)
     desk.sound()
 
 
-def test_a_batch_that_the_provider_does_not_know_is_an_error_and_can_be_counted_as_lost(desk: Runs) -> None:
+def test_a_batch_that_the_provider_does_not_know_is_an_error_and_can_be_counted_as_lost(
+    desk: Runs,
+) -> None:
     desk.server.faults(forgets=True)
     [error] = desk.run(WORDS)
-    assert isinstance(error, UserError) and "does not know the batch" in error.what and "teachers cancel r" in error.cure
+    assert (
+        isinstance(error, UserError)
+        and "does not know the batch" in error.what
+        and "teachers cancel r" in error.cure
+    )
     assert desk.kinds("q0") == ["reserved"]
     collected = cancel(desk)
     assert (collected.batches, collected.answered, collected.unanswered) == (1, 0, 12)
@@ -365,15 +437,26 @@ def test_a_batch_that_the_provider_does_not_know_is_an_error_and_can_be_counted_
 
 
 def cancel(desk: Runs) -> Any:
-    return asyncio.run(cancel_batches(desk.table(), journal=desk.journal, recipe="r", log=desk.folder / "log",
-                                      say=desk.said.append))
+    return asyncio.run(
+        cancel_batches(
+            desk.table(),
+            journal=desk.journal,
+            recipe="r",
+            log=desk.folder / "log",
+            say=desk.said.append,
+        )
+    )
 
 
 def test_a_cancelled_batch_gives_back_what_is_finished(desk: Runs) -> None:
     desk.server.faults(seconds=30)
     desk.run(WORDS, stopping=stop_when(desk, "of 12 answered"))
     collected = cancel(desk)
-    assert collected.batches == 1 and collected.answered + collected.unanswered == 12 and collected.unanswered > 0
+    assert (
+        collected.batches == 1
+        and collected.answered + collected.unanswered == 12
+        and collected.unanswered > 0
+    )
     assert sum(desk.billed().values()) == collected.answered
     desk.sound()
 
@@ -393,7 +476,9 @@ def test_files_are_cut_to_the_budget_and_the_cap_holds_at_every_moment(desk: Run
         most = max(most, settled + opened)
     assert cap // 2 < most <= cap
     desk.sound()
-    [*_, last] = desk.run([*texts, *(f"c{i}" for i in range(8))], Caps(api=len(texts) * COST + 2 * ceiling))
+    [*_, last] = desk.run(
+        [*texts, *(f"c{i}" for i in range(8))], Caps(api=len(texts) * COST + 2 * ceiling)
+    )
     assert isinstance(last, OverBudget)
     desk.sound()
 
@@ -407,7 +492,9 @@ def test_reserved_for_a_batch_and_in_none_is_not_lost(desk: Runs) -> None:
 
 
 def test_it_takes_what_the_chat_dialect_takes_and_has_its_identity() -> None:
-    batch, chat = (TeacherTable(kind=kind, model="gpt-4.1-nano") for kind in ("openai_batch", "openai_chat"))
+    batch, chat = (
+        TeacherTable(kind=kind, model="gpt-4.1-nano") for kind in ("openai_batch", "openai_chat")
+    )
     assert batch.identity() == chat.identity()
     assert batch.priced().mode == "batch" and chat.priced().mode == "online"
     assert batch.priced().cost != chat.priced().cost and batch.key_variable == "OPENAI_API_KEY"
@@ -421,9 +508,19 @@ def test_a_rehearsal_walks_the_same_road(tmp_path: Path, journal: Journal) -> No
     table = TeacherTable(kind="openai_batch", model="gpt-4.1-nano").rehearsed()
 
     async def main(kind: TeacherTable) -> list[str]:
-        async with connect(kind, journal=journal, caps=Caps(), recipe="r", run="one", stage="generate",
-                           log=tmp_path / "log") as teacher:
-            return [reply.text for reply in await asyncio.gather(*(teacher.ask(question(word)) for word in WORDS))]
+        async with connect(
+            kind,
+            journal=journal,
+            caps=Caps(),
+            recipe="r",
+            run="one",
+            stage="generate",
+            log=tmp_path / "log",
+        ) as teacher:
+            return [
+                reply.text
+                for reply in await asyncio.gather(*(teacher.ask(question(word)) for word in WORDS))
+            ]
 
     texts = asyncio.run(main(table))
     with journal.read() as db:

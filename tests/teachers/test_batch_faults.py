@@ -26,16 +26,28 @@ KEY = "sk-proj-abcdefghijklmnop1234567890"
 
 
 @asynccontextmanager
-async def a_desk(runs: Runs, takes: frozenset[str] = frozenset({"max_tokens"})) -> AsyncIterator[Batcher]:
+async def a_desk(
+    runs: Runs, takes: frozenset[str] = frozenset({"max_tokens"})
+) -> AsyncIterator[Batcher]:
     """Of a later run at the same server, whose teacher takes these fields."""
     from openai import AsyncOpenAI
 
     table, too_late = runs.table(), time.monotonic() + 25
-    async with AsyncOpenAI(base_url=f"{runs.server.url}/v1", api_key="none-at-all", max_retries=0) as client:
+    async with AsyncOpenAI(
+        base_url=f"{runs.server.url}/v1", api_key="none-at-all", max_retries=0
+    ) as client:
         office = BatchClient(HttpConnection(client, table.address, "m", "none-at-all", 10, takes))
-        async with Batcher(office, BatchJobs(runs.journal), table.identity(), Rules(poll=0.1, most_requests=12),
-                        BatchWaiting(lambda: time.monotonic() > too_late, runs.said.append), address=table.address, recipe="r", run="later",
-                        stage="generate") as desk:
+        async with Batcher(
+            office,
+            BatchJobs(runs.journal),
+            table.identity(),
+            Rules(poll=0.1, most_requests=12),
+            BatchWaiting(lambda: time.monotonic() > too_late, runs.said.append),
+            address=table.address,
+            recipe="r",
+            run="later",
+            stage="generate",
+        ) as desk:
             yield desk
 
 
@@ -61,17 +73,27 @@ def test_files_grow_again_after_full_ones_were_taken(desk: Runs) -> None:
     assert said == [2, 4, 4, 8, 8, 8, 8, 12]
 
 
-@pytest.mark.parametrize("key", [KEY, "azure0123456789abcdef"])  # the second looks like no key, and is ours
+@pytest.mark.parametrize(
+    "key", [KEY, "azure0123456789abcdef"]
+)  # the second looks like no key, and is ours
 def test_a_key_that_the_provider_quotes_reaches_neither_screen_nor_ledger(
-        desk: Runs, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk: Runs, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BATCH_KEY", key)
     desk.server.faults(fail=1, says=f"Incorrect API key provided: {key}. " + "It is long. " * 50)
     errors = desk.run(WORDS, api_key_env="BATCH_KEY")
-    assert all(isinstance(error, Fatal) and "Incorrect API key provided: [key]" in error.what for error in errors)
+    assert all(
+        isinstance(error, Fatal) and "Incorrect API key provided: [key]" in error.what
+        for error in errors
+    )
     assert errors[0].what.endswith("(and 1 more)")
     desk.written()
-    books = b"".join(path.read_bytes() for path in desk.journal.path.parent.glob(f"{desk.journal.path.name}*"))
-    seen = "\n".join([*desk.said, *map(str, errors), *(entry.note for entry in desk.journal.entries())])
+    books = b"".join(
+        path.read_bytes() for path in desk.journal.path.parent.glob(f"{desk.journal.path.name}*")
+    )
+    seen = "\n".join(
+        [*desk.said, *map(str, errors), *(entry.note for entry in desk.journal.entries())]
+    )
     assert b"Incorrect API key" in books and key.encode() not in books
     assert key not in seen
     desk.sound()
@@ -79,13 +101,21 @@ def test_a_key_that_the_provider_quotes_reaches_neither_screen_nor_ledger(
 
 def test_the_desk_hides_a_key_whatever_let_it_through(desk: Runs) -> None:
     """The second net: an error, a sentence and a note that were not cleaned where they were made."""
+
     async def main() -> None:
         async with a_desk(desk) as own:
-            failure, error = Failure(f"a {KEY}", sent="no", retry=False), UserError(f"b {KEY}", "do this")
+            failure, error = (
+                Failure(f"a {KEY}", sent="no", retry=False),
+                UserError(f"b {KEY}", "do this"),
+            )
             own._hide(failure)
             own._hide(error)
             own._say(f"c {KEY}")
-            assert (str(failure), failure.what, str(error)) == ("a [key]", "a [key]", "b [key] - do this")
+            assert (str(failure), failure.what, str(error)) == (
+                "a [key]",
+                "a [key]",
+                "b [key] - do this",
+            )
             assert desk.said[-1] == "c [key]"
 
     asyncio.run(main())
@@ -119,7 +149,8 @@ def test_a_batch_is_collected_by_a_teacher_that_takes_no_limit_any_more(desk: Ru
 
 
 def test_one_line_that_cannot_be_asked_for_does_not_hold_up_the_others(
-        desk: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It stays open, its error is told, and the next run collects it."""
     left_there(desk)
     resume, first = Metered.resume, f"{desk.key('q0')}."

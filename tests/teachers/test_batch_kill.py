@@ -46,12 +46,20 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALPACA_PIPE_CACHE", str(tmp_path / "cache"))
 
 
-def start(folder: Path, server: Running, run: int, count: int, recipe: str = "r") -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", ASKS, str(folder), server.url, f"{recipe}{run}", str(count), recipe],
-                            stdout=subprocess.PIPE, text=True, cwd=ROOT)
+def start(
+    folder: Path, server: Running, run: int, count: int, recipe: str = "r"
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", ASKS, str(folder), server.url, f"{recipe}{run}", str(count), recipe],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
 
 
-def killed_again_and_again(folder: Path, server: Running, kills: int, kill: Callable[[subprocess.Popen[str]], None]) -> int:
+def killed_again_and_again(
+    folder: Path, server: Running, kills: int, kill: Callable[[subprocess.Popen[str]], None]
+) -> int:
     """Each run asks four more than the one before. Gives how many kills hit a living process; the last run is not killed."""
     hits = 0
     for run in range(kills):
@@ -76,7 +84,9 @@ def killed_again_and_again(folder: Path, server: Running, kills: int, kill: Call
         assert (totals.lost, totals.open, totals.pending, totals.requests) == (0, 0, 0, count)
         settled = Counter(entry.name for entry in journal.entries() if entry.kind == "settled")
         ours = {entry.request for entry in journal.entries()}
-        assert settled == Counter({name: times for name, times in books["names"].items() if name.split(".")[0] in ours})
+        assert settled == Counter(
+            {name: times for name, times in books["names"].items() if name.split(".")[0] in ours}
+        )
         assert totals.settled == 3000 * count
     return hits
 
@@ -88,15 +98,25 @@ def made(folder: Path) -> Path:
 
 def at_a_call(server: Running, dice: random.Random) -> Callable[[subprocess.Popen[str]], None]:
     def kill(process: subprocess.Popen[str]) -> None:
-        server.faults(seconds=0.1, kill={"pid": process.pid, "calls": dice.randint(1, 7), "before": dice.random() < 0.5})
+        server.faults(
+            seconds=0.1,
+            kill={"pid": process.pid, "calls": dice.randint(1, 7), "before": dice.random() < 0.5},
+        )
+
     return kill
 
 
 def at_a_moment(server: Running, dice: random.Random) -> Callable[[subprocess.Popen[str]], None]:
     def kill(process: subprocess.Popen[str]) -> None:
-        server.faults(seconds=0.2, create_lost=dice.randint(0, 1), twice=dice.randint(0, 1), expire=dice.randint(0, 1))
+        server.faults(
+            seconds=0.2,
+            create_lost=dice.randint(0, 1),
+            twice=dice.randint(0, 1),
+            expire=dice.randint(0, 1),
+        )
         time.sleep(dice.uniform(0.4, 2.5))
         process.kill()
+
     return kill
 
 
@@ -108,9 +128,17 @@ def test_killed_at_calls(tmp_path: Path) -> None:
 def test_two_recipes_at_once_each_have_their_own(tmp_path: Path) -> None:
     with running() as server:
         server.faults(seconds=0.3)
-        with start(tmp_path, server, 1, 9, "one") as one, start(tmp_path, server, 1, 9, "two") as two:
-            assert [process.communicate(timeout=30)[0].split() for process in (one, two)] == [["9"], ["9"]]
-        assert server.books()["asked"] == {f"{tmp_path.name} {recipe}{i}": 1 for recipe in ("one", "two") for i in range(9)}
+        with (
+            start(tmp_path, server, 1, 9, "one") as one,
+            start(tmp_path, server, 1, 9, "two") as two,
+        ):
+            assert [process.communicate(timeout=30)[0].split() for process in (one, two)] == [
+                ["9"],
+                ["9"],
+            ]
+        assert server.books()["asked"] == {
+            f"{tmp_path.name} {recipe}{i}": 1 for recipe in ("one", "two") for i in range(9)
+        }
     with Journal.open(tmp_path / "ledger.sqlite") as journal:
         assert [journal.totals(recipe).settled for recipe in ("one", "two")] == [27_000, 27_000]
 
@@ -121,5 +149,7 @@ def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     with running() as server:
         hits = killed_again_and_again(tmp_path, server, 12, at_a_moment(server, dice))
-        hits += killed_again_and_again(made(tmp_path / "calls"), server, 12, at_a_call(server, dice))
+        hits += killed_again_and_again(
+            made(tmp_path / "calls"), server, 12, at_a_call(server, dice)
+        )
     print(f"{hits} of 24 kills hit")

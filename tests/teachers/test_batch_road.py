@@ -13,7 +13,10 @@ BATCH = ("teacher.batch=true", "teacher.poll=0.2", *SMALL)
 
 
 def dataset(road: Road) -> list[bytes]:
-    return [(road.step("generate") / name).read_bytes() for name in ("examples.jsonl", "rejected.jsonl", "seats.jsonl")]
+    return [
+        (road.step("generate") / name).read_bytes()
+        for name in ("examples.jsonl", "rejected.jsonl", "seats.jsonl")
+    ]
 
 
 def until_handed_in(road: Road, *arguments: str) -> str:
@@ -38,6 +41,8 @@ def test_stopped_it_leaves_its_batch_there_and_goes_on_with_it(tmp_path: Path) -
     printed = until_handed_in(road, "teacher.delay=2", *BATCH)
     assert "stays with the provider (8 requests): the same command collects it" in printed
     printed = road.run("teacher.delay=0.1", *BATCH)
-    assert "8 requests of an earlier run were handed in as a batch: collecting that first" in printed
+    assert (
+        "8 requests of an earlier run were handed in as a batch: collecting that first" in printed
+    )
     assert dataset(road) == dataset(online)
     assert road.served() == online.served()  # each once

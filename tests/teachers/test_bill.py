@@ -43,21 +43,36 @@ def test_with_a_key_of_ones_own_the_other_providers_part_is_added() -> None:
     assert bill('{"cost": 0, "is_byok": true}').billed is None
 
 
-@pytest.mark.parametrize("cost", ['"free"', "null", "-1", "true", "NaN", "1e999", "[1]", '{"a": 1}', "Infinity"])
+@pytest.mark.parametrize(
+    "cost", ['"free"', "null", "-1", "true", "NaN", "1e999", "[1]", '{"a": 1}', "Infinity"]
+)
 def test_a_bill_that_makes_no_sense_is_none(cost: str) -> None:
     assert bill('{"prompt_tokens": 1, "completion_tokens": 1, "cost": ' + cost + "}").billed is None
 
 
-@pytest.mark.parametrize("said", [
-    '{"prompt_tokens": -5, "completion_tokens": 1}', '{"prompt_tokens": 1.5, "completion_tokens": 1}',
-    '{"prompt_tokens": "10", "completion_tokens": 1}', '{"prompt_tokens": 10, "completion_tokens": true}',
-    '{"prompt_tokens": 99999999999999, "completion_tokens": 1}', '{"prompt_tokens": [1]}',
-    '{"prompt_tokens": 1, "prompt_tokens_details": 7}', '{"prompt_tokens": 1e400}', '{"prompt_tokens": 1e5000}',
-])
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"prompt_tokens": -5, "completion_tokens": 1}',
+        '{"prompt_tokens": 1.5, "completion_tokens": 1}',
+        '{"prompt_tokens": "10", "completion_tokens": 1}',
+        '{"prompt_tokens": 10, "completion_tokens": true}',
+        '{"prompt_tokens": 99999999999999, "completion_tokens": 1}',
+        '{"prompt_tokens": [1]}',
+        '{"prompt_tokens": 1, "prompt_tokens_details": 7}',
+        '{"prompt_tokens": 1e400}',
+        '{"prompt_tokens": 1e5000}',
+    ],
+)
 def test_figures_that_are_no_counts_are_a_doubt_and_no_crash(said: str) -> None:
     read = bill(said)
     assert read.usage == Usage() and "make no sense" in read.doubt
-    assert entered(Completion("text", "stop", read.usage, doubt=read.doubt), 100, PRICE, CEILING).nanodollars == CEILING
+    assert (
+        entered(
+            Completion("text", "stop", read.usage, doubt=read.doubt), 100, PRICE, CEILING
+        ).nanodollars
+        == CEILING
+    )
 
 
 def test_tokens_that_stand_only_in_the_total_are_billed_as_reasoning_and_noted() -> None:
@@ -71,21 +86,38 @@ def test_tokens_that_stand_only_in_the_total_are_billed_as_reasoning_and_noted()
 @pytest.mark.parametrize("total", ["3", "-1", '"many"', "1e5000", "1e3000000"])
 def test_a_total_that_is_less_or_no_count_changes_nothing_and_is_noted(total: str) -> None:
     read = bill('{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": ' + total + "}")
-    assert read.usage == Usage(10, visible_out=5) and "its classes of tokens sum to 15" in read.doubt
+    assert (
+        read.usage == Usage(10, visible_out=5) and "its classes of tokens sum to 15" in read.doubt
+    )
 
 
-@pytest.mark.parametrize("said", [
-    '"prompt_tokens_details": {"cached_tokens": 960}', '"prompt_cache_hit_tokens": 960, "prompt_cache_miss_tokens": 40',
-    '"cached_tokens": 960', '"prompt_tokens_details": {"cached_tokens": 960}, "prompt_cache_hit_tokens": 7',
-    '"prompt_tokens_details": {}, "prompt_cache_hit_tokens": 960, "cached_tokens": 7',
-])
+@pytest.mark.parametrize(
+    "said",
+    [
+        '"prompt_tokens_details": {"cached_tokens": 960}',
+        '"prompt_cache_hit_tokens": 960, "prompt_cache_miss_tokens": 40',
+        '"cached_tokens": 960',
+        '"prompt_tokens_details": {"cached_tokens": 960}, "prompt_cache_hit_tokens": 7',
+        '"prompt_tokens_details": {}, "prompt_cache_hit_tokens": 960, "cached_tokens": 7',
+    ],
+)
 def test_what_came_from_the_cache_is_read_in_each_spelling(said: str) -> None:
-    read = bill('{"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010, ' + said + "}")
+    read = bill(
+        '{"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010, ' + said + "}"
+    )
     assert read == BilledUsage(Usage(40, cache_read=960, visible_out=10))
 
 
-@pytest.mark.parametrize("said", ['"prompt_tokens": 1e3000000', '"prompt_tokens": -1e3000000', '"prompt_tokens": 1e-3000000',
-                                  '"cost": 1e3000000', '"cost": 1e-3000000'])
+@pytest.mark.parametrize(
+    "said",
+    [
+        '"prompt_tokens": 1e3000000',
+        '"prompt_tokens": -1e3000000',
+        '"prompt_tokens": 1e-3000000',
+        '"cost": 1e3000000',
+        '"cost": 1e-3000000',
+    ],
+)
 def test_a_number_with_a_giant_exponent_takes_no_time(said: str) -> None:
     began = process_time()
     read = bill("{" + said + "}")
@@ -93,31 +125,68 @@ def test_a_number_with_a_giant_exponent_takes_no_time(said: str) -> None:
     assert process_time() - began < 0.5
 
 
-json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-                           lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from([
-                               "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "cached_tokens",
-                               "completion_tokens_details", "reasoning_tokens", "cost", "is_byok"]), inner, max_size=6))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "prompt_tokens",
+                    "completion_tokens",
+                    "total_tokens",
+                    "prompt_tokens_details",
+                    "cached_tokens",
+                    "completion_tokens_details",
+                    "reasoning_tokens",
+                    "cost",
+                    "is_byok",
+                ]
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+)
 
 
 @given(json_values, json_values, st.integers(0, CEILING))
-def test_no_reply_breaks_us_and_none_that_was_written_is_free(usage: Any, model: Any, ceiling: int) -> None:
-    reply = exact_json(json.dumps({"choices": [{"message": {"content": "text"}, "finish_reason": "stop"}], "usage": usage,
-                                   "model": model, "system_fingerprint": usage}))
+def test_no_reply_breaks_us_and_none_that_was_written_is_free(
+    usage: Any, model: Any, ceiling: int
+) -> None:
+    reply = exact_json(
+        json.dumps(
+            {
+                "choices": [{"message": {"content": "text"}, "finish_reason": "stop"}],
+                "usage": usage,
+                "model": model,
+                "system_fingerprint": usage,
+            }
+        )
+    )
     completion = completion_of(reply, "")
     kept = entered(completion, 100, PRICE, ceiling)
     assert kept.nanodollars > 0 or not ceiling
     assert isinstance(completion.model_said, str) and isinstance(kept.nanodollars, int)
 
 
-@pytest.mark.parametrize(("billed", "nanodollars", "says"), [
-    (4500, 4500, ""),  # as the book says
-    (4530, 4530, ""), (5400, 5400, ""),  # less than a micro-dollar away
-    (9000, 9000, "the provider bills 9,000 nano-dollars, and its tokens come to 4,500"),
-    (0, 4500, "the provider bills 0 nano-dollars"),  # a field that many fill in with nothing
-    (CEILING + 1, CEILING + 1, "more than its ceiling"),
-])
-def test_the_providers_own_bill_counts_and_is_held_against_the_book(billed: int, nanodollars: int, says: str) -> None:
-    kept = entered(Completion("t", "stop", Usage(10, visible_out=5), billed=billed), 100, PRICE, CEILING)
+@pytest.mark.parametrize(
+    ("billed", "nanodollars", "says"),
+    [
+        (4500, 4500, ""),  # as the book says
+        (4530, 4530, ""),
+        (5400, 5400, ""),  # less than a micro-dollar away
+        (9000, 9000, "the provider bills 9,000 nano-dollars, and its tokens come to 4,500"),
+        (0, 4500, "the provider bills 0 nano-dollars"),  # a field that many fill in with nothing
+        (CEILING + 1, CEILING + 1, "more than its ceiling"),
+    ],
+)
+def test_the_providers_own_bill_counts_and_is_held_against_the_book(
+    billed: int, nanodollars: int, says: str
+) -> None:
+    kept = entered(
+        Completion("t", "stop", Usage(10, visible_out=5), billed=billed), 100, PRICE, CEILING
+    )
     assert (kept.nanodollars, kept.over) == (nanodollars, billed > CEILING)
     assert says in kept.anomaly and bool(says) == bool(kept.anomaly)
 
@@ -125,7 +194,10 @@ def test_the_providers_own_bill_counts_and_is_held_against_the_book(billed: int,
 def test_nothing_is_believed_as_a_bill_from_openrouter_alone() -> None:
     free_today = Completion("t", "stop", Usage(10, visible_out=5), billed=0)
     assert entered(free_today, 100, replace(PRICE, provider="openrouter"), CEILING).nanodollars == 0
-    assert entered(Completion("t", "stop", Usage(), billed=0), 100, PRICE, CEILING).nanodollars == CEILING
+    assert (
+        entered(Completion("t", "stop", Usage(), billed=0), 100, PRICE, CEILING).nanodollars
+        == CEILING
+    )
 
 
 def test_a_bill_without_usage_counts_and_is_noted() -> None:
@@ -135,25 +207,51 @@ def test_a_bill_without_usage_counts_and_is_noted() -> None:
 
 def test_more_tokens_than_were_allowed_count_at_the_ceiling() -> None:
     kept = entered(Completion("t", "stop", Usage(10, visible_out=101)), 100, PRICE, CEILING)
-    assert kept.nanodollars == CEILING and "counts 101 tokens where 100 were allowed" in kept.anomaly and not kept.over
+    assert (
+        kept.nanodollars == CEILING
+        and "counts 101 tokens where 100 were allowed" in kept.anomaly
+        and not kept.over
+    )
 
 
-@pytest.mark.parametrize(("asked", "said", "same"), [
-    ("gpt-4o-mini", "gpt-4o-mini", True), ("gpt-4o-mini", "gpt-4o-mini-2024-07-18", True), ("gpt-4o", "gpt-4o-mini", False),
-    ("gpt-4o-mini-2024-07-18", "gpt-4o-mini", False), ("openai/gpt-4o-mini", "gpt-4o-mini-2024-07-18", True),
-    ("gemini-2.0-flash", "models/gemini-2.0-flash-001", True), ("mistral-large-latest", "mistral-large-2411", True),
-    ("deepseek/deepseek-r1:free", "deepseek/deepseek-r1", True), ("Qwen/Qwen3-8B", "qwen/qwen3-8b", True),
-    ("llama-3.1-8b", "llama-3.1-70b", False), ("gpt-4", "gpt-4-0613", True), ("gpt-4", "gpt-4-turbo", False),
-])
-def test_a_dated_name_of_what_was_asked_is_the_same_model(asked: str, said: str, same: bool) -> None:
+@pytest.mark.parametrize(
+    ("asked", "said", "same"),
+    [
+        ("gpt-4o-mini", "gpt-4o-mini", True),
+        ("gpt-4o-mini", "gpt-4o-mini-2024-07-18", True),
+        ("gpt-4o", "gpt-4o-mini", False),
+        ("gpt-4o-mini-2024-07-18", "gpt-4o-mini", False),
+        ("openai/gpt-4o-mini", "gpt-4o-mini-2024-07-18", True),
+        ("gemini-2.0-flash", "models/gemini-2.0-flash-001", True),
+        ("mistral-large-latest", "mistral-large-2411", True),
+        ("deepseek/deepseek-r1:free", "deepseek/deepseek-r1", True),
+        ("Qwen/Qwen3-8B", "qwen/qwen3-8b", True),
+        ("llama-3.1-8b", "llama-3.1-70b", False),
+        ("gpt-4", "gpt-4-0613", True),
+        ("gpt-4", "gpt-4-turbo", False),
+    ],
+)
+def test_a_dated_name_of_what_was_asked_is_the_same_model(
+    asked: str, said: str, same: bool
+) -> None:
     assert is_named(asked, said) == same
 
 
 def test_a_model_that_changes_is_noted_each_time_it_is_new_and_said_once() -> None:
     said: list[str] = []
     served = ServedModel("m", said.append)
-    noted = [served.heard(*heard) for heard in [("m-0125", "fp1"), ("m-0125", "fp1"), ("m-0126", "fp1"), ("m-0125", "fp1"),
-                                                ("m-0126", "fp2"), ("m-0126", "fp3"), ("", "")]]
+    noted = [
+        served.heard(*heard)
+        for heard in [
+            ("m-0125", "fp1"),
+            ("m-0125", "fp1"),
+            ("m-0126", "fp1"),
+            ("m-0125", "fp1"),
+            ("m-0126", "fp2"),
+            ("m-0126", "fp3"),
+            ("", ""),
+        ]
+    ]
     assert [bool(note) for note in noted] == [False, False, True, False, True, True, False]
     assert len(said) == 2
     assert said[0] == "the model that the server says it serves changed from 'm-0125' to 'm-0126'"
@@ -162,5 +260,7 @@ def test_a_model_that_changes_is_noted_each_time_it_is_new_and_said_once() -> No
 
 def test_another_model_than_was_asked_is_said() -> None:
     said: list[str] = []
-    assert "'m' was asked for, and the server says it serves 'llama'" in ServedModel("m", said.append).heard("llama", "")
+    assert "'m' was asked for, and the server says it serves 'llama'" in ServedModel(
+        "m", said.append
+    ).heard("llama", "")
     assert len(said) == 1

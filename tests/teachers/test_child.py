@@ -53,7 +53,9 @@ def wait_until_gone(pid: int, seconds: float = 5.0) -> bool:
 
 
 def test_a_killed_parent_leaves_no_orphan(tmp_path: Path) -> None:
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout is not None
     with parent.stdout:
         child = int(parent.stdout.readline())
@@ -78,7 +80,9 @@ def test_its_death_during_a_request_is_fatal_and_tells_the_end_of_its_log(tmp_pa
 
     async def main() -> None:
         served = tmp_path / "served"
-        async with open_teacher(TeacherTable(kind="rehearsed", model="m", delay=30.0, served=served), log=log) as teacher:
+        async with open_teacher(
+            TeacherTable(kind="rehearsed", model="m", delay=30.0, served=served), log=log
+        ) as teacher:
             pid = teacher._child.process.pid  # type: ignore[attr-defined]
             asking = asyncio.ensure_future(teacher.ask(QUESTION))
             await asyncio.sleep(0.3)

@@ -20,40 +20,101 @@ from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 from tests.teachers.virtual import run
 
 
-@pytest.mark.parametrize(("headers", "expected"), [
-    ({"x-ratelimit-limit-requests": "500", "x-ratelimit-remaining-requests": "499", "x-ratelimit-reset-requests": "120ms",
-      "x-ratelimit-limit-tokens": "200000", "x-ratelimit-remaining-tokens": "199000", "x-ratelimit-reset-tokens": "1m0.3s"},
-     {"requests a minute": Reading(500, 499, 0.12, None), "tokens a minute": Reading(200_000, 199_000, 60.3, None)}),
-    ({"x-ratelimit-limit-requests-day": "14400", "x-ratelimit-remaining-requests-day": "14399",
-      "x-ratelimit-reset-requests-day": "33011.5", "x-ratelimit-limit-tokens-minute": "60000",
-      "x-ratelimit-remaining-tokens-minute": "59000", "x-ratelimit-reset-tokens-minute": "11.5"},  # Cerebras
-     {"requests a day": Reading(14_400, 14_399, 33011.5, 86_400.0), "tokens a minute": Reading(60_000, 59_000, 11.5, 60.0)}),
-    ({"x-ratelimit-limit-tokens-minute": "5000000", "x-ratelimit-remaining-tokens-minute": "4999911",
-      "x-ratelimit-tokens-query-cost": "52", "x-ratelimit-limit-req-minute": "720",
-      "x-ratelimit-remaining-req-minute": "717"},  # Mistral
-     {"requests a minute": Reading(720, 717, None, 60.0), "tokens a minute": Reading(5_000_000, 4_999_911, None, 60.0)}),
-    ({"X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0"}, {"requests a minute": Reading(20, 0, None, None)}),
-    ({"RateLimit-Limit": "100", "RateLimit-Remaining": "9", "RateLimit-Reset": "6"},
-     {"requests a minute": Reading(100, 9, 6.0, None, True)}),
-    ({"x-tokenlimit-limit": "3000", "x-tokenlimit-remaining": "2000"}, {"tokens a minute": Reading(3000, 2000, None, None)}),
-    ({"x-rate-limit-limit": "10", "x-rate-limit-remaining": "3"}, {"requests a minute": Reading(10, 3, None, None)}),
-    ({"x-ratelimit-limit-tokens_usage_based": "160000", "x-ratelimit-remaining-tokens_usage_based": "1"}, {}),
-    ({"x-ratelimit-remaining-requests": "3"}, {}),  # Azure, at times: a rest without its limit
-    ({"x-ratelimit-limit-requests": "0", "x-ratelimit-remaining-requests": "0"}, {}),
-    ({"x-ratelimit-limit-requests": "many", "x-ratelimit-remaining-requests": "nan"}, {}),
-    ({"x-limit": "3", "content-type": "text/html"}, {}),
-])
-def test_the_spellings_of_several_providers(headers: dict[str, str], expected: dict[str, Reading]) -> None:
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (
+            {
+                "x-ratelimit-limit-requests": "500",
+                "x-ratelimit-remaining-requests": "499",
+                "x-ratelimit-reset-requests": "120ms",
+                "x-ratelimit-limit-tokens": "200000",
+                "x-ratelimit-remaining-tokens": "199000",
+                "x-ratelimit-reset-tokens": "1m0.3s",
+            },
+            {
+                "requests a minute": Reading(500, 499, 0.12, None),
+                "tokens a minute": Reading(200_000, 199_000, 60.3, None),
+            },
+        ),
+        (
+            {
+                "x-ratelimit-limit-requests-day": "14400",
+                "x-ratelimit-remaining-requests-day": "14399",
+                "x-ratelimit-reset-requests-day": "33011.5",
+                "x-ratelimit-limit-tokens-minute": "60000",
+                "x-ratelimit-remaining-tokens-minute": "59000",
+                "x-ratelimit-reset-tokens-minute": "11.5",
+            },  # Cerebras
+            {
+                "requests a day": Reading(14_400, 14_399, 33011.5, 86_400.0),
+                "tokens a minute": Reading(60_000, 59_000, 11.5, 60.0),
+            },
+        ),
+        (
+            {
+                "x-ratelimit-limit-tokens-minute": "5000000",
+                "x-ratelimit-remaining-tokens-minute": "4999911",
+                "x-ratelimit-tokens-query-cost": "52",
+                "x-ratelimit-limit-req-minute": "720",
+                "x-ratelimit-remaining-req-minute": "717",
+            },  # Mistral
+            {
+                "requests a minute": Reading(720, 717, None, 60.0),
+                "tokens a minute": Reading(5_000_000, 4_999_911, None, 60.0),
+            },
+        ),
+        (
+            {"X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0"},
+            {"requests a minute": Reading(20, 0, None, None)},
+        ),
+        (
+            {"RateLimit-Limit": "100", "RateLimit-Remaining": "9", "RateLimit-Reset": "6"},
+            {"requests a minute": Reading(100, 9, 6.0, None, True)},
+        ),
+        (
+            {"x-tokenlimit-limit": "3000", "x-tokenlimit-remaining": "2000"},
+            {"tokens a minute": Reading(3000, 2000, None, None)},
+        ),
+        (
+            {"x-rate-limit-limit": "10", "x-rate-limit-remaining": "3"},
+            {"requests a minute": Reading(10, 3, None, None)},
+        ),
+        (
+            {
+                "x-ratelimit-limit-tokens_usage_based": "160000",
+                "x-ratelimit-remaining-tokens_usage_based": "1",
+            },
+            {},
+        ),
+        ({"x-ratelimit-remaining-requests": "3"}, {}),  # Azure, at times: a rest without its limit
+        ({"x-ratelimit-limit-requests": "0", "x-ratelimit-remaining-requests": "0"}, {}),
+        ({"x-ratelimit-limit-requests": "many", "x-ratelimit-remaining-requests": "nan"}, {}),
+        ({"x-limit": "3", "content-type": "text/html"}, {}),
+    ],
+)
+def test_the_spellings_of_several_providers(
+    headers: dict[str, str], expected: dict[str, Reading]
+) -> None:
     assert {name: reading for name, _, reading in told(headers)} == expected
 
 
 def test_a_reset_may_be_a_date_or_a_time_since_1970() -> None:
     later = datetime.now(UTC) + timedelta(seconds=90)
-    for said in (later.isoformat(), later.isoformat().replace("+00:00", "Z"), str(later.timestamp()),
-                 str(int(later.timestamp() * 1000))):
+    for said in (
+        later.isoformat(),
+        later.isoformat().replace("+00:00", "Z"),
+        str(later.timestamp()),
+        str(int(later.timestamp() * 1000)),
+    ):
         assert seconds(said) == pytest.approx(90, abs=2), said
     assert seconds("2h30m0.5s") == 9000.5
-    assert (seconds("soon"), seconds(""), seconds(None), seconds(str(time.time() - 50))) == (None, None, None, 0.0)
+    assert (seconds("soon"), seconds(""), seconds(None), seconds(str(time.time() - 50))) == (
+        None,
+        None,
+        None,
+        0.0,
+    )
 
 
 @given(st.text(max_size=30))
@@ -72,7 +133,9 @@ def test_what_was_sent_since_is_taken_off_and_what_comes_back_is_added() -> None
 
 
 def test_a_limit_of_a_day_is_told_from_one_of_a_minute_by_its_reset() -> None:
-    day = Gauge(Reading(14_400, 14_399, 6.0, None), 0.0)  # Groq: x-ratelimit-limit-requests is of a day
+    day = Gauge(
+        Reading(14_400, 14_399, 6.0, None), 0.0
+    )  # Groq: x-ratelimit-limit-requests is of a day
     day.heard(Reading(14_400, 14_370, 180.0, None), 0, 0.0, 0.0)
     assert day.window == 86_400
     minute = Gauge(Reading(10_000, 9_999, 0.006, None), 0.0)
@@ -114,10 +177,16 @@ class Server:
         self._fill()
         said = {}
         for what, limit in (("requests", self.requests), ("tokens", self.tokens)):
-            reset = (limit - self.left[what]) * 60 / limit if self.kind == "bucket" else 60 - self.clock() % 60
-            said |= {f"x-ratelimit-limit-{what}": f"{limit:.0f}",
-                     f"x-ratelimit-remaining-{what}": str(math.floor(self.left[what])),
-                     f"x-ratelimit-reset-{what}": str(int(reset)) if self.whole else f"{reset:.3f}s"}
+            reset = (
+                (limit - self.left[what]) * 60 / limit
+                if self.kind == "bucket"
+                else 60 - self.clock() % 60
+            )
+            said |= {
+                f"x-ratelimit-limit-{what}": f"{limit:.0f}",
+                f"x-ratelimit-remaining-{what}": str(math.floor(self.left[what])),
+                f"x-ratelimit-reset-{what}": str(int(reset)) if self.whole else f"{reset:.3f}s",
+            }
         return {} if self.silent else said
 
     async def ask(self, asked: int, used: int) -> tuple[bool, float, dict[str, str]]:
@@ -126,7 +195,13 @@ class Server:
         self._fill()
         if self.left["requests"] < 1 or self.left["tokens"] < asked:
             self.refused += 1
-            short = max((1 - self.left["requests"]) / self.requests, (asked - self.left["tokens"]) / self.tokens) * 60
+            short = (
+                max(
+                    (1 - self.left["requests"]) / self.requests,
+                    (asked - self.left["tokens"]) / self.tokens,
+                )
+                * 60
+            )
             return False, short if self.kind == "bucket" else 60 - self.clock() % 60, self.headers()
         self.let_in += 1
         self.left["requests"] -= 1
@@ -141,7 +216,9 @@ class Server:
         return True, 0.0, headers or self.headers()
 
 
-async def drive(server: Server, pace: RateLimiter, minutes: float, concurrency: int, asked: int, used: int) -> None:
+async def drive(
+    server: Server, pace: RateLimiter, minutes: float, concurrency: int, asked: int, used: int
+) -> None:
     until = server.clock() + minutes * 60
     dice = random.Random(1)
 
@@ -165,12 +242,20 @@ async def drive(server: Server, pace: RateLimiter, minutes: float, concurrency: 
 
 @pytest.mark.parametrize("asked", [380, 800])  # the requests' limit binds, or the tokens'
 @pytest.mark.parametrize("latency", [0.5, 5.0])
-@pytest.mark.parametrize(("kind", "counts", "early", "whole"), [
-    ("bucket", "asked", False, False), ("bucket", "asked", True, False), ("bucket", "used", False, False),
-    ("bucket", "asked", False, True), ("window", "asked", False, False), ("window", "asked", True, True),
-])
+@pytest.mark.parametrize(
+    ("kind", "counts", "early", "whole"),
+    [
+        ("bucket", "asked", False, False),
+        ("bucket", "asked", True, False),
+        ("bucket", "used", False, False),
+        ("bucket", "asked", False, True),
+        ("window", "asked", False, False),
+        ("window", "asked", True, True),
+    ],
+)
 def test_the_limit_that_a_server_tells_is_used_to_the_last_and_not_passed(
-        kind: str, counts: str, early: bool, whole: bool, latency: float, asked: int) -> None:
+    kind: str, counts: str, early: bool, whole: bool, latency: float, asked: int
+) -> None:
     """At least 97 % of the tokens (or requests) that are allowed, at most 0.5 % refused."""
     minutes = 5.0
 
@@ -183,7 +268,10 @@ def test_the_limit_that_a_server_tells_is_used_to_the_last_and_not_passed(
     server = run(main)
     allowed = minutes + (kind == "bucket")  # a bucket is full at the start
     on_their_way = 128 / 2 if counts == "used" and latency > 1 else 0  # is left unused, once
-    used = max((server.charged + on_their_way * asked) / (server.tokens * allowed), server.let_in / (server.requests * allowed))
+    used = max(
+        (server.charged + on_their_way * asked) / (server.tokens * allowed),
+        server.let_in / (server.requests * allowed),
+    )
     assert used >= 0.97, f"{used:.1%} used"
     assert server.refused <= 0.005 * server.let_in, f"{server.refused} of {server.let_in} refused"
 
@@ -198,7 +286,9 @@ def test_rates_of_the_recipe_alone_keep_to_a_server_that_tells_nothing(counts: s
 
     server = run(main)
     assert server.charged >= 0.97 * 5 * server.tokens
-    assert server.refused <= 0.005 * server.let_in + 3, f"{server.refused} of {server.let_in} refused"
+    assert server.refused <= 0.005 * server.let_in + 3, (
+        f"{server.refused} of {server.let_in} refused"
+    )
 
 
 def test_a_rate_of_the_recipe_below_the_servers_limit_holds() -> None:
@@ -214,10 +304,19 @@ def test_a_limit_that_comes_back_tomorrow_stops_the_run_with_a_sentence() -> Non
     async def main(clock: Callable[[], float]) -> None:
         pace = RateLimiter(4, clock=clock)
         async with pace.turn(10, lambda: None) as turn:
-            turn.answered(10, 5, {"x-ratelimit-limit-requests-day": "200", "x-ratelimit-remaining-requests-day": "0",
-                                  "x-ratelimit-reset-requests-day": "18000"})
+            turn.answered(
+                10,
+                5,
+                {
+                    "x-ratelimit-limit-requests-day": "200",
+                    "x-ratelimit-remaining-requests-day": "0",
+                    "x-ratelimit-reset-requests-day": "18000",
+                },
+            )
         async with pace.turn(10, lambda: None):
             raise AssertionError("sent")
 
-    with pytest.raises(UserError, match="limit of 200 requests a day is used up for the next 5.0 hours"):
+    with pytest.raises(
+        UserError, match="limit of 200 requests a day is used up for the next 5.0 hours"
+    ):
         run(main)

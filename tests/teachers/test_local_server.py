@@ -21,14 +21,17 @@ from alpaca_pipe.weights.known import SMOLLM2
 
 needs_model = pytest.mark.skipif(
     not importlib.util.find_spec("xllamacpp") or not cached_path(SMOLLM2).is_file(),
-    reason=f"needs xllamacpp and {cached_path(SMOLLM2)} (alpaca-pipe setup local)")
+    reason=f"needs xllamacpp and {cached_path(SMOLLM2)} (alpaca-pipe setup local)",
+)
 
 
 def ask(requests: Sequence[Request], log: Path, **fields: Any) -> list[Completion]:
     """One after the other."""
 
     async def main() -> list[Completion]:
-        table = TeacherTable(**{"kind": "local_server", "model": SMOLLM2.name, "context": 512, **fields})
+        table = TeacherTable(
+            **{"kind": "local_server", "model": SMOLLM2.name, "context": 512, **fields}
+        )
         async with open_teacher(table, log=log) as teacher:
             return [await teacher.ask(request) for request in requests]
 
@@ -39,15 +42,30 @@ def ask(requests: Sequence[Request], log: Path, **fields: Any) -> list[Completio
 @needs_model
 def test_it_answers_repeats_itself_and_keeps_to_a_schema(tmp_path: Path) -> None:
     why = (Message("user", "Name a color."),)
-    schema = {"type": "object", "properties": {"color": {"enum": ["red", "blue"]}}, "required": ["color"]}
-    said, again, other, filled, too_long = ask([
-        Request(why, {"max_tokens": 8, "seed": 1, "temperature": 1.0}),
-        Request(why, {"max_tokens": 8, "seed": 1, "temperature": 1.0}),
-        Request(why, {"max_tokens": 8, "seed": 1, "temperature": 1.0}, sample=1),
-        Request(why, {"max_tokens": 40, "response_format": {
-            "type": "json_schema", "json_schema": {"name": "color", "schema": schema}}}),
-        Request((Message("user", "word " * 600),), {"max_tokens": 8}),
-    ], tmp_path / "llama.log")
+    schema = {
+        "type": "object",
+        "properties": {"color": {"enum": ["red", "blue"]}},
+        "required": ["color"],
+    }
+    said, again, other, filled, too_long = ask(
+        [
+            Request(why, {"max_tokens": 8, "seed": 1, "temperature": 1.0}),
+            Request(why, {"max_tokens": 8, "seed": 1, "temperature": 1.0}),
+            Request(why, {"max_tokens": 8, "seed": 1, "temperature": 1.0}, sample=1),
+            Request(
+                why,
+                {
+                    "max_tokens": 40,
+                    "response_format": {
+                        "type": "json_schema",
+                        "json_schema": {"name": "color", "schema": schema},
+                    },
+                },
+            ),
+            Request((Message("user", "word " * 600),), {"max_tokens": 8}),
+        ],
+        tmp_path / "llama.log",
+    )
     assert said.text == again.text != other.text
     assert (said.finish, said.usage.tokens_out) == ("length", 8)
     assert said.usage.tokens_in == again.usage.tokens_in > 10
@@ -70,7 +88,9 @@ def test_a_port_in_use_and_a_file_that_is_no_model_are_one_sentence(tmp_path: Pa
             ask([], tmp_path / "log", port=port)
 
 
-def test_weights_that_were_not_fetched_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_were_not_fetched_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ALPACA_PIPE_CACHE", str(tmp_path))
     with pytest.raises(UserError, match="not on this machine") as caught:
         ask([], tmp_path / "log")

@@ -88,13 +88,30 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def metered(teacher: Scripted, journal: Journal, caps: Caps = Caps(), price: Price = MINI,  # noqa: B008
-            concurrency: int = 4, stopping: Callable[[], bool] = lambda: False, run: str = "monday",
-            attempts: int = 4) -> Metered:
+def metered(
+    teacher: Scripted,
+    journal: Journal,
+    caps: Caps = Caps(),
+    price: Price = MINI,  # noqa: B008
+    concurrency: int = 4,
+    stopping: Callable[[], bool] = lambda: False,
+    run: str = "monday",
+    attempts: int = 4,
+) -> Metered:
     clock = iter(range(10**9))
     pace = RateLimiter(concurrency, clock=lambda: float(next(clock)), sleep=no_time)
-    return Metered(teacher, journal=journal, price=price, caps=caps, recipe="alpaca", run=run, stage="generate",
-                   pace=pace, stopping=stopping, attempts=attempts)
+    return Metered(
+        teacher,
+        journal=journal,
+        price=price,
+        caps=caps,
+        recipe="alpaca",
+        run=run,
+        stage="generate",
+        pace=pace,
+        stopping=stopping,
+        attempts=attempts,
+    )
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -105,11 +122,22 @@ def kinds(journal: Journal, request: Request, teacher: Scripted) -> list[str]:
     return [entry.kind for entry in journal.entries_of(request.key(teacher.identity))]
 
 
-def test_half_a_character_in_a_failure_or_a_doubt_is_noted_and_stops_nothing(journal: Journal) -> None:
-    teacher = Scripted(lambda text, attempt: Failure("it said \ud83d", sent="refused", retry=True) if attempt == 1
-                       else Completion("a", "stop", USED, doubt="odd \ud83d"))
+def test_half_a_character_in_a_failure_or_a_doubt_is_noted_and_stops_nothing(
+    journal: Journal,
+) -> None:
+    teacher = Scripted(
+        lambda text, attempt: (
+            Failure("it said \ud83d", sent="refused", retry=True)
+            if attempt == 1
+            else Completion("a", "stop", USED, doubt="odd \ud83d")
+        )
+    )
     assert run(metered(teacher, journal).ask(question("q"))).text == "a"
-    notes = [entry.note for entry in journal.entries_of(question("q").key(teacher.identity)) if entry.note]
+    notes = [
+        entry.note
+        for entry in journal.entries_of(question("q").key(teacher.identity))
+        if entry.note
+    ]
     assert notes == ["it said \ufffd", "odd \ufffd"]
 
 
@@ -119,7 +147,12 @@ def test_a_reply_is_paid_once_and_then_free(journal: Journal) -> None:
     async def body() -> None:
         teach = metered(teacher, journal)
         first, again = await teach.ask(question("q")), await teach.ask(question("q"))
-        assert (first.text, first.from_store, again.text, again.from_store) == ("reply to q", False, "reply to q", True)
+        assert (first.text, first.from_store, again.text, again.from_store) == (
+            "reply to q",
+            False,
+            "reply to q",
+            True,
+        )
         assert first.key == again.key == question("q").key(teacher.identity)
         assert teach.from_store == 1
 
@@ -145,29 +178,55 @@ def test_another_draw_of_the_same_question_is_another_request(journal: Journal) 
 
     async def body() -> None:
         teach = metered(teacher, journal)
-        await asyncio.gather(*(teach.ask(Request(question("q").messages, {"max_tokens": 20}, draw)) for draw in (0, 1)))
+        await asyncio.gather(
+            *(
+                teach.ask(Request(question("q").messages, {"max_tokens": 20}, draw))
+                for draw in (0, 1)
+            )
+        )
 
     run(body())
     assert journal.totals().requests == 2
 
 
-@pytest.mark.parametrize(("failure", "end", "lost"), [
-    (Failure("429 slow down", sent="refused", retry=True, slower=True), "released", 0),  # 429s were billed elsewhere
-    (Failure("503 busy", sent="refused", retry=True, slower=True, retry_after=1.0), "released", 0),
-    (Failure("could not connect", sent="no", retry=True), "released", 0),
-    (Failure("timed out", sent="unknown", retry=True), "lost", CEILING),
-])
-def test_every_attempt_is_a_row_and_a_failure_is_tried_again(journal: Journal, failure: Failure, end: str,
-                                                            lost: int) -> None:
+@pytest.mark.parametrize(
+    ("failure", "end", "lost"),
+    [
+        (
+            Failure("429 slow down", sent="refused", retry=True, slower=True),
+            "released",
+            0,
+        ),  # 429s were billed elsewhere
+        (
+            Failure("503 busy", sent="refused", retry=True, slower=True, retry_after=1.0),
+            "released",
+            0,
+        ),
+        (Failure("could not connect", sent="no", retry=True), "released", 0),
+        (Failure("timed out", sent="unknown", retry=True), "lost", CEILING),
+    ],
+)
+def test_every_attempt_is_a_row_and_a_failure_is_tried_again(
+    journal: Journal, failure: Failure, end: str, lost: int
+) -> None:
     teacher = Scripted(lambda text, attempt: failure if attempt < 3 else None)
     run(metered(teacher, journal).ask(question("q")))
-    assert kinds(journal, question("q"), teacher) == ["reserved", end, "reserved", end, "reserved", "settled"]
+    assert kinds(journal, question("q"), teacher) == [
+        "reserved",
+        end,
+        "reserved",
+        end,
+        "reserved",
+        "settled",
+    ]
     assert journal.totals() == Totals(settled=COST, lost=2 * lost, requests=1, attempts=3)
     assert journal.entries_of(question("q").key(teacher.identity))[1].note == failure.what
 
 
 def test_a_terminal_answer_is_stored_and_never_asked_again(journal: Journal) -> None:
-    teacher = Scripted(lambda text, attempt: None if text == "good" else Completion("", "refused", Usage()))
+    teacher = Scripted(
+        lambda text, attempt: None if text == "good" else Completion("", "refused", Usage())
+    )
 
     async def body(*texts: str) -> list[str]:
         teach = metered(teacher, journal)
@@ -175,23 +234,33 @@ def test_a_terminal_answer_is_stored_and_never_asked_again(journal: Journal) -> 
 
     assert run(body("good", "q")) == ["stop", "refused"]
     assert run(body("q")) == ["refused"]
-    assert run(body("good", "p")) == ["stop", "refused"]  # a stored answer tells too that the teacher answers
+    assert run(body("good", "p")) == [
+        "stop",
+        "refused",
+    ]  # a stored answer tells too that the teacher answers
     assert teacher.reached == ["good", "q", "p"]
     assert journal.totals() == Totals(settled=COST, requests=3, attempts=3)
 
 
-def test_a_teacher_that_refuses_everything_is_a_mistake_and_nothing_is_stored(journal: Journal) -> None:
+def test_a_teacher_that_refuses_everything_is_a_mistake_and_nothing_is_stored(
+    journal: Journal,
+) -> None:
     teacher = Scripted(lambda text, attempt: Completion("unknown field 'topp'", "refused", Usage()))
 
     async def body() -> list[Any]:
         teach = metered(teacher, journal, concurrency=3)
-        return await asyncio.gather(*(teach.ask(question(f"q{i}")) for i in range(5)), return_exceptions=True)
+        return await asyncio.gather(
+            *(teach.ask(question(f"q{i}")) for i in range(5)), return_exceptions=True
+        )
 
     results = run(body())
     assert [type(result) for result in results] == [Fatal] * 5
     assert "unknown field 'topp'" in results[0].what and "teacher.refuses" in results[0].cure
     assert sorted(teacher.reached) == ["q0", "q1", "q2"]
-    assert journal.totals() == Totals(attempts=3) and journal.stored(question("q0").key(teacher.identity)) is None
+    assert (
+        journal.totals() == Totals(attempts=3)
+        and journal.stored(question("q0").key(teacher.identity)) is None
+    )
     mended = Scripted()
     assert run(metered(mended, journal).ask(question("q0"))).text == "reply to q0"
 
@@ -210,13 +279,19 @@ def test_a_refusal_that_comes_first_waits_for_what_the_others_get(journal: Journ
     assert journal.totals() == Totals(settled=2 * COST, requests=3, attempts=3)
 
 
-def test_of_two_runs_with_the_same_request_both_have_the_reply_that_was_stored_first(journal: Journal) -> None:
+def test_of_two_runs_with_the_same_request_both_have_the_reply_that_was_stored_first(
+    journal: Journal,
+) -> None:
     async def body() -> list[Completion]:
-        slow = Scripted(lambda text, attempt: Completion("late", "stop", USED), gate=asyncio.Event())
+        slow = Scripted(
+            lambda text, attempt: Completion("late", "stop", USED), gate=asyncio.Event()
+        )
         late = asyncio.ensure_future(metered(slow, journal, run="tuesday").ask(question("q")))
         while not slow.in_flight:
             await asyncio.sleep(0.001)
-        early = await metered(Scripted(lambda text, attempt: Completion("early", "stop", USED)), journal).ask(question("q"))
+        early = await metered(
+            Scripted(lambda text, attempt: Completion("early", "stop", USED)), journal
+        ).ask(question("q"))
         assert slow.gate is not None
         slow.gate.set()
         return [early, await late]
@@ -227,20 +302,33 @@ def test_of_two_runs_with_the_same_request_both_have_the_reply_that_was_stored_f
 
 
 def test_a_truncated_reply_is_billed(journal: Journal) -> None:
-    run(metered(Scripted(lambda text, attempt: Completion("half a", "length", USED)), journal).ask(question("q")))
+    run(
+        metered(Scripted(lambda text, attempt: Completion("half a", "length", USED)), journal).ask(
+            question("q")
+        )
+    )
     assert journal.totals().settled == COST
 
 
-@pytest.mark.parametrize(("failure", "tries"), [
-    (Failure("500 broken", sent="refused", retry=True), 4), (Failure("418 teapot", sent="refused", retry=False), 1),
-    (Failure("429 tomorrow", sent="refused", retry=True, retry_after=86_400.0), 1),
-])
-def test_giving_up_stops_the_run_and_is_never_a_hole(journal: Journal, failure: Failure, tries: int) -> None:
+@pytest.mark.parametrize(
+    ("failure", "tries"),
+    [
+        (Failure("500 broken", sent="refused", retry=True), 4),
+        (Failure("418 teapot", sent="refused", retry=False), 1),
+        (Failure("429 tomorrow", sent="refused", retry=True, retry_after=86_400.0), 1),
+    ],
+)
+def test_giving_up_stops_the_run_and_is_never_a_hole(
+    journal: Journal, failure: Failure, tries: int
+) -> None:
     teacher = Scripted(lambda text, attempt: failure if text == "bad" else None)
 
     async def body() -> None:
         teach = metered(teacher, journal)
-        with pytest.raises(UserError, match=f"the teacher failed at a request .*{failure.what}.* - run the same command"):
+        with pytest.raises(
+            UserError,
+            match=f"the teacher failed at a request .*{failure.what}.* - run the same command",
+        ):
             await teach.ask(question("bad"))
         with pytest.raises(UserError, match="the teacher failed"):
             await teach.ask(question("good"))
@@ -250,11 +338,15 @@ def test_giving_up_stops_the_run_and_is_never_a_hole(journal: Journal, failure: 
 
 
 def test_fatal_stops_at_once_and_keeps_what_is_in_flight(journal: Journal) -> None:
-    teacher = Scripted(lambda text, attempt: Fatal("the key is wrong", "check it") if text == "q0" else None)
+    teacher = Scripted(
+        lambda text, attempt: Fatal("the key is wrong", "check it") if text == "q0" else None
+    )
 
     async def body() -> list[Any]:
         teach = metered(teacher, journal, concurrency=3)
-        return await asyncio.gather(*(teach.ask(question(f"q{i}")) for i in range(10)), return_exceptions=True)
+        return await asyncio.gather(
+            *(teach.ask(question(f"q{i}")) for i in range(10)), return_exceptions=True
+        )
 
     results = run(body())
     assert sorted(teacher.reached) == ["q0", "q1", "q2"]
@@ -286,7 +378,11 @@ def test_cancelling_waits_for_what_is_in_flight_and_keeps_it(journal: Journal) -
 
 def test_a_cancelled_asker_does_not_take_the_reply_from_another(journal: Journal) -> None:
     async def body() -> None:
-        teacher = Scripted(lambda text, attempt: Failure("500", sent="refused", retry=True) if attempt < 3 else None)
+        teacher = Scripted(
+            lambda text, attempt: (
+                Failure("500", sent="refused", retry=True) if attempt < 3 else None
+            )
+        )
         teach = metered(teacher, journal)
         first, second = (asyncio.ensure_future(teach.ask(question("q"))) for _ in range(2))
         await asyncio.sleep(0)
@@ -310,7 +406,9 @@ def test_a_loop_that_dies_leaves_what_was_in_flight_lost(journal: Journal) -> No
             await asking
 
     run(body())
-    journal.machine_time("alpaca", "monday", "generate", 1.0)  # the writer is in order: what came before is there
+    journal.machine_time(
+        "alpaca", "monday", "generate", 1.0
+    )  # the writer is in order: what came before is there
     assert journal.totals().lost == CEILING and journal.totals().pending == 0
 
 
@@ -351,13 +449,17 @@ def test_over_budget_only_when_nothing_is_in_flight(journal: Journal) -> None:
 
     async def body() -> list[Any]:
         teach = metered(teacher, journal, Caps(total=2 * CEILING, api=CEILING + 4 * COST))
-        return await asyncio.gather(*(teach.ask(question(name)) for name in "abcdefgh"), return_exceptions=True)
+        return await asyncio.gather(
+            *(teach.ask(question(name)) for name in "abcdefgh"), return_exceptions=True
+        )
 
     results = run(body())
     assert sum(isinstance(result, Completion) for result in results) == 5
     over = [result for result in results if isinstance(result, OverBudget)]
     assert len(over) == 3
-    assert "(budget.api) is reached" in over[0].what and "one more dollar buys about" in over[0].cure
+    assert (
+        "(budget.api) is reached" in over[0].what and "one more dollar buys about" in over[0].cure
+    )
     assert over[0].short.open == 0
 
 
@@ -366,11 +468,16 @@ def test_a_raised_cap_goes_on_where_it_stopped(journal: Journal) -> None:
     with pytest.raises(OverBudget):
         run(metered(teacher, journal, Caps(api=CEILING - 1)).ask(question("q")))
     assert teacher.reached == []
-    assert run(metered(teacher, journal, Caps(api=CEILING), run="tuesday").ask(question("q"))).text == "reply to q"
+    assert (
+        run(metered(teacher, journal, Caps(api=CEILING), run="tuesday").ask(question("q"))).text
+        == "reply to q"
+    )
 
 
 def test_what_a_dead_run_left_open_does_not_make_us_wait(journal: Journal) -> None:
-    journal.reserve("r1-dead", 900_000, MINI, Caps(), recipe="alpaca", run="sunday", stage="generate").result()
+    journal.reserve(
+        "r1-dead", 900_000, MINI, Caps(), recipe="alpaca", run="sunday", stage="generate"
+    ).result()
     with pytest.raises(OverBudget, match="held by requests of another run"):
         run(metered(Scripted(), journal, Caps(api=900_000)).ask(question("q")))
 
@@ -421,10 +528,14 @@ def test_a_full_disk_is_one_error_and_stops_the_asking(journal: Journal) -> None
         teach = metered(teacher, journal, concurrency=2)
         await teach.ask(question("q"))
         journal.write(lambda db: db.execute("PRAGMA max_page_count = 1").fetchall()).result()
-        return await asyncio.gather(*(teach.ask(question(f"q{i}")) for i in range(9)), return_exceptions=True)
+        return await asyncio.gather(
+            *(teach.ask(question(f"q{i}")) for i in range(9)), return_exceptions=True
+        )
 
     results = run(body())
-    assert all(isinstance(result, UserError) and "the disk is full" in result.what for result in results)
+    assert all(
+        isinstance(result, UserError) and "the disk is full" in result.what for result in results
+    )
     assert len(teacher.reached) <= 3
     journal.write(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchall()).result()
     assert journal.stored(question("q").key(teacher.identity)) is not None
@@ -434,7 +545,9 @@ def test_a_full_disk_is_one_error_and_stops_the_asking(journal: Journal) -> None
 def test_a_fault_of_ours_leaves_no_hold(journal: Journal) -> None:
     """Holds that leak: $805 held for $280 real."""
     with pytest.raises(ZeroDivisionError):
-        run(metered(Scripted(lambda text, attempt: ZeroDivisionError()), journal).ask(question("q")))
+        run(
+            metered(Scripted(lambda text, attempt: ZeroDivisionError()), journal).ask(question("q"))
+        )
     journal.machine_time("alpaca", "monday", "generate", 1.0)
     assert journal.totals() == Totals(lost=CEILING, attempts=1)
 
@@ -442,11 +555,22 @@ def test_a_fault_of_ours_leaves_no_hold(journal: Journal) -> None:
 outcomes = st.sampled_from(["good", "good", "good", "free failure", "lost", "refused", "long"])
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.lists(outcomes, max_size=2), min_size=1, max_size=14), st.integers(1, 32), st.integers(0, 12),
-       st.integers(0, 2**32))
-def test_no_schedule_passes_the_cap(tmp_path_factory: pytest.TempPathFactory, plans: list[list[str]], concurrency: int,
-                                    ceilings: int, chance: int) -> None:
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.lists(outcomes, max_size=2), min_size=1, max_size=14),
+    st.integers(1, 32),
+    st.integers(0, 12),
+    st.integers(0, 2**32),
+)
+def test_no_schedule_passes_the_cap(
+    tmp_path_factory: pytest.TempPathFactory,
+    plans: list[list[str]],
+    concurrency: int,
+    ceilings: int,
+    chance: int,
+) -> None:
     """Random failures, delays and caps: never above the cap, nothing sent twice, no hold left, sums to the nano-dollar."""
     dice = random.Random(chance)
 
@@ -454,14 +578,19 @@ def test_no_schedule_passes_the_cap(tmp_path_factory: pytest.TempPathFactory, pl
         plan = plans[int(text[1:]) % len(plans)]
         seen.append(journal.totals())
         outcome = plan[attempt - 1] if attempt <= len(plan) else "good"
-        return {"good": None, "refused": Completion("", "refused", Usage()),
-                "long": Completion("and so on", "length", Usage(80, 10, 0, 15, 5)),
-                "lost": Failure("timed out", sent="unknown", retry=True),
-                "free failure": Failure("503", sent="refused", retry=True, slower=dice.random() < 0.3)}[outcome]
+        return {
+            "good": None,
+            "refused": Completion("", "refused", Usage()),
+            "long": Completion("and so on", "length", Usage(80, 10, 0, 15, 5)),
+            "lost": Failure("timed out", sent="unknown", retry=True),
+            "free failure": Failure("503", sent="refused", retry=True, slower=dice.random() < 0.3),
+        }[outcome]
 
     async def body() -> list[Any]:
         teach = metered(teacher, journal, Caps(api=cap), concurrency=concurrency)
-        asks = [teach.ask(question(f"q{i % (2 * len(plans))}")) for i in range(3 * len(plans))]  # a third are repeats
+        asks = [
+            teach.ask(question(f"q{i % (2 * len(plans))}")) for i in range(3 * len(plans))
+        ]  # a third are repeats
         return await asyncio.gather(*asks, return_exceptions=True)
 
     cap, seen = ceilings * CEILING + dice.randrange(CEILING), []
@@ -471,7 +600,10 @@ def test_no_schedule_passes_the_cap(tmp_path_factory: pytest.TempPathFactory, pl
         totals = journal.totals()
         assert all(isinstance(result, Completion | OverBudget | Fatal) for result in results)
         if any(isinstance(result, Fatal) for result in results):  # all that was asked was refused
-            assert not any(isinstance(result, Completion) for result in results) and totals.requests == 0
+            assert (
+                not any(isinstance(result, Completion) for result in results)
+                and totals.requests == 0
+            )
         assert all(total.spent + total.open <= cap for total in [*seen, totals])
         assert totals.open == totals.pending == 0
         assert teacher.most <= concurrency
@@ -479,7 +611,11 @@ def test_no_schedule_passes_the_cap(tmp_path_factory: pytest.TempPathFactory, pl
         ends = [(entry.request, entry.kind) for entry in entries if entry.kind == "settled"]
         assert len(ends) == len(set(ends)) == totals.requests
         assert totals.attempts == len(teacher.reached)
-        assert totals.settled == sum(MINI.cost(Usage(**entry.usage)) for entry in entries if entry.kind == "settled")
+        assert totals.settled == sum(
+            MINI.cost(Usage(**entry.usage)) for entry in entries if entry.kind == "settled"
+        )
         if any(isinstance(result, OverBudget) for result in results):
-            assert totals.spent + CEILING > cap - 2 * 150  # one more would not have fitted (names differ by 2 bytes)
+            assert (
+                totals.spent + CEILING > cap - 2 * 150
+            )  # one more would not have fitted (names differ by 2 bytes)
         journal.check()

@@ -25,14 +25,24 @@ from alpaca_pipe.teachers.openai.openai_completions import OpenAICompletions
 from alpaca_pipe.teachers.openai.usage import usage_of
 
 KEY = "sk-test-0123456789abcdef"
-QUESTION = Request((Message("system", "Be brief."), Message("user", "Why?")), {"max_tokens": 5, "seed": 7}, sample=2)
+QUESTION = Request(
+    (Message("system", "Be brief."), Message("user", "Why?")),
+    {"max_tokens": 5, "seed": 7},
+    sample=2,
+)
 USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def ask(handler: Handler, request: Request = QUESTION, *, timeout: float = 5.0, legacy: bool = False,
-        **wire: Any) -> Completion:
+def ask(
+    handler: Handler,
+    request: Request = QUESTION,
+    *,
+    timeout: float = 5.0,
+    legacy: bool = False,
+    **wire: Any,
+) -> Completion:
     """One question to a server that answers everything with `handler`."""
 
     async def main() -> Completion:
@@ -42,29 +52,47 @@ def ask(handler: Handler, request: Request = QUESTION, *, timeout: float = 5.0, 
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         try:
-            return await ask_at(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", request, timeout, legacy, **wire)
+            return await ask_at(
+                f"http://127.0.0.1:{runner.addresses[0][1]}/v1", request, timeout, legacy, **wire
+            )
         finally:
             await runner.cleanup()
 
     return asyncio.run(main())
 
 
-async def ask_at(address: str, request: Request, timeout: float, legacy: bool, **wire: Any) -> Completion:
+async def ask_at(
+    address: str, request: Request, timeout: float, legacy: bool, **wire: Any
+) -> Completion:
     async with http_client(address, key=KEY, timeout=timeout) as client:
         line = HttpConnection(client, address, "m", KEY, timeout, **{"takes": TAKES, **wire})
-        return await (OpenAICompletions if legacy else OpenAIChat)(line, {"who": "test"}).ask(request)
+        return await (OpenAICompletions if legacy else OpenAIChat)(line, {"who": "test"}).ask(
+            request
+        )
 
 
 def answering(status: int, body: Any, headers: dict[str, str] | None = None) -> Handler:
     async def handler(http: web.Request) -> web.Response:
-        return web.Response(status=status, text=body if isinstance(body, str) else json.dumps(body),
-                            content_type="application/json", headers=headers)
+        return web.Response(
+            status=status,
+            text=body if isinstance(body, str) else json.dumps(body),
+            content_type="application/json",
+            headers=headers,
+        )
+
     return handler
 
 
 def saying(message: dict[str, Any], finish: str | None = "stop", usage: Any = USAGE) -> Handler:
-    return answering(200, {"choices": [{"message": message, "finish_reason": finish}], "usage": usage, "model": "m-0125",
-                           "system_fingerprint": "fp"})
+    return answering(
+        200,
+        {
+            "choices": [{"message": message, "finish_reason": finish}],
+            "usage": usage,
+            "model": "m-0125",
+            "system_fingerprint": "fp",
+        },
+    )
 
 
 def error(code: str = "", message: str = "no", **more: Any) -> dict[str, Any]:
@@ -80,22 +108,41 @@ def test_what_is_sent_and_what_comes_back() -> None:
         bodies.append(await http.json())
         return await saying({"content": "Because."})(http)
 
-    completion = ask(handler, extra_body={"top_k": 3}, renamed={"max_tokens": "max_completion_tokens"})
+    completion = ask(
+        handler, extra_body={"top_k": 3}, renamed={"max_tokens": "max_completion_tokens"}
+    )
     assert seen[0].path == "/v1/chat/completions"
     assert seen[0].headers["Authorization"] == f"Bearer {KEY}"
     assert seen[0].headers["X-Draw"] == "2"
-    assert bodies == [{"model": "m", "messages": [{"role": "system", "content": "Be brief."},
-                                                  {"role": "user", "content": "Why?"}],
-                       "max_completion_tokens": 5, "seed": 9, "top_k": 3}]  # the third draw has a seed of its own
-    assert completion == Completion("Because.", "stop", Usage(uncached_in=11, visible_out=3), QUESTION.key({"who": "test"}),
-                                    "m-0125", "fp")
+    assert bodies == [
+        {
+            "model": "m",
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "Why?"},
+            ],
+            "max_completion_tokens": 5,
+            "seed": 9,
+            "top_k": 3,
+        }
+    ]  # the third draw has a seed of its own
+    assert completion == Completion(
+        "Because.",
+        "stop",
+        Usage(uncached_in=11, visible_out=3),
+        QUESTION.key({"who": "test"}),
+        "m-0125",
+        "fp",
+    )
 
 
 def test_the_legacy_dialect_continues_one_text() -> None:
     async def handler(http: web.Request) -> web.Response:
         assert http.path == "/v1/completions"
         body = await http.json()
-        return web.json_response({"choices": [{"text": body["prompt"] + "!", "finish_reason": "length"}], "usage": USAGE})
+        return web.json_response(
+            {"choices": [{"text": body["prompt"] + "!", "finish_reason": "length"}], "usage": USAGE}
+        )
 
     completion = ask(handler, Request((Message("user", "Once"),)), legacy=True)
     assert (completion.text, completion.finish) == ("Once!", "length")
@@ -103,25 +150,54 @@ def test_the_legacy_dialect_continues_one_text() -> None:
         ask(handler, QUESTION, legacy=True)
 
 
-@pytest.mark.parametrize(("message", "finish", "text", "ends"), [
-    ({"content": "a"}, "stop", "a", "stop"), ({"content": "a"}, "length", "a", "length"),
-    ({"content": None}, "content_filter", "", "content_filter"), ({"content": "a"}, "tool_calls", "a", "stop"),
-    ({"content": "a"}, "abort", "a", "length"), ({"content": "a"}, None, "a", "length"),
-    ({"content": None, "refusal": "I must not."}, "stop", "I must not.", "refused"),
-])
-def test_how_a_reply_ended(message: dict[str, Any], finish: str | None, text: str, ends: str) -> None:
+@pytest.mark.parametrize(
+    ("message", "finish", "text", "ends"),
+    [
+        ({"content": "a"}, "stop", "a", "stop"),
+        ({"content": "a"}, "length", "a", "length"),
+        ({"content": None}, "content_filter", "", "content_filter"),
+        ({"content": "a"}, "tool_calls", "a", "stop"),
+        ({"content": "a"}, "abort", "a", "length"),
+        ({"content": "a"}, None, "a", "length"),
+        ({"content": None, "refusal": "I must not."}, "stop", "I must not.", "refused"),
+    ],
+)
+def test_how_a_reply_ended(
+    message: dict[str, Any], finish: str | None, text: str, ends: str
+) -> None:
     completion = ask(saying(message, finish))
     assert (completion.text, completion.finish) == (text, ends)
 
 
-@pytest.mark.parametrize(("body", "kind", "sent"), [
-    (error(code=402, message="Insufficient credits"), Fatal, ""), (error(code="insufficient_quota"), Fatal, ""),
-    (error(code=429), Failure, "refused"), (error(code=504), Failure, "unknown"), ({"error": "busy"}, Failure, "unknown"),
-    ({**error(code=502), "usage": USAGE}, Failure, "unknown"), ({"detail": "no"}, Failure, "unknown"),
-    ({"choices": [{"message": {"content": ""}, "finish_reason": "error", "error": {"code": 502}}]}, Failure, "refused"),
-    ({"choices": [{"message": {"content": "x"}, "finish_reason": "error"}], "usage": USAGE}, Failure, "unknown"),
-])
-def test_an_error_in_a_200_is_explained_by_its_own_code(body: Any, kind: type[Exception], sent: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "kind", "sent"),
+    [
+        (error(code=402, message="Insufficient credits"), Fatal, ""),
+        (error(code="insufficient_quota"), Fatal, ""),
+        (error(code=429), Failure, "refused"),
+        (error(code=504), Failure, "unknown"),
+        ({"error": "busy"}, Failure, "unknown"),
+        ({**error(code=502), "usage": USAGE}, Failure, "unknown"),
+        ({"detail": "no"}, Failure, "unknown"),
+        (
+            {
+                "choices": [
+                    {"message": {"content": ""}, "finish_reason": "error", "error": {"code": 502}}
+                ]
+            },
+            Failure,
+            "refused",
+        ),
+        (
+            {"choices": [{"message": {"content": "x"}, "finish_reason": "error"}], "usage": USAGE},
+            Failure,
+            "unknown",
+        ),
+    ],
+)
+def test_an_error_in_a_200_is_explained_by_its_own_code(
+    body: Any, kind: type[Exception], sent: str
+) -> None:
     with pytest.raises(kind) as raised:
         ask(answering(200, body))
     assert getattr(raised.value, "sent", "") == sent
@@ -140,81 +216,191 @@ def test_a_reply_without_usage_says_nothing_about_tokens() -> None:
     assert ask(saying({"content": "a"}, usage=None)).usage == Usage()
 
 
-@pytest.mark.parametrize(("status", "body", "finish", "text"), [
-    (400, error("context_length_exceeded", "too long"), "refused", "too long"), (413, error(), "refused", "no"),
-    (422, error(), "refused", "no"), (400, error("content_filter"), "content_filter", ""),
-    (400, error("invalid_prompt"), "content_filter", ""),
-    (400, error(message="the prompt 'What is a quota?' is too long"), "refused", "the prompt 'What is a quota?' is too long"),
-    (400, error(message="the prompt is too long; no more keys"), "refused", "the prompt is too long; no more keys"),
-    (403, error(message="flagged", metadata={"reasons": ["x"], "flagged_input": "..."}), "content_filter", ""),  # OpenRouter
-])
-def test_a_request_that_is_refused_for_good_is_an_answer(status: int, body: Any, finish: str, text: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "body", "finish", "text"),
+    [
+        (400, error("context_length_exceeded", "too long"), "refused", "too long"),
+        (413, error(), "refused", "no"),
+        (422, error(), "refused", "no"),
+        (400, error("content_filter"), "content_filter", ""),
+        (400, error("invalid_prompt"), "content_filter", ""),
+        (
+            400,
+            error(message="the prompt 'What is a quota?' is too long"),
+            "refused",
+            "the prompt 'What is a quota?' is too long",
+        ),
+        (
+            400,
+            error(message="the prompt is too long; no more keys"),
+            "refused",
+            "the prompt is too long; no more keys",
+        ),
+        (
+            403,
+            error(message="flagged", metadata={"reasons": ["x"], "flagged_input": "..."}),
+            "content_filter",
+            "",
+        ),  # OpenRouter
+    ],
+)
+def test_a_request_that_is_refused_for_good_is_an_answer(
+    status: int, body: Any, finish: str, text: str
+) -> None:
     completion = ask(answering(status, body))
     assert (completion.finish, completion.text, completion.usage) == (finish, text, Usage())
     assert completion.key
 
 
-@pytest.mark.parametrize(("status", "body", "says", "cure"), [
-    (401, error("invalid_api_key", f"Incorrect API key provided: {KEY}"), "does not accept the key", "api_key_env"),
-    (403, error(message=f"{KEY} may not"), "does not accept the key", "api_key_env"),
-    (400, [{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.",
-                      "status": "INVALID_ARGUMENT"}}], "does not accept the key", "api_key_env"),  # Gemini
-    (400, error(message="Incorrect API key provided: x***y"), "does not accept the key", "api_key_env"),  # xAI
-    (400, error("invalid_api_key"), "does not accept the key", "api_key_env"),
-    (429, error("insufficient_quota", f"no quota for {KEY}"), "no quota for", "add credit"),
-    (402, error(message="Insufficient Balance"), "Insufficient Balance", "add credit"),
-    (400, error("invalid_request_error", "Your credit balance is too low to access the API."), "credit balance",
-     "add credit"),  # Anthropic; in the middle of a run it would else be taken for a prompt's answer
-    *((400, error(type_, message), message[:30], "add credit") for type_, message in (
-        ("budget_exceeded", "Budget has been exceeded! Current cost: 10.2, Max budget: 10.0"),  # LiteLLM
-        ("", "Budget has been exceeded! Max budget: 10.0"), ("", "The quota of this project is exceeded"),
-        ("", "You have reached your specified API usage limits."), ("", "the monthly spending limit of your team"))),
-    (403, error(message="Your spending limit is reached"), "spending limit", "add credit"),
-    (403, "<html><style>p{}</style><title>Blocked</title><p>Sorry, you have been blocked</p></html>",
-     "answered 403: Blocked Sorry, you have been blocked", "firewall"),
-    (403, error("unsupported_country_region_territory", "Country not supported"), "Country not supported", "who refused"),
-    (403, error("permission_denied", "no"), "does not accept the key (403)", "api_key_env"),
-    (403, "", "does not accept the key (403)", "api_key_env"),
-    (407, "", "the proxy on the way", "HTTPS_PROXY"),
-    (404, error("model_not_found", "no such model"), "no such model", "teacher.model"),
-    (404, "<html>not here</html>", "404", "teacher.base_url"),
-    (400, error("model_not_found"), "400", "teacher.model"),
-    (400, error("unsupported_parameter", "Unsupported parameter: 'stop'", param="stop"), "does not take 'stop'",
-     "refuses: [stop]"),
-    (301, "", "sends us elsewhere", "teacher.base_url"),
-])
-def test_what_no_request_survives_is_fatal_with_a_cure_and_without_the_key(status: int, body: Any, says: str,
-                                                                           cure: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "body", "says", "cure"),
+    [
+        (
+            401,
+            error("invalid_api_key", f"Incorrect API key provided: {KEY}"),
+            "does not accept the key",
+            "api_key_env",
+        ),
+        (403, error(message=f"{KEY} may not"), "does not accept the key", "api_key_env"),
+        (
+            400,
+            [
+                {
+                    "error": {
+                        "code": 400,
+                        "message": "API key not valid. Please pass a valid API key.",
+                        "status": "INVALID_ARGUMENT",
+                    }
+                }
+            ],
+            "does not accept the key",
+            "api_key_env",
+        ),  # Gemini
+        (
+            400,
+            error(message="Incorrect API key provided: x***y"),
+            "does not accept the key",
+            "api_key_env",
+        ),  # xAI
+        (400, error("invalid_api_key"), "does not accept the key", "api_key_env"),
+        (429, error("insufficient_quota", f"no quota for {KEY}"), "no quota for", "add credit"),
+        (402, error(message="Insufficient Balance"), "Insufficient Balance", "add credit"),
+        (
+            400,
+            error("invalid_request_error", "Your credit balance is too low to access the API."),
+            "credit balance",
+            "add credit",
+        ),  # Anthropic; in the middle of a run it would else be taken for a prompt's answer
+        *(
+            (400, error(type_, message), message[:30], "add credit")
+            for type_, message in (
+                (
+                    "budget_exceeded",
+                    "Budget has been exceeded! Current cost: 10.2, Max budget: 10.0",
+                ),  # LiteLLM
+                ("", "Budget has been exceeded! Max budget: 10.0"),
+                ("", "The quota of this project is exceeded"),
+                ("", "You have reached your specified API usage limits."),
+                ("", "the monthly spending limit of your team"),
+            )
+        ),
+        (403, error(message="Your spending limit is reached"), "spending limit", "add credit"),
+        (
+            403,
+            "<html><style>p{}</style><title>Blocked</title><p>Sorry, you have been blocked</p></html>",
+            "answered 403: Blocked Sorry, you have been blocked",
+            "firewall",
+        ),
+        (
+            403,
+            error("unsupported_country_region_territory", "Country not supported"),
+            "Country not supported",
+            "who refused",
+        ),
+        (403, error("permission_denied", "no"), "does not accept the key (403)", "api_key_env"),
+        (403, "", "does not accept the key (403)", "api_key_env"),
+        (407, "", "the proxy on the way", "HTTPS_PROXY"),
+        (404, error("model_not_found", "no such model"), "no such model", "teacher.model"),
+        (404, "<html>not here</html>", "404", "teacher.base_url"),
+        (400, error("model_not_found"), "400", "teacher.model"),
+        (
+            400,
+            error("unsupported_parameter", "Unsupported parameter: 'stop'", param="stop"),
+            "does not take 'stop'",
+            "refuses: [stop]",
+        ),
+        (301, "", "sends us elsewhere", "teacher.base_url"),
+    ],
+)
+def test_what_no_request_survives_is_fatal_with_a_cure_and_without_the_key(
+    status: int, body: Any, says: str, cure: str
+) -> None:
     with pytest.raises(Fatal) as caught:
-        ask(answering(status, body, {"Location": "http://127.0.0.1:9/v1"} if status == 301 else None))
+        ask(
+            answering(
+                status, body, {"Location": "http://127.0.0.1:9/v1"} if status == 301 else None
+            )
+        )
     assert says in caught.value.what
     assert cure in caught.value.cure
     assert KEY not in str(caught.value)
 
 
-@pytest.mark.parametrize(("status", "body", "headers", "sent", "retry", "wait", "slower"), [
-    (429, error("rate_limit_exceeded", KEY), {"Retry-After": "3"}, "refused", True, 3.0, True),
-    (429, error(), {"Retry-After-Ms": "250", "Retry-After": "9"}, "refused", True, 0.25, True),
-    (500, error(), {}, "refused", True, None, False),
-    (502, "<html>bad gateway</html>", {}, "refused", True, None, False),
-    (503, error(), {}, "refused", True, None, True),
-    (529, error(), {}, "refused", True, None, True),
-    (504, "", {}, "unknown", True, None, False),  # the server behind the gateway may still be billing
-    (408, error(), {}, "refused", True, None, False),
-    (451, error(), {}, "refused", False, None, False),
-    (403, {"error": {"message": "rate limit for this key", "code": 403}}, {"Retry-After": "2"}, "refused", True, 2.0, True),
-    (200, "<html>welcome</html>", {}, "unknown", True, None, False),
-    (200, "[1]", {}, "unknown", True, None, False),
-    (200, {"error": {"message": "upstream"}}, {}, "unknown", True, None, False),
-    (200, {"choices": "many"}, {}, "unknown", True, None, False), (200, {"choices": [1]}, {}, "unknown", True, None, False),
-    (200, "[" * 100_000, {}, "unknown", True, None, False),
-])
-def test_what_may_go_better_later(status: int, body: Any, headers: dict[str, str], sent: str, retry: bool,
-                                  wait: float | None, slower: bool) -> None:
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "sent", "retry", "wait", "slower"),
+    [
+        (429, error("rate_limit_exceeded", KEY), {"Retry-After": "3"}, "refused", True, 3.0, True),
+        (429, error(), {"Retry-After-Ms": "250", "Retry-After": "9"}, "refused", True, 0.25, True),
+        (500, error(), {}, "refused", True, None, False),
+        (502, "<html>bad gateway</html>", {}, "refused", True, None, False),
+        (503, error(), {}, "refused", True, None, True),
+        (529, error(), {}, "refused", True, None, True),
+        (
+            504,
+            "",
+            {},
+            "unknown",
+            True,
+            None,
+            False,
+        ),  # the server behind the gateway may still be billing
+        (408, error(), {}, "refused", True, None, False),
+        (451, error(), {}, "refused", False, None, False),
+        (
+            403,
+            {"error": {"message": "rate limit for this key", "code": 403}},
+            {"Retry-After": "2"},
+            "refused",
+            True,
+            2.0,
+            True,
+        ),
+        (200, "<html>welcome</html>", {}, "unknown", True, None, False),
+        (200, "[1]", {}, "unknown", True, None, False),
+        (200, {"error": {"message": "upstream"}}, {}, "unknown", True, None, False),
+        (200, {"choices": "many"}, {}, "unknown", True, None, False),
+        (200, {"choices": [1]}, {}, "unknown", True, None, False),
+        (200, "[" * 100_000, {}, "unknown", True, None, False),
+    ],
+)
+def test_what_may_go_better_later(
+    status: int,
+    body: Any,
+    headers: dict[str, str],
+    sent: str,
+    retry: bool,
+    wait: float | None,
+    slower: bool,
+) -> None:
     with pytest.raises(Failure) as caught:
         ask(answering(status, body, headers))
     failure = caught.value
-    assert (failure.sent, failure.retry, failure.retry_after, failure.slower) == (sent, retry, wait, slower)
+    assert (failure.sent, failure.retry, failure.retry_after, failure.slower) == (
+        sent,
+        retry,
+        wait,
+        slower,
+    )
     assert KEY not in str(failure)
 
 
@@ -295,7 +481,9 @@ def test_a_decoding_field_that_is_not_taken_stops_before_anything_is_sent_or_is_
 
 def test_no_other_key_of_the_environment_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin-0123456789")
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nor is a proxy asked for our own machine
+    monkeypatch.setenv(
+        "HTTP_PROXY", "http://127.0.0.1:9"
+    )  # nor is a proxy asked for our own machine
 
     async def handler(http: web.Request) -> web.StreamResponse:
         assert "sk-admin" not in str(http.headers)
@@ -304,34 +492,89 @@ def test_no_other_key_of_the_environment_is_sent(monkeypatch: pytest.MonkeyPatch
     assert ask(handler).text == "a"
 
 
-@pytest.mark.parametrize(("said", "usage"), [
-    ({"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150, "prompt_tokens_details": {"cached_tokens": 64},
-      "completion_tokens_details": {"reasoning_tokens": 30}}, Usage(36, 64, 0, 20, 30)),
-    ({"prompt_tokens": 100, "completion_tokens": 50, "prompt_tokens_details":
-      {"cached_tokens": 10, "cache_write_tokens": 20}}, Usage(70, 10, 20, 50, 0)),
-    # a provider that counts its reasoning beside completion_tokens
-    ({"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 180,
-      "completion_tokens_details": {"reasoning_tokens": 30}}, Usage(100, 0, 0, 50, 30)),
-    ({"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": None}, Usage(9, 0, 0, 1, 0)),
-])
+@pytest.mark.parametrize(
+    ("said", "usage"),
+    [
+        (
+            {
+                "prompt_tokens": 100,
+                "completion_tokens": 50,
+                "total_tokens": 150,
+                "prompt_tokens_details": {"cached_tokens": 64},
+                "completion_tokens_details": {"reasoning_tokens": 30},
+            },
+            Usage(36, 64, 0, 20, 30),
+        ),
+        (
+            {
+                "prompt_tokens": 100,
+                "completion_tokens": 50,
+                "prompt_tokens_details": {"cached_tokens": 10, "cache_write_tokens": 20},
+            },
+            Usage(70, 10, 20, 50, 0),
+        ),
+        # a provider that counts its reasoning beside completion_tokens
+        (
+            {
+                "prompt_tokens": 100,
+                "completion_tokens": 50,
+                "total_tokens": 180,
+                "completion_tokens_details": {"reasoning_tokens": 30},
+            },
+            Usage(100, 0, 0, 50, 30),
+        ),
+        (
+            {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": None},
+            Usage(9, 0, 0, 1, 0),
+        ),
+    ],
+)
 def test_token_classes_exclude_each_other(said: dict[str, Any], usage: Usage) -> None:
     assert usage_of(said) == usage
 
 
 @given(*[st.integers(0, 10_000)] * 5)
-def test_token_classes_sum_to_what_the_provider_says(prompt: int, out: int, cached: int, written: int,
-                                                     reasoning: int) -> None:
-    usage = usage_of({"prompt_tokens": prompt, "completion_tokens": out, "total_tokens": prompt + out,
-                      "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
-                      "completion_tokens_details": {"reasoning_tokens": reasoning}})
+def test_token_classes_sum_to_what_the_provider_says(
+    prompt: int, out: int, cached: int, written: int, reasoning: int
+) -> None:
+    usage = usage_of(
+        {
+            "prompt_tokens": prompt,
+            "completion_tokens": out,
+            "total_tokens": prompt + out,
+            "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
+            "completion_tokens_details": {"reasoning_tokens": reasoning},
+        }
+    )
     assert (usage.tokens_in, usage.tokens_out) == (prompt, out)
-    assert min(usage.uncached_in, usage.cache_read, usage.cache_write, usage.visible_out, usage.reasoning_out) >= 0
+    assert (
+        min(
+            usage.uncached_in,
+            usage.cache_read,
+            usage.cache_write,
+            usage.visible_out,
+            usage.reasoning_out,
+        )
+        >= 0
+    )
 
 
-@pytest.mark.parametrize(("headers", "seconds"), [
-    ({}, None), ({"retry-after": "7"}, 7.0), ({"retry-after": "soon"}, None), ({"retry-after": "-3"}, 0.0),
-    ({"retry-after": "Wed, 21 Oct 2026 07:28:10 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 10.0),
-])
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-3"}, 0.0),
+        (
+            {
+                "retry-after": "Wed, 21 Oct 2026 07:28:10 GMT",
+                "date": "Wed, 21 Oct 2026 07:28:00 GMT",
+            },
+            10.0,
+        ),
+    ],
+)
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
 
@@ -343,7 +586,9 @@ def test_a_date_is_read_by_our_clock_where_the_server_sends_none() -> None:
 
 def test_what_is_told_of_rate_limits_comes_with_replies_and_with_refusals() -> None:
     limits = {"x-ratelimit-remaining-tokens": "7", "X-RateLimit-Limit": "9", "x-other": "1"}
-    completion = ask(answering(200, {"choices": [{"message": {"content": "a"}}], "usage": USAGE}, limits))
+    completion = ask(
+        answering(200, {"choices": [{"message": {"content": "a"}}], "usage": USAGE}, limits)
+    )
     told = {"x-ratelimit-remaining-tokens": "7", "X-RateLimit-Limit": "9"}
     assert completion.limits == told
     with pytest.raises(Failure) as caught:
@@ -351,8 +596,15 @@ def test_what_is_told_of_rate_limits_comes_with_replies_and_with_refusals() -> N
     assert caught.value.limits == told
 
 
-@pytest.mark.parametrize(("said", "text"), [
-    ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "ab"), (7, ""), ({"a": 1}, ""), ([None, "x"], "")])
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "ab"),
+        (7, ""),
+        ({"a": 1}, ""),
+        ([None, "x"], ""),
+    ],
+)
 def test_content_of_another_shape_is_read_as_far_as_it_is_text(said: Any, text: str) -> None:
     assert ask(saying({"content": said})).text == text
 
@@ -360,7 +612,9 @@ def test_content_of_another_shape_is_read_as_far_as_it_is_text(said: Any, text: 
 def test_a_compressed_reply_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     async def handler(http: web.Request) -> web.StreamResponse:
         assert http.headers["Accept-Encoding"] == "gzip, deflate"
-        response = web.json_response({"choices": [{"message": {"content": "packed"}}], "usage": USAGE})
+        response = web.json_response(
+            {"choices": [{"message": {"content": "packed"}}], "usage": USAGE}
+        )
         response.enable_compression(web.ContentCoding.gzip)
         return response
 
@@ -368,13 +622,24 @@ def test_a_compressed_reply_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_keys_are_taken_out_of_texts() -> None:
-    assert without_keys(f"bad {KEY} and sk-other***wxyz\nand secret-of-mine", "secret-of-mine") == \
-        "bad [key] and [key] and [key]"
-    assert without_keys("an exact example", "x") == "an exact example"  # a placeholder, as local servers want one
+    assert (
+        without_keys(f"bad {KEY} and sk-other***wxyz\nand secret-of-mine", "secret-of-mine")
+        == "bad [key] and [key] and [key]"
+    )
+    assert (
+        without_keys("an exact example", "x") == "an exact example"
+    )  # a placeholder, as local servers want one
 
 
-@pytest.mark.parametrize(("value", "says"), [(None, "holds no key"), ("  ", "holds no key"), ("sk-a b", "is no key"),
-                                             ("sk-ä", "is no key")])
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, "holds no key"),
+        ("  ", "holds no key"),
+        ("sk-a b", "is no key"),
+        ("sk-ä", "is no key"),
+    ],
+)
 def test_a_missing_or_broken_key_is_said_without_showing_it(value: str | None, says: str) -> None:
     with pytest.raises(UserError, match=says) as caught:
         key_from({} if value is None else {"K": value}, "K")

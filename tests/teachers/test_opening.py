@@ -27,8 +27,15 @@ def question(number: int) -> Request:
 
 def ask(table: TeacherTable, requests: list[Request], folder: Path) -> list[Completion]:
     async def main(journal: Journal) -> list[Completion]:
-        async with connect(table, journal=journal, caps=Caps(), recipe="r", run="1", stage="generate",
-                           log=folder / "log") as teacher:
+        async with connect(
+            table,
+            journal=journal,
+            caps=Caps(),
+            recipe="r",
+            run="1",
+            stage="generate",
+            log=folder / "log",
+        ) as teacher:
             return list(await asyncio.gather(*map(teacher.ask, requests)))
 
     with Journal.open(folder / "ledger.sqlite") as journal:
@@ -51,9 +58,16 @@ def test_each_request_is_sent_once_paid_on_paper_and_never_sent_again(tmp_path: 
 
 
 def test_a_refused_request_is_kept_with_its_reason_and_costs_nothing(tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "lines.jsonl", [recorded(question(1), Completion("too long", "refused", Usage())),
-                                           recorded(question(2), Completion("Yes.", "stop", Usage()))])
-    table = TABLE.model_copy(update={"lines": tmp_path / "lines.jsonl", "price": PriceTable.model_validate("free")})
+    write_jsonl(
+        tmp_path / "lines.jsonl",
+        [
+            recorded(question(1), Completion("too long", "refused", Usage())),
+            recorded(question(2), Completion("Yes.", "stop", Usage())),
+        ],
+    )
+    table = TABLE.model_copy(
+        update={"lines": tmp_path / "lines.jsonl", "price": PriceTable.model_validate("free")}
+    )
     reply, _ = ask(table, [question(1), question(2)], tmp_path)
     assert (reply.finish, reply.text) == ("refused", "too long")
     with Journal.open(tmp_path / "ledger.sqlite", read_only=True) as journal:
@@ -69,7 +83,9 @@ def test_an_unknown_price_is_told_before_anything_starts(tmp_path: Path) -> None
 
 def test_a_key_that_is_not_set_is_told_before_anything_is_sent(tmp_path: Path) -> None:
     async def main() -> None:
-        async with open_teacher(TeacherTable(kind="openai_chat", model="gpt-4o-mini"), log=tmp_path / "log"):
+        async with open_teacher(
+            TeacherTable(kind="openai_chat", model="gpt-4o-mini"), log=tmp_path / "log"
+        ):
             pass
 
     with pytest.raises(UserError, match="OPENAI_API_KEY holds no key"):

@@ -138,7 +138,9 @@ def test_one_wrong_figure_of_usage_does_not_stop_the_pace() -> None:
 def test_back_off_doubles_with_jitter_up_to_a_bound_and_obeys_the_server() -> None:
     async def waited(failures: int, retry_after: float | None, chance: float) -> float:
         clock = Clock()
-        await RateLimiter(1, clock=clock, sleep=clock.sleep, chance=lambda: chance).rest(failures, retry_after, go_on)
+        await RateLimiter(1, clock=clock, sleep=clock.sleep, chance=lambda: chance).rest(
+            failures, retry_after, go_on
+        )
         return clock.now - 100.0
 
     assert [asyncio.run(waited(n, None, 1.0)) for n in (1, 2, 3)] == pytest.approx([0.5, 1.0, 2.0])

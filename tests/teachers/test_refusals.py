@@ -26,25 +26,34 @@ def refused(text: str = "no") -> Completion:
 
 
 def test_twenty_refusals_in_a_row_with_the_same_words_are_no_answers(journal: Journal) -> None:
-    teacher = Scripted(lambda text, attempt: None if text == "good" else refused(NO_MONEY.format(len(text))))
+    teacher = Scripted(
+        lambda text, attempt: None if text == "good" else refused(NO_MONEY.format(len(text)))
+    )
 
     async def body() -> None:
         teach = metered(teacher, journal)
         await teach.ask(question("good"))
         for count in range(19):
             assert (await teach.ask(question("x" * (count + 1)))).finish == "refused"
-        with pytest.raises(Fatal, match="20 requests in a row with the same words: your team has spent"):
+        with pytest.raises(
+            Fatal, match="20 requests in a row with the same words: your team has spent"
+        ):
             await teach.ask(question("last"))
         with pytest.raises(Fatal, match="20 requests"):
             await teach.ask(question("another"))
 
     run(body())
-    assert journal.stored(question("last").key(teacher.identity)) is None and "another" not in teacher.reached
+    assert (
+        journal.stored(question("last").key(teacher.identity)) is None
+        and "another" not in teacher.reached
+    )
     assert journal.totals().requests == 20
 
 
 @pytest.mark.parametrize("between", [None, refused("something else")])
-def test_refusals_with_another_answer_between_are_answers(journal: Journal, between: Completion | None) -> None:
+def test_refusals_with_another_answer_between_are_answers(
+    journal: Journal, between: Completion | None
+) -> None:
     teacher = Scripted(lambda text, attempt: between if int(text) % 19 == 0 else refused())
 
     async def body() -> None:
@@ -61,8 +70,17 @@ def test_a_batch_may_bring_its_refusals_together(journal: Journal) -> None:
     teacher = Scripted(lambda text, attempt: None if text == "q0" else refused("too long"))
 
     async def body() -> list[Completion]:
-        teach = Metered(teacher, journal=journal, price=price_of("gpt-4o-mini", DAY), caps=metered(teacher, journal)._caps,
-                        recipe="alpaca", run="monday", stage="generate", pace=RateLimiter(100, adapts=False), by_batch=True)
+        teach = Metered(
+            teacher,
+            journal=journal,
+            price=price_of("gpt-4o-mini", DAY),
+            caps=metered(teacher, journal)._caps,
+            recipe="alpaca",
+            run="monday",
+            stage="generate",
+            pace=RateLimiter(100, adapts=False),
+            by_batch=True,
+        )
         return await asyncio.gather(*(teach.ask(question(f"q{count}")) for count in range(50)))
 
     assert [reply.finish for reply in run(body())] == ["stop"] + ["refused"] * 49
@@ -80,7 +98,9 @@ def test_who_is_held_looks_again_only_when_there_is_news() -> None:
         refusals = BadRequests(False, ended)
         for turn in range(51):
             refusals.begin(turn)
-        held = [asyncio.ensure_future(refusals.weigh(refused(str(turn)), turn)) for turn in range(50)]
+        held = [
+            asyncio.ensure_future(refusals.weigh(refused(str(turn)), turn)) for turn in range(50)
+        ]
         await asyncio.sleep(0.7)
         assert looks == 50 and not any(task.done() for task in held)
         await refusals.weigh(Completion("yes", "stop", Usage(1)), 50)
@@ -90,22 +110,29 @@ def test_who_is_held_looks_again_only_when_there_is_news() -> None:
 
 
 def test_who_is_held_hears_of_an_end(journal: Journal) -> None:
-    teacher = Scripted(lambda text, attempt: Fatal("the key is wrong", "check it") if text == "slow" else refused())
+    teacher = Scripted(
+        lambda text, attempt: Fatal("the key is wrong", "check it") if text == "slow" else refused()
+    )
     teacher.turns = lambda: 400 if teacher.reached[-1] == "slow" else 1
 
     async def body() -> list[Any]:
         teach = metered(teacher, journal, concurrency=8)
-        return await asyncio.gather(*(teach.ask(question(text)) for text in ("a", "b", "slow")), return_exceptions=True)
+        return await asyncio.gather(
+            *(teach.ask(question(text)) for text in ("a", "b", "slow")), return_exceptions=True
+        )
 
     assert {str(result) for result in run(body())} == {"the key is wrong - check it"}
     assert journal.totals().settled == 0
 
 
 @pytest.mark.parametrize("failure", [Failure("503", sent="refused", retry=True), None])
-def test_who_joins_a_request_that_is_being_given_up_asks_again_or_has_its_reply(journal: Journal,
-                                                                               failure: Failure | None) -> None:
+def test_who_joins_a_request_that_is_being_given_up_asks_again_or_has_its_reply(
+    journal: Journal, failure: Failure | None
+) -> None:
     async def body() -> None:
-        teacher = Scripted(lambda text, attempt: failure if attempt == 1 else None, gate=asyncio.Event())
+        teacher = Scripted(
+            lambda text, attempt: failure if attempt == 1 else None, gate=asyncio.Event()
+        )
         teach = metered(teacher, journal)
         leaving = asyncio.ensure_future(teach.ask(question("q")))
         while not teacher.in_flight:
@@ -117,7 +144,9 @@ def test_who_joins_a_request_that_is_being_given_up_asks_again_or_has_its_reply(
         assert teacher.gate is not None
         teacher.gate.set()
         assert [reply.text for reply in await asyncio.gather(*joining)] == ["reply to q"] * 3
-        assert isinstance((await asyncio.gather(leaving, return_exceptions=True))[0], asyncio.CancelledError)
+        assert isinstance(
+            (await asyncio.gather(leaving, return_exceptions=True))[0], asyncio.CancelledError
+        )
         assert len(teacher.reached) == (2 if failure else 1)
 
     run(body())
@@ -125,15 +154,23 @@ def test_who_joins_a_request_that_is_being_given_up_asks_again_or_has_its_reply(
 
 
 def test_a_request_that_always_fails_is_named(journal: Journal) -> None:
-    poison = Request((Message("system", "be brief"), Message("user", "sk-abcdefgh12345 write\n  about " + "poison " * 20)),
-                     {"max_tokens": 20})
+    poison = Request(
+        (
+            Message("system", "be brief"),
+            Message("user", "sk-abcdefgh12345 write\n  about " + "poison " * 20),
+        ),
+        {"max_tokens": 20},
+    )
     teacher = Scripted(lambda text, attempt: Failure("500", sent="refused", retry=True))
     with pytest.raises(UserError) as caught:
         run(metered(teacher, journal).ask(poison))
     assert poison.key(teacher.identity) in caught.value.what
     assert "'[key] write about poison" in caught.value.what and len(caught.value.what) < 220
     assert "sk-abc" not in str(caught.value)
-    assert "teacher.max_attempts" in caught.value.cure and "change the seed or the prompt" in caught.value.cure
+    assert (
+        "teacher.max_attempts" in caught.value.cure
+        and "change the seed or the prompt" in caught.value.cure
+    )
 
 
 def test_a_limit_that_is_taken_away_by_added_fields_sends_nothing(journal: Journal) -> None:

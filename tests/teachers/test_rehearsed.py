@@ -23,9 +23,15 @@ from alpaca_pipe.teachers.scripted.scripted_replies import THINGS, ScriptedRow, 
 from alpaca_pipe.teachers.scripted.scripted_server import asked_of
 from alpaca_pipe.teachers.scripted.scripted_teacher import recorded
 
-ROW: dict[str, Any] = {"type": "object", "properties": {name: {"type": "string"} for name in ("instruction", "input", "output")},
-       "required": ["instruction", "input", "output"]}
-ROWS = {"type": "object", "properties": {"rows": {"type": "array", "items": ROW, "minItems": 3, "maxItems": 3}}}
+ROW: dict[str, Any] = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("instruction", "input", "output")},
+    "required": ["instruction", "input", "output"],
+}
+ROWS = {
+    "type": "object",
+    "properties": {"rows": {"type": "array", "items": ROW, "minItems": 3, "maxItems": 3}},
+}
 
 
 def question(text: str, sample: int = 0, **decoding: Any) -> Request:
@@ -46,8 +52,13 @@ def ask(requests: Sequence[Request], log: Path, **fields: Any) -> list[Completio
 
 
 def test_the_same_question_has_the_same_answer_and_another_draw_another(tmp_path: Path) -> None:
-    asked = [question("Why?", seed=5), question("Why?", seed=5), question("Why?", 1, seed=5), question("Why?", seed=6),
-             question("Why not?", seed=5)]
+    asked = [
+        question("Why?", seed=5),
+        question("Why?", seed=5),
+        question("Why?", 1, seed=5),
+        question("Why?", seed=6),
+        question("Why not?", seed=5),
+    ]
     first, again, *others = ask(asked, tmp_path / "log", served=tmp_path / "served.jsonl")
     assert first == again
     assert len({first.text, *(other.text for other in others)}) == 4
@@ -62,24 +73,43 @@ def test_the_same_question_has_the_same_answer_and_another_draw_another(tmp_path
 @pytest.mark.parametrize("dialect", ["chat", "completions"])
 def test_a_list_is_continued_in_its_own_layout(dialect: str, tmp_path: Path) -> None:
     prompt = "Tasks:\n###\n1. Instruction: Sing.\n1. Input:\n<noinput>\n1. Output:\nLa.\n###\n2. Instruction:"
-    whole, short = ask([question(prompt, max_tokens=3000, stop=["\n20"]), question(prompt, max_tokens=40)],
-                       tmp_path / "log", dialect=dialect)
+    whole, short = ask(
+        [question(prompt, max_tokens=3000, stop=["\n20"]), question(prompt, max_tokens=40)],
+        tmp_path / "log",
+        dialect=dialect,
+    )
     pieces = ("2. Instruction:" + whole.text).split("###\n")
-    numbers = [int(found[1]) for piece in pieces if (found := re.match(r"(\d+)\. Instruction: ", piece))]
+    numbers = [
+        int(found[1]) for piece in pieces if (found := re.match(r"(\d+)\. Instruction: ", piece))
+    ]
     assert numbers == list(range(2, 20))
-    assert sum(f"{number}. Output:\n" in piece for number, piece in zip(numbers, pieces, strict=True)) >= 15
+    assert (
+        sum(f"{number}. Output:\n" in piece for number, piece in zip(numbers, pieces, strict=True))
+        >= 15
+    )
     assert (whole.finish, short.finish) == ("stop", "length")
     assert short.usage.tokens_out == 40
     assert whole.usage.tokens_out == -(-len(whole.text) // 4)
 
 
 def test_a_schema_is_filled(tmp_path: Path) -> None:
-    grade = {"type": "object", "properties": {
-        "score": {"type": "integer", "minimum": 1, "maximum": 5}, "verdict": {"enum": ["A", "B"]},
-        "sure": {"type": "boolean"}, "why": {"anyOf": [{"$ref": "#/$defs/text"}, {"type": "null"}]}},
-        "$defs": {"text": {"type": "string"}}}
-    rows, graded = ask([question("rows", response_format=as_json(ROWS)),
-                        question("grade", response_format=as_json(grade))], tmp_path / "log")
+    grade = {
+        "type": "object",
+        "properties": {
+            "score": {"type": "integer", "minimum": 1, "maximum": 5},
+            "verdict": {"enum": ["A", "B"]},
+            "sure": {"type": "boolean"},
+            "why": {"anyOf": [{"$ref": "#/$defs/text"}, {"type": "null"}]},
+        },
+        "$defs": {"text": {"type": "string"}},
+    }
+    rows, graded = ask(
+        [
+            question("rows", response_format=as_json(ROWS)),
+            question("grade", response_format=as_json(grade)),
+        ],
+        tmp_path / "log",
+    )
     assert len(json.loads(rows.text)["rows"]) == 3
     assert all(row.keys() == ROW["properties"].keys() for row in json.loads(rows.text)["rows"])
     answer = json.loads(graded.text)
@@ -89,15 +119,24 @@ def test_a_schema_is_filled(tmp_path: Path) -> None:
     assert isinstance(answer["why"], str)
 
 
-@pytest.mark.parametrize(("end", "pattern"), [
-    ("1. Sing.\n2. Dance.\n3.", r" \S.+\n4\. \S"), ("Here is one.\nInstruction:", r" [A-Z].+"), ("Why?", r"[A-Z].+\.")])
+@pytest.mark.parametrize(
+    ("end", "pattern"),
+    [
+        ("1. Sing.\n2. Dance.\n3.", r" \S.+\n4\. \S"),
+        ("Here is one.\nInstruction:", r" [A-Z].+"),
+        ("Why?", r"[A-Z].+\."),
+    ],
+)
 def test_a_plain_text_is_continued_as_it_began(end: str, pattern: str) -> None:
     texts = [answer_to(question(end, n).asked()) for n in range(5)]
     assert all(re.match(pattern, text) for text in texts)
 
 
 def test_asked_for_one_task_it_writes_one_and_its_answer_is_prose() -> None:
-    rows = {row.instruction for row in (next(_rows(random.Random(digest_of(asked(topic))))) for topic in THINGS)}
+    rows = {
+        row.instruction
+        for row in (next(_rows(random.Random(digest_of(asked(topic))))) for topic in THINGS)
+    }
     assert {answer_to(asked(topic)) for topic in THINGS} == rows
 
 
@@ -120,32 +159,59 @@ def test_most_rows_are_new_and_some_are_junk() -> None:
     assert any(len(row.instruction.split()) < 3 for row in rows)
 
 
-@pytest.mark.parametrize("reply", [
-    Completion("Été \u2028 \U0001f999\n", "stop", Usage(3, 2, 1, 4, 5), model_said="gpt-0613", fingerprint="fp"),
-    Completion("cut", "length", Usage(3, 0, 0, 4, 0), model_said="m"),
-    Completion("half", "content_filter", Usage(3, 0, 0, 4, 0), model_said="m"),
-    Completion("", "content_filter", Usage()), Completion("too long", "refused", Usage()),
-    Completion("I must not.", "refused", Usage(3, 0, 0, 4, 0), model_said="m"),
-])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Completion(
+            "Été \u2028 \U0001f999\n",
+            "stop",
+            Usage(3, 2, 1, 4, 5),
+            model_said="gpt-0613",
+            fingerprint="fp",
+        ),
+        Completion("cut", "length", Usage(3, 0, 0, 4, 0), model_said="m"),
+        Completion("half", "content_filter", Usage(3, 0, 0, 4, 0), model_said="m"),
+        Completion("", "content_filter", Usage()),
+        Completion("too long", "refused", Usage()),
+        Completion("I must not.", "refused", Usage(3, 0, 0, 4, 0), model_said="m"),
+    ],
+)
 def test_recorded_replies_come_back_whole(reply: Completion, tmp_path: Path) -> None:
     asked = question("Why?", 3, seed=5, temperature=1.0, stop=["\n20"])
     write_jsonl(tmp_path / "lines.jsonl", [recorded(asked, reply)])
-    answer, = ask([asked], tmp_path / "log", lines=tmp_path / "lines.jsonl")
-    assert (answer.text, answer.finish, answer.usage, answer.model_said, answer.fingerprint) == \
-        (reply.text, reply.finish, reply.usage, reply.model_said, reply.fingerprint)
+    (answer,) = ask([asked], tmp_path / "log", lines=tmp_path / "lines.jsonl")
+    assert (answer.text, answer.finish, answer.usage, answer.model_said, answer.fingerprint) == (
+        reply.text,
+        reply.finish,
+        reply.usage,
+        reply.model_said,
+        reply.fingerprint,
+    )
 
 
 def test_what_is_not_recorded_is_fatal_and_not_counted_as_served(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "lines.jsonl", [])
-    with pytest.raises(Fatal, match="no reply to this request is recorded in lines.jsonl") as caught:
-        ask([question("Why?")], tmp_path / "log", lines=tmp_path / "lines.jsonl", served=tmp_path / "served.jsonl")
+    with pytest.raises(
+        Fatal, match="no reply to this request is recorded in lines.jsonl"
+    ) as caught:
+        ask(
+            [question("Why?")],
+            tmp_path / "log",
+            lines=tmp_path / "lines.jsonl",
+            served=tmp_path / "served.jsonl",
+        )
     assert "teacher.lines" in caught.value.cure
     assert not (tmp_path / "served.jsonl").exists()
 
 
 def test_the_server_reads_back_what_was_asked() -> None:
     request = question("Why?", 2, seed=5, temperature=1.0, response_format=as_json(ROWS))
-    body = {"model": "m", "messages": [{"role": "user", "content": "Why?"}], **request.decoding, "seed": 7}
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Why?"}],
+        **request.decoding,
+        "seed": 7,
+    }
     assert asked_of(json.loads(json.dumps(body)), 2) == request.asked()
 
 

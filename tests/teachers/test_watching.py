@@ -33,10 +33,26 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield journal
 
 
-def metered(teacher: Any, journal: Journal, said: list[str], caps: Caps = Caps(), concurrency: int = 4,  # noqa: B008
-            **more: Any) -> Metered:
-    return Metered(teacher, journal=journal, price=MINI, caps=caps, recipe="alpaca", run="monday", stage="generate",
-                   pace=RateLimiter(concurrency, say=said.append), say=said.append, **more)
+def metered(
+    teacher: Any,
+    journal: Journal,
+    said: list[str],
+    caps: Caps = Caps(),
+    concurrency: int = 4,  # noqa: B008
+    **more: Any,
+) -> Metered:
+    return Metered(
+        teacher,
+        journal=journal,
+        price=MINI,
+        caps=caps,
+        recipe="alpaca",
+        run="monday",
+        stage="generate",
+        pace=RateLimiter(concurrency, say=said.append),
+        say=said.append,
+        **more,
+    )
 
 
 class Gated(Scripted):
@@ -52,9 +68,17 @@ class Gated(Scripted):
     error: Exception
 
 
-@pytest.mark.parametrize("error", [Failure("500", sent="refused", retry=False), Failure("cut", sent="unknown", retry=False),
-                                   Fatal("wrong key", "mend it")])
-def test_a_request_that_fails_for_good_costs_its_neighbours_nothing(journal: Journal, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        Failure("500", sent="refused", retry=False),
+        Failure("cut", sent="unknown", retry=False),
+        Fatal("wrong key", "mend it"),
+    ],
+)
+def test_a_request_that_fails_for_good_costs_its_neighbours_nothing(
+    journal: Journal, error: Exception
+) -> None:
     """distilabel: one failed request turned its 49 paid neighbours into None."""
 
     async def body() -> Gated:
@@ -71,20 +95,32 @@ def test_a_request_that_fails_for_good_costs_its_neighbours_nothing(journal: Jou
         return teacher
 
     teacher = run(body())
-    assert sorted(teacher.reached) == ["q1", "q2", "q3"]  # in flight when it failed; q4 and q5 are not sent any more
+    assert sorted(teacher.reached) == [
+        "q1",
+        "q2",
+        "q3",
+    ]  # in flight when it failed; q4 and q5 are not sent any more
     for name in ("q1", "q2", "q3"):
         assert kinds(journal, question(name), teacher) == ["reserved", "settled"]
     assert journal.totals().pending == 0 and journal.totals().settled == 3 * COST
 
 
 def test_what_one_prompt_met_is_its_answer_and_the_others_go_on(journal: Journal) -> None:
-    teacher = Scripted(lambda text, attempt: Completion("", "content_filter", Usage(9)) if text == "q2" else None)
+    teacher = Scripted(
+        lambda text, attempt: Completion("", "content_filter", Usage(9)) if text == "q2" else None
+    )
 
     async def body() -> list[Completion]:
         teach = metered(teacher, journal, [])
         return await asyncio.gather(*(teach.ask(question(f"q{i}")) for i in range(5)))
 
-    assert [reply.finish for reply in run(body())] == ["stop", "stop", "content_filter", "stop", "stop"]
+    assert [reply.finish for reply in run(body())] == [
+        "stop",
+        "stop",
+        "content_filter",
+        "stop",
+        "stop",
+    ]
     assert journal.totals().requests == 5
 
 
@@ -112,7 +148,12 @@ def test_no_cap_is_looked_at_more_often_than_it_can_matter(journal: Journal) -> 
             return journal.totals(*args, **named)
 
     counting = Counting.__new__(Counting)
-    near = BudgetWarning(counting, Caps(api=1000, total=5000, everywhere=Caps(total=9000)), "alpaca", lambda sentence: None)
+    near = BudgetWarning(
+        counting,
+        Caps(api=1000, total=5000, everywhere=Caps(total=9000)),
+        "alpaca",
+        lambda sentence: None,
+    )
     for _ in range(2000):
         near.reserved(1)
     assert looks == 3 * 2000 // 40
@@ -122,8 +163,13 @@ def test_no_cap_is_looked_at_more_often_than_it_can_matter(journal: Journal) -> 
 
 def test_a_changed_model_is_noted_with_its_reply_and_said(journal: Journal) -> None:
     def script(text: str, attempt: int) -> Completion:
-        return Completion("a", "stop", USED, model_said="gpt-4o-mini-2024-07-18" if text < "q3" else "gpt-4o-mini-x",
-                          fingerprint="fp")
+        return Completion(
+            "a",
+            "stop",
+            USED,
+            model_said="gpt-4o-mini-2024-07-18" if text < "q3" else "gpt-4o-mini-x",
+            fingerprint="fp",
+        )
 
     said: list[str] = []
     teacher = Scripted(script)
@@ -134,7 +180,9 @@ def test_a_changed_model_is_noted_with_its_reply_and_said(journal: Journal) -> N
             await teach.ask(question(f"q{i}"))
 
     run(body())
-    assert said == ["the model that the server says it serves changed from 'gpt-4o-mini-2024-07-18' to 'gpt-4o-mini-x'"]
+    assert said == [
+        "the model that the server says it serves changed from 'gpt-4o-mini-2024-07-18' to 'gpt-4o-mini-x'"
+    ]
     assert kinds(journal, question("q3"), teacher) == ["reserved", "settled", "anomaly"]
     assert [entry.note for entry in journal.entries() if entry.kind == "anomaly"] == said
     assert journal.totals().settled == 6 * COST
@@ -143,8 +191,13 @@ def test_a_changed_model_is_noted_with_its_reply_and_said(journal: Journal) -> N
 def test_a_resumed_run_knows_which_model_wrote_what_is_stored(journal: Journal) -> None:
     said: list[str] = []
     for run_, model in (("monday", "m-1"), ("tuesday", "m-2")):
+
         async def body(model: str = model) -> None:
-            teach = metered(Scripted(lambda text, attempt: Completion("a", "stop", USED, model_said=model)), journal, said)
+            teach = metered(
+                Scripted(lambda text, attempt: Completion("a", "stop", USED, model_said=model)),
+                journal,
+                said,
+            )
             await teach.ask(question("q"))
             await teach.ask(question(model))
 
@@ -157,38 +210,59 @@ def test_the_providers_own_bill_is_settled_and_a_difference_noted(journal: Journ
     run(metered(teacher, journal, []).ask(question("q")))
     assert journal.totals().settled == 7000
     entries = journal.entries_of(question("q").key(teacher.identity))
-    assert [entry.kind for entry in entries] == ["reserved", "settled", "anomaly"] and "bills 7,000" in entries[2].note
+    assert [entry.kind for entry in entries] == [
+        "reserved",
+        "settled",
+        "anomaly",
+    ] and "bills 7,000" in entries[2].note
 
 
 def test_a_bill_above_the_ceiling_is_kept_and_stops_the_run(journal: Journal) -> None:
     teacher = Scripted(lambda text, attempt: Completion("a", "stop", USED, billed=CEILING + 1))
     with pytest.raises(UserError, match="more than its ceiling"):
         run(metered(teacher, journal, []).ask(question("q")))
-    assert journal.totals().settled == CEILING + 1 and journal.stored(question("q").key(teacher.identity)) is not None
+    assert (
+        journal.totals().settled == CEILING + 1
+        and journal.stored(question("q").key(teacher.identity)) is not None
+    )
 
 
 def test_sending_stops_while_the_disk_still_holds_what_is_in_flight(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
-    if shutil.which("mount") is None or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)], check=False, capture_output=True).returncode:
+    if (
+        shutil.which("mount") is None
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)],
+            check=False,
+            capture_output=True,
+        ).returncode
+    ):
         pytest.skip("mounting a tmpfs is not allowed here (needs root)")
     try:
-        teacher = Scripted(lambda text, attempt: Completion("x" * 8000, "stop", Usage(10, visible_out=1000)),
-                           turns=lambda: 20)
+        teacher = Scripted(
+            lambda text, attempt: Completion("x" * 8000, "stop", Usage(10, visible_out=1000)),
+            turns=lambda: 20,
+        )
 
         async def body() -> list[Any]:
             teach = metered(teacher, journal, [], concurrency=16)
-            return await asyncio.gather(*(teach.ask(question(f"q{i}", 1000)) for i in range(400)), return_exceptions=True)
+            return await asyncio.gather(
+                *(teach.ask(question(f"q{i}", 1000)) for i in range(400)), return_exceptions=True
+            )
 
         with Journal.open(small / "ledger.sqlite") as journal:
             results = run(body())
             kept = [result for result in results if isinstance(result, Completion)]
             errors = [result for result in results if not isinstance(result, Completion)]
-            assert errors and all(isinstance(error, UserError) and "is almost full" in error.what for error in errors)
+            assert errors and all(
+                isinstance(error, UserError) and "is almost full" in error.what for error in errors
+            )
             assert len(kept) == len(teacher.reached) >= 16  # every one that was sent is stored
             assert journal.totals().lost == journal.totals().pending == 0
-            (small / "x").write_bytes(b"x" * 1024)  # and there is room left for those who write beside us
+            (small / "x").write_bytes(
+                b"x" * 1024
+            )  # and there is room left for those who write beside us
             journal.check()
     finally:
         subprocess.run(["umount", str(small)], check=True)

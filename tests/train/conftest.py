@@ -18,15 +18,33 @@ from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.weights.base import BaseTable
 from alpaca_pipe.weights.tiny import build_tiny, byte_tokenizer
 
-HYPER = Hyperparameters(learning_rate=1e-2, num_train_epochs=1.0, max_steps=None, per_device_train_batch_size=4,
-              gradient_accumulation_steps=1, lr_scheduler_type="cosine", warmup_steps=0.1, weight_decay=0.0, seed=7,
-              lora={"r": 4, "lora_alpha": 8, "lora_dropout": 0.1, "target_modules": "all-linear"})
+HYPER = Hyperparameters(
+    learning_rate=1e-2,
+    num_train_epochs=1.0,
+    max_steps=None,
+    per_device_train_batch_size=4,
+    gradient_accumulation_steps=1,
+    lr_scheduler_type="cosine",
+    warmup_steps=0.1,
+    weight_decay=0.0,
+    seed=7,
+    lora={"r": 4, "lora_alpha": 8, "lora_dropout": 0.1, "target_modules": "all-linear"},
+)
 
 
 def examples(count: int) -> list[Example]:
     """Answers of very different lengths, so that a wrong weighting of batches shows."""
-    return list(numbered(Example.of(f"Say it {n} times", "in one line" if n % 3 else "", f"it{n} " * (1 + n * n % 11),
-                                    Origin("seed")) for n in range(count)))
+    return list(
+        numbered(
+            Example.of(
+                f"Say it {n} times",
+                "in one line" if n % 3 else "",
+                f"it{n} " * (1 + n * n % 11),
+                Origin("seed"),
+            )
+            for n in range(count)
+        )
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,8 +96,17 @@ def bench(tiny: Path, tmp_path: Path) -> Callable[..., StageContext]:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         unused: Any = None
-        return StageContext(folder, {"curate/train.jsonl": tmp_path / "train.jsonl"}, {"base": BaseTable(model=tiny)}, 3,
-                     unused, "toy", "run", Said(), stopping)
+        return StageContext(
+            folder,
+            {"curate/train.jsonl": tmp_path / "train.jsonl"},
+            {"base": BaseTable(model=tiny)},
+            3,
+            unused,
+            "toy",
+            "run",
+            Said(),
+            stopping,
+        )
 
     return make
 

@@ -22,39 +22,62 @@ from alpaca_pipe.train.show_mask import print_mask
 from alpaca_pipe.train.stage import Lora, TrainConfig, estimate, run
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
 
-CONFIG = TrainConfig(max_length=700, max_steps=3, per_device_train_batch_size=4, learning_rate=1e-2, lora=Lora(r=2))
+CONFIG = TrainConfig(
+    max_length=700, max_steps=3, per_device_train_batch_size=4, learning_rate=1e-2, lora=Lora(r=2)
+)
 
 
 def test_tuned_and_control(bench: Callable[..., StageContext], tiny: Path) -> None:
     here = bench("lora")
     summary = run(CONFIG, here).summary
-    assert {key: summary[key] for key in ("method", "rows", "dropped", "steps")} == \
-        {"method": "lora", "rows": 10, "dropped": 1, "steps": 3}
+    assert {key: summary[key] for key in ("method", "rows", "dropped", "steps")} == {
+        "method": "lora",
+        "rows": 10,
+        "dropped": 1,
+        "steps": 3,
+    }
     dropped = list(read_jsonl(here.folder / "dropped.jsonl"))
     assert dropped[0]["rule"] == "max_length" and "at most 700 fit" in dropped[0]["reason"]
     log = list(read_jsonl(here.folder / "loss.jsonl"))
-    assert [(row["which"], row["step"]) for row in log] == [(w, n) for w in ("tuned", "control") for n in (1, 2, 3)]
+    assert [(row["which"], row["step"]) for row in log] == [
+        (w, n) for w in ("tuned", "control") for n in (1, 2, 3)
+    ]
     assert here.progress.total == 6 and here.progress.counts == [1, 2, 3, 4, 5, 6]  # type: ignore[attr-defined]
-    models = [load_for_scoring(Checkpoint(str(tiny)), folder)[0]
-              for folder in (None, here.folder / "model", here.folder / "control")]
+    models = [
+        load_for_scoring(Checkpoint(str(tiny)), folder)[0]
+        for folder in (None, here.folder / "model", here.folder / "control")
+    ]
     ids = torch.tensor([[5, 6, 7]])
     base, tuned, control = (model(ids).logits for model in models)
     assert not torch.allclose(base, tuned) and not torch.allclose(tuned, control)
 
 
-def test_the_model_folder_knows_its_prompt_and_no_path_of_this_machine(bench: Callable[..., StageContext], tiny: Path) -> None:
+def test_the_model_folder_knows_its_prompt_and_no_path_of_this_machine(
+    bench: Callable[..., StageContext], tiny: Path
+) -> None:
     here = bench("folder")
     run(CONFIG, here)
     model = here.folder / "model"
     tokenizer = load_tokenizer(Checkpoint(str(model)))
     encoder = saved_encoder(tokenizer, model)
     row = Example.of("Add", "1, 2", "3", Origin("seed"))
-    asked = tokenizer.apply_chat_template([{"role": "user", "content": "Add", "input": "1, 2"}])["input_ids"]
+    asked = tokenizer.apply_chat_template([{"role": "user", "content": "Add", "input": "1, 2"}])[
+        "input_ids"
+    ]
     assert asked == encoder.prompts([row])[0]
-    assert tokenizer.decode(asked).endswith("### Instruction:\nAdd\n\n### Input:\n1, 2\n\n### Response:\n")
-    texts = [file.read_text() for file in model.iterdir() if file.suffix in (".json", ".jinja", ".md")]
-    assert len(texts) >= 4 and not any(str(tiny.parent) in text or str(here.folder) in text for text in texts)
-    assert read_json(model / "adapter_config.json")["base_model_name_or_path"] == BaseTable(model=tiny).published
+    assert tokenizer.decode(asked).endswith(
+        "### Instruction:\nAdd\n\n### Input:\n1, 2\n\n### Response:\n"
+    )
+    texts = [
+        file.read_text() for file in model.iterdir() if file.suffix in (".json", ".jinja", ".md")
+    ]
+    assert len(texts) >= 4 and not any(
+        str(tiny.parent) in text or str(here.folder) in text for text in texts
+    )
+    assert (
+        read_json(model / "adapter_config.json")["base_model_name_or_path"]
+        == BaseTable(model=tiny).published
+    )
     assert not {"is_local", "local_files_only"} & set(read_json(model / "tokenizer_config.json"))
 
 
@@ -87,7 +110,9 @@ def test_full_leaves_a_whole_model(bench: Callable[..., StageContext], tiny: Pat
     run(CONFIG.model_copy(update={"method": "full", "control": "none"}), here)
     model, _ = load_for_scoring(Checkpoint("/nowhere"), here.folder / "model")
     before, _ = load_for_scoring(Checkpoint(str(tiny)))
-    moved = [not torch.equal(a, b) for a, b in zip(model.parameters(), before.parameters(), strict=True)]
+    moved = [
+        not torch.equal(a, b) for a, b in zip(model.parameters(), before.parameters(), strict=True)
+    ]
     assert all(moved)
 
 
@@ -99,10 +124,14 @@ def test_full_in_bfloat16_is_refused(bench: Callable[..., StageContext], tiny: P
         run(full, here)
     with pytest.raises(UserError, match="do not move"):  # and before anything is paid
         estimate(full, here.tables, EstimateInputs())
-    assert BaseTable(model=tiny, dtype="bfloat16").rehearsed().dtype == "bfloat16"  # so a rehearsal refuses it too
+    assert (
+        BaseTable(model=tiny, dtype="bfloat16").rehearsed().dtype == "bfloat16"
+    )  # so a rehearsal refuses it too
 
 
-def test_a_cut_last_line_of_the_log_does_not_block_the_resume(bench: Callable[..., StageContext]) -> None:
+def test_a_cut_last_line_of_the_log_does_not_block_the_resume(
+    bench: Callable[..., StageContext],
+) -> None:
     whole, parts = bench("whole"), bench("parts")
     run(CONFIG, whole)
     with pytest.raises(Stopped):
@@ -113,37 +142,58 @@ def test_a_cut_last_line_of_the_log_does_not_block_the_resume(bench: Callable[..
     assert (parts.folder / "loss.jsonl").read_bytes() == (whole.folder / "loss.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize(("names", "says"), [
-    (("q_proj", "v_porj"), "no linear layer 'v_porj' - did you mean 'v_proj'?"),  # peft would tune q_proj alone
-    (("input_layernorm",), "no linear layer 'input_layernorm'")])
-def test_a_target_that_is_no_layer(bench: Callable[..., StageContext], names: tuple[str, ...], says: str) -> None:
-    with pytest.raises(UserError, match=f"train.lora.target_modules: the base has {says}".replace("?", r"\?")):
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (
+            ("q_proj", "v_porj"),
+            "no linear layer 'v_porj' - did you mean 'v_proj'?",
+        ),  # peft would tune q_proj alone
+        (("input_layernorm",), "no linear layer 'input_layernorm'"),
+    ],
+)
+def test_a_target_that_is_no_layer(
+    bench: Callable[..., StageContext], names: tuple[str, ...], says: str
+) -> None:
+    with pytest.raises(
+        UserError, match=f"train.lora.target_modules: the base has {says}".replace("?", r"\?")
+    ):
         run(CONFIG.model_copy(update={"lora": Lora(r=2, target_modules=names)}), bench("typo"))
 
 
-def test_without_torch_the_plan_says_so_and_the_run_too(bench: Callable[..., StageContext],
-                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torch_the_plan_says_so_and_the_run_too(
+    bench: Callable[..., StageContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = bench("bare")
     for door in ("stage", "run"):
         monkeypatch.setattr(f"alpaca_pipe.train.{door}.find_spec", lambda name: None)
-    assert estimate(CONFIG, here.tables, EstimateInputs()).says.endswith("; it needs the extra 'train', which is not installed")
+    assert estimate(CONFIG, here.tables, EstimateInputs()).says.endswith(
+        "; it needs the extra 'train', which is not installed"
+    )
     with pytest.raises(UserError, match=r"pip install 'alpaca-pipe\[train\]'"):
         run(CONFIG, here)
 
 
-def test_a_branch_of_the_hub_is_not_pinned(bench: Callable[..., StageContext], tiny: Path, tmp_path: Path,
-                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_branch_of_the_hub_is_not_pinned(
+    bench: Callable[..., StageContext], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     branch = BaseTable(model="org/llama-1b")
     assert estimate(CONFIG, {"base": branch}, EstimateInputs()).says.endswith(
-        "hub revision 'main' is not pinned: write base.revision: the commit, 40 hex digits")
+        "hub revision 'main' is not pinned: write base.revision: the commit, 40 hex digits"
+    )
     note = tmp_path / "models--org--llama-1b" / "refs" / "main"
     note.parent.mkdir(parents=True)
     note.write_text("0123456789" * 4)
     assert branch.commit() == "0123456789" * 4
-    assert estimate(CONFIG, {"base": branch}, EstimateInputs()).says.endswith(f"write base.revision: {'0123456789' * 4}")
+    assert estimate(CONFIG, {"base": branch}, EstimateInputs()).says.endswith(
+        f"write base.revision: {'0123456789' * 4}"
+    )
     pinned = BaseTable(model="org/llama-1b", revision="a" * 40)
-    assert pinned.commit() == "a" * 40 and "pinned" not in estimate(CONFIG, {"base": pinned}, EstimateInputs()).says
+    assert (
+        pinned.commit() == "a" * 40
+        and "pinned" not in estimate(CONFIG, {"base": pinned}, EstimateInputs()).says
+    )
     assert BaseTable(model="smollm2-135m-instruct").commit() is None
     here = bench("hub")
     here.tables["base"] = branch  # type: ignore[index]
@@ -165,15 +215,26 @@ def test_names_are_those_of_training_arguments() -> None:
     arguments = set(TrainingArguments.__dataclass_fields__)
     assert set(TrainConfig.model_fields) - own <= arguments
     assert not set(TrainConfig.renamed) & set(TrainConfig.model_fields)
-    assert all(name.partition(".")[0].rstrip(":") in {*TrainConfig.model_fields, "evaluate"}
-               for name in TrainConfig.renamed.values())
+    assert all(
+        name.partition(".")[0].rstrip(":") in {*TrainConfig.model_fields, "evaluate"}
+        for name in TrainConfig.renamed.values()
+    )
 
 
 def test_estimate_follows_rows_and_control(tiny: Path) -> None:
     base = BaseTable(model="smollm2-135m-instruct")
-    one, two = (estimate(TrainConfig(control=control), {"base": base, "generate": SimpleNamespace(count=80)}, EstimateInputs())
-                for control in ("none", "shuffled"))
-    assert two.minutes.p50 == pytest.approx(2 * one.minutes.p50) and "30 steps of 8 rows, twice" in two.says
+    one, two = (
+        estimate(
+            TrainConfig(control=control),
+            {"base": base, "generate": SimpleNamespace(count=80)},
+            EstimateInputs(),
+        )
+        for control in ("none", "shuffled")
+    )
+    assert (
+        two.minutes.p50 == pytest.approx(2 * one.minutes.p50)
+        and "30 steps of 8 rows, twice" in two.says
+    )
     unknown = estimate(TrainConfig(), {"base": BaseTable(model="org/name")}, EstimateInputs())
     assert unknown.minutes.p90 == 0 and "not known" in unknown.says
 
@@ -190,6 +251,8 @@ def test_show_mask(bench: Callable[..., StageContext], capsys: pytest.CaptureFix
 
 
 def test_a_rehearsal_is_a_few_steps() -> None:
-    small = TrainConfig(num_train_epochs=5, per_device_train_batch_size=64, gradient_accumulation_steps=16).rehearsed()
+    small = TrainConfig(
+        num_train_epochs=5, per_device_train_batch_size=64, gradient_accumulation_steps=16
+    ).rehearsed()
     assert small.hyper(0).steps(10_000) == 4 and small.per_device_train_batch_size == 4
     assert json.dumps(small.identity())  # plain JSON

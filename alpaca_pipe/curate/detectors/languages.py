@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from alpaca_pipe.core.example import Example
 
 _NO_LANGUAGE = "zxx"  # code, numbers
-_FEWEST_LETTERS = 20  # in bytes (a Chinese one has three); less than that is a name or a number in any language
+_FEWEST_LETTERS = (
+    20  # in bytes (a Chinese one has three); less than that is a name or a number in any language
+)
 _CODE = re.compile(r"[{}<>|=_;\[\]]|\w\(|://")
 # Another language is what such tasks are about.
 _ABOUT_LANGUAGE = re.compile(
     r"\b(?:translat\w*|languages?|lorem|latin|french|spanish|german|italian|portuguese|dutch|russian|chinese|mandarin"
     r"|cantonese|japanese|korean|arabic|hindi|greek|hebrew|turkish|polish|swedish|norwegian|danish|finnish|czech|welsh|irish"
     r"|gaelic|swahili|urdu|bengali|tamil|thai|vietnamese|indonesian|malay|persian|farsi|ukrainian|hungarian|romanian|english"
-    r"|esperanto|bilingual|foreign|dialect|species|scientific names?|taxonom\w*|words?)\b", re.IGNORECASE)
+    r"|esperanto|bilingual|foreign|dialect|species|scientific names?|taxonom\w*|words?)\b",
+    re.IGNORECASE,
+)
 
 
 def other_language(example: Example, wanted: str, certain: float) -> tuple[str, str] | None:
@@ -45,8 +49,12 @@ def _is_prose(text: str) -> bool:
     """Neither code nor a list nor names: words, most of them small, few of them between commas or line ends."""
     words = text.split()
     small = sum(word.lstrip("¿¡\"'“«(")[:1].islower() or not word.isascii() for word in words)
-    return not _CODE.search(text) and small * 3 >= len(words) * 2 and (text.count(",") + text.count("\n")) * 4 <= len(words) \
+    return (
+        not _CODE.search(text)
+        and small * 3 >= len(words) * 2
+        and (text.count(",") + text.count("\n")) * 4 <= len(words)
         and (len(words) >= 4 or not text.isascii())
+    )
 
 
 def _mostly_from(input: str, text: str) -> bool:
@@ -64,8 +72,10 @@ def _odds(text: str) -> dict[str, float]:
 @cache
 def _model() -> Any:
     if find_spec("py3langid") is None:
-        raise UserError("curate.filters.language: it needs py3langid, which is not installed",
-                        "pip install 'alpaca-pipe[language]', or leave the filter off")
+        raise UserError(
+            "curate.filters.language: it needs py3langid, which is not installed",
+            "pip install 'alpaca-pipe[language]', or leave the filter off",
+        )
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -13,7 +13,9 @@ _STATEMENT = re.compile(r"(?:end|else|if|return|loop|repeat|next|break|continue)
 _IN_SEQUENCE = re.compile(
     r"\b(?:steps?|instructions|commands?|programs?|process|procedure|algorithm|sequence|operations|rhythms?|beats?|music\w*"
     r"|melod\w+|songs?|lyrics|chants?|jingles?|carols?|raps?|poems?|patterns?|routines?|workouts?|schedules?|timetables?"
-    r"|agendas?|itinerar\w+|conjugat\w+|recipes?|dialogue|tables?|matri\w+|vectors?|code|function)\b", re.IGNORECASE)
+    r"|agendas?|itinerar\w+|conjugat\w+|recipes?|dialogue|tables?|matri\w+|vectors?|code|function)\b",
+    re.IGNORECASE,
+)
 _FIGURES = re.compile(r"[\d{}\[\]()=:;]")
 
 
@@ -27,9 +29,15 @@ def repeated_share(text: str, least_words: int, least_share: float = 0) -> float
     (rows of a table, vectors) are not counted. 0 where it cannot be above `least_share`: a run that holds a word for the
     first time was never there before, so there are hardly fewer new runs than words of the text's own."""
     words = text.casefold().split()
-    if len(words) < least_words or len({word for word in words if _has_letter(word)}) - 4 >= (1 - least_share) * len(words):
+    if len(words) < least_words or len({word for word in words if _has_letter(word)}) - 4 >= (
+        1 - least_share
+    ) * len(words):
         return 0.0
-    runs = [run for at in range(len(words) - 4) if any(map(_has_letter, run := tuple(words[at:at + 5])))]
+    runs = [
+        run
+        for at in range(len(words) - 4)
+        if any(map(_has_letter, run := tuple(words[at : at + 5])))
+    ]
     return 1 - len(set(runs)) / len(runs) if runs else 0.0
 
 
@@ -42,7 +50,9 @@ def last_loop(text: str, least_times: int, least_words: int) -> str:
         same = 0
         while same + length < len(words) and words[-1 - same] == words[-1 - same - length]:
             same += 1
-        if same + length >= max(length * least_times, least_words) and any(map(_has_letter, words[-length:])):
+        if same + length >= max(length * least_times, least_words) and any(
+            map(_has_letter, words[-length:])
+        ):
             return " ".join(words[-length:])
     return ""
 
@@ -56,8 +66,13 @@ def repeated_item(text: str, prompt: str) -> str:
     for items in _lists(text):
         seen: set[str] = set()
         for item in items if len(items) >= _FEWEST_ITEMS else ():
-            if item in seen and item not in known and _has_letter(item) and len(item.split()) <= _LONGEST_ITEM \
-                    and not _STATEMENT.match(item):
+            if (
+                item in seen
+                and item not in known
+                and _has_letter(item)
+                and len(item.split()) <= _LONGEST_ITEM
+                and not _STATEMENT.match(item)
+            ):
                 return item
             seen.add(item)
     return ""
@@ -73,7 +88,10 @@ def _lists(text: str) -> Iterator[Sequence[str]]:
             block = []
     yield block
     if "\n" not in text.strip() and not _FIGURES.search(text):
-        parts = [part.strip(" .") for part in re.split(r",\s*(?:and\s+)?|\s+and\s+", text.casefold().strip(" .,\n"))]
+        parts = [
+            part.strip(" .")
+            for part in re.split(r",\s*(?:and\s+)?|\s+and\s+", text.casefold().strip(" .,\n"))
+        ]
         if all(0 < len(part.split()) <= 3 for part in parts):
             yield parts
 

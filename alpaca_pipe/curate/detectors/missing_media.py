@@ -7,66 +7,113 @@ import re
 from alpaca_pipe.core.example import Example
 
 _TOP = "com|org|net|edu|gov|io|co|info|ai|uk|de|fr|ca|au|in"
-_LINK = re.compile(rf"https?://[^\s<>\"']+|www\.[^\s<>\"',]+|\b(?<!@)[\w-]{{1,63}}(?:\.[\w-]{{1,63}}){{0,6}}\.(?:{_TOP})\b(?:/[^\s<>\"']*)?",
-                   re.IGNORECASE)
+_LINK = re.compile(
+    rf"https?://[^\s<>\"']+|www\.[^\s<>\"',]+|\b(?<!@)[\w-]{{1,63}}(?:\.[\w-]{{1,63}}){{0,6}}\.(?:{_TOP})\b(?:/[^\s<>\"']*)?",
+    re.IGNORECASE,
+)
 _SEEN = r"jpe?g|png|gif|bmp|webp|svg|tiff?|mp[34]|wav|ogg|flac|avi|mov|mkv|webm"
-_SHOWN = re.compile(rf"\.(?:{_SEEN})\b|youtu\.?be|vimeo\.com|soundcloud\.com|imgur\.com|unsplash\.com", re.IGNORECASE)
-_LABELS = re.compile(r"\b(?:article|link|url|website|web ?page|page|source|address|site|image|photo|picture|video|audio|here"
-                     r"|the|is|of|at|to|a|an|title|given|this|following)s?\b|[\W\d_]+", re.IGNORECASE)
-_RESERVED = re.compile(r"\bexample\d?\.(?:com|org|net|edu)\b", re.IGNORECASE)  # RFC 2606: nothing is there
+_SHOWN = re.compile(
+    rf"\.(?:{_SEEN})\b|youtu\.?be|vimeo\.com|soundcloud\.com|imgur\.com|unsplash\.com",
+    re.IGNORECASE,
+)
+_LABELS = re.compile(
+    r"\b(?:article|link|url|website|web ?page|page|source|address|site|image|photo|picture|video|audio|here"
+    r"|the|is|of|at|to|a|an|title|given|this|following)s?\b|[\W\d_]+",
+    re.IGNORECASE,
+)
+_RESERVED = re.compile(
+    r"\bexample\d?\.(?:com|org|net|edu)\b", re.IGNORECASE
+)  # RFC 2606: nothing is there
 # The address itself, or code that will fetch it, is what the task is about.
 _ADDRESS = re.compile(
     r"\b(?:normali[sz]\w*|pars(?:e|es|ing)|valid\w*|shorten\w*|encod\w*|decod\w*|domains?|protocols?|cit(?:e|es|ation\w*)"
     r"|APA|MLA|scrap\w*|crawl\w*|HTTP|API|code|coding|script|program|function|class|regex|regular expressions?"
     r"|HTML|CSS|markdown|python|java(?:script)?|query|SQL|bookmark|hyperlink|anchor|related urls|e-?mails?|advert\w*"
-    r"|promot\w*|slogan|press release|extract the (?:url|link|domain)\w*|replace|format)\b", re.IGNORECASE)
+    r"|promot\w*|slogan|press release|extract the (?:url|link|domain)\w*|replace|format)\b",
+    re.IGNORECASE,
+)
 _LOOK = re.compile(
     r"\b(?:summar\w*|design|accessib\w*|usab\w*|user (?:experience|interface)|home ?page|layout|visit|open|read|browse"
     r"|content\w*|article|story|paper|page|improve\w*|evaluat\w*|rate|review|critique|critici[sz]e|feedback|apprais\w*"
-    r"|screenshot|analy[sz]e)\b", re.IGNORECASE)
-_FEWEST_WORDS = 9  # beside its links and labels, a text of so many words may well hold what the task needs
+    r"|screenshot|analy[sz]e)\b",
+    re.IGNORECASE,
+)
+_FEWEST_WORDS = (
+    9  # beside its links and labels, a text of so many words may well hold what the task needs
+)
 
-_MEDIUM = (r"(?:images?|pictures?|photos?|photographs?|pics?|screenshots?|paintings?|drawings?|sketch(?:es)?|illustrations?"
-           r"|artworks?|figures?|diagrams?|graphs?|charts?|maps?|logos?|posters?|cartoons?|comics?|gifs?|videos?|clips?"
-           r"|audio|recordings?|sounds?|podcasts?|files?|documents?|pdfs?|spreadsheets?|attachments?|links?|graphics?)")
+_MEDIUM = (
+    r"(?:images?|pictures?|photos?|photographs?|pics?|screenshots?|paintings?|drawings?|sketch(?:es)?|illustrations?"
+    r"|artworks?|figures?|diagrams?|graphs?|charts?|maps?|logos?|posters?|cartoons?|comics?|gifs?|videos?|clips?"
+    r"|audio|recordings?|sounds?|podcasts?|files?|documents?|pdfs?|spreadsheets?|attachments?|links?|graphics?)"
+)
 _IMAGE_MARKUP = re.compile(r"!\[[^\]]*\]\s*[(\[]|<ima?ge?\b[^>]*(?:src|url|:)[^>]*>", re.IGNORECASE)
-_STAND_IN = re.compile(rf"(?<![<\[({{])[<\[({{]++[^<>\[\](){{}}=/]{{0,60}}\b{_MEDIUM}\b[^<>\[\](){{}}=]{{0,120}}[>\])}}]+", re.IGNORECASE)
-_NOT_HERE = re.compile(r"\W*[<\[({][^<>\[\](){}=/]{0,40}\b(?:articles?|tables?|essays?|papers?|passages?|transcripts?|reports?"
-                       r"|data ?sets?|stories)\b[^<>\[\](){}=/]{0,120}[>\])}]\W*", re.IGNORECASE)  # and nothing else
-_ATTACHED = re.compile(rf"\W*(?:see |the |an? )?(?:attach(?:ed)?|provided|inserted|uploaded)\s+(?:the |an? )?(?:{_MEDIUM}|table|article"
-                       rf"|here|below)(?: of [\w -]{{1,40}})?\W*"
-                       rf"|\W*{_MEDIUM}\s+(?:is |are )?(?:attached|provided|inserted|included|uploaded)\W*"
-                       rf"|\W*[\w -]{{1,60}}\.(?:{_SEEN}|pdf|docx?|xlsx?|pptx?|csv|txt|zip)\W*", re.IGNORECASE)
-_CODE_TASK = re.compile(r"\b(?:HTML|CSS|XML|markdown|tags?|code|python|java(?:script)?|C\+\+|SQL|regex|template|LaTeX|file ?name"
-                        r"|files? (?:names?|extensions?|types?)|rename|director(?:y|ies)|folder|command|notebook|dataset)\b", re.IGNORECASE)
+_STAND_IN = re.compile(
+    rf"(?<![<\[({{])[<\[({{]++[^<>\[\](){{}}=/]{{0,60}}\b{_MEDIUM}\b[^<>\[\](){{}}=]{{0,120}}[>\])}}]+",
+    re.IGNORECASE,
+)
+_NOT_HERE = re.compile(
+    r"\W*[<\[({][^<>\[\](){}=/]{0,40}\b(?:articles?|tables?|essays?|papers?|passages?|transcripts?|reports?"
+    r"|data ?sets?|stories)\b[^<>\[\](){}=/]{0,120}[>\])}]\W*",
+    re.IGNORECASE,
+)  # and nothing else
+_ATTACHED = re.compile(
+    rf"\W*(?:see |the |an? )?(?:attach(?:ed)?|provided|inserted|uploaded)\s+(?:the |an? )?(?:{_MEDIUM}|table|article"
+    rf"|here|below)(?: of [\w -]{{1,40}})?\W*"
+    rf"|\W*{_MEDIUM}\s+(?:is |are )?(?:attached|provided|inserted|included|uploaded)\W*"
+    rf"|\W*[\w -]{{1,60}}\.(?:{_SEEN}|pdf|docx?|xlsx?|pptx?|csv|txt|zip)\W*",
+    re.IGNORECASE,
+)
+_CODE_TASK = re.compile(
+    r"\b(?:HTML|CSS|XML|markdown|tags?|code|python|java(?:script)?|C\+\+|SQL|regex|template|LaTeX|file ?name"
+    r"|files? (?:names?|extensions?|types?)|rename|director(?:y|ies)|folder|command|notebook|dataset)\b",
+    re.IGNORECASE,
+)
 
-_VERB = (r"(?:draw|paint|sketch|create|generate|design|make|produce|render|construct|build|compose|show|provide|illustrate"
-         r"|animate|record|play|develop|prepare|take|capture|display|model|sculpt|craft|construct)")
-_SIGHT = (r"(?:photos?|photographs?|pics?|drawings?|paintings?|illustrations?|logos?|posters?|cartoons?|comic strips?"
-          r"|comics?|memes?|gifs?|animations?|infographics?|(?:data )?visuali[sz]ations?|visual representations?|visuals?|"
-          r"graphics?|banners?|icons?|artworks?|pieces? of art|collages?|mock-?ups?|3-?D (?:model|render|animation|simulation"
-          r"|object|image|print)\w*|(?:pie|bar|line|column|scatter|bubble|area|Gantt|radar|flow)[ -]?(?:charts?|plots?)"
-          r"|histograms?|scatter ?plots?|infographic posters?|sound effects?|(?:book|album|magazine) covers?"
-          r"|sculptures?|emblems?|wallpapers?|screenshots?|portraits?|floor ?plans?|graphic designs?"
-          r"|flyers? designs?|sketch(?:es)?|recordings?|stickers?|mascots?)")
-_STOPS = (r"(?:for|of|to|about|that|on|in|from|with|which|list|lists|title|titles|caption|review|script|idea|ideas|description"
-          r"|descriptions|summary|steps|tips|set|name|names|story|poem|biographical|character|verbal|written|text|ascii"
-          r"|word|interactive|sentence|paragraph|thumbnail|proposal|plan|outline|code|program|html|css|function|playlist)")
+_VERB = (
+    r"(?:draw|paint|sketch|create|generate|design|make|produce|render|construct|build|compose|show|provide|illustrate"
+    r"|animate|record|play|develop|prepare|take|capture|display|model|sculpt|craft|construct)"
+)
+_SIGHT = (
+    r"(?:photos?|photographs?|pics?|drawings?|paintings?|illustrations?|logos?|posters?|cartoons?|comic strips?"
+    r"|comics?|memes?|gifs?|animations?|infographics?|(?:data )?visuali[sz]ations?|visual representations?|visuals?|"
+    r"graphics?|banners?|icons?|artworks?|pieces? of art|collages?|mock-?ups?|3-?D (?:model|render|animation|simulation"
+    r"|object|image|print)\w*|(?:pie|bar|line|column|scatter|bubble|area|Gantt|radar|flow)[ -]?(?:charts?|plots?)"
+    r"|histograms?|scatter ?plots?|infographic posters?|sound effects?|(?:book|album|magazine) covers?"
+    r"|sculptures?|emblems?|wallpapers?|screenshots?|portraits?|floor ?plans?|graphic designs?"
+    r"|flyers? designs?|sketch(?:es)?|recordings?|stickers?|mascots?)"
+)
+_STOPS = (
+    r"(?:for|of|to|about|that|on|in|from|with|which|list|lists|title|titles|caption|review|script|idea|ideas|description"
+    r"|descriptions|summary|steps|tips|set|name|names|story|poem|biographical|character|verbal|written|text|ascii"
+    r"|word|interactive|sentence|paragraph|thumbnail|proposal|plan|outline|code|program|html|css|function|playlist)"
+)
 _WITHIN = rf"(?:(?!{_STOPS}\b)[\w'’\"“”-]+,?\s+){{0,5}}"
-_FOLLOWED = (r"(?=\s*$|\s*[.,:;!?(]|\s+(?:for|of|that|which|to|with|about|show\w*|depict\w*|illustrat\w*|represent\w*"
-             r"|based|using|used|featur\w*|promot\w*|advertis\w*|on|in|from|called|named|associated|and|or|as|by|inspired|"
-             r"designs?|related|display\w*|compar\w*|outlin\w*|summari[sz]\w*|describ\w*|express\w*|design|against|by))")
-_WISHED = re.compile(rf"^(?:please |can you |could you |you (?:need|are asked|have) to )?{_VERB}\s+{_WITHIN}{_SIGHT}{_FOLLOWED}",
-                     re.IGNORECASE)
-_DRAWN = re.compile(r"^(?:please )?(?:draw|paint|sketch|colori[sz]e|doodle|photograph|film|animate|sculpt)\s+(?:an?|the|this|your|some"
-                    r"|two|three|\d+)\b(?!\s+(?:conclusions?|parallels?|comparisons?|distinctions?|lines? between|inferences?|picture with))",
-                    re.IGNORECASE)
+_FOLLOWED = (
+    r"(?=\s*$|\s*[.,:;!?(]|\s+(?:for|of|that|which|to|with|about|show\w*|depict\w*|illustrat\w*|represent\w*"
+    r"|based|using|used|featur\w*|promot\w*|advertis\w*|on|in|from|called|named|associated|and|or|as|by|inspired|"
+    r"designs?|related|display\w*|compar\w*|outlin\w*|summari[sz]\w*|describ\w*|express\w*|design|against|by))"
+)
+_WISHED = re.compile(
+    rf"^(?:please |can you |could you |you (?:need|are asked|have) to )?{_VERB}\s+{_WITHIN}{_SIGHT}{_FOLLOWED}",
+    re.IGNORECASE,
+)
+_DRAWN = re.compile(
+    r"^(?:please )?(?:draw|paint|sketch|colori[sz]e|doodle|photograph|film|animate|sculpt)\s+(?:an?|the|this|your|some"
+    r"|two|three|\d+)\b(?!\s+(?:conclusions?|parallels?|comparisons?|distinctions?|lines? between|inferences?|picture with))",
+    re.IGNORECASE,
+)
 _IN_WORDS = re.compile(
     r"\b(?:describ\w*|descriptions?|in words|ascii|text-based|textual|html|css|svg|python|matplotlib|java(?:script)?|latex|code"
     r"|program|script|function|react|swift|captions?|titles?|ideas?|prompts?|concepts?|suggest\w*|explain\w*|instructions"
-    r"|steps|table|R\b|excel|SQL|app|application|algorithm|using (?:words|text|characters|symbols|emojis?))\b", re.IGNORECASE)
-_WRITTEN_OUT = re.compile(r"```|^\s*(?:import |from \w+ import|def |<svg|<html|<!DOCTYPE|#include|public class)|plt\.|"
-                          r"^[ \t]*\|.*\|[ \t]*$|^[\s|+-]*-{3,}[\s|+-]*$|\w[ \t]*\|[ \t]*-?\w|[-=]{2,}>|->|→", re.MULTILINE)
+    r"|steps|table|R\b|excel|SQL|app|application|algorithm|using (?:words|text|characters|symbols|emojis?))\b",
+    re.IGNORECASE,
+)
+_WRITTEN_OUT = re.compile(
+    r"```|^\s*(?:import |from \w+ import|def |<svg|<html|<!DOCTYPE|#include|public class)|plt\.|"
+    r"^[ \t]*\|.*\|[ \t]*$|^[\s|+-]*-{3,}[\s|+-]*$|\w[ \t]*\|[ \t]*-?\w|[-=]{2,}>|->|→",
+    re.MULTILINE,
+)
 
 
 def linked(example: Example) -> str:
@@ -84,8 +131,14 @@ def linked(example: Example) -> str:
             return ""
     elif not _LOOK.search(_LINK.sub(" ", text)):
         return ""
-    needed = (link for link in links if _SHOWN.search(link) or _RESERVED.search(link) or _deep(link)
-              or _LOOK.search(example.instruction))
+    needed = (
+        link
+        for link in links
+        if _SHOWN.search(link)
+        or _RESERVED.search(link)
+        or _deep(link)
+        or _LOOK.search(example.instruction)
+    )
     return next(needed, "")
 
 
@@ -104,7 +157,7 @@ def attached(example: Example) -> str:
     found = _STAND_IN.search(text) or _ATTACHED.fullmatch(text) or _NOT_HERE.fullmatch(text)
     if not found:
         return ""
-    rest = _LABELS.sub(" ", f"{text[:found.start()]} {text[found.end():]}").split()
+    rest = _LABELS.sub(" ", f"{text[: found.start()]} {text[found.end() :]}").split()
     return found.group().strip() if len(rest) < _FEWEST_WORDS else ""
 
 

@@ -8,13 +8,21 @@ from alpaca_pipe.core.example import Example
 
 FIELDS = ("instruction", "input", "output", "system")
 
-_AROUND = r"""[\s"'`<>()\[\]{}\\.,:!?]*"""  # quotes, brackets and stops that a placeholder is dressed in
-_NEEDED = r"(?:\s+(?:is\s+|was\s+)?(?:required|needed|necessary|provided|given|available|applicable))?"
+_AROUND = (
+    r"""[\s"'`<>()\[\]{}\\.,:!?]*"""  # quotes, brackets and stops that a placeholder is dressed in
+)
+_NEEDED = (
+    r"(?:\s+(?:is\s+|was\s+)?(?:required|needed|necessary|provided|given|available|applicable))?"
+)
 _NO_INPUT = re.compile(
-    rf"{_AROUND}(?:no[\s_-]*inputs?{_NEEDED}|n\s*/\s*a|none|null|not applicable){_AROUND}", re.IGNORECASE)
+    rf"{_AROUND}(?:no[\s_-]*inputs?{_NEEDED}|n\s*/\s*a|none|null|not applicable){_AROUND}",
+    re.IGNORECASE,
+)
 # "none" may be an answer, and so it is no placeholder here
 _NO_OUTPUT = re.compile(
-    rf"{_AROUND}(?:no[\s_-]*(?:in|out)puts?{_NEEDED}|n\s*/\s*a|null|not applicable){_AROUND}", re.IGNORECASE)
+    rf"{_AROUND}(?:no[\s_-]*(?:in|out)puts?{_NEEDED}|n\s*/\s*a|null|not applicable){_AROUND}",
+    re.IGNORECASE,
+)
 
 # `11. Instruction:` as the replies of Stanford's prompt number their tasks, `### Instruction:` as its template does
 _HEADER = re.compile(r"^[ \t]*(?:\d+\.[ \t]*|#{2,}[ \t]*)Instruction:.*$", re.MULTILINE)
@@ -26,11 +34,15 @@ _ENDED = re.compile(r"[.!?:][\"'”’)\]*_]*$")
 _FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 
 # a comma, or a word that cannot end a sentence without another one (as "to look at" and "to live with" can)
-_OPEN = re.compile(r"(?:,|\b(?:the|a|an|and|or|of|to|as|that|which|is|are|was|were|be|will|can|but"
-                   r"|if|because|its|their|your|my|our|his|her))$")
+_OPEN = re.compile(
+    r"(?:,|\b(?:the|a|an|and|or|of|to|as|that|which|is|are|was|were|be|will|can|but"
+    r"|if|because|its|their|your|my|our|his|her))$"
+)
 _MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
 # "20." stops a reply after its last task, and cuts "in 2020." and "$20." as well (stanford_alpaca's stop sequences).
-_STUMP = re.compile(rf"(?:\b(?:in|since|until|till|during|early|late|as of|(?:{_MONTH})(?: \d{{1,2}},)?) (?:19|20)|\s[$€£])$")
+_STUMP = re.compile(
+    rf"(?:\b(?:in|since|until|till|during|early|late|as of|(?:{_MONTH})(?: \d{{1,2}},)?) (?:19|20)|\s[$€£])$"
+)
 _STUMP_WORDS = 5
 
 # Tasks that leave no text as it was; one that selects, sorts, checks or corrects may well find nothing to do.
@@ -39,11 +51,14 @@ _CHANGES = re.compile(
     r"|paraphrase|edit|convert|change|transform|translate|summari[sz]e|shorten|condense|compress|delete|remove|add|insert|replace"
     r"|substitute|modify|improve|expand|extend|elaborate|simplify|minimi[sz]e|reverse|invert|turn|make|adapt|alter|enhance"
     r"|construct|compose|generate|create|write|design|develop|answer|explain|describe|analy[sz]e|interpret|predict|calculate)\w*\b",
-    re.IGNORECASE)
+    re.IGNORECASE,
+)
 _FEWEST_TO_CHANGE = 4  # words; "sheep" is its own plural
-_MAY_STAY = re.compile(r"\b(?:if (?:it is |there (?:is|are) |they are )?(?:any|needed|necessary|required|applicable|incorrect|wrong)"
-                       r"|British|American|machine-readable|comma[- ]separated|cop(?:y|ies)|output the (?:input|text|result))\b",
-                       re.IGNORECASE)
+_MAY_STAY = re.compile(
+    r"\b(?:if (?:it is |there (?:is|are) |they are )?(?:any|needed|necessary|required|applicable|incorrect|wrong)"
+    r"|British|American|machine-readable|comma[- ]separated|cop(?:y|ies)|output the (?:input|text|result))\b",
+    re.IGNORECASE,
+)
 
 
 def is_no_input(text: str) -> bool:
@@ -59,7 +74,9 @@ def is_no_output(text: str) -> bool:
 def leaked_header(example: Example) -> str:
     """The header line of a next task inside the output, or "". A task about tasks may well answer with one."""
     found = _HEADER.search(example.output)
-    if not found or (_ABOUT_TASKS.search(example.instruction) and not example.output[:found.start()].strip()):
+    if not found or (
+        _ABOUT_TASKS.search(example.instruction) and not example.output[: found.start()].strip()
+    ):
         return ""
     return found.group()
 
@@ -70,11 +87,11 @@ def before_next_task(example: Example) -> str:
     found = _HEADER.search(example.output) if leaked_header(example) else None
     if not found:
         return ""
-    lines = example.output[:found.start()].splitlines()
+    lines = example.output[: found.start()].splitlines()
     kept = lines[:]
     while kept and (not kept[-1].strip() or _BETWEEN.fullmatch(kept[-1])):
         kept.pop()
-    divided = any(line.strip() for line in lines[len(kept):])
+    divided = any(line.strip() for line in lines[len(kept) :])
     text = "\n".join(kept).rstrip()
     if open_end(text, 1) or stump(text) or fences(text) % 2:
         return ""
@@ -99,7 +116,11 @@ def open_end(output: str, least_words: int) -> str:
 
 def stump(output: str) -> str:
     """The end of an output that was cut inside a number, or ""."""
-    found = _STUMP.search(output[-60:].rstrip()) if len(output.split(maxsplit=_STUMP_WORDS)) >= _STUMP_WORDS else None
+    found = (
+        _STUMP.search(output[-60:].rstrip())
+        if len(output.split(maxsplit=_STUMP_WORDS)) >= _STUMP_WORDS
+        else None
+    )
     return found.group().strip() if found else ""
 
 
@@ -110,8 +131,11 @@ def only_copied(example: Example) -> bool:
         return False
     if is_no_output(text):
         return True
-    return len(text.split()) >= _FEWEST_TO_CHANGE and bool(_CHANGES.search(example.instruction)) \
+    return (
+        len(text.split()) >= _FEWEST_TO_CHANGE
+        and bool(_CHANGES.search(example.instruction))
         and not _MAY_STAY.search(example.instruction)
+    )
 
 
 def says_again(input: str, instruction: str) -> bool:
@@ -125,4 +149,4 @@ def without_instruction(example: Example) -> str | None:
     start, instruction = example.input.lstrip(), example.instruction.strip()
     if len(instruction.split()) < 4 or not start.casefold().startswith(instruction.casefold()):
         return None
-    return start[len(instruction):].lstrip(" \t\r\n:.-")
+    return start[len(instruction) :].lstrip(" \t\r\n:.-")

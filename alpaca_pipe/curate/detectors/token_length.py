@@ -18,12 +18,16 @@ def tokens(text: str, tokenizer: Path) -> int:
 @cache
 def _loaded(path: Path) -> Any:
     if find_spec("tokenizers") is None:
-        raise UserError("curate.filters.length: tokens are counted by tokenizers, which is not installed",
-                        "pip install 'alpaca-pipe[train]', or leave `tokenizer` out to count words")
+        raise UserError(
+            "curate.filters.length: tokens are counted by tokenizers, which is not installed",
+            "pip install 'alpaca-pipe[train]', or leave `tokenizer` out to count words",
+        )
     from tokenizers import Tokenizer
 
     file = path / "tokenizer.json" if path.is_dir() else path
     try:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # noqa: BLE001 - the library raises nothing more precise
-        raise UserError(f"curate.filters.length: {file} is no tokenizer: {error}", "name a tokenizer.json") from None
+        raise UserError(
+            f"curate.filters.length: {file} is no tokenizer: {error}", "name a tokenizer.json"
+        ) from None

@@ -20,13 +20,20 @@ from alpaca_pipe.curate.grading.config import BYTES_A_TOKEN, Grading
 from alpaca_pipe.teachers.config import TeacherTable
 
 RULE = "grade"
-_TRIED = 32  # rows in the first round: where none of their grades can be read, nothing more is paid for
-_AT_ONCE = 2048  # requests of a round; their replies are read in row order, so that this changes no result
+_TRIED = (
+    32  # rows in the first round: where none of their grades can be read, nothing more is paid for
+)
+_AT_ONCE = (
+    2048  # requests of a round; their replies are read in row order, so that this changes no result
+)
 _TEMPLATE_TOKENS = 44  # around a row that is trained on, as in train/cost_estimate.py
 
 _NUMBER = r"(-?\d+(?:\.\d+)?)(?![\d.]*\d)(?!,\d)(?:\s*(?:/|out of)\s*(\d+))?"
 _KEYED = re.compile(rf'["\']?grade["\']?\s*:\s*["\']?{_NUMBER}["\']?\s*[,}}\n]', re.IGNORECASE)
-_SAID = re.compile(rf"""(?:^[\s*_#"'(]*|\b(?:grade|score|rating)\b\W*(?:(?:is|of|as)\b\W*)?){_NUMBER}(?=\W)""", re.IGNORECASE)
+_SAID = re.compile(
+    rf"""(?:^[\s*_#"'(]*|\b(?:grade|score|rating)\b\W*(?:(?:is|of|as)\b\W*)?){_NUMBER}(?=\W)""",
+    re.IGNORECASE,
+)
 _REASON = re.compile(r'["\']?reason["\']?\s*:\s*"((?:[^"\\]|\\.)*)', re.IGNORECASE)
 
 
@@ -40,13 +47,19 @@ def read_grade(reply: Completion, scale: int) -> tuple[Decimal | None, str]:
         return None, f"the teacher refused: {' '.join(reply.text.split())[:200] or reply.finish}"
     text = reply.text.strip()
     found = _KEYED.search(text + ("\n" if reply.finish == "stop" else "")) or (
-        None if text.startswith("{") else _SAID.search(text + ("\n" if reply.finish == "stop" else "")))
+        None
+        if text.startswith("{")
+        else _SAID.search(text + ("\n" if reply.finish == "stop" else ""))
+    )
     if not found:
         cut = ", which was cut off at max_tokens" if reply.finish == "length" else ""
         return None, f"no grade in the reply{cut}: {' '.join(text.split())[:80]!r}"
     grade = Decimal(found[1])
     if (found[2] and int(found[2]) != scale) or not 0 <= grade <= scale:
-        return None, f"it says {' of '.join(filter(None, found.groups()))}, and grades go from 0 to {scale}"
+        return (
+            None,
+            f"it says {' of '.join(filter(None, found.groups()))}, and grades go from 0 to {scale}",
+        )
     return grade, _words(text, found.end())
 
 
@@ -71,8 +84,12 @@ class Grade:
     tokens: int  # that the row would take in training, about
 
     def to_row(self) -> dict[str, Any]:
-        return {"id": self.id, "grade": None if self.value is None else float(self.value), "reason": self.words,
-                "source": self.source}
+        return {
+            "id": self.id,
+            "grade": None if self.value is None else float(self.value),
+            "reason": self.words,
+            "source": self.source,
+        }
 
 
 @dataclass
@@ -98,7 +115,11 @@ class Grades:
     def close(self) -> None:
         """After the last one: finds the best so many."""
         most = self.how.top_k
-        order = sorted((-grade.value, grade.place) for grade in self.by_place.values() if grade.value is not None)
+        order = sorted(
+            (-grade.value, grade.place)
+            for grade in self.by_place.values()
+            if grade.value is not None
+        )
         self._last = order[most - 1] if most and most < len(order) else None
 
     def marked(self, rows: Iterable[Example]) -> Iterator[Example]:
@@ -106,7 +127,11 @@ class Grades:
         for place, example in enumerate(rows):
             grade = self.by_place.get(place)
             if grade and grade.value is not None:
-                details = {**example.origin.details, "grade": float(grade.value), "graded": grade.source}
+                details = {
+                    **example.origin.details,
+                    "grade": float(grade.value),
+                    "graded": grade.source,
+                }
                 example = replace(example, origin=replace(example.origin, details=details))
             yield example
 
@@ -131,13 +156,21 @@ class Grades:
         values = [grade.value for grade in self.by_place.values() if grade.value is not None]
         gone = [grade for grade in self.by_place.values() if self.objection(grade.id)]
         counts = Counter(float(value) for value in values)
-        return {"dimension": self.how.dimension, "scale": self.how.scale, "graded": len(values),
-                "ungraded": self.requests - len(values), "below": len(gone),
-                "mean": round(float(sum(values)) / len(values), 3) if values else None,
-                "histogram": {f"{value:g}": counts[value] for value in sorted(counts)},
-                "tokens": sum(grade.tokens for grade in self.by_place.values()), "tokens_below": sum(one.tokens for one in gone),
-                "requests": self.requests, "from_store": self.from_store, "tokens_in": self.tokens_in,
-                "tokens_out": self.tokens_out}
+        return {
+            "dimension": self.how.dimension,
+            "scale": self.how.scale,
+            "graded": len(values),
+            "ungraded": self.requests - len(values),
+            "below": len(gone),
+            "mean": round(float(sum(values)) / len(values), 3) if values else None,
+            "histogram": {f"{value:g}": counts[value] for value in sorted(counts)},
+            "tokens": sum(grade.tokens for grade in self.by_place.values()),
+            "tokens_below": sum(one.tokens for one in gone),
+            "requests": self.requests,
+            "from_store": self.from_store,
+            "tokens_in": self.tokens_in,
+            "tokens_out": self.tokens_out,
+        }
 
 
 class GradingTeacher(Protocol):
@@ -148,8 +181,13 @@ class GradingTeacher(Protocol):
     async def ask(self, request: Request) -> Completion: ...
 
 
-async def grade(rows: Iterable[tuple[int, Example]], teacher: GradingTeacher, how: Grading, at_once: int = _AT_ONCE,
-                tick: Callable[[int], None] = lambda place: None) -> Grades:
+async def grade(
+    rows: Iterable[tuple[int, Example]],
+    teacher: GradingTeacher,
+    how: Grading,
+    at_once: int = _AT_ONCE,
+    tick: Callable[[int], None] = lambda place: None,
+) -> Grades:
     """Asks about (place, row) in rounds: all of a round at once, as many in flight as the teacher's pace allows.
 
     tick: is told the place of the last row that was graded. Raises UserError where no grade of the first round can be
@@ -157,14 +195,20 @@ async def grade(rows: Iterable[tuple[int, Example]], teacher: GradingTeacher, ho
     """
     grades, rows, size = Grades(how), iter(rows), min(_TRIED, at_once)
     while part := list(islice(rows, size)):
-        replies = await _all([teacher.ask(how.request(example, teacher.takes)) for _, example in part])
+        replies = await _all(
+            [teacher.ask(how.request(example, teacher.takes)) for _, example in part]
+        )
         for (place, example), reply in zip(part, replies, strict=True):
             value, words = read_grade(reply, how.scale)
             grades.add(Grade(place, example.id, value, words, reply.key, _trained(example)), reply)
-        if grades.requests == len(part) == size and not any(one.value is not None for one in grades.by_place.values()):
+        if grades.requests == len(part) == size and not any(
+            one.value is not None for one in grades.by_place.values()
+        ):
             first = next(iter(grades.by_place.values()))
-            raise UserError(f"curate.grade: none of the first {size} grades can be read: {first.words}",
-                            "another teacher may do better; a model that thinks needs more curate.grade.max_tokens")
+            raise UserError(
+                f"curate.grade: none of the first {size} grades can be read: {first.words}",
+                "another teacher may do better; a model that thinks needs more curate.grade.max_tokens",
+            )
         tick(part[-1][0])
         size = at_once
     grades.close()
@@ -193,5 +237,3 @@ def _trained(example: Example) -> int:
 
 def _plain(value: Decimal) -> str:
     return f"{value.normalize():f}"
-
-

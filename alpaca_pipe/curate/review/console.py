@@ -39,7 +39,9 @@ class ReviewConsole:
             return key.lower(), ""
         word, _, rest = self._line().strip().partition(" ")
         self._write("\n")
-        return word[:1].lower() if word.lower() in _COMMANDS or len(word) == 1 else word.lower(), rest.strip()
+        return word[:1].lower() if word.lower() in _COMMANDS or len(
+            word
+        ) == 1 else word.lower(), rest.strip()
 
     def ask(self, prompt: str) -> str | None:
         """A line of text; None when the question was left with Ctrl-C."""
@@ -80,13 +82,19 @@ class ReviewConsole:
             if first in (b"", b"\x04"):
                 raise InputEnded
             rest = b""
-            while len(rest) < 8 and (first == b"\x1b" or first >= b"\x80") and select.select([fd], [], [], 0.02)[0]:
+            while (
+                len(rest) < 8
+                and (first == b"\x1b" or first >= b"\x80")
+                and select.select([fd], [], [], 0.02)[0]
+            ):
                 rest += os.read(fd, 1)
                 if first != b"\x1b" or rest in _ARROWS or rest[-1:] == b"~":
                     if first >= b"\x80" and len(rest) < _length(first) - 1:
                         continue
                     break
-        return _ARROWS.get(rest, "") if first == b"\x1b" else (first + rest).decode(errors="replace")
+        return (
+            _ARROWS.get(rest, "") if first == b"\x1b" else (first + rest).decode(errors="replace")
+        )
 
 
 _COMMANDS = {"keep", "drop", "edit", "note", "undo", "back", "skip", "quit", "more", "help"}
@@ -113,8 +121,12 @@ def _unbuffered(fd: int) -> Iterator[None]:
 def visible(text: str) -> str:
     """The text with what a terminal would obey, or what nobody sees, shown as what it is: a row may not move the cursor, and
     text written backwards is not read."""
-    return "".join(char if char in _KEEPS or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
-                   else f"⟨{_name(char)}⟩" for char in re.sub("\r\n?", "\n", text))
+    return "".join(
+        char
+        if char in _KEEPS or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        else f"⟨{_name(char)}⟩"
+        for char in re.sub("\r\n?", "\n", text)
+    )
 
 
 def _name(char: str) -> str:

@@ -59,17 +59,37 @@ class Decision:
         return {name: value for name, value in values.items() if value}
 
     def meaning(self) -> list[Any]:
-        return [self.id, self.verdict, *([self.why] if self.verdict == "drop" else []),
-                *([dict(self.texts)] if self.verdict == "edit" else [])]
+        return [
+            self.id,
+            self.verdict,
+            *([self.why] if self.verdict == "drop" else []),
+            *([dict(self.texts)] if self.verdict == "edit" else []),
+        ]
 
 
-def decision(row: Example, verdict: Verdict, *, why: str = "", texts: Mapping[str, str] | None = None, who: str = "",
-             seconds: float = 0.0, session: str = "") -> Decision:
+def decision(
+    row: Example,
+    verdict: Verdict,
+    *,
+    why: str = "",
+    texts: Mapping[str, str] | None = None,
+    who: str = "",
+    seconds: float = 0.0,
+    session: str = "",
+) -> Decision:
     """A decision about a row, made now."""
     about = " ".join(row.instruction.split())
-    return Decision(row.id, verdict, whole(why.strip()), {name: whole(text) for name, text in (texts or {}).items()},
-                    about if len(about) <= _ABOUT else f"{about[:_ABOUT - 1]}…", who,
-                    datetime.now(UTC).isoformat(timespec="seconds"), round(seconds, 1), session)
+    return Decision(
+        row.id,
+        verdict,
+        whole(why.strip()),
+        {name: whole(text) for name, text in (texts or {}).items()},
+        about if len(about) <= _ABOUT else f"{about[: _ABOUT - 1]}…",
+        who,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        round(seconds, 1),
+        session,
+    )
 
 
 @dataclass(frozen=True)
@@ -108,7 +128,11 @@ class Decisions:
         said = self.by_id.get(first) if mark else None
         if said is None or said.verdict == "keep":
             return None
-        return said if said.verdict == "drop" else Decision(first, "drop", f"a copy of {first}, which was edited by hand")
+        return (
+            said
+            if said.verdict == "drop"
+            else Decision(first, "drop", f"a copy of {first}, which was edited by hand")
+        )
 
     def told(self, id: str) -> list[Decision]:
         """All lines about an id, in their order."""
@@ -127,7 +151,9 @@ def read_decisions(path: Path) -> Decisions:
     except FileNotFoundError:
         return Decisions(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}", "it is a text file, one decision a line") from None
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}", "it is a text file, one decision a line"
+        ) from None
     lines, faults = [], list[UserError]()
     for number, line in enumerate(text.split(b"\n"), 1):
         if line.strip():
@@ -153,8 +179,13 @@ def _of_recipe(value: Any, info: ValidationInfo) -> Decisions:
     return read_decisions(Path(own) / NAME) if own and value.path is None else value
 
 
-ByHand = Annotated[Decisions, PlainValidator(_of_recipe, json_schema_input_type=str | Literal[False]),
-                   PlainSerializer(lambda decisions: str(decisions.path) if decisions.path else None, return_type=str | None)]
+ByHand = Annotated[
+    Decisions,
+    PlainValidator(_of_recipe, json_schema_input_type=str | Literal[False]),
+    PlainSerializer(
+        lambda decisions: str(decisions.path) if decisions.path else None, return_type=str | None
+    ),
+]
 
 
 def append(path: Path, lines: Iterable[Decision]) -> None:
@@ -167,7 +198,7 @@ def append(path: Path, lines: Iterable[Decision]) -> None:
             out.seek(-1, os.SEEK_END)
             data = data if out.read(1) == b"\n" else b"\n" + data
         while data:
-            data = data[out.write(data) or 0:]
+            data = data[out.write(data) or 0 :]
         os.fsync(out.fileno())
     if new:
         folder = os.open(path.parent, os.O_RDONLY)
@@ -180,7 +211,9 @@ def append(path: Path, lines: Iterable[Decision]) -> None:
 def _line(line: bytes) -> Decision:
     cure = "mend the line or take it out; every other line stands for itself"
     if line.startswith((b"<<<<<<<", b"=======", b">>>>>>>")):
-        raise UserError("a mark of a merge conflict", "keep the lines of both sides and take out the marks")
+        raise UserError(
+            "a mark of a merge conflict", "keep the lines of both sides and take out the marks"
+        )
     try:
         row = json.loads(line)
     except ValueError:
@@ -191,15 +224,24 @@ def _line(line: bytes) -> Decision:
         if name not in _KEYS:
             raise UserError(f"'{name}' is no part of a decision", did_you_mean(name, _KEYS))
     if not isinstance(row.get("id"), str) or not row["id"]:
-        raise UserError("no 'id' of an example is given", "ids are listed by `alpaca-pipe rows RECIPE`")
+        raise UserError(
+            "no 'id' of an example is given", "ids are listed by `alpaca-pipe rows RECIPE`"
+        )
     if row.get("verdict") not in get_args(Verdict):
-        raise UserError(f"'{row.get('verdict', '')}' is no verdict", f"known are: {', '.join(get_args(Verdict))}")
+        raise UserError(
+            f"'{row.get('verdict', '')}' is no verdict",
+            f"known are: {', '.join(get_args(Verdict))}",
+        )
     for name in ("why", "about", "who", "when", "session"):
         if not isinstance(row.get(name, ""), str):
             raise UserError(f"'{name}' should be text", cure)
     _check_when(row.get("when", ""))
     seconds = row.get("seconds", 0)
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < 86_400:
+    if (
+        not isinstance(seconds, int | float)
+        or isinstance(seconds, bool)
+        or not 0 <= seconds < 86_400
+    ):
         raise UserError("'seconds' should be a number of seconds, below a day", cure)
     texts = _texts(row.get("texts"), row["verdict"])
     return Decision(**{**row, "texts": texts, "seconds": float(seconds)})
@@ -210,7 +252,10 @@ def _check_when(text: str) -> None:
         if text and datetime.fromisoformat(text).tzinfo is None:
             raise ValueError
     except ValueError:
-        raise UserError(f"'when' is no time: '{text}'", "write it like 2026-11-21T08:00:00+00:00, or leave it out") from None
+        raise UserError(
+            f"'when' is no time: '{text}'",
+            "write it like 2026-11-21T08:00:00+00:00, or leave it out",
+        ) from None
 
 
 def _texts(texts: Any, verdict: str) -> dict[str, str]:
@@ -219,9 +264,15 @@ def _texts(texts: Any, verdict: str) -> dict[str, str]:
             raise UserError(f"a {verdict} has no 'texts'", "they belong to an edit")
         return {}
     cure = "an edit has all texts of the new row: instruction, input, output (and system, where the row has one)"
-    if not isinstance(texts, dict) or not {"instruction", "output"} <= texts.keys() <= {*FIELDS} \
-            or not all(isinstance(text, str) for text in texts.values()):
+    if (
+        not isinstance(texts, dict)
+        or not {"instruction", "output"} <= texts.keys() <= {*FIELDS}
+        or not all(isinstance(text, str) for text in texts.values())
+    ):
         raise UserError("the 'texts' of this edit are not whole", cure)
     if not texts["instruction"].strip() or not texts["output"].strip():
-        raise UserError("this edit leaves the instruction or the output empty", "to take a row out, write the verdict drop")
+        raise UserError(
+            "this edit leaves the instruction or the output empty",
+            "to take a row out, write the verdict drop",
+        )
     return {name: whole(text) for name, text in texts.items()}

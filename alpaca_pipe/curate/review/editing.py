@@ -32,7 +32,9 @@ def texts_of(row: Example) -> dict[str, str]:
     return {name: getattr(row, name) for name in FIELDS if name != "system" or row.system}
 
 
-def _in_editor(before: Mapping[str, str], editor: str, console: ReviewConsole) -> dict[str, str] | None:
+def _in_editor(
+    before: Mapping[str, str], editor: str, console: ReviewConsole
+) -> dict[str, str] | None:
     sheet = written(before)
     with tempfile.TemporaryDirectory(prefix="alpaca-pipe-") as folder:
         path = Path(folder) / "row.txt"
@@ -43,8 +45,14 @@ def _in_editor(before: Mapping[str, str], editor: str, console: ReviewConsole) -
             try:
                 return understood(path.read_text(encoding="utf-8"), before)
             except (UserError, UnicodeDecodeError, OSError) as error:
-                what = str(error) if isinstance(error, UserError) else f"the file cannot be read: {error}"
-                if (console.ask(f"{what}\nEnter opens it again, x gives the edit up: ") or "x").strip():
+                what = (
+                    str(error)
+                    if isinstance(error, UserError)
+                    else f"the file cannot be read: {error}"
+                )
+                if (
+                    console.ask(f"{what}\nEnter opens it again, x gives the edit up: ") or "x"
+                ).strip():
                     return None
 
 
@@ -54,12 +62,17 @@ def _opened(editor: str, path: Path, console: ReviewConsole) -> bool:
     try:
         code = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode
     except (OSError, ValueError) as error:
-        console.say(f"the editor '{editor}' could not be started ({error}); field by field instead", "yellow")
+        console.say(
+            f"the editor '{editor}' could not be started ({error}); field by field instead",
+            "yellow",
+        )
         return False
     finally:
         signal.signal(signal.SIGINT, before)
     if code:
-        console.say(f"the editor '{editor}' ended with status {code}; field by field instead", "yellow")
+        console.say(
+            f"the editor '{editor}' ended with status {code}; field by field instead", "yellow"
+        )
     return not code
 
 
@@ -83,7 +96,9 @@ def understood(sheet: str, before: Mapping[str, str]) -> dict[str, str]:
     for place, name in enumerate(names):
         mark = f"{dash} {name} {dash}\n"
         if rest.count(mark) != 1:
-            raise UserError(f"the mark `{mark.strip()}` is not there once", "put it back on a line of its own")
+            raise UserError(
+                f"the mark `{mark.strip()}` is not there once", "put it back on a line of its own"
+            )
         head, rest = rest.split(mark)
         if place:
             texts[names[place - 1]] = head
@@ -104,7 +119,10 @@ def checked(texts: dict[str, str]) -> dict[str, str]:
 
 def _by_field(before: Mapping[str, str], console: ReviewConsole) -> dict[str, str] | None:
     """Asks for each text; None where Ctrl-C gives the edit up."""
-    console.say("Enter leaves a text as it is, a single - empties it; a line that ends with \\ goes on in the next.", "dim")
+    console.say(
+        "Enter leaves a text as it is, a single - empties it; a line that ends with \\ goes on in the next.",
+        "dim",
+    )
     texts = dict(before)
     for name in before:
         lines = [console.ask(f"{name}: ")]

@@ -86,7 +86,11 @@ def _decided(row: Example, before: Example | None, decisions: Decisions) -> Inco
 
 def _edited(row: Example, said: Decision) -> Example:
     texts = {name: said.texts.get(name, "") for name in FIELDS}
-    rules = [rule for rule in str(row.origin.details.get("repair", "")).split(", ") if rule and rule != RULE]
+    rules = [
+        rule
+        for rule in str(row.origin.details.get("repair", "")).split(", ")
+        if rule and rule != RULE
+    ]
     details = {**row.origin.details, "repair": ", ".join([*rules, RULE])}
     return Example.of(**texts, origin=replace(row.origin, parents=(row.id,), details=details))
 
@@ -110,7 +114,9 @@ class OverrideTally:
         row: dict[str, Any] = {"id": one.example.id, "verdict": verdict, "decided": one.said.id}
         if despite:
             self.counts["rescued"] += 1
-            row |= {"rule": despite.rule, "reason": despite.reason} | ({"nearest": despite.nearest} if despite.nearest else {})
+            row |= {"rule": despite.rule, "reason": despite.reason} | (
+                {"nearest": despite.nearest} if despite.nearest else {}
+            )
         self.rows.append(row)
 
     @property
@@ -122,12 +128,19 @@ class OverrideTally:
         """kept, edited, dropped: rows; rescued: of the kept and edited ones, those that a rule would have dropped."""
         if not self.decisions:
             return {}
-        return {"by_hand": {name: self.counts[name] for name in ("kept", "edited", "dropped", "rescued")} | {"gone": len(self.gone)}}
+        return {
+            "by_hand": {
+                name: self.counts[name] for name in ("kept", "edited", "dropped", "rescued")
+            }
+            | {"gone": len(self.gone)}
+        }
 
     def said(self) -> str:
         """A sentence about decisions that found no row; empty where all did."""
         if not (gone := self.gone):
             return ""
         named = ", ".join(gone[:3]) + (" ..." if len(gone) > 3 else "")
-        return (f"{len(gone):,} of {len(self.decisions.by_id):,} decisions by hand are about rows that did not come this time "
-                f"({named}); they are kept for when they come again")
+        return (
+            f"{len(gone):,} of {len(self.decisions.by_id):,} decisions by hand are about rows that did not come this time "
+            f"({named}); they are kept for when they come again"
+        )

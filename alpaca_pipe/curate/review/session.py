@@ -13,14 +13,27 @@ from pathlib import Path
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import digest_of
-from alpaca_pipe.curate.review.decisions import Decision, Decisions, Verdict, append, decision, read_decisions
+from alpaca_pipe.curate.review.decisions import (
+    Decision,
+    Decisions,
+    Verdict,
+    append,
+    decision,
+    read_decisions,
+)
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.manual_entries import enter_sitting
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.connection import machine_id
 from alpaca_pipe.ledger.store.journal import Journal
 
-WORDS: dict[Verdict, str] = {"keep": "to keep", "drop": "to drop", "edit": "edited", "note": "noted", "undo": "taken back"}
+WORDS: dict[Verdict, str] = {
+    "keep": "to keep",
+    "drop": "to drop",
+    "edit": "edited",
+    "note": "noted",
+    "undo": "taken back",
+}
 PAUSE = 120.0  # seconds: what is longer between two keys was not spent on the row
 
 
@@ -59,10 +72,19 @@ class ReviewSession:
             self._spent += min(now - self._last, PAUSE)
         self._last = now
 
-    def decide(self, row: Example, verdict: Verdict, *, why: str = "", texts: Mapping[str, str] | None = None) -> Decision:
+    def decide(
+        self,
+        row: Example,
+        verdict: Verdict,
+        *,
+        why: str = "",
+        texts: Mapping[str, str] | None = None,
+    ) -> Decision:
         """Stores it, fsync included."""
         self.look()
-        made = decision(row, verdict, why=why, texts=texts, who=self.who, seconds=self._spent, session=self.name)
+        made = decision(
+            row, verdict, why=why, texts=texts, who=self.who, seconds=self._spent, session=self.name
+        )
         append(self.path, [made])
         self._spent = 0.0
         self.decisions = Decisions(self.path, (*self.decisions.lines, made))
@@ -76,7 +98,11 @@ class ReviewSession:
 
     def told(self) -> str:
         """`7 decided: 4 to keep, 2 to drop, 1 edited; 1 notes`."""
-        said = ", ".join(f"{self.made[verdict]:,} {word}" for verdict, word in WORDS.items() if self.made[verdict])
+        said = ", ".join(
+            f"{self.made[verdict]:,} {word}"
+            for verdict, word in WORDS.items()
+            if self.made[verdict]
+        )
         return f"this time {said}" if said else "nothing was decided"
 
 
@@ -103,7 +129,9 @@ class ImportedDecisions:
 
     def lines(self) -> Iterable[str]:
         counts = Counter(line.verdict for line in self.new)
-        told = ", ".join(f"{counts[verdict]} {word}" for verdict, word in WORDS.items() if counts[verdict])
+        told = ", ".join(
+            f"{counts[verdict]} {word}" for verdict, word in WORDS.items() if counts[verdict]
+        )
         yield f"{len(self.new):,} decisions taken{f': {told}' if told else ''}"
         if self.known:
             yield f"{self.known:,} were taken before"
@@ -117,11 +145,20 @@ def take(file: Path, into: Path, ids: frozenset[str]) -> ImportedDecisions:
     """Checks a file of decisions and adds what is new in it to the recipe's own. ids: of the last run's rows. Taken twice, or
     again after the page went on, nothing is doubled. Raises UserErrors with every line that is none; nothing is added then."""
     if not file.is_file():
-        raise UserError(f"{file}: no such file", "name the file that the page saved; browsers put it into their download folder")
+        raise UserError(
+            f"{file}: no such file",
+            "name the file that the page saved; browsers put it into their download folder",
+        )
     if file.resolve() == into.resolve():
-        raise UserError(f"{file}: these are the recipe's own decisions already", "name the file that the page saved")
+        raise UserError(
+            f"{file}: these are the recipe's own decisions already",
+            "name the file that the page saved",
+        )
     theirs, ours = read_decisions(file), read_decisions(into)
-    here, last = {_key(line) for line in ours.lines}, {line.id: line for line in ours.lines if line.verdict != "note"}
+    here, last = (
+        {_key(line) for line in ours.lines},
+        {line.id: line for line in ours.lines if line.verdict != "note"},
+    )
     new, older, known = list[Decision](), 0, 0
     for line in theirs.lines:
         held = last.get(line.id)  # one that took a decision back, too
@@ -134,7 +171,13 @@ def take(file: Path, into: Path, ids: frozenset[str]) -> ImportedDecisions:
     if new:
         append(into, new)
     unknown = len({line.id for line in new} - ids)
-    return ImportedDecisions(tuple(new), known, unknown, older, frozenset(line.session for line in theirs.lines if line.session))
+    return ImportedDecisions(
+        tuple(new),
+        known,
+        unknown,
+        older,
+        frozenset(line.session for line in theirs.lines if line.session),
+    )
 
 
 def _key(line: Decision) -> str:
@@ -145,7 +188,13 @@ def _later(one: str, other: str) -> bool:
     return bool(one and other) and datetime.fromisoformat(one) > datetime.fromisoformat(other)
 
 
-def enter_minutes(decisions: Decisions, sittings: Callable[[str], bool], ledger: Path, recipe: str, table: GpuTable) -> str:
+def enter_minutes(
+    decisions: Decisions,
+    sittings: Callable[[str], bool],
+    ledger: Path,
+    recipe: str,
+    table: GpuTable,
+) -> str:
     """Enters the minutes of these sittings as work of a person, each once, and says so. Nothing is entered without a rate."""
     spent: Counter[str] = Counter()
     for line in decisions.lines:
@@ -159,12 +208,16 @@ def enter_minutes(decisions: Decisions, sittings: Callable[[str], bool], ledger:
     total, entered = 0, False
     with Journal.open(ledger) as journal:
         for name, amount in sorted(spent.items()):
-            cost = enter_sitting(journal, recipe, name, amount / 10, table, stage="curate", note="review")
+            cost = enter_sitting(
+                journal, recipe, name, amount / 10, table, stage="curate", note="review"
+            )
             total, entered = total + (cost or 0), entered or cost is not None
     if not entered:
         return f"{_minutes(tenths / 10)} of review so far, all in the ledger already"
-    return (f"{_minutes(tenths / 10)} of review so far at ${table.human_per_hour:f} an hour; {shown(total)} entered in the ledger "
-            "as human work")
+    return (
+        f"{_minutes(tenths / 10)} of review so far at ${table.human_per_hour:f} an hour; {shown(total)} entered in the ledger "
+        "as human work"
+    )
 
 
 def _minutes(seconds: float) -> str:

@@ -65,7 +65,9 @@ def sit(queue: Queue, sitting: ReviewSession, console: ReviewConsole) -> bool:
     return True
 
 
-def _done(letter: str, rest: str, item: ReviewItem, sitting: ReviewSession, console: ReviewConsole) -> int:
+def _done(
+    letter: str, rest: str, item: ReviewItem, sitting: ReviewSession, console: ReviewConsole
+) -> int:
     """Does what was asked for, and answers how many rows to go on: 1, -1, or 0 to stay."""
     row = item.example
     if letter == "k":
@@ -77,7 +79,11 @@ def _done(letter: str, rest: str, item: ReviewItem, sitting: ReviewSession, cons
         sitting.decide(row, "undo")
         return _told("taken back", console)
     if letter == "d":
-        why = rest or ("" if not console.by_key else console.ask("why (Enter: no reason; Ctrl-C: not at all)? "))
+        why = rest or (
+            ""
+            if not console.by_key
+            else console.ask("why (Enter: no reason; Ctrl-C: not at all)? ")
+        )
         if why is None:
             return 0
         sitting.decide(row, "drop", why=why)
@@ -90,7 +96,9 @@ def _done(letter: str, rest: str, item: ReviewItem, sitting: ReviewSession, cons
         return _told("noted; what about the row?", console)
     if letter == "e":
         held = sitting.decisions.by_id.get(row.id)
-        if texts := edited(held.texts if held and held.verdict == "edit" else texts_of(row), console):
+        if texts := edited(
+            held.texts if held and held.verdict == "edit" else texts_of(row), console
+        ):
             sitting.decide(row, "edit", texts=texts)
         return int(texts is not None)
     if letter in ("s", "b"):
@@ -103,7 +111,9 @@ def _told(sentence: str, console: ReviewConsole) -> int:
     return 0
 
 
-def show(item: ReviewItem, count: str, decisions: Decisions, console: ReviewConsole, whole: bool = False) -> None:
+def show(
+    item: ReviewItem, count: str, decisions: Decisions, console: ReviewConsole, whole: bool = False
+) -> None:
     """One row, readable: its texts, where it comes from, what was done with it, its neighbour, what was decided so far."""
     from rich.rule import Rule
     from rich.table import Table
@@ -116,11 +126,22 @@ def show(item: ReviewItem, count: str, decisions: Decisions, console: ReviewCons
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, text in (("system", row.system), ("instruction", row.instruction), ("input", row.input), ("output", row.output)):
+    for name, text in (
+        ("system", row.system),
+        ("instruction", row.instruction),
+        ("input", row.input),
+        ("output", row.output),
+    ):
         if text.strip() or name == "output":
-            grid.add_row(name, Text(visible(_clipped(text, whole)), "bold" if name == "instruction" else ""))
+            grid.add_row(
+                name, Text(visible(_clipped(text, whole)), "bold" if name == "instruction" else "")
+            )
             grid.add_row("", "")
-    for name, text in (("origin", "\n".join(item.origin)), ("verdict", item.verdict), ("nearest", item.nearest or "not recorded")):
+    for name, text in (
+        ("origin", "\n".join(item.origin)),
+        ("verdict", item.verdict),
+        ("nearest", item.nearest or "not recorded"),
+    ):
         grid.add_row(name, Text(visible(text), "dim"))
     for line in told(decisions, row.id):
         grid.add_row("by hand", Text(visible(line), "yellow"))
@@ -130,13 +151,22 @@ def show(item: ReviewItem, count: str, decisions: Decisions, console: ReviewCons
 def told(decisions: Decisions, id: str) -> Iterator[str]:
     """What was decided on a row so far, a line each."""
     yield from (in_words(line) for line in decisions.told(id))
-    yield from (f"{in_words(line)}, and this is the new row" for line in decisions.by_id.values()
-                if line.verdict == "edit" and line.to == id)
+    yield from (
+        f"{in_words(line)}, and this is the new row"
+        for line in decisions.by_id.values()
+        if line.verdict == "edit" and line.to == id
+    )
 
 
 def in_words(line: Decision) -> str:
     """`dropped by anna, 2026-11-21 08:00: wrong dose`."""
-    did = {"keep": "kept", "drop": "dropped", "edit": "edited", "note": "noted", "undo": "decision taken back"}[line.verdict]
+    did = {
+        "keep": "kept",
+        "drop": "dropped",
+        "edit": "edited",
+        "note": "noted",
+        "undo": "decision taken back",
+    }[line.verdict]
     who = f" by {line.who}" if line.who else ""
     when = f", {line.when[:16].replace('T', ' ')}" if line.when else ""
     return f"{did}{who}{when}{f': {line.why}' if line.why else ''}"

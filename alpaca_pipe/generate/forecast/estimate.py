@@ -7,11 +7,19 @@ from dataclasses import replace
 from alpaca_pipe.generate.forecast.history import Past
 from alpaca_pipe.generate.forecast.pilot import DRIFT_BETWEEN, HASTE_BETWEEN
 from alpaca_pipe.generate.forecast.priors import Prior
-from alpaca_pipe.generate.forecast.simulation import Forecast, Workload, foresee, imagine, whole_within
+from alpaca_pipe.generate.forecast.simulation import (
+    Forecast,
+    Workload,
+    foresee,
+    imagine,
+    whole_within,
+)
 from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.ledger.money import NANO
 
-_PRIORS = "priors: nobody has asked this teacher these prompts here, a pilot or a run will narrow them"
+_PRIORS = (
+    "priors: nobody has asked this teacher these prompts here, a pilot or a run will narrow them"
+)
 _ENOUGH = 0.8
 _NO_CACHE = "the price of cached tokens is not counted on"
 _NO_LIMIT = "the provider's limits a minute are not known"
@@ -22,7 +30,9 @@ def expected(order: Workload, prior: Prior, before: Past) -> tuple[Forecast, str
     teachers = imagine(prior, order)
     evidence = [*before.others, *(before.same if before.kept else map(_unjudged, before.same))]
     if evidence:
-        teachers = teachers.learned(evidence, order.tasks, order.swing, DRIFT_BETWEEN, HASTE_BETWEEN)
+        teachers = teachers.learned(
+            evidence, order.tasks, order.swing, DRIFT_BETWEEN, HASTE_BETWEEN
+        )
     stored = RoundStats()
     for one in before.same:
         stored = stored + one
@@ -31,7 +41,11 @@ def expected(order: Workload, prior: Prior, before: Past) -> tuple[Forecast, str
     forecast = foresee(order, teachers, stored if stored.seats and before.kept else None)
     if stored.seats and not before.kept:
         forecast = forecast.less(stored.requests)
-    return forecast, "; ".join([*_says(order, forecast, stored), *_cut(order, prior, evidence)]), f"{before.words or _PRIORS}{_money(order)}"
+    return (
+        forecast,
+        "; ".join([*_says(order, forecast, stored), *_cut(order, prior, evidence)]),
+        f"{before.words or _PRIORS}{_money(order)}",
+    )
 
 
 def _unjudged(one: RoundStats) -> RoundStats:
@@ -43,7 +57,9 @@ def _says(order: Workload, forecast: Forecast, stored: RoundStats) -> list[str]:
     requests, rows = forecast.range("requests").p50, forecast.range("rows").p50
     said = [f"until {order.count:,} rows are accepted"]
     if stored.requests:
-        said.append(f"{stored.requests:,} of about {stored.requests + requests:,.0f} requests are stored and cost nothing")
+        said.append(
+            f"{stored.requests:,} of about {stored.requests + requests:,.0f} requests are stored and cost nothing"
+        )
     if tenths := round(10 * forecast.stalled / len(forecast.rows)):
         said.append(f"in {tenths} of 10 cases it ends with fewer")
     money = forecast.range("dollars").p50
@@ -55,11 +71,15 @@ def _says(order: Workload, forecast: Forecast, stored: RoundStats) -> list[str]:
 def _cut(order: Workload, prior: Prior, evidence: list[RoundStats]) -> list[str]:
     """A warning where a limit of tokens leaves much of the replies out, as far as nobody has seen it."""
     thinks = prior.thinks.median if prior.thinks else 0.0
-    _, whole = whole_within(thinks, prior.out.median * order.tasks, prior.out_spread, order.limits[0], order.tasks)
+    _, whole = whole_within(
+        thinks, prior.out.median * order.tasks, prior.out_spread, order.limits[0], order.tasks
+    )
     if evidence or whole > _ENOUGH:
         return []
     why = "it thinks before it answers" if thinks else f"{order.tasks} tasks a reply are many"
-    return [f"about {1 - whole:.0%} of the tasks are lost at max_tokens {order.limits[0]:,} ({why}): raise generate.max_tokens"]
+    return [
+        f"about {1 - whole:.0%} of the tasks are lost at max_tokens {order.limits[0]:,} ({why}): raise generate.max_tokens"
+    ]
 
 
 def _money(order: Workload) -> str:

@@ -46,27 +46,45 @@ class _Found:
         return sum(one.requests for one in self.rounds)
 
 
-def past(store: Path, ledger: Path, version: int, config: Mapping[str, Any], teacher: Mapping[str, Any], seed: int,
-         lanes: int) -> Past:
+def past(
+    store: Path,
+    ledger: Path,
+    version: int,
+    config: Mapping[str, Any],
+    teacher: Mapping[str, Any],
+    seed: int,
+    lanes: int,
+) -> Past:
     """Looks through a store for steps that asked what `config` asks of the same teacher. config, teacher: identities.
     Pace is remembered where as many requests were under way at once (`lanes`)."""
     wanted = digest_of([version, asking(config), dict(teacher)])
-    found = [step for folder in store.glob("generate-*") if (step := _step(folder, wanted, lanes)) is not None]
+    found = [
+        step
+        for folder in store.glob("generate-*")
+        if (step := _step(folder, wanted, lanes)) is not None
+    ]
     same: _Found | None = None
     others: dict[str, _Found] = {}
     for step in found:
         if step.seed == seed and step.config.get("round_size") == config["round_size"]:
-            if same is None or (judged_alike(step.config, config), step.requests) > (judged_alike(same.config, config), same.requests):
+            if same is None or (judged_alike(step.config, config), step.requests) > (
+                judged_alike(same.config, config),
+                same.requests,
+            ):
                 same = step
         else:  # steps that share their seats share their replies: the longest tells all
             place = digest_of([step.seed, step.config.get("round_size")])
             if place not in others or others[place].requests < step.requests:
                 others[place] = step
     latest = sorted(others.values(), key=lambda step: step.day)[-_RUNS:]
-    stored = same.rounds[:_stored(ledger, same.keys)] if same else ()
+    stored = same.rounds[: _stored(ledger, same.keys)] if same else ()
     known = [*latest, *([replace(same, rounds=stored)] if same and stored else [])]
-    return Past(tuple(one for step in latest for one in _as_seen(step, config)), stored,
-                same is not None and judged_alike(same.config, config), _words(known))
+    return Past(
+        tuple(one for step in latest for one in _as_seen(step, config)),
+        stored,
+        same is not None and judged_alike(same.config, config),
+        _words(known),
+    )
 
 
 def _step(folder: Path, wanted: str, lanes: int) -> _Found | None:
@@ -88,8 +106,17 @@ def _step(folder: Path, wanted: str, lanes: int) -> _Found | None:
         pass
     from datetime import UTC, datetime
 
-    return _Found(tuple(rounds), tuple(row.get("key", "") for row in rows), config, identity["uses"].get("seed"),
-                  datetime.fromtimestamp(day, UTC).date().isoformat()) if rounds else None
+    return (
+        _Found(
+            tuple(rounds),
+            tuple(row.get("key", "") for row in rows),
+            config,
+            identity["uses"].get("seed"),
+            datetime.fromtimestamp(day, UTC).date().isoformat(),
+        )
+        if rounds
+        else None
+    )
 
 
 def _as_seen(step: _Found, config: Mapping[str, Any]) -> Sequence[RoundStats]:

@@ -26,10 +26,26 @@ class Pilot:
     """One for a run. prior: teachers as imagined before it; others: rounds of earlier runs. wait: prompts before the
     first forecast.  go_on: a forecast past the cap is said and does not stop the run."""
 
-    def __init__(self, order: Workload, prior: ImaginedTeacher, others: Sequence[RoundStats], wait: int, journal: Journal, caps: Caps,
-                 recipe: str, run: str, go_on: bool) -> None:
+    def __init__(
+        self,
+        order: Workload,
+        prior: ImaginedTeacher,
+        others: Sequence[RoundStats],
+        wait: int,
+        journal: Journal,
+        caps: Caps,
+        recipe: str,
+        run: str,
+        go_on: bool,
+    ) -> None:
         self._order, self._prior, self._others, self._next = order, prior, others, float(wait)
-        self._journal, self._caps, self._recipe, self._run, self._go_on = journal, caps, recipe, run, go_on
+        self._journal, self._caps, self._recipe, self._run, self._go_on = (
+            journal,
+            caps,
+            recipe,
+            run,
+            go_on,
+        )
         self._last: Range | None = None
         self._warned = False
         self.note = ""  # for the line of progress
@@ -49,9 +65,11 @@ class Pilot:
         if self._last is None or abs(requests.p50 - self._last.p50) > _MUCH * self._last.p50:
             first = self._last is None
             self._last = requests
-            yield (f"forecast {'' if first else 'anew '}after {whole.seats:,} prompts: about {requests.p50:,.0f} requests in all "
-                   f"({requests.p10:,.0f} to {requests.p90:,.0f} in 8 of 10 cases){_and_dollars(total)}"
-                   f"{_and_short(forecast, self._order.count)}")
+            yield (
+                f"forecast {'' if first else 'anew '}after {whole.seats:,} prompts: about {requests.p50:,.0f} requests in all "
+                f"({requests.p10:,.0f} to {requests.p90:,.0f} in 8 of 10 cases){_and_dollars(total)}"
+                f"{_and_short(forecast, self._order.count)}"
+            )
         yield from self._held_against_caps(money)
 
     def rest(self, rounds: Sequence[RoundStats]) -> Range:
@@ -61,10 +79,21 @@ class Pilot:
     def _forecast(self, rounds: Sequence[RoundStats], whole: RoundStats) -> Forecast:
         totals = self._journal.totals(self._recipe, run=self._run, class_="api")
         lost = round(totals.lost / self._order.ceiling) if self._order.ceiling else 0
-        rounds = [replace(rounds[0], attempts=totals.attempts, lost=lost), *rounds[1:]] if rounds else []
-        others = [replace(one, timed=0, seconds=0.0) for one in self._others] if whole.timed else self._others
-        known = self._prior.learned([*others, *rounds], self._order.tasks, self._order.swing, DRIFT,
-                                    HASTE if whole.timed else HASTE_BETWEEN)
+        rounds = (
+            [replace(rounds[0], attempts=totals.attempts, lost=lost), *rounds[1:]] if rounds else []
+        )
+        others = (
+            [replace(one, timed=0, seconds=0.0) for one in self._others]
+            if whole.timed
+            else self._others
+        )
+        known = self._prior.learned(
+            [*others, *rounds],
+            self._order.tasks,
+            self._order.swing,
+            DRIFT,
+            HASTE if whole.timed else HASTE_BETWEEN,
+        )
         return foresee(self._order, known, whole if rounds else None)
 
     def _held_against_caps(self, money: Range) -> Iterator[str]:
@@ -73,19 +102,28 @@ class Pilot:
             left = max(cap.nanodollars - held.spent - held.open, 0)
             if money.p50 <= left:
                 continue
-            what = (f"the rest of this run will cost about {shown(round(money.p50))} ({shown(round(money.p10))} to "
-                    f"{shown(round(money.p90))} in 8 of 10 cases), and {cap.key} leaves {shown(left)}")
+            what = (
+                f"the rest of this run will cost about {shown(round(money.p50))} ({shown(round(money.p10))} to "
+                f"{shown(round(money.p90))} in 8 of 10 cases), and {cap.key} leaves {shown(left)}"
+            )
             if not self._go_on:
                 enough = held.spent + held.open + round(money.p90)
-                raise UserError(f"generate: {what}", f"{more(cap.key, shown(enough))} or lower generate.count, and run "
-                                "again: nothing is asked twice; or set budget.go_on=true to go on until the cap is reached")
+                raise UserError(
+                    f"generate: {what}",
+                    f"{more(cap.key, shown(enough))} or lower generate.count, and run "
+                    "again: nothing is asked twice; or set budget.go_on=true to go on until the cap is reached",
+                )
             if not self._warned:
                 self._warned = True
                 yield f"{what}; budget.go_on is set, so it goes on until the cap is reached"
 
 
 def _and_dollars(total: Range) -> str:
-    return f", {shown(round(total.p50))} ({shown(round(total.p10))} to {shown(round(total.p90))})" if total.p50 else ""
+    return (
+        f", {shown(round(total.p50))} ({shown(round(total.p10))} to {shown(round(total.p90))})"
+        if total.p50
+        else ""
+    )
 
 
 def _and_short(forecast: Forecast, count: int) -> str:

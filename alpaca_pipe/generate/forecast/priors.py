@@ -43,7 +43,9 @@ class Prior:
     out_answer: LogNormal  # tokens of an answer that is asked for by itself
     out_spread: float  # of one reply around their mean: standard deviation of its logarithm
     pieces: LogNormal  # for each task asked
-    readable: tuple[float, float]  # log-odds that a piece passes every rule but novelty: mean, standard deviation
+    readable: tuple[
+        float, float
+    ]  # log-odds that a piece passes every rule but novelty: mean, standard deviation
     finished: tuple[float, float]  # the same for an answer that is asked for by itself
     hazard: LogNormal
     bend: LogNormal
@@ -52,36 +54,139 @@ class Prior:
 
 
 _ENGLISH = LogNormal(4.1, 0.12)
-ALPACA = Prior(_ENGLISH, LogNormal(105, 0.38), LogNormal(105, 0.38), 0.35, LogNormal(0.98, 0.08), (3.0, 1.2), (6, 0.5),
-               LogNormal(0.07, 1.0), LogNormal(0.38, 0.4), 0.004)
+ALPACA = Prior(
+    _ENGLISH,
+    LogNormal(105, 0.38),
+    LogNormal(105, 0.38),
+    0.35,
+    LogNormal(0.98, 0.08),
+    (3.0, 1.2),
+    (6, 0.5),
+    LogNormal(0.07, 1.0),
+    LogNormal(0.38, 0.4),
+    0.004,
+)
 # Style alpaca-2023, a list of 16. Of text-davinci-003's replies nobody kept count; a stop string ends some of them early,
 # and one list of words drops about a tenth of what comes.
-LIST = Prior(_ENGLISH, LogNormal(95, 0.38), LogNormal(95, 0.38), 0.35, LogNormal(0.85, 0.2), (1.8, 1.0), (6, 0.5),
-             LogNormal(0.07, 1.0), LogNormal(0.38, 0.4), 0.004)
-TWO_STEP = Prior(_ENGLISH, LogNormal(20, 0.3), LogNormal(110, 0.6), 0.45, LogNormal(1, 0.01), (3.0, 1.2), (3.0, 1.2),
-                 LogNormal(0.07, 1.1), LogNormal(0.38, 0.4), 0.004)
+LIST = Prior(
+    _ENGLISH,
+    LogNormal(95, 0.38),
+    LogNormal(95, 0.38),
+    0.35,
+    LogNormal(0.85, 0.2),
+    (1.8, 1.0),
+    (6, 0.5),
+    LogNormal(0.07, 1.0),
+    LogNormal(0.38, 0.4),
+    0.004,
+)
+TWO_STEP = Prior(
+    _ENGLISH,
+    LogNormal(20, 0.3),
+    LogNormal(110, 0.6),
+    0.45,
+    LogNormal(1, 0.01),
+    (3.0, 1.2),
+    (3.0, 1.2),
+    LogNormal(0.07, 1.1),
+    LogNormal(0.38, 0.4),
+    0.004,
+)
 # Guesses, measured nowhere yet. Rows that exist are told apart already, so what is made of them is seldom near another.
-_ORCA = replace(ALPACA, out=LogNormal(300, 0.5), hazard=LogNormal(1e-4, 0.5), pieces=LogNormal(1, 0.01))
-_EVOL = replace(TWO_STEP, out=LogNormal(60, 0.4), out_answer=LogNormal(250, 0.5), readable=(1.4, 1.0), hazard=LogNormal(0.02, 1.0))
-_SELF_INSTRUCT = replace(TWO_STEP, out=LogNormal(16, 0.3), out_answer=LogNormal(40, 0.5), readable=(2.0, 1.0), finished=(1.5, 1.0))
-PRIORS = {"alpaca": ALPACA, "alpaca-2023": LIST, "two-step": TWO_STEP, "documents": ALPACA, "orca": _ORCA, "evol": _EVOL,
-          "self-instruct": _SELF_INSTRUCT}
+_ORCA = replace(
+    ALPACA, out=LogNormal(300, 0.5), hazard=LogNormal(1e-4, 0.5), pieces=LogNormal(1, 0.01)
+)
+_EVOL = replace(
+    TWO_STEP,
+    out=LogNormal(60, 0.4),
+    out_answer=LogNormal(250, 0.5),
+    readable=(1.4, 1.0),
+    hazard=LogNormal(0.02, 1.0),
+)
+_SELF_INSTRUCT = replace(
+    TWO_STEP,
+    out=LogNormal(16, 0.3),
+    out_answer=LogNormal(40, 0.5),
+    readable=(2.0, 1.0),
+    finished=(1.5, 1.0),
+)
+PRIORS = {
+    "alpaca": ALPACA,
+    "alpaca-2023": LIST,
+    "two-step": TWO_STEP,
+    "documents": ALPACA,
+    "orca": _ORCA,
+    "evol": _EVOL,
+    "self-instruct": _SELF_INSTRUCT,
+}
 # Measured: the embedded SmolLM2-135M on 2 cores, the quickstart's prompts (2026-11: three runs, 320 seats), and our
 # scripted teacher. Their spreads are for other seeds, counts and limits.
-SMALL = Prior(LogNormal(4.0, 0.06), LogNormal(13, 0.15), LogNormal(36, 0.15), 0.45, LogNormal(1, 0.01), (3.8, 0.6), (2.7, 0.7),
-              LogNormal(0.32, 0.7), LogNormal(0.45, 0.3), 0.0)
-SCRIPTED = Prior(LogNormal(4.0, 0.05), LogNormal(50, 0.15), LogNormal(50, 0.15), 0.45, LogNormal(0.75, 0.08), (2.8, 0.3), (6, 0.5),
-                 LogNormal(0.40, 0.4), LogNormal(0.75, 0.25), 0.0)
-SCRIPTED_LIST = Prior(LogNormal(4.0, 0.05), LogNormal(50, 0.15), LogNormal(50, 0.15), 0.45, LogNormal(0.95, 0.08), (2.0, 0.5), (6, 0.5),
-                      LogNormal(0.40, 0.4), LogNormal(0.75, 0.25), 0.0)
-SCRIPTED_TWO_STEP = Prior(LogNormal(4.0, 0.05), LogNormal(17, 0.1), LogNormal(36, 0.15), 0.4, LogNormal(1, 0.01), (3.4, 0.4), (6, 0.5),
-                          LogNormal(0.20, 0.5), LogNormal(0.75, 0.3), 0.0)
-SCRIPTED_OF = {"alpaca": SCRIPTED, "alpaca-2023": SCRIPTED_LIST, "two-step": SCRIPTED_TWO_STEP, "documents": SCRIPTED,
-               "orca": replace(SCRIPTED, out=LogNormal(36, 0.15), hazard=LogNormal(1e-4, 0.1), pieces=LogNormal(1, 0.01)),
-               "evol": replace(SCRIPTED_TWO_STEP, out=LogNormal(36, 0.15)),
-               "self-instruct": replace(SCRIPTED_TWO_STEP, out=LogNormal(14, 0.2))}
-_THINKING = {"none": None, "minimal": LogNormal(30, 1.0), "low": LogNormal(250, 0.7), "medium": LogNormal(900, 0.7),
-             "high": LogNormal(3000, 0.7)}
+SMALL = Prior(
+    LogNormal(4.0, 0.06),
+    LogNormal(13, 0.15),
+    LogNormal(36, 0.15),
+    0.45,
+    LogNormal(1, 0.01),
+    (3.8, 0.6),
+    (2.7, 0.7),
+    LogNormal(0.32, 0.7),
+    LogNormal(0.45, 0.3),
+    0.0,
+)
+SCRIPTED = Prior(
+    LogNormal(4.0, 0.05),
+    LogNormal(50, 0.15),
+    LogNormal(50, 0.15),
+    0.45,
+    LogNormal(0.75, 0.08),
+    (2.8, 0.3),
+    (6, 0.5),
+    LogNormal(0.40, 0.4),
+    LogNormal(0.75, 0.25),
+    0.0,
+)
+SCRIPTED_LIST = Prior(
+    LogNormal(4.0, 0.05),
+    LogNormal(50, 0.15),
+    LogNormal(50, 0.15),
+    0.45,
+    LogNormal(0.95, 0.08),
+    (2.0, 0.5),
+    (6, 0.5),
+    LogNormal(0.40, 0.4),
+    LogNormal(0.75, 0.25),
+    0.0,
+)
+SCRIPTED_TWO_STEP = Prior(
+    LogNormal(4.0, 0.05),
+    LogNormal(17, 0.1),
+    LogNormal(36, 0.15),
+    0.4,
+    LogNormal(1, 0.01),
+    (3.4, 0.4),
+    (6, 0.5),
+    LogNormal(0.20, 0.5),
+    LogNormal(0.75, 0.3),
+    0.0,
+)
+SCRIPTED_OF = {
+    "alpaca": SCRIPTED,
+    "alpaca-2023": SCRIPTED_LIST,
+    "two-step": SCRIPTED_TWO_STEP,
+    "documents": SCRIPTED,
+    "orca": replace(
+        SCRIPTED, out=LogNormal(36, 0.15), hazard=LogNormal(1e-4, 0.1), pieces=LogNormal(1, 0.01)
+    ),
+    "evol": replace(SCRIPTED_TWO_STEP, out=LogNormal(36, 0.15)),
+    "self-instruct": replace(SCRIPTED_TWO_STEP, out=LogNormal(14, 0.2)),
+}
+_THINKING = {
+    "none": None,
+    "minimal": LogNormal(30, 1.0),
+    "low": LogNormal(250, 0.7),
+    "medium": LogNormal(900, 0.7),
+    "high": LogNormal(3000, 0.7),
+}
 
 
 def thinking(effort: str) -> LogNormal | None:
@@ -125,7 +230,14 @@ class ImaginedTeacher:
     lost: list[float]
     seconds: list[float]
 
-    def learned(self, seen: Sequence[RoundStats], asked: int, swing: RoundVariation, drift: float, haste: float) -> ImaginedTeacher:
+    def learned(
+        self,
+        seen: Sequence[RoundStats],
+        asked: int,
+        swing: RoundVariation,
+        drift: float,
+        haste: float,
+    ) -> ImaginedTeacher:
         """The same teachers after what was seen of the real one, round by round.
 
         asked: tasks in a seat.  drift: how far a figure may move between then and now (standard deviation of its
@@ -136,7 +248,9 @@ class ImaginedTeacher:
 
         def mean(name: str, total: float, squares: float, count: int, swings: float = 0.0) -> None:
             if count and total:
-                error = sqrt(max(squares / count - (total / count) ** 2, 0) / count) / (total / count)
+                error = sqrt(max(squares / count - (total / count) ** 2, 0) / count) / (
+                    total / count
+                )
                 few = 1 + 2 / count  # a handful says little of its own spread
                 error = few * hypot(error, 0.3 / count, drift, swings / sqrt(len(seen)))
                 changed[name] = _pulled(changed[name], log(total / count), error, log, exp)
@@ -148,24 +262,43 @@ class ImaginedTeacher:
         mean("in_first", whole.in_first, whole.in_first_squares, whole.seats, swing.ins)
         mean("in_answer", whole.in_answers, whole.in_answers_squares, whole.answers, swing.ins)
         mean("out_first", whole.out_first, whole.out_first_squares, whole.seats, swing.out)
-        mean("out_answer", whole.out_answers, whole.out_answers_squares, whole.answers, swing.out_answer)
-        mean("pieces", whole.pieces, whole.pieces * asked, whole.seats)  # at most as uneven as all or nothing
+        mean(
+            "out_answer",
+            whole.out_answers,
+            whole.out_answers_squares,
+            whole.answers,
+            swing.out_answer,
+        )
+        mean(
+            "pieces", whole.pieces, whole.pieces * asked, whole.seats
+        )  # at most as uneven as all or nothing
         share("readable", whole.near + whole.new, whole.pieces)
         share("finished", whole.accepted, whole.answers)
         if whole.timed:
-            changed["seconds"] = _pulled(changed["seconds"], log(whole.seconds / whole.timed), haste, log, exp)
+            changed["seconds"] = _pulled(
+                changed["seconds"], log(whole.seconds / whole.timed), haste, log, exp
+            )
         if whole.near + whole.new:
-            changed["hazard"], changed["bend"] = _novelty(self.hazard, self.bend, seen, Random("novelty"))
+            changed["hazard"], changed["bend"] = _novelty(
+                self.hazard, self.bend, seen, Random("novelty")
+            )
         if whole.attempts:
             changed["lost"] = _lost(self.lost, whole, Random("lost"))
         return ImaginedTeacher(**changed)
 
 
-_TOGETHER = 2.0  # pieces of one reply fail together: their counts say half as much as so many coins would
+_TOGETHER = (
+    2.0  # pieces of one reply fail together: their counts say half as much as so many coins would
+)
 
 
-def _pulled(draws: list[float], observed: float, error: float, to: Callable[[float], float],
-            back: Callable[[float], float]) -> list[float]:
+def _pulled(
+    draws: list[float],
+    observed: float,
+    error: float,
+    to: Callable[[float], float],
+    back: Callable[[float], float],
+) -> list[float]:
     """Draws of a figure after it was observed, on the scale of `to`: shifted and narrowed, their shape kept."""
     scaled = [to(draw) for draw in draws]
     middle, spread = fmean(scaled), pstdev(scaled)
@@ -185,12 +318,17 @@ def _judged(draws: list[float], hits: int, of: int, drift: float) -> list[float]
     low, high = min(middle, seen) - 4 * spread, max(middle, seen) + 4 * spread
     points = [low + (high - low) * (i + 0.5) / _POINTS for i in range(_POINTS)]
     sure = 1 / (_TOGETHER * (1 + of * drift**2))
-    found = [sure * (hits * point - of * log1p(exp(point))) - ((point - middle) / spread) ** 2 / 2 for point in points]
+    found = [
+        sure * (hits * point - of * log1p(exp(point))) - ((point - middle) / spread) ** 2 / 2
+        for point in points
+    ]
     best = max(found)
     summed = list(accumulate(exp(value - best) for value in found))
     after = [0.0] * len(draws)
     for rank, place in enumerate(sorted(range(len(draws)), key=draws.__getitem__)):
-        after[place] = _share(points[min(bisect(summed, (rank + 0.5) / len(draws) * summed[-1]), _POINTS - 1)])
+        after[place] = _share(
+            points[min(bisect(summed, (rank + 0.5) / len(draws) * summed[-1]), _POINTS - 1)]
+        )
     return after
 
 
@@ -206,7 +344,9 @@ def _share(odds: float) -> float:
     return 1 / (1 + exp(-odds))
 
 
-def _novelty(hazard: list[float], bend: list[float], seen: Sequence[RoundStats], chance: Random) -> tuple[list[float], list[float]]:
+def _novelty(
+    hazard: list[float], bend: list[float], seen: Sequence[RoundStats], chance: Random
+) -> tuple[list[float], list[float]]:
     """Hazard and bend after what was dropped as near a known one, from a grid over both that closes in once.
 
     The hazard is taken at the middle of the pools that were seen: there it is known best, and apart from the bend.
@@ -215,11 +355,18 @@ def _novelty(hazard: list[float], bend: list[float], seen: Sequence[RoundStats],
     tried = sum(part.near + part.new for part in parts)
     pivot = exp(sum((part.near + part.new) * log(part.pool) for part in parts) / tried) / 1000
     at = [log(h) + b * log(pivot) for h, b in zip(hazard, bend, strict=True)]
-    before = (fmean(map(log, hazard)), pstdev(map(log, hazard)), fmean(map(log, bend)), pstdev(map(log, bend)))
+    before = (
+        fmean(map(log, hazard)),
+        pstdev(map(log, hazard)),
+        fmean(map(log, bend)),
+        pstdev(map(log, bend)),
+    )
 
     def likely(height: float, bent: float) -> float:
         b = exp(bent)
-        away = ((height - b * log(pivot) - before[0]) / before[1]) ** 2 + ((bent - before[2]) / before[3]) ** 2
+        away = ((height - b * log(pivot) - before[0]) / before[1]) ** 2 + (
+            (bent - before[2]) / before[3]
+        ) ** 2
         fit = 0.0
         for part in parts:
             risk = exp(min(height + b * log(part.pool / 1000 / pivot), 4.0))
@@ -260,13 +407,17 @@ class _PoolBin:
 
 def _bins(seen: Sequence[RoundStats]) -> list[_PoolBin]:
     """Rounds laid together until their pools differ by a quarter."""
-    rounds = sorted((one.pool + one.new / 2, one.near, one.new) for one in seen if one.near + one.new)
+    rounds = sorted(
+        (one.pool + one.new / 2, one.near, one.new) for one in seen if one.near + one.new
+    )
     parts: list[_PoolBin] = []
     for pool, near, new in rounds:
         last = parts[-1] if parts else None
         if last and pool < 1.25 * last.pool:
             share = (near + new) / (last.near + last.new + near + new)
-            parts[-1] = _PoolBin(last.pool + share * (pool - last.pool), last.near + near, last.new + new)
+            parts[-1] = _PoolBin(
+                last.pool + share * (pool - last.pool), last.near + near, last.new + new
+            )
         else:
             parts.append(_PoolBin(max(pool, 1.0), near, new))
     return parts

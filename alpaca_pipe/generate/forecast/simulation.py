@@ -14,17 +14,45 @@ from math import ceil, exp, hypot, log, sqrt
 from random import Random
 
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.generate.forecast.priors import STEADY, ImaginedTeacher, LogNormal, Prior, RoundVariation
+from alpaca_pipe.generate.forecast.priors import (
+    STEADY,
+    ImaginedTeacher,
+    LogNormal,
+    Prior,
+    RoundVariation,
+)
 from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.generate.stop_rules import STALL_ROUNDS, STALL_SEATS
 
 DRAWS = 400
 # Gauss and Legendre's points and weights on [0, 1], for the integral over the growing pool.
-_POINTS = (0.019855071751232, 0.101666761293187, 0.237233795041836, 0.408282678752175, 0.591717321247825,
-           0.762766204958164, 0.898333238706813, 0.980144928248768)
-_WEIGHTS = (0.050614268145188, 0.111190517226687, 0.156853322938944, 0.181341891689181, 0.181341891689181,
-            0.156853322938944, 0.111190517226687, 0.050614268145188)
-_FIFTHS = (-1.2816, -0.5244, 0.0, 0.5244, 1.2816)  # where a normal figure stands in each fifth of the cases
+_POINTS = (
+    0.019855071751232,
+    0.101666761293187,
+    0.237233795041836,
+    0.408282678752175,
+    0.591717321247825,
+    0.762766204958164,
+    0.898333238706813,
+    0.980144928248768,
+)
+_WEIGHTS = (
+    0.050614268145188,
+    0.111190517226687,
+    0.156853322938944,
+    0.181341891689181,
+    0.181341891689181,
+    0.156853322938944,
+    0.111190517226687,
+    0.050614268145188,
+)
+_FIFTHS = (
+    -1.2816,
+    -0.5244,
+    0.0,
+    0.5244,
+    1.2816,
+)  # where a normal figure stands in each fifth of the cases
 
 
 @dataclass(frozen=True)
@@ -96,18 +124,43 @@ class Forecast:
         def cut(figures: list[float]) -> list[float]:
             return [figure * share for figure, share in zip(figures, left, strict=True)]
 
-        return Forecast(cut(self.requests), cut(self.tokens_in), cut(self.tokens_out), cut(self.dollars), cut(self.minutes),
-                        self.rows, self.stalled)
+        return Forecast(
+            cut(self.requests),
+            cut(self.tokens_in),
+            cut(self.tokens_out),
+            cut(self.dollars),
+            cut(self.minutes),
+            self.rows,
+            self.stalled,
+        )
 
 
 def imagine(prior: Prior, order: Workload, draws: int = DRAWS) -> ImaginedTeacher:
     """Teachers as the prior knows them, each with its own means for this order."""
-    chances = {name: Random(f"forecast {name}") for name in (
-        "letters", "out", "answer", "thinks", "pieces", "readable", "finished", "hazard", "bend", "lost", "seconds", "speed")}
+    chances = {
+        name: Random(f"forecast {name}")
+        for name in (
+            "letters",
+            "out",
+            "answer",
+            "thinks",
+            "pieces",
+            "readable",
+            "finished",
+            "hazard",
+            "bend",
+            "lost",
+            "seconds",
+            "speed",
+        )
+    }
     made = ImaginedTeacher([], [], [], [], [], [], [], [], [], [], [])
     for _ in range(draws):
         letters = prior.letters.draw(chances["letters"])
-        out, answer = prior.out.draw(chances["out"]) * order.tasks, prior.out_answer.draw(chances["answer"])
+        out, answer = (
+            prior.out.draw(chances["out"]) * order.tasks,
+            prior.out_answer.draw(chances["answer"]),
+        )
         thinks = prior.thinks.draw(chances["thinks"]) if prior.thinks else 0.0
         first, whole = whole_within(thinks, out, prior.out_spread, order.limits[0], order.tasks)
         second, done = whole_within(thinks, answer, prior.out_spread, order.limits[1], 1)
@@ -117,12 +170,21 @@ def imagine(prior: Prior, order: Workload, draws: int = DRAWS) -> ImaginedTeache
         made.out_answer.append(second)
         made.pieces.append(max(order.tasks * prior.pieces.draw(chances["pieces"]), 1.0))
         made.readable.append(_share(chances["readable"].gauss(*prior.readable)) * whole)
-        made.finished.append(_share(chances["finished"].gauss(*prior.finished)) * done if order.follows else 1.0)
+        made.finished.append(
+            _share(chances["finished"].gauss(*prior.finished)) * done if order.follows else 1.0
+        )
         made.hazard.append(prior.hazard.draw(chances["hazard"]))
         made.bend.append(prior.bend.draw(chances["bend"]))
         made.lost.append(chances["lost"].gammavariate(0.5, 2 * prior.lost) if prior.lost else 0.0)
-        made.seconds.append(_seconds(order, order.pace.seconds.draw(chances["seconds"]),
-                                     order.pace.speed.draw(chances["speed"]), first, second))
+        made.seconds.append(
+            _seconds(
+                order,
+                order.pace.seconds.draw(chances["seconds"]),
+                order.pace.speed.draw(chances["speed"]),
+                first,
+                second,
+            )
+        )
     return made
 
 
@@ -130,7 +192,9 @@ def _share(odds: float) -> float:
     return 1 / (1 + exp(-odds))
 
 
-def whole_within(thinks: float, out: float, spread: float, limit: int, items: int) -> tuple[float, float]:
+def whole_within(
+    thinks: float, out: float, spread: float, limit: int, items: int
+) -> tuple[float, float]:
     """Mean tokens of a reply that a limit may cut, and the share of its items that are whole."""
     tokens = whole = 0.0
     for step in _FIFTHS:
@@ -157,7 +221,9 @@ def _seconds(order: Workload, begins: float, speed: float, first: float, second:
     return took
 
 
-def foresee(order: Workload, teachers: ImaginedTeacher, before: RoundStats | None = None) -> Forecast:
+def foresee(
+    order: Workload, teachers: ImaginedTeacher, before: RoundStats | None = None
+) -> Forecast:
     """What the rest of the run takes. before: what has been asked in this run already, all of it in whole rounds."""
     had = before or RoundStats(pool=order.known)
     told = Forecast()
@@ -169,10 +235,19 @@ def foresee(order: Workload, teachers: ImaginedTeacher, before: RoundStats | Non
     return replace(told, stalled=stalled)
 
 
-def _play(order: Workload, teachers: ImaginedTeacher, i: int, had: RoundStats, luck: list[float], told: Forecast) -> bool:
+def _play(
+    order: Workload,
+    teachers: ImaginedTeacher,
+    i: int,
+    had: RoundStats,
+    luck: list[float],
+    told: Forecast,
+) -> bool:
     """One imagined teacher; answers whether it ends with too few rows."""
     finished, hazard, bend = teachers.finished[i], teachers.hazard[i], teachers.bend[i]
-    most = teachers.pieces[i] * teachers.readable[i]  # new instructions a seat, if none were near a known one
+    most = (
+        teachers.pieces[i] * teachers.readable[i]
+    )  # new instructions a seat, if none were near a known one
     begin = order.known + had.new
     missing = max(order.count - had.accepted, 0)
     end = begin + missing / finished
@@ -184,29 +259,53 @@ def _play(order: Workload, teachers: ImaginedTeacher, i: int, had: RoundStats, l
     uneven = 0.0  # of one seat's rows, their variance
     if seats:
         mean = rows / seats
-        uneven = mean * max(1 - mean / max(teachers.pieces[i], mean), 0.05) * (1.5 if order.tasks > 1 else 1.0)
+        uneven = (
+            mean
+            * max(1 - mean / max(teachers.pieces[i], mean), 0.05)
+            * (1.5 if order.tasks > 1 else 1.0)
+        )
         swings = order.swing.rows * sqrt(order.round_size / max(seats, order.round_size))
-        seats = max(seats * (1 + luck[0] * sqrt(uneven / seats) / mean + luck[8] * swings), seats / 4)
+        seats = max(
+            seats * (1 + luck[0] * sqrt(uneven / seats) / mean + luck[8] * swings), seats / 4
+        )
     seats += STALL_ROUNDS * order.round_size if short else 0
     whole: float = ceil(seats / order.round_size) * order.round_size if missing else 0
     if whole and not short:
-        rows += _beyond(whole - seats, most * finished * exp(-hazard * (end / 1000) ** bend), uneven, order, luck[10])
-    asked = rows / finished + luck[11] * sqrt(rows * max(1 - finished, 0.0)) / finished  # so many answers bring so many rows, or so
+        rows += _beyond(
+            whole - seats,
+            most * finished * exp(-hazard * (end / 1000) ** bend),
+            uneven,
+            order,
+            luck[10],
+        )
+    asked = (
+        rows / finished + luck[11] * sqrt(rows * max(1 - finished, 0.0)) / finished
+    )  # so many answers bring so many rows, or so
     answers = min(max(asked, rows), max(whole * order.tasks, rows)) * order.follows
     requests: float = whole + answers
     if order.max_requests is not None and had.requests + requests > order.max_requests:
         odd = order.follows and luck[6] > 0  # one request is left, and a seat needs two
         kept = max(order.max_requests - had.requests - odd, 0) / requests
-        short, whole, answers, rows, requests = True, whole * kept, answers * kept, rows * kept, requests * kept
+        short, whole, answers, rows, requests = (
+            True,
+            whole * kept,
+            answers * kept,
+            rows * kept,
+            requests * kept,
+        )
     rounds = sqrt(max(whole / order.round_size, 1))
 
     def about(luck: float, count: float, of_one: float, shared: float, of_round: float) -> float:
         return exp(luck * of_one / sqrt(max(count, 1)) + shared * of_round / rounds)
 
-    tokens_in = (whole * teachers.in_first[i] * about(luck[4], whole, 0.1, luck[9], order.swing.ins)
-                 + answers * teachers.in_answer[i] * about(luck[5], answers, 0.1, luck[8], order.swing.ins))
-    tokens_out = (whole * teachers.out_first[i] * about(luck[1], whole, 0.4, luck[8], order.swing.out)
-                  + answers * teachers.out_answer[i] * about(luck[2], answers, 0.4, luck[8], order.swing.out_answer))
+    tokens_in = whole * teachers.in_first[i] * about(
+        luck[4], whole, 0.1, luck[9], order.swing.ins
+    ) + answers * teachers.in_answer[i] * about(luck[5], answers, 0.1, luck[8], order.swing.ins)
+    tokens_out = whole * teachers.out_first[i] * about(
+        luck[1], whole, 0.4, luck[8], order.swing.out
+    ) + answers * teachers.out_answer[i] * about(
+        luck[2], answers, 0.4, luck[8], order.swing.out_answer
+    )
     drawn = whole * teachers.out_first[i] + answers * teachers.out_answer[i]
     longer = tokens_out / drawn if order.pace.shared and drawn else 1.0
     lost = teachers.lost[i] * requests
@@ -214,7 +313,9 @@ def _play(order: Workload, teachers: ImaginedTeacher, i: int, had: RoundStats, l
     told.requests.append(requests)
     told.tokens_in.append(tokens_in)
     told.tokens_out.append(tokens_out)
-    told.dollars.append(tokens_in * order.price[0] + tokens_out * order.price[1] + lost * order.ceiling)
+    told.dollars.append(
+        tokens_in * order.price[0] + tokens_out * order.price[1] + lost * order.ceiling
+    )
     seconds = requests * teachers.seconds[i] * longer * exp(0.05 * luck[7])
     told.minutes.append((order.pace.start + seconds) / 60 if requests else 0.0)
     told.rows.append(had.accepted + rows)
@@ -240,17 +341,29 @@ def _seats(most: float, hazard: float, bend: float, begin: float, end: float) ->
     wide = end - begin
     if wide <= 0:
         return 0.0
-    return wide / most * sum(weight * exp(hazard * ((begin + point * wide) / 1000) ** bend)
-                             for point, weight in zip(_POINTS, _WEIGHTS, strict=True))
+    return (
+        wide
+        / most
+        * sum(
+            weight * exp(hazard * ((begin + point * wide) / 1000) ** bend)
+            for point, weight in zip(_POINTS, _WEIGHTS, strict=True)
+        )
+    )
 
 
 def rows_of(seats: float, teachers: ImaginedTeacher, known: int) -> Range:
     """How many rows so many prompts bring, where no answer is asked for by itself."""
     brought = []
-    for pieces, readable, hazard, bend in zip(teachers.pieces, teachers.readable, teachers.hazard, teachers.bend, strict=True):
+    for pieces, readable, hazard, bend in zip(
+        teachers.pieces, teachers.readable, teachers.hazard, teachers.bend, strict=True
+    ):
         low, high = 0.0, pieces * readable * seats
         for _ in range(40):
             middle = (low + high) / 2
-            low, high = (middle, high) if _seats(pieces * readable, hazard, bend, known, known + middle) <= seats else (low, middle)
+            low, high = (
+                (middle, high)
+                if _seats(pieces * readable, hazard, bend, known, known + middle) <= seats
+                else (low, middle)
+            )
         brought.append(low)
     return Forecast(rows=brought).range("rows")

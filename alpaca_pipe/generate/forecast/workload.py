@@ -31,34 +31,56 @@ from alpaca_pipe.ledger.pricing.token_prices import Price
 from alpaca_pipe.teachers.config import TeacherTable
 
 _PROMPTS = 24  # built, each as it would be sent, to know their length
-_INSTRUCTION = "What makes a bridge strong enough to carry a train?"  # stands for one that the teacher wrote
-_AROUND_MESSAGE = 4  # tokens: OpenAI's rule of thumb; what the small models' templates take is about the same
-_SCHEMA = 0.5  # of a JSON schema's letters that the model is shown, more or less: providers do not say
+_INSTRUCTION = (
+    "What makes a bridge strong enough to carry a train?"  # stands for one that the teacher wrote
+)
+_AROUND_MESSAGE = (
+    4  # tokens: OpenAI's rule of thumb; what the small models' templates take is about the same
+)
+_SCHEMA = (
+    0.5  # of a JSON schema's letters that the model is shown, more or less: providers do not say
+)
 # Families that think before they answer unless told otherwise. Of newer ones that think only when told, nothing is added.
-_THINKERS = re.compile(r"gpt-5(-mini|-nano|-20\d\d|$)|\bo[134](-|$)|deepseek-r|reason|qwq|think", re.IGNORECASE)
+_THINKERS = re.compile(
+    r"gpt-5(-mini|-nano|-20\d\d|$)|\bo[134](-|$)|deepseek-r|reason|qwq|think", re.IGNORECASE
+)
 
 
-def order_of(seating: Seating, teacher: TeacherTable, price: Price, known: int, limits: Limits, have: int = 0) -> Workload:
+def order_of(
+    seating: Seating, teacher: TeacherTable, price: Price, known: int, limits: Limits, have: int = 0
+) -> Workload:
     """known: instructions that are compared with from the start.  have: rows that are there before anything is asked."""
     style = seating.style
     firsts: list[Request] = []
     answers: list[Request] = []
     for number in range(_PROMPTS):
         ground = [seating.grounds[number % len(seating.grounds)]] if style.grounded else []
-        seat, = seating.round(number, number * seating.round_size, 1, ground)
+        (seat,) = seating.round(number, number * seating.round_size, 1, ground)
         firsts.append(style.request_for(seat))
         answers += _following(style, seat)
-    nanodollars = [float(price.per_million[side]) * 1000 for side in ("uncached_in", "visible_out")]  # a token
+    nanodollars = [
+        float(price.per_million[side]) * 1000 for side in ("uncached_in", "visible_out")
+    ]  # a token
     tasks = style.tasks(seating.shown)
     seats = seating.turns().left if style.grounded else None
     if limits.max_candidates:
         seats = min(seats or limits.max_candidates, -(-limits.max_candidates // tasks))
     most = [limits.max_requests, seats and seats * style.depth * (1 + tasks * style.follows)]
-    return Workload(max(limits.count - have, 0), seating.round_size, tasks, style.follows, min(filter(None, most), default=None),
-                 known, (_letters(firsts), _letters(answers)), (_around(firsts), _around(answers)),
-                 (_limit(firsts), _limit(answers)), (nanodollars[0], nanodollars[1]),
-                 fmean(ceiling_of(request, price) for request in (firsts[0], *answers[:1])), _pace(teacher),
-                 SWINGING if style.one_prefix else STEADY)
+    return Workload(
+        max(limits.count - have, 0),
+        seating.round_size,
+        tasks,
+        style.follows,
+        min(filter(None, most), default=None),
+        known,
+        (_letters(firsts), _letters(answers)),
+        (_around(firsts), _around(answers)),
+        (_limit(firsts), _limit(answers)),
+        (nanodollars[0], nanodollars[1]),
+        fmean(ceiling_of(request, price) for request in (firsts[0], *answers[:1])),
+        _pace(teacher),
+        SWINGING if style.one_prefix else STEADY,
+    )
 
 
 def _following(style: Style, seat: Seat) -> Iterator[Request]:
@@ -66,7 +88,11 @@ def _following(style: Style, seat: Seat) -> Iterator[Request]:
     draft = Draft(_INSTRUCTION)
     while request := style.follow(seat, draft):
         yield request
-        drafts = [piece for piece in style.read_answer(seat, draft, Completion("no", "stop", Usage())) if isinstance(piece, Draft)]
+        drafts = [
+            piece
+            for piece in style.read_answer(seat, draft, Completion("no", "stop", Usage()))
+            if isinstance(piece, Draft)
+        ]
         if not drafts:
             return
         draft = drafts[0]
@@ -76,7 +102,11 @@ def prior_of(style: Style, teacher: TeacherTable) -> Prior:
     """What is believed of this teacher under this style before any reply is known."""
     if teacher.kind == "rehearsed":
         return SCRIPTED_OF.get(style.name, SCRIPTED)
-    if teacher.kind == "local_server" and style.name == "two-step" and teacher.called.startswith("smollm2-135m"):
+    if (
+        teacher.kind == "local_server"
+        and style.name == "two-step"
+        and teacher.called.startswith("smollm2-135m")
+    ):
         return SMALL
     prior = PRIORS.get(style.name, ALPACA)
     effort = teacher.extra_body.get("reasoning_effort")
@@ -85,8 +115,14 @@ def prior_of(style: Style, teacher: TeacherTable) -> Prior:
 
 
 def _letters(requests: Sequence[Request]) -> float:
-    return fmean(sum(len(message.content) for message in request.messages) + _SCHEMA * _schema(request)
-                 for request in requests) if requests else 0.0
+    return (
+        fmean(
+            sum(len(message.content) for message in request.messages) + _SCHEMA * _schema(request)
+            for request in requests
+        )
+        if requests
+        else 0.0
+    )
 
 
 def _schema(request: Request) -> int:
@@ -95,23 +131,48 @@ def _schema(request: Request) -> int:
 
 
 def _around(requests: Sequence[Request]) -> float:
-    return fmean(_AROUND_MESSAGE * len(request.messages) + 3 for request in requests) if requests else 0.0
+    return (
+        fmean(_AROUND_MESSAGE * len(request.messages) + 3 for request in requests)
+        if requests
+        else 0.0
+    )
 
 
 def _limit(requests: Sequence[Request]) -> int:
     """Of tokens out; a million where the requests set none."""
-    limits = [int(request.decoding[name]) for request in requests for name in OUTPUT_LIMITS if request.decoding.get(name)]
+    limits = [
+        int(request.decoding[name])
+        for request in requests
+        for name in OUTPUT_LIMITS
+        if request.decoding.get(name)
+    ]
     return max(limits, default=1_000_000)
 
 
 def _pace(teacher: TeacherTable) -> RequestTiming:
     match teacher.kind:
-        case "local_server":  # measured: SmolLM2-135M on 2 cores, prompts included; other machines and models differ
-            pace = RequestTiming(LogNormal(0.05, 0.5), LogNormal(38, 0.35), teacher.concurrency, shared=True, start=4.0)
+        case (
+            "local_server"
+        ):  # measured: SmolLM2-135M on 2 cores, prompts included; other machines and models differ
+            pace = RequestTiming(
+                LogNormal(0.05, 0.5),
+                LogNormal(38, 0.35),
+                teacher.concurrency,
+                shared=True,
+                start=4.0,
+            )
         case "rehearsed":
-            pace = RequestTiming(LogNormal(0.015 + teacher.delay, 0.3), LogNormal(1e6, 0.1), teacher.concurrency)
-        case "openai_batch":  # a round is a batch: promised within a day, mostly there within the hour
+            pace = RequestTiming(
+                LogNormal(0.015 + teacher.delay, 0.3), LogNormal(1e6, 0.1), teacher.concurrency
+            )
+        case (
+            "openai_batch"
+        ):  # a round is a batch: promised within a day, mostly there within the hour
             pace = RequestTiming(LogNormal(900, 1.2), LogNormal(75, 0.5), 1_000_000)
         case _:  # endpoints of these months: under a second to begin, 40 to 150 tokens a second
             pace = RequestTiming(LogNormal(0.8, 0.5), LogNormal(75, 0.5), teacher.concurrency)
-    return replace(pace, requests_per_minute=teacher.requests_per_minute, tokens_per_minute=teacher.tokens_per_minute)
+    return replace(
+        pace,
+        requests_per_minute=teacher.requests_per_minute,
+        tokens_per_minute=teacher.tokens_per_minute,
+    )

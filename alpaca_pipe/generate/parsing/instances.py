@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Unread, unread
 
 _EXAMPLE = re.compile(r"^[ \t#*]*Example[ \t]+\d+[ \t]*[:.]?[ \t*]*$", re.MULTILINE | re.IGNORECASE)
-_HEAD = re.compile(r"^[ \t*]*(Input|Output|Class label|Label)[ \t*]*:[ \t*]*", re.MULTILINE | re.IGNORECASE)
+_HEAD = re.compile(
+    r"^[ \t*]*(Input|Output|Class label|Label)[ \t*]*:[ \t*]*", re.MULTILINE | re.IGNORECASE
+)
 _NO_INPUT = re.compile(r"<?(?:no input|noinput|none|n/a)>?\.?", re.IGNORECASE)
 
 
@@ -29,9 +31,15 @@ def instances(draft: Draft, text: str, cut: bool, labels: bool, most: int) -> li
     found = list(_by_label(text) if labels else _by_example(text))
     for place, part in enumerate(found):
         if cut and place == len(found) - 1:
-            pieces.append(unread(part, "cut_off", "the reply was cut at its token limit, within this instance"))
+            pieces.append(
+                unread(
+                    part, "cut_off", "the reply was cut at its token limit, within this instance"
+                )
+            )
         elif sum(isinstance(piece, Draft) for piece in pieces) == most:
-            pieces.append(unread(part, "too_many", f"{most} instances of an instruction are enough"))
+            pieces.append(
+                unread(part, "too_many", f"{most} instances of an instruction are enough")
+            )
         else:
             pieces.append(_instance(draft, part, labels))
     if not pieces:
@@ -41,9 +49,14 @@ def instances(draft: Draft, text: str, cut: bool, labels: bool, most: int) -> li
 
 def _whole(pieces: list[Piece], found: list[str]) -> list[Piece]:
     """Where something cannot be read, the instance before it may not have ended there either."""
-    return [unread(part, "unsure_end", "what follows this instance cannot be read, and may belong to it")
-            if isinstance(piece, Draft) and isinstance(after, Unread) and after.rule == "no_instance" else piece
-            for piece, after, part in zip(pieces, [*pieces[1:], None], found, strict=True)]
+    return [
+        unread(
+            part, "unsure_end", "what follows this instance cannot be read, and may belong to it"
+        )
+        if isinstance(piece, Draft) and isinstance(after, Unread) and after.rule == "no_instance"
+        else piece
+        for piece, after, part in zip(pieces, [*pieces[1:], None], found, strict=True)
+    ]
 
 
 def _by_example(text: str) -> Iterator[str]:
@@ -51,13 +64,18 @@ def _by_example(text: str) -> Iterator[str]:
     marks = [mark.start() for mark in _EXAMPLE.finditer(text)]
     if not marks:
         heads = list(_HEAD.finditer(text))
-        marks = [head.start() for head, before in zip(heads[1:], heads, strict=False)
-                 if (before[1].lower(), head[1].lower()) == ("output", "input")]
+        marks = [
+            head.start()
+            for head, before in zip(heads[1:], heads, strict=False)
+            if (before[1].lower(), head[1].lower()) == ("output", "input")
+        ]
     yield from _stretches(text, marks)
 
 
 def _by_label(text: str) -> Iterator[str]:
-    yield from _stretches(text, [head.start() for head in _HEAD.finditer(text) if "label" in head[1].lower()])
+    yield from _stretches(
+        text, [head.start() for head in _HEAD.finditer(text) if "label" in head[1].lower()]
+    )
 
 
 def _stretches(text: str, marks: list[int]) -> Iterator[str]:
@@ -70,14 +88,24 @@ def _stretches(text: str, marks: list[int]) -> Iterator[str]:
 def _instance(draft: Draft, text: str, labels: bool) -> Piece:
     body = _EXAMPLE.sub("", text, count=1)
     heads = list(_HEAD.finditer(body))
-    before = body[:heads[0].start()] if heads else body
+    before = body[: heads[0].start()] if heads else body
     ends = [*(head.start() for head in heads[1:]), len(body)] if heads else []
-    parts = [_Section(head[1].lower(), body[head.end():end].strip()) for head, end in zip(heads, ends, strict=True)]
-    wanted = (["class label"], ["class label", "input"], ["label"], ["label", "input"]) if labels \
+    parts = [
+        _Section(head[1].lower(), body[head.end() : end].strip())
+        for head, end in zip(heads, ends, strict=True)
+    ]
+    wanted = (
+        (["class label"], ["class label", "input"], ["label"], ["label", "input"])
+        if labels
         else (["output"], ["input", "output"])
+    )
     if before.strip() or [part.name for part in parts] not in wanted:
-        told = "a class label and at most one input" if labels else "at most one input and one output"
-        return unread(text.strip(), "no_instance", f"an instance has {told}, in this order, and nothing else")
+        told = (
+            "a class label and at most one input" if labels else "at most one input and one output"
+        )
+        return unread(
+            text.strip(), "no_instance", f"an instance has {told}, in this order, and nothing else"
+        )
     named = {part.name: part.text for part in parts}
     given = named.get("input", "")
     output = parts[0].text if labels else named["output"]

@@ -23,13 +23,24 @@ _HEAD = re.compile(rf"(?<!\d)(\d+)\.\s+({_PART}):")
 class Bugs(Table):
     """Of Stanford's code, each as it was; `false` mends it."""
 
-    misnumbered: bool = Field(True, description="the requirements are numbered 1, 2, 3, 2, 3, 4, 5, 6, 7")
-    stop_at_20: bool = Field(True, description="the stop `20.` also cuts an answer that ends in 2020.; else only the "
-                             "header of task 20 stops")
-    hash_in_output: bool = Field(True, description="### within an answer ends its task, and all later ones get a wrong "
-                                 "number and are lost; ## between two tasks merges them")
-    any_number: bool = Field(True, description="a header counts wherever it stands, in mid-line or as the end of another "
-                             "number (14. Input: within task 4)")
+    misnumbered: bool = Field(
+        True, description="the requirements are numbered 1, 2, 3, 2, 3, 4, 5, 6, 7"
+    )
+    stop_at_20: bool = Field(
+        True,
+        description="the stop `20.` also cuts an answer that ends in 2020.; else only the "
+        "header of task 20 stops",
+    )
+    hash_in_output: bool = Field(
+        True,
+        description="### within an answer ends its task, and all later ones get a wrong "
+        "number and are lost; ## between two tasks merges them",
+    )
+    any_number: bool = Field(
+        True,
+        description="a header counts wherever it stands, in mid-line or as the end of another "
+        "number (14. Input: within task 4)",
+    )
 
 
 def read_numbered(reply: Completion, first: int, bugs: Bugs) -> list[Piece]:
@@ -37,8 +48,11 @@ def read_numbered(reply: Completion, first: int, bugs: Bugs) -> list[Piece]:
     if fault := fault_of(reply, cut_is_read=True):
         return [fault]
     text = f"{first}. Instruction:{reply.text}"
-    pieces = _as_the_reference(text, first, reply.finish == "length", bugs) if bugs.hash_in_output \
+    pieces = (
+        _as_the_reference(text, first, reply.finish == "length", bugs)
+        if bugs.hash_in_output
         else _by_headers(text, reply.finish == "length")
+    )
     return pieces or [unread(reply.text, "no_task", "the reply holds no task")]
 
 
@@ -48,7 +62,13 @@ def _as_the_reference(text: str, first: int, cut: bool, bugs: Bugs) -> list[Piec
     pieces: list[Piece] = []
     for place, part in enumerate(parts):
         if place == len(parts) - 1 and cut:
-            pieces.append(unread(part, "cut_off", "the reply was cut at its token limit, so its last piece is dropped"))
+            pieces.append(
+                unread(
+                    part,
+                    "cut_off",
+                    "the reply was cut at its token limit, so its last piece is dropped",
+                )
+            )
         elif part.strip() or place < len(parts) - 1:
             pieces.append(_seven(part, first + place, bugs))
     return pieces
@@ -57,13 +77,20 @@ def _as_the_reference(text: str, first: int, cut: bool, bugs: Bugs) -> list[Piec
 def _seven(part: str, number: int, bugs: Bugs) -> Draft | Unread:
     """What `re.split(rf"{number}\\.\\s+(Instruction|Input|Output):", part)` must make seven parts of."""
     own = str(number)
-    heads = [found for found in _HEAD.finditer(part) if found[1].endswith(own) and (
-        bugs.any_number or (found[1] == own and _begins_a_line(part, found.start())))]
+    heads = [
+        found
+        for found in _HEAD.finditer(part)
+        if found[1].endswith(own)
+        and (bugs.any_number or (found[1] == own and _begins_a_line(part, found.start())))
+    ]
     if len(heads) != 3:
-        return unread(part, "not_seven_parts",
-                      f"task {number} should have the headers Instruction, Input and Output once each, and has {len(heads)}")
+        return unread(
+            part,
+            "not_seven_parts",
+            f"task {number} should have the headers Instruction, Input and Output once each, and has {len(heads)}",
+        )
     ends = [*(head.end(1) - len(own) for head in heads[1:]), len(part)]
-    return _draft(*(part[head.end():end] for head, end in zip(heads, ends, strict=True)))
+    return _draft(*(part[head.end() : end] for head, end in zip(heads, ends, strict=True)))
 
 
 def _begins_a_line(text: str, at: int) -> bool:
@@ -81,13 +108,25 @@ def _by_headers(text: str, cut: bool) -> list[Piece]:
         own = headers[first:after]
         begin, end = own[0].start(), headers[after].start() if after < len(headers) else len(text)
         if end == len(text) and cut:
-            pieces.append(unread(text[begin:], "cut_off", "the reply was cut at its token limit, within this task"))
+            pieces.append(
+                unread(
+                    text[begin:],
+                    "cut_off",
+                    "the reply was cut at its token limit, within this task",
+                )
+            )
         elif [header[2] for header in own] != ["Instruction", "Input", "Output"]:
-            pieces.append(unread(text[begin:end], "not_seven_parts", "the task should have the headers Instruction, Input "
-                                 f"and Output once each, in this order, and has {len(own)}"))
+            pieces.append(
+                unread(
+                    text[begin:end],
+                    "not_seven_parts",
+                    "the task should have the headers Instruction, Input "
+                    f"and Output once each, in this order, and has {len(own)}",
+                )
+            )
         else:
             ends = [own[1].start(), own[2].start(), end]
-            fields = [text[header.end():stop] for header, stop in zip(own, ends, strict=True)]
+            fields = [text[header.end() : stop] for header, stop in zip(own, ends, strict=True)]
             pieces.append(_draft(fields[0], fields[1], _without_break(fields[2])))
     return pieces
 
@@ -108,4 +147,4 @@ def _draft(instruction: str, input_: str, output: str) -> Draft:
 def until_stop(text: str, stops: tuple[str, ...]) -> tuple[str, bool]:
     """What a server that takes `stop` would have sent, and whether a stop stands in it: the text before the first."""
     places = [place for stop in stops if (place := text.find(stop)) >= 0]
-    return (text[:min(places)], True) if places else (text, False)
+    return (text[: min(places)], True) if places else (text, False)

@@ -50,7 +50,9 @@ def read_line(reply: Completion) -> Draft | Unread:
     if fault := fault_of(reply):
         return fault
     if "\n" in text:
-        return unread(text, "several_lines", "one instruction was asked for, and the reply has several lines")
+        return unread(
+            text, "several_lines", "one instruction was asked for, and the reply has several lines"
+        )
     return Draft(text)
 
 
@@ -87,7 +89,11 @@ def fault_of(reply: Completion, cut_is_read: bool = False) -> Unread | None:
 
 def _pieces(text: str, finish: Finish, also: Sequence[str]) -> Iterator[Piece]:
     """Reads each object as deep as it must: one that is broken is entered, and the whole ones within it are read."""
-    at, opened, found = 0, list[tuple[int, int]](), 0  # opened: broken objects around `at`, as (start, found before it)
+    at, opened, found = (
+        0,
+        list[tuple[int, int]](),
+        0,
+    )  # opened: broken objects around `at`, as (start, found before it)
     while at < len(text):
         character = text[at]
         if character == '"' and opened:
@@ -106,12 +112,15 @@ def _pieces(text: str, finish: Finish, also: Sequence[str]) -> Iterator[Piece]:
             start, before = opened.pop()
             if found == before:
                 found += 1
-                yield unread(text[start:at + 1], "not_json", "this object is not valid JSON")
+                yield unread(text[start : at + 1], "not_json", "this object is not valid JSON")
         at += 1
     if opened and found == opened[-1][1]:
-        rest = text[opened[-1][0]:]
-        yield (unread(rest, "cut_off", "the reply was cut at its token limit, within this task") if finish == "length"
-               else unread(rest, "not_json", "the JSON ends in the middle"))
+        rest = text[opened[-1][0] :]
+        yield (
+            unread(rest, "cut_off", "the reply was cut at its token limit, within this task")
+            if finish == "length"
+            else unread(rest, "not_json", "the JSON ends in the middle")
+        )
 
 
 def _end_of_string(text: str, at: int) -> int:
@@ -131,7 +140,9 @@ def _as_written(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 # Numbers stay as they were written; raw line ends within a string are let through.
-_DECODER = json.JSONDecoder(object_pairs_hook=_as_written, parse_float=str, parse_int=str, parse_constant=str, strict=False)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_as_written, parse_float=str, parse_int=str, parse_constant=str, strict=False
+)
 
 
 def _object(text: str, at: int) -> tuple[dict[str, Any], int] | None:
@@ -149,7 +160,11 @@ def _tasks(value: dict[str, Any], text: str, also: Sequence[str]) -> Iterator[Pi
         return
     listed = [item for part in value.values() if isinstance(part, list) for item in part]
     for item in listed:
-        yield _task(item, also) if isinstance(item, dict) else unread(_shown(item), "no_instruction", "this is not an object")
+        yield (
+            _task(item, also)
+            if isinstance(item, dict)
+            else unread(_shown(item), "no_instruction", "this is not an object")
+        )
     if not listed:
         yield unread(_shown(value), "no_instruction", "the object holds no instruction")
 
@@ -169,7 +184,9 @@ def _task(value: dict[str, Any], also: Sequence[str]) -> Piece:
         if not _is_text(part):
             return unread(_shown(value), "not_unicode", f"the {name} holds half a character")
         parts.append(part.strip())
-    details = {name: str(value[name]).strip() for name in also if isinstance(value.get(name), str | bool)}
+    details = {
+        name: str(value[name]).strip() for name in also if isinstance(value.get(name), str | bool)
+    }
     return Draft(parts[0], parts[1], parts[2], details=details)
 
 

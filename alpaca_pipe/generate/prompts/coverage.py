@@ -30,20 +30,66 @@ def _says(pattern: str) -> Callable[[Example], bool]:
 
 # The first rule that holds names the kind.
 _RULES: tuple[tuple[str, Callable[[Example], bool]], ...] = (
-    ("code", _says(r"\b(code|function|program|script|sql|python|javascript|html|css|regex|regular expression|algorithm|query)\b")),
+    (
+        "code",
+        _says(
+            r"\b(code|function|program|script|sql|python|javascript|html|css|regex|regular expression|algorithm|query)\b"
+        ),
+    ),
     ("classification", _begins("classify categorize categorise label sort")),
-    ("classification", _says(r"\b(true or false|yes or no|positive or negative|which category|whether)\b|\bis (this|the following)\b")),
+    (
+        "classification",
+        _says(
+            r"\b(true or false|yes or no|positive or negative|which category|whether)\b|\bis (this|the following)\b"
+        ),
+    ),
     ("extraction", _begins("extract identify find pick locate highlight underline spot")),
-    ("rewriting", _begins("rewrite rephrase paraphrase reword edit correct fix translate convert shorten simplify summarize "
-                          "summarise condense change turn transform proofread improve replace reformat format punctuate")),
-    ("reasoning", _begins("calculate compute solve prove deduce infer determine estimate count add multiply divide subtract")),
-    ("reasoning", _says(r"\bhow (many|much|long|far|old|fast)\b|^if\b|\bnext (number|term|in the)\b")),
-    ("explanation", _begins("explain describe define compare contrast discuss outline clarify illustrate analyze analyse why")),
-    ("explanation", _says(r"^how (do|does|did|can|is|are|would)\b|\b(difference|differences) between\b")),
-    ("ideas", _begins("list suggest give name recommend propose brainstorm plan provide offer think rank")),
-    ("writing", _begins("write compose draft create generate invent make tell design imagine develop construct produce")),
+    (
+        "rewriting",
+        _begins(
+            "rewrite rephrase paraphrase reword edit correct fix translate convert shorten simplify summarize "
+            "summarise condense change turn transform proofread improve replace reformat format punctuate"
+        ),
+    ),
+    (
+        "reasoning",
+        _begins(
+            "calculate compute solve prove deduce infer determine estimate count add multiply divide subtract"
+        ),
+    ),
+    (
+        "reasoning",
+        _says(r"\bhow (many|much|long|far|old|fast)\b|^if\b|\bnext (number|term|in the)\b"),
+    ),
+    (
+        "explanation",
+        _begins(
+            "explain describe define compare contrast discuss outline clarify illustrate analyze analyse why"
+        ),
+    ),
+    (
+        "explanation",
+        _says(r"^how (do|does|did|can|is|are|would)\b|\b(difference|differences) between\b"),
+    ),
+    (
+        "ideas",
+        _begins(
+            "list suggest give name recommend propose brainstorm plan provide offer think rank"
+        ),
+    ),
+    (
+        "writing",
+        _begins(
+            "write compose draft create generate invent make tell design imagine develop construct produce"
+        ),
+    ),
     ("question", lambda row: row.instruction.rstrip().endswith(("?", "？"))),
-    ("question", _begins("what who whom whose when where which is are was were do does did can could should")),
+    (
+        "question",
+        _begins(
+            "what who whom whose when where which is are was were do does did can could should"
+        ),
+    ),
 )
 KINDS = tuple(dict.fromkeys(kind for kind, _ in _RULES))
 
@@ -74,15 +120,24 @@ class Balance:
     def lacks(self, count: int, draw: int) -> tuple[str, ...]:
         """So many kinds to ask for: the rarer one is, the likelier; each of them once before one comes again."""
         chance, share = random.Random(draw), sum(self._kinds[kind] for kind in KINDS) / len(KINDS)
-        weights = {kind: min(max(2 - self._kinds[kind] / share, _LEAST), _HIGHEST) if share else 1.0 for kind in KINDS}
+        weights = {
+            kind: min(max(2 - self._kinds[kind] / share, _LEAST), _HIGHEST) if share else 1.0
+            for kind in KINDS
+        }
         drawn: list[str] = []
         while len(drawn) < count:
             # the largest of u ** (1 / weight) first: a draw without replacement (Efraimidis and Spirakis, 2006)
-            drawn += sorted(KINDS, key=lambda kind: chance.random() ** (1 / weights[kind]), reverse=True)[:count - len(drawn)]
+            drawn += sorted(
+                KINDS, key=lambda kind: chance.random() ** (1 / weights[kind]), reverse=True
+            )[: count - len(drawn)]
         return tuple(drawn)
 
     def worn(self) -> tuple[str, ...]:
         """The first words that too many rows share, the commonest first."""
         rows = sum(self._first.values())
-        often = sorted((-number, word) for word, number in self._first.items() if word and number > _WORN * rows)
+        often = sorted(
+            (-number, word)
+            for word, number in self._first.items()
+            if word and number > _WORN * rows
+        )
         return tuple(word for _, word in often[:_MOST]) if rows >= _FEWEST else ()

@@ -33,31 +33,62 @@ class Seating:
         """The grounds in their order, from the first one on."""
         return Turns(self.grounds, self.seed, self.times, self.style.depth)
 
-    def round(self, number: int, first: int, count: int, grounds: Sequence[Ground] = (), rows: Sequence[Example] = (),
-              balance: Balance | None = None) -> list[Seat]:
+    def round(
+        self,
+        number: int,
+        first: int,
+        count: int,
+        grounds: Sequence[Ground] = (),
+        rows: Sequence[Example] = (),
+        balance: Balance | None = None,
+    ) -> list[Seat]:
         """So many places. first: how many were taken in the rounds before; grounds: one for each, where the style has them;
         rows, balance: of all rows accepted before."""
-        return [self._seat(number, place, first + place, grounds[place] if grounds else None, rows, balance)
-                for place in range(count)]
+        return [
+            self._seat(
+                number, place, first + place, grounds[place] if grounds else None, rows, balance
+            )
+            for place in range(count)
+        ]
 
-    def _seat(self, round_: int, place: int, number: int, ground: Ground | None, rows: Sequence[Example],
-              balance: Balance | None) -> Seat:
+    def _seat(
+        self,
+        round_: int,
+        place: int,
+        number: int,
+        ground: Ground | None,
+        rows: Sequence[Example],
+        balance: Balance | None,
+    ) -> Seat:
         style, seed = self.style, self.seed
         draw = int(digest_of(["draw", seed, round_, place])[:15], 16)
-        machine = random.Random(f"machine {seed} {round_} {place}").sample(rows, min(style.machine, len(rows)))
+        machine = random.Random(f"machine {seed} {round_} {place}").sample(
+            rows, min(style.machine, len(rows))
+        )
         chance = random.Random(f"seeds {seed} {round_} {'' if style.one_prefix else place}")
         shown = chance.sample(self.seeds, max(self.shown - len(machine), 0)) if style.seeded else []
         told = (balance or Balance()) if style.steered else None
         topics = topics_from(seed, number * style.topics, style.topics, self.topics)
-        return Seat(round_, place, tuple(shown), topics, ground, tuple(machine),
-                    told.lacks(style.tasks(self.shown), draw) if told else (), told.worn() if told else (), draw)
+        return Seat(
+            round_,
+            place,
+            tuple(shown),
+            topics,
+            ground,
+            tuple(machine),
+            told.lacks(style.tasks(self.shown), draw) if told else (),
+            told.worn() if told else (),
+            draw,
+        )
 
 
 class Turns:
     """Grounds to take, shuffled; those that come of accepted rows stand at the end of the turn in which they came. After a
     turn all of them come again in a new order, `times` turns in all."""
 
-    def __init__(self, grounds: Sequence[Ground], seed: int | str, times: int | None, depth: int) -> None:
+    def __init__(
+        self, grounds: Sequence[Ground], seed: int | str, times: int | None, depth: int
+    ) -> None:
         self._all, self._seed, self._times, self._depth = list(grounds), seed, times, depth
         self._turn = 0
         self._queue = self._shuffled()

@@ -16,7 +16,9 @@ from alpaca_pipe.generate.sources.earlier_rows import ROWS
 from alpaca_pipe.generate.styles.base import Ground, Style
 
 
-def known_of(config: GenerateTable, style: Style, grounds: Sequence[Ground], rows: Sequence[Example]) -> list[Example]:
+def known_of(
+    config: GenerateTable, style: Style, grounds: Sequence[Ground], rows: Sequence[Example]
+) -> list[Example]:
     """What a new instruction must differ from, to begin with."""
     if not style.novel:
         return []
@@ -24,16 +26,30 @@ def known_of(config: GenerateTable, style: Style, grounds: Sequence[Ground], row
     return [*seeds, *(ground.example for ground in grounds if ground.example), *rows]
 
 
-def seating_of(config: GenerateTable, style: Style, seed: int, grounds: Sequence[Ground]) -> Seating:
+def seating_of(
+    config: GenerateTable, style: Style, seed: int, grounds: Sequence[Ground]
+) -> Seating:
     """A run that extends another one sits on other chairs: with the same seed it would ask the same again."""
     ours: int | str = f"{seed} {file_digest(config.extend)[:16]}" if config.extend else seed
-    return Seating(style, ours, _shown_seeds(config, style), config.round_size, config.shown, grounds, config.times,
-                   _topics(config, style))
+    return Seating(
+        style,
+        ours,
+        _shown_seeds(config, style),
+        config.round_size,
+        config.shown,
+        grounds,
+        config.times,
+        _topics(config, style),
+    )
 
 
 def _topics(config: GenerateTable, style: Style) -> tuple[str, ...]:
     """Of a model for one domain, the seeds' own; of any other, everything under the sun."""
-    own = dict.fromkeys(seed.topic for seed in read_seeds(config.seeds) if seed.topic) if config.domain and style.seeded else {}
+    own = (
+        dict.fromkeys(seed.topic for seed in read_seeds(config.seeds) if seed.topic)
+        if config.domain and style.seeded
+        else {}
+    )
     return tuple(own) or TOPICS
 
 
@@ -44,7 +60,11 @@ def grounds_of(config: GenerateTable, style: Style) -> Sequence[Ground]:
         return of_documents(config.documents, config.passage)
     if config.rows is None:
         return of_rows(seed.example for seed in read_seeds(config.seeds))
-    return of_rows(map(Example.from_row, read_jsonl(config.rows))) if config.rows.name == ROWS else of_file(config.rows)
+    return (
+        of_rows(map(Example.from_row, read_jsonl(config.rows)))
+        if config.rows.name == ROWS
+        else of_file(config.rows)
+    )
 
 
 def extended_of(config: GenerateTable) -> Sequence[Example]:
@@ -54,7 +74,9 @@ def extended_of(config: GenerateTable) -> Sequence[Example]:
 def _shown_seeds(config: GenerateTable, style: Style) -> list[Seed]:
     usable = style.usable(read_seeds(config.seeds)) if style.seeded else []
     if style.seeded and len(usable) < config.shown:
-        raise UserError(f"generate: {config.shown} seeds are to be shown, and {config.seeds.name} has {len(usable)} that "
-                        f"style {style.name} can show{style.shows}",
-                        "write more seeds, or lower generate.shown")
+        raise UserError(
+            f"generate: {config.shown} seeds are to be shown, and {config.seeds.name} has {len(usable)} that "
+            f"style {style.name} can show{style.shows}",
+            "write more seeds, or lower generate.shown",
+        )
     return usable

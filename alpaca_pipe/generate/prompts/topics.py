@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from functools import lru_cache
 
-TOPICS = tuple("""
+TOPICS = tuple(
+    """
 the Moon, volcanoes, bees, bicycles, bread, rivers, chess, tea, winter, trees, dreams, money, sleep, cats, glass, winds,
 ancient Rome, kindness, computers, fish, mountains, soap, trust, maps, birds, coffee, schools, letters, the heart, plastic,
 wind power, paper, honesty, potatoes, friendship, salt, time zones, shoes, fractions, gravity, bridges, elections, spiders,
@@ -22,12 +23,20 @@ advertising, prime numbers, oxygen, tents, apples, jokes, camels, windows, cemen
 statistics, lakes, apologies, helicopters, toothpaste, dinosaurs, tunnels, folk songs, cooking oil, caves, lawns, the equator,
 noise, turtles, calendars, first aid, leather, small talk, microscopes, pottery, sharks, public transport, candles, negotiation,
 wheat, comets, nurses, keyboards, lemons, refrigerators, the Silk Road, horses, ballet, debts, sand, diplomacy, eyes, garlic
-""".replace("\n", " ").strip().split(", "))
+""".replace("\n", " ")
+    .strip()
+    .split(", ")
+)
 
 
-def topics_from(seed: int | str, first: int, count: int, among: tuple[str, ...] = TOPICS) -> tuple[str, ...]:
+def topics_from(
+    seed: int | str, first: int, count: int, among: tuple[str, ...] = TOPICS
+) -> tuple[str, ...]:
     """The topics number `first` to `first + count - 1` of an endless list: all of them shuffled, then shuffled anew ..."""
-    return tuple(_shuffled(seed, number // len(among), among)[number % len(among)] for number in range(first, first + count))
+    return tuple(
+        _shuffled(seed, number // len(among), among)[number % len(among)]
+        for number in range(first, first + count)
+    )
 
 
 @lru_cache(8)

@@ -36,7 +36,9 @@ class Replay:
 
     of: str = ""
     journal: Journal | None = field(default=None, repr=False)
-    asked: Mapping[str, tuple[str, int, str]] = field(default_factory=dict, repr=False)  # place -> key, draw, prompt
+    asked: Mapping[str, tuple[str, int, str]] = field(
+        default_factory=dict, repr=False
+    )  # place -> key, draw, prompt
 
     def at(self, place: str) -> Told | None:
         """What was said at a place, where that is stored."""
@@ -54,7 +56,9 @@ class NotStored(Exception):
 class StoredTeacher:
     """A teacher that only remembers: whom we would ask, without a connection."""
 
-    def __init__(self, identity: Mapping[str, Any], takes: frozenset[str], journal: Journal) -> None:
+    def __init__(
+        self, identity: Mapping[str, Any], takes: frozenset[str], journal: Journal
+    ) -> None:
         self.identity, self.takes, self._journal = identity, takes, journal
 
     async def ask(self, request: Request) -> Completion:
@@ -64,24 +68,36 @@ class StoredTeacher:
         return reply
 
 
-def earlier(folder: Path, scratch: Path, candidates: Iterable[Path | None], journal: Journal, fresh: bool) -> Replay:
+def earlier(
+    folder: Path, scratch: Path, candidates: Iterable[Path | None], journal: Journal, fresh: bool
+) -> Replay:
     """The run whose replies the step in `folder` takes over: the first of the candidates that asked the same, or the one that
     it began with."""
     choice = scratch / _CHOICE
     if fresh or not choice.exists():
-        found = next((one.name for one in candidates if one and not fresh and _asked_the_same(one, folder)), "")
+        found = next(
+            (one.name for one in candidates if one and not fresh and _asked_the_same(one, folder)),
+            "",
+        )
         write_json(choice, {"of": found})
     of = read_json(choice)["of"]
     if not of:
         return Replay()
-    asked = {place: told for row in read_jsonl_so_far(folder.parent / of / SEATS) for place, told in _places(row)}
+    asked = {
+        place: told
+        for row in read_jsonl_so_far(folder.parent / of / SEATS)
+        for place, told in _places(row)
+    }
     return Replay(of, journal, asked)
 
 
 def changed_filter(sealed: Path | None, folder: Path) -> bool:
     """Whether this step asks what the recipe's sealed one asked, and only judges otherwise."""
-    return sealed is not None and _asked_the_same(sealed, folder) and not judged_alike(
-        _identity(sealed)["config"], _identity(folder)["config"])
+    return (
+        sealed is not None
+        and _asked_the_same(sealed, folder)
+        and not judged_alike(_identity(sealed)["config"], _identity(folder)["config"])
+    )
 
 
 def _asked_the_same(one: Path, other: Path) -> bool:
@@ -89,8 +105,11 @@ def _asked_the_same(one: Path, other: Path) -> bool:
         return False
     try:
         mine, theirs = _identity(one), _identity(other)
-        return bool(_whom(mine) == _whom(theirs) and asking(mine["config"]) == asking(theirs["config"])
-                    and mine["config"]["round_size"] == theirs["config"]["round_size"])
+        return bool(
+            _whom(mine) == _whom(theirs)
+            and asking(mine["config"]) == asking(theirs["config"])
+            and mine["config"]["round_size"] == theirs["config"]["round_size"]
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return False  # damaged, or of an older version
 
@@ -106,5 +125,7 @@ def _identity(folder: Path) -> dict[str, Any]:
 
 def _places(row: Mapping[str, Any]) -> Iterable[tuple[str, tuple[str, int, str]]]:
     at = f"{row['round']}/{row['seat']}"
-    for step, key, draw, prompt in zip(row["steps"], row["keys"], row["draws"], row["prompts"], strict=True):
+    for step, key, draw, prompt in zip(
+        row["steps"], row["keys"], row["draws"], row["prompts"], strict=True
+    ):
         yield f"{at}/{step}" if step else at, (key, draw, prompt)

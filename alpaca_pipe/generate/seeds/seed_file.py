@@ -46,8 +46,10 @@ def append(file: Path, rows: Sequence[SeedRow]) -> None:
 def check_ours(file: Path) -> None:
     """Raises UserError for shipped seeds: those are not the user's to add to."""
     if file.resolve().is_relative_to(shipped("seed_tasks").resolve()):
-        raise UserError(f"{file.name}: these seed tasks are shipped, and not yours to add to",
-                        "write a file of your own and name it in the recipe: generate.seeds")
+        raise UserError(
+            f"{file.name}: these seed tasks are shipped, and not yours to add to",
+            "write a file of your own and name it in the recipe: generate.seeds",
+        )
 
 
 def _in_csv(text: str, rows: Sequence[Mapping[str, Any]], end: str) -> str:
@@ -55,17 +57,26 @@ def _in_csv(text: str, rows: Sequence[Mapping[str, Any]], end: str) -> str:
     delimiter = delimiter_of(plain)
     old = csv.DictReader(io.StringIO(plain, newline=""), delimiter=delimiter)
     columns = list(old.fieldnames or SeedRow.model_fields)
-    missing = [name for name in SeedRow.model_fields if name not in columns and any(name in row for row in rows)]
+    missing = [
+        name
+        for name in SeedRow.model_fields
+        if name not in columns and any(name in row for row in rows)
+    ]
     if not plain or missing:
         columns += missing
         return _lines([{name: name for name in columns}, *old, *rows], columns, delimiter, end)
     return text + _lines(rows, columns, delimiter, end)
 
 
-def _lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], delimiter: str, end: str) -> str:
+def _lines(
+    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], delimiter: str, end: str
+) -> str:
     into = io.StringIO(newline="")
     writer = csv.DictWriter(into, columns, restval="", delimiter=delimiter, lineterminator=end)
-    writer.writerows({**row, "classification": "yes"} if row.get("classification") is True else row for row in rows)
+    writer.writerows(
+        {**row, "classification": "yes"} if row.get("classification") is True else row
+        for row in rows
+    )
     return into.getvalue()
 
 

@@ -55,12 +55,25 @@ def read_seeds(path: Path) -> tuple[Seed, ...]:
             errors += _explained(error, f"{path}:{number}")
         else:
             drafted = {"source": row.source, "drafted_by": row.drafted_by}
-            origin = Origin("seed", f"{path.name}#{number}", details={name: said for name, said in drafted.items() if said})
-            seeds.append(Seed(Example.of(row.instruction, row.input, row.output, origin), row.topic, row.classification))
+            origin = Origin(
+                "seed",
+                f"{path.name}#{number}",
+                details={name: said for name, said in drafted.items() if said},
+            )
+            seeds.append(
+                Seed(
+                    Example.of(row.instruction, row.input, row.output, origin),
+                    row.topic,
+                    row.classification,
+                )
+            )
     if errors:
         raise UserErrors(errors)
     if not seeds:
-        raise UserError(f"{path}: it holds no seed task", 'write one JSON object a line: {"instruction": ..., "output": ...}')
+        raise UserError(
+            f"{path}: it holds no seed task",
+            'write one JSON object a line: {"instruction": ..., "output": ...}',
+        )
     return tuple(seeds)
 
 
@@ -69,13 +82,19 @@ def _rows(path: Path) -> Iterator[tuple[int, Callable[[], SeedRow]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text: {error}", "save it as UTF-8, one JSON object a line") from None
+        raise UserError(
+            f"{path}: not UTF-8 text: {error}", "save it as UTF-8, one JSON object a line"
+        ) from None
     if path.suffix.lower() != ".csv":
         for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
                 yield number, partial(SeedRow.model_validate_json, line)
         return
-    lines = csv.DictReader(io.StringIO(text, newline=""), restkey="more columns than the head", delimiter=delimiter_of(text))
+    lines = csv.DictReader(
+        io.StringIO(text, newline=""),
+        restkey="more columns than the head",
+        delimiter=delimiter_of(text),
+    )
     number = 2
     for cells in lines:
         if any(cells.values()):
@@ -106,15 +125,23 @@ def _explained(error: ValidationError, where: str) -> Iterator[UserError]:
         key = ".".join(map(str, item["loc"]))
         match item["type"]:
             case "json_invalid":
-                yield UserError(f"{where}: not a JSON object: {item['ctx']['error']}", "write one whole JSON object a line")
+                yield UserError(
+                    f"{where}: not a JSON object: {item['ctx']['error']}",
+                    "write one whole JSON object a line",
+                )
             case "extra_forbidden":
-                yield UserError(f"{where}: {key}: unknown key", did_you_mean(key, SeedRow.model_fields))
+                yield UserError(
+                    f"{where}: {key}: unknown key", did_you_mean(key, SeedRow.model_fields)
+                )
             case "missing":
                 yield UserError(f"{where}: {key}: it is missing", f"add the {key} to this row")
             case "string_too_short" | "string_pattern_mismatch":
                 yield UserError(f"{where}: {key}: it is empty", "write it, or take the row out")
             case _:
-                yield UserError(f"{where}: {key or 'the row'}: {item['msg']}", "see seed_tasks/alpaca.jsonl for the form")
+                yield UserError(
+                    f"{where}: {key or 'the row'}: {item['msg']}",
+                    "see seed_tasks/alpaca.jsonl for the form",
+                )
 
 
 def _seed_file(value: object, info: ValidationInfo) -> Path:
@@ -124,7 +151,9 @@ def _seed_file(value: object, info: ValidationInfo) -> Path:
         return names[value]
     path = from_recipe(value, info)
     if not path.is_file():
-        raise ValueError(f"no such file: {path}, and no shipped seeds of that name - {did_you_mean(str(value), names)}")
+        raise ValueError(
+            f"no such file: {path}, and no shipped seeds of that name - {did_you_mean(str(value), names)}"
+        )
     return path
 
 

@@ -13,9 +13,17 @@ from alpaca_pipe.generate.styles.base import Ground
 
 def of_documents(paths: Sequence[Path], words: int) -> tuple[Ground, ...]:
     """The passages of all files, at most so many words each; the same one in two files is one ground. Raises UserErrors."""
-    found = {" ".join(chunk.text.split()): chunk for chunk in reversed(chunks(paths, words))}  # the first of several stays
-    return tuple(Ground(chunk.text, f"{chunk.file}#{chunk.start}-{chunk.end}",
-                        {"file": chunk.file, "start": chunk.start, "end": chunk.end}) for chunk in reversed(found.values()))
+    found = {
+        " ".join(chunk.text.split()): chunk for chunk in reversed(chunks(paths, words))
+    }  # the first of several stays
+    return tuple(
+        Ground(
+            chunk.text,
+            f"{chunk.file}#{chunk.start}-{chunk.end}",
+            {"file": chunk.file, "start": chunk.start, "end": chunk.end},
+        )
+        for chunk in reversed(found.values())
+    )
 
 
 def of_file(file: Path) -> tuple[Ground, ...]:
@@ -26,8 +34,10 @@ def of_file(file: Path) -> tuple[Ground, ...]:
     rows = [*read(file, aside=refused.append)]
     if refused:
         first = refused[0]
-        raise UserError(f"{file}: {len(refused):,} rows cannot be reworked, the first at {first.source}: {first.reason}",
-                        f"take them out first: alpaca-pipe curate {file.name} -o clean/")
+        raise UserError(
+            f"{file}: {len(refused):,} rows cannot be reworked, the first at {first.source}: {first.reason}",
+            f"take them out first: alpaca-pipe curate {file.name} -o clean/",
+        )
     return of_rows(rows)
 
 

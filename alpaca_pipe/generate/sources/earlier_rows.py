@@ -24,7 +24,9 @@ def _rows(value: Any, info: ValidationInfo) -> Path | None:
     path = from_recipe(value, info)
     path = path / ROWS if path.is_dir() else path
     if not path.is_file():
-        raise ValueError(f"no such file: {path} - name an examples.jsonl of ours, or RECIPE@DATE of a run in the workspace")
+        raise ValueError(
+            f"no such file: {path} - name an examples.jsonl of ours, or RECIPE@DATE of a run in the workspace"
+        )
     return path
 
 
@@ -34,15 +36,23 @@ def rows_of_run(workspace: Path, recipe: str, when: str) -> Path:
     found = matching(runs, when)
     if not found:
         days = sorted({str(run.get("run", ""))[:10] for run in runs})
-        raise ValueError(f"{recipe} has no run of {when} that made rows in {workspace} - "
-                         + (f"it has runs of {', '.join(days[-5:])}" if days else "see `alpaca-pipe history RECIPE`"))
+        raise ValueError(
+            f"{recipe} has no run of {when} that made rows in {workspace} - "
+            + (
+                f"it has runs of {', '.join(days[-5:])}"
+                if days
+                else "see `alpaca-pipe history RECIPE`"
+            )
+        )
     try:
         check_meaning(found, when, f"{recipe}@{when}")
     except UserError as error:
         raise ValueError(str(error)) from None  # as pydantic takes it
     rows: Path = workspace / "store" / found[-1]["steps"]["generate"] / ROWS
     if not rows.is_file():
-        raise ValueError(f"the rows of {recipe}@{when} are gone: {rows} - name another run, or run that recipe again")
+        raise ValueError(
+            f"the rows of {recipe}@{when} are gone: {rows} - name another run, or run that recipe again"
+        )
     return rows
 
 

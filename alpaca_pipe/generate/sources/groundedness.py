@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterator
 
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
-_ITEM = re.compile(r"^[ \t]*\d{1,2}[.)](?=\s)", re.MULTILINE)  # the number of an item in a list is no fact
+_ITEM = re.compile(
+    r"^[ \t]*\d{1,2}[.)](?=\s)", re.MULTILINE
+)  # the number of an item in a list is no fact
 _WORD = re.compile(r"[^\W\d_][\w’'-]*")
 # What may stand before a word that begins a sentence, an item, a quotation: there a capital says nothing.
 _OPENING = re.compile(r"(?:\A|[.!?:;…\n]|[-*•–—]|\d[.)])[\s\"'“”‘’«»(\[*_#>-]*\Z")
-_QUOTES = "\"“‘«([*_"
-_ALWAYS_CAPITAL = frozenset({"i", "i'm", "i’m", "i'd", "i’d", "i'll", "i’ll", "i've", "i’ve", "ok", "faq", "q", "a"})
+_QUOTES = '"“‘«([*_'
+_ALWAYS_CAPITAL = frozenset(
+    {"i", "i'm", "i’m", "i'd", "i’d", "i'll", "i’ll", "i've", "i’ve", "ok", "faq", "q", "a"}
+)
 
 
 def ungrounded(text: str, passage: str) -> str:
@@ -36,9 +40,13 @@ def _numbers(text: str) -> Iterator[str]:
 def _names(text: str) -> Iterator[str]:
     for found in _WORD.finditer(text):
         word = found.group()
-        before = text[max(found.start() - 12, 0):found.start()]
+        before = text[max(found.start() - 12, 0) : found.start()]
         begins = _OPENING.search(before) or before[-1:] in _QUOTES
-        if any(map(str.isupper, word)) and word.lower() not in _ALWAYS_CAPITAL and (not begins or word[1:].lower() != word[1:]):
+        if (
+            any(map(str.isupper, word))
+            and word.lower() not in _ALWAYS_CAPITAL
+            and (not begins or word[1:].lower() != word[1:])
+        ):
             yield word
 
 

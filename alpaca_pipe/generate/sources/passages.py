@@ -32,18 +32,27 @@ def chunks(paths: Sequence[Path], words: int) -> list[Chunk]:
     errors: list[UserError] = []
     for root in paths:
         for file in sorted(root.rglob("*")) if root.is_dir() else [root]:
-            if not file.is_file() or file.name.startswith(".") or (root.is_dir() and file.suffix.lower() not in READERS):
+            if (
+                not file.is_file()
+                or file.name.startswith(".")
+                or (root.is_dir() and file.suffix.lower() not in READERS)
+            ):
                 continue
             try:
                 name = file.relative_to(root).as_posix() if root.is_dir() else file.name
-                found += [Chunk(name, start, end, text) for start, end, text in passages(read_text(file), words)]
+                found += [
+                    Chunk(name, start, end, text)
+                    for start, end, text in passages(read_text(file), words)
+                ]
             except UserError as error:
                 errors.append(error)
     if errors:
         raise UserErrors(errors)
     if not found:
-        raise UserError(f"no passage of {_FEWEST} words or more in {', '.join(map(str, paths))}",
-                        f"name files of text ({', '.join(READERS)}), or a folder that holds some")
+        raise UserError(
+            f"no passage of {_FEWEST} words or more in {', '.join(map(str, paths))}",
+            f"name files of text ({', '.join(READERS)}), or a folder that holds some",
+        )
     return found
 
 
@@ -51,18 +60,27 @@ def read_text(file: Path) -> str:
     """The text of a file, by its suffix. Raises UserError."""
     reader = READERS.get(file.suffix.lower())
     if reader is None:
-        raise UserError(f"{file}: files of this kind are not read", f"convert it to one of: {', '.join(READERS)}")
+        raise UserError(
+            f"{file}: files of this kind are not read",
+            f"convert it to one of: {', '.join(READERS)}",
+        )
     try:
         text = reader(file)
     except UserError:
         raise
     except ModuleNotFoundError as error:
-        raise UserError(f"{file}: reading it needs {error.name}", "pip install 'alpaca-pipe[documents]'") from None
+        raise UserError(
+            f"{file}: reading it needs {error.name}", "pip install 'alpaca-pipe[documents]'"
+        ) from None
     except Exception as error:  # noqa: BLE001 - the readers raise whatever a broken file makes them
-        raise UserError(f"{file}: cannot be read: {type(error).__name__}: {error}",
-                        "open and save it again, or convert it to plain text") from None
+        raise UserError(
+            f"{file}: cannot be read: {type(error).__name__}: {error}",
+            "open and save it again, or convert it to plain text",
+        ) from None
     if not text.strip():
-        raise UserError(f"{file}: it holds no text", "a scanned document needs OCR first; or take the file out")
+        raise UserError(
+            f"{file}: it holds no text", "a scanned document needs OCR first; or take the file out"
+        )
     return text
 
 
@@ -90,7 +108,10 @@ def _pieces(text: str, words: int) -> Iterator[tuple[int, int]]:
         for first, last in _spans(text, begin, end, r"(?<=[.!?。！？])\s+"):
             tokens = list(re.finditer(r"\S+", text[first:last]))
             for at in range(0, len(tokens), words):
-                yield first + tokens[at].start(), first + tokens[min(at + words, len(tokens)) - 1].end()
+                yield (
+                    first + tokens[at].start(),
+                    first + tokens[min(at + words, len(tokens)) - 1].end(),
+                )
 
 
 def _spans(text: str, begin: int, end: int, between: str) -> Iterator[tuple[int, int]]:
@@ -108,8 +129,10 @@ def _plain(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{file}: not UTF-8 at byte {error.start}",
-                        f"convert it: iconv -f latin1 -t utf-8 {file.name} > fixed-{file.name}") from None
+        raise UserError(
+            f"{file}: not UTF-8 at byte {error.start}",
+            f"convert it: iconv -f latin1 -t utf-8 {file.name} > fixed-{file.name}",
+        ) from None
 
 
 def _html(file: Path) -> str:
@@ -118,8 +141,14 @@ def _html(file: Path) -> str:
     page = BeautifulSoup(file.read_bytes(), "html.parser")
     for part in page(["script", "style", "nav", "header", "footer", "noscript", "template"]):
         part.decompose()
-    blocks = page.find_all(["p", "li", "h1", "h2", "h3", "h4", "td", "th", "pre", "blockquote", "dd", "dt"])
-    texts = [" ".join(block.get_text(" ").split()) for block in blocks if not block.find_parent(["li", "blockquote", "pre"])]
+    blocks = page.find_all(
+        ["p", "li", "h1", "h2", "h3", "h4", "td", "th", "pre", "blockquote", "dd", "dt"]
+    )
+    texts = [
+        " ".join(block.get_text(" ").split())
+        for block in blocks
+        if not block.find_parent(["li", "blockquote", "pre"])
+    ]
     return "\n\n".join(text for text in texts if text) or " ".join(page.get_text(" ").split())
 
 
@@ -138,4 +167,10 @@ def _docx(file: Path) -> str:
 
 
 READERS: dict[str, Callable[[Path], str]] = {
-    ".txt": _plain, ".md": _plain, ".html": _html, ".htm": _html, ".pdf": _pdf, ".docx": _docx}
+    ".txt": _plain,
+    ".md": _plain,
+    ".html": _html,
+    ".htm": _html,
+    ".pdf": _pdf,
+    ".docx": _docx,
+}

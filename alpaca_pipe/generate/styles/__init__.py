@@ -9,7 +9,9 @@ from alpaca_pipe.generate.styles.base import Style
 from alpaca_pipe.teachers.config import TeacherTable
 
 # Models that spell with GPT-3's tokens; davinci-002 and babbage-002 of 2023 have those of GPT-4.
-_GPT3 = re.compile(r"text-(davinci|curie|babbage|ada)-00\d|(davinci|curie|babbage|ada)(-instruct.*)?")
+_GPT3 = re.compile(
+    r"text-(davinci|curie|babbage|ada)-00\d|(davinci|curie|babbage|ada)(-instruct.*)?"
+)
 
 
 def style_of(config: GenerateTable, teacher: TeacherTable, takes: frozenset[str]) -> Style:

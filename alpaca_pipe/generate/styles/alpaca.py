@@ -28,11 +28,16 @@ _WANTED = """Write {tasks} new tasks in the same form:
 Answer with the JSON object alone."""
 
 _ASKED = {
-    "code": "reading or writing code", "classification": "classification into named labels",
-    "extraction": "finding something in a given text", "rewriting": "rewriting, shortening or translating a given text",
-    "reasoning": "calculation or reasoning", "explanation": "an explanation or a comparison",
-    "ideas": "a list of ideas, examples or suggestions", "writing": "writing something new",
-    "question": "a question of fact"}
+    "code": "reading or writing code",
+    "classification": "classification into named labels",
+    "extraction": "finding something in a given text",
+    "rewriting": "rewriting, shortening or translating a given text",
+    "reasoning": "calculation or reasoning",
+    "explanation": "an explanation or a comparison",
+    "ideas": "a list of ideas, examples or suggestions",
+    "writing": "writing something new",
+    "question": "a question of fact",
+}
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,21 @@ class Alpaca(Plain):
 
     def request_for(self, seat: Seat) -> Request:
         shown = {"tasks": [task_row(seed) for seed in seat.shown]}
-        asked = (f"{number}. {_ASKED[kind]}, about {topic}" for number, (kind, topic)
-                 in enumerate(zip(seat.lacks, seat.topics, strict=True), 1))
+        asked = (
+            f"{number}. {_ASKED[kind]}, about {topic}"
+            for number, (kind, topic) in enumerate(zip(seat.lacks, seat.topics, strict=True), 1)
+        )
         worn = f" None of them begins with: {', '.join(seat.worn)}." if seat.worn else ""
         wanted = _WANTED.format(tasks=self.wanted, asked="\n".join(asked), worn=worn)
         text = f"These are tasks with their answers:\n\n{json.dumps(shown, ensure_ascii=False, indent=1)}\n\n{wanted}"
-        return Request((Message("system", works_in(_SYSTEM, self.domain)), Message("user", text)),
-                       decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature},
-                                response_format=task_list()))
+        return Request(
+            (Message("system", works_in(_SYSTEM, self.domain)), Message("user", text)),
+            decoding(
+                self.takes,
+                {"max_tokens": self.max_tokens, "temperature": self.temperature},
+                response_format=task_list(),
+            ),
+        )
 
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return read_tasks(reply)
@@ -72,18 +84,37 @@ class Alpaca(Plain):
 
 def works_in(system: str, domain: str) -> str:
     """A system text with what the model is for, where that is told."""
-    return f"{system} It will work in this domain: {domain}. All tasks belong to it." if domain else system
+    return (
+        f"{system} It will work in this domain: {domain}. All tasks belong to it."
+        if domain
+        else system
+    )
 
 
 def task_row(seed: Seed) -> dict[str, str]:
-    return {"instruction": seed.example.instruction, "input": seed.example.input, "output": seed.example.output}
+    return {
+        "instruction": seed.example.instruction,
+        "input": seed.example.input,
+        "output": seed.example.output,
+    }
 
 
 def task_list() -> dict[str, Any]:
     """As OpenAI and llama.cpp take it. Their strict mode knows no least number of items."""
     names = ["instruction", "input", "output"]
-    task = {"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": names,
-            "additionalProperties": False}
-    whole = {"type": "object", "properties": {"tasks": {"type": "array", "items": task}}, "required": ["tasks"],
-             "additionalProperties": False}
-    return {"type": "json_schema", "json_schema": {"name": "tasks", "strict": True, "schema": whole}}
+    task = {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in names},
+        "required": names,
+        "additionalProperties": False,
+    }
+    whole = {
+        "type": "object",
+        "properties": {"tasks": {"type": "array", "items": task}},
+        "required": ["tasks"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "tasks", "strict": True, "schema": whole},
+    }

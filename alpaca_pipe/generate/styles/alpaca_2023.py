@@ -21,22 +21,32 @@ TASKS = 20  # asked for, those shown among them
 # The reference's; the second and third also cut an answer that says "in 2020."
 STOPS = ("\n20", "20.", "20.")
 _STOPS_AT_HEADERS = ("\n20. Instruction:",)
-_NO_END_OF_TEXT = {"50256": -100}  # GPT-3's <|endoftext|>: the model shall go on until it is stopped
+_NO_END_OF_TEXT = {
+    "50256": -100
+}  # GPT-3's <|endoftext|>: the model shall go on until it is stopped
 
-_HEADER = ("Please write {tasks} task instructions that differ from each other. A GPT model will be given these "
-           "instructions, and we will judge how well it follows them.\n\nThe requirements:\n")
+_HEADER = (
+    "Please write {tasks} task instructions that differ from each other. A GPT model will be given these "
+    "instructions, and we will judge how well it follows them.\n\nThe requirements:\n"
+)
 _REQUIREMENTS = (
     "Use a different verb in each instruction where you can, so that the instructions vary as much as possible.",
     "Vary the wording as well: some instructions should be questions, others orders.",
     "Vary the kinds of task: open generation, classification, editing, and others.",
-    ("A GPT language model must be able to carry out the instruction. Do not ask it to show or play anything, to wake you "
-     "at five or to set a reminder: it cannot act."),
+    (
+        "A GPT language model must be able to carry out the instruction. Do not ask it to show or play anything, to wake you "
+        "at five or to set a reminder: it cannot act."
+    ),
     "Write the instructions in English.",
     "An instruction has one or two sentences. An imperative sentence and a question are both fine.",
-    ("Write a fitting input for each instruction. It should hold a concrete example, no mere placeholder, and enough "
-     "substance to make the task challenging, in at most 100 words."),
-    ('Not every instruction needs an input. Where it asks for general knowledge, such as "what is the highest peak in the '
-     'world", write "<noinput>" in the field of the input.'),
+    (
+        "Write a fitting input for each instruction. It should hold a concrete example, no mere placeholder, and enough "
+        "substance to make the task challenging, in at most 100 words."
+    ),
+    (
+        'Not every instruction needs an input. Where it asks for general knowledge, such as "what is the highest peak in the '
+        'world", write "<noinput>" in the field of the input.'
+    ),
     "The output is a fitting answer to the instruction and its input. Keep it below 100 words.",
 )
 _MISNUMBERED = (1, 2, 3, 2, 3, 4, 5, 6, 7)
@@ -67,23 +77,33 @@ class Alpaca2023(Plain):
 
     def request_for(self, seat: Seat) -> Request:
         fields: dict[str, Any] = {"max_tokens": self.max_tokens, "temperature": self.temperature}
-        return Request((Message("user", self._prompt(seat)),), decoding(
-            self.takes, fields, top_p=1.0, stop=list(self.stops), **self.bias))
+        return Request(
+            (Message("user", self._prompt(seat)),),
+            decoding(self.takes, fields, top_p=1.0, stop=list(self.stops), **self.bias),
+        )
 
     def _prompt(self, seat: Seat) -> str:
-        numbers = zip(_MISNUMBERED if self.bugs.misnumbered else range(1, 10), _REQUIREMENTS, strict=True)
-        text = _HEADER.format(tasks=TASKS) + "".join(f"{number}. {line}\n" for number, line in numbers)
+        numbers = zip(
+            _MISNUMBERED if self.bugs.misnumbered else range(1, 10), _REQUIREMENTS, strict=True
+        )
+        text = _HEADER.format(tasks=TASKS) + "".join(
+            f"{number}. {line}\n" for number, line in numbers
+        )
         text += f"\nList of {TASKS} tasks:\n"
         for number, seed in enumerate(seat.shown, 1):
             instruction = re.sub(r"\s+", " ", seed.example.instruction).strip().rstrip(":")
-            text += (f"###\n{number}. Instruction: {instruction}\n{number}. Input:\n{seed.example.input or '<noinput>'}\n"
-                     f"{number}. Output:\n{seed.example.output}\n")
+            text += (
+                f"###\n{number}. Instruction: {instruction}\n{number}. Input:\n{seed.example.input or '<noinput>'}\n"
+                f"{number}. Output:\n{seed.example.output}\n"
+            )
         return f"{text}###\n{len(seat.shown) + 1}. Instruction:"
 
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         first = len(seat.shown) + 1
         text, stopped = until_stop(_from_first_task(reply.text, first), self.stops)
-        return read_numbered(replace(reply, text=text, finish="stop" if stopped else reply.finish), first, self.bugs)
+        return read_numbered(
+            replace(reply, text=text, finish="stop" if stopped else reply.finish), first, self.bugs
+        )
 
     def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
         """Stanford's rules look at the instruction alone."""
@@ -97,6 +117,6 @@ def _from_first_task(text: str, first: int) -> str:
         begin, end = found.span()
         while begin and (text[begin - 1] == "#" or text[begin - 1].isspace()):
             begin -= 1
-        if not begin or "\n" in text[begin:end - len("Instruction:")].partition(f"{first}.")[0]:
+        if not begin or "\n" in text[begin : end - len("Instruction:")].partition(f"{first}.")[0]:
             return text[end:]
     return text

@@ -19,8 +19,12 @@ class Ground:
 
     text: str
     source: str  # file#start-end, or the row's id
-    details: Mapping[str, Any] = field(default_factory=dict)  # kept in the origin of each row: file, start, end ...
-    example: Example | None = None  # the row; its id becomes a parent of the rows that are made of it
+    details: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # kept in the origin of each row: file, start, end ...
+    example: Example | None = (
+        None  # the row; its id becomes a parent of the rows that are made of it
+    )
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,13 @@ class Seat:
     topics: tuple[str, ...]
     ground: Ground | None = None
     machine: tuple[Example, ...] = ()  # rows of earlier rounds, for a style that shows some
-    lacks: tuple[str, ...] = ()  # kinds of task that the pool has too few of, as sealed at the end of the round before
+    lacks: tuple[
+        str, ...
+    ] = ()  # kinds of task that the pool has too few of, as sealed at the end of the round before
     worn: tuple[str, ...] = ()  # first words that too many of its instructions have
-    draw: int = 0  # for what a style leaves to chance: `random.Random(seat.draw)`; another one in each seat
+    draw: int = (
+        0  # for what a style leaves to chance: `random.Random(seat.draw)`; another one in each seat
+    )
 
 
 class Style(Protocol):
@@ -48,7 +56,9 @@ class Style(Protocol):
     shows: ClassVar[str]  # which seeds it can show, as the end of a sentence; "" where all
     seeded: ClassVar[bool]  # a prompt shows seeds
     grounded: ClassVar[bool]  # each seat has a ground
-    novel: ClassVar[bool]  # its instructions must be unlike all that is known; False where they are taken from rows
+    novel: ClassVar[
+        bool
+    ]  # its instructions must be unlike all that is known; False where they are taken from rows
     machine: ClassVar[int]  # rows of earlier rounds shown in the place of so many seeds
     steered: ClassVar[bool]  # a seat is told what the pool lacks
     dialects: ClassVar[tuple[str, ...]]  # in which it can ask: chat, completions
@@ -115,7 +125,9 @@ class Plain:
         raise AssertionError("every draft of this style is whole")
 
 
-def decoding(takes: frozenset[str], always: Mapping[str, Any], **where_taken: Any) -> dict[str, Any]:
+def decoding(
+    takes: frozenset[str], always: Mapping[str, Any], **where_taken: Any
+) -> dict[str, Any]:
     """always: what the recipe asks for; where it is not taken, the teacher's `on_unsupported` decides.  where_taken:
     what helps a style along and is left out for a teacher without it."""
     wanted = {name: value for name, value in always.items() if value is not None}

@@ -18,8 +18,10 @@ from alpaca_pipe.generate.sources.groundedness import ungrounded
 from alpaca_pipe.generate.styles.alpaca import task_list, task_row, works_in
 from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
 
-_SYSTEM = ("You write tasks that a language model is trained on, out of the documents of the people who will use it. You "
-           "add nothing to what the documents say.")
+_SYSTEM = (
+    "You write tasks that a language model is trained on, out of the documents of the people who will use it. You "
+    "add nothing to what the documents say."
+)
 
 _WANTED = """These tasks show the form and the tone that are wanted; what they are about does not matter here:
 
@@ -44,14 +46,17 @@ exactly as they are written there, and nothing else.
 
 Answer with the JSON object alone."""
 
-_NOTHING = re.compile(r'\s*(?:```(?:json)?\s*)?(?:\{\s*(?:"tasks"\s*:\s*\[\s*\]\s*)?\}|\[\s*\])\s*(?:```)?\s*')
+_NOTHING = re.compile(
+    r'\s*(?:```(?:json)?\s*)?(?:\{\s*(?:"tasks"\s*:\s*\[\s*\]\s*)?\}|\[\s*\])\s*(?:```)?\s*'
+)
 # In English only; where a task has an input, that may be meant.
 SPEAKS_OF_IT = re.compile(
     r"\b(?:the|this|that|our) (?:(?:given|provided|above|following) )?(?:passage|excerpt)\b|"
     r"\b(?:according to|(?:mentioned|described|stated|given|provided|listed) in|(?:based|relying) on|from) "
     r"(?:the|this) (?:(?:given|provided|above) )?(?:text|document|article|context|section)\b|"
     r"\b(?:the|this) (?:(?:given|provided|above) (?:text|document|article|context)|(?:text|document|article|context) above)\b",
-    re.IGNORECASE)
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -69,16 +74,33 @@ class Documents(Plain):
 
     def request_for(self, seat: Seat) -> Request:
         assert seat.ground
-        shown = json.dumps({"tasks": [task_row(seed) for seed in seat.shown]}, ensure_ascii=False, indent=1)
-        text = _WANTED.format(shown=shown, file=seat.ground.details.get("file", "a document"), passage=seat.ground.text,
-                              tasks=self.wanted)
-        return Request((Message("system", works_in(_SYSTEM, self.domain)), Message("user", text)),
-                       decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature},
-                                response_format=task_list()))
+        shown = json.dumps(
+            {"tasks": [task_row(seed) for seed in seat.shown]}, ensure_ascii=False, indent=1
+        )
+        text = _WANTED.format(
+            shown=shown,
+            file=seat.ground.details.get("file", "a document"),
+            passage=seat.ground.text,
+            tasks=self.wanted,
+        )
+        return Request(
+            (Message("system", works_in(_SYSTEM, self.domain)), Message("user", text)),
+            decoding(
+                self.takes,
+                {"max_tokens": self.max_tokens, "temperature": self.temperature},
+                response_format=task_list(),
+            ),
+        )
 
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         if reply.finish == "stop" and _NOTHING.fullmatch(reply.text):
-            return [unread(reply.text, "nothing_to_ask", "the teacher found nothing to ask about in this passage")]
+            return [
+                unread(
+                    reply.text,
+                    "nothing_to_ask",
+                    "the teacher found nothing to ask about in this passage",
+                )
+            ]
         return read_tasks(reply)
 
     def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
@@ -86,7 +108,13 @@ class Documents(Plain):
         if fault := unsound(draft):
             return fault
         if not draft.input and (found := SPEAKS_OF_IT.search(draft.instruction)):
-            return Rejection("speaks_of_passage", f"the instruction says '{found.group()}', which the row does not hold")
+            return Rejection(
+                "speaks_of_passage",
+                f"the instruction says '{found.group()}', which the row does not hold",
+            )
         if word := ungrounded(draft.output or "", f"{seat.ground.text}\n\n{draft.input}"):
-            return Rejection("ungrounded", f"the output says '{word}', which neither the passage nor the task's input holds")
+            return Rejection(
+                "ungrounded",
+                f"the output says '{word}', which neither the passage nor the task's input holds",
+            )
         return None

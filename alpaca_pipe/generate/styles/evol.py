@@ -27,13 +27,14 @@ _ANSWER = "Answer correctly and completely."
 
 EVOLUTIONS = {
     "deepen": "Turn it into a task that takes more thought: one that asks for the reasons or the consequences, or needs "
-              "several steps where now one is enough.",
+    "several steps where now one is enough.",
     "constrain": "Add one or two demands to it that make it harder to fulfil, such as a limit, a form, a reader it is for, "
-                 "or something that must or must not occur.",
+    "or something that must or must not occur.",
     "concretise": "Replace what is general in it by something concrete: a certain case, place, time or kind, so that the "
-                  "answer must be about that.",
+    "answer must be about that.",
     "broaden": "Leave it behind, and write another task from the same field that is about as hard, but asks for something "
-               "that is seldom asked."}
+    "that is seldom asked.",
+}
 
 _WANTED = """This is a task:
 
@@ -48,7 +49,9 @@ _WANTED = """This is a task:
 - Write it as the one who asks would put it. Do not answer it, and say nothing about it.
 
 Answer with the instruction alone."""
-_KEEP = "\n- What follows after its first paragraph is its data. That stays as it is; do not repeat it."
+_KEEP = (
+    "\n- What follows after its first paragraph is its data. That stays as it is; do not repeat it."
+)
 _LONGER = 25  # words; WizardLM allows 10 to 20 for each constraint
 
 # What belongs to the asking, and has no place in a task unless the task it was made from had it too.
@@ -56,23 +59,32 @@ _OUR_WORDS = re.compile(
     r"</?task>|#\s*(?:new|given|rewritten|created|evolved)\b[^\n]*#|"
     r"\b(?:given|rewritten|evolved|original|new|created|reworked) (?:prompt|task|instruction)\b|"
     r"\b(?:the )?task above\b|\bin (?:the )?text alone\b|"
-    r"\b(?:harder|more (?:complex|concrete|difficult)) version\b", re.IGNORECASE)
+    r"\b(?:harder|more (?:complex|concrete|difficult)) version\b",
+    re.IGNORECASE,
+)
 _RUN = 5  # words: so many of the asking in a row are no accident
 _TALKS = re.compile(
     r"(?:this|the) task (?:is|asks|involves|requires|would|was)\b|I(?:['’]d| would) be (?:happy|glad)\b|"
     r"(?:sure|certainly|of course|okay|ok|absolutely|here(?:['’]s| is| are))\b[^\n]*[:!]\s*(?:\n|\Z)|"
-    r"(?:instruction|task|prompt)\s*:", re.IGNORECASE)
+    r"(?:instruction|task|prompt)\s*:",
+    re.IGNORECASE,
+)
 _DECLINES = re.compile(
     r"\A\W*(?:(?:I|we) (?:am|are) |I['’]m |we['’]re )?(?:very |so )?sorry\W*\Z|"
     r"\b(?:sorry|apologi[sz]e|afraid)\b[^.!?\n]{0,80}"
     r"\b(?:cannot|can['’]t|unable|not able|couldn['’]t|could not|don['’]t|do not)\b|"
     r"\b(?:I|we) (?:cannot|can['’]t|am unable to|are unable to|am not able to) "
     r"(?:help|assist|answer|provide|fulfil|comply|complete)\b|"
-    r"\bas an? (?:AI|(?:large )?language model)\b", re.IGNORECASE)
+    r"\bas an? (?:AI|(?:large )?language model)\b",
+    re.IGNORECASE,
+)
 _SHORT = 80  # words: a longer answer that also says sorry is more than that (WizardLM, sec. 2.2)
-_STOP_WORDS = frozenset(unicode_words(
-    "a an and are as at be but by for from has have i in is it its not of on or so than that the their then there these "
-    "they this to was we were will with you your"))
+_STOP_WORDS = frozenset(
+    unicode_words(
+        "a an and are as at be but by for from has have i in is it its not of on or so than that the their then there these "
+        "they this to was we were will with you your"
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -98,17 +110,29 @@ class Evol(Plain):
     def request_for(self, seat: Seat) -> Request:
         assert seat.ground
         parent, evolution = _parent(seat), evolution_of(seat)
-        text = _WANTED.format(task=seat.ground.text, evolution=EVOLUTIONS[evolution], more=_LONGER,
-                              keep=_KEEP if parent.input.strip() and evolution != "broaden" else "")
-        return Request((Message("system", _SYSTEM), Message("user", text)),
-                       decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature}))
+        text = _WANTED.format(
+            task=seat.ground.text,
+            evolution=EVOLUTIONS[evolution],
+            more=_LONGER,
+            keep=_KEEP if parent.input.strip() and evolution != "broaden" else "",
+        )
+        return Request(
+            (Message("system", _SYSTEM), Message("user", text)),
+            decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature}),
+        )
 
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         if fault := fault_of(reply):
             return [fault]
         text = reply.text.strip()
         if _TALKS.match(text):
-            return [unread(text, "talks_about_it", "the reply speaks about the task, and is not the task alone")]
+            return [
+                unread(
+                    text,
+                    "talks_about_it",
+                    "the reply speaks about the task, and is not the task alone",
+                )
+            ]
         parent, evolution = _parent(seat), evolution_of(seat)
         details = {"evolution": evolution, "generation": 1 + generation_of(parent)}
         return [Draft(text, "" if evolution == "broaden" else parent.input, details=details)]
@@ -118,18 +142,27 @@ class Evol(Plain):
         if fault := unsound(draft):
             return fault
         if copied := _copied(draft.instruction, parent.instruction):
-            return Rejection("copies_prompt", f"the instruction says '{copied}', the words that it was asked for with")
+            return Rejection(
+                "copies_prompt",
+                f"the instruction says '{copied}', the words that it was asked for with",
+            )
         gain = rouge_l(draft.instruction, parent.instruction, self.words)
         if gain > self.likeness:
-            return Rejection("no_gain", f"ROUGE-L F {float(gain):.3f} with the row that it was made from, at most "
-                             f"{self.likeness} wanted", parent.id)
+            return Rejection(
+                "no_gain",
+                f"ROUGE-L F {float(gain):.3f} with the row that it was made from, at most "
+                f"{self.likeness} wanted",
+                parent.id,
+            )
         return None if draft.output is None else _no_answer(draft.output)
 
     def follow(self, seat: Seat, draft: Draft) -> Request | None:
         if draft.output is not None:
             return None
-        return Request((Message("system", _ANSWER), Message("user", task_of(draft.instruction, draft.input))),
-                       decoding(self.takes, {"max_tokens": self.max_tokens}))
+        return Request(
+            (Message("system", _ANSWER), Message("user", task_of(draft.instruction, draft.input))),
+            decoding(self.takes, {"max_tokens": self.max_tokens}),
+        )
 
     def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
         return [answered(draft, reply)]
@@ -149,10 +182,12 @@ def _copied(instruction: str, parent: str) -> str:
 def _runs(text: str) -> list[str]:
     """Each five words of a text that follow each other."""
     words = unicode_words(text)
-    return [" ".join(words[at:at + _RUN]) for at in range(len(words) - _RUN + 1)]
+    return [" ".join(words[at : at + _RUN]) for at in range(len(words) - _RUN + 1)]
 
 
-_ASKED = frozenset(run for text in (_SYSTEM, _WANTED, _KEEP, *EVOLUTIONS.values()) for run in _runs(text))
+_ASKED = frozenset(
+    run for text in (_SYSTEM, _WANTED, _KEEP, *EVOLUTIONS.values()) for run in _runs(text)
+)
 
 
 def _parent(seat: Seat) -> Example:
@@ -166,5 +201,7 @@ def _no_answer(output: str) -> Rejection | None:
     if all(word in _STOP_WORDS for word in words):
         return Rejection("says_nothing", "the output has no word but stop words")
     if len(words) < _SHORT and (found := _DECLINES.search(output)):
-        return Rejection("declines", f"the output has {len(words)} words and says '{found.group()}'")
+        return Rejection(
+            "declines", f"the output has {len(words)} words and says '{found.group()}'"
+        )
     return None

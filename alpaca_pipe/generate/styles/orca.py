@@ -48,13 +48,17 @@ class Orca(Plain):
 
     def request_for(self, seat: Seat) -> Request:
         assert seat.ground
-        return Request((Message("system", _system(seat)), Message("user", seat.ground.text)),
-                       decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature}))
+        return Request(
+            (Message("system", _system(seat)), Message("user", seat.ground.text)),
+            decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature}),
+        )
 
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         assert seat.ground and seat.ground.example
         row = seat.ground.example
-        return [fault_of(reply) or Draft(row.instruction, row.input, reply.text.strip(), _system(seat))]
+        return [
+            fault_of(reply) or Draft(row.instruction, row.input, reply.text.strip(), _system(seat))
+        ]
 
     def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
         return output_fault(draft)

@@ -29,22 +29,30 @@ _MOST = 5  # instances of an instruction
 
 _LIST = f"Write down tasks, each of another kind. Go on with this list up to number {LAST}:\n\n"
 # The original's: fewer than Stanford's.
-_MEDIA = re.compile(r"\b(?:images?|graphs?|pictures?|files?|maps?|draw|plot|go to)\b", re.IGNORECASE)
+_MEDIA = re.compile(
+    r"\b(?:images?|graphs?|pictures?|files?|maps?|draw|plot|go to)\b", re.IGNORECASE
+)
 _RULES = tuple(rule for rule in stanford_rules.RULES if rule is not stanford_rules.media)
 
-_KIND = ("Is it a classification, that is, a task whose output is one of a few labels that are known beforehand? Answer "
-         "with yes or no.\n\n")
+_KIND = (
+    "Is it a classification, that is, a task whose output is one of a few labels that are known beforehand? Answer "
+    "with yes or no.\n\n"
+)
 _KINDS = (
     ("Say whether the comment is friendly or hostile.", "yes"),
     ("Give me some ideas for a birthday present for my grandfather.", "no"),
     ("Which of these departments should the letter go to: sales, service or accounting?", "yes"),
     ("Put the sentence into the past tense.", "no"),
     ("How is vinegar made?", "no"),
-    ("Does the second statement follow from the first? Answer with true, false or undecided.", "yes"),
+    (
+        "Does the second statement follow from the first? Answer with true, false or undecided.",
+        "yes",
+    ),
     ("Work out how long the journey takes.", "no"),
     ("Name the season in which the scene takes place.", "yes"),
     ("Write a reference for a former colleague.", "no"),
-    ("Is the number prime?", "yes"))
+    ("Is the number prime?", "yes"),
+)
 
 _INPUT_FIRST = """Give examples for each task. Where it needs an input, write the input first and then the output that is \
 right for it; where it needs none, write the output at once. At most five examples.
@@ -106,7 +114,11 @@ Class label: music
 Input: We clap the rhythm before we sing it.
 
 """
-_STOP_TASKS, _STOP_KIND, _STOP_INSTANCES = (f"\n{LAST + 1}.",), ("\n",), (f"Example {_MOST + 1}", "\nTask:")
+_STOP_TASKS, _STOP_KIND, _STOP_INSTANCES = (
+    (f"\n{LAST + 1}.",),
+    ("\n",),
+    (f"Example {_MOST + 1}", "\nTask:"),
+)
 
 
 @dataclass(frozen=True)
@@ -124,18 +136,34 @@ class SelfInstruct(Plain):
         return max(LAST - shown, 1)
 
     def request_for(self, seat: Seat) -> Request:
-        shown = [*(seed.example.instruction for seed in seat.shown), *(row.instruction for row in seat.machine)]
+        shown = [
+            *(seed.example.instruction for seed in seat.shown),
+            *(row.instruction for row in seat.machine),
+        ]
         random.Random(seat.draw).shuffle(shown)
-        lines = [f"{number}. {_one_line(text).rstrip(':')}\n" for number, text in enumerate(shown, 1)]
-        return self._request(f"{_LIST}{''.join(lines)}{len(shown) + 1}.", self.max_tokens, self.temperature,
-                             _STOP_TASKS, top_p=_TOP_P, presence_penalty=_PRESENCE)
+        lines = [
+            f"{number}. {_one_line(text).rstrip(':')}\n" for number, text in enumerate(shown, 1)
+        ]
+        return self._request(
+            f"{_LIST}{''.join(lines)}{len(shown) + 1}.",
+            self.max_tokens,
+            self.temperature,
+            _STOP_TASKS,
+            top_p=_TOP_P,
+            presence_penalty=_PRESENCE,
+        )
 
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         if fault := fault_of(reply, cut_is_read=True):
             return [fault]
         text, stopped = until_stop(reply.text, _STOP_TASKS)
         shown = len(seat.shown) + len(seat.machine)
-        return list(_at_most(self.tasks(shown), _listed(text, shown + 1, reply.finish == "length" and not stopped)))
+        return list(
+            _at_most(
+                self.tasks(shown),
+                _listed(text, shown + 1, reply.finish == "length" and not stopped),
+            )
+        )
 
     def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
         if fault := _unsuited(draft.instruction):
@@ -146,12 +174,25 @@ class SelfInstruct(Plain):
         if draft.output is not None:
             return None
         if "classification" not in draft.details:
-            shown = "".join(f"Task: {task}\nClassification: {answer}\n\n" for task, answer in _KINDS)
-            return self._request(f"{_KIND}{shown}Task: {_one_line(draft.instruction)}\nClassification:", _KIND_TOKENS, 0,
-                                 _STOP_KIND, top_p=0.0)
+            shown = "".join(
+                f"Task: {task}\nClassification: {answer}\n\n" for task, answer in _KINDS
+            )
+            return self._request(
+                f"{_KIND}{shown}Task: {_one_line(draft.instruction)}\nClassification:",
+                _KIND_TOKENS,
+                0,
+                _STOP_KIND,
+                top_p=0.0,
+            )
         shown = _OUTPUT_FIRST if draft.details["classification"] else _INPUT_FIRST
-        return self._request(f"{shown}Task: {_one_line(draft.instruction)}\n", _INSTANCE_TOKENS, 0, _STOP_INSTANCES,
-                             top_p=0.0, presence_penalty=_INSTANCE_PRESENCE)
+        return self._request(
+            f"{shown}Task: {_one_line(draft.instruction)}\n",
+            _INSTANCE_TOKENS,
+            0,
+            _STOP_INSTANCES,
+            top_p=0.0,
+            presence_penalty=_INSTANCE_PRESENCE,
+        )
 
     def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
         if fault := fault_of(reply, cut_is_read=True):
@@ -160,12 +201,22 @@ class SelfInstruct(Plain):
             return [_of_kind(draft, reply.text)]
         text, stopped = until_stop(_without_task(reply.text, draft.instruction), _STOP_INSTANCES)
         cut = reply.finish == "length" and not stopped
-        return _without_contradiction(instances(draft, text, cut, labels=bool(draft.details["classification"]), most=_MOST))
+        return _without_contradiction(
+            instances(draft, text, cut, labels=bool(draft.details["classification"]), most=_MOST)
+        )
 
-    def _request(self, text: str, max_tokens: int, temperature: float | None, stops: Sequence[str],
-                 **fields: float) -> Request:
+    def _request(
+        self,
+        text: str,
+        max_tokens: int,
+        temperature: float | None,
+        stops: Sequence[str],
+        **fields: float,
+    ) -> Request:
         always = {"max_tokens": max_tokens, "temperature": temperature}
-        return Request((Message("user", text),), decoding(self.takes, always, stop=list(stops), **fields))
+        return Request(
+            (Message("user", text),), decoding(self.takes, always, stop=list(stops), **fields)
+        )
 
 
 def _one_line(text: str) -> str:
@@ -180,21 +231,29 @@ def _without_task(text: str, instruction: str) -> str:
 
 def _listed(text: str, first: int, cut: bool) -> Iterator[Piece]:
     """The tasks of a list that goes on after an open `{first}.`, whether the reply repeats that number or begins anew."""
-    heads = list(re.finditer(r"^[ \t]*(?:\*\*)?(\d+)\s?[.)](?:\*\*)?(?:[ \t]+|$)", text, re.MULTILINE))
-    before = text[:heads[0].start()].strip() if heads else text
+    heads = list(
+        re.finditer(r"^[ \t]*(?:\*\*)?(\d+)\s?[.)](?:\*\*)?(?:[ \t]+|$)", text, re.MULTILINE)
+    )
+    before = text[: heads[0].start()].strip() if heads else text
     goes_on = not heads or (before != "" and int(heads[0][1]) == first + 1)
     starts = [(0, 0)] * goes_on + [(head.start(), head.end()) for head in heads]
     if before and not goes_on:
         yield unread(before, "no_task", "this stands before the list")
     for place, (_, begin) in enumerate(starts):
         last = place + 1 == len(starts)
-        piece = text[begin:len(text) if last else starts[place + 1][0]].strip()
+        piece = text[begin : len(text) if last else starts[place + 1][0]].strip()
         if last and cut:
             yield unread(piece, "cut_off", "the reply was cut at its token limit, within this task")
         elif not piece:
-            yield unread(text[starts[place][0]:begin].strip() or text, "empty_task", "a number without a task")
+            yield unread(
+                text[starts[place][0] : begin].strip() or text,
+                "empty_task",
+                "a number without a task",
+            )
         elif "\n" in piece:
-            yield unread(piece, "several_lines", "a task should have one line, and this one has several")
+            yield unread(
+                piece, "several_lines", "a task should have one line, and this one has several"
+            )
         else:
             yield Draft(_one_line(piece))
 
@@ -204,15 +263,22 @@ def _at_most(count: int, pieces: Iterator[Piece]) -> Iterator[Piece]:
     tasks = 0
     for piece in pieces:
         tasks += isinstance(piece, Draft)
-        yield unread(piece.instruction, "too_many", f"{count} tasks were asked for") \
-            if isinstance(piece, Draft) and tasks > count else piece
+        yield (
+            unread(piece.instruction, "too_many", f"{count} tasks were asked for")
+            if isinstance(piece, Draft) and tasks > count
+            else piece
+        )
 
 
 def _of_kind(draft: Draft, text: str) -> Piece:
     """The draft that knows whether it is a classification. The original takes whatever is no yes for a no."""
     said = re.search(r"\b(yes|no)\b", text.strip().split("\n")[0], re.IGNORECASE)
     if not said:
-        return unread(text, "neither_yes_nor_no", "asked whether it is a classification, the reply says neither yes nor no")
+        return unread(
+            text,
+            "neither_yes_nor_no",
+            "asked whether it is a classification, the reply says neither yes nor no",
+        )
     return replace(draft, details={**draft.details, "classification": said[1].lower() == "yes"})
 
 
@@ -235,8 +301,10 @@ def _without_contradiction(pieces: Sequence[Piece]) -> list[Piece]:
     return kept
 
 
-_FAULTS = {"other_outputs": "the same input has another output in another instance of this instruction",
-           "same_instance": "another instance of this instruction has the same input and output"}
+_FAULTS = {
+    "other_outputs": "the same input has another output in another instance of this instruction",
+    "same_instance": "another instance of this instruction has the same input and output",
+}
 
 
 def _unsuited(instruction: str) -> Rejection | None:
@@ -246,8 +314,12 @@ def _unsuited(instruction: str) -> Rejection | None:
         return Rejection(words.__name__, reason)
     if found := _MEDIA.search(instruction):
         word = found.group().lower()
-        return Rejection("media", f"the instruction says '{word}', which a text model can neither see nor make")
-    return next((Rejection(rule.__name__, reason) for rule in others if (reason := rule(instruction))), None)
+        return Rejection(
+            "media", f"the instruction says '{word}', which a text model can neither see nor make"
+        )
+    return next(
+        (Rejection(rule.__name__, reason) for rule in others if (reason := rule(instruction))), None
+    )
 
 
 def _invalid(draft: Draft, output: str) -> Rejection | None:

@@ -31,7 +31,9 @@ class TwoStep(Plain):
     domain: str = ""
     name: ClassVar[str] = "two-step"
     follows: ClassVar[int] = 1
-    one_prefix: ClassVar[bool] = True  # llama.cpp does not read again what it has just read: 18 % less work
+    one_prefix: ClassVar[bool] = (
+        True  # llama.cpp does not read again what it has just read: 18 % less work
+    )
     shows: ClassVar[str] = " (those with a topic and without an input)"
 
     @property
@@ -45,12 +47,20 @@ class TwoStep(Plain):
         return [seed for seed in seeds if seed.topic and not seed.example.input]
 
     def request_for(self, seat: Seat) -> Request:
-        turns = [("system", works_in("You write short, clear tasks for a language model.", self.domain))]
+        turns = [
+            ("system", works_in("You write short, clear tasks for a language model.", self.domain))
+        ]
         for seed in seat.shown:
             turns += [("user", _about(seed.topic)), ("assistant", seed.example.instruction)]
         turns.append(("user", _about(seat.topics[0])))
-        return _request(turns, decoding(self.takes, {"max_tokens": _INSTRUCTION_TOKENS, "temperature": self.temperature},
-                                        top_p=_TOP_P))
+        return _request(
+            turns,
+            decoding(
+                self.takes,
+                {"max_tokens": _INSTRUCTION_TOKENS, "temperature": self.temperature},
+                top_p=_TOP_P,
+            ),
+        )
 
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return [read_line(reply)]
@@ -65,8 +75,16 @@ class TwoStep(Plain):
         for seed in seat.shown:
             turns += [("user", seed.example.instruction), ("assistant", seed.example.output)]
         turns.append(("user", draft.instruction))
-        return _request(turns, decoding(self.takes, {"max_tokens": self.max_tokens}, temperature=_ANSWER_TEMPERATURE,
-                                        top_p=_TOP_P, frequency_penalty=_FREQUENCY_PENALTY))
+        return _request(
+            turns,
+            decoding(
+                self.takes,
+                {"max_tokens": self.max_tokens},
+                temperature=_ANSWER_TEMPERATURE,
+                top_p=_TOP_P,
+                frequency_penalty=_FREQUENCY_PENALTY,
+            ),
+        )
 
     def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
         return [read_answer(draft, reply)]

@@ -24,35 +24,78 @@ from alpaca_pipe.ledger.store.entries import Class
 class GpuTable(Table):
     """The rented machine. Knobs, all of them: who bills whom for what does not change a result."""
 
-    name: Annotated[str | None, Knob(), Field(description="H200, A100-80, RTX4090 ...; default: what is detected")] = None
-    count: Annotated[int | None, Knob(), Field(ge=1, description="GPUs that are billed; default: all of the machine")] = None
-    provider: Annotated[str | None, Knob(), Field(description="whose price in the book is taken")] = None
-    per_hour: Annotated[Exact | None, Knob(), Field(
-        ge=0, description="$ for one GPU (or the machine, without a GPU) and hour; 0 where nobody bills it")] = None
-    granularity: Annotated[int | None, Knob(), Field(ge=1, description="seconds, rounded up at the lease's end")] = None
-    lease_start: Annotated[Literal["run", "boot"] | datetime, Knob(), Field(
-        description="since when it is billed: this run's start, the machine's, or a time like 2026-11-21T08:00:00Z")] = "run"
-    grace: Annotated[float, Knob(), Field(gt=0, description="seconds kept below the cap to store the work in")] = 120.0
-    watts: Annotated[float | None, Knob(), Field(gt=0, description="of one GPU; default: its limit")] = None
-    pue: Annotated[float | None, Knob(), Field(ge=1, description="the building's kWh for one of the machine's")] = None
-    kg_per_kwh: Annotated[float | None, Knob(), Field(ge=0, description="kg of CO2 for a kWh of the grid")] = None
-    per_kwh: Annotated[Exact | None, Knob(), Field(ge=0, description="$, where the electricity is billed apart")] = None
-    human_per_hour: Annotated[Exact, Knob(), Field(ge=0, description="$ for an hour of a person's work")] = Decimal(0)
-    storage_per_gb_month: Annotated[Exact, Knob(), Field(ge=0, description="$ for 1e9 bytes kept for 30 days")] = Decimal(0)
-    egress_per_gb: Annotated[Exact, Knob(), Field(ge=0, description="$ for 1e9 bytes sent out")] = Decimal(0)
+    name: Annotated[
+        str | None,
+        Knob(),
+        Field(description="H200, A100-80, RTX4090 ...; default: what is detected"),
+    ] = None
+    count: Annotated[
+        int | None,
+        Knob(),
+        Field(ge=1, description="GPUs that are billed; default: all of the machine"),
+    ] = None
+    provider: Annotated[
+        str | None, Knob(), Field(description="whose price in the book is taken")
+    ] = None
+    per_hour: Annotated[
+        Exact | None,
+        Knob(),
+        Field(
+            ge=0,
+            description="$ for one GPU (or the machine, without a GPU) and hour; 0 where nobody bills it",
+        ),
+    ] = None
+    granularity: Annotated[
+        int | None, Knob(), Field(ge=1, description="seconds, rounded up at the lease's end")
+    ] = None
+    lease_start: Annotated[
+        Literal["run", "boot"] | datetime,
+        Knob(),
+        Field(
+            description="since when it is billed: this run's start, the machine's, or a time like 2026-11-21T08:00:00Z"
+        ),
+    ] = "run"
+    grace: Annotated[
+        float, Knob(), Field(gt=0, description="seconds kept below the cap to store the work in")
+    ] = 120.0
+    watts: Annotated[
+        float | None, Knob(), Field(gt=0, description="of one GPU; default: its limit")
+    ] = None
+    pue: Annotated[
+        float | None, Knob(), Field(ge=1, description="the building's kWh for one of the machine's")
+    ] = None
+    kg_per_kwh: Annotated[
+        float | None, Knob(), Field(ge=0, description="kg of CO2 for a kWh of the grid")
+    ] = None
+    per_kwh: Annotated[
+        Exact | None, Knob(), Field(ge=0, description="$, where the electricity is billed apart")
+    ] = None
+    human_per_hour: Annotated[
+        Exact, Knob(), Field(ge=0, description="$ for an hour of a person's work")
+    ] = Decimal(0)
+    storage_per_gb_month: Annotated[
+        Exact, Knob(), Field(ge=0, description="$ for 1e9 bytes kept for 30 days")
+    ] = Decimal(0)
+    egress_per_gb: Annotated[Exact, Knob(), Field(ge=0, description="$ for 1e9 bytes sent out")] = (
+        Decimal(0)
+    )
 
     @field_validator("lease_start")
     @classmethod
     def _in_a_zone(cls, value: Any) -> Any:
         if isinstance(value, datetime) and value.tzinfo is None:
-            raise ValueError("this time has no time zone - write it with Z or an offset: 2026-11-21T08:00:00Z")
+            raise ValueError(
+                "this time has no time zone - write it with Z or an offset: 2026-11-21T08:00:00Z"
+            )
         return value
 
     def rehearsed(self) -> Self:
         """For nothing, on whatever machine this is."""
         return type(self)(per_hour=Decimal(0))
 
-    def rate(self, day: date, found: tuple[detect.DetectedGpu, ...] = ()) -> GpuRate | Stated | None:
+    def rate(
+        self, day: date, found: tuple[detect.DetectedGpu, ...] = ()
+    ) -> GpuRate | Stated | None:
         """What an hour of one GPU costs: as the recipe says, else by the price book: of the GPU that is named or was found,
         at the provider that is named or at the middle one. None where nothing is named, found or priced."""
         if self.per_hour is not None:
@@ -84,8 +127,12 @@ class Stated:
         return round(Fraction(self.per_hour) * NANO)
 
     def to_row(self) -> dict[str, Any]:
-        return {"gpu": self.gpu, "per_hour": f"{self.per_hour.normalize():f}", "granularity": self.granularity,
-                "source": self.source}
+        return {
+            "gpu": self.gpu,
+            "per_hour": f"{self.per_hour.normalize():f}",
+            "granularity": self.granularity,
+            "source": self.source,
+        }
 
 
 @dataclass(frozen=True)
@@ -116,7 +163,9 @@ class LeaseTerms:
         return not self.per_hour and not self.energy_per_hour
 
 
-IDLE = LeaseTerms("machine", "this machine")  # not rented by this run: its minutes are kept, at nothing
+IDLE = LeaseTerms(
+    "machine", "this machine"
+)  # not rented by this run: its minutes are kept, at nothing
 
 
 def terms(table: GpuTable, day: date, on_gpu: bool) -> LeaseTerms:
@@ -136,10 +185,21 @@ def terms(table: GpuTable, day: date, on_gpu: bool) -> LeaseTerms:
     pue = table.pue if table.pue is not None else (PUE if per_hour else NO_OVERHEAD).value
     granularity = table.granularity or (rate.granularity if rate else 1)
     # whatever this table bills is of class gpu, so that budget.gpu holds it, be it a machine without one
-    return LeaseTerms("gpu" if found or table.name or per_hour else "machine", f"{count} x {name}" if name else "this machine",
-                 tuple(sorted(gpu.uuid for gpu in found)), per_hour, granularity, since, rental, watts, pue,
-                 GRID.value if table.kg_per_kwh is None else table.kg_per_kwh,
-                 nanodollars(table.per_kwh) if table.per_kwh else 0, rate, _said(table, found, rate, count))
+    return LeaseTerms(
+        "gpu" if found or table.name or per_hour else "machine",
+        f"{count} x {name}" if name else "this machine",
+        tuple(sorted(gpu.uuid for gpu in found)),
+        per_hour,
+        granularity,
+        since,
+        rental,
+        watts,
+        pue,
+        GRID.value if table.kg_per_kwh is None else table.kg_per_kwh,
+        nanodollars(table.per_kwh) if table.per_kwh else 0,
+        rate,
+        _said(table, found, rate, count),
+    )
 
 
 def _known(found: tuple[detect.DetectedGpu, ...], quiet: bool = False) -> str | None:
@@ -148,8 +208,10 @@ def _known(found: tuple[detect.DetectedGpu, ...], quiet: bool = False) -> str | 
         return None
     gpu = gpu_named(found[0].name)
     if gpu is None and not quiet:
-        raise UserError(f"no rate is known for the GPU of this machine, '{found[0].name}'",
-                        "say what an hour of it costs: gpu.per_hour: 1.20 (0 where nobody bills you for it)")
+        raise UserError(
+            f"no rate is known for the GPU of this machine, '{found[0].name}'",
+            "say what an hour of it costs: gpu.per_hour: 1.20 (0 where nobody bills you for it)",
+        )
     return gpu.name if gpu else found[0].name
 
 
@@ -159,25 +221,41 @@ def _since(table: GpuTable) -> tuple[int | None, str]:
     if table.lease_start == "boot":
         booted = detect.booted()
         if booted is None:
-            raise UserError("gpu.lease_start: when this machine was started cannot be read here",
-                            "write the time: gpu.lease_start: 2026-11-21T08:00:00Z")
+            raise UserError(
+                "gpu.lease_start: when this machine was started cannot be read here",
+                "write the time: gpu.lease_start: 2026-11-21T08:00:00Z",
+            )
         return round(booted * 1000), f"lease-{digest_of([machine_id(), detect.boot_id()])[:16]}"
     if table.lease_start > datetime.now(UTC):
-        raise UserError(f"gpu.lease_start: {table.lease_start} has not come yet", "give the time at which the rental began")
-    return (round(table.lease_start.timestamp() * 1000),
-            f"lease-{digest_of([machine_id(), table.lease_start.astimezone(UTC).isoformat()])[:16]}")
+        raise UserError(
+            f"gpu.lease_start: {table.lease_start} has not come yet",
+            "give the time at which the rental began",
+        )
+    return (
+        round(table.lease_start.timestamp() * 1000),
+        f"lease-{digest_of([machine_id(), table.lease_start.astimezone(UTC).isoformat()])[:16]}",
+    )
 
 
-def _said(table: GpuTable, found: tuple[detect.DetectedGpu, ...], rate: GpuRate | Stated | None, count: int) -> str:
+def _said(
+    table: GpuTable,
+    found: tuple[detect.DetectedGpu, ...],
+    rate: GpuRate | Stated | None,
+    count: int,
+) -> str:
     if rate is None:
         return "machine time is counted at $0: no rate is given (gpu.per_hour)"
     if table.per_hour == 0:
         return ""
     who = f"{rate.provider}, checked {rate.checked}" if isinstance(rate, GpuRate) else rate.source
     middle = "; the middle of the book's prices, name gpu.provider or gpu.per_hour for yours"
-    since = {"run": "this run's start", "boot": "the machine's start"}.get(str(table.lease_start), str(table.lease_start))
+    since = {"run": "this run's start", "boot": "the machine's start"}.get(
+        str(table.lease_start), str(table.lease_start)
+    )
     other = ""
     if table.name and table.name != _known(found, quiet=True):
         other = f"; found here: {found[0].name if found else 'no GPU'}"
-    return (f"{count} x {rate.gpu or 'this machine'} at {shown(rate.nanodollars_per_hour)} an hour from {since} ({who}"
-            f"{middle if isinstance(rate, GpuRate) and table.provider is None else ''}{other})")
+    return (
+        f"{count} x {rate.gpu or 'this machine'} at {shown(rate.nanodollars_per_hour)} an hour from {since} ({who}"
+        f"{middle if isinstance(rate, GpuRate) and table.provider is None else ''}{other})"
+    )

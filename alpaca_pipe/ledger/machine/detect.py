@@ -39,7 +39,9 @@ def counters() -> dict[str, int]:
     nvml, found = _nvml(), {}
     for device in _devices():
         with contextlib.suppress(nvml.NVMLError):
-            found[_text(nvml.nvmlDeviceGetUUID(device))] = int(nvml.nvmlDeviceGetTotalEnergyConsumption(device))
+            found[_text(nvml.nvmlDeviceGetUUID(device))] = int(
+                nvml.nvmlDeviceGetTotalEnergyConsumption(device)
+            )
     return found
 
 
@@ -48,8 +50,12 @@ def booted() -> float | None:
     container's start, for its host may have been up for weeks. None where /proc does not say."""
     try:
         up = float(Path("/proc/uptime").read_text().split()[0])
-        first = Path("/proc/1/stat").read_text().rpartition(")")[2].split()  # after the name: from field 3 on
-        return time.time() - up + int(first[19]) / os.sysconf("SC_CLK_TCK")  # field 22, in ticks since the kernel's start
+        first = (
+            Path("/proc/1/stat").read_text().rpartition(")")[2].split()
+        )  # after the name: from field 3 on
+        return (
+            time.time() - up + int(first[19]) / os.sysconf("SC_CLK_TCK")
+        )  # field 22, in ticks since the kernel's start
     except (OSError, ValueError, IndexError):
         return None
 
@@ -111,7 +117,9 @@ def _by_nvml() -> Iterator[DetectedGpu]:
         watts = None
         with contextlib.suppress(nvml.NVMLError):
             watts = nvml.nvmlDeviceGetEnforcedPowerLimit(device) / 1000
-        yield DetectedGpu(_text(nvml.nvmlDeviceGetName(device)), _text(nvml.nvmlDeviceGetUUID(device)), watts)
+        yield DetectedGpu(
+            _text(nvml.nvmlDeviceGetName(device)), _text(nvml.nvmlDeviceGetUUID(device)), watts
+        )
 
 
 def _by_driver() -> Iterator[DetectedGpu]:

@@ -50,7 +50,9 @@ class Lease:
     def whole(self, until: int) -> int:
         """The end of the billing interval in which a moment lies."""
         step = self.terms.granularity * 1000
-        return self.origin + ceil(Fraction(until - self.origin, step)) * step if step > 1000 else until
+        return (
+            self.origin + ceil(Fraction(until - self.origin, step)) * step if step > 1000 else until
+        )
 
     def ceiling(self, billed: int, until: int, class_: Class) -> int:
         """The most that a slice can cost, in nano-dollars."""
@@ -61,8 +63,14 @@ class Lease:
     @property
     def classes(self) -> tuple[Class, ...]:
         """Those in which a slice is reserved."""
-        return tuple(class_ for class_, per_hour in (
-            (self.terms.class_, self.terms.per_hour), ("energy", self.terms.energy_per_hour)) if per_hour)
+        return tuple(
+            class_
+            for class_, per_hour in (
+                (self.terms.class_, self.terms.per_hour),
+                ("energy", self.terms.energy_per_hour),
+            )
+            if per_hour
+        )
 
     def request(self, class_: Class) -> str:
         return f"{self.rental}-energy" if class_ == "energy" else self.rental
@@ -74,7 +82,9 @@ class Lease:
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> Lease:
-        return cls(**{**row, "terms": LeaseTerms(**{**row["terms"], "gpus": tuple(row["terms"]["gpus"])})})
+        return cls(
+            **{**row, "terms": LeaseTerms(**{**row["terms"], "gpus": tuple(row["terms"]["gpus"])})}
+        )
 
 
 @dataclass(frozen=True)
@@ -89,12 +99,20 @@ class Heartbeat:
 
 
 def write_beat(db: sqlite3.Connection, run: str, beat: Heartbeat) -> None:
-    detail = {"stage": beat.stage} | ({"counters": dict(beat.counters)} if beat.counters else {}) \
+    detail = (
+        {"stage": beat.stage}
+        | ({"counters": dict(beat.counters)} if beat.counters else {})
         | ({"lease": beat.lease.to_row()} if beat.lease else {})
-    db.execute("INSERT INTO beats VALUES (NULL, ?, ?, ?, ?)", (run, _text(beat.at), beat.phase, canonical(detail)))
+    )
+    db.execute(
+        "INSERT INTO beats VALUES (NULL, ?, ?, ?, ?)",
+        (run, _text(beat.at), beat.phase, canonical(detail)),
+    )
 
 
-def reserve(db: sqlite3.Connection, lease: Lease, caps: Caps, stage: str, until: int, least: int) -> int | Short:
+def reserve(
+    db: sqlite3.Connection, lease: Lease, caps: Caps, stage: str, until: int, least: int
+) -> int | Short:
     """Reserves the machine up to `until`, or as far as the caps allow, but at least up to `least`; answers how far."""
     if lease.terms.rate:
         keep_price(db, lease.terms.rate)
@@ -110,7 +128,16 @@ def reserve(db: sqlite3.Connection, lease: Lease, caps: Caps, stage: str, until:
         if until < least and short <= left:
             until = least
         elif until < least:
-            return Short(cap.key, cap.nanodollars, held.settled, held.lost, held.open, short, False, held.lent)
+            return Short(
+                cap.key,
+                cap.nanodollars,
+                held.settled,
+                held.lost,
+                held.open,
+                short,
+                False,
+                held.lent,
+            )
     _enter_reserved(db, lease, stage, billed, until)
     return until
 
@@ -124,15 +151,26 @@ def settle(db: sqlite3.Connection, lease: Lease, closing: bool = False, note: st
     held = _held(db, lease)
     cost = lease.cost(until) - lease.cost(billed)
     phases = phases_of(beats, billed, last.at)
-    rounded = {"rounded up": (until - max(billed, last.at)) / 1000} if closing and until > max(billed, last.at) else {}
+    rounded = (
+        {"rounded up": (until - max(billed, last.at)) / 1000}
+        if closing and until > max(billed, last.at)
+        else {}
+    )
     class_ = lease.terms.class_
     if until > billed or class_ in held or note:
-        usage = {"seconds": (until - billed) / 1000, "until": until, "phases": phases | rounded, "gpu": lease.terms.name}
+        usage = {
+            "seconds": (until - billed) / 1000,
+            "until": until,
+            "phases": phases | rounded,
+            "gpu": lease.terms.name,
+        }
         _end(db, lease, held, class_, last.stage, cost, usage, note)
     _settle_energy(db, lease, held, beats, phases, note)
 
 
-def extend(db: sqlite3.Connection, lease: Lease, caps: Caps, stage: str, until: int, now_until: int) -> int | Short:
+def extend(
+    db: sqlite3.Connection, lease: Lease, caps: Caps, stage: str, until: int, now_until: int
+) -> int | Short:
     """Settles the slice and reserves the next; where that does not fit, what was reserved before stays, for the end."""
     settle(db, lease)
     if lease.terms.free:
@@ -155,29 +193,52 @@ def recover(db: sqlite3.Connection, recipe: str, machine: str) -> list[Lease]:
     machine whose process is gone. What was reserved and gave no sign of life is released."""
     cut = []
     for lease in list(open_leases(db)):
-        dead = same_machine(lease.machine, machine) and detect.process_name(_pid(lease.process)) != lease.process
+        dead = (
+            same_machine(lease.machine, machine)
+            and detect.process_name(_pid(lease.process)) != lease.process
+        )
         if lease.recipe == recipe or dead:
             close(db, lease, CUT_OFF)
             cut.append(lease)
-    for row in db.execute(f"""{_RESERVED} AND recipe = ? AND class IN ('gpu', 'machine', 'energy')
-                              AND NOT EXISTS (SELECT 1 FROM beats WHERE lease = run)""", (recipe,)).fetchall():
-        enter(db, Attempt(*row[:8]), "released", 0, class_=row[8], note="it gave no sign of life: never launched")
+    for row in db.execute(
+        f"""{_RESERVED} AND recipe = ? AND class IN ('gpu', 'machine', 'energy')
+                              AND NOT EXISTS (SELECT 1 FROM beats WHERE lease = run)""",
+        (recipe,),
+    ).fetchall():
+        enter(
+            db,
+            Attempt(*row[:8]),
+            "released",
+            0,
+            class_=row[8],
+            note="it gave no sign of life: never launched",
+        )
     return cut
 
 
 def joined(db: sqlite3.Connection, machine: str, terms: LeaseTerms) -> Lease | None:
     """A living lease of the same machine and GPUs: several runs on one GPU are one lease."""
     for lease in open_leases(db):
-        same = same_machine(lease.machine, machine) and lease.terms.gpus == terms.gpus and lease.terms.class_ == terms.class_
-        if same and lease.terms.per_hour == terms.per_hour and detect.process_name(_pid(lease.process)) == lease.process:
+        same = (
+            same_machine(lease.machine, machine)
+            and lease.terms.gpus == terms.gpus
+            and lease.terms.class_ == terms.class_
+        )
+        if (
+            same
+            and lease.terms.per_hour == terms.per_hour
+            and detect.process_name(_pid(lease.process)) == lease.process
+        ):
             return lease
     return None
 
 
 def billed_until(db: sqlite3.Connection, lease: Lease) -> int:
     """The moment up to which a rental is settled, by whichever run."""
-    (last,) = db.execute("SELECT MAX(json_extract(usage, '$.until')) FROM entries WHERE request = ? AND kind = 'settled'",
-                         (lease.rental,)).fetchone()
+    (last,) = db.execute(
+        "SELECT MAX(json_extract(usage, '$.until')) FROM entries WHERE request = ? AND kind = 'settled'",
+        (lease.rental,),
+    ).fetchone()
     return max(lease.origin, last or 0)
 
 
@@ -198,19 +259,25 @@ _RESERVED = """SELECT machine, recipe, run, stage, request, attempt, nanodollars
 
 def _held(db: sqlite3.Connection, lease: Lease) -> dict[Class, Attempt]:
     """The reservations of this run that are open, by class."""
-    rows = db.execute(f"{_RESERVED} AND run = ? AND request IN (?, ?)",
-                      (lease.run, lease.rental, lease.request("energy"))).fetchall()
+    rows = db.execute(
+        f"{_RESERVED} AND run = ? AND request IN (?, ?)",
+        (lease.run, lease.rental, lease.request("energy")),
+    ).fetchall()
     return {row[8]: Attempt(*row[:8]) for row in rows}
 
 
 def _furthest(lease: Lease, classes: Sequence[Class], billed: int, left: int, wanted: int) -> int:
     """The last moment up to which the machine can be reserved for so many nano-dollars."""
+
     def needs(until: int) -> int:
         return sum(lease.ceiling(billed, until, class_) for class_ in classes)
 
     if needs(wanted) <= left:
         return wanted
-    rate = sum(lease.terms.energy_per_hour if class_ == "energy" else lease.terms.per_hour for class_ in classes)
+    rate = sum(
+        lease.terms.energy_per_hour if class_ == "energy" else lease.terms.per_hour
+        for class_ in classes
+    )
     step = lease.terms.granularity * 1000
     until = billed + max(0, left) * _HOUR // rate
     until = lease.origin + (until - lease.origin) // step * step
@@ -219,68 +286,123 @@ def _furthest(lease: Lease, classes: Sequence[Class], billed: int, left: int, wa
     return until
 
 
-def _enter_reserved(db: sqlite3.Connection, lease: Lease, stage: str, billed: int, until: int) -> None:
+def _enter_reserved(
+    db: sqlite3.Connection, lease: Lease, stage: str, billed: int, until: int
+) -> None:
     for class_ in lease.classes:
         attempt = _attempt(db, lease, class_, stage, lease.ceiling(billed, until, class_))
         enter(db, attempt, "reserved", attempt.ceiling, class_=class_)
 
 
-def _attempt(db: sqlite3.Connection, lease: Lease, class_: Class, stage: str, amount: int = 0) -> Attempt:
+def _attempt(
+    db: sqlite3.Connection, lease: Lease, class_: Class, stage: str, amount: int = 0
+) -> Attempt:
     request = lease.request(class_)
-    last = db.execute("SELECT MAX(attempt) FROM entries WHERE request = ?", (request,)).fetchone()[0] or 0
-    return Attempt(lease.machine, lease.recipe, lease.run, stage, request, last + 1, amount,
-                   lease.price if class_ != "energy" else "")
+    last = (
+        db.execute("SELECT MAX(attempt) FROM entries WHERE request = ?", (request,)).fetchone()[0]
+        or 0
+    )
+    return Attempt(
+        lease.machine,
+        lease.recipe,
+        lease.run,
+        stage,
+        request,
+        last + 1,
+        amount,
+        lease.price if class_ != "energy" else "",
+    )
 
 
-def _end(db: sqlite3.Connection, lease: Lease, held: Mapping[Class, Attempt], class_: Class, stage: str, cost: int,
-         usage: Mapping[str, Any], note: str) -> None:
+def _end(
+    db: sqlite3.Connection,
+    lease: Lease,
+    held: Mapping[Class, Attempt],
+    class_: Class,
+    stage: str,
+    cost: int,
+    usage: Mapping[str, Any],
+    note: str,
+) -> None:
     attempt = held.get(class_) or _attempt(db, lease, class_, stage)
     enter(db, attempt, "settled", cost, class_=class_, usage=usage, note=note)
     if class_ in held and cost > attempt.ceiling:
-        enter(db, attempt, "anomaly", 0, class_=class_,
-              note=f"the machine ran on past what was reserved for it: {cost - attempt.ceiling} nano-dollars more")
+        enter(
+            db,
+            attempt,
+            "anomaly",
+            0,
+            class_=class_,
+            note=f"the machine ran on past what was reserved for it: {cost - attempt.ceiling} nano-dollars more",
+        )
 
 
-def _settle_energy(db: sqlite3.Connection, lease: Lease, held: Mapping[Class, Attempt], beats: Sequence[Heartbeat],
-                   phases: Mapping[str, float], note: str) -> None:
+def _settle_energy(
+    db: sqlite3.Connection,
+    lease: Lease,
+    held: Mapping[Class, Attempt],
+    beats: Sequence[Heartbeat],
+    phases: Mapping[str, float],
+    note: str,
+) -> None:
     terms, last = lease.terms, beats[-1]
     found = _measured(db, lease, beats)
     if found is None and terms.watts:
         seconds = sum(spent for phase, spent in phases.items() if phase not in UNUSED)
-        found = energy.assumed(seconds / 3600, terms.watts, pue=terms.pue, kg_per_kwh=terms.kg_per_kwh)
+        found = energy.assumed(
+            seconds / 3600, terms.watts, pue=terms.pue, kg_per_kwh=terms.kg_per_kwh
+        )
     if "energy" not in held and (found is None or not found.kwh):
         return
     found = found or energy.measured(0, terms.pue, terms.kg_per_kwh)
     counters = {"counters": dict(last.counters)} if last.counters else {}
-    _end(db, lease, held, "energy", last.stage, round(Fraction(found.kwh) * terms.per_kwh), found.usage() | counters,
-         "; ".join(filter(None, (found.rests_on, note))))
+    _end(
+        db,
+        lease,
+        held,
+        "energy",
+        last.stage,
+        round(Fraction(found.kwh) * terms.per_kwh),
+        found.usage() | counters,
+        "; ".join(filter(None, (found.rests_on, note))),
+    )
 
 
-def _measured(db: sqlite3.Connection, lease: Lease, beats: Sequence[Heartbeat]) -> energy.Energy | None:
+def _measured(
+    db: sqlite3.Connection, lease: Lease, beats: Sequence[Heartbeat]
+) -> energy.Energy | None:
     """From the counters' last reading in this rental to the last beat's."""
     now = next((beat.counters for beat in reversed(beats) if beat.counters), None)
     if now is None:
         return None
-    row = db.execute("SELECT usage FROM entries WHERE request = ? AND kind = 'settled' ORDER BY id DESC LIMIT 1",
-                     (lease.request("energy"),)).fetchone()
+    row = db.execute(
+        "SELECT usage FROM entries WHERE request = ? AND kind = 'settled' ORDER BY id DESC LIMIT 1",
+        (lease.request("energy"),),
+    ).fetchone()
     before = (json.loads(row[0]).get("counters") if row else None) or beats[0].counters
     drawn = 0
     for uuid, reading in now.items():
         was = before.get(uuid, reading)
-        drawn += reading - was if reading >= was else reading  # the driver was loaded anew: it counts from nought
+        drawn += (
+            reading - was if reading >= was else reading
+        )  # the driver was loaded anew: it counts from nought
     return energy.measured(drawn / 1000, lease.terms.pue, lease.terms.kg_per_kwh)
 
 
 def open_leases(db: sqlite3.Connection) -> Iterator[Lease]:
     """Those that were not closed: of living runs, and of dead ones that nobody came back to."""
     for (detail,) in db.execute(
-            """SELECT detail FROM beats AS b WHERE id IN (SELECT MIN(id) FROM beats GROUP BY lease)
-               AND (SELECT phase FROM beats WHERE lease = b.lease ORDER BY id DESC LIMIT 1) <> ?""", (CLOSED,)).fetchall():
+        """SELECT detail FROM beats AS b WHERE id IN (SELECT MIN(id) FROM beats GROUP BY lease)
+               AND (SELECT phase FROM beats WHERE lease = b.lease ORDER BY id DESC LIMIT 1) <> ?""",
+        (CLOSED,),
+    ).fetchall():
         yield Lease.of_row(json.loads(detail)["lease"])
 
 
 def _beats(db: sqlite3.Connection, run: str) -> Iterator[Heartbeat]:
-    for at, phase, detail in db.execute("SELECT at, phase, detail FROM beats WHERE lease = ? ORDER BY id", (run,)):
+    for at, phase, detail in db.execute(
+        "SELECT at, phase, detail FROM beats WHERE lease = ? ORDER BY id", (run,)
+    ):
         facts = json.loads(detail)
         yield Heartbeat(_moment(at), phase, facts["stage"], facts.get("counters", {}))
 

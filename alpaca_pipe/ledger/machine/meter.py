@@ -41,9 +41,19 @@ class Meter:
     """Bills a machine from its lease's start to `close`. `stop`: asks the run to end where its work is stored; with True it
     is interrupted."""
 
-    def __init__(self, journal: Journal, terms: LeaseTerms, caps: Caps, *, recipe: str, run: str, stage: str,
-                 stop: Callable[[bool], None], tempo: MeterTiming = MeterTiming(),
-                 say: Callable[[str], None] = lambda sentence: None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        terms: LeaseTerms,
+        caps: Caps,
+        *,
+        recipe: str,
+        run: str,
+        stage: str,
+        stop: Callable[[bool], None],
+        tempo: MeterTiming = MeterTiming(),
+        say: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
         """Reserves the first slice. Raises UserError where it does not fit below the caps. say: is told once for each cap
         that four fifths of it are used."""
         self._journal, self._caps, self._stop, self._tempo = journal, caps, stop, tempo
@@ -58,13 +68,26 @@ class Meter:
 
         def work(db: sqlite3.Connection) -> tuple[Lease, int | Short]:
             other = lease.joined(db, machine, terms) if terms.since is None else None
-            rental, origin = terms.rental or f"lease-{run}", now if terms.since is None else terms.since
+            rental, origin = (
+                terms.rental or f"lease-{run}",
+                now if terms.since is None else terms.since,
+            )
             if other:
                 rental, origin = other.rental, other.origin
-            mine = Lease(run, recipe, machine, detect.process_name(os.getpid()), rental, origin, terms,
-                         terms.rate.id if terms.rate else "")
+            mine = Lease(
+                run,
+                recipe,
+                machine,
+                detect.process_name(os.getpid()),
+                rental,
+                origin,
+                terms,
+                terms.rate.id if terms.rate else "",
+            )
             first = self._before(db, mine, now) or stage
-            return mine, lease.reserve(db, mine, caps, first, now + _ms(tempo.ahead), now + _ms(tempo.grace))
+            return mine, lease.reserve(
+                db, mine, caps, first, now + _ms(tempo.ahead), now + _ms(tempo.grace)
+            )
 
         self._lease, answer = journal.write(work).result()
         if isinstance(answer, Short):
@@ -109,13 +132,21 @@ class Meter:
         now, counters = self._now(), detect.counters()
         if before := self._before(db, self._lease, now):
             billed = lease.billed_until(db, self._lease)
-            lease.write_beat(db, self._lease.run, Heartbeat(billed, before, before, counters, self._lease))
+            lease.write_beat(
+                db, self._lease.run, Heartbeat(billed, before, before, counters, self._lease)
+            )
             lease.write_beat(db, self._lease.run, Heartbeat(now, before, before, counters))
             lease.settle(db, self._lease)
-            lease.reserve(db, self._lease, Caps(), self._stage, self._reserved, now)  # it fitted together with that
-            lease.write_beat(db, self._lease.run, Heartbeat(now, self._phase, self._stage, counters))
+            lease.reserve(
+                db, self._lease, Caps(), self._stage, self._reserved, now
+            )  # it fitted together with that
+            lease.write_beat(
+                db, self._lease.run, Heartbeat(now, self._phase, self._stage, counters)
+            )
         else:
-            lease.write_beat(db, self._lease.run, Heartbeat(now, self._phase, self._stage, counters, self._lease))
+            lease.write_beat(
+                db, self._lease.run, Heartbeat(now, self._phase, self._stage, counters, self._lease)
+            )
 
     @staticmethod
     def _before(db: sqlite3.Connection, mine: Lease, now: int) -> str:
@@ -136,26 +167,44 @@ class Meter:
                 self._warn()
             except Exception as error:  # noqa: BLE001 - a full disk, a ledger that refuses: the next beat may go through
                 self._failed(error)
-            if self.refused and not self._interrupted and self._reserved - self._now() <= _ms(self._tempo.grace / 10):
+            if (
+                self.refused
+                and not self._interrupted
+                and self._reserved - self._now() <= _ms(self._tempo.grace / 10)
+            ):
                 self._interrupted = True
                 self._stop(True)
 
     def _warn(self) -> None:
         terms, running = self._lease.terms, self.running()
         for cap in list(self._unsaid):
-            used = running + self._journal.totals(None if cap.everywhere else self._lease.recipe, class_=cap.class_).spent
+            used = (
+                running
+                + self._journal.totals(
+                    None if cap.everywhere else self._lease.recipe, class_=cap.class_
+                ).spent
+            )
             if used * 100 >= _WARN_AT * cap.nanodollars:
                 self._unsaid.remove(cap)
-                minutes = 60 * max(0, cap.nanodollars - used) / (terms.per_hour + terms.energy_per_hour)
-                self._say(f"{_WARN_AT} % of {cap.key} ({shown(cap.nanodollars)}) is used: {shown(used)}; the rest is about "
-                          f"{minutes:,.0f} minutes of {terms.name}")
+                minutes = (
+                    60 * max(0, cap.nanodollars - used) / (terms.per_hour + terms.energy_per_hour)
+                )
+                self._say(
+                    f"{_WARN_AT} % of {cap.key} ({shown(cap.nanodollars)}) is used: {shown(used)}; the rest is about "
+                    f"{minutes:,.0f} minutes of {terms.name}"
+                )
 
     def _failed(self, error: Exception) -> None:
         """A meter that cannot write ends the run before what is reserved is used up."""
         if self._due() and self._reserved - self._now() <= _ms(self._tempo.grace / 2):
-            self.refused = error if isinstance(error, UserError) else UserError(
-                f"the meter of {self._lease.terms.name} cannot enter what it costs: {error}",
-                "nothing more was reserved for it; run again, it goes on where it stopped")
+            self.refused = (
+                error
+                if isinstance(error, UserError)
+                else UserError(
+                    f"the meter of {self._lease.terms.name} cannot enter what it costs: {error}",
+                    "nothing more was reserved for it; run again, it goes on where it stopped",
+                )
+            )
             self._stop(False)
 
     def _due(self) -> bool:
@@ -166,14 +215,18 @@ class Meter:
         now, counters = self._now(), detect.counters()
 
         def work(db: sqlite3.Connection) -> T:
-            lease.write_beat(db, self._lease.run, Heartbeat(now, self._phase, self._stage, counters))
+            lease.write_beat(
+                db, self._lease.run, Heartbeat(now, self._phase, self._stage, counters)
+            )
             return then(db)
 
         return self._journal.write(work).result()
 
     def _turn(self, db: sqlite3.Connection, stage: str, phase: str) -> int | Short:
         """Settles the slice and reserves the next."""
-        answer = lease.extend(db, self._lease, self._caps, stage, self._now() + _ms(self._tempo.ahead), self._reserved)
+        answer = lease.extend(
+            db, self._lease, self._caps, stage, self._now() + _ms(self._tempo.ahead), self._reserved
+        )
         if (stage, phase) != (self._stage, self._phase):
             lease.write_beat(db, self._lease.run, Heartbeat(self._now(), phase, stage))
         return answer
@@ -190,11 +243,16 @@ class Meter:
         lost = f", {shown(short.lost)} lost until reconciled" if short.lost else ""
         held = f", {shown(short.open - short.lent)} reserved" if short.open > short.lent else ""
         held += lent_out(short)
-        minutes = f"{NANO * 60 / per_hour:,.0f} minutes" if NANO * 60 // per_hour else f"{NANO * 3600 / per_hour:,.0f} seconds"
+        minutes = (
+            f"{NANO * 60 / per_hour:,.0f} minutes"
+            if NANO * 60 // per_hour
+            else f"{NANO * 3600 / per_hour:,.0f} seconds"
+        )
         return UserError(
             f"the budget of {shown(short.cap)} ({short.budget}) is reached: {shown(short.settled)} settled{lost}{held}, and "
             f"{self._lease.terms.name} costs {shown(self._lease.terms.per_hour)} an hour",
-            f"{more(short.budget)} and run again, it goes on where it stopped; one more dollar buys about {minutes}")
+            f"{more(short.budget)} and run again, it goes on where it stopped; one more dollar buys about {minutes}",
+        )
 
     def _now(self) -> int:
         """Milliseconds of the epoch by this process's own clock: one that a correction of the time of day cannot move."""
@@ -212,4 +270,8 @@ def _ms(seconds: float) -> int:
 
 def _ticks() -> float:
     """Seconds of a clock that goes on while the machine sleeps: its provider's does."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    return (
+        time.clock_gettime(time.CLOCK_BOOTTIME)
+        if hasattr(time, "CLOCK_BOOTTIME")
+        else time.monotonic()
+    )

@@ -31,7 +31,13 @@ def machine_of(tables: Mapping[str, Any], day: date | None = None) -> Machine:
     """Never raises: a GPU that nobody prices costs nothing here, and `says` says so; a run refuses it."""
     table: GpuTable = tables.get("gpu") or GpuTable()
     found = detect.gpus()
-    name = table.name or (known.name if found and (known := gpu_named(found[0].name)) else found[0].name if found else "")
+    name = table.name or (
+        known.name
+        if found and (known := gpu_named(found[0].name))
+        else found[0].name
+        if found
+        else ""
+    )
     gpu = gpus().get(name) if name else None
     count = table.count or len(found) or 1
     try:
@@ -42,7 +48,11 @@ def machine_of(tables: Mapping[str, Any], day: date | None = None) -> Machine:
     what = f"{count} x {name}" if name else "this machine"
     if not per_hour:
         return Machine(gpu, 0, what if name else "")
-    who = f"{rate.provider}, checked {rate.checked}" if isinstance(rate, GpuRate) else "as the recipe says"
+    who = (
+        f"{rate.provider}, checked {rate.checked}"
+        if isinstance(rate, GpuRate)
+        else "as the recipe says"
+    )
     if isinstance(rate, GpuRate) and table.provider is None:
         who += "; the middle of the book's prices: name gpu.provider or gpu.per_hour for yours"
     return Machine(gpu, per_hour, f"{what} at ${per_hour / NANO:.2f} an hour ({who})")

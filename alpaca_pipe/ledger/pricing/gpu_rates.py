@@ -114,13 +114,19 @@ class OwnTuningRow(Table):
 
 def gpu_rates(day: date) -> tuple[GpuRate, ...]:
     """The rate of each GPU at each provider on a day, the user's own before the book's; the cheapest first."""
-    held = {(rate.gpu, rate.provider): rate for rate in (*gpu_book(), *own_gpu_rates()) if rate.holds(day)}
+    held = {
+        (rate.gpu, rate.provider): rate
+        for rate in (*gpu_book(), *own_gpu_rates())
+        if rate.holds(day)
+    }
     return tuple(sorted(held.values(), key=lambda rate: (rate.per_hour, rate.gpu, rate.provider)))
 
 
 def rate_of(gpu: str, day: date, provider: str | None = None) -> GpuRate:
     """The rate of a GPU at a provider; without one, the cheapest. UserError where nobody says what it costs."""
-    pin = "say what it costs: alpaca-pipe ledger pin-price --gpu NAME --per-hour 2.49 --provider NAME"
+    pin = (
+        "say what it costs: alpaca-pipe ledger pin-price --gpu NAME --per-hour 2.49 --provider NAME"
+    )
     of_gpu = [rate for rate in gpu_rates(day) if rate.gpu == gpu]
     if not of_gpu:
         near = did_you_mean(gpu, {rate.gpu for rate in gpu_rates(day)})
@@ -129,20 +135,40 @@ def rate_of(gpu: str, day: date, provider: str | None = None) -> GpuRate:
         if provider in (None, rate.provider):
             return rate
     known = ", ".join(sorted({rate.provider for rate in of_gpu}))
-    raise UserError(f"no rate is known for the GPU '{gpu}' at '{provider}' on {day}; it is known at {known}", pin)
+    raise UserError(
+        f"no rate is known for the GPU '{gpu}' at '{provider}' on {day}; it is known at {known}",
+        pin,
+    )
 
 
 def hosted_rates(day: date) -> tuple[Hosted, ...]:
     """What providers ask for tuning on a day, the user's own before the book's; the cheapest first."""
-    held = {(rate.provider, rate.model, rate.method): rate for rate in (*hosted_book(), *own_hosted()) if rate.holds(day)}
-    return tuple(sorted(held.values(), key=lambda rate: (rate.per_million, rate.minimum, rate.provider, rate.model)))
+    held = {
+        (rate.provider, rate.model, rate.method): rate
+        for rate in (*hosted_book(), *own_hosted())
+        if rate.holds(day)
+    }
+    return tuple(
+        sorted(
+            held.values(),
+            key=lambda rate: (rate.per_million, rate.minimum, rate.provider, rate.model),
+        )
+    )
 
 
 @cache
 def gpus() -> dict[str, Gpu]:
     """The GPUs whose datasheets we hold, by their short names."""
-    return {row["gpu"]: Gpu(row["gpu"], float(row["memory_gib"]), int(row["watts"]), float(row["bf16_tflops"]),
-                            row["source"]) for row in sheet("hardware").rows}
+    return {
+        row["gpu"]: Gpu(
+            row["gpu"],
+            float(row["memory_gib"]),
+            int(row["watts"]),
+            float(row["bf16_tflops"]),
+            row["source"],
+        )
+        for row in sheet("hardware").rows
+    }
 
 
 def gpu_named(detected_name: str) -> Gpu | None:
@@ -162,37 +188,81 @@ def _by_detected_name() -> dict[str, Gpu]:
 def _told_apart(name: str) -> str:
     """A driver's name without its makers and marks: `NVIDIA A100-SXM4-80GB` and `a100 sxm4 80gb` are one."""
     words = re.split(r"[^a-z0-9]+", name.lower())
-    return "".join(word for word in words if word not in ("nvidia", "tesla", "geforce", "amd", "instinct", "graphics"))
+    return "".join(
+        word
+        for word in words
+        if word not in ("nvidia", "tesla", "geforce", "amd", "instinct", "graphics")
+    )
 
 
 @cache
 def gpu_book() -> tuple[GpuRate, ...]:
     """Every rate that ships with the package, oldest first."""
-    rates = [GpuRate(row["gpu"], row["provider"], Decimal(row["per_hour"]), int(row["granularity"]), row["source"],
-                     *_days(row)) for row in sheet("gpus").rows]
+    rates = [
+        GpuRate(
+            row["gpu"],
+            row["provider"],
+            Decimal(row["per_hour"]),
+            int(row["granularity"]),
+            row["source"],
+            *_days(row),
+        )
+        for row in sheet("gpus").rows
+    ]
     return tuple(sorted(rates, key=lambda rate: rate.start))
 
 
 @cache
 def hosted_book() -> tuple[Hosted, ...]:
     """Every price of tuning that ships with the package, oldest first."""
-    rates = [Hosted(row["provider"], row["model"], Decimal(row["per_million"]), Decimal(row.get("minimum", 0)),
-                    row.get("method", ""), row["source"], *_days(row)) for row in sheet("hosted").rows]
+    rates = [
+        Hosted(
+            row["provider"],
+            row["model"],
+            Decimal(row["per_million"]),
+            Decimal(row.get("minimum", 0)),
+            row.get("method", ""),
+            row["source"],
+            *_days(row),
+        )
+        for row in sheet("hosted").rows
+    ]
     return tuple(sorted(rates, key=lambda rate: rate.start))
 
 
 def own_gpu_rates() -> tuple[GpuRate, ...]:
     """The rates of the user's own file; of two that hold, the later one is the price."""
     rows = [(read_row(OwnGpuRow, own), own) for own in own_rows("gpu")]
-    return tuple(sorted((GpuRate(row.gpu, row.provider, row.per_hour, row.granularity, *_said(row, own))
-                         for row, own in rows), key=lambda rate: rate.start))
+    return tuple(
+        sorted(
+            (
+                GpuRate(row.gpu, row.provider, row.per_hour, row.granularity, *_said(row, own))
+                for row, own in rows
+            ),
+            key=lambda rate: rate.start,
+        )
+    )
 
 
 def own_hosted() -> tuple[Hosted, ...]:
     """The prices of tuning of the user's own file; of two that hold, the later one is the price."""
     rows = [(read_row(OwnTuningRow, own), own) for own in own_rows("tuning")]
-    return tuple(sorted((Hosted(row.provider, row.tuning, row.per_million, row.minimum, row.method, *_said(row, own))
-                         for row, own in rows), key=lambda rate: rate.start))
+    return tuple(
+        sorted(
+            (
+                Hosted(
+                    row.provider,
+                    row.tuning,
+                    row.per_million,
+                    row.minimum,
+                    row.method,
+                    *_said(row, own),
+                )
+                for row, own in rows
+            ),
+            key=lambda rate: rate.start,
+        )
+    )
 
 
 def _said(row: OwnGpuRow | OwnTuningRow, own: OwnRow) -> tuple[str, date, date | None, date]:
@@ -202,8 +272,11 @@ def _said(row: OwnGpuRow | OwnTuningRow, own: OwnRow) -> tuple[str, date, date |
 
 def _days(row: dict[str, str]) -> tuple[date, date | None, date]:
     end = row.get("to")
-    return (date.fromisoformat(row["from"]), date.fromisoformat(end) if end else None,
-            date.fromisoformat(row["checked"]))
+    return (
+        date.fromisoformat(row["from"]),
+        date.fromisoformat(end) if end else None,
+        date.fromisoformat(row["checked"]),
+    )
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -41,8 +41,16 @@ class Listed:
     hosted: tuple[Hosted, ...]
 
 
-def print_prices(find: str = "", today: date | None = None, *, teachers: bool = False, gpus: bool = False,
-                 hosted: bool = False, everything: bool = False, as_json: bool = False) -> None:
+def print_prices(
+    find: str = "",
+    today: date | None = None,
+    *,
+    teachers: bool = False,
+    gpus: bool = False,
+    hosted: bool = False,
+    everything: bool = False,
+    as_json: bool = False,
+) -> None:
     """What holds today and contains `find`; `everything`: past and announced prices too. UserError: nothing found."""
     from rich.console import Console
 
@@ -61,23 +69,43 @@ def print_prices(find: str = "", today: date | None = None, *, teachers: bool = 
     console.print(age_of_the_book(day), markup=False)
 
 
-def listing(find: str, day: date, *, teachers: bool = False, gpus: bool = False, hosted: bool = False,
-            everything: bool = False) -> Listed:
+def listing(
+    find: str,
+    day: date,
+    *,
+    teachers: bool = False,
+    gpus: bool = False,
+    hosted: bool = False,
+    everything: bool = False,
+) -> Listed:
     """Every kind where none is asked for. UserError where nothing contains `find`."""
     none = not (teachers or gpus or hosted)
     prices = (*book(), *own_prices()) if everything else prices_on(day)
     rates = (*gpu_book(), *own_gpu_rates()) if everything else gpu_rates(day)
     tuning = (*hosted_book(), *own_hosted()) if everything else hosted_rates(day)
     found = Listed(
-        tuple(sorted((p for p in prices if (none or teachers) and _named(find, p.model, p.provider)),
-                     key=lambda p: (blended(p), p.model, p.start or date.min))),
-        tuple(sorted((r for r in rates if (none or gpus) and _named(find, r.gpu, r.provider)),
-                     key=lambda r: (r.per_hour, r.gpu, r.provider, r.start))),
-        tuple(h for h in tuning if (none or hosted) and _named(find, h.model, h.provider)))
+        tuple(
+            sorted(
+                (p for p in prices if (none or teachers) and _named(find, p.model, p.provider)),
+                key=lambda p: (blended(p), p.model, p.start or date.min),
+            )
+        ),
+        tuple(
+            sorted(
+                (r for r in rates if (none or gpus) and _named(find, r.gpu, r.provider)),
+                key=lambda r: (r.per_hour, r.gpu, r.provider, r.start),
+            )
+        ),
+        tuple(h for h in tuning if (none or hosted) and _named(find, h.model, h.provider)),
+    )
     if not (found.teachers or found.gpus or found.hosted):
-        raise UserError(f"nothing in the price book is called '{find}'" if find else "the price book has no such price",
-                        "look for a part of a model's, GPU's or provider's name, with --all among past prices, or say what "
-                        "it costs: alpaca-pipe ledger pin-price")
+        raise UserError(
+            f"nothing in the price book is called '{find}'"
+            if find
+            else "the price book has no such price",
+            "look for a part of a model's, GPU's or provider's name, with --all among past prices, or say what "
+            "it costs: alpaca-pipe ledger pin-price",
+        )
     return found
 
 
@@ -87,14 +115,23 @@ def blended(price: Price) -> Decimal:
 
 
 def to_json(listed: Listed, day: date) -> dict[str, Any]:
-    def rows(items: Iterable[Price | GpuRate | Hosted], own: Sequence[Price | GpuRate | Hosted]) -> list[dict[str, Any]]:
-        return [item.to_row() | {"days_since_checked": _age(item.checked, day), "own": item in own} for item in items]
+    def rows(
+        items: Iterable[Price | GpuRate | Hosted], own: Sequence[Price | GpuRate | Hosted]
+    ) -> list[dict[str, Any]]:
+        return [
+            item.to_row() | {"days_since_checked": _age(item.checked, day), "own": item in own}
+            for item in items
+        ]
 
     teachers = rows(listed.teachers, own_prices())
     for row, price in zip(teachers, listed.teachers, strict=True):
         row["blended"] = f"{blended(price).normalize():f}"
-    return {"day": str(day), "teachers": teachers, "gpus": rows(listed.gpus, own_gpu_rates()),
-            "hosted": rows(listed.hosted, own_hosted())}
+    return {
+        "day": str(day),
+        "teachers": teachers,
+        "gpus": rows(listed.gpus, own_gpu_rates()),
+        "hosted": rows(listed.hosted, own_hosted()),
+    }
 
 
 def age_of_the_book(day: date) -> str:
@@ -103,48 +140,107 @@ def age_of_the_book(day: date) -> str:
     shipped = [item for item in every if item.holds(day)]
     ages = sorted(age for item in shipped if (age := _age(item.checked, day)) is not None)
     own = len(own_prices()) + len(own_gpu_rates()) + len(own_hosted())
-    yours = f"{own} row{'s' if own != 1 else ''} of your own in {own_file()} win over it" if own else \
-        f"rows of your own in {own_file()} would win over it"
-    return (f"The book: {len(shipped)} prices of today, checked {ages[0]} to {ages[-1]} days ago, half of them within "
-            f"{ages[len(ages) // 2]}; {yours}. Pin what you pay:\n"
-            "  alpaca-pipe ledger pin-price MODEL --in 0.15 --out 0.60 --host api.example.com\n"
-            "  alpaca-pipe ledger pin-price --gpu H100 --per-hour 2.49 --provider NAME")
+    yours = (
+        f"{own} row{'s' if own != 1 else ''} of your own in {own_file()} win over it"
+        if own
+        else f"rows of your own in {own_file()} would win over it"
+    )
+    return (
+        f"The book: {len(shipped)} prices of today, checked {ages[0]} to {ages[-1]} days ago, half of them within "
+        f"{ages[len(ages) // 2]}; {yours}. Pin what you pay:\n"
+        "  alpaca-pipe ledger pin-price MODEL --in 0.15 --out 0.60 --host api.example.com\n"
+        "  alpaca-pipe ledger pin-price --gpu H100 --per-hour 2.49 --provider NAME"
+    )
 
 
-def _print_teachers(prices: Sequence[Price], day: date, console: Console, limit: int | None, dated: bool) -> None:
+def _print_teachers(
+    prices: Sequence[Price], day: date, console: Console, limit: int | None, dated: bool
+) -> None:
     """Names of one model at one price are one row."""
     families: dict[tuple[Any, ...], list[Price]] = {}
     for price in prices:
-        said = (price.provider, price.mode, *price.per_million.values(), price.most_in, price.start, price.end,
-                price.source, price.checked)
+        said = (
+            price.provider,
+            price.mode,
+            *price.per_million.values(),
+            price.most_in,
+            price.start,
+            price.end,
+            price.source,
+            price.checked,
+        )
         families.setdefault((*said, _family(price.model, prices)), []).append(price)
-    rows = [(min(family, key=lambda price: len(price.model)), len(family) - 1) for family in families.values()]
-    table = _table("teachers, $ per million tokens", ("model", "at"), ("in", "cached", "out", "3 in : 1 out"), dated)
+    rows = [
+        (min(family, key=lambda price: len(price.model)), len(family) - 1)
+        for family in families.values()
+    ]
+    table = _table(
+        "teachers, $ per million tokens",
+        ("model", "at"),
+        ("in", "cached", "out", "3 in : 1 out"),
+        dated,
+    )
     for price, others in rows[:limit]:
         each = price.per_million
         cached = _money(each["cache_read"]) if each["cache_read"] != each["uncached_in"] else ""
-        notes = [f"+{others} dated" if others else "", "in batches" if price.mode == "batch" else "",
-                 f"to {price.most_in:,} in" if price.most_in else "", _until(price.end, day, dated)]
-        table.add_row(price.model, price.provider, _money(each["uncached_in"]), cached, _money(each["visible_out"]),
-                      _money(blended(price)), *_days(price.start, price.end, dated), _ago(price.checked, day),
-                      ", ".join(note for note in notes if note))
+        notes = [
+            f"+{others} dated" if others else "",
+            "in batches" if price.mode == "batch" else "",
+            f"to {price.most_in:,} in" if price.most_in else "",
+            _until(price.end, day, dated),
+        ]
+        table.add_row(
+            price.model,
+            price.provider,
+            _money(each["uncached_in"]),
+            cached,
+            _money(each["visible_out"]),
+            _money(blended(price)),
+            *_days(price.start, price.end, dated),
+            _ago(price.checked, day),
+            ", ".join(note for note in notes if note),
+        )
     _show(table, [price for price, _ in rows], console, limit, "--teachers")
 
 
-def _print_gpus(rates: Sequence[GpuRate], day: date, console: Console, limit: int | None, dated: bool) -> None:
-    table = _table("GPUs, $ an hour for one, on demand", ("gpu", "at"), ("an hour", "billed by"), dated)
+def _print_gpus(
+    rates: Sequence[GpuRate], day: date, console: Console, limit: int | None, dated: bool
+) -> None:
+    table = _table(
+        "GPUs, $ an hour for one, on demand", ("gpu", "at"), ("an hour", "billed by"), dated
+    )
     for rate in rates[:limit]:
-        table.add_row(rate.gpu, rate.provider, _money(rate.per_hour), _spell(rate.granularity),
-                      *_days(rate.start, rate.end, dated), _ago(rate.checked, day), _until(rate.end, day, dated))
+        table.add_row(
+            rate.gpu,
+            rate.provider,
+            _money(rate.per_hour),
+            _spell(rate.granularity),
+            *_days(rate.start, rate.end, dated),
+            _ago(rate.checked, day),
+            _until(rate.end, day, dated),
+        )
     _show(table, rates, console, limit, "--gpus")
 
 
-def _print_hosted(rates: Sequence[Hosted], day: date, console: Console, limit: int | None, dated: bool) -> None:
-    table = _table("tuned by the provider, $ per million trained tokens", ("model", "at"), ("trained", "at least"), dated)
+def _print_hosted(
+    rates: Sequence[Hosted], day: date, console: Console, limit: int | None, dated: bool
+) -> None:
+    table = _table(
+        "tuned by the provider, $ per million trained tokens",
+        ("model", "at"),
+        ("trained", "at least"),
+        dated,
+    )
     for rate in rates[:limit]:
-        table.add_row(rate.model, rate.provider, _money(rate.per_million), _money(rate.minimum) if rate.minimum else "",
-                      *_days(rate.start, rate.end, dated), _ago(rate.checked, day),
-                      ", ".join(note for note in (rate.method, _until(rate.end, day, dated)) if note))
+        table.add_row(
+            rate.model,
+            rate.provider,
+            _money(rate.per_million),
+            _money(rate.minimum) if rate.minimum else "",
+            *_days(rate.start, rate.end, dated),
+            _ago(rate.checked, day),
+            ", ".join(note for note in (rate.method, _until(rate.end, day, dated)) if note),
+        )
     _show(table, rates, console, limit, "--hosted")
 
 
@@ -152,8 +248,15 @@ def _table(title: str, names: Sequence[str], figures: Sequence[str], dated: bool
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False,
-                  pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for name in names:
         table.add_column(name, overflow="fold")
     for name in figures:
@@ -163,12 +266,21 @@ def _table(title: str, names: Sequence[str], figures: Sequence[str], dated: bool
     return table
 
 
-def _show(table: Table, rows: Sequence[Price | GpuRate | Hosted], console: Console, limit: int | None, flag: str) -> None:
+def _show(
+    table: Table,
+    rows: Sequence[Price | GpuRate | Hosted],
+    console: Console,
+    limit: int | None,
+    flag: str,
+) -> None:
     if not rows:
         return
     console.print(table)
     if limit is not None and len(rows) > limit:
-        console.print(f"  and {len(rows) - limit} more: alpaca-pipe prices {flag}, or a part of a name", style="dim")
+        console.print(
+            f"  and {len(rows) - limit} more: alpaca-pipe prices {flag}, or a part of a name",
+            style="dim",
+        )
     if len(rows) <= _FEW:
         for source in dict.fromkeys(row.source for row in rows):
             console.print(f"  source: {source}", style="dim", markup=False)

@@ -16,11 +16,28 @@ from urllib.parse import urlsplit
 from alpaca_pipe.core.errors import UserError, did_you_mean
 from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.ledger.pricing.gpu_rates import GpuRate, OwnGpuRow, gpu_named, gpu_rates, gpus
-from alpaca_pipe.ledger.pricing.token_prices import Mode, OwnPriceRow, Price, book, hosts, prices_on, provider_at
-from alpaca_pipe.ledger.pricing.user_prices import Kind, OwnRow, own_file, own_text, read_row, rows_in
+from alpaca_pipe.ledger.pricing.token_prices import (
+    Mode,
+    OwnPriceRow,
+    Price,
+    book,
+    hosts,
+    prices_on,
+    provider_at,
+)
+from alpaca_pipe.ledger.pricing.user_prices import (
+    Kind,
+    OwnRow,
+    own_file,
+    own_text,
+    read_row,
+    rows_in,
+)
 
-_HEAD = ("# Prices of your own. Rows are dated and appended (alpaca-pipe ledger pin-price); they win over the price book\n"
-         "# that ships with alpaca-pipe.\n")
+_HEAD = (
+    "# Prices of your own. Rows are dated and appended (alpaca-pipe ledger pin-price); they win over the price book\n"
+    "# that ships with alpaca-pipe.\n"
+)
 _OPENAI = "api.openai.com"
 
 
@@ -35,48 +52,82 @@ class TypedPrices:
     reasoning: str | None = None
 
 
-def refuse_strangers(of_gpu: bool, of_models: Mapping[str, object], of_gpus: Mapping[str, object]) -> None:
+def refuse_strangers(
+    of_gpu: bool, of_models: Mapping[str, object], of_gpus: Mapping[str, object]
+) -> None:
     """UserError for an option that says nothing about what is priced: it would be dropped without a word."""
     for name, value in (of_models if of_gpu else of_gpus).items():
         if value is not None:
-            raise UserError(f"--{name} says nothing about the price of a {'GPU' if of_gpu else 'model'}",
-                            f"leave it out, or price the {'model' if of_gpu else 'GPU'} by a command of its own")
+            raise UserError(
+                f"--{name} says nothing about the price of a {'GPU' if of_gpu else 'model'}",
+                f"leave it out, or price the {'model' if of_gpu else 'GPU'} by a command of its own",
+            )
 
 
-def pin_price(model: str, figures: TypedPrices, today: date, *, host: str = "", mode: Mode = "online",
-              start: date | None = None, source: str = "") -> list[str]:
+def pin_price(
+    model: str,
+    figures: TypedPrices,
+    today: date,
+    *,
+    host: str = "",
+    mode: Mode = "online",
+    start: date | None = None,
+    source: str = "",
+) -> list[str]:
     """Appends what a model costs; answers the lines to show. Without a host it is the one where the book knows the
     model, else OpenAI's. UserError, and nothing is written, where the row says nothing or contradicts one of its day."""
     if not model.strip() or holds_a_key(model):
-        raise UserError(f"the model {'has no name' if not model.strip() else 'looks like a key'}",
-                        "write its name as its endpoint calls it, such as gpt-4.1-nano")
+        raise UserError(
+            f"the model {'has no name' if not model.strip() else 'looks like a key'}",
+            "write its name as its endpoint calls it, such as gpt-4.1-nano",
+        )
     at = _plain_host(host) if host else _host_of(model)
     cells: dict[str, Any] = {"model": model, "host": at}
     cells |= {"mode": mode} if mode != "online" else {}
-    for name, text in (("in", figures.in_), ("out", figures.out), ("cache_read", figures.cache_read),
-                       ("cache_write", figures.cache_write), ("reasoning", figures.reasoning)):
+    for name, text in (
+        ("in", figures.in_),
+        ("out", figures.out),
+        ("cache_read", figures.cache_read),
+        ("cache_write", figures.cache_write),
+        ("reasoning", figures.reasoning),
+    ):
         if text is not None:
             cells[name] = _dollars(f"--{name.replace('_', '-')}", text)
     first = start or today
     before = _held(model, at, mode, first)
     place = _append("price", cells | _when(first, today, source))
-    return [*place, _was(f"'{model}' at {at}{' in batches' if mode == 'batch' else ''}", before, first)]
+    return [
+        *place,
+        _was(f"'{model}' at {at}{' in batches' if mode == 'batch' else ''}", before, first),
+    ]
 
 
-def pin_gpu(gpu: str, per_hour: str, provider: str, today: date, *, granularity: int = 1, start: date | None = None,
-            source: str = "") -> list[str]:
+def pin_gpu(
+    gpu: str,
+    per_hour: str,
+    provider: str,
+    today: date,
+    *,
+    granularity: int = 1,
+    start: date | None = None,
+    source: str = "",
+) -> list[str]:
     """Appends what an hour of a GPU costs; answers the lines to show. UserError, and nothing is written, as above."""
     known = gpu_named(gpu)
     name = known.name if known else gpu
     first = start or today
-    before = next((rate for rate in gpu_rates(first) if (rate.gpu, rate.provider) == (name, provider)), None)
+    before = next(
+        (rate for rate in gpu_rates(first) if (rate.gpu, rate.provider) == (name, provider)), None
+    )
     cells = {"gpu": name, "provider": provider, "per_hour": _dollars("--per-hour", per_hour)}
     cells |= {"granularity": granularity} if granularity != 1 else {}
     place = _append("gpu", cells | _when(first, today, source))
     lines = [*place, _was(f"{name} at {provider}", before, first)]
     if known is None:
-        lines.append(f"note: no datasheet is known for '{gpu}', so nobody can say what fits in it; "
-                     f"{did_you_mean(gpu, gpus())}")
+        lines.append(
+            f"note: no datasheet is known for '{gpu}', so nobody can say what fits in it; "
+            f"{did_you_mean(gpu, gpus())}"
+        )
     return lines
 
 
@@ -98,14 +149,19 @@ def _host_of(model: str) -> str:
     if "openai" in providers or not known:
         return _OPENAI
     if len(providers) > 1:
-        raise UserError(f"the model '{model}' is known at several hosts: {', '.join(known)}",
-                        f"say whose price this is, for example --host {known[0]}")
+        raise UserError(
+            f"the model '{model}' is known at several hosts: {', '.join(known)}",
+            f"say whose price this is, for example --host {known[0]}",
+        )
     return known[0]
 
 
 def _held(model: str, host: str, mode: Mode, day: date) -> Price | None:
     named = (provider_at(host), model, mode)
-    return next((price for price in prices_on(day) if (price.provider, price.model, price.mode) == named), None)
+    return next(
+        (price for price in prices_on(day) if (price.provider, price.model, price.mode) == named),
+        None,
+    )
 
 
 def _when(first: date, today: date, source: str) -> dict[str, Any]:
@@ -116,9 +172,13 @@ def _dollars(option: str, text: str) -> Decimal:
     try:
         figure = Decimal(text)
     except InvalidOperation:
-        raise UserError(f"{option} {text}: not a figure", f"write it like {option} 0.15, in dollars") from None
+        raise UserError(
+            f"{option} {text}: not a figure", f"write it like {option} 0.15, in dollars"
+        ) from None
     if not figure.is_finite() or figure < 0:
-        raise UserError(f"{option} {text}: a price is zero or more", f"write it like {option} 0.15, in dollars")
+        raise UserError(
+            f"{option} {text}: a price is zero or more", f"write it like {option} 0.15, in dollars"
+        )
     return figure
 
 
@@ -130,12 +190,17 @@ def _append(kind: Kind, cells: dict[str, Any]) -> list[str]:
     standing = [own for named, own in rows_in(text, str(path)) if named == kind]
     for own in standing:
         if _names(kind, own) == _names(kind, OwnRow(cells, "")):
-            raise UserError(f"{own.place} already pins this price from {cells['from']} on",
-                            "give the day on which the new price began with --from, or take that row out")
+            raise UserError(
+                f"{own.place} already pins this price from {cells['from']} on",
+                "give the day on which the new price began with --from, or take that row out",
+            )
     gap = "" if text.endswith("\n") else "\n"
     after = rows_in(f"{text}{gap}{row}", str(path))
     if len(after) != len(rows_in(text, str(path))) + 1:
-        raise UserError(f"{path}: a row cannot be appended to this file", "make it a list, each row behind a dash")
+        raise UserError(
+            f"{path}: a row cannot be appended to this file",
+            "make it a list, each row behind a dash",
+        )
     read_row(OwnPriceRow if kind == "price" else OwnGpuRow, after[-1][1])
     append_to(path, f"{gap}{row}" if own_text() else f"{_HEAD}{row}")
     return [f"written to {path}:", f"  {row.rstrip()}"]
@@ -159,8 +224,10 @@ def append_to(path: Path, text: str) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
-        raise UserError(f"the price file {path} cannot be written: {error.strerror}",
-                        "make it writable, or point ALPACA_PIPE_PRICES at another one") from None
+        raise UserError(
+            f"the price file {path} cannot be written: {error.strerror}",
+            "make it writable, or point ALPACA_PIPE_PRICES at another one",
+        ) from None
 
 
 def _as_yaml(cells: dict[str, Any]) -> str:
@@ -168,7 +235,10 @@ def _as_yaml(cells: dict[str, Any]) -> str:
         if isinstance(value, Decimal):
             return f"{value:f}"
         if isinstance(value, str) and not value.isprintable():
-            raise UserError(f"{value!r} has characters that cannot be printed", "write it on one line, in plain text")
+            raise UserError(
+                f"{value!r} has characters that cannot be printed",
+                "write it on one line, in plain text",
+            )
         return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
 
     return f"- {{{', '.join(f'{name}: {cell(value)}' for name, value in cells.items())}}}\n"
@@ -181,4 +251,6 @@ def _was(what: str, before: Price | GpuRate | None, first: date) -> str:
     if isinstance(before, GpuRate):
         return f"{now}; it was ${before.per_hour:f} an hour ({before.source})"
     each = before.per_million
-    return f"{now}; it was ${each['uncached_in']:f} in, ${each['visible_out']:f} out ({before.source})"
+    return (
+        f"{now}; it was ${each['uncached_in']:f} in, ${each['visible_out']:f} out ({before.source})"
+    )

@@ -52,7 +52,11 @@ def _head(text: str) -> dict[str, Any]:
         if not value:
             inside = head[name] = {}
         else:
-            table[name.strip()] = [cell.strip() for cell in value[1:-1].split(",")] if value.startswith("[") else value.strip()
+            table[name.strip()] = (
+                [cell.strip() for cell in value[1:-1].split(",")]
+                if value.startswith("[")
+                else value.strip()
+            )
     return head
 
 
@@ -65,7 +69,9 @@ def sheets(kind: str) -> Iterator[PriceSheet]:
 
 def names() -> list[str]:
     """Of the files that ship."""
-    return sorted(file.name.removesuffix(".yaml") for file in _FOLDER.iterdir() if file.name.endswith(".yaml"))
+    return sorted(
+        file.name.removesuffix(".yaml") for file in _FOLDER.iterdir() if file.name.endswith(".yaml")
+    )
 
 
 @cache

@@ -42,11 +42,15 @@ class PriceTable(Table):
     @classmethod
     def _free(cls, value: Any) -> Any:
         if isinstance(value, str) and value != "free":
-            raise ValueError(f"'{value}' is neither `free` nor a table like {{in: 0.15, out: 0.60}} ($ per million)")
+            raise ValueError(
+                f"'{value}' is neither `free` nor a table like {{in: 0.15, out: 0.60}} ($ per million)"
+            )
         return {"in": 0, "out": 0} if value == "free" else value
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         return {"anyOf": [{"const": "free"}, handler(core_schema)]}
 
     def per_million(self) -> dict[TokenClass, Decimal]:
@@ -86,19 +90,29 @@ class Price:
         """Nano-dollars that so many tokens cannot exceed, whichever class they are billed as. UserError beyond the
         length of request for which this price holds: what a longer one costs, nobody said."""
         if self.most_in is not None and tokens_in > self.most_in:
-            raise UserError(f"a request to '{self.model}' may have {tokens_in:,} tokens, and its price holds up to "
-                            f"{self.most_in:,}; a longer one costs more",
-                            "send less in one request, or pin the higher price in the recipe: teacher.price")
-        return (tokens_in * max(whole_per_token(self.per_million[name]) for name in CLASSES[:3])
-                + tokens_out * max(whole_per_token(self.per_million[name]) for name in CLASSES[3:]))
+            raise UserError(
+                f"a request to '{self.model}' may have {tokens_in:,} tokens, and its price holds up to "
+                f"{self.most_in:,}; a longer one costs more",
+                "send less in one request, or pin the higher price in the recipe: teacher.price",
+            )
+        return tokens_in * max(
+            whole_per_token(self.per_million[name]) for name in CLASSES[:3]
+        ) + tokens_out * max(whole_per_token(self.per_million[name]) for name in CLASSES[3:])
 
     def holds(self, day: date) -> bool:
         return (self.start or date.min) <= day <= (self.end or date.max)
 
     def to_row(self) -> dict[str, Any]:
         """As plain JSON: exact decimals and days as text."""
-        row = {name: str(value) if isinstance(value, date) else value for name, value in asdict(self).items()}
-        return row | {"per_million": {name: f"{price.normalize():f}" for name, price in self.per_million.items()}}
+        row = {
+            name: str(value) if isinstance(value, date) else value
+            for name, value in asdict(self).items()
+        }
+        return row | {
+            "per_million": {
+                name: f"{price.normalize():f}" for name, price in self.per_million.items()
+            }
+        }
 
 
 class OwnPriceRow(PriceTable):
@@ -117,7 +131,9 @@ class OwnPriceRow(PriceTable):
     @model_validator(mode="after")
     def _said_where(self) -> OwnPriceRow:
         if bool(self.provider) == bool(self.host):
-            raise ValueError("say whose price it is: either host (api.example.com) or provider (openai)")
+            raise ValueError(
+                "say whose price it is: either host (api.example.com) or provider (openai)"
+            )
         if self.from_ and self.to and self.to < self.from_:
             raise ValueError(f"it ends on {self.to}, before it begins on {self.from_}")
         return self
@@ -129,20 +145,37 @@ def book() -> tuple[Price, ...]:
     prices = []
     for sheet in sheets("tokens"):
         for row in sheet.rows:
-            optional = (Decimal(row[name]) if name in row else None for name in ("cache_read", "cache_write", "reasoning"))
+            optional = (
+                Decimal(row[name]) if name in row else None
+                for name in ("cache_read", "cache_write", "reasoning")
+            )
             each = _each_class(Decimal(row["in"]), Decimal(row["out"]), *optional)
             mode: Mode = "batch" if row["mode"] == "batch" else "online"
-            prices += [Price(model, each, row["source"], date.fromisoformat(row["from"]),
-                             date.fromisoformat(row["to"]) if "to" in row else None, date.fromisoformat(row["checked"]),
-                             sheet.head["provider"], mode, int(row["most_in"]) if "most_in" in row else None)
-                       for model in row["models"].split()]
-    return tuple(sorted(prices, key=lambda price: (price.start or date.min, price.provider, price.model)))
+            prices += [
+                Price(
+                    model,
+                    each,
+                    row["source"],
+                    date.fromisoformat(row["from"]),
+                    date.fromisoformat(row["to"]) if "to" in row else None,
+                    date.fromisoformat(row["checked"]),
+                    sheet.head["provider"],
+                    mode,
+                    int(row["most_in"]) if "most_in" in row else None,
+                )
+                for model in row["models"].split()
+            ]
+    return tuple(
+        sorted(prices, key=lambda price: (price.start or date.min, price.provider, price.model))
+    )
 
 
 @cache
 def hosts() -> dict[str, str]:
     """Whose prices hold at an endpoint's host: api.openai.com -> openai."""
-    return {host: sheet.head["provider"] for sheet in sheets("tokens") for host in sheet.head["hosts"]}
+    return {
+        host: sheet.head["provider"] for sheet in sheets("tokens") for host in sheet.head["hosts"]
+    }
 
 
 def own_prices() -> tuple[Price, ...]:
@@ -150,8 +183,19 @@ def own_prices() -> tuple[Price, ...]:
     prices = []
     for own in own_rows("price"):
         row = read_row(OwnPriceRow, own)
-        prices.append(Price(row.model, row.per_million(), row.source or f"pinned at {own.place}", row.from_, row.to,
-                            row.checked or row.from_, row.provider or provider_at(row.host), row.mode, row.most_in))
+        prices.append(
+            Price(
+                row.model,
+                row.per_million(),
+                row.source or f"pinned at {own.place}",
+                row.from_,
+                row.to,
+                row.checked or row.from_,
+                row.provider or provider_at(row.host),
+                row.mode,
+                row.most_in,
+            )
+        )
     return tuple(prices)
 
 
@@ -166,12 +210,22 @@ def _host_of(provider: str) -> str:
 
 def prices_on(day: date) -> tuple[Price, ...]:
     """Every price that holds on a day, one for each provider, model and mode: the user's own before the book's."""
-    held = {(price.provider, price.model, price.mode): price for price in _in_order() if price.holds(day)}
+    held = {
+        (price.provider, price.model, price.mode): price
+        for price in _in_order()
+        if price.holds(day)
+    }
     return tuple(sorted(held.values(), key=lambda price: (price.provider, price.model, price.mode)))
 
 
-def price_of(model: str, day: date, own: PriceTable | None = None, *, host: str | None = None,
-             mode: Mode = "online") -> Price:
+def price_of(
+    model: str,
+    day: date,
+    own: PriceTable | None = None,
+    *,
+    host: str | None = None,
+    mode: Mode = "online",
+) -> Price:
     """The price of a model on a day at an endpoint's host: the recipe's own, the user's file's, or the book's. UserError
     where nobody says what it costs.
 
@@ -179,7 +233,9 @@ def price_of(model: str, day: date, own: PriceTable | None = None, *, host: str 
     """
     provider = "" if host is None else provider_at(host)
     if own is not None:
-        return Price(model, own.per_million(), "teacher.price of the recipe", provider=provider, mode=mode)
+        return Price(
+            model, own.per_million(), "teacher.price of the recipe", provider=provider, mode=mode
+        )
     named = [price for price in _in_order() if price.model == model]
     here = [price for price in named if host is None or price.provider == provider]
     held = [price for price in here if price.mode == mode and price.holds(day)]
@@ -193,7 +249,9 @@ def _in_order() -> tuple[Price, ...]:
     return (*book(), *sorted(own_prices(), key=lambda price: price.start or date.min))
 
 
-def _why_none(model: str, day: date, host: str | None, mode: Mode, named: list[Price], here: list[Price]) -> str:
+def _why_none(
+    model: str, day: date, host: str | None, mode: Mode, named: list[Price], here: list[Price]
+) -> str:
     at = f" at {host or 'an endpoint without a host'}" if host is not None else ""
     if any(price.mode == mode for price in here):
         return f"the price book has no price for the model '{model}' on {day}{at}"
@@ -202,23 +260,40 @@ def _why_none(model: str, day: date, host: str | None, mode: Mode, named: list[P
         return f"no {mode} price is known for the model '{model}'{at}; {other}, and neither follows from the other"
     if named:
         others = sorted({_host_of(price.provider) for price in named})
-        return (f"no price is known for the model '{model}'{at}; it is known at {', '.join(others)}, "
-                "and another host may ask another price")
-    known = {price.model for price in _in_order() if host is None or price.provider == provider_at(host)}
+        return (
+            f"no price is known for the model '{model}'{at}; it is known at {', '.join(others)}, "
+            "and another host may ask another price"
+        )
+    known = {
+        price.model for price in _in_order() if host is None or price.provider == provider_at(host)
+    }
     near = did_you_mean(model, known or {price.model for price in book()})
-    return f"no price is known for the model '{model}'{at}" + (f"; {near}" if near.startswith("did you") else "")
+    return f"no price is known for the model '{model}'{at}" + (
+        f"; {near}" if near.startswith("did you") else ""
+    )
 
 
 def _how_to_pin(model: str, host: str | None, mode: Mode) -> str:
     where = f" --host {host}" if host else ""
     how = " --mode batch" if mode == "batch" else ""
-    return ("pin what it costs in the recipe, in $ per million tokens: teacher.price: {in: 0.15, out: 0.60} "
-            "(or `free` for a server of your own), or once for every recipe: "
-            f"alpaca-pipe ledger pin-price {model} --in 0.15 --out 0.60{where}{how}")
+    return (
+        "pin what it costs in the recipe, in $ per million tokens: teacher.price: {in: 0.15, out: 0.60} "
+        "(or `free` for a server of your own), or once for every recipe: "
+        f"alpaca-pipe ledger pin-price {model} --in 0.15 --out 0.60{where}{how}"
+    )
 
 
-def _each_class(in_: Decimal, out: Decimal, cache_read: Decimal | None, cache_write: Decimal | None,
-                reasoning: Decimal | None) -> dict[TokenClass, Decimal]:
-    return {"uncached_in": in_, "cache_read": in_ if cache_read is None else cache_read,
-            "cache_write": in_ if cache_write is None else cache_write, "visible_out": out,
-            "reasoning_out": out if reasoning is None else reasoning}
+def _each_class(
+    in_: Decimal,
+    out: Decimal,
+    cache_read: Decimal | None,
+    cache_write: Decimal | None,
+    reasoning: Decimal | None,
+) -> dict[TokenClass, Decimal]:
+    return {
+        "uncached_in": in_,
+        "cache_read": in_ if cache_read is None else cache_read,
+        "cache_write": in_ if cache_write is None else cache_write,
+        "visible_out": out,
+        "reasoning_out": out if reasoning is None else reasoning,
+    }

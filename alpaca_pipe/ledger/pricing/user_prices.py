@@ -25,7 +25,9 @@ from alpaca_pipe.core.files import config_dir
 
 Kind = Literal["price", "gpu", "tuning"]
 _NAMED_BY: dict[str, Kind] = {"model": "price", "gpu": "gpu", "tuning": "tuning"}
-_CURE = "mend it, or take the row out; `alpaca-pipe ledger pin-price --help` says what a row may hold"
+_CURE = (
+    "mend it, or take the row out; `alpaca-pipe ledger pin-price --help` says what a row may hold"
+)
 
 T = TypeVar("T", bound=Table)
 
@@ -62,8 +64,10 @@ def own_text() -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the price file {path} cannot be read: {getattr(error, 'strerror', None) or error}",
-                        "mend it, or point ALPACA_PIPE_PRICES at another one") from None
+        raise UserError(
+            f"the price file {path} cannot be read: {getattr(error, 'strerror', None) or error}",
+            "mend it, or point ALPACA_PIPE_PRICES at another one",
+        ) from None
 
 
 def own_rows(kind: Kind) -> Iterator[OwnRow]:
@@ -82,9 +86,13 @@ def rows_in(text: str, file: str) -> list[tuple[Kind, OwnRow]]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = (error.problem or "not YAML").split("\n")[0]
-        raise UserError(f"{file}:{mark.line + 1 if mark else 1}: {what}", "mend the YAML there") from None
+        raise UserError(
+            f"{file}:{mark.line + 1 if mark else 1}: {what}", "mend the YAML there"
+        ) from None
     except YAMLError as error:
-        raise UserError(f"{file}:1: not YAML: {str(error).splitlines()[0]}", "mend the YAML there") from None
+        raise UserError(
+            f"{file}:1: not YAML: {str(error).splitlines()[0]}", "mend the YAML there"
+        ) from None
     if loaded is None:
         return []
     if not isinstance(loaded, list):
@@ -93,10 +101,14 @@ def rows_in(text: str, file: str) -> list[tuple[Kind, OwnRow]]:
     rows = []
     for index, item in enumerate(loaded):
         place = f"{file}:{lines.item(index)[0] + 1}"
-        kinds = [kind for name, kind in _NAMED_BY.items() if isinstance(item, dict) and name in item]
+        kinds = [
+            kind for name, kind in _NAMED_BY.items() if isinstance(item, dict) and name in item
+        ]
         if len(kinds) != 1:
             raise UserError(f"{place}: a row names one of {', '.join(_NAMED_BY)}", _CURE)
-        rows.append((kinds[0], OwnRow({str(name): _plain(value) for name, value in item.items()}, place)))
+        rows.append(
+            (kinds[0], OwnRow({str(name): _plain(value) for name, value in item.items()}, place))
+        )
     return rows
 
 
@@ -108,7 +120,9 @@ def read_row(table: type[T], row: OwnRow) -> T:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         what = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{row.place}: {f'{field}: ' if field else ''}{what[:1].lower()}{what[1:]}", _CURE) from None
+        raise UserError(
+            f"{row.place}: {f'{field}: ' if field else ''}{what[:1].lower()}{what[1:]}", _CURE
+        ) from None
 
 
 def _plain(value: Any) -> Any:

@@ -19,8 +19,16 @@ from alpaca_pipe.ledger.reconcile.provider_exports import ProviderBooks, rounded
 from alpaca_pipe.ledger.store.entries import Attempt, Kind
 from alpaca_pipe.ledger.store.journal import Journal, enter
 
-Finding = Literal["equal", "differs", "not in their books", "lost, billed", "lost, not billed",
-                  "lost, not in their books", "still open", "unknown to us"]
+Finding = Literal[
+    "equal",
+    "differs",
+    "not in their books",
+    "lost, billed",
+    "lost, not billed",
+    "lost, not in their books",
+    "still open",
+    "unknown to us",
+]
 FAULTS: tuple[Finding, ...] = ("differs", "not in their books", "unknown to us")
 
 
@@ -57,7 +65,9 @@ def compare(journal: Journal, books: ProviderBooks, complete: bool) -> list[Atte
         db.execute("BEGIN")
         try:
             mine = _mine(db)
-            models = dict(db.execute("SELECT id, COALESCE(json_extract(price, '$.model'), id) FROM prices"))
+            models = dict(
+                db.execute("SELECT id, COALESCE(json_extract(price, '$.model'), id) FROM prices")
+            )
         finally:
             db.execute("COMMIT")
     theirs: defaultdict[str, Decimal] = defaultdict(Decimal)
@@ -75,12 +85,17 @@ def compare(journal: Journal, books: ProviderBooks, complete: bool) -> list[Atte
             found.append(_both(name, own, rounded(theirs[name]), models))
         elif own.price in prices and own.end is not None and first <= own.began and own.at < last:
             found.append(_ours_alone(name, own, complete, models))
-    found += [AttemptComparison(name, "", days[name], "unknown to us", rounded(dollars), 0)
-              for name, dollars in theirs.items() if name not in mine]
+    found += [
+        AttemptComparison(name, "", days[name], "unknown to us", rounded(dollars), 0)
+        for name, dollars in theirs.items()
+        if name not in mine
+    ]
     return found
 
 
-def write(journal: Journal, found: list[AttemptComparison], source: str) -> tuple[Counter[str], frozenset[str]]:
+def write(
+    journal: Journal, found: list[AttemptComparison], source: str
+) -> tuple[Counter[str], frozenset[str]]:
     """Enters what the provider's books say about lost and differing attempts, in one transaction; answers how many rows
     of which kind, and the names of those left as they are because they were corrected once before: an attempt has one
     correction. What was reconciled meanwhile is left alone."""
@@ -92,16 +107,23 @@ def write(journal: Journal, found: list[AttemptComparison], source: str) -> tupl
         for compared in wanted:
             attempt = _attempt(db, compared.name)
             same = (attempt.request, attempt.number, attempt.machine, compared.writes)
-            if db.execute("SELECT 1 FROM entries WHERE request = ? AND attempt = ? AND machine = ? AND kind = ?",
-                          same).fetchone():
+            if db.execute(
+                "SELECT 1 FROM entries WHERE request = ? AND attempt = ? AND machine = ? AND kind = ?",
+                same,
+            ).fetchone():
                 if compared.writes == "correction":
                     before.add(compared.name)
                 continue
             reconciling = compared.writes == "reconciled"
             amount = compared.theirs if reconciling else compared.theirs - compared.ours
-            enter(db, attempt, "reconciled" if reconciling else "correction", amount,
-                  note=f"{source} says ${exactly(compared.theirs)}"
-                       + ("" if reconciling else f", we had ${exactly(compared.ours)}"))
+            enter(
+                db,
+                attempt,
+                "reconciled" if reconciling else "correction",
+                amount,
+                note=f"{source} says ${exactly(compared.theirs)}"
+                + ("" if reconciling else f", we had ${exactly(compared.ours)}"),
+            )
             written[compared.writes] += 1
         return written, frozenset(before)
 
@@ -112,8 +134,9 @@ def _mine(db: sqlite3.Connection) -> dict[str, _Mine]:
     """Every attempt at a teacher by its name."""
     mine: dict[str, _Mine] = {}
     for request, number, machine, kind, amount, price, at in db.execute(
-            """SELECT request, attempt, machine, kind, nanodollars, COALESCE(price, ''), at FROM entries
-               WHERE class = 'api' AND kind <> 'anomaly' ORDER BY id"""):
+        """SELECT request, attempt, machine, kind, nanodollars, COALESCE(price, ''), at FROM entries
+               WHERE class = 'api' AND kind <> 'anomaly' ORDER BY id"""
+    ):
         name = f"{request}.{number}.{machine}"
         own = mine.get(name)
         if own is None:
@@ -140,14 +163,20 @@ def _both(name: str, own: _Mine, theirs: int, models: Mapping[str, str]) -> Atte
     return AttemptComparison(name, model, day, "differs", theirs, own.amount, 0, "correction")
 
 
-def _ours_alone(name: str, own: _Mine, complete: bool, models: Mapping[str, str]) -> AttemptComparison:
+def _ours_alone(
+    name: str, own: _Mine, complete: bool, models: Mapping[str, str]
+) -> AttemptComparison:
     model, day = models.get(own.price, ""), own.at[:10]
     if own.end == "lost":
         finding: Finding = "lost, not billed" if complete else "lost, not in their books"
-        return AttemptComparison(name, model, day, finding, 0, 0, own.lost, "reconciled" if complete else "")
+        return AttemptComparison(
+            name, model, day, finding, 0, 0, own.lost, "reconciled" if complete else ""
+        )
     if not own.amount:
         return AttemptComparison(name, model, day, "equal", 0, 0)
-    return AttemptComparison(name, model, day, "not in their books", 0, own.amount, 0, "correction" if complete else "")
+    return AttemptComparison(
+        name, model, day, "not in their books", 0, own.amount, 0, "correction" if complete else ""
+    )
 
 
 def _covered(books: ProviderBooks, complete: bool) -> tuple[str, str]:
@@ -155,7 +184,9 @@ def _covered(books: ProviderBooks, complete: bool) -> tuple[str, str]:
     first, last = books.first, books.last
     if complete:  # whole days, UTC
         first = datetime.combine(first.date(), time(), first.tzinfo)
-        last = datetime.combine((last - timedelta(microseconds=1)).date() + timedelta(days=1), time(), last.tzinfo)
+        last = datetime.combine(
+            (last - timedelta(microseconds=1)).date() + timedelta(days=1), time(), last.tzinfo
+        )
     return first.isoformat(timespec="milliseconds"), last.isoformat(timespec="milliseconds")
 
 
@@ -164,5 +195,6 @@ def _attempt(db: sqlite3.Connection, name: str) -> Attempt:
     recipe, run, stage, ceiling, price = db.execute(
         """SELECT recipe, run, stage, nanodollars, COALESCE(price, '') FROM entries
            WHERE request = ? AND attempt = ? AND machine = ? AND kind = 'reserved'""",
-        (request, int(number), machine)).fetchone()
+        (request, int(number), machine),
+    ).fetchone()
     return Attempt(machine, recipe, run, stage, request, int(number), ceiling, price)

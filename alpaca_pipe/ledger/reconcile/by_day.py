@@ -23,12 +23,23 @@ from alpaca_pipe.ledger.reconcile.provider_exports import ProviderBooks, rounded
 from alpaca_pipe.ledger.store.journal import Journal
 
 ANY = ""  # a model or a side that is not told
-_SIDE_OF = {"uncached_in": "input", "cache_read": "cached input", "cache_write": "cache writes",
-            "visible_out": "output", "reasoning_out": "output"}
+_SIDE_OF = {
+    "uncached_in": "input",
+    "cache_read": "cached input",
+    "cache_write": "cache writes",
+    "visible_out": "output",
+    "reasoning_out": "output",
+}
 # In this order: "cached input" is input too. OpenAI writes "gpt-4o-mini-2024-07-18, cached input".
-_SIDES = tuple((side, re.compile(says, re.IGNORECASE)) for side, says in (
-    ("cache writes", r"cache[ _-]*(writ|creat)"), ("cached input", "cache"), ("output", "output|completion"),
-    ("input", "input|prompt")))
+_SIDES = tuple(
+    (side, re.compile(says, re.IGNORECASE))
+    for side, says in (
+        ("cache writes", r"cache[ _-]*(writ|creat)"),
+        ("cached input", "cache"),
+        ("output", "output|completion"),
+        ("input", "input|prompt"),
+    )
+)
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 Key = tuple[str, str, str]  # day, model, side
@@ -80,7 +91,13 @@ def compare(journal: Journal, books: ProviderBooks) -> BothBooks:
     coarse = {(day, model) for day, model, side in (*theirs, *ours) if side == ANY}
 
     def told(day: str, model: str, side: str) -> Key:
-        return (day, ANY, ANY) if day in blind else (day, model, ANY) if (day, model) in coarse else (day, model, side)
+        return (
+            (day, ANY, ANY)
+            if day in blind
+            else (day, model, ANY)
+            if (day, model) in coarse
+            else (day, model, side)
+        )
 
     left: defaultdict[Key, Decimal] = defaultdict(Decimal)
     right: defaultdict[Key, int] = defaultdict(int)
@@ -91,13 +108,28 @@ def compare(journal: Journal, books: ProviderBooks) -> BothBooks:
         right[told(*key)] += amount
     for (day, model), amount in lost.items():
         gone[(day, ANY if day in blind else model)] += amount
-    keys = sorted({*left, *right, *((day, model, ANY) for day, model in gone
-                                    if not any(key[:2] == (day, model) for key in (*left, *right)))})
-    shares = [DayComparison(*key, rounded(left[key]), right[key], gone.pop(key[:2], 0)) for key in keys]
-    return BothBooks(shares, {item: rounded(dollars) for item, dollars in sorted(strangers.items())}, elsewhere)
+    keys = sorted(
+        {
+            *left,
+            *right,
+            *(
+                (day, model, ANY)
+                for day, model in gone
+                if not any(key[:2] == (day, model) for key in (*left, *right))
+            ),
+        }
+    )
+    shares = [
+        DayComparison(*key, rounded(left[key]), right[key], gone.pop(key[:2], 0)) for key in keys
+    ]
+    return BothBooks(
+        shares, {item: rounded(dollars) for item, dollars in sorted(strangers.items())}, elsewhere
+    )
 
 
-def unexplained(shares: Iterable[DayComparison], tolerance: Fraction, of_theirs: bool) -> list[DayComparison]:
+def unexplained(
+    shares: Iterable[DayComparison], tolerance: Fraction, of_theirs: bool
+) -> list[DayComparison]:
     """Those that differ by more than the tolerance (nano-dollars, or a share of theirs), and that the lost attempts of
     the day and model cannot explain: they can only make the provider's amount the larger one."""
     by_model: defaultdict[tuple[str, str], list[DayComparison]] = defaultdict(list)
@@ -117,7 +149,9 @@ def unexplained(shares: Iterable[DayComparison], tolerance: Fraction, of_theirs:
     return beyond
 
 
-def _theirs(books: ProviderBooks, models: set[str]) -> tuple[dict[Key, Decimal], dict[str, Decimal]]:
+def _theirs(
+    books: ProviderBooks, models: set[str]
+) -> tuple[dict[Key, Decimal], dict[str, Decimal]]:
     theirs: defaultdict[Key, Decimal] = defaultdict(Decimal)
     strangers: defaultdict[str, Decimal] = defaultdict(Decimal)
     for row in books.rows:
@@ -129,8 +163,12 @@ def _theirs(books: ProviderBooks, models: set[str]) -> tuple[dict[Key, Decimal],
     return dict(theirs), dict(strangers)
 
 
-def _ours(db: sqlite3.Connection, first: str, last: str, theirs: frozenset[str],
-          ) -> tuple[dict[Key, int], dict[tuple[str, str], int], dict[str, int]]:
+def _ours(
+    db: sqlite3.Connection,
+    first: str,
+    last: str,
+    theirs: frozenset[str],
+) -> tuple[dict[Key, int], dict[tuple[str, str], int], dict[str, int]]:
     """Nano-dollars by day, model and side, what is lost by day and model, and what was bought elsewhere, by provider. An
     attempt belongs to the day on which it ended, and so does what was said about it later. An amount that its tokens do
     not make has no side."""
@@ -140,12 +178,14 @@ def _ours(db: sqlite3.Connection, first: str, last: str, theirs: frozenset[str],
     ours: defaultdict[Key, int] = defaultdict(int)
     lost: defaultdict[tuple[str, str], int] = defaultdict(int)
     for day, price_id, kind, amount, frees, usage in db.execute(
-            """SELECT substr(COALESCE(ended.at, e.at), 1, 10) AS day, e.price, e.kind, e.nanodollars, e.frees, e.usage
+        """SELECT substr(COALESCE(ended.at, e.at), 1, 10) AS day, e.price, e.kind, e.nanodollars, e.frees, e.usage
                FROM entries AS e LEFT JOIN entries AS ended ON e.kind IN ('reconciled', 'correction')
                    AND ended.request = e.request AND ended.attempt = e.attempt AND ended.machine = e.machine
                    AND ended.kind IN ('settled', 'released', 'lost')
                WHERE e.class = 'api' AND e.kind IN ('settled', 'lost', 'reconciled', 'correction')
-                   AND day BETWEEN ? AND ?""", (first, last)):
+                   AND day BETWEEN ? AND ?""",
+        (first, last),
+    ):
         price = prices.get(price_id, {})
         model, per_million = undated(str(price.get("model", ""))), price.get("per_million", {})
         if not any(Decimal(figure) for figure in per_million.values()):
@@ -161,7 +201,11 @@ def _ours(db: sqlite3.Connection, first: str, last: str, theirs: frozenset[str],
         for side, part in parts.items() if sum(parts.values()) == amount else ((ANY, amount),):
             if part:
                 ours[day, model, side] += part
-    return dict(ours), {key: amount for key, amount in lost.items() if amount}, dict(sorted(elsewhere.items()))
+    return (
+        dict(ours),
+        {key: amount for key, amount in lost.items() if amount},
+        dict(sorted(elsewhere.items())),
+    )
 
 
 def _others(ours: set[str], theirs: frozenset[str]) -> set[str]:
@@ -171,7 +215,11 @@ def _others(ours: set[str], theirs: frozenset[str]) -> set[str]:
     names = {_plain(name) for name in theirs}
     if not names or not all(name.startswith(tuple(known)) for name in names):
         return set()
-    return {provider for provider in ours if provider and not any(name.startswith(_plain(provider)) for name in names)}
+    return {
+        provider
+        for provider in ours
+        if provider and not any(name.startswith(_plain(provider)) for name in names)
+    }
 
 
 @cache
@@ -205,7 +253,9 @@ def _item(item: str, models: tuple[str, ...]) -> tuple[str, str] | None:
     if not item:
         return ANY, ANY
     for model in models:  # the longest first
-        name = re.compile(rf"(?<![\w.-]){re.escape(model)}(-\d{{4}}-\d{{2}}-\d{{2}})?(?![\w.-])", re.IGNORECASE)
+        name = re.compile(
+            rf"(?<![\w.-]){re.escape(model)}(-\d{{4}}-\d{{2}}-\d{{2}})?(?![\w.-])", re.IGNORECASE
+        )
         if model and name.search(item):
             rest = name.sub("", item)
             return model, next((side for side, says in _SIDES if says.search(rest)), ANY)

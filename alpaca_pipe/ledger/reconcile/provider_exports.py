@@ -25,7 +25,14 @@ from alpaca_pipe.ledger.money import NANO
 
 _NAME = re.compile(r"r\d+-[\w-]+\.\d+\.\w+")  # entries.py: Attempt.name
 _NAMED_BY = ("x_ClientRequestId", "x_client_request_id", "ResourceId")
-_ITEM_OF = ("SkuId", "SkuMeter", "x_SkuDescription", "ChargeDescription", "ResourceName", "ServiceName")
+_ITEM_OF = (
+    "SkuId",
+    "SkuMeter",
+    "x_SkuDescription",
+    "ChargeDescription",
+    "ResourceName",
+    "ServiceName",
+)
 _NO_USAGE = ("Tax", "Credit")  # what a bill holds besides the requests
 _STEP = Decimal("1e-18")  # dollars; finer digits than these are a float's shadow
 
@@ -68,8 +75,10 @@ def read_books(file: Path) -> ProviderBooks:
         data = file.read_bytes()
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError, gzip.BadGzipFile) as error:
-        raise UserError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}",
-                        "name OpenAI's costs as JSON or a FOCUS CSV, gzipped or not") from None
+        raise UserError(
+            f"{file} cannot be read: {getattr(error, 'strerror', None) or error}",
+            "name OpenAI's costs as JSON or a FOCUS CSV, gzipped or not",
+        ) from None
     return _openai(text, file) if text.lstrip()[:1] in ("{", "[") else _focus(text, file)
 
 
@@ -87,18 +96,29 @@ def _openai(text: str, file: Path) -> ProviderBooks:
             for result in bucket["results"]:
                 amount = result.get("amount") or {}
                 _dollars_only(amount.get("currency") or "usd", file)
-                rows.append(Billed(start, result.get("line_item") or "", _decimal(amount.get("value") or 0)))
+                rows.append(
+                    Billed(start, result.get("line_item") or "", _decimal(amount.get("value") or 0))
+                )
     except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
-        raise UserError(f"{file} is not what GET /v1/organization/costs answers: {_words(error)}",
-                        "save that reply as it comes, with group_by=line_item; several pages make a list") from None
+        raise UserError(
+            f"{file} is not what GET /v1/organization/costs answers: {_words(error)}",
+            "save that reply as it comes, with group_by=line_item; several pages make a list",
+        ) from None
     if not times:
         raise UserError(f"{file} holds no buckets", "ask for the days on which the recipe ran")
-    return ProviderBooks(tuple(rows), min(times), max(times), partial=bool(pages[-1].get("has_more")),
-                         providers=frozenset({"openai"}))
+    return ProviderBooks(
+        tuple(rows),
+        min(times),
+        max(times),
+        partial=bool(pages[-1].get("has_more")),
+        providers=frozenset({"openai"}),
+    )
 
 
 def _words(error: Exception) -> str:
-    return f"{error} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
+    return (
+        f"{error} is missing" if isinstance(error, KeyError) else str(error) or type(error).__name__
+    )
 
 
 def _pages(text: str) -> Iterator[Mapping[str, Any]]:
@@ -116,8 +136,10 @@ def _focus(text: str, file: Path) -> ProviderBooks:
     reader = _rows(text, file)
     missing = {"BilledCost", "ChargePeriodStart"} - set(next(reader))
     if missing:
-        raise UserError(f"{file} is neither OpenAI's costs nor a FOCUS CSV: no column {', '.join(sorted(missing))}",
-                        "export the provider's books as FOCUS 1.0 or later, or as OpenAI's costs JSON")
+        raise UserError(
+            f"{file} is neither OpenAI's costs nor a FOCUS CSV: no column {', '.join(sorted(missing))}",
+            "export the provider's books as FOCUS 1.0 or later, or as OpenAI's costs JSON",
+        )
     rows: list[Billed] = []
     times: list[datetime] = []
     left_out: Counter[str] = Counter()
@@ -132,13 +154,22 @@ def _focus(text: str, file: Path) -> ProviderBooks:
                 continue
             _dollars_only(row.get("BillingCurrency") or "USD", file)
             rows.append(Billed(start, _item(row), _decimal(row["BilledCost"]), _name(row)))
-            providers.add(row.get("ProviderName") or row.get("ServiceProviderName") or "")  # the latter since FOCUS 1.3
+            providers.add(
+                row.get("ProviderName") or row.get("ServiceProviderName") or ""
+            )  # the latter since FOCUS 1.3
         except (ValueError, TypeError, InvalidOperation) as error:
-            raise UserError(f"{file}:{number}: this row cannot be read ({error})", "export the file anew") from None
+            raise UserError(
+                f"{file}:{number}: this row cannot be read ({error})", "export the file anew"
+            ) from None
     if not times:
         times = [datetime.now(UTC)]
-    return ProviderBooks(tuple(rows), min(times), max(times), dict(left_out),
-                         providers=frozenset() if "" in providers else frozenset(providers))
+    return ProviderBooks(
+        tuple(rows),
+        min(times),
+        max(times),
+        dict(left_out),
+        providers=frozenset() if "" in providers else frozenset(providers),
+    )
 
 
 def _rows(text: str, file: Path) -> Iterator[dict[str, str]]:
@@ -148,7 +179,9 @@ def _rows(text: str, file: Path) -> Iterator[dict[str, str]]:
         yield dict.fromkeys(reader.fieldnames or (), "")
         yield from reader
     except csv.Error as error:
-        raise UserError(f"{file}: after line {reader.line_num} this is no CSV ({error})", "export the file anew") from None
+        raise UserError(
+            f"{file}: after line {reader.line_num} this is no CSV ({error})", "export the file anew"
+        ) from None
 
 
 def _name(row: Mapping[str, str]) -> str:
@@ -164,7 +197,11 @@ def _name(row: Mapping[str, str]) -> str:
 
 
 def _texts(tags: Any) -> Iterable[str]:
-    return [value for value in tags.values() if isinstance(value, str)] if isinstance(tags, dict) else []
+    return (
+        [value for value in tags.values() if isinstance(value, str)]
+        if isinstance(tags, dict)
+        else []
+    )
 
 
 def _item(row: Mapping[str, str]) -> str:
@@ -179,7 +216,9 @@ def _time(text: str) -> datetime:
 
 def _dollars_only(currency: str, file: Path) -> None:
     if currency.upper() != "USD":
-        raise UserError(f"{file} holds amounts in {currency}", "the ledger keeps dollars: ask for a bill in USD")
+        raise UserError(
+            f"{file} holds amounts in {currency}", "the ledger keeps dollars: ask for a bill in USD"
+        )
 
 
 def _decimal(value: Any) -> Decimal:

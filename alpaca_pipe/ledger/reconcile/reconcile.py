@@ -41,15 +41,24 @@ class Tolerance:
         except InvalidOperation:
             figure = Decimal(-1)
         if not figure.is_finite() or figure < 0:
-            raise UserError(f"the tolerance '{text}' is neither dollars nor a percentage", "write it like 0.01 or 0.5%")
-        return cls(Fraction(figure) / 100, True) if text.strip().endswith("%") else cls(Fraction(figure) * NANO)
+            raise UserError(
+                f"the tolerance '{text}' is neither dollars nor a percentage",
+                "write it like 0.01 or 0.5%",
+            )
+        return (
+            cls(Fraction(figure) / 100, True)
+            if text.strip().endswith("%")
+            else cls(Fraction(figure) * NANO)
+        )
 
     @property
     def words(self) -> str:
         """As the end of a sentence: "within $0.01 a line"."""
         if self.of_theirs:
             return f"within {float(self.amount * 100):g}% of each line"
-        return f"within ${float(self.amount / NANO):g} a line" if self.amount else "to the nano-dollar"
+        return (
+            f"within ${float(self.amount / NANO):g} a line" if self.amount else "to the nano-dollar"
+        )
 
 
 @dataclass(frozen=True)
@@ -69,26 +78,47 @@ class Reconciliation:
         return Counter(compared.finding for compared in self.found)
 
     def to_row(self) -> dict[str, Any]:
-        return {"agree": not self.faults, "faults": self.faults, "findings": dict(self.findings), "written": dict(self.written),
-                "text": self.text}
+        return {
+            "agree": not self.faults,
+            "faults": self.faults,
+            "findings": dict(self.findings),
+            "written": dict(self.written),
+            "text": self.text,
+        }
 
 
-def print_reconciliation(path: Path, file: Path, tolerance: str | None = None, write: bool = False,
-                         complete: bool = False, as_json: bool = False) -> None:
+def print_reconciliation(
+    path: Path,
+    file: Path,
+    tolerance: str | None = None,
+    write: bool = False,
+    complete: bool = False,
+    as_json: bool = False,
+) -> None:
     """Prints both books side by side. Raises UserError where they differ by more than the tolerance."""
     allowed = Tolerance.read(tolerance) if tolerance is not None else None
     done = reconcile(path, file, allowed, write=write, complete=complete)
-    print(json.dumps(done.to_row(), indent=2, ensure_ascii=False) if as_json else "\n".join(done.text))
+    print(
+        json.dumps(done.to_row(), indent=2, ensure_ascii=False) if as_json else "\n".join(done.text)
+    )
     if done.faults:
-        raise UserError(f"the books differ: {'; '.join(done.faults)}",
-                        "look at the lines above; --tolerance sets what may differ, --write enters what the file says "
-                        "about single attempts")
+        raise UserError(
+            f"the books differ: {'; '.join(done.faults)}",
+            "look at the lines above; --tolerance sets what may differ, --write enters what the file says "
+            "about single attempts",
+        )
     if done.agreed and not as_json:
         print(done.agreed)
 
 
-def reconcile(path: Path, file: Path, tolerance: Tolerance | None = None, *, write: bool = False,
-              complete: bool = False) -> Reconciliation:
+def reconcile(
+    path: Path,
+    file: Path,
+    tolerance: Tolerance | None = None,
+    *,
+    write: bool = False,
+    complete: bool = False,
+) -> Reconciliation:
     """Holds the ledger at `path` against a provider's file.
 
     tolerance: of each line; by default a cent by day, nothing line by line.  write: enter what the file says about
@@ -96,13 +126,20 @@ def reconcile(path: Path, file: Path, tolerance: Tolerance | None = None, *, wri
     charged on its days.  Raises UserError: no ledger, a file that cannot be used, `write` where it names no attempt.
     """
     if not path.exists():
-        raise UserError(f"there is no ledger at {path}", "run a recipe first, or name the workspace with --runs")
+        raise UserError(
+            f"there is no ledger at {path}", "run a recipe first, or name the workspace with --runs"
+        )
     books = read_books(file)
     if complete and books.partial:
-        raise UserError(f"{file} is not complete: it says that there are more pages", "add them (has_more, next_page)")
+        raise UserError(
+            f"{file} is not complete: it says that there are more pages",
+            "add them (has_more, next_page)",
+        )
     if write and books.rows and not books.by_attempt:
-        raise UserError(f"{file} names no attempt of ours, so there is nothing that could be entered",
-                        "leave --write out, or export the books with the X-Client-Request-Id of each request")
+        raise UserError(
+            f"{file} names no attempt of ours, so there is nothing that could be entered",
+            "leave --write out, or export the books with the X-Client-Request-Id of each request",
+        )
     allowed = tolerance or Tolerance(Fraction(0) if books.by_attempt else _CENT)
     with Journal.open(path, read_only=not write) as journal:
         if not books.rows and not books.providers:
@@ -118,45 +155,84 @@ def reconcile(path: Path, file: Path, tolerance: Tolerance | None = None, *, wri
 
 def _empty(journal: Journal, file: Path) -> Reconciliation:
     settled = journal.totals(class_="api").settled
-    faults = (f"{file.name} holds no charges, the ledger has ${exactly(settled)}",) if settled else ()
+    faults = (
+        (f"{file.name} holds no charges, the ledger has ${exactly(settled)}",) if settled else ()
+    )
     return Reconciliation((f"{file.name} holds no charges",), faults)
 
 
-def _line_by_line(journal: Journal, books: ProviderBooks, file: Path, tolerance: Tolerance, write: bool,
-                  complete: bool) -> Reconciliation:
+def _line_by_line(
+    journal: Journal,
+    books: ProviderBooks,
+    file: Path,
+    tolerance: Tolerance,
+    write: bool,
+    complete: bool,
+) -> Reconciliation:
     found = by_attempt.compare(journal, books, complete)
-    written, before = by_attempt.write(journal, found, file.name) if write else (Counter[str](), frozenset[str]())
+    written, before = (
+        by_attempt.write(journal, found, file.name) if write else (Counter[str](), frozenset[str]())
+    )
     entered = {compared.name for compared in found if write and compared.writes} - before
-    beyond = [compared for compared in found if compared.finding in FAULTS and compared.name not in entered
-              and _past(compared.theirs - compared.ours, compared.theirs, tolerance)]
+    beyond = [
+        compared
+        for compared in found
+        if compared.finding in FAULTS
+        and compared.name not in entered
+        and _past(compared.theirs - compared.ours, compared.theirs, tolerance)
+    ]
     by_line: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 4)
     for compared in found:
         line = by_line[compared.day or "-", compared.model or "-"]
         for place, amount in enumerate((1, compared.theirs, compared.ours, compared.lost)):
             line[place] += amount
     rows = [["day", "model", "attempts", "theirs", "ours", "difference", "lost here (at most)"]]
-    rows += [[*key, f"{count:,}", *_dollars(theirs, ours, theirs - ours, lost)]
-             for key, (count, theirs, ours, lost) in sorted(by_line.items())]
+    rows += [
+        [*key, f"{count:,}", *_dollars(theirs, ours, theirs - ours, lost)]
+        for key, (count, theirs, ours, lost) in sorted(by_line.items())
+    ]
     text = aligned(rows, left=2)
     counts = Counter(compared.finding for compared in found)
-    text.append("; ".join(f"{count:,} {finding}" for finding, count in counts.most_common()) + _other_rows(books))
-    text += [f"  {odd.name}: {odd.finding}, theirs ${exactly(odd.theirs)}, ours ${exactly(odd.ours)}"
-             for odd in beyond[:_SHOWN]]
+    text.append(
+        "; ".join(f"{count:,} {finding}" for finding, count in counts.most_common())
+        + _other_rows(books)
+    )
+    text += [
+        f"  {odd.name}: {odd.finding}, theirs ${exactly(odd.theirs)}, ours ${exactly(odd.ours)}"
+        for odd in beyond[:_SHOWN]
+    ]
     if len(beyond) > _SHOWN:
         text.append(f"  and {len(beyond) - _SHOWN:,} more")
     if before:
-        text.append(f"left as they are: {_attempts(len(before))} that an earlier bill corrected; an attempt is corrected "
-                    "once, from the final bill")
+        text.append(
+            f"left as they are: {_attempts(len(before))} that an earlier bill corrected; an attempt is corrected "
+            "once, from the final bill"
+        )
     if write:
         rows_of = [f"{count:,} {kind}" for kind, count in sorted(written.items())]
         text.append(f"written: {', '.join(rows_of) or 'nothing'}")
     faults = Counter(compared.finding for compared in beyond)
     said = [f"{_attempts(count)}: {finding}" for finding, count in faults.items()]
     if again := sum(compared.name in before for compared in beyond):
-        said.append(f"{_attempts(again)} corrected before: nothing was written for {'it' if again == 1 else 'them'}")
-    return Reconciliation(tuple(text), tuple(said), tuple(found), tuple(sorted(written.items())),
-                          _agreed(tolerance, sum(compared.finding not in _AGREES and compared.name not in entered
-                                                 for compared in found), bool(written)) if found else "")
+        said.append(
+            f"{_attempts(again)} corrected before: nothing was written for {'it' if again == 1 else 'them'}"
+        )
+    return Reconciliation(
+        tuple(text),
+        tuple(said),
+        tuple(found),
+        tuple(sorted(written.items())),
+        _agreed(
+            tolerance,
+            sum(
+                compared.finding not in _AGREES and compared.name not in entered
+                for compared in found
+            ),
+            bool(written),
+        )
+        if found
+        else "",
+    )
 
 
 def _day_by_day(journal: Journal, books: ProviderBooks, tolerance: Tolerance) -> Reconciliation:
@@ -166,26 +242,39 @@ def _day_by_day(journal: Journal, books: ProviderBooks, tolerance: Tolerance) ->
     for share in sides.shares:
         past = _past(share.difference, share.theirs, tolerance)
         verdict = "differs" if share in beyond else "explained by what is lost" if past else ""
-        rows.append([share.day, share.item, *_dollars(share.theirs, share.ours, share.difference, share.lost), verdict])
+        rows.append(
+            [
+                share.day,
+                share.item,
+                *_dollars(share.theirs, share.ours, share.difference, share.lost),
+                verdict,
+            ]
+        )
     text = aligned(rows, left=2)
     if sides.strangers:
         total = sum(sides.strangers.values())
-        text.append(f"left out: ${exactly(total)} for what this ledger never asked for: {', '.join(sides.strangers)}")
+        text.append(
+            f"left out: ${exactly(total)} for what this ledger never asked for: {', '.join(sides.strangers)}"
+        )
     if sides.elsewhere:
         others = (f"{provider} ${exactly(amount)}" for provider, amount in sides.elsewhere.items())
         text.append(f"not in this file's scope: {', '.join(others)}")
     if books.partial:
         text.append("the file says that there are more pages: its days may be cut short")
     text += [line] if (line := _other_rows(books).lstrip("; ")) else []
-    return Reconciliation(tuple(text), tuple(
-        f"{share.day} {share.item} by ${exactly(share.difference)}" for share in beyond),
-        agreed=_agreed(tolerance) if sides.shares else "")
+    return Reconciliation(
+        tuple(text),
+        tuple(f"{share.day} {share.item} by ${exactly(share.difference)}" for share in beyond),
+        agreed=_agreed(tolerance) if sides.shares else "",
+    )
 
 
 def _agreed(tolerance: Tolerance, apart: int = 0, written: bool = False) -> str:
     """The last sentence where nothing is beyond the tolerance. apart: attempts that are lost or under way here."""
-    return (f"{'with these rows ' if written else ''}the books agree {tolerance.words}"
-            f"{f', apart from {_attempts(apart)} lost or under way here' if apart else ''}")
+    return (
+        f"{'with these rows ' if written else ''}the books agree {tolerance.words}"
+        f"{f', apart from {_attempts(apart)} lost or under way here' if apart else ''}"
+    )
 
 
 def _attempts(count: int) -> str:
@@ -193,7 +282,9 @@ def _attempts(count: int) -> str:
 
 
 def _past(difference: int, theirs: int, tolerance: Tolerance) -> bool:
-    return abs(difference) > (tolerance.amount * abs(theirs) if tolerance.of_theirs else tolerance.amount)
+    return abs(difference) > (
+        tolerance.amount * abs(theirs) if tolerance.of_theirs else tolerance.amount
+    )
 
 
 def _other_rows(books: ProviderBooks) -> str:

@@ -20,7 +20,9 @@ from alpaca_pipe.ledger.statements.focus import COLUMNS, Charge, focus_row, stor
 from alpaca_pipe.ledger.store.entries import LedgerEntry
 from alpaca_pipe.ledger.store.journal import Journal, entry_of
 
-_ENTRY = ", ".join(f"e.{'class' if field.name == 'class_' else field.name}" for field in fields(LedgerEntry))
+_ENTRY = ", ".join(
+    f"e.{'class' if field.name == 'class_' else field.name}" for field in fields(LedgerEntry)
+)
 # A lost row that was reconciled is told by the row that reconciled it. A correction belongs to the time of its attempt.
 _CHARGES = f"""SELECT {_ENTRY}, COALESCE(began.at, e.at),
     iif(e.kind IN ('reconciled', 'correction'), COALESCE(ended.at, e.at), e.at), prices.price
@@ -50,23 +52,33 @@ def export_focus(path: Path, file: Path, recipe: str | None = None) -> int:
     """Writes every charge of a ledger as a FOCUS 1.2 CSV, gzipped where its name ends in .gz; answers how many. The sum
     of BilledCost is what the ledger calls settled and lost."""
     count, width = 0, len(fields(LedgerEntry))
-    with Journal.open(path, read_only=True) as journal, _whole(file) as stream, journal.read() as db:
+    with (
+        Journal.open(path, read_only=True) as journal,
+        _whole(file) as stream,
+        journal.read() as db,
+    ):
         teachers = {id_: _teacher(db, id_) for (id_,) in db.execute("SELECT id FROM prices")}
         writer = csv.writer(stream)
         writer.writerow(COLUMNS)
         for row in db.execute(_CHARGES, (recipe,)):
             began, ended, price = row[width:]
             entry = entry_of(row[:width])
-            writer.writerow(focus_row(Charge(entry, began, ended, stored_json(price), teachers.get(entry.price, {})))
-                            .values())
+            writer.writerow(
+                focus_row(
+                    Charge(entry, began, ended, stored_json(price), teachers.get(entry.price, {}))
+                ).values()
+            )
             count += 1
     return count
 
 
 def _teacher(db: sqlite3.Connection, price: str) -> Mapping[str, Any]:
     """Who answered at this price; {} where nobody did."""
-    found = db.execute("""SELECT replies.teacher FROM entries JOIN replies ON replies.key = entries.request
-                          WHERE entries.price = ? AND entries.kind = 'settled' LIMIT 1""", (price,)).fetchone()
+    found = db.execute(
+        """SELECT replies.teacher FROM entries JOIN replies ON replies.key = entries.request
+                          WHERE entries.price = ? AND entries.kind = 'settled' LIMIT 1""",
+        (price,),
+    ).fetchone()
     return stored_json(found[0]) if found else {}
 
 
@@ -87,8 +99,10 @@ def _whole(file: Path) -> Iterator[TextIO]:
             yield stream
         os.replace(part, file)
     except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror}",
-                        "name a file in a folder that you may write to") from None
+        raise UserError(
+            f"{file} cannot be written: {error.strerror}",
+            "name a file in a folder that you may write to",
+        ) from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink()

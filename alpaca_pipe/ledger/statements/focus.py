@@ -21,14 +21,56 @@ from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.ledger.store.entries import LedgerEntry
 
 COLUMNS = (
-    "BilledCost", "BillingAccountId", "BillingAccountName", "BillingAccountType", "BillingCurrency", "BillingPeriodEnd",
-    "BillingPeriodStart", "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ChargePeriodEnd",
-    "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ContractedCost", "EffectiveCost", "InvoiceIssuerName",
-    "ListCost", "PricingCategory", "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName", "RegionId",
-    "ResourceId", "ResourceName", "ResourceType", "ServiceCategory", "ServiceName", "ServiceSubcategory", "SkuId",
-    "SkuMeter", "SkuPriceDetails", "SkuPriceId", "SubAccountId", "SubAccountName", "SubAccountType", "Tags",
-    "x_State", "x_Recipe", "x_Run", "x_Stage", "x_Request", "x_Attempt", "x_Machine", "x_ClientRequestId",
-    *(f"x_Tokens{name.title().replace('_', '')}" for name in CLASSES), "x_Note")
+    "BilledCost",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingAccountType",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargeFrequency",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedCost",
+    "EffectiveCost",
+    "InvoiceIssuerName",
+    "ListCost",
+    "PricingCategory",
+    "PricingQuantity",
+    "PricingUnit",
+    "ProviderName",
+    "PublisherName",
+    "RegionId",
+    "ResourceId",
+    "ResourceName",
+    "ResourceType",
+    "ServiceCategory",
+    "ServiceName",
+    "ServiceSubcategory",
+    "SkuId",
+    "SkuMeter",
+    "SkuPriceDetails",
+    "SkuPriceId",
+    "SubAccountId",
+    "SubAccountName",
+    "SubAccountType",
+    "Tags",
+    "x_State",
+    "x_Recipe",
+    "x_Run",
+    "x_Stage",
+    "x_Request",
+    "x_Attempt",
+    "x_Machine",
+    "x_ClientRequestId",
+    *(f"x_Tokens{name.title().replace('_', '')}" for name in CLASSES),
+    "x_Note",
+)
 
 _SERVICES = {  # class of ours: category and subcategory of the specification, name, meter
     "api": ("AI and Machine Learning", "Generative AI", "Language model API", "Requests"),
@@ -39,7 +81,9 @@ _SERVICES = {  # class of ours: category and subcategory of the specification, n
     "egress": ("Networking", "Other (Networking)", "Data transfer", "Units"),
     "human": ("Other", "Other (Other)", "Human work", "Units"),
 }
-_ACCOUNT = "alpaca-pipe"  # the books are ours: the provider's own account number is not known to them
+_ACCOUNT = (
+    "alpaca-pipe"  # the books are ours: the provider's own account number is not known to them
+)
 _OURSELVES = "this machine"
 
 
@@ -60,8 +104,12 @@ def focus_row(charge: Charge) -> dict[str, str]:
     entry, cost = charge.entry, exactly(charge.entry.nanodollars)
     category, subcategory, service, meter = _SERVICES[entry.class_]
     began, ended = _period(charge)
-    month, after = _month(_time(entry.at) if entry.kind == "correction" else ended - timedelta(seconds=1))
-    amended = entry.kind == "correction" and month >= ended  # within its month it is none, says the specification
+    month, after = _month(
+        _time(entry.at) if entry.kind == "correction" else ended - timedelta(seconds=1)
+    )
+    amended = (
+        entry.kind == "correction" and month >= ended
+    )  # within its month it is none, says the specification
     provider = provider_of(charge)
     api = entry.class_ == "api"
     sku = str(charge.price.get("model") or charge.price.get("gpu") or entry.class_)
@@ -70,37 +118,71 @@ def focus_row(charge: Charge) -> dict[str, str]:
     priced = str(seconds) if meter == "Seconds" and seconds is not None else "1"
     consumed = str(sum(tokens.values())) if api and entry.kind == "settled" else priced
     row = {
-        "BilledCost": cost, "EffectiveCost": cost, "ListCost": cost, "ContractedCost": cost, "BillingCurrency": "USD",
-        "BillingAccountId": _ACCOUNT, "BillingAccountType": "Ledger",
-        "BillingPeriodStart": _utc(month), "BillingPeriodEnd": _utc(after),
-        "ChargePeriodStart": _utc(began), "ChargePeriodEnd": _utc(ended),
-        "ChargeCategory": "Usage", "ChargeClass": "Correction" if amended else "", "ChargeFrequency": "Usage-Based",
+        "BilledCost": cost,
+        "EffectiveCost": cost,
+        "ListCost": cost,
+        "ContractedCost": cost,
+        "BillingCurrency": "USD",
+        "BillingAccountId": _ACCOUNT,
+        "BillingAccountType": "Ledger",
+        "BillingPeriodStart": _utc(month),
+        "BillingPeriodEnd": _utc(after),
+        "ChargePeriodStart": _utc(began),
+        "ChargePeriodEnd": _utc(ended),
+        "ChargeCategory": "Usage",
+        "ChargeClass": "Correction" if amended else "",
+        "ChargeFrequency": "Usage-Based",
         "ChargeDescription": f"{service}: {sku}, {entry.stage} of {entry.recipe}, {entry.kind}",
         "ConsumedQuantity": consumed,
         "ConsumedUnit": "Tokens" if api and entry.kind == "settled" else _unit(meter, seconds),
-        "PricingCategory": "Standard", "PricingQuantity": priced, "PricingUnit": _unit(meter, seconds),
-        "ProviderName": provider, "PublisherName": provider, "InvoiceIssuerName": provider,
-        "ServiceCategory": category, "ServiceName": service, "ServiceSubcategory": subcategory,
-        "SkuId": sku, "SkuMeter": service, "SkuPriceId": entry.price or f"{sku} without a price",
+        "PricingCategory": "Standard",
+        "PricingQuantity": priced,
+        "PricingUnit": _unit(meter, seconds),
+        "ProviderName": provider,
+        "PublisherName": provider,
+        "InvoiceIssuerName": provider,
+        "ServiceCategory": category,
+        "ServiceName": service,
+        "ServiceSubcategory": subcategory,
+        "SkuId": sku,
+        "SkuMeter": service,
+        "SkuPriceId": entry.price or f"{sku} without a price",
         "SkuPriceDetails": _details(charge.price),
-        "SubAccountId": entry.recipe, "SubAccountName": entry.recipe, "SubAccountType": "Recipe",
+        "SubAccountId": entry.recipe,
+        "SubAccountName": entry.recipe,
+        "SubAccountType": "Recipe",
         "Tags": _tags(entry.recipe, entry.run, entry.stage),
-        "x_State": entry.kind, "x_Recipe": entry.recipe, "x_Run": entry.run, "x_Stage": entry.stage,
-        "x_Request": entry.request, "x_Attempt": str(entry.attempt), "x_Machine": entry.machine,
-        "x_ClientRequestId": entry.name if api else "", "x_Note": entry.note,
+        "x_State": entry.kind,
+        "x_Recipe": entry.recipe,
+        "x_Run": entry.run,
+        "x_Stage": entry.stage,
+        "x_Request": entry.request,
+        "x_Attempt": str(entry.attempt),
+        "x_Machine": entry.machine,
+        "x_ClientRequestId": entry.name if api else "",
+        "x_Note": entry.note,
     }
     if not api:
         row |= {"ResourceId": entry.machine, "ResourceType": "Machine"}
     if api and entry.kind == "settled":
-        row |= {f"x_Tokens{name.title().replace('_', '')}": str(count) for name, count in tokens.items()}
+        row |= {
+            f"x_Tokens{name.title().replace('_', '')}": str(count) for name, count in tokens.items()
+        }
     return {column: row.get(column, "") for column in COLUMNS}
 
 
 def provider_of(charge: Charge) -> str:
     """Who sent the bill, as far as our books know: whose price it is, the endpoint's host, or this machine."""
     said = charge.price.get("provider") or urlsplit(str(charge.teacher.get("url", ""))).hostname
-    if not said and charge.entry.class_ == "api" and not {"gguf", "rehearsed"} & set(charge.teacher):
-        said = charge.teacher.get("named") or f"the provider of {charge.price.get('model') or 'an unknown model'}"
+    if (
+        not said
+        and charge.entry.class_ == "api"
+        and not {"gguf", "rehearsed"} & set(charge.teacher)
+    ):
+        said = (
+            charge.teacher.get("named")
+            or f"the provider of {charge.price.get('model') or 'an unknown model'}"
+        )
     return str(said or _OURSELVES)
 
 
@@ -120,8 +202,10 @@ def _month(moment: datetime) -> tuple[datetime, datetime]:
 
 def _details(price: Mapping[str, Any]) -> str:
     """Keys of our own begin with x_, and no value is a table: so the specification wants it."""
-    prices = {f"x_PerMillion{name.title().replace('_', '')}": figure
-              for name, figure in price.get("per_million", {}).items()}
+    prices = {
+        f"x_PerMillion{name.title().replace('_', '')}": figure
+        for name, figure in price.get("per_million", {}).items()
+    }
     if price.get("per_hour") is not None:
         prices["x_PerHour"] = str(price["per_hour"])
     return canonical(prices) if prices else ""

@@ -23,14 +23,30 @@ _LAST = 5  # anomalies that are quoted
 _DAY = """CASE WHEN e.kind NOT IN ('reconciled', 'correction') THEN substr(e.at, 1, 10) ELSE COALESCE(
     (SELECT substr(at, 1, 10) FROM entries WHERE request = e.request AND attempt = e.attempt AND machine = e.machine
      AND kind IN ('settled', 'released', 'lost')), substr(e.at, 1, 10)) END"""
-_COLUMN = {"recipe": "e.recipe", "run": "e.run", "stage": "e.stage", "class": "e.class", "machine": "e.machine",
-           "day": _DAY, "model": "COALESCE(e.price, '') || ' ' || e.class"}  # becomes a name afterwards: prices are few
+_COLUMN = {
+    "recipe": "e.recipe",
+    "run": "e.run",
+    "stage": "e.stage",
+    "class": "e.class",
+    "machine": "e.machine",
+    "day": _DAY,
+    "model": "COALESCE(e.price, '') || ' ' || e.class",
+}  # becomes a name afterwards: prices are few
 _COLUMNS: Mapping[By | None, tuple[str, ...]] = {
-    None: ("recipe", "stage", "class"), "run": ("recipe", "run"), **{name: (name,) for name in BY if name != "run"}}
-_TOKENS = ", ".join(f"SUM(iif(e.class = 'api', json_extract(e.usage, '$.{name}'), NULL))" for name in CLASSES)
-_OF_MACHINES = ", ".join(f"SUM(iif(e.class = 'api', NULL, json_extract(e.usage, '$.{name}')))"
-                         for name in ("seconds", "kwh", "kg_co2e"))
-_MEASURED = "SUM(iif(json_extract(e.usage, '$.basis') = 'measured', json_extract(e.usage, '$.kwh'), NULL))"
+    None: ("recipe", "stage", "class"),
+    "run": ("recipe", "run"),
+    **{name: (name,) for name in BY if name != "run"},
+}
+_TOKENS = ", ".join(
+    f"SUM(iif(e.class = 'api', json_extract(e.usage, '$.{name}'), NULL))" for name in CLASSES
+)
+_OF_MACHINES = ", ".join(
+    f"SUM(iif(e.class = 'api', NULL, json_extract(e.usage, '$.{name}')))"
+    for name in ("seconds", "kwh", "kg_co2e")
+)
+_MEASURED = (
+    "SUM(iif(json_extract(e.usage, '$.basis') = 'measured', json_extract(e.usage, '$.kwh'), NULL))"
+)
 
 
 @dataclass
@@ -60,7 +76,9 @@ class StatementLine:
         for column in fields(self):
             if column.name != "tokens":
                 setattr(self, column.name, getattr(self, column.name) + getattr(other, column.name))
-        self.tokens = Usage(*(getattr(self.tokens, name) + getattr(other.tokens, name) for name in CLASSES))
+        self.tokens = Usage(
+            *(getattr(self.tokens, name) + getattr(other.tokens, name) for name in CLASSES)
+        )
 
     @property
     def wasted(self) -> float | None:
@@ -99,36 +117,57 @@ def sums(journal: Journal, by: By | None = None, recipe: str | None = None) -> S
             _known(db, recipe)
             lines = _lines(db, columns, recipe)
             balances = _balances(db, recipe)
-            count = db.execute("SELECT COUNT(*) FROM entries WHERE kind = 'anomaly' AND (?1 IS NULL OR recipe = ?1)",
-                               (recipe,)).fetchone()[0]
-            last = db.execute("""SELECT at, recipe, stage, note FROM entries WHERE kind = 'anomaly' AND
-                                 (?1 IS NULL OR recipe = ?1) ORDER BY id DESC LIMIT ?2""", (recipe, _LAST)).fetchall()
+            count = db.execute(
+                "SELECT COUNT(*) FROM entries WHERE kind = 'anomaly' AND (?1 IS NULL OR recipe = ?1)",
+                (recipe,),
+            ).fetchone()[0]
+            last = db.execute(
+                """SELECT at, recipe, stage, note FROM entries WHERE kind = 'anomaly' AND
+                                 (?1 IS NULL OR recipe = ?1) ORDER BY id DESC LIMIT ?2""",
+                (recipe, _LAST),
+            ).fetchall()
         finally:
             db.execute("COMMIT")
     total = StatementLine()
     for line in lines.values():
         total.add(line)
-    summed = Totals(total.settled, total.lost, total.open, total.requests, total.attempts, balances.pending)
+    summed = Totals(
+        total.settled, total.lost, total.open, total.requests, total.attempts, balances.pending
+    )
     if summed != balances:
-        raise UserError(f"{journal.path}: the lines do not sum to the ledger's balances ({summed} against {balances})",
-                        "keep the file and report this")
-    return Sums(columns, dict(sorted(lines.items())), total, count, tuple(Anomaly(*row) for row in reversed(last)))
+        raise UserError(
+            f"{journal.path}: the lines do not sum to the ledger's balances ({summed} against {balances})",
+            "keep the file and report this",
+        )
+    return Sums(
+        columns,
+        dict(sorted(lines.items())),
+        total,
+        count,
+        tuple(Anomaly(*row) for row in reversed(last)),
+    )
 
 
 def _known(db: sqlite3.Connection, recipe: str | None) -> None:
     names = [name for (name,) in db.execute("SELECT DISTINCT recipe FROM balances")]
     if recipe is not None and recipe not in names:
-        raise UserError(f"the ledger has no entry of a recipe '{recipe}'", did_you_mean(recipe, names))
+        raise UserError(
+            f"the ledger has no entry of a recipe '{recipe}'", did_you_mean(recipe, names)
+        )
 
 
 def _balances(db: sqlite3.Connection, recipe: str | None) -> Totals:
-    row = db.execute("""SELECT SUM(settled), SUM(lost), SUM(open), SUM(iif(class = 'api', answered, 0)),
+    row = db.execute(
+        """SELECT SUM(settled), SUM(lost), SUM(open), SUM(iif(class = 'api', answered, 0)),
         SUM(iif(class = 'api', attempts, 0)), SUM(pending) FROM balances WHERE ?1 IS NULL OR recipe = ?1""",
-                     (recipe,)).fetchone()
+        (recipe,),
+    ).fetchone()
     return Totals(*(amount or 0 for amount in row))
 
 
-def _lines(db: sqlite3.Connection, columns: tuple[str, ...], recipe: str | None) -> dict[tuple[str, ...], StatementLine]:
+def _lines(
+    db: sqlite3.Connection, columns: tuple[str, ...], recipe: str | None
+) -> dict[tuple[str, ...], StatementLine]:
     asked = ", ".join(_COLUMN[name] for name in columns)
     names = {id_: json.loads(price) for id_, price in db.execute("SELECT id, price FROM prices")}
     lines: dict[tuple[str, ...], StatementLine] = defaultdict(StatementLine)
@@ -137,40 +176,71 @@ def _lines(db: sqlite3.Connection, columns: tuple[str, ...], recipe: str | None)
     return dict(lines)
 
 
-def _parts(db: sqlite3.Connection, asked: str, width: int, recipe: str | None, by_day: bool) -> Iterator[list[Any]]:
+def _parts(
+    db: sqlite3.Connection, asked: str, width: int, recipe: str | None, by_day: bool
+) -> Iterator[list[Any]]:
     """The values of the columns, and what one group of rows adds to their line."""
     of, places = "(?1 IS NULL OR e.recipe = ?1)", [str(place + 1) for place in range(width + 2)]
-    for row in db.execute(f"""SELECT {asked}, e.kind, e.class, SUM(e.nanodollars), SUM(e.frees), COUNT(*),
-            {_OF_MACHINES}, {_MEASURED}, {_TOKENS} FROM entries AS e WHERE {of} GROUP BY {', '.join(places)}""", (recipe,)):
+    for row in db.execute(
+        f"""SELECT {asked}, e.kind, e.class, SUM(e.nanodollars), SUM(e.frees), COUNT(*),
+            {_OF_MACHINES}, {_MEASURED}, {_TOKENS} FROM entries AS e WHERE {of} GROUP BY {", ".join(places)}""",
+        (recipe,),
+    ):
         kind, class_, amount, frees, count, seconds, kwh, kg, measured, *tokens = row[width:]
         ended = kind in ("settled", "released", "lost")
         settled = amount if kind in ("settled", "reconciled", "correction") else 0
         lost = amount if kind == "lost" else -frees if kind == "reconciled" else 0
-        yield [*row[:width], StatementLine(
-            settled=settled, lost=lost, asked=settled + lost if class_ == "api" else 0,
-            open=0 if by_day else amount if kind in ("reserved", "lent") else -frees if ended else 0,
-            requests=count if kind == "settled" and class_ == "api" else 0,
-            attempts=count if kind == "reserved" and class_ == "api" else 0,
-            unheard=amount if kind == "reconciled" else 0,
-            tokens=Usage(*(value or 0 for value in tokens)), seconds=seconds or 0.0, kwh=kwh or 0.0,
-            kg_co2e=kg or 0.0, kwh_measured=measured or 0.0)]
-    for row in db.execute(f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e JOIN (
+        yield [
+            *row[:width],
+            StatementLine(
+                settled=settled,
+                lost=lost,
+                asked=settled + lost if class_ == "api" else 0,
+                open=0
+                if by_day
+                else amount
+                if kind in ("reserved", "lent")
+                else -frees
+                if ended
+                else 0,
+                requests=count if kind == "settled" and class_ == "api" else 0,
+                attempts=count if kind == "reserved" and class_ == "api" else 0,
+                unheard=amount if kind == "reconciled" else 0,
+                tokens=Usage(*(value or 0 for value in tokens)),
+                seconds=seconds or 0.0,
+                kwh=kwh or 0.0,
+                kg_co2e=kg or 0.0,
+                kwh_measured=measured or 0.0,
+            ),
+        ]
+    for row in db.execute(
+        f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e JOIN (
             SELECT request, MIN(id) AS first FROM entries WHERE kind = 'settled'
             GROUP BY request HAVING COUNT(*) > 1) AS twice
             ON e.request = twice.request AND e.kind = 'settled' AND e.class = 'api' AND e.id > first
-            WHERE {of} GROUP BY {', '.join(places[:width])}""", (recipe,)):
+            WHERE {of} GROUP BY {", ".join(places[:width])}""",
+        (recipe,),
+    ):
         yield [*row[:width], StatementLine(again=row[width])]
-    for row in db.execute(f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e WHERE e.kind = 'lent' AND {of}
+    for row in db.execute(
+        f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e WHERE e.kind = 'lent' AND {of}
             AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
                             AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))
-            GROUP BY {', '.join(places[:width])}""", (recipe,)):
+            GROUP BY {", ".join(places[:width])}""",
+        (recipe,),
+    ):
         yield [*row[:width], StatementLine(lent=row[width], open=row[width] if by_day else 0)]
-    if by_day:  # a reservation and its end may lie on two days, so only those without an end are open
-        for row in db.execute(f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e
+    if (
+        by_day
+    ):  # a reservation and its end may lie on two days, so only those without an end are open
+        for row in db.execute(
+            f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e
                 WHERE e.kind = 'reserved' AND {of} AND e.run IN (SELECT run FROM balances WHERE pending > 0)
                 AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
                                 AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))
-                GROUP BY 1""", (recipe,)):
+                GROUP BY 1""",
+            (recipe,),
+        ):
             yield [*row[:width], StatementLine(open=row[width])]
 
 
@@ -178,4 +248,6 @@ def _model_of(key: str, prices: Mapping[str, Mapping[str, Any]]) -> tuple[str]:
     """The name of what an entry's price is of; the class where there is no price."""
     id_, class_ = key.split(" ")
     price = prices.get(id_, {})
-    return (f"{price.get('model') or price.get('gpu') or class_}{', batch' if price.get('mode') == 'batch' else ''}",)
+    return (
+        f"{price.get('model') or price.get('gpu') or class_}{', batch' if price.get('mode') == 'batch' else ''}",
+    )

@@ -15,7 +15,9 @@ def kept_and_summed(db: sqlite3.Connection) -> tuple[Figures, Figures]:
         kept = db.execute(f"SELECT {SUMS} FROM balances").fetchone()
         added: dict[str, int] = {}
         freed: dict[str, int] = {}
-        for kind, nanodollars, frees in db.execute("SELECT kind, SUM(nanodollars), SUM(frees) FROM entries GROUP BY kind"):
+        for kind, nanodollars, frees in db.execute(
+            "SELECT kind, SUM(nanodollars), SUM(frees) FROM entries GROUP BY kind"
+        ):
             added[kind], freed[kind] = nanodollars, frees
     finally:
         db.execute("COMMIT")
@@ -23,4 +25,5 @@ def kept_and_summed(db: sqlite3.Connection) -> tuple[Figures, Figures]:
     return tuple(amount or 0 for amount in kept), (
         sum(added.get(kind, 0) for kind in ("settled", "reconciled", "correction")),
         added.get("lost", 0) - freed.get("reconciled", 0),
-        opened - sum(freed.get(kind, 0) for kind in ("settled", "released", "lost")))
+        opened - sum(freed.get(kind, 0) for kind in ("settled", "released", "lost")),
+    )

@@ -56,8 +56,16 @@ class BatchJobs:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def intend(self, lines: Sequence[tuple[str, Request]], *, recipe: str, run: str, stage: str, address: str,
-               teacher: Mapping[str, Any]) -> Future[Intent]:
+    def intend(
+        self,
+        lines: Sequence[tuple[str, Request]],
+        *,
+        recipe: str,
+        run: str,
+        stage: str,
+        address: str,
+        teacher: Mapping[str, Any],
+    ) -> Future[Intent]:
         """Enters that these requests, by the names of their attempts, are about to be sent in one file."""
         intent = Intent(f"b1-{uuid.uuid4().hex}", now(), recipe, run, stage, address, teacher)
         rows = [(intent.id, *_parts(name), canonical(request.asked())) for name, request in lines]
@@ -69,10 +77,15 @@ class BatchJobs:
 
         return self._journal.write(work)
 
-    def enter(self, intent: Intent, event: Event, provider: str = "", note: str = "") -> Future[Intent]:
+    def enter(
+        self, intent: Intent, event: Event, provider: str = "", note: str = ""
+    ) -> Future[Intent]:
         """Enters what became of it, once; answers the intent with the id that the provider gave."""
+
         def work(db: sqlite3.Connection) -> Intent:
-            if not db.execute("SELECT 1 FROM batches WHERE intent = ? AND event = ?", (intent.id, event)).fetchone():
+            if not db.execute(
+                "SELECT 1 FROM batches WHERE intent = ? AND event = ?", (intent.id, event)
+            ).fetchone():
                 _enter(db, intent, event, provider, note)
             if event == "uploaded":
                 return replace(intent, file=provider)
@@ -83,13 +96,32 @@ class BatchJobs:
     def open(self, recipe: str) -> list[Intent]:
         """What runs of a recipe have begun and not brought to its end, oldest first."""
         with self._journal.read() as db:
-            rows = db.execute(f"SELECT intent, at, recipe, run, stage, address, teacher {_OPEN} ORDER BY id",
-                              (recipe,)).fetchall()
-            ids = {(intent, event): provider for intent, event, provider in db.execute(
-                f"""SELECT intent, event, provider FROM batches WHERE event IN ('uploaded', 'created')
-                    AND intent IN (SELECT intent {_OPEN})""", (recipe,))}
-        return [Intent(id, at, recipe, run, stage, address, json.loads(teacher), ids.get((id, "uploaded"), ""),
-                       ids.get((id, "created"), "")) for id, at, recipe, run, stage, address, teacher in rows]
+            rows = db.execute(
+                f"SELECT intent, at, recipe, run, stage, address, teacher {_OPEN} ORDER BY id",
+                (recipe,),
+            ).fetchall()
+            ids = {
+                (intent, event): provider
+                for intent, event, provider in db.execute(
+                    f"""SELECT intent, event, provider FROM batches WHERE event IN ('uploaded', 'created')
+                    AND intent IN (SELECT intent {_OPEN})""",
+                    (recipe,),
+                )
+            }
+        return [
+            Intent(
+                id,
+                at,
+                recipe,
+                run,
+                stage,
+                address,
+                json.loads(teacher),
+                ids.get((id, "uploaded"), ""),
+                ids.get((id, "created"), ""),
+            )
+            for id, at, recipe, run, stage, address, teacher in rows
+        ]
 
     def lines(self, intent: Intent) -> list[BatchLine]:
         """Its requests, in no particular order."""
@@ -97,20 +129,42 @@ class BatchJobs:
             rows = db.execute(
                 f"""SELECT e.machine, e.recipe, e.run, e.stage, e.request, e.attempt, e.nanodollars, e.price, l.asked, {_ENDED}
                     FROM batch_requests AS l JOIN entries AS e ON e.request = l.request AND e.attempt = l.attempt
-                    AND e.machine = l.machine AND e.kind = 'reserved' WHERE l.intent = ?""", (intent.id,)).fetchall()
-        return [BatchLine(Attempt(*row[:8]), _request(json.loads(row[8])), bool(row[9])) for row in rows]
+                    AND e.machine = l.machine AND e.kind = 'reserved' WHERE l.intent = ?""",
+                (intent.id,),
+            ).fetchall()
+        return [
+            BatchLine(Attempt(*row[:8]), _request(json.loads(row[8])), bool(row[9])) for row in rows
+        ]
 
     def unended(self, intent: Intent) -> int:
         """How many of its requests have no end in the journal yet."""
         with self._journal.read() as db:
-            return int(db.execute(f"SELECT COUNT(*) FROM batch_requests AS l WHERE intent = ? AND NOT {_ENDED}",
-                                  (intent.id,)).fetchone()[0])
+            return int(
+                db.execute(
+                    f"SELECT COUNT(*) FROM batch_requests AS l WHERE intent = ? AND NOT {_ENDED}",
+                    (intent.id,),
+                ).fetchone()[0]
+            )
 
 
-def _enter(db: sqlite3.Connection, intent: Intent, event: Event, provider: str = "", note: str = "") -> None:
-    db.execute("INSERT INTO batches VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-               (intent.at if event == "intended" else now(), intent.id, event, intent.recipe, intent.run, intent.stage,
-                intent.address, canonical(dict(intent.teacher)), provider, note))
+def _enter(
+    db: sqlite3.Connection, intent: Intent, event: Event, provider: str = "", note: str = ""
+) -> None:
+    db.execute(
+        "INSERT INTO batches VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            intent.at if event == "intended" else now(),
+            intent.id,
+            event,
+            intent.recipe,
+            intent.run,
+            intent.stage,
+            intent.address,
+            canonical(dict(intent.teacher)),
+            provider,
+            note,
+        ),
+    )
 
 
 def _parts(name: str) -> tuple[str, int, str]:
@@ -120,5 +174,8 @@ def _parts(name: str) -> tuple[str, int, str]:
 
 
 def _request(asked: Mapping[str, Any]) -> Request:
-    return Request(tuple(Message(role, content) for role, content in asked["messages"]), asked["decoding"],
-                   asked["sample"])
+    return Request(
+        tuple(Message(role, content) for role, content in asked["messages"]),
+        asked["decoding"],
+        asked["sample"],
+    )

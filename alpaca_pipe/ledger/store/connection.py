@@ -28,10 +28,14 @@ def machine_id() -> str:
 def ledger_id(db: sqlite3.Connection) -> str:
     """The name under which a ledger's own entries are made: the machine's, and in a workspace that was unpacked what was drawn
     then too, so that two workspaces of one machine, or two machines of one image, are two, with one pack as well."""
-    row = db.execute("SELECT share, detail FROM shares WHERE event = 'received' ORDER BY id LIMIT 1").fetchone()
+    row = db.execute(
+        "SELECT share, detail FROM shares WHERE event = 'received' ORDER BY id LIMIT 1"
+    ).fetchone()
     if row is None:
         return machine_id()
-    drawn: str = json.loads(row[1]).get("drawn") or row[0].removeprefix("share-")[:6]  # the latter of before 2026-11-30
+    drawn: str = (
+        json.loads(row[1]).get("drawn") or row[0].removeprefix("share-")[:6]
+    )  # the latter of before 2026-11-30
     return f"{machine_id()}-{drawn}"
 
 
@@ -42,7 +46,9 @@ def same_machine(one: str, other: str) -> bool:
 
 def connected(name: Path | str) -> sqlite3.Connection:
     """A connection for any one thread at a time, that begins and ends its transactions itself. `name`: path or URI."""
-    return sqlite3.connect(name, _PATIENCE, isolation_level=None, check_same_thread=False, uri=isinstance(name, str))
+    return sqlite3.connect(
+        name, _PATIENCE, isolation_level=None, check_same_thread=False, uri=isinstance(name, str)
+    )
 
 
 def writable(path: Path) -> tuple[sqlite3.Connection, str]:
@@ -53,7 +59,11 @@ def writable(path: Path) -> tuple[sqlite3.Connection, str]:
     try:
         mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     except sqlite3.OperationalError as error:  # some network file systems have no shared memory
-        if error.sqlite_errorcode not in (sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        if error.sqlite_errorcode not in (
+            sqlite3.SQLITE_PROTOCOL,
+            sqlite3.SQLITE_IOERR,
+            sqlite3.SQLITE_CANTOPEN,
+        ):
             raise
         mode = db.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
     db.execute("PRAGMA synchronous = FULL")
@@ -65,12 +75,17 @@ def read_only(path: Path) -> sqlite3.Connection:
     """The ledger at `path` as it is. UserError where there is none, or where it must be brought up to date first."""
     if not path.exists():
         raise UserError(f"there is no ledger at {path}", "run a recipe in this workspace first")
-    for how in ("mode=ro", "immutable=1"):  # the second for a folder where SQLite may not make its helper files
+    for how in (
+        "mode=ro",
+        "immutable=1",
+    ):  # the second for a folder where SQLite may not make its helper files
         db = connected(f"{path.resolve().as_uri()}?{how}")
         try:
             if version(db, path) < len(MIGRATIONS):
-                raise UserError(f"the ledger {path} was written by an older alpaca-pipe",
-                                "run any recipe in its workspace once: that brings the ledger up to date")
+                raise UserError(
+                    f"the ledger {path} was written by an older alpaca-pipe",
+                    "run any recipe in its workspace once: that brings the ledger up to date",
+                )
             return db
         except sqlite3.OperationalError as error:
             failed = error
@@ -85,16 +100,31 @@ def explained(error: sqlite3.Error | OSError, path: Path) -> UserError:
     """What the disk or SQLite said, as one sentence and its cure."""
     name = getattr(error, "sqlite_errorname", "")
     if isinstance(error, OSError):
-        return UserError(f"the folder of the ledger {path} cannot be used: {error.strerror}",
-                         "choose a workspace that you may write to")
+        return UserError(
+            f"the folder of the ledger {path} cannot be used: {error.strerror}",
+            "choose a workspace that you may write to",
+        )
     if name == "SQLITE_FULL":
-        return UserError(f"the disk is full, so the ledger {path} cannot take another entry",
-                         "free some space and run the same command again: every stored reply is kept")
+        return UserError(
+            f"the disk is full, so the ledger {path} cannot take another entry",
+            "free some space and run the same command again: every stored reply is kept",
+        )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return UserError(f"the ledger {path} cannot be written: {error}", "choose a workspace that you may write to")
+        return UserError(
+            f"the ledger {path} cannot be written: {error}",
+            "choose a workspace that you may write to",
+        )
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return UserError(f"{path} is not a ledger, or it is damaged: {error}",
-                         "move it away (keep it: it is the record of what was paid) or put a copy back")
+        return UserError(
+            f"{path} is not a ledger, or it is damaged: {error}",
+            "move it away (keep it: it is the record of what was paid) or put a copy back",
+        )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return UserError(f"the ledger {path} is held by another process: {error}", "let that process end, or end it")
-    return UserError(f"the ledger {path} could not be used: {error}", "check the disk, then run the same command again")
+        return UserError(
+            f"the ledger {path} is held by another process: {error}",
+            "let that process end, or end it",
+        )
+    return UserError(
+        f"the ledger {path} could not be used: {error}",
+        "check the disk, then run the same command again",
+    )

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["reserved", "lent", "settled", "released", "lost", "reconciled", "correction", "anomaly"]
+Kind = Literal[
+    "reserved", "lent", "settled", "released", "lost", "reconciled", "correction", "anomaly"
+]
 Class = Literal["api", "machine", "gpu", "energy", "storage", "egress", "human"]
 
 

@@ -47,7 +47,9 @@ class Dated(Protocol):
 class Journal:
     """An open ledger. Several processes may hold the same file; every write is one short transaction."""
 
-    def __init__(self, path: Path, reader: sqlite3.Connection, writer: Writer | None, mode: str) -> None:
+    def __init__(
+        self, path: Path, reader: sqlite3.Connection, writer: Writer | None, mode: str
+    ) -> None:
         self.path = path
         self.mode = mode  # "wal", "delete" where the file system cannot carry WAL, or "read-only"
         self._reader, self._reading = reader, Lock()
@@ -82,15 +84,31 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.close()
 
     # ---- the life of an attempt
 
-    def reserve(self, key: str, ceiling: int, price: Dated, caps: Caps, *, recipe: str, run: str, stage: str,
-                class_: Class = "api") -> Future[Attempt | Short | Completion]:
+    def reserve(
+        self,
+        key: str,
+        ceiling: int,
+        price: Dated,
+        caps: Caps,
+        *,
+        recipe: str,
+        run: str,
+        stage: str,
+        class_: Class = "api",
+    ) -> Future[Attempt | Short | Completion]:
         """Opens the next attempt at a request if its ceiling (nano-dollars) fits below every cap. Answers Short if it
         does not, and the stored reply if there is one by now: what is stored is never bought again."""
+
         def work(db: sqlite3.Connection) -> Attempt | Short | Completion:
             stored = _stored(db, key)
             if stored is not None:
@@ -99,32 +117,67 @@ class Journal:
                 held = totals_of(db, None if cap.everywhere else recipe, cap.run, class_=cap.class_)
                 if held.spent + held.open + ceiling > cap.nanodollars:
                     waiting = totals_of(db, recipe=recipe, run=run, class_=class_).pending > 0
-                    return Short(cap.key, cap.nanodollars, held.settled, held.lost, held.open, ceiling, waiting, held.lent)
+                    return Short(
+                        cap.key,
+                        cap.nanodollars,
+                        held.settled,
+                        held.lost,
+                        held.open,
+                        ceiling,
+                        waiting,
+                        held.lent,
+                    )
             keep_price(db, price)
-            last = db.execute("SELECT MAX(attempt) FROM entries WHERE request = ?", (key,)).fetchone()[0] or 0
+            last = (
+                db.execute("SELECT MAX(attempt) FROM entries WHERE request = ?", (key,)).fetchone()[
+                    0
+                ]
+                or 0
+            )
             attempt = Attempt(self.machine, recipe, run, stage, key, last + 1, ceiling, price.id)
             enter(db, attempt, "reserved", ceiling, class_=class_)
             return attempt
 
         return self.write(work)
 
-    def settle(self, attempt: Attempt, completion: Completion, cost: int, *,
-               request: Request, teacher: Mapping[str, Any], note: str = "", anomaly: str = "") -> Future[Completion]:
+    def settle(
+        self,
+        attempt: Attempt,
+        completion: Completion,
+        cost: int,
+        *,
+        request: Request,
+        teacher: Mapping[str, Any],
+        note: str = "",
+        anomaly: str = "",
+    ) -> Future[Completion]:
         """The reply and its cost (nano-dollars), in one transaction; answers the reply that is stored now. One that
         another process stored first stays, so that both make the same rows; the cost is entered either way.
         `anomaly`: a sentence for a row of its own."""
+
         def work(db: sqlite3.Connection) -> Completion:
             first = _stored(db, attempt.request)
             if first is None:
-                db.execute(f"INSERT INTO replies VALUES ({', '.join('?' * 13)})",
-                           (attempt.request, completion.text, completion.finish,
-                            *(getattr(completion.usage, name) for name in CLASSES),
-                            completion.model_said, completion.fingerprint,
-                            canonical(request.asked()), canonical(dict(teacher)), now()))
+                db.execute(
+                    f"INSERT INTO replies VALUES ({', '.join('?' * 13)})",
+                    (
+                        attempt.request,
+                        completion.text,
+                        completion.finish,
+                        *(getattr(completion.usage, name) for name in CLASSES),
+                        completion.model_said,
+                        completion.fingerprint,
+                        canonical(request.asked()),
+                        canonical(dict(teacher)),
+                        now(),
+                    ),
+                )
             enter(db, attempt, "settled", cost, usage=asdict(completion.usage), note=note)
             if anomaly:
                 enter(db, attempt, "anomaly", 0, note=anomaly)
-            return replace(first, from_store=False) if first else completion  # paid for by this attempt too
+            return (
+                replace(first, from_store=False) if first else completion
+            )  # paid for by this attempt too
 
         return self.write(work)
 
@@ -143,6 +196,7 @@ class Journal:
 
     def recover(self, recipe: str) -> int:
         """Gives up what dead runs of a recipe left open; answers how many of it are lost. Hold the recipe's lock."""
+
         def work(db: sqlite3.Connection) -> int:
             left = db.execute(
                 """SELECT machine, recipe, run, stage, request, attempt, nanodollars, price FROM entries AS e
@@ -150,24 +204,50 @@ class Journal:
                    AND run IN (SELECT run FROM balances WHERE recipe = ?1 AND pending > 0)
                    AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
                                    AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))""",
-                (recipe,)).fetchall()
-            return sum(_give_up(db, Attempt(*row), "its run ended before the outcome was known") for row in left)
+                (recipe,),
+            ).fetchall()
+            return sum(
+                _give_up(db, Attempt(*row), "its run ended before the outcome was known")
+                for row in left
+            )
 
         return self.write(work).result() if self.totals(recipe).pending else 0
 
     def unfinished(self) -> list[str]:
         """The recipes with attempts that are open: those of a run under way, and of dead ones."""
         with self.read() as db:
-            return [recipe for recipe, in db.execute(
-                "SELECT DISTINCT recipe FROM balances WHERE class = 'api' AND pending > 0 ORDER BY recipe")]
+            return [
+                recipe
+                for (recipe,) in db.execute(
+                    "SELECT DISTINCT recipe FROM balances WHERE class = 'api' AND pending > 0 ORDER BY recipe"
+                )
+            ]
 
-    def machine_time(self, recipe: str, run: str, stage: str, seconds: float, nanodollars_per_hour: int = 0,
-                     note: str = "") -> None:
+    def machine_time(
+        self,
+        recipe: str,
+        run: str,
+        stage: str,
+        seconds: float,
+        nanodollars_per_hour: int = 0,
+        note: str = "",
+    ) -> None:
         """Wall-clock of a stage as a row of class machine; its price is 0 where nobody bills it."""
-        span = Attempt(self.machine, recipe, run, stage, f"machine-{uuid.uuid4().hex[:16]}", 1, 0, "")
+        span = Attempt(
+            self.machine, recipe, run, stage, f"machine-{uuid.uuid4().hex[:16]}", 1, 0, ""
+        )
         cost = cost_of_time(seconds, nanodollars_per_hour)
-        self.write(lambda db: enter(db, span, "settled", cost, class_="machine",
-                                      usage={"seconds": round(seconds, 3)}, note=note)).result()
+        self.write(
+            lambda db: enter(
+                db,
+                span,
+                "settled",
+                cost,
+                class_="machine",
+                usage={"seconds": round(seconds, 3)},
+                note=note,
+            )
+        ).result()
 
     # ---- reading
 
@@ -176,8 +256,13 @@ class Journal:
         with self.read() as db:
             return _stored(db, key)
 
-    def totals(self, recipe: str | None = None, run: str | None = None, stage: str | None = None,
-               class_: Class | None = None) -> Totals:
+    def totals(
+        self,
+        recipe: str | None = None,
+        run: str | None = None,
+        stage: str | None = None,
+        class_: Class | None = None,
+    ) -> Totals:
         """Sums from the running balances, not from the journal: cheap enough for a progress line."""
         with self.read() as db:
             return totals_of(db, recipe, run, stage, class_)
@@ -185,8 +270,10 @@ class Journal:
     def entries_of(self, key: str) -> list[LedgerEntry]:
         """Every row of one request, oldest first."""
         with self.read() as db:
-            return [entry_of(row) for row in db.execute(
-                "SELECT * FROM entries WHERE request = ? ORDER BY id", (key,))]
+            return [
+                entry_of(row)
+                for row in db.execute("SELECT * FROM entries WHERE request = ? ORDER BY id", (key,))
+            ]
 
     def entries(self, recipe: str | None = None, run: str | None = None) -> Iterator[LedgerEntry]:
         """The journal in its order, read a thousand rows at a time."""
@@ -195,7 +282,9 @@ class Journal:
             with self.read() as db:
                 rows = db.execute(
                     """SELECT * FROM entries WHERE id > ?1 AND (?2 IS NULL OR recipe = ?2) AND (?3 IS NULL OR run = ?3)
-                       ORDER BY id LIMIT 1000""", (after, recipe, run)).fetchall()
+                       ORDER BY id LIMIT 1000""",
+                    (after, recipe, run),
+                ).fetchall()
             if not rows:
                 return
             yield from map(entry_of, rows)
@@ -209,26 +298,36 @@ class Journal:
             found = cursor.execute("SELECT * FROM replies WHERE key = ?", (key,)).fetchone()
             if found is None:
                 return None
-            price = cursor.execute("""SELECT prices.price AS price FROM entries JOIN prices ON prices.id = entries.price
-                WHERE request = ? AND kind = 'settled' ORDER BY entries.id LIMIT 1""", (key,)).fetchone()
+            price = cursor.execute(
+                """SELECT prices.price AS price FROM entries JOIN prices ON prices.id = entries.price
+                WHERE request = ? AND kind = 'settled' ORDER BY entries.id LIMIT 1""",
+                (key,),
+            ).fetchone()
         row = dict(found)
         usage = {name: row.pop(name) for name in CLASSES}
         entries = self.entries_of(key)
-        return row | {"request": json.loads(row["request"]), "teacher": json.loads(row["teacher"]), "usage": usage,
-                      "price": json.loads(price["price"]) if price else None,
-                      "settled": sum(e.nanodollars for e in entries
-                                     if e.kind in ("settled", "reconciled", "correction")),
-                      "lost": sum(e.nanodollars for e in entries if e.kind == "lost")
-                      - sum(e.frees for e in entries if e.kind == "reconciled")}
+        return row | {
+            "request": json.loads(row["request"]),
+            "teacher": json.loads(row["teacher"]),
+            "usage": usage,
+            "price": json.loads(price["price"]) if price else None,
+            "settled": sum(
+                e.nanodollars for e in entries if e.kind in ("settled", "reconciled", "correction")
+            ),
+            "lost": sum(e.nanodollars for e in entries if e.kind == "lost")
+            - sum(e.frees for e in entries if e.kind == "reconciled"),
+        }
 
     def check(self) -> None:
         """Holds the running balances against the sum of the journal. Raises UserError where they differ."""
         with self.read() as db:
             kept, summed = kept_and_summed(db)
         if kept != summed:
-            raise UserError(f"the balances of the ledger {self.path} do not match its entries (kept {kept}, "
-                            f"summed {summed} nano-dollars settled, lost, open)",
-                            "keep the file: the entries are the record; put a copy back or start a new workspace")
+            raise UserError(
+                f"the balances of the ledger {self.path} do not match its entries (kept {kept}, "
+                f"summed {summed} nano-dollars settled, lost, open)",
+                "keep the file: the entries are the record; put a copy back or start a new workspace",
+            )
 
     # ---- for the rooms that keep books of their own in this file: batches, leases
 
@@ -252,22 +351,51 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def enter(db: sqlite3.Connection, attempt: Attempt, kind: Kind, nanodollars: int, *, class_: Class = "api",
-           usage: Mapping[str, Any] | None = None, note: str = "") -> None:
+def enter(
+    db: sqlite3.Connection,
+    attempt: Attempt,
+    kind: Kind,
+    nanodollars: int,
+    *,
+    class_: Class = "api",
+    usage: Mapping[str, Any] | None = None,
+    note: str = "",
+) -> None:
     frees = attempt.ceiling if kind in ("settled", "released", "lost", "reconciled") else 0
-    db.execute(f"INSERT INTO entries VALUES (NULL, {', '.join('?' * 14)})",
-               (now(), attempt.machine, attempt.recipe, attempt.run, attempt.stage, attempt.request, attempt.number,
-                kind, class_, nanodollars, frees, canonical(dict(usage)) if usage else None, attempt.price or None,
-                whole(note)))
+    db.execute(
+        f"INSERT INTO entries VALUES (NULL, {', '.join('?' * 14)})",
+        (
+            now(),
+            attempt.machine,
+            attempt.recipe,
+            attempt.run,
+            attempt.stage,
+            attempt.request,
+            attempt.number,
+            kind,
+            class_,
+            nanodollars,
+            frees,
+            canonical(dict(usage)) if usage else None,
+            attempt.price or None,
+            whole(note),
+        ),
+    )
 
 
 def _give_up(db: sqlite3.Connection, attempt: Attempt, note: str) -> bool:
     batch = db.execute(
         """SELECT EXISTS (SELECT 1 FROM batches WHERE intent = b.intent AND event IN ('collected', 'abandoned'))
            FROM batch_requests AS b WHERE request = ? AND attempt = ? AND machine = ?""",
-        (attempt.request, attempt.number, attempt.machine)).fetchone()
-    if batch is None and db.execute("SELECT 1 FROM prices WHERE id = ? AND json_extract(price, '$.mode') = 'batch'",
-                                    (attempt.price,)).fetchone():
+        (attempt.request, attempt.number, attempt.machine),
+    ).fetchone()
+    if (
+        batch is None
+        and db.execute(
+            "SELECT 1 FROM prices WHERE id = ? AND json_extract(price, '$.mode') = 'batch'",
+            (attempt.price,),
+        ).fetchone()
+    ):
         enter(db, attempt, "released", 0, note="it was not in a batch yet")
     elif batch is None or batch[0]:
         enter(db, attempt, "lost", attempt.ceiling, note=note)
@@ -289,19 +417,28 @@ def entry_of(row: tuple[Any, ...]) -> LedgerEntry:
 
 
 def _stored(db: sqlite3.Connection, key: str) -> Completion | None:
-    row = db.execute(f"SELECT text, finish, model_said, fingerprint, {', '.join(CLASSES)} FROM replies WHERE key = ?",
-                     (key,)).fetchone()
+    row = db.execute(
+        f"SELECT text, finish, model_said, fingerprint, {', '.join(CLASSES)} FROM replies WHERE key = ?",
+        (key,),
+    ).fetchone()
     if row is None:
         return None
     return Completion(row[0], row[1], Usage(*row[4:]), key, row[2], row[3], from_store=True)
 
 
-def totals_of(db: sqlite3.Connection, recipe: str | None = None, run: str | None = None, stage: str | None = None,
-              class_: Class | None = None) -> Totals:
+def totals_of(
+    db: sqlite3.Connection,
+    recipe: str | None = None,
+    run: str | None = None,
+    stage: str | None = None,
+    class_: Class | None = None,
+) -> Totals:
     """Sums from the running balances, for a transaction that is about to add to them."""
     given = {"recipe": recipe, "run": run, "stage": stage, "class": class_}
     where = " AND ".join(f"{name} = ?" for name, value in given.items() if value is not None)
-    row = db.execute(f"""SELECT {SUMS}, SUM(iif(class = 'api', answered, 0)), SUM(iif(class = 'api', attempts, 0)),
-                         SUM(pending), SUM(lent) FROM balances WHERE {where or 'TRUE'}""",
-                     [value for value in given.values() if value is not None]).fetchone()
+    row = db.execute(
+        f"""SELECT {SUMS}, SUM(iif(class = 'api', answered, 0)), SUM(iif(class = 'api', attempts, 0)),
+                         SUM(pending), SUM(lent) FROM balances WHERE {where or "TRUE"}""",
+        [value for value in given.values() if value is not None],
+    ).fetchone()
     return Totals(*(amount or 0 for amount in row))

@@ -18,8 +18,13 @@ from alpaca_pipe.ledger.store.journal import Journal
 
 _ENDS = ("settled", "released", "lost")
 # Tables that are merged row by row; what makes a row the same in both.
-_OTHERS = {"prices": ("id",), "replies": ("key",), "batches": ("intent", "event"),
-           "batch_requests": ("request", "attempt", "machine"), "beats": ("lease", "at", "phase", "detail")}
+_OTHERS = {
+    "prices": ("id",),
+    "replies": ("key",),
+    "batches": ("intent", "event"),
+    "batch_requests": ("request", "attempt", "machine"),
+    "beats": ("lease", "at", "phase", "detail"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,24 +60,33 @@ def _rows(db: sqlite3.Connection, theirs: Journal, table: str) -> int:
     same = " AND ".join(f"{column} = ?" for column in _OTHERS[table])
     count = 0
     with theirs.read() as other:
-        rows = other.execute(f"SELECT * FROM {table} ORDER BY rowid" if table in ("batches", "beats")
-                             else f"SELECT * FROM {table}")
+        rows = other.execute(
+            f"SELECT * FROM {table} ORDER BY rowid"
+            if table in ("batches", "beats")
+            else f"SELECT * FROM {table}"
+        )
         columns = [column for column, *_ in rows.description]
         taken = [column for column in columns if column != "id" or table == "prices"]
         for row in rows:
             values = dict(zip(columns, row, strict=True))
             named = [values[column] for column in _OTHERS[table]]
             if not db.execute(f"SELECT 1 FROM {table} WHERE {same}", named).fetchone():
-                db.execute(f"INSERT INTO {table} ({', '.join(taken)}) VALUES ({', '.join('?' * len(taken))})",
-                           [values[column] for column in taken])
+                db.execute(
+                    f"INSERT INTO {table} ({', '.join(taken)}) VALUES ({', '.join('?' * len(taken))})",
+                    [values[column] for column in taken],
+                )
                 count += 1
     return count
 
 
 def _entry(db: sqlite3.Connection, entry: LedgerEntry, into: Path, other: Path) -> tuple[int, int]:
     """(1, 0) where the entry was added, (1, 1) where it ends what was given up here, (0, 1) where that is so there."""
-    known = dict(db.execute("SELECT kind, nanodollars FROM entries WHERE request = ? AND attempt = ? AND machine = ?",
-                            (entry.request, entry.attempt, entry.machine)).fetchall())
+    known = dict(
+        db.execute(
+            "SELECT kind, nanodollars FROM entries WHERE request = ? AND attempt = ? AND machine = ?",
+            (entry.request, entry.attempt, entry.machine),
+        ).fetchall()
+    )
     if entry.kind in known:
         if known[entry.kind] != entry.nanodollars:
             raise _contradiction(entry, entry.kind, known[entry.kind], into, other)
@@ -85,7 +99,12 @@ def _entry(db: sqlite3.Connection, entry: LedgerEntry, into: Path, other: Path) 
             raise _contradiction(entry, "reconciled", known["reconciled"], into, other)
         if "reconciled" in known:
             return 0, 0
-        ended = replace(entry, kind="reconciled", frees=known["lost"], note=f"{other.name} knows its end: {entry.kind}")
+        ended = replace(
+            entry,
+            kind="reconciled",
+            frees=known["lost"],
+            note=f"{other.name} knows its end: {entry.kind}",
+        )
         _insert(db, ended)
         return 1, 1
     if entry.kind in _ENDS and end is not None:
@@ -95,13 +114,32 @@ def _entry(db: sqlite3.Connection, entry: LedgerEntry, into: Path, other: Path) 
 
 
 def _insert(db: sqlite3.Connection, entry: LedgerEntry) -> None:
-    db.execute(f"INSERT INTO entries VALUES (NULL, {', '.join('?' * 14)})",
-               (entry.at, entry.machine, entry.recipe, entry.run, entry.stage, entry.request, entry.attempt, entry.kind,
-                entry.class_, entry.nanodollars, entry.frees, canonical(dict(entry.usage)) if entry.usage else None,
-                entry.price or None, entry.note))
+    db.execute(
+        f"INSERT INTO entries VALUES (NULL, {', '.join('?' * 14)})",
+        (
+            entry.at,
+            entry.machine,
+            entry.recipe,
+            entry.run,
+            entry.stage,
+            entry.request,
+            entry.attempt,
+            entry.kind,
+            entry.class_,
+            entry.nanodollars,
+            entry.frees,
+            canonical(dict(entry.usage)) if entry.usage else None,
+            entry.price or None,
+            entry.note,
+        ),
+    )
 
 
-def _contradiction(entry: LedgerEntry, kind: str, amount: int, into: Path, other: Path) -> UserError:
-    return UserError(f"the two ledgers contradict each other about the attempt {entry.name}: {into} has it {kind} at "
-                     f"${exactly(amount)}, {other} has it {entry.kind} at ${exactly(entry.nanodollars)}",
-                     "keep both files; nothing was merged")
+def _contradiction(
+    entry: LedgerEntry, kind: str, amount: int, into: Path, other: Path
+) -> UserError:
+    return UserError(
+        f"the two ledgers contradict each other about the attempt {entry.name}: {into} has it {kind} at "
+        f"${exactly(amount)}, {other} has it {entry.kind} at ${exactly(entry.nanodollars)}",
+        "keep both files; nothing was merged",
+    )

@@ -42,9 +42,13 @@ def entries(db: sqlite3.Connection) -> None:
         frees INTEGER NOT NULL DEFAULT 0 CHECK (typeof(frees) = 'integer'),
         usage TEXT, price TEXT REFERENCES prices (id), note TEXT NOT NULL DEFAULT '',
         UNIQUE (request, attempt, kind, machine))""")  # the machine is in it so that merging two ledgers is a union
-    _append_only(db, "entries", """id = NEW.id OR (
+    _append_only(
+        db,
+        "entries",
+        """id = NEW.id OR (
         request = NEW.request AND attempt = NEW.attempt AND machine = NEW.machine AND (kind = NEW.kind OR (
-            kind IN ('settled', 'released', 'lost') AND NEW.kind IN ('settled', 'released', 'lost'))))""")
+            kind IN ('settled', 'released', 'lost') AND NEW.kind IN ('settled', 'released', 'lost'))))""",
+    )
     db.execute("""CREATE TRIGGER entries_are_known BEFORE INSERT ON entries
         WHEN NEW.kind NOT IN ('reserved', 'settled', 'released', 'lost', 'reconciled', 'correction', 'anomaly')
           OR NEW.class NOT IN ('api', 'machine', 'gpu', 'energy', 'storage', 'egress', 'human')
@@ -94,8 +98,11 @@ def batches(db: sqlite3.Connection) -> None:
     db.execute("""CREATE TABLE batch_requests (
         intent TEXT NOT NULL, request TEXT NOT NULL, attempt INTEGER NOT NULL, machine TEXT NOT NULL,
         asked TEXT NOT NULL, PRIMARY KEY (request, attempt, machine)) WITHOUT ROWID""")
-    _append_only(db, "batch_requests",
-                 "request = NEW.request AND attempt = NEW.attempt AND machine = NEW.machine")
+    _append_only(
+        db,
+        "batch_requests",
+        "request = NEW.request AND attempt = NEW.attempt AND machine = NEW.machine",
+    )
     db.execute("CREATE INDEX batch_requests_by_intent ON batch_requests (intent)")
 
 
@@ -150,7 +157,14 @@ def shares(db: sqlite3.Connection) -> None:
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
-    replies, prices, entries, balances, batches, beats, shares)
+    replies,
+    prices,
+    entries,
+    balances,
+    batches,
+    beats,
+    shares,
+)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
@@ -159,7 +173,9 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        for step in MIGRATIONS[version(db, path):]:  # asked again: another process may have been faster
+        for step in MIGRATIONS[
+            version(db, path) :
+        ]:  # asked again: another process may have been faster
             step(db)
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         db.execute("COMMIT")
@@ -172,8 +188,11 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
 def version(db: sqlite3.Connection, path: Path) -> int:
     number = int(db.execute("PRAGMA user_version").fetchone()[0])
     if number > len(MIGRATIONS):
-        raise UserError(f"the ledger {path} was written by a newer alpaca-pipe (its version is {number}, "
-                        f"known here is {len(MIGRATIONS)})", "update alpaca-pipe")
+        raise UserError(
+            f"the ledger {path} was written by a newer alpaca-pipe (its version is {number}, "
+            f"known here is {len(MIGRATIONS)})",
+            "update alpaca-pipe",
+        )
     return number
 
 

@@ -82,7 +82,9 @@ class Writer:
             else:
                 future.set_exception(failed)
 
-    def _all(self, batch: list[tuple[Work, Future[Any]]]) -> list[tuple[Future[Any], Any, BaseException | None]]:
+    def _all(
+        self, batch: list[tuple[Work, Future[Any]]]
+    ) -> list[tuple[Future[Any], Any, BaseException | None]]:
         """A group in one transaction; where that fails, nothing of it is left, or the next begins by taking it back."""
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")

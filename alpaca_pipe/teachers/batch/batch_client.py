@@ -31,14 +31,25 @@ class BatchClient:
 
     async def upload(self, name: str, data: bytes) -> str:
         """The id of the new file."""
-        said = await self._made("/files", body={"purpose": "batch"}, files=[("file", (name, data, "application/jsonl"))],
-                                options={"headers": {"Content-Type": "multipart/form-data"}})
+        said = await self._made(
+            "/files",
+            body={"purpose": "batch"},
+            files=[("file", (name, data, "application/jsonl"))],
+            options={"headers": {"Content-Type": "multipart/form-data"}},
+        )
         return str(said["id"])
 
     async def create(self, file: str, window: str, intent: Intent) -> dict[str, Any]:
         """The new batch, marked with our intent."""
-        return await self._made("/batches", body={"input_file_id": file, "endpoint": "/v1/chat/completions",
-                                                  "completion_window": window, "metadata": {OURS: intent.id}})
+        return await self._made(
+            "/batches",
+            body={
+                "input_file_id": file,
+                "endpoint": "/v1/chat/completions",
+                "completion_window": window,
+                "metadata": {OURS: intent.id},
+            },
+        )
 
     async def look(self, batch: str) -> dict[str, Any]:
         """The batch as it is now. NotThere."""
@@ -53,7 +64,10 @@ class BatchClient:
         after, seen = "", set[str]()
         while after not in seen:  # the whole list: nobody promises its order
             seen.add(after)
-            page = await self._json("get", f"/batches?limit={_A_PAGE}" + (f"&after={quote(after, safe='')}" if after else ""))
+            page = await self._json(
+                "get",
+                f"/batches?limit={_A_PAGE}" + (f"&after={quote(after, safe='')}" if after else ""),
+            )
             for batch in page.get("data") or []:
                 marked = (batch.get("metadata") or {}).get(OURS) == intent.id
                 if marked or (intent.file and batch.get("input_file_id") == intent.file):
@@ -71,7 +85,9 @@ class BatchClient:
     async def content(self, file: str) -> bytes:
         """A file, whole. NotThere."""
         options = {"follow_redirects": True}  # to where the provider stores it
-        response = await self._call("get", f"/files/{quote(file, safe='')}/content", options=options)
+        response = await self._call(
+            "get", f"/files/{quote(file, safe='')}/content", options=options
+        )
         return bytes(response.content)
 
     async def delete(self, file: str) -> None:
@@ -82,8 +98,10 @@ class BatchClient:
         try:
             return await self._json("post", path, **sent)
         except NotThere:
-            raise Fatal(f"{self.wire.address} knows neither files nor batches (404 at {path})",
-                        "use kind: openai_chat") from None
+            raise Fatal(
+                f"{self.wire.address} knows neither files nor batches (404 at {path})",
+                "use kind: openai_chat",
+            ) from None
 
     async def _json(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
         response = await self._call(method, path, **sent)
@@ -92,8 +110,11 @@ class BatchClient:
         except ValueError:
             said = None
         if not isinstance(said, dict) or not (said.get("id") or "data" in said):
-            raise Failure(f"{self.wire.address} answered {response.status_code} with something that is no reply",
-                          sent="unknown", retry=True)
+            raise Failure(
+                f"{self.wire.address} answered {response.status_code} with something that is no reply",
+                sent="unknown",
+                retry=True,
+            )
         return said
 
     async def _call(self, method: str, path: str, **sent: Any) -> Any:
@@ -108,24 +129,39 @@ class BatchClient:
                 raise NotThere from None
             failure = failure_of(error, self.wire.address, self.wire.model, self.wire.key)
         if isinstance(failure, Refused):
-            raise Fatal(f"{self.wire.address} does not take the batch ({status}): {failure.reason}",
-                        "mend what it names, or use kind: openai_chat") from None
-        if isinstance(failure, Failure) and failure.sent != "refused" and self.child and await self.child.gone(within=1.0):
+            raise Fatal(
+                f"{self.wire.address} does not take the batch ({status}): {failure.reason}",
+                "mend what it names, or use kind: openai_chat",
+            ) from None
+        if (
+            isinstance(failure, Failure)
+            and failure.sent != "refused"
+            and self.child
+            and await self.child.gone(within=1.0)
+        ):
             raise self.child.obituary() from None
         if isinstance(failure, Failure) and status is not None and status >= 500:
-            failure.sent = "unknown"  # a reply that cost nothing, but here: a batch that may have been made
+            failure.sent = (
+                "unknown"  # a reply that cost nothing, but here: a batch that may have been made
+            )
         raise failure from None
 
 
 def counts(batch: Mapping[str, Any]) -> tuple[int, int, int]:
     """Requests of a batch in all, answered, failed; 0 where it does not say."""
     said = batch.get("request_counts") or {}
-    return int(said.get("total") or 0), int(said.get("completed") or 0), int(said.get("failed") or 0)
+    return (
+        int(said.get("total") or 0),
+        int(said.get("completed") or 0),
+        int(said.get("failed") or 0),
+    )
 
 
 def why_failed(batch: Mapping[str, Any], key: str = "") -> tuple[str, set[str]]:
     """What the provider found wrong with a batch as a whole: its first sentence, in which no key stands, and its codes."""
-    errors = [error for error in (batch.get("errors") or {}).get("data") or [] if isinstance(error, dict)]
+    errors = [
+        error for error in (batch.get("errors") or {}).get("data") or [] if isinstance(error, dict)
+    ]
     first = errors[0] if errors else {}
     line = f"line {first['line']}: " if first.get("line") else ""
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

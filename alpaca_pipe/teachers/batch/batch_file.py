@@ -20,8 +20,12 @@ _EXPIRED = {"batch_expired", "batch_cancelled"}
 
 def line_of(wire: HttpConnection, request: Request, name: str) -> bytes:
     """A request as a line of a file. name: of its attempt. Fatal for a decoding field that is not taken."""
-    line = {"custom_id": name, "method": "POST", "url": "/v1/chat/completions",
-            "body": wire.body(request, asked_of(request))}
+    line = {
+        "custom_id": name,
+        "method": "POST",
+        "url": "/v1/chat/completions",
+        "body": wire.body(request, asked_of(request)),
+    }
     return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
@@ -37,9 +41,15 @@ class Answers:
 
     def oddities(self) -> str:
         """What was wrong with the files, as a sentence; "" where nothing was."""
-        said = [f"{count} {what}" for count, what in (
-            (self.twice, "lines came again, and the first of each counts"),
-            (self.strangers, "lines answer nothing that was asked"), (self.unreadable, "lines cannot be read")) if count]
+        said = [
+            f"{count} {what}"
+            for count, what in (
+                (self.twice, "lines came again, and the first of each counts"),
+                (self.strangers, "lines answer nothing that was asked"),
+                (self.unreadable, "lines cannot be read"),
+            )
+            if count
+        ]
         return "; ".join(said)
 
 
@@ -59,7 +69,9 @@ def read(files: Iterable[bytes], names: Collection[str], wire: HttpConnection) -
             answers.twice += 1
         else:
             answers.outcomes[name] = outcome
-            answers.answered += bool(row.get("response")) and int(row["response"]["status_code"]) == 200
+            answers.answered += (
+                bool(row.get("response")) and int(row["response"]["status_code"]) == 200
+            )
     return answers
 
 
@@ -78,13 +90,17 @@ def _outcome(row: Mapping[str, Any], wire: HttpConnection) -> Outcome:
     response = row.get("response")
     if not response:
         error = row.get("error") or {}
-        said = without_keys(str(error.get("message") or error.get("code") or "no reason is given"), wire.key)
+        said = without_keys(
+            str(error.get("message") or error.get("code") or "no reason is given"), wire.key
+        )
         when = "was not reached" if error.get("code") in _EXPIRED else "was not answered"
         return Failure(f"a request {when} in its batch: {said}", sent="refused", retry=True)
     status, body = int(response["status_code"]), response.get("body")
     if status == 200:
         if not is_reply(body):
-            return Failure("a line of a batch says 200 and holds no reply", sent="unknown", retry=True)
+            return Failure(
+                "a line of a batch says 200 and holds no reply", sent="unknown", retry=True
+            )
         return completion_of(body, "")
     text = (body if isinstance(body, str) else json.dumps(body, default=str)).encode()
     failure = answered(status, {}, text, wire.address, wire.model, wire.key, {})

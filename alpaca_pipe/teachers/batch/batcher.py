@@ -25,7 +25,12 @@ from alpaca_pipe.teachers.batch.waiting import GLANCE, BatchWaiting
 from alpaca_pipe.teachers.openai.error_mapping import without_keys
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
-_LATER = {"token_limit_exceeded", "rate_limit_exceeded", "server_error", "internal_error"}  # no fault of the file's
+_LATER = {
+    "token_limit_exceeded",
+    "rate_limit_exceeded",
+    "server_error",
+    "internal_error",
+}  # no fault of the file's
 _LISTED_WITHIN = 2.0  # seconds until a batch that was made is in the provider's list
 _FIRST_LOOK = 1.0  # seconds; the waits between looks grow from here
 _SAY_EVERY = 300.0  # seconds between two sentences about a batch whose state is the same
@@ -48,7 +53,9 @@ class _Asked:
     name: str
     request: Request
     text: bytes = b""
-    reply: asyncio.Future[Completion] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    reply: asyncio.Future[Completion] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
     def end(self, outcome: Outcome | Exception) -> None:
         if self.reply.done():
@@ -64,30 +71,56 @@ class Batcher:
     """A Teacher whose requests go by batch, while its block lasts. address: of the provider, as it is found again by the
     next run: never a port that we chose."""
 
-    def __init__(self, office: BatchClient, books: BatchJobs, identity: Mapping[str, Any], rules: Rules, patience: BatchWaiting, *,
-                 address: str, recipe: str, run: str, stage: str) -> None:
+    def __init__(
+        self,
+        office: BatchClient,
+        books: BatchJobs,
+        identity: Mapping[str, Any],
+        rules: Rules,
+        patience: BatchWaiting,
+        *,
+        address: str,
+        recipe: str,
+        run: str,
+        stage: str,
+    ) -> None:
         self.identity, self.takes = identity, office.wire.takes
         self.patience, self.address, self.run = patience, address, run
         self._office, self._books, self._rules = office, books, rules
-        self._making = BatchSubmission(office, books, patience, rules.window, min(_LISTED_WITHIN, rules.poll))
+        self._making = BatchSubmission(
+            office, books, patience, rules.window, min(_LISTED_WITHIN, rules.poll)
+        )
         self._whose = {"recipe": recipe, "run": run, "stage": stage, "address": address}
         self._most = rules.most_requests  # in one file
-        self._fitted, self._until_larger = 0, 1  # full files taken since `_most` changed; as many as let it grow
+        self._fitted, self._until_larger = (
+            0,
+            1,
+        )  # full files taken since `_most` changed; as many as let it grow
         self._alone = asyncio.Lock()
-        self._one_by_one = False  # batches after each other: the provider's queue was too short for two
+        self._one_by_one = (
+            False  # batches after each other: the provider's queue was too short for two
+        )
         self._pending: list[_Asked] = []
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._left: dict[str, _Asked] = {}  # by name: what an earlier run has handed in
         self._working: set[asyncio.Task[None]] = set()
-        self._there: set[asyncio.Task[Any] | None] = set()  # of them, those that may have something with the provider
-        self._ending: list[tuple[Intent, Event, str]] = []  # to be entered when every line has its end
+        self._there: set[asyncio.Task[Any] | None] = (
+            set()
+        )  # of them, those that may have something with the provider
+        self._ending: list[
+            tuple[Intent, Event, str]
+        ] = []  # to be entered when every line has its end
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                        at: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.patience.closed = True
         for asked in self._pending:
             asked.end(Stopped())
@@ -124,12 +157,17 @@ class Batcher:
         left = [_Asked(line.attempt.name, line.request) for line in lines if not line.ended]
         self._left |= {asked.name: asked for asked in left}
         names = {line.attempt.name for line in lines}
-        self._start(left, lambda: self._see_home(intent, self._making.again(intent), left, names, cancel))
+        self._start(
+            left, lambda: self._see_home(intent, self._making.again(intent), left, names, cancel)
+        )
 
     def _put(self, asked: _Asked) -> None:
         size = len(asked.text)
         if size > self._rules.most_bytes:
-            raise Fatal(f"a request has {size:,} bytes, more than a file may have", "raise teacher.most_bytes")
+            raise Fatal(
+                f"a request has {size:,} bytes, more than a file may have",
+                "raise teacher.most_bytes",
+            )
         if len(self._pending) >= self._most or self._bytes + size > self._rules.most_bytes:
             self._hand_over()
         self._pending.append(asked)
@@ -145,6 +183,7 @@ class Batcher:
 
     def _start(self, batch: Sequence[_Asked], work: Callable[[], Awaitable[None]]) -> None:
         """Every asker gets its reply or an error, whatever happens."""
+
         async def through() -> None:
             own = asyncio.current_task()
             try:
@@ -168,16 +207,30 @@ class Batcher:
 
     async def _hand_in(self, batch: Sequence[_Asked]) -> None:
         await self._enter_ends()
-        intent = await done(self._books.intend([(asked.name, asked.request) for asked in batch], **self._whose,
-                                               teacher=self.identity))
+        intent = await done(
+            self._books.intend(
+                [(asked.name, asked.request) for asked in batch],
+                **self._whose,
+                teacher=self.identity,
+            )
+        )
         lines = [asked.text for asked in batch]
         for asked in batch:
             asked.text = b""
         making = self._making.make(intent, lines)
-        await self._see_home(intent, making, batch, {asked.name for asked in batch}, False, new=True)
+        await self._see_home(
+            intent, making, batch, {asked.name for asked in batch}, False, new=True
+        )
 
-    async def _see_home(self, intent: Intent, making: Awaitable[Intent], batch: Sequence[_Asked], names: set[str],
-                        cancel: bool, new: bool = False) -> None:
+    async def _see_home(
+        self,
+        intent: Intent,
+        making: Awaitable[Intent],
+        batch: Sequence[_Asked],
+        names: set[str],
+        cancel: bool,
+        new: bool = False,
+    ) -> None:
         """Waits for the end of a batch and gives everybody what came of theirs. names: of all its lines."""
         try:
             intent = await making
@@ -189,34 +242,53 @@ class Batcher:
         try:
             with self.patience.at_the_provider():
                 made = await self._end_of(intent, cancel)
-                files = [await self._content(file)
-                         for file in (made.get("output_file_id"), made.get("error_file_id")) if file]
+                files = [
+                    await self._content(file)
+                    for file in (made.get("output_file_id"), made.get("error_file_id"))
+                    if file
+                ]
         except NotThere:
             raise self._unknown(intent, len(batch), cancel) from None
         except Stopped:
-            self._say(f"batch {intent.batch} stays with the provider ({len(batch):,} requests): "
-                      "the same command collects it")
+            self._say(
+                f"batch {intent.batch} stays with the provider ({len(batch):,} requests): "
+                "the same command collects it"
+            )
             raise
-        while not self._left.keys().isdisjoint(names):  # all of them have asked: what one gets depends on the others
+        while not self._left.keys().isdisjoint(
+            names
+        ):  # all of them have asked: what one gets depends on the others
             await self.patience.sleep(GLANCE)
         answers = read(files, names, self._office.wire)
         oddities = answers.oddities()
-        self._ending.append((intent, "collected", "; ".join(filter(None, [made["status"], oddities]))))
+        self._ending.append(
+            (intent, "collected", "; ".join(filter(None, [made["status"], oddities])))
+        )
         try:
             missing = await self._missing(intent, made, answers.answered, len(batch))
             outcomes = [answers.outcomes.get(asked.name) or missing() for asked in batch]
             again = sum(isinstance(outcome, Failure) for outcome in outcomes)
-            self._say(f"batch {intent.batch} {made['status']}: {len(batch) - again:,} answers"
-                      + (f", {again:,} requests without" if again else "") + (f" ({oddities})" if oddities else ""))
+            self._say(
+                f"batch {intent.batch} {made['status']}: {len(batch) - again:,} answers"
+                + (f", {again:,} requests without" if again else "")
+                + (f" ({oddities})" if oddities else "")
+            )
             for asked, outcome in zip(batch, outcomes, strict=True):
                 asked.end(outcome)
         finally:
-            with suppress(Failure, Fatal, NotThere):  # what was sent is in our books; the answers stay there
+            with suppress(
+                Failure, Fatal, NotThere
+            ):  # what was sent is in our books; the answers stay there
                 await self._office.delete(str(made.get("input_file_id")))
 
     async def _end_of(self, intent: Intent, cancel: bool) -> dict[str, Any]:
         """The batch when it has ended."""
-        wait, status, answered, said = min(_FIRST_LOOK, self._rules.poll), "validating", 0, time.monotonic()
+        wait, status, answered, said = (
+            min(_FIRST_LOOK, self._rules.poll),
+            "validating",
+            0,
+            time.monotonic(),
+        )
         while True:
             made = await self.patience.insist(lambda: self._office.look(intent.batch))
             if made.get("status") in ENDED:
@@ -235,7 +307,9 @@ class Batcher:
     async def _content(self, file: str) -> bytes:
         return await self.patience.insist(lambda: self._office.content(file))
 
-    async def _missing(self, intent: Intent, made: Mapping[str, Any], answered: int, requests: int) -> Callable[[], Failure]:
+    async def _missing(
+        self, intent: Intent, made: Mapping[str, Any], answered: int, requests: int
+    ) -> Callable[[], Failure]:
         """What became of a line that did not come back. It is not billed, unless the provider counts more answers than it
         gave us, or does not count. Fatal where the whole batch was refused for a fault of its own."""
         what = f"the batch {intent.batch} ({made['status']}) came back without it"
@@ -243,8 +317,10 @@ class Batcher:
         if made["status"] == "failed":
             reason, codes = why_failed(made, self._office.wire.key)
             if not codes & _LATER:
-                raise Fatal(f"{self._office.wire.address} refuses the batch {intent.batch}: {reason}",
-                            "mend what it names, then run the same command again; nothing of it was billed")
+                raise Fatal(
+                    f"{self._office.wire.address} refuses the batch {intent.batch}: {reason}",
+                    "mend what it names, then run the same command again; nothing of it was billed",
+                )
             what = f"its batch was not taken: {reason}"
             await self._smaller(reason, requests)
             return lambda: Failure(what, sent=sent, retry=True)
@@ -258,8 +334,12 @@ class Batcher:
     async def _smaller(self, reason: str, requests: int) -> None:
         """The provider's queue is too short: files of half the size, one after the other."""
         self._one_by_one, self._most, self._fitted = True, max(1, min(self._most, requests // 2)), 0
-        self._say(f"a batch of {requests:,} requests is too much now ({reason}): the next ones have at most {self._most:,}")
-        self._there.discard(asyncio.current_task())  # and whoever is in line for `_alone` has nothing there: not waited for
+        self._say(
+            f"a batch of {requests:,} requests is too much now ({reason}): the next ones have at most {self._most:,}"
+        )
+        self._there.discard(
+            asyncio.current_task()
+        )  # and whoever is in line for `_alone` has nothing there: not waited for
         others, until = set(self._there), time.monotonic() + self._rules.poll
         while not others.isdisjoint(self._there) or time.monotonic() < until:
             await self.patience.sleep(GLANCE)
@@ -277,8 +357,11 @@ class Batcher:
         if cancel:
             self._ending.append((intent, "abandoned", what))
             return Failure(what, sent="unknown", retry=False)
-        self.patience.why = UserError(what, "use the key that it was made with; or count it as lost: "
-                                            f"alpaca-pipe teachers cancel {intent.recipe}")
+        self.patience.why = UserError(
+            what,
+            "use the key that it was made with; or count it as lost: "
+            f"alpaca-pipe teachers cancel {intent.recipe}",
+        )
         return Stopped()
 
     async def _enter_ends(self) -> None:

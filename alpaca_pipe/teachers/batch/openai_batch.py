@@ -42,12 +42,37 @@ class Collected:
     elsewhere: int = 0
 
 
-def batch_desk(table: TeacherTable, wire: HttpConnection, child: Child | None, *, journal: Journal, recipe: str, run: str, stage: str,
-               stopping: Callable[[], bool], say: Callable[[str], None]) -> Batcher:
+def batch_desk(
+    table: TeacherTable,
+    wire: HttpConnection,
+    child: Child | None,
+    *,
+    journal: Journal,
+    recipe: str,
+    run: str,
+    stage: str,
+    stopping: Callable[[], bool],
+    say: Callable[[str], None],
+) -> Batcher:
     """The desk of a recipe's teacher, to be entered with `async with`."""
-    rules = Rules(table.window, table.most_requests, table.most_bytes, table.poll, min(Rules.quiet, 2 * table.poll))
-    return Batcher(BatchClient(wire, child), BatchJobs(journal), table.identity(), rules, BatchWaiting(stopping, say),
-                address=table.kind if child else table.address, recipe=recipe, run=run, stage=stage)
+    rules = Rules(
+        table.window,
+        table.most_requests,
+        table.most_bytes,
+        table.poll,
+        min(Rules.quiet, 2 * table.poll),
+    )
+    return Batcher(
+        BatchClient(wire, child),
+        BatchJobs(journal),
+        table.identity(),
+        rules,
+        BatchWaiting(stopping, say),
+        address=table.kind if child else table.address,
+        recipe=recipe,
+        run=run,
+        stage=stage,
+    )
 
 
 async def pick_up(desk: Batcher, journal: Journal, recipe: str, cancel: bool = False) -> Collected:
@@ -62,35 +87,67 @@ async def pick_up(desk: Batcher, journal: Journal, recipe: str, cancel: bool = F
     here = [intent for intent in everything if intent.address == desk.address]
     for intent in everything:
         if intent.address != desk.address:
-            say(f"a batch of this recipe is with {intent.address}; run it once more with that teacher to collect it")
+            say(
+                f"a batch of this recipe is with {intent.address}; run it once more with that teacher to collect it"
+            )
     left = [(intent, books.lines(intent)) for intent in here]
     requests = sum(not line.ended for _, lines in left for line in lines)
     if requests:
-        say(f"{requests:,} requests of an earlier run were handed in as a batch: "
-            f"{'ending' if cancel else 'collecting'} that first")
-    ends = await asyncio.gather(*(_collect(desk, books, journal, intent, lines, cancel) for intent, lines in left))
+        say(
+            f"{requests:,} requests of an earlier run were handed in as a batch: "
+            f"{'ending' if cancel else 'collecting'} that first"
+        )
+    ends = await asyncio.gather(
+        *(_collect(desk, books, journal, intent, lines, cancel) for intent, lines in left)
+    )
     outcomes = [outcome for end in ends for outcome in end]
-    worst = [outcome for outcome in outcomes if isinstance(outcome, BaseException) and not isinstance(outcome, Failure)]
+    worst = [
+        outcome
+        for outcome in outcomes
+        if isinstance(outcome, BaseException) and not isinstance(outcome, Failure)
+    ]
     if worst:
         raise worst[0]
     failed = sum(isinstance(outcome, Failure) for outcome in outcomes)
     return Collected(len(here), len(outcomes) - failed, failed, len(everything) - len(here))
 
 
-async def _collect(desk: Batcher, books: BatchJobs, journal: Journal, intent: Intent, lines: Sequence[BatchLine],
-                   cancel: bool) -> list[BaseException | None]:
+async def _collect(
+    desk: Batcher,
+    books: BatchJobs,
+    journal: Journal,
+    intent: Intent,
+    lines: Sequence[BatchLine],
+    cancel: bool,
+) -> list[BaseException | None]:
     """How each of the lines that had no end came to its own: None where a reply is stored."""
     left = [line for line in lines if not line.ended]
     if not left:
-        await asyncio.wrap_future(books.enter(intent, "collected", note="each of its requests had its end"))
+        await asyncio.wrap_future(
+            books.enter(intent, "collected", note="each of its requests had its end")
+        )
         return []
     prices = {id: _price(journal, id) for id in {line.attempt.price for line in left}}
     desk.take_up(intent, lines, cancel)
-    teachers = {id: Metered(_Whose(desk, intent.teacher), journal=journal, price=price, caps=Caps(), recipe=intent.recipe,
-                            run=intent.run, stage=intent.stage, pace=RateLimiter(WITHOUT_LIMIT, adapts=False),
-                            by_batch=True, heard=_has_answered(journal, intent.teacher)) for id, price in prices.items()}
-    return await asyncio.gather(*(_resumed(desk, teachers[line.attempt.price], line) for line in left),
-                                return_exceptions=True)
+    teachers = {
+        id: Metered(
+            _Whose(desk, intent.teacher),
+            journal=journal,
+            price=price,
+            caps=Caps(),
+            recipe=intent.recipe,
+            run=intent.run,
+            stage=intent.stage,
+            pace=RateLimiter(WITHOUT_LIMIT, adapts=False),
+            by_batch=True,
+            heard=_has_answered(journal, intent.teacher),
+        )
+        for id, price in prices.items()
+    }
+    return await asyncio.gather(
+        *(_resumed(desk, teachers[line.attempt.price], line) for line in left),
+        return_exceptions=True,
+    )
 
 
 async def _resumed(desk: Batcher, teacher: Metered, line: BatchLine) -> None:
@@ -115,11 +172,22 @@ def _price(journal: Journal, id: str) -> Price:
     """The price at which an attempt was reserved."""
     with journal.read() as db:
         row = json.loads(db.execute("SELECT price FROM prices WHERE id = ?", (id,)).fetchone()[0])
-    days = {name: date.fromisoformat(row[name]) for name in ("start", "end", "checked") if row[name]}
-    return Price(**row | days | {"per_million": {name: Decimal(price) for name, price in row["per_million"].items()}})
+    days = {
+        name: date.fromisoformat(row[name]) for name in ("start", "end", "checked") if row[name]
+    }
+    return Price(
+        **row
+        | days
+        | {"per_million": {name: Decimal(price) for name, price in row["per_million"].items()}}
+    )
 
 
 def _has_answered(journal: Journal, teacher: Mapping[str, Any]) -> bool:
     with journal.read() as db:
-        return db.execute("SELECT 1 FROM replies WHERE teacher = ? AND finish <> 'refused' LIMIT 1",
-                          (canonical(dict(teacher)),)).fetchone() is not None
+        return (
+            db.execute(
+                "SELECT 1 FROM replies WHERE teacher = ? AND finish <> 'refused' LIMIT 1",
+                (canonical(dict(teacher)),),
+            ).fetchone()
+            is not None
+        )

@@ -37,7 +37,9 @@ class BatchSubmission:
         """The batch of these lines. Failure or UserError where it is certain that there is none."""
         try:
             whole = b"".join(data)
-            file = await self.patience.insist(lambda: self.office.upload(_file_of(intent), whole), _TRIES)
+            file = await self.patience.insist(
+                lambda: self.office.upload(_file_of(intent), whole), _TRIES
+            )
             intent = await done(self.books.enter(intent, "uploaded", file))
             made = await self._create(intent)
         except (Failure, UserError):
@@ -87,7 +89,11 @@ class BatchSubmission:
             await self.patience.sleep(self.pause)
             made = await self.patience.insist(lambda: self.office.find(intent))
         if made is None:
-            raise Failure("its batch was asked for, and was not made", sent="refused" if gone else "unknown", retry=True)
+            raise Failure(
+                "its batch was asked for, and was not made",
+                sent="refused" if gone else "unknown",
+                retry=True,
+            )
         return made
 
     async def _made(self, intent: Intent, made: dict[str, Any]) -> Intent:

@@ -69,5 +69,7 @@ class BatchWaiting:
 
 def given_up(failure: Failure, tries: int) -> UserError:
     often = f"{tries} times" if tries > 1 else "once, and trying again would not help"
-    return UserError(f"{failure.what} ({often})",
-                     "run the same command later: every stored reply is kept and nothing is asked twice")
+    return UserError(
+        f"{failure.what} ({often})",
+        "run the same command later: every stored reply is kept and nothing is asked twice",
+    )

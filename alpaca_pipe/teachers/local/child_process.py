@@ -46,8 +46,10 @@ class Child:
     def obituary(self) -> Fatal:
         code = self.process.returncode
         how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return Fatal(f"{self.what} ended ({how}); the end of its log {self.log}: {last_lines(self.log)}",
-                     "run the same command again; if it was killed for memory, lower `teacher.concurrency`")
+        return Fatal(
+            f"{self.what} ended ({how}); the end of its log {self.log}: {last_lines(self.log)}",
+            "run the same command again; if it was killed for memory, lower `teacher.concurrency`",
+        )
 
 
 class Watched:
@@ -69,7 +71,9 @@ class Watched:
 
 
 @contextlib.asynccontextmanager
-async def serving(module: str, settings: Mapping[str, Any], log: Path, what: str) -> AsyncIterator[Child]:
+async def serving(
+    module: str, settings: Mapping[str, Any], log: Path, what: str
+) -> AsyncIterator[Child]:
     """Runs `python -m module` with the settings as its one argument until the block ends.
 
     The child prints one line when it listens: {"url": ...} or {"what": ..., "cure": ...}; its stderr goes to `log`.
@@ -77,8 +81,14 @@ async def serving(module: str, settings: Mapping[str, Any], log: Path, what: str
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, json.dumps(dict(settings)),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=stream)
+            sys.executable,
+            "-m",
+            module,
+            json.dumps(dict(settings)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stream,
+        )
     try:
         yield Child(what, await _first_word(process, log, what), log, process)
     finally:
@@ -90,12 +100,17 @@ async def _first_word(process: asyncio.subprocess.Process, log: Path, what: str)
     try:
         line = await asyncio.wait_for(process.stdout.readline(), _UP_WITHIN)
     except TimeoutError:
-        raise Fatal(f"{what} was not up after {_UP_WITHIN:.0f} s; the end of its log {log}: {last_lines(log)}",
-                    "try again when the machine is less busy, or take a smaller model") from None
+        raise Fatal(
+            f"{what} was not up after {_UP_WITHIN:.0f} s; the end of its log {log}: {last_lines(log)}",
+            "try again when the machine is less busy, or take a smaller model",
+        ) from None
     if not line:
         await process.wait()
-        raise Fatal(f"{what} ended while starting (exit code {process.returncode}); the end of its log {log}: "
-                    f"{last_lines(log)}", "mend what the log names, then run the same command again")
+        raise Fatal(
+            f"{what} ended while starting (exit code {process.returncode}); the end of its log {log}: "
+            f"{last_lines(log)}",
+            "mend what the log names, then run the same command again",
+        )
     word = json.loads(line)
     if "url" not in word:
         raise UserError(f"{word['what']}; its log: {log}", word["cure"])
@@ -141,7 +156,9 @@ def port_is_free(port: int) -> bool:
     """Asked before a server binds: some servers share a port in silence (SO_REUSEPORT)."""
     with socket.socket() as probe:
         if os.name == "posix":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+            probe.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # a port in TIME_WAIT is free
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
@@ -150,5 +167,7 @@ def port_is_free(port: int) -> bool:
 
 
 def port_in_use(port: int) -> dict[str, str]:
-    return {"what": f"port {port} of this machine is in use or not yours to take",
-            "cure": "set `teacher.port` to another one, or take it out and a free port is found"}
+    return {
+        "what": f"port {port} of this machine is in use or not yours to take",
+        "cure": "set `teacher.port` to another one, or take it out and a free port is found",
+    }

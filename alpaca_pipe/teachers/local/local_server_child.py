@@ -20,7 +20,9 @@ def main(settings: dict[str, Any]) -> None:
 
     params = xllamacpp.CommonParams()
     params.model.path = settings["gguf"]
-    params.model_alias = {settings["name"]}  # otherwise replies carry this machine's path as their model
+    params.model_alias = {
+        settings["name"]
+    }  # otherwise replies carry this machine's path as their model
     params.n_parallel = settings["parallel"]
     params.n_ctx = settings["parallel"] * settings["context"]
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings["threads"]
@@ -28,12 +30,18 @@ def main(settings: dict[str, Any]) -> None:
     params.port = port or 0
     params.ui = False
     params.cors_origins = ""  # no web page may ask through the user's browser
-    params.cache_ram_mib = 0  # its store of past prompts grows to 8 GiB; each slot still keeps its last one
+    params.cache_ram_mib = (
+        0  # its store of past prompts grows to 8 GiB; each slot still keeps its last one
+    )
     try:
         server = xllamacpp.Server(params)  # returns when the model is loaded and the port listens
     except RuntimeError:
-        tell({"what": f"llama.cpp cannot serve {settings['gguf']}",
-              "cure": "take another GGUF, or lower `teacher.context` or `teacher.concurrency` if memory ran out"})
+        tell(
+            {
+                "what": f"llama.cpp cannot serve {settings['gguf']}",
+                "cure": "take another GGUF, or lower `teacher.context` or `teacher.concurrency` if memory ran out",
+            }
+        )
         return
     tell({"url": server.listening_address + "/v1"})
     threading.Event().wait()

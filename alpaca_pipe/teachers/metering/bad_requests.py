@@ -13,15 +13,21 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.base import Fatal
 
 _TOO_MANY = 20  # refusals in a row that say the same are not about their prompts
-_FIGURE = re.compile(r"\S*\d\S*")  # amounts, dates and names of requests differ from one refusal to the next
-_CURE = ("check `teacher.model` and the decoding fields of the stage; a field that the model does not take goes into "
-         "`teacher.refuses`")
+_FIGURE = re.compile(
+    r"\S*\d\S*"
+)  # amounts, dates and names of requests differ from one refusal to the next
+_CURE = (
+    "check `teacher.model` and the decoding fields of the stage; a field that the model does not take goes into "
+    "`teacher.refuses`"
+)
 
 
 class BadRequests:
     """Refusals that come before any answer are held while others are under way; where all are refused, that is Fatal."""
 
-    def __init__(self, heard: bool, ended: Callable[[], UserError | None], *, in_a_row: bool = True) -> None:
+    def __init__(
+        self, heard: bool, ended: Callable[[], UserError | None], *, in_a_row: bool = True
+    ) -> None:
         """heard: it has answered before.  in_a_row: replies come in the order of asking, more or less; those of a batch
         do not, and may bring all refusals together."""
         self._heard = heard
@@ -67,12 +73,17 @@ class BadRequests:
             if (ended := self._ended()) is not None:
                 raise ended
             if not self._under_way:
-                raise Fatal(f"the teacher refused every request so far: {completion.text or 'it gives no reason'}", _CURE)
+                raise Fatal(
+                    f"the teacher refused every request so far: {completion.text or 'it gives no reason'}",
+                    _CURE,
+                )
             await self._news.wait()
         if self._counts and self._row >= _TOO_MANY:
-            raise self._ended() or Fatal(f"the teacher refused {self._row} requests in a row with the same words: "
-                                         f"{completion.text or 'it gives no reason'}",
-                                         "mend what they say (money, a limit of the key, a field), then run again")
+            raise self._ended() or Fatal(
+                f"the teacher refused {self._row} requests in a row with the same words: "
+                f"{completion.text or 'it gives no reason'}",
+                "mend what they say (money, a limit of the key, a field), then run again",
+            )
 
     def _count(self, reason: str) -> None:
         said = _FIGURE.sub("#", reason)
@@ -87,4 +98,6 @@ class BadRequests:
 
 def _refused(completion: Completion) -> bool:
     """Refused unread: a 400, which is not billed, unlike a refusal that the model wrote."""
-    return completion.finish == "refused" and not (completion.usage.tokens_in or completion.usage.tokens_out)
+    return completion.finish == "refused" and not (
+        completion.usage.tokens_in or completion.usage.tokens_out
+    )

@@ -15,7 +15,9 @@ _LOOKS = 25  # by as many parts of the smallest cap that were newly reserved
 class BudgetWarning:
     """Looks at the balances each time that a 25th of the smallest cap was newly reserved, and at the first request."""
 
-    def __init__(self, journal: Journal, caps: Caps, recipe: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, journal: Journal, caps: Caps, recipe: str, say: Callable[[str], None]
+    ) -> None:
         self._journal, self._recipe, self._say = journal, recipe, say
         self._caps = list(caps.over("api"))
         self._part = min((cap.nanodollars for cap in self._caps), default=0) // _LOOKS
@@ -30,9 +32,13 @@ class BudgetWarning:
             return
         self._unseen = 0
         for cap in list(self._caps):
-            held = self._journal.totals(None if cap.everywhere else self._recipe, cap.run, class_=cap.class_)
+            held = self._journal.totals(
+                None if cap.everywhere else self._recipe, cap.run, class_=cap.class_
+            )
             if (held.spent + held.open) * 100 >= _WARN_AT * cap.nanodollars:
                 lost = f", {shown(held.lost)} lost until reconciled" if held.lost else ""
-                self._say(f"{_WARN_AT} % of {cap.key} ({shown(cap.nanodollars)}) is used: {shown(held.settled)} settled{lost}, "
-                          f"{shown(held.open)} held by what is in flight or lent")
+                self._say(
+                    f"{_WARN_AT} % of {cap.key} ({shown(cap.nanodollars)}) is used: {shown(held.settled)} settled{lost}, "
+                    f"{shown(held.open)} held by what is in flight or lent"
+                )
                 self._caps.remove(cap)

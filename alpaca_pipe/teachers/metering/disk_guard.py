@@ -41,9 +41,11 @@ class DiskGuard:
             return  # a file system that cannot say: its own error will come when it is written
         free = disk.f_bavail * disk.f_frsize
         if free < needed:
-            raise UserError(f"the disk of {self._folder} is almost full: {_mib(free)} are free, and the replies in flight "
-                            f"may need {_mib(needed)}; nothing more is sent, and what is in flight is kept",
-                            "free some space and run the same command again: nothing is asked twice")
+            raise UserError(
+                f"the disk of {self._folder} is almost full: {_mib(free)} are free, and the replies in flight "
+                f"may need {_mib(needed)}; nothing more is sent, and what is in flight is kept",
+                "free some space and run the same command again: nothing is asked twice",
+            )
         self._sends = (free - needed) // each // 2
 
 

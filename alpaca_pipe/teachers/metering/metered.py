@@ -35,7 +35,9 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)  # the outcome of each attempt, for `-v`
 _GLANCE = 0.2  # seconds; another teacher of the same run may free budget without our hearing of it
 _SHOWN = 60  # characters of a prompt, enough to find it by
-_BYTES_A_TOKEN = 4  # of English, OpenAI's rule of thumb: a guess for the pace, corrected by what was used
+_BYTES_A_TOKEN = (
+    4  # of English, OpenAI's rule of thumb: a guess for the pace, corrected by what was used
+)
 
 
 @dataclass
@@ -71,10 +73,24 @@ class Metered:
     A refused request (400) is an answer, stored as one, if this teacher has answered anything else, now or before;
     see bad_requests.py."""
 
-    def __init__(self, teacher: Teacher, *, journal: Journal, price: Price, caps: Caps, recipe: str, run: str,
-                 stage: str, pace: RateLimiter, stopping: Callable[[], bool] = lambda: False, attempts: int = 6,
-                 heard: bool = False, by_batch: bool = False, model: str = "",
-                 say: Callable[[str], None] = lambda sentence: None) -> None:
+    def __init__(
+        self,
+        teacher: Teacher,
+        *,
+        journal: Journal,
+        price: Price,
+        caps: Caps,
+        recipe: str,
+        run: str,
+        stage: str,
+        pace: RateLimiter,
+        stopping: Callable[[], bool] = lambda: False,
+        attempts: int = 6,
+        heard: bool = False,
+        by_batch: bool = False,
+        model: str = "",
+        say: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
         """heard: it has answered before.  by_batch: replies come together, in any order.  model: the name that was asked
         for.  say: takes a sentence for the screen."""
         self.identity, self.takes = teacher.identity, teacher.takes
@@ -84,7 +100,10 @@ class Metered:
         self._recipe, self._run, self._stage = recipe, run, stage
         self._stopping, self._attempts = stopping, attempts
         self._a_token_in, self._a_token_out = price.worst(1, 0), price.worst(0, 1)
-        self._served, self._near_cap = ServedModel(model, say), BudgetWarning(journal, caps, recipe, say)
+        self._served, self._near_cap = (
+            ServedModel(model, say),
+            BudgetWarning(journal, caps, recipe, say),
+        )
         self._disk, self._arrivals = DiskGuard(journal.path.parent), LoopBridge()
         self._asking: dict[str, _Asking] = {}
         self._ended: UserError | None = None
@@ -101,7 +120,9 @@ class Metered:
         """The reply to a request: the stored one, or a new one, paid for and stored. Raises OverBudget, Fatal, Stopped,
         or UserError when the teacher does not answer: never a hole."""
         key = request.key(self.identity)
-        while (asking := self._asking.get(key)) is not None and asking.left:  # its end is not for us, its reply may be
+        while (
+            asking := self._asking.get(key)
+        ) is not None and asking.left:  # its end is not for us, its reply may be
             assert asking.task is not None
             await asyncio.wait([asking.task])
         first = asking is None
@@ -134,7 +155,9 @@ class Metered:
     async def resume(self, attempt: Attempt, request: Request) -> None:
         """Awaits an attempt that an earlier run has sent and left open, and enters how it ended. Raises as `ask` does, and
         Failure: it is not tried again. Its ceiling is in the attempt: what this teacher takes now says nothing about it."""
-        sent = replace(request, decoding={**request.decoding, **self.identity.get("extra_body", {})})
+        sent = replace(
+            request, decoding={**request.decoding, **self.identity.get("extra_body", {})}
+        )
         async with self.pace.turn(0, self._go_on) as turn:
             self._refusals.begin(turn)
             try:
@@ -186,10 +209,21 @@ class Metered:
         finally:
             line.leave()
 
-    async def _attempt(self, key: str, request: Request, sized: _Sized, turn: Turn, line: BudgetQueue) -> Completion | Short:
+    async def _attempt(
+        self, key: str, request: Request, sized: _Sized, turn: Turn, line: BudgetQueue
+    ) -> Completion | Short:
         """Reserve, ask, and enter how it ended."""
-        attempt = await self._arrivals.of(self._journal.reserve(
-            key, sized.ceiling, self._price, self._caps, recipe=self._recipe, run=self._run, stage=self._stage))
+        attempt = await self._arrivals.of(
+            self._journal.reserve(
+                key,
+                sized.ceiling,
+                self._price,
+                self._caps,
+                recipe=self._recipe,
+                run=self._run,
+                stage=self._stage,
+            )
+        )
         if isinstance(attempt, Short):
             return attempt
         line.leave()
@@ -199,17 +233,28 @@ class Metered:
         self._near_cap.reserved(sized.ceiling)
         return await self._outcome(attempt, request, sized.tokens_out, turn)
 
-    async def _outcome(self, attempt: Attempt, request: Request, limit: int | None, turn: Turn) -> Completion:
+    async def _outcome(
+        self, attempt: Attempt, request: Request, limit: int | None, turn: Turn
+    ) -> Completion:
         """Ask, and enter how it ended. limit: tokens that the reply may have."""
         try:
-            completion = replace(await self._teacher.ask(request, attempt.name), key=attempt.request, from_store=False)
+            completion = replace(
+                await self._teacher.ask(request, attempt.name),
+                key=attempt.request,
+                from_store=False,
+            )
             await self._refusals.weigh(completion, turn)
         except Failure as failure:
             turn.failed(failure.what, failure.limits)
             if failure.slower:
                 turn.pushed_back(failure.retry_after)
             enter = self._journal.lose if failure.sent == "unknown" else self._journal.release
-            _log.debug("request %s: %s (%s)", attempt.name, failure.what, "lost" if failure.sent == "unknown" else "costs nothing")
+            _log.debug(
+                "request %s: %s (%s)",
+                attempt.name,
+                failure.what,
+                "lost" if failure.sent == "unknown" else "costs nothing",
+            )
             await self._end(enter(attempt, failure.what))
             raise
         except UserError as error:  # Fatal, or refused before it was sent
@@ -217,19 +262,45 @@ class Metered:
             await self._end(self._journal.release(attempt, error.what))
             raise
         except BaseException as error:
-            self._journal.give_up(attempt, f"given up while it was in flight ({type(error).__name__})")
+            self._journal.give_up(
+                attempt, f"given up while it was in flight ({type(error).__name__})"
+            )
             raise
         usage = completion.usage
         turn.answered(usage.tokens_in + usage.tokens_out, usage.tokens_out, completion.limits)
         bill = entered(completion, limit, self._price, attempt.ceiling)
-        odd = "; ".join(filter(None, [bill.anomaly, self._served.heard(completion.model_said, completion.fingerprint)]))
-        kept = await self._end(self._journal.settle(attempt, completion, bill.nanodollars, request=request,
-                                                    teacher=self.identity, anomaly=odd))
-        _log.debug("request %s: %s, %d tokens in, %d out, %s", attempt.name, completion.finish, usage.tokens_in,
-                   usage.tokens_out, shown(bill.nanodollars))
+        odd = "; ".join(
+            filter(
+                None,
+                [bill.anomaly, self._served.heard(completion.model_said, completion.fingerprint)],
+            )
+        )
+        kept = await self._end(
+            self._journal.settle(
+                attempt,
+                completion,
+                bill.nanodollars,
+                request=request,
+                teacher=self.identity,
+                anomaly=odd,
+            )
+        )
+        _log.debug(
+            "request %s: %s, %d tokens in, %d out, %s",
+            attempt.name,
+            completion.finish,
+            usage.tokens_in,
+            usage.tokens_out,
+            shown(bill.nanodollars),
+        )
         if bill.over:
-            raise self._stop_at(UserError(bill.anomaly, "check teacher.price and the output limit before you run again; "
-                                                        "the reply is kept and its cost is in the ledger"))
+            raise self._stop_at(
+                UserError(
+                    bill.anomaly,
+                    "check teacher.price and the output limit before you run again; "
+                    "the reply is kept and its cost is in the ledger",
+                )
+            )
         return kept
 
     def _sized(self, request: Request) -> _Sized:
@@ -238,9 +309,17 @@ class Metered:
         if self._price.free:
             return _Sized(tokens_in, tokens_out, 0)
         most_in = self._price.most_in
-        if tokens_out is None or (most_in is not None and tokens_in > most_in) or "service_tier" in sent.decoding:
-            return _Sized(tokens_in, tokens_out, ceiling_of(sent, self._price))  # it says what is wrong
-        return _Sized(tokens_in, tokens_out, tokens_in * self._a_token_in + tokens_out * self._a_token_out)
+        if (
+            tokens_out is None
+            or (most_in is not None and tokens_in > most_in)
+            or "service_tier" in sent.decoding
+        ):
+            return _Sized(
+                tokens_in, tokens_out, ceiling_of(sent, self._price)
+            )  # it says what is wrong
+        return _Sized(
+            tokens_in, tokens_out, tokens_in * self._a_token_in + tokens_out * self._a_token_out
+        )
 
     def _look_at_disk(self, sized: _Sized) -> None:
         try:
@@ -271,18 +350,31 @@ class Metered:
         too_long = failure.retry_after is not None and failure.retry_after > LONGEST_ASKED
         if failure.retry and failures < self._attempts and not too_long:
             return
-        often = f"{failures} times" if failures > 1 else "once" if failure.retry else "once, and trying again would not help"
+        often = (
+            f"{failures} times"
+            if failures > 1
+            else "once"
+            if failure.retry
+            else "once, and trying again would not help"
+        )
         if too_long:
             often = f"and asks to wait {failure.retry_after:.0f} seconds"
         if failure.sent == "no":  # whatever was to be asked
-            raise self._stop_at(UserError(
-                f"the teacher failed {often}: {failure.what}", "see that it is up, and that `teacher.base_url` and the proxy are "
-                "right, then run the same command again: every stored reply is kept")) from failure
+            raise self._stop_at(
+                UserError(
+                    f"the teacher failed {often}: {failure.what}",
+                    "see that it is up, and that `teacher.base_url` and the proxy are "
+                    "right, then run the same command again: every stored reply is kept",
+                )
+            ) from failure
         begins = without_keys(request.messages[-1].content if request.messages else "")[:_SHOWN]
-        raise self._stop_at(UserError(
-            f"the teacher failed at a request {often}: {failure.what} (request {key}, '{begins}')",
-            "run the same command later: every stored reply is kept and nothing is asked twice; where it is always this "
-            "request, raise `teacher.max_attempts`, or change the seed or the prompt that it is made of")) from failure
+        raise self._stop_at(
+            UserError(
+                f"the teacher failed at a request {often}: {failure.what} (request {key}, '{begins}')",
+                "run the same command later: every stored reply is kept and nothing is asked twice; where it is always this "
+                "request, raise `teacher.max_attempts`, or change the seed or the prompt that it is made of",
+            )
+        ) from failure
 
     async def _end(self, written: Future[T]) -> T:
         """An attempt's end is on the disk: whoever waits for budget, or for an answer, may look again."""

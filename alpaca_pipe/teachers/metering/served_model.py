@@ -22,13 +22,19 @@ class ServedModel:
         odd = []
         if model and model not in self._models:
             if self._models:
-                odd.append(f"the model that the server says it serves changed from '{self._models[-1]}' to '{model}'")
+                odd.append(
+                    f"the model that the server says it serves changed from '{self._models[-1]}' to '{model}'"
+                )
             elif self._asked and not is_named(self._asked, model):
-                odd.append(f"'{self._asked}' was asked for, and the server says it serves '{model}'")
+                odd.append(
+                    f"'{self._asked}' was asked for, and the server says it serves '{model}'"
+                )
             self._models.append(model)
         if fingerprint and fingerprint not in self._fingerprints:
             if self._fingerprints and not odd:
-                odd.append(f"the server's system_fingerprint changed from {self._fingerprints[-1]} to {fingerprint}")
+                odd.append(
+                    f"the server's system_fingerprint changed from {self._fingerprints[-1]} to {fingerprint}"
+                )
             self._fingerprints.append(fingerprint)
             if odd and len(self._fingerprints) > 2 and odd[0].startswith("the server's"):
                 return odd[0]  # one sentence on the screen is enough; each new one is in the ledger
@@ -42,4 +48,6 @@ def is_named(asked: str, said: str) -> bool:
     variants behind a colon (:free) are left out."""
     a, b = (re.sub(r":[^:/]*$", "", name.lower()).rsplit("/", 1)[-1] for name in (asked, said))
     a = a.removesuffix("-latest")
-    return a == b.removesuffix("-latest") or (b.startswith(a) and bool(_DATED.fullmatch(b[len(a):])))
+    return a == b.removesuffix("-latest") or (
+        b.startswith(a) and bool(_DATED.fullmatch(b[len(a) :]))
+    )

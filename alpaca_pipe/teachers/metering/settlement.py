@@ -29,22 +29,39 @@ def entered(completion: Completion, limit: int | None, price: Price, ceiling: in
     than the ceiling. limit: tokens that the reply may have."""
     usage, odd = completion.usage, [completion.doubt] if completion.doubt else []
     cost = price.cost(usage)
-    missing = bool(ceiling) and _generated(completion) and not (usage.tokens_in and (usage.tokens_out or not completion.text))
+    missing = (
+        bool(ceiling)
+        and _generated(completion)
+        and not (usage.tokens_in and (usage.tokens_out or not completion.text))
+    )
     if missing and not odd:
         odd.append("it came without its usage")
     if completion.billed is not None:
         differs = abs(completion.billed - cost)
-        if not missing and differs > _TOO_LITTLE and differs * _DIFFERS > max(cost, completion.billed):
-            odd.append(f"the provider bills {_exactly(completion.billed)}, and its tokens come to {_exactly(cost)} by the "
-                       f"price that is used here")
+        if (
+            not missing
+            and differs > _TOO_LITTLE
+            and differs * _DIFFERS > max(cost, completion.billed)
+        ):
+            odd.append(
+                f"the provider bills {_exactly(completion.billed)}, and its tokens come to {_exactly(cost)} by the "
+                f"price that is used here"
+            )
     if completion.billed or (completion.billed == 0 and price.provider in _BILLS):
         cost = completion.billed
     elif missing:
         cost = ceiling
         odd.append("counted at its ceiling")
-    elif limit is not None and usage.tokens_out > limit and ceiling and (cost <= ceiling or completion.doubt):
+    elif (
+        limit is not None
+        and usage.tokens_out > limit
+        and ceiling
+        and (cost <= ceiling or completion.doubt)
+    ):
         cost = ceiling
-        odd.append(f"its usage counts {usage.tokens_out:,} tokens where {limit:,} were allowed, counted at its ceiling")
+        odd.append(
+            f"its usage counts {usage.tokens_out:,} tokens where {limit:,} were allowed, counted at its ceiling"
+        )
     if cost > ceiling:
         odd.append(f"a reply cost {shown(cost)}, more than its ceiling of {shown(ceiling)}")
     return Entered(cost, "; ".join(odd), cost > ceiling)
@@ -52,7 +69,9 @@ def entered(completion: Completion, limit: int | None, price: Price, ceiling: in
 
 def _generated(completion: Completion) -> bool:
     """The text of a refused request is the server's reason (a 400 is not billed); every other text was generated."""
-    return completion.finish in ("stop", "length") or bool(completion.text and completion.finish != "refused")
+    return completion.finish in ("stop", "length") or bool(
+        completion.text and completion.finish != "refused"
+    )
 
 
 def _exactly(nanodollars: int) -> str:

@@ -19,21 +19,31 @@ if TYPE_CHECKING:
 
 _KEYS = re.compile(r"\b(?:sk|pk|gsk|hf|xai)[-_][\w*.-]{6,}|\bAIza[\w*-]{10,}|\bBearer\s+\S+")
 _NOT_TAKEN = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
-_NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "budget_exceeded"}
+_NO_MONEY = {
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "budget_exceeded",
+}
 # With 400, Anthropic: "Your credit balance is too low", "You have reached your specified API usage limits"; LiteLLM:
 # "Budget has been exceeded!". A prompt that is quoted may hold the word quota alone.
 _OUT_OF_MONEY = re.compile(
     r"(?i)\bcredit balance\b|\binsufficient (?:balance|credits?|funds|quota)\b|\bbudget has been exceeded\b|\bbudget_exceeded\b"
     r"|\bexceeded ?budget\b|\busage limits?\b|\bspend(?:ing)? limits?\b|\bquota\b.{0,40}\b(?:exceed|exhaust|reach|used up)"
-    r"|\b(?:exceed|exhaust|reach|out of|no )\w*.{0,40}\bquota\b")
+    r"|\b(?:exceed|exhaust|reach|out of|no )\w*.{0,40}\bquota\b"
+)
 _NO_MODEL = {"model_not_found", "model_not_exist", "invalid_model"}
 _FILTERED = {"content_filter", "content_policy_violation", "invalid_prompt"}
 # Gemini and others answer 400 to a wrong key ("API key not valid. Please pass a valid API key.", API_KEY_INVALID).
-_WRONG_KEY = re.compile(r"(?i)\bapi[ _-]?key (?:is |has )?(?:not valid|invalid|incorrect|expired)\b"
-                        r"|\b(?:invalid|incorrect|expired) api[ _-]?key\b|\bapi_key_invalid\b")
+_WRONG_KEY = re.compile(
+    r"(?i)\bapi[ _-]?key (?:is |has )?(?:not valid|invalid|incorrect|expired)\b"
+    r"|\b(?:invalid|incorrect|expired) api[ _-]?key\b|\bapi_key_invalid\b"
+)
 # A 403 may be about the key, the pace, or a firewall on the way, which knows nothing of keys.
-_OF_KEYS = re.compile(r"(?i)\b(?:keys?|(?:access|api|invalid|expired|missing) tokens?|permissions?|credentials?|unauthori[sz]ed|authenticat\w+|authori[sz]\w+)\b"
-                      r"|\bapi_?key|permission_denied|\[key\]")
+_OF_KEYS = re.compile(
+    r"(?i)\b(?:keys?|(?:access|api|invalid|expired|missing) tokens?|permissions?|credentials?|unauthori[sz]ed|authenticat\w+|authori[sz]\w+)\b"
+    r"|\bapi_?key|permission_denied|\[key\]"
+)
 _OF_PACE = re.compile(r"(?i)\brate[ _-]?limit|\btoo many requests\b")
 _MARKUP = re.compile(r"(?is)<(script|style)\b.*?</\1>|<[^<>]*>")
 _SHORTEST_KEY = 8  # characters; a placeholder such as "none" or "x" stands in many words
@@ -57,12 +67,27 @@ def failure_of(error: OpenAIError, address: str, model: str, key: str) -> Failur
     from openai import APIStatusError
 
     if isinstance(error, APIStatusError):
-        return _explained(error.status_code, error.response.headers, error.body, error.message, address, model, key)
+        return _explained(
+            error.status_code,
+            error.response.headers,
+            error.body,
+            error.message,
+            address,
+            model,
+            key,
+        )
     return unanswered(error, address)
 
 
-def answered(status: int, headers: Any, content: bytes, address: str, model: str, key: str,
-             limits: Mapping[str, str]) -> Failure | Fatal | Refused:
+def answered(
+    status: int,
+    headers: Any,
+    content: bytes,
+    address: str,
+    model: str,
+    key: str,
+    limits: Mapping[str, str],
+) -> Failure | Fatal | Refused:
     """What to raise for an answer that is no 2xx. limits: its headers about rate limits."""
     text = content.decode(errors="replace")
     try:
@@ -75,12 +100,15 @@ def answered(status: int, headers: Any, content: bytes, address: str, model: str
     return failure
 
 
-def answered_with_error(said: Any, headers: Any, address: str, model: str, key: str,
-                        limits: Mapping[str, str]) -> Failure | Fatal | Refused | None:
+def answered_with_error(
+    said: Any, headers: Any, address: str, model: str, key: str, limits: Mapping[str, str]
+) -> Failure | Fatal | Refused | None:
     """What to raise for a 200 that holds an error in place of a reply (OpenRouter, some gateways), explained by the code
     of that error; None where it holds none. Where it counts tokens or has no code, nobody knows what is billed."""
     choices = said.get("choices") if isinstance(said, dict) else None
-    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    choice = (
+        choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    )
     error = (said.get("error") if isinstance(said, dict) else None) or choice.get("error")
     if not error and choice.get("finish_reason") == "error":
         error = {"message": "the reply ended in an error"}
@@ -93,8 +121,14 @@ def answered_with_error(said: Any, headers: Any, address: str, model: str, key: 
     plain = isinstance(failure, Failure)
     if isinstance(failure, Fatal) or not (said.get("usage") or (plain and status == 200)):
         return failure
-    return Failure(str(failure) or "a filter ended the reply", sent="unknown", retry=plain,
-                   retry_after=retry_after(headers), slower=status in _SLOWER, limits=limits)
+    return Failure(
+        str(failure) or "a filter ended the reply",
+        sent="unknown",
+        retry=plain,
+        retry_after=retry_after(headers),
+        slower=status in _SLOWER,
+        limits=limits,
+    )
 
 
 def without_keys(text: str, key: str = "") -> str:
@@ -103,44 +137,73 @@ def without_keys(text: str, key: str = "") -> str:
     return _KEYS.sub("[key]", " ".join(text.split()))[:300]
 
 
-def _explained(status: int, headers: Any, body: Any, text: str, address: str, model: str,
-               key: str) -> Failure | Fatal | Refused:
+def _explained(
+    status: int, headers: Any, body: Any, text: str, address: str, model: str, key: str
+) -> Failure | Fatal | Refused:
     error = _error_in(body)
     codes = {str(error.get("code")), str(error.get("type"))}
-    said = without_keys(str(error.get("message") or (_MARKUP.sub(" ", text) if text.startswith("<") else text)), key)
+    said = without_keys(
+        str(error.get("message") or (_MARKUP.sub(" ", text) if text.startswith("<") else text)), key
+    )
     answer = f"{address} answered {status}: {said}"
     if status == 407:
-        return Fatal(f"the proxy on the way to {address} wants a user and a password (407)",
-                     "put them into the address in the environment: export HTTPS_PROXY=http://user:password@host:port")
+        return Fatal(
+            f"the proxy on the way to {address} wants a user and a password (407)",
+            "put them into the address in the environment: export HTTPS_PROXY=http://user:password@host:port",
+        )
     if status == 403 and _flagged(error):
         return Refused("", "content_filter")
     short_of_money = status in (400, 403) and _OUT_OF_MONEY.search(said)
     wrong_key = status == 400 and ("invalid_api_key" in codes or _WRONG_KEY.search(said))
     too_fast = status == 403 and not short_of_money and _OF_PACE.search(said)
     # Its own words may quote the key.
-    if status == 401 or wrong_key or (status == 403 and not (short_of_money or too_fast) and _of_keys(said, codes)):
-        return Fatal(f"{address} does not accept the key ({status})",
-                     "check the environment variable that `teacher.api_key_env` names, and what the key may do")
+    if (
+        status == 401
+        or wrong_key
+        or (status == 403 and not (short_of_money or too_fast) and _of_keys(said, codes))
+    ):
+        return Fatal(
+            f"{address} does not accept the key ({status})",
+            "check the environment variable that `teacher.api_key_env` names, and what the key may do",
+        )
     if status == 402 or codes & _NO_MONEY or short_of_money:
-        return Fatal(answer, "add credit or raise the limit at the provider, then run the same command again")
+        return Fatal(
+            answer, "add credit or raise the limit at the provider, then run the same command again"
+        )
     if codes & _NOT_TAKEN:
         field = without_keys(str(error.get("param") or "a field"), key)
-        return Fatal(f"the model '{model}' does not take '{field}': {said}",
-                     f"take it out of the recipe, or write `teacher.refuses: [{field}]` with `on_unsupported: drop`")
+        return Fatal(
+            f"the model '{model}' does not take '{field}': {said}",
+            f"take it out of the recipe, or write `teacher.refuses: [{field}]` with `on_unsupported: drop`",
+        )
     if status in (404, 405) or codes & _NO_MODEL:
-        return Fatal(answer, without_keys(str(error.get("hint") or ""), key)
-                     or f"check `teacher.model` ({model}) and `teacher.base_url`")
+        return Fatal(
+            answer,
+            without_keys(str(error.get("hint") or ""), key)
+            or f"check `teacher.model` ({model}) and `teacher.base_url`",
+        )
     if 300 <= status < 400:
-        return Fatal(f"{address} sends us elsewhere ({status})", "write the final address as `teacher.base_url`")
+        return Fatal(
+            f"{address} sends us elsewhere ({status})",
+            "write the final address as `teacher.base_url`",
+        )
     if codes & _FILTERED:
         return Refused("", "content_filter")
     if status in (400, 413, 422):
         return Refused(said, "refused")
     if status == 403 and not too_fast:
-        return Fatal(answer, "its words say who refused: the provider, or a firewall or proxy on the way to it")
+        return Fatal(
+            answer,
+            "its words say who refused: the provider, or a firewall or proxy on the way to it",
+        )
     again = status in (408, 409, 425, 429) or status >= 500 or bool(too_fast)
-    return Failure(answer, sent="unknown" if status in _GATEWAY_GAVE_UP else "refused", retry=again,
-                   retry_after=retry_after(headers), slower=status in _SLOWER or bool(too_fast))
+    return Failure(
+        answer,
+        sent="unknown" if status in _GATEWAY_GAVE_UP else "refused",
+        retry=again,
+        retry_after=retry_after(headers),
+        slower=status in _SLOWER or bool(too_fast),
+    )
 
 
 def _error_in(body: Any) -> dict[str, Any]:
@@ -171,19 +234,33 @@ def unanswered(error: Exception, address: str) -> Failure | Fatal:
     if isinstance(cause, aiohttp.ClientHttpProxyError):  # it refused the tunnel: nothing was sent
         if cause.status == 407:
             return _explained(407, {}, None, "", address, "", "")  # type: ignore[return-value]
-        return Failure(f"the proxy on the way to {address} answered {cause.status}", sent="no", retry=cause.status >= 500)
+        return Failure(
+            f"the proxy on the way to {address} answered {cause.status}",
+            sent="no",
+            retry=cause.status >= 500,
+        )
     if isinstance(cause, aiohttp.ClientProxyConnectionError):
-        return Failure(f"the proxy on the way to {address} cannot be reached", sent="no", retry=True)
+        return Failure(
+            f"the proxy on the way to {address} cannot be reached", sent="no", retry=True
+        )
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
-        return Fatal(f"the certificate of {address} is not trusted",
-                     "check the address and the clock of this machine; a certificate authority of your own goes into "
-                     "`teacher.ca_file` (or SSL_CERT_FILE)")
+        return Fatal(
+            f"the certificate of {address} is not trusted",
+            "check the address and the clock of this machine; a certificate authority of your own goes into "
+            "`teacher.ca_file` (or SSL_CERT_FILE)",
+        )
     # The transport calls every broken connection a connect time-out; only aiohttp's own error says what was sent.
     if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return Failure(f"{address} cannot be reached ({type(cause).__name__})", sent="no", retry=True)
+        return Failure(
+            f"{address} cannot be reached ({type(cause).__name__})", sent="no", retry=True
+        )
     if isinstance(cause, aiohttp.InvalidURL):
-        return Fatal(f"{address} is not an address", "write `teacher.base_url` like https://host/v1")
-    return Failure(f"the connection to {address} broke before the reply was whole", sent="unknown", retry=True)
+        return Fatal(
+            f"{address} is not an address", "write `teacher.base_url` like https://host/v1"
+        )
+    return Failure(
+        f"the connection to {address} broke before the reply was whole", sent="unknown", retry=True
+    )
 
 
 def retry_after(headers: Any) -> float | None:
@@ -198,7 +275,11 @@ def retry_after(headers: Any) -> float | None:
             return max(0.0, float(said))
         except ValueError:
             until = parsedate_to_datetime(said).timestamp()
-            now = parsedate_to_datetime(headers["date"]).timestamp() if "date" in headers else time.time()
+            now = (
+                parsedate_to_datetime(headers["date"]).timestamp()
+                if "date" in headers
+                else time.time()
+            )
             return max(0.0, until - now)
     except (TypeError, ValueError):
         return None
@@ -210,8 +291,12 @@ def key_from(environment: Any, name: str | None) -> str:
         return ""
     key = str(environment.get(name, "")).strip()
     if not key:
-        raise UserError(f"the environment variable {name} holds no key", f"export {name}=... and run again")
+        raise UserError(
+            f"the environment variable {name} holds no key", f"export {name}=... and run again"
+        )
     if not (key.isascii() and key.isprintable()) or " " in key:
-        raise UserError(f"what the environment variable {name} holds is no key (blanks or odd characters in it)",
-                        f"copy the key again: export {name}=...")
+        raise UserError(
+            f"what the environment variable {name} holds is no key (blanks or odd characters in it)",
+            f"copy the key again: export {name}=...",
+        )
     return key

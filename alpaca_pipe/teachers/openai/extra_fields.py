@@ -21,8 +21,10 @@ def billed_otherwise(added: Mapping[str, Any]) -> str | None:
     """What is wrong with fields that would change what a request costs, with its cure; None where there are none."""
     for name in _NOT_ADDED:
         if name in added:
-            return (f"'{name}' changes what is asked or billed behind the ledger's back - take it out; the model is "
-                    "`teacher.model`, the rest belongs to the stage")
+            return (
+                f"'{name}' changes what is asked or billed behind the ledger's back - take it out; the model is "
+                "`teacher.model`, the rest belongs to the stage"
+            )
     for name in OUTPUT_LIMITS:
         if name in added and limit_of(added[name]) is None:
             return f"'{name}: {added[name]}' is no output limit, so nobody can say what a request may cost - write a number"

@@ -35,8 +35,13 @@ NAME = "X-Client-Request-Id"  # OpenAI keeps it in its logs
 
 NO_LIMITS: Mapping[str, str] = {}
 
-_FINISH: dict[Any, Finish] = {"stop": "stop", "length": "length", "content_filter": "content_filter",
-                              "tool_calls": "stop", "function_call": "stop"}
+_FINISH: dict[Any, Finish] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content_filter",
+    "tool_calls": "stop",
+    "function_call": "stop",
+}
 
 
 @dataclass(frozen=True)
@@ -57,49 +62,84 @@ class HttpConnection:
     key: str
     timeout: float  # seconds for a whole attempt
     takes: frozenset[str]  # decoding fields that the teacher takes
-    drop: bool = False  # leave out a field that it does not take, where otherwise that stops the run
-    renamed: Mapping[str, str] = field(default_factory=dict)  # decoding fields that go by another name there
+    drop: bool = (
+        False  # leave out a field that it does not take, where otherwise that stops the run
+    )
+    renamed: Mapping[str, str] = field(
+        default_factory=dict
+    )  # decoding fields that go by another name there
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     _urls: dict[str, httpx2.URL] = field(default_factory=dict)
 
-    async def post(self, path: str, request: Request, asked: Mapping[str, Any], name: str = "") -> Reply:
+    async def post(
+        self, path: str, request: Request, asked: Mapping[str, Any], name: str = ""
+    ) -> Reply:
         """name: of this attempt. Raises Refused, Failure or Fatal."""
         import aiohttp
         import httpx2
 
         headers = self._headers | {DRAW: str(request.sample)} | ({NAME: name} if name else {})
-        http = httpx2.Request("POST", self._url(path), headers=headers,
-                              content=json.dumps(self.body(request, asked), separators=(",", ":")).encode())
+        http = httpx2.Request(
+            "POST",
+            self._url(path),
+            headers=headers,
+            content=json.dumps(self.body(request, asked), separators=(",", ":")).encode(),
+        )
         try:
             async with asyncio.timeout(self.timeout):
                 # Not client.post: what the SDK does around a request costs as much time again as all the rest of it.
                 response = await self.client._client.send(http)
         except TimeoutError:
-            raise Failure(f"{self.address} did not answer within {self.timeout:g} s", sent="unknown",
-                          retry=True) from None
+            raise Failure(
+                f"{self.address} did not answer within {self.timeout:g} s",
+                sent="unknown",
+                retry=True,
+            ) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError) as error:
             raise unanswered(error, self.address) from None
-        limits = {name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw if b"imit" in name}
+        limits = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in response.headers.raw
+            if b"imit" in name
+        }
         if response.status_code >= 300:
-            raise answered(response.status_code, response.headers, response.content, self.address, self.model, self.key,
-                           limits)
+            raise answered(
+                response.status_code,
+                response.headers,
+                response.content,
+                self.address,
+                self.model,
+                self.key,
+                limits,
+            )
         try:
             reply = exact_json(response.content)
         except (ValueError, RecursionError):
             reply = None
         if not is_reply(reply):
-            failure = answered_with_error(reply, response.headers, self.address, self.model, self.key, limits)
+            failure = answered_with_error(
+                reply, response.headers, self.address, self.model, self.key, limits
+            )
             if failure is not None:
                 raise failure
-            raise Failure(f"{self.address} answered {response.status_code} with something that is no reply", sent="unknown",
-                          retry=True, limits=limits)
+            raise Failure(
+                f"{self.address} answered {response.status_code} with something that is no reply",
+                sent="unknown",
+                retry=True,
+                limits=limits,
+            )
         return Reply(reply, limits)
 
     @cached_property
     def _headers(self) -> dict[str, str]:
-        sent = {name: value for name, value in self.client.default_headers.items()
-                if isinstance(value, str) and not name.lower().startswith("x-stainless")}
-        own = {"Accept-Encoding": "gzip, deflate"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+        sent = {
+            name: value
+            for name, value in self.client.default_headers.items()
+            if isinstance(value, str) and not name.lower().startswith("x-stainless")
+        }
+        own = {"Accept-Encoding": "gzip, deflate"} | (
+            {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        )
         return own | sent
 
     def _url(self, path: str) -> httpx2.URL:
@@ -117,17 +157,30 @@ class HttpConnection:
         """The decoding fields as they are sent; another draw is another seed."""
         others = sorted(set(request.decoding) - self.takes)
         if others and not self.drop:
-            raise Fatal(f"the teacher '{self.model}' does not take the decoding field '{others[0]}'",
-                        "take it out of the recipe, or set `teacher.on_unsupported: drop`")
-        fields = {self.renamed.get(name, name): value for name, value in request.decoding.items() if name in self.takes}
+            raise Fatal(
+                f"the teacher '{self.model}' does not take the decoding field '{others[0]}'",
+                "take it out of the recipe, or set `teacher.on_unsupported: drop`",
+            )
+        fields = {
+            self.renamed.get(name, name): value
+            for name, value in request.decoding.items()
+            if name in self.takes
+        }
         if "seed" in fields:
             fields["seed"] += request.sample
         return fields
 
 
 @contextlib.asynccontextmanager
-async def http_client(address: str, *, key: str = "", timeout: float = 300.0, headers: Mapping[str, str] | None = None,
-                      proxy: str | None = None, ca_file: Path | None = None) -> AsyncIterator[AsyncOpenAI]:
+async def http_client(
+    address: str,
+    *,
+    key: str = "",
+    timeout: float = 300.0,
+    headers: Mapping[str, str] | None = None,
+    proxy: str | None = None,
+    ca_file: Path | None = None,
+) -> AsyncIterator[AsyncOpenAI]:
     """A client for `address` (up to /v1), closed when the block ends. timeout: seconds between two signs of life.
 
     proxy: for all requests; without it the environment's (HTTPS_PROXY, NO_PROXY ...). None reaches our own machine by one.
@@ -146,9 +199,16 @@ async def http_client(address: str, *, key: str = "", timeout: float = 300.0, he
         limits=httpx2.Limits(max_connections=1024, keepalive_expiry=IDLE_CONNECTIONS_LIVE),
         follow_redirects=False,  # a redirected POST would be a second attempt, or a GET
         proxy=None if ours else proxy,
-        trust_env=not ours)
-    async with AsyncOpenAI(base_url=address, api_key=key or "none", max_retries=0, timeout=limit, http_client=transport,
-                           default_headers=dict(headers or {})) as client:
+        trust_env=not ours,
+    )
+    async with AsyncOpenAI(
+        base_url=address,
+        api_key=key or "none",
+        max_retries=0,
+        timeout=limit,
+        http_client=transport,
+        default_headers=dict(headers or {}),
+    ) as client:
         yield client
 
 
@@ -157,8 +217,10 @@ def _refuse_socks(address: SplitResult) -> None:
     for name in (address.scheme, "all"):
         url = getproxies().get(name, "")
         if urlsplit(url).scheme.startswith("socks") and not proxy_bypass(address.hostname or ""):
-            raise UserError(f"the environment names a SOCKS proxy ({name.upper()}_PROXY), which is not spoken here",
-                            "name one that speaks HTTP, like http://host:port, or unset it")
+            raise UserError(
+                f"the environment names a SOCKS proxy ({name.upper()}_PROXY), which is not spoken here",
+                "name one that speaks HTTP, like http://host:port, or unset it",
+            )
 
 
 def _trusted(ca_file: Path | None) -> ssl.SSLContext:
@@ -167,28 +229,51 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext:
     try:
         context = httpx2.create_ssl_context()  # of the environment, or the known ones
     except OSError:
-        raise UserError(f"SSL_CERT_FILE ({os.environ.get('SSL_CERT_FILE')}) holds no certificates",
-                        "give the path of a PEM file, or unset it") from None
+        raise UserError(
+            f"SSL_CERT_FILE ({os.environ.get('SSL_CERT_FILE')}) holds no certificates",
+            "give the path of a PEM file, or unset it",
+        ) from None
     if ca_file is not None:
         try:
             context.load_verify_locations(cafile=ca_file)
         except (OSError, ssl.SSLError):
-            raise UserError(f"teacher.ca_file {ca_file} holds no certificates", "give the path of a PEM file") from None
+            raise UserError(
+                f"teacher.ca_file {ca_file} holds no certificates", "give the path of a PEM file"
+            ) from None
     return context
 
 
 def is_reply(said: Any) -> bool:
     """Whether the JSON of a 200 has the shape of a reply, and did not end in an error."""
-    return (isinstance(said, dict) and isinstance(said.get("choices"), list) and bool(said["choices"])
-            and isinstance(said["choices"][0], dict) and said["choices"][0].get("finish_reason") != "error")
+    return (
+        isinstance(said, dict)
+        and isinstance(said.get("choices"), list)
+        and bool(said["choices"])
+        and isinstance(said["choices"][0], dict)
+        and said["choices"][0].get("finish_reason") != "error"
+    )
 
 
-def completion(reply: Mapping[str, Any], key: str, text: str, finish: Finish,
-               limits: Mapping[str, str] = NO_LIMITS) -> Completion:
+def completion(
+    reply: Mapping[str, Any],
+    key: str,
+    text: str,
+    finish: Finish,
+    limits: Mapping[str, str] = NO_LIMITS,
+) -> Completion:
     """What both dialects read from a reply beside its text."""
     bill = bill_of(reply.get("usage"))
-    return Completion(text, finish, bill.usage, key, text_of(reply.get("model")), text_of(reply.get("system_fingerprint")),
-                      billed=bill.billed, doubt=bill.doubt, limits=limits)
+    return Completion(
+        text,
+        finish,
+        bill.usage,
+        key,
+        text_of(reply.get("model")),
+        text_of(reply.get("system_fingerprint")),
+        billed=bill.billed,
+        doubt=bill.doubt,
+        limits=limits,
+    )
 
 
 def finish_of(said: Any) -> Finish:

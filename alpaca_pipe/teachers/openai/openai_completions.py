@@ -10,10 +10,21 @@ from alpaca_pipe.teachers.base import Fatal
 from alpaca_pipe.teachers.openai.error_mapping import Refused
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, completion, finish_of, text_of
 
-TAKES = frozenset({
-    "max_tokens", "temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias",
-    "logprobs", "suffix", "best_of",
-})
+TAKES = frozenset(
+    {
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "stop",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "suffix",
+        "best_of",
+    }
+)
 
 
 class OpenAICompletions:
@@ -26,12 +37,22 @@ class OpenAICompletions:
 
     async def ask(self, request: Request, name: str = "") -> Completion:
         if [message.role for message in request.messages] != ["user"]:
-            raise Fatal("a completions teacher continues one text, and was given a conversation",
-                        "use kind: openai_chat, or a generate style that asks for a continuation")
+            raise Fatal(
+                "a completions teacher continues one text, and was given a conversation",
+                "use kind: openai_chat, or a generate style that asks for a continuation",
+            )
         key = "" if name else request.key(self.identity)
         try:
-            reply = await self._wire.post("/completions", request, {"prompt": request.messages[0].content}, name)
+            reply = await self._wire.post(
+                "/completions", request, {"prompt": request.messages[0].content}, name
+            )
         except Refused as refused:
             return Completion(refused.reason, refused.finish, Usage(), key)
         choice = reply.json["choices"][0]
-        return completion(reply.json, key, text_of(choice.get("text")), finish_of(choice.get("finish_reason")), reply.limits)
+        return completion(
+            reply.json,
+            key,
+            text_of(choice.get("text")),
+            finish_of(choice.get("finish_reason")),
+            reply.limits,
+        )

@@ -48,7 +48,11 @@ def bill_of(said: Any) -> BilledUsage:
     with suppress(_Absurd):
         more = max(0, _count(said, "total_tokens") - summed)
         usage = replace(usage, reasoning_out=usage.reasoning_out + more)
-    return BilledUsage(usage, _billed(said), f"its classes of tokens sum to {summed}, and its total says {_shown(total)}")
+    return BilledUsage(
+        usage,
+        _billed(said),
+        f"its classes of tokens sum to {summed}, and its total says {_shown(total)}",
+    )
 
 
 def usage_of(said: Mapping[str, Any] | None) -> Usage:
@@ -66,14 +70,25 @@ def usage_of(said: Mapping[str, Any] | None) -> Usage:
     reasoning = _count(_within(said, "completion_tokens_details"), "reasoning_tokens")
     beside = reasoning > 0 and said.get("total_tokens") == prompt + out + reasoning
     reasoning = reasoning if beside else min(reasoning, out)
-    return Usage(uncached_in=prompt - read - written, cache_read=read, cache_write=written,
-                 visible_out=out if beside else out - reasoning, reasoning_out=reasoning)
+    return Usage(
+        uncached_in=prompt - read - written,
+        cache_read=read,
+        cache_write=written,
+        visible_out=out if beside else out - reasoning,
+        reasoning_out=reasoning,
+    )
 
 
 def _cached(said: Mapping[str, Any], details: Mapping[str, Any]) -> int:
     """As OpenAI spells it, or DeepSeek, or Moonshot."""
-    spellings = ((details, "cached_tokens"), (said, "prompt_cache_hit_tokens"), (said, "cached_tokens"))
-    return next((_count(where, name) for where, name in spellings if where.get(name) is not None), 0)
+    spellings = (
+        (details, "cached_tokens"),
+        (said, "prompt_cache_hit_tokens"),
+        (said, "cached_tokens"),
+    )
+    return next(
+        (_count(where, name) for where, name in spellings if where.get(name) is not None), 0
+    )
 
 
 def _billed(said: Any) -> int | None:
@@ -86,7 +101,9 @@ def _billed(said: Any) -> int | None:
     if cost is None or not said.get("is_byok"):
         return cost
     details = said.get("cost_details")
-    upstream = _dollars(details.get("upstream_inference_cost")) if isinstance(details, Mapping) else None
+    upstream = (
+        _dollars(details.get("upstream_inference_cost")) if isinstance(details, Mapping) else None
+    )
     return None if upstream is None else cost + upstream
 
 
@@ -97,14 +114,20 @@ def _dollars(value: Any) -> int | None:
         return None
     if not 0 <= value <= _MOST_DOLLARS:
         return None
-    return int(Decimal(value).quantize(_ONE_NANO, ROUND_HALF_EVEN) * NANO)  # never 10 ** an exponent of theirs
+    return int(
+        Decimal(value).quantize(_ONE_NANO, ROUND_HALF_EVEN) * NANO
+    )  # never 10 ** an exponent of theirs
 
 
 def _count(said: Mapping[str, Any], name: str) -> int:
     value = said.get(name)
     if value is None:
         return 0
-    if isinstance(value, Decimal) and 0 <= value < _MOST_TOKENS and value == value.to_integral_value():
+    if (
+        isinstance(value, Decimal)
+        and 0 <= value < _MOST_TOKENS
+        and value == value.to_integral_value()
+    ):
         value = int(value)  # 12.0; never of 1e5000
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST_TOKENS:
         raise _Absurd(f"{name}: {_shown(value)}")
@@ -119,7 +142,11 @@ def _within(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    return str(value)[:20] if isinstance(value, str | int | float | Decimal) else f"a {type(value).__name__}"
+    return (
+        str(value)[:20]
+        if isinstance(value, str | int | float | Decimal)
+        else f"a {type(value).__name__}"
+    )
 
 
 def exact_json(text: str | bytes) -> Any:

@@ -30,9 +30,11 @@ class CircuitBreaker:
         if self._until is None:
             return 0.0
         if self._failed_probes >= len(PAUSES):
-            raise UserError(f"the teacher fails again and again, after {len(PAUSES)} pauses too: {self._why}",
-                            "look whether its provider reports an outage, then run the same command again: every stored "
-                            "reply is kept and nothing is asked twice")
+            raise UserError(
+                f"the teacher fails again and again, after {len(PAUSES)} pauses too: {self._why}",
+                "look whether its provider reports an outage, then run the same command again: every stored "
+                "reply is kept and nothing is asked twice",
+            )
         return _GLANCE if self._probing else max(0.0, self._until - now)
 
     def sent(self) -> bool:
@@ -56,8 +58,10 @@ class CircuitBreaker:
         failed = sum(not good for _, good in self._ends)
         if len(self._ends) >= LEAST and failed > SHARE * len(self._ends):
             self._until, self._failed_probes, self._why = now + PAUSES[0], 0, why
-            self._say(f"the teacher failed at {failed} of the last {len(self._ends)} attempts ({why}): nothing is sent for "
-                      f"{PAUSES[0]:.0f} s, then one request at a time until it answers")
+            self._say(
+                f"the teacher failed at {failed} of the last {len(self._ends)} attempts ({why}): nothing is sent for "
+                f"{PAUSES[0]:.0f} s, then one request at a time until it answers"
+            )
 
     def withdrawn(self, probe: bool) -> None:
         """One ended without a word about the teacher."""

@@ -18,12 +18,26 @@ from typing import Literal
 
 What = Literal["requests", "tokens"]
 MINUTE = 60.0
-_WHATS: dict[str, What] = {"requests": "requests", "request": "requests", "req": "requests",
-                           "tokens": "tokens", "token": "tokens"}
+_WHATS: dict[str, What] = {
+    "requests": "requests",
+    "request": "requests",
+    "req": "requests",
+    "tokens": "tokens",
+    "token": "tokens",
+}
 _FIELDS = {"limit", "remaining", "reset"}
 _WINDOWS = {"second": 1.0, "minute": MINUTE, "hour": 3600.0, "day": 86_400.0, "month": 2_592_000.0}
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
-_SECONDS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_SECONDS = {
+    "d": 86_400.0,
+    "h": 3600.0,
+    "m": 60.0,
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ns": 1e-9,
+}
 _EPOCH = 1e9  # seconds: above this, a time since 1970, not a span
 # The last of a limit is left alone: servers and we round differently, and others may use the same key.
 _SPARE = 0.005
@@ -51,8 +65,17 @@ def told(headers: Mapping[str, str]) -> Iterator[tuple[str, What, Reading]]:
         limit, remaining = _number(said.get("limit")), _number(said.get("remaining"))
         if limit is not None and remaining is not None and limit > 0 and remaining >= 0:
             reset = seconds(said.get("reset"))
-            yield (f"{what} a {window or 'minute'}", what,
-                   Reading(limit, remaining, reset, _WINDOWS.get(window), reset is not None and reset == int(reset)))
+            yield (
+                f"{what} a {window or 'minute'}",
+                what,
+                Reading(
+                    limit,
+                    remaining,
+                    reset,
+                    _WINDOWS.get(window),
+                    reset is not None and reset == int(reset),
+                ),
+            )
 
 
 @lru_cache(maxsize=256)
@@ -110,7 +133,9 @@ class Gauge:
     def __init__(self, reading: Reading, now: float) -> None:
         self.limit = reading.limit
         self.window = reading.window or MINUTE
-        self._left = self._at_most = reading.limit  # the server may not have counted, or have counted, what is on its way
+        self._left = self._at_most = (
+            reading.limit
+        )  # the server may not have counted, or have counted, what is on its way
         self._at = now
         self._began, self._ends = -math.inf, math.inf  # of the window, where all comes back at once
         self._votes: dict[float, float] = {self.window: 0.1}  # by window; 0: all at once
@@ -148,7 +173,9 @@ class Gauge:
         """Seconds until so much may be sent; 0 for at once. idle: nothing is on its way, so that nothing would tell us more."""
         self._pass(now)
         spare = min(self.limit * _SPARE, 2 * charge)
-        missing = min(charge + spare, self.limit * (1 - _SPARE)) - (self._at_most if idle else self._left)
+        missing = min(charge + spare, self.limit * (1 - _SPARE)) - (
+            self._at_most if idle else self._left
+        )
         if missing <= 0:
             return 0.0
         return missing * self.window / self.limit if self._fills else max(0.0, self._ends - now)
@@ -161,7 +188,10 @@ class Gauge:
         """What has come back by now."""
         if self._fills:
             more = (now - self._at) * self.limit / self.window
-            self._left, self._at_most = min(self.limit, self._left + more), min(self.limit, self._at_most + more)
+            self._left, self._at_most = (
+                min(self.limit, self._left + more),
+                min(self.limit, self._at_most + more),
+            )
         elif now >= self._ends:
             self._left = self._at_most = self.limit
             self._began, self._ends = now, now + self.window
@@ -173,11 +203,16 @@ class Gauge:
         if reading.reset is None or used <= 0 or (reading.whole and reading.reset < _TELLING):
             return
         windows = [reading.window] if reading.window else list(_WINDOWS.values())
-        near = {window: abs(math.log((reading.reset + 1e-3) / (used / reading.limit * window + 1e-3))) for window in windows}
+        near = {
+            window: abs(math.log((reading.reset + 1e-3) / (used / reading.limit * window + 1e-3)))
+            for window in windows
+        }
         best = min(near, key=lambda window: near[window])
         missed = abs(reading.reset - used / reading.limit * best)
         # a count is rounded to a whole one, a reset perhaps to a second
-        fits = missed <= max(0.1 * reading.reset, 1.5 * best / reading.limit, 1.0 if reading.whole else 0.02)
+        fits = missed <= max(
+            0.1 * reading.reset, 1.5 * best / reading.limit, 1.0 if reading.whole else 0.02
+        )
         for window in self._votes:
             self._votes[window] *= 0.9
         winner = best if fits else 0.0

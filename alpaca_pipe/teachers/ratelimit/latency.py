@@ -21,7 +21,9 @@ class LatencyMonitor:
     """Fed with every good reply; gives a verdict for each full round of them."""
 
     def __init__(self) -> None:
-        self._parts: deque[list[float]] = deque(maxlen=_PARTS)  # [began, replies, seconds, tokens] of a minute each
+        self._parts: deque[list[float]] = deque(
+            maxlen=_PARTS
+        )  # [began, replies, seconds, tokens] of a minute each
         self._recent: list[float] = []
 
     def answered(self, seconds: float, tokens: float, now: float) -> None:

@@ -36,10 +36,18 @@ class RateLimiter:
 
     adapts: False where one request's speed or failure says nothing about the next one (batches)."""
 
-    def __init__(self, concurrency: int, requests_per_minute: int | None = None, tokens_per_minute: int | None = None, *,
-                 adapts: bool = True, say: Callable[[str], None] = lambda sentence: None,
-                 clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-                 chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        concurrency: int,
+        requests_per_minute: int | None = None,
+        tokens_per_minute: int | None = None,
+        *,
+        adapts: bool = True,
+        say: Callable[[str], None] = lambda sentence: None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._most, self.limit = concurrency, float(concurrency)
         self._own: dict[What, _Spacing] = {}
         if requests_per_minute:
@@ -50,12 +58,18 @@ class RateLimiter:
         self._adapts, self._breaker, self._slowness = adapts, CircuitBreaker(say), LatencyMonitor()
         self._clock, self._sleep, self._chance = clock, sleep, chance
         self._line = asyncio.Lock()  # whoever stands first decides when to go
-        self._free: asyncio.Future[None] | None = None  # the first one waits until fewer are in flight
+        self._free: asyncio.Future[None] | None = (
+            None  # the first one waits until fewer are in flight
+        )
         self._in_flight = 0
         self._sent: dict[What, float] = {"requests": 0.0, "tokens": 0.0}
-        self._lately: deque[tuple[float, dict[What, float]]] = deque()  # times of sending, and what was sent before each
+        self._lately: deque[tuple[float, dict[What, float]]] = (
+            deque()
+        )  # times of sending, and what was sent before each
         self._not_before = self._slowed_at = self._pushed_at = float("-inf")
-        self._before_push = self._at_push = float(concurrency)  # the limit before the last push-back; where it began
+        self._before_push = self._at_push = float(
+            concurrency
+        )  # the limit before the last push-back; where it began
         self._ends, self._pushed = 0, 0.0  # answers so far; share of push-backs among the last ones
         self._well = True
 
@@ -69,7 +83,9 @@ class RateLimiter:
         """What the server has told of, by name: "requests a minute"."""
         return {name: gauge for name, (_, gauge) in self._told.items()}
 
-    async def rest(self, failures: int, retry_after: float | None, go_on: Callable[[], None]) -> None:
+    async def rest(
+        self, failures: int, retry_after: float | None, go_on: Callable[[], None]
+    ) -> None:
         """Waits after the n-th failure of a request: twice as long each time with jitter, at least `retry_after`."""
         longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1))
         until = self._clock() + max(longest * (1 + self._chance()) / 2, retry_after or 0.0)
@@ -109,13 +125,19 @@ class RateLimiter:
         now = self._clock()
         wait = max(self._not_before - now, self._breaker.wait(now))
         for what, spacing in self._own.items():
-            if not any(what == other and gauge.per_minute <= spacing.per_minute for other, gauge in self._told.values()):
+            if not any(
+                what == other and gauge.per_minute <= spacing.per_minute
+                for other, gauge in self._told.values()
+            ):
                 wait = max(wait, spacing.next - now)
         for name, (what, gauge) in self._told.items():
             left = gauge.wait(turn.charge(what), now, idle=not self._in_flight)
             if left > LONGEST_ASKED:
-                raise UserError(f"the provider's limit of {gauge.limit:,.0f} {name} is used up for the next "
-                                f"{left / 3600:.1f} hours", "run the same command again then: every stored reply is kept")
+                raise UserError(
+                    f"the provider's limit of {gauge.limit:,.0f} {name} is used up for the next "
+                    f"{left / 3600:.1f} hours",
+                    "run the same command again then: every stored reply is kept",
+                )
             wait = max(wait, left)
         return wait
 
@@ -148,7 +170,9 @@ class RateLimiter:
 
     def _well_answered(self, turn: Turn, tokens_out: int) -> None:
         now = self._clock()
-        if tokens_out and turn.began > self._slowed_at:  # a refusal is quick, and says nothing about speed
+        if (
+            tokens_out and turn.began > self._slowed_at
+        ):  # a refusal is quick, and says nothing about speed
             self._slowness.answered(now - turn.began, tokens_out, now)
         times = self._slowness.verdict(int(self.limit))
         if times is not None:
@@ -159,7 +183,10 @@ class RateLimiter:
                 self._slowness.forget_round()
         if self._well:
             near = now - self._pushed_at < _REMEMBERED and self.limit > 0.9 * self._at_push
-            self.limit = min(float(self._most), self.limit + (1.0 if near else max(1.0, self.limit / _GROWTH)) / self.limit)
+            self.limit = min(
+                float(self._most),
+                self.limit + (1.0 if near else max(1.0, self.limit / _GROWTH)) / self.limit,
+            )
 
 
 class Turn:
@@ -169,7 +196,9 @@ class Turn:
     probe = False
     sent_before: Mapping[What, float] = {}
 
-    def __init__(self, pace: RateLimiter, tokens: int, go_on: Callable[[], None], most: int | None = None) -> None:
+    def __init__(
+        self, pace: RateLimiter, tokens: int, go_on: Callable[[], None], most: int | None = None
+    ) -> None:
         self._pace, self.tokens, self.go_on, self.most = pace, tokens, go_on, most
         self.charged: dict[What, float] = {}  # by rates of our own
 
@@ -177,8 +206,12 @@ class Turn:
         await self._pace._enter(self)
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                        at: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._pace._leave(self)
 
     def charge(self, what: What) -> float:
@@ -212,7 +245,9 @@ class Turn:
         pace._pushed_back(self)
         pace._not_before = max(pace._not_before, pace._clock() + (retry_after or 0.0))
         own = pace._own.get("tokens")
-        if own and not pace._told and own.next > pace._clock():  # we kept to it: it counts what was asked for, not used
+        if (
+            own and not pace._told and own.next > pace._clock()
+        ):  # we kept to it: it counts what was asked for, not used
             own.share, own.gives_back = 1.0, False
 
 

@@ -15,42 +15,143 @@ from typing import Any, NamedTuple
 from alpaca_pipe.core.files import digest_of
 
 VERBS = (
-    "Summarize", "Describe", "Explain", "Compare", "List reasons for", "Write a letter about", "Give advice on",
-    "Outline the history of", "Name three risks of", "Invent a slogan for", "Draft a short speech on", "Criticize",
-    "Suggest improvements to", "Define", "Tell a joke about", "Write a haiku on", "Argue against", "Estimate the cost of",
-    "Create a quiz about", "Rank the benefits of", "Plan a lesson on", "Compose an email regarding", "Classify",
-    "Find an analogy for", "Recommend books about", "What should beginners know about", "Why do people enjoy",
-    "How would you teach", "Rewrite a myth about", "Predict the future of",
+    "Summarize",
+    "Describe",
+    "Explain",
+    "Compare",
+    "List reasons for",
+    "Write a letter about",
+    "Give advice on",
+    "Outline the history of",
+    "Name three risks of",
+    "Invent a slogan for",
+    "Draft a short speech on",
+    "Criticize",
+    "Suggest improvements to",
+    "Define",
+    "Tell a joke about",
+    "Write a haiku on",
+    "Argue against",
+    "Estimate the cost of",
+    "Create a quiz about",
+    "Rank the benefits of",
+    "Plan a lesson on",
+    "Compose an email regarding",
+    "Classify",
+    "Find an analogy for",
+    "Recommend books about",
+    "What should beginners know about",
+    "Why do people enjoy",
+    "How would you teach",
+    "Rewrite a myth about",
+    "Predict the future of",
 )
 THINGS = (
-    "river ferries", "sourdough bread", "night trains", "honey bees", "solar panels", "school gardens", "chess openings",
-    "tax forms", "mountain rescue", "old maps", "street markets", "remote work", "public libraries", "coral reefs",
-    "wool spinning", "bicycle lanes", "tea ceremonies", "volcanic soil", "folk songs", "first aid", "winter tires",
-    "urban foxes", "compound interest", "lighthouses", "board games", "sleep habits", "bridge design", "vaccines",
-    "handwriting", "apple orchards", "ocean currents", "job interviews", "kite flying", "data privacy", "opera",
-    "mushroom picking", "glass recycling", "desert plants", "time zones", "dog training",
+    "river ferries",
+    "sourdough bread",
+    "night trains",
+    "honey bees",
+    "solar panels",
+    "school gardens",
+    "chess openings",
+    "tax forms",
+    "mountain rescue",
+    "old maps",
+    "street markets",
+    "remote work",
+    "public libraries",
+    "coral reefs",
+    "wool spinning",
+    "bicycle lanes",
+    "tea ceremonies",
+    "volcanic soil",
+    "folk songs",
+    "first aid",
+    "winter tires",
+    "urban foxes",
+    "compound interest",
+    "lighthouses",
+    "board games",
+    "sleep habits",
+    "bridge design",
+    "vaccines",
+    "handwriting",
+    "apple orchards",
+    "ocean currents",
+    "job interviews",
+    "kite flying",
+    "data privacy",
+    "opera",
+    "mushroom picking",
+    "glass recycling",
+    "desert plants",
+    "time zones",
+    "dog training",
 )
 PLACES = (
-    "in small towns", "during the nineteenth century", "for a family of five", "on a tight budget", "near the coast",
-    "after heavy rain", "at high altitude", "without modern tools", "in hot climates", "before the exam season",
-    "among retired teachers", "for people who cannot read", "inside large companies", "across northern Europe",
-    "with children present", "while traveling alone", "under strict rules", "between two rival cities",
-    "when money is short", "around the new year", "over a long weekend", "despite bad weather", "for left-handed users",
+    "in small towns",
+    "during the nineteenth century",
+    "for a family of five",
+    "on a tight budget",
+    "near the coast",
+    "after heavy rain",
+    "at high altitude",
+    "without modern tools",
+    "in hot climates",
+    "before the exam season",
+    "among retired teachers",
+    "for people who cannot read",
+    "inside large companies",
+    "across northern Europe",
+    "with children present",
+    "while traveling alone",
+    "under strict rules",
+    "between two rival cities",
+    "when money is short",
+    "around the new year",
+    "over a long weekend",
+    "despite bad weather",
+    "for left-handed users",
     "from a farmer's view",
 )
 MANNERS = (
-    "in two sentences", "using plain words", "as a numbered list", "with one example", "politely", "in under fifty words",
-    "and mention one exception", "as if speaking to a child", "without any jargon", "in a hopeful tone", "step by step",
-    "and end with a question", "from least to most important", "with a surprising fact", "like a radio announcer",
-    "for a skeptical reader", "citing common sense only", "in the style of a diary", "and keep it formal",
+    "in two sentences",
+    "using plain words",
+    "as a numbered list",
+    "with one example",
+    "politely",
+    "in under fifty words",
+    "and mention one exception",
+    "as if speaking to a child",
+    "without any jargon",
+    "in a hopeful tone",
+    "step by step",
+    "and end with a question",
+    "from least to most important",
+    "with a surprising fact",
+    "like a radio announcer",
+    "for a skeptical reader",
+    "citing common sense only",
+    "in the style of a diary",
+    "and keep it formal",
     "then give your own opinion",
 )
 CLASSICS = (  # what every teacher comes back to
-    "Write a short poem about the sea.", "Give three tips for staying healthy.", "What is the capital of France?",
-    "Explain how a rainbow forms.", "Translate the sentence into Spanish.", "Classify the following animals.",
-    "Write a story about a lost dog.", "List five renewable sources of energy.",
+    "Write a short poem about the sea.",
+    "Give three tips for staying healthy.",
+    "What is the capital of France?",
+    "Explain how a rainbow forms.",
+    "Translate the sentence into Spanish.",
+    "Classify the following animals.",
+    "Write a story about a lost dog.",
+    "List five renewable sources of energy.",
 )
-UNDOABLE = ("Draw a graph of the sales figures.", "Describe the attached image in detail.", "Sing.", "Go on.")
+UNDOABLE = (
+    "Draw a graph of the sales figures.",
+    "Describe the attached image in detail.",
+    "Sing.",
+    "Go on.",
+)
 _SHARES = {"repeat": 5, "classic": 5, "undoable": 4, "unanswered": 3, "fresh": 83}  # of 100 rows
 
 
@@ -67,7 +168,9 @@ _BARE_LIST = re.compile(r"(\d+)\s*([.)])\s*$")
 _LABEL = re.compile(r"(?:^|\n)\W*(\w+):\s*$")
 _PASSAGE = re.compile(r"<passage>\n(.*)\n</passage>", re.DOTALL)  # generate's style documents
 _EVOLVED = re.compile(r"<task>\n(.*)\n</task>", re.DOTALL)  # evol
-_INSTANCES = re.compile(r"^(Class label|Example 1)\b.*\nTask: [^\n]+\n\Z", re.DOTALL | re.MULTILINE)  # self-instruct
+_INSTANCES = re.compile(
+    r"^(Class label|Example 1)\b.*\nTask: [^\n]+\n\Z", re.DOTALL | re.MULTILINE
+)  # self-instruct
 
 
 def answer_to(asked: Mapping[str, Any]) -> str:
@@ -90,37 +193,70 @@ def answer_to(asked: Mapping[str, Any]) -> str:
     if found := _LIST.search(question):
         return _numbered_list(int(found[1]), chance)
     if found := _BARE_LIST.search(question):
-        return "".join(f"\n{int(found[1]) + i}{found[2]} {row.instruction}" if i else f" {row.instruction}"
-                       for i, row in enumerate(_some(_rows(chance), chance.randint(3, 12))))
+        return "".join(
+            f"\n{int(found[1]) + i}{found[2]} {row.instruction}" if i else f" {row.instruction}"
+            for i, row in enumerate(_some(_rows(chance), chance.randint(3, 12)))
+        )
     if found := _LABEL.search(question):
         row = next(_rows(chance))
-        return " " + {"instruction": row.instruction, "task": row.instruction, "question": row.instruction,
-                      "input": row.input or "<noinput>", "classification": chance.choice(("yes", "no", "no"))}.get(found[1].lower(), row.output)
+        return " " + {
+            "instruction": row.instruction,
+            "task": row.instruction,
+            "question": row.instruction,
+            "input": row.input or "<noinput>",
+            "classification": chance.choice(("yes", "no", "no")),
+        }.get(found[1].lower(), row.output)
     return _fresh(chance).output
 
 
 def _grade(scale: int, chance: random.Random) -> str:
     """Mostly good, some poor, as graders are (AlpaGasus, figure 3); in steps of a half."""
     grade = round(2 * scale * min(1.0, chance.betavariate(6, 1.2))) / 2
-    words = "It answers what was asked." if grade > 0.8 * scale else "It leaves out a part of what was asked."
+    words = (
+        "It answers what was asked."
+        if grade > 0.8 * scale
+        else "It leaves out a part of what was asked."
+    )
     return json.dumps({"grade": grade, "reason": words})
 
 
 def _from_passage(passage: str, chance: random.Random) -> str:
     """Tasks about its sentences; one of ten answers says what the passage does not, one passage of twenty yields nothing."""
-    paragraphs = [" ".join(part.split()) for part in passage.split("\n\n") if not part.startswith("#")]
-    sentences = [found.group() for part in paragraphs for found in re.finditer(r"[^\s.!?][^.!?]{20,}[.!?]", part)]
+    paragraphs = [
+        " ".join(part.split()) for part in passage.split("\n\n") if not part.startswith("#")
+    ]
+    sentences = [
+        found.group()
+        for part in paragraphs
+        for found in re.finditer(r"[^\s.!?][^.!?]{20,}[.!?]", part)
+    ]
     tasks = []
-    for sentence in chance.sample(sentences, min(len(sentences), chance.randint(2, 5))) if chance.random() > 0.05 else []:
+    for sentence in (
+        chance.sample(sentences, min(len(sentences), chance.randint(2, 5)))
+        if chance.random() > 0.05
+        else []
+    ):
         words = list(dict.fromkeys(re.findall(r"\b[a-z]{4,}\b", sentence)))
         about = ", ".join(chance.sample(words, min(len(words), 4)))
         wrong = " This has been so since 1987." if chance.random() < 0.1 else ""
-        tasks.append({"instruction": f"{chance.choice(_ASKS)} {about}?", "input": "", "output": sentence + wrong})
+        tasks.append(
+            {
+                "instruction": f"{chance.choice(_ASKS)} {about}?",
+                "input": "",
+                "output": sentence + wrong,
+            }
+        )
     return json.dumps({"tasks": tasks}, ensure_ascii=False)
 
 
-_ASKS = ("What holds for", "What should I know about", "What do you tell a client about", "How is it with", "Explain the rule about",
-         "Which rule is there for")
+_ASKS = (
+    "What holds for",
+    "What should I know about",
+    "What do you tell a client about",
+    "How is it with",
+    "Explain the rule about",
+    "Which rule is there for",
+)
 
 
 def _evolved(task: str, chance: random.Random) -> str:
@@ -130,20 +266,29 @@ def _evolved(task: str, chance: random.Random) -> str:
     if kind == "other":
         return _fresh(chance).instruction
     longer = f"{first}, {chance.choice(PLACES)}, {chance.choice(MANNERS)}. Say how this bears on {chance.choice(THINGS)} too."
-    return {"added": longer, "same": task.split("\n")[0], "spoken of": f"Sure! Here is a harder version:\n\n{longer}"}[kind]
+    return {
+        "added": longer,
+        "same": task.split("\n")[0],
+        "spoken of": f"Sure! Here is a harder version:\n\n{longer}",
+    }[kind]
 
 
 def _instances(labels: bool, chance: random.Random) -> str:
     """One to three instances; one task of twelve has the same input twice, with another output."""
     rows = _some(_rows(chance), chance.randint(1, 3))
     if labels:
-        return "".join(f"Class label: {label}\nInput: {row.instruction}\n"
-                       for label, row in zip(("good", "bad", "neither"), rows, strict=False))
+        return "".join(
+            f"Class label: {label}\nInput: {row.instruction}\n"
+            for label, row in zip(("good", "bad", "neither"), rows, strict=False)
+        )
     if chance.random() < 0.3:
         return f"Output: {rows[0].output}\n"
     if chance.random() < 0.08:
         rows = [row._replace(instruction=rows[0].instruction) for row in rows]
-    return "".join(f"Example {number}\nInput: {row.instruction}\nOutput: {row.output}\n" for number, row in enumerate(rows, 1))
+    return "".join(
+        f"Example {number}\nInput: {row.instruction}\nOutput: {row.output}\n"
+        for number, row in enumerate(rows, 1)
+    )
 
 
 def _numbered_list(first: int, chance: random.Random) -> str:
@@ -184,10 +329,14 @@ def _fresh(chance: random.Random) -> ScriptedRow:
 
 def _sentences(thing: str, other: str, place: str, chance: random.Random) -> str:
     lines = [
-        f"Most people meet {thing} {place}.", f"Unlike {other}, {thing} need patience.",
-        f"The first step is to look closely at {thing}.", f"A good example are {other}.",
-        f"It helps to ask someone who knows {thing} well.", f"There are limits, mostly {chance.choice(PLACES)}.",
-        f"In short, {thing} repay the effort.", f"Some prefer {chance.choice(THINGS)} instead.",
+        f"Most people meet {thing} {place}.",
+        f"Unlike {other}, {thing} need patience.",
+        f"The first step is to look closely at {thing}.",
+        f"A good example are {other}.",
+        f"It helps to ask someone who knows {thing} well.",
+        f"There are limits, mostly {chance.choice(PLACES)}.",
+        f"In short, {thing} repay the effort.",
+        f"Some prefer {chance.choice(THINGS)} instead.",
     ]
     return " ".join(chance.sample(lines, chance.randint(1, 5)))
 
@@ -201,12 +350,21 @@ def _schema(wanted: Any) -> dict[str, Any] | None:
     if not isinstance(wanted, Mapping) or wanted.get("type") == "text":
         return None
     schema = (wanted.get("json_schema") or {}).get("schema") or wanted.get("schema")
-    row = {"type": "object", "properties": {name: {"type": "string"} for name in ScriptedRow._fields}}
+    row = {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in ScriptedRow._fields},
+    }
     return dict(schema) if schema else row
 
 
-def _filled(schema: Mapping[str, Any], name: str, rows: Iterator[ScriptedRow], chance: random.Random, root: Mapping[str, Any],
-            row: ScriptedRow | None = None) -> Any:
+def _filled(
+    schema: Mapping[str, Any],
+    name: str,
+    rows: Iterator[ScriptedRow],
+    chance: random.Random,
+    root: Mapping[str, Any],
+    row: ScriptedRow | None = None,
+) -> Any:
     """A value that the schema admits: objects, arrays, strings, numbers, booleans, enum, const, $ref, anyOf."""
     if "$ref" in schema:
         target: Any = root
@@ -224,20 +382,29 @@ def _filled(schema: Mapping[str, Any], name: str, rows: Iterator[ScriptedRow], c
     kind = kind[0] if isinstance(kind, list) else kind
     if kind == "object":
         row = next(rows)
-        return {key: _filled(inner, key, rows, chance, root, row)
-                for key, inner in schema.get("properties", {}).items()}
+        return {
+            key: _filled(inner, key, rows, chance, root, row)
+            for key, inner in schema.get("properties", {}).items()
+        }
     if kind == "array":
         least = schema.get("minItems", 1)
         count = chance.randint(least, schema.get("maxItems", max(least, 5)))
         return [_filled(schema.get("items", {}), name, rows, chance, root) for _ in range(count)]
     if kind in ("integer", "number"):
         low, high = schema.get("minimum", 0), schema.get("maximum", 10)
-        return chance.randint(low, high) if kind == "integer" else round(chance.uniform(low, high), 1)
+        return (
+            chance.randint(low, high) if kind == "integer" else round(chance.uniform(low, high), 1)
+        )
     if kind == "boolean":
         return chance.random() < 0.5
     return None if kind == "null" else _text(name, row or next(rows))
 
 
 def _text(name: str, row: ScriptedRow) -> str:
-    return {"instruction": row.instruction, "task": row.instruction, "question": row.instruction,
-            "prompt": row.instruction, "input": row.input}.get(name.lower(), row.output)
+    return {
+        "instruction": row.instruction,
+        "task": row.instruction,
+        "question": row.instruction,
+        "prompt": row.instruction,
+        "input": row.input,
+    }.get(name.lower(), row.output)

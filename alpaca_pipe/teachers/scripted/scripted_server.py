@@ -34,22 +34,34 @@ class Server:
         self.served = Path(settings["served"]) if settings["served"] else None
 
     async def answer(self, http: web.Request) -> web.Response:
-        status, said = await self.reply_to(await http.json(), int(http.headers.get(DRAW, "0")),
-                                           chat=http.path.endswith("/chat/completions"))
+        status, said = await self.reply_to(
+            await http.json(),
+            int(http.headers.get(DRAW, "0")),
+            chat=http.path.endswith("/chat/completions"),
+        )
         return web.json_response(said, status=status)
 
-    async def reply_to(self, body: Mapping[str, Any], draw: int, chat: bool = True) -> tuple[int, dict[str, Any]]:
+    async def reply_to(
+        self, body: Mapping[str, Any], draw: int, chat: bool = True
+    ) -> tuple[int, dict[str, Any]]:
         """Status and JSON, for a request by itself or a line of a batch."""
         asked = asked_of(body, draw)
         digest = digest_of(asked)
         await asyncio.sleep(self.delay)
         reply = scripted(asked) if self.lines is None else self.lines.get(digest)
         if reply is None:
-            return _error(404, f"no reply to this request is recorded in {self.lines_name} (asked {digest[:12]})",
-                          "not_recorded", "record it, or take `teacher.lines` out to be answered by the script")
+            return _error(
+                404,
+                f"no reply to this request is recorded in {self.lines_name} (asked {digest[:12]})",
+                "not_recorded",
+                "record it, or take `teacher.lines` out to be answered by the script",
+            )
         if self.served is not None:
             with self.served.open("a", encoding="utf-8") as stream:
-                print(json.dumps({"asked": digest, "sample": asked["sample"], "at": time.time()}), file=stream)
+                print(
+                    json.dumps({"asked": digest, "sample": asked["sample"], "at": time.time()}),
+                    file=stream,
+                )
         usage = reply["usage"]
         if reply["finish"] == "refused" and not any(usage.values()):
             return _error(400, reply["text"], "refused")
@@ -60,7 +72,11 @@ class Server:
 
 def asked_of(body: Mapping[str, Any], draw: int) -> dict[str, Any]:
     """`Request.asked()` again, from what came over the wire."""
-    messages = [[m["role"], m["content"]] for m in body["messages"]] if "messages" in body else [["user", body["prompt"]]]
+    messages = (
+        [[m["role"], m["content"]] for m in body["messages"]]
+        if "messages" in body
+        else [["user", body["prompt"]]]
+    )
     decoding = {name: value for name, value in body.items() if name not in _NOT_DECODING}
     if "seed" in decoding:
         decoding["seed"] -= draw
@@ -72,14 +88,20 @@ def scripted(asked: Mapping[str, Any]) -> dict[str, Any]:
     decoding = asked["decoding"]
     text, finish = answer_to(asked), "stop"
     stops = decoding.get("stop") or []
-    places = [text.find(stop) for stop in ([stops] if isinstance(stops, str) else stops) if stop in text]
-    text = text[:min(places)] if places else text
+    places = [
+        text.find(stop) for stop in ([stops] if isinstance(stops, str) else stops) if stop in text
+    ]
+    text = text[: min(places)] if places else text
     limit = decoding.get("max_completion_tokens") or decoding.get("max_tokens")
     if limit and tokens(text) > limit:
-        text, finish = text[:limit * _CHARACTERS_A_TOKEN], "length"
+        text, finish = text[: limit * _CHARACTERS_A_TOKEN], "length"
     # OpenAI counts 3 tokens around each message and 3 before the reply
     prompt = sum(tokens(content) + 3 for _, content in asked["messages"]) + 3
-    return {"text": text, "finish": finish, "usage": {"uncached_in": prompt, "visible_out": tokens(text)}}
+    return {
+        "text": text,
+        "finish": finish,
+        "usage": {"uncached_in": prompt, "visible_out": tokens(text)},
+    }
 
 
 def tokens(text: str) -> int:
@@ -87,21 +109,44 @@ def tokens(text: str) -> int:
 
 
 def _as_openai(reply: Mapping[str, Any], body: Mapping[str, Any], chat: bool) -> dict[str, Any]:
-    used = dict.fromkeys(("uncached_in", "cache_read", "cache_write", "visible_out", "reasoning_out"), 0) | reply["usage"]
+    used = (
+        dict.fromkeys(
+            ("uncached_in", "cache_read", "cache_write", "visible_out", "reasoning_out"), 0
+        )
+        | reply["usage"]
+    )
     prompt = used["uncached_in"] + used["cache_read"] + used["cache_write"]
     out = used["visible_out"] + used["reasoning_out"]
     refused = reply["finish"] == "refused"
-    message = {"role": "assistant", "content": None if refused else reply["text"],
-               "refusal": reply["text"] if refused else None}
+    message = {
+        "role": "assistant",
+        "content": None if refused else reply["text"],
+        "refusal": reply["text"] if refused else None,
+    }
     finish = "stop" if refused else reply["finish"]
     return {
-        "id": "rehearsed", "created": 0, "object": "chat.completion" if chat else "text_completion",
-        "model": reply.get("model_said") or body["model"], "system_fingerprint": reply.get("fingerprint") or None,
-        "choices": [{"index": 0, "finish_reason": finish, **({"message": message} if chat else {"text": reply["text"]})}],
-        "usage": {"prompt_tokens": prompt, "completion_tokens": out, "total_tokens": prompt + out,
-                  "prompt_tokens_details": {"cached_tokens": used["cache_read"],
-                                            "cache_write_tokens": used["cache_write"]},
-                  "completion_tokens_details": {"reasoning_tokens": used["reasoning_out"]}},
+        "id": "rehearsed",
+        "created": 0,
+        "object": "chat.completion" if chat else "text_completion",
+        "model": reply.get("model_said") or body["model"],
+        "system_fingerprint": reply.get("fingerprint") or None,
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": finish,
+                **({"message": message} if chat else {"text": reply["text"]}),
+            }
+        ],
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": out,
+            "total_tokens": prompt + out,
+            "prompt_tokens_details": {
+                "cached_tokens": used["cache_read"],
+                "cache_write_tokens": used["cache_write"],
+            },
+            "completion_tokens_details": {"reasoning_tokens": used["reasoning_out"]},
+        },
     }
 
 

@@ -16,15 +16,32 @@ from distilabel.steps.tasks import TextGeneration
 
 def main():
     with Pipeline("questions", cache_dir=asked["folder"]) as pipeline:
-        load = LoadDataFromDicts(data=[{"instruction": question} for question in json.loads(Path(asked["questions"]).read_text())],
-                                 batch_size=asked["concurrency"])
+        load = LoadDataFromDicts(
+            data=[
+                {"instruction": question}
+                for question in json.loads(Path(asked["questions"]).read_text())
+            ],
+            batch_size=asked["concurrency"],
+        )
         # It sends a batch at a time, all at once: its batch is its concurrency.
-        answer = TextGeneration(input_batch_size=asked["concurrency"], llm=OpenAILLM(
-            model="gpt-4o-mini", base_url=asked["url"], api_key="k", timeout=30, max_retries=3,
-            generation_kwargs={"max_new_tokens": 200}))
+        answer = TextGeneration(
+            input_batch_size=asked["concurrency"],
+            llm=OpenAILLM(
+                model="gpt-4o-mini",
+                base_url=asked["url"],
+                api_key="k",
+                timeout=30,
+                max_retries=3,
+                generation_kwargs={"max_new_tokens": 200},
+            ),
+        )
         load >> answer
     made = pipeline.run(use_cache=True)
-    print(json.dumps({"rows": sum(text is not None for text in made["default"]["train"]["generation"])}))
+    print(
+        json.dumps(
+            {"rows": sum(text is not None for text in made["default"]["train"]["generation"])}
+        )
+    )
 
 
 if __name__ == "__main__":

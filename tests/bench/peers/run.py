@@ -19,7 +19,10 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[3]
 VENVS = ROOT / ".venv-peers"
-PACKAGES = {"curator": ["bespokelabs-curator"], "distilabel": ["distilabel[openai]", "requests"]}  # which it needs and does not name
+PACKAGES = {
+    "curator": ["bespokelabs-curator"],
+    "distilabel": ["distilabel[openai]", "requests"],
+}  # which it needs and does not name
 _PACKAGE_OF = {"curator": "bespokelabs-curator", "distilabel": "distilabel"}
 _INSTALL_WITHIN, _ANSWER_WITHIN = 1200, 240  # seconds; the longest of these runs takes ten
 _LOOK_EVERY = 0.1  # seconds
@@ -42,7 +45,9 @@ class Ran:
             return f"{self.said['rows']:,}"
         if self.code == -signal.SIGKILL:
             return f"no end within {_ANSWER_WITHIN} s"
-        errors = [line for line in self.log.splitlines() if re.match(r"[\w.]+(Error|Exception)\b", line)]
+        errors = [
+            line for line in self.log.splitlines() if re.match(r"[\w.]+(Error|Exception)\b", line)
+        ]
         return f"none: exit {self.code}, {errors[-1][:60] if errors else 'no reason given'}"
 
 
@@ -53,9 +58,24 @@ def install(peer: str) -> str:
     if done.exists():
         return ""
     try:
-        subprocess.run([sys.executable, "-m", "venv", str(VENVS / peer)], check=True, capture_output=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES[peer]],
-                       check=True, capture_output=True, text=True, timeout=_INSTALL_WITHIN)
+        subprocess.run(
+            [sys.executable, "-m", "venv", str(VENVS / peer)], check=True, capture_output=True
+        )
+        subprocess.run(
+            [
+                str(python),
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--disable-pip-version-check",
+                *PACKAGES[peer],
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=_INSTALL_WITHIN,
+        )
     except subprocess.TimeoutExpired:
         return f"not installed within {_INSTALL_WITHIN} s"
     except subprocess.CalledProcessError as error:
@@ -66,25 +86,53 @@ def install(peer: str) -> str:
 
 def version(peer: str) -> str:
     code = f"from importlib.metadata import version; print(version('{_PACKAGE_OF[peer]}'))"
-    done = subprocess.run([str(VENVS / peer / "bin" / "python"), "-c", code], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(VENVS / peer / "bin" / "python"), "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     return done.stdout.strip()
 
 
-def ask(who: str, folder: Path, url: str, questions: list[str], concurrency: int,
-        kill_when: Callable[[], bool] | None = None, **more: Any) -> Ran:
+def ask(
+    who: str,
+    folder: Path,
+    url: str,
+    questions: list[str],
+    concurrency: int,
+    kill_when: Callable[[], bool] | None = None,
+    **more: Any,
+) -> Ran:
     """Has `who` ("ours", "bare" or a peer) answer the questions; kills it and its children when `kill_when` says so."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "questions.json"
     file.write_text(json.dumps(questions))
-    asked = {"who": who, "url": url, "questions": str(file), "concurrency": concurrency, "folder": str(folder), **more}
+    asked = {
+        "who": who,
+        "url": url,
+        "questions": str(file),
+        "concurrency": concurrency,
+        "folder": str(folder),
+        **more,
+    }
     if who in PACKAGES:
-        command = [str(VENVS / who / "bin" / "python"), str(Path(__file__).parent / f"drive_{who}.py")]
+        command = [
+            str(VENVS / who / "bin" / "python"),
+            str(Path(__file__).parent / f"drive_{who}.py"),
+        ]
     else:
         command = [sys.executable, "-m", "tests.bench.asking"]
     log = folder / "log.txt"
     with log.open("w") as stream:
-        process = subprocess.Popen([*command, json.dumps(asked)], cwd=ROOT, stdout=subprocess.PIPE, stderr=stream,
-                                   start_new_session=True, env={k: v for k, v in os.environ.items() if "PROXY" not in k.upper()})
+        process = subprocess.Popen(
+            [*command, json.dumps(asked)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            start_new_session=True,
+            env={k: v for k, v in os.environ.items() if "PROXY" not in k.upper()},
+        )
     said = bytearray()
     assert process.stdout is not None
     out = process.stdout
@@ -94,8 +142,13 @@ def ask(who: str, folder: Path, url: str, questions: list[str], concurrency: int
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     reading.join(10)
-    return Ran(process.returncode, usage.ru_utime + usage.ru_stime, peak, _json(said.decode(errors="replace")),
-               log.read_text(errors="replace")[-2000:])
+    return Ran(
+        process.returncode,
+        usage.ru_utime + usage.ru_stime,
+        peak,
+        _json(said.decode(errors="replace")),
+        log.read_text(errors="replace")[-2000:],
+    )
 
 
 def _follow(process: subprocess.Popen[bytes], kill_when: Callable[[], bool] | None) -> int:
