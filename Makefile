@@ -19,6 +19,7 @@ test-all: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m "not gpu" --ignore=tests/bench
 
 lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 

@@ -38,8 +38,8 @@ class Terminal:
             start_new_session=True,
             close_fds=True,
             env={**settings, "TERM": "xterm", "COLUMNS": "100", **(env or {})},
-            preexec_fn=_take_terminal,
-        )  # noqa: PLW1509 - no thread of ours runs here
+            preexec_fn=_take_terminal,  # noqa: PLW1509
+        )
         os.close(theirs)
 
     def __enter__(self) -> Self:

@@ -67,9 +67,9 @@ class Office:
         self,
         count: int,
         *,
-        caps: Caps = Caps(),
+        caps: Caps = Caps(),  # noqa: B008
         name: str = "q",
-        run: str = "monday",  # noqa: B008
+        run: str = "monday",
         **teacher: Any,
     ) -> list[Completion | BaseException]:
         """So many questions, all at once."""

@@ -79,8 +79,8 @@ class Runs:
     def run(
         self,
         texts: Sequence[str],
-        caps: Caps = Caps(),
-        recipe: str = "r",  # noqa: B008
+        caps: Caps = Caps(),  # noqa: B008
+        recipe: str = "r",
         stopping: Callable[[], bool] = lambda: False,
         **fields: Any,
     ) -> list[Any]:

@@ -91,8 +91,8 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def metered(
     teacher: Scripted,
     journal: Journal,
-    caps: Caps = Caps(),
-    price: Price = MINI,  # noqa: B008
+    caps: Caps = Caps(),  # noqa: B008
+    price: Price = MINI,
     concurrency: int = 4,
     stopping: Callable[[], bool] = lambda: False,
     run: str = "monday",

@@ -37,8 +37,8 @@ def metered(
     teacher: Any,
     journal: Journal,
     said: list[str],
-    caps: Caps = Caps(),
-    concurrency: int = 4,  # noqa: B008
+    caps: Caps = Caps(),  # noqa: B008
+    concurrency: int = 4,
     **more: Any,
 ) -> Metered:
     return Metered(
