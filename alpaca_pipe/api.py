@@ -144,8 +144,8 @@ def plan(
     steps = tuple(
         PlannedStep(
             line.step.stage.kind,
-            line.verdict,
-            line.why,  # type: ignore[arg-type]
+            line.verdict,  # type: ignore[arg-type]
+            line.why,
             *(_figures(line.estimate) if line.estimate else (NOTHING,) * 5),
         )
         for line in found.lines

@@ -1,12 +1,20 @@
-"""One row of instruction data, where it came from, and what is said of a row that was dropped."""
+"""One row of instruction data, where it came from, and what is said of a row that was dropped.
+
+The central row is a conversation: an optional system text, then messages, of which the learned answers are trained on.
+One question and its answer is the simple case, held as instruction, input and output.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from alpaca_pipe.core.files import canonical
+
+Role = Literal["user", "assistant", "tool", "system"]
 
 
 @dataclass(frozen=True)
@@ -22,10 +30,78 @@ class Origin:
         default_factory=dict
     )  # place "round/seat/item", nearest, score, style ...
 
+    def to_row(self) -> dict[str, Any]:
+        """As JSON; empty optional parts are left out."""
+        row: dict[str, Any] = {"kind": self.kind, "source": self.source}
+        if self.parents:
+            row["parents"] = list(self.parents)
+        if self.details:
+            row["details"] = dict(self.details)
+        return row
+
+    @staticmethod
+    def from_row(row: Mapping[str, Any]) -> Origin:
+        return Origin(
+            row["kind"],
+            row.get("source", ""),
+            tuple(row.get("parents", ())),
+            row.get("details", {}),
+        )
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation. `learned` counts for an assistant's only: an answer that is not learned is context."""
+
+    role: Role
+    text: str
+    learned: bool = True
+    reasoning: str = ""  # what was thought before the answer
+    tool_calls: tuple[Mapping[str, Any], ...] = ()  # as OpenAI writes them
+    name: str = ""  # of the speaker, or of the tool that answers
+
+    @property
+    def is_learned(self) -> bool:
+        return self.role == "assistant" and self.learned
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing but a role and a text."""
+        return not (self.reasoning or self.tool_calls or self.name)
+
+    def to_row(self) -> dict[str, Any]:
+        """As OpenAI writes a message; `learned` is there where an answer is not learned, empty parts are left out."""
+        row: dict[str, Any] = {"role": self.role, "content": self.text}
+        if self.role == "assistant" and not self.learned:
+            row["learned"] = False
+        if self.reasoning:
+            row["reasoning"] = self.reasoning
+        if self.tool_calls:
+            row["tool_calls"] = [dict(call) for call in self.tool_calls]
+        if self.name:
+            row["name"] = self.name
+        return row
+
+    @staticmethod
+    def from_row(row: Mapping[str, Any]) -> Message:
+        return Message(
+            row["role"],
+            row["content"],
+            row.get("learned", True),
+            row.get("reasoning", ""),
+            tuple(row.get("tool_calls", ())),
+            row.get("name", ""),
+        )
+
 
 @dataclass(frozen=True)
 class Example:
-    """An instruction, an optional input, and the wanted output. Make it with `Example.of`."""
+    """A conversation whose learned answers are the wanted output. Make it with `Example.of` or `Example.of_messages`.
+
+    `messages` is empty for a single exchange: instruction, optional input, output. Else it is the whole conversation
+    after the system text, and then `instruction` is the first user's text, `input` is empty, `output` the last learned
+    answer that has a text: for code that looks at one text of a row.
+    """
 
     id: str
     instruction: str
@@ -33,6 +109,7 @@ class Example:
     output: str
     origin: Origin
     system: str = ""
+    messages: tuple[Message, ...] = ()
 
     @staticmethod
     def of(instruction: str, input: str, output: str, origin: Origin, system: str = "") -> Example:
@@ -45,13 +122,46 @@ class Example:
             system,
         )
 
+    @staticmethod
+    def of_messages(messages: Sequence[Message], origin: Origin, system: str = "") -> Example:
+        """A conversation. One plain question and its learned answer become the simple case, so that equal rows have equal
+        ids. A first message of role system is the system text. Raises ValueError, in a sentence, where no answer is learned
+        or the roles cannot be."""
+        if messages and messages[0].role == "system":
+            own = messages[0].text
+            if system and own and own != system:
+                raise ValueError("it has two system texts")
+            messages, system = messages[1:], own or system
+        told = tuple(
+            one if one.role == "assistant" or one.learned else replace(one, learned=True)
+            for one in messages
+        )
+        _check_roles(told)
+        if [one.role for one in told] == ["user", "assistant"] and all(
+            one.is_plain for one in told
+        ):
+            return Example.of(told[0].text, "", told[1].text, origin, system)
+        answers = [one.text for one in told if one.is_learned and one.text]
+        return Example(
+            conversation_id(system, told),
+            next(one.text for one in told if one.role == "user"),
+            "",
+            answers[-1] if answers else "",
+            origin,
+            system,
+            told,
+        )
+
+    def conversation(self) -> tuple[Message, ...]:
+        """The messages after the system text. A single exchange's input stands below its instruction, a blank line
+        between; a template that has a place for the input takes `input` itself."""
+        if self.messages:
+            return self.messages
+        asked = f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
+        return Message("user", asked), Message("assistant", self.output)
+
     def to_row(self) -> dict[str, Any]:
         """As a JSON row; empty optional parts are left out."""
-        origin: dict[str, Any] = {"kind": self.origin.kind, "source": self.origin.source}
-        if self.origin.parents:
-            origin["parents"] = list(self.origin.parents)
-        if self.origin.details:
-            origin["details"] = dict(self.origin.details)
         row: dict[str, Any] = {
             "id": self.id,
             "instruction": self.instruction,
@@ -60,23 +170,20 @@ class Example:
         }
         if self.system:
             row["system"] = self.system
-        return row | {"origin": origin}
+        if self.messages:
+            row["messages"] = [one.to_row() for one in self.messages]
+        return row | {"origin": self.origin.to_row()}
 
     @staticmethod
     def from_row(row: Mapping[str, Any]) -> Example:
-        origin = row["origin"]
         return Example(
             row["id"],
             row["instruction"],
             row["input"],
             row["output"],
-            Origin(
-                origin["kind"],
-                origin.get("source", ""),
-                tuple(origin.get("parents", ())),
-                origin.get("details", {}),
-            ),
+            Origin.from_row(row["origin"]),
             row.get("system", ""),
+            tuple(map(Message.from_row, row.get("messages", ()))),
         )
 
 
@@ -107,6 +214,31 @@ def example_id(*texts: str) -> str:
         data = unicodedata.normalize("NFC", text).encode()
         state.update(len(data).to_bytes(8, "big") + data)
     return f"e1-{state.hexdigest()[:20]}"
+
+
+def conversation_id(system: str, messages: Sequence[Message]) -> str:
+    """`example_id` over all that is said. Never an exchange's id: that is over four texts, this over 2 + 6 a message."""
+    texts = ["messages", system]
+    for one in messages:
+        learned = "learned" if one.is_learned else ""
+        calls = canonical([dict(call) for call in one.tool_calls]) if one.tool_calls else ""
+        texts += [one.role, one.text, learned, one.reasoning, calls, one.name]
+    return example_id(*texts)
+
+
+def _check_roles(messages: Sequence[Message]) -> None:
+    """Raises ValueError: an answer answers something, a tool's result was called for, something is learned."""
+    before: set[str] = set()
+    for number, one in enumerate(messages, 1):
+        if one.is_learned and "user" not in before:
+            raise ValueError(f"message {number} is an answer to learn, and no user spoke before it")
+        if one.role == "tool" and "assistant" not in before:
+            raise ValueError(f"message {number} is a tool's result, and nothing was said before it")
+        before.add(one.role)
+    if "user" not in before:
+        raise ValueError("no message is a user's")
+    if not any(one.is_learned for one in messages):
+        raise ValueError("no answer in it is to be learned")
 
 
 def numbered(examples: Iterable[Example]) -> Iterator[Example]:

@@ -193,10 +193,10 @@ def _job(steps: list[Step], recipe: Recipe, workspace: Workspace) -> Job | None:
     if train is None:
         return None
     return job_of(
-        train.config,
+        train.config,  # type: ignore[arg-type]
         recipe.everything(),
         EstimateInputs(train.inputs or {}, workspace.root, recipe.name),
-    )  # type: ignore[arg-type]
+    )
 
 
 def _held(
