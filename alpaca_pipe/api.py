@@ -221,7 +221,7 @@ def render(
     template: alpaca, alpaca-2023 or chat; None is the one that a folder of ours was trained with, else alpaca. An example
     with an empty output renders as the prompt and the end-of-text token; see `prompt_ids`.
     """
-    from alpaca_pipe.core.errors import did_you_mean
+    from alpaca_pipe.core.did_you_mean import did_you_mean
     from alpaca_pipe.models.loading import load_tokenizer
     from alpaca_pipe.models.loss_mask import Encoder, saved_encoder
     from alpaca_pipe.models.templates import TEMPLATES

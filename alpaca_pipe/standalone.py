@@ -13,7 +13,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.files import file_digest, read_json, same_file, write_json
 
 if TYPE_CHECKING:

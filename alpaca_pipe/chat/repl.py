@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.chat.inference import ChatAnswer, ChatModel, ChatSettings, asked
 from alpaca_pipe.chat.pipe import plain, row_of
-from alpaca_pipe.core.errors import UserError, did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import write_jsonl
 

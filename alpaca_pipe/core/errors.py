@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -29,12 +28,3 @@ class UserErrors(UserError):
 
 class Stopped(Exception):
     """The run was asked to stop (Ctrl-C, SIGTERM, budget); what was under way is stored and resumes."""
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """ "did you mean 'want'?" for the nearest known word, or the list of known words when none is near."""
-    names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean '{near[0]}'?"
-    return f"known here: {', '.join(names)}" if names else ""

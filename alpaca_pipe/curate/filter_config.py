@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, create_model,
 from pydantic_core import CoreSchema
 
 from alpaca_pipe.core.config_table import Table
-from alpaca_pipe.core.errors import did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.filters import ALL, OFF, STANFORD, Filter
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example, Rejected, numbered
 from alpaca_pipe.data.file_formats import FORMS, files_of, rows_of
 from alpaca_pipe.data.hub import hub_rows

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from alpaca_pipe.core.errors import did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.data.records import kind_of
 from alpaca_pipe.data.source_kinds import ShapeName, Turns

@@ -126,6 +126,23 @@ class Cap:
     everywhere: bool
     run: str | None = None
 
+    def left(self, held: Totals) -> int:
+        """Nano-dollars below this cap that are neither spent (settled, or lost until reconciled) nor reserved."""
+        return self.nanodollars - held.spent - held.open
+
+    def refusal(self, held: Totals, ceiling: int, waiting: bool = False) -> Short:
+        """What is answered where `ceiling` does not fit into what is left. waiting: an end of ours may make room."""
+        return Short(
+            self.key,
+            self.nanodollars,
+            held.settled,
+            held.lost,
+            held.open,
+            ceiling,
+            waiting,
+            held.lent,
+        )
+
 
 class OverBudget(UserError):
     """The next request may cost more than is left, and nothing is under way whose end could make room."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.recipe.located_yaml import Key, Place, read_yaml

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+LEARNING_RATE = {"lora": 2e-4, "full": 2e-5}  # unless the recipe says otherwise, by method
+
 
 @dataclass(frozen=True)
 class Hyperparameters:

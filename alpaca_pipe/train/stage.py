@@ -24,7 +24,7 @@ from alpaca_pipe.recipe.stage import (
     StageContext,
 )
 from alpaca_pipe.train.cost_estimate import Job, lengths
-from alpaca_pipe.train.hyperparameters import Hyperparameters
+from alpaca_pipe.train.hyperparameters import LEARNING_RATE, Hyperparameters
 from alpaca_pipe.weights.base import BaseTable
 
 ROWS = "curate/train.jsonl"
@@ -126,7 +126,7 @@ class TrainConfig(StageConfig):
             else list(self.lora.target_modules),
         }
         return Hyperparameters(
-            self.learning_rate or (2e-4 if self.method == "lora" else 2e-5),
+            self.learning_rate or LEARNING_RATE[self.method],
             self.num_train_epochs,
             self.max_steps,
             self.per_device_train_batch_size,

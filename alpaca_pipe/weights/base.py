@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PlainValidator, ValidationInfo
 
 from alpaca_pipe.core.config_table import ExistingPath, Table, folder_of
-from alpaca_pipe.core.errors import did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.files import digest_of, file_digest, read_json
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.weights.gguf import gguf_digest

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from alpaca_pipe.core.errors import UserError, did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import file_digest
 from alpaca_pipe.weights.gguf import cached_path
 from alpaca_pipe.weights.known import KNOWN, KnownWeight, Wheel

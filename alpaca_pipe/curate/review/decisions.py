@@ -18,7 +18,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 
 from alpaca_pipe.core.config_table import from_recipe
-from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example, example_id
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.core.text import whole

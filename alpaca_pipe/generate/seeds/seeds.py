@@ -13,7 +13,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
 from alpaca_pipe.core.config_table import from_recipe
-from alpaca_pipe.core.errors import UserError, UserErrors, did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import shipped
 

@@ -122,22 +122,13 @@ def reserve(
         if not classes:
             continue
         held = totals_of(db, recipe=None if cap.everywhere else lease.recipe, class_=cap.class_)
-        left = cap.nanodollars - held.spent - held.open
+        left = cap.left(held)
         until = _furthest(lease, classes, billed, left, until)
         short = sum(lease.ceiling(billed, least, class_) for class_ in classes)
         if until < least and short <= left:
             until = least
         elif until < least:
-            return Short(
-                cap.key,
-                cap.nanodollars,
-                held.settled,
-                held.lost,
-                held.open,
-                short,
-                False,
-                held.lent,
-            )
+            return cap.refusal(held, short)
     _enter_reserved(db, lease, stage, billed, until)
     return until
 

@@ -16,7 +16,8 @@ from typing import Any
 from pydantic import Field
 
 from alpaca_pipe.core.config_table import Exact, Table
-from alpaca_pipe.core.errors import UserError, did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.pricing.price_tables import sheet

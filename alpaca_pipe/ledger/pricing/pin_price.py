@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from alpaca_pipe.core.errors import UserError, did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.ledger.pricing.gpu_rates import GpuRate, OwnGpuRow, gpu_named, gpu_rates, gpus
 from alpaca_pipe.ledger.pricing.token_prices import (

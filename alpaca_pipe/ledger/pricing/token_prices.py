@@ -15,7 +15,8 @@ from pydantic_core import CoreSchema
 
 from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.config_table import Exact, Table
-from alpaca_pipe.core.errors import UserError, did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.ledger.money import cost_of_tokens, whole_per_token
 from alpaca_pipe.ledger.pricing.price_tables import sheets

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from alpaca_pipe.core.completion import Usage
-from alpaca_pipe.core.errors import UserError, did_you_mean
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.ledger.store.entries import Totals
 from alpaca_pipe.ledger.store.journal import Journal

@@ -115,18 +115,9 @@ class Journal:
                 return stored
             for cap in caps.over(class_):
                 held = totals_of(db, None if cap.everywhere else recipe, cap.run, class_=cap.class_)
-                if held.spent + held.open + ceiling > cap.nanodollars:
+                if ceiling > cap.left(held):
                     waiting = totals_of(db, recipe=recipe, run=run, class_=class_).pending > 0
-                    return Short(
-                        cap.key,
-                        cap.nanodollars,
-                        held.settled,
-                        held.lost,
-                        held.open,
-                        ceiling,
-                        waiting,
-                        held.lent,
-                    )
+                    return cap.refusal(held, ceiling, waiting)
             keep_price(db, price)
             last = (
                 db.execute("SELECT MAX(attempt) FROM entries WHERE request = ?", (key,)).fetchone()[

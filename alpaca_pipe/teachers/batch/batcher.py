@@ -20,11 +20,11 @@ from alpaca_pipe.ledger.store.batch_jobs import BatchJobs, BatchLine, Event, Int
 from alpaca_pipe.teachers.base import Failure, Fatal, Sent
 from alpaca_pipe.teachers.batch.batch_client import BatchClient, NotThere, counts, why_failed
 from alpaca_pipe.teachers.batch.batch_file import Outcome, line_of, read
+from alpaca_pipe.teachers.batch.polling import until_ended
 from alpaca_pipe.teachers.batch.submit import BatchSubmission, done
 from alpaca_pipe.teachers.batch.waiting import GLANCE, BatchWaiting
 from alpaca_pipe.teachers.openai.error_mapping import without_keys
 
-ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _LATER = {
     "token_limit_exceeded",
     "rate_limit_exceeded",
@@ -32,8 +32,6 @@ _LATER = {
     "internal_error",
 }  # no fault of the file's
 _LISTED_WITHIN = 2.0  # seconds until a batch that was made is in the provider's list
-_FIRST_LOOK = 1.0  # seconds; the waits between looks grow from here
-_SAY_EVERY = 300.0  # seconds between two sentences about a batch whose state is the same
 
 
 @dataclass(frozen=True)
@@ -241,7 +239,14 @@ class Batcher:
             self._say(f"batch {intent.batch}: {len(batch):,} requests handed in")
         try:
             with self.patience.at_the_provider():
-                made = await self._end_of(intent, cancel)
+                made = await until_ended(
+                    self._office,
+                    intent.batch,
+                    self.patience,
+                    longest=self._rules.poll,
+                    cancel=cancel,
+                    say=self._say,
+                )
                 files = [
                     await self._content(file)
                     for file in (made.get("output_file_id"), made.get("error_file_id"))
@@ -280,29 +285,6 @@ class Batcher:
                 Failure, Fatal, NotThere
             ):  # what was sent is in our books; the answers stay there
                 await self._office.delete(str(made.get("input_file_id")))
-
-    async def _end_of(self, intent: Intent, cancel: bool) -> dict[str, Any]:
-        """The batch when it has ended."""
-        wait, status, answered, said = (
-            min(_FIRST_LOOK, self._rules.poll),
-            "validating",
-            0,
-            time.monotonic(),
-        )
-        while True:
-            made = await self.patience.insist(lambda: self._office.look(intent.batch))
-            if made.get("status") in ENDED:
-                return made
-            if cancel:
-                with suppress(Failure, Fatal):  # one that is about to end cannot be cancelled
-                    await self._office.cancel(intent.batch)
-            total, answers, errors = counts(made)
-            news = answers + errors != answered and time.monotonic() - said >= _SAY_EVERY
-            if made.get("status") != status or news:
-                status, answered, said = str(made.get("status")), answers + errors, time.monotonic()
-                self._say(f"batch {intent.batch} {status}: {answered:,} of {total:,} answered")
-            await self.patience.sleep(wait)
-            wait = min(self._rules.poll, wait * 1.5)
 
     async def _content(self, file: str) -> bytes:
         return await self.patience.insist(lambda: self._office.content(file))
