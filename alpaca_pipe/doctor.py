@@ -12,8 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import cache_dir
+from alpaca_pipe.core.today import today
 from alpaca_pipe.recipe.schema import Recipe
+from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.weights.gguf import cached_path
 from alpaca_pipe.weights.known import KNOWN
 
@@ -139,8 +142,22 @@ def _gpu() -> Check:
     )
 
 
+def _lives(teacher: TeacherTable) -> Iterator[Check]:
+    day, ending = today(), teacher.ending()
+    if ending and ending.near(day):
+        good: Literal["maybe", "no"] = "no" if ending.past(day) else "maybe"
+        yield Check(good, f"teacher: {ending.sentence(day)}", ending.cure(day, teacher.mode))
+    elif teacher.host is not None:
+        yield Check("yes", f"teacher: {teacher.called} at {teacher.host}, no end is announced")
+    try:
+        if doubt := teacher.priced().doubt(day):
+            yield Check("maybe", f"price: {doubt}")
+    except UserError as error:
+        yield Check("no", f"price: {error.what}", error.cure)
+
+
 def _teacher(recipe: Recipe) -> Iterator[Check]:
-    teacher = recipe.tables.get("teacher")
+    teacher: TeacherTable | None = recipe.tables.get("teacher")
     if teacher is None:
         return
     if teacher.kind == "local_server" and teacher.model in KNOWN:
@@ -153,6 +170,7 @@ def _teacher(recipe: Recipe) -> Iterator[Check]:
                 f"local model: {teacher.model} is not in {cache_dir()}",
                 "alpaca-pipe setup local",
             )
+    yield from _lives(teacher)
     name = teacher.key_variable
     if name:
         there = bool(os.environ.get(name))

@@ -11,6 +11,7 @@ os.environ.setdefault(
     "OMP_WAIT_POLICY", "PASSIVE"
 )  # as alpaca_pipe.models does: tests run side by side
 os.environ["ALPACA_PIPE_PRICES"] = os.devnull  # no test sees the user's own price file
+os.environ["ALPACA_PIPE_TODAY"] = "2026-11-30"  # prices age and models end: not under a test's feet
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +21,7 @@ from alpaca_pipe.cli.common import (
     recipe_called,
 )
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.today import today as this_day
 
 app = typer.Typer()
 ledger = typer.Typer(
@@ -143,7 +144,7 @@ def pin_price(
     """Write down what a model or a GPU costs you, as a dated row of your own; it goes before the book's."""
     from alpaca_pipe.ledger.pricing import pin_price
 
-    first, today = _day(start), datetime.now(UTC).date()
+    first, today = _day(start), this_day()
     if (model is None) == (gpu is None):
         raise UserError(
             "a price belongs to a MODEL or to a --gpu, one of them",

@@ -24,6 +24,7 @@ from alpaca_pipe.recipe.stage import (
     StageContext,
 )
 from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.shutdown import refuse_past_its_end
 
 
 class GenerateConfig(GenerateTable, StageConfig):
@@ -56,6 +57,8 @@ def estimate(config: GenerateConfig, tables: Mapping[str, Any], known: EstimateI
         if known.workspace
         else Past()
     )
+    if not before.same:  # stored replies may be enough, whatever became of the teacher
+        refuse_past_its_end(teacher)
     forecast, says, rests_on = expected(order, prior_of(style, teacher), before)
     figures = {
         name: forecast.range(name)

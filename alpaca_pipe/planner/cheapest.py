@@ -13,8 +13,9 @@ from typing import Any
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine
 from alpaca_pipe.ledger.money import NANO
+from alpaca_pipe.ledger.pricing.end_of_life import lives
 from alpaca_pipe.ledger.pricing.gpu_rates import Gpu, GpuRate, gpu_rates, gpus, hosted_rates
-from alpaca_pipe.ledger.pricing.token_prices import Price, prices_on
+from alpaca_pipe.ledger.pricing.token_prices import OLD, Price, prices_on
 from alpaca_pipe.models.speed import WITHOUT_BF16
 from alpaca_pipe.planner.training_cost import tuned_tokens
 from alpaca_pipe.recipe.plan import Step
@@ -24,7 +25,6 @@ from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.train.cost_estimate import Job
 
 SHOWN = 6  # rows of a table
-_OLD = 180  # days since a price was checked, after which that is said
 
 
 def cents(nanodollars: float) -> str:
@@ -116,7 +116,8 @@ def _teachers(tokens_in: int, tokens_out: int, own: Price, day: date) -> tuple[O
     """What the same tokens cost at each price of the book, online and in batches; dated names at one price are one."""
     offers: dict[tuple[str, str, int], Offer] = {}
     for price in sorted(
-        (own, *prices_on(day)), key=lambda price: (price != own, len(price.model), price.model)
+        (own, *(price for price in prices_on(day) if lives(price, day))),
+        key=lambda price: (price != own, len(price.model), price.model),
     ):
         each = price.per_million
         amount = round((each["uncached_in"] * tokens_in + each["visible_out"] * tokens_out) * 1000)
@@ -218,7 +219,7 @@ def _hosted(job: Job, day: date) -> tuple[Offer, ...]:
 def _age(checked: date | None, day: date) -> str:
     """Of a price that may have moved since; a price that nobody dates is the recipe's own."""
     days = (day - checked).days if checked else 0
-    return f"checked {days} days ago" if days > _OLD else ""
+    return f"checked {days} days ago" if days > OLD else ""
 
 
 def _first(offers: Iterable[Offer]) -> tuple[Offer, ...]:

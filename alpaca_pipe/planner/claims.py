@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Literal
+
+from alpaca_pipe.core.today import today
 
 Verdict = Literal["holds", "off", "does not hold", "not checkable here"]
 
@@ -46,7 +48,7 @@ def print_claims(json: bool = False, day: date | None = None) -> None:
     """Every claim with source, formula, our figure and verdict. Reads no network; prices are the book's of the day."""
     from alpaca_pipe.planner.published import claims
 
-    found = claims(day or datetime.now(UTC).date())
+    found = claims(day or today())
     if json:
         import json as as_json
 

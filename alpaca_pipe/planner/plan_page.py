@@ -54,6 +54,8 @@ def print_plan(
             console,
             f"note: the teacher's key {variable} is not set; planning does without, a run does not",
         )
+    for sentence in outlook.doubts:
+        _say(console, f"warning: {sentence}")
     for sentence in outlook.terms.warnings():
         _say(console, f"terms: {sentence}")
     _say(console, _last(outlook))
@@ -121,6 +123,8 @@ def _count(amount: float) -> str:
 
 def _sentences(outlook: PlanSummary) -> Iterator[str]:
     total = outlook.total
+    for price in outlook.prices:
+        yield f"price: {price}"
     if outlook.machine.says:
         yield f"machine: {outlook.machine.says}"
     if outlook.machine.per_hour and (idle := sum(_idle(outlook.lines))) > 1:

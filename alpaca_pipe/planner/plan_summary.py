@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from alpaca_pipe.core.ranges import NOTHING, Range
+from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
 from alpaca_pipe.ledger.store.entries import Class, Totals
 from alpaca_pipe.ledger.store.journal import Journal
@@ -20,6 +21,8 @@ from alpaca_pipe.recipe.plan import Step, steps_of
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog, Estimate, EstimateInputs
 from alpaca_pipe.recipe.workspace import Workspace
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.shutdown import warning
 from alpaca_pipe.train.cost_estimate import Job
 from alpaca_pipe.train.stage import job_of
 
@@ -74,6 +77,8 @@ class PlanSummary:
     scaled: Range  # nano-dollars for the whole recipe at Alpaca's number of rows
     day: date
     terms: Permission
+    prices: tuple[str, ...] = ()  # whose prices the forecast rests on, and how old they are
+    doubts: tuple[str, ...] = ()  # prices that may have moved, teachers that will end
 
     @property
     def total(self) -> Estimate:
@@ -140,6 +145,8 @@ class PlanSummary:
             "at_52002_rows": plain(self.scaled),
             "stanford": STANFORD,
             "terms": self.terms.to_row(),
+            "prices": list(self.prices),
+            "doubts": list(self.doubts),
         }
 
 
@@ -147,7 +154,7 @@ def look(
     recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool = False
 ) -> PlanSummary:
     """Nothing is run, sent or written. Raises UserError for what is wrong with the recipe already."""
-    day = datetime.now(UTC).date()
+    day = today()
     steps = steps_of(recipe, catalog, workspace)
     estimates = expected(steps, recipe, workspace)
     running = holder(workspace.of(recipe.name) / ".lock")
@@ -171,7 +178,31 @@ def look(
         scaled,
         day,
         permission(recipe, catalog, workspace.lock(recipe.name).get("terms")),
+        *_of_teachers(recipe, estimates, day),
     )
+
+
+def _of_teachers(
+    recipe: Recipe, estimates: Mapping[str, Estimate], day: date
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of everybody who is still to be asked: the price, and what is doubtful about it or about them."""
+    asked = [teacher for kind, teacher in teachers_of(recipe) if kind in estimates]
+    prices = [teacher.priced() for teacher in asked]
+    doubts = [*(warning(teacher) for teacher in asked), *(price.doubt(day) for price in prices)]
+    return (
+        tuple(dict.fromkeys(price.said(day) for price in prices if not price.free)),
+        tuple(dict.fromkeys(filter(None, doubts))),
+    )
+
+
+def teachers_of(recipe: Recipe) -> Iterator[tuple[str, TeacherTable]]:
+    """Whom each stage asks: generate the recipe's teacher, curate its judge."""
+    shared: TeacherTable | None = recipe.tables.get("teacher")
+    grade = getattr(recipe.stages.get("curate"), "grade", None)
+    if shared is not None and "generate" in recipe.stages:
+        yield "generate", shared
+    if grade is not None:
+        yield "curate", grade.asked_of(shared)
 
 
 def _line(step: Step, estimate: Estimate | None, running: str | None) -> PlanLine:

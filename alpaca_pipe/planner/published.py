@@ -332,7 +332,14 @@ def _generated(count: int) -> Estimate:
     from alpaca_pipe.recipe.stage import EstimateInputs
     from alpaca_pipe.teachers.config import TeacherTable
 
-    teacher = TeacherTable.model_validate({"kind": "openai_chat", "model": "text-davinci-003"})
+    teacher = TeacherTable.model_validate(
+        {
+            "kind": "openai_chat",
+            "model": "text-davinci-003",
+            "base_url": "https://api.openai.com.2023/v1",  # nobody is asked, and today's ends do not hold
+            "price": {"in": 20, "out": 20},
+        }
+    )
     return STAGE.estimate(
         GenerateConfig(style="alpaca", count=count),
         {"teacher": teacher, "seed": 42},

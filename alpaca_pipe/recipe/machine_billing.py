@@ -6,11 +6,11 @@ import _thread
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
+from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.budget import Caps, more
 from alpaca_pipe.ledger.machine import config as machine_config
 from alpaca_pipe.ledger.machine.config import GpuTable
@@ -53,7 +53,7 @@ class Rent:
     def look_ahead(self, coming: Coming) -> None:
         """Before anything runs: a GPU without a price, and steps that will not fit below the caps. Raises UserError."""
         on_gpu = [step for step, _ in coming if step.stage.on_gpu]
-        self._terms = machine_config.terms(self._table, datetime.now(UTC).date(), bool(on_gpu))
+        self._terms = machine_config.terms(self._table, today(), bool(on_gpu))
         if coming:
             self._check(coming)
         idle = sum(estimate.minutes.p50 for step, estimate in coming if not step.stage.on_gpu)

@@ -38,6 +38,7 @@ from alpaca_pipe.start.seed_prompts import (
 )
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import connect, takes_of
+from alpaca_pipe.teachers.shutdown import refuse_past_its_end
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,6 +74,7 @@ class Session:
         self.domain: str = generate.domain or ""  # type: ignore[attr-defined]
         teacher: TeacherTable = self.recipe.tables["teacher"]
         self.teacher = teacher.online()
+        refuse_past_its_end(self.teacher)
         self.price = self.teacher.priced()
         self.decisions = DraftLog(self.workspace.of(self.recipe.name))
 

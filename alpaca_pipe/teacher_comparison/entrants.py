@@ -14,6 +14,7 @@ from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.recipe.dotenv import lend_keys
 from alpaca_pipe.recipe.schema import Recipe, load_recipe
 from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.shutdown import refuse_past_its_end
 
 _OF_THE_MODEL = (
     "identity",
@@ -57,6 +58,7 @@ def entrants(
                 f"{same.name} and {one.name} are the same model, asked in the same way",
                 "there is nothing to compare",
             )
+        refuse_past_its_end(one.teacher)
         one.teacher.priced()
     return tuple(found)
 

@@ -6,11 +6,12 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.budget import OUTPUT_LIMITS, Caps, ceiling_of
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.pricing.token_prices import Price
@@ -21,10 +22,10 @@ from alpaca_pipe.teachers.factory import open_teacher
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.openai.error_mapping import key_from
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
+from alpaca_pipe.teachers.shutdown import refuse_past_its_end
 
 _QUESTION = "Answer with the one word: pong"
 _MOST_TOKENS = 16  # of the reply; some models refuse a smaller limit
-_OLD = 90  # days since a price was checked
 
 
 def check(
@@ -52,12 +53,17 @@ async def _check(
     log: Path,
     tell: Callable[[str], None],
 ) -> Completion:
+    refuse_past_its_end(table)
     price = table.priced()
     tell(f"teacher    {table.kind}, model '{table.called}'")
     tell(f"asks       {_whom(table)}")
     tell(f"price      {_priced(price)}")
+    if doubt := price.doubt(today()):
+        tell(f"note       {doubt}")
     key_from(os.environ, table.key_variable)  # told before anything is started
-    async with open_teacher(table, log=log) as teacher:
+    async with open_teacher(
+        table, log=log, say=lambda sentence: tell(f"note       {sentence}")
+    ) as teacher:
         tell(f"takes      {', '.join(sorted(teacher.takes))}")
         request = _ping(teacher)
         tell(
@@ -131,8 +137,7 @@ def _priced(price: Price) -> str:
     )
     age = ""
     if price.checked:
-        days = (date.today() - price.checked).days
-        age = f", checked {price.checked} ({days} days ago{': look whether it still holds' if days > _OLD else ''})"
+        age = f", checked {price.checked} ({(today() - price.checked).days} days ago)"
     return f"{each} a million tokens; {price.source}{age}"
 
 

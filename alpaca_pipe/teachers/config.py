@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -14,8 +13,10 @@ from alpaca_pipe.core.config_table import AnyPath, ExistingPath, Knob, Table, fr
 from alpaca_pipe.core.files import file_digest
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.secrets import LOOKS_LIKE_A_KEY
+from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.budget import USUAL_TIERS
-from alpaca_pipe.ledger.pricing.token_prices import Mode, Price, PriceTable, price_of
+from alpaca_pipe.ledger.pricing.end_of_life import Ending, ending_of
+from alpaca_pipe.ledger.pricing.token_prices import Mode, Price, PriceTable, price_of, provider_at
 from alpaca_pipe.teachers.openai.extra_fields import billed_otherwise, secret_in
 from alpaca_pipe.weights.gguf import gguf_digest
 from alpaca_pipe.weights.known import KNOWN
@@ -303,14 +304,25 @@ class TeacherTable(Table):
 
     def priced(self, mode: Mode | None = None) -> Price:
         """What it costs today: of an endpoint at its own host, of a rehearsal on paper. UserError where nobody says."""
-        host = urlsplit(self.address).hostname or "" if self.kind in _ENDPOINTS else None
-        return price_of(
-            self.called,
-            datetime.now(UTC).date(),
-            self.price,
-            host=host,
-            mode=mode or ("batch" if self.by_batch else "online"),
-        )
+        return price_of(self.called, today(), self.price, host=self.host, mode=mode or self.mode)
+
+    @property
+    def host(self) -> str | None:
+        """Of an endpoint; None for a server of our own, whose prices are on paper."""
+        return (urlsplit(self.address).hostname or "") if self.kind in _ENDPOINTS else None
+
+    @property
+    def provider(self) -> str:
+        """Whose prices and whose words about its models' ends hold."""
+        return "" if self.host is None else provider_at(self.host)
+
+    @property
+    def mode(self) -> Mode:
+        return "batch" if self.by_batch else "online"
+
+    def ending(self) -> Ending | None:
+        """When it answers no more, as far as the books know; None for a server of our own."""
+        return ending_of(self.called, self.host)
 
     def identity(self) -> dict[str, Any]:
         """Whom we ask, as part of every request's key: never a port that we chose, never a key."""

@@ -21,6 +21,7 @@ from alpaca_pipe.teachers.openai.error_mapping import key_from
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, http_client
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 from alpaca_pipe.teachers.scripted.scripted_teacher import rehearsed_server
+from alpaca_pipe.teachers.shutdown import Living
 from alpaca_pipe.weights.gguf import open_gguf
 
 
@@ -63,7 +64,9 @@ async def connect(
             )
             await pick_up(desk, journal, recipe)
         metered = Metered(
-            desk if desk and table.by_batch else _online(table, wire, child),
+            Living(
+                desk if desk and table.by_batch else _online(table, wire, child), table, wire, say
+            ),
             journal=journal,
             price=price,
             caps=caps,
@@ -105,11 +108,13 @@ async def cancel_batches(
 
 
 @contextlib.asynccontextmanager
-async def open_teacher(table: TeacherTable, *, log: Path) -> AsyncIterator[Teacher]:
+async def open_teacher(
+    table: TeacherTable, *, log: Path, say: Callable[[str], None] = lambda sentence: None
+) -> AsyncIterator[Teacher]:
     """The bare teacher: one HTTP attempt for each `ask`, online, nothing booked. A server of our own lives as long as the
-    block."""
+    block. say: is told where it will end soon."""
     async with _open_wire(table, log) as (wire, child):
-        yield _online(table, wire, child)
+        yield Living(_online(table, wire, child), table, wire, say)
 
 
 @contextlib.asynccontextmanager

@@ -40,12 +40,12 @@ def test_all_shows_past_and_announced_prices_too() -> None:
 
 
 def test_a_page_says_how_old_and_who(capsys: pytest.CaptureFixture[str]) -> None:
-    print_prices("gpt-4.1-nano", DAY, teachers=True)
+    print_prices("gpt-4.1-mini", DAY, teachers=True)
     page = capsys.readouterr().out
-    lines = [line.split() for line in page.splitlines() if line.startswith("gpt-4.1-nano")]
+    lines = [line.split() for line in page.splitlines() if line.startswith("gpt-4.1-mini")]
     assert [line[:4] for line in lines] == [
-        ["gpt-4.1-nano", "openai", "0.05", "0.20"],
-        ["gpt-4.1-nano", "openai", "0.10", "0.025"],
+        ["gpt-4.1-mini", "openai", "0.20", "0.80"],
+        ["gpt-4.1-mini", "openai", "0.40", "0.10"],
     ]
     assert "505 days ago" in page and "+1 dated" in page and "in batches" in page
     assert "source: https://developers.openai.com" in page and "ledger pin-price" in page
@@ -64,10 +64,10 @@ def test_without_a_word_a_page_is_short(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_as_json_every_figure_is_exact(capsys: pytest.CaptureFixture[str]) -> None:
-    print_prices("gpt-4.1-nano", DAY, as_json=True)
+    print_prices("gpt-4.1-mini", DAY, as_json=True)
     said = json.loads(capsys.readouterr().out)
     online = next(row for row in said["teachers"] if row["mode"] == "online")
-    assert online["per_million"]["uncached_in"] == "0.1" and online["blended"] == "0.175"
+    assert online["per_million"]["uncached_in"] == "0.4" and online["blended"] == "0.7"
     assert online["days_since_checked"] == 505 and online["own"] is False and said["gpus"] == []
 
 
@@ -76,12 +76,12 @@ def test_ones_own_rows_are_told_apart(
 ) -> None:
     mine = tmp_path / "prices.yaml"
     mine.write_text(
-        "- {model: gpt-4.1-nano, provider: openai, in: 0.01, out: 0.02, checked: 2026-11-20}\n"
+        "- {model: gpt-4.1-mini, provider: openai, in: 0.01, out: 0.02, checked: 2026-11-20}\n"
     )
     monkeypatch.setenv("ALPACA_PIPE_PRICES", str(mine))
-    print_prices("gpt-4.1-nano", DAY, as_json=True)
+    print_prices("gpt-4.1-mini", DAY, as_json=True)
     rows = json.loads(capsys.readouterr().out)["teachers"]
     assert [row["blended"] for row in rows if row["own"]] == ["0.0125"]
     assert f"1 row of your own in {mine} win" in age_of_the_book(DAY).replace("wins", "win")
-    print_prices("gpt-4.1-nano", DAY)
+    print_prices("gpt-4.1-mini", DAY)
     assert "1 day ago" in capsys.readouterr().out

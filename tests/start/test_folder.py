@@ -149,4 +149,4 @@ def test_a_model_for_a_domain_is_asked_about_the_seeds_topics_and_told_its_domai
     seat = seating_of(config, style, 1, ()).round(0, 0, 1)[0]  # type: ignore[arg-type]
     topics = {seed.topic for seed in read_seeds(home / "vet" / "seeds.csv")}
     assert set(seat.topics) <= topics
-    assert "It will work in this domain: a clinic." in style.ask(seat).messages[0].content
+    assert "It will work in this domain: a clinic." in style.request_for(seat).messages[0].content

@@ -339,7 +339,7 @@ def test_a_plain_address_goes_by_the_proxy_too(
     seen: list[str] = []
 
     async def proxy(http: web.BaseRequest) -> web.Response:
-        seen.append(http.headers["Host"])
+        seen.append(f"{http.method} {http.headers['Host']}")
         return await good(http)
 
     async def main() -> Completion:
@@ -349,7 +349,7 @@ def test_a_plain_address_goes_by_the_proxy_too(
             )
 
     monkeypatch.setenv("MY_KEY", KEY)
-    assert asyncio.run(main()).text == "pong" and seen == [HOST]
+    assert asyncio.run(main()).text == "pong" and seen == [f"GET {HOST}", f"POST {HOST}"]
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
@@ -391,7 +391,7 @@ def test_no_log_of_any_library_holds_a_key(
     async def main() -> None:
         async def handler(http: web.BaseRequest) -> web.Response:
             assert http.headers["Authorization"] == f"Bearer {KEY}"
-            return next(answers)
+            return next(answers) if http.method == "POST" else web.json_response({"data": []})
 
         answers = iter(
             [

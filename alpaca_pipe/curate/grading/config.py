@@ -21,6 +21,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.shutdown import refuse_past_its_end
 
 BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
 _ROW_TOKENS = 110  # of the released 52K as JSON, in LLaMA's tokens
@@ -154,6 +155,7 @@ class Outlay:
 def outlay(how: Grading, shared: TeacherTable | None, rows: int) -> Outlay:
     """At most the rows that come in; the filters take some. UserError where the teacher has no price."""
     teacher = how.asked_of(shared)
+    refuse_past_its_end(teacher)
     price = teacher.priced()
     each_in, each_out = how.tokens()
     one = (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
+from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.machine import detect
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.money import NANO
@@ -41,7 +42,7 @@ def machine_of(tables: Mapping[str, Any], day: date | None = None) -> Machine:
     gpu = gpus().get(name) if name else None
     count = table.count or len(found) or 1
     try:
-        rate = table.rate(day or datetime.now(UTC).date(), found)
+        rate = table.rate(day or today(), found)
     except UserError as error:
         return Machine(gpu, 0, str(error))
     per_hour = rate.nanodollars_per_hour * count if rate else 0

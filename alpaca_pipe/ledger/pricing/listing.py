@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.today import today as this_day
+from alpaca_pipe.ledger.pricing.end_of_life import PastItsEnd, ending_of, lives
 from alpaca_pipe.ledger.pricing.gpu_rates import (
     GpuRate,
     Hosted,
@@ -20,7 +22,7 @@ from alpaca_pipe.ledger.pricing.gpu_rates import (
     own_gpu_rates,
     own_hosted,
 )
-from alpaca_pipe.ledger.pricing.token_prices import Price, book, own_prices, prices_on
+from alpaca_pipe.ledger.pricing.token_prices import Price, book, host_of, own_prices, prices_on
 from alpaca_pipe.ledger.pricing.user_prices import own_file
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def print_prices(
     """What holds today and contains `find`; `everything`: past and announced prices too. UserError: nothing found."""
     from rich.console import Console
 
-    day = today or datetime.now(UTC).date()
+    day = today or this_day()
     listed = listing(find, day, teachers=teachers, gpus=gpus, hosted=hosted, everything=everything)
     if as_json:
         print(json.dumps(to_json(listed, day), indent=2, ensure_ascii=False))
@@ -80,7 +82,11 @@ def listing(
 ) -> Listed:
     """Every kind where none is asked for. UserError where nothing contains `find`."""
     none = not (teachers or gpus or hosted)
-    prices = (*book(), *own_prices()) if everything else prices_on(day)
+    prices = (
+        (*book(), *own_prices())
+        if everything
+        else tuple(price for price in prices_on(day) if lives(price, day))
+    )
     rates = (*gpu_book(), *own_gpu_rates()) if everything else gpu_rates(day)
     tuning = (*hosted_book(), *own_hosted()) if everything else hosted_rates(day)
     found = Listed(
@@ -98,6 +104,8 @@ def listing(
         ),
         tuple(h for h in tuning if (none or hosted) and _named(find, h.model, h.provider)),
     )
+    if (none or teachers) and not found.teachers:
+        _refuse_ended(find, day)
     if not (found.teachers or found.gpus or found.hosted):
         raise UserError(
             f"nothing in the price book is called '{find}'"
@@ -107,6 +115,15 @@ def listing(
             "it costs: alpaca-pipe ledger pin-price",
         )
     return found
+
+
+def _refuse_ended(find: str, day: date) -> None:
+    """Raises PastItsEnd where what is looked for has ended."""
+    for price in prices_on(day):
+        if find and _named(find, price.model) and not lives(price, day):
+            ending = ending_of(price.model, host_of(price.provider))
+            assert ending is not None
+            raise PastItsEnd(ending, day)
 
 
 def blended(price: Price) -> Decimal:
@@ -126,6 +143,9 @@ def to_json(listed: Listed, day: date) -> dict[str, Any]:
     teachers = rows(listed.teachers, own_prices())
     for row, price in zip(teachers, listed.teachers, strict=True):
         row["blended"] = f"{blended(price).normalize():f}"
+        ending = ending_of(price.model, host_of(price.provider)) if price.provider else None
+        row["ends"] = str(ending.day) if ending else None
+        row["replacement"] = ending.replacement if ending else ""
     return {
         "day": str(day),
         "teachers": teachers,
@@ -188,6 +208,7 @@ def _print_teachers(
             "in batches" if price.mode == "batch" else "",
             f"to {price.most_in:,} in" if price.most_in else "",
             _until(price.end, day, dated),
+            _ends(price, day),
         ]
         table.add_row(
             price.model,
@@ -313,6 +334,13 @@ def _ago(checked: date | None, day: date) -> str:
 
 def _until(end: date | None, day: date, dated: bool) -> str:
     return f"until {end}" if end and end >= day and not dated else ""
+
+
+def _ends(price: Price, day: date) -> str:
+    ending = ending_of(price.model, host_of(price.provider)) if price.provider else None
+    if ending is None:
+        return ""
+    return f"{'ended' if ending.past(day) else 'ends'} {ending.day}"
 
 
 def _days(start: date | None, end: date | None, dated: bool) -> tuple[str, ...]:

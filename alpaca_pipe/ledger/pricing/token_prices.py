@@ -25,6 +25,8 @@ from alpaca_pipe.ledger.pricing.user_prices import Day, own_rows, read_row
 TokenClass = Literal["uncached_in", "cache_read", "cache_write", "visible_out", "reasoning_out"]
 CLASSES: tuple[TokenClass, ...] = get_args(TokenClass)  # the fields of core's Usage
 Mode = Literal["online", "batch"]
+_PINNED = "pinned at "  # and where: a row of the user's file without a source
+OLD = 90  # days after which a price that nobody has looked at is doubted
 
 
 class PriceTable(Table):
@@ -103,6 +105,32 @@ class Price:
     def holds(self, day: date) -> bool:
         return (self.start or date.min) <= day <= (self.end or date.max)
 
+    def doubt(self, day: date) -> str:
+        """Why this figure may be wrong on a day: nobody says whose it is, or when it was last looked at; "" where it is
+        fresh, free, or the recipe's own."""
+        who = f"the price of '{self.model}'" + (f" at {self.provider}" if self.provider else "")
+        if self.source.startswith(_PINNED) and not self.free:
+            return f"{who} has no source ({self.source}): say whose word it is (source: ...)"
+        age = (day - self.checked).days if self.checked and not self.free else 0
+        if age <= OLD:
+            return ""
+        return (
+            f"{who} was last checked {age} days ago ({self.checked}), and prices move within months: "
+            f"look at {self.source.split()[0]}, then pin what you pay (alpaca-pipe ledger pin-price)"
+        )
+
+    def said(self, day: date) -> str:
+        """The figures, whose they are and how old, in a line."""
+        if self.free:
+            return f"{self.model}: free ({self.source})"
+        age = f", checked {(day - self.checked).days} days ago" if self.checked else ""
+        where = f" at {self.provider}" if self.provider else ""
+        each = self.per_million
+        return (
+            f"{self.model}{where}{' in batches' if self.mode == 'batch' else ''} ${each['uncached_in']:f} in, "
+            f"${each['visible_out']:f} out a million tokens ({self.source.split(' by way of ')[0]}{age})"
+        )
+
     def to_row(self) -> dict[str, Any]:
         """As plain JSON: exact decimals and days as text."""
         row = {
@@ -114,6 +142,17 @@ class Price:
                 name: f"{price.normalize():f}" for name, price in self.per_million.items()
             }
         }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Price:
+        """As `to_row` wrote it, in a ledger of whatever age."""
+        days = {
+            name: date.fromisoformat(row[name])
+            for name in ("start", "end", "checked")
+            if row.get(name)
+        }
+        each = {name: Decimal(price) for name, price in row["per_million"].items()}
+        return cls(**{**row, **days, "per_million": each})
 
 
 class OwnPriceRow(PriceTable):
@@ -128,6 +167,8 @@ class OwnPriceRow(PriceTable):
     to: Day | None = None
     source: str = ""
     checked: Day | None = None
+    ends: Day | None = None
+    replacement: str = ""
 
     @model_validator(mode="after")
     def _said_where(self) -> OwnPriceRow:
@@ -188,7 +229,7 @@ def own_prices() -> tuple[Price, ...]:
             Price(
                 row.model,
                 row.per_million(),
-                row.source or f"pinned at {own.place}",
+                row.source or f"{_PINNED}{own.place}",
                 row.from_,
                 row.to,
                 row.checked or row.from_,
@@ -205,7 +246,8 @@ def provider_at(host: str) -> str:
     return hosts().get(host, host)
 
 
-def _host_of(provider: str) -> str:
+def host_of(provider: str) -> str:
+    """Where a provider is asked; one that the book does not know is its own host."""
     return next((host for host, name in hosts().items() if name == provider), provider)
 
 
@@ -260,7 +302,7 @@ def _why_none(
         other = "the online price is known" if mode == "batch" else "the price in a batch is known"
         return f"no {mode} price is known for the model '{model}'{at}; {other}, and neither follows from the other"
     if named:
-        others = sorted({_host_of(price.provider) for price in named})
+        others = sorted({host_of(price.provider) for price in named})
         return (
             f"no price is known for the model '{model}'{at}; it is known at {', '.join(others)}, "
             "and another host may ask another price"

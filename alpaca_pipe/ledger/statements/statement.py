@@ -14,6 +14,7 @@ from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.budget_shares import BudgetShare, share_of
 from alpaca_pipe.ledger.machine.energy import drawn
 from alpaca_pipe.ledger.money import exactly, shown
+from alpaca_pipe.ledger.statements.price_doubts import price_doubts
 from alpaca_pipe.ledger.statements.sums import By, StatementLine, Sums, sums
 from alpaca_pipe.ledger.store.journal import Journal
 
@@ -41,16 +42,18 @@ def print_statement(
                 budget_shares.out(db, recipe),
                 budget_shares.received(db, recipe) if recipe else [],
             )
+            doubts = price_doubts(db, recipe)
     if as_json:
         print(
             json.dumps(
-                to_json(found) | {"shares": [asdict(share) for share in lent]},
+                to_json(found)
+                | {"shares": [asdict(share) for share in lent], "price_doubts": doubts},
                 indent=2,
                 ensure_ascii=False,
             )
         )
     else:
-        print("\n".join([*to_text(found), *_of_shares(lent, came)]))
+        print("\n".join([*to_text(found), *_of_shares(lent, came), *doubts]))
 
 
 def _of_shares(lent: Sequence[BudgetShare], came: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -9,8 +9,6 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Request
@@ -172,14 +170,7 @@ def _price(journal: Journal, id: str) -> Price:
     """The price at which an attempt was reserved."""
     with journal.read() as db:
         row = json.loads(db.execute("SELECT price FROM prices WHERE id = ?", (id,)).fetchone()[0])
-    days = {
-        name: date.fromisoformat(row[name]) for name in ("start", "end", "checked") if row[name]
-    }
-    return Price(
-        **row
-        | days
-        | {"per_million": {name: Decimal(price) for name, price in row["per_million"].items()}}
-    )
+    return Price.from_row(row)
 
 
 def _has_answered(journal: Journal, teacher: Mapping[str, Any]) -> bool:

@@ -130,6 +130,22 @@ class HttpConnection:
             )
         return Reply(reply, limits)
 
+    async def models(self) -> list[dict[str, Any]]:
+        """What the endpoint lists as its models; [] where that is no list. Raises Failure or Fatal."""
+        import httpx2
+        from openai import OpenAIError
+
+        try:
+            said = (await self.client.get("/models", cast_to=httpx2.Response)).json()
+        except OpenAIError as error:
+            raise Failure(
+                f"{self.address} lists no models ({type(error).__name__})", sent="no", retry=False
+            ) from None
+        except ValueError:
+            return []
+        rows = said.get("data") if isinstance(said, dict) else None
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
     @cached_property
     def _headers(self) -> dict[str, str]:
         sent = {
