@@ -8,7 +8,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Mapping
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ from typer.cli import get_docs_for_click
 from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.cli import app
 from alpaca_pipe.core.config_table import Knob, Table
-from alpaca_pipe.curate.filter_config import SETS
-from alpaca_pipe.curate.filters import ALL
+from alpaca_pipe.curate.filter_config import ALL
 from alpaca_pipe.recipe.schema import recipe_model
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -129,15 +127,11 @@ def _rows(
 
 def _filters() -> Iterator[str]:
     yield "### `filters:`\n"
-    yield "| filter | objects to | unless told | settings |\n|---|---|---|---|"
+    yield "| filter | drops | unless told | settings |\n|---|---|---|---|"
     for one in ALL:
-        settings = ", ".join(
-            f"`{name}: {_short(given.default)}`"
-            for name, given in signature(one).parameters.items()
-            if given.default is not given.empty
-        )
-        said = re.sub(r"\s+", " ", one.__doc__ or "")
-        yield f"| `{one.__name__}` | {_cell(said)} | {'on' if one.__name__ in SETS['default'] else 'off'} | {settings} |"
+        settings = ", ".join(f"`{given.name}: {_short(given.default)}`" for given in one.settings)
+        said = re.sub(r"\s+", " ", one.says)
+        yield f"| `{one.name}` | {_cell(said)} | {'on' if one.on else 'off'} | {settings} |"
     yield ""
 
 

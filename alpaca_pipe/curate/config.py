@@ -109,7 +109,7 @@ class CurateTable(Table):
         "hub ids, or a table with its settings",
     )
     grade: Grading | None = Field(
-        None, description="a teacher's grade for each row to which no filter objects"
+        None, description="a teacher's grade for each row that no filter drops"
     )
     repair: bool = Field(
         True,

@@ -25,7 +25,7 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.config import LEAST_INSIDE, Contamination
-from alpaca_pipe.curate.filter_config import Rule
+from alpaca_pipe.curate.filter_config import ActiveFilter
 from alpaca_pipe.data.compression import chunks
 from alpaca_pipe.data.file_formats import files_of, rows_of
 from alpaca_pipe.data.hub import hub_rows
@@ -86,7 +86,7 @@ class Overlap:
             if self.runs.setdefault(run, number) != number:
                 shared[run] += 1
 
-    def objection(self, example: Example) -> str | None:
+    def reason(self, example: Example) -> str | None:
         """The evaluation row that this one holds, and the words that they share."""
         prompt = f"{example.instruction}\n{example.input}" if example.input else example.instruction
         for name, text in (
@@ -119,8 +119,8 @@ class Overlap:
                     return self.places[number], text
         return None
 
-    def rule(self) -> Rule:
-        return Rule(RULE, self.objection)
+    def as_filter(self) -> ActiveFilter:
+        return ActiveFilter(RULE, self.reason)
 
 
 def overlap(how: Contamination) -> Overlap:

@@ -1,10 +1,10 @@
-"""Which objections count: a table of switches with their settings, or the name of a set of them."""
+"""Which filters are on: a table of switches with their settings, or the name of a set of them."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, create_model, model_validator
@@ -13,22 +13,60 @@ from pydantic_core import CoreSchema
 from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.filters import ALL, OFF, STANFORD, Filter
+from alpaca_pipe.core.registry import members
+from alpaca_pipe.curate.filters.base import Filter
 
-NAMES = tuple(one.__name__ for one in ALL)
+ALL = tuple(
+    sorted(members("alpaca_pipe.curate.filters", Filter), key=lambda one: (one.order, one.name))
+)
+NAMES = tuple(one.name for one in ALL)
 SETS: dict[str, frozenset[str]] = {
     "none": frozenset(),
-    "stanford": frozenset(one.__name__ for one in STANFORD),
-    "default": frozenset(one.__name__ for one in ALL if one not in OFF),
+    **{
+        name: frozenset(one.name for one in ALL if name in one.sets)
+        for name in dict.fromkeys(name for one in ALL for name in one.sets)
+    },
+    "default": frozenset(one.name for one in ALL if one.on),
 }
+# Those of the stage's version 3, whose identity names each of them, on or off. A later one enters the identity where it is
+# on, so that a workspace from before it stays up to date where it is off. The next version of the stage needs no such list.
+_NAMED_WHERE_OFF = frozenset(
+    [
+        "min_words",
+        "max_words",
+        "media",
+        "write_a_program",
+        "punctuation_start",
+        "ascii_start",
+        "empty_output",
+        "control_characters",
+        "garbage",
+        "leaked_task",
+        "refusal",
+        "output_is_input",
+        "output_is_instruction",
+        "instruction_in_input",
+        "hidden_link",
+        "attachment",
+        "media_request",
+        "code_fence",
+        "repetition",
+        "repeated_items",
+        "truncated",
+        "wrong_arithmetic",
+        "personal_data",
+        "language",
+        "length",
+    ]
+)
 
 
 @dataclass(frozen=True)
-class Rule:
-    """An objection with its settings."""
+class ActiveFilter:
+    """A filter with its settings. reason: why a row is dropped, or None."""
 
     name: str
-    objection: Callable[[Example], str | None]
+    reason: Callable[[Example], str | None]
 
 
 class _Switches(Table):
@@ -50,13 +88,19 @@ class _Switches(Table):
             "description": table.get("description", ""),
         }
 
-    def rules(self) -> tuple[Rule, ...]:
-        """The filters that are on, in the order of the list above."""
+    def active(self) -> tuple[ActiveFilter, ...]:
+        """The filters that are on, in the order in which they look at a row."""
         return tuple(
-            _rule(one, settings)
-            for one in ALL
-            if (settings := getattr(self, one.__name__)) is not None
+            _with(one, settings) for one in ALL if (settings := getattr(self, one.name)) is not None
         )
+
+    def identity(self) -> dict[str, Any]:
+        """Each filter's settings, None where it is off."""
+        return {
+            name: settings
+            for name, settings in super().identity().items()
+            if settings is not None or name in _NAMED_WHERE_OFF
+        }
 
 
 def switched(names: str | Iterable[Any]) -> dict[str, bool]:
@@ -72,31 +116,34 @@ def switched(names: str | Iterable[Any]) -> dict[str, bool]:
     return {name: name in on for name in NAMES}
 
 
-def _rule(one: Filter, settings: Table) -> Rule:
+def _with(one: Filter, settings: Table) -> ActiveFilter:
     given = {name: getattr(settings, name) for name in type(settings).model_fields}
-    return Rule(one.__name__, lambda example: one(example, **given))
+    return ActiveFilter(one.name, partial(one.check, **given) if given else one.check)
 
 
-def first_objection(example: Example, rules: Iterable[Rule]) -> tuple[str, str] | None:
-    """(rule, reason) of the first filter that objects."""
-    answers: Iterator[tuple[str, str | None]] = (
-        (rule.name, rule.objection(example)) for rule in rules
-    )
+def first_reason(example: Example, filters: Iterable[ActiveFilter]) -> tuple[str, str] | None:
+    """(filter, reason) of the first one that drops the row."""
+    answers = ((one.name, one.reason(example)) for one in filters)
     return next(((name, reason) for name, reason in answers if reason), None)
 
 
+class NoSettings(Table):
+    """A filter that is only on or off."""
+
+
 def _settings(one: Filter) -> type[Table]:
-    """The model of a filter's settings: its parameters after the example, with their types and defaults."""
-    parameters = list(inspect.signature(one, eval_str=True).parameters.values())[1:]
+    """The model of a filter's settings, from the parameters of its function."""
     fields: dict[str, Any] = {
         p.name: (
             Annotated[p.annotation, Field(ge=0)] if p.annotation in (int, float) else p.annotation,
             p.default,
         )
-        for p in parameters
+        for p in one.settings
     }
-    name = "".join(part.capitalize() for part in one.__name__.split("_"))
-    return create_model(name, __base__=Table, __doc__=one.__doc__, **fields)
+    if not fields:
+        return NoSettings
+    name = "".join(part.capitalize() for part in one.name.split("_"))
+    return create_model(name, __base__=Table, __doc__=one.says, **fields)
 
 
 def _switch(one: Filter) -> tuple[Any, Any]:
@@ -113,14 +160,12 @@ def _switch(one: Filter) -> tuple[Any, Any]:
     kind: Any = Annotated[
         settings | None,
         BeforeValidator(read, json_schema_input_type=written),
-        Field(description=inspect.cleandoc(one.__doc__ or "").split("\n")[0]),
+        Field(description=one.says.split("\n")[0]),
     ]
-    return kind, one not in OFF
+    return kind, one.on
 
 
 if TYPE_CHECKING:
     Filters = _Switches
 else:
-    Filters = create_model(
-        "Filters", __base__=_Switches, **{one.__name__: _switch(one) for one in ALL}
-    )
+    Filters = create_model("Filters", __base__=_Switches, **{one.name: _switch(one) for one in ALL})

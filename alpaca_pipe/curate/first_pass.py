@@ -9,17 +9,17 @@ from typing import NamedTuple
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate import dedup, repairs
 from alpaca_pipe.curate.config import Duplicates
-from alpaca_pipe.curate.filter_config import Rule
+from alpaca_pipe.curate.filter_config import ActiveFilter
 from alpaca_pipe.curate.review.overrides import IncomingRow
 
 NONE, A_PERSON = -1, -2
 
 
 class FirstPass(NamedTuple):
-    """rule: the number of the first that objects; or NONE, or A_PERSON. Of a row to which none objects also what duplicates are told by, and
-    where the best of them is to stay, what it is worth: a grade that a judge gave, above none; then the length of the output."""
+    """dropped_by: the number of the first filter that drops the row; or NONE, or A_PERSON. Of a row that none drops also what
+    duplicates are told by, and where the best of them is to stay, what it is worth: a grade that a judge gave, above none; then the length of the output."""
 
-    rule: int
+    dropped_by: int
     id: str
     text: str = ""
     worth: Sequence[float] = ()
@@ -27,7 +27,7 @@ class FirstPass(NamedTuple):
 
 @dataclass(frozen=True)
 class FirstPassSettings:
-    rules: Sequence[Rule]
+    filters: Sequence[ActiveFilter]
     repair: bool
     duplicates: Duplicates
 
@@ -40,7 +40,7 @@ class FirstPassSettings:
         row, number = coming.example, A_PERSON if coming.dropped else NONE
         if not coming.said:
             number = next(
-                (place for place, rule in enumerate(self.rules) if rule.objection(row)), NONE
+                (place for place, one in enumerate(self.filters) if one.reason(row)), NONE
             )
         if number != NONE:
             return FirstPass(number, row.id)

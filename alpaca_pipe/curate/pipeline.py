@@ -1,7 +1,7 @@
-"""The judgement on each row, in row order: repaired, objected to, told before, or kept.
+"""The judgement on each row, in row order: repaired, dropped_by to, told before, or kept.
 
 Two passes over the rows, which lie memory-mapped on disk. The first finds the verdicts, and remembers of a row whether it
-was objected to and what duplicates are told by; the second hands the rows out. So memory grows with the index, not with
+was dropped_by to and what duplicates are told by; the second hands the rows out. So memory grows with the index, not with
 the rows.
 """
 
@@ -18,7 +18,7 @@ from alpaca_pipe.curate import dedup
 from alpaca_pipe.curate.config import CurateTable, Duplicates, Engine
 from alpaca_pipe.curate.contamination import overlap
 from alpaca_pipe.curate.dedup import Group
-from alpaca_pipe.curate.filter_config import Rule, first_objection
+from alpaca_pipe.curate.filter_config import ActiveFilter, first_reason
 from alpaca_pipe.curate.first_pass import A_PERSON, NONE, FirstPass, FirstPassSettings
 from alpaca_pipe.curate.repairs import free_id
 from alpaca_pipe.curate.review import overrides
@@ -57,9 +57,9 @@ class Judged:
 
 @dataclass(frozen=True)
 class CurationRules:
-    """How rows are judged: the objections in their order, whether rows are repaired, and what counts as a duplicate."""
+    """How rows are judged: the filters in their order, whether rows are repaired, and what counts as a duplicate."""
 
-    rules: Sequence[Rule]
+    filters: Sequence[ActiveFilter]
     repair: bool
     likeness: Decimal
     words: Words
@@ -70,11 +70,11 @@ class CurationRules:
     @staticmethod
     def of(table: CurateTable) -> CurationRules:
         """As a recipe wants it. Reads the evaluation sets, where it names any."""
-        rules = table.filters.rules()
+        filters = table.filters.active()
         if table.contamination:
-            rules = (*rules, overlap(table.contamination).rule())
+            filters = (*filters, overlap(table.contamination).as_filter())
         return CurationRules(
-            rules,
+            filters,
             table.repair,
             table.likeness,
             table.words,
@@ -94,10 +94,10 @@ def judged(
     """The verdicts on `rows`, which must begin anew each time they are iterated over. tick: is told how many rows the first
     pass has seen, and may raise Stopped.
 
-    The first objection counts; only rows to which no filter objects enter the search for duplicates, so a bad row never
-    displaces a good one that resembles it. A row that was kept by hand enters it as if none did, and stays whatever it finds.
+    The first filter that drops a row gives the reason; only rows that none drops enter the search for duplicates, so a bad row never
+    displaces a good one that resembles it. A row that was kept by hand enters it as if none dropped it, and stays whatever it finds.
     """
-    look = FirstPassSettings(how.rules, how.repair, how.duplicates)
+    look = FirstPassSettings(how.filters, how.repair, how.duplicates)
     if how.engine == "ray":
         from alpaca_pipe.curate import ray_backend
 
@@ -137,18 +137,18 @@ def _first_pass(
     every: Iterable[FirstPass],
     texts: list[str] | Texts,
 ) -> Judgement:
-    objected, ids, worth = array("b"), list[str](), list[Sequence[float]]()
+    dropped_by, ids, worth = array("b"), list[str](), list[Sequence[float]]()
     taken: set[str] = set()
     for seen in every:
-        objected.append(seen.rule)
+        dropped_by.append(seen.dropped_by)
         id = free_id(seen.id, taken) if how.repair else seen.id
-        if seen.rule == NONE:
+        if seen.dropped_by == NONE:
             texts.append(seen.text)
             ids.append(id)
             if seen.worth:
                 worth.append(seen.worth)
     near = dedup.met(texts, how.likeness, how.words, minhash_from=how.duplicates.minhash_from)
-    return Judgement(rows, how, objected, ids, tuple(dedup.groups(near, worth or None)))
+    return Judgement(rows, how, dropped_by, ids, tuple(dedup.groups(near, worth or None)))
 
 
 @dataclass(frozen=True)
@@ -157,21 +157,21 @@ class Judgement:
 
     rows: Iterable[Example]
     how: CurationRules
-    objected: Sequence[int]  # per row: Seen.rule
-    ids: Sequence[str]  # of the rows to which none objects; a row's place is its number among them
+    dropped_by: Sequence[int]  # per row: FirstPass.dropped_by
+    ids: Sequence[str]  # of the rows that no filter drops; a row's place is its number among them
     groups: tuple[Group, ...]
 
     def __iter__(self) -> Iterator[Judged]:
         told = dict(self._told())
         place = 0
-        for row, number in zip(self.how.coming(self.rows), self.objected, strict=True):
+        for row, number in zip(self.how.coming(self.rows), self.dropped_by, strict=True):
             example = row.example
             if number == A_PERSON:
-                yield Judged(row, Rejected(example, overrides.RULE, row.objection))
+                yield Judged(row, Rejected(example, overrides.RULE, row.reason))
                 continue
             if number >= 0:
-                rule = self.how.rules[number]
-                yield Judged(row, Rejected(example, rule.name, rule.objection(example) or ""))
+                one = self.how.filters[number]
+                yield Judged(row, Rejected(example, one.name, one.reason(example) or ""))
                 continue
             rejected = None
             if place in told:
@@ -185,8 +185,8 @@ class Judgement:
             )
 
     def _despite(self, row: IncomingRow, rejected: Rejected | None) -> Rejected | None:
-        objection = first_objection(row.example, self.how.rules)
-        return Rejected(row.example, *objection) if objection else rejected
+        found = first_reason(row.example, self.how.filters)
+        return Rejected(row.example, *found) if found else rejected
 
     def _told(self) -> Iterator[tuple[int, tuple[str, str]]]:
         """(place, (id of the row that stays, reason)) of each row that is told again."""

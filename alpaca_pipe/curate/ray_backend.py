@@ -1,6 +1,6 @@
 """The first pass of pipeline.py on Ray: rows in blocks to any number of machines, the same verdicts back, in row order.
 
-Repairs, objections and the comparison of instructions are done wherever a core is free; ids and the greedy pass, which are
+Repairs, filters and the comparison of instructions are done wherever a core is free; ids and the greedy pass, which are
 questions of order, by the one machine that asks. A worker that dies is replaced by Ray, and its block judged again.
 """
 
@@ -109,7 +109,7 @@ def _of_block(block: pyarrow.Table, look: FirstPassSettings) -> pyarrow.Table:
         seen,
         pyarrow.schema(
             [
-                ("rule", pyarrow.int16()),
+                ("dropped_by", pyarrow.int16()),
                 ("id", pyarrow.string()),
                 ("text", pyarrow.string()),
                 ("worth", pyarrow.list_(pyarrow.float64())),

@@ -1,5 +1,5 @@
 """The repairs: each one function that answers with the row's texts as they should be, or None; what cannot be mended
-safely is left to the objections. A mended row is a new row, with its parent's id."""
+safely is left to the filters. A mended row is a new row, with its parent's id."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl, same_file, write_json, write_jsonl
 from alpaca_pipe.curate.diversity import Diversity
-from alpaca_pipe.curate.filter_config import first_objection
+from alpaca_pipe.curate.filter_config import first_reason
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.grading.grader import Grades, at_once, grade
 from alpaca_pipe.curate.inputs import Incoming, generated, imported
@@ -70,7 +70,7 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
             )
             again, how = (
                 _Again(rows, grades.marked),
-                replace(how, rules=(*how.rules, grades.rule())),
+                replace(how, filters=(*how.filters, grades.as_filter())),
             )
             context.progress.start(len(rows), "rows")
         judgement = judged(again, how, lambda seen: _tick(context, seen // 2))
@@ -137,7 +137,7 @@ class _Again:
 async def _graded(
     config: Grading, rows: _Again, how: CurationRules, context: StageContext
 ) -> Grades:
-    """Asks about each row to which no rule objects, and says where a grade could not be read."""
+    """Asks about each row that no filter drops, and says where a grade could not be read."""
     table = config.asked_of(context.tables.get("teacher"))
     context.progress.start(len(rows.rows), "rows to grade")
     async with connect(
@@ -169,7 +169,7 @@ async def _graded(
 def _to_grade(rows: Iterable[Example], how: CurationRules) -> Iterator[tuple[int, Example]]:
     """A grade plays no part for what a person dropped or wrote, so none is bought."""
     for place, row in enumerate(how.coming(rows)):
-        if not (row.dropped or row.edited or first_objection(row.example, how.rules)):
+        if not (row.dropped or row.edited or first_reason(row.example, how.filters)):
             yield place, row.example
 
 

@@ -1,4 +1,4 @@
-"""[curate] keeps the examples to which no filter objects and which are not told twice; holds some of them out."""
+"""[curate] keeps the examples that no filter drops and which are not told twice; holds some of them out."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInp
     else:
         rows = getattr(tables.get("generate"), "count", 0)
     rows = min(rows, config.first or rows)
-    rules = len(config.filters.rules())
+    filters = len(config.filters.active())
     plain = Estimate(
         Range.about(_START_MINUTES + rows * _MINUTES_A_ROW, 2),
-        f"about {rows:,} rows past {rules} filters and a search for duplicates (likeness above "
+        f"about {rows:,} rows past {filters} filters and a search for duplicates (likeness above "
         f"{config.likeness}); {config.held_out} held out",
         "the released 52K, measured on one CPU core",
     )

@@ -1,4 +1,4 @@
-"""Stanford's rules for an instruction (stanford_alpaca, generate_instruction.py), each answering with its objection."""
+"""Stanford's rules for an instruction (stanford_alpaca, generate_instruction.py), each answering what is wrong."""
 
 from __future__ import annotations
 
@@ -80,6 +80,6 @@ RULES: tuple[Callable[[str], str | None], ...] = (
 )
 
 
-def objection(instruction: str) -> tuple[str, str] | None:
-    """(rule, reason) of the first rule that objects, in Stanford's order."""
+def first_reason(instruction: str) -> tuple[str, str] | None:
+    """(rule, reason) of the first rule that is broken, in Stanford's order."""
     return next(((rule.__name__, reason) for rule in RULES if (reason := rule(instruction))), None)

@@ -34,7 +34,7 @@ class Candidate:
 
     @property
     def accepted(self) -> bool:
-        """No objection so far."""
+        """Not rejected so far."""
         return isinstance(self.piece, Draft) and not isinstance(self.verdict, Rejection)
 
 

@@ -233,7 +233,7 @@ class Generation:
         for item, piece in enumerate(self.style.read(seat, told.reply)):
             entry = Candidate(seat, str(item), piece, (told,))
             if isinstance(piece, Draft):
-                verdict = self.style.objection(seat, piece)
+                verdict = self.style.rejection(seat, piece)
                 if verdict is None and self.style.novel:
                     yield replace(entry, verdict=self.pool.judge(piece, entry.place))
                     continue
@@ -271,7 +271,7 @@ class Generation:
                     entry, item=item, told=whole, verdict=Rejection(piece.rule, piece.reason)
                 )
             else:
-                verdict = self.style.objection(entry.seat, piece) or entry.verdict
+                verdict = self.style.rejection(entry.seat, piece) or entry.verdict
                 yield replace(entry, item=item, piece=piece, told=whole, verdict=verdict)
 
     def _settle(self, entry: Candidate) -> None:

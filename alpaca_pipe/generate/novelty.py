@@ -34,7 +34,7 @@ class Pool:
         return len(self._index)
 
     def judge(self, draft: Draft, id: str) -> Rejection | Neighbour | None:
-        """The objection to a draft; where there is none it is let in as `id`, and its nearest neighbour is answered."""
+        """Why a draft is rejected; where there is none it is let in as `id`, and its nearest neighbour is answered."""
         if self._ties == "exact" and not self._words(draft.instruction):
             return Rejection("no_words", "the instruction has no word that could be compared")
         nearest = self._index.nearest(draft.instruction)

@@ -105,10 +105,10 @@ class Session:
             self._say_price(batch)
             replies, fault = self._ask(batch)
             for asked, reply in zip(batch, replies, strict=True):
-                drafts, objections = (
+                drafts, rejected = (
                     drafts_of(asked, reply, pool, self.teacher.called) if reply else ([], [])
                 )
-                self.dropped.update(objection.rule for objection in objections)
+                self.dropped.update(one.rule for one in rejected)
                 for draft in drafts:
                     if self.decisions.confirmed < self.want and draft.id not in self.decisions:
                         self._decide(draft, own)

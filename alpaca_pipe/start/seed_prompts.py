@@ -141,20 +141,20 @@ def drafts_of(
 ) -> tuple[list[Drafted], list[Rejection]]:
     """What of a reply can be put before the user, and why the rest cannot. pool: the seeds, and the drafts before these; those
     that may stay are let in."""
-    drafts, objections = [], []
+    drafts, rejected = [], []
     for piece in read_tasks(reply, _ALSO):
         if not isinstance(piece, Draft):
-            objections.append(Rejection(piece.rule, piece.reason))
+            rejected.append(Rejection(piece.rule, piece.reason))
             continue
         fault = _wrong(piece, asked.ground.text)
         if fault is None:
             verdict = pool.judge(piece, f"{asked.number}")
             fault = verdict if isinstance(verdict, Rejection) else None
         if fault:
-            objections.append(fault)
+            rejected.append(fault)
         else:
             drafts.append(_drafted(piece, asked.ground, teacher))
-    return drafts, objections
+    return drafts, rejected
 
 
 def id_of(row: SeedRow) -> str:

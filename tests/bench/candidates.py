@@ -50,7 +50,7 @@ def ours(texts: Sequence[str], replies: Sequence[Completion]) -> tuple[float, in
         for number, reply in enumerate(replies):
             for item, piece in enumerate(style.read(seat, reply)):
                 count += 1
-                if isinstance(piece, Draft) and style.objection(seat, piece) is None:
+                if isinstance(piece, Draft) and style.rejection(seat, piece) is None:
                     pool.judge(piece, f"{number}/{item}")
         rates.append(count / (time.perf_counter() - began))
     return median(rates), count

@@ -97,13 +97,13 @@ import json, re, sys
 from decimal import Decimal
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.curate.filter_config import Filters
-from alpaca_pipe.curate.pipeline import Manner, judged
+from alpaca_pipe.curate.pipeline import CurationRules, judged
 rows, size = int(sys.argv[1]), int(sys.argv[2])
 class Rows:
     def __iter__(self):
         for place in range(rows):
             yield Example.of(f"Tell me all about number {place} and {place * 7} now.", "", f"{place} is a number. " * size, Origin("generated", "r1-0"))
-kept = sum(not one.rejected for one in judged(Rows(), Manner(Filters.model_validate("stanford").rules(), True, Decimal(1), "rouge")))
+kept = sum(not one.rejected for one in judged(Rows(), CurationRules(Filters.model_validate("stanford").active(), True, Decimal(1), "rouge")))
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(json.dumps([kept, int(peak.split()[1]) // 1024]))
 """

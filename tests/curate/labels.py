@@ -13,11 +13,12 @@ from typing import Any
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl
-from alpaca_pipe.curate import filters, repairs
+from alpaca_pipe.curate import repairs
+from alpaca_pipe.curate.filter_config import ALL
 
 FOLDER = Path(__file__).parent / "labels"
 DETECTORS = {
-    **{one.__name__: one for one in filters.ALL},
+    **{one.name: one for one in ALL},
     **{one.__name__: one for one in repairs.ALL},
 }
 BY_READING = tuple(sorted(path.stem for path in FOLDER.glob("*.jsonl") if path.stem in DETECTORS))

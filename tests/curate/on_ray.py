@@ -71,7 +71,7 @@ def verdicts(
 
 def main(file: Path, count: int, victim: str) -> dict[str, Any]:
     rows = Rows(grown(instructions(file), count))
-    how = CurationRules(Filters().rules(), True, Decimal("0.7"), "rouge")
+    how = CurationRules(Filters().active(), True, Decimal("0.7"), "rouge")
     here = verdicts(rows, how)
     import ray
     from ray.cluster_utils import Cluster

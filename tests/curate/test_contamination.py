@@ -94,7 +94,7 @@ def test_known_answers(
             )
         ),
     )
-    answer = found.objection(row(instruction, input, output))
+    answer = found.reason(row(instruction, input, output))
     assert (answer is None) == (said is None) and (said or "") in (answer or "")
 
 
@@ -102,14 +102,14 @@ def test_every_form_is_read(tmp_path: Path) -> None:
     (tmp_path / "packed.jsonl.gz").write_bytes(
         gzip.compress(json.dumps({"prompt": QUESTION}).encode())
     )
-    assert overlap(Contamination(sets=(tmp_path / "packed.jsonl.gz",))).objection(row(QUESTION))
+    assert overlap(Contamination(sets=(tmp_path / "packed.jsonl.gz",))).reason(row(QUESTION))
     for name, text in (
         ("plain_txt", f"\n{QUESTION}\n"),
         ("table_csv", f'id,sentence\n1,"{QUESTION}"\n'),
         ("list_json", json.dumps([{"instruction": "Sum up.", "input": QUESTION, "output": ""}])),
         ("talk_jsonl", json.dumps({"conversations": [{"from": "human", "value": QUESTION}]})),
     ):
-        assert made(tmp_path, **{name: text}).objection(row(QUESTION)), name
+        assert made(tmp_path, **{name: text}).reason(row(QUESTION)), name
     with pytest.raises(UserError, match=r"broken.jsonl:2: "):
         made(tmp_path, broken_jsonl=json.dumps({"text": QUESTION}) + '\n{"text": "half')
 
@@ -121,10 +121,8 @@ def test_an_instruction_that_works_on_an_input_is_no_text_by_itself(tmp_path: Pa
         "output": "positive",
     }
     found = made(tmp_path, set_json=json.dumps([own]))
-    assert (
-        found.objection(row(own["instruction"], "A dull film, and too long.", "negative")) is None
-    )
-    assert found.objection(row(own["instruction"], own["input"], "positive"))
+    assert found.reason(row(own["instruction"], "A dull film, and too long.", "negative")) is None
+    assert found.reason(row(own["instruction"], own["input"], "positive"))
 
 
 def test_what_more_than_ten_texts_share_is_their_template() -> None:
@@ -133,12 +131,12 @@ def test_what_more_than_ten_texts_share_is_their_template() -> None:
         (f"set#{n}", f"{template} question number {n} about the {n * 7} rivers of the {n} lands")
         for n in range(11)
     ]
-    assert Overlap.of(texts[:10]).objection(row(template)) and not Overlap.of(texts).objection(
+    assert Overlap.of(texts[:10]).reason(row(template)) and not Overlap.of(texts).reason(
         row(template)
     )
-    assert Overlap.of(texts).objection(row(texts[4][1]))
+    assert Overlap.of(texts).reason(row(texts[4][1]))
     again = [("set#1", template)] * 50
-    assert Overlap.of(again).objection(row(template))  # one text, however often
+    assert Overlap.of(again).reason(row(template))  # one text, however often
 
 
 words = st.lists(st.sampled_from("abcdef"), max_size=20)
@@ -165,7 +163,7 @@ def test_the_same_as_looking_at_every_pair(
         elif size >= 4:
             wanted |= text == instruction
     found = Overlap.of(((f"t#{n}", " ".join(text)) for n, text in enumerate(texts)), ngram)
-    assert (found.objection(row(" ".join(instruction), "", " ".join(output))) is not None) == wanted
+    assert (found.reason(row(" ".join(instruction), "", " ".join(output))) is not None) == wanted
 
 
 def test_the_stage_rejects_them_and_names_the_evaluation_row(tmp_path: Path) -> None:
@@ -199,7 +197,7 @@ def test_the_released_52k_against_itself(data: Path) -> None:
     ]
     found = Overlap.of(texts)
     hits = [
-        bool(found.objection(row(one["instruction"], one["input"], one["output"])))
+        bool(found.reason(row(one["instruction"], one["input"], one["output"])))
         for one in rows[:4000]
     ]
     long_enough = [len(unicode_words(text)) >= 4 for _, text in texts]

@@ -285,7 +285,7 @@ def test_an_edit_of_an_edit_and_an_edit_taken_back(tmp_path: Path) -> None:
     )
     assert (
         gone.dropped
-        and gone.objection == "after all"
+        and gone.reason == "after all"
         and set(gone.used) == {ROWS[0].id, once.id, twice.id}
     )
     [back] = list(coming([ROWS[0]], True, Decisions(None, (first, edit(once, ROWS[0].output)))))
@@ -589,7 +589,7 @@ def test_what_a_worker_saw_without_decisions_is_put_right_with_them(repair: bool
         ),
     )
     how = replace(CurationRules.of(CurateConfig(repair=repair)), decisions=said)
-    look = FirstPassSettings(how.rules, how.repair, how.duplicates)
+    look = FirstPassSettings(how.filters, how.repair, how.duplicates)
     here = list(pipeline._here(rows, how, look, lambda done: None))
     alone = [look(row) for row in rows]
     assert list(pipeline._as_decided(alone, rows, how, look)) == here and len(

@@ -10,8 +10,7 @@ import pytest
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate import repairs
 from alpaca_pipe.curate.detectors import text_patterns
-from alpaca_pipe.curate.filter_config import Filters
-from alpaca_pipe.curate.filters import ALL
+from alpaca_pipe.curate.filter_config import ALL, Filters
 from alpaca_pipe.curate.pipeline import CurationRules, judged
 
 
@@ -19,7 +18,7 @@ from alpaca_pipe.curate.pipeline import CurationRules, judged
 def hits(released: list[Example]) -> Counter[str]:
     """Without `language`, which takes as long as all the others."""
     return Counter(
-        one.__name__ for one in ALL if one.__name__ != "language" for row in released if one(row)
+        one.name for one in ALL if one.name != "language" for row in released if one(row)
     )
 
 
@@ -62,7 +61,7 @@ def test_legitimate_short_answers_stay(released: list[Example]) -> None:
     of_output = [
         one
         for one in ALL
-        if one.__name__
+        if one.name
         in (
             "output_is_input",
             "truncated",
@@ -87,14 +86,14 @@ def test_repeated_answers_stay(released: list[Example]) -> None:
         for row in released
         if row.output.strip() == "Negative"
         for one in ALL
-        if one.__name__ != "language"
+        if one.name != "language"
     )
 
 
 @pytest.mark.slow
 def test_the_whole_cleaning_adds_up(released: list[Example]) -> None:
     """52,002 = kept + dropped, and no instruction is a duplicate of another at 0.7."""
-    every = list(judged(released, CurationRules(Filters().rules(), True, Decimal("0.7"), "rouge")))
+    every = list(judged(released, CurationRules(Filters().active(), True, Decimal("0.7"), "rouge")))
     answers = Counter(answer.rejected.rule if answer.rejected else "kept" for answer in every)
     assert answers.total() == 52_002 and answers["likeness"] == 0
     assert 50_900 <= answers["kept"] <= 51_300

@@ -15,6 +15,7 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_jsonl, tree_digest, write_jsonl
 from alpaca_pipe.core.ranges import NOTHING
+from alpaca_pipe.curate.filter_config import Filters
 from alpaca_pipe.curate.pipeline import CurationRules, judged
 from alpaca_pipe.curate.stage import STAGE, CurateConfig
 from alpaca_pipe.ledger.store.journal import Journal
@@ -204,7 +205,7 @@ def test_the_estimate_knows_how_many_rows_come(tmp_path: Path) -> None:
     assert (
         said.minutes.p50 < 0.2
         and said.api == NOTHING
-        and said.says.startswith("about 60 rows past 21 filters")
+        and said.says.startswith(f"about 60 rows past {len(Filters().active())} filters")
     )
 
 

@@ -171,7 +171,7 @@ def test_two_thousand_rows_are_decided_as_the_reference_decides_them() -> None:
             judged += 1
             if (
                 isinstance(piece, Draft)
-                and not style().objection(SEAT, piece)
+                and not style().rejection(SEAT, piece)
                 and not isinstance(ours.judge(piece, f"{judged}/{place}"), Rejection)
             ):
                 found.append((piece.instruction, piece.input, piece.output))

@@ -57,7 +57,7 @@ class Threefold(Plain):
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return [Draft(line) for line in reply.text.splitlines()]
 
-    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
+    def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
         return Rejection("empty", "it is empty") if draft.output == "" else None
 
     def follow(self, seat: Seat, draft: Draft) -> Request | None:

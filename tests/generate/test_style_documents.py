@@ -26,8 +26,8 @@ SEAT = seat(Ground(PASSAGE, "rules.md#0-140", {"file": "rules.md", "start": 0, "
 
 
 def rule(instruction: str, output: str, input: str = "") -> str:
-    objection = STYLE.objection(SEAT, Draft(instruction, input, output))
-    return objection.rule if objection else ""
+    found = STYLE.rejection(SEAT, Draft(instruction, input, output))
+    return found.rule if found else ""
 
 
 def test_the_prompt_shows_the_passage_the_seeds_and_the_file() -> None:
@@ -75,7 +75,7 @@ def test_what_is_kept_and_dropped(instruction: str, output: str, input: str, exp
 
 
 def test_the_sentence_names_the_word_that_is_not_there() -> None:
-    found = STYLE.objection(
+    found = STYLE.rejection(
         SEAT, Draft("When does the clinic close?", "", "It closes at 19:00 sharp.")
     )
     assert (

@@ -33,8 +33,8 @@ def drawn(evolution: str, row: Example = PARENT) -> Seat:
 
 
 def rule(instruction: str, output: str | None = None, row: Example = PARENT) -> str:
-    objection = STYLE.objection(seat(of_row(row)), Draft(instruction, output=output))
-    return objection.rule if objection else ""
+    found = STYLE.rejection(seat(of_row(row)), Draft(instruction, output=output))
+    return found.rule if found else ""
 
 
 @pytest.mark.parametrize(

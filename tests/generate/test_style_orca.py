@@ -73,8 +73,8 @@ def test_an_answer_that_only_repeats_the_task_is_dropped() -> None:
     assert row
     (echoed,) = STYLE.read(seat(ROWS[0]), reply(f" {row.instruction} "))
     assert isinstance(echoed, Draft)
-    objection = STYLE.objection(seat(ROWS[0]), echoed)
-    assert objection and objection.rule == "output_is_instruction"
+    found = STYLE.rejection(seat(ROWS[0]), echoed)
+    assert found and found.rule == "output_is_instruction"
 
 
 def test_rows_of_any_form_are_grounds(tmp_path: Path) -> None:

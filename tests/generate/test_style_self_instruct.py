@@ -111,7 +111,7 @@ def test_what_was_cut_loses_its_last_task_only() -> None:
     ],
 )
 def test_the_originals_rules_for_instructions(instruction: str, expected: str) -> None:
-    found = STYLE.objection(SEAT, Draft(instruction))
+    found = STYLE.rejection(SEAT, Draft(instruction))
     assert (found.rule if found else "") == expected
 
 
@@ -216,7 +216,7 @@ def test_a_cut_reply_loses_its_last_instance() -> None:
 )
 def test_the_originals_rules_for_instances(text: str, expected: list[str]) -> None:
     drafts = STYLE.read_answer(SEAT, OTHER, reply(text))
-    found = [STYLE.objection(SEAT, piece) for piece in drafts if isinstance(piece, Draft)]
+    found = [STYLE.rejection(SEAT, piece) for piece in drafts if isinstance(piece, Draft)]
     assert [one.rule if one else "" for one in found] == expected
 
 

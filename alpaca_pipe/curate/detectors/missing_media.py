@@ -119,7 +119,7 @@ _WRITTEN_OUT = re.compile(
 def linked(example: Example) -> str:
     """The link whose content the task needs, or "": one that shows a picture or plays, or that stands almost alone.
 
-    A bare domain is no objection unless the page has to be looked at: what a well-known site is, is known.
+    A bare domain is none unless the page has to be looked at: what a well-known site is, is known.
     """
     text = example.input if example.input.strip() else example.instruction
     links = [found.group() for found in _LINK.finditer(text)]

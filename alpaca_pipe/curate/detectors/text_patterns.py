@@ -1,4 +1,4 @@
-"""What to look for in a text: the patterns behind the objections and repairs that need no file of their own."""
+"""What to look for in a text: the patterns behind the filters and repairs that need no file of their own."""
 
 from __future__ import annotations
 

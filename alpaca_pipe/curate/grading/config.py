@@ -1,7 +1,7 @@
 """Grades: any teacher says how good each row is, and the rows below a threshold, or past the best so many, go.
 
 After AlpaGasus (Chen et al. 2023, arXiv:2307.08701), which kept the 9,229 rows of the 52K that ChatGPT gave 4.5 of 5 or
-more for accuracy; the wording is ours. Asked about: the rows to which no filter objects, before duplicates are looked
+more for accuracy; the wording is ours. Asked about: the rows that no filter drops, before duplicates are looked
 for, so that a poor row displaces no good one. Every reply lies in the ledger: a run that was broken off pays for none
 again. A grade that cannot be read is not asked for anew (at temperature 0 the same would come); the row stays.
 """

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.filter_config import Rule
+from alpaca_pipe.curate.filter_config import ActiveFilter
 from alpaca_pipe.curate.grading.config import BYTES_A_TOKEN, Grading
 from alpaca_pipe.teachers.config import TeacherTable
 
@@ -135,10 +135,10 @@ class Grades:
                 example = replace(example, origin=replace(example.origin, details=details))
             yield example
 
-    def rule(self) -> Rule:
-        return Rule(RULE, lambda example: self.objection(example.id))
+    def as_filter(self) -> ActiveFilter:
+        return ActiveFilter(RULE, lambda example: self.reason(example.id))
 
-    def objection(self, id: str) -> str | None:
+    def reason(self, id: str) -> str | None:
         """Why the row of that id goes; None: it stays, or was not graded."""
         grade = self.by_id.get(id)
         if grade is None or grade.value is None:
@@ -154,7 +154,7 @@ class Grades:
     def summary(self) -> dict[str, Any]:
         """graded + ungraded = requests; tokens: that all graded rows, and those that go, would take in training."""
         values = [grade.value for grade in self.by_place.values() if grade.value is not None]
-        gone = [grade for grade in self.by_place.values() if self.objection(grade.id)]
+        gone = [grade for grade in self.by_place.values() if self.reason(grade.id)]
         counts = Counter(float(value) for value in values)
         return {
             "dimension": self.how.dimension,

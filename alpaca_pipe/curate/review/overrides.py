@@ -39,7 +39,7 @@ class IncomingRow:
         return self.said is not None and self.said.verdict != "drop"
 
     @property
-    def objection(self) -> str:
+    def reason(self) -> str:
         return self.said.why if self.said and self.said.why else "dropped by hand"
 
 

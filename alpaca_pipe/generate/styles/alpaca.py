@@ -78,7 +78,7 @@ class Alpaca(Plain):
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return read_tasks(reply)
 
-    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
+    def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
         return unsound(draft)
 
 

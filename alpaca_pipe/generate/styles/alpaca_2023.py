@@ -105,9 +105,9 @@ class Alpaca2023(Plain):
             replace(reply, text=text, finish="stop" if stopped else reply.finish), first, self.bugs
         )
 
-    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
+    def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
         """Stanford's rules look at the instruction alone."""
-        found = stanford_rules.objection(draft.instruction)
+        found = stanford_rules.first_reason(draft.instruction)
         return Rejection(*found) if found else None
 
 

@@ -82,11 +82,11 @@ class Style(Protocol):
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         """The pieces of the reply, in their order; at least one."""
 
-    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
+    def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
         """What is wrong with a draft by itself, as far as it has come."""
 
     def follow(self, seat: Seat, draft: Draft) -> Request | None:
-        """What is to be asked next of a draft without objection; None where it is whole."""
+        """What is to be asked next of a draft that is not rejected; None where it is whole."""
 
     def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
         """The draft with what the reply to `follow` adds to it; several where it makes several rows of one instruction,

@@ -103,7 +103,7 @@ class Documents(Plain):
             ]
         return read_tasks(reply)
 
-    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
+    def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
         assert seat.ground
         if fault := unsound(draft):
             return fault

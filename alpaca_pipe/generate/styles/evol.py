@@ -137,7 +137,7 @@ class Evol(Plain):
         details = {"evolution": evolution, "generation": 1 + generation_of(parent)}
         return [Draft(text, "" if evolution == "broaden" else parent.input, details=details)]
 
-    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
+    def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
         parent = _parent(seat)
         if fault := unsound(draft):
             return fault

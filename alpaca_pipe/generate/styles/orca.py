@@ -60,7 +60,7 @@ class Orca(Plain):
             fault_of(reply) or Draft(row.instruction, row.input, reply.text.strip(), _system(seat))
         ]
 
-    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
+    def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
         return output_fault(draft)
 
 

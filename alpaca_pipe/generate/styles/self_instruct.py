@@ -165,7 +165,7 @@ class SelfInstruct(Plain):
             )
         )
 
-    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
+    def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
         if fault := _unsuited(draft.instruction):
             return fault
         return None if draft.output is None else _invalid(draft, draft.output)

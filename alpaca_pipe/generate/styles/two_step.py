@@ -65,7 +65,7 @@ class TwoStep(Plain):
     def read(self, seat: Seat, reply: Completion) -> list[Piece]:
         return [read_line(reply)]
 
-    def objection(self, seat: Seat, draft: Draft) -> Rejection | None:
+    def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
         return unsound(draft)
 
     def follow(self, seat: Seat, draft: Draft) -> Request | None:

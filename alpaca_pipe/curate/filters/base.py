@@ -1,0 +1,52 @@
+"""What a filter is, and how a module says that it has one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from alpaca_pipe.core.example import Example
+
+Check = Callable[..., str | None]  # (example, **settings) -> why the row is dropped, or None
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One reason to drop a row. name: its key under `filters:`. order: its place among all of them, for the first that drops
+    a row gives the reason. on: unless a recipe says otherwise. sets: named sets that it belongs to, beside `default`."""
+
+    name: str
+    check: Check
+    order: int
+    on: bool = True
+    sets: tuple[str, ...] = ()
+
+    def __call__(self, example: Example, **settings: Any) -> str | None:
+        """Why the row is dropped, in one line, or None. settings: those that are not given have their defaults."""
+        return self.check(example, **settings)
+
+    @property
+    def says(self) -> str:
+        """What it drops, as the manual has it: the whole docstring of its function."""
+        return inspect.cleandoc(self.check.__doc__ or "")
+
+    @property
+    def settings(self) -> tuple[inspect.Parameter, ...]:
+        """The parameters after the example, with their types and defaults."""
+        return tuple(inspect.signature(self.check, eval_str=True).parameters.values())[1:]
+
+
+def row_filter(
+    *, order: int, on: bool = True, sets: tuple[str, ...] = ()
+) -> Callable[[Check], Filter]:
+    """Makes a function a filter of the same name: its docstring is its row in the manual, its parameters are its settings.
+    What a detector compiles is imported inside the function, for every command imports the module."""
+    return lambda check: Filter(check.__name__, check, order, on, sets)
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """On one line, and cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."

@@ -1,0 +1,30 @@
+"""Characters that no text holds."""
+
+from __future__ import annotations
+
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.filters.base import row_filter
+
+
+@row_filter(order=80)
+def control_characters(example: Example) -> str | None:
+    """Bytes that no text holds: C0 and C1 controls but tab and line ends, and U+FFFD, the mark of a failed decoding."""
+    from alpaca_pipe.curate.detectors.invisible import control_character
+    from alpaca_pipe.curate.detectors.text_patterns import FIELDS
+
+    for name in FIELDS:
+        if found := control_character(getattr(example, name)):
+            return f"the {name} holds U+{ord(found):04X}"
+    return None
+
+
+@row_filter(order=90)
+def garbage(example: Example) -> str | None:
+    """Accents piled on each other without letters, which broken generation leaves behind."""
+    from alpaca_pipe.curate.detectors.invisible import garbage_run
+    from alpaca_pipe.curate.detectors.text_patterns import FIELDS
+
+    for name in FIELDS:
+        if found := garbage_run(getattr(example, name)):
+            return f"the {name} holds {len(found)} combining marks in a row, U+{ord(found[0]):04X} first"
+    return None

@@ -1,0 +1,33 @@
+"""Texts of a row that only say another of its texts again."""
+
+from __future__ import annotations
+
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.filters.base import row_filter
+
+
+@row_filter(order=120)
+def output_is_input(example: Example) -> str | None:
+    """The output is the input again, to the letter, and neither copying it nor leaving it as it was may be the answer."""
+    from alpaca_pipe.curate.detectors.text_patterns import only_copied
+
+    return "the output is the input again" if only_copied(example) else None
+
+
+@row_filter(order=130)
+def output_is_instruction(example: Example) -> str | None:
+    """The output repeats the instruction."""
+    same = example.output.strip() == example.instruction.strip()
+    return "the output is the instruction again" if same else None
+
+
+@row_filter(order=140)
+def instruction_in_input(example: Example) -> str | None:
+    """The input says the whole instruction again."""
+    from alpaca_pipe.curate.detectors.text_patterns import says_again
+
+    return (
+        "the input holds the instruction again"
+        if says_again(example.input, example.instruction)
+        else None
+    )

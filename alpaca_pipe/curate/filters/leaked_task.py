@@ -1,0 +1,15 @@
+"""Outputs that go on with the next task."""
+
+from __future__ import annotations
+
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.filters.base import row_filter, shortened
+
+
+@row_filter(order=100)
+def leaked_task(example: Example) -> str | None:
+    """The output goes on with the next task of the reply."""
+    from alpaca_pipe.curate.detectors.text_patterns import leaked_header
+
+    header = shortened(leaked_header(example))
+    return f"the output holds the next task: '{header}'" if header else None

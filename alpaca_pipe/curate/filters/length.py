@@ -1,0 +1,33 @@
+"""Rows that are too short or too long."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from alpaca_pipe.core.config_table import ExistingPath
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.filters.base import row_filter
+
+
+@row_filter(order=250, on=False)
+def length(
+    example: Example,
+    least: int = 0,
+    most: int = 0,
+    of: Literal["output", "row"] = "output",
+    tokenizer: ExistingPath | None = None,
+) -> str | None:
+    """Bounds in words, or in tokens where `tokenizer` names a tokenizer.json; 0 is no bound."""
+    from alpaca_pipe.curate.detectors.token_length import tokens
+
+    if not least and not most:
+        return None
+    text = (
+        example.output
+        if of == "output"
+        else f"{example.instruction}\n{example.input}\n{example.output}"
+    )
+    count, unit = (tokens(text, tokenizer), "tokens") if tokenizer else (len(text.split()), "words")
+    if count < least:
+        return f"the {of} has {count} {unit}, at least {least} wanted"
+    return f"the {of} has {count} {unit}, at most {most} wanted" if most and count > most else None

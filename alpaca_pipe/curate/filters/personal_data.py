@@ -1,0 +1,27 @@
+"""Addresses and numbers of people."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.filters.base import row_filter
+
+
+@row_filter(order=230)
+def personal_data(example: Example, rows: Literal["foreign", "all"] = "foreign") -> str | None:
+    """An e-mail address or a telephone number that may be somebody's. foreign: in rows that were imported or made from
+    documents; what a teacher invents is no one's."""
+    from alpaca_pipe.curate.detectors.personal_data import contact
+    from alpaca_pipe.curate.detectors.text_patterns import FIELDS
+
+    if (
+        rows == "foreign"
+        and example.origin.kind != "imported"
+        and "document" not in example.origin.details
+    ):
+        return None
+    for name in FIELDS:
+        if found := contact(getattr(example, name)):
+            return f"the {name} holds {'an e-mail address' if '@' in found else 'a telephone number'} that may be somebody's"
+    return None

@@ -1,0 +1,46 @@
+"""Stanford's rules for an instruction, as data/stanford_rules.py has them. Two are off: they are for English only, and a
+question may well start with a quotation."""
+
+from __future__ import annotations
+
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.filters.base import row_filter
+from alpaca_pipe.data import stanford_rules
+
+
+@row_filter(order=10, sets=("stanford",))
+def min_words(example: Example, least: int = 4) -> str | None:
+    """Stanford drops instructions of 3 words or fewer."""
+    count = len(example.instruction.split())
+    return f"the instruction has {count} words, at least {least} wanted" if count < least else None
+
+
+@row_filter(order=20, sets=("stanford",))
+def max_words(example: Example, most: int = 150) -> str | None:
+    """Stanford drops instructions of more than 150 words."""
+    count = len(example.instruction.split())
+    return f"the instruction has {count} words, at most {most} wanted" if count > most else None
+
+
+@row_filter(order=30, sets=("stanford",))
+def media(example: Example) -> str | None:
+    """Asks for something to be seen, heard, drawn or opened: Stanford's 18 words."""
+    return stanford_rules.media(example.instruction)
+
+
+@row_filter(order=40, sets=("stanford",))
+def write_a_program(example: Example) -> str | None:
+    """Stanford's rule: such instructions seldom say whether the program or its output is wanted."""
+    return stanford_rules.write_a_program(example.instruction)
+
+
+@row_filter(order=50, on=False, sets=("stanford",))
+def punctuation_start(example: Example) -> str | None:
+    """Stanford's rule: the first character is ASCII punctuation."""
+    return stanford_rules.punctuation_start(example.instruction)
+
+
+@row_filter(order=60, on=False, sets=("stanford",))
+def ascii_start(example: Example) -> str | None:
+    """Stanford's rule against other languages: the first character is not ASCII."""
+    return stanford_rules.ascii_start(example.instruction)
