@@ -16,7 +16,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m "not slow and not gpu" -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/bench
 
 test-all: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not gpu" --ignore=tests/bench
+	ALPACA_PIPE_EXAMPLES=2000 $(BIN)/python -m pytest -m "not gpu" --ignore=tests/bench
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -103,7 +103,7 @@ def test_who_is_held_looks_again_only_when_there_is_news() -> None:
         ]
         await asyncio.sleep(0.7)
         assert looks == 50 and not any(task.done() for task in held)
-        await refusals.weigh(Completion("yes", "stop", Usage(1)), 50)
+        refusals.answered(Completion("yes", "stop", Usage(1)), 50)
         await asyncio.gather(*held)
 
     run(body())

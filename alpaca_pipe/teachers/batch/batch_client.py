@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from alpaca_pipe.core.outside_numbers import BadNumber, exact_json, whole_number
 from alpaca_pipe.ledger.store.batch_jobs import Intent
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.local.child_process import Child
@@ -68,11 +69,12 @@ class BatchClient:
                 "get",
                 f"/batches?limit={_A_PAGE}" + (f"&after={quote(after, safe='')}" if after else ""),
             )
-            for batch in page.get("data") or []:
-                marked = (batch.get("metadata") or {}).get(OURS) == intent.id
+            for batch in _listed(page):
+                metadata = batch.get("metadata")
+                marked = isinstance(metadata, dict) and metadata.get(OURS) == intent.id
                 if marked or (intent.file and batch.get("input_file_id") == intent.file):
                     return dict(batch)
-                after = str(batch["id"])
+                after = batch["id"]
             if not page.get("has_more"):
                 break
         return None
@@ -80,7 +82,7 @@ class BatchClient:
     async def files_named(self, name: str) -> list[str]:
         """Ids of the files of that name; of the newest page only."""
         page = await self._json("get", "/files?purpose=batch")
-        return [str(file["id"]) for file in page.get("data") or [] if file.get("filename") == name]
+        return [file["id"] for file in _listed(page) if file.get("filename") == name]
 
     async def content(self, file: str) -> bytes:
         """A file, whole. NotThere."""
@@ -106,8 +108,8 @@ class BatchClient:
     async def _json(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
         response = await self._call(method, path, **sent)
         try:
-            said = response.json()
-        except ValueError:
+            said = exact_json(response.content)
+        except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict) or not (said.get("id") or "data" in said):
             raise Failure(
@@ -147,21 +149,35 @@ class BatchClient:
         raise failure from None
 
 
+def _listed(page: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The entries of a page that have an id."""
+    data = page.get("data")
+    entries = data if isinstance(data, list) else []
+    return [
+        entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    ]
+
+
 def counts(batch: Mapping[str, Any]) -> tuple[int, int, int]:
     """Requests of a batch in all, answered, failed; 0 where it does not say."""
-    said = batch.get("request_counts") or {}
-    return (
-        int(said.get("total") or 0),
-        int(said.get("completed") or 0),
-        int(said.get("failed") or 0),
-    )
+    said = batch.get("request_counts")
+    return (_count(said, "total"), _count(said, "completed"), _count(said, "failed"))
+
+
+def _count(said: Any, name: str) -> int:
+    try:
+        return whole_number(said[name]) if isinstance(said, dict) and said.get(name) else 0
+    except BadNumber:
+        return 0
 
 
 def why_failed(batch: Mapping[str, Any], key: str = "") -> tuple[str, set[str]]:
     """What the provider found wrong with a batch as a whole: its first sentence, in which no key stands, and its codes."""
-    errors = [
-        error for error in (batch.get("errors") or {}).get("data") or [] if isinstance(error, dict)
-    ]
+    said = batch.get("errors")
+    listed = said.get("data") if isinstance(said, dict) else None
+    errors = (
+        [error for error in listed if isinstance(error, dict)] if isinstance(listed, list) else []
+    )
     first = errors[0] if errors else {}
     line = f"line {first['line']}: " if first.get("line") else ""
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Request, Usage
+from alpaca_pipe.core.outside_numbers import exact_json, whole_number
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.openai.error_mapping import Refused, answered, without_keys
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, is_reply
 from alpaca_pipe.teachers.openai.openai_chat import asked_of, completion_of
-from alpaca_pipe.teachers.openai.usage import exact_json
 
+_log = logging.getLogger(__name__)
 Outcome = Completion | Failure | Fatal
 _EXPIRED = {"batch_expired", "batch_cancelled"}
 
@@ -57,22 +59,35 @@ def read(files: Iterable[bytes], names: Collection[str], wire: HttpConnection) -
     """Output file and error file of a batch in which `names` were asked."""
     answers = Answers()
     for line in (line for file in files for line in _lines(file)):
-        try:
-            row = exact_json(line)
-            name, outcome = row["custom_id"], _outcome(row, wire)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        name, outcome, replied = _read_line(line, wire)
+        if outcome is None:
             answers.unreadable += 1
-            continue
-        if name not in names:
+        elif name not in names:
             answers.strangers += 1
         elif name in answers.outcomes:
             answers.twice += 1
         else:
             answers.outcomes[name] = outcome
-            answers.answered += (
-                bool(row.get("response")) and int(row["response"]["status_code"]) == 200
-            )
+            answers.answered += replied
     return answers
+
+
+def _read_line(line: bytes, wire: HttpConnection) -> tuple[str, Outcome | None, bool]:
+    """Of a line its name, what it says (None where that cannot be read), and whether a reply was billed. One line that
+    breaks every rule takes none of the others with it."""
+    try:
+        row = exact_json(line)
+        name = row["custom_id"]
+        if not isinstance(name, str):
+            return "", None, False
+        return name, _outcome(row, wire), bool(row.get("response")) and _status(row) == 200
+    except Exception as error:  # noqa: BLE001  whatever it is, it is one line
+        _log.debug("a line of a batch cannot be read: %s", type(error).__name__)
+        return "", None, False
+
+
+def _status(row: Mapping[str, Any]) -> int:
+    return whole_number(row["response"]["status_code"], most=999)
 
 
 def _lines(file: bytes) -> Iterator[bytes]:
@@ -95,7 +110,7 @@ def _outcome(row: Mapping[str, Any], wire: HttpConnection) -> Outcome:
         )
         when = "was not reached" if error.get("code") in _EXPIRED else "was not answered"
         return Failure(f"a request {when} in its batch: {said}", sent="refused", retry=True)
-    status, body = int(response["status_code"]), response.get("body")
+    status, body = _status(row), response.get("body")
     if status == 200:
         if not is_reply(body):
             return Failure(

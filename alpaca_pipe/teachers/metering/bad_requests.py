@@ -56,17 +56,19 @@ class BadRequests:
 
     def stored(self, completion: Completion) -> None:
         """An answer of an earlier run tells too that the teacher answers."""
-        if not _refused(completion):
+        if not refused_unread(completion):
             self._answers()
 
-    async def weigh(self, completion: Completion, turn: Any) -> None:
-        """Returns when the completion counts as an answer; raises Fatal where nothing but refusals came, or the same one
-        again and again."""
-        if not _refused(completion):
+    def answered(self, completion: Completion, turn: Any) -> None:
+        """One that is stored now, whatever it is."""
+        if not refused_unread(completion):
             self._row = 0
             self._answers()
-            self.end(turn)
-            return
+        self.end(turn)
+
+    async def weigh(self, completion: Completion, turn: Any) -> None:
+        """Of a refused request: returns when it counts as an answer; raises Fatal where nothing but refusals came, or the
+        same one again and again."""
         self._count(completion.text)
         self.end(turn)
         while not self._heard:
@@ -96,8 +98,8 @@ class BadRequests:
             self.look()
 
 
-def _refused(completion: Completion) -> bool:
-    """Refused unread: a 400, which is not billed, unlike a refusal that the model wrote."""
+def refused_unread(completion: Completion) -> bool:
+    """A 400, which is not billed, unlike a refusal that the model wrote."""
     return completion.finish == "refused" and not (
         completion.usage.tokens_in or completion.usage.tokens_out
     )

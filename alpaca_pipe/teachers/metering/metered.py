@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from alpaca_pipe.core.completion import Completion, Request
+from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget, bounds_of, ceiling_of
 from alpaca_pipe.ledger.money import shown
@@ -21,13 +21,13 @@ from alpaca_pipe.ledger.pricing.token_prices import Price
 from alpaca_pipe.ledger.store.entries import Attempt, Short
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Teacher
-from alpaca_pipe.teachers.metering.bad_requests import BadRequests
+from alpaca_pipe.teachers.metering.bad_requests import BadRequests, refused_unread
 from alpaca_pipe.teachers.metering.budget_queue import BudgetQueue
 from alpaca_pipe.teachers.metering.budget_warning import BudgetWarning
 from alpaca_pipe.teachers.metering.disk_guard import DiskGuard
 from alpaca_pipe.teachers.metering.loop_bridge import LoopBridge
 from alpaca_pipe.teachers.metering.served_model import ServedModel
-from alpaca_pipe.teachers.metering.settlement import entered
+from alpaca_pipe.teachers.metering.settlement import Entered, entered
 from alpaca_pipe.teachers.openai.error_mapping import without_keys
 from alpaca_pipe.teachers.ratelimit.limiter import LONGEST_ASKED, RateLimiter, Turn
 
@@ -100,10 +100,9 @@ class Metered:
         self._recipe, self._run, self._stage = recipe, run, stage
         self._stopping, self._attempts = stopping, attempts
         self._a_token_in, self._a_token_out = price.worst(1, 0), price.worst(0, 1)
-        self._served, self._near_cap = (
-            ServedModel(model, say),
-            BudgetWarning(journal, caps, recipe, say),
-        )
+        self._say, self._unsaid = say, list[str]()  # the latter until the reply is stored
+        self._served = ServedModel(model, self._unsaid.append)
+        self._near_cap = BudgetWarning(journal, caps, recipe, say)
         self._disk, self._arrivals = DiskGuard(journal.path.parent), LoopBridge()
         self._asking: dict[str, _Asking] = {}
         self._ended: UserError | None = None
@@ -133,6 +132,7 @@ class Metered:
                 self._refusals.stored(stored)
                 _log.debug("request %s: %s, from our own store", key, stored.finish)
                 self._served.heard(stored.model_said, stored.fingerprint)
+                self._tell()
                 return stored
             asking = self._asking[key] = _Asking()
             asking.task = asyncio.ensure_future(self._answer(asking, key, request))
@@ -230,20 +230,25 @@ class Metered:
         if isinstance(attempt, Completion):
             self.from_store += 1
             return attempt
-        self._near_cap.reserved(sized.ceiling)
+        try:
+            self._near_cap.reserved(sized.ceiling)
+        except BaseException:
+            await self._end(self._journal.release(attempt, "it was not sent"))
+            raise
         return await self._outcome(attempt, request, sized.tokens_out, turn)
 
     async def _outcome(
         self, attempt: Attempt, request: Request, limit: int | None, turn: Turn
     ) -> Completion:
-        """Ask, and enter how it ended. limit: tokens that the reply may have."""
+        """Ask, and enter how it ended: a reply is stored before anything else looks at it. limit: tokens that it may have."""
         try:
             completion = replace(
                 await self._teacher.ask(request, attempt.name),
                 key=attempt.request,
                 from_store=False,
             )
-            await self._refusals.weigh(completion, turn)
+            if refused_unread(completion):  # nobody paid for it
+                await self._refusals.weigh(completion, turn)
         except Failure as failure:
             turn.failed(failure.what, failure.limits)
             if failure.slower:
@@ -266,15 +271,10 @@ class Metered:
                 attempt, f"given up while it was in flight ({type(error).__name__})"
             )
             raise
-        usage = completion.usage
-        turn.answered(usage.tokens_in + usage.tokens_out, usage.tokens_out, completion.limits)
         bill = entered(completion, limit, self._price, attempt.ceiling)
-        odd = "; ".join(
-            filter(
-                None,
-                [bill.anomaly, self._served.heard(completion.model_said, completion.fingerprint)],
-            )
-        )
+        if not bill.believed:
+            completion = replace(completion, usage=Usage())
+        served = self._served.heard(completion.model_said, completion.fingerprint)
         kept = await self._end(
             self._journal.settle(
                 attempt,
@@ -282,9 +282,17 @@ class Metered:
                 bill.nanodollars,
                 request=request,
                 teacher=self.identity,
-                anomaly=odd,
+                anomaly="; ".join(filter(None, [bill.anomaly, served])),
             )
         )
+        self._after(attempt, completion, bill, turn)
+        return kept
+
+    def _after(self, attempt: Attempt, completion: Completion, bill: Entered, turn: Turn) -> None:
+        """What a reply that is stored tells the pace, the rules and the screen."""
+        usage = completion.usage
+        self._refusals.answered(completion, turn)
+        turn.answered(usage.tokens_in + usage.tokens_out, usage.tokens_out, completion.limits)
         _log.debug(
             "request %s: %s, %d tokens in, %d out, %s",
             attempt.name,
@@ -293,6 +301,7 @@ class Metered:
             usage.tokens_out,
             shown(bill.nanodollars),
         )
+        self._tell()
         if bill.over:
             raise self._stop_at(
                 UserError(
@@ -301,7 +310,10 @@ class Metered:
                     "the reply is kept and its cost is in the ledger",
                 )
             )
-        return kept
+
+    def _tell(self) -> None:
+        while self._unsaid:
+            self._say(self._unsaid.pop(0))
 
     def _sized(self, request: Request) -> _Sized:
         sent = self._as_sent(request)

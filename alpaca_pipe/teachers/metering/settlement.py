@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alpaca_pipe.core.completion import Completion
-from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.core.completion import Completion, Usage
+from alpaca_pipe.ledger.money import NANO, shown
 from alpaca_pipe.ledger.pricing.token_prices import Price
 
 _DIFFERS = 100  # the provider's own bill may differ from the book by one part in so many: it rounds elsewhere
 _BILLS = ("openrouter", "openrouter.ai")
+_BELIEVED = 1000  # times its limit that a reply may take, or its ceiling that it may cost
+_LONGEST = 1 << 20  # tokens that no model of today writes in one reply
+_FREE_AT_MOST = 100 * NANO  # that a reply may cost where it should cost nothing
 _TOO_LITTLE = 1000  # nano-dollars; below that a difference is rounding
 
 
 @dataclass(frozen=True)
 class Entered:
-    """nanodollars: to be settled.  anomaly: sentences for a row of its own.  over: it is above the ceiling."""
+    """nanodollars: to be settled.  anomaly: sentences for a row of its own.  over: it is above the ceiling.
+    believed: False where its usage is one that no reply can have."""
 
     nanodollars: int
     anomaly: str = ""
     over: bool = False
+    believed: bool = True
 
 
 def entered(completion: Completion, limit: int | None, price: Price, ceiling: int) -> Entered:
     """The provider's own bill counts before the price book, the book before nothing; a billed reply without figures that
     can be believed is entered at its ceiling, never at $0. A bill of $0 counts only where the book knows of no price, or
     from OpenRouter, whose field it is: others fill it in with nothing. Figures that contradict themselves never come to more
-    than the ceiling. limit: tokens that the reply may have."""
+    than the ceiling, nor do figures that no reply can have. limit: tokens that the reply may have."""
     usage, odd = completion.usage, [completion.doubt] if completion.doubt else []
     cost = price.cost(usage)
     missing = (
@@ -62,9 +67,28 @@ def entered(completion: Completion, limit: int | None, price: Price, ceiling: in
         odd.append(
             f"its usage counts {usage.tokens_out:,} tokens where {limit:,} were allowed, counted at its ceiling"
         )
+    if absurd := _absurd(None if cost == completion.billed else usage, cost, limit, ceiling):
+        return Entered(ceiling, "; ".join([*odd, absurd]), believed=False)
     if cost > ceiling:
         odd.append(f"a reply cost {shown(cost)}, more than its ceiling of {shown(ceiling)}")
     return Entered(cost, "; ".join(odd), cost > ceiling)
+
+
+def _absurd(usage: Usage | None, cost: int, limit: int | None, ceiling: int) -> str:
+    """Why a reply that costs more than its ceiling cannot have cost that; "" where it can. What it thought beside its limit
+    can be many times that limit. usage: where the cost was reckoned from it."""
+    if cost <= ceiling:
+        return ""
+    allowed = limit or _LONGEST
+    if usage and usage.tokens_out > max(allowed, min(_LONGEST, _BELIEVED * allowed)):
+        what = f"its usage counts {usage.tokens_out:,} tokens where {allowed:,} were allowed"
+    elif cost > (_BELIEVED * ceiling or _FREE_AT_MOST):
+        what = (
+            f"by its figures it cost {shown(cost)}, and {shown(ceiling)} is the most that it should"
+        )
+    else:
+        return ""
+    return f"{what}: not believed, counted at its ceiling; where it is true, `alpaca-pipe ledger correct` enters it"
 
 
 def _generated(completion: Completion) -> bool:

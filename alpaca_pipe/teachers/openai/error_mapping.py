@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.completion import Finish
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.outside_numbers import MONTH, number_in
 from alpaca_pipe.core.text import whole
 from alpaca_pipe.teachers.base import Failure, Fatal
 
@@ -264,25 +265,24 @@ def unanswered(error: Exception, address: str) -> Failure | Fatal:
 
 
 def retry_after(headers: Any) -> float | None:
-    """Seconds that the server asked us to wait: Retry-After-Ms, or Retry-After in seconds or as a date."""
+    """Seconds that the server asked us to wait: Retry-After-Ms, or Retry-After in seconds or as a date. None where it says
+    nothing that anybody would wait for."""
+    if "retry-after-ms" in headers:
+        wait = number_in(headers["retry-after-ms"], most=MONTH * 1000)
+        return None if wait is None else wait / 1000
+    said = headers.get("retry-after")
+    if said is None or said.strip().startswith("-"):
+        return None if said is None else 0.0
+    if (wait := number_in(said, most=MONTH)) is not None:
+        return wait
     try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        said = headers.get("retry-after")
-        if said is None:
-            return None
-        try:
-            return max(0.0, float(said))
-        except ValueError:
-            until = parsedate_to_datetime(said).timestamp()
-            now = (
-                parsedate_to_datetime(headers["date"]).timestamp()
-                if "date" in headers
-                else time.time()
-            )
-            return max(0.0, until - now)
-    except (TypeError, ValueError):
+        until = parsedate_to_datetime(said).timestamp()
+        now = (
+            parsedate_to_datetime(headers["date"]).timestamp() if "date" in headers else time.time()
+        )
+    except (TypeError, ValueError, OverflowError, OSError, IndexError):
         return None
+    return max(0.0, until - now) if until - now <= MONTH else None
 
 
 def key_from(environment: Any, name: str | None) -> str:

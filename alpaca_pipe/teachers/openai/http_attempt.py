@@ -17,10 +17,11 @@ from urllib.request import getproxies, proxy_bypass
 
 from alpaca_pipe.core.completion import Completion, Finish, Request
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.outside_numbers import exact_json
 from alpaca_pipe.core.text import whole
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.openai.error_mapping import answered, answered_with_error, unanswered
-from alpaca_pipe.teachers.openai.usage import bill_of, exact_json
+from alpaca_pipe.teachers.openai.usage import bill_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -33,6 +34,7 @@ IDLE_CONNECTIONS_LIVE = 2.0  # seconds
 DRAW = "X-Draw"
 NAME = "X-Client-Request-Id"  # OpenAI keeps it in its logs
 
+_A_NAME = 200  # characters of what a server calls its model
 NO_LIMITS: Mapping[str, str] = {}
 
 _FINISH: dict[Any, Finish] = {
@@ -277,15 +279,15 @@ def completion(
     finish: Finish,
     limits: Mapping[str, str] = NO_LIMITS,
 ) -> Completion:
-    """What both dialects read from a reply beside its text."""
+    """What both dialects read from a reply beside its text. It is paid for, so nothing that it says of itself raises."""
     bill = bill_of(reply.get("usage"))
     return Completion(
         text,
         finish,
         bill.usage,
         key,
-        text_of(reply.get("model")),
-        text_of(reply.get("system_fingerprint")),
+        text_of(reply.get("model"))[:_A_NAME],
+        text_of(reply.get("system_fingerprint"))[:_A_NAME],
         billed=bill.billed,
         doubt=bill.doubt,
         limits=limits,
@@ -300,5 +302,6 @@ def finish_of(said: Any) -> Finish:
 def text_of(said: Any) -> str:
     """A text, or the texts of a list of parts; "" for anything else."""
     if isinstance(said, list):
-        return "".join(text_of(part.get("text")) for part in said if isinstance(part, dict))
+        parts = (part.get("text") for part in said if isinstance(part, dict))
+        return whole("".join(text for text in parts if isinstance(text, str)))
     return whole(said) if isinstance(said, str) else ""

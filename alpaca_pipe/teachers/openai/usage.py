@@ -5,19 +5,19 @@ Providers' figures are not believed blindly: what cannot be right is a doubt, a 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from alpaca_pipe.core.completion import Usage
-from alpaca_pipe.ledger.money import NANO
-
-_MOST_TOKENS = 1 << 31  # in one reply: more is a slip, and would not fit into the ledger
-_MOST_DOLLARS = 1_000_000
-_ONE_NANO = Decimal(1).scaleb(-9)
+from alpaca_pipe.core.outside_numbers import (
+    MOST_TOKENS,
+    BadNumber,
+    nanodollars_of,
+    shown_value,
+    whole_number,
+)
 
 
 class _Absurd(ValueError):
@@ -34,7 +34,7 @@ class BilledUsage:
 
 
 def bill_of(said: Any) -> BilledUsage:
-    """Of a reply's `usage`; its numbers read with Decimal in place of float (see `exact_json`). Tokens that stand only in
+    """Of a reply's `usage`; its numbers read with Decimal in place of float (`exact_json`). Tokens that stand only in
     its total are reasoning ones: Gemini counts its thinking nowhere else."""
     try:
         said = _within({"usage": said}, "usage")
@@ -51,7 +51,7 @@ def bill_of(said: Any) -> BilledUsage:
     return BilledUsage(
         usage,
         _billed(said),
-        f"its classes of tokens sum to {summed}, and its total says {_shown(total)}",
+        f"its classes of tokens sum to {summed}, and its total says {shown_value(total)}",
     )
 
 
@@ -108,47 +108,26 @@ def _billed(said: Any) -> int | None:
 
 
 def _dollars(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if isinstance(value, str):
         return None
-    if isinstance(value, Decimal) and not value.is_finite():
+    try:
+        return nanodollars_of(value)
+    except BadNumber:
         return None
-    if not 0 <= value <= _MOST_DOLLARS:
-        return None
-    return int(
-        Decimal(value).quantize(_ONE_NANO, ROUND_HALF_EVEN) * NANO
-    )  # never 10 ** an exponent of theirs
 
 
 def _count(said: Mapping[str, Any], name: str) -> int:
     value = said.get(name)
     if value is None:
         return 0
-    if (
-        isinstance(value, Decimal)
-        and 0 <= value < _MOST_TOKENS
-        and value == value.to_integral_value()
-    ):
-        value = int(value)  # 12.0; never of 1e5000
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST_TOKENS:
-        raise _Absurd(f"{name}: {_shown(value)}")
-    return value
+    try:
+        return whole_number(value, most=MOST_TOKENS - 1)
+    except BadNumber as bad:
+        raise _Absurd(f"{name}: {bad}") from None
 
 
 def _within(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = said.get(name)
     if value is not None and not isinstance(value, Mapping):
-        raise _Absurd(f"{name}: {_shown(value)}")
+        raise _Absurd(f"{name}: {shown_value(value)}")
     return value or {}
-
-
-def _shown(value: Any) -> str:
-    return (
-        str(value)[:20]
-        if isinstance(value, str | int | float | Decimal)
-        else f"a {type(value).__name__}"
-    )
-
-
-def exact_json(text: str | bytes) -> Any:
-    """JSON whose numbers are ints and Decimals: what a provider bills never passes through a binary float."""
-    return json.loads(text, parse_float=Decimal)

@@ -16,6 +16,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
+from alpaca_pipe.core.outside_numbers import MONTH, number_in
+
 What = Literal["requests", "tokens"]
 MINUTE = 60.0
 _WHATS: dict[str, What] = {
@@ -39,6 +41,7 @@ _SECONDS = {
     "ns": 1e-9,
 }
 _EPOCH = 1e9  # seconds: above this, a time since 1970, not a span
+_MOST = 1e12  # requests or tokens that a limit may name
 # The last of a limit is left alone: servers and we round differently, and others may use the same key.
 _SPARE = 0.005
 _TELLING = 5.0  # seconds: a reset in whole seconds below this is mostly rounding
@@ -62,8 +65,10 @@ def told(headers: Mapping[str, str]) -> Iterator[tuple[str, What, Reading]]:
         if meaning := _meaning(name):
             found.setdefault((meaning[0], meaning[1]), {})[meaning[2]] = value
     for (what, window), said in found.items():
-        limit, remaining = _number(said.get("limit")), _number(said.get("remaining"))
-        if limit is not None and remaining is not None and limit > 0 and remaining >= 0:
+        limit, remaining = (
+            number_in(_first(said.get(word)), most=_MOST) for word in ("limit", "remaining")
+        )
+        if limit is not None and remaining is not None and limit >= 1:
             reset = seconds(said.get("reset"))
             yield (
                 f"{what} a {window or 'minute'}",
@@ -98,30 +103,31 @@ def _meaning(name: str) -> tuple[What, str, str] | None:
     return (what, window, field) if field else None
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        number = float((text or "").split(",")[0])
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def _first(text: str | None) -> str:
+    """Of `40, 40;w=60`."""
+    return (text or "").split(",")[0]
 
 
 def seconds(text: str | None) -> float | None:
-    """A span in any spelling: `12`, `0.5`, `6m0s`, `120ms`, a time since 1970, a date of ISO 8601."""
-    if not text:
+    """A span in any spelling: `12`, `0.5`, `6m0s`, `120ms`, a time since 1970, a date of ISO 8601. None for no span, and
+    for one that nobody waits for."""
+    try:
+        span = _span(text or "")
+    except (ValueError, OverflowError, OSError):  # a date that no clock of ours can hold
         return None
-    number = _number(text)
+    return None if span is None or not span <= MONTH else max(0.0, span)
+
+
+def _span(text: str) -> float | None:
+    number = number_in(_first(text), most=_EPOCH * 1e6)
     if number is not None:
         if number > _EPOCH * 100:
             number /= 1000
-        return max(0.0, number - time.time() if number > _EPOCH else number)
+        return number - time.time() if number > _EPOCH else number
     parts = _PARTS.findall(text)
     if parts and "".join(a + b for a, b in parts) == text:
         return sum(float(amount) * _SECONDS[unit] for amount, unit in parts)
-    try:
-        return max(0.0, datetime.fromisoformat(text).timestamp() - time.time())
-    except ValueError:
-        return None
+    return datetime.fromisoformat(text).timestamp() - time.time()
 
 
 class Gauge:
