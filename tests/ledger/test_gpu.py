@@ -281,11 +281,11 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.manual_entries import enter_by_hand
 from alpaca_pipe.ledger.machine.config import LeaseTerms
 from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.ledger.machine.meter import Meter, Tempo
+from alpaca_pipe.ledger.machine.meter import Meter, MeterTiming
 path, recipe, run, since = sys.argv[1:5]
 terms = LeaseTerms("gpu", "1 x H200", per_hour=3_590_000_000_000, since=int(since) or None, rental="lease-boot" * bool(int(since)))
 with Journal.open(Path(path)) as journal:
-    meter = Meter(journal, terms, Caps(), recipe=recipe, run=run, stage="train", stop=print, tempo=Tempo(0.03, 0.5, 0.2))
+    meter = Meter(journal, terms, Caps(), recipe=recipe, run=run, stage="train", stop=print, tempo=MeterTiming(0.03, 0.5, 0.2))
     meter.start()
     meter.begin("train")
     print("on", flush=True)

@@ -236,7 +236,7 @@ def test_reading_the_table_imports_nothing_heavy() -> None:
     code = (
         "import sys; from alpaca_pipe.weights.base import BaseTable; from alpaca_pipe.train.stage import STAGE;"
         "b = BaseTable(model='smollm2-135m-instruct'); b.identity(); b.rehearsed();"
-        "from alpaca_pipe.recipe.stage import Known; STAGE.estimate(STAGE.config(), {'base': b}, Known());"
+        "from alpaca_pipe.recipe.stage import EstimateInputs; STAGE.estimate(STAGE.config(), {'base': b}, EstimateInputs());"
         "print([m for m in ('torch', 'transformers', 'trl', 'peft', 'datasets', 'numpy') if m in sys.modules])"
     )
     done = subprocess.run(

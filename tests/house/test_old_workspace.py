@@ -1,0 +1,145 @@
+"""A workspace that an older alpaca-pipe made is still read: nothing must run again, and the books say what they said.
+
+old_workspace.tar.xz was made by the build of 2026-11-29, before its modules were moved into rooms. It holds three recipes
+with their seeds, `runs/`, and in `expected/` what that build printed of them: `small` is the whole road with a scripted
+teacher, run twice with one key changed; `paid` is an endpoint, killed once with four requests in flight; `batches` asks by
+files. Twelve minutes of a person are entered. The teachers' answers are our script's; prices stand in the recipes.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command import told
+
+ARCHIVE = Path(__file__).with_name("old_workspace.tar.xz")
+RECIPES = {
+    "small": ("generate", "curate", "train", "evaluate", "export"),
+    "paid": ("generate", "curate"),
+    "batches": ("generate", "curate"),
+}
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("old")
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def old(unpacked: Path, tmp_path: Path) -> Path:
+    """A copy of its own, since to open a ledger writes beside it."""
+    return shutil.copytree(unpacked, tmp_path / "old")
+
+
+def expected(old: Path, name: str) -> Any:
+    return json.loads((old / "expected" / name).read_text())
+
+
+def lost(was: Any, now: Any, where: str = "") -> list[str]:
+    """What the older build said and today's does not, or says otherwise; what is new besides is not looked at."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        return [
+            line
+            for key, value in was.items()
+            for line in (
+                lost(value, now[key], f"{where}.{key}")
+                if key in now
+                else [f"{where}.{key} is gone"]
+            )
+        ]
+    if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        return [
+            line
+            for place, (one, other) in enumerate(zip(was, now, strict=True))
+            for line in lost(one, other, f"{where}[{place}]")
+        ]
+    return [] if was == now else [f"{where}: {was!r} is now {now!r}"]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_step_is_up_to_date_and_a_run_does_nothing(old: Path, recipe: str) -> None:
+    plan = json.loads(told("plan", recipe, "--json", cwd=old))
+    assert {step["stage"]: step["verdict"] for step in plan["steps"]} == dict.fromkeys(
+        RECIPES[recipe], "up to date"
+    )
+    before = (old / "runs" / recipe / "history.jsonl").read_bytes()
+    printed = told("run", recipe, "--no-spend", cwd=old)
+    assert printed.count("up to date") == len(RECIPES[recipe]), printed
+    assert (old / "runs" / recipe / "history.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_its_rows_and_its_history_are_what_they_were(old: Path, recipe: str) -> None:
+    for what in ("rows", "history"):
+        now = json.loads(told(what, recipe, "--json", cwd=old))
+        assert not lost(expected(old, f"{what}_{recipe}.json"), now)
+
+
+def test_a_row_is_traced_to_its_reply_and_its_cents(old: Path) -> None:
+    was = expected(old, "trace.json")
+    assert not lost(was, json.loads(told("trace", was[0]["id"], "--json", cwd=old)))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_report_is_written_anew(old: Path, recipe: str) -> None:
+    page = old / "runs" / recipe / "report.html"
+    page.unlink()
+    told("report", recipe, cwd=old)
+    text = page.read_text()
+    for chapter in ("money", "funnel", "rows", "terms", "provenance"):
+        assert f'id="{chapter}"' in text
+    if recipe == "paid":  # all of it is teacher's money
+        (line,) = (
+            line for line in expected(old, "by_recipe.json")["lines"] if line["recipe"] == recipe
+        )
+        for amount in (line["dollars"]["settled"], line["dollars"]["lost"]):
+            assert f"${float(amount):.4f}" in text
+
+
+def test_two_of_its_runs_are_compared(old: Path) -> None:
+    found = json.loads(told("compare", "small@2", "small@1", "--json", cwd=old))
+    assert "generate.likeness" in json.dumps(found)
+
+
+def test_status_and_gc_know_its_steps(old: Path) -> None:
+    assert told("status", cwd=old).count("sealed") == sum(map(len, RECIPES.values()))
+    before = sorted(path.name for path in (old / "runs" / "store").iterdir())
+    told("gc", cwd=old)
+    assert sorted(path.name for path in (old / "runs" / "store").iterdir()) == before
+
+
+@pytest.mark.parametrize("by", ["recipe", "model", "class"])
+def test_the_ledger_adds_up_as_it_did(old: Path, by: str) -> None:
+    now = json.loads(told("ledger", "--by", by, "--json", cwd=old))
+    assert not lost(expected(old, f"by_{by}.json"), now)
+
+
+def test_the_ledger_is_exported_as_it_was(old: Path) -> None:
+    """Every entry and every FOCUS charge of the older build, value by value; a column may be added."""
+    now = json.loads(
+        told("ledger", "--json", "--focus", "focus.csv", "--jsonl", "entries.jsonl", cwd=old)
+    )
+    assert not lost(expected(old, "ledger.json"), now)
+    for name in ("focus.csv", "entries.jsonl"):
+        was, is_ = rows(old / "expected" / name), rows(old / name)
+        assert len(was) == len(is_) > 40
+        assert not lost(was, is_)
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return (
+            list(csv.DictReader(stream))
+            if path.suffix == ".csv"
+            else [json.loads(line) for line in stream]
+        )
