@@ -9,7 +9,6 @@ import contextlib
 import contextvars
 import io
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
