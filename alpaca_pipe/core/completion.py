@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from alpaca_pipe.core.files import digest_of
+from alpaca_pipe.core.thinking import written
 
 Finish = Literal[
     "stop", "length", "content_filter", "refused"
@@ -82,3 +83,14 @@ class Completion:
     limits: Mapping[str, str] = field(
         default_factory=dict, compare=False
     )  # its headers about rate limits
+    thought: bool = field(
+        default=False, compare=False
+    )  # its thinking stood in the text, and was taken out (see `for_the_reader`)
+
+    def for_the_reader(self) -> Completion:
+        """The same with the answer alone as its text: no part named thinking, no mark of a chat template. What is stored
+        keeps all that came."""
+        said = written(self.text) if self.finish in ("stop", "length") else None
+        if said is None or said.answer == self.text:
+            return self
+        return replace(self, text=said.answer, thought=said.thought)

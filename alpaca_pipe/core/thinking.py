@@ -100,7 +100,7 @@ def _is_json(text: str) -> bool:
 
 
 def _without_head(text: str) -> str:
-    while found := _HEAD.match(text):
+    while (found := _HEAD.match(text)) and not (found.group().strip() == "<s>" and "</s>" in text):
         text = text[found.end() :]
     return text
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.thinking import answer_of
 from alpaca_pipe.curate.detectors.invisible import cleaned
 from alpaca_pipe.curate.detectors.text_patterns import (
     FIELDS,
@@ -25,6 +26,12 @@ def invisible(example: Example) -> Texts | None:
         for name in FIELDS
         if (text := cleaned(before := getattr(example, name))) != before
     } or None
+
+
+def thinking(example: Example) -> Texts | None:
+    """An output loses the part named thinking before it, and what a mark of a chat template ends."""
+    answer = answer_of(example.output)
+    return {"output": answer} if answer and answer != example.output else None
 
 
 def no_input(example: Example) -> Texts | None:
@@ -46,6 +53,7 @@ def next_task(example: Example) -> Texts | None:
 
 ALL: tuple[Callable[[Example], Texts | None], ...] = (
     invisible,
+    thinking,
     no_input,
     instruction_again,
     next_task,

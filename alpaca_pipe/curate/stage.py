@@ -56,7 +56,12 @@ def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInp
     )
     if not config.grade:
         return plain
-    paid = outlay(config.grade, tables.get("teacher"), rows)
+    paid = outlay(
+        config.grade,
+        tables.get("teacher"),
+        rows,
+        known.workspace and known.workspace / "ledger.sqlite",
+    )
     return replace(
         plain,
         minutes=plain.minutes + paid.minutes,
@@ -82,7 +87,7 @@ def run(config: CurateConfig, context: StageContext) -> Outcome:
 
 STAGE = Stage(
     "curate",
-    version=3,
+    version=4,
     config=CurateConfig,
     reads=(f"{GENERATED}?",),
     uses=("teacher?",),

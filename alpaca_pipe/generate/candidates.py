@@ -49,6 +49,7 @@ class ReplyTotals:
     models: set[str] = field(default_factory=set)  # what the server says it served
     replayed: int = 0  # taken from the earlier run
     otherwise: int = 0  # of those, the ones that would be asked otherwise today
+    thoughts: int = 0  # replies whose thinking stood in their text, and was left out
     unasked: int = 0  # that were done without, since nothing may be sent
 
     def add(self, replies: Iterable[Completion]) -> None:
@@ -57,6 +58,7 @@ class ReplyTotals:
             self.from_store += reply.from_store
             self.tokens_in += reply.usage.tokens_in
             self.tokens_out += reply.usage.tokens_out
+            self.thoughts += reply.thought
             if reply.model_said:
                 self.models.add(reply.model_said)
 

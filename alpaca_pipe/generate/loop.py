@@ -205,7 +205,7 @@ class Generation:
                     return None
             done += 1
             self.answered(done, len(wanted))
-            return told
+            return replace(told, reply=told.reply.for_the_reader())
 
         draws = self._draws.copy()
         drawn = [(place, *self._drawn(request, draws)) for place, request in wanted]

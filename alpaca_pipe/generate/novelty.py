@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.thinking import template_mark
 from alpaca_pipe.data import stanford_rules
 from alpaca_pipe.generate.parsing.reply import Draft, Rejection
 from alpaca_pipe.similarity.incremental_index import IncrementalIndex
@@ -65,6 +66,11 @@ def _in_doubles(common: int, words: int, known: int) -> float:
 
 def unsound(draft: Draft) -> Rejection | None:
     """What is wrong with a draft by itself, in our own styles."""
+    for name, text in (("instruction", draft.instruction), ("input", draft.input)):
+        if mark := template_mark(text):
+            return Rejection(
+                "template_mark", f"the {name} holds '{mark}', which belongs to a chat template"
+            )
     count = len(unicode_words(draft.instruction))
     if count == 0:
         return Rejection("no_words", "the instruction has no word that could be compared")

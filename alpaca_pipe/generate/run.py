@@ -87,6 +87,11 @@ async def _run(config: GenerateConfig, context: StageContext) -> Outcome:
         context.progress.say(
             f"{note}; these rows are used. Other seeds, a higher temperature or a higher likeness bring more"
         )
+    if thoughts := generation.asked.thoughts:
+        context.progress.say(
+            f"{thoughts:,} of {generation.asked.requests:,} replies held their thinking in the text: it was left out, nothing in "
+            "it was read; it was billed, so turn it off where the model can (extra_body: {reasoning_effort: none})"
+        )
     if generation.does_without or generation.asked.otherwise:
         context.progress.say(f"{_replayed(generation)}; they were judged anew")
     return Outcome(_summary(generation, len(seeds), note, context.tables["teacher"]))
@@ -255,6 +260,8 @@ def _summary(
             "seconds": round(sum(one.seconds for one in generation.seen), 3),
         },
     }
+    if asked.thoughts:
+        summary["thoughts"] = asked.thoughts
     if generation.earlier.of:
         summary["replay"] = {
             "of": generation.earlier.of,

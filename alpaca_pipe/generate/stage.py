@@ -57,8 +57,7 @@ def estimate(config: GenerateConfig, tables: Mapping[str, Any], known: EstimateI
         if known.workspace
         else Past()
     )
-    if not before.same:  # stored replies may be enough, whatever became of the teacher
-        refuse_past_its_end(teacher)
+    refuse_past_its_end(teacher, known.workspace and known.workspace / "ledger.sqlite")
     forecast, says, rests_on = expected(order, prior_of(style, teacher), before)
     figures = {
         name: forecast.range(name)

@@ -142,7 +142,7 @@ def drafts_of(
     """What of a reply can be put before the user, and why the rest cannot. pool: the seeds, and the drafts before these; those
     that may stay are let in."""
     drafts, rejected = [], []
-    for piece in read_tasks(reply, _ALSO):
+    for piece in read_tasks(reply.for_the_reader(), _ALSO):
         if not isinstance(piece, Draft):
             rejected.append(Rejection(piece.rule, piece.reason))
             continue

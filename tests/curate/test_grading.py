@@ -258,3 +258,13 @@ def test_what_was_asked_for_is_read_whatever_the_reason_holds(
         Decimal(str(half / 2)),
         " ".join(reason.split()),
     )
+
+
+def test_what_the_judge_thought_is_no_grade() -> None:
+    for text in (
+        '<think>grade: 5 would be kind</think>{"grade": 1, "reason": "wrong"}',
+        'grade: 5 would be kind</think>{"grade": 1, "reason": "wrong"}',
+        '<|channel|>analysis<|message|>{"grade": 5}<|end|><|start|>assistant<|channel|>final<|message|>{"grade": 1, "reason": "wrong"}',
+    ):
+        assert read_grade(Completion(text, "stop", Usage()), 5) == (Decimal(1), "wrong")
+    assert read_grade(Completion("<think>grade: 5", "stop", Usage()), 5)[0] is None

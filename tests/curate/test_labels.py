@@ -20,6 +20,8 @@ NEVER = {
     "length",
     "instruction_in_input",
     "instruction_again",
+    "template_mark",
+    "thinking",
 }  # no row of the 52K is one, or (length) it is a matter of choice
 
 

@@ -158,3 +158,23 @@ def test_a_sound_row_gives_way_to_a_repaired_one_before_it() -> None:
         row("").id,
         f"{row('').id}#2",
     ]
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "<think>He wants a joke.</think>Knock, knock.",
+        "He wants a joke.</think>\nKnock, knock.",
+        "Knock, knock.<|im_end|>",
+        "Knock, knock.</s>",
+        "<|channel|>analysis<|message|>A joke.<|end|><|start|>assistant<|channel|>final<|message|>Knock, knock.",
+    ],
+)
+def test_thinking_and_template_marks_are_no_part_of_an_answer(output: str) -> None:
+    after = mended(row(output=output))
+    assert after and after.output == "Knock, knock." and after.id == row().id
+    assert after.origin.details["repair"] == "thinking"
+
+
+def test_thoughts_alone_are_left_to_the_objections() -> None:
+    assert mended(row(output="<think>He wants a joke.")) is None

@@ -286,4 +286,4 @@ def test_golden(tmp_path: Path) -> None:
         ),
         at,
     )
-    assert (STAGE.version, tree_digest(at.folder)[:16]) == (3, "a64e37eb090aa1c3")
+    assert (STAGE.version, tree_digest(at.folder)[:16]) == (4, "a64e37eb090aa1c3")

@@ -184,3 +184,19 @@ def test_a_single_instruction_and_its_answer() -> None:
     assert rules([read_answer(Draft("x"), reply("half \ufffd"))]) == [
         "not_unicode"
     ]  # as a paid reply is kept
+
+
+def test_thinking_is_not_read_and_a_mark_ends_a_reply() -> None:
+    task = '{"instruction": "Name a bird.", "input": "", "output": "A wren."}'
+    draft = task.replace("bird", "fish")
+    for text in (f"<think>{draft}</think>{task}", f"{draft}</think>{task}", f"{task}<|im_end|>"):
+        (piece,) = read_tasks(Completion(text, "stop", Usage()).for_the_reader())
+        assert isinstance(piece, Draft) and piece.instruction == "Name a bird."
+    (piece,) = read_tasks(Completion(f"<think>{draft}", "stop", Usage()).for_the_reader())
+    assert isinstance(piece, Unread) and piece.rule == "only_thoughts"
+
+
+def test_thinking_within_the_output_of_a_task_is_no_part_of_it() -> None:
+    text = '{"instruction": "Name a bird.", "input": "", "output": "<think>hm</think>A wren.</s>"}'
+    (piece,) = read_tasks(Completion(text, "stop", Usage()).for_the_reader())
+    assert isinstance(piece, Draft) and piece.output == "A wren."

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.today import VARIABLE
+from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.pricing.end_of_life import PastItsEnd
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable
+from alpaca_pipe.ledger.store.entries import Attempt
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import open_teacher
 from alpaca_pipe.teachers.shutdown import refuse_past_its_end, warning
@@ -92,3 +95,20 @@ def test_the_book_refuses_and_warns_without_asking(monkeypatch: pytest.MonkeyPat
     assert warning(table) == ""
     refuse_past_its_end(table.model_copy(update={"base_url": "https://gateway.example/v1"}))
     refuse_past_its_end(table.rehearsed())  # a rehearsal asks nobody
+
+
+def test_a_ledger_that_holds_its_replies_may_be_all_that_is_wanted(tmp_path: Path) -> None:
+    table = TeacherTable(kind="openai_chat", model="gpt-4.1-nano")
+    ledger = tmp_path / "ledger.sqlite"
+    with pytest.raises(PastItsEnd):
+        refuse_past_its_end(table, ledger)
+    with Journal.open(ledger) as journal:
+        attempt = journal.reserve(
+            "r1-1", 0, table.priced(), Caps(), recipe="it", run="1", stage="generate"
+        ).result()
+        assert isinstance(attempt, Attempt)
+        reply = Completion("pong", "stop", Usage(), "r1-1")
+        journal.settle(attempt, reply, 0, request=QUESTION, teacher=table.identity()).result()
+    refuse_past_its_end(table, ledger)
+    with pytest.raises(PastItsEnd):
+        refuse_past_its_end(table.model_copy(update={"model": "gpt-4-turbo"}), ledger)

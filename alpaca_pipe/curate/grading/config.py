@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field
@@ -152,10 +153,12 @@ class Outlay:
     minutes: Range
 
 
-def outlay(how: Grading, shared: TeacherTable | None, rows: int) -> Outlay:
+def outlay(
+    how: Grading, shared: TeacherTable | None, rows: int, ledger: Path | None = None
+) -> Outlay:
     """At most the rows that come in; the filters take some. UserError where the teacher has no price."""
     teacher = how.asked_of(shared)
-    refuse_past_its_end(teacher)
+    refuse_past_its_end(teacher, ledger)
     price = teacher.priced()
     each_in, each_out = how.tokens()
     one = (

@@ -43,6 +43,7 @@ def read_grade(reply: Completion, scale: int) -> tuple[Decimal | None, str]:
     A JSON object, inside other words too; else a number at the beginning or after "grade", "score" or "rating", as `4`,
     `4.5/5` or `4 out of 5`. Of a reply that was cut off the grade counts where something follows it.
     """
+    reply = reply.for_the_reader()
     if reply.finish in ("refused", "content_filter"):
         return None, f"the teacher refused: {' '.join(reply.text.split())[:200] or reply.finish}"
     text = reply.text.strip()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Finish
+from alpaca_pipe.core.thinking import answer_of
 
 _DEEPEST = 3  # objects within objects: a list of tasks needs two; deeper ones are an answer's own
 
@@ -68,7 +69,7 @@ def read_tasks(reply: Completion, also: Sequence[str] = ()) -> list[Piece]:
     Whole objects are kept where the reply was cut or its frame is broken; nothing is read out of a string or repaired.
     """
     if reply.finish in ("content_filter", "refused") or not reply.text.strip():
-        return [fault_of(reply) or unread(reply.text, "empty_reply", "the reply is empty")]
+        return [fault_of(reply) or _nothing(reply)]
     pieces = list(_pieces(reply.text, reply.finish, also))
     return pieces or [unread(reply.text, "not_json", "the reply holds no JSON object")]
 
@@ -81,10 +82,16 @@ def fault_of(reply: Completion, cut_is_read: bool = False) -> Unread | None:
         case "length" if not cut_is_read:
             return unread(reply.text, "cut_off", "the reply was cut at its token limit")
     if not reply.text.strip():
-        return unread(reply.text, "empty_reply", "the reply is empty")
+        return _nothing(reply)
     if not _is_text(reply.text):
         return unread(reply.text, "not_unicode", "the reply holds half a character")
     return None
+
+
+def _nothing(reply: Completion) -> Unread:
+    if reply.thought:
+        return unread(reply.text, "only_thoughts", "the reply holds its thinking and no answer")
+    return unread(reply.text, "empty_reply", "the reply is empty")
 
 
 def _pieces(text: str, finish: Finish, also: Sequence[str]) -> Iterator[Piece]:
@@ -183,7 +190,7 @@ def _task(value: dict[str, Any], also: Sequence[str]) -> Piece:
             return unread(_shown(value), "not_text", f"the {name} is not a text")
         if not _is_text(part):
             return unread(_shown(value), "not_unicode", f"the {name} holds half a character")
-        parts.append(part.strip())
+        parts.append((answer_of(part) if name == "output" else part).strip())
     details = {
         name: str(value[name]).strip() for name in also if isinstance(value.get(name), str | bool)
     }

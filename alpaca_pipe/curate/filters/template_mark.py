@@ -1,0 +1,16 @@
+"""What a server or a chat template has let through."""
+
+from __future__ import annotations
+
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.thinking import template_mark as mark_in
+from alpaca_pipe.curate.filters.base import row_filter
+
+
+@row_filter(order=95)
+def template_mark(example: Example) -> str | None:
+    """A mark of a chat template, or of thinking, outside of code and quotes: what a server or a template has let through."""
+    for name in ("instruction", "input", "output"):
+        if mark := mark_in(getattr(example, name)):
+            return f"the {name} holds '{mark}', which belongs to a chat template"
+    return None
