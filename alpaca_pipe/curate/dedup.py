@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.config import On
 from alpaca_pipe.similarity.rouge import Index
 from alpaca_pipe.similarity.words import Words
-
-if TYPE_CHECKING:
-    from alpaca_pipe.curate.ray_backend import Texts
 
 RULE = "likeness"
 _BULK_FROM = (
@@ -41,6 +38,19 @@ class Group:
     others: tuple[tuple[int, Fraction], ...]
 
 
+class TextsElsewhere(Protocol):
+    """Texts that do not lie in this process (`ray_backend`), and are compared where they lie."""
+
+    def append(self, text: str) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def met(self, likeness: Decimal | Fraction, words: Words) -> Mapping[int, Near]:
+        """As the function below."""
+
+
 def text_of(example: Example, on: On) -> str:
     """What is compared."""
     return (
@@ -51,7 +61,7 @@ def text_of(example: Example, on: On) -> str:
 
 
 def met(
-    texts: Sequence[str] | Texts,
+    texts: Sequence[str] | TextsElsewhere,
     likeness: Decimal | Fraction,
     words: Words,
     bulk_from: int = _BULK_FROM,

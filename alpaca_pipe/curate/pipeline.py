@@ -11,13 +11,12 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.curate import dedup
 from alpaca_pipe.curate.config import CurateTable, Duplicates, Engine
 from alpaca_pipe.curate.contamination import overlap
-from alpaca_pipe.curate.dedup import Group
+from alpaca_pipe.curate.dedup import Group, TextsElsewhere
 from alpaca_pipe.curate.filter_config import ActiveFilter, first_reason
 from alpaca_pipe.curate.first_pass import A_PERSON, NONE, FirstPass, FirstPassSettings
 from alpaca_pipe.curate.repairs import free_id
@@ -25,9 +24,6 @@ from alpaca_pipe.curate.review import overrides
 from alpaca_pipe.curate.review.decisions import Decisions
 from alpaca_pipe.curate.review.overrides import IncomingRow, coming
 from alpaca_pipe.similarity.words import Words
-
-if TYPE_CHECKING:
-    from alpaca_pipe.curate.ray_backend import Texts
 
 
 @dataclass(frozen=True)
@@ -107,7 +103,7 @@ def judged(
                 rows,
                 how,
                 _as_decided(seen, rows, how, look) if how.decisions else seen,
-                ray_backend.Texts(),
+                ray_backend.RayTexts(),
             )
     return _first_pass(rows, how, _here(rows, how, look, tick), [])
 
@@ -135,7 +131,7 @@ def _first_pass(
     rows: Iterable[Example],
     how: CurationRules,
     every: Iterable[FirstPass],
-    texts: list[str] | Texts,
+    texts: list[str] | TextsElsewhere,
 ) -> Judgement:
     dropped_by, ids, worth = array("b"), list[str](), list[Sequence[float]]()
     taken: set[str] = set()

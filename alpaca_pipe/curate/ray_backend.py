@@ -118,7 +118,7 @@ def _of_block(block: pyarrow.Table, look: FirstPassSettings) -> pyarrow.Table:
     )
 
 
-class Texts:
+class RayTexts:
     """What duplicates are told by, laid down in Ray block by block: this machine holds one of them at a time."""
 
     def __init__(self) -> None:

@@ -13,9 +13,9 @@ from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.config_table import Exact, Knob, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import canonical
+from alpaca_pipe.ledger.entries import Class, Short, Totals
 from alpaca_pipe.ledger.money import NANO, nanodollars, shown
 from alpaca_pipe.ledger.pricing.token_prices import Price, book
-from alpaca_pipe.ledger.store.entries import Class, Short, Totals
 
 OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 SHARE = "share"  # the key of the caps of what another machine lent

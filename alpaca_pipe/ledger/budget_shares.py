@@ -21,9 +21,9 @@ from typing import Any, Literal
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import canonical, file_digest
 from alpaca_pipe.ledger.budget import Cap, Caps
+from alpaca_pipe.ledger.entries import Attempt, Class
 from alpaca_pipe.ledger.money import NANO, shown
 from alpaca_pipe.ledger.store import connection
-from alpaca_pipe.ledger.store.entries import Attempt, Class
 from alpaca_pipe.ledger.store.journal import enter, now, totals_of
 
 Event = Literal["lent", "packed", "returned", "given up", "received", "closed"]

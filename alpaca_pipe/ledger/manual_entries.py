@@ -10,9 +10,9 @@ from fractions import Fraction
 from typing import Literal
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.store.entries import Attempt
 from alpaca_pipe.ledger.store.journal import Journal, enter
 
 Sort = Literal["human", "storage", "egress"]

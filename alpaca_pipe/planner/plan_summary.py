@@ -9,8 +9,8 @@ from typing import Any
 
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
+from alpaca_pipe.ledger.entries import Class, Totals
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
-from alpaca_pipe.ledger.store.entries import Class, Totals
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.models.fit import Fit
 from alpaca_pipe.planner.cheapest import Cheaper, cheaper

@@ -16,11 +16,11 @@ from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl_so_far
 from alpaca_pipe.ledger import budget_shares
+from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.machine import detect
 from alpaca_pipe.ledger.machine.lease import open_leases
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.batch_jobs import BatchJobs
-from alpaca_pipe.ledger.store.entries import Totals
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.locks import holder
 from alpaca_pipe.recipe.workspace import Workspace

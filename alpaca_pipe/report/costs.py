@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from alpaca_pipe.ledger.budget_shares import is_share
+from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.machine.energy import drawn
-from alpaca_pipe.ledger.store.entries import LedgerEntry
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.report.run_files import RunFiles
 

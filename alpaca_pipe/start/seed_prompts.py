@@ -20,10 +20,11 @@ from alpaca_pipe.generate.novelty import Pool, unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Rejection, read_tasks
 from alpaca_pipe.generate.seeds.seed_file import template
 from alpaca_pipe.generate.seeds.seeds import SeedRow, read_seeds
+from alpaca_pipe.generate.sources.ground import Ground
 from alpaca_pipe.generate.sources.groundedness import ungrounded
 from alpaca_pipe.generate.sources.passages import chunks
 from alpaca_pipe.generate.styles.alpaca import task_list, task_row, works_in
-from alpaca_pipe.generate.styles.base import Ground, decoding
+from alpaca_pipe.generate.styles.base import decoding
 from alpaca_pipe.generate.styles.documents import SPEAKS_OF_IT
 
 TASKS = 3  # asked for in one request

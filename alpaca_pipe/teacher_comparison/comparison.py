@@ -17,8 +17,8 @@ from alpaca_pipe.core.files import write_atomic, write_json
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.generate.loop import Generation
 from alpaca_pipe.ledger.budget import Cap, Caps, OverBudget
+from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.ledger.store.entries import Totals
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.interrupts import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.locks import held

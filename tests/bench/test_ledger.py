@@ -18,12 +18,12 @@ import pytest
 from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.files import canonical
 from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.pricing.token_prices import Price, price_of
 from alpaca_pipe.ledger.reconcile.reconcile import reconcile
 from alpaca_pipe.ledger.statements.exports import export_focus
 from alpaca_pipe.ledger.statements.sums import By, sums
-from alpaca_pipe.ledger.store.entries import Attempt
 from alpaca_pipe.ledger.store.journal import Journal, keep_price
 from tests.bench.table import median_seconds, publish
 

@@ -21,8 +21,8 @@ from alpaca_pipe.core.files import read_json, write_json, write_jsonl
 from alpaca_pipe.export import merge as merging
 from alpaca_pipe.export.stage import STAGE, ExportConfig
 from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.pricing.token_prices import Price, PriceTable
-from alpaca_pipe.ledger.store.entries import Attempt
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.models.loading import load_for_scoring, load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder, save_template, saved_encoder

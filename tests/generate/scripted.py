@@ -19,9 +19,10 @@ from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.prompts.sampling import Seating
 from alpaca_pipe.generate.seeds.seeds import read_seeds
 from alpaca_pipe.generate.sources.context import of_rows
+from alpaca_pipe.generate.sources.ground import Ground
 from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.styles import style_of
-from alpaca_pipe.generate.styles.base import Ground, Seat
+from alpaca_pipe.generate.styles.base import Seat
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.scripted.scripted_replies import answer_to
 

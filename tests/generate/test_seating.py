@@ -19,8 +19,9 @@ from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, Unread
 from alpaca_pipe.generate.prompts.sampling import Seating, Turns
 from alpaca_pipe.generate.seeds.seeds import Seed
+from alpaca_pipe.generate.sources.ground import Ground
 from alpaca_pipe.generate.stop_rules import Limits
-from alpaca_pipe.generate.styles.base import Ground, Plain, Seat
+from alpaca_pipe.generate.styles.base import Plain, Seat
 
 SEEDS = [
     Seed(Example.of(f"Name a {word} that is known.", "", word, Origin("seed")), word, False)

@@ -12,7 +12,7 @@ from alpaca_pipe.core.errors import UserErrors
 from alpaca_pipe.generate.config import GenerateTable
 from alpaca_pipe.generate.parsing.reply import Draft, Unread
 from alpaca_pipe.generate.sources.context import of_documents
-from alpaca_pipe.generate.styles.base import Ground
+from alpaca_pipe.generate.sources.ground import Ground
 from alpaca_pipe.generate.styles.documents import Documents
 from tests.generate.scripted import ALL, VET, Scripted, reply, rules, run, seat
 from tests.generate.test_documents import _pdf

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.generate.sources.context import of_documents
-from alpaca_pipe.generate.styles.base import Ground
+from alpaca_pipe.generate.sources.ground import Ground
 from tests.generate.scripted import ROWS, VET, Scripted, dataset, rules, run
 
 CASES: dict[str, tuple[str, Sequence[Ground], dict[str, Any]]] = {

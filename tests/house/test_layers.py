@@ -10,19 +10,24 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "alpaca_pipe"
 
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+
+def table(name: str) -> list[str]:
+    """The lines of a table of ARCHITECTURE.md, from the top down."""
+    return ARCHITECTURE.split(f"<!-- {name} -->")[1].strip().splitlines()[1:-1]
+
+
 # From the top down. A room imports from rows below its own, never from its own row.
 VERBS = ("generate", "curate", "train", "evaluate", "export")
-ROWS: tuple[tuple[str, ...], ...] = (
-    ("cli",),
-    ("api",),
-    ("doctor", "planner", "chat", "standalone", "pack", "start", "teacher_comparison"),
-    ("catalog", "report"),
-    VERBS,
-    ("teachers", "models", "recipe"),
-    ("ledger", "similarity", "data", "weights"),
-    ("core",),
-)
+ROWS = tuple(tuple(line.split()) for line in table("layers"))
 HEIGHT = {room: len(ROWS) - height for height, row in enumerate(ROWS) for room in row}
+INSIDE: dict[str, dict[str, int]] = {}  # room -> what stands in it -> height
+for _down, _line in enumerate(table("inside")):
+    if _line.startswith(" "):
+        INSIDE[next(reversed(INSIDE))] |= dict.fromkeys(_line.split(), -_down)
+    else:
+        INSIDE[_line] = {}
 HEAVY = {
     "torch",
     "transformers",
@@ -106,6 +111,33 @@ def test_imports_run_strictly_down(path: Path) -> None:
             assert path.name in {"stage.py", "run.py"}, (
                 f"of {room}'s files only stage.py and run.py may import recipe"
             )
+
+
+@pytest.mark.parametrize("room", INSIDE)
+def test_inside_a_large_room_imports_run_down_too(room: str) -> None:
+    """But for stage.py and run.py: the two doors of one stage."""
+    order, wrong = INSIDE[room], []
+    there = {path.relative_to(PACKAGE / room).parts[0] for path in (PACKAGE / room).rglob("*.py")}
+    assert {name.removesuffix(".py") for name in there} - {"__init__"} == set(order), (
+        f"ARCHITECTURE.md says what stands inside {room}/ and in which order"
+    )
+    for path in (PACKAGE / room).rglob("*.py"):
+        own = path.relative_to(PACKAGE / room).parts[0].removesuffix(".py")
+        for module, names in imported_from(path, f"alpaca_pipe.{room}"):
+            for other in [module] if module else names:
+                both = {own, other} <= {"stage", "run"}
+                if own != other and not both and order[other] >= order[own]:
+                    wrong.append(f"{path.relative_to(PACKAGE)} imports {other}")
+    assert not wrong, "what does not lie below it, by ARCHITECTURE.md"
+
+
+def imported_from(path: Path, package: str) -> list[tuple[str, list[str]]]:
+    """(what stands in the package, or "" where it is imported from itself; the names) of each import."""
+    return [
+        (f"{node.module}."[len(package) + 1 :].split(".")[0], [name.name for name in node.names])
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{package}.")
+    ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())

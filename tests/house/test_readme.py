@@ -1,4 +1,4 @@
-"""The README's tree is the tree on the disk, every command is documented, and nothing names a machine."""
+"""ARCHITECTURE, README and the pages beside them hold what is on the disk: the tree, the commands, the recipes, where things are."""
 
 from __future__ import annotations
 
@@ -13,28 +13,74 @@ import typer
 from alpaca_pipe.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PACKAGE = ROOT / "alpaca_pipe"
+README, ARCHITECTURE = (
+    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "ARCHITECTURE.md")
+)
+COMMANDS_PAGE, RECIPES_PAGE = (
+    (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("commands.md", "recipes.md")
+)
 COMMANDS = sorted(name for name in typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+WHERE = re.findall(
+    r"^\| (\d+) \| (.+?) \| `(.+?)` \| `(.+?)` \| (.+?) \|$",
+    ARCHITECTURE.split("<!-- where -->")[1],
+    flags=re.MULTILINE,
+)
 
 
-def test_the_tree_in_the_readme_is_the_tree_on_the_disk() -> None:
-    tree = README.split("<!-- tree -->")[1]
+def test_the_tree_of_the_architecture_is_the_tree_on_the_disk() -> None:
+    tree = ARCHITECTURE.split("<!-- tree -->")[1]
     named = set(re.findall(r"^  ([a-z_]+)(?:/|\.py)", tree, flags=re.MULTILINE))
-    package = ROOT / "alpaca_pipe"
-    there = {path.stem for path in package.iterdir() if not path.name.startswith(("_", "py.typed"))}
+    there = {path.stem for path in PACKAGE.iterdir() if not path.name.startswith(("_", "py.typed"))}
     assert named == there
 
 
+def test_25_questions_are_answered_and_most_at_the_first_guess() -> None:
+    assert [int(number) for number, *_ in WHERE] == list(range(1, 26))
+    assert sum(not guess.startswith("wrong") for *_, guess in WHERE) >= 22
+
+
+@pytest.mark.parametrize(("question", "file", "name"), [row[1:4] for row in WHERE])
+def test_what_is_asked_for_is_where_the_architecture_says(
+    question: str, file: str, name: str
+) -> None:
+    assert name in (PACKAGE / file).read_text(encoding="utf-8"), question
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+)
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    """In links, and in code: `curate/split.py`, `tests/house/`. A name with <...> or * stands for many."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = text.split("<!-- gone -->")[0]  # what stands below it is named because it is gone
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    code = re.findall(r"`([a-z_./]+(?:\.py|\.md|\.yaml|\.toml|/))`", text)
+    made = ("runs/", "site/", ".venv/")  # by the commands
+    missing = [
+        name
+        for name in [*links, *code]
+        if "/" in name.rstrip("/")
+        and not name.startswith(made)
+        and not any((root / name).exists() for root in (ROOT, PACKAGE))
+    ]
+    assert links + code and not missing
+
+
+def test_the_readme_fits_three_screens() -> None:
+    assert len(README.splitlines()) <= 130
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_in_the_readme_and_has_help(command: str) -> None:
-    assert f"alpaca-pipe {command}" in README
+def test_every_command_is_on_the_page_of_commands_and_has_help(command: str) -> None:
+    assert f"alpaca-pipe {command}" in COMMANDS_PAGE
     entry = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
     assert entry.help and entry.help.strip()
 
 
-def test_every_recipe_is_in_the_readme() -> None:
+def test_every_recipe_is_on_the_page_of_recipes() -> None:
     for path in (ROOT / "recipes").glob("*.yaml"):
-        assert path.stem in README, path
+        assert f"`{path.stem}`" in RECIPES_PAGE, path
 
 
 def test_head_comments_hold_the_command() -> None:

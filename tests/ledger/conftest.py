@@ -11,8 +11,8 @@ import pytest
 
 from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.pricing.token_prices import Price, price_of
-from alpaca_pipe.ledger.store.entries import Attempt
 from alpaca_pipe.ledger.store.journal import Journal
 
 TEACHER = {"url": "https://api.test/v1/chat/completions", "model": "gpt-4o-mini"}

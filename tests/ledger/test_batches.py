@@ -6,9 +6,9 @@ import sqlite3
 
 import pytest
 
+from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.pricing.token_prices import Price
 from alpaca_pipe.ledger.store.batch_jobs import BatchJobs, Intent
-from alpaca_pipe.ledger.store.entries import Attempt
 from tests.ledger.conftest import REQUEST, TEACHER, Book
 
 

@@ -20,9 +20,9 @@ from alpaca_pipe.ledger.budget import (
     ceiling_of,
     read_budget,
 )
+from alpaca_pipe.ledger.entries import Short, Totals
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable, price_of
-from alpaca_pipe.ledger.store.entries import Short, Totals
 
 DAY = date(2026, 11, 21)
 MINI = price_of("gpt-4o-mini", DAY)

@@ -22,6 +22,7 @@ import pytest
 from alpaca_pipe.core.completion import Completion, Message, Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget
+from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.machine import lease
 from alpaca_pipe.ledger.machine.config import LeaseTerms
 from alpaca_pipe.ledger.machine.energy import measured
@@ -30,7 +31,6 @@ from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable, book, price_of
 from alpaca_pipe.ledger.reconcile.reconcile import Reconciliation, reconcile
 from alpaca_pipe.ledger.statements.sums import BY, sums
-from alpaca_pipe.ledger.store.entries import Totals
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.ledger.store.migrations import MIGRATIONS
 from alpaca_pipe.teachers.config import TeacherTable

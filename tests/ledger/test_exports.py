@@ -16,9 +16,9 @@ import pytest
 
 from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.statements.exports import export_focus, export_jsonl
 from alpaca_pipe.ledger.statements.focus import COLUMNS
-from alpaca_pipe.ledger.store.entries import Attempt
 from alpaca_pipe.ledger.store.journal import enter
 from tests.ledger.conftest import Book
 from tests.ledger.rows import COST, MINI, USED, Rows

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.entries import Attempt, LedgerEntry, Short
 from alpaca_pipe.ledger.machine import detect, lease, meter
 from alpaca_pipe.ledger.machine.config import IDLE, GpuTable, LeaseTerms, Stated, terms
 from alpaca_pipe.ledger.machine.lease import Heartbeat, Lease
@@ -31,7 +32,6 @@ from alpaca_pipe.ledger.machine.meter import Meter, MeterTiming
 from alpaca_pipe.ledger.manual_entries import enter_by_hand
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.store.connection import machine_id
-from alpaca_pipe.ledger.store.entries import Attempt, LedgerEntry, Short
 from alpaca_pipe.ledger.store.journal import Journal, enter
 from alpaca_pipe.ledger.store.migrations import MIGRATIONS
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.store.entries import Short, Totals
+from alpaca_pipe.ledger.entries import Short, Totals
 from alpaca_pipe.ledger.store.journal import Journal, enter
 from tests.ledger.conftest import REQUEST, TEACHER, Book
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.store.entries import Totals
+from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.ledger.store.merge_ledgers import Merged, merge
 from tests.ledger.conftest import Book

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.entries import Attempt, Short, Totals
 from alpaca_pipe.ledger.pricing.token_prices import Price
 from alpaca_pipe.ledger.reconcile.reconcile import (
     Reconciliation,
@@ -26,7 +27,6 @@ from alpaca_pipe.ledger.reconcile.reconcile import (
     reconcile,
 )
 from alpaca_pipe.ledger.statements.exports import export_focus
-from alpaca_pipe.ledger.store.entries import Attempt, Short, Totals
 from alpaca_pipe.ledger.store.journal import Journal
 from tests.ledger.conftest import Book
 from tests.ledger.rows import COST, MINI, NANO, USED, Rows

@@ -17,11 +17,11 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.budget import Caps, OverBudget
 from alpaca_pipe.ledger.budget_shares import BudgetShare
+from alpaca_pipe.ledger.entries import Attempt, Short, Totals
 from alpaca_pipe.ledger.machine import lease
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.statements.statement import print_statement
 from alpaca_pipe.ledger.store.connection import machine_id, same_machine
-from alpaca_pipe.ledger.store.entries import Attempt, Short, Totals
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.ledger.store.merge_ledgers import union
 from tests.ledger.conftest import Book

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.machine import energy
 from alpaca_pipe.ledger.statements.statement import print_statement, to_text
 from alpaca_pipe.ledger.statements.sums import BY, By, StatementLine, sums
-from alpaca_pipe.ledger.store.entries import Attempt
 from alpaca_pipe.ledger.store.journal import Journal, enter
 from tests.ledger.conftest import REQUEST, Book
 from tests.ledger.rows import COST, MINI, NANO, USED, Rows

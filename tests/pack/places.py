@@ -14,9 +14,9 @@ from rich.console import Console
 
 from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.ledger.budget import BudgetTable
+from alpaca_pipe.ledger.entries import Attempt, LedgerEntry, Totals
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.store.entries import Attempt, LedgerEntry, Totals
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.pack.export_recipe import Packed, pack
 from alpaca_pipe.pack.export_results import pack_results

@@ -13,8 +13,8 @@ from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.budget_shares import caps_of
+from alpaca_pipe.ledger.entries import Short
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.store.entries import Short
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.pack.archive import look
 from alpaca_pipe.pack.import_results import give_up

@@ -18,9 +18,9 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.ledger.budget import BudgetTable
+from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.machine import detect, lease
 from alpaca_pipe.ledger.machine.config import GpuTable
-from alpaca_pipe.ledger.store.entries import LedgerEntry
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.runner import run
 from alpaca_pipe.recipe.schema import load_recipe

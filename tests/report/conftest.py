@@ -12,8 +12,8 @@ from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.core.files import write_json, write_jsonl
 from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.pricing.token_prices import Price, PriceTable
-from alpaca_pipe.ledger.store.entries import Attempt
 from alpaca_pipe.ledger.store.journal import Journal
 
 TEXTS = (

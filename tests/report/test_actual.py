@@ -6,8 +6,8 @@ import pytest
 
 from alpaca_pipe.core.files import read_json, write_json
 from alpaca_pipe.core.ranges import Range
+from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.machine.energy import assumed
-from alpaca_pipe.ledger.store.entries import Attempt
 from alpaca_pipe.ledger.store.journal import Journal, enter
 from alpaca_pipe.recipe.estimates import row_of
 from alpaca_pipe.recipe.stage import Estimate

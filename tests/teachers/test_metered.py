@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget, ceiling_of
+from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.pricing.token_prices import Price, PriceTable, price_of
-from alpaca_pipe.ledger.store.entries import Totals
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.metering.metered import Metered

@@ -12,7 +12,8 @@ from alpaca_pipe.generate.prompts.coverage import Balance
 from alpaca_pipe.generate.prompts.topics import TOPICS, topics_from
 from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.sources.context import generation_of, of_row
-from alpaca_pipe.generate.styles.base import Ground, Seat, Style
+from alpaca_pipe.generate.sources.ground import Ground
+from alpaca_pipe.generate.styles.base import Seat, Style
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from alpaca_pipe.generate.prompts.topics import TOPICS
 from alpaca_pipe.generate.seeds.seeds import Seed, read_seeds
 from alpaca_pipe.generate.sources.context import of_documents, of_file, of_rows
 from alpaca_pipe.generate.sources.earlier_rows import ROWS
-from alpaca_pipe.generate.styles.base import Ground, Style
+from alpaca_pipe.generate.sources.ground import Ground
+from alpaca_pipe.generate.styles.base import Style
 
 
 def known_of(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
+from alpaca_pipe.generate.sources.ground import Ground
 from alpaca_pipe.generate.sources.passages import chunks
-from alpaca_pipe.generate.styles.base import Ground
 
 
 def of_documents(paths: Sequence[Path], words: int) -> tuple[Ground, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from alpaca_pipe.core.completion import Completion, Request
@@ -11,20 +11,7 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.generate.novelty import Ties
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection
 from alpaca_pipe.generate.seeds.seeds import Seed
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What a seat's tasks rest on: a passage of a document, or a row that exists."""
-
-    text: str
-    source: str  # file#start-end, or the row's id
-    details: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # kept in the origin of each row: file, start, end ...
-    example: Example | None = (
-        None  # the row; its id becomes a parent of the rows that are made of it
-    )
+from alpaca_pipe.generate.sources.ground import Ground
 
 
 @dataclass(frozen=True)

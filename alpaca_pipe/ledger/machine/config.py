@@ -13,12 +13,12 @@ from pydantic import Field, field_validator
 from alpaca_pipe.core.config_table import Exact, Knob, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import digest_of
+from alpaca_pipe.ledger.entries import Class
 from alpaca_pipe.ledger.machine import detect
 from alpaca_pipe.ledger.machine.energy import GRID, NO_OVERHEAD, PUE
 from alpaca_pipe.ledger.money import NANO, nanodollars, shown
 from alpaca_pipe.ledger.pricing.gpu_rates import GpuRate, gpu_named, gpu_rates, gpus, rate_of
 from alpaca_pipe.ledger.store.connection import machine_id
-from alpaca_pipe.ledger.store.entries import Class
 
 
 class GpuTable(Table):

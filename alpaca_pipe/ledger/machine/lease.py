@@ -18,10 +18,10 @@ from typing import Any
 
 from alpaca_pipe.core.files import canonical
 from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.entries import Attempt, Class, Short
 from alpaca_pipe.ledger.machine import detect, energy
 from alpaca_pipe.ledger.machine.config import LeaseTerms
 from alpaca_pipe.ledger.store.connection import same_machine
-from alpaca_pipe.ledger.store.entries import Attempt, Class, Short
 from alpaca_pipe.ledger.store.journal import enter, keep_price, totals_of
 
 CLOSED = "closed"

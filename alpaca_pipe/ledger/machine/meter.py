@@ -12,11 +12,11 @@ from typing import TypeVar
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps, lent_out, more
+from alpaca_pipe.ledger.entries import Short
 from alpaca_pipe.ledger.machine import detect, lease
 from alpaca_pipe.ledger.machine.config import LeaseTerms
 from alpaca_pipe.ledger.machine.lease import Heartbeat, Lease
 from alpaca_pipe.ledger.money import NANO, shown
-from alpaca_pipe.ledger.store.entries import Short
 from alpaca_pipe.ledger.store.journal import Journal
 
 T = TypeVar("T")

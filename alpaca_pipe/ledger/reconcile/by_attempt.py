@@ -14,9 +14,9 @@ from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from alpaca_pipe.ledger.entries import Attempt, Kind
 from alpaca_pipe.ledger.money import exactly
 from alpaca_pipe.ledger.reconcile.provider_exports import ProviderBooks, rounded
-from alpaca_pipe.ledger.store.entries import Attempt, Kind
 from alpaca_pipe.ledger.store.journal import Journal, enter
 
 Finding = Literal[

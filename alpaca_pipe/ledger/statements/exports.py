@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.money import exactly
 from alpaca_pipe.ledger.statements.focus import COLUMNS, Charge, focus_row, stored_json
-from alpaca_pipe.ledger.store.entries import LedgerEntry
 from alpaca_pipe.ledger.store.journal import Journal, entry_of
 
 _ENTRY = ", ".join(

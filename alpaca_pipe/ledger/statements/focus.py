@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from alpaca_pipe.core.files import canonical
+from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.money import exactly
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
-from alpaca_pipe.ledger.store.entries import LedgerEntry
 
 COLUMNS = (
     "BilledCost",

@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args
 from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
-from alpaca_pipe.ledger.store.entries import Totals
 from alpaca_pipe.ledger.store.journal import Journal
 
 By = Literal["stage", "model", "day", "class", "recipe", "run", "machine"]

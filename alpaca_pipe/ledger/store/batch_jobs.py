@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from alpaca_pipe.core.completion import Message, Request
 from alpaca_pipe.core.files import canonical
-from alpaca_pipe.ledger.store.entries import Attempt
+from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.store.journal import Journal, now
 
 Event = Literal["intended", "uploaded", "created", "collected", "abandoned"]

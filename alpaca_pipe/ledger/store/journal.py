@@ -24,11 +24,11 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import canonical
 from alpaca_pipe.core.text import whole
 from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.entries import Attempt, Class, Kind, LedgerEntry, Short, Totals
 from alpaca_pipe.ledger.money import cost_of_time
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.ledger.store import connection
 from alpaca_pipe.ledger.store.balance import SUMS, kept_and_summed
-from alpaca_pipe.ledger.store.entries import Attempt, Class, Kind, LedgerEntry, Short, Totals
 from alpaca_pipe.ledger.store.writer import Writer
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import canonical
+from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.money import exactly
-from alpaca_pipe.ledger.store.entries import LedgerEntry
 from alpaca_pipe.ledger.store.journal import Journal
 
 _ENDS = ("settled", "released", "lost")

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget, bounds_of, ceiling_of
+from alpaca_pipe.ledger.entries import Attempt, Short
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.pricing.token_prices import Price
-from alpaca_pipe.ledger.store.entries import Attempt, Short
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Teacher
 from alpaca_pipe.teachers.metering.bad_requests import BadRequests, refused_unread
