@@ -13,9 +13,9 @@ from aiohttp import web
 from alpaca_pipe.core.completion import Completion, Message, Request, Usage
 from alpaca_pipe.core.today import VARIABLE
 from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.pricing.end_of_life import PastItsEnd
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable
-from alpaca_pipe.ledger.store.entries import Attempt
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import open_teacher
