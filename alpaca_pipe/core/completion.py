@@ -15,7 +15,7 @@ Finish = Literal[
 
 
 @dataclass(frozen=True)
-class Message:
+class PromptMessage:
     role: Literal["system", "user", "assistant"]
     content: str
 
@@ -25,7 +25,7 @@ class Request:
     """One question. decoding: the API's own field names (max_tokens, temperature, response_format ...)."""
 
     messages: tuple[
-        Message, ...
+        PromptMessage, ...
     ]  # a legacy completions teacher takes one user message as its prompt
     decoding: Mapping[str, Any] = field(default_factory=dict)
     sample: int = 0  # which draw: the n-th identical request of a step asks anew

@@ -16,6 +16,7 @@ from alpaca_pipe.curate.review.decisions import ByHand, Decisions
 from alpaca_pipe.data.source_kinds import Format, HubId, Turns
 from alpaca_pipe.similarity.words import Words
 
+GENERATED = "generate/examples.jsonl"  # what it reads where no `from` is given
 LEAST_INSIDE = 8  # words of a text of an evaluation set that counts wherever it stands
 
 Engine = Literal["local", "ray"]
@@ -78,7 +79,7 @@ MaybeContamination = Annotated[
 ]
 
 
-class CurateTable(Table):
+class CurateConfig(Table):
     """Which rows are kept, and how many of them are held out from training."""
 
     source: Source | None = Field(

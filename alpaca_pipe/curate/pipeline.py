@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.curate import dedup
-from alpaca_pipe.curate.config import CurateTable, Duplicates, Engine
+from alpaca_pipe.curate.config import CurateConfig, Duplicates, Engine
 from alpaca_pipe.curate.contamination import overlap
 from alpaca_pipe.curate.dedup import Group, TextsElsewhere
 from alpaca_pipe.curate.filter_config import ActiveFilter, first_reason
@@ -64,7 +64,7 @@ class CurationRules:
     decisions: Decisions = field(default_factory=Decisions)
 
     @staticmethod
-    def of(table: CurateTable) -> CurationRules:
+    def of(table: CurateConfig) -> CurationRules:
         """As a recipe wants it. Reads the evaluation sets, where it names any."""
         filters = table.filters.active()
         if table.contamination:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl, same_file, write_json, write_jsonl
+from alpaca_pipe.curate.config import GENERATED, CurateConfig
 from alpaca_pipe.curate.diversity import Diversity
 from alpaca_pipe.curate.filter_config import first_reason
 from alpaca_pipe.curate.grading.config import Grading
@@ -23,7 +24,6 @@ from alpaca_pipe.curate.inputs import Incoming, generated, imported
 from alpaca_pipe.curate.pipeline import CurationRules, judged
 from alpaca_pipe.curate.review.overrides import OverrideTally
 from alpaca_pipe.curate.split import held_out_ids
-from alpaca_pipe.curate.stage import GENERATED, CurateConfig
 from alpaca_pipe.data.arrow import stream
 from alpaca_pipe.data.reading import TURNS
 from alpaca_pipe.recipe.stage import Outcome, StageContext

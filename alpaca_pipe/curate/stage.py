@@ -8,7 +8,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.curate.config import CurateTable
+from alpaca_pipe.curate.config import GENERATED, CurateConfig
 from alpaca_pipe.curate.grading.config import outlay
 from alpaca_pipe.curate.input_count import rows_expected
 from alpaca_pipe.recipe.stage import (
@@ -16,15 +16,8 @@ from alpaca_pipe.recipe.stage import (
     EstimateInputs,
     Outcome,
     Stage,
-    StageConfig,
     StageContext,
 )
-
-GENERATED = "generate/examples.jsonl"
-
-
-class CurateConfig(CurateTable, StageConfig):
-    """Which rows are kept, and how many of them are held out from training."""
 
 
 def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:

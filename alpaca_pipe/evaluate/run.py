@@ -10,9 +10,9 @@ from typing import Any
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, write_json, write_jsonl
 from alpaca_pipe.evaluate.bootstrap import paired
+from alpaca_pipe.evaluate.config import SHUFFLED, TUNED, EvaluateConfig
 from alpaca_pipe.evaluate.contestant import Contestant, hold
 from alpaca_pipe.evaluate.held_out import HeldOut, encode_alike
-from alpaca_pipe.evaluate.stage import SHUFFLED, TUNED, EvaluateConfig
 from alpaca_pipe.evaluate.verdict import judge
 from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder, saved_encoder

@@ -13,8 +13,8 @@ from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_json, read_jsonl, write_atomic, write_json
 from alpaca_pipe.data.cards import Fact, dataset_card, model_card
 from alpaca_pipe.data.publish import publish
+from alpaca_pipe.export.config import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, ExportConfig
 from alpaca_pipe.export.merge import merge
-from alpaca_pipe.export.stage import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, ExportConfig
 from alpaca_pipe.models.loading import is_adapter, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, Encoder, saved_encoder
 from alpaca_pipe.recipe.stage import Outcome, StageContext

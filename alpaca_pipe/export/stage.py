@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
-
-from pydantic import Field
+from typing import Any
 
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.data.source_kinds import Published
+from alpaca_pipe.export.config import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, ExportConfig
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.speed import loading
 from alpaca_pipe.recipe.stage import (
@@ -16,33 +14,9 @@ from alpaca_pipe.recipe.stage import (
     EstimateInputs,
     Outcome,
     Stage,
-    StageConfig,
     StageContext,
 )
 from alpaca_pipe.weights.base import TINY
-
-ROWS, TRAIN, HELD_OUT = "curate/examples.jsonl", "curate/train.jsonl", "curate/held_out.jsonl"
-TRAINED, VERDICT = "train/model", "evaluate/verdict.json"
-
-
-class ExportConfig(StageConfig):
-    """What is handed out."""
-
-    merge: bool = Field(True, description="the tuned model as one checkpoint, adapter merged in")
-    dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the saved weights; merging is always fp32"
-    )
-    dataset: tuple[Published, ...] = Field(
-        ("json", "jsonl", "datasets"),
-        description="forms of the dataset: json is "
-        "alpaca_data.json, datasets is a folder for load_dataset",
-    )
-    check_rows: int = Field(
-        8, ge=1, description="held-out rows on which the reloaded model is compared"
-    )
-
-    def rehearsed(self) -> Self:
-        return self.model_copy(update={"check_rows": min(self.check_rows, 2)})
 
 
 def run(config: ExportConfig, context: StageContext) -> Outcome:

@@ -12,7 +12,10 @@ from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.generate.parsing.numbered_list import Bugs
 from alpaca_pipe.generate.seeds.seeds import SeedFile
 from alpaca_pipe.generate.sources.earlier_rows import ROWS, Extended
+from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.similarity.words import Words
+
+VERSION = 3  # of the stage: raised when its output changes
 
 StyleName = Literal[
     "alpaca", "documents", "alpaca-2023", "two-step", "self-instruct", "evol", "orca"
@@ -46,7 +49,7 @@ def _several(value: Any) -> Any:
 Documents = Annotated[tuple[ExistingPath, ...], BeforeValidator(_several)]
 
 
-class GenerateTable(Table):
+class GenerateConfig(Table):
     """What is asked, and when it is enough."""
 
     style: StyleName = Field(
@@ -176,6 +179,10 @@ class GenerateTable(Table):
 
     def brings(self) -> tuple[Ingredient, ...]:
         return (Ingredient("data", self.rows.name),) if self.rows and self.rows.name != ROWS else ()
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.count, self.max_requests, self.max_candidates)
 
     def rehearsed(self) -> Self:
         return self.model_copy(

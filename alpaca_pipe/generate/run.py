@@ -15,7 +15,8 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.data.terms import terms_of
-from alpaca_pipe.generate.forecast.history import ROUNDS
+from alpaca_pipe.generate.config import GenerateConfig
+from alpaca_pipe.generate.forecast.history import ROUNDS, past_of
 from alpaca_pipe.generate.forecast.pilot import Pilot
 from alpaca_pipe.generate.forecast.simulation import imagine
 from alpaca_pipe.generate.forecast.workload import order_of, prior_of
@@ -30,7 +31,6 @@ from alpaca_pipe.generate.replay.replay import (
     earlier,
 )
 from alpaca_pipe.generate.seeds.seeds import Seed, read_seeds
-from alpaca_pipe.generate.stage import GenerateConfig, limits_of, past_of
 from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.stage import Outcome, StageContext
@@ -63,7 +63,7 @@ async def _run(config: GenerateConfig, context: StageContext) -> Outcome:
             seating_of(config, style, context.seed, grounds),
             teacher,
             pool,
-            limits_of(config),
+            config.limits,
             context.tables["teacher"].called,
             before,
             examples=list(rows),

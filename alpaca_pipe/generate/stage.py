@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.generate.config import GenerateTable
+from alpaca_pipe.generate.config import VERSION, GenerateConfig
 from alpaca_pipe.generate.forecast.estimate import expected
-from alpaca_pipe.generate.forecast.history import Past, past
+from alpaca_pipe.generate.forecast.history import Past, past_of
 from alpaca_pipe.generate.forecast.workload import order_of, prior_of
 from alpaca_pipe.generate.prompts.starting_pool import extended_of, grounds_of, known_of, seating_of
 from alpaca_pipe.generate.seeds.seed_file import still_the_templates
-from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.recipe.stage import (
     Estimate,
     EstimateInputs,
     Outcome,
     Stage,
-    StageConfig,
     StageContext,
 )
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.shutdown import refuse_past_its_end
-
-
-class GenerateConfig(GenerateTable, StageConfig):
-    """What is asked, and when it is enough."""
 
 
 def estimate(config: GenerateConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
@@ -45,7 +38,7 @@ def estimate(config: GenerateConfig, tables: Mapping[str, Any], known: EstimateI
         seating_of(config, style, tables["seed"], grounds),
         len(known_of(config, style, grounds, rows)),
     )
-    order = order_of(seating, teacher, teacher.priced(), known_rows, limits_of(config), len(rows))
+    order = order_of(seating, teacher, teacher.priced(), known_rows, config.limits, len(rows))
     before = (
         past_of(
             config,
@@ -86,24 +79,6 @@ def estimate(config: GenerateConfig, tables: Mapping[str, Any], known: EstimateI
 _STRUCTURED = frozenset({"response_format"})  # what a style adds to a prompt where it can
 
 
-def limits_of(config: GenerateConfig) -> Limits:
-    return Limits(config.count, config.max_requests, config.max_candidates)
-
-
-def past_of(
-    config: GenerateConfig, teacher: TeacherTable, seed: int, store: Path, ledger: Path
-) -> Past:
-    return past(
-        store,
-        ledger,
-        STAGE.version,
-        config.identity(),
-        teacher.identity(),
-        seed,
-        teacher.concurrency,
-    )
-
-
 def run(config: GenerateConfig, context: StageContext) -> Outcome:
     """See run.py: it is loaded where the work is done, so that a plan need not wait for it."""
     from alpaca_pipe.generate.run import generate
@@ -113,7 +88,7 @@ def run(config: GenerateConfig, context: StageContext) -> Outcome:
 
 STAGE = Stage(
     "generate",
-    version=3,
+    version=VERSION,
     config=GenerateConfig,
     uses=("teacher", "budget", "seed"),
     estimate=estimate,

@@ -7,47 +7,15 @@ not is said as plainly.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
-from typing import Literal
 
 from alpaca_pipe.core.today import today
-
-Verdict = Literal["holds", "off", "does not hold", "not checkable here"]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One published claim, and what we make of it."""
-
-    name: str
-    said: str
-    source: str
-    made: str  # when: a year, a month or a day
-    formula: str  # with its numbers
-    ours: str
-    verdict: Verdict
-    why: str = ""  # of a verdict that is not plain "holds"
-
-    @property
-    def sentence(self) -> str:
-        return (
-            f"{self.verdict}{' ' if self.verdict == 'off' else ': '}{self.why}"
-            if self.why
-            else self.verdict
-        )
-
-
-def compared(said: float, ours: float, within: float = 1.05) -> tuple[Verdict, str]:
-    """A verdict on one figure: "holds" up to a factor `within`, else by what factor it is off."""
-    factor = max(said, ours) / min(said, ours)
-    return ("holds", "") if factor <= within else ("off", f"by a factor of {factor:.3g}")
+from alpaca_pipe.planner.published import claims
 
 
 def print_claims(json: bool = False, day: date | None = None) -> None:
     """Every claim with source, formula, our figure and verdict. Reads no network; prices are the book's of the day."""
-    from alpaca_pipe.planner.published import claims
-
     found = claims(day or today())
     if json:
         import json as as_json

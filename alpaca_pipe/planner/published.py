@@ -15,7 +15,7 @@ from alpaca_pipe.ledger.pricing.token_prices import price_of
 from alpaca_pipe.models.architecture import LLAMA_7B, Architecture, shape_named
 from alpaca_pipe.models.fit import GB, GIB, file_bytes, gpu_hours, memory, training_flops
 from alpaca_pipe.models.speed import reached
-from alpaca_pipe.planner.claims import Claim, compared
+from alpaca_pipe.planner.claim import Claim, compared
 from alpaca_pipe.recipe.stage import Estimate
 
 LLAMA = "LLaMA, arXiv:2302.13971"
@@ -328,7 +328,8 @@ def _shape(name: str) -> Architecture:
 
 def _generated(count: int) -> Estimate:
     """What `plan` says of so many rows from Alpaca's teacher at its price of then."""
-    from alpaca_pipe.generate.stage import STAGE, GenerateConfig
+    from alpaca_pipe.generate.config import GenerateConfig
+    from alpaca_pipe.generate.stage import STAGE
     from alpaca_pipe.recipe.stage import EstimateInputs
     from alpaca_pipe.teachers.config import TeacherTable
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.recipe.stage import Catalog, Stage, StageConfig
+from alpaca_pipe.recipe.stage import Catalog, Stage
 from alpaca_pipe.recipe.store import Done, StepStore
 from alpaca_pipe.recipe.workspace import Workspace
 
@@ -21,7 +22,7 @@ class Step:
     """A stage of a recipe with its verdict. identity and folder are None while an input is not made yet."""
 
     stage: Stage
-    config: StageConfig
+    config: Table
     verdict: Verdict
     why: str
     identity: Mapping[str, Any] | None = None
@@ -47,7 +48,7 @@ def plan(
 
 def _step(
     stage: Stage,
-    config: StageConfig,
+    config: Table,
     recipe: Recipe,
     store: StepStore,
     steps: Mapping[str, Step],
@@ -107,7 +108,7 @@ def _step(
 
 
 def identify(
-    stage: Stage, config: StageConfig, recipe: Recipe, inputs: Mapping[str, str]
+    stage: Stage, config: Table, recipe: Recipe, inputs: Mapping[str, str]
 ) -> dict[str, Any]:
     """kind + version + config without knobs + shared tables that it uses + inputs by content."""
     named = [name.rstrip("?") for name in stage.uses]

@@ -11,13 +11,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.data.terms import Use
 from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe, refuse_keys
 from alpaca_pipe.recipe.located_yaml import Place, override
-from alpaca_pipe.recipe.stage import Catalog, StageConfig
+from alpaca_pipe.recipe.stage import Catalog
 
 _NAME = r"^\w[\w.-]*$"
 _WORDS = {  # where pydantic speaks of Python's types
@@ -37,7 +38,7 @@ class Recipe:
     name: str
     text: str  # as the user wrote it
     seed: int
-    stages: Mapping[str, StageConfig]
+    stages: Mapping[str, Table]
     tables: Mapping[str, Any]
     overrides: tuple[str, ...] = ()
     use: Use = "research"  # what the result is for: licences are held against it

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from alpaca_pipe.ledger.store.journal import Journal
 
 
-class StageConfig(Table):
-    """The table of one stage: 5 to 12 fields."""
-
-
 class Progress(Protocol):
     """How a stage says where it is; the engine adds rate, ETA and money."""
 
@@ -117,7 +113,7 @@ class Stage:
 
     kind: str
     version: int
-    config: type[StageConfig]
+    config: type[Table]
     run: Callable[[Any, StageContext], Outcome]
     estimate: Callable[
         [Any, Mapping[str, Any], EstimateInputs], Estimate

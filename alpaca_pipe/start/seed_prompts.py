@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import example_id
 from alpaca_pipe.generate.novelty import Pool, unsound
@@ -130,7 +130,7 @@ def question(
         passage=ground.text,
     )
     request = Request(
-        (Message("system", works_in(_SYSTEM, domain)), Message("user", text)),
+        (PromptMessage("system", works_in(_SYSTEM, domain)), PromptMessage("user", text)),
         decoding(takes, {"max_tokens": _MAX_TOKENS}, temperature=0.7, response_format=_schema()),
         sample=number // len(grounds),
     )

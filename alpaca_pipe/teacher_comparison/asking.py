@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import digest_of
-from alpaca_pipe.generate.config import GenerateTable
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.loop import AskedTeacher, Generation
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.prompts.starting_pool import extended_of, grounds_of, known_of, seating_of
@@ -31,7 +31,7 @@ _ANY = 1_000_000_000  # rows: only the prompts are counted
 class ComparisonSetup:
     """What all are asked: the recipe's table and seed, and how many prompts."""
 
-    config: GenerateTable
+    config: GenerateConfig
     seed: int
     prompts: int
 

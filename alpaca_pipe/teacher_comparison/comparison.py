@@ -8,8 +8,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import Stopped, UserError
@@ -17,7 +16,6 @@ from alpaca_pipe.core.files import write_atomic, write_json
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.generate.loop import Generation
 from alpaca_pipe.ledger.budget import Cap, Caps, OverBudget
-from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.interrupts import asked_to_stop, plain_disk_errors
@@ -26,12 +24,12 @@ from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.teacher_comparison.asking import ComparisonSetup, ask, stored
-from alpaca_pipe.teacher_comparison.cost_forecast import ComparisonForecast, price
+from alpaca_pipe.teacher_comparison.comparison_page import page
+from alpaca_pipe.teacher_comparison.contest import PAGE, ComparisonResult, Contest
+from alpaca_pipe.teacher_comparison.cost_forecast import price
 from alpaca_pipe.teacher_comparison.entrants import Entrant
-from alpaca_pipe.teacher_comparison.judging import RowJudgement, filtered, graded, least
+from alpaca_pipe.teacher_comparison.judging import RowJudgement, filtered, graded
 from alpaca_pipe.teacher_comparison.measures import (
-    EntrantMeasures,
-    Pair,
     PromptYield,
     entries,
     figures,
@@ -41,93 +39,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SHOWN, _SEED = 10, 42
-PAGE = "contest.html"
-
-
-@dataclass(frozen=True)
-class Contest:
-    """What is compared, before anything is asked. judge: one for all, or None; cap: nano-dollars over all runs of it."""
-
-    recipe: Recipe
-    workspace: Workspace
-    entrants: tuple[Entrant, ...]
-    terms: ComparisonSetup
-    judge: Grading | None
-    outlook: ComparisonForecast
-    cap: int
-    named: bool  # the cap was
-
-    @property
-    def id(self) -> str:
-        return self.terms.id(self.entrants)
-
-    @property
-    def folder(self) -> Path:
-        return self.workspace.of(self.recipe.name) / "contests" / self.id.removeprefix("contest-")
-
-    def to_row(self) -> dict[str, Any]:
-        """What is known before anything is sent; money in nano-dollars, ranges as [P10, P50, P90]."""
-
-        def plain(amount: Any) -> list[int]:
-            return [round(amount.p10), round(amount.p50), round(amount.p90)]
-
-        return {
-            "id": self.id,
-            "recipe": self.recipe.name,
-            "prompts": self.terms.prompts,
-            "cap": self.cap,
-            "expected": plain(self.outlook.dollars),
-            "judge": plain(self.outlook.judge) if self.outlook.judged else None,
-            "entrants": [
-                {
-                    "name": one.name,
-                    "stored": one.stored,
-                    "requests": plain(one.requests),
-                    "expected": plain(one.dollars),
-                }
-                for one in self.outlook.entrants
-            ],
-        }
-
-
-@dataclass(frozen=True)
-class ComparisonResult:
-    """side_by_side: some prompts, each with one row of each entrant, or why there is none. short: why it ended early; money: of
-    this comparison, over all its runs."""
-
-    contest: Contest
-    figures: tuple[EntrantMeasures, ...]
-    pairs: tuple[Pair, ...]
-    side_by_side: tuple[tuple[str, tuple[dict[str, Any] | None, ...]], ...]
-    money: Totals
-    short: str = ""
-
-    @property
-    def judged(self) -> str:
-        """By whom, and what passes; "" where nobody judged."""
-        how = self.contest.judge
-        if how is None:
-            return ""
-        judge = how.asked_of(self.contest.recipe.tables.get("teacher"))
-        own = [
-            one.name for one in self.contest.entrants if one.teacher.identity() == judge.identity()
-        ]
-        partial = (
-            f"; it is one of those compared, and judges its own rows too ({own[0]})" if own else ""
-        )
-        return f"{judge.called}, {how.dimension}; {least(how).normalize():f} of {how.scale} passes{partial}"
-
-    def to_row(self) -> dict[str, Any]:
-        return {
-            **self.contest.to_row(),
-            "short": self.short,
-            "judged_by": self.judged,
-            "money": {**asdict(self.money), "spent": self.money.spent},
-            "teachers": [one.to_row() for one in self.figures],
-            "pairs": [one.to_row() for one in self.pairs],
-            "side_by_side": [{"prompt": place, "rows": rows} for place, rows in self.side_by_side],
-            "page": os.fspath(self.contest.folder / PAGE),
-        }
 
 
 def prepare(
@@ -302,8 +213,6 @@ def _shown(entry: PromptYield) -> dict[str, Any] | None:
 
 
 def _keep(result: ComparisonResult) -> None:
-    from alpaca_pipe.teacher_comparison.comparison_page import page
-
     folder = result.contest.folder
     write_json(folder / "result.json", json.loads(json.dumps(result.to_row(), default=str)))
     write_atomic(folder / PAGE, page(result))

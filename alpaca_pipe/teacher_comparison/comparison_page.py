@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.teacher_comparison.comparison import ComparisonResult
 from alpaca_pipe.teacher_comparison.comparison_text import rows
+from alpaca_pipe.teacher_comparison.contest import ComparisonResult
 
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
 table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{padding:.35rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}

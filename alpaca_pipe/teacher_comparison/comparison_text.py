@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.evaluate.bootstrap import Interval
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.teacher_comparison.comparison import ComparisonResult, Contest
+from alpaca_pipe.teacher_comparison.contest import ComparisonResult, Contest
 from alpaca_pipe.teacher_comparison.measures import EntrantMeasures
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.config import CurateTable
+from alpaca_pipe.curate.config import CurateConfig
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.grading.grader import Grades, at_once, grade
 from alpaca_pipe.curate.pipeline import CurationRules, judged
@@ -40,7 +40,7 @@ class RowJudgement:
         return not self.dropped and self.passes is not False
 
 
-def filtered(rows: Sequence[Example], config: CurateTable | None) -> list[RowJudgement]:
+def filtered(rows: Sequence[Example], config: CurateConfig | None) -> list[RowJudgement]:
     """In their order. config: the recipe's table `curate:`; None: it has none, and keeps all."""
     if config is None:
         return [RowJudgement(row) for row in rows]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.budget import OUTPUT_LIMITS, Caps, ceiling_of
 from alpaca_pipe.ledger.money import NANO
@@ -116,7 +116,7 @@ def _ping(teacher: Teacher) -> Request:
     limit = next((name for name in reversed(OUTPUT_LIMITS) if name in teacher.takes), None)
     limit = "max_tokens" if "max_tokens" in teacher.takes else limit
     return Request(
-        (Message("user", _QUESTION),),
+        (PromptMessage("user", _QUESTION),),
         {limit: _MOST_TOKENS} if limit else {},
         sample=time.time_ns() // 1_000_000,
     )

@@ -14,10 +14,10 @@ from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, Encoder, save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
+from alpaca_pipe.train.config import FOLDERS, ROWS, TrainConfig, check
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.sft import tune
 from alpaca_pipe.train.shuffled_control import shuffled
-from alpaca_pipe.train.stage import FOLDERS, ROWS, TrainConfig, check
 from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
 
 if TYPE_CHECKING:

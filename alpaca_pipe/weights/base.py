@@ -12,16 +12,13 @@ from pydantic import Field, PlainValidator, ValidationInfo
 
 from alpaca_pipe.core.config_table import ExistingPath, Table, folder_of
 from alpaca_pipe.core.did_you_mean import did_you_mean
-from alpaca_pipe.core.files import digest_of, file_digest, read_json
+from alpaca_pipe.core.files import read_json
 from alpaca_pipe.core.ingredient import Ingredient
+from alpaca_pipe.weights.folder_digest import checkpoint_digest, tokenizer_digest
 from alpaca_pipe.weights.gguf import gguf_digest
 from alpaca_pipe.weights.known import KNOWN
 
 TINY = "tiny"  # a random LLaMA of two layers: proves the road in seconds, knows nothing
-
-# What of a checkpoint folder decides its answers; a README or an optimizer's state does not.
-_WORDS = r"(tokenizer|special_tokens|added_tokens|vocab|merges).*|chat_template\..*"
-_DECISIVE = rf"(config|generation_config)\.json|{_WORDS}|.*\.(safetensors|bin)(\.index\.json)?"
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ class BaseTable(Table):
         if self.model == TINY:
             return {"tiny": self.tokenizer and tokenizer_digest(self.tokenizer)}
         if isinstance(self.model, Path):
-            return _folder_digest(self.model) if self.model.is_dir() else gguf_digest(self.model)
+            return checkpoint_digest(self.model) if self.model.is_dir() else gguf_digest(self.model)
         return (
             gguf_digest(self.model)
             if self.model in KNOWN
@@ -188,18 +185,3 @@ def resolve(base: BaseTable, say: Callable[[str], None] = lambda sentence: None)
 
         return Checkpoint(str(export_gguf(base.model, say)))
     return Checkpoint(base.model, base.revision)
-
-
-def tokenizer_digest(folder: Path) -> str:
-    """Of all files in a checkpoint folder that decide what its tokenizer does."""
-    return _folder_digest(folder, _WORDS)
-
-
-def _folder_digest(folder: Path, names: str = _DECISIVE) -> str:
-    return digest_of(
-        {
-            file.name: file_digest(file)
-            for file in sorted(folder.iterdir())
-            if file.is_file() and re.fullmatch(names, file.name)
-        }
-    )

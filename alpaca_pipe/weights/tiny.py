@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.files import cache_dir, digest_of
-from alpaca_pipe.weights.base import tokenizer_digest
 from alpaca_pipe.weights.checkpoint import save_tokenizer, whole_folder
+from alpaca_pipe.weights.folder_digest import tokenizer_digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable
@@ -57,7 +57,7 @@ def ours(asked: dict[str, Any], questions: list[str]) -> dict[str, Any]:
                 try:
                     return isinstance(
                         await teacher.ask(
-                            Request((Message("user", question),), {"max_tokens": limit})
+                            Request((PromptMessage("user", question),), {"max_tokens": limit})
                         ),
                         Completion,
                     )

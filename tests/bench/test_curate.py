@@ -11,7 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 from alpaca_pipe.core.files import read_jsonl
-from alpaca_pipe.curate.stage import STAGE, CurateConfig
+from alpaca_pipe.curate.config import CurateConfig
+from alpaca_pipe.curate.stage import STAGE
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.stage import StageContext
 from tests.bench.table import publish

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.files import canonical
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt
@@ -30,7 +30,7 @@ from tests.bench.table import median_seconds, publish
 ENTRIES = 500_000
 CAPS = Caps(total=10**9 * NANO, api=10**9 * NANO, everywhere=Caps(total=10**9 * NANO))
 REQUEST = Request(
-    (Message("user", "Name a colour, and say in one sentence where it is found in nature."),),
+    (PromptMessage("user", "Name a colour, and say in one sentence where it is found in nature."),),
     {"max_tokens": 200},
 )
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpaca_pipe.core.completion import Message, Request, Usage
+from alpaca_pipe.core.completion import PromptMessage, Request, Usage
 from alpaca_pipe.core.config_table import Exact, ExistingPath, Knob, Table
 from alpaca_pipe.core.example import Example, Origin, example_id, numbered
 from alpaca_pipe.core.files import (
@@ -101,13 +101,13 @@ def test_a_tree_is_its_names_and_contents(tmp_path: Path) -> None:
 
 
 def test_a_request_is_found_by_whom_what_and_which_draw() -> None:
-    ask = Request((Message("user", "hello"),), {"max_tokens": 5})
+    ask = Request((PromptMessage("user", "hello"),), {"max_tokens": 5})
     whom = {"model": "m"}
-    assert ask.key(whom) == Request((Message("user", "hello"),), {"max_tokens": 5}).key(
+    assert ask.key(whom) == Request((PromptMessage("user", "hello"),), {"max_tokens": 5}).key(
         {"model": "m"}
     )
     others = [
-        Request((Message("system", "hello"),), {"max_tokens": 5}),
+        Request((PromptMessage("system", "hello"),), {"max_tokens": 5}),
         Request(ask.messages, {"max_tokens": 6}),
         Request(ask.messages, ask.decoding, sample=1),
     ]

@@ -16,7 +16,8 @@ from rich.console import Console
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest
-from alpaca_pipe.curate.stage import STAGE, CurateConfig
+from alpaca_pipe.curate.config import CurateConfig
+from alpaca_pipe.curate.stage import STAGE
 from alpaca_pipe.recipe.stage import EstimateInputs
 from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.standalone import FILES, Curated, curate

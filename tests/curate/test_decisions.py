@@ -18,6 +18,7 @@ from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest, write_jsonl
 from alpaca_pipe.curate import pipeline
+from alpaca_pipe.curate.config import CurateConfig
 from alpaca_pipe.curate.first_pass import FirstPassSettings
 from alpaca_pipe.curate.pipeline import CurationRules, judged
 from alpaca_pipe.curate.review.decisions import (
@@ -30,7 +31,7 @@ from alpaca_pipe.curate.review.decisions import (
 from alpaca_pipe.curate.review.overrides import coming
 from alpaca_pipe.curate.review.session import PAUSE, ReviewSession, enter_minutes, place_of, take
 from alpaca_pipe.curate.run import _to_grade
-from alpaca_pipe.curate.stage import STAGE, CurateConfig
+from alpaca_pipe.curate.stage import STAGE
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.pack.relocate import portable, same_recipe

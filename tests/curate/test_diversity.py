@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.files import read_json
+from alpaca_pipe.curate.config import CurateConfig
 from alpaca_pipe.curate.diversity import Diversity, nearest, verb_and_object
-from alpaca_pipe.curate.stage import STAGE, CurateConfig
+from alpaca_pipe.curate.stage import STAGE
 from alpaca_pipe.report.curation_chapters import judged, varied
 from alpaca_pipe.similarity.rouge import rouge_l
 from tests.curate.test_stage import ROWS, bench, row

@@ -16,9 +16,10 @@ from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
+from alpaca_pipe.curate.config import CurateConfig
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.grading.grader import read_grade
-from alpaca_pipe.curate.stage import STAGE, CurateConfig
+from alpaca_pipe.curate.stage import STAGE
 from alpaca_pipe.ledger.budget import Caps, OverBudget
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.stage import EstimateInputs, StageContext

@@ -10,9 +10,10 @@ import pytest
 
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import read_json, read_jsonl
+from alpaca_pipe.evaluate.config import EvaluateConfig
 from alpaca_pipe.evaluate.held_out import encode_alike
 from alpaca_pipe.evaluate.samples import answers
-from alpaca_pipe.evaluate.stage import STAGE, EvaluateConfig
+from alpaca_pipe.evaluate.stage import STAGE
 from alpaca_pipe.models.loading import load_for_scoring, load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder, save_template, saved_encoder
 from alpaca_pipe.models.templates import TEMPLATES

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_json, write_json, write_jsonl
 from alpaca_pipe.export import merge as merging
-from alpaca_pipe.export.stage import STAGE, ExportConfig
+from alpaca_pipe.export.config import ExportConfig
+from alpaca_pipe.export.stage import STAGE
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.pricing.token_prices import Price, PriceTable
@@ -99,7 +100,7 @@ def bench(base: Path, adapter: Path, tmp_path: Path) -> Iterator[StageContext]:
             attempt,
             Completion("yes", "stop", Usage(), KEY, model_said="kettle-1"),
             0,
-            request=Request((Message("user", "?"),)),
+            request=Request((PromptMessage("user", "?"),)),
             teacher={"model": "kettle"},
         ).result()
         yield StageContext(

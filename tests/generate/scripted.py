@@ -13,7 +13,7 @@ from typing import Any
 from alpaca_pipe.core.completion import Completion, Finish, Request, Usage
 from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.core.files import digest_of, shipped
-from alpaca_pipe.generate.config import GenerateTable
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.loop import Generation
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.prompts.sampling import Seating
@@ -81,7 +81,7 @@ def generation(
 ) -> Generation:
     if style == "documents":
         keys = {"documents": (VET,), **keys}
-    table = GenerateTable.model_validate({"style": style, "count": 30, "round_size": 6} | keys)
+    table = GenerateConfig.model_validate({"style": style, "count": 30, "round_size": 6} | keys)
     how = style_of(table, TEACHER, script.takes)
     seating = Seating(
         how,

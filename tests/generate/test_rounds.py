@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from alpaca_pipe.core.completion import Completion, Finish, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, Finish, PromptMessage, Request, Usage
 from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of, shipped
-from alpaca_pipe.generate.config import GenerateTable
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.loop import Generation
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.prompts.sampling import Seating
@@ -100,7 +100,7 @@ def generation(
     seeds: Sequence[Seed] = SEEDS,
     **limits: Any,
 ) -> Generation:
-    table = GenerateTable.model_validate(
+    table = GenerateConfig.model_validate(
         {"style": style, "count": count, "max_tokens": 200, "round_size": 6} | limits
     )
     how = style_of(table, TEACHER, script.takes)
@@ -257,7 +257,7 @@ def test_the_same_question_again_is_another_draw() -> None:
     made = generation(script, round_size=2)
 
     async def twice() -> list[Completion]:
-        request = Request((Message("user", "Write a task about it."),), {"max_tokens": 1})
+        request = Request((PromptMessage("user", "Write a task about it."),), {"max_tokens": 1})
         told = await made._ask([("0/0", request), ("0/1", request)]) + await made._ask(
             [("0/2", request)]
         )

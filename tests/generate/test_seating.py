@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.generate.loop import Generation
@@ -78,7 +78,7 @@ class Threefold(Plain):
 
 
 def _request(text: str) -> Request:
-    return Request((Message("user", text),), {"max_tokens": 10})
+    return Request((PromptMessage("user", text),), {"max_tokens": 10})
 
 
 class Script:

@@ -9,8 +9,8 @@ import pytest
 
 from alpaca_pipe.core.errors import UserErrors
 from alpaca_pipe.core.files import shipped
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.seeds.seeds import read_seeds
-from alpaca_pipe.generate.stage import GenerateConfig
 from alpaca_pipe.similarity.rouge import Index
 
 GOOD = '{"instruction": "Name a lake.", "output": "Lake Chad"}'

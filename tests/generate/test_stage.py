@@ -10,7 +10,8 @@ from rich.console import Console
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import digest_of, read_jsonl
-from alpaca_pipe.generate.stage import STAGE, GenerateConfig
+from alpaca_pipe.generate.config import GenerateConfig
+from alpaca_pipe.generate.stage import STAGE
 from alpaca_pipe.ledger.budget import BudgetTable
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.runner import run

@@ -9,7 +9,7 @@ import pytest
 
 from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.errors import UserErrors
-from alpaca_pipe.generate.config import GenerateTable
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.parsing.reply import Draft, Unread
 from alpaca_pipe.generate.sources.context import of_documents
 from alpaca_pipe.generate.sources.ground import Ground
@@ -186,4 +186,4 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
 
 def test_documents_must_be_named() -> None:
     with pytest.raises(ValueError, match="documents"):
-        GenerateTable.model_validate({"style": "documents", "count": 3})
+        GenerateConfig.model_validate({"style": "documents", "count": 3})

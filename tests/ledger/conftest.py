@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.pricing.token_prices import Price, price_of
 from alpaca_pipe.ledger.store.journal import Journal
 
 TEACHER = {"url": "https://api.test/v1/chat/completions", "model": "gpt-4o-mini"}
-REQUEST = Request((Message("user", "Name a colour."),), {"max_tokens": 20})
+REQUEST = Request((PromptMessage("user", "Name a colour."),), {"max_tokens": 20})
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpaca_pipe.core.completion import Message, Request
+from alpaca_pipe.core.completion import PromptMessage, Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import (
     BudgetTable,
@@ -29,7 +29,7 @@ MINI = price_of("gpt-4o-mini", DAY)
 
 
 def asked(text: str = "Name a colour.", **decoding: object) -> Request:
-    return Request((Message("user", text),), decoding)
+    return Request((PromptMessage("user", text),), decoding)
 
 
 def test_a_budget_is_read_in_dollars_and_stays_out_of_the_identity() -> None:

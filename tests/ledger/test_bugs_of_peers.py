@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget
 from alpaca_pipe.ledger.entries import Totals
@@ -100,7 +100,7 @@ class Office:
                         *(
                             metered.ask(
                                 Request(
-                                    (Message("user", f"{self.path} {name} {place}"),),
+                                    (PromptMessage("user", f"{self.path} {name} {place}"),),
                                     {"max_tokens": LIMIT},
                                 )
                             )

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.ledger.budget import BudgetTable
 from alpaca_pipe.ledger.entries import Attempt, LedgerEntry, Totals
 from alpaca_pipe.ledger.machine.config import GpuTable
@@ -44,7 +44,7 @@ sow: {count: 4, share: 0.25, source: notes}
 reap: {}
 sell: {}
 """
-GREETING = Request((Message("user", "Good morning."),), {"max_tokens": 20})
+GREETING = Request((PromptMessage("user", "Good morning."),), {"max_tokens": 20})
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from datetime import date
 import pytest
 
 from alpaca_pipe.ledger.machine.energy import LLAMA_PUE, US_GRID, carbon_kg, energy_kwh
-from alpaca_pipe.planner.claims import Claim, compared, print_claims
+from alpaca_pipe.planner.claim import Claim, compared
+from alpaca_pipe.planner.claims import print_claims
 from alpaca_pipe.planner.published import claims
 
 DAY = date(2026, 11, 21)

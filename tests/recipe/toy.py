@@ -12,7 +12,7 @@ from alpaca_pipe.core.config_table import Exact, ExistingPath, Knob, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, write_json
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.recipe.stage import Catalog, Estimate, Outcome, Stage, StageConfig, StageContext
+from alpaca_pipe.recipe.stage import Catalog, Estimate, Outcome, Stage, StageContext
 
 
 class Paint(Table):
@@ -20,7 +20,7 @@ class Paint(Table):
     brush: Annotated[int, Knob()] = 1
 
 
-class Sow(StageConfig):
+class Sow(Table):
     count: int = 3
     share: Exact = 0.5  # type: ignore[assignment]
     tags: tuple[str, ...] = ()
@@ -28,11 +28,11 @@ class Sow(StageConfig):
     speed: Annotated[int, Knob()] = 1
 
 
-class Reap(StageConfig):
+class Reap(Table):
     keep_even: bool = True
 
 
-class Sell(StageConfig):
+class Sell(Table):
     fail: bool = False
     day: str = "Tuesday"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.core.files import write_json, write_jsonl
 from alpaca_pipe.ledger.budget import Caps
@@ -312,7 +312,7 @@ def buy(
                 attempt,
                 Completion(f"reply to {key}", "stop", usage, key),
                 price.cost(usage),
-                request=Request((Message("user", "Write one task."),), {"temperature": 0.7}),
+                request=Request((PromptMessage("user", "Write one task."),), {"temperature": 0.7}),
                 teacher={"model": "kettle-1"},
             ).result()
         if lost:

@@ -18,7 +18,7 @@ from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_json, read_jsonl, write_jsonl
-from alpaca_pipe.generate.config import GenerateTable
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.teacher_comparison.asking import ComparisonSetup, generation_of
@@ -80,7 +80,7 @@ def worse(home: Path, share: float) -> Path:
 
     async def work() -> None:
         terms = ComparisonSetup(
-            GenerateTable.model_validate({"count": 40, "round_size": 8}), 42, PROMPTS
+            GenerateConfig.model_validate({"count": 40, "round_size": 8}), 42, PROMPTS
         )
         generation = generation_of(terms, Entrant("worse", table), Listens())
         while generation.seats_left:

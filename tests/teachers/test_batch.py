@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget, ceiling_of
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable
@@ -52,7 +52,7 @@ def desk(server: Running, journal: Journal, tmp_path: Path) -> Iterator[Runs]:
 
 
 def question(text: str) -> Request:
-    return Request((Message("user", text),), {"max_tokens": 20})
+    return Request((PromptMessage("user", text),), {"max_tokens": 20})
 
 
 class Runs:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 ASKS = """
 import asyncio, sys
 from pathlib import Path
-from alpaca_pipe.core.completion import Message, Request
+from alpaca_pipe.core.completion import PromptMessage, Request
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.factory import connect
@@ -32,7 +32,7 @@ table = TeacherTable(kind="openai_batch", model="m", base_url=url + "/v1", price
 
 async def main(journal):
     async with connect(table, journal=journal, caps=Caps(), recipe=recipe, run=run, stage="s", log=folder / "log") as teacher:
-        ask = lambda i: teacher.ask(Request((Message("user", f"{folder.name} {recipe}{i}"),), {"max_tokens": 20}))
+        ask = lambda i: teacher.ask(Request((PromptMessage("user", f"{folder.name} {recipe}{i}"),), {"max_tokens": 20}))
         return await asyncio.gather(*(ask(i) for i in range(count)))
 
 with Journal.open(folder / "ledger.sqlite") as journal:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable
@@ -27,7 +27,7 @@ from alpaca_pipe.teachers.factory import open_teacher
 
 KEY = "sk-planted-0123456789abcdefghijklmnop"
 HOST = "teacher.test"  # no such host: only a proxy can reach it
-QUESTION = Request((Message("user", "Why?"),), {"max_tokens": 20})
+QUESTION = Request((PromptMessage("user", "Why?"),), {"max_tokens": 20})
 REPLY = {
     "choices": [{"message": {"content": "pong"}, "finish_reason": "stop"}],
     "model": "m-2026-01-02",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from alpaca_pipe.core.completion import Message, Request
+from alpaca_pipe.core.completion import PromptMessage, Request
 from alpaca_pipe.teachers.base import Fatal
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import open_teacher
@@ -20,7 +20,7 @@ from alpaca_pipe.teachers.local.child_process import serving
 
 SERVER = "alpaca_pipe.teachers.scripted.scripted_server"
 SETTINGS = {"lines": None, "delay": 30, "served": None, "port": None}
-QUESTION = Request((Message("user", "Why?"),))
+QUESTION = Request((PromptMessage("user", "Why?"),))
 
 PARENT = f"""
 import asyncio, sys

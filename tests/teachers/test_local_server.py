@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import open_teacher
@@ -41,7 +41,7 @@ def ask(requests: Sequence[Request], log: Path, **fields: Any) -> list[Completio
 @pytest.mark.local
 @needs_model
 def test_it_answers_repeats_itself_and_keeps_to_a_schema(tmp_path: Path) -> None:
-    why = (Message("user", "Name a color."),)
+    why = (PromptMessage("user", "Name a color."),)
     schema = {
         "type": "object",
         "properties": {"color": {"enum": ["red", "blue"]}},
@@ -62,7 +62,7 @@ def test_it_answers_repeats_itself_and_keeps_to_a_schema(tmp_path: Path) -> None
                     },
                 },
             ),
-            Request((Message("user", "word " * 600),), {"max_tokens": 8}),
+            Request((PromptMessage("user", "word " * 600),), {"max_tokens": 8}),
         ],
         tmp_path / "llama.log",
     )

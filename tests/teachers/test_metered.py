@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.ledger.budget import Caps, OverBudget, ceiling_of
 from alpaca_pipe.ledger.entries import Totals
@@ -66,7 +66,7 @@ class Scripted:
 
 
 def question(text: str, limit: int = 20) -> Request:
-    return Request((Message("user", text),), {"max_tokens": limit})
+    return Request((PromptMessage("user", text),), {"max_tokens": limit})
 
 
 CEILING = ceiling_of(question("q"), MINI)
@@ -485,7 +485,7 @@ def test_what_a_dead_run_left_open_does_not_make_us_wait(journal: Journal) -> No
 def test_a_paid_request_without_a_limit_is_never_sent(journal: Journal) -> None:
     teacher = Scripted()
     with pytest.raises(UserError, match="no output limit"):
-        run(metered(teacher, journal).ask(Request((Message("user", "q"),))))
+        run(metered(teacher, journal).ask(Request((PromptMessage("user", "q"),))))
     dropped = Scripted(takes=frozenset({"temperature"}))  # the limit would not reach the server
     with pytest.raises(UserError, match="no output limit"):
         run(metered(dropped, journal).ask(question("q")))
@@ -493,7 +493,11 @@ def test_a_paid_request_without_a_limit_is_never_sent(journal: Journal) -> None:
 
 
 def test_a_free_teacher_is_entered_at_zero(journal: Journal) -> None:
-    run(metered(Scripted(), journal, Caps(total=0), FREE).ask(Request((Message("user", "q"),))))
+    run(
+        metered(Scripted(), journal, Caps(total=0), FREE).ask(
+            Request((PromptMessage("user", "q"),))
+        )
+    )
     assert journal.totals() == Totals(requests=1, attempts=1)
 
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.openai.error_mapping import key_from, retry_after, without_keys
@@ -26,7 +26,7 @@ from alpaca_pipe.teachers.openai.usage import usage_of
 
 KEY = "sk-test-0123456789abcdef"
 QUESTION = Request(
-    (Message("system", "Be brief."), Message("user", "Why?")),
+    (PromptMessage("system", "Be brief."), PromptMessage("user", "Why?")),
     {"max_tokens": 5, "seed": 7},
     sample=2,
 )
@@ -144,7 +144,7 @@ def test_the_legacy_dialect_continues_one_text() -> None:
             {"choices": [{"text": body["prompt"] + "!", "finish_reason": "length"}], "usage": USAGE}
         )
 
-    completion = ask(handler, Request((Message("user", "Once"),)), legacy=True)
+    completion = ask(handler, Request((PromptMessage("user", "Once"),)), legacy=True)
     assert (completion.text, completion.finish) == ("Once!", "length")
     with pytest.raises(Fatal, match="continues one text"):
         ask(handler, QUESTION, legacy=True)
@@ -471,7 +471,7 @@ def test_a_decoding_field_that_is_not_taken_stops_before_anything_is_sent_or_is_
         bodies.append(await http.json())
         return await saying({"content": "a"})(http)
 
-    request = Request((Message("user", "Why?"),), {"max_tokens": 5, "top_k": 3})
+    request = Request((PromptMessage("user", "Why?"),), {"max_tokens": 5, "top_k": 3})
     with pytest.raises(Fatal, match="does not take the decoding field 'top_k'"):
         ask(handler, request)
     assert bodies == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.ledger.budget import Caps
@@ -22,7 +22,7 @@ TABLE = TeacherTable(kind="rehearsed", model="gpt-4o-mini", concurrency=8)
 
 
 def question(number: int) -> Request:
-    return Request((Message("user", f"Question {number}?"),), {"max_tokens": 100})
+    return Request((PromptMessage("user", f"Question {number}?"),), {"max_tokens": 100})
 
 
 def ask(table: TeacherTable, requests: list[Request], folder: Path) -> list[Completion]:

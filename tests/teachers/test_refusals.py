@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.pricing.token_prices import price_of
 from alpaca_pipe.ledger.store.journal import Journal
@@ -156,8 +156,8 @@ def test_who_joins_a_request_that_is_being_given_up_asks_again_or_has_its_reply(
 def test_a_request_that_always_fails_is_named(journal: Journal) -> None:
     poison = Request(
         (
-            Message("system", "be brief"),
-            Message("user", "sk-abcdefgh12345 write\n  about " + "poison " * 20),
+            PromptMessage("system", "be brief"),
+            PromptMessage("user", "sk-abcdefgh12345 write\n  about " + "poison " * 20),
         ),
         {"max_tokens": 20},
     )

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rapidfuzz.distance import Indel
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import digest_of, read_jsonl, write_jsonl
 from alpaca_pipe.teachers.base import Fatal
@@ -35,7 +35,7 @@ ROWS = {
 
 
 def question(text: str, sample: int = 0, **decoding: Any) -> Request:
-    return Request((Message("user", text),), decoding, sample)
+    return Request((PromptMessage("user", text),), decoding, sample)
 
 
 def as_json(schema: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from alpaca_pipe.core.completion import Completion, Message, Request, Usage
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.today import VARIABLE
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt
@@ -22,7 +22,7 @@ from alpaca_pipe.teachers.factory import open_teacher
 from alpaca_pipe.teachers.shutdown import refuse_past_its_end, warning
 from tests.teachers.test_check import REPLY, serving
 
-QUESTION = Request((Message("user", "Why?"),), {"max_tokens": 20})
+QUESTION = Request((PromptMessage("user", "Why?"),), {"max_tokens": 20})
 DAY = date(2026, 11, 30)  # as tests/conftest.py sets it
 
 

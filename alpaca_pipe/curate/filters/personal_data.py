@@ -12,7 +12,7 @@ from alpaca_pipe.curate.filters.base import row_filter
 def personal_data(example: Example, rows: Literal["foreign", "all"] = "foreign") -> str | None:
     """An e-mail address or a telephone number that may be somebody's. foreign: in rows that were imported or made from
     documents; what a teacher invents is no one's."""
-    from alpaca_pipe.curate.detectors.personal_data import contact
+    from alpaca_pipe.curate.detectors.pii import contact
     from alpaca_pipe.curate.detectors.text_patterns import FIELDS
 
     if (

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from alpaca_pipe.core.completion import Message, Request, Usage
+from alpaca_pipe.core.completion import PromptMessage, Request, Usage
 from alpaca_pipe.core.config_table import Exact, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
@@ -109,8 +109,8 @@ class Grading(Table):
             wanted["response_format"] = _schema(self.scale)
         return Request(
             (
-                Message("system", self._system()),
-                Message("user", json.dumps(row, ensure_ascii=False, indent=1)),
+                PromptMessage("system", self._system()),
+                PromptMessage("user", json.dumps(row, ensure_ascii=False, indent=1)),
             ),
             wanted,
         )

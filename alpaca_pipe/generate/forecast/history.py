@@ -11,9 +11,11 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import digest_of, read_json, read_jsonl_so_far
+from alpaca_pipe.generate.config import VERSION, GenerateConfig
 from alpaca_pipe.generate.replay.identity import asking, judged_alike
 from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.ledger.store import connection
+from alpaca_pipe.teachers.config import TeacherTable
 
 ROUNDS = "rounds.jsonl"  # a line for each round of a step, written as the rounds end
 _RUNS = 5  # the latest ones say enough
@@ -29,6 +31,14 @@ class Past:
     same: tuple[RoundStats, ...] = ()
     kept: bool = True
     words: str = ""
+
+
+def past_of(
+    config: GenerateConfig, teacher: TeacherTable, seed: int, store: Path, ledger: Path
+) -> Past:
+    """What a workspace knows of the prompts that this table asks of this teacher."""
+    whom = teacher.identity()
+    return past(store, ledger, VERSION, config.identity(), whom, seed, teacher.concurrency)
 
 
 @dataclass(frozen=True)

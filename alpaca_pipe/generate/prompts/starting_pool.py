@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import file_digest, read_jsonl
-from alpaca_pipe.generate.config import GenerateTable
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.prompts.sampling import Seating
 from alpaca_pipe.generate.prompts.topics import TOPICS
 from alpaca_pipe.generate.seeds.seeds import Seed, read_seeds
@@ -18,7 +18,7 @@ from alpaca_pipe.generate.styles.base import Style
 
 
 def known_of(
-    config: GenerateTable, style: Style, grounds: Sequence[Ground], rows: Sequence[Example]
+    config: GenerateConfig, style: Style, grounds: Sequence[Ground], rows: Sequence[Example]
 ) -> list[Example]:
     """What a new instruction must differ from, to begin with."""
     if not style.novel:
@@ -28,7 +28,7 @@ def known_of(
 
 
 def seating_of(
-    config: GenerateTable, style: Style, seed: int, grounds: Sequence[Ground]
+    config: GenerateConfig, style: Style, seed: int, grounds: Sequence[Ground]
 ) -> Seating:
     """A run that extends another one sits on other chairs: with the same seed it would ask the same again."""
     ours: int | str = f"{seed} {file_digest(config.extend)[:16]}" if config.extend else seed
@@ -44,7 +44,7 @@ def seating_of(
     )
 
 
-def _topics(config: GenerateTable, style: Style) -> tuple[str, ...]:
+def _topics(config: GenerateConfig, style: Style) -> tuple[str, ...]:
     """Of a model for one domain, the seeds' own; of any other, everything under the sun."""
     own = (
         dict.fromkeys(seed.topic for seed in read_seeds(config.seeds) if seed.topic)
@@ -54,7 +54,7 @@ def _topics(config: GenerateTable, style: Style) -> tuple[str, ...]:
     return tuple(own) or TOPICS
 
 
-def grounds_of(config: GenerateTable, style: Style) -> Sequence[Ground]:
+def grounds_of(config: GenerateConfig, style: Style) -> Sequence[Ground]:
     if not style.grounded:
         return ()
     if config.style == "documents":
@@ -68,11 +68,11 @@ def grounds_of(config: GenerateTable, style: Style) -> Sequence[Ground]:
     )
 
 
-def extended_of(config: GenerateTable) -> Sequence[Example]:
+def extended_of(config: GenerateConfig) -> Sequence[Example]:
     return [Example.from_row(row) for row in read_jsonl(config.extend)] if config.extend else []
 
 
-def _shown_seeds(config: GenerateTable, style: Style) -> list[Seed]:
+def _shown_seeds(config: GenerateConfig, style: Style) -> list[Seed]:
     usable = style.usable(read_seeds(config.seeds)) if style.seeded else []
     if style.seeded and len(usable) < config.shown:
         raise UserError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from alpaca_pipe.generate.config import GenerateTable
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.styles.base import Style
 from alpaca_pipe.teachers.config import TeacherTable
 
@@ -14,7 +14,7 @@ _GPT3 = re.compile(
 )
 
 
-def style_of(config: GenerateTable, teacher: TeacherTable, takes: frozenset[str]) -> Style:
+def style_of(config: GenerateConfig, teacher: TeacherTable, takes: frozenset[str]) -> Style:
     """The style of a table, for a teacher that takes these decoding fields."""
     how, domain = (config.max_tokens, config.temperature, takes), config.domain or ""
     match config.style:

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_tasks
 from alpaca_pipe.generate.seeds.seeds import Seed
@@ -67,7 +67,7 @@ class Alpaca(Plain):
         wanted = _WANTED.format(tasks=self.wanted, asked="\n".join(asked), worn=worn)
         text = f"These are tasks with their answers:\n\n{json.dumps(shown, ensure_ascii=False, indent=1)}\n\n{wanted}"
         return Request(
-            (Message("system", works_in(_SYSTEM, self.domain)), Message("user", text)),
+            (PromptMessage("system", works_in(_SYSTEM, self.domain)), PromptMessage("user", text)),
             decoding(
                 self.takes,
                 {"max_tokens": self.max_tokens, "temperature": self.temperature},

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.data import stanford_rules
 from alpaca_pipe.generate.novelty import Ties
 from alpaca_pipe.generate.parsing.numbered_list import Bugs, read_numbered, until_stop
@@ -78,7 +78,7 @@ class Alpaca2023(Plain):
     def request_for(self, seat: Seat) -> Request:
         fields: dict[str, Any] = {"max_tokens": self.max_tokens, "temperature": self.temperature}
         return Request(
-            (Message("user", self._prompt(seat)),),
+            (PromptMessage("user", self._prompt(seat)),),
             decoding(self.takes, fields, top_p=1.0, stop=list(self.stops), **self.bias),
         )
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_tasks, unread
 from alpaca_pipe.generate.sources.groundedness import ungrounded
@@ -84,7 +84,7 @@ class Documents(Plain):
             tasks=self.wanted,
         )
         return Request(
-            (Message("system", works_in(_SYSTEM, self.domain)), Message("user", text)),
+            (PromptMessage("system", works_in(_SYSTEM, self.domain)), PromptMessage("user", text)),
             decoding(
                 self.takes,
                 {"max_tokens": self.max_tokens, "temperature": self.temperature},

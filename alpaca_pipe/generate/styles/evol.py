@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, fault_of, unread
@@ -117,7 +117,7 @@ class Evol(Plain):
             keep=_KEEP if parent.input.strip() and evolution != "broaden" else "",
         )
         return Request(
-            (Message("system", _SYSTEM), Message("user", text)),
+            (PromptMessage("system", _SYSTEM), PromptMessage("user", text)),
             decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature}),
         )
 
@@ -160,7 +160,10 @@ class Evol(Plain):
         if draft.output is not None:
             return None
         return Request(
-            (Message("system", _ANSWER), Message("user", task_of(draft.instruction, draft.input))),
+            (
+                PromptMessage("system", _ANSWER),
+                PromptMessage("user", task_of(draft.instruction, draft.input)),
+            ),
             decoding(self.takes, {"max_tokens": self.max_tokens}),
         )
 

@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.generate.novelty import output_fault
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, fault_of
 from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
@@ -49,7 +49,7 @@ class Orca(Plain):
     def request_for(self, seat: Seat) -> Request:
         assert seat.ground
         return Request(
-            (Message("system", _system(seat)), Message("user", seat.ground.text)),
+            (PromptMessage("system", _system(seat)), PromptMessage("user", seat.ground.text)),
             decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature}),
         )
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.data import stanford_rules
 from alpaca_pipe.generate.novelty import Ties
 from alpaca_pipe.generate.parsing.instances import instances
@@ -215,7 +215,7 @@ class SelfInstruct(Plain):
     ) -> Request:
         always = {"max_tokens": max_tokens, "temperature": temperature}
         return Request(
-            (Message("user", text),), decoding(self.takes, always, stop=list(stops), **fields)
+            (PromptMessage("user", text),), decoding(self.takes, always, stop=list(stops), **fields)
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from alpaca_pipe.core.completion import Completion, Message, Request
+from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_answer, read_line
 from alpaca_pipe.generate.seeds.seeds import Seed
@@ -95,4 +95,4 @@ def _about(topic: str) -> str:
 
 
 def _request(turns: Sequence[tuple[str, str]], fields: dict[str, object]) -> Request:
-    return Request(tuple(Message(role, text) for role, text in turns), fields)  # type: ignore[arg-type]
+    return Request(tuple(PromptMessage(role, text) for role, text in turns), fields)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from alpaca_pipe.core.completion import Message, Request
+from alpaca_pipe.core.completion import PromptMessage, Request
 from alpaca_pipe.core.files import canonical
 from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.store.journal import Journal, now
@@ -175,7 +175,7 @@ def _parts(name: str) -> tuple[str, int, str]:
 
 def _request(asked: Mapping[str, Any]) -> Request:
     return Request(
-        tuple(Message(role, content) for role, content in asked["messages"]),
+        tuple(PromptMessage(role, content) for role, content in asked["messages"]),
         asked["decoding"],
         asked["sample"],
     )

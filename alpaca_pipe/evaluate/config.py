@@ -1,0 +1,41 @@
+"""The table `evaluate:` of a recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from alpaca_pipe.core.config_table import Knob, Table
+
+TUNED, SHUFFLED = "train/model", "train/control"
+
+
+class EvaluateConfig(Table):
+    """On how many held-out rows, and how many answers to read."""
+
+    rows: int = Field(
+        200, ge=1, description="at most so many held-out rows are scored, the first of the file"
+    )
+    max_length: int = Field(
+        1024, ge=16, description="tokens of prompt and answer; longer rows are left out for all"
+    )
+    resamples: int = Field(10_000, ge=100, description="draws of the bootstrap")
+    samples: int = Field(
+        4, ge=0, description="held-out instructions that base and tuned answer, to be read"
+    )
+    max_new_tokens: int = Field(48, ge=1, description="length of these answers")
+    batch_tokens: Annotated[int, Knob()] = Field(
+        2048, ge=16, description="padded positions scored at once"
+    )
+
+    def rehearsed(self) -> Self:
+        """A few rows; four times the length, for a stand-in tokenizer spells bytes, about four to a token."""
+        return self.model_copy(
+            update={
+                "rows": min(self.rows, 8),
+                "samples": min(self.samples, 1),
+                "max_length": 4 * self.max_length,
+                "max_new_tokens": min(self.max_new_tokens, 8),
+            }
+        )

@@ -1,0 +1,33 @@
+"""The table `export:` of a recipe."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field
+
+from alpaca_pipe.core.config_table import Table
+from alpaca_pipe.data.source_kinds import Published
+
+ROWS, TRAIN, HELD_OUT = "curate/examples.jsonl", "curate/train.jsonl", "curate/held_out.jsonl"
+TRAINED, VERDICT = "train/model", "evaluate/verdict.json"
+
+
+class ExportConfig(Table):
+    """What is handed out."""
+
+    merge: bool = Field(True, description="the tuned model as one checkpoint, adapter merged in")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the saved weights; merging is always fp32"
+    )
+    dataset: tuple[Published, ...] = Field(
+        ("json", "jsonl", "datasets"),
+        description="forms of the dataset: json is "
+        "alpaca_data.json, datasets is a folder for load_dataset",
+    )
+    check_rows: int = Field(
+        8, ge=1, description="held-out rows on which the reloaded model is compared"
+    )
+
+    def rehearsed(self) -> Self:
+        return self.model_copy(update={"check_rows": min(self.check_rows, 2)})
