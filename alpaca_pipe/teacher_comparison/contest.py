@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.curate.grading.config import Grading
-from alpaca_pipe.ledger.store.entries import Totals
+from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.teacher_comparison.asking import ComparisonSetup
