@@ -239,6 +239,42 @@ def enter(
         )
 
 
+@ledger.command()
+def correct(
+    attempt: Annotated[
+        str, typer.Argument(help="Its name, or its request's where one attempt was billed.")
+    ],
+    cost: Annotated[str, typer.Option(help="What it truly cost, in dollars.")],
+    reason: Annotated[str, typer.Option(help="Why the entry is wrong.")],
+    evidence: Annotated[
+        str, typer.Option(help="A file (its digest is kept), or an invoice's number.")
+    ],
+    as_json: Json = False,
+    runs: Runs = Path("runs"),
+) -> None:
+    """Enter what one attempt truly cost, by a row of its own; nothing that stands in the ledger is changed."""
+    from alpaca_pipe.core.outside_numbers import BadNumber, nanodollars_of
+    from alpaca_pipe.ledger.corrections import correct as enter_correction
+    from alpaca_pipe.ledger.money import exactly
+    from alpaca_pipe.ledger.store.journal import Journal
+
+    path = _ledger_of(runs, rehearse=False)
+    if not path.exists():
+        raise UserError(f"there is no ledger at {path}", "name its workspace with --runs")
+    try:
+        amount = nanodollars_of(cost)
+    except BadNumber as bad:
+        raise UserError(
+            f"--cost: '{bad}' is no amount", "write dollars like --cost 0.0123"
+        ) from None
+    with Journal.open(path) as journal:
+        done = enter_correction(journal, attempt, amount, reason, evidence)
+    if as_json:
+        print_json({"attempt": done.name, "before": done.before, "nanodollars": done.now})
+    else:
+        typer.echo(f"{done.name}: ${exactly(done.before)} before, ${exactly(done.now)} from now on")
+
+
 @app.command()
 def prices(
     find: Annotated[

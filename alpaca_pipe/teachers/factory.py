@@ -62,7 +62,7 @@ async def connect(
                     say=say,
                 )
             )
-            await pick_up(desk, journal, recipe)
+            await pick_up(desk, journal, recipe, caps=caps)
         metered = Metered(
             Living(
                 desk if desk and table.by_batch else _online(table, wire, child), table, wire, say

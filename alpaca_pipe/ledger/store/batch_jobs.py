@@ -133,7 +133,8 @@ class BatchJobs:
                 (intent.id,),
             ).fetchall()
         return [
-            BatchLine(Attempt(*row[:8]), _request(json.loads(row[8])), bool(row[9])) for row in rows
+            BatchLine(Attempt(*row[:8]), request_of(json.loads(row[8])), bool(row[9]))
+            for row in rows
         ]
 
     def unended(self, intent: Intent) -> int:
@@ -173,7 +174,8 @@ def _parts(name: str) -> tuple[str, int, str]:
     return key, int(number), machine
 
 
-def _request(asked: Mapping[str, Any]) -> Request:
+def request_of(asked: Mapping[str, Any]) -> Request:
+    """What was asked, as it is kept beside a reply or a line of a batch."""
     return Request(
         tuple(PromptMessage(role, content) for role, content in asked["messages"]),
         asked["decoding"],

@@ -32,6 +32,10 @@ from alpaca_pipe.ledger.store.balance import SUMS, kept_and_summed
 from alpaca_pipe.ledger.store.writer import Writer
 
 T = TypeVar("T")
+_PASSED = (
+    "a cap is passed by another request's excess, so this one counts at its ceiling until `alpaca-pipe ledger reconcile` "
+    "or `ledger correct` enters what it cost"
+)
 _COLUMNS = [field.name for field in fields(LedgerEntry)]  # in the order of the table
 
 
@@ -141,12 +145,17 @@ class Journal:
         teacher: Mapping[str, Any],
         note: str = "",
         anomaly: str = "",
+        caps: Caps | None = None,
     ) -> Future[Completion]:
         """The reply and its cost (nano-dollars), in one transaction; answers the reply that is stored now. One that
         another process stored first stays, so that both make the same rows; the cost is entered either way.
-        `anomaly`: a sentence for a row of its own."""
+        `anomaly`: a sentence for a row of its own.  `caps`: of costs above their reservation, only one may carry the books
+        past a cap, so that spent <= cap + one request's excess whatever is in flight; the others count at their ceiling."""
 
         def work(db: sqlite3.Connection) -> Completion:
+            counted, odd = cost, anomaly
+            if caps and cost > attempt.ceiling and _is_passed(db, caps, attempt):
+                counted, odd = attempt.ceiling, "; ".join(filter(None, [anomaly, _PASSED]))
             first = _stored(db, attempt.request)
             if first is None:
                 db.execute(
@@ -163,9 +172,9 @@ class Journal:
                         now(),
                     ),
                 )
-            enter(db, attempt, "settled", cost, usage=asdict(completion.usage), note=note)
-            if anomaly:
-                enter(db, attempt, "anomaly", 0, note=anomaly)
+            enter(db, attempt, "settled", counted, usage=asdict(completion.usage), note=note)
+            if odd:
+                enter(db, attempt, "anomaly", 0, note=odd)
             return (
                 replace(first, from_store=False) if first else completion
             )  # paid for by this attempt too
@@ -392,6 +401,17 @@ def _give_up(db: sqlite3.Connection, attempt: Attempt, note: str) -> bool:
         enter(db, attempt, "lost", attempt.ceiling, note=note)
         return True
     return False
+
+
+def _is_passed(db: sqlite3.Connection, caps: Caps, attempt: Attempt) -> bool:
+    """Whether what is spent and reserved is above a cap already."""
+    return any(
+        cap.left(
+            totals_of(db, None if cap.everywhere else attempt.recipe, cap.run, class_=cap.class_)
+        )
+        < 0
+        for cap in caps.over("api")
+    )
 
 
 def keep_price(db: sqlite3.Connection, price: Dated) -> None:

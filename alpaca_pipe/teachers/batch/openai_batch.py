@@ -73,7 +73,9 @@ def batch_desk(
     )
 
 
-async def pick_up(desk: Batcher, journal: Journal, recipe: str, cancel: bool = False) -> Collected:
+async def pick_up(
+    desk: Batcher, journal: Journal, recipe: str, cancel: bool = False, caps: Caps | None = None
+) -> Collected:
     """Collects what earlier runs of a recipe have handed in at the desk's address and not collected; to be done before
     anything is asked, so that nothing is bought twice. Hold the recipe's lock. cancel: ends it first; what is finished is
     kept.
@@ -96,7 +98,10 @@ async def pick_up(desk: Batcher, journal: Journal, recipe: str, cancel: bool = F
             f"{'ending' if cancel else 'collecting'} that first"
         )
     ends = await asyncio.gather(
-        *(_collect(desk, books, journal, intent, lines, cancel) for intent, lines in left)
+        *(
+            _collect(desk, books, journal, intent, lines, cancel, caps or Caps())
+            for intent, lines in left
+        )
     )
     outcomes = [outcome for end in ends for outcome in end]
     worst = [
@@ -117,6 +122,7 @@ async def _collect(
     intent: Intent,
     lines: Sequence[BatchLine],
     cancel: bool,
+    caps: Caps,
 ) -> list[BaseException | None]:
     """How each of the lines that had no end came to its own: None where a reply is stored."""
     left = [line for line in lines if not line.ended]
@@ -132,7 +138,7 @@ async def _collect(
             _Whose(desk, intent.teacher),
             journal=journal,
             price=price,
-            caps=Caps(),
+            caps=caps,
             recipe=intent.recipe,
             run=intent.run,
             stage=intent.stage,

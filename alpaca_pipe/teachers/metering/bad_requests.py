@@ -26,13 +26,18 @@ class BadRequests:
     """Refusals that come before any answer are held while others are under way; where all are refused, that is Fatal."""
 
     def __init__(
-        self, heard: bool, ended: Callable[[], UserError | None], *, in_a_row: bool = True
+        self,
+        heard: bool,
+        ended: Callable[[], UserError | None],
+        *,
+        in_a_row: bool = True,
+        others: Callable[[int], bool] = lambda held: False,
     ) -> None:
-        """heard: it has answered before.  in_a_row: replies come in the order of asking, more or less; those of a batch
+        """heard: it has answered before.  others: whether, beside so many that are held, others are about to be asked.  in_a_row: replies come in the order of asking, more or less; those of a batch
         do not, and may bring all refusals together."""
         self._heard = heard
         self._ended = ended
-        self._counts = in_a_row
+        self._counts, self._others, self._held = in_a_row, others, 0
         self._under_way: set[Any] = set()  # whose outcome is not known yet
         self._news = asyncio.Event()  # set, and replaced, when those who are held may look again
         self._said, self._row = "", 0
@@ -46,6 +51,10 @@ class BadRequests:
 
     def end(self, turn: Any) -> None:
         self._under_way.discard(turn)
+        self.look_if_idle()
+
+    def look_if_idle(self) -> None:
+        """One who was about to ask, and did not, leaves too."""
         if not self._under_way:
             self.look()
 
@@ -70,16 +79,20 @@ class BadRequests:
         """Of a refused request: returns when it counts as an answer; raises Fatal where nothing but refusals came, or the
         same one again and again."""
         self._count(completion.text)
-        self.end(turn)
-        while not self._heard:
-            if (ended := self._ended()) is not None:
-                raise ended
-            if not self._under_way:
-                raise Fatal(
-                    f"the teacher refused every request so far: {completion.text or 'it gives no reason'}",
-                    _CURE,
-                )
-            await self._news.wait()
+        self._held += 1
+        try:
+            self.end(turn)
+            while not self._heard:
+                if (ended := self._ended()) is not None:
+                    raise ended
+                if not self._under_way and not self._others(self._held):
+                    raise Fatal(
+                        f"the teacher refused every request so far: {completion.text or 'it gives no reason'}",
+                        _CURE,
+                    )
+                await self._news.wait()
+        finally:
+            self._held -= 1
         if self._counts and self._row >= _TOO_MANY:
             raise self._ended() or Fatal(
                 f"the teacher refused {self._row} requests in a row with the same words: "

@@ -26,6 +26,7 @@ from alpaca_pipe.teachers.metering.budget_queue import BudgetQueue
 from alpaca_pipe.teachers.metering.budget_warning import BudgetWarning
 from alpaca_pipe.teachers.metering.disk_guard import DiskGuard
 from alpaca_pipe.teachers.metering.loop_bridge import LoopBridge
+from alpaca_pipe.teachers.metering.overruns import Overruns, Place, overruns_so_far
 from alpaca_pipe.teachers.metering.served_model import ServedModel
 from alpaca_pipe.teachers.metering.settlement import Entered, entered
 from alpaca_pipe.teachers.openai.error_mapping import without_keys
@@ -106,7 +107,13 @@ class Metered:
         self._disk, self._arrivals = DiskGuard(journal.path.parent), LoopBridge()
         self._asking: dict[str, _Asking] = {}
         self._ended: UserError | None = None
-        self._refusals = BadRequests(heard, lambda: self._ended, in_a_row=not by_batch)
+        self._overruns = self._known_overruns(by_batch)
+        self._refusals = BadRequests(
+            heard,
+            lambda: self._ended,
+            in_a_row=not by_batch,
+            others=lambda held: bool(self._overruns.waiting) and held < pace.most,
+        )
         self._an_end = asyncio.Event()  # set, and replaced, whenever an attempt ends
         self._for_budget = asyncio.Lock()  # the line of those who wait for it
 
@@ -161,7 +168,8 @@ class Metered:
         async with self.pace.turn(0, self._go_on) as turn:
             self._refusals.begin(turn)
             try:
-                await _unbroken(self._outcome(attempt, request, bounds_of(sent)[1], turn))
+                limit = bounds_of(sent)[1]
+                await _unbroken(self._outcome(attempt, request, limit, attempt.ceiling, turn))
             finally:
                 self._refusals.end(turn)
 
@@ -183,12 +191,15 @@ class Metered:
                 self._go_on()
                 an_end = self._an_end
                 failure = None
-                async with self.pace.turn(sized.guess, self._go_on, sized.most) as turn:
+                async with (
+                    self._overruns.place(self._go_on) as place,
+                    self.pace.turn(sized.guess, self._go_on, sized.most) as turn,
+                ):
                     self._look_at_disk(sized)
                     self._refusals.begin(turn)
                     asking.sending = True
                     try:
-                        answer = await self._attempt(key, request, sized, turn, line)
+                        answer = await self._attempt(key, request, sized, turn, line, place)
                     except Failure as error:
                         failure = error
                     finally:
@@ -208,15 +219,22 @@ class Metered:
                         await asyncio.wait_for(an_end.wait(), _GLANCE)
         finally:
             line.leave()
+            self._refusals.look_if_idle()
 
     async def _attempt(
-        self, key: str, request: Request, sized: _Sized, turn: Turn, line: BudgetQueue
+        self,
+        key: str,
+        request: Request,
+        sized: _Sized,
+        turn: Turn,
+        line: BudgetQueue,
+        place: Place,
     ) -> Completion | Short:
         """Reserve, ask, and enter how it ended."""
         attempt = await self._arrivals.of(
             self._journal.reserve(
                 key,
-                sized.ceiling,
+                sized.ceiling + self._overruns.allowance,
                 self._price,
                 self._caps,
                 recipe=self._recipe,
@@ -231,16 +249,23 @@ class Metered:
             self.from_store += 1
             return attempt
         try:
-            self._near_cap.reserved(sized.ceiling)
+            self._near_cap.reserved(attempt.ceiling)
         except BaseException:
             await self._end(self._journal.release(attempt, "it was not sent"))
             raise
-        return await self._outcome(attempt, request, sized.tokens_out, turn)
+        return await self._outcome(attempt, request, sized.tokens_out, sized.ceiling, turn, place)
 
     async def _outcome(
-        self, attempt: Attempt, request: Request, limit: int | None, turn: Turn
+        self,
+        attempt: Attempt,
+        request: Request,
+        limit: int | None,
+        ceiling: int,
+        turn: Turn,
+        place: Place | None = None,
     ) -> Completion:
-        """Ask, and enter how it ended: a reply is stored before anything else looks at it. limit: tokens that it may have."""
+        """Ask, and enter how it ended: a reply is stored before anything else looks at it. limit: tokens that it may have.
+        ceiling: what it can cost where the teacher keeps to that; more may be reserved for it."""
         try:
             completion = replace(
                 await self._teacher.ask(request, attempt.name),
@@ -248,6 +273,8 @@ class Metered:
                 from_store=False,
             )
             if refused_unread(completion):  # nobody paid for it
+                if place is not None:
+                    place.give_back()
                 await self._refusals.weigh(completion, turn)
         except Failure as failure:
             turn.failed(failure.what, failure.limits)
@@ -271,7 +298,7 @@ class Metered:
                 attempt, f"given up while it was in flight ({type(error).__name__})"
             )
             raise
-        bill = entered(completion, limit, self._price, attempt.ceiling)
+        bill = entered(completion, limit, self._price, ceiling, attempt.ceiling)
         if not bill.believed:
             completion = replace(completion, usage=Usage())
         served = self._served.heard(completion.model_said, completion.fingerprint)
@@ -283,8 +310,11 @@ class Metered:
                 request=request,
                 teacher=self.identity,
                 anomaly="; ".join(filter(None, [bill.anomaly, served])),
+                caps=self._caps,
             )
         )
+        if not refused_unread(completion):
+            self._overruns.heard(bill.nanodollars, ceiling)
         self._after(attempt, completion, bill, turn)
         return kept
 
@@ -306,14 +336,25 @@ class Metered:
             raise self._stop_at(
                 UserError(
                     bill.anomaly,
-                    "check teacher.price and the output limit before you run again; "
-                    "the reply is kept and its cost is in the ledger",
+                    "check teacher.price and the output limit before you run again; the reply is kept, its cost is in the "
+                    "ledger, and from now on twice what it took beyond its ceiling is reserved for each request",
                 )
             )
 
     def _tell(self) -> None:
         while self._unsaid:
             self._say(self._unsaid.pop(0))
+
+    def _known_overruns(self, by_batch: bool) -> Overruns:
+        if self._price.free or not any(self._caps.over("api")):
+            return Overruns(narrow=False)  # there is no cap that could be passed
+        return overruns_so_far(
+            self._journal,
+            self.identity,
+            self._price,
+            lambda request: self._sized(request).ceiling,
+            narrow=not by_batch,
+        )
 
     def _sized(self, request: Request) -> _Sized:
         sent = self._as_sent(request)

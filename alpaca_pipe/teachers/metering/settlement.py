@@ -27,11 +27,19 @@ class Entered:
     believed: bool = True
 
 
-def entered(completion: Completion, limit: int | None, price: Price, ceiling: int) -> Entered:
+def entered(
+    completion: Completion,
+    limit: int | None,
+    price: Price,
+    ceiling: int,
+    reserved: int | None = None,
+) -> Entered:
     """The provider's own bill counts before the price book, the book before nothing; a billed reply without figures that
     can be believed is entered at its ceiling, never at $0. A bill of $0 counts only where the book knows of no price, or
     from OpenRouter, whose field it is: others fill it in with nothing. Figures that contradict themselves never come to more
-    than the ceiling, nor do figures that no reply can have. limit: tokens that the reply may have."""
+    than the ceiling, nor do figures that no reply can have. limit: tokens that the reply may have.
+    reserved: what was set aside for it, where that is more than its ceiling."""
+    reserved = ceiling if reserved is None else reserved
     usage, odd = completion.usage, [completion.doubt] if completion.doubt else []
     cost = price.cost(usage)
     missing = (
@@ -55,7 +63,7 @@ def entered(completion: Completion, limit: int | None, price: Price, ceiling: in
     if completion.billed or (completion.billed == 0 and price.provider in _BILLS):
         cost = completion.billed
     elif missing:
-        cost = ceiling
+        cost = reserved
         odd.append("counted at its ceiling")
     elif (
         limit is not None
@@ -67,11 +75,11 @@ def entered(completion: Completion, limit: int | None, price: Price, ceiling: in
         odd.append(
             f"its usage counts {usage.tokens_out:,} tokens where {limit:,} were allowed, counted at its ceiling"
         )
-    if absurd := _absurd(None if cost == completion.billed else usage, cost, limit, ceiling):
-        return Entered(ceiling, "; ".join([*odd, absurd]), believed=False)
-    if cost > ceiling:
-        odd.append(f"a reply cost {shown(cost)}, more than its ceiling of {shown(ceiling)}")
-    return Entered(cost, "; ".join(odd), cost > ceiling)
+    if absurd := _absurd(None if cost == completion.billed else usage, cost, limit, reserved):
+        return Entered(reserved, "; ".join([*odd, absurd]), believed=False)
+    if cost > reserved:
+        odd.append(f"a reply cost {shown(cost)}, more than its ceiling of {shown(reserved)}")
+    return Entered(cost, "; ".join(odd), cost > reserved)
 
 
 def _absurd(usage: Usage | None, cost: int, limit: int | None, ceiling: int) -> str:

@@ -48,7 +48,7 @@ class RateLimiter:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._most, self.limit = concurrency, float(concurrency)
+        self.most, self.limit = concurrency, float(concurrency)
         self._own: dict[What, _Spacing] = {}
         if requests_per_minute:
             self._own["requests"] = _Spacing(requests_per_minute)
@@ -177,14 +177,14 @@ class RateLimiter:
         times = self._slowness.verdict(int(self.limit))
         if times is not None:
             self._well = times < (WELL if not self._well else SLOW)
-            least = max(_FEW, self._most // _SLOWEST)
+            least = max(_FEW, self.most // _SLOWEST)
             if times > SLOW and self.limit > least:
                 self.limit, self._slowed_at = max(least, self.limit * max(0.5, SLOW / times)), now
                 self._slowness.forget_round()
         if self._well:
             near = now - self._pushed_at < _REMEMBERED and self.limit > 0.9 * self._at_push
             self.limit = min(
-                float(self._most),
+                float(self.most),
                 self.limit + (1.0 if near else max(1.0, self.limit / _GROWTH)) / self.limit,
             )
 
