@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 OVERRIDES ?=
 
-.PHONY: quickstart test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate chaos clean
+.PHONY: quickstart test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate chaos findings clean
 
 quickstart: $(VENV)/.installed-user
 	@$(BIN)/alpaca-pipe setup local
@@ -52,6 +52,10 @@ bench-generate: $(VENV)/.installed-dev
 chaos: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.proving.chaos --requests 10000 --kills 30 --concurrency 256
 	$(BIN)/python -m tests.proving.chaos --requests 1000 --kills 8 --batches
+
+# Surprises of the libraries that we rest on: does each still behave as its script says? Needs the network; not a part of CI.
+findings:
+	@$(PYTHON) -m tools.findings
 
 clean:
 	rm -rf $(VENV) build dist site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
