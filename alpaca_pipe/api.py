@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from transformers import PreTrainedTokenizerBase
 
+    from alpaca_pipe.models.loss_mask import Encoded
     from alpaca_pipe.recipe.schema import Recipe
     from alpaca_pipe.recipe.stage import Estimate
     from alpaca_pipe.recipe.workspace import Workspace
@@ -110,18 +111,22 @@ class Result:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A row as the model sees it. mask[i] is True where ids[i] is learned: the answer and the end-of-text token."""
+    """A row as the model sees it. mask[i] is True where ids[i] is learned: the answers, each with its end token.
+
+    earlier: of a conversation whose history is tokenised otherwise when it is read again, the sequences that learn its
+    earlier answers.
+    """
 
     ids: tuple[int, ...]
     mask: tuple[bool, ...]
     text: str
+    earlier: tuple[Rendered, ...] = ()
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
-        """What stands before the answer: the prompt to generate from."""
-        return tuple(
-            token for token, learned in zip(self.ids, self.mask, strict=True) if not learned
-        )
+        """What stands before the last answer: the prompt to generate from."""
+        last = max((n for n, learned in enumerate(self.mask) if not learned), default=-1)
+        return self.ids[: last + 1]
 
 
 def plan(
@@ -218,12 +223,13 @@ def render(
 ) -> Rendered:
     """The row as training encodes it. tokenizer: a checkpoint's folder, a hub id, or a loaded tokenizer of transformers.
 
-    template: alpaca, alpaca-2023 or chat; None is the one that a folder of ours was trained with, else alpaca. An example
+    template: alpaca, alpaca-2023, chatml, llama3, vicuna or chat; None is the one that a folder of ours was trained with, else alpaca. An example
     with an empty output renders as the prompt and the end-of-text token; see `prompt_ids`.
     """
     from alpaca_pipe.core.did_you_mean import did_you_mean
     from alpaca_pipe.models.loading import load_tokenizer
-    from alpaca_pipe.models.loss_mask import Encoder, saved_encoder
+    from alpaca_pipe.models.loss_mask import Encoder
+    from alpaca_pipe.models.saved_template import saved_encoder
     from alpaca_pipe.models.templates import TEMPLATES
     from alpaca_pipe.weights.base import Checkpoint
 
@@ -240,12 +246,17 @@ def render(
     else:
         encoder = Encoder(words, TEMPLATES[template or "alpaca"])
     encoded = next(encoder.encode([example], sys.maxsize))
-    assert not isinstance(encoded, Rejected)
-    return Rendered(
-        encoded.ids,
-        encoded.mask,
-        str(words.decode(list(encoded.ids), clean_up_tokenization_spaces=False)),
-    )
+    if isinstance(encoded, Rejected):
+        raise UserError(
+            f"row {example.id} is not trained on: {encoded.reason}", "use another template"
+        )
+
+    def rendered(one: Encoded, earlier: tuple[Rendered, ...] = ()) -> Rendered:
+        text = words.decode(list(one.ids), clean_up_tokenization_spaces=False)
+        return Rendered(one.ids, one.mask, str(text), earlier)
+
+    *before, last = encoded
+    return rendered(last, tuple(map(rendered, before)))
 
 
 def carry_out(

@@ -150,7 +150,7 @@ def load(trained: Trained, say: Say) -> ChatModel:
     """The tuned model, on the GPU where there is one (bf16), else on the CPU (fp32)."""
     _stay_here()
     from alpaca_pipe.models.loading import is_adapter, load_for_scoring
-    from alpaca_pipe.models.loss_mask import saved_encoder
+    from alpaca_pipe.models.saved_template import saved_encoder
     from alpaca_pipe.weights.base import Checkpoint
 
     checkpoint = (

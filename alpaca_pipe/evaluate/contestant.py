@@ -50,7 +50,7 @@ def hold(
     training changed nothing or diverged. at: is told how much of `sitting.work` is done.
     """
     model, tokenizer = load_for_scoring(checkpoint, sitting.folder)
-    _check_changed(sitting, model, min(rows.encoded["ours"], key=lambda row: len(row.ids)), probe)
+    _check_changed(sitting, model, _shortest(rows), probe)
     losses: dict[str, Any] = {}
     for name, prompt in sitting.scored.items():
         before = len(losses) * len(rows.examples)
@@ -65,6 +65,10 @@ def hold(
         said = answers(model, tokenizer, prompts, max_new_tokens)
         at(sitting.work(len(rows.examples)), "answers to read")
     return {"losses": losses, "answers": said}
+
+
+def _shortest(rows: HeldOut) -> Encoded:
+    return min((one for row in rows.encoded["ours"] for one in row), key=lambda one: len(one.ids))
 
 
 def _check_changed(sitting: Contestant, model: PreTrainedModel, row: Encoded, probe: Path) -> None:

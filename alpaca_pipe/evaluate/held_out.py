@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
-from alpaca_pipe.models.loss_mask import Encoded, Encoder
+from alpaca_pipe.models.loss_mask import EncodedRow, Encoder
 
 
 class HeldOut(NamedTuple):
     """The rows that all contestants are scored on. encoded: per prompt ("ours", "chat") one entry a row."""
 
     examples: list[Example]
-    encoded: dict[str, list[Encoded]]
+    encoded: dict[str, list[EncodedRow]]
     left_out: list[Rejected]
 
 
@@ -23,9 +23,9 @@ def encode_alike(
 ) -> HeldOut:
     """Encodes each row for each prompt; a row that is too long for one of them is left out for all.
 
-    What is scored is the same for all: the tokens of the answer and one end token, the tokenizer's EOS (for chat models
-    that is the token that ends a turn, `<|im_end|>` and its like). What a chat template writes after it, a line feed
-    say, is not scored. Only the prompt before the answer differs.
+    What is scored is the same for all: the text of each learned answer and its one end token, the one that the template
+    ends a turn with (EOS, `<|im_end|>` and their like). What a template writes after it, a line feed say, is not scored.
+    Only the prompts before the answers differ.
     """
     columns = {
         name: list(encoder.encode(examples, max_length)) for name, encoder in encoders.items()
@@ -37,10 +37,10 @@ def encode_alike(
         if rejected:
             kept.left_out.append(rejected)
             continue
-        encoded = {name: found for name, found in row.items() if isinstance(found, Encoded)}
-        if len({_scored(found) for found in encoded.values()}) > 1:
+        encoded = {name: found for name, found in row.items() if not isinstance(found, Rejected)}
+        if len({_scored(found, encoders[name]) for name, found in encoded.items()}) > 1:
             raise UserError(
-                f"row {example.id} has other answer tokens under the base's chat template than under ours",
+                f"row {example.id} has another answer under the base's chat template than under ours",
                 "use a tuned model and a base with the same tokenizer",
             )
         kept.examples.append(example)
@@ -54,5 +54,10 @@ def encode_alike(
     return kept
 
 
-def _scored(row: Encoded) -> tuple[int, ...]:
-    return tuple(token for token, learned in zip(row.ids, row.mask, strict=True) if learned)
+def _scored(row: EncodedRow, encoder: Encoder) -> tuple[str, ...]:
+    """The learned answers without their ends. Blanks at their edges are a template's."""
+    return tuple(
+        str(encoder.tokenizer.decode(one.ids[first : end - 1])).strip()
+        for one in row
+        for first, end in one.spans()
+    )

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, write_json, write_jsonl
 from alpaca_pipe.evaluate.bootstrap import paired
@@ -15,7 +16,8 @@ from alpaca_pipe.evaluate.contestant import Contestant, hold
 from alpaca_pipe.evaluate.held_out import HeldOut, encode_alike
 from alpaca_pipe.evaluate.verdict import judge
 from alpaca_pipe.models.loading import load_tokenizer
-from alpaca_pipe.models.loss_mask import Encoder, saved_encoder
+from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.models.saved_template import saved_encoder
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.weights.base import Checkpoint, resolve
@@ -67,7 +69,12 @@ def _encoders(checkpoint: Checkpoint, tuned: Path) -> tuple[dict[str, Encoder], 
     tokenizer = load_tokenizer(checkpoint)
     if not tokenizer.chat_template:
         return {"ours": ours}, {"chat": "its tokenizer has none"}
-    return {"ours": ours, "chat": Encoder(tokenizer, TEMPLATES["chat"])}, {}
+    try:
+        return {"ours": ours, "chat": Encoder(tokenizer, TEMPLATES["chat"])}, {}
+    except (
+        UserError
+    ) as error:  # a template that cannot be asked with is no control, and no reason to stop
+        return {"ours": ours}, {"chat": error.what}
 
 
 def _hear(
@@ -140,6 +147,13 @@ def _summary(
     }
 
 
+def _before(example: Example) -> dict[str, Any]:
+    """Of a conversation also what was said up to the answer that is wanted."""
+    last = max((n for n, one in enumerate(example.messages) if one.is_learned), default=0)
+    said = [one.to_row() for one in example.messages[:last]]
+    return {"messages": said} if said else {}
+
+
 def _write(
     folder: Path,
     rows: HeldOut,
@@ -162,6 +176,7 @@ def _write(
                 "id": example.id,
                 "instruction": example.instruction,
                 "input": example.input,
+                **_before(example),
                 "wanted": example.output,
                 "base": base,
                 "base_ended": base_ended,

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.models.decoding import ends
 from alpaca_pipe.models.loading import is_adapter, load_model, load_tokenizer
-from alpaca_pipe.models.loss_mask import Encoded, save_template, saved_encoder
+from alpaca_pipe.models.loss_mask import Encoded
+from alpaca_pipe.models.saved_template import save_template, saved_encoder
 from alpaca_pipe.weights.base import Checkpoint
 
 if TYPE_CHECKING:
@@ -98,13 +100,15 @@ def check(agreement: Agreement, folder: Path) -> None:
 
 
 def save(model: PreTrainedModel, trained: Path, folder: Path) -> None:
-    """The checkpoint with the tokenizer it was trained with; it stops at the token that it learned to end with."""
+    """The checkpoint with the tokenizer it was trained with; it stops at the token that it learned to end with, and at those
+    that ended the base's answers."""
     from transformers import GenerationConfig
 
     tokenizer = load_tokenizer(Checkpoint(str(trained)))
+    stops = ends(model, tokenizer)
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=stops if len(stops) > 1 else stops[0],
         pad_token_id=tokenizer.pad_token_id,
     )
     model.save_pretrained(folder)

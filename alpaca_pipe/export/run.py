@@ -9,14 +9,15 @@ from itertools import islice
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.core.files import read_json, read_jsonl, write_atomic, write_json
 from alpaca_pipe.data.cards import Fact, dataset_card, model_card
 from alpaca_pipe.data.publish import publish
 from alpaca_pipe.export.config import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, ExportConfig
 from alpaca_pipe.export.merge import merge
 from alpaca_pipe.models.loading import is_adapter, load_tokenizer
-from alpaca_pipe.models.loss_mask import Encoded, Encoder, saved_encoder
+from alpaca_pipe.models.loss_mask import Encoded, Encoder
+from alpaca_pipe.models.saved_template import saved_encoder
 from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.weights.base import Checkpoint, resolve
 
@@ -76,7 +77,8 @@ def _model(config: ExportConfig, context: StageContext) -> dict[str, Any]:
 
 def _rows_to_check(config: ExportConfig, context: StageContext, encoder: Encoder) -> list[Encoded]:
     examples = [Example.from_row(row) for row in read_jsonl(context.inputs[HELD_OUT])]
-    fitting = (row for row in encoder.encode(examples, _LONGEST) if isinstance(row, Encoded))
+    found = encoder.encode(examples, _LONGEST)
+    fitting = (row[0] for row in found if not isinstance(row, Rejected))
     rows = list(islice(fitting, config.check_rows))
     if not rows:
         raise UserError(

@@ -1,28 +1,28 @@
-"""From an example to token ids and a mask, and back to text that shows what is learned.
+"""From a row to token ids and a mask: what the model sees, and which of it is learned.
 
-The prompt is tokenised exactly as `apply_chat_template` tokenises it at inference, the answer on its own as a
+Every prompt is tokenised exactly as `apply_chat_template` tokenises it at inference, each answer on its own as a
 continuation, and the ids are joined: what the model sees in training is what it will see when it is used. No answer's
-first character is merged into the prompt's last token, and EOS is always last and always learned.
+first character is merged into the prompt's last token, and every learned answer ends in its learned end token.
+
+A conversation is one sequence as long as its history is tokenised the same when it is read again. Where it is not (an
+answer that begins with a line feed, a template that leaves earlier reasoning out), the later answers get a sequence of
+their own, with the history as a chat would send it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin, Rejected
-from alpaca_pipe.core.files import read_json, write_json
-from alpaca_pipe.models.templates import TEMPLATES, Template
-from alpaca_pipe.weights.checkpoint import save_tokenizer
+from alpaca_pipe.models.chat_format import Chat, ChatFormat, NotWritable
+from alpaca_pipe.models.continuation import Continuation
+from alpaca_pipe.models.templates import Template
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
 _AT_ONCE = 1000  # rows handed to the tokenizer's threads together
@@ -30,7 +30,7 @@ _AT_ONCE = 1000  # rows handed to the tokenizer's threads together
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of one row; mask[i] is True where ids[i] is learned (the answer and EOS)."""
+    """Token ids of one sequence; mask[i] is True where ids[i] is learned (the answers, each with its end token)."""
 
     ids: tuple[int, ...]
     mask: tuple[bool, ...]
@@ -38,6 +38,31 @@ class Encoded:
     @property
     def learned(self) -> int:
         return sum(self.mask)
+
+    def spans(self) -> list[tuple[int, int]]:
+        """(first, past the last) place of each learned stretch."""
+        edges = [
+            place
+            for place, (one, other) in enumerate(
+                zip((False, *self.mask), (*self.mask, False), strict=True)
+            )
+            if one != other
+        ]
+        return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+EncodedRow = tuple[
+    Encoded, ...
+]  # one sequence; more where a conversation's history is read otherwise
+
+
+@dataclass(frozen=True)
+class _Exchange:
+    """What stands before one learned answer, and the answer, as texts. plain: no template wrote into the answer."""
+
+    prompt: str
+    answer: str
+    plain: bool
 
 
 class Encoder:
@@ -49,72 +74,126 @@ class Encoder:
                 "the base model's tokenizer has no end-of-text token, so no answer would ever end",
                 "set eos_token in its tokenizer_config.json",
             )
-        if template.is_chat and not tokenizer.chat_template:
-            raise UserError(
-                "template 'chat' asks for the tokenizer's own chat template, and it has none",
-                "use template: alpaca",
-            )
         self.tokenizer = tokenizer
         self.template = template
-        self.jinja = (
-            tokenizer.chat_template if template.is_chat else chat_template(tokenizer, template)
-        )
-        self._continuation = _continuation(tokenizer)
+        self.form = ChatFormat.of(tokenizer, template)
+        self._continuation = Continuation.of(tokenizer)
         self._check()
 
-    def prompt_text(self, example: Example) -> str:
-        """What stands before the answer, special tokens included."""
-        text = self.tokenizer.apply_chat_template(
-            self.messages(example),
-            chat_template=self.jinja,
-            add_generation_prompt=True,
-            tokenize=False,
-        )
-        assert isinstance(text, str)
-        return text
+    def messages(self, example: Example) -> Chat:
+        """What a chat sends to be answered: the row up to its last learned answer."""
+        chat = self.form.chat(example)
+        return chat[: _learned(example, chat)[-1]]
 
-    def messages(self, example: Example) -> list[dict[str, str]]:
-        """The example as chat messages. Our templates know an `input` key; a foreign one gets it as a second part."""
-        user = {"role": "user", "content": example.instruction}
-        if example.input and self.template.is_chat:
-            user["content"] += f"\n\n{example.input}"
-        elif example.input:
-            user["input"] = example.input
-        return [{"role": "system", "content": example.system}, user] if example.system else [user]
+    def prompt_text(self, example: Example) -> str:
+        """What stands before the last learned answer, special tokens included. Raises UserError where the template has no
+        place for it."""
+        try:
+            return self.form.write(self.messages(example), True)
+        except NotWritable as error:
+            raise UserError(
+                f"a prompt cannot be written: {error}", "use another template, or leave the row out"
+            ) from None
 
     def prompts(self, examples: Sequence[Example]) -> list[list[int]]:
         """The ids of each prompt, as the model gets them when it is asked to answer."""
-        if not examples:
-            return []
-        texts = [self.prompt_text(example) for example in examples]
-        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        return ids
+        return self._all_ids([self.prompt_text(example) for example in examples])
+
+    def ids(self, text: str) -> list[int]:
+        """Of a text that a template wrote."""
+        return self._all_ids([text])[0]
 
     def answers(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each answer as a continuation, EOS last. A special token spelled out in it is plain text."""
-        eos: int = self.tokenizer.eos_token_id
-        return [
-            [*found.ids, eos]
-            for found in self._continuation.encode_batch(list(texts), add_special_tokens=False)
-        ]
+        """The ids of each answer as a continuation, the end token last. A special token spelled out in it is plain text."""
+        form = self.form
+        plain = self._continuation.ids([f"{form.before}{text}{form.after}" for text in texts])
+        return [[*ids, form.end_id] for ids in plain]
 
-    def encode(self, examples: Sequence[Example], max_length: int) -> Iterator[Encoded | Rejected]:
-        """One answer a row, in order: its ids and mask, or why it is left out (its EOS is never cut off)."""
+    def encode(
+        self, examples: Sequence[Example], max_length: int
+    ) -> Iterator[EncodedRow | Rejected]:
+        """One answer a row, in order: its ids and mask, or why it is left out. No end token is ever cut off, and of each
+        learned answer something is learned."""
         for start in range(0, len(examples), _AT_ONCE):
             rows = examples[start : start + _AT_ONCE]
-            pairs = zip(
-                rows, self.prompts(rows), self.answers([row.output for row in rows]), strict=True
+            told = [self._exchanges(row) for row in rows]
+            flat = [one for row in told if not isinstance(row, str) for one in row]
+            ids = iter(
+                zip(
+                    self._all_ids([one.prompt for one in flat]), self._answer_ids(flat), strict=True
+                )
             )
-            for example, prompt, answer in pairs:
-                length = len(prompt) + len(answer)
-                if length <= max_length:
-                    yield joined(prompt, answer)
-                else:
-                    yield Rejected(
-                        example,
-                        "max_length",
-                        f"{length} tokens with prompt and EOS, at most {max_length} fit",
-                    )
+            for example, row in zip(rows, told, strict=True):
+                if isinstance(row, str):
+                    yield Rejected(example, "template", row)
+                    continue
+                pairs = [next(ids) for _ in row]
+                fault = self._fault(example, pairs, max_length)
+                yield Rejected(example, *fault) if fault else _sequences(pairs)
+
+    def unsaid(self, examples: Iterable[Example]) -> Counter[str]:
+        """How many messages' reasoning and tool calls the template does not write, so that they are not trained on."""
+        found: Counter[str] = Counter()
+        for example in examples:
+            if all(not (one.reasoning or one.tool_calls) for one in example.messages):
+                continue
+            told = self._exchanges(example)
+            if isinstance(told, str):
+                continue
+            texts = [f"{one.prompt}{one.answer}" for one in told]
+            for one in example.messages:
+                if one.reasoning and not any(one.reasoning.strip() in text for text in texts):
+                    found["reasoning"] += 1
+                names = [str(call.get("function", call).get("name", "")) for call in one.tool_calls]
+                if not all(any(name in text for text in texts) for name in names):
+                    found["tool calls"] += 1
+        return found
+
+    def _exchanges(self, example: Example) -> list[_Exchange] | str:
+        """Each learned answer with what stands before it; or why the template cannot write the row."""
+        try:
+            chat = self.form.chat(example)
+            found = []
+            for place in _learned(example, chat):
+                prompt = self.form.write(chat[:place], True)
+                plain = chat[place].keys() <= {"role", "content"}
+                found.append(_Exchange(prompt, self.form.answer(chat, place, prompt), plain))
+        except NotWritable as error:
+            return str(error)
+        if example.messages and (lost := _left_out(chat[:place], found[-1].prompt)):
+            return f"the template leaves out message {lost}"
+        return found
+
+    def _all_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _answer_ids(self, told: Sequence[_Exchange]) -> list[list[int]]:
+        end = self.form.end_id
+        ids = self._continuation.ids([one.answer for one in told])
+        return [
+            [*(plain if one.plain else self._continuation.ids_with_control(one.answer)), end]
+            for one, plain in zip(told, ids, strict=True)
+        ]
+
+    def _fault(
+        self, example: Example, pairs: Sequence[tuple[list[int], list[int]]], most: int
+    ) -> tuple[str, str] | None:
+        """(rule, why) the row is not trained on."""
+        for number, (_, answer) in enumerate(pairs, 1):
+            if example.messages and len(answer) < 2:
+                return (
+                    "template",
+                    f"nothing of answer {number} is written, so nothing of it would be learned",
+                )
+            if self.form.end_id in answer[:-1]:
+                return "template", f"answer {number} holds the end token {self.form.end}"
+        length = max(len(prompt) + len(answer) for prompt, answer in pairs)
+        if length <= most:
+            return None
+        return "max_length", f"{length} tokens with prompt and EOS, at most {most} fit"
 
     def _check(self) -> None:
         """Prompt and answer joined must decode to the text: a tokenizer that adds a blank or a token shows here."""
@@ -124,7 +203,7 @@ class Encoder:
         ]  # only the end: special tokens further up may decode with blanks
         for text in ("word", " word", "\nword", "3.5", "«é»"):
             whole = self.tokenizer.decode(
-                [*prompt, *self.answers([text])[0][:-1]], clean_up_tokenization_spaces=False
+                [*prompt, *self._continuation.ids([text])[0]], clean_up_tokenization_spaces=False
             )
             if not whole.endswith(end + text):
                 raise UserError(
@@ -137,129 +216,33 @@ def joined(prompt: Sequence[int], answer: Sequence[int]) -> Encoded:
     return Encoded((*prompt, *answer), (False,) * len(prompt) + (True,) * len(answer))
 
 
-def chat_template(tokenizer: PreTrainedTokenizerBase, template: Template) -> str:
-    """Our template as Jinja: user messages (with an optional `input` key) become prompts, answers end in EOS.
-
-    BOS stands first when the tokenizer itself puts it before a text. The user's turn ends where the answer begins, so
-    `add_generation_prompt` changes nothing.
-    """
-    adds_bos = (
-        tokenizer.bos_token_id is not None
-        and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id
-    )
-    return "".join(
-        (
-            "{{ bos_token }}" if adds_bos else "",
-            "{% for message in messages %}",
-            "{% if message['role'] == 'system' %}{{ message['content'] + '\\n\\n' }}",
-            "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token }}",
-            "{% elif message.get('input') %}{{ " + _jinja_text(template.with_input) + " }}",
-            "{% else %}{{ " + _jinja_text(template.without_input) + " }}{% endif %}",
-            "{% endfor %}",
-        )
-    )
+def _learned(example: Example, chat: Chat) -> list[int]:
+    """The places of the learned answers in the chat."""
+    messages = example.conversation()
+    before = len(chat) - len(messages)  # a system message
+    return [before + place for place, one in enumerate(messages) if one.is_learned]
 
 
-def save_template(folder: Path, encoder: Encoder) -> None:
-    """Writes the tokenizer with its chat template and template.json into `folder`, reads them back and compares ids."""
-    own, encoder.tokenizer.chat_template = encoder.tokenizer.chat_template, encoder.jinja
-    save_tokenizer(encoder.tokenizer, folder)
-    encoder.tokenizer.chat_template = own
-    write_json(
-        folder / "template.json",
-        {"template": encoder.template.name, "sha256": _digest(encoder.jinja)},
-    )
-    from transformers import AutoTokenizer
-
-    saved = AutoTokenizer.from_pretrained(folder)
-    for sample in (_SAMPLE, _SAMPLE_WITH_INPUT):
-        asked = saved.apply_chat_template(encoder.messages(sample), add_generation_prompt=True)[
-            "input_ids"
-        ]
-        if asked != encoder.prompts([sample])[0]:
-            raise UserError(
-                f"the tokenizer saved in {folder} tokenises a prompt otherwise than in training",
-                "report this with the name of the base model: its tokenizer does not survive saving",
-            )
+def _left_out(chat: Chat, prompt: str) -> int:
+    """The number of the first message that is not in the text of the prompt, answers aside; 0: all are."""
+    for number, one in enumerate(chat, 1):
+        if one["role"] != "assistant" and one["content"].strip() not in prompt:
+            return number
+    return 0
 
 
-def saved_encoder(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Encoder:
-    """The encoder that a model folder was trained with. `tokenizer` is the one in the folder."""
-    said = read_json(folder / "template.json")
-    if said["template"] not in TEMPLATES or said["sha256"] != _digest(str(tokenizer.chat_template)):
-        raise UserError(
-            f"the chat template in {folder} is not the one the model was trained with",
-            "train again, or restore the folder's chat_template.jinja",
-        )
-    return Encoder(tokenizer, TEMPLATES[said["template"]])
-
-
-class Piece(NamedTuple):
-    """A stretch of text of a row, one token or the few that spell one character."""
-
-    text: str
-    learned: bool
-
-
-def show_mask(encoded: Encoded, tokenizer: PreTrainedTokenizerBase) -> list[Piece]:
-    """The row as the model sees it, token by token; the texts join to the decoded row."""
-    pieces: list[Piece] = []
-    shown = ""
-    for end in range(1, len(encoded.ids) + 1):
-        text = tokenizer.decode(encoded.ids[:end], clean_up_tokenization_spaces=False)
-        if end < len(encoded.ids) and text.endswith("\ufffd"):
-            continue  # in the middle of a character of several bytes
-        pieces.append(Piece(text[len(shown) :], encoded.mask[end - 1]))
-        shown = text
-    return pieces
+def _sequences(pairs: Sequence[tuple[list[int], list[int]]]) -> EncodedRow:
+    """The answers of a row in as few sequences as there can be: each answer stands after exactly its own prompt."""
+    done: list[Encoded] = []
+    ids: list[int] = []
+    mask: list[bool] = []
+    for prompt, answer in pairs:
+        if ids and prompt[: len(ids)] != ids:
+            done.append(Encoded(tuple(ids), tuple(mask)))
+            ids, mask = [], []
+        ids += prompt[len(ids) :] + answer
+        mask += [False] * (len(ids) - len(mask) - len(answer)) + [True] * len(answer)
+    return (*done, Encoded(tuple(ids), tuple(mask)))
 
 
 _SAMPLE = Example.of("Name a colour.", "", "Blue.", Origin("seed"))
-_SAMPLE_WITH_INPUT = Example.of("Add the numbers.", "2, 3", "5", Origin("seed"))
-
-
-def _jinja_text(text: str) -> str:
-    """A format string as a Jinja expression."""
-    names = {"{instruction}": "message['content']", "{input}": "message['input']"}
-    return " + ".join(
-        names.get(part) or json.dumps(part) for part in re.split(r"(\{\w+\})", text) if part
-    )
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _continuation(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
-    """The tokenizer's copy for text that follows other text: no dummy blank before it, no special tokens in it."""
-    from tokenizers import Tokenizer
-
-    if not tokenizer.is_fast:
-        raise UserError(
-            "the base model has no tokenizer.json, so answers cannot be tokenised as continuations",
-            "save its tokenizer once with transformers, in the fast form",
-        )
-    plan = json.loads(tokenizer.backend_tokenizer.to_str())
-    plan["normalizer"] = _without_prefix(plan["normalizer"])
-    plan["pre_tokenizer"] = _without_prefix(plan["pre_tokenizer"])
-    plan["truncation"] = plan["padding"] = None
-    copy = Tokenizer.from_str(json.dumps(plan))
-    copy.encode_special_tokens = True
-    return copy
-
-
-def _without_prefix(part: Any) -> Any:
-    """A normalizer or pre-tokenizer of tokenizer.json that adds nothing before the text."""
-    if part is None or part["type"] == "Prepend":
-        return None
-    part = dict(part)
-    for inner in ("normalizers", "pretokenizers"):
-        if inner in part:
-            part[inner] = [
-                kept for one in part[inner] if (kept := _without_prefix(one)) is not None
-            ]
-    if "prepend_scheme" in part:
-        part["prepend_scheme"] = "never"
-    if "add_prefix_space" in part:
-        part["add_prefix_space"] = False
-    return part

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from alpaca_pipe.models.loss_mask import Encoded
+from alpaca_pipe.models.loss_mask import Encoded, EncodedRow
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
 class ResponseLoss(NamedTuple):
-    """Sum over the learned positions of one row (answer and EOS)."""
+    """Sum over the learned positions of one row (its answers, each with its end)."""
 
     nats: float
     tokens: int
@@ -20,13 +20,13 @@ class ResponseLoss(NamedTuple):
 
 def response_losses(
     model: PreTrainedModel,
-    rows: Sequence[Encoded],
+    rows: Sequence[EncodedRow],
     batch_tokens: int = 2048,
     after_batch: Callable[[int], None] = lambda done: None,
 ) -> list[ResponseLoss]:
     """The response-only loss of each row, in the order given.
 
-    Rows of like length share a batch of at most `batch_tokens` padded positions; only learned positions go through
+    Sequences of like length share a batch of at most `batch_tokens` padded positions; only learned positions go through
     the LM head. `after_batch` is told how many rows are done. Log-probabilities are taken in fp32.
     The model must be in eval mode: with dropout on, a score means nothing.
     """
@@ -34,15 +34,20 @@ def response_losses(
 
     if model.training:
         raise ValueError("the model is in training mode: call model.eval() first")
-    answer: list[ResponseLoss] = [ResponseLoss(0.0, 0)] * len(rows)
-    done = 0
+    parts = [(row, part) for row, parts in enumerate(rows) for part in parts]
+    losses: list[list[ResponseLoss]] = [[] for _ in rows]
     with torch.inference_mode():
-        for batch in _batches([len(row.ids) for row in rows], batch_tokens):
-            for index, loss in zip(batch, _score(model, [rows[i] for i in batch]), strict=True):
-                answer[index] = loss
-            done += len(batch)
-            after_batch(done)
-    return answer
+        for batch in _batches([len(part.ids) for _, part in parts], batch_tokens):
+            scores = _score(model, [parts[place][1] for place in batch])
+            for place, loss in zip(batch, scores, strict=True):
+                losses[parts[place][0]].append(loss)
+            after_batch(
+                sum(len(found) == len(row) for found, row in zip(losses, rows, strict=True))
+            )
+    return [
+        ResponseLoss(sum(one.nats for one in found), sum(one.tokens for one in found))
+        for found in losses
+    ]
 
 
 def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

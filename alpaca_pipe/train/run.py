@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.core.example import Example, Rejected
-from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far, write_jsonl
+from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far
 from alpaca_pipe.models.loading import load_model, load_tokenizer
-from alpaca_pipe.models.loss_mask import Encoded, Encoder, save_template
+from alpaca_pipe.models.loss_mask import Encoded, Encoder
+from alpaca_pipe.models.saved_template import save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
-from alpaca_pipe.train.config import FOLDERS, ROWS, TrainConfig, check
+from alpaca_pipe.train.config import FOLDERS, TrainConfig, check
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.sft import tune
 from alpaca_pipe.train.shuffled_control import shuffled
+from alpaca_pipe.train.training_rows import training_rows
 from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
 
 if TYPE_CHECKING:
@@ -30,20 +31,22 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
 
     Summary: method, template, rows, dropped, steps, tokens and learned_tokens (of one pass over the rows), loss (which
     -> {first, last}: means over the first and last eighth of the steps, in nats a learned token); base_commit of a base
-    from the hub.
+    from the hub; sequences, where conversations take more of them than there are rows; unsaid (what -> messages of which
+    the template does not write it).
     """
     base: BaseTable = context.tables["base"]
     check(config, base)
     _check_machine()
     checkpoint = resolve(base, context.progress.say)
     encoder = Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template])
-    rows = _rows(config, context, encoder)
+    told = training_rows(config, context, encoder)
+    rows = told.sequences
     hyper = config.hyper(context.seed)
     tunes = {"tuned": rows}
     if config.control == "shuffled":
         tunes["control"] = shuffled(rows, context.seed)
     steps = hyper.steps(len(rows))
-    _announce(context, config, len(rows), steps, len(tunes))
+    _announce(context, config, told.rows, steps, len(tunes))
     for place, (which, its_rows) in enumerate(tunes.items()):
         if not (context.folder / FOLDERS[which]).is_dir():
             _tune(
@@ -54,13 +57,14 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
         {
             "method": config.method,
             "template": config.template,
-            "rows": len(rows),
+            "rows": told.rows,
             "dropped": sum(1 for _ in read_jsonl(context.folder / "dropped.jsonl")),
             "steps": steps,
             "tokens": sum(len(row.ids) for row in rows),
             "learned_tokens": sum(row.learned for row in rows),
             "loss": _losses(context.folder / "loss.jsonl"),
         }
+        | told.summary()
         | commit
     )
 
@@ -78,28 +82,6 @@ def _check_machine() -> None:
             f"train: {torch.cuda.device_count()} GPUs are visible, and one is used",
             "set the environment variable CUDA_VISIBLE_DEVICES=0",
         )
-
-
-def _rows(config: TrainConfig, context: StageContext, encoder: Encoder) -> list[Encoded]:
-    """The rows that fit, as ids and mask; the others go to dropped.jsonl with their reason."""
-    examples = [Example.from_row(row) for row in read_jsonl(context.inputs[ROWS])]
-    found = list(encoder.encode(examples, config.max_length))
-    rows = [row for row in found if isinstance(row, Encoded)]
-    dropped = [row for row in found if isinstance(row, Rejected)]
-    write_jsonl(context.folder / "dropped.jsonl", (row.to_row() for row in dropped))
-    least = 2 if config.control == "shuffled" else 1
-    if len(rows) < least:
-        raise UserError(
-            f"train: {len(rows)} of {len(examples)} rows fit into {config.max_length} tokens, "
-            f"and at least {least} are needed",
-            "generate more rows, or raise train.max_length",
-        )
-    if dropped:
-        context.progress.say(
-            f"{len(dropped)} of {len(examples)} rows are longer than {config.max_length} tokens "
-            "and are left out: dropped.jsonl"
-        )
-    return rows
 
 
 def _announce(

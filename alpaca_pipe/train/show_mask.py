@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.models.loading import load_tokenizer
-from alpaca_pipe.models.loss_mask import Encoder, show_mask
+from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.models.mask_view import Piece, show_mask
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.weights.base import resolve
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 def print_mask(tables: Mapping[str, Any], rows: Path, row: int, as_json: bool = False) -> None:
-    """One training row as the model sees it: learned tokens in green, the others dim. For `alpaca-pipe show-mask`."""
+    """One training row as the model sees it: learned tokens in green, the others dim, those of a conversation in the colour of
+    whose turn it is. For `alpaca-pipe show-mask`."""
     from rich.console import Console
-    from rich.text import Text
 
     config = tables.get("train")
     if config is None:
@@ -33,37 +37,85 @@ def print_mask(tables: Mapping[str, Any], rows: Path, row: int, as_json: bool = 
             f"show-mask: there is no row {row}", f"{rows.name} has rows 0 to {len(examples) - 1}"
         )
     encoder = Encoder(load_tokenizer(resolve(tables["base"])), TEMPLATES[config.template])
-    encoded = next(encoder.encode([examples[row]], config.max_length))
-    console = Console(highlight=False)
-    if as_json:
-        told = (
-            {"left_out": encoded.reason}
-            if isinstance(encoded, Rejected)
-            else {
-                "tokens": [
-                    {"text": piece.text, "learned": piece.learned}
-                    for piece in show_mask(encoded, encoder.tokenizer)
-                ]
-            }
-        )
-        print(
-            json.dumps({"row": row, "id": examples[row].id, **told}, indent=2, ensure_ascii=False)
-        )
-        return
+    example = examples[row]
+    encoded = next(encoder.encode([example], config.max_length))
     if isinstance(encoded, Rejected):
-        console.print(f"row {row} is not trained on: {encoded.reason}")
+        _print_left_out(row, example, encoded, as_json)
         return
+    sequences = [show_mask(one, encoder, example) for one in encoded]
+    if as_json:
+        parts = [_as_json(pieces, encoder, example) for pieces in sequences]
+        more = {"sequences": parts} if len(parts) > 1 else parts[0]
+        told = {"row": row, "id": example.id, "end": encoder.form.end, **more}
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    for number, (one, pieces) in enumerate(zip(encoded, sequences, strict=True), 1):
+        if len(encoded) > 1:
+            console.print(
+                f"sequence {number} of {len(encoded)}: its history is read otherwise", style="bold"
+            )
+        _print(pieces, encoder, example, console)
+        where = "green" if console.is_terminal else "after ⟦"
+        console.print(
+            f"{len(one.ids)} tokens, {one.learned} learned ({where}), {_ends(len(one.spans()), encoder)}"
+        )
+
+
+def _ends(answers: int, encoder: Encoder) -> str:
+    if answers == 1:
+        return f"the last one, {encoder.form.end}, ends the answer"
+    return f"{answers} answers, each ended by {encoder.form.end}"
+
+
+def _print_left_out(row: int, example: Example, why: Rejected, as_json: bool) -> None:
+    if as_json:
+        told = {"row": row, "id": example.id, "left_out": why.reason}
+        print(json.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        print(f"row {row} is not trained on: {why.reason}")
+
+
+def _as_json(pieces: Sequence[Piece], encoder: Encoder, example: Example) -> dict[str, Any]:
+    roles = [message["role"] for message in encoder.form.chat(example)]
+    tokens: list[dict[str, Any]] = [
+        {"text": piece.text, "learned": piece.learned}
+        | ({"turn": piece.turn, "role": roles[piece.turn - 1]} if example.messages else {})
+        for piece in pieces
+    ]
+    return {"tokens": tokens}
+
+
+_SHADES = {"system": "magenta", "user": "cyan", "tool": "yellow", "assistant": "dim"}
+
+
+def _print(pieces: Sequence[Piece], encoder: Encoder, example: Example, console: Console) -> None:
+    """Each turn in the colour of its role, what is learned in green; without colour between brackets."""
+    from rich.text import Text
+
+    roles = [message["role"] for message in encoder.form.chat(example)]
     text, before = Text(), False
-    for place, piece in enumerate(show_mask(encoded, encoder.tokenizer)):
-        if piece.learned and not before and not console.is_terminal:
-            text.append("⟦")  # without colour, what is learned begins here and goes to the end
+    for place, piece in enumerate(pieces):
+        if piece.learned != before and not console.is_terminal:
+            text.append("⟦" if piece.learned else "⟧")
         before = piece.learned
-        shade = (
-            "underline" if place % 2 else "not underline"
-        )  # so that one token ends where the next begins
-        text.append(piece.text, f"bold green {shade}" if piece.learned else f"dim {shade}")
+        # so that one token ends where the next begins
+        line = "underline" if place % 2 else "not underline"
+        turn = _SHADES[roles[piece.turn - 1]] if example.messages else "dim"
+        text.append(piece.text, f"{'bold green' if piece.learned else turn} {line}")
     console.print(text)
-    where = "green" if console.is_terminal else "after ⟦"
-    console.print(
-        f"{len(encoded.ids)} tokens, {encoded.learned} learned ({where}), the last one ends the answer"
-    )
+    if example.messages:
+        console.print(Text(" ".join(_legend(pieces, roles)), "dim"))
+
+
+def _legend(pieces: Sequence[Piece], roles: Sequence[str]) -> Iterator[str]:
+    """A line on the turns: who speaks, in how many tokens, and what of it is learned."""
+    for number in sorted({piece.turn for piece in pieces}):
+        own = [piece for piece in pieces if piece.turn == number]
+        learned = sum(piece.learned for piece in own)
+        told = (
+            f", {learned} learned"
+            if learned
+            else ", not learned" * (roles[number - 1] == "assistant")
+        )
+        yield f"[{number} {roles[number - 1]}: {len(own)}{told}]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from alpaca_pipe.models.loss_mask import Encoded, joined
+from alpaca_pipe.models.loss_mask import Encoded
 
 
 def derangement(count: int, seed: int) -> list[int]:
@@ -21,12 +21,22 @@ def derangement(count: int, seed: int) -> list[int]:
 
 
 def shuffled(rows: Sequence[Encoded], seed: int) -> list[Encoded]:
-    """Row i keeps its prompt and gets the answer of row derangement[i].
+    """Every prompt stays, and answer i of all rows together becomes answer derangement[i]. A conversation keeps its history
+    but for its own learned answers.
 
     The tokens of all rows together stay the same; a single row may be longer than any was before.
     """
-    starts = [row.mask.index(True) for row in rows]
-    return [
-        joined(row.ids[:start], rows[other].ids[starts[other] :])
-        for row, start, other in zip(rows, starts, derangement(len(rows), seed), strict=True)
-    ]
+    answers = [row.ids[first:end] for row in rows for first, end in row.spans()]
+    others = iter(derangement(len(answers), seed))
+    return [_with(row, [answers[next(others)] for _ in row.spans()]) for row in rows]
+
+
+def _with(row: Encoded, answers: Sequence[Sequence[int]]) -> Encoded:
+    """The row with other answers in the places of its own."""
+    ids, mask, start = list[int](), list[bool](), 0
+    for (first, end), answer in zip(row.spans(), answers, strict=True):
+        ids += [*row.ids[start:first], *answer]
+        mask += [False] * (first - start) + [True] * len(answer)
+        start = end
+    rest = row.ids[start:]
+    return Encoded((*ids, *rest), (*mask, *[False] * len(rest)))

@@ -25,7 +25,7 @@ _SEED = 0
 
 def tiny_checkpoint(tokenizer: Path | None = None) -> Path:
     """The folder of the tiny model, built on first use. tokenizer: a folder that has one; None is the stand-in."""
-    source = tokenizer_digest(tokenizer) if tokenizer else "bytes"
+    source = tokenizer_digest(tokenizer) if tokenizer else "bytes, answers end in EOS"
     folder = cache_dir() / "checkpoints" / f"tiny-{digest_of([_SHAPE, _SEED, source])[:12]}"
     if not folder.is_dir():
         with whole_folder(folder) as draft:
@@ -80,7 +80,8 @@ def byte_tokenizer() -> PreTrainedTokenizerBase:
         pad_token="<unk>",
     )
     words.chat_template = (
-        "{{ bos_token }}{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}"
+        "{{ bos_token }}{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}"
+        "{{ eos_token if m['role'] == 'assistant' }}{{ '\\n' }}"
         "{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
     )
     return words

@@ -137,7 +137,8 @@ def test_an_adapter_answers_on_its_base(letters: Workspace, tmp_path: Path) -> N
     from peft import LoraConfig, get_peft_model
 
     from alpaca_pipe.models.loading import load_model, load_tokenizer
-    from alpaca_pipe.models.loss_mask import Encoder, save_template
+    from alpaca_pipe.models.loss_mask import Encoder
+    from alpaca_pipe.models.saved_template import save_template
     from alpaca_pipe.models.templates import TEMPLATES
     from alpaca_pipe.weights.base import Checkpoint
 

@@ -13,7 +13,8 @@ import pytest
 from alpaca_pipe.core.example import Example, Origin, numbered
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.models.loading import load_model, load_tokenizer
-from alpaca_pipe.models.loss_mask import Encoded, Encoder, save_template
+from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.models.saved_template import save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import StageContext
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
@@ -111,7 +112,7 @@ def tune(base: Path, examples: list[Example], folder: Path, steps: int = 200) ->
     checkpoint = Checkpoint(str(base))
     model, tokenizer = load_model(checkpoint, "float32"), load_tokenizer(checkpoint)
     encoder = Encoder(tokenizer, TEMPLATES["alpaca"])
-    encoded = [row for row in encoder.encode(examples, 1024) if isinstance(row, Encoded)]
+    encoded = [row[0] for row in encoder.encode(examples, 1024) if isinstance(row, tuple)]
     width = max(len(row.ids) for row in encoded)
     ids = torch.tensor([[*row.ids, *[0] * (width - len(row.ids))] for row in encoded])
     labels = torch.tensor(

@@ -15,7 +15,8 @@ from alpaca_pipe.evaluate.held_out import encode_alike
 from alpaca_pipe.evaluate.samples import answers
 from alpaca_pipe.evaluate.stage import STAGE
 from alpaca_pipe.models.loading import load_for_scoring, load_model, load_tokenizer
-from alpaca_pipe.models.loss_mask import Encoder, save_template, saved_encoder
+from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.models.saved_template import save_template, saved_encoder
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import EstimateInputs
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
@@ -161,7 +162,7 @@ def test_too_long_for_one_prompt_is_left_out_for_all(world: World) -> None:
     assert [example.output for example in found.examples] == ["fish", "no"] and len(
         found.left_out
     ) == 2
-    for mine, theirs in zip(found.encoded["ours"], found.encoded["chat"], strict=True):
+    for (mine,), (theirs,) in zip(found.encoded["ours"], found.encoded["chat"], strict=True):
         assert mine.ids != theirs.ids
         assert [i for i, on in zip(mine.ids, mine.mask, strict=True) if on] == [
             i for i, on in zip(theirs.ids, theirs.mask, strict=True) if on

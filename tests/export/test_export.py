@@ -26,7 +26,8 @@ from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.pricing.token_prices import Price, PriceTable
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.models.loading import load_for_scoring, load_model, load_tokenizer
-from alpaca_pipe.models.loss_mask import Encoder, save_template, saved_encoder
+from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.models.saved_template import save_template, saved_encoder
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import StageContext
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
@@ -122,7 +123,8 @@ def logits(model: Any, folder: Path) -> Any:
     encoder = saved_encoder(load_tokenizer(Checkpoint(str(folder))), folder)
     with torch.no_grad():
         return [
-            model(input_ids=torch.tensor([row.ids])).logits for row in encoder.encode(EXAMPLES, 512)
+            model(input_ids=torch.tensor([row[0].ids])).logits
+            for row in encoder.encode(EXAMPLES, 512)
         ]
 
 

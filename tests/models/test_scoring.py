@@ -20,9 +20,8 @@ def test_sums_are_those_of_each_row_alone(tiny: Path) -> None:
     model, _ = load_for_scoring(Checkpoint(str(tiny)))
     done: list[int] = []
     for batch_tokens in (1, 60, 10_000):
-        for row, got in zip(
-            ROWS, response_losses(model, ROWS, batch_tokens, done.append), strict=True
-        ):
+        scores = response_losses(model, [(row,) for row in ROWS], batch_tokens, done.append)
+        for row, got in zip(ROWS, scores, strict=True):
             labels = [i if learned else -100 for i, learned in zip(row.ids, row.mask, strict=True)]
             mean = model(
                 input_ids=torch.tensor([row.ids]), labels=torch.tensor([labels])
@@ -33,9 +32,16 @@ def test_sums_are_those_of_each_row_alone(tiny: Path) -> None:
     assert done[:5] == [1, 2, 3, 4, 5] and done[-1] == 5
 
 
+def test_a_row_of_several_sequences_is_their_sum(tiny: Path) -> None:
+    model, _ = load_for_scoring(Checkpoint(str(tiny)))
+    one, other, both = response_losses(model, [(ROWS[0],), (ROWS[3],), (ROWS[0], ROWS[3])], 20)
+    assert both.tokens == one.tokens + other.tokens
+    assert both.nats == pytest.approx(one.nats + other.nats, rel=1e-5)
+
+
 def test_a_model_in_training_mode_is_refused(tiny: Path) -> None:
     with pytest.raises(ValueError, match="training mode"):
-        response_losses(load_model(Checkpoint(str(tiny)), "float32").train(), ROWS)
+        response_losses(load_model(Checkpoint(str(tiny)), "float32").train(), [(ROWS[0],)])
 
 
 def test_padding_never_resizes_and_never_is_missing(tiny: Path, llama: object) -> None:

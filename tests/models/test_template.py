@@ -11,19 +11,17 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin, Rejected
-from alpaca_pipe.models.loss_mask import (
-    Encoded,
-    Encoder,
-    joined,
-    save_template,
-    saved_encoder,
-    show_mask,
-)
+from alpaca_pipe.models.loss_mask import Encoded, Encoder, joined
+from alpaca_pipe.models.mask_view import show_mask
+from alpaca_pipe.models.saved_template import save_template, saved_encoder
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.weights.tiny import byte_tokenizer
 
 SEED = Origin("seed")
 BYTES = byte_tokenizer()
+BYTES.add_special_tokens(
+    {"additional_special_tokens": [token for one in TEMPLATES.values() for token in one.control]}
+)
 ENCODERS = {name: Encoder(BYTES, template) for name, template in TEMPLATES.items()}
 
 
@@ -35,7 +33,7 @@ def text_of(name: str, row: Example) -> str:
 
 
 def encoded(encoder: Encoder, rows: list[Example], max_length: int = 10**6) -> list[Encoded]:
-    return [row for row in encoder.encode(rows, max_length) if isinstance(row, Encoded)]
+    return [row[0] for row in encoder.encode(rows, max_length) if isinstance(row, tuple)]
 
 
 def faults(name: str, tokenizer: Any, rows: list[Example]) -> list[str]:
@@ -207,7 +205,7 @@ def test_too_long_a_row_is_dropped_whole() -> None:
     rows = [Example.of("a", "", "b" * n, SEED) for n in (1, 2)]
     fits = len(encoded(ENCODERS["alpaca"], rows)[0].ids)
     first, second = ENCODERS["alpaca"].encode(rows, fits)
-    assert isinstance(first, Encoded) and isinstance(second, Rejected)
+    assert isinstance(first, tuple) and isinstance(second, Rejected)
     assert (
         second.what == rows[1]
         and second.reason == f"{fits + 1} tokens with prompt and EOS, at most {fits} fit"
@@ -225,9 +223,9 @@ def test_saved_and_reloaded_it_asks_the_same(name: str, tmp_path: Path) -> None:
         Example.of("Ünï", "", "x", SEED, system="Be brief."),
     ]
     assert again.prompts(rows) == ENCODERS[name].prompts(rows) and again.template.name == name
-    assert (
-        ENCODERS["chat"].jinja == BYTES.chat_template
-    )  # saving left the tokenizer in memory as it was
+    assert ENCODERS["chat"].form.jinja == BYTES.chat_template  # saving left the tokenizer as it was
+    assert BYTES.eos_token == "</s>"
+    assert again.tokenizer.eos_token == ENCODERS[name].form.end  # what others stop at
 
 
 def test_an_answered_chat_is_what_was_trained() -> None:
@@ -237,7 +235,7 @@ def test_an_answered_chat_is_what_was_trained() -> None:
         {"role": "user", "content": "Add", "input": "1, 2"},
         {"role": "assistant", "content": "3"},
     ]
-    ids = BYTES.apply_chat_template(chat, chat_template=ENCODERS["alpaca"].jinja)["input_ids"]
+    ids = BYTES.apply_chat_template(chat, chat_template=ENCODERS["alpaca"].form.jinja)["input_ids"]
     assert tuple(ids) == encoded(ENCODERS["alpaca"], [row])[0].ids
 
 
@@ -261,8 +259,9 @@ def test_no_eos_and_no_chat_template_are_said() -> None:
 
 
 def test_show_mask_joins_to_the_row_and_keeps_characters_whole() -> None:
-    got = encoded(ENCODERS["alpaca"], [Example.of("Say «é»", "", "ü 😀", SEED)])[0]
-    pieces = show_mask(got, BYTES)
+    row = Example.of("Say «é»", "", "ü 😀", SEED)
+    got = encoded(ENCODERS["alpaca"], [row])[0]
+    pieces = show_mask(got, ENCODERS["alpaca"], row)
     assert "".join(piece.text for piece in pieces) == BYTES.decode(got.ids)
     assert [piece.text for piece in pieces if piece.learned] == ["ü", " ", "😀", "</s>"]
 

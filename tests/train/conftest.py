@@ -64,7 +64,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def encoded() -> list[Encoded]:
     encoder = Encoder(byte_tokenizer(), TEMPLATES["alpaca"])
-    return [row for row in encoder.encode(examples(22), 1000) if isinstance(row, Encoded)]
+    return [row[0] for row in encoder.encode(examples(22), 1000) if isinstance(row, tuple)]
 
 
 @dataclass

@@ -27,3 +27,25 @@ def test_prompts_stay_and_answers_move() -> None:
     assert sorted(row.ids[2:] for row in other) == sorted(row.ids[2:] for row in rows)
     assert all(row.mask == (False, False) + (True,) * (len(row.ids) - 2) for row in other)
     assert isinstance(other[0], Encoded)
+
+
+def test_answers_of_conversations_move_too() -> None:
+    """Two exchanges a row: what is not learned stays where it was."""
+    rows = [
+        Encoded(
+            (1, n, 10 + n, 2, 3, 20 + n, 20 + n, 2, 4),
+            (*(False, False), *(True, True), False, *(True,) * 3, False),
+        )
+        for n in range(1, 6)
+    ]
+    other = shuffled(rows, 3)
+    answers = [row.ids[a:b] for row in rows for a, b in row.spans()]
+    moved = [row.ids[a:b] for row in other for a, b in row.spans()]
+    assert sorted(moved) == sorted(answers) and len(answers) == 10
+    assert all(a != b for a, b in zip(answers, moved, strict=True))
+    for before, after in zip(rows, other, strict=True):
+        kept = [i for i, learned in zip(after.ids, after.mask, strict=True) if not learned]
+        assert kept == [
+            i for i, learned in zip(before.ids, before.mask, strict=True) if not learned
+        ]
+        assert (after.ids[:2], after.ids[-1]) == (before.ids[:2], 4)

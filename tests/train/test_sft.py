@@ -83,7 +83,9 @@ def test_first_loss_is_the_response_loss_of_the_rows(
 ) -> None:
     """Our ids and our mask reach the model: scored by other code, all rows in one step give the same loss."""
     tuned(tiny, encoded, with_(FULL, per_device_train_batch_size=len(encoded)), tmp_path)
-    scores = response_losses(load_model(Checkpoint(str(tiny)), "float32").eval(), encoded)
+    scores = response_losses(
+        load_model(Checkpoint(str(tiny)), "float32").eval(), [(row,) for row in encoded]
+    )
     first = next(iter(read_jsonl(tmp_path / "loss.jsonl")))
     assert first["loss"] == pytest.approx(
         sum(s.nats for s in scores) / sum(s.tokens for s in scores), rel=1e-5
@@ -139,7 +141,7 @@ def test_a_model_with_a_window_is_trained_padded(
     torch.manual_seed(0)
     model = MistralForCausalLM(shape)
     assert not lay_end_to_end(model)
-    scores = response_losses(model.eval(), encoded)
+    scores = response_losses(model.eval(), [(row,) for row in encoded])
     hyper = with_(FULL, per_device_train_batch_size=len(encoded), max_steps=1)
     (tmp_path / "scratch").mkdir()
     tune(
@@ -217,7 +219,7 @@ def test_kill_minus_nine(tiny: Path, encoded: list[Encoded], tmp_path: Path) -> 
         "import sys; from pathlib import Path; import alpaca_pipe.train.sft as sft;"
         "from tests.train.conftest import *;"
         "from tests.train.test_sft import tuned; sft._SAVE_AT_MOST_EVERY = 0; sft._SAVE_SHARE = 1e9;"
-        "rows = [r for r in Encoder(byte_tokenizer(), TEMPLATES['alpaca']).encode(examples(22), 1000)];"
+        "rows = [r for r, in Encoder(byte_tokenizer(), TEMPLATES['alpaca']).encode(examples(22), 1000)];"
         "tuned(Path(sys.argv[1]), rows, with_(HYPER, num_train_epochs=4.0), Path(sys.argv[2]))"
     )
     process = subprocess.Popen(

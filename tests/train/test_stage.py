@@ -16,7 +16,7 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest
 from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer
-from alpaca_pipe.models.loss_mask import saved_encoder
+from alpaca_pipe.models.saved_template import saved_encoder
 from alpaca_pipe.recipe.stage import EstimateInputs, StageContext
 from alpaca_pipe.train.config import Lora, TrainConfig
 from alpaca_pipe.train.show_mask import print_mask

@@ -1,0 +1,78 @@
+"""The template in a model's folder: written beside the tokenizer, read back, and held against what was trained."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.example import Example, Message, Origin
+from alpaca_pipe.core.files import read_json, write_json
+from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.models.templates import TEMPLATES
+from alpaca_pipe.weights.checkpoint import save_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_SEED = Origin("seed")
+_SAMPLES = (
+    Example.of("Name a colour.", "", "Blue.", _SEED),
+    Example.of("Add the numbers.", "2, 3", "5", _SEED),
+)
+_SAMPLE_OF_TURNS = Example.of_messages(
+    [
+        Message("user", "Name a colour."),
+        Message("assistant", "Blue."),
+        Message("user", "Another."),
+        Message("assistant", "Red."),
+    ],
+    _SEED,
+)
+
+
+def save_template(folder: Path, encoder: Encoder) -> None:
+    """Writes the tokenizer with its chat template and template.json into `folder`, reads them back and compares ids.
+
+    The tokenizer's EOS becomes the token that the answers were trained to end with, for that is what others stop at.
+    """
+    words, form = encoder.tokenizer, encoder.form
+    template, eos = words.chat_template, words.eos_token
+    words.chat_template, words.eos_token = form.jinja, form.end
+    try:
+        save_tokenizer(words, folder)
+    finally:
+        words.chat_template, words.eos_token = template, eos
+    write_json(
+        folder / "template.json",
+        {"template": encoder.template.name, "sha256": _digest(form.jinja)},
+    )
+    from transformers import AutoTokenizer
+
+    saved = AutoTokenizer.from_pretrained(folder)
+    samples = (*_SAMPLES, _SAMPLE_OF_TURNS) if encoder.template.many_turns else _SAMPLES
+    for sample in samples:
+        asked = saved.apply_chat_template(encoder.messages(sample), add_generation_prompt=True)[
+            "input_ids"
+        ]
+        if asked != encoder.prompts([sample])[0]:
+            raise UserError(
+                f"the tokenizer saved in {folder} tokenises a prompt otherwise than in training",
+                "report this with the name of the base model: its tokenizer does not survive saving",
+            )
+
+
+def saved_encoder(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Encoder:
+    """The encoder that a model folder was trained with. `tokenizer` is the one in the folder."""
+    said = read_json(folder / "template.json")
+    if said["template"] not in TEMPLATES or said["sha256"] != _digest(str(tokenizer.chat_template)):
+        raise UserError(
+            f"the chat template in {folder} is not the one the model was trained with",
+            "train again, or restore the folder's chat_template.jinja",
+        )
+    return Encoder(tokenizer, TEMPLATES[said["template"]])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

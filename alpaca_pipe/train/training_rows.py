@@ -1,0 +1,87 @@
+"""The curated rows as the trainer reads them: ids and mask; what is left out, and what is not written, is said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.example import Example, Rejected
+from alpaca_pipe.core.files import read_jsonl, write_jsonl
+from alpaca_pipe.models.loss_mask import Encoded, Encoder
+from alpaca_pipe.recipe.stage import StageContext
+from alpaca_pipe.train.config import ROWS, TrainConfig
+
+
+class TrainingRows(NamedTuple):
+    """rows: how many there are; sequences: theirs, in order, more than one where a history is read otherwise."""
+
+    rows: int
+    sequences: list[Encoded]
+    unsaid: Counter[str]
+
+    def summary(self) -> dict[str, Any]:
+        """Only what is not as in rows of one exchange."""
+        more = {"sequences": len(self.sequences)} if len(self.sequences) > self.rows else {}
+        return more | ({"unsaid": dict(self.unsaid)} if self.unsaid else {})
+
+
+def training_rows(config: TrainConfig, context: StageContext, encoder: Encoder) -> TrainingRows:
+    """The rows that fit; the others go to dropped.jsonl with their reason. Raises UserError where too few fit, or where the
+    template has no place for conversations."""
+    examples = [Example.from_row(row) for row in read_jsonl(context.inputs[ROWS])]
+    _check_turns(examples, encoder)
+    found = list(encoder.encode(examples, config.max_length))
+    rows = [row for row in found if not isinstance(row, Rejected)]
+    dropped = [row for row in found if isinstance(row, Rejected)]
+    write_jsonl(context.folder / "dropped.jsonl", (row.to_row() for row in dropped))
+    least = 2 if config.control == "shuffled" else 1
+    if len(rows) < least:
+        raise UserError(
+            f"train: {len(rows)} of {len(examples)} rows fit into {config.max_length} tokens, "
+            f"and at least {least} are needed",
+            "generate more rows, or raise train.max_length",
+        )
+    unsaid = encoder.unsaid(examples)
+    for sentence in (
+        *encoder.form.notes,
+        *_left_out(dropped, len(examples), config),
+        *_unsaid(unsaid),
+    ):
+        context.progress.say(sentence)
+    return TrainingRows(len(rows), [one for row in rows for one in row], unsaid)
+
+
+def _check_turns(examples: Sequence[Example], encoder: Encoder) -> None:
+    template = encoder.template
+    if several := sum(not template.holds(example) for example in examples):
+        raise UserError(
+            f"train: {several} of {len(examples)} rows are conversations of several turns, and template "
+            f"{template.name} holds one exchange",
+            "use train.template: chat (the base's own), chatml, llama3 or vicuna",
+        )
+
+
+def _left_out(dropped: Sequence[Rejected], of: int, config: TrainConfig) -> list[str]:
+    long = sum(row.rule == "max_length" for row in dropped)
+    other = [row for row in dropped if row.rule != "max_length"]
+    said = []
+    if long:
+        said.append(
+            f"{long} of {of} rows are longer than {config.max_length} tokens "
+            "and are left out: dropped.jsonl"
+        )
+    if other:
+        said.append(
+            f"{len(other)} of {of} rows cannot be written with template {config.template} and are "
+            f"left out ({other[0].reason}): dropped.jsonl"
+        )
+    return said
+
+
+def _unsaid(unsaid: Counter[str]) -> list[str]:
+    return [
+        f"the template does not write the {what} of {count} messages: the rows keep it, the training does not see it"
+        for what, count in unsaid.items()
+    ]
