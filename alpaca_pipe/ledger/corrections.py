@@ -12,8 +12,8 @@ from pathlib import Path
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import file_digest
 from alpaca_pipe.core.secrets import holds_a_key
-from alpaca_pipe.ledger.money import exactly
 from alpaca_pipe.ledger.entries import Attempt
+from alpaca_pipe.ledger.money import exactly
 from alpaca_pipe.ledger.store.journal import Journal, enter
 
 _NAME = re.compile(r"(r1-[0-9a-f]{32})(?:\.(\d{1,9})\.([\w-]{1,64}))?")
