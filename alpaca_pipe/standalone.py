@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.files import file_digest, read_json, same_file, write_json
+from alpaca_pipe.data.publish import AS, write_as
+from alpaca_pipe.data.source_kinds import WrittenAs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,10 +51,11 @@ def curate(
     filters: str = "default",
     options: Mapping[str, Any] | None = None,
     tables: Mapping[str, Any] | None = None,
+    written_as: Sequence[WrittenAs] = (),
     verbose: bool = False,
 ) -> Curated:
     """Cleans a source (file, folder, `hub:owner/name`) into the folder `out`: examples.jsonl, rejected.jsonl,
-    repaired.jsonl, groups.jsonl (duplicates), summary.json; whole or not at all. The same source and options again: nothing is done.
+    repaired.jsonl, groups.jsonl (duplicates), summary.json, and the kept rows in the forms `written_as`; whole or not at all. The same source and options again: nothing is done.
 
     filters: none, stanford, default, or names with commas. options: keys of the recipe's table `curate:` as a user wrote
     them ({"likeness": "0.65", "words": "rouge", "format": "csv", "keep_going": True ...}; None: not said). tables: shared
@@ -67,7 +70,7 @@ def curate(
     )
     _check_ours(folder)
     done = run(recipe, CATALOG, workspace, console, verbose=verbose).steps["curate"]
-    changed = _hand_out(done, folder, source, recipe)
+    changed = _hand_out(done, folder, source, recipe, written_as)
     return Curated(folder, done.summary, changed)
 
 
@@ -165,7 +168,7 @@ def _check_ours(folder: Path) -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     note = _note(folder)
-    others = sorted({path.name for path in folder.iterdir()} - {*FILES, SUMMARY})
+    others = sorted({path.name for path in folder.iterdir()} - {*FILES, *AS.values(), SUMMARY})
     if note is None or others:
         held = others[0] if others else "files of another making"
         raise UserError(
@@ -192,13 +195,15 @@ def _note(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _hand_out(done: Done, folder: Path, source: str, recipe: Recipe) -> bool:
+def _hand_out(
+    done: Done, folder: Path, source: str, recipe: Recipe, written_as: Sequence[WrittenAs]
+) -> bool:
     """Lays the sealed files out; False where they lie there. The folder appears whole, under its name, or not at all."""
     note = _note(folder)
     if (
         note
         and note["step"] == done.folder.name
-        and all((folder / name).is_file() for name in FILES)
+        and all((folder / name).is_file() for name in (*FILES, *(AS[form] for form in written_as)))
     ):
         return False
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -211,6 +216,11 @@ def _hand_out(done: Done, folder: Path, source: str, recipe: Recipe) -> bool:
         draft.mkdir()
         for name in FILES:
             same_file(done.folder / name, draft / name)
+        seals = {name: dict(done.files[name]) for name in FILES}
+        for form in written_as:
+            path = draft / AS[form]
+            write_as(form, path, draft / "examples.jsonl")
+            seals[path.name] = {"size": path.stat().st_size, "sha256": file_digest(path)}
         figures = {key: done.summary[key] for key in ("read", "kept", "repaired", "rejected")}
         more = {
             key: value
@@ -226,7 +236,7 @@ def _hand_out(done: Done, folder: Path, source: str, recipe: Recipe) -> bool:
                 "options": recipe.resolved()["curate"],
                 "step": done.folder.name,
                 "finished": done.finished,
-                "files": {name: dict(done.files[name]) for name in FILES},
+                "files": seals,
             },
         )
         if folder.exists():

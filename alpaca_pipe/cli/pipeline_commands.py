@@ -140,9 +140,26 @@ def curate(
         bool, typer.Option("--keep-going", help="Set rows aside that cannot be read.")
     ] = False,
     turns: Annotated[
-        str | None, typer.Option(help="first: of a longer conversation take its first exchange.")
+        str | None,
+        typer.Option(help="Of a conversation: all exchanges (default), first, or refuse."),
     ] = None,
     first: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PART=COLUMN,...",
+            help="What columns are: instruction=query,input=context,output=answer,system=persona,unread=score.",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Which split of FILE: train, test, a sheet.")
+    ] = None,
+    written_as: Annotated[
+        str | None,
+        typer.Option(
+            "--as", help="Also write the kept rows as alpaca, messages, sharegpt, chatml, parquet."
+        ),
+    ] = None,
     decisions: Annotated[
         Path | None,
         typer.Option(metavar="FILE.jsonl", help="What was decided by hand (see review)."),
@@ -151,7 +168,10 @@ def curate(
     as_json: Json = False,
 ) -> None:
     """Clean any instruction data: examples.jsonl, rejected.jsonl with reasons, repaired.jsonl and summary.json in OUT."""
+    from alpaca_pipe.data.publish import written_forms
+    from alpaca_pipe.data.shapes.columns import Columns
     from alpaca_pipe.recipe.workspace import Workspace
+    from alpaca_pipe.report.reading_notes import reading_lines
     from alpaca_pipe.standalone import curate as clean
 
     if decisions is not None and not decisions.is_file():
@@ -165,6 +185,8 @@ def curate(
         "engine": engine,
         "format": format,
         "turns": turns,
+        "columns": Columns.parse(",".join(columns)) if columns else None,
+        "split": split,
         "first": first,
         "keep_going": keep_going or None,
         "decisions": decisions and str(decisions),
@@ -176,6 +198,7 @@ def curate(
         narrator(as_json),
         filters=filters,
         options=options,
+        written_as=written_forms(written_as),
         verbose=TONE.get().verbose,
     )
     summary = done.summary
@@ -187,6 +210,8 @@ def curate(
         f"{summary['read']:,} read: {summary['kept']:,} kept ({summary['repaired']:,} of the rows repaired), "
         f"{sum(summary['rejected'].values()):,} dropped ({why})"
     )
+    for line in reading_lines(summary):
+        typer.echo(line)
     typer.echo(f"{done.folder}{'' if done.changed else ': nothing changed'}")
 
 

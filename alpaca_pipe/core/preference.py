@@ -14,7 +14,7 @@ class Preference:
     """A prompt and `chosen` over `rejected`, or one `answer` with its `label`. Make it with `pair` or `labelled`.
 
     An answer is the messages that follow the prompt: one of an assistant, or several with tools and users between.
-    Answers inside the prompt are context: nobody said that they are good.
+    Answers inside the prompt are context for the preference; tuned on, the row learns them too, but for those that are marked.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Preference:
 
     def example(self) -> Example | None:
         """The row to tune on: the prompt with the chosen answer, or with the answer where it is good; None where nothing good
-        is there. Only that answer is learned."""
+        is there. Earlier answers of the prompt are learned as they are marked."""
         good = self.chosen or (self.answer if self.label else ())
         if not good:
             return None
@@ -115,7 +115,7 @@ class Preference:
 
 
 def _context(prompt: Sequence[Message], system: str) -> tuple[tuple[Message, ...], str]:
-    """The prompt, in which nothing is learned, and the system text. Raises ValueError."""
+    """The prompt and the system text. Raises ValueError."""
     if prompt and prompt[0].role == "system":
         own = prompt[0].text
         if system and own and own != system:
@@ -125,7 +125,7 @@ def _context(prompt: Sequence[Message], system: str) -> tuple[tuple[Message, ...
         raise ValueError("no message of the prompt is a user's")
     if prompt[-1].role == "assistant":
         raise ValueError("the prompt ends with an answer, not with a question")
-    return tuple(replace(one, learned=one.role != "assistant") for one in prompt), system
+    return tuple(prompt), system
 
 
 def _check(answer: Sequence[Message], side: str) -> None:

@@ -9,14 +9,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, WrapValidator
 
 from alpaca_pipe.core.config_table import Exact, ExistingPath, Knob, Table
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.curate.filter_config import Filters
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.review.decisions import ByHand, Decisions
+from alpaca_pipe.data.shapes.columns import Columns
 from alpaca_pipe.data.source_kinds import Format, HubId, Turns
 from alpaca_pipe.similarity.words import Words
 
 GENERATED = "generate/examples.jsonl"  # what it reads where no `from` is given
+READING = 2  # the version of how foreign rows are read: another one reads `from` again
 LEAST_INSIDE = 8  # words of a text of an evaluation set that counts wherever it stands
 
 Engine = Literal["local", "ray"]
@@ -79,6 +82,26 @@ MaybeContamination = Annotated[
 ]
 
 
+def _columns(value: Any) -> Any:
+    """Each part with a list of columns; checked, so that a wrong part is told with the recipe's line."""
+    if not isinstance(value, dict):
+        return value
+    named = {
+        str(part): (keys,) if isinstance(keys, str) else tuple(keys) for part, keys in value.items()
+    }
+    try:
+        Columns.of(named)
+    except UserError as error:
+        raise ValueError(f"{error.what.removeprefix('columns: ')} - {error.cure}") from None
+    return named
+
+
+ColumnNames = Annotated[
+    dict[str, tuple[str, ...]],
+    BeforeValidator(_columns, json_schema_input_type=dict[str, str | list[str]]),
+]
+
+
 class CurateConfig(Table):
     """Which rows are kept, and how many of them are held out from training."""
 
@@ -96,8 +119,16 @@ class CurateConfig(Table):
         description="rows of `from` that cannot be read are rejected with a reason, and are no error",
     )
     turns: Turns = Field(
-        "refuse",
-        description="a conversation of several exchanges is rejected, or its first exchange is kept",
+        "all",
+        description="of a conversation of several exchanges: all of them, the first, or the row is rejected (refuse)",
+    )
+    columns: ColumnNames = Field(
+        {},
+        description="what the columns of `from` are, where their names do not say it: {instruction: query, "
+        "input: [title, body], unread: score}",
+    )
+    split: str | None = Field(
+        None, description="which split of `from`, where it holds several: train, test, a sheet"
     )
     filters: Filters = Field(
         "default",
@@ -155,6 +186,13 @@ class CurateConfig(Table):
         """Decisions by what they mean; where none counts, nothing, as if there were no such key."""
         answer = super().identity()
         del answer["decisions"]
+        for name in ("columns", "split"):
+            if not answer[name]:
+                del answer[name]
+        if self.source:
+            answer["reading"] = READING
+        else:
+            answer["turns"] = "refuse"  # as it stood before foreign rows were conversations
         return answer | ({"decisions": self.decisions.identity()} if self.decisions else {})
 
     def brings(self) -> tuple[Ingredient, ...]:

@@ -27,12 +27,14 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.config import LEAST_INSIDE, Contamination
 from alpaca_pipe.curate.filter_config import ActiveFilter
 from alpaca_pipe.data.compression import chunks
-from alpaca_pipe.data.file_formats import files_of, rows_of
+from alpaca_pipe.data.file_formats import rows_of
 from alpaca_pipe.data.hub import hub_rows
 from alpaca_pipe.data.records import Found, Record
-from alpaca_pipe.data.row_schemas import shape_of
+from alpaca_pipe.data.shapes import exchange
+from alpaca_pipe.data.shapes.layout import Layout, signature_of
+from alpaca_pipe.data.source_files import files_of
 from alpaca_pipe.data.source_kinds import HubId
-from alpaca_pipe.data.tabular import csv_rows, parquet_rows, saved_rows
+from alpaca_pipe.data.tabular import csv_rows
 from alpaca_pipe.similarity.words import unicode_words
 
 RULE = "contamination"
@@ -139,7 +141,7 @@ def _texts(source: Path | HubId) -> Iterator[tuple[str, str]]:
 
 def _found(source: Path | HubId) -> Iterator[tuple[str, Found]]:
     if isinstance(source, HubId):
-        yield from ((str(source), one) for one in hub_rows(source, ()))
+        yield from ((str(source), one) for one in hub_rows(source))
         return
     bare = source.name.removesuffix(".gz").removesuffix(".zst").lower()
     if source.is_file() and bare.endswith((".txt", ".md")):
@@ -152,15 +154,8 @@ def _found(source: Path | HubId) -> Iterator[tuple[str, Found]]:
             for one in csv_rows(chunks(source), "\t" if bare.endswith(".tsv") else ",")
         )
         return
-    for path, name, form in files_of(source):
-        rows = (
-            parquet_rows(path, ())
-            if form == "parquet"
-            else saved_rows(path, ())
-            if form == "datasets"
-            else rows_of(path, form)
-        )
-        yield from ((name, one) for one in rows)
+    for path, name, form in files_of(source, every_split=True):
+        yield from ((name, one) for one in rows_of(path, form))
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -171,12 +166,9 @@ def _strings(value: Any) -> Iterator[str]:
         for one in value:
             yield from _strings(one)
     elif isinstance(value, dict):
-        shape = shape_of(value)
-        both = (
-            [shape.instruction, shape.input]
-            if shape and shape.input and value.get(shape.input)
-            else []
-        )
+        fit = exchange.fit(Layout.of(signature_of(value)))
+        inputs = fit.keys("input") if fit else ()
+        both = [fit.key("instruction"), *inputs] if fit and inputs else []
         if both:
             yield "\n".join(str(value[key]) for key in both)
         for key, one in value.items():

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.files import digest_of, read_jsonl, tree_digest
-from alpaca_pipe.data.reading import read
+from alpaca_pipe.core.files import digest_of, read_json, read_jsonl, tree_digest, write_json
+from alpaca_pipe.data.reading import ReadingNotes, read
+from alpaca_pipe.data.shapes.columns import Columns
 from alpaca_pipe.data.source_kinds import Format, HubId, Turns
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class HowToRead:
+    """What a recipe says of its source: see `reading.read`."""
+
+    format: Format | None = None
+    keep_going: bool = False
+    turns: Turns = "all"
+    first: int | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -23,17 +36,19 @@ class Incoming:
 
     rows: Dataset
     set_aside: Path | None = None
+    told: Path | None = None  # what reading has to say of them
 
     def aside(self) -> Iterator[dict[str, Any]]:
         return read_jsonl(self.set_aside) if self.set_aside else iter(())
 
+    def said(self) -> dict[str, Any]:
+        """Which shapes were read, which keys were left unread, what was done: {} for rows of our own."""
+        return read_json(self.told) if self.told else {}
+
 
 def imported(
     source: Path | HubId,
-    format: Format | None,
-    keep_going: bool,
-    turns: Turns,
-    first: int | None,
+    how: HowToRead,
     scratch: Path,
     tick: Callable[[int], None],
 ) -> Incoming:
@@ -42,25 +57,30 @@ def imported(
     from alpaca_pipe.data.arrow import to_arrow
 
     content = tree_digest(source) if isinstance(source, Path) else source
-    name = digest_of([content, format, keep_going, turns, first])[:32]
-    aside = scratch / f"aside-{name}.jsonl"
+    name = digest_of([content, asdict(how)])[:32]
+    aside, said = scratch / f"aside-{name}.jsonl", scratch / f"said-{name}.json"
+    told = ReadingNotes()
 
     def rows() -> Iterator[Example]:
         with aside.open("w", encoding="utf-8", newline="\n") as out:
             found = read(
                 source,
-                format,
-                keep_going=keep_going,
-                turns=turns,
-                first=first,
+                how.format,
+                keep_going=how.keep_going,
+                turns=how.turns,
+                first=how.first,
+                columns=Columns.of(how.columns),
+                split=how.split,
+                told=told,
                 aside=lambda row: out.write(json.dumps(row.to_row(), ensure_ascii=False) + "\n"),
             )
             for number, example in enumerate(found, 1):
                 if number % 5000 == 0:
                     tick(number)
                 yield example
+        write_json(said, told.summary())
 
-    return Incoming(to_arrow(rows(), scratch, name), aside)
+    return Incoming(to_arrow(rows(), scratch, name), aside, said)
 
 
 def generated(path: Path, first: int | None, scratch: Path) -> Incoming:

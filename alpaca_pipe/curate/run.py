@@ -20,7 +20,7 @@ from alpaca_pipe.curate.diversity import Diversity
 from alpaca_pipe.curate.filter_config import first_reason
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.grading.grader import Grades, at_once, grade
-from alpaca_pipe.curate.inputs import Incoming, generated, imported
+from alpaca_pipe.curate.inputs import HowToRead, Incoming, generated, imported
 from alpaca_pipe.curate.pipeline import CurationRules, judged
 from alpaca_pipe.curate.review.overrides import OverrideTally
 from alpaca_pipe.curate.split import held_out_ids
@@ -117,6 +117,7 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
             "train": len(kept) - config.held_out,
             "held_out": config.held_out,
         }
+        | came.said()
         | ({"grade": grades.summary()} if grades else {})
         | tally.summary()
         | _varied(varied, config.words, context.folder)
@@ -190,10 +191,14 @@ def _rows(config: CurateConfig, context: StageContext) -> Incoming:
 
         return imported(
             config.source,
-            config.format,
-            config.keep_going,
-            config.turns,
-            config.first,
+            HowToRead(
+                config.format,
+                config.keep_going,
+                config.turns,
+                config.first,
+                config.columns,
+                config.split,
+            ),
             context.scratch,
             tick,
         )

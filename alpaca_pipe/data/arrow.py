@@ -8,17 +8,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.core.files import canonical, file_digest, read_jsonl
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
-COLUMNS = ("id", "instruction", "input", "output", "system", "kind", "source", "parents", "details")
+COLUMNS = (
+    "id",
+    "instruction",
+    "input",
+    "output",
+    "system",
+    "messages",
+    "kind",
+    "source",
+    "parents",
+    "details",
+)
 
 
 def to_columns(example: Example) -> dict[str, Any]:
-    """One row, flat and of the same shape for all: `details` is JSON text, for its keys differ from row to row."""
+    """One row, flat and of the same shape for all: `details` and `messages` (of a conversation) are JSON text, for their keys differ
+    from row to row."""
     origin = example.origin
     return {
         "id": example.id,
@@ -26,6 +38,9 @@ def to_columns(example: Example) -> dict[str, Any]:
         "input": example.input,
         "output": example.output,
         "system": example.system,
+        "messages": canonical([one.to_row() for one in example.messages])
+        if example.messages
+        else "",
         "kind": origin.kind,
         "source": origin.source,
         "parents": list(origin.parents),
@@ -42,6 +57,7 @@ def from_columns(row: Mapping[str, Any]) -> Example:
         row["output"],
         Origin(row["kind"], row["source"], tuple(row["parents"]), details),
         row["system"],
+        tuple(map(Message.from_row, json.loads(row["messages"]))) if row["messages"] else (),
     )
 
 

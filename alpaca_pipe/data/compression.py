@@ -6,18 +6,24 @@ import zlib
 from collections.abc import Callable, Iterator
 from lzma import LZMAError
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 from alpaca_pipe.core.errors import UserError
 
 CHUNK = 1 << 20  # bytes read at a time
 
 
+class Opens(Protocol):
+    """A file that can be read: a path, or one inside an archive."""
+
+    def open(self, mode: str = "rb") -> IO[bytes]: ...
+
+
 class BreaksOff(Exception):
     """The bytes end before the file does: it was cut off or damaged. The sentence says what is left to do."""
 
 
-def chunks(path: Path) -> Iterator[bytes]:
+def chunks(path: Path | Opens) -> Iterator[bytes]:
     """The unpacked bytes, about CHUNK at a time. Raises BreaksOff after all that could be read, UserError where nothing can."""
     try:
         with path.open("rb") as plain:
@@ -39,7 +45,7 @@ def chunks(path: Path) -> Iterator[bytes]:
         ) from None
 
 
-def head(path: Path, size: int = 1 << 16) -> bytes:
+def head(path: Path | Opens, size: int = 1 << 16) -> bytes:
     """The first bytes, unpacked; fewer where the file is shorter or breaks off before."""
     found = b""
     try:

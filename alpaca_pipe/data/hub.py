@@ -9,18 +9,19 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.data.cards import teachers_of
+from alpaca_pipe.data.columnar import table_rows
 from alpaca_pipe.data.records import Found
 from alpaca_pipe.data.source_kinds import HubId
-from alpaca_pipe.data.tabular import table_rows
 from alpaca_pipe.data.terms import terms_of
 
 
-def hub_rows(source: HubId, wanted: Collection[str]) -> Iterator[Found]:
+def hub_rows(source: HubId, split: str | None = None) -> Iterator[Found]:
     """The rows of a dataset on the hub; fetched once, kept in the cache of `datasets`. No code of the dataset is run."""
     import datasets
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
-    name, revision, split = source.parts()
+    name, revision, own = source.parts()
+    split = split or own
     datasets.disable_progress_bars()
     try:
         dataset = datasets.load_dataset(name, revision=revision, split=split)
@@ -40,7 +41,7 @@ def hub_rows(source: HubId, wanted: Collection[str]) -> Iterator[Found]:
             f"{source}: cannot be fetched: {_first_line(error)}",
             "where there is no network, fetch it elsewhere and name the folder in place of the id",
         ) from None
-    yield from table_rows(dataset, wanted)
+    yield from table_rows(dataset)
 
 
 def push_to_hub(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from alpaca_pipe.data.compression import CHUNK, BreaksOff
 from alpaca_pipe.data.records import LONGEST, Found, Record, Unreadable, bad_byte, kept_text
@@ -95,7 +95,7 @@ def _why(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
     )
 
 
-class _Text:
+class JsonText:
     """The part of a text that is being read: it grows at its end, loses what was read, and knows its line."""
 
     def __init__(self, data: Iterable[bytes]) -> None:
@@ -156,10 +156,21 @@ def json_list(data: Iterable[bytes]) -> Iterator[Found]:
     After a bad element it goes on with the next one that begins a line with the same indentation, as in every list that
     was written with `indent` or a row a line; in another list nothing after it can be told apart.
     """
-    text = _Text(data)
+    text = JsonText(data)
     if text.skip() != "[":
         yield Unreadable(text.line(), "not a JSON list", _MEND, ends=True)
         return
+    if not (yield from elements(text)):
+        return
+    if text.skip():
+        yield Unreadable(text.line(), "not JSON: Text after the end of the list", _MEND, ends=True)
+    elif text.broken:
+        yield Unreadable(text.line(), str(text.broken), _AGAIN, ends=True)
+
+
+def elements(text: JsonText) -> Generator[Found, None, bool]:
+    """The elements of the list that begins at the place, which moves behind it. Answers whether the list was closed: else
+    nothing behind it can be read."""
     text.at += 1
     while (mark := text.skip()) != "]":
         if not mark:
@@ -167,27 +178,24 @@ def json_list(data: Iterable[bytes]) -> Iterator[Found]:
             yield Unreadable(
                 text.line(), what, _AGAIN if text.broken else _MEND, ends=bool(text.broken)
             )
-            return
-        found = _element(text)
+            return False
+        found = element(text)
         yield found
         if isinstance(found, Unreadable) and (
             found.ends or text.at == len(text.text) and text.ended
         ):
-            return
+            return False
         if isinstance(found, Record) and (mark := text.skip()) == ",":
             text.at += 1
         elif isinstance(found, Record) and mark and mark != "]":
             yield (gap := _between(text, mark))
             if gap.ends:
-                return
+                return False
     text.at += 1
-    if text.skip():
-        yield Unreadable(text.line(), "not JSON: Text after the end of the list", _MEND, ends=True)
-    elif text.broken:
-        yield Unreadable(text.line(), str(text.broken), _AGAIN, ends=True)
+    return True
 
 
-def _element(text: _Text) -> Found:
+def element(text: JsonText) -> Found:
     """The value at the place, which moves behind it; where it is bad, to the next value."""
     while True:
         try:
@@ -226,7 +234,7 @@ def _element(text: _Text) -> Found:
         return Record(line, value)
 
 
-def _between(text: _Text, mark: str) -> Unreadable:
+def _between(text: JsonText, mark: str) -> Unreadable:
     """Something else than a comma behind an element: where it is the next one, nothing is lost by going on."""
     what = f"not JSON: Expecting ',' or ']', not {mark!r}"
     return (
@@ -234,7 +242,7 @@ def _between(text: _Text, mark: str) -> Unreadable:
     )
 
 
-def _resumed(text: _Text, line: int, what: str) -> Unreadable:
+def _resumed(text: JsonText, line: int, what: str) -> Unreadable:
     """Moves behind the bad piece at the place, to where the next element begins; tells the piece."""
     indent, looked = text.indent(), 0
     cure = _DUMPS if what.startswith("a Python repr") else _MEND

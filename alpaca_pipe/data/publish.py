@@ -4,13 +4,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.data.arrow import open_examples, stream, to_columns
-from alpaca_pipe.data.source_kinds import Published
+from alpaca_pipe.core.files import read_jsonl
+from alpaca_pipe.data.arrow import open_examples, stream
+from alpaca_pipe.data.conversation_forms import (
+    alpaca_row,
+    chatml_row,
+    messages_row,
+    sharegpt_row,
+    stanford_row,
+)
+from alpaca_pipe.data.plain_parquet import published_row, write_parquet
+from alpaca_pipe.data.source_kinds import Published, WrittenAs
 
 
 def publish(
@@ -22,7 +34,8 @@ def publish(
 ) -> dict[str, int]:
     """Writes `rows` (an examples.jsonl) and its `splits` (name -> part of it) into `folder`; answers rows per name.
 
-    json: `alpaca_data.json`, all rows, exactly Stanford's shape and layout (three keys; `system` has no place in it).
+    json: `alpaca_data.json`, all rows, exactly Stanford's shape and layout (three keys; `system` has no place in it;
+    a conversation's earlier exchanges are its `history`, as LLaMA-Factory writes it).
     jsonl: `examples.jsonl`, all rows, with id, system and origin in flat columns.
     datasets: `data/<split>.parquet`, the same columns; the card (cards.py) names them for `load_dataset(folder)`.
     parquet: `examples.parquet`, all rows, the same columns. sharegpt: `sharegpt.json`, messages: `messages.jsonl`; both with
@@ -35,29 +48,63 @@ def publish(
     if "json" in forms:
         write_alpaca_json(folder / "alpaca_data.json", stream(whole))
     if "jsonl" in forms:
-        _write_jsonl(folder / "examples.jsonl", map(to_columns, stream(whole)))
+        _write_jsonl(folder / "examples.jsonl", map(published_row, stream(whole)))
     if "parquet" in forms:
-        whole.to_parquet(folder / "examples.parquet")
+        write_parquet(folder / "examples.parquet", lambda: stream(whole))
     if "sharegpt" in forms:
-        _write_list(folder / "sharegpt.json", map(_sharegpt, stream(whole)))
+        _write_list(folder / "sharegpt.json", map(sharegpt_row, stream(whole)))
     if "messages" in forms:
-        _write_jsonl(folder / "messages.jsonl", map(_messages, stream(whole)))
+        _write_jsonl(folder / "messages.jsonl", map(messages_row, stream(whole)))
     if "datasets" in forms:
         (folder / "data").mkdir(exist_ok=True)
         for name, part in parts.items():
-            part.to_parquet(folder / "data" / f"{name}.parquet")
+            write_parquet(folder / "data" / f"{name}.parquet", partial(stream, part))
     return {"rows": len(whole)} | {name: len(part) for name, part in parts.items()}
+
+
+AS: Mapping[WrittenAs, str] = {
+    "alpaca": "alpaca_data.json",
+    "messages": "messages.jsonl",
+    "sharegpt": "sharegpt.json",
+    "chatml": "chatml.jsonl",
+    "parquet": "examples.parquet",
+}
+
+
+def written_forms(text: str | None) -> tuple[WrittenAs, ...]:
+    """`messages,parquet` as forms. Raises UserError for one that there is none of."""
+    named = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    for name in named:
+        if name not in AS:
+            raise UserError(f"--as: there is no form '{name}'", did_you_mean(name, AS))
+    return tuple(form for form in AS if form in named)
+
+
+def write_as(form: WrittenAs, path: Path, rows: Path) -> None:
+    """Writes `rows` (an examples.jsonl) to `path` in the one form, row by row. Raises UserError where a row cannot be said
+    in it; then there is no file."""
+
+    def all_rows() -> Iterator[Example]:
+        return map(Example.from_row, read_jsonl(rows))
+
+    examples = all_rows()
+    try:
+        if form == "parquet":
+            write_parquet(path, all_rows)
+        elif form == "alpaca":
+            _write_list(path, map(alpaca_row, examples))
+        elif form == "sharegpt":
+            _write_list(path, map(sharegpt_row, examples))
+        else:
+            _write_jsonl(path, map(messages_row if form == "messages" else chatml_row, examples))
+    except UserError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def write_alpaca_json(path: Path, examples: Iterable[Example]) -> None:
     """The bytes that Stanford's `json.dump(rows, indent=4)` writes for these rows, one row in memory at a time."""
-    _write_list(
-        path,
-        (
-            {"instruction": example.instruction, "input": example.input, "output": example.output}
-            for example in examples
-        ),
-    )
+    _write_list(path, (stanford_row(example) for example in examples))
 
 
 def _write_list(path: Path, rows: Iterable[Any]) -> None:
@@ -73,27 +120,3 @@ def _write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as out:
         for row in rows:
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
-def _said(example: Example) -> list[tuple[str, str]]:
-    """(who, what) of each turn; the same text as a chat would hold."""
-    asked = f"{example.instruction}\n\n{example.input}" if example.input else example.instruction
-    system = [("system", example.system)] if example.system else []
-    return [*system, ("user", asked), ("assistant", example.output)]
-
-
-def _messages(example: Example) -> dict[str, Any]:
-    return {
-        "id": example.id,
-        "messages": [{"role": who, "content": text} for who, text in _said(example)],
-    }
-
-
-def _sharegpt(example: Example) -> dict[str, Any]:
-    names = {"user": "human", "assistant": "gpt"}
-    return {
-        "id": example.id,
-        "conversations": [
-            {"from": names.get(who, who), "value": text} for who, text in _said(example)
-        ],
-    }

@@ -2,35 +2,78 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example, Rejected, numbered
-from alpaca_pipe.data.file_formats import FORMS, files_of, rows_of
+from alpaca_pipe.data.file_formats import FORMS, rows_of
 from alpaca_pipe.data.hub import hub_rows
 from alpaca_pipe.data.records import Found, Record, Unreadable, kept_text
-from alpaca_pipe.data.row_schemas import (
-    BY_NAME,
-    KEYS,
-    SHAPES,
-    NotARow,
-    NotHeld,
-    RowSchema,
-    example_of,
-    shape_of,
-)
+from alpaca_pipe.data.row_reader import TURNS, RowReader
+from alpaca_pipe.data.separators import Separators
+from alpaca_pipe.data.shapes.base import NotARow
+from alpaca_pipe.data.shapes.columns import Columns
+from alpaca_pipe.data.shapes.presets import PRESETS
+from alpaca_pipe.data.shapes.unread import NoShape
+from alpaca_pipe.data.source_files import files_of
 from alpaca_pipe.data.source_kinds import Form, Format, HubId, Turns
 
 Aside = Callable[[Rejected], object]
-UNREADABLE, TURNS = (
-    "unreadable",
-    "turns",
-)  # the rules under which rows are set aside before any filter sees them
+UNREADABLE = "unreadable"  # the rule under which rows are set aside that cannot be read
 _TOLD = 20  # errors told at once; a file of another kind would fill the screen
-_LOOKED_AT = 20  # rows that say which shape a file has
+_LOOKED_AT = (
+    200  # rows that say what ends every text of a file; if none of them has a shape, none has
+)
+_WITH_SPLITS = ("datasets", "xlsx", "json", "jsonl")
+_Judged = Example | Rejected | tuple[Unreadable, str, str]
+
+__all__ = ["TURNS", "UNREADABLE", "Aside", "ReadingNotes", "read"]
+
+
+@dataclass
+class ReadingNotes:
+    """What reading has to say beside the rows, gathered while they are read."""
+
+    readers: list[RowReader] = field(default_factory=list)
+    remarks: Counter[str] = field(default_factory=Counter)
+
+    def summary(self) -> dict[str, Any]:
+        """As it stands in a summary; empty parts are left out. shapes: {"shape", "rows", "columns"} each; unread: key -> rows in
+        which it held something; remarks: what was done -> how often."""
+        shapes: list[dict[str, Any]] = []
+        unread, remarks = Counter[str](), Counter(self.remarks)
+        for reader in self.readers:
+            shapes += reader.shapes()
+            unread.update(reader.unread())
+            remarks.update(reader.remarks)
+        parts = {
+            "shapes": _merged(shapes),
+            "unread": dict(unread.most_common()),
+            "remarks": dict((+remarks).most_common()),
+        }
+        return {name: part for name, part in parts.items() if part}
+
+
+def _merged(shapes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that only lack a column that others have are of one shape with them; the most frequent first."""
+    merged: list[dict[str, Any]] = []
+    for one in sorted(shapes, key=lambda shape: -len(shape["columns"])):
+        for other in merged:
+            if (
+                one["shape"] == other["shape"]
+                and one["columns"].items() <= other["columns"].items()
+            ):
+                other["rows"] += one["rows"]
+                break
+        else:
+            merged.append(dict(one))
+    return sorted(merged, key=lambda one: -one["rows"])
 
 
 def read(
@@ -38,28 +81,30 @@ def read(
     format: Format | None = None,
     *,
     keep_going: bool = False,
-    turns: Turns = "refuse",
+    turns: Turns = "all",
     first: int | None = None,
+    columns: Columns | None = None,
+    split: str | None = None,
     aside: Aside = lambda rejected: None,
+    told: ReadingNotes | None = None,
 ) -> Iterator[Example]:
     """The rows of a file, a folder or a hub id, in order; origin `imported`, source `name#line` (or row), ids unique.
 
-    Texts are kept as they are, empty ones too: judging them is the filters' work. A sound row that ours cannot hold (a
-    conversation that goes on) goes `aside` with rule `turns`. A row that cannot be read is an error: after the last row
-    UserErrors tells the first 20 with their places; with `keep_going` it goes `aside` too, with rule `unreadable`.
-    Nothing that was handed out should be used before the end is reached. Memory does not grow with the file.
+    Texts are kept as they are, empty ones too: judging them is the filters' work. A sound row that ours cannot hold goes
+    `aside` with rule `turns`, one that says that it is a bad answer or not to be learned with rule `bad_answer` or
+    `do_not_learn`. A row that cannot be read is an error: after the last row UserErrors tells the first 20 with their
+    places; with `keep_going` it goes `aside` too, with rule `unreadable`. Nothing that was handed out should be used before
+    the end is reached. Memory does not grow with the file.
     format: forces the form of the file or the shape of its rows. first: reads so many rows only, bad ones among them.
+    columns: what the user says that columns mean. split: which of several. told: gathers what is to be said, by the end.
     """
-    return numbered(
-        _strict(islice(_judged(source, format, turns), first), keep_going, aside, str(source))
-    )
+    told = told if told is not None else ReadingNotes()
+    judged = _judged(source, format, turns, columns, split, told)
+    return numbered(_strict(islice(judged, first), keep_going, aside, str(source)))
 
 
 def _strict(
-    found: Iterable[Example | Rejected | tuple[Unreadable, str, str]],
-    keep_going: bool,
-    aside: Aside,
-    whole: str,
+    found: Iterable[_Judged], keep_going: bool, aside: Aside, whole: str
 ) -> Iterator[Example]:
     faults: list[UserError] = []
     count = 0
@@ -88,20 +133,43 @@ def _strict(
 
 
 def _judged(
-    source: Path | HubId, format: Format | None, turns: Turns
-) -> Iterator[Example | Rejected | tuple[Unreadable, str, str]]:
+    source: Path | HubId,
+    format: Format | None,
+    turns: Turns,
+    columns: Columns | None,
+    split: str | None,
+    told: ReadingNotes,
+) -> Iterator[_Judged]:
     """Each row of each file as an Example, a Rejected, or (why it cannot be read, its place, its source)."""
-    form, shape = _forced(format)
+    form = next((form for form in FORMS if form == format), None)
+    wanted = PRESETS.get(format or "") or columns
+    keys: set[str] = set()
+    for found, file, name, between in _files(source, form, split):
+        reader = RowReader(wanted, turns)
+        told.readers.append(reader)
+        yield from _of_one(found, file, name, between, reader, told)
+        keys |= reader.keys()
+    if wanted and not wanted.only:
+        for key in wanted.parts.keys() - keys:
+            raise UserError(
+                f"columns: no row of {source} has '{key}'", did_you_mean(key, keys) or "look it up"
+            )
+
+
+def _files(
+    source: Path | HubId, form: Form | None, split: str | None
+) -> Iterator[tuple[Iterator[Found], str, str, str]]:
+    """(what is found, the file, its name, what stands before a place in it) of each file of a source."""
     if isinstance(source, HubId):
-        yield from _of_one(hub_rows(source, KEYS), str(source), str(source), ", row ", shape, turns)
+        yield hub_rows(source, split), str(source), str(source), ", row "
         return
-    for path, name, own in files_of(source, form):
-        between = ":" if own in ("json", "jsonl", "csv", "tsv") else ", row "
-        yield from _of_one(rows_of(path, own), str(path), name, between, shape, turns)
-
-
-def _forced(format: Format | None) -> tuple[Form | None, RowSchema | None]:
-    return next((form for form in FORMS if form == format), None), BY_NAME.get(format or "")
+    files = files_of(source, form, split)
+    for path, name, own in files:
+        between = ":" if own in ("json", "jsonl", "csv", "tsv", "yaml") else ", row "
+        inside = split if path is source else None
+        if inside and own not in _WITH_SPLITS:
+            raise UserError(f"{path}: the file holds no splits", "leave --split out")
+        yield rows_of(path, own, inside), str(path), name, between
 
 
 def _of_one(
@@ -109,44 +177,41 @@ def _of_one(
     file: str,
     name: str,
     between: str,
-    forced: RowSchema | None,
-    turns: Turns,
-) -> Iterator[Example | Rejected | tuple[Unreadable, str, str]]:
-    first = list(islice(found, _LOOKED_AT))
-    shape = forced or _shape(first, file)
-    for one in chain(first, found):
-        source = f"{name}#{one.at}"
-        if isinstance(one, Record):
-            try:
-                yield example_of(one.value, shape, source, turns, forced is not None)
-                continue
-            except NotHeld as reason:
-                yield Rejected(kept_text(one.value), TURNS, str(reason), source, kind="imported")
-                continue
-            except NotARow as error:
-                what, cure = error.args
-                one = Unreadable(one.at, what, cure, kept_text(one.value))
-        yield one, f"{file}{between}{one.at}", source
+    reader: RowReader,
+    told: ReadingNotes,
+) -> Iterator[_Judged]:
+    looked: list[_Judged] = []
+    begun = list(islice(found, _LOOKED_AT))
+    shapeless: list[NoShape] = []
+    for one in begun:
+        looked += _of_record(one, file, name, between, reader, shapeless)
+    if shapeless and len(shapeless) == len(begun):
+        raise UserError(f"{file}: {shapeless[0].whole}", shapeless[0].args[1])
+    ends = Separators.of([one for one in looked if isinstance(one, Example)])
+    rest = (
+        judged
+        for one in found
+        for judged in _of_record(one, file, name, between, reader, shapeless)
+    )
+    for judged in chain(looked, rest):
+        if ends and isinstance(judged, Example):
+            cut = ends.cut(judged)
+            told.remarks["separators that every row shares are cut"] += cut is not judged
+            yield cut
+        else:
+            yield judged
 
 
-def _shape(first: Iterable[Found], file: str) -> RowSchema:
-    """The first shape in the order of the table that one of the first rows has."""
-    values = [one.value for one in first if isinstance(one, Record) and isinstance(one.value, dict)]
-    seen = {shape.name for value in values if (shape := shape_of(value))}
-    if seen or not values:
-        return next((shape for shape in SHAPES if shape.name in seen), SHAPES[0])
-    keys = list(dict.fromkeys(str(key) for value in values for key in value))
-    near = next(
-        (
-            cure
-            for key in ("instruction", "output")
-            if "did you" in (cure := did_you_mean(key, keys))
-        ),
-        "",
-    )
-    shapes = ", ".join(dict.fromkeys("+".join(shape.needed) for shape in SHAPES))
-    shown = ", ".join(keys[:12]) or "none"
-    raise UserError(
-        f"{file}: no row has the keys of instruction data; its keys: {shown}",
-        near or f"rename them; known are {shapes}",
-    )
+def _of_record(
+    one: Found, file: str, name: str, between: str, reader: RowReader, shapeless: list[NoShape]
+) -> list[_Judged]:
+    source = f"{name}#{one.at}"
+    if isinstance(one, Record):
+        try:
+            return [*reader.read(one.value, source)]
+        except NotARow as error:
+            if isinstance(error, NoShape) and len(shapeless) < _LOOKED_AT:
+                shapeless.append(error)
+            what, cure = error.args
+            one = Unreadable(one.at, what, cure, kept_text(one.value))
+    return [(one, f"{file}{between}{one.at}", source)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-Form = Literal["json", "jsonl", "csv", "tsv", "parquet", "datasets"]
+Form = Literal["json", "jsonl", "csv", "tsv", "parquet", "datasets", "arrow", "xlsx", "yaml"]
 ShapeName = Literal[
     "alpaca",
     "dolly",
@@ -20,9 +20,10 @@ ShapeName = Literal[
     "problem-solution",
     "input-output",
 ]
-Turns = Literal["refuse", "first"]
+Turns = Literal["all", "first", "refuse"]
 Format = Literal[Form, ShapeName]
 Published = Literal["json", "jsonl", "datasets", "parquet", "sharegpt", "messages"]
+WrittenAs = Literal["alpaca", "messages", "sharegpt", "chatml", "parquet"]
 _ID = re.compile(
     r"hub:(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w.-]+))?"
 )

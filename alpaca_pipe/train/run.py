@@ -14,7 +14,7 @@ from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.models.saved_template import save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
-from alpaca_pipe.train.config import FOLDERS, ROWS, TrainConfig, check
+from alpaca_pipe.train.config import FOLDERS, TrainConfig, check
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.sft import tune
 from alpaca_pipe.train.shuffled_control import shuffled
@@ -39,9 +39,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     _check_machine()
     checkpoint = resolve(base, context.progress.say)
     encoder = Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template])
-    told = training_rows(
-        config, context.inputs[ROWS], encoder, context.folder, context.progress.say
-    )
+    told = training_rows(config, context, encoder)
     rows = told.sequences
     hyper = config.hyper(context.seed)
     tunes = {"tuned": rows}

@@ -146,11 +146,12 @@ def test_a_label_says_whether_there_is_anything_to_learn() -> None:
     assert Preference.from_row(json.loads(json.dumps(bad.to_row()))) == bad
 
 
-def test_answers_inside_the_prompt_are_context() -> None:
-    prompt = [USER, Message("assistant", "4"), Message("user", "And 3+3?")]
+@pytest.mark.parametrize("learned", [True, False])
+def test_answers_inside_the_prompt_are_learned_as_they_are_marked(learned: bool) -> None:
+    prompt = [USER, Message("assistant", "4", learned), Message("user", "And 3+3?")]
     example = Preference.pair(prompt, answer("6"), answer("7"), SEED).example()
     assert example is not None
-    assert [one.is_learned for one in example.messages] == [False, False, False, True]
+    assert [one.is_learned for one in example.messages] == [False, learned, False, True]
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_a_broken_file_leaves_nothing(at: At) -> None:
 def test_keep_going_sets_bad_rows_aside_and_counts_them(at: At) -> None:
     lines = [json.dumps(row) for row in ROWS]
     at.write(
-        "\n".join([*lines[:3], "{broken", *lines[3:], '{"instruction": 7, "output": ""}']),
+        "\n".join([*lines[:3], "{broken", *lines[3:], '{"instruction": null, "output": ""}']),
         "rows.jsonl",
     )
     done = at.curate("rows.jsonl", keep_going=True, likeness="1")
@@ -240,7 +240,12 @@ def test_conversations_are_rejected_or_their_first_exchange_kept(at: At) -> None
         ],
         "talks.json",
     )
-    assert at.curate("talks.json", likeness="1").summary["rejected"] == {"turns": 1}
+    whole = at.curate("talks.json", likeness="1").summary
+    assert whole["kept"] == 2 and whole["shapes"] == [
+        {"shape": "conversation", "rows": 2, "columns": {"messages": "conversations"}}
+    ]
+    refused = at.curate("talks.json", likeness="1", turns="refuse")
+    assert refused.summary["rejected"] == {"turns": 1}
     first = at.curate("talks.json", likeness="1", turns="first")
     assert first.summary["kept"] == 2
     assert next(iter(read_jsonl(at.out / "examples.jsonl")))["origin"]["details"] == {
@@ -250,7 +255,7 @@ def test_conversations_are_rejected_or_their_first_exchange_kept(at: At) -> None
     with pytest.raises(
         UserError, match="no row was kept .dropped: turns 1. - .*curate.turns: first"
     ):
-        at.curate("talks.json")
+        at.curate("talks.json", turns="refuse")
 
 
 def test_every_form_gives_the_same_rows(at: At) -> None:

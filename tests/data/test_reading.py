@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.data.publish import write_alpaca_json
-from alpaca_pipe.data.reading import read
-from alpaca_pipe.data.row_schemas import SHAPES, shape_of
+from alpaca_pipe.data.reading import ReadingNotes, read
 
 STANFORD = (
     "2eddafc6b977608d778aaab8dfc7e50e547b3af9826dfb9e909d9fc362e4a419"  # shared/data/README.md
@@ -155,10 +154,11 @@ def test_a_saved_dataset_and_its_splits(tmp_path: Path) -> None:
     for name in ("one", "split", "splits/train"):
         assert texts(list(read(tmp_path / name))) == wanted
     with pytest.raises(
-        UserError, match="a dataset of 2 splits: train, test - name one of them: .*splits/train"
+        UserError, match="the dataset holds the splits train, test, .* --split train"
     ):
         list(read(tmp_path / "splits"))
     assert len(list(read(tmp_path / "splits" / "test", "datasets"))) == 1
+    assert len(list(read(tmp_path / "splits", split="test"))) == 1
     (next((tmp_path / "one").glob("*.arrow"))).write_bytes(b"no")
     with pytest.raises(UserError, match="cannot read this folder"):
         list(read(tmp_path / "one"))
@@ -273,103 +273,111 @@ def test_every_shape(tmp_path: Path, row: dict[str, Any], wanted: tuple[str, ...
         assert texts(list(read(table))) == [wanted, wanted]
 
 
-def test_the_table_of_shapes_has_no_shape_behind_another() -> None:
-    """Each is found by the keys that it needs, so none is dead."""
-    for shape in SHAPES:
-        extra = {"context": ""} if shape.name == "dolly" else {}
-        assert shape_of(dict.fromkeys(shape.needed, "x") | extra) in (shape, SHAPES[1])
-
-
 def human(*said: str) -> list[dict[str, str]]:
     return [{"from": ("human", "gpt")[place % 2], "value": text} for place, text in enumerate(said)]
 
 
 @pytest.mark.parametrize(
-    "turns, reason",
+    "turns, rule, reason",
     [
+        (human("a"), "turns", "the conversation is user, not a question and its answer"),
+        ([{"from": "gpt", "value": "a"}], "turns", "is assistant, not a question"),
         (
-            human("a", "b", "c", "d"),
-            "goes on (user, assistant, user, assistant), and a row holds one exchange",
-        ),
-        (
-            human("a", "b", "c", "d", "e", "f"),
-            "goes on (user, assistant, user, assistant ... 6 turns)",
-        ),
-        (human("a", "b", "c"), "goes on (user, assistant, user)"),
-        (human("a"), "the conversation is user, not a question and its answer"),
-        ([], "the conversation is empty"),
-        ([{"from": "gpt", "value": "Hello"}, *human("a", "b")], "assistant, user, assistant"),
-        (
-            [{"from": "human", "value": "a"}, {"from": "function_call", "value": "{}"}],
-            "turn 2 of 'conversations' is of 'function_call'",
+            [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}],
+            "turns",
+            "a part of type 'image_url'",
         ),
         (
             [
                 {"role": "user", "content": "a"},
-                {"role": "assistant", "content": "", "tool_calls": [{}]},
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "text", "text": "b", "train": False},
+                        {"type": "text", "text": "c"},
+                    ],
+                },
             ],
-            "calls a tool",
+            "turns",
+            "in parts of which some are to be learned and some not",
         ),
         (
-            [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}],
-            "a part of type 'image_url'",
+            [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}],
+            "do_not_learn",
+            "no answer in it is to be learned",
         ),
     ],
 )
 def test_what_a_row_cannot_hold_is_set_aside_with_its_reason(
-    tmp_path: Path, turns: list[Any], reason: str
+    tmp_path: Path, turns: list[Any], rule: str, reason: str
 ) -> None:
     path, aside = tmp_path / "a.json", list[Rejected]()
     path.write_bytes(as_json([{"conversations": human("q", "a")}, {"conversations": turns}]))
     assert texts(list(read(path, aside=aside.append))) == [("", "q", "", "a")]
     [dropped] = aside
     assert (
-        dropped.rule == "turns"
-        and reason in dropped.reason
-        and dropped.source.startswith("a.json#")
+        dropped.rule == rule and reason in dropped.reason and dropped.source.startswith("a.json#")
     )
     assert json.loads(str(dropped.what)) == {"conversations": turns}
     assert dropped.to_row()["origin"]["kind"] == "imported"
 
 
-def test_the_first_exchange_where_that_is_asked_for(tmp_path: Path) -> None:
-    path, aside = tmp_path / "a.json", list[Rejected]()
+def said(example: Example) -> list[tuple[str, str, bool]]:
+    return [(one.role, one.text, one.is_learned) for one in example.conversation()]
+
+
+def test_a_conversation_is_one_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
     path.write_bytes(
         as_json(
             [
                 {"conversations": human("a", "b", "c", "d")},
-                {"conversations": human("a", "b")},
-                {"conversations": human("a", "b") + human("c")},
+                {"conversations": human("a", "b", "c")},
+                {"conversations": [{"from": "gpt", "value": "hello"}, *human("a", "b")]},
                 {"conversations": human("a", "b") + [{"from": "gpt", "value": "more"}]},
             ]
         )
     )
-    found = list(read(path, turns="first", aside=aside.append))
-    assert [one.origin.details for one in found] == [{"exchanges": 2}, {}, {"exchanges": 1}]
-    assert [one.reason for one in aside] == [
-        "the conversation goes on (user, assistant, assistant), and a row holds one exchange"
+    told = ReadingNotes()
+    found = [said(one) for one in read(path, told=told)]
+    exchange = [("user", "a", False), ("assistant", "b", True)]
+    assert found == [
+        [*exchange, ("user", "c", False), ("assistant", "d", True)],
+        exchange,
+        [("assistant", "hello", False), *exchange],
+        [*exchange, ("assistant", "more", True)],
     ]
+    assert told.summary()["remarks"] == {
+        "a last turn that nobody answers is cut": 1,
+        "an answer before the first question is not learned": 1,
+    }
 
 
-def test_an_earlier_history_is_not_forgotten(tmp_path: Path) -> None:
-    path, aside = tmp_path / "a.jsonl", list[Rejected]()
-    path.write_bytes(as_jsonl([ROWS[0], ROWS[0] | {"history": [["x", "y"]]}]))
-    assert (
-        len(list(read(path, aside=aside.append))) == 1
-        and "'history' of earlier exchanges" in aside[0].reason
+def test_one_exchange_where_that_is_asked_for(tmp_path: Path) -> None:
+    path, aside = tmp_path / "a.json", list[Rejected]()
+    path.write_bytes(
+        as_json([{"conversations": human("a", "b", "c", "d")}, {"conversations": human("a", "b")}])
     )
+    found = list(read(path, turns="first", aside=aside.append))
+    assert [one.origin.details for one in found] == [{"exchanges": 2}, {}] and not aside
+    assert texts(found) == [("", "a", "", "b")] * 2
+    assert len(list(read(path, turns="refuse", aside=aside.append))) == 1
+    assert [one.reason for one in aside] == [
+        "the conversation goes on (user, assistant, user, assistant), and one exchange is wanted"
+    ]
 
 
 def test_a_format_is_forced(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(as_jsonl([ROWS[0] | {"question": "q", "answer": "a"}]))
-    assert [one.instruction for one in read(path)] == ["Add."]
+    with pytest.raises(UserError, match="'question' is not read.* --columns unread=question"):
+        list(read(path))
+    assert [one.instruction for one in read(path, "alpaca")] == ["Add."]
     assert [one.instruction for one in read(path, "question-answer")] == ["q"]
     with pytest.raises(UserError, match="a.jsonl:1: the row has no 'messages'"):
         list(read(path, "messages"))
-    with pytest.raises(UserError, match="a.jsonl:1: not a JSON list"):
-        list(read(path, "json"))
-    assert len(list(read(path, "jsonl"))) == 1
+    path.write_bytes(as_jsonl(ROWS))
+    assert len(list(read(path, "json"))) == len(list(read(path, "jsonl"))) == 3
 
 
 def test_the_first_rows_alone_are_read(tmp_path: Path) -> None:
@@ -422,13 +430,10 @@ def test_the_52k_comes_out_byte_for_byte(tmp_path: Path, data: Path) -> None:
 
 
 def test_other_real_files(data: Path) -> None:
-    aside: list[Rejected] = []
     assert len(list(read(data / "datasets" / "self_instruct_5k.jsonl.gz"))) == 5000
     assert len(list(read(data / "datasets" / "alpaca_gpt4_en_1k.json.gz"))) == 999
-    talks = list(
-        read(data / "datasets" / "sharegpt_dummy_conversation.json.gz", aside=aside.append)
-    )
-    assert len(talks) + len(aside) == 500 and {one.rule for one in aside} == {"turns"} and talks
+    talks = list(read(data / "datasets" / "sharegpt_dummy_conversation.json.gz"))
+    assert len(talks) == 500 and sum(bool(one.messages) for one in talks) > 100
     assert (
         len(list(read(data / "datasets" / "sharegpt_dummy_conversation.json.gz", turns="first")))
         == 500

@@ -1,0 +1,249 @@
+"""Foreign rows as ours: each row by the shape that accounts for most of its text, and what it leaves unread is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.example import Example, Message, Rejected
+from alpaca_pipe.core.preference import Preference
+from alpaca_pipe.data.records import kept_text, kind_of
+from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, NotWanted, Shape, ShapeFit
+from alpaca_pipe.data.shapes.columns import Columns
+from alpaca_pipe.data.shapes.known_shapes import fits
+from alpaca_pipe.data.shapes.layout import Column, Layout, Signature, signature_of
+from alpaca_pipe.data.shapes.layout import kind_of as kind_of_value
+from alpaca_pipe.data.shapes.rendering import unframed
+from alpaca_pipe.data.shapes.transcript import NoTurns
+from alpaca_pipe.data.shapes.turns import spelled
+from alpaca_pipe.data.shapes.unread import check_unread, no_shape
+from alpaca_pipe.data.shapes.verdicts import BAD_ANSWER, check_wanted, verdict_columns
+from alpaca_pipe.data.source_kinds import Turns
+
+TURNS = "turns"  # the rule under which a sound row is set aside that ours cannot hold
+_SPOKEN = ("conversation", "tree")  # shapes whose answers were said in a chat
+_WRAPPERS = ("row", "example", "json", "record", "item", "data", "sample", "_source", "doc")
+
+
+@dataclass
+class _Plan:
+    """How rows with one signature are read."""
+
+    layout: Layout
+    options: Sequence[tuple[Shape, ShapeFit]]
+    said_of_it: list[Column]  # labels, weights and states
+    rows: Counter[int] = field(default_factory=Counter)  # option -> rows read by it
+
+
+class RowReader:
+    """Reads the rows of one source. Each row by its own shape; a plan is made once for all rows that look alike."""
+
+    def __init__(self, columns: Columns | None = None, turns: Turns = "all") -> None:
+        self._columns, self._turns = columns or Columns(), turns
+        self._plans: dict[Signature, _Plan] = {}
+        self.remarks: Counter[str] = Counter()
+
+    def read(self, value: Any, source: str) -> list[Example | Rejected]:
+        """The rows of ours; Rejected for one that is sound and not held, or says that it is not to be learned. Raises NotARow."""
+        found: list[Example | Rejected] = []
+        for one in self.judged(value, source):
+            if isinstance(one, Preference):
+                found.append(self._to_tune(one, source))
+            else:
+                found.append(one)
+        return found
+
+    def judged(self, value: Any, source: str) -> Iterator[Example | Preference | Rejected]:
+        """As `read`, preferences as they are."""
+        row = self._row(value)
+        try:
+            yield from self._of_row(row, source)
+        except NotHeld as reason:
+            yield Rejected(kept_text(value), TURNS, str(reason), source, kind="imported")
+        except NotWanted as said:
+            rule, why = said.args
+            yield Rejected(kept_text(value), rule, why, source, kind="imported")
+
+    def _row(self, value: Any) -> Mapping[str, Any]:
+        if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+            raise NotARow(
+                "the row is a text that holds JSON: it was encoded twice",
+                "decode it once: jq -c fromjson FILE > FIXED",
+            )
+        if isinstance(value, list) and kind_of_value(value) in ("objects", "texts", "lists"):
+            return {"messages": value}
+        if not isinstance(value, dict):
+            raise NotARow(
+                f"the row is {kind_of(value)}, not an object",
+                'write {"instruction": ..., "input": ..., "output": ...}',
+            )
+        return value
+
+    def _of_row(
+        self, row: Mapping[str, Any], source: str
+    ) -> Iterator[Example | Preference | Rejected]:
+        self._check_columns(row)
+        plan = self._plan(row)
+        if not plan.options and (inner := self._unwrapped(row)) is not None:
+            yield from self._of_row(inner, source)
+            return
+        if not plan.options:
+            raise no_shape(row, plan.layout, self._columns)
+        about = About(source, self._columns.roles)
+        label = check_wanted(row, plan.said_of_it, about)
+        try:
+            at, found, about = self._best(row, plan, about)
+        except NoTurns:
+            raise no_shape(row, plan.layout, self._columns) from None
+        check_unread(row, plan.layout, plan.options[at][1], plan.said_of_it, found, self._columns)
+        plan.rows[at] += 1
+        for one in found:
+            if isinstance(one, Example):
+                one = unframed(one, about, plan.options[at][0].name in _SPOKEN)
+                if label is not None:
+                    yield self._labelled(one, label, source, about)
+                    continue
+                one = self._by_turns(one)
+            yield one
+        self.remarks.update(about.remarks)
+
+    def _plan(self, row: Mapping[str, Any]) -> _Plan:
+        signature = signature_of(row)
+        plan = self._plans.get(signature)
+        if plan is None:
+            layout = Layout.of(signature, self._columns.parts)
+            options = fits(layout)
+            if needed := self._columns.needed & row.keys():
+                options = [
+                    (shape, fit) for shape, fit in options if self._reads(fit, needed, layout)
+                ]
+            plan = self._plans[signature] = _Plan(layout, options, verdict_columns(layout))
+        return plan
+
+    def _reads(self, fit: ShapeFit, needed: frozenset[str], layout: Layout) -> bool:
+        said = {one.key for one in verdict_columns(layout)}
+        empty = {one.key for one in layout.columns if one.kind == "empty"}
+        return needed - said - empty <= fit.read
+
+    def _check_columns(self, row: Mapping[str, Any]) -> None:
+        """Raises NotARow where the shape was named, and the row lacks what it needs."""
+        if self._columns.only:
+            for key, (meaning, _) in self._columns.parts.items():
+                if key not in row and meaning in ("instruction", "output", "messages"):
+                    raise NotARow(
+                        f"the row has no '{key}'",
+                        did_you_mean(key, map(str, row)) or "write it in quotes",
+                    )
+
+    def keys(self) -> set[str]:
+        """Every key that a row had."""
+        return {key for signature in self._plans for key, _ in signature}
+
+    def _unwrapped(self, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The row that stands under a key of its own: {"row_idx": 0, "row": {...}}."""
+        inner = [row[key] for key in _WRAPPERS if isinstance(row.get(key), dict)]
+        return inner[0] if len(inner) == 1 else None
+
+    def _best(
+        self, row: Mapping[str, Any], plan: _Plan, about: About
+    ) -> tuple[int, list[Example | Preference], About]:
+        """(the option that reads most of the row's text, what it reads, what it says)."""
+        if len(plan.options) == 1:
+            shape, fit = plan.options[0]
+            return 0, list(shape.rows(row, fit, about)), about
+        best: tuple[int, int, list[Example | Preference], About] | None = None
+        fault: Exception | None = None
+        for at, (shape, fit) in enumerate(plan.options):
+            own = replace(about, remarks=about.remarks.copy())
+            try:
+                found = list(shape.rows(row, fit, own))
+            except (NotARow, NotHeld, NotWanted, NoTurns) as error:
+                fault = fault or error
+                continue
+            size = sum(map(_size, found))
+            if best is None or size > best[0]:
+                best = size, at, found, own
+        if best is None:
+            assert fault is not None
+            raise fault
+        return best[1:]
+
+    def _labelled(self, one: Example, label: bool, source: str, about: About) -> Example | Rejected:
+        if not label:
+            why = "its answer is labelled as a bad one"
+            return Rejected(one, BAD_ANSWER, why, source, kind="imported")
+        about.say("an answer is labelled as a good one")
+        return self._by_turns(one)
+
+    def _to_tune(self, pair: Preference, source: str) -> Example | Rejected:
+        """The row to tune on; the rejected side stays beside it in its origin."""
+        about = About(source)
+        kept = [one.to_row() for one in pair.rejected]
+        origin = replace(pair.origin, details={**pair.origin.details, "rejected": kept})
+        try:
+            one = replace(pair, origin=origin).example()
+            assert one is not None
+            one = self._by_turns(unframed(one, about, False))
+        except NotHeld as reason:
+            return Rejected(str(pair.to_row()), TURNS, str(reason), source, kind="imported")
+        self.remarks["of two answers the chosen one is learned"] += 1
+        self.remarks.update(about.remarks)
+        return one
+
+    def _by_turns(self, one: Example) -> Example:
+        """What becomes of several exchanges, as the recipe wants it. Raises NotHeld."""
+        if not one.messages or self._turns == "all":
+            return one
+        roles = [said.role for said in one.messages]
+        exchanges = roles.count("user")
+        if exchanges == 1:
+            return one
+        if self._turns == "refuse":
+            raise NotHeld(
+                f"the conversation goes on ({spelled(roles)}), and one exchange is wanted"
+            )
+        end = next(
+            at for at, role in enumerate(roles) if role == "assistant" and "user" in roles[:at]
+        )
+        origin = replace(one.origin, details={**one.origin.details, "exchanges": exchanges})
+        first: Sequence[Message] = one.messages[: end + 1]
+        try:
+            return Example.of_messages(first, origin, one.system)
+        except ValueError as error:
+            raise NotHeld(f"of its first exchange: {error}") from None
+
+    def shapes(self) -> list[dict[str, Any]]:
+        """Which shapes were read: {"shape", "rows", "columns": part -> keys}, the most frequent first."""
+        counts: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
+        for plan in self._plans.values():
+            for at, rows in plan.rows.items():
+                shape, fit = plan.options[at]
+                parts = tuple((part, " + ".join(fit.keys(part))) for part in sorted(fit.parts))
+                counts[shape.name, parts] += rows
+        return [
+            {"shape": name, "rows": rows, "columns": dict(parts)}
+            for (name, parts), rows in counts.most_common()
+        ]
+
+    def unread(self) -> dict[str, int]:
+        """Key -> rows in which it held something that was not read."""
+        counts: Counter[str] = Counter()
+        for plan in self._plans.values():
+            said = {one.key for one in plan.said_of_it}
+            for at, rows in plan.rows.items():
+                for column in plan.layout.unread(plan.options[at][1].read | said):
+                    counts[column.key] += rows
+        return dict(counts.most_common())
+
+
+def _size(one: Example | Preference) -> int:
+    """Characters of text that a reading holds."""
+    if isinstance(one, Preference):
+        sides = (*one.prompt, *one.chosen, *one.rejected, *one.answer)
+        return len(one.system) + len(one.input) + sum(len(said.text) for said in sides)
+    if one.messages:
+        return len(one.system) + sum(len(said.text) + len(said.reasoning) for said in one.messages)
+    return len(one.system) + len(one.instruction) + len(one.input) + len(one.output)

@@ -1,0 +1,56 @@
+"""A question of several choices: the choices stand below it, each with its letter, and the answer names one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alpaca_pipe.data.shapes.base import About, NotARow
+from alpaca_pipe.data.shapes.layout import Column
+from alpaca_pipe.data.shapes.values import text_of, unpacked
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def choices_of(
+    row: Mapping[str, Any], columns: Sequence[Column], about: About
+) -> tuple[str, dict[str, str]]:
+    """(the choices as lines, label -> text). A list, {"A": ..., "B": ...}, {"label": [...], "text": [...]}, or one column
+    for each. Raises NotARow."""
+    if len(columns) > 1:
+        values: Any = [row[one.key] for one in columns]
+    else:
+        values = unpacked(row[columns[0].key])
+    where = f"'{columns[0].key}'"
+    labels: list[str] = []
+    if isinstance(values, dict) and isinstance(values.get("text"), list):
+        labels = [str(one) for one in values.get("label", ())]
+        values = values["text"]
+    elif isinstance(values, dict):
+        labels, values = [str(key) for key in values], list(values.values())
+    elif isinstance(values, list) and values and isinstance(values[0], dict):
+        labels = [str(one.get("label") or one.get("key") or "") for one in values]
+    if isinstance(values, str):
+        return values, {}
+    if not isinstance(values, list) or len(values) > len(_LETTERS):
+        raise NotARow(f"{where} holds no list of choices", "write a list of texts")
+    texts = [text_of(one, where, about) for one in values]
+    if len(labels) != len(texts) or not all(labels):
+        labels = list(_LETTERS[: len(texts)])
+    lines = [f"{label}. {text}" for label, text in zip(labels, texts, strict=True)]
+    return "\n".join(lines), dict(zip(labels, texts, strict=True))
+
+
+def with_choice(value: Any, answer: str, choices: Mapping[str, str], about: About) -> str:
+    """The answer, with the text of the choice where it only names one by letter or by place (from 0)."""
+    named = answer.strip()
+    if named in choices.values():
+        return answer
+    if named not in choices and not isinstance(value, str):
+        place = int(value) if isinstance(value, int | float) and value == int(value) else -1
+        labels = list(choices)
+        named = labels[place] if 0 <= place < len(labels) else ""
+    if named not in choices:
+        return answer
+    about.say("an answer that names a choice has its text beside it")
+    return f"{named}. {choices[named]}"

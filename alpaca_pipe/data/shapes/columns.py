@@ -1,0 +1,89 @@
+"""What the user says that columns mean: `--columns instruction=query,input=context`, and whose turns a speaker's are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import get_args
+
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.example import Role
+from alpaca_pipe.data.shapes.keys import EARLIER, Meaning, plain
+
+# What a column can be said to be. `unread`: nothing; it is left out.
+PARTS: Mapping[str, Meaning] = {
+    "instruction": "instruction",
+    "input": "input",
+    "output": "output",
+    "system": "system",
+    "history": "history",
+    "messages": "messages",
+    "chosen": "chosen",
+    "rejected": "rejected",
+    "choices": "choices",
+    "label": "label",
+    "weight": "weight",
+    "status": "status",
+    "reasoning": "reasoning",
+    "tools": "tools",
+    "unread": "meta",
+}
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """parts: key -> (what it means, its place among those of that meaning). roles: speaker as it is looked up -> role.
+    only: nothing but what is named is read."""
+
+    parts: Mapping[str, tuple[Meaning, int]] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    only: bool = False
+
+    @staticmethod
+    def of(named: Mapping[str, str | Iterable[str]], only: bool = False) -> Columns:
+        """named: part or role -> its column or columns. Raises UserError for a part that there is none of."""
+        parts: dict[str, tuple[Meaning, int]] = {}
+        roles: dict[str, str] = {}
+        for part, given in named.items():
+            keys = (given,) if isinstance(given, str) else tuple(given)
+            if part in ROLES and part != "system":
+                roles |= {plain(key): part for key in keys}
+            elif part in PARTS:
+                for place, key in enumerate(keys):
+                    if key in parts:
+                        raise UserError(
+                            f"columns: '{key}' is named twice", "say one thing of each column"
+                        )
+                    rank = EARLIER if part == "unread" else place
+                    parts[key] = (PARTS[part], rank)
+                if part == "system":
+                    roles |= {plain(key): part for key in keys}
+            else:
+                raise UserError(
+                    f"columns: there is no part '{part}'", did_you_mean(part, [*PARTS, *ROLES])
+                )
+        return Columns(parts, roles, only)
+
+    @staticmethod
+    def parse(text: str) -> dict[str, tuple[str, ...]]:
+        """`instruction=query,input=title,input=body` as part -> columns. Raises UserError."""
+        found: dict[str, tuple[str, ...]] = {}
+        for piece in text.split(","):
+            part, sign, key = (one.strip() for one in piece.partition("="))
+            if not sign or not part or not key:
+                raise UserError(
+                    f"--columns: '{piece}' does not say which column is what",
+                    "for example --columns instruction=query,output=answer",
+                )
+            found[part] = (*found.get(part, ()), key)
+        return found
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """The keys that are to be read."""
+        return frozenset(key for key, (meaning, _) in self.parts.items() if meaning != "meta")
+
+    def __bool__(self) -> bool:
+        return bool(self.parts or self.roles)

@@ -1,0 +1,151 @@
+"""One question and its answer in columns: instruction, input, output by whatever names; a system text, a history, choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from alpaca_pipe.core.example import Example, Message
+from alpaca_pipe.data.shapes.base import About, NotARow, ShapeFit
+from alpaca_pipe.data.shapes.choices import choices_of, with_choice
+from alpaca_pipe.data.shapes.keys import EARLIER, WEAK
+from alpaca_pipe.data.shapes.layout import LISTS, TEXTS, Column, Kind, Layout
+from alpaca_pipe.data.shapes.turns import conversation, turns_of
+from alpaca_pipe.data.shapes.values import text_of
+
+name = "exchange"
+# Which question goes with which answer, where a row has several of both.
+_PAIRS = (
+    ("instruction", "output"),
+    ("instruction", "response"),
+    ("instruction", "completion"),
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("query", "response"),
+    ("question", "answer"),
+    ("question", "response"),
+    ("problem", "solution"),
+    ("user", "assistant"),
+    ("human", "assistant"),
+)
+# Names of what is to be done; where a row also has a question of its own, the question is what it is done to.
+_DIRECTIVES = frozenset(
+    [
+        "instruction",
+        "instructions",
+        "prompt",
+        "task",
+        "definition",
+        "task_description",
+        "task_definition",
+        "command",
+        "指令",
+        "指示",
+        "지시",
+        "지시문",
+        "anweisung",
+        "consigne",
+        "instruccion",
+        "instrucao",
+        "istruzione",
+        "инструкция",
+    ]
+)
+_EVERY: frozenset[Kind] = TEXTS | {"empty", "other"}
+
+
+def fit(layout: Layout) -> ShapeFit | None:
+    """A question and an answer; where there is no question, an input stands for it; where no column is called so, a text."""
+    answers = [one for one in layout.all("output", kinds=_EVERY) if not one.variant]
+    asks = layout.all("instruction", kinds=_EVERY)
+    inputs = [one for one in layout.all("input") if one.rank < EARLIER]
+    texts = [one for one in layout.all("text") if one.kind == "text" and not one.variant]
+    inputs += [one for one in layout.all("messages") if one.kind == "text"]
+    if not answers:
+        answers = [one for one in layout.all("label") if one.kind == "text" and (asks and inputs)]
+    filled_asks = [one for one in asks if one.kind != "empty"]
+    if not filled_asks and (inputs or texts):
+        asks = inputs[:1] or texts[:1]
+        inputs, texts = inputs[1:], [one for one in texts if one not in asks]
+    if not answers or not asks:
+        return None
+    ask, answer, second = _matched(asks, answers)
+    if ask.kind == "objects" or answer.kind == "objects":
+        return None
+    given = [one for one in (second, *inputs) if one]
+    choices = layout.all("choices", kinds=TEXTS | LISTS)
+    return ShapeFit.of(
+        instruction=ask,
+        input=sorted(given, key=layout.columns.index),
+        output=answer,
+        text=texts[:1],
+        system=layout.first("system"),
+        history=layout.first("history", kinds=LISTS | {"object"}),
+        choices=choices if not choices or choices[0].variant else choices[:1],
+        reasoning=layout.first("reasoning"),
+    )
+
+
+def _matched(
+    asks: Sequence[Column], answers: Sequence[Column]
+) -> tuple[Column, Column, Column | None]:
+    """(the instruction, the answer, a question that the instruction is about)."""
+    asked = [one for one in asks if one.kind in TEXTS] or list(asks)
+    said = [one for one in answers if one.kind in TEXTS] or list(answers)
+    named = {(a.plain, b.plain): (a, b) for a in asked for b in said}
+    ask, answer = next((named[pair] for pair in _PAIRS if pair in named), (asked[0], said[0]))
+    if min(asked[0].rank, said[0].rank) < 0:  # the user said which
+        ask, answer = asked[0], said[0]
+    strong = [one for one in asked if one.rank < WEAK]
+    if len(strong) == 2 and ask in strong and len([one for one in said if one.rank < WEAK]) < 2:
+        other = strong[1 - strong.index(ask)]
+        directive = next((one for one in (ask, other) if one.plain in _DIRECTIVES), None)
+        question = other if directive is ask else ask
+        if directive and question.plain not in _DIRECTIVES and directive.rank >= 0:
+            return directive, answer, question
+    return ask, answer, None
+
+
+def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example]:
+    instruction = _needed(row, fit.key("instruction"), about)
+    output = _needed(row, fit.key("output"), about)
+    given = [_text(row, key, about) for key in fit.keys("input")]
+    if (key := fit.key("text")) and not _is_rendered(text := _text(row, key, about), row, fit):
+        given.append(text)
+    input_ = "\n\n".join(text for text in given if text.strip())
+    if len(given) == 1:
+        input_ = given[0]
+    system = _text(row, fit.key("system"), about)
+    if keys := fit.keys("choices"):
+        shown, texts = choices_of(row, fit.parts["choices"], about)
+        input_ = f"{input_}\n\n{shown}" if input_.strip() else shown
+        output = with_choice(row[fit.key("output")], output, texts, about)
+        about.say(f"choices stand below the question ({', '.join(keys)})")
+    reasoning = _text(row, fit.key("reasoning"), about)
+    history = turns_of(row[key], f"'{key}'", about) if (key := fit.key("history")) else []
+    if not history and not reasoning:
+        yield Example.of(instruction, input_, output, about.origin(), system)
+        return
+    if reasoning:
+        about.say("the reasoning before an answer is kept beside it")
+    asked = f"{instruction}\n\n{input_}" if input_ else instruction
+    said = [*history, Message("user", asked), Message("assistant", output, True, reasoning)]
+    yield Example.of_messages(conversation(said, about), about.origin(), system)
+
+
+def _text(row: Mapping[str, Any], key: str, about: About) -> str:
+    return text_of(row[key], f"'{key}'", about, "\n\n") if key else ""
+
+
+def _needed(row: Mapping[str, Any], key: str, about: About) -> str:
+    value = row[key]
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        raise NotARow(f"'{key}' is null, not a text", "put it in quotes, or remove the row")
+    return text_of(value, f"'{key}'", about)
+
+
+def _is_rendered(text: str, row: Mapping[str, Any], fit: ShapeFit) -> bool:
+    """Whether a text is the whole row once more, in a template: `text` of the Alpaca set on the hub."""
+    parts = (row[fit.key("instruction")], row[fit.key("output")])
+    return all(isinstance(part, str) and part.strip() in text for part in parts)

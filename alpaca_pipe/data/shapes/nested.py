@@ -1,0 +1,90 @@
+"""Several exchanges under one row: Self-Instruct's instances, NaturalInstructions, question-and-answer pairs below a text.
+
+What an instance does not say itself (an instruction, a context, a system text) is taken from the row that holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.preference import Preference
+from alpaca_pipe.data.shapes import exchange
+from alpaca_pipe.data.shapes.base import About, NotARow, ShapeFit
+from alpaca_pipe.data.shapes.keys import Meaning
+from alpaca_pipe.data.shapes.layout import Column, Layout, signature_of
+from alpaca_pipe.data.shapes.values import unpacked
+
+name = "instances"
+_OUTER: tuple[Meaning, ...] = ("instruction", "input", "system")
+_LISTS = (
+    "instances",
+    "seed_examples",
+    "questions_and_answers",
+    "question_answer_pairs",
+    "qa_pairs",
+    "qas",
+    "qa",
+    "paragraphs",
+    "all_instances",
+    "examples",
+    "samples",
+    "pairs",
+)
+
+
+def fit(layout: Layout) -> ShapeFit | None:
+    lists = [
+        one
+        for name in _LISTS
+        for one in layout.columns
+        if one.plain == name and one.kind == "objects"
+    ]
+    if not lists:
+        return None
+    outer = [one for one in layout.columns if one.meaning in _OUTER and one.kind not in ("empty",)]
+    return ShapeFit.of(instances=lists[0], outer=outer)
+
+
+def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example | Preference]:
+    key = fit.key("instances")
+    outer = {key: row[key] for key in fit.keys("outer")}
+    held = [one for one in unpacked(row[key]) if isinstance(one, dict)]
+    if not held:
+        raise NotARow(
+            f"'{key}' holds no exchange", "write a list of objects there, or remove the row"
+        )
+    for number, instance in enumerate(held, 1):
+        yield from _one(_within(outer, instance), f"{key} {number}", about)
+
+
+def _one(row: Mapping[str, Any], where: str, about: About) -> Iterator[Example | Preference]:
+    layout = Layout.of(signature_of(row))
+    if nested := fit(layout):
+        yield from rows(row, nested, about)
+        return
+    found = exchange.fit(layout)
+    if not found:
+        raise NotARow(
+            f"{where} has no question and answer; its keys: {', '.join(row)}",
+            "name them question and answer",
+        )
+    for column in layout.unread(found.read):
+        if column.belongs:
+            about.say(f"'{column.key}' of an instance is left unread")
+    yield from exchange.rows(row, found, about)
+
+
+def _within(outer: Mapping[str, Any], instance: Mapping[str, Any]) -> dict[str, Any]:
+    """The instance, with what it lacks from outside before it."""
+    own = {one.meaning for one in _filled(instance)}
+    lacking = [one for one in _filled(outer) if one.meaning not in own]
+    strongest: dict[str, Column] = {}
+    for one in sorted(lacking, key=lambda column: column.rank):
+        strongest.setdefault(one.meaning, one)
+    return {one.key: outer[one.key] for one in strongest.values()} | dict(instance)
+
+
+def _filled(row: Mapping[str, Any]) -> list[Column]:
+    return [one for one in Layout.of(signature_of(row)).columns if one.kind != "empty"]

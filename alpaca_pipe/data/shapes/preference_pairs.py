@@ -1,0 +1,160 @@
+"""A better and a worse answer to one prompt: chosen and rejected by any name, two answers and a winner, or ranked answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from alpaca_pipe.core.example import Message
+from alpaca_pipe.core.preference import Preference
+from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, ShapeFit
+from alpaca_pipe.data.shapes.keys import plain
+from alpaca_pipe.data.shapes.layout import LISTS, TEXTS, Column, Layout
+from alpaca_pipe.data.shapes.ranked import ranked_answers, ranked_columns
+from alpaca_pipe.data.shapes.transcript import parsed
+from alpaca_pipe.data.shapes.turns import answer_of, turns_of
+from alpaca_pipe.data.shapes.values import text_of, unpacked
+
+name = "preference"
+_ANSWERS = TEXTS | LISTS
+
+
+def fit(layout: Layout) -> ShapeFit | None:
+    prompt = _prompt(layout)
+    chosen = layout.first("chosen", kinds=_ANSWERS - {"bool", "number"})
+    rejected = layout.first("rejected", kinds=_ANSWERS - {"bool", "number"})
+    answers = [one for one in layout.all("output", "messages", kinds=_ANSWERS) if one.variant]
+    winner = layout.first("winner", kinds=TEXTS) or layout.first("chosen", kinds=TEXTS)
+    if rejected and not chosen:  # the last answer of the messages, or the output, is the chosen one
+        chosen = layout.first("output", kinds=_ANSWERS)
+        if not chosen and not prompt.get("messages"):
+            return None
+        return ShapeFit.of(**prompt, chosen=chosen, rejected=rejected)
+    if chosen and rejected:
+        return ShapeFit.of(**prompt, chosen=chosen, rejected=rejected)
+    if len(answers) == 2 and winner and winner not in answers:
+        return ShapeFit.of(**prompt, answers=answers, winner=winner)
+    scores = ranked_columns(layout)
+    if scores and prompt.get("instruction"):
+        return ShapeFit.of(**prompt, **scores)
+    return None
+
+
+def _prompt(layout: Layout) -> dict[str, Column | None | list[Column]]:
+    """The columns that stand before the answers."""
+    asks = layout.all("instruction", kinds=_ANSWERS)
+    inputs = [one for one in layout.all("input", kinds=_ANSWERS) if one.rank < 1000]
+    if not asks:
+        asks, inputs = inputs[:1], inputs[1:]
+    said = [one for one in layout.all("messages", kinds=_ANSWERS) if not one.variant]
+    return {
+        "instruction": asks[0] if asks else None,
+        "input": sorted(inputs, key=layout.columns.index),
+        "messages": said[0] if said else None,
+        "history": layout.first("history", kinds=LISTS | {"object"}),
+        "system": layout.first("system"),
+        "tools": layout.first("tools"),
+    }
+
+
+def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Preference]:
+    if (key := fit.key("tools")) and unpacked(row[key]):
+        raise NotHeld(f"it offers tools ('{key}'), and a template of ours cannot say them")
+    system = text_of(row[key], f"'{key}'", about, "\n\n") if (key := fit.key("system")) else ""
+    asked, input_ = _asked(row, fit, about)
+    better, worse = _sides(row, fit, about)
+    if better is None:
+        better, asked = _last_answer(asked)
+    shared = _shared(better, worse)
+    if shared and (not asked or better[0].role != "assistant"):
+        asked, input_ = list(better[:shared]), ""
+        better, worse = better[shared:], worse[shared:]
+    try:
+        pair = Preference.pair(asked, better, worse, about.origin(), system, input_)
+    except (ValueError, IndexError) as error:
+        raise NotHeld(str(error) or "it has no prompt") from None
+    yield pair
+
+
+def _asked(row: Mapping[str, Any], fit: ShapeFit, about: About) -> tuple[list[Message], str]:
+    """(the messages of the prompt, the input below its question)."""
+    said: list[Message] = []
+    if key := fit.key("history"):
+        said += turns_of(row[key], f"'{key}'", about)
+    if key := fit.key("messages"):
+        value = unpacked(row[key])
+        said += turns_of(value, f"'{key}'", about) if isinstance(value, list) else []
+    texts = [text_of(row[key], f"'{key}'", about, "\n\n") for key in fit.keys("input")]
+    key = fit.key("instruction")
+    if not key:
+        return said, "\n\n".join(texts)
+    value = unpacked(row[key])
+    if isinstance(value, dict) and isinstance(value.get("messages"), list):  # OpenAI's `input`
+        if value.get("tools"):
+            raise NotHeld(f"it offers tools ('{key}'), and a template of ours cannot say them")
+        value = value["messages"]
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [*said, *turns_of(value, f"'{key}'", about)], "\n\n".join(texts)
+    text = text_of(value, f"'{key}'", about)
+    if told := parsed(text, opened=True):
+        about.say("a rendered template is parsed back")
+        return [*said, *told], "\n\n".join(texts)
+    if any(one.role == "user" and one.text.strip() == text.strip() for one in said):
+        return said, "\n\n".join(texts)  # the first question once more
+    return [*said, Message("user", text)], "\n\n".join(texts)
+
+
+def _sides(
+    row: Mapping[str, Any], fit: ShapeFit, about: About
+) -> tuple[list[Message] | None, list[Message]]:
+    """(chosen, rejected); None where the chosen one is the last answer of the prompt."""
+    if keys := fit.keys("answers"):
+        won = _won(row, fit, [one.variant for one in fit.parts["answers"]])
+        return _answer(row, keys[won], about), _answer(row, keys[1 - won], about)
+    if fit.key("ranked"):
+        return ranked_answers(row, fit, about)
+    chosen, rejected = fit.key("chosen"), fit.key("rejected")
+    return _answer(row, chosen, about) if chosen else None, _answer(row, rejected, about)
+
+
+def _answer(row: Mapping[str, Any], key: str, about: About) -> list[Message]:
+    value = unpacked(row[key])
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        value = value[0]
+    if isinstance(value, str) and (told := parsed(value)):
+        return told
+    return answer_of(value, key, about)
+
+
+def _won(row: Mapping[str, Any], fit: ShapeFit, variants: Sequence[str]) -> int:
+    """The place of the better of two answers, as the row names it: a, model_a, response_1, 0 ... Raises NotARow, NotHeld."""
+    key = fit.key("winner")
+    said = plain(str(row[key]))
+    if "tie" in said.split("_") or said in ("both", "neither", "same", "equal", "none", "draw"):
+        raise NotHeld(f"'{key}' is {row[key]!r}: neither answer is the better one")
+    names = [one.plain for one in fit.parts["answers"]]
+    for place, (variant, name_) in enumerate(zip(variants, names, strict=True)):
+        if said in (variant, name_) or said.split("_")[-1] == variant:
+            return place
+    raise NotARow(
+        f"'{key}' is {row[key]!r}, which names none of {', '.join(fit.keys('answers'))}",
+        f"say which columns are which: --columns chosen={fit.keys('answers')[0]},rejected={fit.keys('answers')[1]}",
+    )
+
+
+def _last_answer(said: list[Message]) -> tuple[list[Message], list[Message]]:
+    """(the last answer, what stands before it)."""
+    place = next((at for at in reversed(range(len(said))) if said[at].role == "assistant"), -1)
+    if place < 0:
+        raise NotHeld("it has a rejected answer and no chosen one")
+    return said[place:], said[:place]
+
+
+def _shared(better: Sequence[Message], worse: Sequence[Message]) -> int:
+    """How many messages both sides begin with; at least one answer is left to each."""
+    most = min(len(better), len(worse)) - 1
+    pairs = zip(better[:most], worse[:most], strict=False)
+    same = next((at for at, (one, other) in enumerate(pairs) if one != other), most)
+    while same and better[same - 1].role == "assistant":
+        same -= 1
+    return max(same, 0)

@@ -1,0 +1,89 @@
+"""Texts that carry what a template or a page put around them: parsed back, or taken off, and told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from alpaca_pipe.core.example import Example, Message
+from alpaca_pipe.data.shapes.base import About, NotHeld
+from alpaca_pipe.data.shapes.scraped import is_scraped, markdown_of
+from alpaca_pipe.data.shapes.transcript import ENDS, parsed
+from alpaca_pipe.data.shapes.turns import conversation
+
+_OPENED = (
+    "<",
+    "[",
+    "#",
+    "\n",
+    "Human:",
+    "USER:",
+    "Below is an",
+    "A chat between",
+    "The conversation between",
+)
+_LEADING = re.compile(rf"(?:\s*(?:{ENDS.pattern}))+\s*")
+_TRAILING = re.compile(rf"\s*(?:(?:{ENDS.pattern})\s*)+\Z")
+
+
+def unframed(example: Example, about: About, spoken: bool) -> Example:
+    """The row without the marks of a chat template and without a page's tags. spoken: it was said in a conversation. Raises NotHeld,
+    NotWanted."""
+    if example.messages:
+        said = list(example.messages)
+        cleaned = [_cleaned(one, said, about) for one in said]
+        if cleaned == said:
+            return example
+        return Example.of_messages(cleaned, example.origin, example.system)
+    prompt, answer = example.instruction, example.output
+    if prompt.startswith(_OPENED) and (told := parsed(prompt, opened=True)):
+        return _of_prompt(example, told, about)
+    if "<" not in answer and "[EOS]" not in answer and "<" not in prompt:
+        return example
+    asked = without_ends(prompt, about)
+    told_back = without_ends(answer, about)
+    if is_scraped(told_back, asked, spoken):
+        told_back = markdown_of(told_back)
+        about.say("the tags of a scraped page are taken out")
+    if (asked, told_back) == (prompt, answer):
+        return example
+    return Example.of(asked, example.input, told_back, example.origin, example.system)
+
+
+def _of_prompt(example: Example, told: Sequence[Message], about: About) -> Example:
+    """The prompt is a rendered conversation; the output answers it."""
+    about.say("a rendered template is parsed back")
+    said = [*told, Message("assistant", without_ends(example.output, about).strip())]
+    if example.input.strip():
+        raise NotHeld("its instruction is a rendered template, and it has an input beside it")
+    if told[-1].role == "assistant":
+        raise NotHeld("its instruction is a rendered conversation that is answered already")
+    try:
+        return Example.of_messages(conversation(said, about), example.origin, example.system)
+    except ValueError as error:
+        raise NotHeld(str(error)) from None
+
+
+def _cleaned(one: Message, said: Sequence[Message], about: About) -> Message:
+    if "<" not in one.text and "[EOS]" not in one.text:
+        return one
+    text = without_ends(one.text, about)
+    asked = "\n".join(other.text for other in said if other.role == "user")
+    if one.role == "assistant" and is_scraped(text, asked, True):
+        text = markdown_of(text)
+        about.say("the tags of a scraped page are taken out")
+    return one if text == one.text else replace(one, text=text)
+
+
+def without_ends(text: str, about: About) -> str:
+    """Without the tokens of a template at its two ends."""
+    end = _TRAILING.search(text)
+    start = _LEADING.match(text)
+    if not end and not start:
+        return text
+    kept = text[start.end() if start else 0 : end.start() if end else len(text)]
+    if not kept.strip():
+        return text
+    about.say("the tokens of a template at the ends of a text are cut")
+    return kept

@@ -1,0 +1,145 @@
+"""Answers as they were scraped from a page: HTML that a browser rendered, turned back into the Markdown that it was."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+_PAGE = re.compile(
+    r'<div class="(?:markdown|prose|result-streaming|flex|overflow|bg-black|w-full)', re.IGNORECASE
+)
+_BLOCK = re.compile(r"\s*<(p|div|ol|ul|pre|h[1-6]|blockquote|table)(?:\s[^>]*)?>", re.IGNORECASE)
+_CLOSED = re.compile(r"</(p|div|ol|ul|pre|h[1-6]|blockquote|table)>\s*\Z", re.IGNORECASE)
+_A_PAGE_OF_ITS_OWN = re.compile(
+    r"<(?:!doctype|html|head|body|script|style|form|input|button|nav)\b|\s(?:style|className|onclick)=",
+    re.IGNORECASE,
+)
+_ABOUT_PAGES = re.compile(
+    r"\b(html|css|web ?pages?|web ?sites?|tags?|markup|xml|jsx|javascript|react|vue|email template)\b",
+    re.IGNORECASE,
+)
+
+
+def is_scraped(text: str, asked: str, spoken: bool) -> bool:
+    """Whether an answer is a rendered page's HTML, and nobody asked for HTML. spoken: it was said in a conversation; an
+    answer in a column of its own may well be HTML, unless it bears the marks of a chat's page."""
+    if "</" not in text:
+        return False
+    if _PAGE.match(text.lstrip()):
+        return True
+    return spoken and bool(
+        _BLOCK.match(text)
+        and _CLOSED.search(text)
+        and not _A_PAGE_OF_ITS_OWN.search(text)
+        and not _ABOUT_PAGES.search(asked)
+    )
+
+
+def markdown_of(text: str) -> str:
+    """The Markdown of a page's HTML: paragraphs, lists, headings, emphasis, links, tables, code with its language."""
+    page = _Page()
+    page.feed(text)
+    page.close()
+    return page.text()
+
+
+class _Page(HTMLParser):
+    """Collects blocks; what stands in <pre> is kept character by character."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._out: list[str] = []
+        self._lists: list[int] = []  # number of the next item; 0 in a list without numbers
+        self._in_pre = False
+        self._code: list[str] = []
+        self._language = ""
+        self._skipped = 0  # depth inside what a page shows around code
+        self._href = ""
+        self._cells = 0
+
+    def text(self) -> str:
+        joined = "".join(self._out)
+        joined = re.sub(r"[ \t]+\n", "\n", joined)
+        return re.sub(r"\n{3,}", "\n\n", joined).strip()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if self._in_pre:
+            self._inside_pre(tag, given.get("class") or "")
+        elif tag == "pre":
+            self._in_pre, self._code, self._language = True, [], ""
+        elif tag in ("p", "div", "blockquote", "table"):
+            self._out.append("" if self._at_item() else "\n\n")
+            self._out.append("> " if tag == "blockquote" else "")
+        elif tag[0] == "h" and tag[1:].isdigit():
+            self._out.append("\n\n" + "#" * int(tag[1:]) + " ")
+        elif tag in ("ol", "ul"):
+            start = given.get("start") or "1"
+            self._out.append("\n" if self._lists else "\n\n")
+            self._lists.append((int(start) if start.isdigit() else 1) if tag == "ol" else 0)
+        elif tag == "li":
+            self._item()
+        elif tag in _AROUND:
+            self._out.append(_AROUND[tag])
+        elif tag == "a":
+            self._href = given.get("href") or ""
+            self._out.append("[" if self._href else "")
+        elif tag == "br":
+            self._out.append("\n")
+        elif tag == "tr":
+            self._cells = 0
+            self._out.append("\n|")
+
+    def _inside_pre(self, tag: str, classes: str) -> None:
+        if found := re.search(r"language-([\w+#-]+)", classes):
+            self._language = found[1]
+        if tag == "code":
+            self._code, self._skipped = [], 0  # what stood before it is the page's own line
+        elif tag == "button":
+            self._skipped += 1
+
+    def _item(self) -> None:
+        depth = "   " * (len(self._lists) - 1)
+        number = self._lists[-1] if self._lists else 0
+        self._out.append(f"\n{depth}{number}. " if number else f"\n{depth}- ")
+        if number:
+            self._lists[-1] += 1
+
+    def _at_item(self) -> bool:
+        return bool(self._out) and bool(re.search(r"(?:^|\n) *(?:-|\d+\.|>) \Z", self._out[-1]))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "pre" and self._in_pre:
+            code = "".join(self._code)
+            code = code if code.endswith("\n") else code + "\n"
+            fence = "````" if "```" in code else "```"
+            self._out.append(f"\n\n{fence}{self._language}\n{code}{fence}\n\n")
+            self._in_pre = False
+        elif self._in_pre:
+            self._skipped -= tag == "button" and self._skipped > 0
+        elif tag in ("ol", "ul"):
+            if self._lists:
+                self._lists.pop()
+            self._out.append("" if self._lists else "\n\n")
+        elif tag in _AROUND:
+            self._out.append(_AROUND[tag])
+        elif tag == "a" and self._href:
+            self._out.append(f"]({self._href})")
+            self._href = ""
+        elif tag in ("th", "td"):
+            self._cells += 1
+            self._out.append(" |")
+        elif tag == "thead":
+            self._out.append("\n|" + " --- |" * self._cells)
+        elif tag in ("p", "div", "blockquote", "table") or (tag[0] == "h" and tag[1:].isdigit()):
+            self._out.append("\n\n")
+
+    def handle_data(self, data: str) -> None:
+        if self._in_pre:
+            if not self._skipped:
+                self._code.append(data)
+        elif data.strip() or (data and self._out and not self._out[-1].endswith("\n")):
+            self._out.append(re.sub(r"\s+", " ", data))
+
+
+_AROUND = {"strong": "**", "b": "**", "em": "*", "i": "*", "code": "`", "del": "~~"}

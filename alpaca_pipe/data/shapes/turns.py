@@ -1,0 +1,246 @@
+"""A list of turns as messages: speakers by name, pairs of question and answer, or texts in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from alpaca_pipe.core.example import Message, Role
+from alpaca_pipe.data.records import kind_of as in_words
+from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, NotWanted
+from alpaca_pipe.data.shapes.keys import WEAK, name_of, plain
+from alpaca_pipe.data.shapes.roles import CALLS, CONTENT_KEYS, ROLE_KEYS, role_of
+from alpaca_pipe.data.shapes.tool_calls import calls_of
+from alpaca_pipe.data.shapes.values import text_of, unpacked
+from alpaca_pipe.data.shapes.verdicts import NOT_LEARNED, is_learned
+
+
+def turns_of(value: Any, where: str, about: About) -> list[Message]:
+    """The messages of a conversation, in order. Raises NotARow, NotHeld."""
+    value = unpacked(value)
+    if isinstance(value, dict):
+        value = _in_rows(value)
+    if not isinstance(value, list):
+        raise NotARow(
+            f"{where} is {in_words(value)}, not a list of turns",
+            'write [{"role": "user", "content": ...}, {"role": "assistant", "content": ...}]',
+        )
+    texts = [one for one in value if isinstance(one, str)]
+    if texts and len(texts) == len(value):
+        return _in_turn(texts, where, about)
+    said: list[Message] = []
+    for number, turn in enumerate(value, 1):
+        place = f"turn {number} of {where}"
+        if isinstance(turn, list):
+            said += _pair(turn, place, about)
+        elif isinstance(turn, dict):
+            said += _of_object(turn, place, about)
+        elif turn is not None:
+            raise NotARow(
+                f"{place} is {in_words(turn)}, not an object",
+                'write {"role": "user", "content": ...}',
+            )
+    return said
+
+
+def answer_of(value: Any, key: str, about: About) -> list[Message]:
+    """An answer that stands in a column of its own: one turn, several, or only its text."""
+    value = unpacked(value)
+    if isinstance(value, dict):
+        value = [value]
+    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        return turns_of(value, f"'{key}'", about)
+    text = text_of(value, f"'{key}'", about)
+    if not text.strip():
+        raise NotARow(f"'{key}' is empty", "write the answer, or remove the row")
+    return [Message("assistant", text)]
+
+
+def conversation(said: Sequence[Message], about: About) -> list[Message]:
+    """The messages as they can be learned: what nobody asked for is context, what nobody answered is cut.
+
+    Raises NotHeld where there is no question and answer, NotWanted where no answer is to be learned.
+    """
+    kept = list(said)
+    roles = [one.role for one in kept]
+    if "user" not in roles or "assistant" not in roles[roles.index("user") :]:
+        raise NotHeld(f"the conversation is {spelled(roles)}, not a question and its answer")
+    while kept[-1].role != "assistant":
+        kept.pop()
+        about.say("a last turn that nobody answers is cut")
+    first = roles.index("user")
+    for place, one in enumerate(kept[:first]):
+        if one.is_learned:
+            kept[place] = replace(one, learned=False)
+            about.say("an answer before the first question is not learned")
+    if not any(one.is_learned for one in kept):
+        raise NotWanted(NOT_LEARNED, "no answer in it is to be learned")
+    if any(one.role == "assistant" and not one.learned for one in kept[first:]):
+        about.say("an answer that is marked so is context, and not learned")
+    return kept
+
+
+def spelled(roles: Sequence[str]) -> str:
+    shown = ", ".join(roles[:4]) or "empty"
+    return f"{shown} ... {len(roles)} turns" if len(roles) > 4 else shown
+
+
+def _in_rows(value: Mapping[str, Any]) -> Any:
+    """{"from": [...], "value": [...]}, as `datasets` turns a list of turns round; or {"turn_1": {...}, "turn_2": {...}}."""
+    lists = [one for one in value.values() if isinstance(one, list)]
+    if len(lists) == len(value) >= 2 and len({len(one) for one in lists}) == 1:
+        return [dict(zip(value, row, strict=True)) for row in zip(*lists, strict=True)]
+    for key in ("messages", "items", "conversations", "turns"):
+        if isinstance(value.get(key), list):
+            return value[key]
+    if value and all(isinstance(one, dict) for one in value.values()):
+        return list(value.values())
+    return value
+
+
+def _in_turn(texts: list[str], where: str, about: About) -> list[Message]:
+    """A user, an assistant, a user ..."""
+    roles: tuple[Role, Role] = ("user", "assistant")
+    return [
+        Message(roles[place % 2], text_of(text, f"turn {place + 1} of {where}", about))
+        for place, text in enumerate(texts)
+    ]
+
+
+def _pair(turn: list[Any], where: str, about: About) -> Iterator[Message]:
+    if len(turn) != 2:
+        raise NotARow(f"{where} has {len(turn)} texts, not a question and its answer", "write two")
+    for role, value in zip(("user", "assistant"), turn, strict=True):
+        if value is not None and value != "":
+            yield Message(role, text_of(value, where, about))  # type: ignore[arg-type]
+
+
+def _of_object(turn: Mapping[str, Any], where: str, about: About) -> list[Message]:
+    """One speaker's turn, or a pair of a question and its answer."""
+    speaker = next((key for key in ROLE_KEYS if turn.get(key) is not None), None)
+    own = next((key for key in turn if plain(key) in ROLE_KEYS), speaker)
+    if (key := speaker or own) is not None and turn.get(key) is not None:
+        return [_spoken(turn, key, where, about)]
+    pair = list(_exchange(turn, where, about))
+    if not pair:
+        raise NotARow(
+            f"{where} has no 'role' and no 'from'", "say who speaks: user, assistant or system"
+        )
+    return pair
+
+
+def _exchange(turn: Mapping[str, Any], where: str, about: About) -> Iterator[Message]:
+    """{"human": ..., "assistant": ...}, {"system": ..., "input": ..., "output": ...}: keys that are the speakers."""
+    order: dict[Role, int] = {"system": 0, "user": 1, "assistant": 2, "tool": 3}
+    learned = is_learned(
+        {**turn, "weight": turn.get("output_with_loss", turn.get("weight"))}, about
+    )
+    found: list[tuple[int, Message]] = []
+    for key, value in turn.items():
+        if value is None or value == "" or name_of(key).meaning in ("meta", "weight", "status"):
+            continue
+        role = role_of(key, about.roles) or _by_meaning(key)
+        if role is None:
+            if isinstance(value, str):
+                about.say(f"'{key}' of a turn is left unread")
+            continue
+        text = text_of(value, f"{where}: '{key}'", about)
+        found.append((order[role], Message(role, text, learned or role != "assistant")))
+    users = sum(one.role == "user" for _, one in found)
+    if users > 1 or sum(one.role == "assistant" for _, one in found) > 1:
+        raise NotARow(f"{where} has two texts of one speaker", "write one turn for each text")
+    for _, message in sorted(found, key=lambda one: one[0]):
+        yield message
+
+
+def _by_meaning(key: str) -> Role | None:
+    meaning = name_of(key).meaning
+    roles: dict[str, Role] = {"instruction": "user", "output": "assistant", "system": "system"}
+    return roles.get(meaning)
+
+
+def _spoken(turn: Mapping[str, Any], key: str, where: str, about: About) -> Message:
+    """One turn in ShareGPT's spelling, OpenAI's, Gemini's ..."""
+    named = turn[key]
+    if isinstance(named, dict):  # {"author": {"role": "user"}}
+        named = next((named[one] for one in ("role", "name") if named.get(one)), "")
+    role = role_of(str(named), about.roles)
+    called = plain(str(named)) in CALLS
+    calls = calls_of(turn, str(named) if called else "", where)
+    if called:
+        return Message("assistant", "", is_learned(turn, about), tool_calls=calls)
+    if role is None:
+        raise NotARow(
+            f"{where} is of '{named}', and nobody knows who that is",
+            f"say it with --columns user={named} or --columns assistant={named}",
+        )
+    content = _content_key(turn, key)
+    if content is None and not calls:
+        raise NotARow(
+            f"{where} has no 'content' and no 'value'", "say what was said, or remove the row"
+        )
+    text, reasoning = _said(turn[content] if content else "", where, about)
+    own, extra = _reasoning(turn, where, about), _unread(turn, key, content)
+    for one in extra:
+        about.say(f"'{one}' of a turn is left unread")
+    if own or reasoning:
+        about.say("the reasoning before an answer is kept beside it")
+    learned = role != "assistant" or is_learned(turn, about)
+    name = turn.get("name") if isinstance(turn.get("name"), str) and role == "tool" else ""
+    return Message(role, text, learned, own or reasoning, calls, name or "")
+
+
+def _content_key(turn: Mapping[str, Any], role_key: str) -> str | None:
+    """The key of what was said; an empty one where there is no other."""
+    known = {plain(key): key for key in turn if key != role_key}
+    there = [known[key] for key in CONTENT_KEYS if key in known]
+    return next((key for key in there if turn[key] is not None), None)
+
+
+def _said(content: Any, where: str, about: About) -> tuple[str, str]:
+    """(text, reasoning) of a content, which may be in parts; parts with marks of their own are not glued together."""
+    if isinstance(content, dict) and isinstance(content.get("parts"), list):
+        content = content["parts"]
+    if not isinstance(content, list):
+        return text_of(content, f"{where}: its content", about), ""
+    thought = [part for part in content if isinstance(part, dict) and _is_thought(part)]
+    parts = [part for part in content if part not in thought and part is not None]
+    flags = {is_learned(part, about) for part in parts if isinstance(part, dict)}
+    if len(flags) > 1:
+        raise NotHeld(f"{where} is in parts of which some are to be learned and some not")
+    if flags == {False}:
+        raise NotHeld(f"{where} is in parts, and none of them is to be learned")
+    return text_of(parts, where, about), "".join(_thought(part, where, about) for part in thought)
+
+
+def _is_thought(part: Mapping[str, Any]) -> bool:
+    return bool(part.get("thought") is True or part.get("type") in ("thinking", "reasoning")) or (
+        "reasoningContent" in part
+    )
+
+
+def _thought(part: Mapping[str, Any], where: str, about: About) -> str:
+    value: Any = part
+    for key in ("reasoningContent", "reasoningText", "thinking", "reasoning"):
+        value = value.get(key, value) if isinstance(value, dict) else value
+    return text_of(value, f"{where}: its reasoning", about)
+
+
+def _reasoning(turn: Mapping[str, Any], where: str, about: About) -> str:
+    found = next((key for key in turn if name_of(key).meaning == "reasoning" and turn[key]), None)
+    return text_of(turn[found], f"{where}: '{found}'", about, "\n") if found else ""
+
+
+def _unread(turn: Mapping[str, Any], *read: str | None) -> list[str]:
+    """Keys of a turn that hold text and are not known to be beside the point."""
+    known = ("reasoning", "meta", "weight", "label", "status", "tools")
+    return [
+        key
+        for key, value in turn.items()
+        if key not in read
+        and isinstance(value, str)
+        and value.strip()
+        and name_of(key).meaning not in known
+        and name_of(key).rank < WEAK
+    ]
