@@ -39,7 +39,9 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     _check_machine()
     checkpoint = resolve(base, context.progress.say)
     encoder = Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template])
-    told = training_rows(config, context, encoder)
+    told = training_rows(
+        config, context.inputs[ROWS], context.folder, context.progress.say, encoder
+    )
     rows = told.sequences
     hyper = config.hyper(context.seed)
     tunes = {"tuned": rows}

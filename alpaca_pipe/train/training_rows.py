@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
-from alpaca_pipe.recipe.stage import StageContext
-from alpaca_pipe.train.config import ROWS, TrainConfig
+from alpaca_pipe.train.config import TrainConfig
 
 
 class TrainingRows(NamedTuple):
@@ -27,15 +27,17 @@ class TrainingRows(NamedTuple):
         return more | ({"unsaid": dict(self.unsaid)} if self.unsaid else {})
 
 
-def training_rows(config: TrainConfig, context: StageContext, encoder: Encoder) -> TrainingRows:
-    """The rows that fit; the others go to dropped.jsonl with their reason. Raises UserError where too few fit, or where the
+def training_rows(
+    config: TrainConfig, source: Path, folder: Path, say: Callable[[str], None], encoder: Encoder
+) -> TrainingRows:
+    """The rows of `source` that fit; the others go to dropped.jsonl in `folder` with their reason. Raises UserError where too few fit, or where the
     template has no place for conversations."""
-    examples = [Example.from_row(row) for row in read_jsonl(context.inputs[ROWS])]
+    examples = [Example.from_row(row) for row in read_jsonl(source)]
     _check_turns(examples, encoder)
     found = list(encoder.encode(examples, config.max_length))
     rows = [row for row in found if not isinstance(row, Rejected)]
     dropped = [row for row in found if isinstance(row, Rejected)]
-    write_jsonl(context.folder / "dropped.jsonl", (row.to_row() for row in dropped))
+    write_jsonl(folder / "dropped.jsonl", (row.to_row() for row in dropped))
     least = 2 if config.control == "shuffled" else 1
     if len(rows) < least:
         raise UserError(
@@ -49,7 +51,7 @@ def training_rows(config: TrainConfig, context: StageContext, encoder: Encoder) 
         *_left_out(dropped, len(examples), config),
         *_unsaid(unsaid),
     ):
-        context.progress.say(sentence)
+        say(sentence)
     return TrainingRows(len(rows), [one for row in rows for one in row], unsaid)
 
 
