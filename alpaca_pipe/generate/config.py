@@ -177,6 +177,10 @@ class GenerateConfig(Table):
             )
         return self
 
+    def identity(self) -> dict[str, Any]:
+        """Marks the style whose replies are read otherwise than in 2026-11: the steps of all others stay what they were."""
+        return super().identity() | ({"instances": 2} if self.style == "self-instruct" else {})
+
     def brings(self) -> tuple[Ingredient, ...]:
         return (Ingredient("data", self.rows.name),) if self.rows and self.rows.name != ROWS else ()
 

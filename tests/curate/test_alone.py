@@ -32,7 +32,7 @@ ROWS = [
     for n, word in enumerate(WORDS)
 ]
 ROWS += [
-    {"instruction": "Draw it for me, please now.", "input": "", "output": "I drew."},
+    {"instruction": "Draw a cat for me, please.", "input": "", "output": "I drew."},
     {
         "instruction": "Tell a joke about the sea.",
         "input": "No input",
@@ -97,7 +97,7 @@ def test_four_files_that_add_up(at: At) -> None:
         10,
         9,
         1,
-        {"media": 1},
+        {"media_request": 1},
     ) and adds_up(said)
     assert (
         len(at.ids("examples")) == 9
@@ -214,11 +214,11 @@ def test_keep_going_sets_bad_rows_aside_and_counts_them(at: At) -> None:
     done = at.curate("rows.jsonl", keep_going=True, likeness="1")
     assert (
         done.summary["read"] == 12
-        and done.summary["rejected"] == {"unreadable": 2, "media": 1}
+        and done.summary["rejected"] == {"unreadable": 2, "media_request": 1}
         and adds_up(done.summary)
     )
     dropped = list(read_jsonl(at.out / "rejected.jsonl"))
-    assert [row["rule"] for row in dropped] == ["unreadable", "unreadable", "media"]
+    assert [row["rule"] for row in dropped] == ["unreadable", "unreadable", "media_request"]
     assert dropped[0]["text"] == "{broken" and dropped[0]["origin"] == {
         "kind": "imported",
         "source": "rows.jsonl#4",

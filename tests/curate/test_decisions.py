@@ -228,7 +228,7 @@ def test_a_decision_of_each_kind(tmp_path: Path) -> None:
     assert pairs[repaired.id]["rule"] == "no_input"
     told = {found["id"]: found for found in read_jsonl(at.folder / "by_hand.jsonl")}
     assert (
-        told[media.id]["rule"] == "media"
+        told[media.id]["rule"] == "empty_output"
         and told[near.id]["rule"] == "likeness"
         and told[near.id]["nearest"] == ROWS[0].id
     )

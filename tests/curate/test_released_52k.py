@@ -9,7 +9,7 @@ import pytest
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate import repairs
-from alpaca_pipe.curate.detectors import text_patterns
+from alpaca_pipe.curate.detectors import placeholders
 from alpaca_pipe.curate.filter_config import ALL, Filters
 from alpaca_pipe.curate.pipeline import CurationRules, judged
 
@@ -44,7 +44,7 @@ def test_counts_that_depend_on_where_the_line_is_drawn(
 ) -> None:
     """Placeholder inputs "about 670"; outputs 22 + 39 and some "N/A"; refusals 45, of which 44 and five others."""
     assert 650 <= sum(repairs.no_input(row) is not None for row in released) <= 690
-    assert 55 <= sum(text_patterns.is_no_output(row.output) for row in released) <= 70
+    assert 55 <= sum(placeholders.is_no_output(row.output) for row in released) <= 70
     assert 45 <= hits["refusal"] <= 55
     assert 140 <= hits["attachment"] <= 180  # 100 placeholders, and pictures behind links
     assert 240 <= hits["hidden_link"] <= 288  # of 288 inputs with a link
@@ -55,7 +55,7 @@ def test_legitimate_short_answers_stay(released: list[Example]) -> None:
     short = [
         row
         for row in released
-        if len(row.output.split()) == 1 and not text_patterns.is_no_output(row.output)
+        if len(row.output.split()) == 1 and not placeholders.is_no_output(row.output)
     ]
     assert len(short) > 2_500
     of_output = [

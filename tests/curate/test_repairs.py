@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.curate.detectors.invisible import cleaned
+from alpaca_pipe.curate.detectors.next_task import leaked_header
 from alpaca_pipe.curate.repairs import mended, repaired
 
 ORIGIN = Origin("generated", "r1-7", ("e1-seed",), {"place": "0/1/2"})
@@ -37,6 +38,18 @@ def row(
         "No input was given",
         "Not applicable",
         " <noinputs>,",
+        "NA",
+        "Input: none",
+        "无输入",
+        "入力なし",
+        "입력 없음",
+        "Keine Eingabe",
+        "Sin entrada",
+        "Aucune entrée",
+        "Sem entrada",
+        "Нет входных данных",
+        "không có",
+        "لا يوجد إدخال",
     ],
 )
 def test_spellings_of_nothing(input: str) -> None:
@@ -59,6 +72,9 @@ def test_spellings_of_nothing(input: str) -> None:
         "N/A and other abbreviations",
         "<image>",
         ".",
+        "Nada",
+        "The keine",
+        "不",
     ],
 )
 def test_near_misses_stay(input: str) -> None:
@@ -116,6 +132,99 @@ def test_a_next_task_is_cut_off(output: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("output", "kept"),
+    [
+        ("Paris.\n\n5) Instruction: Name a noun.", "Paris."),
+        ("Paris.\n\n**Instruction 2:** Name a noun.", "Paris."),
+        ("Paris.\n\nNext task: Name a noun.", "Paris."),
+        ("Paris.\n\nTask 2: Name a river.\nOutput: The Po.", "Paris."),
+        ("Paris.\n\nInput: Italy\nOutput: Rome.", "Paris."),
+        ("Paris.\n\nHuman: And on Sunday?\nAssistant: Paris.", "Paris."),
+        ("Paris.\n\n### Human: And then?", "Paris."),
+        ("1. Pear\n2. Plum\n3. Fig\n4. Instruction: Name a noun.", "1. Pear\n2. Plum\n3. Fig"),
+    ],
+)
+def test_a_next_task_under_another_header_is_cut_off(output: str, kept: str) -> None:
+    after = mended(row(output=output, instruction="Name the capital of France."))
+    assert after and after.output == kept and after.origin.details["repair"] == "next_task"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        row(output="Human: Hi.\n\nAssistant: Hello."),
+        row(output="Hello.\n\nUser: Hi.", instruction="Write a talk with a chatbot."),
+        row(output="Add them.\n\nInput: a\nOutput: b", instruction="Write an algorithm, please."),
+        row(output="Take flour.\n\nInstructions:\n1. Mix it."),
+        row(output="Task 1: Wash.\nTask 2: Dry.", instruction="Name the tasks of the day."),
+    ],
+)
+def test_what_only_looks_like_a_next_task_stays(row: Example) -> None:
+    assert mended(row) is None and leaked_header(row) == ""
+
+
+@pytest.mark.parametrize(
+    "line", ["#", "##", "111", "***", ";;", "____", "---", "// end of output //"]
+)
+def test_a_line_between_two_tasks_that_was_left_goes(line: str) -> None:
+    after = mended(row(output=f"Knock, knock.\n{line}"))
+    assert (
+        after and after.output == "Knock, knock." and after.origin.details["repair"] == "separator"
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "instruction"),
+    [
+        ("| a |\n|---|\n| b |\n---", "Tell me a joke, please."),
+        ("Sincerely,\n____", "Write the end of a letter."),
+        ("12\n111", "Tell me a joke, please."),
+        ("It is:\n***", "Draw a pattern of stars."),
+        ("x = 1;\n}", "Tell me a joke, please."),
+    ],
+)
+def test_a_line_that_belongs_there_stays(output: str, instruction: str) -> None:
+    assert mended(row(output=output, instruction=instruction)) is None
+
+
+@pytest.mark.parametrize(
+    ("input", "output", "after"),
+    [
+        ("Photo:\n<noinput>", "A cat.", ("", "A cat.")),
+        ("Photo: <noinput>", "A cat.", ("", "A cat.")),
+        ("", "<noinput>\nThe Quiet Boat", ("", "The Quiet Boat")),
+        ("", "<noinput>\nOutput: Rain.", ("", "Rain.")),
+        ("The poem\n\nNoinput", "Rain.", ("The poem", "Rain.")),
+    ],
+)
+def test_a_mark_for_no_input_goes(input: str, output: str, after: tuple[str, str]) -> None:
+    found = mended(row(input, output))
+    assert found and (found.input, found.output) == after
+
+
+def test_a_conversation_is_mended_turn_by_turn() -> None:
+    told = (
+        Message("user", "Name the capital of France."),
+        Message("assistant", "Paris.\n\nHuman: And Italy?"),
+        Message("user", "And of Italy?"),
+        Message("assistant", "Rome.\n##", learned=False),
+        Message("user", "And of\u200b Spain?"),
+        Message("assistant", "Madrid.\n##"),
+    )
+    found = mended(Example.of_messages(told, ORIGIN, "Be brief.\u200b"))
+    assert found and found.system == "Be brief."
+    assert [one.text for one in found.messages] == [
+        "Name the capital of France.",
+        "Paris.",
+        "And of Italy?",
+        "Rome.\n##",
+        "And of Spain?",
+        "Madrid.",
+    ]
+    assert found.origin.details["repair"] == "next_task, invisible, separator"
+
+
+@pytest.mark.parametrize(
     "output",
     [
         "6. Instruction: Name a noun.",
@@ -137,7 +246,9 @@ def test_an_instruction_said_again_in_the_input_goes() -> None:
         and after.input == "About cats."
         and after.origin.details["repair"] == "instruction_again"
     )
-    assert mended(row("Please tell me a joke, please.")) is None
+    assert (mended(row("Please tell me a joke, please.")) or row("-")).input == ""
+    assert (mended(row("Question: Tell me a joke, please?")) or row("-")).input == ""
+    assert mended(row("Old people tell me a joke, please, each day.")) is None
 
 
 def test_a_row_may_need_several() -> None:

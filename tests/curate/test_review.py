@@ -289,7 +289,7 @@ def test_lines_over_a_pipe_and_the_run_after(home: Path) -> None:
     assert "dropped by" in traced and "wrong season" in traced and "dropped, by_hand" in traced
     assert "noted by" in pipe(home, "trace", noted)
     media = next(line["id"] for line in lines(home) if "Draw" in line["about"])
-    assert "or else it would have been dropped, media" in pipe(home, "trace", media)
+    assert "or else it would have been dropped, empty_output" in pipe(home, "trace", media)
     assert "up to date" in pipe(home, "run", "vet.yaml")
     pipe(home, "run", "vet.yaml", "curate.likeness=0.3", "curate.filters=none")
     assert (
@@ -322,8 +322,8 @@ def test_what_cannot_be_reviewed_is_told(home: Path) -> None:
     assert "--take goes with no other choice" in pipe(
         home, "review", "vet.yaml", "--take", "x", "--html", "y", code=2
     )
-    assert "no row was dropped by a rule 'medai' - did you mean 'media'?" in pipe(
-        home, "review", "vet.yaml", "--rule", "medai", code=2
+    assert "no row was dropped by a rule 'empty_ouput' - did you mean 'empty_output'?" in pipe(
+        home, "review", "vet.yaml", "--rule", "empty_ouput", code=2
     )
     (home / "decisions.jsonl").write_text('{"id": "e1-a", "verdict": "kep"}\n')
     assert "decisions.jsonl:1: 'kep' is no verdict - known are: keep" in pipe(

@@ -96,7 +96,7 @@ def test_files_and_summary_add_up(tmp_path: Path) -> None:
         "kept": 10,
         "repaired": 1,
         "repairs": {"no_input": 1},
-        "rejected": {"media": 1},
+        "rejected": {"empty_output": 1},
         "train": 8,
         "held_out": 2,
     }
@@ -163,7 +163,7 @@ def test_what_stops_it(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         STAGE.run(CurateConfig(held_out=8), bench(tmp_path / "few", [*ROWS[:2], BAD[0], BAD[0]]))
     assert error.value.what == (
-        "curate: 1 rows were kept (dropped: media 2, likeness 1), and 8 of them are to be held "
+        "curate: 1 rows were kept (dropped: empty_output 2, likeness 1), and 8 of them are to be held "
         "out, which leaves none to train on"
     )
     assert "generate.count" in error.value.cure
@@ -273,7 +273,8 @@ def test_duplicates_are_told_in_groups(tmp_path: Path) -> None:
 
 def test_golden(tmp_path: Path) -> None:
     """When it changes, raise the stage's version or mend what changed. 2: ten more detectors and three more repairs, groups of
-    duplicates, repairs counted by rule. 3: bounded patterns for what a text model cannot see."""
+    duplicates, repairs counted by rule. 3: bounded patterns for what a text model cannot see. 4: words by script, more
+    kinds of defects; what is described in prose stays, and Stanford's word list is off."""
     more = [
         row("Say how a bell is made, please.", output="Cast it.\n##\n7. Instruction: Name a noun."),
         row("Summarize the article.", "https://news.site/2020/10/the-story", "It tells a story."),
@@ -287,4 +288,4 @@ def test_golden(tmp_path: Path) -> None:
         ),
         at,
     )
-    assert (STAGE.version, tree_digest(at.folder)[:16]) == (4, "a64e37eb090aa1c3")
+    assert (STAGE.version, tree_digest(at.folder)[:16]) == (4, "e08ea02f2effeab1")

@@ -248,7 +248,7 @@ def test_a_changed_filter_sends_nothing_and_decisions_hold(laptop: Place) -> Non
     asked, cost = laptop.served(), laptop.settled(**{"class": "api"})
     recipe = laptop.folder / "vet" / "vet.yaml"
     recipe.write_text(
-        recipe.read_text().replace("curate:\n", "curate:\n  filters: {media: false}\n")
+        recipe.read_text().replace("curate:\n", "curate:\n  filters: {media: true}\n")
     )
     assert "by hand: 1 kept" in laptop.say("run vet --until curate")
     assert (laptop.served(), laptop.settled(**{"class": "api"})) == (asked, cost)

@@ -13,13 +13,14 @@ from fractions import Fraction
 from statistics import mean, median
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.words import word_count
+from alpaca_pipe.curate.detectors.numbers import NUMBER, POINT, Notation, notations
 
-_NUMBER = r"[$€£]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?%?"
-_TERM = rf"(?:\([ \t]*)*[-−]?{_NUMBER}(?:[ \t]*\))*"
+_TERM = rf"(?:\([ \t]*)*[-−]?{NUMBER}(?:[ \t]*\))*"
 _OPERATOR = r"[ \t]*(?:\*\*|[+\-−–*×xX·÷/^])[ \t]*"
 _EXPRESSION = rf"{_TERM}(?:{_OPERATOR}{_TERM})+"
-_EQUATION = re.compile(rf"(?P<left>{_EXPRESSION})[ \t]*=[ \t]*(?P<right>[-−]?{_NUMBER})")
-_TOKEN = re.compile(rf"\s*({_NUMBER}|\*\*|[-+−–*×xX·÷/^()])")
+_EQUATION = re.compile(rf"(?P<left>{_EXPRESSION})[ \t]*=[ \t]*(?P<right>[-−]?{NUMBER})")
+_TOKEN = re.compile(rf"\s*({NUMBER}|\*\*|[-+−–*×xX·÷/^()])")
 _SIGNS = {"−": "-", "–": "-", "×": "*", "x": "*", "X": "*", "·": "*", "÷": "/", "**": "^"}
 
 _BEFORE = re.compile(
@@ -50,10 +51,12 @@ _ASKED = re.compile(rf"^{_ASK}{_FILL}\s*:?\s*(?P<what>{_EXPRESSION})\s*=?\s*[.?!
 _ASKED_OF_INPUT = re.compile(rf"^{_ASK}{_FILL}\s*[.:?!]*$", re.IGNORECASE)
 _ONLY = re.compile(rf"\s*(?P<what>{_EXPRESSION})\s*=?\s*[?.]*\s*")
 _PERCENT_OF = re.compile(
-    rf"^{_ASK}{_FILL}\s*(?P<share>\d+(?:\.\d+)?)\s?(?:%|percent) of (?P<whole>{_NUMBER})\s*[.?!]*$",
+    rf"^{_ASK}{_FILL}\s*(?P<share>\d+(?:[.,]\d+)?)\s?(?:%|percent) of (?P<whole>{NUMBER})\s*[.?!]*$",
     re.IGNORECASE,
 )
-_LIST = rf"[-−]?{_NUMBER}(?:\s*(?:,|;|\band\b|\n|\s)\s*(?:and\s+)?[-−]?{_NUMBER})+"
+# In a list a comma may part two numbers, so its numbers have points; those with decimal commas stand between semicolons.
+_IN_LIST = r"[$€£]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?%?"
+_LIST = rf"[-−]?{_IN_LIST}(?:\s*(?:,|;|\band\b|\n|\s)\s*(?:and\s+)?[-−]?{_IN_LIST})+"
 _ROWS = {
     "sum": r"(?:sum|total)",
     "product": r"product",
@@ -69,12 +72,14 @@ _OF_LIST = {
     for name, word in _ROWS.items()
 }
 _WHOLE_LIST = re.compile(rf"\s*[\[({{]?\s*(?P<list>{_LIST})\s*[\])}}]?\s*\.?\s*")
-_FIGURE = re.compile(r"(?<![\w.])[-−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+)?")
+_FIGURE = re.compile(rf"(?<![\w.,])[-−]?{NUMBER}(?:\s?/\s?\d+)?")
 _VAGUE = re.compile(
     r"approx|about|roughly|around|nearly|almost|≈|~|√|sqrt|π|\bpi\b|\be\b|remainder|\br\s?\d|\^|\bi\b|recurring|"
     r"repeating|…|\.\.\.|\d\s+\d+/\d+|million|billion|thousand|hundred",
     re.IGNORECASE,
 )
+_DIGIT, _ASKS = re.compile(r"\d"), re.compile(_ASK, re.IGNORECASE)
+_PLUS_OR_MINUS = re.compile(r"\d\s*%?\s*[-+−–]")
 _LONGEST = 40  # words of an answer that is still only the answer
 _LARGEST_POWER = 64
 
@@ -92,17 +97,24 @@ class WrongArithmetic:
 
 
 def slip(example: Example) -> WrongArithmetic | None:
-    """The first computation of the output, or that the instruction asks for, that comes out wrong."""
-    if not any(map(str.isdigit, example.output)):
+    """The first computation of the output, or that the instruction asks for, that comes out wrong, in whichever way the
+    row's numbers can be read."""
+    output, instruction = example.output, example.instruction
+    if not _DIGIT.search(output) or not ("=" in output or _ASKS.match(instruction)):
         return None
-    prompt = f"{example.instruction}\n{example.input}"
+    prompt = f"{instruction}\n{example.input}"
     if _OTHER_RULES.search(prompt):
         return None
-    return _answered(example) or next(_written(example.output, prompt), None)
+    allowed = notations(f"{prompt}\n{output}")
+    answered = [_answered(example, notation) for notation in allowed]
+    if all(answered):
+        return answered[0]
+    return next(_written(output, prompt, allowed), None)
 
 
-def _written(output: str, prompt: str) -> Iterator[WrongArithmetic]:
-    """Equations in the output that do not hold; those that the prompt has brought are not the output's fault."""
+def _written(output: str, prompt: str, allowed: Sequence[Notation]) -> Iterator[WrongArithmetic]:
+    """Equations in the output that do not hold; those that the prompt has brought are not the output's fault, and what is
+    a percentage more or less can be read in two ways."""
     if "=" not in output:
         return
     known = re.sub(r"\s", "", prompt)
@@ -116,22 +128,28 @@ def _written(output: str, prompt: str) -> Iterator[WrongArithmetic]:
             re.sub(r"\s", "", left) + "=" in known
             and re.sub(r"\s", "", right) in known
             or "%" in left
-            and "+" in left
+            and _PLUS_OR_MINUS.search(left)
         ):
             continue
-        values = [value for value in (value_of(left), _one_by_one(left)) if value is not None]
+        exact = [
+            (value, notation)
+            for notation in allowed
+            if notation.value(right) is not None
+            for value in (value_of(left, notation), _one_by_one(left, notation))
+            if value is not None
+        ]
         if (
-            values
-            and not any(_same(value, right) for value in values)
+            exact
+            and not any(_same(value, right, notation) for value, notation in exact)
             and not _VAGUE.search(output[found.end() : found.end() + 12])
         ):
-            yield WrongArithmetic(left.strip(), values[0], right)
+            yield WrongArithmetic(left.strip(), exact[0][0], right)
 
 
-def _answered(example: Example) -> WrongArithmetic | None:
+def _answered(example: Example, notation: Notation) -> WrongArithmetic | None:
     """What the instruction asks to compute, where no figure of a short answer is its value."""
-    wanted = _wanted(example)
-    if wanted is None or len(example.output.split()) > _LONGEST or _VAGUE.search(example.output):
+    wanted = _wanted(example, notation)
+    if wanted is None or word_count(example.output) > _LONGEST or _VAGUE.search(example.output):
         return None
     asked, exact = wanted
     every = _FIGURE.findall(example.output)
@@ -139,22 +157,24 @@ def _answered(example: Example) -> WrongArithmetic | None:
         len(every) == 1
     )
     if not figures or any(
-        _same(exact, figure) or _same(exact, figure.lstrip("-−")) for figure in figures
+        _same(exact, figure, notation) or _same(exact, figure.lstrip("-−"), notation)
+        for figure in figures
     ):
         return None
     return WrongArithmetic(asked, exact, figures[-1])
 
 
-def _wanted(example: Example) -> tuple[str, Fraction] | None:
+def _wanted(example: Example, notation: Notation) -> tuple[str, Fraction] | None:
     """(the computation, its value)."""
     instruction, input = " ".join(example.instruction.split()), example.input.strip()
     if found := _PERCENT_OF.match(instruction):
-        return f"{found['share']}% of {found['whole']}", _number(found["share"]) * _number(
-            found["whole"]
-        ) / 100
+        share, whole = notation.value(found["share"]), notation.value(found["whole"])
+        if share is None or whole is None:
+            return None
+        return f"{found['share']}% of {found['whole']}", share * whole / 100
     for name, pattern in _OF_LIST.items():
         if (found := pattern.match(instruction)) and bool(found["list"]) != bool(input):
-            rows = found["list"] or ((whole := _WHOLE_LIST.fullmatch(input)) and whole["list"])
+            rows = found["list"] or ((whole_ := _WHOLE_LIST.fullmatch(input)) and whole_["list"])
             return _over(name, rows) if rows else None
     found = (
         _ASKED.match(instruction)
@@ -163,12 +183,12 @@ def _wanted(example: Example) -> tuple[str, Fraction] | None:
     )
     if not found or "%" in found["what"]:
         return None
-    value = value_of(found["what"])
+    value = value_of(found["what"], notation)
     return None if value is None else (found["what"], value)
 
 
 def _over(name: str, rows: str) -> tuple[str, Fraction]:
-    numbers = [_number(text) for text in re.findall(rf"[-−]?{_NUMBER}", rows)]
+    numbers = [_number(text) for text in re.findall(rf"[-−]?{_IN_LIST}", rows)]
     return f"the {name} of {' '.join(rows.split())}", _TAKEN[name](numbers)
 
 
@@ -187,19 +207,21 @@ _TAKEN: dict[str, Callable[[Sequence[Fraction]], Fraction]] = {
 }
 
 
-def _number(text: str) -> Fraction:
-    """`$1,200.50` and `12%` as exact numbers."""
-    plain = text.replace("−", "-").replace(",", "").replace(" ", "").lstrip("$€£")
-    return Fraction(plain.rstrip("%")) / (100 if plain.endswith("%") else 1)
+def _number(text: str, notation: Notation = POINT) -> Fraction:
+    """Raises ValueError where it is none."""
+    value = notation.value(text)
+    if value is None:
+        raise ValueError("not a number in this notation")
+    return value
 
 
-def _same(exact: Fraction, said: str) -> bool:
+def _same(exact: Fraction, said: str, notation: Notation) -> bool:
     """Is `said` the value, rounded or cut off after as many decimals as it shows, or given in percent?"""
     if "/" in said:
-        above, below = said.split("/")
-        return int(below) != 0 and Fraction(exact) == _number(above) / int(below)
-    shown, decimals = _number(said), len(said.rstrip("%").partition(".")[2])
-    return any(
+        above, below = map(notation.value, said.split("/"))
+        return above is not None and below is not None and below != 0 and exact == above / below
+    shown, decimals = notation.value(said), len(notation.split(said.rstrip("%"))[1])
+    return shown is not None and any(
         abs(value - shown) < Fraction(1, 10**decimals)
         and (value == shown or (value * 10**decimals).denominator > 1)
         for value in (exact, exact * 100, -exact if "-" in said else exact)
@@ -222,12 +244,12 @@ def _tokens(text: str) -> list[str] | None:
     return tokens
 
 
-def value_of(text: str) -> Fraction | None:
+def value_of(text: str, notation: Notation = POINT) -> Fraction | None:
     """The exact value of an expression in numbers, + - * / ^ and brackets; None where it has none, or is too large."""
     tokens = _tokens(text)
     if not tokens:
         return None
-    reader = _Reader(tokens)
+    reader = _Reader(tokens, notation)
     try:
         value = reader.sum()
     except (ValueError, ZeroDivisionError, IndexError):
@@ -238,8 +260,8 @@ def value_of(text: str) -> Fraction | None:
 class _Reader:
     """Reads tokens by the usual order of operations."""
 
-    def __init__(self, tokens: Sequence[str]) -> None:
-        self.tokens, self.at = [*tokens, ""], 0
+    def __init__(self, tokens: Sequence[str], notation: Notation) -> None:
+        self.tokens, self.at, self.notation = [*tokens, ""], 0, notation
 
     def sum(self) -> Fraction:
         value = self._product()
@@ -269,7 +291,7 @@ class _Reader:
     def _atom(self) -> Fraction:
         token = self._take()
         if token != "(":
-            return _number(token)
+            return _number(token, self.notation)
         value = self.sum()
         if self._take() != ")":
             raise ValueError("an open bracket")
@@ -283,15 +305,15 @@ class _Reader:
         return self.tokens[self.at - 1]
 
 
-def _one_by_one(text: str) -> Fraction | None:
+def _one_by_one(text: str, notation: Notation) -> Fraction | None:
     """The value from left to right, as a pocket calculator has it: written often enough, and then no slip."""
     tokens = _tokens(text)
     if not tokens or "(" in tokens or "^" in tokens or len(tokens) % 2 == 0:
         return None
     try:
-        value = _number(tokens[0])
+        value = _number(tokens[0], notation)
         for sign, text_ in zip(tokens[1::2], tokens[2::2], strict=True):
-            number = _number(text_)
+            number = _number(text_, notation)
             value = (
                 {"+": value + number, "-": value - number, "*": value * number}[sign]
                 if sign != "/"

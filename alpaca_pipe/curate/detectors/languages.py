@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.words import words
+from alpaca_pipe.similarity.words import unicode_words
 
 if TYPE_CHECKING:
     from alpaca_pipe.core.example import Example
@@ -47,20 +49,20 @@ def other_language(example: Example, wanted: str, certain: float) -> tuple[str, 
 
 def _is_prose(text: str) -> bool:
     """Neither code nor a list nor names: words, most of them small, few of them between commas or line ends."""
-    words = text.split()
-    small = sum(word.lstrip("¿¡\"'“«(")[:1].islower() or not word.isascii() for word in words)
+    every = words(text)
+    small = sum(word.lstrip("¿¡\"'“«(")[:1].islower() or not word.isascii() for word in every)
     return (
         not _CODE.search(text)
-        and small * 3 >= len(words) * 2
-        and (text.count(",") + text.count("\n")) * 4 <= len(words)
-        and (len(words) >= 4 or not text.isascii())
+        and small * 3 >= len(every) * 2
+        and (text.count(",") + text.count("\n")) * 4 <= len(every)
+        and (len(every) >= 4 or not text.isascii())
     )
 
 
 def _mostly_from(input: str, text: str) -> bool:
-    known = set(re.findall(r"\w+", input.casefold()))
-    words = re.findall(r"\w+", text.casefold())
-    return sum(word in known for word in words) * 2 > len(words)
+    known = set(unicode_words(input))
+    said = unicode_words(text)
+    return sum(word in known for word in said) * 2 > len(said)
 
 
 @lru_cache(4096)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-_ITEM = re.compile(r"^[ \t]*(?:\d+[.)]|[-*•])[ \t]+(.*\S)")
+from alpaca_pipe.core.words import word_count, words
+
+_ITEM = re.compile(r"^[ \t]*(?:\d+(?:[.)][ \t]+|[、．）])|[-*•・][ \t]+)(.*\S)")
 _LONGEST_LOOP = 40  # words of what is said again and again
 _FEWEST_ITEMS = 4
 _LONGEST_ITEM = 4  # words; longer ones are steps, and a step may come again
@@ -16,6 +18,7 @@ _IN_SEQUENCE = re.compile(
     r"|agendas?|itinerar\w+|conjugat\w+|recipes?|dialogue|tables?|matri\w+|vectors?|code|function)\b",
     re.IGNORECASE,
 )
+_BETWEEN = re.compile(r"[,、，،]\s*(?:and\s+)?|\s+and\s+")  # items
 _FIGURES = re.compile(r"[\d{}\[\]()=:;]")
 
 
@@ -28,32 +31,35 @@ def repeated_share(text: str, least_words: int, least_share: float = 0) -> float
     """Share of the five-word runs that were there before, in texts of `least_words` or more; runs without any letter
     (rows of a table, vectors) are not counted. 0 where it cannot be above `least_share`: a run that holds a word for the
     first time was never there before, so there are hardly fewer new runs than words of the text's own."""
-    words = text.casefold().split()
-    if len(words) < least_words or len({word for word in words if _has_letter(word)}) - 4 >= (
-        1 - least_share
-    ) * len(words):
+    said = words(text.casefold())
+    if len(said) < least_words:
+        return 0.0
+    letters = {word for word in set(said) if _has_letter(word)}
+    if len(letters) - 4 >= (1 - least_share) * len(said):
         return 0.0
     runs = [
         run
-        for at in range(len(words) - 4)
-        if any(map(_has_letter, run := tuple(words[at : at + 5])))
+        for at in range(len(said) - 4)
+        if not letters.isdisjoint(run := tuple(said[at : at + 5]))
     ]
     return 1 - len(set(runs)) / len(runs) if runs else 0.0
 
 
 def last_loop(text: str, least_times: int, least_words: int) -> str:
     """What the text ends in saying at least so many times on end, over at least so many words; or ""."""
-    words = text.casefold().split()
-    if len(words) < least_words:
+    said = words(text.casefold())
+    if len(said) < least_words:
         return ""
-    for length in range(1, min(_LONGEST_LOOP, len(words) // least_times) + 1):
+    for length in range(1, min(_LONGEST_LOOP, len(said) // least_times) + 1):
         same = 0
-        while same + length < len(words) and words[-1 - same] == words[-1 - same - length]:
+        while same + length < len(said) and said[-1 - same] == said[-1 - same - length]:
             same += 1
         if same + length >= max(length * least_times, least_words) and any(
-            map(_has_letter, words[-length:])
+            map(_has_letter, said[-length:])
         ):
-            return " ".join(words[-length:])
+            return ("" if all(len(word) == 1 for word in said[-length:]) else " ").join(
+                said[-length:]
+            )
     return ""
 
 
@@ -70,7 +76,7 @@ def repeated_item(text: str, prompt: str) -> str:
                 item in seen
                 and item not in known
                 and _has_letter(item)
-                and len(item.split()) <= _LONGEST_ITEM
+                and word_count(item) <= _LONGEST_ITEM
                 and not _STATEMENT.match(item)
             ):
                 return item
@@ -82,17 +88,14 @@ def _lists(text: str) -> Iterator[Sequence[str]]:
     block: list[str] = []
     for line in text.casefold().splitlines():
         if found := _ITEM.match(line):
-            block.append(found[1].strip(" .,;"))
+            block.append(found[1].strip(" .,;。"))
         else:
             yield block
             block = []
     yield block
     if "\n" not in text.strip() and not _FIGURES.search(text):
-        parts = [
-            part.strip(" .")
-            for part in re.split(r",\s*(?:and\s+)?|\s+and\s+", text.casefold().strip(" .,\n"))
-        ]
-        if all(0 < len(part.split()) <= 3 for part in parts):
+        parts = [part.strip(" .。") for part in _BETWEEN.split(text.casefold().strip(" .,\n。"))]
+        if all(0 < word_count(part) <= 3 for part in parts):
             yield parts
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.words import word_count, words
+from alpaca_pipe.similarity.words import unicode_words
 
 _TOP = "com|org|net|edu|gov|io|co|info|ai|uk|de|fr|ca|au|in"
-_LINK = re.compile(
+LINK = re.compile(
     rf"https?://[^\s<>\"']+|www\.[^\s<>\"',]+|\b(?<!@)[\w-]{{1,63}}(?:\.[\w-]{{1,63}}){{0,6}}\.(?:{_TOP})\b(?:/[^\s<>\"']*)?",
     re.IGNORECASE,
 )
-_SEEN = r"jpe?g|png|gif|bmp|webp|svg|tiff?|mp[34]|wav|ogg|flac|avi|mov|mkv|webm"
+SEEN = r"jpe?g|png|gif|bmp|webp|svg|tiff?|mp[34]|wav|ogg|flac|avi|mov|mkv|webm"
 _SHOWN = re.compile(
-    rf"\.(?:{_SEEN})\b|youtu\.?be|vimeo\.com|soundcloud\.com|imgur\.com|unsplash\.com",
+    rf"\.(?:{SEEN})\b|youtu\.?be|vimeo\.com|soundcloud\.com|imgur\.com|unsplash\.com",
     re.IGNORECASE,
 )
 _LABELS = re.compile(
@@ -61,8 +63,23 @@ _ATTACHED = re.compile(
     rf"\W*(?:see |the |an? )?(?:attach(?:ed)?|provided|inserted|uploaded)\s+(?:the |an? )?(?:{_MEDIUM}|table|article"
     rf"|here|below)(?: of [\w -]{{1,40}})?\W*"
     rf"|\W*{_MEDIUM}\s+(?:is |are )?(?:attached|provided|inserted|included|uploaded)\W*"
-    rf"|\W*[\w -]{{1,60}}\.(?:{_SEEN}|pdf|docx?|xlsx?|pptx?|csv|txt|zip)\W*",
+    rf"|\W*[\w -]{{1,60}}\.(?:{SEEN}|pdf|docx?|xlsx?|pptx?|csv|txt|zip)\W*",
     re.IGNORECASE,
+)
+_IMAGE_MARKUP_WHOLE = re.compile(
+    r"!\[[^\]]*\]\s*(?:\([^)]*\)|\[[^\]]*\])?|<\s*/?[a-z]+\b[^>]*>", re.IGNORECASE
+)
+_NOT_MADE = re.compile(
+    r"\b(?:GPT|language model|no output|(?:can(?:no|['’])t|cannot|unable to|not able to|not possible to) (?:\w+ ){0,3}"
+    r"(?:create|generate|draw|make|produce|complete|perform|provide|display|show|be)|requires? (?:\w+ ){0,3}(?:visual|image))",
+    re.IGNORECASE,
+)
+_FEWEST_DESCRIBING = 12  # words
+_SAYS_NOTHING = frozenset(
+    unicode_words(
+        "here is are this that you your i my me we hope like please see below above a an the of for and it was has have been"
+        " made created drawn drawing picture image photo sketch painting video audio illustration logo poster chart graph file"
+    )
 )
 _CODE_TASK = re.compile(
     r"\b(?:HTML|CSS|XML|markdown|tags?|code|python|java(?:script)?|C\+\+|SQL|regex|template|LaTeX|file ?name"
@@ -122,27 +139,27 @@ def linked(example: Example) -> str:
     A bare domain is none unless the page has to be looked at: what a well-known site is, is known.
     """
     text = example.input if example.input.strip() else example.instruction
-    links = [found.group() for found in _LINK.finditer(text)]
+    links = [found.group() for found in LINK.finditer(text)]
     if not links or _ADDRESS.search(example.instruction):
         return ""
     if example.input.strip():
-        rest = [word for word in _LABELS.sub(" ", _LINK.sub(" ", text)).split() if word]
+        rest = words(_LABELS.sub(" ", LINK.sub(" ", text)))
         if len(rest) >= _FEWEST_WORDS and not any(map(_SHOWN.search, links)):
             return ""
-    elif not _LOOK.search(_LINK.sub(" ", text)):
+    elif not _LOOK.search(LINK.sub(" ", text)):
         return ""
     needed = (
         link
         for link in links
         if _SHOWN.search(link)
         or _RESERVED.search(link)
-        or _deep(link)
+        or is_deep(link)
         or _LOOK.search(example.instruction)
     )
     return next(needed, "")
 
 
-def _deep(link: str) -> bool:
+def is_deep(link: str) -> bool:
     """It leads to a page, not to a site."""
     return bool(re.search(r"(?:/[^/?#]+/[^/?#]+|/[^/?#]{8,})", re.sub(r"^https?://", "", link)))
 
@@ -157,16 +174,26 @@ def attached(example: Example) -> str:
     found = _STAND_IN.search(text) or _ATTACHED.fullmatch(text) or _NOT_HERE.fullmatch(text)
     if not found:
         return ""
-    rest = _LABELS.sub(" ", f"{text[: found.start()]} {text[found.end() :]}").split()
+    rest = words(_LABELS.sub(" ", f"{text[: found.start()]} {text[found.end() :]}"))
     return found.group().strip() if len(rest) < _FEWEST_WORDS else ""
 
 
 def wished(example: Example) -> str:
-    """The words that ask for a picture, a drawing or sound, beyond Stanford's eighteen, or "".
+    """The words that ask for a picture, a drawing or sound, or "".
 
-    Not where the output is code, a table or a drawing in characters, nor where a description is asked for.
+    Not where the output is code, a table or a drawing in characters, nor where what was asked for is described in prose.
     """
     found = _WISHED.search(example.instruction) or _DRAWN.search(example.instruction)
     if not found or _IN_WORDS.search(example.instruction) or _WRITTEN_OUT.search(example.output):
         return ""
-    return found.group()
+    return "" if _is_described(example) else found.group()
+
+
+def _is_described(example: Example) -> bool:
+    """Prose says what there is to see or to hear: not only that there is something, or that it cannot be made."""
+    prose = _STAND_IN.sub(" ", _IMAGE_MARKUP_WHOLE.sub(" ", example.output))
+    if _NOT_MADE.search(prose):
+        return False
+    asked = _SAYS_NOTHING.union(unicode_words(example.instruction))
+    own = [word for word in unicode_words(prose) if word not in asked]
+    return word_count(prose) >= _FEWEST_DESCRIBING and len(own) * 2 >= _FEWEST_DESCRIBING

@@ -10,10 +10,10 @@ from alpaca_pipe.curate.filters.base import row_filter
 def control_characters(example: Example) -> str | None:
     """Bytes that no text holds: C0 and C1 controls but tab and line ends, and U+FFFD, the mark of a failed decoding."""
     from alpaca_pipe.curate.detectors.invisible import control_character
-    from alpaca_pipe.curate.detectors.text_patterns import FIELDS
+    from alpaca_pipe.curate.detectors.texts import texts_of
 
-    for name in FIELDS:
-        if found := control_character(getattr(example, name)):
+    for name, text in texts_of(example):
+        if found := control_character(text):
             return f"the {name} holds U+{ord(found):04X}"
     return None
 
@@ -22,9 +22,9 @@ def control_characters(example: Example) -> str | None:
 def garbage(example: Example) -> str | None:
     """Accents piled on each other without letters, which broken generation leaves behind."""
     from alpaca_pipe.curate.detectors.invisible import garbage_run
-    from alpaca_pipe.curate.detectors.text_patterns import FIELDS
+    from alpaca_pipe.curate.detectors.texts import texts_of
 
-    for name in FIELDS:
-        if found := garbage_run(getattr(example, name)):
+    for name, text in texts_of(example):
+        if found := garbage_run(text):
             return f"the {name} holds {len(found)} combining marks in a row, U+{ord(found[0]):04X} first"
     return None

@@ -9,7 +9,7 @@ from alpaca_pipe.curate.filters.base import row_filter
 @row_filter(order=120)
 def output_is_input(example: Example) -> str | None:
     """The output is the input again, to the letter, and neither copying it nor leaving it as it was may be the answer."""
-    from alpaca_pipe.curate.detectors.text_patterns import only_copied
+    from alpaca_pipe.curate.detectors.copies import only_copied
 
     return "the output is the input again" if only_copied(example) else None
 
@@ -24,7 +24,7 @@ def output_is_instruction(example: Example) -> str | None:
 @row_filter(order=140)
 def instruction_in_input(example: Example) -> str | None:
     """The input says the whole instruction again."""
-    from alpaca_pipe.curate.detectors.text_patterns import says_again
+    from alpaca_pipe.curate.detectors.copies import says_again
 
     return (
         "the input holds the instruction again"

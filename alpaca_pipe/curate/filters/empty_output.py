@@ -1,17 +1,26 @@
-"""Outputs that say nothing."""
+"""Texts that say nothing, or nothing where something should stand."""
 
 from __future__ import annotations
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.filters.base import row_filter
+from alpaca_pipe.curate.filters.base import row_filter, shortened
 
 
 @row_filter(order=70)
 def empty_output(example: Example) -> str | None:
     """Nothing in the output, or only a word that stands for nothing."""
-    from alpaca_pipe.curate.detectors.text_patterns import is_no_output
+    from alpaca_pipe.curate.detectors.placeholders import is_no_output
 
     if not example.output.strip():
         return "the output is empty"
     spelled = is_no_output(example.output)
     return f"the output only says '{' '.join(example.output.split())}'" if spelled else None
+
+
+@row_filter(order=104)
+def placeholder(example: Example) -> str | None:
+    """A `<noinput>` within a text, so that something is missing there."""
+    from alpaca_pipe.curate.detectors.placeholders import stray_mark
+
+    found = stray_mark(example)
+    return f"the {found[0]} holds '{shortened(found[1])}'" if found else None

@@ -6,6 +6,7 @@ from typing import Literal
 
 from alpaca_pipe.core.config_table import ExistingPath
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.words import word_count
 from alpaca_pipe.curate.filters.base import row_filter
 
 
@@ -27,7 +28,7 @@ def length(
         if of == "output"
         else f"{example.instruction}\n{example.input}\n{example.output}"
     )
-    count, unit = (tokens(text, tokenizer), "tokens") if tokenizer else (len(text.split()), "words")
+    count, unit = (tokens(text, tokenizer), "tokens") if tokenizer else (word_count(text), "words")
     if count < least:
         return f"the {of} has {count} {unit}, at least {least} wanted"
     return f"the {of} has {count} {unit}, at most {most} wanted" if most and count > most else None

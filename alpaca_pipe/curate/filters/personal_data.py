@@ -13,7 +13,7 @@ def personal_data(example: Example, rows: Literal["foreign", "all"] = "foreign")
     """An e-mail address or a telephone number that may be somebody's. foreign: in rows that were imported or made from
     documents; what a teacher invents is no one's."""
     from alpaca_pipe.curate.detectors.pii import contact
-    from alpaca_pipe.curate.detectors.text_patterns import FIELDS
+    from alpaca_pipe.curate.detectors.texts import texts_of
 
     if (
         rows == "foreign"
@@ -21,7 +21,7 @@ def personal_data(example: Example, rows: Literal["foreign", "all"] = "foreign")
         and "document" not in example.origin.details
     ):
         return None
-    for name in FIELDS:
-        if found := contact(getattr(example, name)):
+    for name, text in texts_of(example):
+        if found := contact(text):
             return f"the {name} holds {'an e-mail address' if '@' in found else 'a telephone number'} that may be somebody's"
     return None

@@ -26,8 +26,18 @@ def attachment(example: Example) -> str | None:
 
 @row_filter(order=170)
 def media_request(example: Example) -> str | None:
-    """Asks for a picture, a drawing or sound beyond Stanford's 18 words, and not for its description or its code."""
+    """Asks for a picture, a drawing or sound, and gets neither its description in prose nor its code nor a drawing in
+    characters."""
     from alpaca_pipe.curate.detectors.missing_media import wished
 
     words = shortened(wished(example))
     return f"the instruction says '{words}', which a text model cannot make" if words else None
+
+
+@row_filter(order=174)
+def media_answer(example: Example) -> str | None:
+    """The output is only a picture, a sound, a tag or invented links."""
+    from alpaca_pipe.curate.detectors.media_answers import only_media
+
+    words = shortened(only_media(example))
+    return f"the output is only '{words}', which nobody can open" if words else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Unread, unread
 
@@ -12,13 +12,11 @@ _EXAMPLE = re.compile(r"^[ \t#*]*Example[ \t]+\d+[ \t]*[:.]?[ \t*]*$", re.MULTIL
 _HEAD = re.compile(
     r"^[ \t*]*(Input|Output|Class label|Label)[ \t*]*:[ \t*]*", re.MULTILINE | re.IGNORECASE
 )
+_OUTPUT = re.compile(r"^[ \t*]*Output[ \t*]*:", re.MULTILINE | re.IGNORECASE)
 _NO_INPUT = re.compile(r"<?(?:no input|noinput|none|n/a)>?\.?", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class _Section:
-    name: str
-    text: str
+_NAMED = re.compile(
+    r"(?P<name>[^\W\d_][\w '’()/-]{0,40})[ \t]*:\s*\S"
+)  # an input under a name of its own
 
 
 def instances(draft: Draft, text: str, cut: bool, labels: bool, most: int) -> list[Piece]:
@@ -60,7 +58,8 @@ def _whole(pieces: list[Piece], found: list[str]) -> list[Piece]:
 
 
 def _by_example(text: str) -> Iterator[str]:
-    """The stretches between the `Example` lines; where there are none, each input after an output begins one."""
+    """The stretches between the `Example` lines; where there are none, each input after an output begins one, under
+    whatever name the first one has."""
     marks = [mark.start() for mark in _EXAMPLE.finditer(text)]
     if not marks:
         heads = list(_HEAD.finditer(text))
@@ -68,6 +67,11 @@ def _by_example(text: str) -> Iterator[str]:
             head.start()
             for head, before in zip(heads[1:], heads, strict=False)
             if (before[1].lower(), head[1].lower()) == ("output", "input")
+        ]
+    if not marks and (named := _NAMED.match(text.lstrip())) and not _HEAD.match(text.lstrip()):
+        again = re.compile(rf"^{re.escape(named['name'])}[ \t]*:", re.MULTILINE)
+        marks = [
+            mark.start() for mark in again.finditer(text) if _OUTPUT.search(text, 0, mark.start())
         ]
     yield from _stretches(text, marks)
 
@@ -86,27 +90,43 @@ def _stretches(text: str, marks: list[int]) -> Iterator[str]:
 
 
 def _instance(draft: Draft, text: str, labels: bool) -> Piece:
-    body = _EXAMPLE.sub("", text, count=1)
-    heads = list(_HEAD.finditer(body))
-    before = body[: heads[0].start()] if heads else body
-    ends = [*(head.start() for head in heads[1:]), len(body)] if heads else []
-    parts = [
-        _Section(head[1].lower(), body[head.end() : end].strip())
-        for head, end in zip(heads, ends, strict=True)
-    ]
-    wanted = (
-        (["class label"], ["class label", "input"], ["label"], ["label", "input"])
-        if labels
-        else (["output"], ["input", "output"])
-    )
-    if before.strip() or [part.name for part in parts] not in wanted:
+    found = (_labelled if labels else _answered)(_EXAMPLE.sub("", text, count=1), text)
+    if found is None:
         told = (
             "a class label and at most one input" if labels else "at most one input and one output"
         )
         return unread(
             text.strip(), "no_instance", f"an instance has {told}, in this order, and nothing else"
         )
-    named = {part.name: part.text for part in parts}
-    given = named.get("input", "")
-    output = parts[0].text if labels else named["output"]
+    given, output = found
     return replace(draft, input="" if _NO_INPUT.fullmatch(given) else given, output=output)
+
+
+def _labelled(body: str, text: str) -> tuple[str, str] | None:
+    """(input, label): the label is the rest of its line, and what stands below is the input, whatever it is called."""
+    heads = list(_HEAD.finditer(body))
+    if not heads or body[: heads[0].start()].strip() or "label" not in heads[0][1].lower():
+        return None
+    label, _, below = body[heads[0].end() :].lstrip().partition("\n")
+    names = [head[1].lower() for head in heads[1:]]
+    if names not in ([], ["input"]):
+        return None
+    if names and body[heads[0].end() : heads[1].start()].strip() != label.strip():
+        return None
+    return body[heads[1].end() :].strip() if names else below.strip(), label.strip()
+
+
+def _answered(body: str, text: str) -> tuple[str, str] | None:
+    """(input, output): without the head `Input:` what stands before the output is the input, where it has a name of its
+    own (`List: [1, 2, 3]`) or an `Example` line above it."""
+    heads = list(_HEAD.finditer(body))
+    names = [head[1].lower() for head in heads]
+    if names not in (["output"], ["input", "output"]):
+        return None
+    before, output = body[: heads[0].start()].strip(), body[heads[-1].end() :].strip()
+    if names == ["input", "output"]:
+        given = body[heads[0].end() : heads[1].start()].strip()
+        return None if before else (given, output)
+    if before and not (_NAMED.match(before) or body != text):
+        return None
+    return before, output

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 LENGTH = ("count", "max_requests", "max_candidates", "round_size", "times")  # how far it goes
-JUDGING = ("likeness", "words")
+JUDGING = ("likeness", "words", "instances")
 
 
 def asking(config: Mapping[str, Any]) -> dict[str, Any]:

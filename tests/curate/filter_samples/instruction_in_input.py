@@ -4,7 +4,7 @@ from tests.curate.filter_samples.rows import row
 
 DROPS = [
     (
-        row("Translate the word below.", "Please translate the word below: tree"),
+        row("Translate the word below.", "Now and then people translate the word below: tree"),
         "the input holds the instruction again",
     ),
 ]

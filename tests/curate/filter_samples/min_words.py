@@ -7,4 +7,6 @@ DROPS = [
 ]
 PASSES = [
     row("Name a warm color."),
+    row("天空为什么是蓝色的？"),
+    row("写一首诗"),
 ]

@@ -26,4 +26,6 @@ PASSES = [
     row(output="They found some good friends and a quiet house that they were glad to live with"),
     row(output="There are four fives in 21"),
     row("Which article is missing?", output="the"),
+    row(output="We should thank all our old friends, for they are what make us who we are"),
+    row(output="Am Abend kam er nach Hause, und weil niemand da war, rief er seinen Bruder an"),
 ]

@@ -1,0 +1,164 @@
+"""Replies that went on after the answer: the next task under whatever header, and the line between two tasks."""
+
+from __future__ import annotations
+
+import re
+from string import ascii_letters
+
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.detectors.endings import open_end, stump
+from alpaca_pipe.curate.detectors.fences import open_fence
+
+_NUMBER = r"(?:[(\[]?\d{1,3}[.)\]:]{1,2}[ \t]*)"
+# `11. Instruction:` as the replies of Stanford's prompt number their tasks, `### Instruction:` as its template does;
+# `5) Instruction:`, `**Instruction 2:**`, `Next task:`.
+_INSTRUCTION = re.compile(
+    rf"^[ \t]*(?:{_NUMBER}(?:\*\*)?Instruction(?:\*\*)?[ \t]*:|(?:\#{{1,6}}[ \t]*|\*\*){_NUMBER}?Instruction(?:[ \t]*\#?\d+)?(?:\*\*)?[ \t]*:"
+    r"|Instruction[ \t]*#?\d+[ \t]*:|(?:Next|New|Another)[ \t](?:task|instruction|question)[ \t]*:).*$",
+    re.MULTILINE,
+)
+# `Task 2:` and `Input:` are headers where an `Output:` follows; `Human:` where the text before it is none of a talk.
+_TASK = re.compile(
+    r"^[ \t#*]*(?:Task|Example|Exercise|Problem|Prompt)[ \t]*#?\d+[ \t]*[:.)].*$", re.MULTILINE
+)
+_INPUT = re.compile(r"^[ \t#*]*Inputs?(?:\*\*)?[ \t]*:.*$", re.MULTILINE)
+_OUTPUT = re.compile(r"^[ \t#*]*(?:Output|Answer|Response)s?(?:\*\*)?[ \t]*:", re.MULTILINE)
+_TURN = re.compile(
+    r"^[ \t#*]*(?:Human|User|Question|Q|Instruction)(?:\*\*)?[ \t]*:(?:\*\*)?.*$|^[ \t]*<\|(?:im_start\|>[ \t]*user|user\|>).*$",
+    re.MULTILINE,
+)
+_ANY_TURN = re.compile(
+    r"^[ \t#*]*(?:Human|User|Assistant|AI|Bot|Q|A|Question|Answer|Chatbot|Customer|Agent)(?:\*\*)?[ \t]*\d*[ \t]*:",
+    re.MULTILINE,
+)
+_ABOUT_TASKS = re.compile(r"\b(?:instructions?|tasks?|prompts?)\b", re.IGNORECASE)
+_ABOUT_EXAMPLES = re.compile(
+    r"\b(?:examples?|exercis\w*|problems?|quiz\w*|tests?|questions?|worksheets?|tasks?|prompts?|instructions?|algorithms?"
+    r"|pseudo\w*|code|programs?|functions?|inputs?|outputs?|script|method|class|api|loop|regex|format|form|template|dataset)\b",
+    re.IGNORECASE,
+)
+_ABOUT_A_TALK = re.compile(
+    r"\b(?:conversation\w*|dialog\w*|chat\w*|interview\w*|scripts?|jokes?|riddles?|quiz\w*|questions?|q\s?&\s?a|faqs?|role\w*|plays?"
+    r"|scenes?|transcripts?|bots?|discuss\w*|debate\w*|exchange\w*|talk\w*|convers\w*|speak\w*|humans?|users?|customer\w*|assistants?"
+    r"|trivia|flash ?cards?|stor(?:y|ies)|skit|classif\w*|label\w*|punch\s?line\w*|survey\w*|form|trick\w*|puzzle\w*|analog\w*)\b",
+    re.IGNORECASE,
+)
+
+# A line between two tasks: signs only, or one figure three times and more; an opened fence or comment is such a line too.
+_BETWEEN = re.compile(r"\s*(?:[^\w\s][^\w\n]*|_[_\W]*|(\d)\1{2,}\s*)$")
+_ENDED = re.compile(r"[.!?:。！？][\"'”’)\]*_]*$")
+_ITEM = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+\S")
+
+_SEPARATOR = (
+    r"(?:#{1,6}|\*{3,}|;{2,}|_{3,}|={3,}|-{3,}|/{2,}|~{3,}|\+{3,}|(\d)\1{2,}|<!--(?:[ \t]*-->)?"
+    r"|(?://|#|--|\*)?[ \t]*end of (?:the )?(?:output|response|answer|task|reply)\W{0,8})"
+)
+_NO_SEPARATOR = frozenset(".!?,\"')]}" + ascii_letters)  # what most answers end in
+_LAST_LINE = re.compile(rf"\n[ \t]*{_SEPARATOR}\s*$", re.IGNORECASE)
+_AFTER_END = re.compile(
+    r"(?<=[.!?。！？\"”])[ \t]+(?:#{1,6}|\*{3,}|;{2,}|_{3,}|={3,}|~{3,}|<!--(?:[ \t]*-->)?)\s*$"
+)
+# Lines of signs that belong to what was asked for: tables, forms, patterns, code, lists that are ruled.
+_RULED = re.compile(
+    r"\b(?:ascii|art|draw\w*|patterns?|code|programs?|functions?|scripts?|tables?|forms?|surveys?|blanks?|html|markdown|css|sql"
+    r"|worksheets?|invoices?|templates?|tick|grid|board|banner|box|line|numbers?|sequence|series|digits?|signs?|symbols?"
+    r"|hashtags?|headings?|questionnaire)\b|[=+*/^]",
+    re.IGNORECASE,
+)
+
+
+def leaked_header(example: Example) -> str:
+    """The header line of a next task inside the output, or "". A task about tasks may well answer with one."""
+    found = _leak(example)
+    return found.group() if found else ""
+
+
+def _leak(example: Example) -> re.Match[str] | None:
+    output = example.output
+    if ":" not in output and "Task" not in output and "<|" not in output:
+        return None
+    found = _INSTRUCTION.search(output)
+    if found and not (
+        _ABOUT_TASKS.search(example.instruction) and not output[: found.start()].strip()
+    ):
+        return found
+    asked = f"{example.instruction}\n{example.input}"
+    later = [one for one in (_task_or_input(output, asked), _turn(output, asked)) if one]
+    return min(later, key=lambda one: one.start(), default=None)
+
+
+def _task_or_input(output: str, asked: str) -> re.Match[str] | None:
+    if not _OUTPUT.search(output) or _ABOUT_EXAMPLES.search(asked):
+        return None
+    for pattern in (_TASK, _INPUT):
+        found = pattern.search(output)
+        if found and output[: found.start()].strip() and _OUTPUT.search(output, found.end()):
+            return found
+    return None
+
+
+def _turn(output: str, asked: str) -> re.Match[str] | None:
+    found = _TURN.search(output)
+    if not found:
+        return None
+    before = output[: found.start()]
+    if (
+        not before.rstrip(" \t").endswith("\n\n")
+        or _ANY_TURN.search(before)
+        or _ABOUT_A_TALK.search(asked)
+    ):
+        return None
+    return found
+
+
+def before_next_task(example: Example) -> str:
+    """The output up to the next task and the line between the two; "" where cutting there would not be safe: no task
+    follows, nothing is left, or what is left neither ends a sentence or a list nor had such a line after it."""
+    found = _leak(example)
+    if not found:
+        return ""
+    lines = example.output[: found.start()].splitlines()
+    kept = lines[:]
+    while kept and (not kept[-1].strip() or _BETWEEN.fullmatch(kept[-1])):
+        kept.pop()
+    divided = any(line.strip() for line in lines[len(kept) :])
+    text = "\n".join(kept).rstrip()
+    if open_end(text, 1) or stump(text) or open_fence(text):
+        return ""
+    return text if divided or _ENDED.search(text) or _is_list(kept, found.group()) else ""
+
+
+def _is_list(lines: list[str], header: str) -> bool:
+    """The header counts on where a list of two items or more ends: `3. Fig`, `4. Instruction: ...`."""
+    items = [int(found[1]) for line in lines if (found := _ITEM.match(line))]
+    number = re.search(r"\d+", header)
+    return (
+        len(items) > 1
+        and bool(_ITEM.match(lines[-1]))
+        and bool(number and int(number.group()) == items[-1] + 1)
+    )
+
+
+def without_separator(example: Example) -> str | None:
+    """The output without the line that was to part it from the next task, which is left where a reply was stopped there
+    (`#`, `***`, `111`, `;;`, `____`); None where it ends in none, or where such lines belong to it."""
+    output = example.output.rstrip()
+    if not output or (output[-1] in _NO_SEPARATOR and "end of" not in output[-40:]):
+        return None
+    found = _LAST_LINE.search(output) or _AFTER_END.search(output)
+    if not found:
+        return None
+    kept = output[: found.start()].rstrip()
+    inside = any(
+        _BETWEEN.fullmatch(line) and line.strip() not in ("", "}", "]", ")")
+        for line in kept.splitlines()
+    )
+    if (
+        not kept
+        or inside
+        or kept[-1] in ",:"
+        or _RULED.search(example.instruction)
+        or open_fence(example.output)
+    ):
+        return None
+    return None if found[0].strip()[:1].isdigit() and not _ENDED.search(kept) else kept

@@ -1,0 +1,149 @@
+"""Lists that were to be put in order, and are not: English alphabets and numbers, where the order can be checked."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from alpaca_pipe.core.example import Example
+
+_SORT = re.compile(
+    r"\b(?:sort|arrange|order|organi[sz]e|put|place|list|alphabeti[sz]e|rearrange|reorder|rank|write|re-?organi[sz]e)\b",
+    re.IGNORECASE,
+)
+_TURN = re.compile(
+    r"(?:please )?(?:reverse|invert|shuffle|flip)\b", re.IGNORECASE
+)  # the list as it stands
+_ALPHABET = re.compile(
+    r"\b(?:alphabetical(?:ly)?|alphabeti[sz]e|a\s*(?:-|to)\s*z|lexicographical(?:ly)?|dictionary order)\b",
+    re.IGNORECASE,
+)
+_NUMERIC = re.compile(
+    r"\b(?:numerical(?:ly)?|numeric|ascending|increasing|descending|decreasing"
+    r"|(?:least|smallest|lowest)\s+to\s+(?:the\s+)?(?:greatest|largest|highest|biggest)"
+    r"|(?:greatest|largest|highest|biggest)\s+to\s+(?:the\s+)?(?:least|smallest|lowest))\b",
+    re.IGNORECASE,
+)
+_DOWN = re.compile(
+    r"\b(?:descending|decreasing|reverse\w*|backwards?|z\s*(?:-|to)\s*a|(?:greatest|largest|highest|biggest)\s+to\b)",
+    re.IGNORECASE,
+)
+_NOT = re.compile(r"\bnon[- ]?(?:de|in)creasing\b", re.IGNORECASE)
+# Another key, another task as well, or code that sorts.
+_OTHER_KEY = re.compile(
+    r"\b(?:length|size|frequency|date|year|chronolog\w*|time|age|price|populat\w*|importance|by\s+(?!alphabet|numer|ascend|descend|their\s+alphabet)\w+"
+    r"|last\s?names?|surnames?|second|third|code|function|program|script|python|java\w*|sql|query|algorithm|pseudo\w*|class|method|array\s+of\s+objects"
+    r"|sentence|letters|characters?|categor\w*|groups?|remove|unique|duplicates?|if|even|odd|prime|square\w*|then|each|every|absolute|roman|hex\w*|binary"
+    r"|fractions?|weight|distance|speed|height|volume|area|temperature|how|why|explain|write\s+an?\b|example|generate|create|come up|give|find)\b",
+    re.IGNORECASE,
+)
+_ITEM = r"[-−]?[\w.'’\"-]*\w[\"'’]?"
+_RUN = re.compile(rf"{_ITEM}(?:\s*,\s*(?:and\s+)?{_ITEM})+(?:\s+and\s+{_ITEM})?")
+_MARK = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,3}[.)]|\(?[a-zA-Z]\))\s+")
+_LEAD = re.compile(r"^[^:\n]{0,80}:\s*")
+_NUMBER = re.compile(r"[-−]?[$€£]?\d[\d,]*(?:\.\d+)?%?")
+_FEWEST = 3
+_LONGEST = 6  # words of an item
+
+
+def misplaced(example: Example) -> tuple[str, str] | None:
+    """(item, the one before it) of the first pair that stands in the wrong order, where the task is to sort a list and the
+    output is the list; None where it is in order, or the order cannot be checked."""
+    asked = example.instruction
+    if not _SORT.search(asked) or _TURN.match(asked):
+        return None
+    by_alphabet, by_number = bool(_ALPHABET.search(asked)), bool(_NUMERIC.search(asked))
+    if not (by_alphabet or by_number) or _OTHER_KEY.search(asked.partition(":")[0]):
+        return None
+    items = _items(example.output)
+    given = _items(example.input) if example.input.strip() else _listed_in(asked)
+    if len(items) < _FEWEST or Counter(map(_plain, items)) != Counter(map(_plain, given)):
+        return None
+    down = bool(_DOWN.search(asked)) != bool(_NOT.search(asked))
+    numbers = [_number(item) for item in items]
+    if all(number is not None for number in numbers) and not by_alphabet:
+        return _first_wrong(items, numbers, down)
+    if not by_alphabet or any(number is not None for number in numbers):
+        return None
+    wrong = [_first_wrong(items, [key(item) for item in items], down) for key in _KEYS]
+    return wrong[0] if all(wrong) else None
+
+
+def _first_wrong(items: Sequence[str], keys: Sequence[Any], down: bool) -> tuple[str, str] | None:
+    for at in range(1, len(items)):
+        if keys[at - 1] < keys[at] if down else keys[at] < keys[at - 1]:
+            return items[at], items[at - 1]
+    return None
+
+
+def _items(text: str) -> list[str]:
+    """The items of a text that is a list and no more: a line each, or between commas or semicolons, or else blanks."""
+    text = text.strip()
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > 2 and lines[0].rstrip().endswith(":"):
+        lines = lines[1:]
+    if len(lines) >= _FEWEST:
+        return [_bare(_MARK.sub("", line)) for line in lines]
+    if len(lines) > 1:
+        return []
+    line = _LEAD.sub("", text) if ":" in text else text
+    line = line.strip("[](){} .")
+    between = ";" if ";" in line else "," if "," in line else None
+    parts = re.split(rf"\s*{between}\s*(?:and\s+)?", line) if between else line.split()
+    if between and len(parts) > 1 and " and " in parts[-1]:
+        parts[-1:] = parts[-1].split(" and ")
+    items = [_bare(part) for part in parts]
+    return items if all(0 < len(item.split()) <= _LONGEST for item in items) else []
+
+
+def _listed_in(asked: str) -> list[str]:
+    """The list that an instruction holds: after a colon, or the first run of single words between commas."""
+    if ":" in asked:
+        return _items(asked.partition(":")[2])
+    found = _RUN.search(asked)
+    return _items(found.group()) if found else []
+
+
+def _bare(item: str) -> str:
+    return item.strip().strip("\"'“”‘’`*.,;")
+
+
+def _plain(item: str) -> str:
+    return " ".join(item.casefold().split())
+
+
+def _number(item: str) -> Decimal | None:
+    if not _NUMBER.fullmatch(item):
+        return None
+    try:
+        return Decimal(re.sub(r"[$€£,%]", "", item.replace("−", "-")))
+    except InvalidOperation:
+        return None
+
+
+def _letters(item: str) -> str:
+    """Without accents, for é stands with e."""
+    return "".join(
+        one
+        for one in unicodedata.normalize("NFD", item.casefold())
+        if not unicodedata.combining(one)
+    )
+
+
+def _without_article(item: str) -> str:
+    return re.sub(r"^(?:the|an?)\s+", "", _letters(item))
+
+
+# Whatever a dictionary, a library or a computer takes for the order: one that holds is enough.
+_KEYS: tuple[Callable[[str], Any], ...] = (
+    _letters,
+    lambda item: re.sub(r"[\W_]", "", _letters(item)),
+    lambda item: re.findall(r"\w+", _letters(item)),
+    _without_article,
+    lambda item: item,
+    lambda item: _letters(item).split()[-1:],
+)
