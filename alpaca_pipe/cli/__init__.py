@@ -24,7 +24,7 @@ from alpaca_pipe.cli import (
     start_commands,
     teacher_commands,
 )
-from alpaca_pipe.cli.common import TONE, Tone
+from alpaca_pipe.cli.common import MONEY, START, TONE, Tone
 from alpaca_pipe.core.errors import Stopped, UserError
 
 app = typer.Typer(
@@ -32,25 +32,22 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     help="From seed tasks to a tuned instruction model, with a ledger that knows every cent. "
-    "Behind any command: -q for its result alone, -v for each request and each dropped row, --debug for the "
-    "traceback of an error.",
+    "With any command: -q prints only the result, -v also each request and each dropped row, --debug the traceback of an error.",
 )
 
 
 @app.callback(invoke_without_command=True)
 def _options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
     quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Long work says only errors and its result.")
+        bool, typer.Option("-q", "--quiet", help="Print only errors and the result.")
     ] = False,
     verbose: Annotated[
         bool,
         typer.Option(
             "-v",
             "--verbose",
-            help="Long work says what becomes of each request and why each row was dropped.",
+            help="Also print what happens to each request and why each row was dropped.",
         ),
     ] = False,
 ) -> None:
@@ -71,8 +68,8 @@ app.add_typer(pack_commands.app)
 app.add_typer(chat_command.app)
 app.add_typer(lookback_commands.app)
 app.add_typer(ledger_commands.app)
-app.add_typer(teacher_commands.app, name="teachers")
-app.add_typer(setup_command.app, name="setup")
+app.add_typer(teacher_commands.app, name="teachers", rich_help_panel=MONEY)
+app.add_typer(setup_command.app, name="setup", rich_help_panel=START)
 
 
 def main() -> None:

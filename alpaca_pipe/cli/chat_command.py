@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Rehearsed, Runs, finished
+from alpaca_pipe.cli.common import ROAD, Rehearsed, Runs, finished
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=ROAD, rich_help_panel=ROAD)
 def chat(
     recipe: Annotated[
         str,
@@ -21,20 +21,20 @@ def chat(
         ),
     ],
     prompt: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Answer this one instruction and leave.")
+        str | None, typer.Option(metavar="TEXT", help="Answer this one instruction and exit.")
     ] = None,
     input: Annotated[
         str,
         typer.Option(
             "--input",
             metavar="TEXT",
-            help="The input of the first instruction; through a pipe, of all.",
+            help="The input of the first instruction; from a pipe, of all instructions.",
         ),
     ] = "",
     system: Annotated[
         str,
         typer.Option(
-            metavar="TEXT", help="A system text before every instruction, where the rows had one."
+            metavar="TEXT", help="A system text before every instruction, if the rows had one."
         ),
     ] = "",
     base: Annotated[
@@ -43,9 +43,9 @@ def chat(
     temperature: Annotated[
         float, typer.Option(min=0, max=5, help="0 is greedy: the same answer every time.")
     ] = 0.0,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Of an answer, at most.")] = 512,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens in an answer, at most.")] = 512,
     seed: Annotated[
-        int | None, typer.Option(help="Of what is drawn at a temperature above 0.")
+        int | None, typer.Option(help="The random seed, for a temperature above 0.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="With --prompt or a pipe: a JSON object a line.")
@@ -53,7 +53,7 @@ def chat(
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
 ) -> None:
-    """Talk to the model that RECIPE tuned, on this machine. Piped in: one instruction a line. Nothing is sent anywhere."""
+    """Talk to the model that RECIPE tuned, on this machine. From a pipe: one instruction per line. Nothing is sent anywhere."""
     from alpaca_pipe.chat.inference import ChatSettings
     from alpaca_pipe.chat.main import talk
 

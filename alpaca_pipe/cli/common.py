@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from alpaca_pipe.recipe.workspace import Workspace
 
 
+# The groups of `--help`, in its order.
+START, ROAD, ROWS = "The start", "The road", "The rows"
+LOOKING_BACK, MONEY = "Looking back", "Money"
+
+
+# The groups of `--help`, in its order.
+START, ROAD, ROWS = "The start", "The road", "The rows"
+LOOKING_BACK, MONEY = "Looking back", "Money"
+
+
 def recipe_names(incomplete: str) -> Iterator[str]:
     """For the shell's completion: recipes that are shipped, files beside us, and what was run here."""
     from alpaca_pipe.core.files import shipped
@@ -42,8 +52,7 @@ RecipeName = Annotated[
     str,
     typer.Argument(
         metavar="RECIPE",
-        help="A recipe file, a folder with the recipe of its name, or the "
-        "name of a shipped recipe.",
+        help="A recipe file, a folder with a recipe of the same name, or the name of a shipped recipe.",
         autocompletion=recipe_names,
     ),
 ]
@@ -55,9 +64,9 @@ Runs = Annotated[
     Path, typer.Option("--runs", envvar="ALPACA_PIPE_RUNS", help="The workspace folder.")
 ]
 Rehearsed = Annotated[
-    bool, typer.Option("--rehearse", help="Of the rehearsal instead of the real run.")
+    bool, typer.Option("--rehearse", help="Use the rehearsal instead of the real run.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @dataclass(frozen=True)

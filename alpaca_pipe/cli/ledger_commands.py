@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from alpaca_pipe.cli.common import (
+    MONEY,
     Json,
     RecipeName,
     Rehearsed,
@@ -27,10 +28,9 @@ app = typer.Typer()
 ledger = typer.Typer(
     cls=fallback("show"),
     no_args_is_help=False,
-    help="What was spent: settled, lost (sent, outcome unknown), machine time. "
-    "`ledger RECIPE` is short for `ledger show RECIPE`.",
+    help="Show what was spent: settled, lost (sent, outcome unknown), machine time. `ledger RECIPE` is short for `ledger show RECIPE`.",
 )
-app.add_typer(ledger, name="ledger")
+app.add_typer(ledger, name="ledger", rich_help_panel=MONEY)
 
 
 class By(StrEnum):
@@ -54,14 +54,15 @@ def show(
         str | None, typer.Argument(metavar="[RECIPE]", help="Only this recipe.")
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="All recipes of the workspace, as without a RECIPE.")
+        bool, typer.Option("--all", help="All recipes of the workspace; the same as no RECIPE.")
     ] = False,
     by: Annotated[
         By | None,
         typer.Option(help="One line for each of these; default: recipe, stage and class."),
     ] = None,
     focus: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Write the charges as FOCUS 1.2 too.")
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Also write the charges in the format FOCUS 1.2."),
     ] = None,
     jsonl: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", help="Write every entry too.")
@@ -70,7 +71,7 @@ def show(
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
 ) -> None:
-    """What was spent, exactly; the lines sum to the ledger's own balance."""
+    """Show what was spent, exactly; the lines add up to the balance of the ledger."""
     from alpaca_pipe.ledger.statements.exports import export_focus, export_jsonl
     from alpaca_pipe.ledger.statements.statement import print_statement
 
@@ -88,27 +89,30 @@ def reconcile(
     file: Annotated[
         Path,
         typer.Argument(
-            help="The provider's books: OpenAI's organization costs as JSON, or a FOCUS CSV."
+            help="The provider's records: OpenAI's organization costs as JSON, or a FOCUS CSV file."
         ),
     ],
     tolerance: Annotated[
-        str | None, typer.Option(help="What each line may differ by: 0.05 (dollars) or 1%.")
+        str | None, typer.Option(help="How much each line may differ: 0.05 (dollars) or 1%.")
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Enter what the file says about single attempts.")
+        bool,
+        typer.Option(
+            "--write", help="Write what the file says about single attempts into the ledger."
+        ),
     ] = False,
     complete: Annotated[
         bool,
         typer.Option(
             "--complete",
-            help="The file holds all charges of its days: what it does not name cost nothing.",
+            help="The file has all charges of its days: what it does not name was free.",
         ),
     ] = False,
     as_json: Json = False,
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
 ) -> None:
-    """Hold the ledger against the provider's own books, by attempt where they name it, else by day and line item."""
+    """Compare the ledger with the provider's own records: by attempt where they name it, otherwise by day and line item."""
     from alpaca_pipe.ledger.reconcile.reconcile import print_reconciliation
 
     print_reconciliation(_ledger_of(runs, rehearse), file, tolerance, write, complete, as_json)
@@ -117,31 +121,33 @@ def reconcile(
 @ledger.command()
 def pin_price(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="A model, as its endpoint calls it.")
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="A model, by the name that its endpoint uses."),
     ] = None,
     in_: Annotated[str | None, typer.Option("--in", help="$ per million tokens in.")] = None,
     out: Annotated[str | None, typer.Option(help="$ per million tokens out.")] = None,
-    cache_read: Annotated[str | None, typer.Option(help="Default: as --in.")] = None,
-    cache_write: Annotated[str | None, typer.Option(help="Default: as --in.")] = None,
-    reasoning: Annotated[str | None, typer.Option(help="Default: as --out.")] = None,
-    gpu: Annotated[
-        str | None, typer.Option(help="In place of a model: a GPU, such as H100.")
-    ] = None,
+    cache_read: Annotated[str | None, typer.Option(help="Default: the same as --in.")] = None,
+    cache_write: Annotated[str | None, typer.Option(help="Default: the same as --in.")] = None,
+    reasoning: Annotated[str | None, typer.Option(help="Default: the same as --out.")] = None,
+    gpu: Annotated[str | None, typer.Option(help="A GPU such as H100, instead of a model.")] = None,
     per_hour: Annotated[str | None, typer.Option(help="$ per GPU-hour.")] = None,
     provider: Annotated[
-        str | None, typer.Option(help="Of a GPU: who rents it out; default own.")
+        str | None, typer.Option(help="For a GPU: who rents it out; default own.")
     ] = None,
     host: Annotated[
-        str | None, typer.Option(help="Of an endpoint, such as api.openai.com.")
+        str | None, typer.Option(help="The host of an endpoint, such as api.openai.com.")
     ] = None,
     mode: Annotated[Mode | None, typer.Option(help="Default: online.")] = None,
     start: Annotated[
-        str | None, typer.Option("--from", metavar="DAY", help="Such as 2026-11-21; default today.")
+        str | None,
+        typer.Option(
+            "--from", metavar="DAY", help="The first day, such as 2026-11-21; default today."
+        ),
     ] = None,
-    source: Annotated[str, typer.Option(help="Who says so.")] = "",
+    source: Annotated[str, typer.Option(help="The source of the price.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Write down what a model or a GPU costs you, as a dated row of your own; it goes before the book's."""
+    """Record what a model or a GPU costs you, with the date. Your own price comes before the price list."""
     from alpaca_pipe.ledger.pricing import pin_price
 
     first, today = _day(start), this_day()
@@ -193,16 +199,18 @@ def pin_price(
 @ledger.command()
 def enter(
     recipe: RecipeName,
-    minutes: Annotated[str | None, typer.Option(help="Of a person's work.")] = None,
+    minutes: Annotated[str | None, typer.Option(help="Minutes of a person's work.")] = None,
     storage: Annotated[
-        str | None, typer.Option(metavar="GB-DAYS", help="1e9 bytes kept for a day.")
+        str | None, typer.Option(metavar="GB-DAYS", help="Storage: 1e9 bytes kept for one day.")
     ] = None,
-    egress: Annotated[str | None, typer.Option(metavar="GB", help="1e9 bytes sent out.")] = None,
-    note: Annotated[str, typer.Option(help="What it was for.")] = "",
+    egress: Annotated[
+        str | None, typer.Option(metavar="GB", help="Traffic: 1e9 bytes sent out.")
+    ] = None,
+    note: Annotated[str, typer.Option(help="What the cost was for.")] = "",
     as_json: Json = False,
     runs: Runs = Path("runs"),
 ) -> None:
-    """Enter what no meter sees, at the rates of RECIPE's table `gpu:` (human_per_hour ...), so that the total is total."""
+    """Record costs that no meter sees, at the rates of RECIPE's table `gpu:` (human_per_hour ...), so that the total is complete."""
     from alpaca_pipe.ledger.machine.config import GpuTable
     from alpaca_pipe.ledger.manual_entries import enter_by_hand, free_of_charge
     from alpaca_pipe.ledger.money import shown
@@ -242,9 +250,12 @@ def enter(
 @ledger.command()
 def correct(
     attempt: Annotated[
-        str, typer.Argument(help="Its name, or its request's where one attempt was billed.")
+        str,
+        typer.Argument(
+            help="The name of the attempt, or of its request if only one attempt was billed."
+        ),
     ],
-    cost: Annotated[str, typer.Option(help="What it truly cost, in dollars.")],
+    cost: Annotated[str, typer.Option(help="What it really cost, in dollars.")],
     reason: Annotated[str, typer.Option(help="Why the entry is wrong.")],
     evidence: Annotated[
         str, typer.Option(help="A file (its digest is kept), or an invoice's number.")
@@ -252,7 +263,7 @@ def correct(
     as_json: Json = False,
     runs: Runs = Path("runs"),
 ) -> None:
-    """Enter what one attempt truly cost, by a row of its own; nothing that stands in the ledger is changed."""
+    """Record what one attempt really cost, as a new row; nothing in the ledger is changed."""
     from alpaca_pipe.core.outside_numbers import BadNumber, nanodollars_of
     from alpaca_pipe.ledger.corrections import correct as enter_correction
     from alpaca_pipe.ledger.money import exactly
@@ -275,20 +286,20 @@ def correct(
         typer.echo(f"{done.name}: ${exactly(done.before)} before, ${exactly(done.now)} from now on")
 
 
-@app.command()
+@app.command(rich_help_panel=MONEY, rich_help_panel=MONEY)
 def prices(
     find: Annotated[
-        str, typer.Argument(metavar="[TEXT]", help="Only what has this in its name.")
+        str, typer.Argument(metavar="[TEXT]", help="Only names that contain this text.")
     ] = "",
     teachers: Annotated[bool, typer.Option("--teachers", help="Only teachers.")] = False,
     gpus: Annotated[bool, typer.Option("--gpus", help="Only GPUs by the hour.")] = False,
     hosted: Annotated[
         bool, typer.Option("--hosted", help="Only fine-tuning as a service.")
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="All rows, past ones too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All rows, past prices too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What teachers, GPUs and hosted fine-tuning cost, who says so, and how old that is."""
+    """Show what teachers, GPUs and hosted fine-tuning cost, with the source and the age of each price."""
     from alpaca_pipe.ledger.pricing.listing import print_prices
 
     print_prices(
@@ -296,9 +307,9 @@ def prices(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=MONEY, rich_help_panel=MONEY)
 def claims(as_json: Json = False) -> None:
-    """What has been claimed about the cost of models, with its source, our number by the same code as `plan`, and a verdict."""
+    """Show published claims about the cost of models, each with its source, our number (by the code of `plan`) and a verdict."""
     from alpaca_pipe.planner.claims import print_claims
 
     print_claims(as_json)

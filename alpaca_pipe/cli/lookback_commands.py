@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from alpaca_pipe.cli.common import (
+    LOOKING_BACK,
     Json,
     RecipeName,
     Rehearsed,
@@ -24,14 +25,14 @@ app = typer.Typer()
 _RUN = "RECIPE, or RECIPE@ with a date (2026-11), a month (nov) or a number (@1 is the latest): see `history`."
 
 
-@app.command()
+@app.command(rich_help_panel=LOOKING_BACK, rich_help_panel=LOOKING_BACK)
 def history(
     recipe: RecipeName,
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
     as_json: Json = False,
 ) -> None:
-    """The dated runs of RECIPE: how each ended, what it ran, where its report is."""
+    """List the runs of RECIPE by date: how each ended, what it ran, where its report is."""
     from alpaca_pipe.report.summary import history_lines, history_rows
 
     name, workspace = finished(recipe, runs, rehearse)
@@ -42,7 +43,7 @@ def history(
         typer.echo(line)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOKING_BACK, rich_help_panel=LOOKING_BACK)
 def compare(
     x: Annotated[str, typer.Argument(metavar="X", help=_RUN, autocompletion=recipe_names)],
     y: Annotated[str, typer.Argument(metavar="Y", help="The other run, named in the same way.")],
@@ -50,7 +51,7 @@ def compare(
     rehearse: Rehearsed = False,
     as_json: Json = False,
 ) -> None:
-    """Two runs side by side: recipe, steps, rows, rules, money, and the held-out loss on the rows that both hold out."""
+    """Compare two runs: recipe, steps, rows, rules, money, and the loss on the rows that both hold out."""
     from alpaca_pipe.data.run_names import past_run
     from alpaca_pipe.report.compare_runs import beside
     from alpaca_pipe.report.compare_text import print_beside
@@ -63,7 +64,7 @@ def compare(
         print_beside(found, wide())
 
 
-@app.command()
+@app.command(rich_help_panel=LOOKING_BACK, rich_help_panel=LOOKING_BACK)
 def status(
     recipe: Annotated[
         str | None,
@@ -73,7 +74,7 @@ def status(
     rehearse: Rehearsed = False,
     as_json: Json = False,
 ) -> None:
-    """What runs now and how far it is, what is sealed, what is half done, what is open in the books. Disturbs nothing."""
+    """Show what runs now and how far it is, what is finished, what is half done, what is open in the ledger. Changes nothing."""
     from alpaca_pipe.recipe.status import print_status, recipes_of
     from alpaca_pipe.recipe.workspace import Workspace
 
@@ -88,15 +89,17 @@ def status(
     print_status(workspace, recipe, as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOKING_BACK, rich_help_panel=LOOKING_BACK)
 def gc(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what could go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be deleted and delete nothing.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
     as_json: Json = False,
 ) -> None:
-    """Clear away steps that no recipe's lock or history names any more, and damaged ones. Never a reply, never the ledger."""
+    """Delete steps that no recipe's lock or history names any more, and damaged ones. Never a reply, never the ledger."""
     from alpaca_pipe.recipe import gc as work
     from alpaca_pipe.recipe.workspace import Workspace
 

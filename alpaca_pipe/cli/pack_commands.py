@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Json, Overrides, RecipeName, Runs, opened, recipe_called
+from alpaca_pipe.cli.common import ROAD, Json, Overrides, RecipeName, Runs, opened, recipe_called
 from alpaca_pipe.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Part(StrEnum):
     results = "results"
 
 
-@app.command()
+@app.command(rich_help_panel=ROAD, rich_help_panel=ROAD)
 def pack(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -32,33 +32,32 @@ def pack(
         typer.Option(
             "--for",
             metavar="STAGE",
-            help="For another machine that is to run this stage and what follows.",
+            help="For another machine, which runs this stage and the later ones.",
         ),
     ] = None,
     only: Annotated[
         Part | None,
-        typer.Option(help="There: what was made and spent, for the machine it came from."),
+        typer.Option(help="On the other machine: pack what was made and spent, for the way back."),
     ] = None,
     share: Annotated[
         str | None,
         typer.Option(
             metavar="DOLLARS",
-            help="What the other machine may spend on its time; "
-            "default: all that the budgets leave.",
+            help="How much the other machine may spend on machine time; default: all that the budgets leave.",
         ),
     ] = None,
     api: Annotated[
         str | None,
-        typer.Option(metavar="DOLLARS", help="What it may spend on requests; default: nothing."),
+        typer.Option(metavar="DOLLARS", help="How much it may spend on requests; default: 0."),
     ] = None,
-    replies: Annotated[bool, typer.Option("--replies", help="Raw replies too.")] = False,
+    replies: Annotated[bool, typer.Option("--replies", help="Include the raw replies.")] = False,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="FILE", help="Default: RECIPE.tar.zst")
     ] = None,
     as_json: Json = False,
     runs: Runs = Path("runs"),
 ) -> None:
-    """One file for another machine: RECIPE, its sealed steps and a share of its budget; or, there, the results. Never a key."""
+    """Write one file for another machine: RECIPE, its finished steps and a share of its budget; or, there, the results. Never an API key."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.pack.export_recipe import pack as write
     from alpaca_pipe.pack.export_results import pack_results
@@ -122,28 +121,31 @@ def pack(
     typer.echo(next_)
 
 
-@app.command()
+@app.command(rich_help_panel=ROAD, rich_help_panel=ROAD)
 def unpack(
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A pack; to give up, the name of its share too.")
+        str,
+        typer.Argument(
+            metavar="FILE", help="A packed file; with --give-up, the name of its share is enough."
+        ),
     ],
     give_up: Annotated[
-        bool, typer.Option("--give-up", help="Its results will not come: its share ends.")
+        bool, typer.Option("--give-up", help="The results will not come: end the share.")
     ] = False,
     spent: Annotated[
         str | None,
         typer.Option(
             metavar="DOLLARS",
-            help="With --give-up: what was spent there; else the whole share counts as lost.",
+            help="With --give-up: how much was spent there; otherwise the whole share counts as lost.",
         ),
     ] = None,
     into: Annotated[
-        Path, typer.Option("--into", metavar="FOLDER", help="Where the recipe is put.")
+        Path, typer.Option("--into", metavar="FOLDER", help="The folder to put the recipe in.")
     ] = Path("."),
     as_json: Json = False,
     runs: Runs = Path("runs"),
 ) -> None:
-    """Unpack a recipe on another machine, or its results at home: whole or not at all; books are merged, a second time is none."""
+    """Unpack a recipe on another machine, or its results at home, completely or not at all. The ledgers are merged; doing it twice changes nothing."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.ledger.money import shown
     from alpaca_pipe.pack.import_recipe import arrive

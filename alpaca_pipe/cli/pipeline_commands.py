@@ -8,6 +8,10 @@ from typing import Annotated
 import typer
 
 from alpaca_pipe.cli.common import (
+    LOOKING_BACK,
+    ROAD,
+    ROWS,
+    START,
     TONE,
     Json,
     Overrides,
@@ -26,7 +30,7 @@ from alpaca_pipe.core.errors import UserError
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=ROAD)
 def run(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -95,7 +99,7 @@ def run(
         Console(soft_wrap=True).print(line, highlight=False, markup=False)
 
 
-@app.command()
+@app.command(rich_help_panel=ROAD)
 def plan(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -111,7 +115,7 @@ def plan(
     print_plan(loaded, CATALOG, workspace, rehearse, as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=ROWS)
 def curate(
     source: Annotated[
         str,
@@ -215,7 +219,7 @@ def curate(
     typer.echo(f"{done.folder}{'' if done.changed else ': nothing changed'}")
 
 
-@app.command()
+@app.command(rich_help_panel=ROWS)
 def rows(
     recipe: RecipeName,
     runs: Runs = Path("runs"),
@@ -243,7 +247,7 @@ def rows(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=ROWS)
 def trace(
     id: Annotated[str, typer.Argument(metavar="ID", help="An example's id, or its beginning.")],
     runs: Runs = Path("runs"),
@@ -256,7 +260,7 @@ def trace(
     print_trace(runs / "rehearsal" if rehearse else runs, id, as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOKING_BACK)
 def report(
     recipe: RecipeName,
     runs: Runs = Path("runs"),
@@ -281,7 +285,7 @@ def report(
         )
 
 
-@app.command()
+@app.command(rich_help_panel=ROAD)
 def push(
     recipe: RecipeName,
     name: Annotated[
@@ -312,7 +316,7 @@ def push(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=START)
 def recipes(as_json: Json = False) -> None:
     """The recipes that are shipped, each with the first line of its head comment."""
     from alpaca_pipe.core.files import shipped
@@ -328,7 +332,7 @@ def recipes(as_json: Json = False) -> None:
         typer.echo(f"{name:<22} {words}")
 
 
-@app.command()
+@app.command(rich_help_panel=ROWS)
 def similarity(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="Rows in any form that `curate` reads.")
@@ -369,7 +373,7 @@ def similarity(
     typer.echo(said["out"])
 
 
-@app.command()
+@app.command(rich_help_panel=START)
 def schema() -> None:
     """The JSON Schema of a recipe, for an editor's completion."""
     import json
@@ -380,7 +384,7 @@ def schema() -> None:
     typer.echo(json.dumps(recipe_model(CATALOG).model_json_schema(by_alias=True), indent=2))
 
 
-@app.command()
+@app.command(rich_help_panel=ROWS)
 def show_mask(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -398,7 +402,7 @@ def show_mask(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=START)
 def doctor(
     recipe: Annotated[
         str, typer.Argument(metavar="[RECIPE]", help="Whose needs to check.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import RecipeName, Runs, finished, opened
+from alpaca_pipe.cli.common import ROWS, RecipeName, Runs, finished, opened
 from alpaca_pipe.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,36 +18,45 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=ROWS, rich_help_panel=ROWS)
 def review(
     recipe: RecipeName,
     runs: Runs = Path("runs"),
     rejected: Annotated[
-        bool, typer.Option("--rejected", help="The rows that curate dropped, to rescue some.")
+        bool,
+        typer.Option("--rejected", help="Show the rows that curate dropped, to keep some of them."),
     ] = False,
-    rule: Annotated[str | None, typer.Option(help="Only what this rule dropped.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only rows that this rule dropped.")] = None,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="So many, drawn at random, the same ones each time.")
+        int | None,
+        typer.Option(min=1, help="A random sample of this size, the same one each time."),
     ] = None,
     grep: Annotated[
         str | None, typer.Option(help="Only rows that match this regular expression.")
     ] = None,
     again: Annotated[
-        bool, typer.Option("--all", help="After the unread rows those that you have read, too.")
+        bool,
+        typer.Option(
+            "--all", help="Show rows that you have already read too, after the unread ones."
+        ),
     ] = False,
-    who: Annotated[str | None, typer.Option(help="Who decides; default: your login.")] = None,
+    who: Annotated[
+        str | None, typer.Option(help="The name to record; default: your login.")
+    ] = None,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="Write a page to review in a browser instead."),
+        typer.Option(
+            metavar="FILE.html", help="Write an HTML page for review in a browser instead."
+        ),
     ] = None,
     taken: Annotated[
         Path | None,
         typer.Option(
-            "--take", metavar="FILE.jsonl", help="Take in the decisions that a page has saved."
+            "--take", metavar="FILE.jsonl", help="Import the decisions that such a page has saved."
         ),
     ] = None,
 ) -> None:
-    """Keep, drop, edit or annotate the rows of RECIPE's last run, by hand; the next run holds to it. Keys are told by `?`."""
+    """Keep, drop, edit or annotate rows of RECIPE's last run yourself; the next run follows your decisions. `?` shows the keys."""
     from alpaca_pipe.curate.review.session import take
 
     loaded, workspace = opened(recipe, None, runs, rehearse=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import Json, RecipeName, Runs, fallback, opened
+from alpaca_pipe.cli.common import START, Json, RecipeName, Runs, fallback, opened
 from alpaca_pipe.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,15 +17,15 @@ app = typer.Typer()
 seeds = typer.Typer(
     cls=fallback("check"),
     no_args_is_help=False,
-    help="Seed tasks, checked, or drafted from notes. `seeds FILE` and `seeds RECIPE` are short for `seeds check`.",
+    help="Check seed tasks, or draft them from notes. `seeds FILE` and `seeds RECIPE` are short for `seeds check`.",
 )
-app.add_typer(seeds, name="seeds")
+app.add_typer(seeds, name="seeds", rich_help_panel=START)
 
 
-@app.command()
+@app.command(rich_help_panel=START, rich_help_panel=START)
 def init(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Of the recipe, and of the folder that is made.")
+        str, typer.Argument(metavar="NAME", help="The name of the recipe and of its new folder.")
     ],
     domain: Annotated[
         str, typer.Option(help='What the model is for, in a few words: "small-animal clinic".')
@@ -33,12 +33,11 @@ def init(
     documents: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A file or folder that tasks are asked from; may be said "
-            "again. Default: a folder `documents`, where there is one."
+            help="A file or folder that the tasks are about; can be repeated. Default: the folder `documents`, if there is one."
         ),
     ] = None,
 ) -> None:
-    """Begin: a folder NAME with a commented recipe, ten seed tasks and what to do next. Nothing is overwritten."""
+    """Make a folder NAME with a commented recipe, ten seed tasks and the next steps. Nothing is overwritten."""
     from alpaca_pipe.start.folder import begin, hints
 
     for file in begin(name, domain, documents or ()):
@@ -52,13 +51,13 @@ def check(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="FILE|RECIPE", help="JSONL, CSV, or a recipe whose seeds are meant."
+            metavar="FILE|RECIPE", help="A JSONL or CSV file, or a recipe whose seeds to check."
         ),
     ],
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Check seed tasks: what cannot be read, repeats and near-duplicates with their lines, the mixture of kinds."""
+    """Check seed tasks: unreadable rows, duplicates and near-duplicates with their lines, the mixture of kinds."""
     from alpaca_pipe.start.seed_check import print_check
 
     file = Path(what)
@@ -81,22 +80,24 @@ def draft(
         list[str] | None,
         typer.Argument(
             metavar="[FILE|KEY=VALUE]...",
-            help="More notes, as a shell writes --from notes/*.md; and keys of the recipe.",
+            help="More notes, as the shell expands --from notes/*.md; and keys of the recipe.",
         ),
     ] = None,
     notes: Annotated[
         list[Path] | None,
-        typer.Option("--from", metavar="FILE|FOLDER", help="Notes: txt, md, html, pdf, docx."),
+        typer.Option(
+            "--from", metavar="FILE|FOLDER", help="Notes to draft from: txt, md, html, pdf, docx."
+        ),
     ] = None,
     want: Annotated[
-        int, typer.Option(min=1, help="How many confirmed drafts there should be in all.")
+        int, typer.Option(min=1, help="The number of accepted drafts to reach in total.")
     ] = 30,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Take every sound draft, without asking.")
+        bool, typer.Option("--yes", help="Accept every valid draft without asking.")
     ] = False,
     runs: Runs = Path("runs"),
 ) -> None:
-    """Let RECIPE's teacher draft seed tasks from notes; you say yes, edit or no to each. Priced before, capped by the budget."""
+    """Let RECIPE's teacher draft seed tasks from notes; you accept, edit or refuse each. The price is shown first; the budget is a cap."""
     from rich.console import Console
 
     from alpaca_pipe.start.seed_drafting import draft as drafted
@@ -120,14 +121,14 @@ def _seeds_of(recipe: Recipe) -> Path:
     return file
 
 
-@app.command()
+@app.command(rich_help_panel=START, rich_help_panel=START)
 def migrate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recipe of yours.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Your recipe.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would change.")
+        bool, typer.Option("--dry-run", help="Show the changes and write nothing.")
     ] = False,
 ) -> None:
-    """Write a recipe of an older alpaca-pipe in today's words; comments stay, and what changes is shown."""
+    """Rewrite a recipe of an older alpaca-pipe with today's keys. Comments stay, and each change is shown."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.recipe.extends import find_recipe
     from alpaca_pipe.recipe.migrate import migrate as brought_up

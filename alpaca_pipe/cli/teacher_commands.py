@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 app = typer.Typer(
     cls=fallback("compare"),
     no_args_is_help=True,
-    help="Whom a recipe asks. `teachers RECIPE A B` is short for `teachers compare RECIPE A B`.",
+    help="Check or compare the teachers of a recipe. `teachers RECIPE A B` is short for `teachers compare RECIPE A B`.",
 )
 
 
 @app.callback()
 def teachers() -> None:
-    """Whom a recipe asks. `teachers RECIPE A B` is short for `teachers compare RECIPE A B`."""
+    """Check or compare the teachers of a recipe. `teachers RECIPE A B` is short for `teachers compare RECIPE A B`."""
 
 
 @app.command()
@@ -52,31 +52,33 @@ def compare(
     pilot: Annotated[
         int,
         typer.Option(
-            min=1, metavar="PROMPTS", help="How many prompts each is asked, the same ones."
+            min=1,
+            metavar="PROMPTS",
+            help="The number of prompts that each is asked, the same for all.",
         ),
     ] = 50,
     judge: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Who grades the rows of all: a model or a file, as "
-            "above; default: who RECIPE says under curate.grade, if anybody.",
+            help="The model that grades all rows: a model or a file, as above. Default: the one under curate.grade of RECIPE, if any.",
         ),
     ] = None,
     cap: Annotated[
         str | None,
         typer.Option(
             metavar="DOLLARS",
-            help="On this comparison; default: what it is expected to "
-            "cost at most. RECIPE's own budget holds besides.",
+            help="The cap on this comparison; default: the highest expected cost. RECIPE's own budget holds too.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it will cost.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what it will cost and send nothing.")
+    ] = False,
     as_json: Json = False,
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
 ) -> None:
-    """Which teacher is worth its price: the same prompts to each, under one cap; yield, $ a row, tokens, grades, novelty."""
+    """Compare teachers: the same prompts to each, under one cap; accepted rows, $ per row, tokens, grades, novelty."""
     from alpaca_pipe.teacher_comparison.comparison import hold, prepare
     from alpaca_pipe.teacher_comparison.comparison_text import beforehand, print_result
     from alpaca_pipe.teacher_comparison.entrants import entrants, judge_of
@@ -135,7 +137,7 @@ def check(
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """One priced ping: address, model, price and key of RECIPE's teacher, then one tiny request, booked like any other."""
+    """Check address, model, price and key of RECIPE's teacher, then send one tiny request, which is recorded like any other."""
     from alpaca_pipe.ledger.store.journal import Journal
     from alpaca_pipe.recipe.interrupts import plain_disk_errors
     from alpaca_pipe.recipe.locks import held
@@ -178,7 +180,7 @@ def cancel(
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Cancel the batches of RECIPE that a provider still works on; what is finished is fetched, paid and kept."""
+    """Cancel the batches of RECIPE that are still running at the provider; finished parts are fetched, paid and kept."""
     import asyncio
     from dataclasses import asdict
     from functools import partial

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -209,3 +210,18 @@ def test_the_shell_completes_commands_recipes_and_stages(
         },
     )
     assert wanted in done.stdout.split(), done.stdout + done.stderr
+
+
+def test_every_command_stands_in_one_of_the_five_groups_of_the_help() -> None:
+    output = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "120"}).output
+    titles = re.findall(r"─ (The start|The road|The rows|Looking back|Money|Commands) ─", output)
+    assert titles == ["The start", "The road", "The rows", "Looking back", "Money"]
+    page = (Path(__file__).resolve().parents[2] / "docs" / "commands.md").read_text()
+    chapters = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
+    for chapter in chapters[:5]:
+        title, _, text = chapter.partition("\n")
+        shown = output.split(f"─ {title} ─")[1].split("╰")[0]
+        named = {
+            name.split()[0] for name in re.findall(r"^alpaca-pipe ([a-z-]+)", text, re.MULTILINE)
+        }
+        assert named == set(re.findall(r"^│ ([a-z-]+) ", shown, re.MULTILINE)), title
