@@ -12,7 +12,7 @@ from alpaca_pipe.cli.common import ROAD, Rehearsed, Runs, finished
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=ROAD, rich_help_panel=ROAD)
+@app.command(rich_help_panel=ROAD)
 def chat(
     recipe: Annotated[
         str,

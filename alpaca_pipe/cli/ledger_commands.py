@@ -204,7 +204,7 @@ def enter(
         str | None, typer.Option(metavar="GB-DAYS", help="Storage: 1e9 bytes kept for one day.")
     ] = None,
     egress: Annotated[
-        str | None, typer.Option(metavar="GB", help="Traffic: 1e9 bytes sent out.")
+        str | None, typer.Option(metavar="GB", help="Traffic: Traffic: 1e9 bytes sent out.")
     ] = None,
     note: Annotated[str, typer.Option(help="What the cost was for.")] = "",
     as_json: Json = False,
@@ -286,7 +286,7 @@ def correct(
         typer.echo(f"{done.name}: ${exactly(done.before)} before, ${exactly(done.now)} from now on")
 
 
-@app.command(rich_help_panel=MONEY, rich_help_panel=MONEY)
+@app.command(rich_help_panel=MONEY)
 def prices(
     find: Annotated[
         str, typer.Argument(metavar="[TEXT]", help="Only names that contain this text.")
@@ -307,7 +307,7 @@ def prices(
     )
 
 
-@app.command(rich_help_panel=MONEY, rich_help_panel=MONEY)
+@app.command(rich_help_panel=MONEY)
 def claims(as_json: Json = False) -> None:
     """Show published claims about the cost of models, each with its source, our number (by the code of `plan`) and a verdict."""
     from alpaca_pipe.planner.claims import print_claims

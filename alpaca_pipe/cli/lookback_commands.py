@@ -25,7 +25,7 @@ app = typer.Typer()
 _RUN = "RECIPE, or RECIPE@ with a date (2026-11), a month (nov) or a number (@1 is the latest): see `history`."
 
 
-@app.command(rich_help_panel=LOOKING_BACK, rich_help_panel=LOOKING_BACK)
+@app.command(rich_help_panel=LOOKING_BACK)
 def history(
     recipe: RecipeName,
     runs: Runs = Path("runs"),
@@ -43,7 +43,7 @@ def history(
         typer.echo(line)
 
 
-@app.command(rich_help_panel=LOOKING_BACK, rich_help_panel=LOOKING_BACK)
+@app.command(rich_help_panel=LOOKING_BACK)
 def compare(
     x: Annotated[str, typer.Argument(metavar="X", help=_RUN, autocompletion=recipe_names)],
     y: Annotated[str, typer.Argument(metavar="Y", help="The other run, named in the same way.")],
@@ -64,7 +64,7 @@ def compare(
         print_beside(found, wide())
 
 
-@app.command(rich_help_panel=LOOKING_BACK, rich_help_panel=LOOKING_BACK)
+@app.command(rich_help_panel=LOOKING_BACK)
 def status(
     recipe: Annotated[
         str | None,
@@ -89,7 +89,7 @@ def status(
     print_status(workspace, recipe, as_json)
 
 
-@app.command(rich_help_panel=LOOKING_BACK, rich_help_panel=LOOKING_BACK)
+@app.command(rich_help_panel=LOOKING_BACK)
 def gc(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be deleted and delete nothing.")

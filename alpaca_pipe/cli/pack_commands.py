@@ -23,7 +23,7 @@ class Part(StrEnum):
     results = "results"
 
 
-@app.command(rich_help_panel=ROAD, rich_help_panel=ROAD)
+@app.command(rich_help_panel=ROAD)
 def pack(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -121,7 +121,7 @@ def pack(
     typer.echo(next_)
 
 
-@app.command(rich_help_panel=ROAD, rich_help_panel=ROAD)
+@app.command(rich_help_panel=ROAD)
 def unpack(
     file: Annotated[
         str,

@@ -44,34 +44,35 @@ def run(
         typer.Option(metavar="STAGE", help="Run this stage alone.", autocompletion=stage_names),
     ] = None,
     rehearse: Annotated[
-        bool, typer.Option(help="Every stage in minutes for $0, in a folder of its own.")
+        bool,
+        typer.Option(
+            help="Run every stage in minutes with a scripted teacher, for $0, in a separate folder."
+        ),
     ] = False,
     spend: Annotated[
         bool | None,
         typer.Option(
             "--spend/--no-spend",
-            help="Whether new requests may be sent; default: all "
-            "but those that only fill up what a changed filter dropped.",
+            help="Whether new requests may be sent. Default: yes, except those that only replace rows that a changed filter dropped.",
         ),
     ] = None,
     fresh: Annotated[
         bool,
         typer.Option(
             "--fresh",
-            help="Ask anew where a prompt has changed, instead of judging the earlier reply.",
+            help="Send a request again where its prompt has changed, instead of using the earlier reply.",
         ),
     ] = False,
     accept: Annotated[
         bool,
         typer.Option(
             "--i-accept-terms",
-            help="I have read what binds the models and data of this recipe, "
-            "and may use them so; recorded with the day.",
+            help="I have read the terms of the models and data of this recipe and may use them; recorded with the date.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run what must run of RECIPE; what is up to date is left alone."""
+    """Run the steps of RECIPE that are not up to date."""
     from rich.console import Console
 
     from alpaca_pipe.api import carry_out
@@ -107,7 +108,7 @@ def plan(
     rehearse: Rehearsed = False,
     as_json: Json = False,
 ) -> None:
-    """Say for each step of RECIPE whether it must run, why, and what it will take. Nothing is run."""
+    """Show for each step of RECIPE whether it must run, why, and what it will cost. Nothing is run or sent."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.planner.plan_page import print_plan
 
@@ -128,26 +129,30 @@ def curate(
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write to.")],
     likeness: Annotated[
         str | None,
-        typer.Option(help="ROUGE-L F above which a later row is a duplicate; default 0.7."),
+        typer.Option(
+            help="A later row is a duplicate if its ROUGE-L F is above this; default 0.7."
+        ),
     ] = None,
     words: Annotated[
-        str | None, typer.Option(help="unicode, or rouge: rouge-score's tokens.")
+        str | None, typer.Option(help="The tokenizer: unicode, or rouge (as rouge-score does).")
     ] = None,
     filters: Annotated[
-        str, typer.Option(help="none, stanford, default, or names: media,empty_output")
+        str, typer.Option(help="A set (none, stanford, default) or names: media,empty_output")
     ] = "default",
-    engine: Annotated[str | None, typer.Option(help="local, or ray.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Where to run: local, or ray.")] = None,
     format: Annotated[
-        str | None, typer.Option(help="Read the file as this, whatever it looks like.")
+        str | None, typer.Option(help="Read the file in this format, whatever it looks like.")
     ] = None,
     keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Set rows aside that cannot be read.")
+        bool, typer.Option("--keep-going", help="Put rows that cannot be read aside and continue.")
     ] = False,
     turns: Annotated[
         str | None,
         typer.Option(help="Of a conversation: all exchanges (default), first, or refuse."),
     ] = None,
-    first: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    first: Annotated[
+        int | None, typer.Option(min=1, help="Only this many rows, from the start.")
+    ] = None,
     columns: Annotated[
         list[str] | None,
         typer.Option(
@@ -166,12 +171,12 @@ def curate(
     ] = None,
     decisions: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.jsonl", help="What was decided by hand (see review)."),
+        typer.Option(metavar="FILE.jsonl", help="Manual decisions (see review)."),
     ] = None,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Clean any instruction data: examples.jsonl, rejected.jsonl with reasons, repaired.jsonl and summary.json in OUT."""
+    """Clean any instruction data. Writes examples.jsonl, rejected.jsonl with reasons, repaired.jsonl and summary.json to OUT."""
     from alpaca_pipe.data.publish import written_forms
     from alpaca_pipe.data.shapes.columns import Columns
     from alpaca_pipe.recipe.workspace import Workspace
@@ -224,15 +229,17 @@ def rows(
     recipe: RecipeName,
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
-    rejected: Annotated[bool, typer.Option(help="The dropped rows, with their reasons.")] = False,
-    rule: Annotated[str | None, typer.Option(help="Only what this rule dropped.")] = None,
-    sample: Annotated[int | None, typer.Option(min=1, help="So many, drawn at random.")] = None,
+    rejected: Annotated[
+        bool, typer.Option(help="List the dropped rows, with their reasons.")
+    ] = False,
+    rule: Annotated[str | None, typer.Option(help="Only rows that this rule dropped.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="A random sample of this size.")] = None,
     grep: Annotated[
         str | None, typer.Option(help="Only rows that match this regular expression.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the rows of RECIPE's last run with their ids."""
+    """List the rows of RECIPE's last run, with their ids."""
     from alpaca_pipe.report.rows import print_rows
 
     name, workspace = finished(recipe, runs, rehearse)
@@ -249,12 +256,15 @@ def rows(
 
 @app.command(rich_help_panel=ROWS)
 def trace(
-    id: Annotated[str, typer.Argument(metavar="ID", help="An example's id, or its beginning.")],
+    id: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The id of an example, or the first characters of it."),
+    ],
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
     as_json: Json = False,
 ) -> None:
-    """The whole way of one example: seeds, prompt, reply, verdicts, and its cents."""
+    """Show where one example comes from: seeds, prompt, reply, verdicts, and its cost."""
     from alpaca_pipe.report.trace import print_trace
 
     print_trace(runs / "rehearsal" if rehearse else runs, id, as_json)
@@ -265,10 +275,10 @@ def report(
     recipe: RecipeName,
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
-    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the report of RECIPE's last run anew and print its path."""
+    """Write the report of RECIPE's last run again and print its path."""
     from alpaca_pipe.report.browser import open_page
     from alpaca_pipe.report.report_page import write
 
@@ -294,15 +304,16 @@ def push(
     accept: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="MODEL", help="A teacher whose terms you have read and accept; once for each."
+            metavar="MODEL",
+            help="A teacher whose terms you have read and accept; repeat for each teacher.",
         ),
     ] = None,
     public: Annotated[
-        bool, typer.Option("--public", help="For everybody to see; else private.")
+        bool, typer.Option("--public", help="Make it public; the default is private.")
     ] = False,
     runs: Runs = Path("runs"),
 ) -> None:
-    """Send the dataset that RECIPE exported, with its card, to the hub: private, and only once its teachers' terms are accepted."""
+    """Upload the dataset that RECIPE exported, with its card, to the hub. Private by default; its teachers' terms must be accepted."""
     from alpaca_pipe.data.hub import push_to_hub
 
     loaded, workspace = opened(recipe, None, runs, False)
@@ -318,7 +329,7 @@ def push(
 
 @app.command(rich_help_panel=START)
 def recipes(as_json: Json = False) -> None:
-    """The recipes that are shipped, each with the first line of its head comment."""
+    """List the recipes that come with the program."""
     from alpaca_pipe.core.files import shipped
 
     found = {
@@ -335,22 +346,22 @@ def recipes(as_json: Json = False) -> None:
 @app.command(rich_help_panel=ROWS)
 def similarity(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Rows in any form that `curate` reads.")
+        Path, typer.Argument(metavar="FILE", help="Rows in any format that `curate` reads.")
     ],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="Where to write; default FILE.similarity.jsonl."),
+        typer.Option("-o", "--out", help="The output file; default FILE.similarity.jsonl."),
     ] = None,
     seeds: Annotated[
         str | None,
-        typer.Option(help="Seed tasks that stand before the first row: a file, or alpaca."),
+        typer.Option(help="Seed tasks to put before the first row: a file, or alpaca."),
     ] = None,
     words: Annotated[
-        str, typer.Option(help="rouge: rouge-score's tokens, as Stanford; or unicode.")
+        str, typer.Option(help="The tokenizer: rouge (as rouge-score and Stanford do), or unicode.")
     ] = "rouge",
     as_json: Json = False,
 ) -> None:
-    """Add Stanford's most_similar_instructions and avg_similarity_score to each row: against every row before it."""
+    """Add Stanford's most_similar_instructions and avg_similarity_score to each row, compared with all rows before it."""
     import json
 
     from alpaca_pipe.generate.similarity_report import similarity as compare
@@ -375,7 +386,7 @@ def similarity(
 
 @app.command(rich_help_panel=START)
 def schema() -> None:
-    """The JSON Schema of a recipe, for an editor's completion."""
+    """Print the JSON Schema of a recipe, for completion in an editor."""
     import json
 
     from alpaca_pipe.catalog import CATALOG
@@ -390,7 +401,7 @@ def show_mask(
     overrides: Overrides = None,
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
-    row: Annotated[int, typer.Option(min=0, help="Which training row.")] = 0,
+    row: Annotated[int, typer.Option(min=0, help="The number of the training row.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Show a training row as the model sees it: learned tokens in colour, prompt tokens dim."""
@@ -405,12 +416,12 @@ def show_mask(
 @app.command(rich_help_panel=START)
 def doctor(
     recipe: Annotated[
-        str, typer.Argument(metavar="[RECIPE]", help="Whose needs to check.")
+        str, typer.Argument(metavar="[RECIPE]", help="The recipe whose needs are checked.")
     ] = "quickstart",
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """Check this machine: Python, memory, disk, GPU, key, local model; each with its cure."""
+    """Check this machine: Python, memory, disk, GPU, key, local model. Each problem comes with what to do."""
     from alpaca_pipe.doctor import print_checks
 
     loaded, workspace = opened(recipe, None, runs, False)

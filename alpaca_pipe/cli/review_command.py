@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=ROWS, rich_help_panel=ROWS)
+@app.command(rich_help_panel=ROWS)
 def review(
     recipe: RecipeName,
     runs: Runs = Path("runs"),

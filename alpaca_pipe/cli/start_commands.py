@@ -22,7 +22,7 @@ seeds = typer.Typer(
 app.add_typer(seeds, name="seeds", rich_help_panel=START)
 
 
-@app.command(rich_help_panel=START, rich_help_panel=START)
+@app.command(rich_help_panel=START)
 def init(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="The name of the recipe and of its new folder.")
@@ -121,7 +121,7 @@ def _seeds_of(recipe: Recipe) -> Path:
     return file
 
 
-@app.command(rich_help_panel=START, rich_help_panel=START)
+@app.command(rich_help_panel=START)
 def migrate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Your recipe.")],
     dry_run: Annotated[

@@ -14,7 +14,7 @@ from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.models.saved_template import save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
-from alpaca_pipe.train.config import FOLDERS, TrainConfig, check
+from alpaca_pipe.train.config import FOLDERS, ROWS, TrainConfig, check
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.sft import tune
 from alpaca_pipe.train.shuffled_control import shuffled
