@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,30 +79,69 @@ def _recipe_lines() -> Iterator[str]:
 
 
 def _table(table: type[Table], defs: Mapping[str, Any]) -> Iterator[str]:
+    yield from _said(table.__doc__)
+    if kinds := table.variants():
+        yield from _table_of_kinds(kinds)
+        return
+    yield from _keys(table, ())
+
+
+def _table_of_kinds(kinds: Sequence[type[Table]]) -> Iterator[str]:
+    """Its kinds, and then their keys, those together that the same kinds have."""
+    schemas = {one: one.model_json_schema(by_alias=True) for one in kinds}
+    names = {one: schema["properties"]["kind"]["const"] for one, schema in schemas.items()}
+    yield "| `kind` | what it is |\n|---|---|"
+    for one, name in names.items():
+        yield f"| `{name}` | {_cell(' '.join((one.__doc__ or '').split()))} |"
+    yield ""
+    groups: dict[tuple[str, ...], dict[str, type[Table]]] = {}
+    for one, schema in schemas.items():
+        for key, field in schema["properties"].items():
+            having = [
+                name
+                for other, name in names.items()
+                if schemas[other]["properties"].get(key) == field
+            ]
+            if key != "kind":
+                groups.setdefault(tuple(having), {}).setdefault(key, one)
+    for having, keys in sorted(groups.items(), key=lambda group: -len(group[0])):
+        said = (
+            "every kind" if len(having) == len(kinds) else ", ".join(f"`{one}`" for one in having)
+        )
+        yield f"Keys of {said}:\n"
+        table = next(iter(keys.values()))
+        yield from _keys(table, schemas[table]["properties"].keys() - keys.keys())
+
+
+def _said(text: str | None) -> Iterator[str]:
+    if text:
+        yield re.sub(r"\s+", " ", text).strip() + "\n"
+
+
+def _keys(table: type[Table], without: Collection[str]) -> Iterator[str]:
     schema = table.model_json_schema(by_alias=True)
-    if table.__doc__:
-        yield re.sub(r"\s+", " ", table.__doc__).strip() + "\n"
     knobs = {
         field.alias or name
         for name, field in table.model_fields.items()
         if any(isinstance(mark, Knob) for mark in field.metadata)
     }
-    yield from _rows(
-        schema["properties"], knobs, schema.get("required", ()), schema.get("$defs", {})
-    )
-    for key, field in schema["properties"].items():
-        inner = next(
-            (ref for ref in re.findall(r"#/\$defs/(\w+)", str(field)) if ref != "TeacherTable"),
-            None,
-        )
+    fields = {key: field for key, field in schema["properties"].items() if key not in without}
+    if fields:
+        yield from _rows(fields, knobs, schema.get("required", ()), schema.get("$defs", {}))
+    for key, field in fields.items():
+        inner = next(iter(re.findall(r"#/\$defs/(\w+)", str(field))), None)
         if inner == "Filters":
             yield from _filters()
-        elif inner and schema["$defs"][inner].get("properties"):
+        elif inner and schema["$defs"][inner].get("properties") and not _is_teacher(schema, inner):
             part = schema["$defs"][inner]
             yield f"### `{key}:`\n"
-            if part.get("description"):
-                yield re.sub(r"\s+", " ", part["description"]).strip() + "\n"
+            yield from _said(part.get("description"))
             yield from _rows(part["properties"], set(), part.get("required", ()), schema["$defs"])
+
+
+def _is_teacher(schema: Mapping[str, Any], inner: str) -> bool:
+    """A table within a table that has a chapter of its own."""
+    return "kind" in schema["$defs"][inner]["properties"]
 
 
 def _rows(

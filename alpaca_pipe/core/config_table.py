@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationInfo
+from pydantic_core import InitErrorDetails, ValidationError
 
 from alpaca_pipe.core.files import tree_digest
 from alpaca_pipe.core.ingredient import Ingredient
@@ -40,9 +41,31 @@ class Table(BaseModel):
         """Models and data of others, whose licences and terms bind what is made with this table."""
         return ()
 
+    @classmethod
+    def chosen(cls, data: Any) -> type[Table]:
+        """The table that such data is read by: itself, or of several kinds the one that is named in it."""
+        return cls
+
+    @classmethod
+    def variants(cls) -> tuple[type[Table], ...]:
+        """The tables of its kinds, where it has several."""
+        return ()
+
     def rehearsed(self) -> Self:
         """The same table, small enough for a rehearsal: minutes on 2 cores, no money, no network."""
         return self
+
+
+def wrong_key(key: str, value: Any, sentence: str) -> ValidationError:
+    """What a validator of the whole table raises where one key of it is wrong. sentence: `what - cure`."""
+    return ValidationError.from_exception_data(
+        key,
+        [
+            InitErrorDetails(
+                type="value_error", loc=(key,), input=value, ctx={"error": ValueError(sentence)}
+            )
+        ],
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -35,7 +35,7 @@ from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.teachers.config import TeacherTable
-from alpaca_pipe.teachers.factory import connect, takes_of
+from alpaca_pipe.teachers.factory import connect
 
 
 def generate(config: GenerateConfig, context: StageContext) -> Outcome:
@@ -111,7 +111,7 @@ async def _teacher(context: StageContext, sends: bool) -> AsyncIterator[AskedTea
     """The recipe's teacher; where nothing may be sent, only what it said before: no key, no server, no network."""
     table: TeacherTable = context.tables["teacher"]
     if not sends:
-        yield StoredTeacher(table.identity(), takes_of(table), context.journal)
+        yield StoredTeacher(table.identity(), table.takes, context.journal)
         return
     async with connect(
         table,

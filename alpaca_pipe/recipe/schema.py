@@ -309,7 +309,10 @@ def _walk(loc: tuple[Any, ...], data: Any, catalog: Catalog) -> tuple[tuple[Any,
     inside: Any = owner
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
-        options = models_in(inside)
+        options = [
+            getattr(model, "chosen", lambda _, model=model: model)(data)
+            for model in models_in(inside)
+        ]
         tagged = [m for m in options if part in _tags(m)]
         holds = (
             isinstance(data, dict)

@@ -14,6 +14,7 @@ from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.plan import differences
 from alpaca_pipe.report.run_files import RunFiles, StageFiles, left
 from alpaca_pipe.report.scores import Score, scores
+from alpaca_pipe.teachers.config import TeacherTable
 
 _KEYS_AT_ONCE = 500
 
@@ -128,10 +129,20 @@ def beside(first: PastRun, second: PastRun, workspace: Any) -> RunComparison:
 
 
 def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
-    one, other = dict(_flat(was)), dict(_flat(now))
+    one, other = (dict(_flat(_of_its_kind(config))) for config in (was, now))
     for key in dict.fromkeys([*one, *other]):
         if key != "name" and one.get(key) != other.get(key):
             yield Change(key, one.get(key), other.get(key))
+
+
+def _of_its_kind(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Earlier versions wrote down the keys of all kinds of teacher, whichever was asked."""
+    teacher = config.get("teacher") or {}
+    table = TeacherTable.chosen(teacher)
+    known = {field.alias or name for name, field in table.model_fields.items()}
+    if table is TeacherTable or not teacher.keys() - known:
+        return config
+    return {**config, "teacher": {key: value for key, value in teacher.items() if key in known}}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -37,7 +37,7 @@ from alpaca_pipe.start.seed_prompts import (
     question,
 )
 from alpaca_pipe.teachers.config import TeacherTable
-from alpaca_pipe.teachers.factory import connect, takes_of
+from alpaca_pipe.teachers.factory import connect
 from alpaca_pipe.teachers.shutdown import refuse_past_its_end
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Session:
         ):
             count = min(max(1, -(-missing // _YIELD)), most - number)
             batch = [
-                question(at, grounds, self.domain, takes_of(self.teacher))
+                question(at, grounds, self.domain, self.teacher.takes)
                 for at in range(number, number + count)
             ]
             number += count

@@ -21,7 +21,7 @@ from alpaca_pipe.ledger.budget import Caps, OverBudget
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.teacher_comparison.entrants import Entrant
-from alpaca_pipe.teachers.factory import connect, takes_of
+from alpaca_pipe.teachers.factory import connect
 
 STAGE = "contest"  # in the ledger
 _ANY = 1_000_000_000  # rows: only the prompts are counted
@@ -72,7 +72,7 @@ def generation_of(terms: ComparisonSetup, entrant: Entrant, teacher: AskedTeache
 
 async def stored(terms: ComparisonSetup, entrant: Entrant, journal: Journal) -> Generation:
     """As far as whole rounds of it are stored: no key, no server, nothing sent."""
-    store = StoredTeacher(entrant.teacher.identity(), takes_of(entrant.teacher), journal)
+    store = StoredTeacher(entrant.teacher.identity(), entrant.teacher.takes, journal)
     found = generation_of(terms, entrant, store)
     with contextlib.suppress(NotStored):
         while found.seats_left:

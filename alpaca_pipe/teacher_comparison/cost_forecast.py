@@ -18,7 +18,6 @@ from alpaca_pipe.ledger.budget import ceiling_of
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.teacher_comparison.asking import ComparisonSetup, generation_of
 from alpaca_pipe.teacher_comparison.entrants import Entrant
-from alpaca_pipe.teachers.factory import takes_of
 
 _CENT = NANO // 100
 _LETTERS = (
@@ -77,7 +76,7 @@ def price(
         return ComparisonForecast(found, NOTHING, False, spent=spent)
     table = judge.asked_of(None)
     usual = judge.request(
-        Example.of("i" * _LETTERS, "", "o" * _LETTERS, Origin("generated")), takes_of(table)
+        Example.of("i" * _LETTERS, "", "o" * _LETTERS, Origin("generated")), table.takes
     )
     return ComparisonForecast(
         found,
@@ -90,7 +89,7 @@ def price(
 
 def _priced(terms: ComparisonSetup, entrant: Entrant, before: Generation | None) -> Priced:
     teacher = entrant.teacher
-    generation = before or generation_of(terms, entrant, _Nobody(takes_of(teacher)))
+    generation = before or generation_of(terms, entrant, _Nobody(teacher.takes))
     order = order_of(
         generation.seating, teacher, teacher.priced(), len(generation.pool), generation.limits
     )

@@ -13,6 +13,9 @@ Sent = Literal[
 ]  # never left us | answered with an error, not billed | outcome unknown
 
 
+Speaks = Literal["chat", "completions"]  # asked in messages | given a text to be continued
+
+
 class Failure(Exception):
     """One attempt that brought no reply. `sent` decides its bookkeeping: released, released, or lost."""
 
@@ -54,3 +57,27 @@ class Teacher(Protocol):
         provider's books can be held against ours. Raises Failure, or Fatal where no other request would go better. A content
         filter or another 400 is a Completion with a terminal finish ("content_filter"; "refused", its text the
         server's reason), not a Failure."""
+
+
+class Dialect(Protocol):
+    """A protocol over HTTP: how one request is put, and how its reply is read."""
+
+    speaks: Speaks
+    takes: frozenset[str]  # decoding fields, by OpenAI's names
+
+    def path(self, model: str) -> str:
+        """Where a request is posted, after the address."""
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """Those that hold the key; "" is none."""
+
+    def body(self, model: str, request: Request, decoding: Mapping[str, Any]) -> dict[str, Any]:
+        """What is posted. decoding: of the request, what the teacher takes. Raises Fatal for what it cannot be asked."""
+
+    def is_reply(self, said: Any) -> bool:
+        """Whether the JSON of a 200 has the shape of a reply, and did not end in an error."""
+
+    def completion(
+        self, said: Mapping[str, Any], key: str, limits: Mapping[str, str]
+    ) -> Completion:
+        """A reply's JSON, its numbers exact, as ours: text, finish, tokens by class. key: of the request."""

@@ -123,9 +123,9 @@ def _ping(teacher: Teacher) -> Request:
 
 
 def _whom(table: TeacherTable) -> str:
-    if table.key_variable is None and table.base_url is None:
+    if table.host is None:
         return "a server of our own on this machine, no key"
-    way = f" by the proxy {table.proxy}" if table.proxy else ""
+    way = f" by the proxy {proxy}" if (proxy := table.http_options.get("proxy")) else ""
     return f"{table.address}{way}, {f'the key in {table.key_variable}' if table.key_variable else 'no key'}"
 
 

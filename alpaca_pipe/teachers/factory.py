@@ -11,18 +11,15 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.store.batch_jobs import BatchJobs
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Teacher
-from alpaca_pipe.teachers.batch.openai_batch import WITHOUT_LIMIT, Collected, batch_desk, pick_up
-from alpaca_pipe.teachers.config import OPENAI, TeacherTable
+from alpaca_pipe.teachers.batch.batch_desk import WITHOUT_LIMIT, Collected, batch_desk, pick_up
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.http_teacher import HttpTeacher
 from alpaca_pipe.teachers.local.child_process import Child, Watched
-from alpaca_pipe.teachers.local.local_server import TAKES_BESIDES, local_server
 from alpaca_pipe.teachers.metering.metered import Metered
-from alpaca_pipe.teachers.openai import openai_chat, openai_completions
 from alpaca_pipe.teachers.openai.error_mapping import key_from
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, http_client
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
-from alpaca_pipe.teachers.scripted.scripted_teacher import rehearsed_server
 from alpaca_pipe.teachers.shutdown import Living
-from alpaca_pipe.weights.gguf import open_gguf
 
 
 @contextlib.asynccontextmanager
@@ -123,23 +120,10 @@ async def _open_wire(
 ) -> AsyncIterator[tuple[HttpConnection, Child | None]]:
     key = key_from(os.environ, table.key_variable)
     async with contextlib.AsyncExitStack() as stack:
-        child = await stack.enter_async_context(own) if (own := _own_server(table, log)) else None
+        child = await stack.enter_async_context(own) if (own := table.own_server(log)) else None
         address = child.url if child else table.address
         client = await stack.enter_async_context(
-            http_client(
-                address,
-                key=key,
-                timeout=table.timeout,
-                headers=table.default_headers,
-                proxy=table.proxy,
-                ca_file=table.ca_file,
-            )
-        )
-        # OpenAI's newer models take only the newer name; no other server is sure to know it.
-        renamed = (
-            {"max_tokens": "max_completion_tokens"}
-            if address == OPENAI and table.speaks == "chat"
-            else {}
+            http_client(address, key=key, timeout=table.timeout, **table.http_options)
         )
         yield (
             HttpConnection(
@@ -148,27 +132,18 @@ async def _open_wire(
                 table.called,
                 key,
                 table.timeout,
-                takes_of(table),
+                table.takes,
+                table.protocol(),
                 table.on_unsupported == "drop",
-                renamed,
-                table.extra_body,
+                table.renamed_fields,
+                table.added_fields,
             ),
             child,
         )
 
 
-def takes_of(table: TeacherTable) -> frozenset[str]:
-    """The decoding fields that it accepts, known before it is asked."""
-    takes = openai_chat.TAKES if table.speaks == "chat" else openai_completions.TAKES
-    return (takes | (TAKES_BESIDES if table.kind == "local_server" else frozenset())) - set(
-        table.refuses
-    )
-
-
 def _online(table: TeacherTable, wire: HttpConnection, child: Child | None) -> Teacher:
-    teacher: Teacher = (
-        openai_chat.OpenAIChat if table.speaks == "chat" else openai_completions.OpenAICompletions
-    )(wire, table.identity())
+    teacher = HttpTeacher(wire, table.identity())
     return Watched(teacher, child) if child else teacher
 
 
@@ -178,23 +153,3 @@ def _pace(table: TeacherTable, say: Callable[[str], None]) -> RateLimiter:
     return RateLimiter(
         table.concurrency, table.requests_per_minute, table.tokens_per_minute, say=say
     )
-
-
-def _own_server(
-    table: TeacherTable, log: Path
-) -> contextlib.AbstractAsyncContextManager[Child] | None:
-    if table.kind == "local_server":
-        return local_server(
-            open_gguf(table.model),
-            name=table.called,
-            parallel=table.concurrency,
-            context=table.context,
-            port=table.port,
-            threads=table.threads,
-            log=log,
-        )
-    if table.kind == "rehearsed":
-        return rehearsed_server(
-            lines=table.lines, delay=table.delay, served=table.served, port=table.port, log=log
-        )
-    return None

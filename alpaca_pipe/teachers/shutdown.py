@@ -74,7 +74,7 @@ class Living:
 
     async def _look(self) -> None:
         refuse_past_its_end(self._table)
-        if self._table.key_variable is None and self._table.base_url is None:
+        if self._table.host is None:
             return  # a server of our own
         ending = await told_by(self._wire, self._table)
         day = today()

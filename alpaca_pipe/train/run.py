@@ -40,7 +40,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     checkpoint = resolve(base, context.progress.say)
     encoder = Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template])
     told = training_rows(
-        config, context.inputs[ROWS], context.folder, context.progress.say, encoder
+        config, context.inputs[ROWS], encoder, context.folder, context.progress.say
     )
     rows = told.sequences
     hyper = config.hyper(context.seed)

@@ -28,11 +28,11 @@ class TrainingRows(NamedTuple):
 
 
 def training_rows(
-    config: TrainConfig, source: Path, folder: Path, say: Callable[[str], None], encoder: Encoder
+    config: TrainConfig, file: Path, encoder: Encoder, folder: Path, say: Callable[[str], None]
 ) -> TrainingRows:
-    """The rows of `source` that fit; the others go to dropped.jsonl in `folder` with their reason. Raises UserError where too few fit, or where the
+    """The rows of a file that fit; the others go to dropped.jsonl in `folder` with their reason. Raises UserError where too few fit, or where the
     template has no place for conversations."""
-    examples = [Example.from_row(row) for row in read_jsonl(source)]
+    examples = [Example.from_row(row) for row in read_jsonl(file)]
     _check_turns(examples, encoder)
     found = list(encoder.encode(examples, config.max_length))
     rows = [row for row in found if not isinstance(row, Rejected)]

@@ -18,8 +18,9 @@ from alpaca_pipe.core.outside_numbers import exact_json
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.batch.batch_file import read
 from alpaca_pipe.teachers.metering.settlement import entered
-from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, is_reply
-from alpaca_pipe.teachers.openai.openai_chat import completion_of
+from alpaca_pipe.teachers.openai.chat_dialect import CHAT, completion_of
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
+from alpaca_pipe.teachers.openai.reply_json import is_reply
 from tests.attack.examples import many
 from tests.teachers.test_metered import CEILING, MINI, Scripted, metered, question
 
@@ -151,7 +152,7 @@ def test_one_line_of_a_batch_that_cannot_be_read_takes_no_other_with_it() -> Non
 
 
 def _wire() -> HttpConnection:
-    return HttpConnection(None, "http://x/v1", "m", "", 1.0, frozenset({"max_tokens"}))  # type: ignore[arg-type]
+    return HttpConnection(None, "http://x/v1", "m", "", 1.0, frozenset({"max_tokens"}), CHAT)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ WITH_JSON = {
     "teachers compare": ["small.yaml", "gpt-4.1-nano", "gpt-4.1-mini", "--pilot", "2"],
     "similarity": ["rows.jsonl"],
     "pack": ["small.yaml", "--for", "train"],
+    "ledger correct": None,
     "unpack": None,
     "chat": None,
     "schema": None,

@@ -26,7 +26,6 @@ from alpaca_pipe.teacher_comparison.entrants import Entrant, teacher_of
 from alpaca_pipe.teacher_comparison.judging import RowJudgement
 from alpaca_pipe.teacher_comparison.measures import PromptYield, figures, new_among
 from alpaca_pipe.teachers.config import TeacherTable
-from alpaca_pipe.teachers.factory import takes_of
 from alpaca_pipe.teachers.scripted.scripted_replies import answer_to
 from alpaca_pipe.teachers.scripted.scripted_teacher import recorded
 
@@ -70,7 +69,7 @@ def worse(home: Path, share: float) -> Path:
     table = TeacherTable.model_validate({"kind": "rehearsed", "model": "gpt-4.1-mini"})
 
     class Listens:
-        takes = takes_of(table)
+        takes = table.takes
 
         async def ask(self, request: Request) -> Completion:
             asked.append(request)

@@ -65,8 +65,8 @@ class Runs:
         self.count = 0
 
     def table(self, **fields: Any) -> TeacherTable:
-        return TeacherTable(
-            **{
+        return TeacherTable.model_validate(
+            {
                 "kind": "openai_batch",
                 "model": "m",
                 "base_url": f"{self.server.url}/v1",
@@ -501,7 +501,7 @@ def test_it_takes_what_the_chat_dialect_takes_and_has_its_identity() -> None:
     rehearsed = batch.rehearsed()
     assert rehearsed.by_batch and rehearsed.priced().per_million == batch.priced().per_million
     with pytest.raises(ValueError, match="a teacher of kind openai_chat has no 'window'"):
-        TeacherTable(kind="openai_chat", model="m", window="7d")
+        TeacherTable.model_validate({"kind": "openai_chat", "model": "m", "window": "7d"})
 
 
 def test_a_rehearsal_walks_the_same_road(tmp_path: Path, journal: Journal) -> None:

@@ -14,10 +14,11 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.store.batch_jobs import BatchJobs
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.batch.batch_client import BatchClient
+from alpaca_pipe.teachers.batch.batch_desk import pick_up
 from alpaca_pipe.teachers.batch.batcher import Batcher, Rules
-from alpaca_pipe.teachers.batch.openai_batch import pick_up
 from alpaca_pipe.teachers.batch.waiting import BatchWaiting
 from alpaca_pipe.teachers.metering.metered import Metered
+from alpaca_pipe.teachers.openai.chat_dialect import CHAT
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
 from tests.teachers.test_batch import WORDS, Runs, cache, desk, journal, server, stop_when
 
@@ -36,7 +37,9 @@ async def a_desk(
     async with AsyncOpenAI(
         base_url=f"{runs.server.url}/v1", api_key="none-at-all", max_retries=0
     ) as client:
-        office = BatchClient(HttpConnection(client, table.address, "m", "none-at-all", 10, takes))
+        office = BatchClient(
+            HttpConnection(client, table.address, "m", "none-at-all", 10, takes, CHAT)
+        )
         async with Batcher(
             office,
             BatchJobs(runs.journal),

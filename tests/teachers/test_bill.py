@@ -17,7 +17,7 @@ from alpaca_pipe.core.outside_numbers import exact_json
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable, price_of
 from alpaca_pipe.teachers.metering.served_model import ServedModel, is_named
 from alpaca_pipe.teachers.metering.settlement import entered
-from alpaca_pipe.teachers.openai.openai_chat import completion_of
+from alpaca_pipe.teachers.openai.chat_dialect import completion_of
 from alpaca_pipe.teachers.openai.usage import BilledUsage, bill_of
 
 PRICE = price_of("m", date(2026, 11, 21), PriceTable.model_validate({"in": 0.15, "out": 0.60}))

@@ -83,7 +83,7 @@ def test_its_death_during_a_request_is_fatal_and_tells_the_end_of_its_log(tmp_pa
         async with open_teacher(
             TeacherTable(kind="rehearsed", model="m", delay=30.0, served=served), log=log
         ) as teacher:
-            pid = teacher._child.process.pid  # type: ignore[attr-defined]
+            pid = teacher._teacher._child.process.pid  # type: ignore[attr-defined]
             asking = asyncio.ensure_future(teacher.ask(QUESTION))
             await asyncio.sleep(0.3)
             with log.open("a") as stream:

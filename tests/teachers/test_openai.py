@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.base import Failure, Fatal
+from alpaca_pipe.teachers.http_teacher import HttpTeacher
+from alpaca_pipe.teachers.openai.chat_dialect import CHAT, TAKES
+from alpaca_pipe.teachers.openai.completions_dialect import COMPLETIONS
 from alpaca_pipe.teachers.openai.error_mapping import key_from, retry_after, without_keys
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, http_client
-from alpaca_pipe.teachers.openai.openai_chat import TAKES, OpenAIChat
-from alpaca_pipe.teachers.openai.openai_completions import OpenAICompletions
 from alpaca_pipe.teachers.openai.usage import usage_of
 
 KEY = "sk-test-0123456789abcdef"
@@ -65,10 +66,11 @@ async def ask_at(
     address: str, request: Request, timeout: float, legacy: bool, **wire: Any
 ) -> Completion:
     async with http_client(address, key=KEY, timeout=timeout) as client:
-        line = HttpConnection(client, address, "m", KEY, timeout, **{"takes": TAKES, **wire})
-        return await (OpenAICompletions if legacy else OpenAIChat)(line, {"who": "test"}).ask(
-            request
+        dialect = COMPLETIONS if legacy else CHAT
+        line = HttpConnection(
+            client, address, "m", KEY, timeout, dialect=dialect, **{"takes": TAKES, **wire}
         )
+        return await HttpTeacher(line, {"who": "test"}).ask(request)
 
 
 def answering(status: int, body: Any, headers: dict[str, str] | None = None) -> Handler:

@@ -12,9 +12,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from alpaca_pipe.core.completion import PromptMessage, Request, Usage
 from alpaca_pipe.core.config_table import Exact, Table
@@ -27,8 +27,6 @@ from alpaca_pipe.teachers.shutdown import refuse_past_its_end
 BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
 _ROW_TOKENS = 110  # of the released 52K as JSON, in LLaMA's tokens
 _REPLY_TOKENS = 40  # a number and one sentence
-_SECONDS = {"local_server": 6.0, "rehearsed": 0.02}  # a request; elsewhere:
-_SECONDS_ELSEWHERE = 1.5
 
 _MEANS = {
     "accuracy": "whether what the response says is true, and whether it does the whole of what was asked and nothing else",
@@ -44,9 +42,10 @@ Answer with a JSON object alone: {{"grade": number, "reason": "one short sentenc
 class Grading(Table):
     """A grade for each row from a teacher, and which of them stay."""
 
-    teacher: TeacherTable | Literal["same"] = Field(
-        "same", description="whom to ask, as in `teacher:`; same: the recipe's own"
-    )
+    teacher: Annotated[
+        Annotated[TeacherTable, Tag("table")] | Annotated[Literal["same"], Tag("same")],
+        Discriminator(lambda value: "same" if isinstance(value, str) else "table"),
+    ] = Field("same", description="whom to ask, as in `teacher:`; same: the recipe's own")
     dimension: Literal["accuracy", "helpfulness"] = Field("accuracy", description="what is graded")
     scale: int = Field(5, ge=1, le=100, description="the best grade; the worst is 0")
     threshold: Exact | None = Field(
@@ -165,7 +164,7 @@ def outlay(
         price.cost(Usage(uncached_in=round(each_in * 1000), visible_out=round(each_out * 1000)))
         / 1000
     )
-    seconds = rows * _SECONDS.get(teacher.kind, _SECONDS_ELSEWHERE) / teacher.concurrency
+    seconds = rows * teacher.expected_pace().grade / teacher.concurrency
     limits: Mapping[float, int | None] = {
         1.0: teacher.requests_per_minute,
         each_in + each_out: teacher.tokens_per_minute,

@@ -228,7 +228,7 @@ async def _all(asking: list[Any]) -> list[Completion]:
 
 def at_once(teacher: TeacherTable) -> int:
     """Requests of a round: of a batch, as many as it takes."""
-    return teacher.most_requests if teacher.by_batch else _AT_ONCE
+    return teacher.batch_rules.most_requests if teacher.by_batch else _AT_ONCE
 
 
 def _trained(example: Example) -> int:

@@ -109,7 +109,7 @@ def prior_of(style: Style, teacher: TeacherTable) -> Prior:
     ):
         return SMALL
     prior = PRIORS.get(style.name, ALPACA)
-    effort = teacher.extra_body.get("reasoning_effort")
+    effort = teacher.added_fields.get("reasoning_effort")
     thinks = _THINKERS.search(teacher.model) is not None if effort is None else effort != "none"
     return replace(prior, thinks=thinking(str(effort))) if thinks else prior
 
@@ -150,29 +150,13 @@ def _limit(requests: Sequence[Request]) -> int:
 
 
 def _pace(teacher: TeacherTable) -> RequestTiming:
-    match teacher.kind:
-        case (
-            "local_server"
-        ):  # measured: SmolLM2-135M on 2 cores, prompts included; other machines and models differ
-            pace = RequestTiming(
-                LogNormal(0.05, 0.5),
-                LogNormal(38, 0.35),
-                teacher.concurrency,
-                shared=True,
-                start=4.0,
-            )
-        case "rehearsed":
-            pace = RequestTiming(
-                LogNormal(0.015 + teacher.delay, 0.3), LogNormal(1e6, 0.1), teacher.concurrency
-            )
-        case (
-            "openai_batch"
-        ):  # a round is a batch: promised within a day, mostly there within the hour
-            pace = RequestTiming(LogNormal(900, 1.2), LogNormal(75, 0.5), 1_000_000)
-        case _:  # endpoints of these months: under a second to begin, 40 to 150 tokens a second
-            pace = RequestTiming(LogNormal(0.8, 0.5), LogNormal(75, 0.5), teacher.concurrency)
-    return replace(
-        pace,
-        requests_per_minute=teacher.requests_per_minute,
-        tokens_per_minute=teacher.tokens_per_minute,
+    pace = teacher.expected_pace()
+    return RequestTiming(
+        LogNormal(*pace.first),
+        LogNormal(*pace.speed),
+        pace.at_once or teacher.concurrency,
+        pace.shared,
+        teacher.requests_per_minute,
+        teacher.tokens_per_minute,
+        pace.start,
     )

@@ -46,7 +46,7 @@ class BatchClient:
             "/batches",
             body={
                 "input_file_id": file,
-                "endpoint": "/v1/chat/completions",
+                "endpoint": f"/v1{self.wire.dialect.path(self.wire.model)}",
                 "completion_window": window,
                 "metadata": {OURS: intent.id},
             },

@@ -12,8 +12,7 @@ from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.outside_numbers import exact_json, whole_number
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.openai.error_mapping import Refused, answered, without_keys
-from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, is_reply
-from alpaca_pipe.teachers.openai.openai_chat import asked_of, completion_of
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
 
 _log = logging.getLogger(__name__)
 Outcome = Completion | Failure | Fatal
@@ -25,8 +24,8 @@ def line_of(wire: HttpConnection, request: Request, name: str) -> bytes:
     line = {
         "custom_id": name,
         "method": "POST",
-        "url": "/v1/chat/completions",
-        "body": wire.body(request, asked_of(request)),
+        "url": f"/v1{wire.dialect.path(wire.model)}",
+        "body": wire.body(request),
     }
     return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
@@ -112,11 +111,11 @@ def _outcome(row: Mapping[str, Any], wire: HttpConnection) -> Outcome:
         return Failure(f"a request {when} in its batch: {said}", sent="refused", retry=True)
     status, body = _status(row), response.get("body")
     if status == 200:
-        if not is_reply(body):
+        if not wire.dialect.is_reply(body):
             return Failure(
                 "a line of a batch says 200 and holds no reply", sent="unknown", retry=True
             )
-        return completion_of(body, "")
+        return wire.dialect.completion(body, "", {})
     text = (body if isinstance(body, str) else json.dumps(body, default=str)).encode()
     failure = answered(status, {}, text, wire.address, wire.model, wire.key, {})
     if isinstance(failure, Refused):

@@ -1,7 +1,7 @@
 """The desk where requests are gathered into files, handed in as batches, and their replies given to who asked.
 
 What is at the provider when a run ends is neither lost nor released: it stays open in the ledger, and the next run
-collects it (openai_batch.py). `Stopped` is what its askers get; the desk says on its way out why, where it was an error.
+collects it (batch_desk.py). `Stopped` is what its askers get; the desk says on its way out why, where it was an error.
 """
 
 from __future__ import annotations

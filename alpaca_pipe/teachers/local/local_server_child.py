@@ -1,4 +1,4 @@
-"""The child of local_server.py: llama.cpp's server for one GGUF. Run as a module; speaks to its parent only."""
+"""The child of llama_server.py: llama.cpp's server for one GGUF. Run as a module; speaks to its parent only."""
 
 from __future__ import annotations
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, Field
+
+from alpaca_pipe.core.config_table import Knob
 from alpaca_pipe.core.secrets import is_secret
 from alpaca_pipe.ledger.budget import OUTPUT_LIMITS, limit_of
 
@@ -29,6 +32,35 @@ def billed_otherwise(added: Mapping[str, Any]) -> str | None:
         if name in added and limit_of(added[name]) is None:
             return f"'{name}: {added[name]}' is no output limit, so nobody can say what a request may cost - write a number"
     return None
+
+
+def _holds_no_key(value: dict[str, Any]) -> dict[str, Any]:
+    if secret := secret_in(value):
+        raise ValueError(
+            f"'{secret}' looks like a secret - put the key in an environment variable and its name "
+            "in 'api_key_env'"
+        )
+    return value
+
+
+def _bills_nothing_else(value: dict[str, Any]) -> dict[str, Any]:
+    if wrong := billed_otherwise(value):
+        raise ValueError(wrong)
+    return value
+
+
+ExtraBody = Annotated[
+    dict[str, Any],
+    AfterValidator(_holds_no_key),
+    AfterValidator(_bills_nothing_else),
+    Field(description="fields added to every request as they are"),
+]
+ExtraHeaders = Annotated[
+    dict[str, str],
+    Knob(),
+    AfterValidator(_holds_no_key),
+    Field(description="sent with every request; no secrets"),
+]
 
 
 def _texts(value: Any, path: str = "", name: str = "") -> Iterator[tuple[str, str, str]]:

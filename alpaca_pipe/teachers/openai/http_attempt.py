@@ -1,4 +1,4 @@
-"""One HTTP attempt over OpenAI's protocol, what both dialects share: client, body, token classes."""
+"""One HTTP attempt in any dialect: the client, the request, and what an answer that is no reply means."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from alpaca_pipe.core.completion import Completion, Finish, Request
+from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.outside_numbers import exact_json
-from alpaca_pipe.core.text import whole
-from alpaca_pipe.teachers.base import Failure, Fatal
+from alpaca_pipe.teachers.base import Dialect, Failure, Fatal
 from alpaca_pipe.teachers.openai.error_mapping import answered, answered_with_error, unanswered
-from alpaca_pipe.teachers.openai.usage import bill_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -33,17 +31,6 @@ IDLE_CONNECTIONS_LIVE = 2.0  # seconds
 # Which draw of one question this is; servers ignore it, our scripted one answers by it.
 DRAW = "X-Draw"
 NAME = "X-Client-Request-Id"  # OpenAI keeps it in its logs
-
-_A_NAME = 200  # characters of what a server calls its model
-NO_LIMITS: Mapping[str, str] = {}
-
-_FINISH: dict[Any, Finish] = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content_filter",
-    "tool_calls": "stop",
-    "function_call": "stop",
-}
 
 
 @dataclass(frozen=True)
@@ -64,6 +51,7 @@ class HttpConnection:
     key: str
     timeout: float  # seconds for a whole attempt
     takes: frozenset[str]  # decoding fields that the teacher takes
+    dialect: Dialect
     drop: bool = (
         False  # leave out a field that it does not take, where otherwise that stops the run
     )
@@ -71,11 +59,8 @@ class HttpConnection:
         default_factory=dict
     )  # decoding fields that go by another name there
     extra_body: Mapping[str, Any] = field(default_factory=dict)
-    _urls: dict[str, httpx2.URL] = field(default_factory=dict)
 
-    async def post(
-        self, path: str, request: Request, asked: Mapping[str, Any], name: str = ""
-    ) -> Reply:
+    async def post(self, request: Request, name: str = "") -> Reply:
         """name: of this attempt. Raises Refused, Failure or Fatal."""
         import aiohttp
         import httpx2
@@ -83,9 +68,9 @@ class HttpConnection:
         headers = self._headers | {DRAW: str(request.sample)} | ({NAME: name} if name else {})
         http = httpx2.Request(
             "POST",
-            self._url(path),
+            self._url,
             headers=headers,
-            content=json.dumps(self.body(request, asked), separators=(",", ":")).encode(),
+            content=json.dumps(self.body(request), separators=(",", ":")).encode(),
         )
         try:
             async with asyncio.timeout(self.timeout):
@@ -118,7 +103,7 @@ class HttpConnection:
             reply = exact_json(response.content)
         except (ValueError, RecursionError):
             reply = None
-        if not is_reply(reply):
+        if not self.dialect.is_reply(reply):
             failure = answered_with_error(
                 reply, response.headers, self.address, self.model, self.key, limits
             )
@@ -153,23 +138,24 @@ class HttpConnection:
         sent = {
             name: value
             for name, value in self.client.default_headers.items()
-            if isinstance(value, str) and not name.lower().startswith("x-stainless")
+            if isinstance(value, str)
+            and not name.lower().startswith("x-stainless")
+            and name.lower() != "authorization"  # the SDK's, which is only for OpenAI's dialects
         }
-        own = {"Accept-Encoding": "gzip, deflate"} | (
-            {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        )
-        return own | sent
+        return {"Accept-Encoding": "gzip, deflate"} | dict(self.dialect.headers(self.key)) | sent
 
-    def _url(self, path: str) -> httpx2.URL:
-        if path not in self._urls:
-            import httpx2
+    @cached_property
+    def _url(self) -> httpx2.URL:
+        import httpx2
 
-            self._urls[path] = httpx2.URL(self.address + path)
-        return self._urls[path]
+        return httpx2.URL(self.address + self.dialect.path(self.model))
 
-    def body(self, request: Request, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """What is sent: `asked` in the dialect's own fields, with the decoding. Fatal for a field that is not taken."""
-        return {"model": self.model, **asked, **self._decoding(request), **self.extra_body}
+    def body(self, request: Request) -> dict[str, Any]:
+        """What is sent. Fatal for a decoding field that is not taken."""
+        return {
+            **self.dialect.body(self.model, request, self._decoding(request)),
+            **self.extra_body,
+        }
 
     def _decoding(self, request: Request) -> dict[str, Any]:
         """The decoding fields as they are sent; another draw is another seed."""
@@ -259,49 +245,3 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext:
                 f"teacher.ca_file {ca_file} holds no certificates", "give the path of a PEM file"
             ) from None
     return context
-
-
-def is_reply(said: Any) -> bool:
-    """Whether the JSON of a 200 has the shape of a reply, and did not end in an error."""
-    return (
-        isinstance(said, dict)
-        and isinstance(said.get("choices"), list)
-        and bool(said["choices"])
-        and isinstance(said["choices"][0], dict)
-        and said["choices"][0].get("finish_reason") != "error"
-    )
-
-
-def completion(
-    reply: Mapping[str, Any],
-    key: str,
-    text: str,
-    finish: Finish,
-    limits: Mapping[str, str] = NO_LIMITS,
-) -> Completion:
-    """What both dialects read from a reply beside its text. It is paid for, so nothing that it says of itself raises."""
-    bill = bill_of(reply.get("usage"))
-    return Completion(
-        text,
-        finish,
-        bill.usage,
-        key,
-        text_of(reply.get("model"))[:_A_NAME],
-        text_of(reply.get("system_fingerprint"))[:_A_NAME],
-        billed=bill.billed,
-        doubt=bill.doubt,
-        limits=limits,
-    )
-
-
-def finish_of(said: Any) -> Finish:
-    """An unknown reason counts as cut off, which is never read as whole."""
-    return _FINISH.get(said, "length") if isinstance(said, str) else "length"
-
-
-def text_of(said: Any) -> str:
-    """A text, or the texts of a list of parts; "" for anything else."""
-    if isinstance(said, list):
-        parts = (part.get("text") for part in said if isinstance(part, dict))
-        return whole("".join(text for text in parts if isinstance(text, str)))
-    return whole(said) if isinstance(said, str) else ""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from alpaca_pipe.core.completion import Completion, Request, Usage
-from alpaca_pipe.teachers.openai.error_mapping import Refused
-from alpaca_pipe.teachers.openai.http_attempt import (
+from alpaca_pipe.core.completion import Completion, Request
+from alpaca_pipe.teachers.base import Speaks
+from alpaca_pipe.teachers.openai.reply_json import (
     NO_LIMITS,
-    HttpConnection,
+    bearer,
     completion,
     finish_of,
+    is_reply,
     text_of,
 )
 
@@ -38,31 +39,33 @@ TAKES = frozenset(
 
 
 class OpenAIChat:
-    """A teacher that is asked in messages."""
+    """Asked in messages."""
 
-    def __init__(self, wire: HttpConnection, identity: Mapping[str, Any]) -> None:
-        self.identity = identity
-        self.takes = wire.takes
-        self._wire = wire
+    speaks: Speaks = "chat"
+    takes = TAKES
 
-    async def ask(self, request: Request, name: str = "") -> Completion:
-        key = (
-            "" if name else request.key(self.identity)
-        )  # whoever names the attempt knows its request
-        try:
-            reply = await self._wire.post("/chat/completions", request, asked_of(request), name)
-            return completion_of(reply.json, key, reply.limits)
-        except Refused as refused:
-            return Completion(refused.reason, refused.finish, Usage(), key)
+    def path(self, model: str) -> str:
+        return "/chat/completions"
 
+    def headers(self, key: str) -> Mapping[str, str]:
+        return bearer(key)
 
-def asked_of(request: Request) -> dict[str, Any]:
-    """The question in this dialect's fields, without decoding."""
-    return {
-        "messages": [
+    def body(self, model: str, request: Request, decoding: Mapping[str, Any]) -> dict[str, Any]:
+        messages = [
             {"role": message.role, "content": message.content} for message in request.messages
         ]
-    }
+        return {"model": model, "messages": messages, **decoding}
+
+    def is_reply(self, said: Any) -> bool:
+        return is_reply(said)
+
+    def completion(
+        self, said: Mapping[str, Any], key: str, limits: Mapping[str, str] = NO_LIMITS
+    ) -> Completion:
+        return completion_of(said, key, limits)
+
+
+CHAT = OpenAIChat()
 
 
 def completion_of(

@@ -53,12 +53,9 @@ def batch_desk(
     say: Callable[[str], None],
 ) -> Batcher:
     """The desk of a recipe's teacher, to be entered with `async with`."""
+    how = table.batch_rules
     rules = Rules(
-        table.window,
-        table.most_requests,
-        table.most_bytes,
-        table.poll,
-        min(Rules.quiet, 2 * table.poll),
+        how.window, how.most_requests, how.most_bytes, how.poll, min(Rules.quiet, 2 * how.poll)
     )
     return Batcher(
         BatchClient(wire, child),

@@ -10,9 +10,6 @@ from pathlib import Path
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.local.child_process import Child, serving
 
-# Fields of llama.cpp's own that its chat and completion routes take beside OpenAI's.
-TAKES_BESIDES = frozenset({"top_k", "min_p", "repeat_penalty"})
-
 
 @contextlib.asynccontextmanager
 async def local_server(

@@ -1,0 +1,29 @@
+"""The keys of a teacher that can be asked by files and batches."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from alpaca_pipe.core.config_table import Knob, Table
+from alpaca_pipe.teachers.config import BatchRules
+
+
+class BatchKeys(Table):
+    """How files of requests are cut and watched."""
+
+    window: Annotated[str, Knob()] = Field("24h", description="in which the provider has to answer")
+    poll: Annotated[float, Knob()] = Field(
+        60.0, gt=0, description="most seconds between two looks at a batch"
+    )
+    most_requests: Annotated[int, Knob()] = Field(
+        50_000, ge=1, le=50_000, description="in one file"
+    )
+    most_bytes: Annotated[int, Knob()] = Field(
+        200_000_000, ge=10_000, le=200_000_000, description="of one file"
+    )
+
+    @property
+    def batch_rules(self) -> BatchRules:
+        return BatchRules(self.window, self.poll, self.most_requests, self.most_bytes)

@@ -1,0 +1,72 @@
+"""The legacy dialect: POST /completions, a text to be continued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from alpaca_pipe.core.completion import Completion, Request
+from alpaca_pipe.teachers.base import Fatal, Speaks
+from alpaca_pipe.teachers.openai.reply_json import (
+    NO_LIMITS,
+    bearer,
+    completion,
+    finish_of,
+    is_reply,
+    text_of,
+)
+
+TAKES = frozenset(
+    {
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "stop",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "suffix",
+        "best_of",
+    }
+)
+
+
+class OpenAICompletions:
+    """Given a text to be continued: the request's one user message."""
+
+    speaks: Speaks = "completions"
+    takes = TAKES
+
+    def path(self, model: str) -> str:
+        return "/completions"
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        return bearer(key)
+
+    def body(self, model: str, request: Request, decoding: Mapping[str, Any]) -> dict[str, Any]:
+        if [message.role for message in request.messages] != ["user"]:
+            raise Fatal(
+                "a completions teacher continues one text, and was given a conversation",
+                "use kind: openai_chat, or a generate style that asks for a continuation",
+            )
+        return {"model": model, "prompt": request.messages[0].content, **decoding}
+
+    def is_reply(self, said: Any) -> bool:
+        return is_reply(said)
+
+    def completion(
+        self, said: Mapping[str, Any], key: str, limits: Mapping[str, str] = NO_LIMITS
+    ) -> Completion:
+        choice = said["choices"][0]
+        return completion(
+            said,
+            key,
+            text_of(choice.get("text")),
+            finish_of(choice.get("finish_reason")),
+            limits,
+        )
+
+
+COMPLETIONS = OpenAICompletions()
