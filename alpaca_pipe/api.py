@@ -14,6 +14,7 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far
 from alpaca_pipe.core.ranges import NOTHING, Range
+from alpaca_pipe.core.screen import new_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -183,10 +184,9 @@ def run(
     (False) and `--fresh`. accept_terms: as `--i-accept-terms`. show: progress on standard output, as the command shows it. Raises UserError for what you can
     mend, a reached budget among it, and Stopped after Ctrl-C.
     """
-    from rich.console import Console
 
     loaded, workspace = opened(str(recipe), overrides, Path(runs), rehearse)
-    console = Console(soft_wrap=True, quiet=not show)
+    console = new_console(soft_wrap=True, quiet=not show)
     done = carry_out(
         loaded,
         workspace,
@@ -199,7 +199,7 @@ def run(
         accept_terms=accept_terms,
     )
     for line in done.closing:
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False)
     return done
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -14,6 +13,7 @@ from typing import Literal
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import cache_dir
+from alpaca_pipe.core.screen import echo_json, new_console
 from alpaca_pipe.core.today import today
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.teachers.config import TeacherTable
@@ -35,16 +35,15 @@ class Check:
 
 def print_checks(recipe: Recipe, runs: Path, as_json: bool = False) -> bool:
     """Prints a line for each check; True when nothing is missing that the recipe needs."""
-    from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = new_console(highlight=False, soft_wrap=True)
     marks = {"yes": "[green]ok  [/]", "maybe": "[yellow]note[/]", "no": "[red]no  [/]"}
     found = list(checks(recipe, runs))
     if as_json:
-        print(json.dumps([asdict(check) for check in found], indent=2, ensure_ascii=False))
+        echo_json([asdict(check) for check in found])
     for check in () if as_json else found:
-        console.print(f"  {marks[check.good]}  ", end="")
-        console.print(f"{check.what}{f' - {check.cure}' if check.cure else ''}", markup=False)
+        console.print(f"  {marks[check.good]}  ", end="", markup=True)
+        console.print(f"{check.what}{f' - {check.cure}' if check.cure else ''}")
     return all(check.good != "no" for check in found)
 
 

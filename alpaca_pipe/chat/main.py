@@ -12,6 +12,7 @@ from alpaca_pipe.chat.inference import ChatModel, ChatSettings, asked, load, loa
 from alpaca_pipe.chat.pipe import Piped
 from alpaca_pipe.chat.repl import Terminal
 from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.core.screen import echo, new_console
 
 
 def talk(
@@ -47,8 +48,6 @@ def talk(
 
             torch.manual_seed(seed)
         if interactive:
-            from rich.console import Console
-
             _note(
                 "each message is an instruction of its own: the model does not see the ones before. /help lists commands"
             )
@@ -56,7 +55,7 @@ def talk(
                 tuned,
                 _once(trained, tuned),
                 how,
-                Console(soft_wrap=False),
+                new_console(soft_wrap=False),
                 _about(trained),
                 workspace / recipe / "chats",
                 input,
@@ -93,9 +92,8 @@ def _about(trained: Trained) -> dict[str, str]:
 
 
 def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    echo(text, err=True)
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    echo(text, end="")

@@ -10,6 +10,7 @@ from typing import Any
 from alpaca_pipe.chat.inference import ChatAnswer, ChatModel, ChatSettings, Say, asked
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.screen import json_text
 
 
 @dataclass
@@ -35,10 +36,7 @@ class Piped:
                 except UserError as error:
                     self._refused.append(f"line {number}: {error}")
                     if self.as_json:
-                        self.write(
-                            json.dumps({"line": number, "error": str(error)}, ensure_ascii=False)
-                            + "\n"
-                        )
+                        self.write(json_text({"line": number, "error": str(error)}) + "\n")
         if self._refused:
             raise UserError(
                 "\n".join(self._refused), "the other lines were answered" if self._count else ""
@@ -51,10 +49,10 @@ class Piped:
             row = row_of(example, answer, self.about)
             if beside:
                 row["base"] = {"output": beside.text, "end": beside.end}
-            self.write(json.dumps(row, ensure_ascii=False) + "\n")
+            self.write(json_text(row) + "\n")
         else:
             parts = [answer] if beside is None else [answer, beside]
-            texts = [f"{plain(part.text)}{f' {part.note}' if part.note else ''}" for part in parts]
+            texts = [f"{part.text}{f' {part.note}' if part.note else ''}" for part in parts]
             between = "\n" if self._count else ""
             self.write(
                 between
@@ -83,13 +81,6 @@ def row_of(example: Example, answer: ChatAnswer, about: dict[str, Any]) -> dict[
             "seconds": round(answer.seconds, 3),
         }
         | about
-    )
-
-
-def plain(text: str) -> str:
-    """The text without what would steer a terminal: a model may write any character."""
-    return "".join(
-        letter if letter in "\n\t" or letter.isprintable() else "\ufffd" for letter in text
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.chat.inference import ChatAnswer, ChatModel, ChatSettings, asked
-from alpaca_pipe.chat.pipe import plain, row_of
+from alpaca_pipe.chat.pipe import row_of
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
@@ -111,7 +111,7 @@ class Terminal:
         answer = self._tuned.answer(
             example,
             self._how,
-            lambda piece: self._console.out(plain(piece), end="", highlight=False),
+            lambda piece: self._console.out(piece, end="", highlight=False),
         )
         self._say(f" {answer.note}" if answer.note else "")
         self._last, self._answer = example, answer
@@ -141,7 +141,7 @@ class Terminal:
         from rich.table import Table
         from rich.text import Text
 
-        texts = [Text(f"{plain(answer.text)} {answer.note}".strip()) for _, answer in answers]
+        texts = [Text(f"{answer.text} {answer.note}".strip()) for _, answer in answers]
         if self._console.width < _SIDE_BY_SIDE:
             for (title, _), text in zip(answers, texts, strict=True):
                 self._console.print(Text(title, style="bold"), text, sep="\n")
@@ -191,4 +191,4 @@ class Terminal:
         self._say(f"({len(self._rows)} answers written to {path})")
 
     def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False)

@@ -26,6 +26,7 @@ from alpaca_pipe.cli import (
 )
 from alpaca_pipe.cli.common import MONEY, START, TONE, Tone
 from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.core.screen import echo
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,7 +58,7 @@ def _options(
     if version:
         from alpaca_pipe import __version__
 
-        typer.echo(__version__)
+        echo(__version__)
         raise typer.Exit
 
 
@@ -176,5 +177,5 @@ def _extra_of(module: str) -> str | None:
 
 
 def _fail(sentence: str, code: int) -> None:
-    typer.echo(sentence, err=True)
+    echo(sentence, err=True)
     sys.exit(code)

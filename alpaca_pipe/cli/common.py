@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo, new_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,24 +84,17 @@ TONE: ContextVar[Tone] = ContextVar("tone", default=_USUAL)
 
 def narrator(as_json: bool = False) -> Console:
     """Where long work says how it goes: nowhere with -q, and beside the output where that is for programs."""
-    from rich.console import Console
 
-    return Console(soft_wrap=True, quiet=TONE.get().quiet, stderr=as_json)
+    return new_console(soft_wrap=True, quiet=TONE.get().quiet, stderr=as_json)
 
 
 def wide() -> Console:
     """For tables: as wide as the terminal, and wide enough where there is none."""
-    from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = new_console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = _WIDTH
     return console
-
-
-def print_json(facts: Any) -> None:
-    """Alone on the output."""
-    typer.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
 
 
 def fallback(meant: str) -> type[TyperGroup]:
@@ -125,7 +118,7 @@ def opened(
     loaded, workspace = api.opened(name, overrides or (), runs, rehearse)
     if rehearse:
         real, _ = api.opened(name, overrides or (), runs, rehearse=False)
-        typer.echo(f"a rehearsal sets: {', '.join(loaded.differences(real))}", err=True)
+        echo(f"a rehearsal sets: {', '.join(loaded.differences(real))}", err=True)
     return loaded, workspace
 
 

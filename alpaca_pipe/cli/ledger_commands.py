@@ -18,10 +18,10 @@ from alpaca_pipe.cli.common import (
     Runs,
     fallback,
     opened,
-    print_json,
     recipe_called,
 )
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo, echo_json
 from alpaca_pipe.core.today import today as this_day
 
 app = typer.Typer()
@@ -81,7 +81,7 @@ def show(
     print_statement(path, name, by.value if by else None, as_json)
     for file, write in ((focus, export_focus), (jsonl, export_jsonl)):
         if file is not None:
-            typer.echo(f"{write(path, file, name):,} rows written to {file}", err=as_json)
+            echo(f"{write(path, file, name):,} rows written to {file}", err=as_json)
 
 
 @ledger.command()
@@ -191,9 +191,9 @@ def pin_price(
             source=source,
         )
     if as_json:
-        print_json({"said": lines})
+        echo_json({"said": lines})
     else:
-        typer.echo("\n".join(lines))
+        echo("\n".join(lines))
 
 
 @ledger.command()
@@ -234,7 +234,7 @@ def enter(
             for what, amount in amounts.items()
         }
     if as_json:
-        print_json(
+        echo_json(
             [
                 {"what": what, "amount": given[what], "nanodollars": cost}
                 for what, cost in entered.items()
@@ -242,7 +242,7 @@ def enter(
         )
         return
     for what, cost in entered.items():
-        typer.echo(
+        echo(
             f"{what}: {given[what]} entered, {shown(cost)}{'' if cost else f' ({free_of_charge(what)})'}"
         )
 
@@ -281,9 +281,9 @@ def correct(
     with Journal.open(path) as journal:
         done = enter_correction(journal, attempt, amount, reason, evidence)
     if as_json:
-        print_json({"attempt": done.name, "before": done.before, "nanodollars": done.now})
+        echo_json({"attempt": done.name, "before": done.before, "nanodollars": done.now})
     else:
-        typer.echo(f"{done.name}: ${exactly(done.before)} before, ${exactly(done.now)} from now on")
+        echo(f"{done.name}: ${exactly(done.before)} before, ${exactly(done.now)} from now on")
 
 
 @app.command(rich_help_panel=MONEY)

@@ -14,12 +14,12 @@ from alpaca_pipe.cli.common import (
     Rehearsed,
     Runs,
     finished,
-    print_json,
     recipe_called,
     recipe_names,
     wide,
 )
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo, echo_json
 
 app = typer.Typer()
 _RUN = "RECIPE, or RECIPE@ with a date (2026-11), a month (nov) or a number (@1 is the latest): see `history`."
@@ -37,10 +37,10 @@ def history(
 
     name, workspace = finished(recipe, runs, rehearse)
     if as_json:
-        print_json(history_rows(workspace, name))
+        echo_json(history_rows(workspace, name))
         return
     for line in history_lines(workspace, name):
-        typer.echo(line)
+        echo(line)
 
 
 @app.command(rich_help_panel=LOOKING_BACK)
@@ -59,7 +59,7 @@ def compare(
     workspace = runs / "rehearsal" if rehearse else runs
     found = beside(past_run(workspace, x), past_run(workspace, y), workspace)
     if as_json:
-        print_json(found.to_row())
+        echo_json(found.to_row())
     else:
         print_beside(found, wide())
 
@@ -106,7 +106,7 @@ def gc(
     workspace = Workspace(runs).rehearsal() if rehearse else Workspace(runs)
     found = work.wasted(workspace)
     if not as_json:
-        typer.echo("\n".join(work.lines(found, workspace.root)))
+        echo("\n".join(work.lines(found, workspace.root)))
     deletes = bool(found) and not dry_run
     if deletes:
         work.check_idle(workspace)
@@ -116,6 +116,6 @@ def gc(
             deletes = False
     freed = work.sweep(workspace, found) if deletes else 0
     if as_json:
-        print_json({"found": [one.to_row() for one in found], "deleted": deletes, "freed": freed})
+        echo_json({"found": [one.to_row() for one in found], "deleted": deletes, "freed": freed})
     elif deletes:
-        typer.echo(f"deleted; {work.spelled(freed)} are free again")
+        echo(f"deleted; {work.spelled(freed)} are free again")

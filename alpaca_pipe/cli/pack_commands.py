@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from alpaca_pipe.cli.common import ROAD, Json, Overrides, RecipeName, Runs, opened, recipe_called
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo, echo_json
 
 if TYPE_CHECKING:
     from alpaca_pipe.pack.unpacking import Unpacked
@@ -97,28 +97,25 @@ def pack(
         )
     if as_json:
         lent = done.share and {"id": done.share.id, "gpu": done.share.gpu, "api": done.share.api}
-        print(
-            json.dumps(
-                {
-                    "file": str(done.file),
-                    "kind": done.kind,
-                    "recipe": done.recipe,
-                    "steps": dict(done.steps),
-                    "bytes": done.size,
-                    "share": lent,
-                },
-                indent=2,
-            )
+        echo_json(
+            {
+                "file": str(done.file),
+                "kind": done.kind,
+                "recipe": done.recipe,
+                "steps": dict(done.steps),
+                "bytes": done.size,
+                "share": lent,
+            }
         )
         return
-    typer.echo(
+    echo(
         f"{done.file}  {spelled(done.size)}  {done.kind} of {done.recipe}, with {', '.join(done.steps) or 'no step'}"
     )
     if done.share:
-        typer.echo(
+        echo(
             f"share       {done.share.says()}, reserved here until its results are unpacked ({done.share.id})"
         )
-    typer.echo(next_)
+    echo(next_)
 
 
 @app.command(rich_help_panel=ROAD)
@@ -167,20 +164,17 @@ def unpack(
             else "as you said"
         )
         if as_json:
-            print(
-                json.dumps(
-                    {
-                        "kind": "given up",
-                        "recipe": share.recipe,
-                        "share": share.id,
-                        "amount": share.amount,
-                        "spent": told,
-                    },
-                    indent=2,
-                )
+            echo_json(
+                {
+                    "kind": "given up",
+                    "recipe": share.recipe,
+                    "share": share.id,
+                    "amount": share.amount,
+                    "spent": told,
+                }
             )
         else:
-            typer.echo(f"{share.id} of {share.recipe} is given up: {lost}")
+            echo(f"{share.id} of {share.recipe} is given up: {lost}")
         return
     with plain_disk_errors(runs):
         manifest = looked(Path(file))
@@ -190,19 +184,16 @@ def unpack(
             else come_home(Path(file), manifest, workspace, _say)
         )
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "kind": done.kind,
-                    "recipe": done.recipe,
-                    "steps": dict(done.steps),
-                    "share": done.share,
-                    "spent": done.spent,
-                    "entries": done.entries,
-                    "file": str(done.file) if done.file else None,
-                },
-                indent=2,
-            )
+        echo_json(
+            {
+                "kind": done.kind,
+                "recipe": done.recipe,
+                "steps": dict(done.steps),
+                "share": done.share,
+                "spent": done.spent,
+                "entries": done.entries,
+                "file": str(done.file) if done.file else None,
+            }
         )
     else:
         _tell(done, "" if runs == Path("runs") else f" --runs {runs}")
@@ -214,20 +205,18 @@ def _tell(done: Unpacked, where: str) -> None:
     from alpaca_pipe.report.run_files import ROAD
 
     if done.kind == "recipe":
-        typer.echo(
-            f"unpacked    {done.file}; up to date here: {', '.join(done.steps) or 'nothing'}"
-        )
-        typer.echo(
+        echo(f"unpacked    {done.file}; up to date here: {', '.join(done.steps) or 'nothing'}")
+        echo(
             f"share       {done.says} may be spent here"
             if done.share
             else f"share       {done.says}"
         )
-        typer.echo(
+        echo(
             f"alpaca-pipe run {done.file}{where}; then alpaca-pipe pack {done.recipe} --only results{where}"
         )
     else:
         steps = sorted(done.steps, key=(*ROAD, *done.steps).index)
-        typer.echo(
+        echo(
             f"unpacked    {', '.join(steps) or 'no step'}; {done.entries:,} entries added to the books"
         )
         left = (
@@ -235,8 +224,8 @@ def _tell(done: Unpacked, where: str) -> None:
             if done.share
             else f"; it was lent {done.says}"
         )
-        typer.echo(f"share       {shown(done.spent)} spent there{left}")
-        typer.echo(
+        echo(f"share       {shown(done.spent)} spent there{left}")
+        echo(
             f"alpaca-pipe report {done.recipe}{where}; alpaca-pipe ledger {done.recipe} --by machine{where}"
         )
 
@@ -255,4 +244,4 @@ def _amount(option: str, text: str | None) -> int | None:
 
 
 def _say(sentence: str) -> None:
-    typer.echo(sentence, err=True)
+    echo(sentence, err=True)

@@ -21,11 +21,11 @@ from alpaca_pipe.cli.common import (
     finished,
     narrator,
     opened,
-    print_json,
     result,
     stage_names,
 )
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo, echo_json, new_console
 
 app = typer.Typer()
 
@@ -73,7 +73,6 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run the steps of RECIPE that are not up to date."""
-    from rich.console import Console
 
     from alpaca_pipe.api import carry_out
     from alpaca_pipe.report.summary import summed_up
@@ -92,12 +91,12 @@ def run(
         verbose=TONE.get().verbose,
     )
     if as_json:
-        print_json(
+        echo_json(
             {**summed_up(workspace.root, loaded.name), "ran": sorted(done.ran), "this": done.run}
         )
         return
     for line in done.closing:
-        Console(soft_wrap=True).print(line, highlight=False, markup=False)
+        new_console(soft_wrap=True).print(line, highlight=False)
 
 
 @app.command(rich_help_panel=ROAD)
@@ -212,16 +211,16 @@ def curate(
     )
     summary = done.summary
     if as_json:
-        print_json({"folder": str(done.folder), "changed": done.changed, **summary})
+        echo_json({"folder": str(done.folder), "changed": done.changed, **summary})
         return
     why = ", ".join(f"{rule} {count:,}" for rule, count in summary["rejected"].items()) or "none"
-    typer.echo(
+    echo(
         f"{summary['read']:,} read: {summary['kept']:,} kept ({summary['repaired']:,} of the rows repaired), "
         f"{sum(summary['rejected'].values()):,} dropped ({why})"
     )
     for line in reading_lines(summary):
-        typer.echo(line)
-    typer.echo(f"{done.folder}{'' if done.changed else ': nothing changed'}")
+        echo(line)
+    echo(f"{done.folder}{'' if done.changed else ': nothing changed'}")
 
 
 @app.command(rich_help_panel=ROWS)
@@ -285,11 +284,11 @@ def report(
     name, workspace = finished(recipe, runs, rehearse)
     page = write(workspace, name)
     if as_json:
-        print_json({"report": str(page)})
+        echo_json({"report": str(page)})
     else:
-        typer.echo(page)
+        echo(page)
     if show and not open_page(page):
-        typer.echo(
+        echo(
             f"there is no browser here: open {page.resolve()} on a machine that has one; it is one file",
             err=True,
         )
@@ -317,7 +316,7 @@ def push(
     from alpaca_pipe.data.hub import push_to_hub
 
     loaded, workspace = opened(recipe, None, runs, False)
-    typer.echo(
+    echo(
         push_to_hub(
             result(workspace, loaded.name, "export") / "dataset",
             name,
@@ -337,10 +336,10 @@ def recipes(as_json: Json = False) -> None:
         for path in sorted(shipped("recipes").glob("*.yaml"))
     }
     if as_json:
-        print_json([{"recipe": name, "makes": words} for name, words in found.items()])
+        echo_json([{"recipe": name, "makes": words} for name, words in found.items()])
         return
     for name, words in found.items():
-        typer.echo(f"{name:<22} {words}")
+        echo(f"{name:<22} {words}")
 
 
 @app.command(rich_help_panel=ROWS)
@@ -362,7 +361,6 @@ def similarity(
     as_json: Json = False,
 ) -> None:
     """Add Stanford's most_similar_instructions and avg_similarity_score to each row, compared with all rows before it."""
-    import json
 
     from alpaca_pipe.generate.similarity_report import similarity as compare
 
@@ -375,24 +373,23 @@ def similarity(
         raise UserError(f"{file}: no such file", "name a file of rows: JSON, JSONL, CSV, Parquet")
     said = compare(file, out or file.with_name(f"{file.stem}.similarity.jsonl"), words, seeds)  # type: ignore[arg-type]
     if as_json:
-        typer.echo(json.dumps(said))
+        echo_json(said, indent=None)
         return
-    typer.echo(
+    echo(
         f"{said['rows']:,} rows, {said['pairs']:,} pairs in {said['seconds']} s: highest F {said['highest']:.4f}, mean "
         f"{said['mean']:.4f}; {said['wordless']:,} rows without any word, like nothing"
     )
-    typer.echo(said["out"])
+    echo(said["out"])
 
 
 @app.command(rich_help_panel=START)
 def schema() -> None:
     """Print the JSON Schema of a recipe, for completion in an editor."""
-    import json
 
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.recipe.schema import recipe_model
 
-    typer.echo(json.dumps(recipe_model(CATALOG).model_json_schema(by_alias=True), indent=2))
+    echo_json(recipe_model(CATALOG).model_json_schema(by_alias=True))
 
 
 @app.command(rich_help_panel=ROWS)

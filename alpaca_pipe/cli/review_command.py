@@ -10,6 +10,7 @@ import typer
 
 from alpaca_pipe.cli.common import ROWS, RecipeName, Runs, finished, opened
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo, new_console
 
 if TYPE_CHECKING:
     from alpaca_pipe.recipe.schema import Recipe
@@ -69,7 +70,7 @@ def review(
 
         came = take(taken, path, ids_of(workspace.root, loaded.name))
         for line in came.lines():
-            typer.echo(line)
+            echo(line)
         _close(loaded, workspace, path, came.sittings.__contains__, recipe, changed=bool(came.new))
     elif html is not None:
         _page(
@@ -112,7 +113,6 @@ def _sit(
     sample: int | None,
     grep: str | None,
 ) -> None:
-    from rich.console import Console
 
     from alpaca_pipe.curate.review.console import ReviewConsole
     from alpaca_pipe.curate.review.decisions import read_decisions
@@ -125,9 +125,9 @@ def _sit(
     )
     decisions = read_decisions(path)
     queue = Queue.of(items, decisions, again)
-    typer.echo(f"{len(items):,} rows, {queue.unread:,} unread; decisions go to {path}")
+    echo(f"{len(items):,} rows, {queue.unread:,} unread; decisions go to {path}")
     if not queue.items:
-        typer.echo(
+        echo(
             "there is nothing unread; --all shows the rows that you have read"
             if items
             else "no row matches"
@@ -135,12 +135,12 @@ def _sit(
     sitting = ReviewSession(path, who or _login(), new_name(workspace.root, loaded.name), decisions)
     stopped = False
     try:
-        if sit(queue, sitting, ReviewConsole(Console(highlight=False))) and queue.items:
-            typer.echo("\nthat was the last row")
+        if sit(queue, sitting, ReviewConsole(new_console(highlight=False))) and queue.items:
+            echo("\nthat was the last row")
     except KeyboardInterrupt:
         stopped = True
-        typer.echo()
-    typer.echo(sitting.told())
+        echo()
+    echo(sitting.told())
     own = f"-{place_of(workspace.root, loaded.name)}"
     _close(
         loaded, workspace, path, lambda name: name.endswith(own), recipe, changed=sitting.changed
@@ -182,10 +182,10 @@ def _page(
         who=who or _login(),
         sitting=new_name(workspace.root, loaded.name),
     )
-    typer.echo(
+    echo(
         f"{html}: {len(items):,} rows, {size / 1e6:.1f} MB; open it in a browser, it needs no network"
     )
-    typer.echo(f"save there, then: alpaca-pipe review {recipe} --take decisions.jsonl")
+    echo(f"save there, then: alpaca-pipe review {recipe} --take decisions.jsonl")
 
 
 def _close(
@@ -210,9 +210,9 @@ def _close(
         loaded.tables.get("gpu") or GpuTable(),
     )
     if said:
-        typer.echo(said)
+        echo(said)
     if changed:
-        typer.echo(
+        echo(
             f"they hold from the next `alpaca-pipe run {recipe} --until curate` on, which asks no teacher anything"
         )
 

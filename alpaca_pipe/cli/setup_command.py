@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from alpaca_pipe.core.screen import echo
+
 app = typer.Typer(no_args_is_help=True, help="Fetch what a recipe needs on this machine.")
 
 
@@ -21,8 +23,8 @@ def setup_local() -> None:
     from alpaca_pipe.weights.fetch import fetch_gguf
     from alpaca_pipe.weights.known import SMOLLM2
 
-    typer.echo(f"local model: {fetch_gguf(SMOLLM2.name, typer.echo)}")
+    echo(f"local model: {fetch_gguf(SMOLLM2.name, echo)}")
     if find_spec("torch") is None:
-        typer.echo("training checkpoint: not made, the extra 'train' is not installed")
+        echo("training checkpoint: not made, the extra 'train' is not installed")
     else:
-        typer.echo(f"training checkpoint: {export_gguf(SMOLLM2.name, typer.echo)}")
+        echo(f"training checkpoint: {export_gguf(SMOLLM2.name, echo)}")

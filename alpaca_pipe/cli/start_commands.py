@@ -9,6 +9,7 @@ import typer
 
 from alpaca_pipe.cli.common import START, Json, RecipeName, Runs, fallback, opened
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo, new_console
 
 if TYPE_CHECKING:
     from alpaca_pipe.recipe.schema import Recipe
@@ -41,9 +42,9 @@ def init(
     from alpaca_pipe.start.folder import begin, hints
 
     for file in begin(name, domain, documents or ()):
-        typer.echo(file)
+        echo(file)
     for hint in hints(Path(name)):
-        typer.echo(hint)
+        echo(hint)
 
 
 @seeds.command()
@@ -98,7 +99,6 @@ def draft(
     runs: Runs = Path("runs"),
 ) -> None:
     """Let RECIPE's teacher draft seed tasks from notes; you accept, edit or refuse each. The price is shown first; the budget is a cap."""
-    from rich.console import Console
 
     from alpaca_pipe.start.seed_drafting import draft as drafted
 
@@ -107,7 +107,7 @@ def draft(
     if not (sources := [*(notes or ()), *given]):
         raise UserError("no notes are named", "say --from notes/*.md, or --from a folder")
     loaded, workspace = opened(recipe, overrides, runs, rehearse=False)
-    drafted(loaded, workspace, Console(soft_wrap=True, highlight=False), sources, want, yes)
+    drafted(loaded, workspace, new_console(soft_wrap=True, highlight=False), sources, want, yes)
 
 
 def _seeds_of(recipe: Recipe) -> Path:
@@ -139,8 +139,8 @@ def migrate(
         )
     path = find_recipe(str(file))
     done = brought_up(path, CATALOG, write=not dry_run)
-    typer.echo(done.diff, nl=False)
+    echo(done.diff, end="")
     for change in done.changes:
-        typer.echo(f"{path}: {change}")
+        echo(f"{path}: {change}")
     if not done.changes:
-        typer.echo(f"{path}: nothing to change")
+        echo(f"{path}: nothing to change")

@@ -17,10 +17,10 @@ from alpaca_pipe.cli.common import (
     fallback,
     narrator,
     opened,
-    print_json,
     wide,
 )
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo, echo_json
 
 if TYPE_CHECKING:
     from alpaca_pipe.recipe.schema import Recipe
@@ -103,15 +103,15 @@ def compare(
         _nanodollars(cap),
     )
     if dry_run and as_json:
-        print_json(contest.to_row())
+        echo_json(contest.to_row())
         return
     for line in beforehand(contest):
-        narrator(as_json).print(line, highlight=False, markup=False)
+        narrator(as_json).print(line, highlight=False)
     if dry_run:
         return
     result = hold(contest, narrator(as_json), TONE.get().verbose)
     if as_json:
-        print_json(result.to_row())
+        echo_json(result.to_row())
     else:
         print_result(result, wide())
 
@@ -157,10 +157,10 @@ def check(
             caps=workspace.caps(loaded),
             recipe=loaded.name,
             log=own / "check.log",
-            tell=said.append if as_json else typer.echo,
+            tell=said.append if as_json else echo,
         )
     if as_json:
-        print_json(
+        echo_json(
             {
                 "model": _teacher(loaded).called,
                 "served_by": reply.model_said,
@@ -203,13 +203,13 @@ def cancel(
                 journal=journal,
                 recipe=loaded.name,
                 log=own / "check.log",
-                say=partial(typer.echo, err=as_json),
+                say=partial(echo, err=as_json),
             )
         )
     if as_json:
-        print_json(asdict(done))
+        echo_json(asdict(done))
         return
-    typer.echo(
+    echo(
         f"{done.batches} batches ended: {done.answered} requests answered and kept, {done.unanswered} not answered"
         f"{f'; {done.elsewhere} batches lie at another address' if done.elsewhere else ''}"
     )

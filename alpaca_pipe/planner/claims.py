@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import asdict
 from datetime import date
 
+from alpaca_pipe.core.screen import echo, echo_json
 from alpaca_pipe.core.today import today
 from alpaca_pipe.planner.published import claims
 
@@ -18,20 +19,18 @@ def print_claims(json: bool = False, day: date | None = None) -> None:
     """Every claim with source, formula, our figure and verdict. Reads no network; prices are the book's of the day."""
     found = claims(day or today())
     if json:
-        import json as as_json
-
-        print(as_json.dumps([asdict(claim) for claim in found], ensure_ascii=False, indent=2))
+        echo_json([asdict(claim) for claim in found])
         return
     for claim in found:
-        print(f"{claim.name}  ({claim.made}; {claim.source})")
+        echo(f"{claim.name}  ({claim.made}; {claim.source})")
         for label, text in (
             ("said", claim.said),
             ("formula", claim.formula),
             ("ours", claim.ours),
             ("verdict", claim.sentence),
         ):
-            print(f"  {label:<8} {text}")
+            echo(f"  {label:<8} {text}")
     counts = Counter(claim.verdict for claim in found)
-    print(
+    echo(
         f"{len(found)} claims: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}"
     )

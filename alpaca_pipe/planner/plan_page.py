@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.ranges import Range
+from alpaca_pipe.core.screen import echo_json, new_console
 from alpaca_pipe.models.fit import GB
 from alpaca_pipe.planner.cheapest import Offer, cents
 from alpaca_pipe.planner.plan_summary import ALPACA_ROWS, STANFORD, PlanLine, PlanSummary, look
@@ -19,6 +19,7 @@ from alpaca_pipe.recipe.workspace import Workspace
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 _WIDTH = 100
 _COLOURS = {"up to date": "green", "running": "cyan"}
@@ -35,12 +36,11 @@ def print_plan(
     what the recipe brings in forbid its use."""
     outlook = look(recipe, catalog, workspace, rehearsal)
     if as_json:
-        print(json.dumps(outlook.to_row(), indent=2))
+        echo_json(outlook.to_row())
         outlook.terms.check()
         return
-    from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = new_console(highlight=False, soft_wrap=True)
     console.width = min(console.width, _WIDTH) if console.is_terminal else _WIDTH
     _steps(outlook, console)
     if outlook.total.minutes.p50 or outlook.total.api.p50:
@@ -67,6 +67,7 @@ def _steps(outlook: PlanSummary, console: Console) -> None:
         console.print(
             f"  {line.step.stage.kind:<9} [{_COLOURS.get(line.verdict, 'yellow')}]{line.verdict:<10}[/] ",
             end="",
+            markup=True,
         )
         _say(console, line.why, 22, begun=True)
         if line.estimate and line.estimate.says:
@@ -95,7 +96,9 @@ def _table(outlook: PlanSummary, console: Console) -> None:
     console.print()
 
 
-def _cells(estimate: Estimate) -> Iterator[str]:
+def _cells(estimate: Estimate) -> Iterator[Text]:
+    from rich.text import Text
+
     ranges: tuple[tuple[Range, Callable[[float], str]], ...] = (
         (estimate.api + estimate.gpu, cents),
         (estimate.minutes, _minutes),
@@ -105,8 +108,8 @@ def _cells(estimate: Estimate) -> Iterator[str]:
     )
     for amount, spelled in ranges:
         low, middle, high = (spelled(value) for value in (amount.p10, amount.p50, amount.p90))
-        around = f"\n[dim]{low} - {high}[/]" if low != high else ""
-        yield f"{middle}{around}" if amount.p90 or spelled is cents else ""
+        around = f"\n{low} - {high}" if low != high else ""
+        yield Text.assemble(middle, (around, "dim")) if amount.p90 or spelled is cents else Text()
 
 
 def _minutes(minutes: float) -> str:
@@ -248,5 +251,4 @@ def _say(
         console.print(
             line if begun and place == 0 else f"{blank}{line}",
             style="dim" if dim else "",
-            markup=False,
         )

@@ -88,15 +88,13 @@ class Screen:
             self.console.print(self.line(), highlight=False)
 
     def say(self, sentence: str) -> None:
-        self.console.print(f"  {self.stage:<9} {sentence}", highlight=False, markup=False)
+        self.console.print(f"  {self.stage:<9} {sentence}", highlight=False)
         self.write("said", sentence=sentence)
 
     def detail(self, sentence: str) -> None:
         """For -v alone."""
         if self.verbose:
-            self.console.print(
-                f"  {self.stage:<9} {sentence}", style="dim", highlight=False, markup=False
-            )
+            self.console.print(f"  {self.stage:<9} {sentence}", style="dim", highlight=False)
             self.write("said", "detail", sentence=sentence)
 
     @contextmanager

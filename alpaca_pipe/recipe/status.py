@@ -15,6 +15,7 @@ from typing import Any
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl_so_far
+from alpaca_pipe.core.screen import echo, echo_json
 from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.machine import detect
@@ -314,18 +315,14 @@ def print_status(workspace: Workspace, recipe: str | None, as_json: bool) -> Non
     """Of one recipe, or of all of a workspace."""
     found = [status(workspace, name) for name in ([recipe] if recipe else recipes_of(workspace))]
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "workspace": os.fspath(workspace.root),
-                    "recipes": [one.to_row() for one in found],
-                },
-                indent=2,
-                ensure_ascii=False,
-            )
+        echo_json(
+            {
+                "workspace": os.fspath(workspace.root),
+                "recipes": [one.to_row() for one in found],
+            }
         )
         return
     for one in found:
-        print("\n".join(lines(one)))
+        echo("\n".join(lines(one)))
     if not found:
-        print(f"nothing was run in {workspace.root} yet")
+        echo(f"nothing was run in {workspace.root} yet")

@@ -19,11 +19,9 @@ def print_beside(found: RunComparison, console: Console) -> None:
     """Tables one below the other; a part that has nothing to say is one line."""
     for letter, run in (("X", found.first), ("Y", found.second)):
         overrides = f"  [{' '.join(run.row['overrides'])}]" if run.row.get("overrides") else ""
-        console.print(
-            f"{letter}  {run.name}  {run.row.get('outcome', '')}{overrides}", markup=False
-        )
+        console.print(f"{letter}  {run.name}  {run.row.get('outcome', '')}{overrides}")
         if run.says:
-            console.print(f"   {run.says}", style="dim", markup=False)
+            console.print(f"   {run.says}", style="dim")
     changes = [(one.key, _value(one.was), _value(one.now)) for one in found.changes]
     _table(console, "the recipe", ("key", "X", "Y"), changes, "the recipes have the same keys")
     _table(
@@ -34,9 +32,11 @@ def print_beside(found: RunComparison, console: Console) -> None:
         "no step was run",
     )
     rows = found.rows
-    console.print(
-        f"\n[bold]rows[/]  {rows.was:,} in X, {rows.now:,} in Y: {rows.same:,} are the same, {rows.gone:,} went, "
-        f"{rows.came:,} came"
+    _titled(
+        console,
+        "rows",
+        f"  {rows.was:,} in X, {rows.now:,} in Y: {rows.same:,} are the same, {rows.gone:,} went, "
+        f"{rows.came:,} came",
     )
     for kind, rules in found.rules.items():
         shown_rules = [
@@ -46,18 +46,18 @@ def print_beside(found: RunComparison, console: Console) -> None:
         _table(console, f"dropped by {kind}", ("rule", "X", "Y", ""), shown_rules, "")
     _table(console, "money", ("", "X", "Y"), list(_money(*found.bought)), "")
     if found.not_compared:
-        console.print(f"\n[bold]scores[/]  {found.not_compared}")
+        _titled(console, "scores", f"  {found.not_compared}")
         return
-    console.print(
-        f"\n[bold]held-out loss[/], nats a token on the {found.scores[0].rows} rows that both runs hold out "
-        "(95 % interval, paired)"
+    _titled(
+        console,
+        "held-out loss",
+        f", nats a token on the {found.scores[0].rows} rows that both runs hold out (95 % interval, paired)",
     )
     for score in found.scores:
         gap = score.difference
         console.print(
             f"  {score.model:<6} {score.first.mean:.3f} -> {score.second.mean:.3f}   Y is {gap.mean:+.3f} "
             f"[{gap.lo:+.3f}, {gap.hi:+.3f}]: {score.word}",
-            markup=False,
         )
 
 
@@ -96,6 +96,12 @@ def _value(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
+def _titled(console: Console, title: str, rest: str = "") -> None:
+    from rich.text import Text
+
+    console.print(Text.assemble("\n", (title, "bold"), rest))
+
+
 def _table(
     console: Console, title: str, head: Sequence[str], rows: Sequence[Sequence[str]], nothing: str
 ) -> None:
@@ -105,7 +111,7 @@ def _table(
 
     if not rows:
         if nothing:
-            console.print(f"\n[bold]{title}[/]  {nothing}")
+            _titled(console, title, f"  {nothing}")
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
     for place, name in enumerate(head):
@@ -113,5 +119,5 @@ def _table(
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    console.print(f"\n[bold]{title}[/]")
+    _titled(console, title)
     console.print(table)

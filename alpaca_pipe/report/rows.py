@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo_json, new_console
 from alpaca_pipe.recipe.store import StepStore
 from alpaca_pipe.report.run_files import RunFiles, left
 
@@ -91,26 +91,21 @@ def print_rows(
     as_json: bool = False,
 ) -> None:
     """The same, for a terminal or for programs."""
-    from rich.console import Console
     from rich.text import Text
 
     check_whole(workspace, recipe)
-    console = Console(soft_wrap=True)
+    console = new_console(soft_wrap=True)
     found = rows(workspace, recipe, rejected=rejected, rule=rule, sample=sample, grep=grep)
     if as_json:
-        print(
-            json.dumps(
-                [
-                    {
-                        name: value
-                        for name, value in asdict(row).items()
-                        if name == "id" or value and name != "data"
-                    }
-                    for row in found
-                ],
-                indent=2,
-                ensure_ascii=False,
-            )
+        echo_json(
+            [
+                {
+                    name: value
+                    for name, value in asdict(row).items()
+                    if name == "id" or value and name != "data"
+                }
+                for row in found
+            ]
         )
         return
     for row in found:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo_json, new_console
 from alpaca_pipe.curate.review.decisions import Decisions, read_decisions
 from alpaca_pipe.curate.review.terminal import told
 from alpaca_pipe.ledger.money import shown
@@ -68,17 +68,12 @@ def trace(workspace: Path, id: str) -> list[Trace]:
 
 def print_trace(workspace: Path, id: str, as_json: bool = False) -> None:
     """The same, for a terminal or for programs."""
-    from rich.console import Console
     from rich.text import Text
 
     if as_json:
-        print(
-            json.dumps(
-                [asdict(found) for found in trace(workspace, id)], indent=2, ensure_ascii=False
-            )
-        )
+        echo_json([asdict(found) for found in trace(workspace, id)])
         return
-    console = Console(soft_wrap=True)
+    console = new_console(soft_wrap=True)
     for found in trace(workspace, id):
         console.print(Text.assemble((found.id, "bold"), f"  in {found.recipe}"))
         for passage in found.passages:

@@ -60,19 +60,18 @@ class Person:
                     self.console.print("  one of y, e, n, q", style="dim")
 
     def _show(self, draft: Drafted, where: str) -> None:
-        self.console.print(f"\n{where}   {draft.row.source}", style="bold", markup=False)
+        self.console.print(f"\n{where}   {draft.row.source}", style="bold")
         text = " ".join(draft.passage.split())
         self.console.print(
             f"  notes        {text[:_SHOWN]}{' ...' if len(text) > _SHOWN else ''}",
             style="dim",
-            markup=False,
         )
         for part in _PARTS:
             if value := getattr(draft.row, part):
                 lines = value.replace("\n", "\n" + " " * 15)
-                self.console.print(f"  {part:<12} {lines}", markup=False)
+                self.console.print(f"  {part:<12} {lines}")
         if draft.row.classification:
-            self.console.print("  its output is one of a few labels", markup=False)
+            self.console.print("  its output is one of a few labels")
 
     def _edited(self, draft: Drafted) -> SeedRow | None:
         """The row as it comes out of the editor; None where it was left as it was, or cannot be read."""
@@ -99,13 +98,12 @@ class Person:
                 draft, **{name: "" if value is None else value for name, value in texts.items()}
             )
         except UserError as error:
-            self.console.print(f"  not taken: {error}", style="red", markup=False)
+            self.console.print(f"  not taken: {error}", style="red")
         except ValidationError as error:
             first = error.errors()[0]
             self.console.print(
                 f"  not taken: {'.'.join(map(str, first['loc']))}: {first['msg']}",
                 style="red",
-                markup=False,
             )
         return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -10,6 +9,7 @@ from math import comb
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError, UserErrors
+from alpaca_pipe.core.screen import echo_json, new_console
 from alpaca_pipe.generate.forecast.priors import ALPACA, LogNormal
 from alpaca_pipe.generate.forecast.simulation import RequestTiming, Workload, imagine, rows_of
 from alpaca_pipe.generate.seeds.seed_file import still_the_templates
@@ -41,7 +41,6 @@ _OPENINGS = 0.2  # share of the commonest first word: above, a teacher copies it
 
 def print_check(path: Path, as_json: bool = False) -> None:
     """Says what is there and what to expect of it. Raises UserErrors for rows that cannot be used or repeat others."""
-    from rich.console import Console
 
     seeds = read_seeds(path)
     said, repeated = (
@@ -49,15 +48,11 @@ def print_check(path: Path, as_json: bool = False) -> None:
         list(_repeated(seeds, path)),
     )
     if as_json:
-        print(
-            json.dumps(
-                {"seeds": len(seeds), "said": said, "repeated": [str(error) for error in repeated]},
-                indent=2,
-                ensure_ascii=False,
-            )
+        echo_json(
+            {"seeds": len(seeds), "said": said, "repeated": [str(error) for error in repeated]}
         )
     for line in () if as_json else said:
-        Console(highlight=False, soft_wrap=True).print(line, markup=False)
+        new_console(highlight=False, soft_wrap=True).print(line)
     if repeated:
         raise UserErrors(repeated)
 

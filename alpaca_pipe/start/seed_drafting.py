@@ -240,7 +240,7 @@ class Session:
         return replies, next((reply for reply in came if isinstance(reply, BaseException)), None)
 
     def _say(self, sentence: str) -> None:
-        self.console.print(f"  {sentence}", markup=False)
+        self.console.print(f"  {sentence}")
 
 
 def draft(

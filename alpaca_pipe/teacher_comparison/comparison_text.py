@@ -56,11 +56,15 @@ def print_result(result: ComparisonResult, console: Console) -> None:
         table.add_row(Text(name), *map(Text, cells))
     console.print(table)
     for pair in result.pairs:
-        console.print(f"{pair.first} and {pair.second}: {pair.says}", markup=False)
+        console.print(f"{pair.first} and {pair.second}: {pair.says}")
     if result.judged:
-        console.print(f"judged by {result.judged}", style="dim", markup=False)
+        console.print(f"judged by {result.judged}", style="dim")
     console.print(
-        f"\n[bold]the same prompt, a row of each[/] (whole in {result.contest.folder / 'contest.html'})"
+        Text.assemble(
+            "\n",
+            ("the same prompt, a row of each", "bold"),
+            f" (whole in {result.contest.folder / 'contest.html'})",
+        )
     )
     for place, told in result.side_by_side:
         for at, (figures, row) in enumerate(zip(result.figures, told, strict=True)):
@@ -74,12 +78,10 @@ def print_result(result: ComparisonResult, console: Console) -> None:
     lost = f", {shown(result.money.lost)} lost (sent, outcome unknown)" if result.money.lost else ""
     console.print(
         f"\nspent by this comparison {shown(result.money.settled)}{lost}; {result.contest.recipe.name}'s budget counts it",
-        markup=False,
     )
     if result.short:
         console.print(
             f"it ended early, with {result.figures[0].prompts} of {result.contest.terms.prompts} prompts: {result.short}",
-            markup=False,
         )
 
 

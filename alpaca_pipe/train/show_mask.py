@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import read_jsonl
+from alpaca_pipe.core.screen import echo, echo_json, new_console
 from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder
 from alpaca_pipe.models.mask_view import Piece, show_mask
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 def print_mask(tables: Mapping[str, Any], rows: Path, row: int, as_json: bool = False) -> None:
     """One training row as the model sees it: learned tokens in green, the others dim, those of a conversation in the colour of
     whose turn it is. For `alpaca-pipe show-mask`."""
-    from rich.console import Console
-
     config = tables.get("train")
     if config is None:
         raise UserError(
@@ -47,9 +45,9 @@ def print_mask(tables: Mapping[str, Any], rows: Path, row: int, as_json: bool = 
         parts = [_as_json(pieces, encoder, example) for pieces in sequences]
         more = {"sequences": parts} if len(parts) > 1 else parts[0]
         told = {"row": row, "id": example.id, "end": encoder.form.end, **more}
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        echo_json(told)
         return
-    console = Console(highlight=False)
+    console = new_console(highlight=False)
     for number, (one, pieces) in enumerate(zip(encoded, sequences, strict=True), 1):
         if len(encoded) > 1:
             console.print(
@@ -71,9 +69,9 @@ def _ends(answers: int, encoder: Encoder) -> str:
 def _print_left_out(row: int, example: Example, why: Rejected, as_json: bool) -> None:
     if as_json:
         told = {"row": row, "id": example.id, "left_out": why.reason}
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        echo_json(told)
     else:
-        print(f"row {row} is not trained on: {why.reason}")
+        echo(f"row {row} is not trained on: {why.reason}")
 
 
 def _as_json(pieces: Sequence[Piece], encoder: Encoder, example: Example) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from alpaca_pipe.cli import app
 from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget import Caps
@@ -254,3 +257,18 @@ def test_what_was_lost_is_reconciled_by_hand(journal: Journal) -> None:
     journal.lose(attempt, "timed out").result()
     assert correct(journal, attempt.name, 5, "the bill names it", "bill 3").now == 5
     assert (journal.totals().settled, journal.totals().lost) == (5, 0)
+
+
+def test_ledger_correct_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALPACA_PIPE_CACHE", str(tmp_path / "cache"))
+    with Journal.open(tmp_path / "ledger.sqlite") as journal:
+        asyncio.run(metered(Scripted(), journal).ask(question("q")))
+        name = name_of(journal)
+    told = ["--reason", "billed so", "--evidence", "bill 7", "--runs", str(tmp_path)]
+    done = CliRunner().invoke(app, ["ledger", "correct", name, "--cost", "0.5", "--json", *told])
+    assert done.exit_code == 0 and json.loads(done.stdout)["nanodollars"] == 500_000_000
+    for cost, says in (("1e99", "is no amount"), ("nan", "is no amount"), ("0.5", "already")):
+        refused = CliRunner().invoke(app, ["ledger", "correct", name, "--cost", cost, *told])
+        assert refused.exit_code != 0 and says in str(refused.exception)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alpaca_pipe.chat.pipe import plain
+from alpaca_pipe.core.screen import visible
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.terminal import Terminal
 
@@ -72,4 +72,4 @@ def test_a_conversation(there: Terminal, tmp_path: Path) -> None:
 
 
 def test_a_model_cannot_steer_the_terminal() -> None:
-    assert plain("a\x1b[2Jb\x07\n\tü é 漢") == "a\ufffd[2Jb\ufffd\n\tü é 漢"
+    assert visible("a\x1b[2Jb\x07\n\tü é 漢") == "a⟨ESC⟩[2Jb⟨U+0007⟩\n\tü é 漢"

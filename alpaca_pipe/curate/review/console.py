@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import select
 import sys
-import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from alpaca_pipe.core.screen import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _ARROWS = {b"[D": "b", b"[A": "b", b"[C": "s", b"[B": "s"}
-_KEEPS = "\n\t\u200c\u200d"  # zero-width joiners belong to scripts and emoji
 
 
 class InputEnded(Exception):
@@ -49,7 +48,7 @@ class ReviewConsole:
             if self.by_key:
                 with contextlib.suppress(ImportError):
                     import readline  # noqa: F401 - input() then knows arrows and history
-                return input(prompt)
+                return input(visible(prompt))
             self._write(prompt)
             answer = self._line().rstrip("\n")
             self._write("\n")
@@ -63,10 +62,10 @@ class ReviewConsole:
     def say(self, text: str, style: str = "") -> None:
         from rich.text import Text
 
-        self.console.print(Text(visible(text), style))
+        self.console.print(Text(text, style))
 
     def _write(self, text: str) -> None:
-        self.console.file.write(text)
+        self.console.file.write(visible(text))
         self.console.file.flush()
 
     def _line(self) -> str:
@@ -116,18 +115,3 @@ def _unbuffered(fd: int) -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
-
-
-def visible(text: str) -> str:
-    """The text with what a terminal would obey, or what nobody sees, shown as what it is: a row may not move the cursor, and
-    text written backwards is not read."""
-    return "".join(
-        char
-        if char in _KEEPS or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        else f"⟨{_name(char)}⟩"
-        for char in re.sub("\r\n?", "\n", text)
-    )
-
-
-def _name(char: str) -> str:
-    return "ESC" if char == "\x1b" else f"U+{ord(char):04X}"

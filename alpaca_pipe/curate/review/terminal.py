@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from alpaca_pipe.curate.review.console import InputEnded, ReviewConsole, visible
+from alpaca_pipe.curate.review.console import InputEnded, ReviewConsole
 from alpaca_pipe.curate.review.decisions import Decision, Decisions
 from alpaca_pipe.curate.review.editing import edited, texts_of
 from alpaca_pipe.curate.review.session import ReviewItem, ReviewSession
@@ -133,18 +133,16 @@ def show(
         ("output", row.output),
     ):
         if text.strip() or name == "output":
-            grid.add_row(
-                name, Text(visible(_clipped(text, whole)), "bold" if name == "instruction" else "")
-            )
+            grid.add_row(name, Text(_clipped(text, whole), "bold" if name == "instruction" else ""))
             grid.add_row("", "")
     for name, text in (
         ("origin", "\n".join(item.origin)),
         ("verdict", item.verdict),
         ("nearest", item.nearest or "not recorded"),
     ):
-        grid.add_row(name, Text(visible(text), "dim"))
+        grid.add_row(name, Text(text, "dim"))
     for line in told(decisions, row.id):
-        grid.add_row("by hand", Text(visible(line), "yellow"))
+        grid.add_row("by hand", Text(line, "yellow"))
     screen.print(grid, width=width)
 
 

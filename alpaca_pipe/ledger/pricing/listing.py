@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo_json, new_console
 from alpaca_pipe.core.today import today as this_day
 from alpaca_pipe.ledger.pricing.end_of_life import PastItsEnd, ending_of, lives
 from alpaca_pipe.ledger.pricing.gpu_rates import (
@@ -54,21 +54,20 @@ def print_prices(
     as_json: bool = False,
 ) -> None:
     """What holds today and contains `find`; `everything`: past and announced prices too. UserError: nothing found."""
-    from rich.console import Console
 
     day = today or this_day()
     listed = listing(find, day, teachers=teachers, gpus=gpus, hosted=hosted, everything=everything)
     if as_json:
-        print(json.dumps(to_json(listed, day), indent=2, ensure_ascii=False))
+        echo_json(to_json(listed, day))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = new_console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = _NOT_A_TERMINAL
     limit = None if find or teachers or gpus or hosted or everything else _FIRST
     _print_teachers(listed.teachers, day, console, limit, everything)
     _print_gpus(listed.gpus, day, console, limit, everything)
     _print_hosted(listed.hosted, day, console, limit, everything)
-    console.print(age_of_the_book(day), markup=False)
+    console.print(age_of_the_book(day))
 
 
 def listing(
@@ -304,7 +303,7 @@ def _show(
         )
     if len(rows) <= _FEW:
         for source in dict.fromkeys(row.source for row in rows):
-            console.print(f"  source: {source}", style="dim", markup=False)
+            console.print(f"  source: {source}", style="dim")
     console.print()
 
 

@@ -5,7 +5,6 @@ A file whose rows name our attempts is compared line by line (by_attempt.py), an
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo, echo_json
 from alpaca_pipe.ledger.money import NANO, exactly
 from alpaca_pipe.ledger.reconcile import by_attempt, by_day
 from alpaca_pipe.ledger.reconcile.by_attempt import FAULTS, AttemptComparison
@@ -98,9 +98,10 @@ def print_reconciliation(
     """Prints both books side by side. Raises UserError where they differ by more than the tolerance."""
     allowed = Tolerance.read(tolerance) if tolerance is not None else None
     done = reconcile(path, file, allowed, write=write, complete=complete)
-    print(
-        json.dumps(done.to_row(), indent=2, ensure_ascii=False) if as_json else "\n".join(done.text)
-    )
+    if as_json:
+        echo_json(done.to_row())
+    else:
+        echo("\n".join(done.text))
     if done.faults:
         raise UserError(
             f"the books differ: {'; '.join(done.faults)}",
@@ -108,7 +109,7 @@ def print_reconciliation(
             "about single attempts",
         )
     if done.agreed and not as_json:
-        print(done.agreed)
+        echo(done.agreed)
 
 
 def reconcile(

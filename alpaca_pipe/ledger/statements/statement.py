@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.screen import echo, echo_json
 from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.budget_shares import BudgetShare, share_of
 from alpaca_pipe.ledger.machine.energy import drawn
@@ -44,16 +44,11 @@ def print_statement(
             )
             doubts = price_doubts(db, recipe)
     if as_json:
-        print(
-            json.dumps(
-                to_json(found)
-                | {"shares": [asdict(share) for share in lent], "price_doubts": doubts},
-                indent=2,
-                ensure_ascii=False,
-            )
+        echo_json(
+            to_json(found) | {"shares": [asdict(share) for share in lent], "price_doubts": doubts}
         )
     else:
-        print("\n".join([*to_text(found), *_of_shares(lent, came), *doubts]))
+        echo("\n".join([*to_text(found), *_of_shares(lent, came), *doubts]))
 
 
 def _of_shares(lent: Sequence[BudgetShare], came: Sequence[Mapping[str, Any]]) -> list[str]:

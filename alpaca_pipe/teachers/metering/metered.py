@@ -25,17 +25,16 @@ from alpaca_pipe.teachers.metering.bad_requests import BadRequests, refused_unre
 from alpaca_pipe.teachers.metering.budget_queue import BudgetQueue
 from alpaca_pipe.teachers.metering.budget_warning import BudgetWarning
 from alpaca_pipe.teachers.metering.disk_guard import DiskGuard
+from alpaca_pipe.teachers.metering.giving_up import giving_up
 from alpaca_pipe.teachers.metering.loop_bridge import LoopBridge
-from alpaca_pipe.teachers.metering.overruns import Overruns, Place, overruns_so_far
+from alpaca_pipe.teachers.metering.overruns import FlightPlace, Overruns, overruns_so_far
 from alpaca_pipe.teachers.metering.served_model import ServedModel
 from alpaca_pipe.teachers.metering.settlement import Entered, entered
-from alpaca_pipe.teachers.openai.error_mapping import without_keys
-from alpaca_pipe.teachers.ratelimit.limiter import LONGEST_ASKED, RateLimiter, Turn
+from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter, Turn
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)  # the outcome of each attempt, for `-v`
 _GLANCE = 0.2  # seconds; another teacher of the same run may free budget without our hearing of it
-_SHOWN = 60  # characters of a prompt, enough to find it by
 _BYTES_A_TOKEN = (
     4  # of English, OpenAI's rule of thumb: a guess for the pace, corrected by what was used
 )
@@ -228,7 +227,7 @@ class Metered:
         sized: _Sized,
         turn: Turn,
         line: BudgetQueue,
-        place: Place,
+        place: FlightPlace,
     ) -> Completion | Short:
         """Reserve, ask, and enter how it ended."""
         attempt = await self._arrivals.of(
@@ -262,7 +261,7 @@ class Metered:
         limit: int | None,
         ceiling: int,
         turn: Turn,
-        place: Place | None = None,
+        place: FlightPlace | None = None,
     ) -> Completion:
         """Ask, and enter how it ended: a reply is stored before anything else looks at it. limit: tokens that it may have.
         ceiling: what it can cost where the teacher keeps to that; more may be reserved for it."""
@@ -400,34 +399,8 @@ class Metered:
             raise Stopped
 
     def _give_up_at(self, failure: Failure, failures: int, key: str, request: Request) -> None:
-        too_long = failure.retry_after is not None and failure.retry_after > LONGEST_ASKED
-        if failure.retry and failures < self._attempts and not too_long:
-            return
-        often = (
-            f"{failures} times"
-            if failures > 1
-            else "once"
-            if failure.retry
-            else "once, and trying again would not help"
-        )
-        if too_long:
-            often = f"and asks to wait {failure.retry_after:.0f} seconds"
-        if failure.sent == "no":  # whatever was to be asked
-            raise self._stop_at(
-                UserError(
-                    f"the teacher failed {often}: {failure.what}",
-                    "see that it is up, and that `teacher.base_url` and the proxy are "
-                    "right, then run the same command again: every stored reply is kept",
-                )
-            ) from failure
-        begins = without_keys(request.messages[-1].content if request.messages else "")[:_SHOWN]
-        raise self._stop_at(
-            UserError(
-                f"the teacher failed at a request {often}: {failure.what} (request {key}, '{begins}')",
-                "run the same command later: every stored reply is kept and nothing is asked twice; where it is always this "
-                "request, raise `teacher.max_attempts`, or change the seed or the prompt that it is made of",
-            )
-        ) from failure
+        if given_up := giving_up(failure, failures, self._attempts, key, request):
+            raise self._stop_at(given_up) from failure
 
     async def _end(self, written: Future[T]) -> T:
         """An attempt's end is on the disk: whoever waits for budget, or for an answer, may look again."""

@@ -43,9 +43,9 @@ class Overruns:
         self._excess = max(self._excess, cost - ceiling)
         self._free.set()
 
-    def place(self, go_on: Callable[[], None]) -> Place:
+    def place(self, go_on: Callable[[], None]) -> FlightPlace:
         """`async with` it: waits until one more may be in flight. go_on raises where nothing new should be sent."""
-        return Place(self, go_on)
+        return FlightPlace(self, go_on)
 
     @property
     def _full(self) -> bool:
@@ -71,7 +71,7 @@ class Overruns:
         self._free.set()
 
 
-class Place:
+class FlightPlace:
     """Of one request; given back when it is over, or earlier."""
 
     def __init__(self, overruns: Overruns, go_on: Callable[[], None]) -> None:

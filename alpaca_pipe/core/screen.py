@@ -1,0 +1,82 @@
+"""The one way to the terminal. What was written by others (rows, replies, a server's words, names, keys of a recipe, and our
+own sentences that quote them) is shown as what it is: it may not move the cursor, colour, ring, or be read backwards.
+
+Nothing else in the package prints (tests/house/test_screen.py).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+_KEEPS = "\n\t\u200c\u200d"  # zero-width joiners belong to scripts and emoji
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """The text with what a terminal would obey, or what nobody sees, shown as what it is. Lines and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char
+        if char.isprintable() or char in _KEEPS or unicodedata.category(char) not in _UNSEEN
+        else f"⟨{'ESC' if char == chr(27) else f'U+{ord(char):04X}'}⟩"
+        for char in re.sub("\r\n?", "\n", text)
+    )
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON for a program, in which nothing stands that a terminal would obey: such characters are escaped, as JSON may."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    return _OBEYED.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def echo(text: object = "", *, err: bool = False, end: str = "\n") -> None:
+    """A sentence or a page as plain text, on standard output or standard error."""
+    stream = sys.stderr if err else sys.stdout
+    stream.write(visible(str(text)) + end)
+    stream.flush()
+
+
+def echo_json(value: Any, indent: int | None = 2) -> None:
+    """Alone on standard output."""
+    sys.stdout.write(json_text(value, indent) + "\n")
+    sys.stdout.flush()
+
+
+def new_console(*, markup: bool = False, **options: Any) -> Console:
+    """rich's Console, whose colours and boxes are ours alone: text passes through `visible`, and brackets in it are no markup
+    unless that is asked for (`markup=True` where a sentence holds nothing from outside)."""
+    return _visible_console()(markup=markup, **options)
+
+
+@cache
+def _visible_console() -> type[Console]:
+    """Made when it is needed: rich takes 50 ms to load."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class VisibleConsole(Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                if segment.control or segment.text.isprintable():
+                    yield segment
+                else:
+                    yield Segment(visible(segment.text), segment.style)
+
+        def out(self, *objects: Any, **options: Any) -> None:
+            super().out(*(visible(str(thing)) for thing in objects), **options)
+
+    return VisibleConsole
