@@ -18,6 +18,7 @@ from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.cli import app
 from alpaca_pipe.core.config_table import Knob, Table
 from alpaca_pipe.curate.filter_config import ALL
+from alpaca_pipe.generate.style_registry import style_class, style_names
 from alpaca_pipe.recipe.schema import recipe_model
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -84,6 +85,8 @@ def _table(table: type[Table], defs: Mapping[str, Any]) -> Iterator[str]:
         yield from _table_of_kinds(kinds)
         return
     yield from _keys(table, ())
+    if table is CATALOG.stage("generate").config:
+        yield from _styles()
 
 
 def _table_of_kinds(kinds: Sequence[type[Table]]) -> Iterator[str]:
@@ -161,6 +164,17 @@ def _rows(
         )
         knob = "*knob* " if key in knobs else ""
         yield f"| `{key}` | {_cell(_kind(field, defs))} | {default} | {knob}{_cell(what)} |"
+    yield ""
+
+
+def _styles() -> Iterator[str]:
+    yield "### `style:`\n"
+    yield "| style | keys that not every style has | other defaults | asks for |\n|---|---|---|---|"
+    for name in style_names():
+        style = style_class(name)
+        keys = ", ".join(f"`{key}`" for key in style.keys)
+        defaults = ", ".join(f"`{key}: {_short(value)}`" for key, value in style.defaults.items())
+        yield f"| `{name}` | {keys} | {defaults} | {_cell(style.says)} |"
     yield ""
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any, ClassVar, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, InitErrorDetails, ValidationError, core_schema
 
 from alpaca_pipe.core.config_table import Table
+from alpaca_pipe.core.registry import member, modules
 
 
 class TableOfKinds(Table):
@@ -31,11 +29,11 @@ class TableOfKinds(Table):
     @classmethod
     def chosen(cls, data: Any) -> type[Table]:
         kind = data.get("kind") if isinstance(data, dict) else None
-        return _of_kind(cls, kind) if _is_root(cls) and kind in kinds(cls.folder) else cls
+        return _of_kind(cls, kind) if _is_root(cls) and kind in modules(cls.folder) else cls
 
     @classmethod
     def variants(cls) -> tuple[type[Table], ...]:
-        return tuple(_of_kind(cls, kind) for kind in kinds(cls.folder)) if _is_root(cls) else ()
+        return tuple(_of_kind(cls, kind) for kind in modules(cls.folder)) if _is_root(cls) else ()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -56,12 +54,6 @@ class TableOfKinds(Table):
         return {"oneOf": [handler(one.__pydantic_core_schema__) for one in cls.variants()]}
 
 
-@cache
-def kinds(folder: str) -> tuple[str, ...]:
-    """The modules of a package, by name. None of them is imported."""
-    return tuple(sorted(module.name for module in iter_modules(import_module(folder).__path__)))
-
-
 def _is_root(cls: type[TableOfKinds]) -> bool:
     return "folder" in vars(cls)
 
@@ -70,16 +62,8 @@ def _root(cls: type[TableOfKinds]) -> type[TableOfKinds]:
     return next(one for one in cls.__mro__ if issubclass(one, TableOfKinds) and _is_root(one))
 
 
-@cache
 def _of_kind(root: type[TableOfKinds], kind: str) -> type[TableOfKinds]:
-    module = import_module(f"{root.folder}.{kind}")
-    mine = [
-        one
-        for one in vars(module).values()
-        if isinstance(one, type) and issubclass(one, root) and one.__module__ == module.__name__
-    ]
-    assert len(mine) == 1, f"{module.__name__} should hold one subclass of {root.__name__}"
-    return mine[0]
+    return member(root.folder, kind, root)
 
 
 def _keys(table: type[Table]) -> dict[str, Any]:
@@ -92,7 +76,7 @@ def _keys(table: type[Table]) -> dict[str, Any]:
 
 def _chosen(root: type[TableOfKinds], data: Mapping[str, Any]) -> type[TableOfKinds]:
     """The table of the kind that is named. ValidationError where none is."""
-    kind, known = data.get("kind"), kinds(root.folder)
+    kind, known = data.get("kind"), modules(root.folder)
     if "kind" not in data:
         raise _error(root, [InitErrorDetails(type="missing", loc=("kind",), input=data)])
     if kind not in known:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticKnownError
 
 from alpaca_pipe.core.config_table import Exact, ExistingPath, Knob, Table
 from alpaca_pipe.core.ingredient import Ingredient
@@ -13,30 +14,26 @@ from alpaca_pipe.generate.parsing.numbered_list import Bugs
 from alpaca_pipe.generate.seeds.seeds import SeedFile
 from alpaca_pipe.generate.sources.earlier_rows import ROWS, Extended
 from alpaca_pipe.generate.stop_rules import Limits
+from alpaca_pipe.generate.style_registry import style_class, style_names
 from alpaca_pipe.similarity.words import Words
 
 VERSION = 3  # of the stage: raised when its output changes
 
-StyleName = Literal[
-    "alpaca", "documents", "alpaca-2023", "two-step", "self-instruct", "evol", "orca"
-]
 
-_OWN_DEFAULTS: dict[str, dict[str, Any]] = {
-    "alpaca-2023": {"max_tokens": 3072, "words": "rouge"},
-    "self-instruct": {"shown": 8, "temperature": 0.7, "words": "rouge"},
-    "orca": {"max_tokens": 2048, "times": 1},
-    "evol": {"times": 1},
-}
-_ONLY_OF = {
-    "domain": ("alpaca", "documents", "two-step"),
-    "tasks": ("alpaca", "documents"),
-    "bugs": ("alpaca-2023",),
-    "documents": ("documents",),
-    "passage": ("documents",),
-    "rows": ("evol", "orca"),
-    "depth": ("evol",),
-    "times": ("documents", "evol", "orca"),
-}
+class OfSomeStyles:
+    """Marks a key that only some styles have: those whose `keys` name it."""
+
+
+def _known(name: str) -> str:
+    if name in style_names():
+        return name
+    *others, last = map(repr, style_names())
+    raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+
+
+StyleName = Annotated[
+    str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": list(style_names())})
+]
 
 
 def _several(value: Any) -> Any:
@@ -54,18 +51,14 @@ class GenerateConfig(Table):
 
     style: StyleName = Field(
         "alpaca",
-        description="alpaca: several tasks a request, as JSON, of the kinds that the rows so "
-        "far lack; documents: tasks that a passage of your own files answers; alpaca-2023: as Stanford "
-        "asked; two-step: an instruction, then its answer, for small models; self-instruct: the "
-        "original's steps; evol: rows made harder or turned to something else; orca: rows answered "
-        "anew, step by step",
+        description="how tasks are asked for: see the styles",
     )
     seeds: SeedFile = Field(
         "alpaca",
         validate_default=True,
         description="JSONL of seed tasks, or the name of shipped ones",
     )
-    domain: str | None = Field(
+    domain: Annotated[str | None, OfSomeStyles()] = Field(
         None,
         min_length=1,
         description="styles alpaca, documents and two-step: what the model is for, in "
@@ -85,36 +78,36 @@ class GenerateConfig(Table):
         "how many can be in flight",
     )
     shown: int = Field(3, ge=1, description="seed tasks in each prompt")
-    tasks: int = Field(
+    tasks: Annotated[int, OfSomeStyles()] = Field(
         4, ge=1, le=50, description="styles alpaca and documents: tasks asked for in one request"
     )
-    documents: Documents = Field(
+    documents: Annotated[Documents, OfSomeStyles()] = Field(
         (),
         description="style documents: files and folders (txt, md, html, pdf, "
         "docx) whose passages are asked about",
     )
-    passage: int = Field(
+    passage: Annotated[int, OfSomeStyles()] = Field(
         250, ge=40, le=4000, description="style documents: words of a passage, at most"
     )
-    rows: Extended = Field(
+    rows: Annotated[Extended, OfSomeStyles()] = Field(
         None,
         description="styles evol and orca: the rows that are reworked: RECIPE@DATE, or a file of any "
         "form; null: the seeds",
     )
-    depth: int = Field(
+    depth: Annotated[int, OfSomeStyles()] = Field(
         1,
         ge=1,
         le=8,
         description="style evol: how often a row can have evolved; from 2 on, rows of earlier "
         "rounds evolve further",
     )
-    times: int | None = Field(
+    times: Annotated[int | None, OfSomeStyles()] = Field(
         None,
         ge=1,
         description="styles documents, evol, orca: how often each passage or row is used; "
         "null: as often as needed, in orca and evol 1",
     )
-    bugs: Bugs = Field(
+    bugs: Annotated[Bugs, OfSomeStyles()] = Field(
         Bugs(), description="style alpaca-2023: those of Stanford's code, each a switch"
     )
     max_tokens: int = Field(
@@ -154,32 +147,37 @@ class GenerateConfig(Table):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_style(cls, given: Any) -> Any:
-        return (
-            _OWN_DEFAULTS.get(str(given.get("style")), {}) | given
-            if isinstance(given, dict)
-            else given
-        )
+        if not isinstance(given, dict) or given.get("style") not in style_names():
+            return given
+        return {**style_class(given["style"]).defaults, **given}
 
     @model_validator(mode="after")
     def _keys_belong_to_the_style(self) -> Self:
-        for name, styles in _ONLY_OF.items():
-            if (
-                self.style not in styles
-                and name in self.model_fields_set
-                and getattr(self, name) not in (None, ())
-            ):
+        own = style_class(self.style)
+        for name in self.of_some_styles():
+            given = name in self.model_fields_set and getattr(self, name) not in (None, ())
+            if given and name not in own.keys:
+                having = [one for one in style_names() if name in style_class(one).keys]
                 raise ValueError(
-                    f"style {self.style} has no '{name}' - take it out, or use style: {' or '.join(styles)}"
+                    f"style {self.style} has no '{name}' - take it out, or use style: {' or '.join(having)}"
                 )
-        if self.style == "documents" and not self.documents:
-            raise ValueError(
-                "style documents asks about your own files - name them: documents: [FOLDER]"
-            )
+        for name, sentence in own.needs.items():
+            if not getattr(self, name):
+                raise ValueError(sentence)
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Marks the style whose replies are read otherwise than in 2026-11: the steps of all others stay what they were."""
-        return super().identity() | ({"instances": 2} if self.style == "self-instruct" else {})
+        """With the mark of a style whose replies are read otherwise than before: the steps of all others stay what they were."""
+        return super().identity() | style_class(self.style).marks
+
+    @classmethod
+    def of_some_styles(cls) -> tuple[str, ...]:
+        """The keys that only some styles have."""
+        marked = (
+            (name, any(isinstance(mark, OfSomeStyles) for mark in field.metadata))
+            for name, field in cls.model_fields.items()
+        )
+        return tuple(name for name, is_one in marked if is_one)
 
     def brings(self) -> tuple[Ingredient, ...]:
         return (Ingredient("data", self.rows.name),) if self.rows and self.rows.name != ROWS else ()

@@ -12,7 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.example import Example, Origin, Rejected
@@ -27,16 +27,9 @@ from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.generate.stop_rules import STALL_ROUNDS, STALL_SEATS, Limits
 from alpaca_pipe.generate.styles.base import Seat
 from alpaca_pipe.similarity.rouge import Neighbour
+from alpaca_pipe.teachers.base import Teacher
 
 _log = logging.getLogger(__name__)  # what becomes of each piece, for `-v`
-
-
-class AskedTeacher(Protocol):
-    """Of a teacher, what is needed here."""
-
-    takes: frozenset[str]
-
-    async def ask(self, request: Request) -> Completion: ...
 
 
 @dataclass
@@ -44,7 +37,7 @@ class Generation:
     """What was asked and what came of it. Grows by whole rounds."""
 
     seating: Seating
-    teacher: AskedTeacher
+    teacher: Teacher
     pool: Pool
     limits: Limits
     called: str = ""  # the teacher's name, for the rows
@@ -230,7 +223,7 @@ class Generation:
         return replace(request, decoding={**request.decoding, "seed": own}), draw
 
     def _read(self, seat: Seat, told: Told) -> Iterator[Candidate]:
-        for item, piece in enumerate(self.style.read(seat, told.reply)):
+        for item, piece in enumerate(self.style.parse(seat, told.reply)):
             entry = Candidate(seat, str(item), piece, (told,))
             if isinstance(piece, Draft):
                 verdict = self.style.rejection(seat, piece)
@@ -247,7 +240,7 @@ class Generation:
             for entry in entries
             if entry.accepted
             and isinstance(entry.piece, Draft)
-            and (request := self.style.follow(entry.seat, entry.piece)) is not None
+            and (request := self.style.follow_up(entry.seat, entry.piece)) is not None
         }
 
     def _take_answer(self, entry: Candidate, told: Told | None) -> Iterator[Candidate]:
@@ -264,7 +257,9 @@ class Generation:
             )
             return
         whole = (*entry.told, told)
-        for number, piece in enumerate(self.style.read_answer(entry.seat, entry.piece, told.reply)):
+        for number, piece in enumerate(
+            self.style.parse_follow_up(entry.seat, entry.piece, told.reply)
+        ):
             item = f"{entry.item}+{number}" if number else entry.item
             if isinstance(piece, Unread):
                 yield replace(

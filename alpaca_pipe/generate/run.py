@@ -20,7 +20,7 @@ from alpaca_pipe.generate.forecast.history import ROUNDS, past_of
 from alpaca_pipe.generate.forecast.pilot import Pilot
 from alpaca_pipe.generate.forecast.simulation import imagine
 from alpaca_pipe.generate.forecast.workload import order_of, prior_of
-from alpaca_pipe.generate.loop import AskedTeacher, Generation
+from alpaca_pipe.generate.loop import Generation
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.prompts.starting_pool import extended_of, grounds_of, known_of, seating_of
 from alpaca_pipe.generate.replay.replay import (
@@ -34,6 +34,7 @@ from alpaca_pipe.generate.seeds.seeds import Seed, read_seeds
 from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.recipe.stage import Outcome, StageContext
+from alpaca_pipe.teachers.base import Teacher
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import connect
 
@@ -107,7 +108,7 @@ def _may_send(context: StageContext) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _teacher(context: StageContext, sends: bool) -> AsyncIterator[AskedTeacher]:
+async def _teacher(context: StageContext, sends: bool) -> AsyncIterator[Teacher]:
     """The recipe's teacher; where nothing may be sent, only what it said before: no key, no server, no network."""
     table: TeacherTable = context.tables["teacher"]
     if not sends:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.screen import echo_json, new_console
-from alpaca_pipe.generate.forecast.priors import ALPACA, LogNormal
 from alpaca_pipe.generate.forecast.simulation import RequestTiming, Workload, imagine, rows_of
+from alpaca_pipe.generate.prior import TASK_LIST, LogNormal
 from alpaca_pipe.generate.seeds.seed_file import still_the_templates
 from alpaca_pipe.generate.seeds.seeds import Seed, read_seeds
 from alpaca_pipe.similarity.rouge import Index
@@ -120,7 +120,7 @@ def _to_expect(count: int) -> Iterator[str]:
         f"to expect of a chat model of today, {_SHOWN} of them in each prompt and {_TASKS} tasks asked for (a belief, measured "
         "with other seeds), before the same prompt comes again:"
     )
-    teachers = imagine(ALPACA, _ORDER)
+    teachers = imagine(TASK_LIST, _ORDER)
     for seeds in sorted({10, 30, 100, count}):
         prompts = comb(seeds, _SHOWN)
         rows = rows_of(prompts, teachers, seeds)

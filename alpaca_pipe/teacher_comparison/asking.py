@@ -10,7 +10,7 @@ from pathlib import Path
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.generate.config import GenerateConfig
-from alpaca_pipe.generate.loop import AskedTeacher, Generation
+from alpaca_pipe.generate.loop import Generation
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.prompts.starting_pool import extended_of, grounds_of, known_of, seating_of
 from alpaca_pipe.generate.replay.identity import asking
@@ -21,6 +21,7 @@ from alpaca_pipe.ledger.budget import Caps, OverBudget
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.teacher_comparison.entrants import Entrant
+from alpaca_pipe.teachers.base import Teacher
 from alpaca_pipe.teachers.factory import connect
 
 STAGE = "contest"  # in the ledger
@@ -48,7 +49,7 @@ class ComparisonSetup:
         return f"contest-{digest_of(whole)[:12]}"
 
 
-def generation_of(terms: ComparisonSetup, entrant: Entrant, teacher: AskedTeacher) -> Generation:
+def generation_of(terms: ComparisonSetup, entrant: Entrant, teacher: Teacher) -> Generation:
     """Raises UserError where the style cannot ask this teacher, or seeds cannot be read."""
     config = terms.config
     style = style_of(config, entrant.teacher, teacher.takes)

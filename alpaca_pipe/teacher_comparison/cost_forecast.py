@@ -9,7 +9,7 @@ from math import ceil
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.curate.grading.config import Grading, outlay
-from alpaca_pipe.generate.forecast.priors import ImaginedTeacher
+from alpaca_pipe.generate.forecast.posterior import ImaginedTeacher
 from alpaca_pipe.generate.forecast.simulation import Workload, imagine
 from alpaca_pipe.generate.forecast.workload import order_of, prior_of
 from alpaca_pipe.generate.loop import Generation
@@ -132,4 +132,4 @@ class _Nobody(StoredTeacher):
     """Takes what the teacher would take, where there is no ledger to look into."""
 
     def __init__(self, takes: frozenset[str]) -> None:
-        self.takes = takes
+        self.identity, self.takes = {}, takes

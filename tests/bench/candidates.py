@@ -48,7 +48,7 @@ def ours(texts: Sequence[str], replies: Sequence[Completion]) -> tuple[float, in
         )
         began, count = time.perf_counter(), 0
         for number, reply in enumerate(replies):
-            for item, piece in enumerate(style.read(seat, reply)):
+            for item, piece in enumerate(style.parse(seat, reply)):
                 count += 1
                 if isinstance(piece, Draft) and style.rejection(seat, piece) is None:
                     pool.judge(piece, f"{number}/{item}")

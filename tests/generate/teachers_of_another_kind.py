@@ -14,8 +14,8 @@ from itertools import accumulate
 from math import sqrt
 from random import Random
 
-from alpaca_pipe.generate.forecast.priors import STEADY, SWINGING, LogNormal
 from alpaca_pipe.generate.forecast.simulation import RequestTiming, Workload
+from alpaca_pipe.generate.prior import STEADY, SWINGING, LogNormal
 from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.generate.stop_rules import STALL_ROUNDS, STALL_SEATS
 

@@ -167,7 +167,7 @@ def test_two_thousand_rows_are_decided_as_the_reference_decides_them() -> None:
             if theirs.lets_in(row[0])
         ]
         found = []
-        for place, piece in enumerate(style().read(SEAT, reply(text, finish))):
+        for place, piece in enumerate(style().parse(SEAT, reply(text, finish))):
             judged += 1
             if (
                 isinstance(piece, Draft)
@@ -234,7 +234,7 @@ TASK = " Tell me when it was.\n4. Input:\n<noinput>\n4. Output:\n"
 
 
 def first_of(text: str, bugs: Bugs, finish: Finish = "stop") -> list[str]:
-    pieces = style(bugs).read(SEAT, reply(text, finish))
+    pieces = style(bugs).parse(SEAT, reply(text, finish))
     return [piece.output or "" if isinstance(piece, Draft) else piece.rule for piece in pieces]
 
 
@@ -275,7 +275,7 @@ def test_a_chat_model_may_repeat_the_header_and_only_a_cut_reply_loses_its_last_
     st.booleans(),
 )
 def test_no_reply_raises_and_nothing_vanishes(text: str, finish: Finish, faithful: bool) -> None:
-    pieces = style(Bugs() if faithful else NONE).read(SEAT, reply(text, finish))
+    pieces = style(Bugs() if faithful else NONE).parse(SEAT, reply(text, finish))
     assert pieces
     for piece in pieces:
         (piece.instruction if isinstance(piece, Draft) else piece.text).encode()

@@ -14,15 +14,7 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.generate.forecast.priors import (
-    ALPACA,
-    SMALL,
-    STEADY,
-    SWINGING,
-    TWO_STEP,
-    ImaginedTeacher,
-    LogNormal,
-)
+from alpaca_pipe.generate.forecast.posterior import ImaginedTeacher
 from alpaca_pipe.generate.forecast.simulation import (
     RequestTiming,
     Workload,
@@ -30,8 +22,10 @@ from alpaca_pipe.generate.forecast.simulation import (
     foresee,
     imagine,
 )
+from alpaca_pipe.generate.prior import ONE_BY_ONE, STEADY, SWINGING, TASK_LIST, LogNormal
 from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.generate.stage import STAGE
+from alpaca_pipe.generate.styles.two_step import SMALL
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.stage import Estimate, EstimateInputs
 from tests.generate.test_stage import FILES, generate, recipe
@@ -80,13 +74,13 @@ def wide(range_: Range) -> float:
 
 
 def test_the_same_question_gets_the_same_answer() -> None:
-    assert foresee(ORDER, imagine(ALPACA, ORDER)) == foresee(ORDER, imagine(ALPACA, ORDER))
+    assert foresee(ORDER, imagine(TASK_LIST, ORDER)) == foresee(ORDER, imagine(TASK_LIST, ORDER))
 
 
 @given(count=st.integers(1, 60_000), more=st.integers(1, 60_000))
 @settings(max_examples=15, deadline=None)
 def test_more_rows_take_more(count: int, more: int) -> None:
-    teachers = imagine(ALPACA, ORDER, draws=60)
+    teachers = imagine(TASK_LIST, ORDER, draws=60)
     less, much = (foresee(replace(ORDER, count=rows), teachers) for rows in (count, count + more))
     assert median(much.requests) >= median(less.requests) > 0
     assert all(found % ORDER.round_size == 0 for found in less.requests)
@@ -112,7 +106,7 @@ def test_a_pool_that_is_full_ends_the_run() -> None:
 
 
 def test_a_limit_of_requests_is_never_passed() -> None:
-    for order, prior in ((ORDER, ALPACA), (TWO, TWO_STEP)):
+    for order, prior in ((ORDER, TASK_LIST), (TWO, ONE_BY_ONE)):
         forecast = foresee(replace(order, max_requests=101), imagine(prior, order))
         assert max(forecast.requests) <= 101 + 1e-9
         assert median(forecast.rows) < 500
@@ -129,7 +123,7 @@ def test_two_requests_a_seat() -> None:
 def _teacher(
     hazard: float, bend: float, pieces: float = 4.0, order: Workload = ORDER
 ) -> ImaginedTeacher:
-    one = imagine(ALPACA, order, draws=40)
+    one = imagine(TASK_LIST, order, draws=40)
     return replace(
         one,
         hazard=[hazard] * 40,
@@ -141,7 +135,7 @@ def _teacher(
 
 
 def test_twenty_replies_narrow_and_two_thousand_decide() -> None:
-    prior = imagine(ALPACA, ORDER)
+    prior = imagine(TASK_LIST, ORDER)
     widths, errors = [], []
     for seats in (0, 20, 2000):
         parts = (
@@ -161,7 +155,7 @@ def test_twenty_replies_narrow_and_two_thousand_decide() -> None:
 @settings(max_examples=15, deadline=None)
 def test_what_was_seen_often_is_believed(near: float, fault: float, out: int) -> None:
     parts = [seen(500, near=near, fault=fault, out=out, pool=30 + 1000 * part) for part in range(4)]
-    teachers = imagine(ALPACA, ORDER, 100).learned(parts, 4, STEADY, 0.03, 0.12)
+    teachers = imagine(TASK_LIST, ORDER, 100).learned(parts, 4, STEADY, 0.03, 0.12)
     assert median(teachers.out_first) == pytest.approx(out, rel=0.05)
     assert median(teachers.readable) == pytest.approx(1 - fault, abs=0.02)
     risks = [
@@ -172,7 +166,7 @@ def test_what_was_seen_often_is_believed(near: float, fault: float, out: int) ->
 
 
 def test_what_was_lost_is_counted_at_its_ceiling() -> None:
-    teachers = imagine(ALPACA, ORDER).learned(
+    teachers = imagine(TASK_LIST, ORDER).learned(
         [replace(seen(1000), attempts=1100, lost=100)], 4, STEADY, 0.03, 0.12
     )
     assert median(teachers.lost) == pytest.approx(0.09, abs=0.03)
@@ -183,10 +177,10 @@ def test_what_was_lost_is_counted_at_its_ceiling() -> None:
 
 
 def test_a_teacher_that_thinks_pays_for_it_and_may_be_cut() -> None:
-    thinks = replace(ALPACA, thinks=LogNormal(900, 0.5))
+    thinks = replace(TASK_LIST, thinks=LogNormal(900, 0.5))
     plain, thinking, roomy = (
         imagine(prior, replace(ORDER, limits=(limit, 0)))
-        for prior, limit in ((ALPACA, 1024), (thinks, 1024), (thinks, 8192))
+        for prior, limit in ((TASK_LIST, 1024), (thinks, 1024), (thinks, 8192))
     )
     assert median(thinking.out_first) > 1.5 * median(plain.out_first)
     assert median(thinking.readable) < 0.6

@@ -21,7 +21,7 @@ TWO = layout([A, B])
 
 
 def read(text: str, bugs: Bugs, finish: Finish = "stop") -> list[Piece]:
-    return style(bugs).read(SEAT, Completion(text, finish, Usage(), "r1-0"))
+    return style(bugs).parse(SEAT, Completion(text, finish, Usage(), "r1-0"))
 
 
 def said(pieces: list[Piece]) -> list[str]:

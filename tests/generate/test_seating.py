@@ -14,6 +14,7 @@ import pytest
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.loop import Generation
 from alpaca_pipe.generate.novelty import Pool
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, Unread
@@ -45,6 +46,10 @@ class Threefold(Plain):
     grounded: ClassVar[bool] = True
     machine: ClassVar[int] = 2
 
+    @classmethod
+    def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Threefold:
+        return cls()
+
     def tasks(self, shown: int) -> int:
         return 3
 
@@ -55,18 +60,18 @@ class Threefold(Plain):
             f"instructions {seat.ground.text} {shown} {random.Random(seat.draw).random()}"
         )
 
-    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
+    def parse(self, seat: Seat, reply: Completion) -> list[Piece]:
         return [Draft(line) for line in reply.text.splitlines()]
 
     def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
         return Rejection("empty", "it is empty") if draft.output == "" else None
 
-    def follow(self, seat: Seat, draft: Draft) -> Request | None:
+    def follow_up(self, seat: Seat, draft: Draft) -> Request | None:
         if "kind" not in draft.details:
             return _request(f"kind of {draft.instruction}")
         return _request(f"instances of {draft.instruction}") if draft.output is None else None
 
-    def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
+    def parse_follow_up(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
         if "kind" not in draft.details:
             return [replace(draft, details={"kind": reply.text})]
         return [

@@ -89,7 +89,7 @@ def test_the_sentence_names_the_word_that_is_not_there() -> None:
     "text", ['{"tasks": []}', '```json\n{"tasks": [ ]}\n```', "[]", "{}", ' {"tasks":\n[]}\n']
 )
 def test_a_passage_that_yields_nothing_is_a_piece_of_its_own(text: str) -> None:
-    (piece,) = STYLE.read(SEAT, reply(text))
+    (piece,) = STYLE.parse(SEAT, reply(text))
     assert isinstance(piece, Unread) and piece.rule == "nothing_to_ask"
 
 
@@ -106,7 +106,7 @@ def test_a_passage_that_yields_nothing_is_a_piece_of_its_own(text: str) -> None:
 def test_a_reply_that_failed_is_not_taken_for_nothing(
     text: str, finish: str, expected: str
 ) -> None:
-    (piece,) = STYLE.read(SEAT, reply(text, finish))  # type: ignore[arg-type]
+    (piece,) = STYLE.parse(SEAT, reply(text, finish))  # type: ignore[arg-type]
     assert isinstance(piece, Unread)
     assert piece.rule == expected or (
         expected == "no_instruction" and piece.rule in ("cut_off", "not_json")

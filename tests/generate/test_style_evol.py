@@ -133,7 +133,7 @@ def test_answers_that_are_none_end_the_evolution(output: str, expected: str) -> 
     ],
 )
 def test_a_reply_about_the_task_is_not_the_task(text: str) -> None:
-    (piece,) = STYLE.read(SEAT, reply(text))
+    (piece,) = STYLE.parse(SEAT, reply(text))
     assert isinstance(piece, Unread) and piece.rule == "talks_about_it"
 
 
@@ -146,14 +146,14 @@ def test_an_input_stays_unless_the_task_is_left_behind() -> None:
             and f"<task>\n{WITH_INPUT.instruction}\n\n{WITH_INPUT.input}\n</task>" in asked
         )
         assert ("stays as it is" in asked) == (evolution != "broaden")
-        (piece,) = STYLE.read(place, reply("Sort them by how many divisors each has."))
+        (piece,) = STYLE.parse(place, reply("Sort them by how many divisors each has."))
         assert piece == Draft(
             "Sort them by how many divisors each has.",
             "" if evolution == "broaden" else WITH_INPUT.input,
             details={"evolution": evolution, "generation": 1},
         )
         assert isinstance(piece, Draft)
-        following = STYLE.follow(place, piece)
+        following = STYLE.follow_up(place, piece)
         assert following and following.messages[-1].content == piece.instruction + (
             "" if evolution == "broaden" else "\n\n3, 1, 2"
         )
@@ -194,5 +194,5 @@ def test_a_teacher_that_says_no_makes_no_rows() -> None:
 @given(st.text(st.characters(codec="utf-8"), max_size=80), st.integers(0, 50))
 def test_what_is_read_is_the_whole_reply_or_nothing(text: str, draw: int) -> None:
     place = seat(of_row(PARENT), draw)
-    (piece,) = STYLE.read(place, reply(text))
+    (piece,) = STYLE.parse(place, reply(text))
     assert isinstance(piece, Unread) or piece.instruction == text.strip() != ""

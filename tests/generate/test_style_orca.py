@@ -64,14 +64,14 @@ def test_another_time_another_prompt_and_ids_stay_apart() -> None:
     ],
 )
 def test_an_answer_that_is_empty_or_cut_is_no_row(text: str, finish: str, expected: str) -> None:
-    (piece,) = STYLE.read(seat(ROWS[0]), reply(text, finish))  # type: ignore[arg-type]
+    (piece,) = STYLE.parse(seat(ROWS[0]), reply(text, finish))  # type: ignore[arg-type]
     assert isinstance(piece, Unread) and piece.rule == expected
 
 
 def test_an_answer_that_only_repeats_the_task_is_dropped() -> None:
     row = ROWS[0].example
     assert row
-    (echoed,) = STYLE.read(seat(ROWS[0]), reply(f" {row.instruction} "))
+    (echoed,) = STYLE.parse(seat(ROWS[0]), reply(f" {row.instruction} "))
     assert isinstance(echoed, Draft)
     found = STYLE.rejection(seat(ROWS[0]), echoed)
     assert found and found.rule == "output_is_instruction"

@@ -85,15 +85,15 @@ def test_eight_are_shown_two_of_them_by_the_machine_and_the_ninth_is_open() -> N
     ],
 )
 def test_every_way_of_going_on_with_the_list(text: str, expected: list[str]) -> None:
-    assert short(STYLE.read(SEAT, reply(text))) == expected
+    assert short(STYLE.parse(SEAT, reply(text))) == expected
 
 
 def test_what_was_cut_loses_its_last_task_only() -> None:
-    assert short(STYLE.read(SEAT, reply(" Name a lake.\n10. Name a hi", "length"))) == [
+    assert short(STYLE.parse(SEAT, reply(" Name a lake.\n10. Name a hi", "length"))) == [
         "Name a lake.",
         "! cut_off",
     ]
-    assert short(STYLE.read(SEAT, reply(" Name a lake.\n16. Name", "length"))) == [
+    assert short(STYLE.parse(SEAT, reply(" Name a lake.\n16. Name", "length"))) == [
         "Name a lake."
     ]  # cut behind our stop
 
@@ -129,22 +129,22 @@ def test_the_originals_rules_for_instructions(instruction: str, expected: str) -
     ],
 )
 def test_whether_it_is_a_classification(text: str, expected: bool | None) -> None:
-    (piece,) = STYLE.read_answer(SEAT, DRAFT, reply(text))
+    (piece,) = STYLE.parse_follow_up(SEAT, DRAFT, reply(text))
     assert (None if isinstance(piece, Unread) else piece.details["classification"]) == expected
 
 
 def test_the_steps_follow_each_other() -> None:
-    kind = STYLE.follow(SEAT, DRAFT)
+    kind = STYLE.follow_up(SEAT, DRAFT)
     assert kind and kind.messages[0].content.endswith(f"Task: {DRAFT.instruction}\nClassification:")
     for draft, head in ((CLASSIFIED, "Class label:"), (OTHER, "Example 1\nInput:")):
-        asked = STYLE.follow(SEAT, draft)
+        asked = STYLE.follow_up(SEAT, draft)
         assert (
             asked
             and head in asked.messages[0].content
             and asked.messages[0].content.endswith(f"Task: {DRAFT.instruction}\n")
         )
         assert asked.decoding["temperature"] == 0 and asked.decoding["presence_penalty"] == 1.5
-    assert STYLE.follow(SEAT, replace(OTHER, output="done")) is None
+    assert STYLE.follow_up(SEAT, replace(OTHER, output="done")) is None
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_the_steps_follow_each_other() -> None:
     ],
 )
 def test_every_way_of_writing_instances(text: str, expected: list[object]) -> None:
-    assert pairs(STYLE.read_answer(SEAT, OTHER, reply(text))) == expected
+    assert pairs(STYLE.parse_follow_up(SEAT, OTHER, reply(text))) == expected
 
 
 @pytest.mark.parametrize(
@@ -191,13 +191,18 @@ def test_every_way_of_writing_instances(text: str, expected: list[object]) -> No
     ],
 )
 def test_labels_come_first_for_a_classification(text: str, expected: list[object]) -> None:
-    assert pairs(STYLE.read_answer(SEAT, CLASSIFIED, reply(text))) == expected
+    assert pairs(STYLE.parse_follow_up(SEAT, CLASSIFIED, reply(text))) == expected
 
 
 def test_a_cut_reply_loses_its_last_instance() -> None:
     text = "Example 1\nInput: a\nOutput: b\nExample 2\nInput: c\nOutput: d an"
-    assert pairs(STYLE.read_answer(SEAT, OTHER, reply(text, "length"))) == [("a", "b"), "cut_off"]
-    assert pairs(STYLE.read_answer(SEAT, OTHER, reply("", "content_filter"))) == ["content_filter"]
+    assert pairs(STYLE.parse_follow_up(SEAT, OTHER, reply(text, "length"))) == [
+        ("a", "b"),
+        "cut_off",
+    ]
+    assert pairs(STYLE.parse_follow_up(SEAT, OTHER, reply("", "content_filter"))) == [
+        "content_filter"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +220,7 @@ def test_a_cut_reply_loses_its_last_instance() -> None:
     ],
 )
 def test_the_originals_rules_for_instances(text: str, expected: list[str]) -> None:
-    drafts = STYLE.read_answer(SEAT, OTHER, reply(text))
+    drafts = STYLE.parse_follow_up(SEAT, OTHER, reply(text))
     found = [STYLE.rejection(SEAT, piece) for piece in drafts if isinstance(piece, Draft)]
     assert [one.rule if one else "" for one in found] == expected
 

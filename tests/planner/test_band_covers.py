@@ -13,8 +13,8 @@ from statistics import fmean, median
 import pytest
 
 from alpaca_pipe.generate.forecast.pilot import DRIFT, HASTE
-from alpaca_pipe.generate.forecast.priors import ALPACA, TWO_STEP
 from alpaca_pipe.generate.forecast.simulation import foresee, imagine
+from alpaca_pipe.generate.prior import ONE_BY_ONE, TASK_LIST
 from alpaca_pipe.generate.round_stats import RoundStats
 from tests.generate.teachers_of_another_kind import Teacher, cost, order, play
 
@@ -51,7 +51,7 @@ def check(name: str, lengths: Sequence[float], most: int, teachers: int = TEACHE
         )
         while taken < len(rounds) and first.seats < wait:
             first, taken = first + rounds[taken], taken + 1
-        before = imagine(TWO_STEP if wanted.follows else ALPACA, wanted)
+        before = imagine(ONE_BY_ONE if wanted.follows else TASK_LIST, wanted)
         forecasts = [("priors", foresee(wanted, before), RoundStats())]
         if taken < len(rounds):
             after = before.learned(rounds[:taken], wanted.tasks, wanted.swing, DRIFT, HASTE)

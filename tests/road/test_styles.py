@@ -13,21 +13,19 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.files import digest_of, read_jsonl, shipped, write_jsonl
+from alpaca_pipe.generate.style_registry import style_names
 from alpaca_pipe.ledger.store import connection
 from tests.road.drive import Road
 from tests.road.test_road import dataset
 
 # What each style needs besides its name.
 ROWS = "generate.rows=rows.jsonl"
-STYLES: dict[str, tuple[str, ...]] = {
-    "alpaca": (),
-    "alpaca-2023": (),
-    "two-step": (),
-    "self-instruct": (),
+NEEDS = {
     "documents": ("generate.documents=[notes.md]",),
     "orca": (ROWS,),
     "evol": (ROWS, "generate.depth=2"),
 }
+STYLES = {name: NEEDS.get(name, ()) for name in style_names()}
 LIMIT = ("generate.count=100000", "generate.max_requests=100", "--until", "generate")
 
 

@@ -11,7 +11,7 @@ import pytest
 from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.errors import UserErrors
-from alpaca_pipe.core.table_of_kinds import kinds
+from alpaca_pipe.core.registry import modules
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.report.compare_runs import _changes
 from alpaca_pipe.teachers.config import TeacherTable
@@ -19,7 +19,7 @@ from alpaca_pipe.teachers.endpoint import EndpointTable
 from alpaca_pipe.teachers.kinds.rehearsed import RehearsedTable
 from alpaca_pipe.weights.known import SMOLLM2
 
-KINDS = kinds(TeacherTable.folder)
+KINDS = modules(TeacherTable.folder)
 
 
 def one_of(kind: str) -> TeacherTable:

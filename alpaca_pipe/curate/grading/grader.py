@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
-from alpaca_pipe.core.completion import Completion, Request
+from alpaca_pipe.core.completion import Completion
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.filter_config import ActiveFilter
 from alpaca_pipe.curate.grading.config import BYTES_A_TOKEN, Grading
+from alpaca_pipe.teachers.base import Teacher
 from alpaca_pipe.teachers.config import TeacherTable
 
 RULE = "grade"
@@ -174,17 +175,9 @@ class Grades:
         }
 
 
-class GradingTeacher(Protocol):
-    """Of a teacher, what is needed here."""
-
-    takes: frozenset[str]
-
-    async def ask(self, request: Request) -> Completion: ...
-
-
 async def grade(
     rows: Iterable[tuple[int, Example]],
-    teacher: GradingTeacher,
+    teacher: Teacher,
     how: Grading,
     at_once: int = _AT_ONCE,
     tick: Callable[[int], None] = lambda place: None,

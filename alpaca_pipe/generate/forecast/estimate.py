@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from alpaca_pipe.generate.forecast.history import Past
 from alpaca_pipe.generate.forecast.pilot import DRIFT_BETWEEN, HASTE_BETWEEN
-from alpaca_pipe.generate.forecast.priors import Prior
 from alpaca_pipe.generate.forecast.simulation import (
     Forecast,
     Workload,
@@ -14,6 +13,7 @@ from alpaca_pipe.generate.forecast.simulation import (
     imagine,
     whole_within,
 )
+from alpaca_pipe.generate.prior import Prior
 from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.ledger.money import NANO
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.generate.forecast.priors import ImaginedTeacher
+from alpaca_pipe.generate.forecast.posterior import ImaginedTeacher
 from alpaca_pipe.generate.forecast.simulation import Forecast, Workload, foresee
 from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.ledger.budget import Caps, more

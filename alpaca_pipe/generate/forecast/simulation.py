@@ -1,6 +1,6 @@
 """What generation will take, before it begins and while it runs: a simulation of many teachers that may be ours.
 
-Each imagined teacher (priors.py) plays the rest of the run once: prompts in whole rounds until enough rows are
+Each imagined teacher (posterior.py) plays the rest of the run once: prompts in whole rounds until enough rows are
 accepted, fewer of them new as the pool grows, the requests for answers, tokens, lost attempts at their ceiling, a stall, a limit
 of requests. What spreads the answers most is that we do not know the teacher; chance within a run is added on top, as
 normal approximations. No run of ours is random in the forecast: the same question gives the same figures.
@@ -14,13 +14,8 @@ from math import ceil, exp, hypot, log, sqrt
 from random import Random
 
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.generate.forecast.priors import (
-    STEADY,
-    ImaginedTeacher,
-    LogNormal,
-    Prior,
-    RoundVariation,
-)
+from alpaca_pipe.generate.forecast.posterior import ImaginedTeacher
+from alpaca_pipe.generate.prior import STEADY, LogNormal, Prior, RoundVariation
 from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.generate.stop_rules import STALL_ROUNDS, STALL_SEATS
 

@@ -9,20 +9,9 @@ from statistics import fmean
 
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.files import canonical
-from alpaca_pipe.generate.forecast.priors import (
-    ALPACA,
-    PRIORS,
-    SCRIPTED,
-    SCRIPTED_OF,
-    SMALL,
-    STEADY,
-    SWINGING,
-    LogNormal,
-    Prior,
-    thinking,
-)
 from alpaca_pipe.generate.forecast.simulation import RequestTiming, Workload
 from alpaca_pipe.generate.parsing.reply import Draft
+from alpaca_pipe.generate.prior import STEADY, SWINGING, LogNormal, Prior, thinking
 from alpaca_pipe.generate.prompts.sampling import Seating
 from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.styles.base import Seat, Style
@@ -86,11 +75,11 @@ def order_of(
 def _following(style: Style, seat: Seat) -> Iterator[Request]:
     """What would be asked after a first reply."""
     draft = Draft(_INSTRUCTION)
-    while request := style.follow(seat, draft):
+    while request := style.follow_up(seat, draft):
         yield request
         drafts = [
             piece
-            for piece in style.read_answer(seat, draft, Completion("no", "stop", Usage()))
+            for piece in style.parse_follow_up(seat, draft, Completion("no", "stop", Usage()))
             if isinstance(piece, Draft)
         ]
         if not drafts:
@@ -100,15 +89,9 @@ def _following(style: Style, seat: Seat) -> Iterator[Request]:
 
 def prior_of(style: Style, teacher: TeacherTable) -> Prior:
     """What is believed of this teacher under this style before any reply is known."""
+    prior = style.prior_of(teacher)
     if teacher.kind == "rehearsed":
-        return SCRIPTED_OF.get(style.name, SCRIPTED)
-    if (
-        teacher.kind == "local_server"
-        and style.name == "two-step"
-        and teacher.called.startswith("smollm2-135m")
-    ):
-        return SMALL
-    prior = PRIORS.get(style.name, ALPACA)
+        return prior
     effort = teacher.added_fields.get("reasoning_effort")
     thinks = _THINKERS.search(teacher.model) is not None if effort is None else effort != "none"
     return replace(prior, thinks=thinking(str(effort))) if thinks else prior

@@ -57,7 +57,7 @@ def _topics(config: GenerateConfig, style: Style) -> tuple[str, ...]:
 def grounds_of(config: GenerateConfig, style: Style) -> Sequence[Ground]:
     if not style.grounded:
         return ()
-    if config.style == "documents":
+    if config.documents:
         return of_documents(config.documents, config.passage)
     if config.rows is None:
         return of_rows(seed.example for seed in read_seeds(config.seeds))

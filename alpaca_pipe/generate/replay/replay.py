@@ -61,7 +61,7 @@ class StoredTeacher:
     ) -> None:
         self.identity, self.takes, self._journal = identity, takes, journal
 
-    async def ask(self, request: Request) -> Completion:
+    async def ask(self, request: Request, name: str = "") -> Completion:
         reply = self._journal.stored(request.key(self.identity))
         if reply is None:
             raise NotStored

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_tasks
+from alpaca_pipe.generate.prior import SCRIPTED_TASK_LIST, TASK_LIST, Prior
 from alpaca_pipe.generate.seeds.seeds import Seed
-from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
+from alpaca_pipe.generate.styles.base import Plain, Seat, Style, decoding
 
 _SYSTEM = "You write tasks that a language model is trained on. It reads and answers in text only."
 
@@ -48,7 +50,15 @@ class Alpaca(Plain):
     takes: frozenset[str]
     domain: str = ""
     name: ClassVar[str] = "alpaca"
+    says: ClassVar[str] = "several tasks a request, as JSON, of the kinds that the rows so far lack"
+    prior: ClassVar[Prior] = TASK_LIST
+    scripted_prior: ClassVar[Prior] = SCRIPTED_TASK_LIST
+    keys: ClassVar[tuple[str, ...]] = ("domain", "tasks")
     steered: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
+        return cls(config.tasks, config.max_tokens, config.temperature, takes, config.domain or "")
 
     @property
     def topics(self) -> int:
@@ -75,7 +85,7 @@ class Alpaca(Plain):
             ),
         )
 
-    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
+    def parse(self, seat: Seat, reply: Completion) -> list[Piece]:
         return read_tasks(reply)
 
     def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:

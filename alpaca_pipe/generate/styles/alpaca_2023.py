@@ -7,15 +7,18 @@ was shut down on 2024-01-04; a chat model gets the same text as one message, and
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.data import stanford_rules
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.novelty import Ties
 from alpaca_pipe.generate.parsing.numbered_list import Bugs, read_numbered, until_stop
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection
-from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
+from alpaca_pipe.generate.prior import SCRIPTED_TASK_LIST, TASK_LIST, LogNormal, Prior
+from alpaca_pipe.generate.styles.base import Plain, Seat, Style, decoding
 
 TASKS = 20  # asked for, those shown among them
 # The reference's; the second and third also cut an answer that says "in 2020."
@@ -51,6 +54,20 @@ _REQUIREMENTS = (
 )
 _MISNUMBERED = (1, 2, 3, 2, 3, 4, 5, 6, 7)
 
+# Models that spell with GPT-3's tokens; davinci-002 and babbage-002 of 2023 have those of GPT-4.
+_GPT3 = re.compile(
+    r"text-(davinci|curie|babbage|ada)-00\d|(davinci|curie|babbage|ada)(-instruct.*)?"
+)
+# A list of 16. Of text-davinci-003's replies nobody kept count; a stop string ends some of them early, and one list of words
+# drops about a tenth of what comes.
+_LIST = replace(
+    TASK_LIST,
+    out=LogNormal(95, 0.38),
+    out_answer=LogNormal(95, 0.38),
+    pieces=LogNormal(0.85, 0.2),
+    readable=(1.8, 1.0),
+)
+
 
 @dataclass(frozen=True)
 class Alpaca2023(Plain):
@@ -60,8 +77,25 @@ class Alpaca2023(Plain):
     bugs: Bugs
     gpt3: bool  # the teacher spells with GPT-3's tokens
     name: ClassVar[str] = "alpaca-2023"
+    says: ClassVar[str] = "as Stanford asked in 2023: a numbered list of tasks"
+    prior: ClassVar[Prior] = _LIST
+    scripted_prior: ClassVar[Prior] = replace(
+        SCRIPTED_TASK_LIST, pieces=LogNormal(0.95, 0.08), readable=(2.0, 0.5)
+    )
+    keys: ClassVar[tuple[str, ...]] = ("bugs",)
+    defaults: ClassVar[Mapping[str, Any]] = {"max_tokens": 3072, "words": "rouge"}
     ties: ClassVar[Ties] = "doubles"
     dialects: ClassVar[tuple[str, ...]] = ("chat", "completions")
+
+    @classmethod
+    def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
+        return cls(
+            config.max_tokens,
+            config.temperature,
+            takes,
+            config.bugs,
+            _GPT3.fullmatch(teacher) is not None,
+        )
 
     def tasks(self, shown: int) -> int:
         """The last number stops the reply."""
@@ -98,7 +132,7 @@ class Alpaca2023(Plain):
             )
         return f"{text}###\n{len(seat.shown) + 1}. Instruction:"
 
-    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
+    def parse(self, seat: Seat, reply: Completion) -> list[Piece]:
         first = len(seat.shown) + 1
         text, stopped = until_stop(_from_first_task(reply.text, first), self.stops)
         return read_numbered(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.generate.novelty import Ties
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection
+from alpaca_pipe.generate.prior import Prior
 from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.sources.ground import Ground
+
+if TYPE_CHECKING:
+    from alpaca_pipe.generate.config import GenerateConfig
+    from alpaca_pipe.teachers.config import TeacherTable
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,10 @@ class Style(Protocol):
     """Turns a seat into requests and replies into drafts, and keeps nothing in mind between two calls."""
 
     name: ClassVar[str]
+
+    @classmethod
+    def prior_of(cls, teacher: TeacherTable) -> Prior: ...
+
     follows: ClassVar[int]  # more requests for each task of a first reply, at most
     one_prefix: ClassVar[bool]  # all seats of a round show the same seeds
     ties: ClassVar[Ties]  # how a pair at exactly the likeness is decided
@@ -66,22 +76,33 @@ class Style(Protocol):
 
     def request_for(self, seat: Seat) -> Request: ...
 
-    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
+    def parse(self, seat: Seat, reply: Completion) -> list[Piece]:
         """The pieces of the reply, in their order; at least one."""
 
     def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
         """What is wrong with a draft by itself, as far as it has come."""
 
-    def follow(self, seat: Seat, draft: Draft) -> Request | None:
+    def follow_up(self, seat: Seat, draft: Draft) -> Request | None:
         """What is to be asked next of a draft that is not rejected; None where it is whole."""
 
-    def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
-        """The draft with what the reply to `follow` adds to it; several where it makes several rows of one instruction,
+    def parse_follow_up(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
+        """The draft with what the reply to `follow_up` adds to it; several where it makes several rows of one instruction,
         at least one."""
 
 
-class Plain:
-    """What most styles have in common: a base class."""
+class Plain(ABC):
+    """What most styles have in common, and what each one says of itself: a base class."""
+
+    name: ClassVar[str]  # its file's, with - for _
+    says: ClassVar[str]  # what it asks for, as the manual has it
+    prior: ClassVar[Prior]  # of a teacher of these months, for the forecast
+    scripted_prior: ClassVar[Prior]  # of our scripted teacher
+    keys: ClassVar[tuple[str, ...]] = ()  # those of `generate:` that only some styles have
+    needs: ClassVar[
+        Mapping[str, str]
+    ] = {}  # of them, which must be there: key -> else this sentence
+    marks: ClassVar[Mapping[str, int]] = {}  # of its identity, raised where it alone reads otherwise
+    defaults: ClassVar[Mapping[str, Any]] = {}  # of `generate:`, where its own are others
 
     follows: ClassVar[int] = 0
     one_prefix: ClassVar[bool] = False
@@ -94,6 +115,16 @@ class Plain:
     steered: ClassVar[bool] = False
     dialects: ClassVar[tuple[str, ...]] = ("chat",)
 
+    @classmethod
+    @abstractmethod
+    def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
+        """As a recipe wants it. teacher: the model's name; takes: the decoding fields that it accepts."""
+
+    @classmethod
+    def prior_of(cls, teacher: TeacherTable) -> Prior:
+        """What is believed of this teacher before it was heard; what it thinks comes on top."""
+        return cls.scripted_prior if teacher.kind == "rehearsed" else cls.prior
+
     @property
     def topics(self) -> int:
         return 0
@@ -105,10 +136,10 @@ class Plain:
     def usable(self, seeds: Sequence[Seed]) -> list[Seed]:
         return list(seeds)
 
-    def follow(self, seat: Seat, draft: Draft) -> Request | None:
+    def follow_up(self, seat: Seat, draft: Draft) -> Request | None:
         return None
 
-    def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
+    def parse_follow_up(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
         raise AssertionError("every draft of this style is whole")
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_tasks, unread
+from alpaca_pipe.generate.prior import SCRIPTED_TASK_LIST, TASK_LIST, Prior
 from alpaca_pipe.generate.sources.groundedness import ungrounded
 from alpaca_pipe.generate.styles.alpaca import task_list, task_row, works_in
-from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
+from alpaca_pipe.generate.styles.base import Plain, Seat, Style, decoding
 
 _SYSTEM = (
     "You write tasks that a language model is trained on, out of the documents of the people who will use it. You "
@@ -67,7 +70,18 @@ class Documents(Plain):
     takes: frozenset[str]
     domain: str = ""
     name: ClassVar[str] = "documents"
+    says: ClassVar[str] = "tasks that a passage of your own files answers"
+    prior: ClassVar[Prior] = TASK_LIST
+    scripted_prior: ClassVar[Prior] = SCRIPTED_TASK_LIST
+    keys: ClassVar[tuple[str, ...]] = ("domain", "tasks", "documents", "passage", "times")
+    needs: ClassVar[Mapping[str, str]] = {
+        "documents": "style documents asks about your own files - name them: documents: [FOLDER]"
+    }
     grounded: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
+        return cls(config.tasks, config.max_tokens, config.temperature, takes, config.domain or "")
 
     def tasks(self, shown: int) -> int:
         return self.wanted
@@ -92,7 +106,7 @@ class Documents(Plain):
             ),
         )
 
-    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
+    def parse(self, seat: Seat, reply: Completion) -> list[Piece]:
         if reply.finish == "stop" and _NOTHING.fullmatch(reply.text):
             return [
                 unread(

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, fault_of, unread
 from alpaca_pipe.generate.parsing.reply import read_answer as answered
+from alpaca_pipe.generate.prior import ONE_BY_ONE, SCRIPTED_ONE_BY_ONE, LogNormal, Prior
 from alpaca_pipe.generate.sources.context import generation_of, task_of
-from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
+from alpaca_pipe.generate.styles.base import Plain, Seat, Style, decoding
 from alpaca_pipe.similarity.rouge import rouge_l
 from alpaca_pipe.similarity.words import Words, unicode_words
 
@@ -96,9 +99,32 @@ class Evol(Plain):
     words: Words
     generations: int  # how often a row can have evolved
     name: ClassVar[str] = "evol"
+    says: ClassVar[str] = "rows made harder, or turned to something else"
+    # Guesses, measured nowhere yet.
+    prior: ClassVar[Prior] = replace(
+        ONE_BY_ONE,
+        out=LogNormal(60, 0.4),
+        out_answer=LogNormal(250, 0.5),
+        readable=(1.4, 1.0),
+        hazard=LogNormal(0.02, 1.0),
+    )
+    scripted_prior: ClassVar[Prior] = replace(SCRIPTED_ONE_BY_ONE, out=LogNormal(36, 0.15))
+    keys: ClassVar[tuple[str, ...]] = ("rows", "depth", "times")
+    defaults: ClassVar[Mapping[str, Any]] = {"times": 1}
     follows: ClassVar[int] = 1
     seeded: ClassVar[bool] = False
     grounded: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
+        return cls(
+            config.max_tokens,
+            config.temperature,
+            takes,
+            config.likeness,
+            config.words,
+            config.depth,
+        )
 
     @property
     def depth(self) -> int:
@@ -121,7 +147,7 @@ class Evol(Plain):
             decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature}),
         )
 
-    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
+    def parse(self, seat: Seat, reply: Completion) -> list[Piece]:
         if fault := fault_of(reply):
             return [fault]
         text = reply.text.strip()
@@ -156,7 +182,7 @@ class Evol(Plain):
             )
         return None if draft.output is None else _no_answer(draft.output)
 
-    def follow(self, seat: Seat, draft: Draft) -> Request | None:
+    def follow_up(self, seat: Seat, draft: Draft) -> Request | None:
         if draft.output is not None:
             return None
         return Request(
@@ -167,7 +193,7 @@ class Evol(Plain):
             decoding(self.takes, {"max_tokens": self.max_tokens}),
         )
 
-    def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
+    def parse_follow_up(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
         return [answered(draft, reply)]
 
 

@@ -7,13 +7,16 @@ our own. What the row's first answer was is not shown: the teacher is to find it
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.novelty import output_fault
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, fault_of
-from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
+from alpaca_pipe.generate.prior import SCRIPTED_TASK_LIST, TASK_LIST, LogNormal, Prior
+from alpaca_pipe.generate.styles.base import Plain, Seat, Style, decoding
 
 SYSTEMS = (
     "Think the task through step by step before you answer, and show the steps. End with the answer on a line of its own.",
@@ -39,9 +42,26 @@ class Orca(Plain):
     temperature: float | None
     takes: frozenset[str]
     name: ClassVar[str] = "orca"
+    says: ClassVar[str] = "rows answered anew, step by step"
+    # Guesses, measured nowhere yet. Rows that exist are told apart already, so what is made of them is seldom near another.
+    prior: ClassVar[Prior] = replace(
+        TASK_LIST, out=LogNormal(300, 0.5), hazard=LogNormal(1e-4, 0.5), pieces=LogNormal(1, 0.01)
+    )
+    scripted_prior: ClassVar[Prior] = replace(
+        SCRIPTED_TASK_LIST,
+        out=LogNormal(36, 0.15),
+        hazard=LogNormal(1e-4, 0.1),
+        pieces=LogNormal(1, 0.01),
+    )
+    keys: ClassVar[tuple[str, ...]] = ("rows", "times")
+    defaults: ClassVar[Mapping[str, Any]] = {"max_tokens": 2048, "times": 1}
     seeded: ClassVar[bool] = False
     grounded: ClassVar[bool] = True
     novel: ClassVar[bool] = False  # its instructions are those of the rows
+
+    @classmethod
+    def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
+        return cls(config.max_tokens, config.temperature, takes)
 
     def tasks(self, shown: int) -> int:
         return 1
@@ -53,7 +73,7 @@ class Orca(Plain):
             decoding(self.takes, {"max_tokens": self.max_tokens, "temperature": self.temperature}),
         )
 
-    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
+    def parse(self, seat: Seat, reply: Completion) -> list[Piece]:
         assert seat.ground and seat.ground.example
         row = seat.ground.example
         return [

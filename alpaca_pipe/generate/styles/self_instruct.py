@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.data import stanford_rules
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.novelty import Ties
 from alpaca_pipe.generate.parsing.instances import instances
 from alpaca_pipe.generate.parsing.numbered_list import until_stop
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, fault_of, unread
-from alpaca_pipe.generate.styles.base import Plain, Seat, decoding
+from alpaca_pipe.generate.prior import ONE_BY_ONE, SCRIPTED_ONE_BY_ONE, LogNormal, Prior
+from alpaca_pipe.generate.styles.base import Plain, Seat, Style, decoding
 
 LAST = 15  # the number of the last task that is asked for
 _TOP_P, _PRESENCE = 0.5, 2.0  # of instructions
@@ -127,10 +129,26 @@ class SelfInstruct(Plain):
     temperature: float | None  # of the same
     takes: frozenset[str]
     name: ClassVar[str] = "self-instruct"
+    says: ClassVar[str] = "as Self-Instruct did: instructions, their kind, their instances"
+    # Guesses, measured nowhere yet.
+    prior: ClassVar[Prior] = replace(
+        ONE_BY_ONE,
+        out=LogNormal(16, 0.3),
+        out_answer=LogNormal(40, 0.5),
+        readable=(2.0, 1.0),
+        finished=(1.5, 1.0),
+    )
+    scripted_prior: ClassVar[Prior] = replace(SCRIPTED_ONE_BY_ONE, out=LogNormal(14, 0.2))
+    marks: ClassVar[Mapping[str, int]] = {"instances": 2}  # read otherwise than in 2026-11
+    defaults: ClassVar[Mapping[str, Any]] = {"shown": 8, "temperature": 0.7, "words": "rouge"}
     follows: ClassVar[int] = 2
     ties: ClassVar[Ties] = "doubles"
     machine: ClassVar[int] = 2
     dialects: ClassVar[tuple[str, ...]] = ("chat", "completions")
+
+    @classmethod
+    def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
+        return cls(config.max_tokens, config.temperature, takes)
 
     def tasks(self, shown: int) -> int:
         return max(LAST - shown, 1)
@@ -153,7 +171,7 @@ class SelfInstruct(Plain):
             presence_penalty=_PRESENCE,
         )
 
-    def read(self, seat: Seat, reply: Completion) -> list[Piece]:
+    def parse(self, seat: Seat, reply: Completion) -> list[Piece]:
         if fault := fault_of(reply, cut_is_read=True):
             return [fault]
         text, stopped = until_stop(reply.text, _STOP_TASKS)
@@ -170,7 +188,7 @@ class SelfInstruct(Plain):
             return fault
         return None if draft.output is None else _invalid(draft, draft.output)
 
-    def follow(self, seat: Seat, draft: Draft) -> Request | None:
+    def follow_up(self, seat: Seat, draft: Draft) -> Request | None:
         if draft.output is not None:
             return None
         if "classification" not in draft.details:
@@ -194,7 +212,7 @@ class SelfInstruct(Plain):
             presence_penalty=_INSTANCE_PRESENCE,
         )
 
-    def read_answer(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
+    def parse_follow_up(self, seat: Seat, draft: Draft, reply: Completion) -> list[Piece]:
         if fault := fault_of(reply, cut_is_read=True):
             return [fault]
         if "classification" not in draft.details:
