@@ -168,7 +168,7 @@ class GenerateConfig(Table):
 
     def identity(self) -> dict[str, Any]:
         """With the mark of a style whose replies are read otherwise than before: the steps of all others stay what they were."""
-        return super().identity() | style_class(self.style).marks
+        return {**super().identity(), **style_class(self.style).marks}
 
     @classmethod
     def of_some_styles(cls) -> tuple[str, ...]:

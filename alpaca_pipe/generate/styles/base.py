@@ -101,7 +101,9 @@ class Plain(ABC):
     needs: ClassVar[
         Mapping[str, str]
     ] = {}  # of them, which must be there: key -> else this sentence
-    marks: ClassVar[Mapping[str, int]] = {}  # of its identity, raised where it alone reads otherwise
+    marks: ClassVar[
+        Mapping[str, int]
+    ] = {}  # of its identity, raised where it alone reads otherwise
     defaults: ClassVar[Mapping[str, Any]] = {}  # of `generate:`, where its own are others
 
     follows: ClassVar[int] = 0
