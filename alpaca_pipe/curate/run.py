@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +21,7 @@ from alpaca_pipe.curate.filter_config import first_reason
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.grading.grader import Grades, at_once, grade
 from alpaca_pipe.curate.inputs import HowToRead, Incoming, generated, imported
-from alpaca_pipe.curate.pipeline import CurationRules, judged
+from alpaca_pipe.curate.pipeline import CurationRules, Judged, judged
 from alpaca_pipe.curate.review.overrides import OverrideTally
 from alpaca_pipe.curate.split import held_out_ids
 from alpaca_pipe.data.arrow import stream
@@ -44,11 +44,7 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
     (`unreadable`) or held (`turns`) comes first in rejected.
     """
     came = _rows(config, context)
-    rows = came.rows
-    rejected: Counter[str] = Counter()
-    kept: list[str] = []
-    repairs: Counter[str] = Counter()
-    repaired = 0
+    rows, count = came.rows, _Count()
     varied = Diversity() if config.diversity else None
     tally = OverrideTally(config.decisions)
     context.progress.start(len(rows), "rows")
@@ -59,9 +55,9 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
         _writer(context.folder / "groups.jsonl") as group,
     ):
         for aside in came.aside():
-            rejected[aside["rule"]] += 1
+            count.rejected[aside["rule"]] += 1
             drop(aside)
-        read = len(rows) + rejected.total()
+        read = len(rows) + count.rejected.total()
         again, how, grades = _Again(rows), CurationRules.of(config), None
         if config.grade:
             grades = asyncio.run(_graded(config.grade, again, how, context))
@@ -78,50 +74,61 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
             group(told)
         for number, row in enumerate(judgement, 1):
             tally.add(row.row, row.despite)
-            if row.before:
-                repaired += 1
-                repairs.update(row.repair.split(", "))
-                mend(
-                    {
-                        "rule": row.repair,
-                        "before": row.before.to_row(),
-                        "after": row.example.to_row(),
-                    }
-                )
-            if row.rejected:
-                rejected[row.rejected.rule] += 1
-                drop(row.rejected.to_row())
-                _log.debug(
-                    "dropped, %s: %s (%s)", row.rejected.rule, row.rejected.reason, row.example.id
-                )
-            else:
-                kept.append(row.example.id)
-                keep(row.example.to_row())
-                if varied:
-                    varied.add(row.example)
+            count.add(row, keep, drop, mend)
+            if varied and not row.rejected:
+                varied.add(row.example)
             _tick(context, (len(rows) + number) // 2)
-    context.progress.at(len(rows), f"{len(kept)} kept")
+    context.progress.at(len(rows), f"{len(count.kept)} kept")
     if config.decisions:
         write_jsonl(context.folder / "by_hand.jsonl", tally.rows)
     if said := tally.said():
         context.progress.say(said)
-    _check_enough(len(kept), rejected, config)
-    _split(context.folder, held_out_ids(kept, config.held_out))
+    _check_enough(len(count.kept), count.rejected, config)
+    _split(context.folder, held_out_ids(count.kept, config.held_out))
     return Outcome(
-        {
-            "read": read,
-            "kept": len(kept),
-            "repaired": repaired,
-            "repairs": dict(repairs.most_common()),
-            "rejected": dict(rejected.most_common()),
-            "train": len(kept) - config.held_out,
-            "held_out": config.held_out,
-        }
+        {"read": read}
+        | count.summary(config.held_out)
         | came.said()
         | ({"grade": grades.summary()} if grades else {})
         | tally.summary()
         | _varied(varied, config.words, context.folder)
     )
+
+
+@dataclass
+class _Count:
+    """What became of the rows so far; kept: ids."""
+
+    kept: list[str] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)  # by rule
+    repaired: int = 0
+    repairs: Counter[str] = field(default_factory=Counter)  # by rule; a row may need several
+
+    def add(self, row: Judged, keep: _Write, drop: _Write, mend: _Write) -> None:
+        """Counts one row and writes it where it belongs."""
+        if row.before:
+            self.repaired += 1
+            self.repairs.update(row.repair.split(", "))
+            both = {"before": row.before.to_row(), "after": row.example.to_row()}
+            mend({"rule": row.repair} | both)
+        if row.rejected:
+            rule, reason = row.rejected.rule, row.rejected.reason
+            self.rejected[rule] += 1
+            drop(row.rejected.to_row())
+            _log.debug("dropped, %s: %s (%s)", rule, reason, row.example.id)
+        else:
+            self.kept.append(row.example.id)
+            keep(row.example.to_row())
+
+    def summary(self, held_out: int) -> dict[str, Any]:
+        return {
+            "kept": len(self.kept),
+            "repaired": self.repaired,
+            "repairs": dict(self.repairs.most_common()),
+            "rejected": dict(self.rejected.most_common()),
+            "train": len(self.kept) - held_out,
+            "held_out": held_out,
+        }
 
 
 @dataclass(frozen=True)

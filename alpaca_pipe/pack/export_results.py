@@ -40,47 +40,13 @@ def pack_results(
         Journal.open(workspace.ledger) as journal,
         drafts(own, file) as scratch,
     ):
-        with journal.read() as db:
-            came, still_out = budget_shares.received(db, recipe), budget_shares.out(db, recipe)
-        if not came:
-            raise UserError(
-                f"'{recipe}' was not unpacked in {workspace.root}, so there is nobody to send results to",
-                "results go from the machine where a pack was unpacked; name its workspace with --runs",
-            )
-        if still_out:
-            raise UserError(
-                f"{still_out[0].file} was packed from here, and its share is out",
-                "unpack its results here first, or give it up with `alpaca-pipe unpack FILE --give-up`",
-            )
+        came = _shares(journal, recipe, workspace)
         may_replace(journal, file)
         journal.recover(recipe)
         meter.recover(journal, recipe)
-        with journal.read() as db:
-            waiting = open_attempts(db, recipe)
-        if waiting:
-            raise UserError(
-                f"{waiting:,} requests lie with the provider as a batch",
-                f"`alpaca-pipe run {recipe}` collects them, "
-                f"`alpaca-pipe teachers cancel {recipe}` ends them; then pack",
-            )
-        history, files = list(read_jsonl_so_far(own / "history.jsonl")), dict[str, Source]()
-        lock = workspace.lock(recipe)
-        named = {
-            kind: name
-            for kind, name in lock.get("steps", {}).items()
-            if workspace.store.done(workspace.store.root / name)
-        }
-        arrived = {name for facts in came for name in facts["steps"].values()}
-        for name in {
-            *named.values(),
-            *(name for run in history for name in run.get("steps", {}).values()),
-        } - arrived:
-            if done := workspace.store.done(workspace.store.root / name):
-                if damage := done.damage():
-                    raise UserError(
-                        f"{done.folder}: {damage}", f"`alpaca-pipe run {recipe}` makes it anew"
-                    )
-                files |= step_files(done.folder)
+        _refuse_waiting(journal, recipe)
+        history = list(read_jsonl_so_far(own / "history.jsonl"))
+        named, files = _steps_made_here(workspace, recipe, history, came)
         with journal.read() as db:
             used = db.execute(
                 "SELECT 1 FROM entries WHERE recipe = ? AND id > ? LIMIT 1",
@@ -113,6 +79,59 @@ def pack_results(
     if behind:
         say(f"{behind:,} raw replies that were bought here stay here; --replies takes them along")
     return Packed(file, "results", recipe, named, file.stat().st_size)
+
+
+def _shares(journal: Journal, recipe: str, workspace: Workspace) -> list[dict[str, Any]]:
+    """The packs that were unpacked here, all of whose results can go back."""
+    with journal.read() as db:
+        came, still_out = budget_shares.received(db, recipe), budget_shares.out(db, recipe)
+    if not came:
+        raise UserError(
+            f"'{recipe}' was not unpacked in {workspace.root}, so there is nobody to send results to",
+            "results go from the machine where a pack was unpacked; name its workspace with --runs",
+        )
+    if still_out:
+        raise UserError(
+            f"{still_out[0].file} was packed from here, and its share is out",
+            "unpack its results here first, or give it up with `alpaca-pipe unpack FILE --give-up`",
+        )
+    return came
+
+
+def _refuse_waiting(journal: Journal, recipe: str) -> None:
+    with journal.read() as db:
+        waiting = open_attempts(db, recipe)
+    if waiting:
+        raise UserError(
+            f"{waiting:,} requests lie with the provider as a batch",
+            f"`alpaca-pipe run {recipe}` collects them, "
+            f"`alpaca-pipe teachers cancel {recipe}` ends them; then pack",
+        )
+
+
+def _steps_made_here(
+    workspace: Workspace,
+    recipe: str,
+    history: list[Any],
+    came: list[dict[str, Any]],
+) -> tuple[dict[str, str], dict[str, Source]]:
+    """The sealed steps that the recipe's lock names, and the files of all that no pack brought."""
+    files: dict[str, Source] = {}
+    named = {
+        kind: name
+        for kind, name in workspace.lock(recipe).get("steps", {}).items()
+        if workspace.store.done(workspace.store.root / name)
+    }
+    arrived = {name for facts in came for name in facts["steps"].values()}
+    ran = {name for run in history for name in run.get("steps", {}).values()}
+    for name in {*named.values(), *ran} - arrived:
+        if done := workspace.store.done(workspace.store.root / name):
+            if damage := done.damage():
+                raise UserError(
+                    f"{done.folder}: {damage}", f"`alpaca-pipe run {recipe}` makes it anew"
+                )
+            files |= step_files(done.folder)
+    return named, files
 
 
 def _lines(rows: list[Any]) -> bytes:

@@ -41,7 +41,15 @@ _TUNING_HOURS = 8 * 3  # 8 A100 for 3 hours
 def claims(day: date) -> tuple[Claim, ...]:
     """All of them; prices of GPUs are the book's lowest on that day."""
     a100, h200 = rate_of("A100-80", day), rate_of("H200", day)
-    return (*_energy(), *_llama(a100), *_earlier(), *_teaching(), *_tuning(a100, h200), *_using())
+    return (
+        *_energy(),
+        *_llama(a100),
+        *_smaller_llamas(a100),
+        *_earlier(),
+        *_teaching(),
+        *_tuning(a100, h200),
+        *_using(),
+    )
 
 
 def _energy() -> Iterator[Claim]:
@@ -93,8 +101,7 @@ def _llama(a100: GpuRate) -> Iterator[Claim]:
         f"{days:.1f} days; {reached_share:.0%} of the A100's datasheet",
         *compared(21, days),
     )
-    price = float(a100.per_hour)
-    where = f"${price:.2f} ({a100.provider}, checked {a100.checked})"
+    price, where = _hourly(a100)
     yield Claim(
         "65B under $1,000,000",
         "1 million GPU-hours can be had for less than $1,000,000",
@@ -108,6 +115,27 @@ def _llama(a100: GpuRate) -> Iterator[Claim]:
             else ("off", f"by a factor of {hours * price / 1e6:.3g}")
         ),
     )
+    yield Claim(
+        "10^24 operations",
+        "a state-of-the-art model takes a million-trillion-trillion (10^24) operations",
+        HALEY,
+        "2023-04-23",
+        "10^6 x 10^12 x 10^12 = 10^30; 6 x parameters x tokens of LLaMA-65B = "
+        f"{training_flops(shape.multiplied, tokens):.2e}",
+        "10^24 is a trillion trillions; the number is right, its name is not",
+        "does not hold",
+        "the words are off by a factor of a million",
+    )
+
+
+def _hourly(gpu: GpuRate) -> tuple[float, str]:
+    """Dollars, and who says so."""
+    price = float(gpu.per_hour)
+    return price, f"${price:.2f} ({gpu.provider}, checked {gpu.checked})"
+
+
+def _smaller_llamas(a100: GpuRate) -> Iterator[Claim]:
+    price, where = _hourly(a100)
     thirteen = _HOURS["LLaMA-13B"]
     share = thirteen / _HOURS["LLaMA-65B"]
     yield Claim(
@@ -141,17 +169,6 @@ def _llama(a100: GpuRate) -> Iterator[Claim]:
         f"{seven:,} h x $1 + $600 = ${seven + 600:,}",
         f"${seven + 600:,}; at {where} an hour ${seven * price + 600:,.0f}",
         *compared(85_000, seven + 600),
-    )
-    yield Claim(
-        "10^24 operations",
-        "a state-of-the-art model takes a million-trillion-trillion (10^24) operations",
-        HALEY,
-        "2023-04-23",
-        "10^6 x 10^12 x 10^12 = 10^30; 6 x parameters x tokens of LLaMA-65B = "
-        f"{training_flops(shape.multiplied, tokens):.2e}",
-        "10^24 is a trillion trillions; the number is right, its name is not",
-        "does not hold",
-        "the words are off by a factor of a million",
     )
 
 

@@ -18,12 +18,6 @@ PARTS = {"__init__", "__main__", "base", "config", "run", "stage"}
 LONGEST_FUNCTION, LONGEST_CLASS = 60, 250  # lines of code: see `code_lines`
 WHOLE = {
     "similarity/kernels.py:greedy",  # Numba compiles the loop as one; split, it is slower
-    "curate/run.py:curate",  # these wait to be split
-    "generate/forecast/simulation.py:_play",
-    "ledger/statements/focus.py:focus_row",
-    "pack/export_results.py:pack_results",
-    "planner/published.py:_llama",
-    "recipe/runner.py:run",
 }
 
 

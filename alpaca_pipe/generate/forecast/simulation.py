@@ -288,6 +288,31 @@ def _play(
             rows * kept,
             requests * kept,
         )
+    _tell(_Sent(whole, answers, requests, rows), order, teachers, i, had, luck, told)
+    return short
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """What one imagined teacher is asked from here on: prompts, answers asked for one by one, both together; and the rows."""
+
+    whole: float
+    answers: float
+    requests: float
+    rows: float
+
+
+def _tell(
+    sent: _Sent,
+    order: Workload,
+    teachers: ImaginedTeacher,
+    i: int,
+    had: RoundStats,
+    luck: list[float],
+    told: Forecast,
+) -> None:
+    """Its tokens, dollars and minutes, each drawn around its mean."""
+    whole, answers, requests = sent.whole, sent.answers, sent.requests
     rounds = sqrt(max(whole / order.round_size, 1))
 
     def about(luck: float, count: float, of_one: float, shared: float, of_round: float) -> float:
@@ -313,8 +338,7 @@ def _play(
     )
     seconds = requests * teachers.seconds[i] * longer * exp(0.05 * luck[7])
     told.minutes.append((order.pace.start + seconds) / 60 if requests else 0.0)
-    told.rows.append(had.accepted + rows)
-    return short
+    told.rows.append(had.accepted + sent.rows)
 
 
 def _beyond(seats: float, mean: float, uneven: float, order: Workload, luck: float) -> int:

@@ -114,9 +114,9 @@ def focus_row(charge: Charge) -> dict[str, str]:
     api = entry.class_ == "api"
     sku = str(charge.price.get("model") or charge.price.get("gpu") or entry.class_)
     seconds = entry.usage.get("seconds")
-    tokens = {name: entry.usage.get(name, 0) for name in CLASSES}
+    tokens = sum(entry.usage.get(name, 0) for name in CLASSES)
     priced = str(seconds) if meter == "Seconds" and seconds is not None else "1"
-    consumed = str(sum(tokens.values())) if api and entry.kind == "settled" else priced
+    consumed = str(tokens) if api and entry.kind == "settled" else priced
     row = {
         "BilledCost": cost,
         "EffectiveCost": cost,
@@ -152,6 +152,16 @@ def focus_row(charge: Charge) -> dict[str, str]:
         "SubAccountName": entry.recipe,
         "SubAccountType": "Recipe",
         "Tags": _tags(entry.recipe, entry.run, entry.stage),
+    } | _own_columns(entry)
+    if not api:
+        row |= {"ResourceId": entry.machine, "ResourceType": "Machine"}
+    return {column: row.get(column, "") for column in COLUMNS}
+
+
+def _own_columns(entry: LedgerEntry) -> dict[str, str]:
+    """Those that the specification leaves to us; their names begin with x_."""
+    api = entry.class_ == "api"
+    row = {
         "x_State": entry.kind,
         "x_Recipe": entry.recipe,
         "x_Run": entry.run,
@@ -162,13 +172,10 @@ def focus_row(charge: Charge) -> dict[str, str]:
         "x_ClientRequestId": entry.name if api else "",
         "x_Note": entry.note,
     }
-    if not api:
-        row |= {"ResourceId": entry.machine, "ResourceType": "Machine"}
     if api and entry.kind == "settled":
-        row |= {
-            f"x_Tokens{name.title().replace('_', '')}": str(count) for name, count in tokens.items()
-        }
-    return {column: row.get(column, "") for column in COLUMNS}
+        for name in CLASSES:
+            row[f"x_Tokens{name.title().replace('_', '')}"] = str(entry.usage.get(name, 0))
+    return row
 
 
 def provider_of(charge: Charge) -> str:
