@@ -10,7 +10,7 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from alpaca_pipe.core.files import canonical
 
@@ -160,6 +160,47 @@ class Example:
         asked = f"{self.instruction}\n\n{self.input}" if self.input else self.instruction
         return Message("user", asked), Message("assistant", self.output)
 
+    @property
+    def asked(self) -> str:
+        """All that users said: the instruction and its input, or every user's text, a line each."""
+        if self.messages:
+            return "\n".join(one.text for one in self.messages if one.role == "user")
+        return f"{self.instruction}\n{self.input}" if self.input else self.instruction
+
+    @property
+    def answered(self) -> str:
+        """The output, or all learned answers, a line each."""
+        if self.messages:
+            return "\n".join(one.text for one in self.messages if one.is_learned and one.text)
+        return self.output
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that is said, in order; the system text and reasoning aside."""
+        if self.messages:
+            return tuple(one.text for one in self.messages)
+        return self.instruction, self.input, self.output
+
+    def exchanges(self) -> Iterator[Exchange]:
+        """Each answer with the question before it, as a row of one exchange: for code that looks at one question and one
+        answer. An answer of tool calls alone has no text, and none here."""
+        if not self.messages:
+            yield Exchange(self, 1, True)
+            return
+        asked, results, number = "", list[str](), 0
+        for one in self.messages:
+            if one.role == "user":
+                asked, results = one.text, []
+            elif one.role == "tool":
+                results.append(one.text)
+            elif one.role == "assistant":
+                number += 1
+                if one.text or not one.tool_calls:
+                    texts = asked, "\n".join(results), one.text
+                    yield Exchange(
+                        Example(self.id, *texts, self.origin, self.system), number, one.learned
+                    )
+
     def to_row(self) -> dict[str, Any]:
         """As a JSON row; empty optional parts are left out."""
         row: dict[str, Any] = {
@@ -185,6 +226,14 @@ class Example:
             row.get("system", ""),
             tuple(map(Message.from_row, row.get("messages", ()))),
         )
+
+
+class Exchange(NamedTuple):
+    """One question and its answer out of a conversation, under the id of the whole row; a tool's results are its input."""
+
+    example: Example
+    number: int  # of the answer, from 1
+    learned: bool
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,9 @@ class TextsElsewhere(Protocol):
 
 
 def text_of(example: Example, on: On) -> str:
-    """What is compared."""
+    """What is compared: of a conversation all that its users asked."""
+    if example.messages:
+        return example.asked
     return (
         example.instruction
         if on == "instruction" or not example.input

@@ -178,11 +178,19 @@ class Diversity:
     texts: list[str] = field(default_factory=list)
 
     def add(self, example: Example) -> None:
+        """Of a conversation the first question's verb counts, and the length of all questions and of all answers."""
         if found := verb_and_object(example.instruction):
             self.asked[found] += 1
+        texts = {
+            "instruction": example.instruction,
+            "input": example.input,
+            "output": example.output,
+        }
+        if example.messages:
+            texts |= {"instruction": example.asked, "output": example.answered}
         for name, counts in self.lengths.items():
-            counts[_bin(len(getattr(example, name).split()))] += 1
-        self.texts.append(example.instruction)
+            counts[_bin(len(texts[name].split()))] += 1
+        self.texts.append(texts["instruction"])
 
     def to_row(self, words: Words, seed: int = 0) -> dict[str, Any]:
         """verbs: the commonest, each with its count and its commonest objects. lengths: rows by words, each bin by where it

@@ -14,7 +14,7 @@ from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.registry import members
-from alpaca_pipe.curate.filters.base import Filter
+from alpaca_pipe.curate.filters.base import Filter, per_exchange
 
 ALL = tuple(
     sorted(members("alpaca_pipe.curate.filters", Filter), key=lambda one: (one.order, one.name))
@@ -118,7 +118,10 @@ def switched(names: str | Iterable[Any]) -> dict[str, bool]:
 
 def _with(one: Filter, settings: Table) -> ActiveFilter:
     given = {name: getattr(settings, name) for name in type(settings).model_fields}
-    return ActiveFilter(one.name, partial(one.check, **given) if given else one.check)
+    check = partial(one.check, **given) if given else one.check
+    if one.looks_at != "row":
+        check = partial(per_exchange, check, False)
+    return ActiveFilter(one.name, check)
 
 
 def first_reason(example: Example, filters: Iterable[ActiveFilter]) -> tuple[str, str] | None:

@@ -56,5 +56,5 @@ def _worth(row: Example) -> tuple[float, ...]:
     grade = row.origin.details.get("grade")
     return (
         float(grade) if isinstance(grade, int | float) else float("-inf"),
-        float(len(row.output)),
+        float(len(row.answered)),
     )

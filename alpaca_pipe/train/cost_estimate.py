@@ -41,7 +41,7 @@ def lengths(file: Path | None) -> Lengths:
     if file is None or not file.is_file():
         return Lengths()
     sizes = [
-        sum(len(text.encode()) for text in (row.instruction, row.input, row.output))
+        sum(len(text.encode()) for text in row.texts)
         for row in map(Example.from_row, islice(read_jsonl_so_far(file), _LOOKED_AT))
     ]
     if not sizes:

@@ -6,7 +6,7 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.filters.base import row_filter
 
 
-@row_filter(order=80)
+@row_filter(order=80, looks_at="row")
 def control_characters(example: Example) -> str | None:
     """Bytes that no text holds: C0 and C1 controls but tab and line ends, and U+FFFD, the mark of a failed decoding."""
     from alpaca_pipe.curate.detectors.invisible import control_character
@@ -18,7 +18,7 @@ def control_characters(example: Example) -> str | None:
     return None
 
 
-@row_filter(order=90)
+@row_filter(order=90, looks_at="row")
 def garbage(example: Example) -> str | None:
     """Accents piled on each other without letters, which broken generation leaves behind."""
     from alpaca_pipe.curate.detectors.invisible import garbage_run

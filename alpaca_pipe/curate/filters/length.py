@@ -10,7 +10,7 @@ from alpaca_pipe.core.words import word_count
 from alpaca_pipe.curate.filters.base import row_filter
 
 
-@row_filter(order=250, on=False)
+@row_filter(order=250, on=False, looks_at="row")
 def length(
     example: Example,
     least: int = 0,
@@ -18,16 +18,13 @@ def length(
     of: Literal["output", "row"] = "output",
     tokenizer: ExistingPath | None = None,
 ) -> str | None:
-    """Bounds in words, or in tokens where `tokenizer` names a tokenizer.json; 0 is no bound."""
+    """Bounds in words, or in tokens where `tokenizer` names a tokenizer.json; 0 is no bound. Of a conversation all learned
+    answers count together."""
     from alpaca_pipe.curate.detectors.token_length import tokens
 
     if not least and not most:
         return None
-    text = (
-        example.output
-        if of == "output"
-        else f"{example.instruction}\n{example.input}\n{example.output}"
-    )
+    text = example.answered if of == "output" else "\n".join(example.texts)
     count, unit = (tokens(text, tokenizer), "tokens") if tokenizer else (word_count(text), "words")
     if count < least:
         return f"the {of} has {count} {unit}, at least {least} wanted"

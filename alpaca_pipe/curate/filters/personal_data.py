@@ -8,7 +8,7 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.filters.base import row_filter
 
 
-@row_filter(order=230)
+@row_filter(order=230, looks_at="row")
 def personal_data(example: Example, rows: Literal["foreign", "all"] = "foreign") -> str | None:
     """An e-mail address or a telephone number that may be somebody's. foreign: in rows that were imported or made from
     documents; what a teacher invents is no one's."""

@@ -7,10 +7,12 @@ from alpaca_pipe.core.thinking import template_mark as mark_in
 from alpaca_pipe.curate.filters.base import row_filter
 
 
-@row_filter(order=95)
+@row_filter(order=95, looks_at="row")
 def template_mark(example: Example) -> str | None:
     """A mark of a chat template, or of thinking, outside of code and quotes: what a server or a template has let through."""
-    for name in ("instruction", "input", "output"):
-        if mark := mark_in(getattr(example, name)):
+    from alpaca_pipe.curate.detectors.texts import texts_of
+
+    for name, text in texts_of(example):
+        if name != "system" and (mark := mark_in(text)):
             return f"the {name} holds '{mark}', which belongs to a chat template"
     return None

@@ -225,7 +225,7 @@ def at_once(teacher: TeacherTable) -> int:
 
 
 def _trained(example: Example) -> int:
-    size = sum(len(text.encode()) for text in (example.instruction, example.input, example.output))
+    size = sum(len(text.encode()) for text in example.texts)
     return round(_TEMPLATE_TOKENS + size / BYTES_A_TOKEN)
 
 

@@ -20,13 +20,14 @@ from pydantic import PlainSerializer, PlainValidator, ValidationInfo
 from alpaca_pipe.core.config_table import from_recipe
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
-from alpaca_pipe.core.example import Example, example_id
+from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.core.text import whole
 
 Verdict = Literal["keep", "drop", "edit", "note", "undo"]
 NAME = "decisions.jsonl"
 FIELDS = ("instruction", "input", "output", "system")
+MESSAGES = "messages"  # of an edited conversation, in place of instruction, input and output
 _ABOUT = 60  # characters of the instruction that stand in a line, for whoever reads it in git
 _KEYS = ("id", "verdict", "why", "texts", "about", "who", "when", "seconds", "session")
 
@@ -35,7 +36,8 @@ _KEYS = ("id", "verdict", "why", "texts", "about", "who", "when", "seconds", "se
 class Decision:
     """A line. keep, drop and edit decide; undo takes back what was decided; a note decides nothing.
 
-    why: the reason of a drop, the words of a note.  texts: of an edit, all texts of the new row.  seconds: from the moment
+    why: the reason of a drop, the words of a note.  texts: of an edit, all texts of the new row, or its system text and its
+    messages as one JSON text.  seconds: from the moment
     the row was shown, long pauses capped.  session: of which sitting they are a part.
     """
 
@@ -52,7 +54,7 @@ class Decision:
     @property
     def to(self) -> str:
         """The id of the row that an edit makes."""
-        return example_id(*(self.texts.get(name, "") for name in FIELDS))
+        return row_of(self.texts, Origin("imported")).id
 
     def to_row(self) -> dict[str, Any]:
         """As a line; what is empty is left out."""
@@ -66,6 +68,14 @@ class Decision:
             *([self.why] if self.verdict == "drop" else []),
             *([dict(self.texts)] if self.verdict == "edit" else []),
         ]
+
+
+def row_of(texts: Mapping[str, str], origin: Origin) -> Example:
+    """The row that an edit makes. Raises ValueError where its messages are no conversation."""
+    if MESSAGES in texts:
+        said = [Message.from_row(one) for one in json.loads(texts[MESSAGES])]
+        return Example.of_messages(said, origin, texts.get("system", ""))
+    return Example.of(**{name: texts.get(name, "") for name in FIELDS}, origin=origin)
 
 
 def decision(
@@ -264,7 +274,12 @@ def _texts(texts: Any, verdict: str) -> dict[str, str]:
         if texts:
             raise UserError(f"a {verdict} has no 'texts'", "they belong to an edit")
         return {}
-    cure = "an edit has all texts of the new row: instruction, input, output (and system, where the row has one)"
+    cure = (
+        "an edit has all texts of the new row: instruction, input, output (and system, where the row has one), "
+        "or the messages of a conversation"
+    )
+    if isinstance(texts, dict) and MESSAGES in texts:
+        return _checked_turns(texts, cure)
     if (
         not isinstance(texts, dict)
         or not {"instruction", "output"} <= texts.keys() <= {*FIELDS}
@@ -277,3 +292,16 @@ def _texts(texts: Any, verdict: str) -> dict[str, str]:
             "to take a row out, write the verdict drop",
         )
     return {name: whole(text) for name, text in texts.items()}
+
+
+def _checked_turns(texts: dict[str, Any], cure: str) -> dict[str, str]:
+    if not texts.keys() <= {MESSAGES, "system"} or not all(
+        isinstance(text, str) for text in texts.values()
+    ):
+        raise UserError("the 'texts' of this edit are not whole", cure)
+    told = {name: whole(text) for name, text in texts.items()}
+    try:
+        row_of(told, Origin("imported"))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"the messages of this edit are no conversation: {error}", cure) from None
+    return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -9,11 +10,12 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.review.console import ReviewConsole
-from alpaca_pipe.curate.review.decisions import FIELDS
+from alpaca_pipe.curate.review.decisions import FIELDS, MESSAGES
 
 _HEAD = "Write below each mark what the row should say. Leave the marks as they are; lines above the first one are not read."
 
@@ -21,15 +23,46 @@ _HEAD = "Write below each mark what the row should say. Leave the marks as they 
 def edited(before: Mapping[str, str], console: ReviewConsole) -> dict[str, str] | None:
     """All texts of a row as the person wants them; None where nothing was changed, or the edit was given up."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
-    after = _in_editor(before, editor, console) if editor else _by_field(before, console)
-    if after is None or after == before:
+    fields = fields_of(before)
+    after = _in_editor(fields, editor, console) if editor else _by_field(fields, console)
+    if after is None or after == fields:
         console.say("nothing was changed")
         return None
-    return after
+    return _texts_with(after, before)
 
 
 def texts_of(row: Example) -> dict[str, str]:
-    return {name: getattr(row, name) for name in FIELDS if name != "system" or row.system}
+    """What an edit starts from; of a conversation its messages as one JSON text."""
+    texts = {"system": row.system} if row.system else {}
+    if row.messages:
+        said = [one.to_row() for one in row.messages]
+        return texts | {MESSAGES: json.dumps(said, ensure_ascii=False)}
+    return {name: getattr(row, name) for name in FIELDS if name != "system"} | texts
+
+
+def fields_of(texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts by name as a person reads them: a conversation's are `1 user`, `2 assistant` ..."""
+    if MESSAGES not in texts:
+        return dict(texts)
+    said = json.loads(texts[MESSAGES])
+    system = {"system": texts["system"]} if texts.get("system") else {}
+    return system | {_field(number, one): one["content"] for number, one in enumerate(said, 1)}
+
+
+def _field(number: int, message: Mapping[str, Any]) -> str:
+    return f"{number} {message['role']}{'' if message.get('learned', True) else ' (not learned)'}"
+
+
+def _texts_with(fields: dict[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """The other way round; what a message has beside its text stays."""
+    if MESSAGES not in before:
+        return fields
+    said = [
+        one | {"content": fields[_field(number, one)]}
+        for number, one in enumerate(json.loads(before[MESSAGES]), 1)
+    ]
+    texts = {"system": fields["system"]} if fields.get("system") else {}
+    return texts | {MESSAGES: json.dumps(said, ensure_ascii=False)}
 
 
 def _in_editor(
@@ -107,12 +140,14 @@ def understood(sheet: str, before: Mapping[str, str]) -> dict[str, str]:
         text = text.removesuffix("\n") if name != names[-1] else text
         same = text.rstrip("\n") == before[name].replace("\r\n", "\n").rstrip("\n")
         texts[name] = before[name] if same else text.rstrip("\n")
-    return checked(texts)
+    return checked(texts, before)
 
 
-def checked(texts: dict[str, str]) -> dict[str, str]:
-    for name in ("instruction", "output"):
-        if not texts[name].strip():
+def checked(texts: dict[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """Raises UserError where an instruction, an output or a message became empty."""
+    for name, text in texts.items():
+        may_be = name in ("input", "system") or (name not in FIELDS and not before[name].strip())
+        if not may_be and not text.strip():
             raise UserError(f"the {name} is empty", "to take a row out, drop it (d)")
     return texts
 
@@ -133,7 +168,7 @@ def _by_field(before: Mapping[str, str], console: ReviewConsole) -> dict[str, st
         said = "\n".join((line or "").removesuffix("\\") for line in lines)
         texts[name] = before[name] if not said else "" if said == "-" else said
     try:
-        return checked(texts)
+        return checked(texts, before)
     except UserError as error:
         console.say(str(error), "yellow")
         return None

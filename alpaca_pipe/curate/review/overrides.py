@@ -13,7 +13,7 @@ from typing import Any
 
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.curate.repairs import free_id, repaired
-from alpaca_pipe.curate.review.decisions import FIELDS, Decision, Decisions
+from alpaca_pipe.curate.review.decisions import Decision, Decisions, row_of
 
 RULE = "by_hand"
 
@@ -85,14 +85,13 @@ def _decided(row: Example, before: Example | None, decisions: Decisions) -> Inco
 
 
 def _edited(row: Example, said: Decision) -> Example:
-    texts = {name: said.texts.get(name, "") for name in FIELDS}
     rules = [
         rule
         for rule in str(row.origin.details.get("repair", "")).split(", ")
         if rule and rule != RULE
     ]
     details = {**row.origin.details, "repair": ", ".join([*rules, RULE])}
-    return Example.of(**texts, origin=replace(row.origin, parents=(row.id,), details=details))
+    return row_of(said.texts, replace(row.origin, parents=(row.id,), details=details))
 
 
 @dataclass

@@ -71,6 +71,7 @@ def _row(item: ReviewItem) -> dict[str, Any]:
     return {
         "id": item.example.id,
         "texts": texts_of(item.example),
+        "about": item.example.instruction,
         "verdict": item.verdict,
         "origin": list(item.origin),
         "nearest": item.nearest,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from alpaca_pipe.curate.review.console import InputEnded, ReviewConsole
 from alpaca_pipe.curate.review.decisions import Decision, Decisions
-from alpaca_pipe.curate.review.editing import edited, texts_of
+from alpaca_pipe.curate.review.editing import edited, fields_of, texts_of
 from alpaca_pipe.curate.review.session import ReviewItem, ReviewSession
 
 PROMPT = "[k]eep [d]rop [e]dit [n]ote [u]ndo [b]ack [s]kip [m]ore [q]uit ? > "
@@ -126,14 +126,10 @@ def show(
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, text in (
-        ("system", row.system),
-        ("instruction", row.instruction),
-        ("input", row.input),
-        ("output", row.output),
-    ):
-        if text.strip() or name == "output":
-            grid.add_row(name, Text(_clipped(text, whole), "bold" if name == "instruction" else ""))
+    for name, text in fields_of(texts_of(row)).items():
+        if text.strip() or name not in ("system", "input"):
+            asked = name == "instruction" or name.endswith(" user")
+            grid.add_row(name, Text(_clipped(text, whole), "bold" if asked else ""))
             grid.add_row("", "")
     for name, text in (
         ("origin", "\n".join(item.origin)),
