@@ -1,11 +1,15 @@
-"""The architecture is a table: who may import whom, and what may be imported only inside the function that needs it."""
+"""The architecture is a table: who may import whom, and what may be imported only inside the function that needs it. One word
+is one idea, no import runs in a circle, and functions and classes fit a screen or two."""
 
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
+from tests.house.measure import code_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "alpaca_pipe"
@@ -162,3 +166,115 @@ def test_files_stay_small() -> None:
     """A proportion, not a fence: the median file fits two screens."""
     sizes = sorted(len(path.read_text(encoding="utf-8").splitlines()) for path in FILES)
     assert sizes[len(sizes) // 2] <= 140
+
+
+# ---- names and circles
+
+# A name that says which part of a room a file is; every other file name tells what is in it, so it is used once.
+PARTS = {"__init__", "__main__", "base", "config", "run", "stage"}
+LONGEST_FUNCTION, LONGEST_CLASS = 60, 250  # lines of code: see `code_lines`
+WHOLE = {
+    "similarity/kernels.py:greedy",  # Numba compiles the loop as one; split, it is slower
+}
+
+
+def module_of(path: Path) -> str:
+    name = ".".join(("alpaca_pipe", *path.relative_to(PACKAGE).with_suffix("").parts))
+    return name.removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def imported(path: Path) -> set[str]:
+    """Our modules that a file imports, at the top or inside a function; what is for types alone is no import."""
+    found: set[str] = set()
+
+    def walk(node: ast.AST) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                continue
+            if isinstance(child, ast.Import):
+                found.update(alias.name for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                inside = {f"{child.module}.{alias.name}" for alias in child.names}
+                found.update((inside & MODULES.keys()) or {child.module or ""})
+            walk(child)
+
+    walk(ast.parse(path.read_text(encoding="utf-8")))
+    return (found & MODULES.keys()) - {module_of(path)}
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    """Modules that import nothing are taken away, then those that import only these, and so on: what stays is a circle."""
+    left = {module: imported(path) for module, path in MODULES.items()}
+    assert sum(map(len, left.values())) > 1000  # the walk does see imports
+    while free := {module for module, below in left.items() if not below & left.keys()}:
+        left = {module: below for module, below in left.items() if module not in free}
+    on_it = {module: sorted(below & left.keys()) for module, below in left.items()}
+    assert not on_it, f"on a circle, or above one: {on_it}"
+
+
+def test_a_class_name_means_one_thing() -> None:
+    where = defaultdict(list)
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                where[node.name].append(module)
+    twice = {name: modules for name, modules in where.items() if len(modules) > 1}
+    assert not twice, f"two ideas under one name: {twice}"
+
+
+def test_a_file_name_means_one_thing() -> None:
+    where = defaultdict(list)
+    for path in FILES:
+        where[path.stem].append(path.relative_to(PACKAGE).as_posix())
+    twice = {name: paths for name, paths in where.items() if len(paths) > 1 and name not in PARTS}
+    assert not twice, f"two ideas under one name: {twice}"
+
+
+# ---- sizes
+
+
+def test_the_measure_counts_code_and_nothing_else() -> None:
+    text = '''
+class One:
+    """Three lines
+    of words that are
+    not counted."""
+
+    kind: str = "a"
+
+    def two(
+        self,
+        wide: int,
+    ) -> int:
+        """Nor these."""
+        # nor this
+        found = max(
+            wide,
+            2,
+        )
+
+        return found
+
+
+def three() -> str:
+    return """a text
+    is code"""
+'''
+    assert {name: size for name, _, size in code_lines(text)} == {
+        "One": 5,
+        "One.two": 4,
+        "three": 2,
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_functions_and_classes_are_short(path: Path) -> None:
+    where = path.relative_to(PACKAGE).as_posix()
+    for name, node, size in code_lines(path.read_text(encoding="utf-8")):
+        most = LONGEST_CLASS if isinstance(node, ast.ClassDef) else LONGEST_FUNCTION
+        assert size <= most or f"{where}:{name}" in WHOLE, (
+            f"{where}: {name} has {size} lines of code, at most {most} wanted: split it"
+        )

@@ -13,7 +13,7 @@ from fractions import Fraction
 from statistics import mean, median
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.words import word_count
+from alpaca_pipe.core.word_count import word_count
 from alpaca_pipe.curate.detectors.numbers import NUMBER, POINT, Notation, notations
 
 _TERM = rf"(?:\([ \t]*)*[-−]?{NUMBER}(?:[ \t]*\))*"

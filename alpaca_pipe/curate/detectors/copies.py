@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.words import words
+from alpaca_pipe.core.word_count import words
 from alpaca_pipe.curate.detectors.placeholders import is_no_output
 from alpaca_pipe.similarity.words import unicode_words
 

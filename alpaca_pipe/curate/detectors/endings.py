@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from alpaca_pipe.core.words import words
+from alpaca_pipe.core.word_count import words
 from alpaca_pipe.curate.detectors.english import is_english
 
 # A comma, or a word that cannot end a sentence without another one (as "to look at" and "to live with" can).

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.words import words
+from alpaca_pipe.core.word_count import words
 from alpaca_pipe.similarity.words import unicode_words
 
 if TYPE_CHECKING:

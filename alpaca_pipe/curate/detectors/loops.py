@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from alpaca_pipe.core.words import word_count, words
+from alpaca_pipe.core.word_count import word_count, words
 
 _ITEM = re.compile(r"^[ \t]*(?:\d+(?:[.)][ \t]+|[、．）])|[-*•・][ \t]+)(.*\S)")
 _LONGEST_LOOP = 40  # words of what is said again and again

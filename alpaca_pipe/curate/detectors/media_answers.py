@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.words import word_count
+from alpaca_pipe.core.word_count import word_count
 from alpaca_pipe.curate.detectors.missing_media import LINK, SEEN, is_deep
 
 _TAG = (

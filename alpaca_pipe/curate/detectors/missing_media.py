@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.words import word_count, words
+from alpaca_pipe.core.word_count import word_count, words
 from alpaca_pipe.similarity.words import unicode_words
 
 _TOP = "com|org|net|edu|gov|io|co|info|ai|uk|de|fr|ca|au|in"

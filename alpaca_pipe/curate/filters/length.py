@@ -6,7 +6,7 @@ from typing import Literal
 
 from alpaca_pipe.core.config_table import ExistingPath
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.words import word_count
+from alpaca_pipe.core.word_count import word_count
 from alpaca_pipe.curate.filters.base import row_filter
 
 

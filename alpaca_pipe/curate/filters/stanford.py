@@ -4,7 +4,7 @@ question may well start with a quotation; and what people ask about music and fi
 from __future__ import annotations
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.words import word_count, words
+from alpaca_pipe.core.word_count import word_count, words
 from alpaca_pipe.curate.filters.base import row_filter
 from alpaca_pipe.data import stanford_rules
 

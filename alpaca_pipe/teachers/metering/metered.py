@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.ledger.budget import Caps, OverBudget, bounds_of, ceiling_of
+from alpaca_pipe.ledger.budget import Caps, OverBudget, bounds_of
 from alpaca_pipe.ledger.entries import Attempt, Short
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.pricing.token_prices import Price
@@ -28,6 +28,7 @@ from alpaca_pipe.teachers.metering.disk_guard import DiskGuard
 from alpaca_pipe.teachers.metering.giving_up import giving_up
 from alpaca_pipe.teachers.metering.loop_bridge import LoopBridge
 from alpaca_pipe.teachers.metering.overruns import FlightPlace, Overruns, overruns_so_far
+from alpaca_pipe.teachers.metering.request_size import RequestSize, RequestSizes
 from alpaca_pipe.teachers.metering.served_model import ServedModel
 from alpaca_pipe.teachers.metering.settlement import Entered, entered
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter, Turn
@@ -35,9 +36,6 @@ from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter, Turn
 T = TypeVar("T")
 _log = logging.getLogger(__name__)  # the outcome of each attempt, for `-v`
 _GLANCE = 0.2  # seconds; another teacher of the same run may free budget without our hearing of it
-_BYTES_A_TOKEN = (
-    4  # of English, OpenAI's rule of thumb: a guess for the pace, corrected by what was used
-)
 
 
 @dataclass
@@ -46,24 +44,6 @@ class _Asking:
     askers: int = 0
     sending: bool = False  # an attempt is under way, which is not broken off
     left: bool = False  # nobody waits for the reply any more
-
-
-@dataclass(frozen=True)
-class _Sized:
-    """The most that an attempt can take: bytes of the question, tokens of the reply, nano-dollars."""
-
-    tokens_in: int
-    tokens_out: int | None
-    ceiling: int
-
-    @property
-    def most(self) -> int | None:
-        return None if self.tokens_out is None else self.tokens_in + self.tokens_out
-
-    @property
-    def guess(self) -> int:
-        """Tokens that servers count for it when they let it in."""
-        return self.tokens_in // _BYTES_A_TOKEN + (self.tokens_out or 0)
 
 
 class Metered:
@@ -99,14 +79,24 @@ class Metered:
         self._teacher, self._journal, self._price, self._caps = teacher, journal, price, caps
         self._recipe, self._run, self._stage = recipe, run, stage
         self._stopping, self._attempts = stopping, attempts
-        self._a_token_in, self._a_token_out = price.worst(1, 0), price.worst(0, 1)
+        self._size = RequestSizes(price, self.takes, self.identity.get("extra_body", {}))
         self._say, self._unsaid = say, list[str]()  # the latter until the reply is stored
         self._served = ServedModel(model, self._unsaid.append)
         self._near_cap = BudgetWarning(journal, caps, recipe, say)
         self._disk, self._arrivals = DiskGuard(journal.path.parent), LoopBridge()
         self._asking: dict[str, _Asking] = {}
         self._ended: UserError | None = None
-        self._overruns = self._known_overruns(by_batch)
+        self._overruns = (
+            overruns_so_far(
+                journal,
+                self.identity,
+                price,
+                lambda request: self._size.of(request).ceiling,
+                narrow=not by_batch,
+            )
+            if not price.free and any(caps.over("api"))
+            else Overruns(narrow=False)  # there is no cap that could be passed
+        )
         self._refusals = BadRequests(
             heard,
             lambda: self._ended,
@@ -178,7 +168,7 @@ class Metered:
 
     async def _answer(self, asking: _Asking, key: str, request: Request) -> Completion:
         """Attempts, until one brings a reply."""
-        sized = self._sized(request)
+        sized = self._size.of(request)
         failures = 0
         line = BudgetQueue(self._for_budget)
         try:
@@ -224,7 +214,7 @@ class Metered:
         self,
         key: str,
         request: Request,
-        sized: _Sized,
+        sized: RequestSize,
         turn: Turn,
         line: BudgetQueue,
         place: FlightPlace,
@@ -344,46 +334,12 @@ class Metered:
         while self._unsaid:
             self._say(self._unsaid.pop(0))
 
-    def _known_overruns(self, by_batch: bool) -> Overruns:
-        if self._price.free or not any(self._caps.over("api")):
-            return Overruns(narrow=False)  # there is no cap that could be passed
-        return overruns_so_far(
-            self._journal,
-            self.identity,
-            self._price,
-            lambda request: self._sized(request).ceiling,
-            narrow=not by_batch,
-        )
-
-    def _sized(self, request: Request) -> _Sized:
-        sent = self._as_sent(request)
-        tokens_in, tokens_out = bounds_of(sent)
-        if self._price.free:
-            return _Sized(tokens_in, tokens_out, 0)
-        most_in = self._price.most_in
-        if (
-            tokens_out is None
-            or (most_in is not None and tokens_in > most_in)
-            or "service_tier" in sent.decoding
-        ):
-            return _Sized(
-                tokens_in, tokens_out, ceiling_of(sent, self._price)
-            )  # it says what is wrong
-        return _Sized(
-            tokens_in, tokens_out, tokens_in * self._a_token_in + tokens_out * self._a_token_out
-        )
-
-    def _look_at_disk(self, sized: _Sized) -> None:
+    def _look_at_disk(self, sized: RequestSize) -> None:
         try:
             self._disk.check(self._refusals.under_way, sized.tokens_in, sized.tokens_out)
         except UserError as error:
             self._stop_at(error)
             raise
-
-    def _as_sent(self, request: Request) -> Request:
-        """With the decoding that reaches the server: a limit that is dropped on the way limits nothing."""
-        kept = {name: value for name, value in request.decoding.items() if name in self.takes}
-        return replace(request, decoding=kept | dict(self.identity.get("extra_body", {})))
 
     def _stop_at(self, error: UserError) -> UserError:
         """Nothing new is sent from here on, and who is held hears it."""
