@@ -25,7 +25,7 @@ tokenizer.save_pretrained("saved")
 stored = json.load(open("saved/tokenizer.json"))["truncation"]
 others = Tokenizer.from_file("saved/tokenizer.json").encode(text).tokens
 own = transformers.AutoTokenizer.from_pretrained("saved")(text).input_ids
-print(f"tokenizers {tokenizers.__version__}, transformers {transformers.__version__}: saved max_length {stored[\"max_length\"]}")
+print(f"tokenizers {tokenizers.__version__}, transformers {transformers.__version__}: saved max_length {stored['max_length']}")
 print(f"  by tokenizers {others}, by transformers {len(own)} tokens")
 assert stored["max_length"] == 3 and len(others) == 3 and len(own) == 5
 PY
