@@ -152,6 +152,8 @@ def _rows(
 ) -> Iterator[str]:
     yield "| key | is | default | what it does |\n|---|---|---|---|"
     for key, field in fields.items():
+        if "x-is" in field:
+            continue
         default = (
             "**required**"
             if key in required
@@ -163,7 +165,8 @@ def _rows(
             (one["description"] for one in field.get("anyOf", ()) if "description" in one), ""
         )
         knob = "*knob* " if key in knobs else ""
-        yield f"| `{key}` | {_cell(_kind(field, defs))} | {default} | {knob}{_cell(what)} |"
+        also = f" (also `{field['x-also']}`)" if "x-also" in field else ""
+        yield f"| `{key}` | {_cell(_kind(field, defs))} | {default} | {knob}{_cell(what)}{also} |"
     yield ""
 
 

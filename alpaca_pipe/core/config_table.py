@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationInfo
 from pydantic_core import InitErrorDetails, ValidationError
@@ -19,6 +20,16 @@ class Knob:
     """Marks a field that may change speed or money, never the result: it stays out of the identity."""
 
 
+def _with_other_names(schema: dict[str, Any], table: type[Any]) -> None:
+    """Editors are told of both names; the manual names the second beside the first."""
+    properties = schema.get("properties", {})
+    for second, first in table.other_names().items():
+        if first in properties:
+            properties[first]["x-also"] = second
+            other = {k: v for k, v in properties[first].items() if k not in ("default", "x-also")}
+            properties[second] = {**other, "description": f"the same as {first}", "x-is": first}
+
+
 class Table(BaseModel):
     """One table of a recipe. Frozen, strict, unknown keys refused.
 
@@ -26,8 +37,16 @@ class Table(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, validate_default=True, defer_build=True
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        validate_default=True,
+        defer_build=True,
+        json_schema_extra=_with_other_names,
     )
+
+    # The field's term -> our key: both are read and mean the same (recipe/other_names.py).
+    also: ClassVar[Mapping[str, str]] = {}
 
     def identity(self) -> dict[str, Any]:
         """What decides the result, as plain JSON: no knob, no path, no host, no time."""
@@ -40,6 +59,14 @@ class Table(BaseModel):
     def brings(self) -> tuple[Ingredient, ...]:
         """Models and data of others, whose licences and terms bind what is made with this table."""
         return ()
+
+    @classmethod
+    def other_names(cls) -> dict[str, str]:
+        """`also`, with what the tables have that it is made of."""
+        merged: dict[str, str] = {}
+        for one in reversed(cls.__mro__):
+            merged |= vars(one).get("also", {})
+        return merged
 
     @classmethod
     def chosen(cls, data: Any) -> type[Table]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WrapValidator
 
@@ -104,6 +105,14 @@ ColumnNames = Annotated[
 
 class CurateConfig(Table):
     """Which rows are kept, and how many of them are held out from training."""
+
+    also: ClassVar[Mapping[str, str]] = {
+        "similarity_threshold": "likeness",
+        "tokenizer": "words",
+        "skip_invalid": "keep_going",
+        "max_rows": "first",
+        "test_size": "held_out",
+    }
 
     source: Source | None = Field(
         None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
@@ -13,6 +14,12 @@ TUNED, SHUFFLED = "train/model", "train/control"
 
 class EvaluateConfig(Table):
     """On how many held-out rows, and how many answers to read."""
+
+    also: ClassVar[Mapping[str, str]] = {
+        "max_rows": "rows",
+        "num_samples": "samples",
+        "n_resamples": "resamples",
+    }
 
     rows: int = Field(
         200, ge=1, description="at most so many held-out rows are scored, the first of the file"

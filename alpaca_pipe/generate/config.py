@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticKnownError
@@ -48,6 +49,14 @@ Documents = Annotated[tuple[ExistingPath, ...], BeforeValidator(_several)]
 
 class GenerateConfig(Table):
     """What is asked, and when it is enough."""
+
+    also: ClassVar[Mapping[str, str]] = {
+        "similarity_threshold": "likeness",
+        "tokenizer": "words",
+        "num_examples": "shown",
+        "passes": "times",
+        "chunk_size": "passage",
+    }
 
     style: StyleName = Field(
         "alpaca",

@@ -12,6 +12,7 @@ from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.recipe.located_yaml import Key, Place, read_yaml
+from alpaca_pipe.recipe.other_names import Rename
 
 EXTENDS, VERSION = "extends", 1  # the newest `recipe_version` that is known here
 _ITS_OWN = (
@@ -32,9 +33,10 @@ class Written:
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
 
 
-def read_recipe(path: Path) -> Written:
-    """Raises UserError, with file and line: no YAML, a base that is not there, a circle, a version that is too new."""
-    return _read(path, ())
+def read_recipe(path: Path, rename: Rename = lambda data, places: None) -> Written:
+    """rename: puts the keys of one file under their first names, before it is laid over what it extends. Raises UserError,
+    with file and line: no YAML, a base that is not there, a circle, a version that is too new."""
+    return _read(path, (), rename)
 
 
 def find_recipe(name: str) -> Path:
@@ -84,7 +86,7 @@ def _shipped() -> dict[str, Path]:
     return {file.stem: file for file in shipped("recipes").glob("*.yaml")}
 
 
-def _read(path: Path, above: tuple[Path, ...]) -> Written:
+def _read(path: Path, above: tuple[Path, ...], rename: Rename) -> Written:
     """above: the recipes that extend this one, itself the last."""
     text = _text(path)
     refuse_keys(
@@ -92,11 +94,12 @@ def _read(path: Path, above: tuple[Path, ...]) -> Written:
     )
     data, places = read_yaml(text, str(path))
     _check_version(data, places)
+    rename(data, places)
     place = places.pop((EXTENDS,), places[()])
     base = data.pop(EXTENDS, None)
     if base is None:
         return Written(text, data, places, (path,))
-    under = _read(_base(base, place, path, above), (*above, path))
+    under = _read(_base(base, place, path, above), (*above, path), rename)
     merged, found = _merged(under, data, places)
     folder, mine = under.files[0].resolve().parent, set(_texts(data))
     elsewhere = {**dict.fromkeys(_texts(under.data), folder), **under.elsewhere}

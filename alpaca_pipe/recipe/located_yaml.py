@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,13 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a key stands: `recipes/x.yaml:6`, or the override that set it."""
+    """Where a key stands: `recipes/x.yaml:6`, or the override that set it. written: its name there, where that is a second
+    one (other_names.py)."""
 
     file: str
     line: int
     by: str = ""
+    written: str = ""
 
     def __str__(self) -> str:
         return self.by or f"{self.file}:{self.line}"
@@ -65,15 +68,21 @@ def read_yaml(text: str, file: str) -> tuple[Any, dict[Key, Place]]:
     return _plain(loaded, (), file, places), places
 
 
-def override(data: Any, places: dict[Key, Place], item: str) -> None:
-    """Applies `table.key=value`; the value is read as YAML."""
+def override(
+    data: Any,
+    places: dict[Key, Place],
+    item: str,
+    named: Callable[[list[str]], list[str]] = lambda parts: parts,
+) -> None:
+    """Applies `table.key=value`; the value is read as YAML. named: the parts of a key by their first names."""
     name, equals, value = item.partition("=")
     if not equals or not name.strip():
         raise UserError(
             f"'{item}' is not an override", "write it as key=value, for example generate.count=100"
         )
-    parts = name.strip().split(".")
-    by = f"override '{f'{name}=...' if is_secret(parts[-1], value) else item}'"
+    written = name.strip().split(".")
+    by = f"override '{f'{name}=...' if is_secret(written[-1], value) else item}'"
+    parts = named(written)
     inside = data
     for part in parts[:-1]:
         if not isinstance(inside.get(part), dict):
@@ -84,7 +93,7 @@ def override(data: Any, places: dict[Key, Place], item: str) -> None:
         del places[key]  # what stood there is no longer what is read
     for length in range(1, len(parts) + 1):
         places.setdefault(tuple(parts[:length]), Place("", 0, by))
-    places[tuple(parts)] = Place("", 0, by)
+    places[tuple(parts)] = Place("", 0, by, written[-1] if written[-1] != parts[-1] else "")
 
 
 def read_value(text: str, by: str) -> Any:

@@ -16,7 +16,8 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_atomic
 from alpaca_pipe.recipe.extends import VERSION
 from alpaca_pipe.recipe.located_yaml import Key, read_yaml
-from alpaca_pipe.recipe.schema import models_in, recipe_model
+from alpaca_pipe.recipe.other_names import tables_of
+from alpaca_pipe.recipe.schema import recipe_model
 from alpaca_pipe.recipe.stage import Catalog
 
 _HEAD = "recipe_version"
@@ -95,7 +96,7 @@ def _old(value: Any, key: Key, owner: Any) -> Iterator[tuple[Key, str]]:
     """(key, its name today) of all that has an old name in a table of the recipe."""
     if not isinstance(value, dict):
         return
-    models = models_in(owner)
+    models = tables_of(owner, value)
     renamed = {old: new for model in models for old, new in getattr(model, "renamed", {}).items()}
     fields = {
         field.alias or name: field for model in models for name, field in model.model_fields.items()

@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -18,6 +19,7 @@ from alpaca_pipe.core.files import shipped
 from alpaca_pipe.data.terms import Use
 from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe, refuse_keys
 from alpaca_pipe.recipe.located_yaml import Place, override
+from alpaca_pipe.recipe.other_names import first_names, in_one_name, tables_of
 from alpaca_pipe.recipe.stage import Catalog
 
 _NAME = r"^\w[\w.-]*$"
@@ -90,20 +92,21 @@ def load_recipe(
     runs, as RECIPE@DATE.  complete: False for a file of some tables. Raises UserErrors with all that is wrong with it."""
     path = find_recipe(name)
     refuse_keys((f"override '{item.partition('=')[0]}=...'", item) for item in overrides)
-    written = read_recipe(path)
+    model = recipe_model(catalog)
+    written = read_recipe(path, lambda data, places: in_one_name(data, places, model))
     data, places = written.data, written.places
     for item in overrides:
         if item.split("=")[0].strip() == EXTENDS:
             raise UserError(
                 f"'{item}': what a recipe extends stands in its file", f"write {EXTENDS}: there"
             )
-        override(data, places, item)
+        override(data, places, item, lambda parts: first_names(parts, data, model))
     for table in [*catalog.tables, *(stage.kind for stage in catalog.stages)]:
         if table in data and data[table] is None:
             data[table] = {}  # `export:` with nothing after it asks for the stage as it is
     try:
         # JSON mode: strict, and yet a list may become a tuple and a string a path
-        whole: Any = recipe_model(catalog).model_validate_json(
+        whole: Any = model.model_validate_json(
             json.dumps(data, default=str),
             context={
                 "folder": path.resolve().parent,
@@ -141,6 +144,16 @@ def load_recipe(
     if complete:
         _check_complete(recipe, places, catalog)
     return recipe
+
+
+def _as_written(key: tuple[Any, ...], places: Mapping[tuple[Any, ...], Place]) -> str:
+    """`table.key`, by the names that the user gave."""
+    steps = (places.get(key[: length + 1]) for length in range(len(key)))
+    names = (
+        place.written if place and place.written else part
+        for part, place in zip(key, steps, strict=True)
+    )
+    return ".".join(map(str, names))
 
 
 def _by_line(place: Place, files: Sequence[str]) -> tuple[int, int]:
@@ -262,7 +275,7 @@ def _explained(
     at = key if item["type"] != "missing" else key[:-1]
     while at not in places:
         at = at[:-1]
-    name, place = ".".join(map(str, key)), places[at]
+    name, place = _as_written(key, places), places[at]
     if (
         item["type"] == "extra_forbidden"
         and len(key) == 1
@@ -298,7 +311,7 @@ def _homes(key: str, catalog: Catalog) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = str(value) if isinstance(value, Decimal) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -309,10 +322,7 @@ def _walk(loc: tuple[Any, ...], data: Any, catalog: Catalog) -> tuple[tuple[Any,
     inside: Any = owner
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
-        options = [
-            getattr(model, "chosen", lambda _, model=model: model)(data)
-            for model in models_in(inside)
-        ]
+        options = tables_of(inside, data)
         tagged = [m for m in options if part in _tags(m)]
         holds = (
             isinstance(data, dict)
@@ -333,13 +343,6 @@ def _walk(loc: tuple[Any, ...], data: Any, catalog: Catalog) -> tuple[tuple[Any,
     return tuple(key), owner
 
 
-def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The pydantic models inside an annotation (unions, Annotated, optionals)."""
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        return [annotation] if issubclass(annotation, BaseModel) else []
-    return [model for part in get_args(annotation) for model in models_in(part)]
-
-
 def _tags(model: type[BaseModel]) -> set[Any]:
     kind = model.model_fields.get("kind")
     return {model.__name__, *(get_args(kind.annotation) if kind else ())}
@@ -347,7 +350,10 @@ def _tags(model: type[BaseModel]) -> set[Any]:
 
 def _keys(owner: Any) -> list[str]:
     return (
-        [field.alias or name for name, field in owner.model_fields.items()]
+        [
+            *(field.alias or name for name, field in owner.model_fields.items()),
+            *(owner.other_names() if issubclass(owner, Table) else ()),
+        ]
         if issubclass(owner, BaseModel)
         else []
     )

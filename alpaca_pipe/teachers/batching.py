@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -12,6 +13,11 @@ from alpaca_pipe.teachers.config import BatchRules
 
 class BatchKeys(Table):
     """How files of requests are cut and watched."""
+
+    also: ClassVar[Mapping[str, str]] = {
+        "completion_window": "window",
+        "poll_interval": "poll",
+    }
 
     window: Annotated[str, Knob()] = Field("24h", description="in which the provider has to answer")
     poll: Annotated[float, Knob()] = Field(

@@ -55,6 +55,7 @@ class TeacherTable(TableOfKinds):
 
     folder: ClassVar[str] = "alpaca_pipe.teachers.kinds"
     noun: ClassVar[str] = "teacher"
+    also: ClassVar[Mapping[str, str]] = {"unsupported_params": "refuses"}
 
     kind: str = Field(
         description="whom we ask and by which protocol; each kind has keys of its own"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -25,6 +25,10 @@ _TAKES_BESIDES = frozenset({"top_k", "min_p", "repeat_penalty"})
 
 class LocalServerTable(OwnServerTable):
     """A GGUF on this machine, served by llama.cpp for as long as it is asked. Its tokens are free."""
+
+    also: ClassVar[Mapping[str, str]] = {
+        "context_length": "context",
+    }
 
     kind: Literal["local_server"]
     model: str = Field(min_length=1, description="a known weight, or the path of a GGUF")
