@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from alpaca_pipe.core.ingredient import Ingredient
+from alpaca_pipe.core.screen import visible
 from alpaca_pipe.data.commercial_use import as_chapter, brought
+from alpaca_pipe.data.markdown import as_text, fenced
 
 Fact = tuple[str, str]  # what, figure; one line of a card's table
 
@@ -54,7 +57,7 @@ def dataset_card(
         ("rows", str(counts["rows"])),
         *((f"rows in `{name}`", str(counts[name])) for name in splits),
         *((f"rows {kind}", str(number)) for kind, number in kinds.items()),
-        ("teacher", teacher or "none: no row was generated"),
+        ("teacher", as_text(teacher) if teacher else "none: no row was generated"),
     ]
     if made_by:
         facts.append(("hash of the recipe that made it", made_by))
@@ -104,7 +107,7 @@ def _licence(kinds: Mapping[str, int], teacher: str, terms: Mapping[str, Any]) -
     )
     if kinds.get("generated"):
         notes.append(
-            f"The generated rows were written by {teacher or 'a teacher model'}: the terms of that model and "
+            f"The generated rows were written by {as_text(teacher) if teacher else 'a teacher model'}: the terms of that model and "
             "of its provider say what they may be used for."
         )
         bound = bound or [Ingredient("teacher", "a teacher model that nobody named")]
@@ -140,7 +143,7 @@ def model_card(
                     "tags: [instruction-tuning, alpaca]",
                 ]
             ),
-            f"# {base}, tuned ({method})",
+            f"# {as_text(base)}, tuned ({method})",
             "",
             *_table(facts),
             "",
@@ -152,9 +155,7 @@ def model_card(
             "",
             "The tokenizer's `chat_template` writes it; one blank line more is another prompt.",
             "",
-            "```",
-            prompt,
-            "```",
+            *fenced(prompt),
             "",
             "```python",
             "from transformers import AutoModelForCausalLM, AutoTokenizer",
@@ -180,5 +181,11 @@ def _table(facts: Sequence[Fact]) -> list[str]:
     return [
         "| | |",
         "|---|---|",
-        *(f"| {what} | {figure.replace('|', chr(92) + '|')} |" for what, figure in facts),
+        *(f"| {what} | {_cell(figure)} |" for what, figure in facts),
     ]
+
+
+def _cell(figure: str) -> str:
+    """What is not escaped yet is on one line, without a bar that would end its cell and without HTML."""
+    line = " ".join(visible(figure).split()).replace("<", "&lt;")
+    return re.sub(r"(?<!\\)\|", r"\|", line)

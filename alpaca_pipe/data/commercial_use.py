@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alpaca_pipe.core.ingredient import Ingredient
+from alpaca_pipe.data.markdown import as_text
 from alpaca_pipe.data.terms import NO_ADVICE, Answer, Finding, answer, findings
 
 _WORDS: Mapping[Answer, str] = {
@@ -48,11 +49,14 @@ def as_chapter(
     told = selling(ingredients, accepted)
     yield from ("## May we sell it?", "", f"**{told.sentence}**", "")
     for one in told.findings:
-        yield f"- {one.answer}: {one.sentence}{f' ({one.source})' if one.source else ''}"
+        brings, says = one.ingredient, one.says
+        who = f"{as_text(brings.name)} ({brings.kind})"
+        source = f" ({one.source})" if one.source else ""
+        yield f"- {one.answer}: {who}: {as_text(says) if brings.said else says}{source}"
     if told.findings:
         yield ""
     if told.accepted:
-        yield from (told.accepted, "")
+        yield from (as_text(told.accepted), "")
     yield f"{told.advice} Read the terms themselves before you publish or sell anything made from this."
 
 

@@ -10,6 +10,10 @@ from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.teacher_comparison.comparison_text import rows
 from alpaca_pipe.teacher_comparison.contest import ComparisonResult
 
+_POLICY = (
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'\">"
+)
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
 table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{padding:.35rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
 .figures td+td,.figures th+th{text-align:right;font-variant-numeric:tabular-nums}.no{color:#a33}.dim{color:#666}pre{white-space:pre-wrap;font:inherit;margin:.3rem 0}
@@ -22,7 +26,7 @@ def page(result: ComparisonResult) -> str:
     names = [escape(one.name) for one in result.figures]
     return "\n".join(
         [
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>',
+            f'<!doctype html><html lang="en"><meta charset="utf-8">{_POLICY}<title>{escape(title)}</title><style>{_STYLE}</style>',
             f"<h1>{escape(title)}</h1>",
             (
                 f"<p>{result.figures[0].prompts} prompts, the same for all; {shown(result.money.spent)} spent on asking"

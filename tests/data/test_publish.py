@@ -123,7 +123,7 @@ def test_the_card_names_whose_terms_bind() -> None:
     card = dataset_card(
         {"rows": 3, "train": 3}, {"generated": 2, "imported": 1}, "gpt-x | y", ("json",)
     )
-    assert "written by gpt-x | y: the terms" in card and "imported rows keep the licence" in card
+    assert "written by gpt-x \\| y: the terms" in card and "imported rows keep the licence" in card
     assert "| teacher | gpt-x \\| y |" in card and "configs:" not in card
 
 

@@ -8,6 +8,7 @@ a reply has a price for each class of its tokens, which SkuPriceDetails spells o
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -72,6 +73,7 @@ COLUMNS = (
     "x_Note",
 )
 
+_BEGINS_A_FORMULA, _A_NUMBER = "=+-@\t\r\n", re.compile(r"-?\d+(\.\d+)?")
 _SERVICES = {  # class of ours: category and subcategory of the specification, name, meter
     "api": ("AI and Machine Learning", "Generative AI", "Language model API", "Requests"),
     "machine": ("Compute", "Other (Compute)", "Machine time", "Seconds"),
@@ -155,7 +157,7 @@ def focus_row(charge: Charge) -> dict[str, str]:
     } | _own_columns(entry)
     if not api:
         row |= {"ResourceId": entry.machine, "ResourceType": "Machine"}
-    return {column: row.get(column, "") for column in COLUMNS}
+    return {column: _no_formula(row.get(column, "")) for column in COLUMNS}
 
 
 def _own_columns(entry: LedgerEntry) -> dict[str, str]:
@@ -176,6 +178,13 @@ def _own_columns(entry: LedgerEntry) -> dict[str, str]:
         for name in CLASSES:
             row[f"x_Tokens{name.title().replace('_', '')}"] = str(entry.usage.get(name, 0))
     return row
+
+
+def _no_formula(text: str) -> str:
+    """A spreadsheet reckons with a text that begins like this, and it may be a model's name."""
+    if text and text[0] in _BEGINS_A_FORMULA and not _A_NUMBER.fullmatch(text):
+        return f"'{text}"
+    return text
 
 
 def provider_of(charge: Charge) -> str:
