@@ -71,7 +71,9 @@ def test_no_name_ends_the_head_of_a_card_or_writes_in_it(name: str) -> None:
     assert "<script>" not in tuned.split("## Prompt")[0] and "\x1b" not in tuned
     assert tuned.split("\n---\n", 1)[1].split("## Prompt")[0].count("\n---") == 0
     chapter = "\n".join(as_chapter([Ingredient("teacher", name, name)]))
-    assert "<script>" not in chapter.replace("\\<script", "") and "](http" not in chapter.replace("\\]", "")
+    assert "<script>" not in chapter.replace("\\<script", "") and "](http" not in chapter.replace(
+        "\\]", ""
+    )
 
 
 def test_a_block_of_code_is_ended_by_no_line_of_its_text() -> None:
