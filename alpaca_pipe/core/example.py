@@ -94,6 +94,12 @@ class Message:
         )
 
 
+def turn_name(number: int, message: Mapping[str, Any]) -> str:
+    """How a message of a row (`Message.to_row`) is called before a person: `2 assistant (not learned)`."""
+    learned = message["role"] != "assistant" or message.get("learned", True)
+    return f"{number} {message['role']}{'' if learned else ' (not learned)'}"
+
+
 @dataclass(frozen=True)
 class Example:
     """A conversation whose learned answers are the wanted output. Make it with `Example.of` or `Example.of_messages`.

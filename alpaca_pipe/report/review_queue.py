@@ -97,7 +97,7 @@ class _Library:
         """The kept rows by their instructions, for a row whose neighbour no stage has recorded."""
         index = Index(_NEAR, "unicode")
         for row in kept(self.found):
-            index.add(row.id, row.instruction)
+            index.add(row.id, Example.from_row(row.data).asked if row.turns else row.instruction)
         return index
 
     def item(self, row: StageRow) -> ReviewItem:
@@ -137,7 +137,8 @@ class _Library:
             others = self.told_again.get(row.id, [])
             if others:
                 return f"{len(others)} dropped for it, first {self._named(others[0])}"
-            near = self.kept.other(row.id, example.instruction)
+            asked = example.asked if example.messages else example.instruction
+            near = self.kept.other(row.id, asked)
             return f"{float(near.score):.2f} like {self._named(near.id)}" if near else ""
         return score + self._named(id)
 

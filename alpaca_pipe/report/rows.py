@@ -14,6 +14,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.screen import echo_json, new_console
 from alpaca_pipe.recipe.store import StepStore
 from alpaca_pipe.report.run_files import RunFiles, left
+from alpaca_pipe.report.turns import texts_by_name, turns_of
 
 DROPPED = (
     ("generate", "rejected.jsonl"),
@@ -43,7 +44,13 @@ class StageRow:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        return self.instruction, self.input, self.output, self.text
+        said = tuple(text for _, text in self.turns) or (self.instruction, self.input, self.output)
+        return *said, self.text
+
+    @property
+    def turns(self) -> tuple[tuple[str, str], ...]:
+        """(who, what) of each message of a conversation."""
+        return turns_of(self.data)
 
 
 def rows(
@@ -104,18 +111,14 @@ def print_rows(
                     for name, value in asdict(row).items()
                     if name == "id" or value and name != "data"
                 }
+                | ({"messages": row.data["messages"]} if row.turns else {})
                 for row in found
             ]
         )
         return
     for row in found:
         console.print(Text.assemble((row.id or "(unread)", "bold"), f"  {row.where}"))
-        for name, text in (
-            ("instruction", row.instruction),
-            ("input", row.input),
-            ("output", row.output),
-            ("text", row.text),
-        ):
+        for name, text in (*texts_by_name(row.data), ("text", row.text)):
             if text.strip():
                 console.print(Text.assemble((f"  {name:<12}", "dim"), _on_one_line(text)))
         if row.rule:

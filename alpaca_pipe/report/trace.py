@@ -16,6 +16,7 @@ from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.report.rows import DROPPED
 from alpaca_pipe.report.run_files import RunFiles, StageFiles, left, recipes
+from alpaca_pipe.report.turns import texts_by_name
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,7 @@ def _passages(found: RunFiles, id: str) -> Iterator[Passage]:
     source = before["origin"] if before else origin
     yield Passage(
         "example",
-        tuple(
-            f"{name}: {row[name]}"
-            for name in ("system", "instruction", "input", "output")
-            if row.get(name)
-        ),
+        tuple(f"{name}: {text}" for name, text in texts_by_name(row)),
     )
     if source["kind"] == "generated":
         yield from _asked(found, source)
@@ -111,16 +108,13 @@ def _passages(found: RunFiles, id: str) -> Iterator[Passage]:
         yield Passage("origin", (f"{source['kind']} from {source['source']}",))
     yield Passage("novelty", tuple(_novelty(at, before)))
     if before:
-        changed = [
-            name
-            for name in ("system", "instruction", "input", "output")
-            if before.get(name, "") != row.get(name, "")
-        ]
+        was, now = dict(texts_by_name(before)), dict(texts_by_name(row))
+        changed = [name for name in was | now if was.get(name, "") != now.get(name, "")]
         yield Passage(
             "repair",
             (
                 *(
-                    f"{origin['details']['repair']}: its {name} was {before.get(name, '')!r}"
+                    f"{origin['details']['repair']}: its {name} was {was.get(name, '')!r}"
                     for name in changed
                 ),
                 f"before it, this row was {before['id']}",

@@ -12,6 +12,7 @@ from typing import ClassVar
 import pytest
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.generate.config import GenerateConfig
@@ -228,3 +229,16 @@ def test_the_same_seat_is_drawn_whatever_came_before() -> None:
     seating = generation(Script()).seating
     assert seating.round(3, 12, 2) == seating.round(3, 12, 4)[:2] != seating.round(4, 12, 2)
     assert len({seat.draw for seat in seating.round(0, 0, 4)}) == 4
+
+
+def test_conversations_are_no_grounds() -> None:
+    """A style reworks one question: the others of a conversation would vanish without a word."""
+    from alpaca_pipe.core.example import Message
+    from alpaca_pipe.generate.sources.context import of_rows
+
+    turns = [Message("assistant" if n % 2 else "user", f"text {n}") for n in range(4)]
+    rows = [Example.of_messages(turns, Origin("imported", "chats.jsonl#3"))]
+    with pytest.raises(
+        UserError, match=r"1 of 1 rows are conversations, the first e1-\w+ from chats.jsonl#3"
+    ):
+        of_rows(rows)

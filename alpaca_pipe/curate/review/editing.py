@@ -10,10 +10,9 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.example import Example, turn_name
 from alpaca_pipe.curate.review.console import ReviewConsole
 from alpaca_pipe.curate.review.decisions import FIELDS, MESSAGES
 
@@ -46,11 +45,7 @@ def fields_of(texts: Mapping[str, str]) -> dict[str, str]:
         return dict(texts)
     said = json.loads(texts[MESSAGES])
     system = {"system": texts["system"]} if texts.get("system") else {}
-    return system | {_field(number, one): one["content"] for number, one in enumerate(said, 1)}
-
-
-def _field(number: int, message: Mapping[str, Any]) -> str:
-    return f"{number} {message['role']}{'' if message.get('learned', True) else ' (not learned)'}"
+    return system | {turn_name(number, one): one["content"] for number, one in enumerate(said, 1)}
 
 
 def _texts_with(fields: dict[str, str], before: Mapping[str, str]) -> dict[str, str]:
@@ -58,7 +53,7 @@ def _texts_with(fields: dict[str, str], before: Mapping[str, str]) -> dict[str, 
     if MESSAGES not in before:
         return fields
     said = [
-        one | {"content": fields[_field(number, one)]}
+        one | {"content": fields[turn_name(number, one)]}
         for number, one in enumerate(json.loads(before[MESSAGES]), 1)
     ]
     texts = {"system": fields["system"]} if fields.get("system") else {}

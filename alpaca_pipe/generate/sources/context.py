@@ -42,8 +42,16 @@ def of_file(file: Path) -> tuple[Ground, ...]:
 
 
 def of_rows(rows: Iterable[Example]) -> tuple[Ground, ...]:
-    """Rows with an instruction, each as a ground of its own, known by its id."""
-    return tuple(of_row(row) for row in rows if row.instruction.strip())
+    """Rows with an instruction, each as a ground of its own, known by its id. Raises UserError for conversations: a style
+    reworks one question."""
+    every = list(rows)
+    if several := [row for row in every if row.messages]:
+        raise UserError(
+            f"{len(several):,} of {len(every):,} rows are conversations, the first {several[0].id} from "
+            f"{several[0].origin.source or several[0].origin.kind}, and a style reworks one question",
+            "take the first exchange of each: alpaca-pipe curate FILE --turns first -o firsts/",
+        )
+    return tuple(of_row(row) for row in every if row.instruction.strip())
 
 
 def of_row(row: Example) -> Ground:
