@@ -17,7 +17,7 @@ from alpaca_pipe.report.curation_chapters import judged, varied
 from alpaca_pipe.report.facts import Facts, gather
 from alpaca_pipe.report.forecast_vs_actual import unit_costs
 from alpaca_pipe.report.funnel import by_hand_in_words
-from alpaca_pipe.report.turns import turns_of
+from alpaca_pipe.report.message_texts import turns_of
 from alpaca_pipe.report.verdict_text import in_words
 
 TEMPLATE = "report.html.j2"

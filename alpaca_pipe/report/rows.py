@@ -13,8 +13,8 @@ from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.screen import echo_json, new_console
 from alpaca_pipe.recipe.store import StepStore
+from alpaca_pipe.report.message_texts import texts_by_name, turns_of
 from alpaca_pipe.report.run_files import RunFiles, left
-from alpaca_pipe.report.turns import texts_by_name, turns_of
 
 DROPPED = (
     ("generate", "rejected.jsonl"),

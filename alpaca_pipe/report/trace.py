@@ -14,9 +14,9 @@ from alpaca_pipe.curate.review.terminal import told
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.report.message_texts import texts_by_name
 from alpaca_pipe.report.rows import DROPPED
 from alpaca_pipe.report.run_files import RunFiles, StageFiles, left, recipes
-from alpaca_pipe.report.turns import texts_by_name
 
 
 @dataclass(frozen=True)
