@@ -34,14 +34,12 @@ class Duplicates(Table):
     on: On = Field("instruction", description="what likeness compares")
     keep: Keep = Field(
         "first",
-        description="of a group of duplicates the first row stays, or the best: the one with the highest "
-        "grade, or where none has one, with the longest output",
+        description="which row of a group of duplicates stays: the first, or the best (the highest grade; without grades, the longest output)",
     )
     minhash_from: int | None = Field(
         None,
         ge=1,
-        description="rows from which duplicates are looked for by MinHash, each one "
-        "verified, which misses a few; default: every duplicate is found, whatever their number",
+        description="from so many rows on, duplicates are searched by MinHash; each is verified, a few are missed. Default: every duplicate is found, for any number of rows",
     )
 
 
@@ -61,7 +59,10 @@ class Contamination(Table):
         "hub:owner/name:test",
     )
     ngram: int = Field(
-        13, ge=LEAST_INSIDE, le=100, description="words in a row that a row may not share with them"
+        13,
+        ge=LEAST_INSIDE,
+        le=100,
+        description="length of a run of words that a row must not share with them",
     )
 
 
@@ -117,7 +118,7 @@ class CurateConfig(Table):
     source: Source | None = Field(
         None,
         alias="from",
-        description="rows in place of what generate made: a file or a folder (JSON, JSONL, CSV, Parquet, "
+        description="rows to use instead of what generate made: a file or a folder (JSON, JSONL, CSV, Parquet, "
         "a saved dataset; packed or not), or hub:owner/name",
     )
     format: Format | None = Field(
@@ -125,7 +126,7 @@ class CurateConfig(Table):
     )
     keep_going: bool = Field(
         False,
-        description="rows of `from` that cannot be read are rejected with a reason, and are no error",
+        description="rows of `from` that cannot be read are rejected with a reason, instead of an error",
     )
     turns: Turns = Field(
         "all",
@@ -146,7 +147,7 @@ class CurateConfig(Table):
     )
     contamination: MaybeContamination = Field(
         None,
-        description="evaluation sets whose texts no row may hold: a list of files or "
+        description="evaluation sets whose texts must not be in any row: a list of files or "
         "hub ids, or a table with its settings",
     )
     grade: Grading | None = Field(
@@ -154,22 +155,21 @@ class CurateConfig(Table):
     )
     repair: bool = Field(
         True,
-        description='mend what is safe to mend: "No input" in words, characters that nobody sees, a next '
+        description='repair what is safe to repair: "No input" in words, invisible characters, a next '
         "task in the output, the instruction in the input",
     )
     likeness: Exact = Field(
         Decimal("0.7"),
         gt=0,
         le=1,
-        description="ROUGE-L F of two instructions above which the "
-        "later row is a duplicate (0.7: Self-Instruct, sec. 2); 1 keeps all",
+        description="the later of two rows is a duplicate if the ROUGE-L F of their instructions is above this (0.7: Self-Instruct, sec. 2); 1 keeps all",
     )
     words: Words = Field(
         "unicode",
         description="what likeness compares: words of any script, or rouge-score's a-z and 0-9",
     )
     duplicates: Duplicates = Field(
-        Duplicates(), description="what likeness compares, and which of them stays"
+        Duplicates(), description="what is compared for duplicates, and which row of a group stays"
     )
     decisions: ByHand = Field(
         Decisions(),
@@ -181,7 +181,7 @@ class CurateConfig(Table):
         True,
         description="measure how varied the kept rows are: verbs and objects, lengths, nearest rows",
     )
-    first: int | None = Field(None, ge=1, description="judge only the first so many rows")
+    first: int | None = Field(None, ge=1, description="use only the first so many rows")
     engine: Annotated[Engine, Knob()] = Field(
         "local",
         description="local: one machine, memory grows with the instructions alone; ray: "

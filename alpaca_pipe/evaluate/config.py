@@ -13,7 +13,7 @@ TUNED, SHUFFLED = "train/model", "train/control"
 
 
 class EvaluateConfig(Table):
-    """On how many held-out rows, and how many answers to read."""
+    """How many held-out rows are scored, and how many answers are shown."""
 
     also: ClassVar[Mapping[str, str]] = {
         "max_rows": "rows",
@@ -22,14 +22,14 @@ class EvaluateConfig(Table):
     }
 
     rows: int = Field(
-        200, ge=1, description="at most so many held-out rows are scored, the first of the file"
+        200, ge=1, description="held-out rows to score, at most; the first ones of the file"
     )
     max_length: int = Field(
         1024, ge=16, description="tokens of prompt and answer; longer rows are left out for all"
     )
     resamples: int = Field(10_000, ge=100, description="draws of the bootstrap")
     samples: int = Field(
-        4, ge=0, description="held-out instructions that base and tuned answer, to be read"
+        4, ge=0, description="held-out instructions that base and tuned answer, for you to read"
     )
     max_new_tokens: int = Field(48, ge=1, description="length of these answers")
     batch_tokens: Annotated[int, Knob()] = Field(

@@ -14,15 +14,15 @@ TRAINED, VERDICT = "train/model", "evaluate/verdict.json"
 
 
 class ExportConfig(Table):
-    """What is handed out."""
+    """What is written for use elsewhere."""
 
     merge: bool = Field(True, description="the tuned model as one checkpoint, adapter merged in")
     dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the saved weights; merging is always fp32"
+        "float32", description="type of the saved weights; merging is always fp32"
     )
     dataset: tuple[Published, ...] = Field(
         ("json", "jsonl", "datasets"),
-        description="forms of the dataset: json is "
+        description="formats of the dataset: json is "
         "alpaca_data.json, datasets is a folder for load_dataset",
     )
     check_rows: int = Field(

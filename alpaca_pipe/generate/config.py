@@ -48,7 +48,7 @@ Documents = Annotated[tuple[ExistingPath, ...], BeforeValidator(_several)]
 
 
 class GenerateConfig(Table):
-    """What is asked, and when it is enough."""
+    """How the teacher is asked, and when there are enough rows."""
 
     also: ClassVar[Mapping[str, str]] = {
         "similarity_threshold": "likeness",
@@ -70,21 +70,18 @@ class GenerateConfig(Table):
     domain: Annotated[str | None, OfSomeStyles()] = Field(
         None,
         min_length=1,
-        description="styles alpaca, documents and two-step: what the model is for, in "
-        "a few words; said in each prompt, and the topics are then those of the seeds alone",
+        description="styles alpaca, documents and two-step: what the model is for, in a few words; part of each prompt, and the topics are then only those of the seeds",
     )
     extend: Extended = Field(
         None,
-        description="RECIPE@DATE, or a path to examples.jsonl: these rows stand first, count, and "
-        "are known; the prompts are other ones than theirs",
+        description="RECIPE@DATE, or a path to examples.jsonl: these rows come first, count towards `count`, and new rows must differ from them; the prompts are new ones",
     )
     count: int = Field(ge=1, description="rows to accept, at least: the last round is kept whole")
     round_size: int = Field(
         16,
         ge=1,
         le=50_000,
-        description="prompts that are asked before their replies are read; bounds "
-        "how many can be in flight",
+        description="prompts that are sent before their replies are read; limits how many can be in flight",
     )
     shown: int = Field(3, ge=1, description="seed tasks in each prompt")
     tasks: Annotated[int, OfSomeStyles()] = Field(
@@ -100,8 +97,7 @@ class GenerateConfig(Table):
     )
     rows: Annotated[Extended, OfSomeStyles()] = Field(
         None,
-        description="styles evol and orca: the rows that are reworked: RECIPE@DATE, or a file of any "
-        "form; null: the seeds",
+        description="styles evol and orca: the rows to rework: RECIPE@DATE, or a file in any format; null: the seeds",
     )
     depth: Annotated[int, OfSomeStyles()] = Field(
         1,
@@ -122,15 +118,14 @@ class GenerateConfig(Table):
     max_tokens: int = Field(
         1024,
         ge=16,
-        description="of a reply; in style two-step, of an answer; in alpaca-2023 3072, in orca 2048",
+        description="tokens in a reply; in style two-step, in an answer; default in alpaca-2023 3072, in orca 2048",
     )
-    temperature: float | None = Field(1.0, ge=0, le=2, description="null: the teacher's own")
+    temperature: float | None = Field(1.0, ge=0, le=2, description="null: the teacher's default")
     likeness: Exact = Field(
         Decimal("0.7"),
         gt=0,
         le=1,
-        description="ROUGE-L F with a known instruction above which a new "
-        "one is dropped (0.7: Self-Instruct, sec. 2)",
+        description="a new instruction is dropped if its ROUGE-L F with a known one is above this (0.7: Self-Instruct, sec. 2)",
     )
     words: Words = Field(
         "unicode",
@@ -138,19 +133,17 @@ class GenerateConfig(Table):
         "in style alpaca-2023 rouge",
     )
     max_requests: int | None = Field(
-        None, ge=1, description="stop there with the rows that were accepted"
+        None, ge=1, description="stop after so many requests, with the rows accepted so far"
     )
     max_candidates: int | None = Field(
         None,
         ge=1,
-        description="stop once so many tasks were read, whatever became of them; "
-        "the last round is kept whole",
+        description="stop after so many tasks were read, accepted or not; the last round is kept whole",
     )
     pilot: Annotated[int, Knob()] = Field(
         20,
         ge=1,
-        description="prompts after which the forecast is made anew from the "
-        "replies; a middle forecast past the budget then stops the run",
+        description="prompts after which the forecast is calculated again from the replies; if its middle is above the budget, the run stops",
     )
 
     @model_validator(mode="before")

@@ -178,21 +178,22 @@ def recipe_model(catalog: Catalog) -> type[BaseModel]:
             Annotated[
                 str | None,
                 Field(
-                    description="path or name of a recipe on which this one rests: tables are "
-                    "merged key by key, ours win"
+                    description="path or name of a recipe that this one extends: tables are merged key by key, this file wins"
                 ),
             ],
             None,
         ),
         "name": (name | None, None),
         "seed": (
-            Annotated[int, Field(ge=0, description="of everything that is drawn at random")],
+            Annotated[int, Field(ge=0, description="the random seed of the whole run")],
             42,
         ),
         "use": (
             Annotated[
                 Use,
-                Field(description="what the result is for; licences and terms are held against it"),
+                Field(
+                    description="what the result is for; licences and terms are checked against it"
+                ),
             ],
             "research",
         ),

@@ -19,9 +19,11 @@ class BatchKeys(Table):
         "poll_interval": "poll",
     }
 
-    window: Annotated[str, Knob()] = Field("24h", description="in which the provider has to answer")
+    window: Annotated[str, Knob()] = Field(
+        "24h", description="the time in which the provider has to answer"
+    )
     poll: Annotated[float, Knob()] = Field(
-        60.0, gt=0, description="most seconds between two looks at a batch"
+        60.0, gt=0, description="seconds between two polls of a batch, at most"
     )
     most_requests: Annotated[int, Knob()] = Field(
         50_000, ge=1, le=50_000, description="in one file"

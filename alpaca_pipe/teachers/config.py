@@ -50,7 +50,7 @@ class BatchRules:
 
 
 class TeacherTable(TableOfKinds):
-    """Whom we ask. A local_server runs a GGUF here; openai_* is any endpoint that speaks that dialect; rehearsed is
+    """The teacher model. A local_server runs a GGUF here; openai_* is any endpoint that speaks that dialect; rehearsed is
     our own scripted server, for tests and `--rehearse`."""
 
     folder: ClassVar[str] = "alpaca_pipe.teachers.kinds"
@@ -60,12 +60,11 @@ class TeacherTable(TableOfKinds):
     kind: str = Field(
         description="whom we ask and by which protocol; each kind has keys of its own"
     )
-    model: str = Field(min_length=1, description="the endpoint's name for it")
+    model: str = Field(min_length=1, description="the model's name at the endpoint")
     identity_: str | None = Field(
         None,
         alias="identity",
-        description="whom we ask, in place of address and model: "
-        "keep it when an endpoint moves, and its stored replies stay good",
+        description="a name of your own instead of address and model: keep it when an endpoint moves, and its stored replies stay valid",
     )
     refuses: tuple[str, ...] = Field(
         (), description="decoding fields that this model does not take"
@@ -76,19 +75,18 @@ class TeacherTable(TableOfKinds):
         "take stops the run, or is left out and recorded",
     )
     price: Annotated[PriceTable | None, Knob()] = Field(
-        None, description="$ per million tokens, where it is not known"
+        None, description="$ per million tokens, for a model without a known price"
     )
     terms: Annotated[str | None, Knob()] = Field(
         None,
-        description="what binds whoever uses its outputs, in words or as an "
-        "address; default: what we know of the model's name",
+        description="the terms for using its outputs, in words or as a link; default: what is known about the model",
     )
     concurrency: Annotated[int, Knob()] = Field(4, ge=1, le=1024, description="requests in flight")
     requests_per_minute: Annotated[int | None, Knob()] = Field(
-        None, ge=1, description="at most; null: what its replies say"
+        None, ge=1, description="the limit; null: the one that its replies state"
     )
     tokens_per_minute: Annotated[int | None, Knob()] = Field(
-        None, ge=1, description="at most; null: what its replies say"
+        None, ge=1, description="the limit; null: the one that its replies state"
     )
     max_attempts: Annotated[int, Knob()] = Field(
         6, ge=1, description="HTTP attempts for one request"

@@ -24,7 +24,7 @@ class OwnServerTable(TeacherTable):
         "chat", description="chat; completions only continues a text, for style alpaca-2023"
     )
     port: Annotated[int | None, Knob()] = Field(
-        None, ge=1, le=65535, description="of our server; default any free one"
+        None, ge=1, le=65535, description="port of our server; default any free one"
     )
 
     @abstractmethod

@@ -17,11 +17,13 @@ FOLDERS = {"tuned": "model", "control": "control"}
 
 
 class Lora(Table):
-    """The adapter, by the names of peft's LoraConfig but for their `lora_` prefix."""
+    """The adapter. Keys have the names of peft's LoraConfig, without the prefix `lora_`."""
 
     r: int = Field(16, ge=1, description="rank")
     alpha: int = Field(32, ge=1, description="the adapter's output is scaled by alpha / r")
-    dropout: float = Field(0.0, ge=0, lt=1, description="of the adapter's input, while training")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="dropout of the adapter's input, while training"
+    )
     target_modules: Literal["all-linear"] | tuple[str, ...] = Field(
         "all-linear", description="names of linear layers, such as [q_proj, v_proj]"
     )
@@ -35,7 +37,7 @@ class Lora(Table):
 
 
 class TrainConfig(Table):
-    """How it is tuned, by the names of HF's TrainingArguments as of transformers 5."""
+    """How the model is tuned. Keys have the names of TrainingArguments in transformers 5."""
 
     method: Literal["lora", "full"] = Field(
         "lora", description="an adapter beside frozen weights, or all weights"
@@ -51,21 +53,21 @@ class TrainConfig(Table):
     learning_rate: float | None = Field(
         None, gt=0, description="default: 2e-4 for lora, 2e-5 for full"
     )
-    num_train_epochs: float = Field(3.0, gt=0, description="how often each row is learned from")
-    max_steps: int | None = Field(None, ge=1, description="in place of num_train_epochs")
+    num_train_epochs: float = Field(3.0, gt=0, description="how often each row is used")
+    max_steps: int | None = Field(None, ge=1, description="steps, instead of num_train_epochs")
     per_device_train_batch_size: int = Field(8, ge=1, description="rows at once")
     gradient_accumulation_steps: int = Field(
-        1, ge=1, description="batches to one step of the optimizer"
+        1, ge=1, description="batches per step of the optimizer"
     )
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
         "cosine", description="how the learning rate falls after the warm-up"
     )
     warmup_steps: float = Field(0.03, ge=0, description="steps, or below 1 their share")
-    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
+    weight_decay: float = Field(0.0, ge=0, description="weight decay of AdamW")
     lora: Lora = Field(Lora(), description="method lora: the adapter")
     control: Literal["shuffled", "none"] = Field(
         "shuffled",
-        description="a second tune, answers exchanged among the instructions: what form alone teaches",
+        description="a second tune with the answers exchanged among the instructions: it shows what the form alone teaches",
     )
 
     renamed: ClassVar[dict[str, str]] = {

@@ -71,11 +71,11 @@ class BaseTable(Table):
             description="a known name (smollm2-135m-instruct), a hub id (org/name), a checkpoint folder, or a GGUF file"
         ),
     ]
-    revision: Annotated[str, Field(description="of a hub id: branch, tag or commit")] = "main"
+    revision: Annotated[str, Field(description="branch, tag or commit of a hub id")] = "main"
     dtype: Annotated[
         Literal["float32", "bfloat16"],
         Field(
-            description="of the weights while training; bfloat16 only where they are frozen (LoRA)"
+            description="type of the weights while training; bfloat16 only where they are frozen (LoRA)"
         ),
     ] = "float32"
     tokenizer: Annotated[

@@ -8,7 +8,7 @@ from alpaca_pipe.curate.filters.base import row_filter
 
 @row_filter(order=120)
 def output_is_input(example: Example) -> str | None:
-    """The output is the input again, to the letter, and neither copying it nor leaving it as it was may be the answer."""
+    """The output is an exact copy of the input, and neither copying it nor leaving it unchanged can be the answer."""
     from alpaca_pipe.curate.detectors.copies import only_copied
 
     return "the output is the input again" if only_copied(example) else None

@@ -8,7 +8,7 @@ from alpaca_pipe.curate.filters.base import row_filter, shortened
 
 @row_filter(order=150)
 def hidden_link(example: Example) -> str | None:
-    """What the task is about lies behind a link, which a text model cannot open."""
+    """The task is about the content of a link, which a text model cannot open."""
     from alpaca_pipe.curate.detectors.missing_media import linked
 
     link = shortened(linked(example))
@@ -17,7 +17,7 @@ def hidden_link(example: Example) -> str | None:
 
 @row_filter(order=160)
 def attachment(example: Example) -> str | None:
-    """The input stands for a picture, a recording or a document that is not there."""
+    """The input refers to a picture, a recording or a document that is not there."""
     from alpaca_pipe.curate.detectors.missing_media import attached
 
     words = shortened(attached(example))

@@ -49,7 +49,9 @@ class Grading(Table):
     teacher: Annotated[
         Annotated[TeacherTable, Tag("table")] | Annotated[Literal["same"], Tag("same")],
         Discriminator(lambda value: "same" if isinstance(value, str) else "table"),
-    ] = Field("same", description="whom to ask, as in `teacher:`; same: the recipe's own")
+    ] = Field(
+        "same", description="the model that grades, as in `teacher:`; same: the recipe's teacher"
+    )
     dimension: Literal["accuracy", "helpfulness"] = Field("accuracy", description="what is graded")
     scale: int = Field(5, ge=1, le=100, description="the best grade; the worst is 0")
     threshold: Exact | None = Field(
@@ -58,15 +60,14 @@ class Grading(Table):
     top_k: int | None = Field(
         None,
         ge=1,
-        description="only so many rows stay, the best ones, of equals the first; duplicates "
-        "among them go afterwards",
+        description="only the best rows stay, so many; of equal grades the first ones; duplicates among them are dropped afterwards",
     )
     max_tokens: int = Field(
         160,
         ge=16,
         description="of a reply: a number and a sentence; a model that thinks needs more",
     )
-    temperature: float | None = Field(0.0, ge=0, le=2, description="null: the teacher's own")
+    temperature: float | None = Field(0.0, ge=0, le=2, description="null: the teacher's default")
 
     def rehearsed(self) -> Self:
         return (

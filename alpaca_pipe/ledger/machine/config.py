@@ -22,7 +22,7 @@ from alpaca_pipe.ledger.store.connection import machine_id
 
 
 class GpuTable(Table):
-    """The rented machine. Knobs, all of them: who bills whom for what does not change a result."""
+    """The rented machine. All keys are knobs: what a machine costs does not change a result."""
 
     name: Annotated[
         str | None,
@@ -35,14 +35,14 @@ class GpuTable(Table):
         Field(ge=1, description="GPUs that are billed; default: all of the machine"),
     ] = None
     provider: Annotated[
-        str | None, Knob(), Field(description="whose price in the book is taken")
+        str | None, Knob(), Field(description="whose price in the price list is used")
     ] = None
     per_hour: Annotated[
         Exact | None,
         Knob(),
         Field(
             ge=0,
-            description="$ for one GPU (or the machine, without a GPU) and hour; 0 where nobody bills it",
+            description="$ per hour for one GPU (or for the machine, without a GPU); 0 if nobody bills it",
         ),
     ] = None
     granularity: Annotated[
@@ -52,14 +52,14 @@ class GpuTable(Table):
         Literal["run", "boot"] | datetime,
         Knob(),
         Field(
-            description="since when it is billed: this run's start, the machine's, or a time like 2026-11-21T08:00:00Z"
+            description="when billing starts: with this run, with the machine (boot), or at a time like 2026-11-21T08:00:00Z"
         ),
     ] = "run"
     grace: Annotated[
-        float, Knob(), Field(gt=0, description="seconds kept below the cap to store the work in")
+        float, Knob(), Field(gt=0, description="seconds kept free below the cap, to save the work")
     ] = 120.0
     watts: Annotated[
-        float | None, Knob(), Field(gt=0, description="of one GPU; default: its limit")
+        float | None, Knob(), Field(gt=0, description="power of one GPU; default: its limit")
     ] = None
     pue: Annotated[
         float | None, Knob(), Field(ge=1, description="the building's kWh for one of the machine's")
@@ -68,7 +68,9 @@ class GpuTable(Table):
         float | None, Knob(), Field(ge=0, description="kg of CO2 for a kWh of the grid")
     ] = None
     per_kwh: Annotated[
-        Exact | None, Knob(), Field(ge=0, description="$, where the electricity is billed apart")
+        Exact | None,
+        Knob(),
+        Field(ge=0, description="$ per kWh, if electricity is billed separately"),
     ] = None
     human_per_hour: Annotated[
         Exact, Knob(), Field(ge=0, description="$ for an hour of a person's work")

@@ -24,7 +24,7 @@ _TAKES_BESIDES = frozenset({"top_k", "min_p", "repeat_penalty"})
 
 
 class LocalServerTable(OwnServerTable):
-    """A GGUF on this machine, served by llama.cpp for as long as it is asked. Its tokens are free."""
+    """A GGUF file on this machine, served by llama.cpp while it is needed. Its tokens are free."""
 
     also: ClassVar[Mapping[str, str]] = {
         "context_length": "context",

@@ -11,8 +11,7 @@ from alpaca_pipe.teachers.kinds.openai_chat import OpenAIChatTable
 
 
 class OpenAIBatchTable(BatchKeys, OpenAIChatTable):
-    """An endpoint asked by files and batches, within a day and at their own price: take a large generate.round_size, each
-    round waits for its batch."""
+    """An endpoint that takes files of requests and answers within a day, at the batch price. Use a large generate.round_size: each round waits for its batch."""
 
     kind: Literal["openai_batch"]  # type: ignore[assignment]
 

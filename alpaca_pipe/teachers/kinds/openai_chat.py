@@ -10,7 +10,7 @@ from alpaca_pipe.teachers.endpoint import OPENAI, EndpointTable
 
 
 class OpenAIChatTable(EndpointTable):
-    """An endpoint that is asked in messages: OpenAI, vLLM, OpenRouter and most others."""
+    """An endpoint that takes chat messages: OpenAI, vLLM, OpenRouter and most others."""
 
     kind: Literal["openai_chat"]
 
