@@ -5,72 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from copy import copy
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
-from typer.main import get_command_name
-from typer.models import CommandInfo
 
-from alpaca_pipe.cli import (
-    chat_command,
-    ledger_commands,
-    lookback_commands,
-    pack_commands,
-    pipeline_commands,
-    review_command,
-    setup_command,
-    start_commands,
-    teacher_commands,
-)
-from alpaca_pipe.cli.common import MONEY, START, TONE, Tone
+from alpaca_pipe.cli.assemble import app_for, whole_app
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.screen import echo
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    help="From seed tasks to a tuned instruction model, with a ledger that knows every cent. "
-    "With any command: -q prints only the result, -v also each request and each dropped row, --debug the traceback of an error.",
-)
 
-
-@app.callback(invoke_without_command=True)
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Print only errors and the result.")
-    ] = False,
-    verbose: Annotated[
-        bool,
-        typer.Option(
-            "-v",
-            "--verbose",
-            help="Also print what happens to each request and why each row was dropped.",
-        ),
-    ] = False,
-) -> None:
-    if quiet and verbose:
-        raise UserError("both -q and -v are set", "take one of them")
-    TONE.set(Tone(quiet, verbose))
-    if version:
-        from alpaca_pipe import __version__
-
-        echo(__version__)
-        raise typer.Exit
-
-
-app.add_typer(start_commands.app)
-app.add_typer(pipeline_commands.app)
-app.add_typer(review_command.app)
-app.add_typer(pack_commands.app)
-app.add_typer(chat_command.app)
-app.add_typer(lookback_commands.app)
-app.add_typer(ledger_commands.app)
-app.add_typer(teacher_commands.app, name="teachers", rich_help_panel=MONEY)
-app.add_typer(setup_command.app, name="setup", rich_help_panel=START)
+def __getattr__(name: str) -> Any:
+    """`app` is the whole of it, for the manual and the shell's completion; a command at work does without."""
+    if name == "app":
+        return whole_app()
+    raise AttributeError(name)
 
 
 def main() -> None:
@@ -88,7 +37,7 @@ def main() -> None:
         check_system()
         with plain_disk_errors(Path.cwd()):
             words = _tone_first(sys.argv[1:])
-            _meant(words)(words)
+            app_for(words)(words)
     except Stopped:
         _fail("stopped; all finished work is kept - run the same command again to go on", 130)
     except UserError as error:
@@ -106,34 +55,12 @@ def main() -> None:
         )
 
 
-def _meant(words: list[str]) -> typer.Typer:
-    """The app with the one command that is meant: to build all of them takes longer than most of them take to answer."""
-    first = next((word for word in words if not word.startswith("-")), "")
-    rooms = [
-        room.typer_instance
-        for room in app.registered_groups
-        if room.typer_instance and not room.name
-    ]
-    one = copy(app)
-    one.registered_commands = [
-        command for room in rooms for command in room.registered_commands if _name(command) == first
-    ]
-    one.registered_groups = [
-        group for room in (app, *rooms) for group in room.registered_groups if group.name == first
-    ]
-    return one if one.registered_commands or one.registered_groups else app
-
-
-def _name(command: CommandInfo) -> str:
-    return command.name or get_command_name(command.callback.__name__ if command.callback else "")
-
-
 def _tone_first(arguments: list[str]) -> list[str]:
     """-q and -v may stand anywhere: they are put before the command, unless they are the value of another option."""
     tones = {"-q", "--quiet", "-v", "--verbose"}
     if not tones & set(arguments):
         return arguments
-    valued = set(_valued(typer.main.get_command(app)))
+    valued = set(_valued(typer.main.get_command(whole_app())))
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved = [
         place

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from alpaca_pipe.cli.help_page import PageOfGroup
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.screen import echo, new_console
 
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 
     from alpaca_pipe.recipe.schema import Recipe
     from alpaca_pipe.recipe.workspace import Workspace
-
-
-# The groups of `--help`, in its order.
-START, ROAD, ROWS = "The start", "The road", "The rows"
-LOOKING_BACK, MONEY = "Looking back", "Money"
 
 
 # The groups of `--help`, in its order.
@@ -97,10 +92,10 @@ def wide() -> Console:
     return console
 
 
-def fallback(meant: str) -> type[TyperGroup]:
+def fallback(meant: str) -> type[PageOfGroup]:
     """A group with a command that is meant where no other is named: `ledger alpaca-52k` is `ledger show alpaca-52k`."""
 
-    class Fallback(TyperGroup):
+    class Fallback(PageOfGroup):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             named = (args and (args[0] in self.commands or args[0] == "--help")) or (
                 not args and self.no_args_is_help

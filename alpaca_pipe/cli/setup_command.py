@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import typer
 
+from alpaca_pipe.cli.common import START
+from alpaca_pipe.cli.help_page import PageOfGroup
 from alpaca_pipe.core.screen import echo
 
-app = typer.Typer(no_args_is_help=True, help="Fetch what a recipe needs on this machine.")
+app = typer.Typer()
+setup_app = typer.Typer(
+    cls=PageOfGroup, no_args_is_help=True, help="Fetch what a recipe needs on this machine."
+)
+app.add_typer(setup_app, name="setup", rich_help_panel=START)
 
 
-@app.callback()
+@setup_app.callback()
 def setup() -> None:
     """Fetch what a recipe needs on this machine."""
 
 
-@app.command("local")
+@setup_app.command("local")
 def setup_local() -> None:
     """Fetch the embedded model (93 MB, once) and export its training checkpoint to the user's cache."""
     from importlib.util import find_spec

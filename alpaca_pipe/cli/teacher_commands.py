@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alpaca_pipe.cli.common import (
+    MONEY,
     TONE,
     Json,
     Overrides,
@@ -26,19 +27,21 @@ if TYPE_CHECKING:
     from alpaca_pipe.recipe.schema import Recipe
     from alpaca_pipe.teachers.config import TeacherTable
 
-app = typer.Typer(
+app = typer.Typer()
+teachers_app = typer.Typer(
     cls=fallback("compare"),
     no_args_is_help=True,
     help="Check or compare the teachers of a recipe. `teachers RECIPE A B` is short for `teachers compare RECIPE A B`.",
 )
+app.add_typer(teachers_app, name="teachers", rich_help_panel=MONEY)
 
 
-@app.callback()
+@teachers_app.callback()
 def teachers() -> None:
     """Check or compare the teachers of a recipe. `teachers RECIPE A B` is short for `teachers compare RECIPE A B`."""
 
 
-@app.command()
+@teachers_app.command()
 def compare(
     recipe: RecipeName,
     named: Annotated[
@@ -130,7 +133,7 @@ def _nanodollars(cap: str | None) -> int | None:
     return None if amount is None else nanodollars(amount)
 
 
-@app.command()
+@teachers_app.command()
 def check(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -173,7 +176,7 @@ def check(
         )
 
 
-@app.command()
+@teachers_app.command()
 def cancel(
     recipe: RecipeName,
     overrides: Overrides = None,
