@@ -14,7 +14,7 @@ from alpaca_pipe.data.archives import AnyFile
 from alpaca_pipe.data.columnar import arrow_rows, parquet_rows, saved_rows
 from alpaca_pipe.data.compression import chunks, head, packing
 from alpaca_pipe.data.delimiters import delimiter_of
-from alpaca_pipe.data.json_object import object_rows
+from alpaca_pipe.data.json_object import is_row, object_rows
 from alpaca_pipe.data.json_rows import json_lines, json_list
 from alpaca_pipe.data.records import Found
 from alpaca_pipe.data.source_kinds import Form
@@ -100,7 +100,9 @@ def _text_form(path: AnyFile, first: bytes) -> Form:
     if re.search(r"\.ya?ml$", path.name, re.IGNORECASE):
         return "yaml"
     if text[0] == "[":
-        return "json"
+        lines = text.split("\n", 2)
+        lists = len(lines) > 1 and lines[1].startswith("[") and _is_talk(lines[0])
+        return "jsonl" if lists else "json"
     if text[0] == "{":
         one = _is_one_value(path, first)
         lined = re.search(r"\.(jsonl|ndjson)\b", path.name, re.IGNORECASE)
@@ -153,6 +155,15 @@ def _check_text(path: AnyFile, first: bytes) -> None:
 def _first_line(first: bytes) -> str:
     lines = first.decode("utf-8-sig", "replace").lstrip().split("\n")
     return lines[0].strip()
+
+
+def _is_talk(line: str) -> bool:
+    """Whether a line is a whole conversation: a list of turns, of texts or of pairs."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, list) and (is_row(value) or all(isinstance(one, str) for one in value))
 
 
 def _is_json(line: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from alpaca_pipe.data.compression import BreaksOff
 from alpaca_pipe.data.json_rows import JsonText, element, elements
 from alpaca_pipe.data.records import Found, Record, Unreadable
-from alpaca_pipe.data.shapes.keys import name_of, plain
+from alpaca_pipe.data.shapes.keys import WEAK, name_of, plain
 from alpaca_pipe.data.shapes.known_shapes import fits
 from alpaca_pipe.data.shapes.layout import Layout, signature_of
 from alpaca_pipe.data.splits import chosen_split, split_of
@@ -205,6 +205,8 @@ def _is_table(members: Sequence[Member]) -> bool:
     if len(members) < 2 or len(sizes) != 1 or len(kinds) != 1 or kinds == {"value"}:
         return False
     means = {name_of(one.key).meaning for one in members}
+    if kinds == {"object"} and len({one.keys for one in members}) > 1:
+        return False
     plainly = not any(isinstance(value, dict) for one in members for value in one.samples)
     return bool(plainly and "output" in means and means & {"instruction", "input", "text"})
 
@@ -248,7 +250,8 @@ def _holder(members: Sequence[Member]) -> str:
     outer = [one for one in fits(Layout.of(signature_of(whole))) if one[0].name != "transcript"]
     first = next((names[name] for name in _HOLDERS if name in names), "")
     if not outer:
-        return first or (held[0].key if len(held) == 1 else "")
+        alone = len(held) == 1 and not any(_says_something(one) for one in members)
+        return first or (held[0].key if alone else "")
     reading = {one[0].name for one in outer}
     inner = [one for one in held if isinstance(one.samples[0], dict) and _has_turns(one.samples[0])]
     if reading == {"conversation"} and inner:
@@ -256,6 +259,12 @@ def _holder(members: Sequence[Member]) -> str:
     if reading == {"instances"} and first and not _needs_outer(whole, first):
         return first
     return ""
+
+
+def _says_something(member: Member) -> bool:
+    """Whether it is a text of a row, and not a note about the file."""
+    text = member.kind == "value" and isinstance(member.samples[0], str)
+    return text and name_of(member.key).meaning not in ("", "meta")
 
 
 def _has_turns(value: Mapping[str, Any]) -> bool:
@@ -273,6 +282,7 @@ def _by_id(members: Sequence[Member]) -> bool:
     if any(one.kind == "value" for one in members) or not members:
         return False
     return all(
-        name_of(one.key).meaning in ("", "meta") and is_row(one.begun)
+        (name_of(one.key).meaning in ("", "meta") or name_of(one.key).rank >= WEAK)
+        and is_row(one.begun)
         for one in members[:_SAMPLED_KEYS]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example, Rejected, numbered
 from alpaca_pipe.data.file_formats import FORMS, rows_of
 from alpaca_pipe.data.hub import hub_rows
+from alpaca_pipe.data.message_tables import put_together
 from alpaca_pipe.data.records import Found, Record, Unreadable, kept_text
 from alpaca_pipe.data.row_reader import TURNS, RowReader
 from alpaca_pipe.data.separators import Separators
@@ -149,11 +150,17 @@ def _judged(
         told.readers.append(reader)
         yield from _of_one(found, file, name, between, reader, told)
         keys |= reader.keys()
-    if wanted and not wanted.only:
-        for key in wanted.parts.keys() - keys:
-            raise UserError(
-                f"columns: no row of {source} has '{key}'", did_you_mean(key, keys) or "look it up"
-            )
+    _check_named(wanted, keys, str(source))
+
+
+def _check_named(columns: Columns | None, keys: Collection[str], source: str) -> None:
+    """Raises UserError for a column that the user named and that no row has."""
+    if not columns or columns.only:
+        return
+    for key in (one for one in columns.parts if columns.named(one, keys) is None):
+        raise UserError(
+            f"columns: no row of {source} has '{key}'", did_you_mean(key, keys) or "look it up"
+        )
 
 
 def _files(
@@ -181,11 +188,13 @@ def _of_one(
     told: ReadingNotes,
 ) -> Iterator[_Judged]:
     looked: list[_Judged] = []
+    found = put_together(found)
     begun = list(islice(found, _LOOKED_AT))
     shapeless: list[NoShape] = []
     for one in begun:
         looked += _of_record(one, file, name, between, reader, shapeless)
     if shapeless and len(shapeless) == len(begun):
+        _check_named(reader.columns, reader.keys(), file)
         raise UserError(f"{file}: {shapeless[0].whole}", shapeless[0].args[1])
     ends = Separators.of([one for one in looked if isinstance(one, Example)])
     rest = (

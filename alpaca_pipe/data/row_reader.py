@@ -20,12 +20,12 @@ from alpaca_pipe.data.shapes.rendering import unframed
 from alpaca_pipe.data.shapes.transcript import NoTurns
 from alpaca_pipe.data.shapes.turns import spelled
 from alpaca_pipe.data.shapes.unread import check_unread, no_shape
+from alpaca_pipe.data.shapes.values import unpacked
 from alpaca_pipe.data.shapes.verdicts import BAD_ANSWER, check_wanted, verdict_columns
 from alpaca_pipe.data.source_kinds import Turns
 
 TURNS = "turns"  # the rule under which a sound row is set aside that ours cannot hold
 _SPOKEN = ("conversation", "tree")  # shapes whose answers were said in a chat
-_WRAPPERS = ("row", "example", "json", "record", "item", "data", "sample", "_source", "doc")
 
 
 @dataclass
@@ -42,7 +42,7 @@ class RowReader:
     """Reads the rows of one source. Each row by its own shape; a plan is made once for all rows that look alike."""
 
     def __init__(self, columns: Columns | None = None, turns: Turns = "all") -> None:
-        self._columns, self._turns = columns or Columns(), turns
+        self.columns, self._turns = columns or Columns(), turns
         self._plans: dict[Signature, _Plan] = {}
         self.remarks: Counter[str] = Counter()
 
@@ -91,14 +91,16 @@ class RowReader:
             yield from self._of_row(inner, source)
             return
         if not plan.options:
-            raise no_shape(row, plan.layout, self._columns)
-        about = About(source, self._columns.roles)
-        label = check_wanted(row, plan.said_of_it, about)
+            raise no_shape(row, plan.layout, self.columns)
+        about = About(source, self.columns.roles)
         try:
             at, found, about = self._best(row, plan, about)
         except NoTurns:
-            raise no_shape(row, plan.layout, self._columns) from None
-        check_unread(row, plan.layout, plan.options[at][1], plan.said_of_it, found, self._columns)
+            raise no_shape(row, plan.layout, self.columns) from None
+        fit = plan.options[at][1]
+        said_of_it = [one for one in plan.said_of_it if one.key not in fit.read]
+        label = check_wanted(row, said_of_it, about)
+        check_unread(row, plan.layout, fit, said_of_it, found, self.columns)
         plan.rows[at] += 1
         for one in found:
             if isinstance(one, Example):
@@ -114,24 +116,25 @@ class RowReader:
         signature = signature_of(row)
         plan = self._plans.get(signature)
         if plan is None:
-            layout = Layout.of(signature, self._columns.parts)
+            given = self.columns.of_row(row)
+            layout = Layout.of(signature, given)
             options = fits(layout)
-            if needed := self._columns.needed & row.keys():
+            if needed := {key for key, (meaning, _) in given.items() if meaning != "meta"}:
                 options = [
                     (shape, fit) for shape, fit in options if self._reads(fit, needed, layout)
                 ]
             plan = self._plans[signature] = _Plan(layout, options, verdict_columns(layout))
         return plan
 
-    def _reads(self, fit: ShapeFit, needed: frozenset[str], layout: Layout) -> bool:
+    def _reads(self, fit: ShapeFit, needed: set[str], layout: Layout) -> bool:
         said = {one.key for one in verdict_columns(layout)}
         empty = {one.key for one in layout.columns if one.kind == "empty"}
         return needed - said - empty <= fit.read
 
     def _check_columns(self, row: Mapping[str, Any]) -> None:
         """Raises NotARow where the shape was named, and the row lacks what it needs."""
-        if self._columns.only:
-            for key, (meaning, _) in self._columns.parts.items():
+        if self.columns.only:
+            for key, (meaning, _) in self.columns.parts.items():
                 if key not in row and meaning in ("instruction", "output", "messages"):
                     raise NotARow(
                         f"the row has no '{key}'",
@@ -143,9 +146,14 @@ class RowReader:
         return {key for signature in self._plans for key, _ in signature}
 
     def _unwrapped(self, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The row that stands under a key of its own: {"row_idx": 0, "row": {...}}."""
-        inner = [row[key] for key in _WRAPPERS if isinstance(row.get(key), dict)]
+        """The one object of the row that is a row by itself: {"row_idx": 0, "row": {...}}, {"id": 1, "content": {...}}."""
+        held = [value for value in map(unpacked, row.values()) if isinstance(value, dict)]
+        inner = [value for value in held if self._is_row(value)]
         return inner[0] if len(inner) == 1 else None
+
+    def _is_row(self, value: Mapping[str, Any]) -> bool:
+        found = fits(Layout.of(signature_of(value), self.columns.of_row(value)))
+        return any(shape.name != "transcript" for shape, _ in found) or "text" in value
 
     def _best(
         self, row: Mapping[str, Any], plan: _Plan, about: About
@@ -161,7 +169,7 @@ class RowReader:
             try:
                 found = list(shape.rows(row, fit, own))
             except (NotARow, NotHeld, NotWanted, NoTurns) as error:
-                fault = fault or error
+                fault = error if isinstance(error, NotWanted) else fault or error
                 continue
             size = sum(map(_size, found))
             if best is None or size > best[0]:

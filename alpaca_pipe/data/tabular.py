@@ -18,7 +18,7 @@ def csv_rows(data: Iterable[bytes], delimiter: str) -> Iterator[Found]:
     at = 1
     try:
         for cells in reader:
-            if header is None and len(cells) == 1 and cells[0].lower().startswith("sep="):
+            if header is None and cells and cells[0].lower().startswith("sep="):
                 pass  # a spreadsheet's word for its delimiter
             elif header is None:
                 header = [name.strip() for name in cells] or None

@@ -27,11 +27,10 @@ def fit(layout: Layout) -> ShapeFit | None:
     fields, said = by_name.get("fields"), by_name.get("responses")
     if fields and fields.kind in ("object", "json") and (said or "suggestions" in by_name):
         return ShapeFit.of(shown=fields, responses=said, suggestions=by_name.get("suggestions"))
-    answered = [
-        one
-        for one in layout.columns
-        if _is_flat(one.key) and one.kind != "empty" and not one.key.endswith(".users")
-    ]
+    text, written = by_name.get("text"), by_name.get("annotation")
+    if text and written and text.kind == written.kind == "text":
+        return ShapeFit.of(asked=text, written=written)
+    answered = [one for one in layout.columns if _is_flat(one.key) and one.kind != "empty"]
     if answered and any(one.kind in ("objects", "texts") for one in answered):
         return ShapeFit.of(
             flat=answered, asked=[one for one in layout.columns if one not in answered]
@@ -45,7 +44,9 @@ def _is_flat(key: str) -> bool:
 
 
 def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example | Preference]:
-    if key := fit.key("results"):
+    if key := fit.key("written"):
+        shown, answers = {"prompt": row[fit.key("asked")]}, {"response": row[key]}
+    elif key := fit.key("results"):
         answers = _results(unpacked(row[key]), key)
         shown = row[fit.key("shown")]
     elif key := fit.key("shown"):

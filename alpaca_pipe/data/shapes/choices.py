@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,8 +38,18 @@ def choices_of(
     texts = [text_of(one, where, about) for one in values]
     if len(labels) != len(texts) or not all(labels):
         labels = list(_LETTERS[: len(texts)])
+        texts = _without_letters(texts)
     lines = [f"{label}. {text}" for label, text in zip(labels, texts, strict=True)]
     return "\n".join(lines), dict(zip(labels, texts, strict=True))
+
+
+def _without_letters(texts: list[str]) -> list[str]:
+    """`A) fern`, `B) palm`: the letters that a list brings along are not written twice."""
+    own = [re.match(r"\s*\(?([A-Za-z])[).:]\s*", text) for text in texts]
+    found = [one[1].upper() for one in own if one]
+    if found != list(_LETTERS[: len(texts)]):
+        return texts
+    return [text[one.end() :] for text, one in zip(texts, own, strict=True) if one]
 
 
 def with_choice(value: Any, answer: str, choices: Mapping[str, str], about: About) -> str:
@@ -46,8 +57,9 @@ def with_choice(value: Any, answer: str, choices: Mapping[str, str], about: Abou
     named = answer.strip()
     if named in choices.values():
         return answer
-    if named not in choices and not isinstance(value, str):
-        place = int(value) if isinstance(value, int | float) and value == int(value) else -1
+    if named not in choices and (not isinstance(value, str) or named.isdigit()):
+        number = float(named) if named.isdigit() else value
+        place = int(number) if isinstance(number, int | float) and number == int(number) else -1
         labels = list(choices)
         named = labels[place] if 0 <= place < len(labels) else ""
     if named not in choices:

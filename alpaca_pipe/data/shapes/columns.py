@@ -80,10 +80,25 @@ class Columns:
             found[part] = (*found.get(part, ()), key)
         return found
 
-    @property
-    def needed(self) -> frozenset[str]:
-        """The keys that are to be read."""
-        return frozenset(key for key, (meaning, _) in self.parts.items() if meaning != "meta")
+    def of_row(self, keys: Iterable[str]) -> dict[str, tuple[Meaning, int]]:
+        """Of the keys of a row those that are named; case does not matter where no key is spelled so."""
+        if not self.parts:
+            return {}
+        there = list(keys)
+        found: dict[str, tuple[Meaning, int]] = {}
+        for name, said in self.parts.items():
+            key = self.named(name, there)
+            if key is not None:
+                found[key] = said
+        return found
+
+    @staticmethod
+    def named(name: str, keys: Iterable[str]) -> str | None:
+        """The key that a name means."""
+        there = list(keys)
+        return next((key for key in there if key == name), None) or next(
+            (key for key in there if key.casefold() == name.casefold()), None
+        )
 
     def __bool__(self) -> bool:
         return bool(self.parts or self.roles)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.data.shapes.base import About, NotHeld, ShapeFit
+from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, ShapeFit
 from alpaca_pipe.data.shapes.layout import Column, Kind, Layout
 from alpaca_pipe.data.shapes.turns import answer_of, conversation, turns_of
 from alpaca_pipe.data.shapes.values import text_of, unpacked
@@ -26,10 +26,19 @@ def fit(layout: Layout) -> ShapeFit | None:
         elif ask and not answer:
             said = [ask]
     if not said:
-        said = [one for one in layout.columns if one.plain == "data" and one.kind in _TURNS[:3]]
+        said = [
+            one for one in layout.columns if one.plain == "data" and one.kind in ("texts", "lists")
+        ]
     if not said:
         return None
-    return ShapeFit.of(messages=said, system=layout.first("system"), tools=layout.first("tools"))
+    system = layout.first("system")
+    context = next((one for one in layout.all("input") if one.plain == "context"), None)
+    return ShapeFit.of(
+        messages=said,
+        system=system,
+        tools=layout.first("tools"),
+        context=None if system else context,
+    )
 
 
 def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example]:
@@ -37,6 +46,8 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
         raise NotHeld(f"it offers tools ('{key}'), and a template of ours cannot say them")
     system = text_of(row[key], f"'{key}'", about, "\n\n") if (key := fit.key("system")) else ""
     first, *more = fit.keys("messages")
+    if key := fit.key("context"):
+        system = _google_context(row, key, row[first], about)
     said = turns_of(row[first], f"'{first}'", about)
     for key in more:
         said += answer_of(row[key], key, about)
@@ -44,3 +55,14 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
         yield Example.of_messages(conversation(said, about), about.origin(), system)
     except ValueError as error:
         raise NotHeld(str(error)) from None
+
+
+def _google_context(row: Mapping[str, Any], key: str, turns: Any, about: About) -> str:
+    """Beside turns that have an `author`, `context` is Google's word for the system text; else nobody knows where it goes."""
+    first = turns[0] if isinstance(turns, list) and turns else None
+    if not isinstance(first, dict) or "author" not in first:
+        raise NotARow(
+            f"'{key}' is not read, and the row says less without it",
+            f"say what it is: --columns system={key}, or leave it out with --columns unread={key}",
+        )
+    return text_of(row[key], f"'{key}'", about, "\n\n")

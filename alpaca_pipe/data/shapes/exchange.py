@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from alpaca_pipe.core.example import Example, Message
-from alpaca_pipe.data.shapes.base import About, NotARow, ShapeFit
+from alpaca_pipe.data.shapes.base import About, NotARow, NotWanted, ShapeFit
 from alpaca_pipe.data.shapes.choices import choices_of, with_choice
 from alpaca_pipe.data.shapes.keys import EARLIER, WEAK
 from alpaca_pipe.data.shapes.layout import LISTS, TEXTS, Column, Kind, Layout
-from alpaca_pipe.data.shapes.turns import conversation, turns_of
-from alpaca_pipe.data.shapes.values import text_of
+from alpaca_pipe.data.shapes.transcript import parsed
+from alpaca_pipe.data.shapes.turns import answer_of, conversation, turns_of
+from alpaca_pipe.data.shapes.values import text_of, unpacked
+from alpaca_pipe.data.shapes.verdicts import NOT_LEARNED, is_learned
 
 name = "exchange"
 # Which question goes with which answer, where a row has several of both.
@@ -58,12 +61,19 @@ _EVERY: frozenset[Kind] = TEXTS | {"empty", "other"}
 def fit(layout: Layout) -> ShapeFit | None:
     """A question and an answer; where there is no question, an input stands for it; where no column is called so, a text."""
     answers = [one for one in layout.all("output", kinds=_EVERY) if not one.variant]
+    if (better := layout.first("chosen")) and not layout.first("rejected", kinds=TEXTS | LISTS):
+        answers = [better]
     asks = layout.all("instruction", kinds=_EVERY)
     inputs = [one for one in layout.all("input") if one.rank < EARLIER]
     texts = [one for one in layout.all("text") if one.kind == "text" and not one.variant]
     inputs += [one for one in layout.all("messages") if one.kind == "text"]
-    if not answers:
-        answers = [one for one in layout.all("label") if one.kind == "text" and (asks and inputs)]
+    choices = layout.all("choices", kinds=TEXTS | LISTS)
+    if not answers and (choices or (asks and inputs)):
+        kinds: tuple[Kind, ...] = ("text", "number") if choices else ("text",)
+        answers = layout.all("label", kinds=kinds)
+    spoken = sorted((one for one in layout.all("text") if one.variant), key=lambda one: one.variant)
+    if not answers and not asks and len(spoken) == 2:
+        asks, answers = spoken[:1], spoken[1:]
     filled_asks = [one for one in asks if one.kind != "empty"]
     if not filled_asks and (inputs or texts):
         asks = inputs[:1] or texts[:1]
@@ -71,18 +81,18 @@ def fit(layout: Layout) -> ShapeFit | None:
     if not answers or not asks:
         return None
     ask, answer, second = _matched(asks, answers)
-    if ask.kind == "objects" or answer.kind == "objects":
+    if ask.kind == "objects":
         return None
-    given = [one for one in (second, *inputs) if one]
-    choices = layout.all("choices", kinds=TEXTS | LISTS)
+    apart = len(choices) > 1 and all(one.kind in ("text", "number") for one in choices)
     return ShapeFit.of(
         instruction=ask,
-        input=sorted(given, key=layout.columns.index),
+        question=second,
+        input=sorted(inputs, key=layout.columns.index),
         output=answer,
         text=texts[:1],
         system=layout.first("system"),
-        history=layout.first("history", kinds=LISTS | {"object"}),
-        choices=choices if not choices or choices[0].variant else choices[:1],
+        history=layout.first("history", kinds=LISTS | {"object", "text"}),
+        choices=sorted(choices, key=layout.columns.index) if apart else choices[:1],
         reasoning=layout.first("reasoning"),
     )
 
@@ -109,8 +119,12 @@ def _matched(
 
 def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example]:
     instruction = _needed(row, fit.key("instruction"), about)
-    output = _needed(row, fit.key("output"), about)
-    given = [_text(row, key, about) for key in fit.keys("input")]
+    output = _answer(row, fit.key("output"), about)
+    given = [_input(row, key, about) for key in fit.keys("input")]
+    if (key := fit.key("question")) and (
+        asked := _text(row, key, about)
+    ).strip() not in instruction:
+        given.insert(0, asked)  # else the instruction says it already
     if (key := fit.key("text")) and not _is_rendered(text := _text(row, key, about), row, fit):
         given.append(text)
     input_ = "\n\n".join(text for text in given if text.strip())
@@ -123,15 +137,28 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
         output = with_choice(row[fit.key("output")], output, texts, about)
         about.say(f"choices stand below the question ({', '.join(keys)})")
     reasoning = _text(row, fit.key("reasoning"), about)
-    history = turns_of(row[key], f"'{key}'", about) if (key := fit.key("history")) else []
+    history = _history(row[key], key, about) if (key := fit.key("history")) else []
     if not history and not reasoning:
         yield Example.of(instruction, input_, output, about.origin(), system)
         return
     if reasoning:
         about.say("the reasoning before an answer is kept beside it")
-    asked = f"{instruction}\n\n{input_}" if input_ else instruction
-    said = [*history, Message("user", asked), Message("assistant", output, True, reasoning)]
+    prompt = f"{instruction}\n\n{input_}" if input_ else instruction
+    said = [*history, Message("user", prompt), Message("assistant", output, True, reasoning)]
     yield Example.of_messages(conversation(said, about), about.origin(), system)
+
+
+def _history(value: Any, key: str, about: About) -> list[Message]:
+    """Earlier exchanges, in any of the ways of turns, or as one text in which they speak."""
+    if isinstance(unpacked(value), str):
+        told = parsed(value, loose=True)
+        if not told:
+            raise NotARow(
+                f"'{key}' is a text, in which nobody speaks in turn",
+                f"say what it is: --columns input={key}, or leave it out with --columns unread={key}",
+            )
+        return told
+    return turns_of(value, f"'{key}'", about)
 
 
 def _text(row: Mapping[str, Any], key: str, about: About) -> str:
@@ -143,6 +170,36 @@ def _needed(row: Mapping[str, Any], key: str, about: About) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         raise NotARow(f"'{key}' is null, not a text", "put it in quotes, or remove the row")
     return text_of(value, f"'{key}'", about)
+
+
+def _input(row: Mapping[str, Any], key: str, about: About) -> str:
+    """An input is a text, several, or an object, which is written as JSON."""
+    value = row[key]
+    try:
+        return text_of(value, f"'{key}'", about, "\n\n")
+    except NotARow:
+        if not isinstance(value, dict):
+            raise
+        about.say(f"'{key}', an object, is written as JSON")
+        return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _answer(row: Mapping[str, Any], key: str, about: About) -> str:
+    """The answer; of several the first that somebody did not throw away."""
+    value = row[key]
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+        return _needed(row, key, about)
+    if any("role" in one or "type" in one for one in value if isinstance(one, dict)):
+        said = [one for one in answer_of(value, key, about) if one.role == "assistant"]
+        if len(said) != 1:
+            raise NotARow(f"'{key}' holds {len(said)} answers", "write one")
+        return said[0].text
+    kept = [one for one in value if isinstance(one, dict) and is_learned(one, about)]
+    if not kept:
+        raise NotWanted(NOT_LEARNED, f"every answer in '{key}' is discarded")
+    if len(kept) > 1:
+        about.say("of several answers the first is read")
+    return text_of(kept[0], f"'{key}'", about)
 
 
 def _is_rendered(text: str, row: Mapping[str, Any], fit: ShapeFit) -> bool:

@@ -41,7 +41,7 @@ _NAMES: dict[Meaning, str] = {
         istruzione domanda инструкция вопрос запрос задание سؤال السؤال تعليمات التعليمات cau_hoi huong_dan प्रश्न निर्देश
         soru talimat pertanyaan instruksi pytanie polecenie vraag opdracht fraga คำถาม คำสั่ง""",
     "input": """
-        input context contexts article passage document documents background paragraph source_text knowledge evidence
+        input context contexts article passage document documents background paragraph source_text evidence
         facts support story abstract transcript source_document body selftext snippet premise sentence sentences
         review email ticket post schema table background_text additional_context supporting_text ctx doc docs passages
         articles
@@ -71,7 +71,8 @@ _NAMES: dict[Meaning, str] = {
         对话 会话 多轮对话 会話 対話 대화 gesprach dialogo диалог""",
     "chosen": """
         chosen preferred preferred_output winning_response accepted_response better better_response positive pos
-        preferred_response chosen_response response_chosen chosen_messages good_response y_w yw response_w""",
+        corrected corrected_output corrected_response revised_response improved_response preferred_response
+        chosen_response response_chosen chosen_messages good_response y_w yw response_w""",
     "rejected": """
         rejected non_preferred_output dispreferred rejected_output losing_response worse worse_response negative neg
         rejected_response response_rejected rejected_messages bad_response y_l yl response_l""",
@@ -79,8 +80,8 @@ _NAMES: dict[Meaning, str] = {
         winner preference better_response_id preferred_id choice preferred_response_id best_response chosen_index
         preference_label""",
     "choices": """
-        choices options answer_choices answer_options alternatives candidates endings distractors mc_choices
-        incorrect_answers wrong_answers option opa opb opc opd distractor ending choice_list sol
+        choices options answer_choices answer_options alternatives candidates endings mc_choices
+        option opa opb opc opd ope ending choice_list sol
         选项 选择 選択肢 보기 선택지 optionen auswahl opciones opcoes варианты الخيارات""",
     "label": """
         label labels kto_tag is_desirable desirable 标签 ラベル 라벨""",
@@ -102,7 +103,8 @@ _NAMES: dict[Meaning, str] = {
         languages topic topics domain tag tags type types model models score scores rating ratings url urls link links
         license licence created created_at updated_at date time timestamp length tokens difficulty level kind task_name
         task_type task_id task_source metadata meta info extra annotator annotators author_id version split comment comments
-        notes note created_by rank user_id conversation_id prompt_id finish_reason usage cost temperature seed_task""",
+        notes note instruction_with_input incorrect_answers incorrect_answer wrong_answers wrong_answer distractors
+        distractor negative_examples created_by rank user_id conversation_id prompt_id finish_reason usage cost temperature seed_task""",
 }
 # Read where nothing says it better, and then only told where they are not read: people use these names for other things too.
 _WEAK: dict[Meaning, str] = {
@@ -113,7 +115,8 @@ _WEAK: dict[Meaning, str] = {
     "weight": "loss learn masked mask ignore skip exclude excluded include included keep no_train",
     "status": "state discarded discard is_deleted deleted removed is_removed flagged is_hidden hidden",
     "output": """assistant bot gpt chatbot ai agent doctor result a correct generated_text completion_text answer_text
-        response_text output_text rewritten_text code sql""",
+        response_text output_text rewritten_text code sql
+        answer_key answerkey answer_letter correct_option correct_choice answer_idx answer_index correct_index""",
 }
 WEAK = 400  # the rank from which a name is weak
 EARLIER = (
@@ -194,6 +197,9 @@ _EARLIER = frozenset(
 _GENERIC = frozenset(
     ["text", "string", "str", "content", "value", "raw", "field", "column", "body"]
 )
+_WRONG = frozenset(
+    ["incorrect", "wrong", "false", "bad", "negative", "worst"]
+)  # an answer that nobody is to learn
 _COUNTS = frozenset(
     ["num", "n", "count", "number", "has", "len", "avg", "mean", "min", "max", "total"]
 )
@@ -256,6 +262,8 @@ def name_of(key: str) -> Name:
     parts = word.split("_")
     sides = [_SIDES[part] for part in parts if part in _SIDES]
     measured = parts[-1] in _MEASURES or (sides and parts[0] in _MEASURES)
+    if any(part in _WRONG for part in parts) and len(parts) > 1 and not sides:
+        return Name("meta", EARLIER, word)
     if parts[0] in _COUNTS or (len(parts) > 1 and measured):
         return Name("meta", EARLIER, word)
     if sides:

@@ -44,6 +44,13 @@ _BELONGS: frozenset[Meaning] = frozenset(
         "media",
     )
 )
+# Beside each other, as texts, they are answers; as true or false they are verdicts.
+_SIDES: dict[str, Meaning] = {
+    "accepted": "chosen",
+    "good": "chosen",
+    "approved": "chosen",
+    "bad": "rejected",
+}
 Signature = tuple[tuple[str, Kind], ...]
 
 
@@ -142,6 +149,8 @@ def _column(key: str, kind: Kind, given: Mapping[str, tuple[Meaning, int]]) -> C
         return Column(key, kind, meaning, max(name.rank, EARLIER), name.plain, name.variant)
     if kind == "bool" and name.plain == "correct":
         meaning = "label"
+    elif kind in ("text", "objects") and name.plain in _SIDES:
+        return Column(key, kind, _SIDES[name.plain], 50, name.plain)
     return Column(key, kind, meaning, name.rank, name.plain, name.variant)
 
 

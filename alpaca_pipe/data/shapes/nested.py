@@ -10,8 +10,8 @@ from typing import Any
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.preference import Preference
-from alpaca_pipe.data.shapes import exchange
-from alpaca_pipe.data.shapes.base import About, NotARow, ShapeFit
+from alpaca_pipe.data.shapes import conversation, exchange, preference_pairs
+from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, ShapeFit
 from alpaca_pipe.data.shapes.keys import Meaning
 from alpaca_pipe.data.shapes.layout import Column, Layout, signature_of
 from alpaca_pipe.data.shapes.values import unpacked
@@ -43,7 +43,11 @@ def fit(layout: Layout) -> ShapeFit | None:
     ]
     if not lists:
         return None
-    outer = [one for one in layout.columns if one.meaning in _OUTER and one.kind not in ("empty",)]
+    outer = [
+        one
+        for one in layout.columns
+        if one.meaning in _OUTER and one.kind in ("text", "json", "texts")
+    ]
     return ShapeFit.of(instances=lists[0], outer=outer)
 
 
@@ -64,16 +68,25 @@ def _one(row: Mapping[str, Any], where: str, about: About) -> Iterator[Example |
     if nested := fit(layout):
         yield from rows(row, nested, about)
         return
-    found = exchange.fit(layout)
-    if not found:
-        raise NotARow(
-            f"{where} has no question and answer; its keys: {', '.join(row)}",
-            "name them question and answer",
-        )
-    for column in layout.unread(found.read):
-        if column.belongs:
-            about.say(f"'{column.key}' of an instance is left unread")
-    yield from exchange.rows(row, found, about)
+    fault: Exception | None = None
+    for shape in (preference_pairs, exchange, conversation):
+        found = shape.fit(layout)
+        if not found:
+            continue
+        try:
+            made = list(shape.rows(row, found, about))
+        except (NotARow, NotHeld) as error:
+            fault = fault or error
+            continue
+        for column in layout.unread(found.read):
+            if column.belongs:
+                about.say(f"'{column.key}' of an instance is left unread")
+        yield from made
+        return
+    raise fault or NotARow(
+        f"{where} has no question and answer; its keys: {', '.join(row)}",
+        "name them question and answer",
+    )
 
 
 def _within(outer: Mapping[str, Any], instance: Mapping[str, Any]) -> dict[str, Any]:

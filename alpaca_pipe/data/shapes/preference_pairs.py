@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from alpaca_pipe.core.example import Message
@@ -63,6 +64,9 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Prefer
     system = text_of(row[key], f"'{key}'", about, "\n\n") if (key := fit.key("system")) else ""
     asked, input_ = _asked(row, fit, about)
     better, worse = _sides(row, fit, about)
+    if "a rendered template is parsed back" in about.remarks:  # whose answers begin with its blank
+        better = [replace(one, text=one.text.strip()) for one in better or ()] or None
+        worse = [replace(one, text=one.text.strip()) for one in worse]
     if better is None:
         better, asked = _last_answer(asked)
     shared = _shared(better, worse)

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 _PAGE = re.compile(
     r'<div class="(?:markdown|prose|result-streaming|flex|overflow|bg-black|w-full)', re.IGNORECASE
 )
+_COPIED = re.compile(r'Copy code</button>|<code class="[^"]*\bhljs\b')
 _BLOCK = re.compile(r"\s*<(p|div|ol|ul|pre|h[1-6]|blockquote|table)(?:\s[^>]*)?>", re.IGNORECASE)
 _CLOSED = re.compile(r"</(p|div|ol|ul|pre|h[1-6]|blockquote|table)>\s*\Z", re.IGNORECASE)
 _A_PAGE_OF_ITS_OWN = re.compile(
@@ -25,7 +26,7 @@ def is_scraped(text: str, asked: str, spoken: bool) -> bool:
     answer in a column of its own may well be HTML, unless it bears the marks of a chat's page."""
     if "</" not in text:
         return False
-    if _PAGE.match(text.lstrip()):
+    if _PAGE.match(text.lstrip()) or (_BLOCK.match(text) and _COPIED.search(text)):
         return True
     return spoken and bool(
         _BLOCK.match(text)

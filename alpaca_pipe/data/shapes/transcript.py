@@ -86,7 +86,7 @@ def parsed(text: str, opened: bool = False, loose: bool = False) -> list[Message
         return found
     if _MARKS.search(text):
         return _turns(text, _MARKS)
-    bare = ENDS.sub("", text)
+    bare = ENDS.sub("\n", text)
     for pattern in (_HEADED, _SPOKEN, _VICUNA):
         if found := _turns(bare, pattern, open_only=opened):
             return found

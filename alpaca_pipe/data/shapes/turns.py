@@ -29,6 +29,7 @@ def turns_of(value: Any, where: str, about: About) -> list[Message]:
     texts = [one for one in value if isinstance(one, str)]
     if texts and len(texts) == len(value):
         return _in_turn(texts, where, about)
+    _check_speakers(value, where, about)
     said: list[Message] = []
     for number, turn in enumerate(value, 1):
         place = f"turn {number} of {where}"
@@ -118,9 +119,7 @@ def _pair(turn: list[Any], where: str, about: About) -> Iterator[Message]:
 
 def _of_object(turn: Mapping[str, Any], where: str, about: About) -> list[Message]:
     """One speaker's turn, or a pair of a question and its answer."""
-    speaker = next((key for key in ROLE_KEYS if turn.get(key) is not None), None)
-    own = next((key for key in turn if plain(key) in ROLE_KEYS), speaker)
-    if (key := speaker or own) is not None and turn.get(key) is not None:
+    if (key := _role_key(turn)) is not None:
         return [_spoken(turn, key, where, about)]
     pair = list(_exchange(turn, where, about))
     if not pair:
@@ -128,6 +127,44 @@ def _of_object(turn: Mapping[str, Any], where: str, about: About) -> list[Messag
             f"{where} has no 'role' and no 'from'", "say who speaks: user, assistant or system"
         )
     return pair
+
+
+def _check_speakers(turns: Sequence[Any], where: str, about: About) -> None:
+    """Raises NotARow where somebody speaks whom nobody knows; the cure takes the first speaker for the user."""
+    named = [
+        _name_of_speaker(turn, key)
+        for turn in turns
+        if isinstance(turn, dict) and (key := _role_key(turn)) is not None
+    ]
+    speakers = list(dict.fromkeys(named))
+    unknown = [one for one in speakers if not role_of(one, about.roles) and plain(one) not in CALLS]
+    if {"a", "b"} <= {plain(one) for one in unknown + speakers}:
+        unknown = [one for one in speakers if not about.roles.get(plain(one))]
+    if not unknown:
+        return
+    known = {role_of(one, about.roles) for one in speakers if one not in unknown}
+    others = [role for role in ("user", "assistant", "tool") if role not in known] or ["user"]
+    pairs = zip(others, unknown, strict=False)
+    raise NotARow(
+        f"in {where} speaks '{unknown[0]}', and nobody knows who that is",
+        "say it: --columns " + ",".join(f"{role}={one}" for role, one in pairs),
+    )
+
+
+def _role_key(turn: Mapping[str, Any]) -> str | None:
+    """The key that says who speaks."""
+    there = [key for key in ROLE_KEYS if turn.get(key) is not None]
+    return next(
+        iter(there or [key for key in turn if plain(key) in ROLE_KEYS and turn[key] is not None]),
+        None,
+    )
+
+
+def _name_of_speaker(turn: Mapping[str, Any], key: str) -> str:
+    named = turn[key]
+    if isinstance(named, dict):  # {"author": {"role": "user"}}
+        named = next((named[one] for one in ("role", "name") if named.get(one)), "")
+    return str(named)
 
 
 def _exchange(turn: Mapping[str, Any], where: str, about: About) -> Iterator[Message]:
@@ -162,19 +199,13 @@ def _by_meaning(key: str) -> Role | None:
 
 def _spoken(turn: Mapping[str, Any], key: str, where: str, about: About) -> Message:
     """One turn in ShareGPT's spelling, OpenAI's, Gemini's ..."""
-    named = turn[key]
-    if isinstance(named, dict):  # {"author": {"role": "user"}}
-        named = next((named[one] for one in ("role", "name") if named.get(one)), "")
-    role = role_of(str(named), about.roles)
-    called = plain(str(named)) in CALLS
-    calls = calls_of(turn, str(named) if called else "", where)
+    named = _name_of_speaker(turn, key)
+    role = role_of(_name_of_speaker(turn, key), about.roles)
+    called = plain(named) in CALLS
+    calls = calls_of(turn, named if called else "", where)
     if called:
         return Message("assistant", "", is_learned(turn, about), tool_calls=calls)
-    if role is None:
-        raise NotARow(
-            f"{where} is of '{named}', and nobody knows who that is",
-            f"say it with --columns user={named} or --columns assistant={named}",
-        )
+    assert role is not None  # the speakers are known
     content = _content_key(turn, key)
     if content is None and not calls:
         raise NotARow(

@@ -11,7 +11,16 @@ from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.data.shapes.base import NotARow, NotHeld, ShapeFit
 from alpaca_pipe.data.shapes.columns import PARTS, Columns
 from alpaca_pipe.data.shapes.layout import Column, Layout
+from alpaca_pipe.data.shapes.transcript import parsed
 from alpaca_pipe.data.shapes.values import flat_texts, unpacked
+
+_COULD_BE = (
+    "instruction",
+    "input",
+    "output",
+    "text",
+    "",
+)  # of a column that could be a question or its answer
 
 
 class NoShape(NotARow):
@@ -50,14 +59,23 @@ def check_unread(
 
 def no_shape(row: Mapping[str, Any], layout: Layout, columns: Columns) -> NotARow:
     """Why no shape fits: which keys there are, and which of them could be the question and the answer."""
+    rivals = [one.key for one in layout.all("output") if one.variant]
     texts = sorted(
-        (one for one in layout.columns if one.kind in ("text", "json") and one.meaning != "meta"),
+        (
+            one
+            for one in layout.columns
+            if one.kind in ("text", "json") and one.meaning in _COULD_BE
+        ),
         key=lambda one: -len(row[one.key]),
     )
     texts.sort(key=lambda one: one.meaning != "output")  # an answer by name is one
     texts = sorted(texts[:2], key=lambda one: (one.meaning == "output", layout.columns.index(one)))
     shown = ", ".join(list(map(str, row))[:12]) or "none"
-    if len(texts) == 2 and not columns:
+    if len(rivals) > 1 and not columns:
+        cure = (
+            f"say which answer is the better one: --columns chosen={rivals[0]},rejected={rivals[1]}"
+        )
+    elif len(texts) == 2 and not columns and {one.meaning for one in texts} != {"input"}:
         cure = f"say which is which: --columns instruction={texts[0].key},output={texts[1].key}"
     else:
         cure = "a row has a question and its answer, for example instruction and output"
@@ -82,6 +100,9 @@ def _is_told(value: Any, read: Sequence[str]) -> bool:
     if all(any(text.strip() in one for one in read) for text in texts):
         return True
     whole = "\n".join(texts)
+    asked = [turn.text for turn in parsed(whole, opened=True) if turn.role == "user"]
+    if asked and "\n\n".join(one for one in read[1:3] if one) == asked[-1]:
+        return True  # the prompt once more, in a template
     return all(one.strip() in whole for one in read if one.strip())
 
 

@@ -13,6 +13,7 @@ from alpaca_pipe.data.records import kind_of as in_words
 from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld
 
 _TEXT_KEYS = ("text", "content", "value", "full_text", "string")
+_SPEAKERS = ("role", "from", "author", "sender", "speaker", "type")
 _HELD_IN = (*_TEXT_KEYS, "parts")
 
 
@@ -42,7 +43,11 @@ def text_of(value: Any, where: str, about: About, join: str = "") -> str:
 
 def _of_list(value: list[Any], where: str, about: About, join: str) -> str:
     if any(isinstance(one, dict) and ("type" in one or "text" in one) for one in value):
-        return "".join(part_text(part, where, about) for part in value)
+        named = any(isinstance(one, dict) and len(one) > 1 and "type" not in one for one in value)
+        if not (join and named):
+            return "".join(part_text(part, where, about) for part in value)
+    if join and all(isinstance(one, dict) for one in value):
+        return join.join("\n".join(flat_texts(one)) for one in value)
     texts = [text_of(one, where, about, join) for one in value if one is not None]
     filled = list(dict.fromkeys(text for text in texts if text.strip()))
     if join:
@@ -103,11 +108,13 @@ def unpacked(value: Any) -> Any:
 
 
 def flat_texts(value: Any) -> list[str]:
-    """Every text that stands anywhere in a value, longer than a word."""
+    """Every text that stands anywhere in a value, but for who says it."""
     if isinstance(value, str):
         return [value] if value.strip() else []
     if isinstance(value, list):
         return [text for one in value for text in flat_texts(one)]
     if isinstance(value, Mapping):
-        return [text for one in value.values() for text in flat_texts(one)]
+        return [
+            text for key, one in value.items() if key not in _SPEAKERS for text in flat_texts(one)
+        ]
     return []

@@ -223,7 +223,7 @@ def _flags(turn: Mapping[str, Any], about: About) -> Iterator[bool]:
         name = name_of(key)
         if value is None or name.meaning not in ("weight", "label", "status"):
             continue
-        said = _truth(value)
+        said = _status(value) if name.meaning == "status" else _truth(value)
         if said is None:
             about.say(f"'{key}' of a turn is left unread")
             continue
@@ -234,11 +234,17 @@ def _flags(turn: Mapping[str, Any], about: About) -> Iterator[bool]:
 
 def _understood(column: Column, value: Any) -> bool | None:
     inverted = column.plain in _INVERTED
-    if column.meaning == "status" and not isinstance(value, bool) and not inverted:
-        word = plain(str(value))
-        return True if word in _KEPT else False if word in _DROPPED else None
+    if column.meaning == "status" and not inverted:
+        return _status(value)
     said = _truth(value)
     return None if said is None else said is not inverted
+
+
+def _status(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    word = plain(str(value))
+    return True if word in _KEPT else False if word in _DROPPED else None
 
 
 def _truth(value: Any) -> bool | None:

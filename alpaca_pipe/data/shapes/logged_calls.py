@@ -1,0 +1,75 @@
+"""Calls of a chat API as a log holds them: the request with its messages, and what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from alpaca_pipe.core.example import Example, Message
+from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, NotWanted, ShapeFit
+from alpaca_pipe.data.shapes.layout import Layout
+from alpaca_pipe.data.shapes.turns import conversation, turns_of
+from alpaca_pipe.data.shapes.values import text_of, unpacked
+from alpaca_pipe.data.shapes.verdicts import NOT_LEARNED
+
+name = "logged call"
+_REQUESTS = (
+    "generic_request",
+    "request",
+    "raw_request",
+    "request_body",
+    "inputs",
+    "input",
+    "prompt",
+)
+_RESPONSES = (
+    "response_message",
+    "response",
+    "generic_response",
+    "raw_response",
+    "response_body",
+    "outputs",
+    "output",
+    "completion",
+)
+
+
+def fit(layout: Layout) -> ShapeFit | None:
+    by_name = {one.plain: one for one in layout.columns}
+    asked = [by_name[one] for one in _REQUESTS if one in by_name and by_name[one].kind == "object"]
+    said = [
+        by_name[one]
+        for one in _RESPONSES
+        if one in by_name and by_name[one].kind in ("object", "text", "json")
+    ]
+    return ShapeFit.of(request=asked[0], response=said[0]) if asked and said else None
+
+
+def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example]:
+    request, key = row[fit.key("request")], fit.key("request")
+    body = request.get("body") if isinstance(request.get("body"), dict) else request
+    if not isinstance(body.get("messages"), list):
+        raise NotARow(f"'{key}' holds no messages", 'write {"messages": [...]}')
+    if body.get("tools"):
+        raise NotHeld(f"it offers tools ('{key}'), and a template of ours cannot say them")
+    said = turns_of(body["messages"], f"'{key}'", about)
+    said.append(_answer(unpacked(row[fit.key("response")]), fit.key("response"), about))
+    try:
+        yield Example.of_messages(conversation(said, about), about.origin())
+    except ValueError as error:
+        raise NotHeld(str(error)) from None
+
+
+def _answer(value: Any, key: str, about: About) -> Message:
+    """A text, a message, or a whole response of the API."""
+    if isinstance(value, dict) and isinstance(value.get("body"), dict):
+        value = value["body"]
+    if isinstance(value, dict) and value.get("error"):
+        raise NotWanted(NOT_LEARNED, f"'{key}' is an error")
+    if isinstance(value, dict) and value.get("choices"):
+        value = value["choices"][0]
+    if isinstance(value, dict) and isinstance(value.get("message"), dict):
+        value = value["message"]
+    if isinstance(value, dict) and "role" in value:
+        return turns_of([value], f"'{key}'", about)[0]
+    return Message("assistant", text_of(value, f"'{key}'", about))
