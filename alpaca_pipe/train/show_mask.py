@@ -14,6 +14,7 @@ from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder
 from alpaca_pipe.models.mask_view import Piece, show_mask
 from alpaca_pipe.models.templates import TEMPLATES
+from alpaca_pipe.train.training_rows import unsaid_in_words
 from alpaca_pipe.weights.base import resolve
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def print_mask(tables: Mapping[str, Any], rows: Path, row: int, as_json: bool = 
         told = {"row": row, "id": example.id, "end": encoder.form.end, **more}
         echo_json(told)
         return
-    console = new_console(highlight=False)
+    console = new_console(highlight=False, soft_wrap=True)
+    for note in (*encoder.form.notes, *unsaid_in_words(encoder.unsaid([example]))):
+        console.print(note, style="dim")
     for number, (one, pieces) in enumerate(zip(encoded, sequences, strict=True), 1):
         if len(encoded) > 1:
             console.print(
@@ -101,6 +104,8 @@ def _print(pieces: Sequence[Piece], encoder: Encoder, example: Example, console:
         line = "underline" if place % 2 else "not underline"
         turn = _SHADES[roles[piece.turn - 1]] if example.messages else "dim"
         text.append(piece.text, f"{'bold green' if piece.learned else turn} {line}")
+    if example.messages and before and not console.is_terminal:
+        text.append("⟧")
     console.print(text)
     if example.messages:
         console.print(Text(" ".join(_legend(pieces, roles)), "dim"))

@@ -49,7 +49,7 @@ def training_rows(
     for sentence in (
         *encoder.form.notes,
         *_left_out(dropped, len(examples), config),
-        *_unsaid(unsaid),
+        *unsaid_in_words(unsaid),
     ):
         say(sentence)
     return TrainingRows(len(rows), [one for row in rows for one in row], unsaid)
@@ -82,7 +82,8 @@ def _left_out(dropped: Sequence[Rejected], of: int, config: TrainConfig) -> list
     return said
 
 
-def _unsaid(unsaid: Counter[str]) -> list[str]:
+def unsaid_in_words(unsaid: Counter[str]) -> list[str]:
+    """A sentence for each part of messages that the template does not write."""
     return [
         f"the template does not write the {what} of {count} messages: the rows keep it, the training does not see it"
         for what, count in unsaid.items()
