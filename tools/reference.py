@@ -19,6 +19,7 @@ from alpaca_pipe.cli import app
 from alpaca_pipe.core.config_table import Knob, Table
 from alpaca_pipe.curate.filter_config import ALL
 from alpaca_pipe.generate.style_registry import style_class, style_names
+from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.schema import recipe_model
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -87,6 +88,8 @@ def _table(table: type[Table], defs: Mapping[str, Any]) -> Iterator[str]:
     yield from _keys(table, ())
     if table is CATALOG.stage("generate").config:
         yield from _styles()
+    if table is CATALOG.stage("train").config:
+        yield from _templates()
 
 
 def _table_of_kinds(kinds: Sequence[type[Table]]) -> Iterator[str]:
@@ -178,6 +181,14 @@ def _styles() -> Iterator[str]:
         keys = ", ".join(f"`{key}`" for key in style.keys)
         defaults = ", ".join(f"`{key}: {_short(value)}`" for key, value in style.defaults.items())
         yield f"| `{name}` | {keys} | {defaults} | {_cell(style.says)} |"
+    yield ""
+
+
+def _templates() -> Iterator[str]:
+    yield "### `template:`\n"
+    yield "| template | what it is |\n|---|---|"
+    for name, template in TEMPLATES.items():
+        yield f"| `{name}` | {_cell(template.says)} |"
     yield ""
 
 

@@ -44,8 +44,7 @@ class TrainConfig(Table):
     )
     template: TemplateName = Field(
         "alpaca",
-        description="the text around what is said: alpaca and alpaca-2023 (Stanford's, without the "
-        "line feed before the answer) hold one exchange; chat is the base's own",
+        description="the text around what is said: see the templates",
     )
     max_length: int = Field(
         512, ge=8, description="tokens of prompt, answer and EOS; longer rows are dropped"

@@ -22,6 +22,7 @@ from alpaca_pipe.models.loss_mask import Encoded, EncodedRow, Encoder
 from alpaca_pipe.models.mask_view import show_mask
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.weights.tiny import byte_tokenizer
+from tools.reference import FOLDER
 
 SEED = Origin("seed")
 PIECES = (
@@ -196,6 +197,16 @@ TOKENIZERS: dict[str, Callable[[], Any]] = {
     "llama3": lambda: bpe(TEMPLATES["llama3"].control, _LLAMA3),
     "vicuna": lambda: bpe(()),
 }
+
+
+@pytest.mark.parametrize("name", [name for name, one in TEMPLATES.items() if one.body])
+def test_a_template_has_an_oracle_a_tokenizer_and_its_row_in_the_manual(name: str) -> None:
+    one = TEMPLATES[name]
+    assert f"| `{name}` | " in (FOLDER / "recipes.md").read_text() and one.says, (
+        f"'{name}': tools.reference"
+    )
+    if one.many_turns:
+        assert name in ORACLES and name in TOKENIZERS, f"template '{name}' has no oracle by hand"
 
 
 @pytest.mark.parametrize("name", list(ORACLES))

@@ -6,6 +6,7 @@ from alpaca_pipe.models.templates.template import Template
 
 CHATML = Template(
     "chatml",
+    "as Qwen, SmolLM and Hermes speak: <|im_start|> and <|im_end|> around each turn",
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
     "{% endfor %}"

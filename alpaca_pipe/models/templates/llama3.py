@@ -6,6 +6,7 @@ from alpaca_pipe.models.templates.template import Template
 
 LLAMA3 = Template(
     "llama3",
+    "of Llama 3: a header and <|eot_id|> around each turn",
     "{% for message in messages %}"
     "{% set role = 'ipython' if message['role'] == 'tool' else message['role'] %}"
     "{{ '<|start_header_id|>' + role + '<|end_header_id|>\\n\\n' + message['content'] + '<|eot_id|>' }}"

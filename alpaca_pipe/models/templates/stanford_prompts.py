@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from alpaca_pipe.models.templates.template import Template, TemplateName
+from alpaca_pipe.models.templates.template import Template
 
 _WITH_INPUT = (
     "Below is an instruction that describes a task, paired with an input that provides further context. "
@@ -19,7 +19,7 @@ _WITHOUT_INPUT = (
 )
 
 
-def _template(name: TemplateName, with_input: str, without_input: str) -> Template:
+def _template(name: str, says: str, with_input: str, without_input: str) -> Template:
     """The user's turn ends where the answer begins, so `add_generation_prompt` changes nothing. A user message may have an
     `input` beside its `content`."""
     body = "".join(
@@ -33,7 +33,7 @@ def _template(name: TemplateName, with_input: str, without_input: str) -> Templa
         )
     )
     return Template(
-        name, body, many_turns=False, with_input=with_input, without_input=without_input
+        name, says, body, many_turns=False, with_input=with_input, without_input=without_input
     )
 
 
@@ -46,5 +46,15 @@ def _jinja_text(text: str) -> str:
 
 
 # the line feed keeps ":" and the answer apart
-ALPACA = _template("alpaca", _WITH_INPUT + "\n", _WITHOUT_INPUT + "\n")
-ALPACA_2023 = _template("alpaca-2023", _WITH_INPUT, _WITHOUT_INPUT)
+ALPACA = _template(
+    "alpaca",
+    "Stanford's prompts, with a line feed before the answer; one exchange",
+    _WITH_INPUT + "\n",
+    _WITHOUT_INPUT + "\n",
+)
+ALPACA_2023 = _template(
+    "alpaca-2023",
+    "Stanford's prompts as they were, the answer at the colon; one exchange",
+    _WITH_INPUT,
+    _WITHOUT_INPUT,
+)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from alpaca_pipe.core.example import Example
-
-TemplateName = Literal["alpaca", "alpaca-2023", "chatml", "llama3", "vicuna", "chat"]
 
 
 @dataclass(frozen=True)
 class Template:
     """The text around messages, as Jinja over `messages`, `bos_token`, `eos_token` and `add_generation_prompt`.
 
-    BOS is not in it: it stands first where the tokenizer itself puts it before a text.
+    BOS is not in it: it stands first where the tokenizer itself puts it before a text. says: what it is, for the manual.
     """
 
-    name: TemplateName
+    name: str
+    says: str
     body: str = ""  # Jinja; empty: the tokenizer's own chat template
     control: tuple[str, ...] = ()  # tokens that it writes, of which the vocabulary must have each
     many_turns: bool = True  # takes more than one exchange

@@ -14,6 +14,7 @@ _SYSTEM = (
 
 VICUNA = Template(
     "vicuna",
+    "of Vicuna 1.1: USER: and ASSISTANT: in one line each",
     "{% if messages[0]['role'] == 'system' %}"
     "{% set system = messages[0]['content'] %}{% set said = messages[1:] %}"
     "{% else %}{% set system = '" + _SYSTEM + "' %}{% set said = messages %}{% endif %}"
