@@ -24,14 +24,18 @@ READING = 2  # the version of how foreign rows are read: another one reads `from
 LEAST_INSIDE = 8  # words of a text of an evaluation set that counts wherever it stands
 
 Engine = Literal["local", "ray"]
-On = Literal["instruction", "instruction+input"]
+On = Literal["task", "instruction", "input", "output", "row", "instruction+input"]
 Keep = Literal["first", "best"]
 
 
 class Duplicates(Table):
     """What is compared, and which row of a group stays."""
 
-    on: On = Field("instruction", description="what likeness compares")
+    on: On = Field(
+        "task",
+        description="what likeness compares. task: the instruction, and where there is one also the input, each of which must "
+        "be alike; instruction, input, output: that alone; row: all its texts; instruction+input: both as one text",
+    )
     keep: Keep = Field(
         "first",
         description="which row of a group of duplicates stays: the first, or the best (the highest grade; without grades, the longest output)",

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.config import On
-from alpaca_pipe.similarity.rouge import Index
-from alpaca_pipe.similarity.words import Words
+from alpaca_pipe.similarity.rouge import Index, rouge_l
+from alpaca_pipe.similarity.words import Text, Words
 
 RULE = "likeness"
+T = TypeVar("T")
 _BULK_FROM = (
     20_000  # rows: below, loading Numba (1 s, and 15 s once a machine) costs more than it saves
 )
@@ -38,47 +40,160 @@ class Group:
     others: tuple[tuple[int, Fraction], ...]
 
 
-class TextsElsewhere(Protocol):
-    """Texts that do not lie in this process (`ray_backend`), and are compared where they lie."""
+class Compared(Protocol):
+    """What duplicates are told by, row by row, wherever it lies (here, or in `ray_backend`)."""
 
-    def append(self, text: str) -> None: ...
+    def append(self, told_by: Text) -> None: ...
 
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[str]: ...
-
-    def met(self, likeness: Decimal | Fraction, words: Words) -> Mapping[int, Near]:
-        """As the function below."""
+    def met(
+        self, likeness: Decimal | Fraction, words: Words, minhash_from: int | None
+    ) -> Mapping[int, Near]:
+        """As the function below; a text is not held against a pair."""
 
 
-def text_of(example: Example, on: On) -> str:
-    """What is compared: of a conversation all that its users asked."""
-    if example.messages:
+class ComparedHere:
+    """In this process."""
+
+    def __init__(self) -> None:
+        self._single, self._pairs = Apart[str](), Apart[tuple[str, str]]()
+
+    def append(self, told_by: Text) -> None:
+        place = len(self._single.places) + len(self._pairs.places)
+        if isinstance(told_by, str):
+            self._single.append(place, told_by)
+        else:
+            self._pairs.append(place, told_by)
+
+    def met(
+        self, likeness: Decimal | Fraction, words: Words, minhash_from: int | None
+    ) -> Mapping[int, Near]:
+        some = (
+            met(self._single.texts, likeness, words, minhash_from=minhash_from),
+            met(self._pairs.texts, likeness, words, minhash_from=minhash_from),
+        )
+        return self._single.as_placed(some[0]) | self._pairs.as_placed(some[1])
+
+
+@dataclass
+class Apart(Generic[T]):
+    """Some of the rows, with their places among all."""
+
+    texts: list[T] = field(default_factory=list)
+    places: array[int] = field(default_factory=lambda: array("i"))
+
+    def append(self, place: int, text: T) -> None:
+        self.texts.append(text)
+        self.places.append(place)
+
+    def as_placed(self, found: Mapping[int, Near]) -> dict[int, Near]:
+        return {
+            self.places[place]: Near(self.places[near.place], near.score)
+            for place, near in found.items()
+        }
+
+
+def told_by(example: Example, on: On) -> Text:
+    """What is compared of a row. task: its instruction, and beside it its input where it has one; of a conversation, where a
+    greeting may come first, all that its users asked."""
+    if on == "row":
+        return "\n".join((example.system, *example.texts))
+    if on == "output":
+        return example.answered
+    if on == "input":
+        return example.input
+    if example.messages or on == "instruction+input":
         return example.asked
-    return (
-        example.instruction
-        if on == "instruction" or not example.input
-        else f"{example.instruction}\n{example.input}"
-    )
+    if on == "instruction" or not example.input:
+        return example.instruction
+    return example.instruction, example.input
 
 
 def met(
-    texts: Sequence[str] | TextsElsewhere,
+        self, likeness: Decimal | Fraction, words: Words, minhash_from: int | None
+    ) -> Mapping[int, Near]:
+        """As the function below; a text is not held against a pair."""
+
+
+class ComparedHere:
+    """In this process."""
+
+    def __init__(self) -> None:
+        self._single, self._pairs = Apart[str](), Apart[tuple[str, str]]()
+
+    def append(self, told_by: Text) -> None:
+        place = len(self._single.places) + len(self._pairs.places)
+        if isinstance(told_by, str):
+            self._single.append(place, told_by)
+        else:
+            self._pairs.append(place, told_by)
+
+    def met(
+        self, likeness: Decimal | Fraction, words: Words, minhash_from: int | None
+    ) -> Mapping[int, Near]:
+        some = (
+            met(self._single.texts, likeness, words, minhash_from=minhash_from),
+            met(self._pairs.texts, likeness, words, minhash_from=minhash_from),
+        )
+        return self._single.as_placed(some[0]) | self._pairs.as_placed(some[1])
+
+
+@dataclass
+class Apart(Generic[T]):
+    """Some of the rows, with their places among all."""
+
+    texts: list[T] = field(default_factory=list)
+    places: array[int] = field(default_factory=lambda: array("i"))
+
+    def append(self, place: int, text: T) -> None:
+        self.texts.append(text)
+        self.places.append(place)
+
+    def as_placed(self, found: Mapping[int, Near]) -> dict[int, Near]:
+        return {
+            self.places[place]: Near(self.places[near.place], near.score)
+            for place, near in found.items()
+        }
+
+
+def told_by(example: Example, on: On) -> Text:
+    """What is compared of a row. task: its instruction, and beside it its input where it has one; of a conversation, where a
+    greeting may come first, all that its user says."""
+    if on == "task":
+        if example.messages:
+            return "\n".join(one.text for one in example.messages if one.role == "user")
+        return (example.instruction, example.input) if example.input else example.instruction
+    if on == "output":
+        return "\n".join(one.text for one in example.conversation() if one.is_learned)
+    if on == "row":
+        return "\n".join([example.system, *(one.text for one in example.conversation())])
+    if on == "input":
+        return example.input
+    if on == "instruction" or not example.input:
+        return example.instruction
+    return f"{example.instruction}\n{example.input}"
+
+
+def met(
+    texts: Sequence[Text],
     likeness: Decimal | Fraction,
     words: Words,
     bulk_from: int = _BULK_FROM,
     minhash_from: int | None = None,
 ) -> Mapping[int, Near]:
     """The texts, by place, that have a nearest one above the likeness among those before them that stayed. The greedy pass in
-    row order: compiled and all at once from `bulk_from` texts on where Numba is there, else one by one, or block by block
-    where the texts lie in Ray; the same answer. From `minhash_from` texts on by MinHash, which misses a few."""
+    row order: compiled and all at once from `bulk_from` texts on where Numba is there, else one by one; the same answer.
+    From `minhash_from` texts on by MinHash, which misses a few."""
     if minhash_from is not None and len(texts) >= minhash_from:
         return dict(_by_minhash(texts, likeness, words))
-    if not isinstance(texts, Sequence):
-        return texts.met(likeness, words)
     if len(texts) >= bulk_from and find_spec("numba") is not None:
         return dict(_at_once(texts, likeness, words))
-    return dict(_one_by_one(texts, likeness, words))
+    if texts and not isinstance(texts[0], str):
+        return dict(
+            _pairs_one_by_one(
+                [text for text in texts if not isinstance(text, str)], likeness, words
+            )
+        )
+    return dict(_one_by_one([text for text in texts if isinstance(text, str)], likeness, words))
 
 
 def groups(near: Mapping[int, Near], worth: Sequence[Sequence[float]] | None = None) -> list[Group]:
@@ -110,7 +225,7 @@ def _group(
 
 
 def _by_minhash(
-    texts: Iterable[str], likeness: Decimal | Fraction, words: Words
+    texts: Iterable[Text], likeness: Decimal | Fraction, words: Words
 ) -> Iterator[tuple[int, Near]]:
     if find_spec("rensa") is None:
         raise UserError(
@@ -124,7 +239,7 @@ def _by_minhash(
 
 
 def _at_once(
-    texts: Sequence[str], likeness: Decimal | Fraction, words: Words
+    texts: Sequence[Text], likeness: Decimal | Fraction, words: Words
 ) -> Iterator[tuple[int, Near]]:
     import numpy as np
 
@@ -150,3 +265,24 @@ def _one_by_one(
             yield place, Near(int(near.id), near.score)
         else:
             index.add(str(place), text)
+
+
+def _pairs_one_by_one(
+    texts: Sequence[tuple[str, str]], likeness: Decimal | Fraction, words: Words
+) -> Iterator[tuple[int, Near]]:
+    """Looked up by the text that differs more from row to row."""
+    side = int(len({text[1] for text in texts}) > len({text[0] for text in texts}))
+    index = Index(likeness, words)
+    for place, text in enumerate(texts):
+        best: Near | None = None
+        for id, score in index.every(text[side]):
+            also = rouge_l(text[1 - side], texts[int(id)][1 - side], words)
+            near = Near(int(id), min(score, also))
+            if also > likeness and (
+                best is None or (near.score, -near.place) > (best.score, -best.place)
+            ):
+                best = near
+        if best:
+            yield place, best
+        else:
+            index.add(str(place), text[side])

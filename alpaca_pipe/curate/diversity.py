@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import random
 import re
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.words import word_count
 from alpaca_pipe.similarity.rouge import Index
 from alpaca_pipe.similarity.words import Words
 
@@ -30,6 +33,7 @@ VERBS_SHOWN, OBJECTS_SHOWN = (
 )  # Self-Instruct's figure: the 20 commonest verbs, each with its 4 commonest objects
 _SAMPLE = 500  # rows whose nearest is looked for: the median is known to within 0.02
 AMONG = 20_000  # rows among which it is looked for: 2 s, and datasets of different sizes compare
+_BULK_FROM = 10_000  # texts: below, loading Numba costs more than it saves
 _LENGTHS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # words; each bin begins here
 
 
@@ -189,8 +193,15 @@ class Diversity:
         if example.messages:
             texts |= {"instruction": example.asked, "output": example.answered}
         for name, counts in self.lengths.items():
-            counts[_bin(len(texts[name].split()))] += 1
+            counts[_bin(word_count(texts[name]))] += 1
         self.texts.append(texts["instruction"])
+
+    def update(self, other: Diversity) -> None:
+        """With the rows of another one behind its own."""
+        self.asked.update(other.asked)
+        for name, counts in self.lengths.items():
+            counts.update(other.lengths[name])
+        self.texts += other.texts
 
     def to_row(self, words: Words, seed: int = 0) -> dict[str, Any]:
         """verbs: the commonest, each with its count and its commonest objects. lengths: rows by words, each bin by where it
@@ -237,7 +248,7 @@ def _most(counts: Counter[str], shown: int) -> list[tuple[str, int]]:
 
 
 def _bin(words: int) -> int:
-    return next(begin for begin in reversed(_LENGTHS) if words >= begin)
+    return _LENGTHS[bisect(_LENGTHS, words) - 1]
 
 
 def nearest(
@@ -245,23 +256,39 @@ def nearest(
 ) -> list[float]:
     """F to the nearest other text, of so many texts drawn at random (of few texts, of all), among so many drawn at random."""
     drawn = random.Random(seed).sample(range(len(texts)), min(among, len(texts)))
-    index, looked_up = Index(Decimal(1), words), frozenset(drawn[:sample])
-    for place in sorted(drawn[sample:]):
-        index.add(str(place), texts[place])
-    best = {
-        place: near.score if (near := index.nearest(texts[place])) else Fraction(0)
-        for place in looked_up
-    }
-    for order in (
-        sorted(looked_up),
-        sorted(looked_up, reverse=True),
-    ):  # within the sample each row would find itself
+    found = _nearest_in_bulk if len(drawn) >= _BULK_FROM and find_spec("numba") else _nearest_of_few
+    return found([texts[place] for place in drawn], words, drawn, sample)
+
+
+def _nearest_in_bulk(
+    texts: Sequence[str], words: Words, drawn: Sequence[int], sample: int
+) -> list[float]:
+    """As below, compiled."""
+    from alpaca_pipe.similarity.nearest_others import nearest_others
+
+    scores = nearest_others(texts, min(sample, len(texts)), words)
+    return [float(score) for _, score in sorted(zip(drawn, scores, strict=False))]
+
+
+def _nearest_of_few(
+    texts: Sequence[str], words: Words, drawn: Sequence[int], sample: int
+) -> list[float]:
+    """F to the nearest other of the drawn texts, of the first so many of them, in the order of their places."""
+    index = Index(Decimal(1), words)
+    best: list[Fraction] = []
+    for text in texts[sample:]:
+        index.add("", text)
+    for text in texts[:sample]:
+        near = index.nearest(text)
+        best.append(near.score if near else Fraction(0))
+    some = range(min(sample, len(texts)))
+    for order in (some, reversed(some)):  # within the sample each row would find itself
         before = Index(Decimal(1), words)
         for place in order:
             if near := before.nearest(texts[place]):
                 best[place] = max(best[place], near.score)
-            before.add(str(place), texts[place])
-    return [float(best[place]) for place in sorted(best)]
+            before.add("", texts[place])
+    return [float(score) for _, score in sorted(zip(drawn, best, strict=False))]
 
 
 def diversity(examples: Iterable[Example], words: Words) -> dict[str, Any]:

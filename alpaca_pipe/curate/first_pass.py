@@ -11,17 +11,20 @@ from alpaca_pipe.curate import dedup, repairs
 from alpaca_pipe.curate.config import Duplicates
 from alpaca_pipe.curate.filter_config import ActiveFilter
 from alpaca_pipe.curate.review.overrides import IncomingRow
+from alpaca_pipe.similarity.words import Text
 
 NONE, A_PERSON = -1, -2
 
 
 class FirstPass(NamedTuple):
-    """dropped_by: the number of the first filter that drops the row; or NONE, or A_PERSON. Of a row that none drops also what
-    duplicates are told by, and where the best of them is to stay, what it is worth: a grade that a judge gave, above none; then the length of the output."""
+    """dropped_by: the number of the first filter that drops the row; or NONE, or A_PERSON. mended: it is another row than
+    came. Of a row that none drops also what duplicates are told by, and where the best of them is to stay, what it is
+    worth: a grade that a judge gave, above none; then the length of the output."""
 
     dropped_by: int
     id: str
-    text: str = ""
+    mended: bool
+    told_by: Text = ""
     worth: Sequence[float] = ()
 
 
@@ -33,7 +36,8 @@ class FirstPassSettings:
 
     def __call__(self, example: Example) -> FirstPass:
         """The id is that of the repaired row, before ids are made unique."""
-        return self.at(IncomingRow((repairs.mended(example) if self.repair else None) or example))
+        mended = repairs.mended(example) if self.repair else None
+        return self.at(IncomingRow(mended or example, example if mended else None))
 
     def at(self, coming: IncomingRow) -> FirstPass:
         """A person's word stands above every rule."""
@@ -42,12 +46,14 @@ class FirstPassSettings:
             number = next(
                 (place for place, one in enumerate(self.filters) if one.reason(row)), NONE
             )
+        mended = coming.before is not None
         if number != NONE:
-            return FirstPass(number, row.id)
+            return FirstPass(number, row.id, mended)
         return FirstPass(
             NONE,
             row.id,
-            dedup.text_of(row, self.duplicates.on),
+            mended,
+            dedup.told_by(row, self.duplicates.on),
             _worth(row) if self.duplicates.keep == "best" else (),
         )
 

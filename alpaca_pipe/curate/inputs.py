@@ -15,7 +15,7 @@ from alpaca_pipe.data.shapes.columns import Columns
 from alpaca_pipe.data.source_kinds import Format, HubId, Turns
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from alpaca_pipe.data.arrow import StoredRows
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,12 @@ class HowToRead:
 class Incoming:
     """The rows to judge, and where those lie that were set aside on the way in (as rows of rejected.jsonl)."""
 
-    rows: Dataset
+    rows: StoredRows
     set_aside: Path | None = None
     told: Path | None = None  # what reading has to say of them
+
+    def count_aside(self) -> int:
+        return sum(1 for _ in self.aside())
 
     def aside(self) -> Iterator[dict[str, Any]]:
         return read_jsonl(self.set_aside) if self.set_aside else iter(())
@@ -54,7 +57,7 @@ def imported(
 ) -> Incoming:
     """Reads the whole source before a row of it is judged. tick: is told how many rows were read so far, and may raise
     Stopped. A resumed run finds below `scratch` what it had read. Raises UserError with what cannot be read."""
-    from alpaca_pipe.data.arrow import to_arrow
+    from alpaca_pipe.data.arrow import store_rows
 
     content = tree_digest(source) if isinstance(source, Path) else source
     name = digest_of([content, asdict(how)])[:32]
@@ -80,12 +83,11 @@ def imported(
                 yield example
         write_json(said, told.summary())
 
-    return Incoming(to_arrow(rows(), scratch, name), aside, said)
+    return Incoming(store_rows(rows(), scratch, name), aside, said)
 
 
 def generated(path: Path, first: int | None, scratch: Path) -> Incoming:
     """What generate accepted, or the first so many rows of it."""
     from alpaca_pipe.data.arrow import open_examples
 
-    rows = open_examples(path, scratch)
-    return Incoming(rows.select(range(min(first, len(rows)))) if first else rows)
+    return Incoming(open_examples(path, scratch).head(first))

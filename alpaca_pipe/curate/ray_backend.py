@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import logging
 import os
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
 from importlib.util import find_spec
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.dedup import Near
+from alpaca_pipe.curate.dedup import ComparedHere, Near
 from alpaca_pipe.curate.first_pass import FirstPass, FirstPassSettings
-from alpaca_pipe.data.arrow import from_columns, to_columns
-from alpaca_pipe.similarity.words import Words
+from alpaca_pipe.data.arrow import COLUMNS, restored, stored
+from alpaca_pipe.similarity.words import Text, Words
 
 if TYPE_CHECKING:
     import pyarrow
@@ -87,46 +88,85 @@ def looked_at(
     )
     done = 0
     for batch in data.iter_batches(batch_format="pyarrow", batch_size=None):
-        for seen in batch.to_pylist():
+        for seen in _unpacked(batch):
             done += 1
-            yield FirstPass(**seen)
+            yield seen
             tick(done)
 
 
 def _blocks(rows: Iterable[Example]) -> Iterator[pyarrow.Table]:
     import pyarrow
 
-    source = map(to_columns, rows)
+    source = map(stored, rows)
     while some := list(islice(source, _ROWS)):
-        yield pyarrow.Table.from_pylist(some)
+        yield pyarrow.table(dict(zip(COLUMNS, map(list, zip(*some, strict=True)), strict=True)))
 
 
 def _of_block(block: pyarrow.Table, look: FirstPassSettings) -> pyarrow.Table:
     import pyarrow
 
-    seen = [look(from_columns(row))._asdict() for row in block.to_pylist()]
-    return pyarrow.Table.from_pylist(
-        seen,
-        pyarrow.schema(
-            [
-                ("dropped_by", pyarrow.int16()),
-                ("id", pyarrow.string()),
-                ("text", pyarrow.string()),
-                ("worth", pyarrow.list_(pyarrow.float64())),
-            ]
-        ),
+    columns = [column.to_pylist() for column in block.columns]
+    seen = [look(restored(*row)) for row in zip(*columns, strict=True)]
+    text = pyarrow.string()
+    told = [one.told_by if isinstance(one.told_by, tuple) else (one.told_by, None) for one in seen]
+    return pyarrow.table(
+        {
+            "dropped_by": pyarrow.array([one.dropped_by for one in seen], pyarrow.int16()),
+            "id": pyarrow.array([one.id for one in seen], text),
+            "mended": pyarrow.array([one.mended for one in seen], pyarrow.bool_()),
+            "text": pyarrow.array([one for one, _ in told], text),
+            "also": pyarrow.array([other for _, other in told], text),
+            "worth": pyarrow.array([one.worth for one in seen], pyarrow.list_(pyarrow.float64())),
+        }
     )
 
 
-class RayTexts:
-    """What duplicates are told by, laid down in Ray block by block: this machine holds one of them at a time."""
+def _unpacked(block: pyarrow.Table) -> Iterator[FirstPass]:
+    for by, id, mended, text, also, worth in zip(
+        *(column.to_pylist() for column in block.columns), strict=True
+    ):
+        yield FirstPass(by, id, mended, text if also is None else (text, also), worth)
+
+
+class ComparedInRay:
+    """What duplicates are told by, laid down in Ray block by block: this machine holds two of them at a time."""
 
     def __init__(self) -> None:
-        self._open: list[str] = []
+        self._single, self._pairs = _Blocks(), _Blocks()
+
+    def append(self, told_by: Text) -> None:
+        place = len(self._single.places) + len(self._pairs.places)
+        (self._single if isinstance(told_by, str) else self._pairs).append(place, told_by)
+
+    def met(
+        self, likeness: Decimal | Fraction, words: Words, minhash_from: int | None
+    ) -> Mapping[int, Near]:
+        if minhash_from is not None:
+            few = sum(len(one.places) for one in (self._single, self._pairs)) < minhash_from
+            if not few:
+                return self._here().met(likeness, words, minhash_from)
+        return {**self._single.met(likeness, words), **self._pairs.met(likeness, words)}
+
+    def _here(self) -> ComparedHere:
+        """All of it in this process: MinHash works in one."""
+        here = ComparedHere()
+        both = sorted(chain(self._single.placed(), self._pairs.placed()), key=lambda one: one[0])
+        for _, told_by in both:
+            here.append(told_by)
+        return here
+
+
+class _Blocks:
+    """Texts of one kind, with their places among all rows."""
+
+    def __init__(self) -> None:
+        self.places = array("i")
+        self._open: list[Text] = []
         self._blocks: list[Any] = []
         self._sizes: list[int] = []
 
-    def append(self, text: str) -> None:
+    def append(self, place: int, text: Text) -> None:
+        self.places.append(place)
         self._open.append(text)
         if len(self._open) >= max(_TEXTS, sum(self._sizes) // _BLOCKS):
             self._close()
@@ -139,18 +179,15 @@ class RayTexts:
             self._sizes.append(len(self._open))
             self._open = []
 
-    def __len__(self) -> int:
-        return sum(self._sizes) + len(self._open)
-
-    def __iter__(self) -> Iterator[str]:
+    def placed(self) -> Iterator[tuple[int, Text]]:
         import ray
 
         self._close()
-        for block in self._blocks:
-            yield from ray.get(block)
+        texts = chain.from_iterable(map(ray.get, self._blocks))
+        yield from zip(self.places, texts, strict=True)
 
     def met(self, likeness: Decimal | Fraction, words: Words) -> Mapping[int, Near]:
-        """As `dedup.met`."""
+        """As `dedup.met`, by places among all rows."""
         import numpy as np
 
         from alpaca_pipe.similarity.ray_join import greedy_in_blocks
@@ -160,8 +197,8 @@ class RayTexts:
             return {}
         found = greedy_in_blocks(self._blocks, self._sizes, likeness, words)
         return {
-            place: Near(
-                int(found.nearest[place]),
+            self.places[place]: Near(
+                self.places[int(found.nearest[place])],
                 Fraction(2 * int(found.common[place]), int(found.total[place])),
             )
             for place in np.flatnonzero(found.nearest >= 0).tolist()

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.files import read_jsonl, same_file, write_json, write_jsonl
+from alpaca_pipe.core.files import same_file, write_json, write_jsonl
 from alpaca_pipe.curate.config import GENERATED, CurateConfig
 from alpaca_pipe.curate.diversity import Diversity
 from alpaca_pipe.curate.filter_config import first_reason
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.grading.grader import Grades, at_once, grade
 from alpaca_pipe.curate.inputs import HowToRead, Incoming, generated, imported
-from alpaca_pipe.curate.pipeline import CurationRules, Judged, judged
+from alpaca_pipe.curate.judgement import Judged, Judgement
+from alpaca_pipe.curate.outputs import CurationCounts, id_of, line_of, outputs_of, write_lines
+from alpaca_pipe.curate.pipeline import judged
 from alpaca_pipe.curate.review.overrides import OverrideTally
+from alpaca_pipe.curate.rules import CurationRules
 from alpaca_pipe.curate.split import held_out_ids
-from alpaca_pipe.data.arrow import stream
+from alpaca_pipe.data.arrow import StoredRows
 from alpaca_pipe.data.reading import TURNS
 from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.similarity.words import Words
 from alpaca_pipe.teachers.factory import connect
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 
 _log = logging.getLogger(__name__)  # what becomes of each row, for `-v`
 
@@ -44,102 +42,86 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
     (`unreadable`) or held (`turns`) comes first in rejected.
     """
     came = _rows(config, context)
-    rows, count = came.rows, _Count()
-    varied = Diversity() if config.diversity else None
-    tally = OverrideTally(config.decisions)
+    rows = came.rows
     context.progress.start(len(rows), "rows")
-    with (
-        _writer(context.folder / "examples.jsonl") as keep,
-        _writer(context.folder / "rejected.jsonl") as drop,
-        _writer(context.folder / "repaired.jsonl") as mend,
-        _writer(context.folder / "groups.jsonl") as group,
-    ):
-        for aside in came.aside():
-            count.rejected[aside["rule"]] += 1
-            drop(aside)
-        read = len(rows) + count.rejected.total()
-        again, how, grades = _Again(rows), CurationRules.of(config), None
-        if config.grade:
-            grades = asyncio.run(_graded(config.grade, again, how, context))
-            write_jsonl(
-                context.folder / "grades.jsonl", (one.to_row() for one in grades.by_place.values())
-            )
-            again, how = (
-                _Again(rows, grades.marked),
-                replace(how, filters=(*how.filters, grades.as_filter())),
-            )
-            context.progress.start(len(rows), "rows")
-        judgement = judged(again, how, lambda seen: _tick(context, seen // 2))
-        for told in judgement.groups_told():
-            group(told)
-        for number, row in enumerate(judgement, 1):
-            tally.add(row.row, row.despite)
-            count.add(row, keep, drop, mend)
-            if varied and not row.rejected:
-                varied.add(row.example)
-            _tick(context, (len(rows) + number) // 2)
-    context.progress.at(len(rows), f"{len(count.kept)} kept")
+    again, how, grades = _Again(rows), CurationRules.of(config), None
+    if config.grade:
+        grades = asyncio.run(_graded(config.grade, again, how, context))
+        write_jsonl(
+            context.folder / "grades.jsonl", (one.to_row() for one in grades.by_place.values())
+        )
+        again, how = (
+            _Again(rows, grades.marked),
+            replace(how, filters=(*how.filters, grades.as_filter())),
+        )
+        context.progress.start(len(rows), "rows")
+    judgement = judged(again if grades else rows, how, lambda seen: _tick(context, seen // 2))
+    tally = OverrideTally(config.decisions)
+    counts = _written(came, judgement, tally, context, Diversity() if config.diversity else None)
+    context.progress.at(len(rows), f"{len(counts.kept)} kept")
     if config.decisions:
         write_jsonl(context.folder / "by_hand.jsonl", tally.rows)
     if said := tally.said():
         context.progress.say(said)
-    _check_enough(len(count.kept), count.rejected, config)
-    _split(context.folder, held_out_ids(count.kept, config.held_out))
+    _check_enough(len(counts.kept), counts.rejected, config)
+    _split(context.folder, held_out_ids(counts.kept, config.held_out))
     return Outcome(
-        {"read": read}
-        | count.summary(config.held_out)
+        {"read": len(rows) + came.count_aside()}
+        | counts.summary(config.held_out)
         | came.said()
         | ({"grade": grades.summary()} if grades else {})
         | tally.summary()
-        | _varied(varied, config.words, context.folder)
+        | _varied(counts.varied, config.words, context.folder)
     )
 
 
-@dataclass
-class _Count:
-    """What became of the rows so far; kept: ids."""
+def _written(
+    came: Incoming,
+    judgement: Judgement,
+    tally: OverrideTally,
+    context: StageContext,
+    varied: Diversity | None,
+) -> CurationCounts:
+    """Writes each row where it belongs, part by part."""
+    total = CurationCounts(varied=varied)
 
-    kept: list[str] = field(default_factory=list)
-    rejected: Counter[str] = field(default_factory=Counter)  # by rule
-    repaired: int = 0
-    repairs: Counter[str] = field(default_factory=Counter)  # by rule; a row may need several
+    def told(some: Iterable[Judged]) -> Iterator[Judged]:
+        for one in some:
+            tally.add(one.row, one.despite)
+            yield one
 
-    def add(self, row: Judged, keep: _Write, drop: _Write, mend: _Write) -> None:
-        """Counts one row and writes it where it belongs."""
-        if row.before:
-            self.repaired += 1
-            self.repairs.update(row.repair.split(", "))
-            both = {"before": row.before.to_row(), "after": row.example.to_row()}
-            mend({"rule": row.repair} | both)
-        if row.rejected:
-            rule, reason = row.rejected.rule, row.rejected.reason
-            self.rejected[rule] += 1
-            drop(row.rejected.to_row())
-            _log.debug("dropped, %s: %s (%s)", rule, reason, row.example.id)
-        else:
-            self.kept.append(row.example.id)
-            keep(row.example.to_row())
-
-    def summary(self, held_out: int) -> dict[str, Any]:
-        return {
-            "kept": len(self.kept),
-            "repaired": self.repaired,
-            "repairs": dict(self.repairs.most_common()),
-            "rejected": dict(self.rejected.most_common()),
-            "train": len(self.kept) - held_out,
-            "held_out": held_out,
-        }
+    with (
+        (context.folder / "examples.jsonl").open("wb") as keep,
+        (context.folder / "rejected.jsonl").open("wb") as drop,
+        (context.folder / "repaired.jsonl").open("wb") as mend,
+    ):
+        for aside in came.aside():
+            total.rejected[aside["rule"]] += 1
+            drop.write(line_of(aside))
+        done = 0
+        for part in judgement.parts(lambda some: outputs_of(told(some), varied is not None)):
+            keep.write(part.examples)
+            drop.write(part.rejected)
+            mend.write(part.repaired)
+            total.add(part.counts)
+            for rule, reason, id in part.dropped:
+                _log.debug("dropped, %s: %s (%s)", rule, reason, id)
+            done += part.rows
+            context.progress.at((len(came.rows) + done) // 2)
+            context.stop_here()
+    write_lines(context.folder / "groups.jsonl", judgement.groups_told())
+    return total
 
 
 @dataclass(frozen=True)
 class _Again:
-    """The rows from the beginning, each time they are asked for: the judgement passes over them twice."""
+    """The rows from the beginning, with their grades, each time they are asked for."""
 
-    rows: Dataset
+    rows: StoredRows
     marked: Callable[[Iterable[Example]], Iterator[Example]] = iter
 
     def __iter__(self) -> Iterator[Example]:
-        return self.marked(stream(self.rows))
+        return self.marked(self.rows)
 
 
 async def _graded(
@@ -241,9 +223,13 @@ def _split(folder: Path, held_out: frozenset[str]) -> None:
         same_file(folder / "examples.jsonl", folder / "train.jsonl")
         (folder / "held_out.jsonl").write_bytes(b"")
         return
-    with _writer(folder / "train.jsonl") as train, _writer(folder / "held_out.jsonl") as held:
-        for row in read_jsonl(folder / "examples.jsonl"):
-            (held if row["id"] in held_out else train)(row)
+    with (
+        (folder / "examples.jsonl").open("rb") as rows,
+        (folder / "train.jsonl").open("wb") as train,
+        (folder / "held_out.jsonl").open("wb") as held,
+    ):
+        for line in rows:
+            (held if id_of(line) in held_out else train).write(line)
 
 
 def _varied(found: Diversity | None, words: Words, folder: Path) -> dict[str, Any]:
@@ -256,14 +242,3 @@ def _varied(found: Diversity | None, words: Words, folder: Path) -> dict[str, An
         "diversity": {name: row[name] for name in ("with_verb", "verbs", "pairs")}
         | {"nearest": row["nearest"]["median"]}
     }
-
-
-class _Write(Protocol):
-    def __call__(self, row: Any) -> object: ...
-
-
-@contextmanager
-def _writer(path: Path) -> Iterator[_Write]:
-    """Row by row, so that memory does not grow with them; what an interrupted run left is written anew."""
-    with path.open("w", encoding="utf-8", newline="\n") as out:
-        yield lambda row: out.write(json.dumps(row, ensure_ascii=False) + "\n")

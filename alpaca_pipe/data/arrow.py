@@ -1,18 +1,20 @@
-"""Our rows as a `datasets` Dataset: Arrow on disk, memory-mapped, so that their number does not matter."""
+"""Our rows in an Arrow file on disk, memory-mapped, so that their number does not matter."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.core.files import canonical, file_digest, read_jsonl
 
 if TYPE_CHECKING:
-    from datasets import Dataset, Features
+    import pyarrow
 
 COLUMNS = (
     "id",
@@ -28,82 +30,147 @@ COLUMNS = (
 )
 
 
-def to_columns(example: Example) -> dict[str, Any]:
-    """One row, flat and of the same shape for all: `details` and `messages` (of a conversation) are JSON text, for their keys differ
-    from row to row."""
-    origin = example.origin
-    return {
-        "id": example.id,
-        "instruction": example.instruction,
-        "input": example.input,
-        "output": example.output,
-        "system": example.system,
-        "messages": canonical([one.to_row() for one in example.messages])
-        if example.messages
-        else "",
-        "kind": origin.kind,
-        "source": origin.source,
-        "parents": list(origin.parents),
-        "details": canonical(dict(origin.details)) if origin.details else "",
-    }
+_BLOCK = 1000  # rows that are read together
+_LARGEST = 1 << 26  # characters of a block, whatever the number of its rows
 
 
-def from_columns(row: Mapping[str, Any]) -> Example:
-    details = json.loads(row["details"]) if row["details"] else {}
-    return Example(
-        row["id"],
-        row["instruction"],
-        row["input"],
-        row["output"],
-        Origin(row["kind"], row["source"], tuple(row["parents"]), details),
-        row["system"],
-        tuple(map(Message.from_row, json.loads(row["messages"]))) if row["messages"] else (),
-    )
+@dataclass(frozen=True)
+class StoredRows:
+    """The rows of a file, in order, as often as they are asked for. size: so many of them."""
+
+    path: Path
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[Example]:
+        for number, (start, end) in enumerate(pairwise(self.starts())):
+            yield from self.block(number, end - start)
+
+    def head(self, rows: int | None) -> StoredRows:
+        """The first so many of them; None: all."""
+        return StoredRows(self.path, min(rows or self.size, self.size))
+
+    def starts(self) -> list[int]:
+        """The place of the first row of each block of up to 1,000, and behind the last one the number of rows."""
+        starts = [0]
+        for rows in _sizes(self.path):
+            if starts[-1] >= self.size:
+                break
+            starts.append(min(self.size, starts[-1] + rows))
+        return starts
+
+    def block(self, number: int, rows: int) -> Iterator[Example]:
+        """So many rows of a block."""
+        import pyarrow
+
+        with pyarrow.memory_map(str(self.path)) as file:
+            batch = pyarrow.ipc.open_file(file).get_batch(number)
+            columns = [column.to_pylist() for column in batch.slice(0, rows).columns]
+        for row in zip(*columns, strict=True):
+            yield restored(*row)
 
 
-def open_examples(path: Path, cache: Path) -> Dataset:
-    """An `examples.jsonl` of ours as a Dataset of `COLUMNS`; the Arrow file lies below `cache` and is reused for the
-    same bytes. Row by row: memory does not grow with the file. Quiet, no network."""
-    return to_arrow(
-        (Example.from_row(row) for row in read_jsonl(path)), cache, file_digest(path)[:32]
-    )
+def open_examples(path: Path, cache: Path) -> StoredRows:
+    """The rows of an `examples.jsonl` of ours; the Arrow file lies below `cache` and is used again for the same bytes.
+    Block by block: memory does not grow with the file."""
+    return store_rows(map(Example.from_row, read_jsonl(path)), cache, file_digest(path)[:32])
 
 
-def to_arrow(examples: Iterable[Example], cache: Path, name: str) -> Dataset:
-    """Rows as a Dataset of `COLUMNS`, written below `cache`. The same `name` (word characters) means the same rows. What
-    the rows themselves raise (UserError, Stopped) is raised as it is."""
-    import datasets
+def store_rows(examples: Iterable[Example], cache: Path, name: str) -> StoredRows:
+    """Rows in a file below `cache`. The same `name` (word characters) means the same rows, and these are then not asked
+    for. What the rows themselves raise leaves no file."""
+    import pyarrow
 
-    datasets.disable_progress_bars()
-    any_row = False
+    path = cache / f"rows-{name}.arrow"
+    if not path.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}.draft")
+        schema = pyarrow.schema([(column, pyarrow.string()) for column in COLUMNS])
+        try:
+            with (
+                pyarrow.OSFile(str(draft), "wb") as file,
+                pyarrow.ipc.new_file(file, schema) as out,
+            ):
+                for batch in _batches(examples, schema):
+                    out.write_batch(batch)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    return StoredRows(path, sum(_sizes(path)))
 
-    def columns() -> Iterator[dict[str, Any]]:
-        nonlocal any_row
-        for example in examples:
-            any_row = True
-            yield to_columns(example)
 
-    try:
-        return datasets.Dataset.from_generator(
-            columns, features=_features(), cache_dir=str(cache), fingerprint=name
+def _sizes(path: Path) -> list[int]:
+    """Rows of each block."""
+    import pyarrow
+
+    with pyarrow.memory_map(str(path)) as file:
+        reader = pyarrow.ipc.open_file(file)
+        return [reader.get_batch(number).num_rows for number in range(reader.num_record_batches)]
+
+
+def _batches(examples: Iterable[Example], schema: pyarrow.Schema) -> Iterator[pyarrow.RecordBatch]:
+    import pyarrow
+
+    def batch() -> pyarrow.RecordBatch:
+        return pyarrow.record_batch(
+            [pyarrow.array(column, pyarrow.string()) for column in zip(*rows, strict=True)],
+            schema=schema,
         )
-    except datasets.exceptions.DatasetGenerationError as error:
-        if isinstance(error.__cause__, UserError | Stopped):
-            raise error.__cause__ from None
-        raise
-    except ValueError:  # from_generator cannot make a Dataset of no rows
-        if any_row:
-            raise
-        return datasets.Dataset.from_dict({name: [] for name in COLUMNS}, features=_features())
+
+    rows: list[tuple[str, ...]] = []
+    size = 0
+    for example in examples:
+        rows.append(row := stored(example))
+        size += sum(map(len, row))
+        if len(rows) == _BLOCK or size > _LARGEST:
+            yield batch()
+            rows, size = [], 0
+    if rows:
+        yield batch()
 
 
-def stream(dataset: Dataset) -> Iterator[Example]:
-    """The rows of `open_examples` again, in order."""
-    return map(from_columns, dataset)
+def stored(example: Example) -> tuple[str, ...]:
+    """In the order of COLUMNS; parents, details and messages as JSON, "" where there are none."""
+    origin = example.origin
+    return (
+        example.id,
+        example.instruction,
+        example.input,
+        example.output,
+        example.system,
+        canonical([one.to_row() for one in example.messages]) if example.messages else "",
+        origin.kind,
+        origin.source,
+        json.dumps(origin.parents) if origin.parents else "",
+        canonical(dict(origin.details)) if origin.details else "",
+    )
 
 
-def _features() -> Features:
-    from datasets import Features, List, Value
-
-    text = Value("string")
-    return Features({name: List(text) if name == "parents" else text for name in COLUMNS})
+def restored(
+    id: str,
+    instruction: str,
+    input: str,
+    output: str,
+    system: str,
+    messages: str,
+    kind: Any,
+    source: str,
+    parents: str,
+    details: str,
+) -> Example:
+    return Example(
+        id,
+        instruction,
+        input,
+        output,
+        Origin(
+            kind,
+            source,
+            tuple(json.loads(parents)) if parents else (),
+            json.loads(details) if details else {},
+        ),
+        system,
+        tuple(map(Message.from_row, json.loads(messages))) if messages else (),
+    )

@@ -10,16 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.data.arrow import COLUMNS, to_columns
+from alpaca_pipe.core.files import canonical
+from alpaca_pipe.data.arrow import COLUMNS
 from alpaca_pipe.data.conversation_forms import openai_messages
 
 _BATCH = 1000  # rows in memory at a time
 
 
 def published_row(example: Example) -> dict[str, Any]:
-    """The columns of `arrow.COLUMNS`; the messages of a conversation as OpenAI writes them, no such key for an exchange."""
-    row = to_columns(example)
-    del row["messages"]
+    """The columns of `arrow.COLUMNS`, flat and of the same shape for all: `details` is JSON text, for its keys differ from row
+    to row; the messages of a conversation as OpenAI writes them, no such key for an exchange."""
+    origin = example.origin
+    row: dict[str, Any] = {
+        "id": example.id,
+        "instruction": example.instruction,
+        "input": example.input,
+        "output": example.output,
+        "system": example.system,
+        "kind": origin.kind,
+        "source": origin.source,
+        "parents": list(origin.parents),
+        "details": canonical(dict(origin.details)) if origin.details else "",
+    }
     return row | ({"messages": openai_messages(example.messages)} if example.messages else {})
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl
-from alpaca_pipe.data.arrow import open_examples, stream
+from alpaca_pipe.data.arrow import open_examples
 from alpaca_pipe.data.conversation_forms import (
     alpaca_row,
     chatml_row,
@@ -46,19 +45,19 @@ def publish(
     whole = open_examples(rows, scratch)
     parts = {name: open_examples(path, scratch) for name, path in splits.items()}
     if "json" in forms:
-        write_alpaca_json(folder / "alpaca_data.json", stream(whole))
+        write_alpaca_json(folder / "alpaca_data.json", whole)
     if "jsonl" in forms:
-        _write_jsonl(folder / "examples.jsonl", map(published_row, stream(whole)))
+        _write_jsonl(folder / "examples.jsonl", map(published_row, whole))
     if "parquet" in forms:
-        write_parquet(folder / "examples.parquet", lambda: stream(whole))
+        write_parquet(folder / "examples.parquet", whole.__iter__)
     if "sharegpt" in forms:
-        _write_list(folder / "sharegpt.json", map(sharegpt_row, stream(whole)))
+        _write_list(folder / "sharegpt.json", map(sharegpt_row, whole))
     if "messages" in forms:
-        _write_jsonl(folder / "messages.jsonl", map(messages_row, stream(whole)))
+        _write_jsonl(folder / "messages.jsonl", map(messages_row, whole))
     if "datasets" in forms:
         (folder / "data").mkdir(exist_ok=True)
         for name, part in parts.items():
-            write_parquet(folder / "data" / f"{name}.parquet", partial(stream, part))
+            write_parquet(folder / "data" / f"{name}.parquet", part.__iter__)
     return {"rows": len(whole)} | {name: len(part) for name, part in parts.items()}
 
 

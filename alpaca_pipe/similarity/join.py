@@ -16,7 +16,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from alpaca_pipe.similarity.words import SPLIT, Words
+from alpaca_pipe.similarity.words import SPLIT, Text, Words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,19 +33,27 @@ class JoinResult:
 
 
 def greedy(
-    texts: Sequence[str], likeness: Decimal | Fraction, words: Words, gone: np.ndarray | None = None
+    texts: Sequence[Text],
+    likeness: Decimal | Fraction,
+    words: Words,
+    gone: np.ndarray | None = None,
 ) -> JoinResult:
     """The pass in row order: a row stays if no kept row before it has an F above the likeness, strictly. gone: rows that do
     not stay in any case, shape (rows,)."""
     import numpy as np
 
-    rows = [SPLIT[words](text) for text in texts]
-    seen: dict[tuple[str, ...], int] = {}
+    rows, also = _split(texts, words)
+    seen: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
     first = np.array(
-        [seen.setdefault(tuple(row), place) for place, row in enumerate(rows)], np.int32
+        [
+            seen.setdefault((tuple(row), tuple(also[place]) if also else ()), place)
+            for place, row in enumerate(rows)
+        ],
+        np.int32,
     )
     return _greedy(
         rows,
+        also,
         0,
         first,
         gone if gone is not None else np.zeros(len(rows), np.bool_),
@@ -54,21 +62,36 @@ def greedy(
 
 
 def across(
-    kept: Sequence[str], texts: Sequence[str], likeness: Decimal | Fraction, words: Words
+    kept: Sequence[Text], texts: Sequence[Text], likeness: Decimal | Fraction, words: Words
 ) -> JoinResult:
     """For each of `texts` the nearest of `kept` above the likeness; the texts are not held against each other."""
     import numpy as np
 
-    rows = [SPLIT[words](text) for text in (*kept, *texts)]
+    rows, also = _split((*kept, *texts), words)
     places = np.arange(len(rows), dtype=np.int32)
-    found = _greedy(rows, len(kept), places, places >= len(kept), Fraction(likeness))
+    found = _greedy(rows, also, len(kept), places, places >= len(kept), Fraction(likeness))
     return JoinResult(
         found.nearest[len(kept) :], found.common[len(kept) :], found.total[len(kept) :]
     )
 
 
+def _split(texts: Sequence[Text], words: Words) -> tuple[list[list[str]], list[list[str]]]:
+    """The words of each row, and of its second text ([] where rows have one). Of two texts the one that differs more from
+    row to row is looked up by, for it has fewer rows that are near."""
+    split = SPLIT[words]
+    if not texts or isinstance(texts[0], str):
+        return [split(text) for text in texts if isinstance(text, str)], []
+    one, two = ([split(row[side]) for row in texts] for side in (0, 1))
+    return (one, two) if _different(one) > _different(two) else (two, one)
+
+
+def _different(rows: Sequence[Sequence[str]]) -> int:
+    return len({tuple(row) for row in rows})
+
+
 def _greedy(
     rows: Sequence[Sequence[str]],
+    also: Sequence[Sequence[str]],
     given: int,
     first: np.ndarray,
     hidden: np.ndarray,
@@ -88,11 +111,22 @@ def _greedy(
             given,
             first,
             *_arrays(rows, first, likeness, True, hidden),
+            *_numbered(also),
             met.nearest,
             met.common,
             met.total,
         )
     return met
+
+
+def _numbered(rows: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Word numbers, rows end to end, and where each begins; of no length where there are no rows."""
+    import numpy as np
+
+    numbers: dict[str, int] = {}
+    tokens = [numbers.setdefault(word, len(numbers)) for row in rows for word in row]
+    starts = np.cumsum([0, *map(len, rows)], dtype=np.int64) if rows else np.zeros(0, np.int64)
+    return np.array(tokens, np.int32), starts
 
 
 def pairs(texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> np.ndarray:

@@ -9,6 +9,8 @@ from numba.extending import intrinsic
 _LANES = 64  # pieces of work that the cores share
 _ROWS_AT_ONCE = 4096  # at least: rows that are held against all rows before them in one go
 
+_NO_WORDS, _NO_ROWS, _NO_LINE = np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64)
+
 
 @intrinsic
 def ones(typing, bits):
@@ -179,13 +181,17 @@ def _meet(
     slots,
     masks,
     line,
+    also,
+    also_starts,
+    also_line,
     best,
     out,
 ):
     """Holds a text (its words, the same from rare to common, its print) against the findable rows in [low, high) that
     are kept. Puts (row, LCS, words of both) of the nearest into `best`, where a better one is found; writes every near
     one to `out`, where there is room, as of `row`. climb: only what is at least as near as the best so far is looked
-    for. Answers how many were near."""
+    for. also, also_starts: a second text of each row, that must be near too; what counts is then the lesser F; of no
+    length where there is none. Answers how many were near."""
     size, known, near = len(words), False, 0
     for place in range(size):
         if rare[place] < 0:
@@ -219,21 +225,50 @@ def _meet(
                     if common >= least and _first_shared(
                         rare, place, ranks[starts[other] : starts[other] + places[at]]
                     ):
+                        words_of_both = total
+                        if len(also_starts) > 0:
+                            shared, both = _common_also(row, other, also, also_starts, also_line)
+                            if shared < need(both, num, den, strict):
+                                at += 1
+                                continue
+                            if shared * total < common * both:
+                                common, words_of_both = shared, both
                         if near < len(out):
                             out[near, 0], out[near, 1], out[near, 2], out[near, 3] = (
                                 row,
                                 other,
                                 common,
-                                total,
+                                words_of_both,
                             )
                         near += 1
-                        ahead = common * best[2] - best[1] * total
+                        ahead = common * best[2] - best[1] * words_of_both
                         if best[0] < 0 or ahead > 0 or (ahead == 0 and other < best[0]):
-                            best[0], best[1], best[2] = other, common, total
+                            best[0], best[1], best[2] = other, common, words_of_both
                 at += 1
     if known:
         _forget(words, slots)
     return near
+
+
+@njit(cache=True)
+def _common_also(row, other, also, also_starts, line):
+    """(LCS, words of both) of the second texts of two rows. line: room for the longest one and one more."""
+    begin, end = also_starts[row], also_starts[row + 1]
+    low, high = also_starts[other], also_starts[other + 1]
+    size = end - begin
+    if size == high - low and np.array_equal(also[begin:end], also[low:high]):
+        return size, 2 * size
+    line[: size + 1] = 0
+    for at in range(low, high):
+        before = 0
+        for place in range(size):
+            above = line[place + 1]
+            if also[begin + place] == also[at]:
+                line[place + 1] = before + 1
+            elif line[place] > above:
+                line[place + 1] = line[place]
+            before = above
+    return line[size], size + high - low
 
 
 @njit(cache=True)
@@ -304,6 +339,9 @@ def nearest(
             slots,
             masks,
             line,
+            _NO_WORDS,
+            _NO_ROWS,
+            _NO_LINE,
             best,
             none,
         )
@@ -364,6 +402,9 @@ def near(
         slots,
         masks,
         line,
+        _NO_WORDS,
+        _NO_ROWS,
+        _NO_LINE,
         best,
         found,
     )
@@ -395,11 +436,13 @@ def greedy(
     num,
     den,
     strict,
+    also,
+    also_starts,
     nearest,
     common,
     total,
 ):
-    """Judges the rows from `given` on; those before are kept."""
+    """Judges the rows from `given` on; those before are kept. also, also_starts: see `_meet`."""
     count, vocabulary, longest = len(starts) - 1, tokens.max() + 1, room(starts)
     kept = np.ones(count, np.bool_)
     touched = np.zeros(count, np.bool_)  # near a row of its own block, kept or not
@@ -413,6 +456,7 @@ def greedy(
                 np.zeros((longest, (longest + 63) >> 6), np.uint64),
             )
             line = np.zeros((longest + 63) >> 6, np.uint64)
+            also_line = np.zeros(room(also_starts) + 1, np.int64)
             best, other = np.zeros(3, np.int64), np.zeros(3, np.int64)
             for row in range(low + lane, high, _LANES):
                 best[0], best[1], best[2] = -1, 0, 1
@@ -445,6 +489,9 @@ def greedy(
                     slots,
                     masks,
                     line,
+                    also,
+                    also_starts,
+                    also_line,
                     best,
                     none,
                 )
@@ -477,6 +524,9 @@ def greedy(
                         slots,
                         masks,
                         line,
+                        also,
+                        also_starts,
+                        also_line,
                         other,
                         none,
                     )
@@ -487,6 +537,7 @@ def greedy(
             np.zeros((longest, (longest + 63) >> 6), np.uint64),
         )
         line, best = np.zeros((longest + 63) >> 6, np.uint64), np.zeros(3, np.int64)
+        also_line = np.zeros(room(also_starts) + 1, np.int64)
         for row in range(low, high):
             if touched[row]:
                 best[0], best[1], best[2] = nearest[row], common[row], max(total[row], 1)
@@ -519,6 +570,9 @@ def greedy(
                     slots,
                     masks,
                     line,
+                    also,
+                    also_starts,
+                    also_line,
                     best,
                     none,
                 )
@@ -585,6 +639,9 @@ def count(
                 slots,
                 masks,
                 line,
+                _NO_WORDS,
+                _NO_ROWS,
+                _NO_LINE,
                 best,
                 none,
             )
@@ -647,6 +704,9 @@ def emit(
                 slots,
                 masks,
                 line,
+                _NO_WORDS,
+                _NO_ROWS,
+                _NO_LINE,
                 best,
                 found[offsets[row] : offsets[row + 1]],
             )

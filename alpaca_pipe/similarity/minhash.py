@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, tee
 
-from alpaca_pipe.similarity.rouge import occurrences
-from alpaca_pipe.similarity.words import SPLIT, Words
+from alpaca_pipe.similarity.rouge import occurrences, rouge_l
+from alpaca_pipe.similarity.words import SPLIT, Text, Words
 
 _VALUES = 240  # of a signature: divisible by 1 to 6
 _FOUND = 0.99
@@ -33,10 +33,10 @@ def bands(likeness: Decimal | Fraction) -> int:
 
 
 def greedy(
-    texts: Iterable[str], likeness: Decimal | Fraction, words: Words
+    texts: Iterable[Text], likeness: Decimal | Fraction, words: Words
 ) -> Iterator[tuple[int, int, Fraction]]:
     """The pass in row order: (place, place of the nearest kept candidate before it, their F) of each text that has one above
-    the likeness, strictly."""
+    the likeness, strictly. Of two texts each must be: then both end to end are as well, and are looked up by."""
     from rapidfuzz.distance import Indel, LCSseq
     from rapidfuzz.process import cdist
     from rensa import RMinHashLSH
@@ -49,7 +49,12 @@ def greedy(
     numbers: dict[str, int] = {}
     kept: dict[int, list[int]] = {}
     letters: dict[int, str] = {}
-    for place, (signature, tokens) in enumerate(_signed(map(split, texts))):
+    pairs: dict[int, tuple[str, str]] = {}
+    looked_up, told = tee(texts)
+    words_of_each = ([word for text in _parts(row) for word in split(text)] for row in looked_up)
+    for place, ((signature, tokens), text_s) in enumerate(
+        zip(_signed(words_of_each), told, strict=True)
+    ):
         row = [numbers.setdefault(token, len(numbers)) for token in tokens]
         text = "".join(chr(number % _LETTERS + 1) for number in row)
         others = shelf.query(signature) if row else []
@@ -62,6 +67,8 @@ def greedy(
         best: tuple[Fraction, int] | None = None
         for other in (others[at] for at in near.nonzero()[0]):
             score = Fraction(2 * LCSseq.similarity(row, kept[other]), len(row) + len(kept[other]))
+            if score > likeness and other in pairs:
+                score = min(map(rouge_l, text_s, pairs[other], [words] * 2))
             if score > likeness and (best is None or (score, -other) > best):
                 best = score, -other
         if best:
@@ -69,6 +76,12 @@ def greedy(
         elif row:
             shelf.insert(place, signature)
             kept[place], letters[place] = row, text
+            if not isinstance(text_s, str):
+                pairs[place] = text_s
+
+
+def _parts(text: Text) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else text
 
 
 _LETTERS = 0xD000  # words beyond share a character: a few candidates more

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.similarity.join import JoinResult, across, greedy
-from alpaca_pipe.similarity.words import Words
+from alpaca_pipe.similarity.words import Text, Words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,16 +60,16 @@ def greedy_in_blocks(
 
 
 def _resolved(
-    texts: Sequence[str], gone: np.ndarray, likeness: Decimal | Fraction, words: Words
+    texts: Sequence[Text], gone: np.ndarray, likeness: Decimal | Fraction, words: Words
 ) -> JoinResult:
     with_one_thread()
     return greedy(texts, likeness, words, gone)
 
 
 def _against(
-    earlier: Sequence[str],
+    earlier: Sequence[Text],
     kept: np.ndarray,
-    texts: Sequence[str],
+    texts: Sequence[Text],
     likeness: Decimal | Fraction,
     words: Words,
 ) -> JoinResult:

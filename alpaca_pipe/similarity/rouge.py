@@ -108,6 +108,19 @@ class Index:
                     if _lcs(positions, size, self._texts[place]) == wanted:
                         yield int(wanted), size, length
 
+    def every(self, text: str) -> Iterator[tuple[str, Fraction]]:
+        """(id, F) of each known text whose F is above the likeness, strictly."""
+        words = self._split(text)
+        size, positions = len(words), _positions(words)
+        rarest = sorted(occurrences(words), key=lambda occurrence: self._known.get(occurrence, 0))
+        for length in self._lengths:
+            need = _least(self.likeness, size + length)
+            if need <= min(size, length):
+                for place in self._sharing(rarest[: size - need + 1], length):
+                    common = _lcs(positions, size, self._texts[place])
+                    if common >= need:
+                        yield self._ids[place], Fraction(2 * common, size + length)
+
     def _nearest(self, text: str, floors: Sequence[Fraction]) -> Neighbour | None:
         words = self._split(text)
         return next((found for floor in floors if (found := self.above(words, floor))), None)

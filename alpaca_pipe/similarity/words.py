@@ -9,6 +9,9 @@ from functools import lru_cache
 from typing import Literal
 
 Words = Literal["rouge", "unicode"]
+Text = (
+    str | tuple[str, str]
+)  # or two texts of a row, each of which must be near; their F is then the lesser one
 
 _ROUGE = re.compile(r"[a-z0-9]+")
 # Scripts that are written without blanks between words; a character with its marks stands for a word there.

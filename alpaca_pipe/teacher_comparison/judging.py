@@ -11,7 +11,8 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.config import CurateConfig
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.grading.grader import Grades, at_once, grade
-from alpaca_pipe.curate.pipeline import CurationRules, judged
+from alpaca_pipe.curate.pipeline import judged
+from alpaca_pipe.curate.rules import CurationRules
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.progress import Screen

@@ -97,7 +97,8 @@ import json, re, sys
 from decimal import Decimal
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.curate.filter_config import Filters
-from alpaca_pipe.curate.pipeline import CurationRules, judged
+from alpaca_pipe.curate.pipeline import judged
+from alpaca_pipe.curate.rules import CurationRules
 rows, size = int(sys.argv[1]), int(sys.argv[2])
 class Rows:
     def __iter__(self):

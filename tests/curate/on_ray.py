@@ -21,7 +21,8 @@ from typing import Any
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.curate.filter_config import Filters
-from alpaca_pipe.curate.pipeline import CurationRules, judged
+from alpaca_pipe.curate.pipeline import judged
+from alpaca_pipe.curate.rules import CurationRules
 from tests.bench.join import grown, instructions
 
 os.environ |= {

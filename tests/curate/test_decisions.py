@@ -20,7 +20,7 @@ from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest, write_jso
 from alpaca_pipe.curate import pipeline
 from alpaca_pipe.curate.config import CurateConfig
 from alpaca_pipe.curate.first_pass import FirstPassSettings
-from alpaca_pipe.curate.pipeline import CurationRules, judged
+from alpaca_pipe.curate.pipeline import judged
 from alpaca_pipe.curate.review.decisions import (
     Decision,
     Decisions,
@@ -30,6 +30,7 @@ from alpaca_pipe.curate.review.decisions import (
 )
 from alpaca_pipe.curate.review.overrides import coming
 from alpaca_pipe.curate.review.session import PAUSE, ReviewSession, enter_minutes, place_of, take
+from alpaca_pipe.curate.rules import CurationRules
 from alpaca_pipe.curate.run import _to_grade
 from alpaca_pipe.curate.stage import STAGE
 from alpaca_pipe.ledger.machine.config import GpuTable

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.curate.config import Duplicates
-from alpaca_pipe.curate.dedup import Group, Near, groups, met, text_of
-from alpaca_pipe.curate.pipeline import CurationRules, Judged, judged
+from alpaca_pipe.curate.config import Duplicates, On
+from alpaca_pipe.curate.dedup import Group, Near, groups, met, told_by
+from alpaca_pipe.curate.judgement import Judged
+from alpaca_pipe.curate.pipeline import judged
+from alpaca_pipe.curate.rules import CurationRules
 from alpaca_pipe.similarity.rouge import rouge_l
 
 LIKELY = ("name", "list", "river", "planet", "tea", "poem", "short", "long", "the", "a")
@@ -67,15 +70,64 @@ def test_the_released_rows_decide_alike(released: list[Example]) -> None:
 
 
 def test_what_is_compared() -> None:
-    assert text_of(row("Sort it.", "b, a"), "instruction") == "Sort it."
-    assert text_of(row("Sort it.", "b, a"), "instruction+input") == "Sort it.\nb, a"
+    one = row("Sort it.", "b, a", "a, b")
+    assert {on: told_by(one, on) for on in get_args(On)} == {
+        "task": ("Sort it.", "b, a"),
+        "instruction": "Sort it.",
+        "input": "b, a",
+        "output": "a, b",
+        "row": "\nSort it.\nb, a\na, b",
+        "instruction+input": "Sort it.\nb, a",
+    }
+    assert told_by(row("Sort it."), "task") == "Sort it."
+
+
+def test_a_shared_instruction_makes_no_duplicates() -> None:
     rows = [
         row("Sort the words in this list.", "pear, apple, fig", "1"),
         row("Sort the words in this list.", "dog, cat, bee, ant, eel", "2"),
         row("Sort the words in this list.", "pear, apple, fig", "3"),
+        row("Sort all the words in this list.", "pear, apple, fig, plum", "4"),
+        row("Sort the words in this list.", "", "5"),
+        row("Count the letters of each word.", "pear, apple, fig", "6"),
     ]
-    assert kept(verdicts(rows)) == ["1"]
-    assert kept(verdicts(rows, on="instruction+input")) == ["1", "2"]
+    assert kept(verdicts(rows)) == ["1", "2", "5", "6"]
+    assert kept(verdicts(rows, on="instruction")) == ["1", "6"]
+    assert kept(verdicts(rows, on="instruction+input")) == ["1", "2", "5", "6"]
+    assert kept(verdicts(rows, on="input")) == ["1", "2", "5"]
+    assert kept(verdicts(rows, on="output")) == ["1", "2", "3", "4", "5", "6"]
+    words = [row("Say the plural of this word.", one, one) for one in ("pear", "ox", "a lantern")]
+    assert kept(verdicts(words)) == ["pear", "ox", "a lantern"]
+
+
+pairs = st.lists(
+    st.tuples(
+        st.sampled_from(["name it", "list the river", "a long river poem", "tea", ""]),
+        st.lists(st.sampled_from(LIKELY), max_size=5).map(" ".join),
+    ).flatmap(lambda two: st.sampled_from([two, two[::-1]])),
+    max_size=25,
+)
+
+
+@settings(deadline=None)
+@given(pairs, st.sampled_from(["0.5", "0.65", "0.7", "1"]))
+def test_of_two_texts_each_must_be_near(some: list[tuple[str, str]], likeness: str) -> None:
+    """The oracle compares every pair by the definition: the lesser F counts."""
+    pytest.importorskip("numba")
+    bulk = met(some, Decimal(likeness), "unicode", bulk_from=0)
+    assert bulk == met(some, Decimal(likeness), "unicode", bulk_from=len(some) + 1)
+    stayed: list[int] = []
+    for place, text in enumerate(some):
+        near = [
+            (min(map(rouge_l, text, some[other], ("unicode", "unicode"))), -other)
+            for other in stayed
+        ]
+        best = max(near, default=(Fraction(0), 0))
+        if best[0] > Fraction(likeness):
+            assert bulk[place] == Near(-best[1], best[0])
+        else:
+            assert place not in bulk
+            stayed.append(place)
 
 
 ALIKE = "Name the longest river of Asia."

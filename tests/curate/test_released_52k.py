@@ -11,7 +11,8 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate import repairs
 from alpaca_pipe.curate.detectors import placeholders
 from alpaca_pipe.curate.filter_config import ALL, Filters
-from alpaca_pipe.curate.pipeline import CurationRules, judged
+from alpaca_pipe.curate.pipeline import judged
+from alpaca_pipe.curate.rules import CurationRules
 
 
 @pytest.fixture(scope="module")

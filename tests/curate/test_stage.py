@@ -17,7 +17,8 @@ from alpaca_pipe.core.files import read_jsonl, tree_digest, write_jsonl
 from alpaca_pipe.core.ranges import NOTHING
 from alpaca_pipe.curate.config import CurateConfig
 from alpaca_pipe.curate.filter_config import Filters
-from alpaca_pipe.curate.pipeline import CurationRules, judged
+from alpaca_pipe.curate.pipeline import judged
+from alpaca_pipe.curate.rules import CurationRules
 from alpaca_pipe.curate.stage import STAGE
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.stage import EstimateInputs, StageContext

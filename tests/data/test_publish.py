@@ -12,7 +12,7 @@ import pytest
 
 from alpaca_pipe.core.example import Example, Origin, numbered
 from alpaca_pipe.core.files import write_atomic, write_jsonl
-from alpaca_pipe.data.arrow import open_examples, stream
+from alpaca_pipe.data.arrow import open_examples
 from alpaca_pipe.data.cards import dataset_card, teachers_of
 from alpaca_pipe.data.publish import publish
 from alpaca_pipe.data.reading import read
@@ -51,21 +51,22 @@ def rows(tmp_path: Path) -> Path:
 
 def test_arrow_gives_the_same_examples_back(rows: Path, capfd: pytest.CaptureFixture[str]) -> None:
     dataset = open_examples(rows / "examples.jsonl", rows / "cache")
-    assert list(stream(dataset)) == EXAMPLES
-    assert all((rows / "cache") in Path(file["filename"]).parents for file in dataset.cache_files)
+    assert list(dataset) == EXAMPLES
+    assert dataset.path.parent == rows / "cache" and len(dataset) == len(EXAMPLES)
+    assert list(dataset.head(2)) == EXAMPLES[:2]
     assert capfd.readouterr() == ("", "")
 
 
 def test_no_rows_are_a_dataset_too(tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").write_bytes(b"")
     for _ in range(2):
-        assert list(stream(open_examples(tmp_path / "none.jsonl", tmp_path / "cache"))) == []
+        assert list(open_examples(tmp_path / "none.jsonl", tmp_path / "cache")) == []
 
 
 def test_changed_rows_are_read_again(rows: Path) -> None:
     open_examples(rows / "examples.jsonl", rows / "cache")
     write_jsonl(rows / "examples.jsonl", (example.to_row() for example in EXAMPLES[:1]))
-    assert list(stream(open_examples(rows / "examples.jsonl", rows / "cache"))) == EXAMPLES[:1]
+    assert list(open_examples(rows / "examples.jsonl", rows / "cache")) == EXAMPLES[:1]
 
 
 def test_load_dataset_reads_it_without_us(rows: Path) -> None:
