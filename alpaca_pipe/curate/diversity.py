@@ -23,7 +23,7 @@ from itertools import pairwise
 from typing import Any
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.words import word_count
+from alpaca_pipe.core.word_count import word_count
 from alpaca_pipe.similarity.rouge import Index
 from alpaca_pipe.similarity.words import Words
 
@@ -277,7 +277,7 @@ def _nearest_of_few(
     index = Index(Decimal(1), words)
     best: list[Fraction] = []
     for text in texts[sample:]:
-        index.add("", text)
+        index.add("other", text)
     for text in texts[:sample]:
         near = index.nearest(text)
         best.append(near.score if near else Fraction(0))
@@ -287,7 +287,7 @@ def _nearest_of_few(
         for place in order:
             if near := before.nearest(texts[place]):
                 best[place] = max(best[place], near.score)
-            before.add("", texts[place])
+            before.add("other", texts[place])
     return [float(score) for _, score in sorted(zip(drawn, best, strict=False))]
 
 

@@ -58,8 +58,9 @@ def _here(
     look: FirstPassSettings,
     tick: Callable[[int], None],
 ) -> Iterator[FirstPass]:
-    for done, row in enumerate(how.coming(rows), 1):
-        yield look.at(row)
+    every = map(look.at, how.coming(rows)) if how.decisions else map(look, rows)
+    for done, seen in enumerate(every, 1):
+        yield seen
         tick(done)
 
 

@@ -9,8 +9,6 @@ from numba.extending import intrinsic
 _LANES = 64  # pieces of work that the cores share
 _ROWS_AT_ONCE = 4096  # at least: rows that are held against all rows before them in one go
 
-_NO_WORDS, _NO_ROWS, _NO_LINE = np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64)
-
 
 @intrinsic
 def ones(typing, bits):
@@ -311,6 +309,7 @@ def nearest(
         np.zeros(2, np.uint64),
     )
     none = np.zeros((0, 4), np.int32)
+    no_words, no_rows = np.zeros(0, np.int32), np.zeros(0, np.int64)
     _print(rare, bits)
     best[0], best[1], best[2] = -1, 0, 1
     for floor in range(len(floors)):
@@ -339,9 +338,9 @@ def nearest(
             slots,
             masks,
             line,
-            _NO_WORDS,
-            _NO_ROWS,
-            _NO_LINE,
+            no_words,
+            no_rows,
+            no_rows,
             best,
             none,
         )
@@ -376,6 +375,7 @@ def near(
         np.zeros(2, np.uint64),
     )
     best = np.array([-1, 0, 1])
+    no_words, no_rows = np.zeros(0, np.int32), np.zeros(0, np.int64)
     _print(rare, bits)
     return _meet(
         words,
@@ -402,9 +402,9 @@ def near(
         slots,
         masks,
         line,
-        _NO_WORDS,
-        _NO_ROWS,
-        _NO_LINE,
+        no_words,
+        no_rows,
+        no_rows,
         best,
         found,
     )
@@ -601,6 +601,7 @@ def count(
 ):
     vocabulary, longest = tokens.max() + 1, room(starts)
     kept = np.ones(len(starts) - 1, np.bool_)
+    no_words, no_rows = np.zeros(0, np.int32), np.zeros(0, np.int64)
     none = np.zeros((0, 4), np.int32)
     for lane in prange(_LANES):
         slots, masks = (
@@ -639,9 +640,9 @@ def count(
                 slots,
                 masks,
                 line,
-                _NO_WORDS,
-                _NO_ROWS,
-                _NO_LINE,
+                no_words,
+                no_rows,
+                no_rows,
                 best,
                 none,
             )
@@ -667,6 +668,7 @@ def emit(
 ):
     vocabulary, longest = tokens.max() + 1, room(starts)
     kept = np.ones(len(starts) - 1, np.bool_)
+    no_words, no_rows = np.zeros(0, np.int32), np.zeros(0, np.int64)
     for lane in prange(_LANES):
         slots, masks = (
             np.full(vocabulary, -1, np.int32),
@@ -704,9 +706,9 @@ def emit(
                 slots,
                 masks,
                 line,
-                _NO_WORDS,
-                _NO_ROWS,
-                _NO_LINE,
+                no_words,
+                no_rows,
+                no_rows,
                 best,
                 found[offsets[row] : offsets[row + 1]],
             )

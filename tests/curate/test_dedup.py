@@ -93,7 +93,7 @@ def test_a_shared_instruction_makes_no_duplicates() -> None:
     ]
     assert kept(verdicts(rows)) == ["1", "2", "5", "6"]
     assert kept(verdicts(rows, on="instruction")) == ["1", "6"]
-    assert kept(verdicts(rows, on="instruction+input")) == ["1", "2", "5", "6"]
+    assert kept(verdicts(rows, on="instruction+input")) == ["1", "2", "6"]
     assert kept(verdicts(rows, on="input")) == ["1", "2", "5"]
     assert kept(verdicts(rows, on="output")) == ["1", "2", "3", "4", "5", "6"]
     words = [row("Say the plural of this word.", one, one) for one in ("pear", "ox", "a lantern")]

@@ -121,7 +121,7 @@ def test_a_duplicate_names_its_nearest(tmp_path: Path) -> None:
         and dropped["nearest"] == ROWS[0].id
         and dropped["rule"] == "likeness"
     )
-    assert dropped["reason"] == "0.889 like an instruction that was kept, at most 0.85 wanted"
+    assert dropped["reason"] == "0.889 like a task that was kept, at most 0.85 wanted"
 
 
 def test_the_same_rows_give_the_same_bytes_even_over_what_a_kill_left(tmp_path: Path) -> None:
@@ -289,4 +289,4 @@ def test_golden(tmp_path: Path) -> None:
         ),
         at,
     )
-    assert (STAGE.version, tree_digest(at.folder)[:16]) == (4, "e08ea02f2effeab1")
+    assert (STAGE.version, tree_digest(at.folder)[:16]) == (4, "9a1d3116c205b385")

@@ -115,7 +115,7 @@ def test_duplicates_are_told_by_all_questions() -> None:
         chat("Hello there, my friend!", "Hi.", "Name three herbs for soup.", "Thyme."),
         chat("Hello there, my friend!", "Hi.", "Who painted the ceiling in Rome?", "Michelangelo."),
     ]
-    texts = [dedup.text_of(row, "instruction") for row in rows]
+    texts = [dedup.told_by(row, "task") for row in rows]
     from decimal import Decimal
 
     assert not dedup.met(texts, Decimal("0.7"), "unicode")
