@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import typer
 
+from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.cli import app
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.recipe.schema import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "alpaca_pipe"
@@ -65,6 +68,21 @@ def test_every_file_that_a_page_names_is_there(page: str) -> None:
         and not any((root / name).exists() for root in (ROOT, PACKAGE))
     ]
     assert links + code and not missing
+
+
+def test_the_recipe_of_the_readme_loads_and_its_mistakes_are_told_as_it_says(
+    tmp_path: Path,
+) -> None:
+    recipe = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)[0]
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "vet.yaml").write_text(recipe)
+    assert load_recipe(str(tmp_path / "vet.yaml"), CATALOG).stages["generate"].count == 300
+    slip = recipe.replace("  held_out: 30", "  held_uot: 30\n  likeness: high")
+    (tmp_path / "vet.yaml").write_text(slip)
+    with pytest.raises(UserError) as error:
+        load_recipe(str(tmp_path / "vet.yaml"), CATALOG)
+    told = re.findall(r"^vet\.yaml:.*$", README, flags=re.MULTILINE)
+    assert [line.split("/")[-1] for line in str(error.value).splitlines()] == told
 
 
 def test_the_readme_fits_three_screens() -> None:
