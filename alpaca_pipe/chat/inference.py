@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.chat.find_model import Trained, base_folder
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.models.decoding import decoding, ends
 
 if TYPE_CHECKING:
@@ -48,15 +48,25 @@ class ChatAnswer:
         }[self.end]
 
 
-def asked(instruction: str, input: str = "", system: str = "") -> Example:
-    """A question in the form of a training row without its answer."""
-    return Example.of(instruction, input, "", Origin("imported"), system)
+def asked(
+    instruction: str, input: str = "", system: str = "", before: Sequence[Message] = ()
+) -> Example:
+    """A question in the form of a training row without its answer. before: what was said in the same conversation."""
+    alone = Example.of(instruction, input, "", Origin("imported"), system)
+    if not before:
+        return alone
+    return Example.of_messages([*before, *alone.conversation()], alone.origin, system)
 
 
 @dataclass(frozen=True)
 class ChatModel:
     model: PreTrainedModel
     encoder: Encoder
+
+    @property
+    def holds_conversations(self) -> bool:
+        """Whether it can be shown what was said before."""
+        return self.encoder.template.many_turns
 
     @property
     def where(self) -> str:
@@ -70,7 +80,7 @@ class ChatModel:
         if room is not None and len(ids) >= room:
             raise UserError(
                 f"the prompt has {len(ids):,} tokens and this model takes {room:,}",
-                "make it shorter",
+                "begin a new conversation (/new)" if example.messages else "make it shorter",
             )
         return ids
 
@@ -80,9 +90,9 @@ class ChatModel:
         """Pieces of the answer go to `say` as they come; KeyboardInterrupt ends it with what there is."""
         import torch
 
-        ids, tokenizer = self.prompt(example), self.encoder.tokenizer
+        ids, tokenizer, form = self.prompt(example), self.encoder.tokenizer, self.encoder.form
         room = getattr(self.model.config, "max_position_embeddings", len(ids) + how.max_tokens)
-        stream = _Stream(tokenizer, ends(self.model, tokenizer), say)
+        stream = _Stream(tokenizer, ends(self.model, tokenizer, form.end_id), say)
         began, end = time.monotonic(), ""
         prompt = torch.tensor([ids], device=self.model.device)
         try:
@@ -92,14 +102,18 @@ class ChatModel:
                     attention_mask=torch.ones_like(prompt),
                     streamer=stream,  # type: ignore[arg-type]
                     generation_config=decoding(
-                        self.model, tokenizer, min(how.max_tokens, room - len(ids)), how.temperature
+                        self.model,
+                        tokenizer,
+                        min(how.max_tokens, room - len(ids)),
+                        how.temperature,
+                        form.end_id,
                     ),
                 )
         except KeyboardInterrupt:
             end = "stopped"
         stream.end()
         return ChatAnswer(
-            stream.text,
+            form.bare(stream.text),
             end or ("ended" if stream.ended else "cut"),
             len(stream.ids),
             time.monotonic() - began,

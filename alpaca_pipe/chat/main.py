@@ -49,7 +49,9 @@ def talk(
             torch.manual_seed(seed)
         if interactive:
             _note(
-                "each message is an instruction of its own: the model does not see the ones before. /help lists commands"
+                "the model sees what was said before; /new begins a new conversation. /help lists commands"
+                if tuned.holds_conversations
+                else "each message is an instruction of its own: the model does not see the ones before. /help lists commands"
             )
             Terminal(
                 tuned,

@@ -9,7 +9,7 @@ from typing import Any
 
 from alpaca_pipe.chat.inference import ChatAnswer, ChatModel, ChatSettings, Say, asked
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.core.screen import json_text
 
 
@@ -27,7 +27,8 @@ class Piped:
     _count: int = 0
 
     def lines(self, lines: Iterable[str], input: str, system: str) -> None:
-        """Each line that is not empty is an instruction, or a JSON object with `instruction` and, if you like, `input`.
+        """Each line that is not empty is an instruction, or a JSON object with `instruction` and, if you like, `input`, or with the
+        `messages` of a conversation that ends in a question.
         Raises UserError at the end where some could not be answered."""
         for number, line in enumerate(lines, 1):
             if line.strip():
@@ -68,8 +69,15 @@ class Piped:
 
 
 def row_of(example: Example, answer: ChatAnswer, about: dict[str, Any]) -> dict[str, Any]:
-    """A question and its answer as plain JSON."""
+    """A question and its answer as plain JSON; messages: what was said before it."""
     row: dict[str, Any] = {"instruction": example.instruction, "input": example.input}
+    if example.messages:
+        *before, question, _ = example.messages
+        row = {
+            "messages": [one.to_row() for one in before],
+            "instruction": question.text,
+            "input": "",
+        }
     if example.system:
         row["system"] = example.system
     return (
@@ -91,6 +99,8 @@ def _read(line: str, input: str, system: str) -> Example:
         row = json.loads(line)
     except ValueError:
         return asked(line, input, system)
+    if "messages" in row:
+        return _in_a_conversation(row["messages"], str(row.get("system") or system))
     if not isinstance(row.get("instruction"), str) or not row["instruction"].strip():
         raise UserError(
             "this JSON object has no 'instruction'",
@@ -99,3 +109,16 @@ def _read(line: str, input: str, system: str) -> Example:
     return asked(
         row["instruction"], str(row.get("input") or input), str(row.get("system") or system)
     )
+
+
+def _in_a_conversation(messages: Any, system: str) -> Example:
+    try:
+        said = [Message.from_row(one) for one in messages]
+        if not said or said[-1].role == "assistant":
+            raise ValueError("it does not end in a question")
+        return Example.of_messages([*said, Message("assistant", "")], Origin("imported"), system)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"these 'messages' cannot be answered: {error}",
+            'write them like [{"role": "user", "content": "..."}], the last one a user\'s',
+        ) from None

@@ -1,4 +1,5 @@
-"""The conversation in a terminal: each message is an instruction of its own, as in training."""
+"""The conversation in a terminal. Where the model was trained with a template of one exchange, each message is an
+instruction of its own, as in training; else the model sees what was said before."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from alpaca_pipe.chat.inference import ChatAnswer, ChatModel, ChatSettings, aske
 from alpaca_pipe.chat.pipe import row_of
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.example import Example, Message
 from alpaca_pipe.core.files import write_jsonl
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ BLOCK = '"""'
 HELP = f"""\
   /input TEXT      an input for the next instruction, such as the text that it is about
   /again           ask the last one again
+  /new             begin a new conversation: what was said before is forgotten
   /base            ask the base model the same, side by side
   /temperature X   0 is greedy, the same answer every time; about 0.7 varies
   /save [FILE]     write this conversation as JSON lines
@@ -53,6 +55,9 @@ class Terminal:
             about,
         )
         self._folder, self._input, self._system = folder, input, system
+        self._said: tuple[
+            Message, ...
+        ] = ()  # of this conversation, where the model can be shown it
         self._last: Example | None = None
         self._answer: ChatAnswer | None = None
         self._rows: list[dict[str, Any]] = []
@@ -60,6 +65,7 @@ class Terminal:
             "/help": lambda _: self._say(HELP),
             "/input": self._set_input,
             "/again": self._again,
+            "/new": self._begin_anew,
             "/base": self._ask_base,
             "/temperature": self._set_temperature,
             "/save": self._save,
@@ -99,7 +105,8 @@ class Terminal:
 
     def _do(self, message: str) -> None:
         if not message.startswith("/"):
-            self._ask(asked(message.removeprefix("\n"), self._input, self._system))
+            text = message.removeprefix("\n")
+            self._ask(asked(text, self._input, self._system, self._said))
             self._input = ""
             return
         name, _, rest = message.partition(" ")
@@ -115,12 +122,19 @@ class Terminal:
         )
         self._say(f" {answer.note}" if answer.note else "")
         self._last, self._answer = example, answer
+        if self._tuned.holds_conversations:
+            *before, _ = example.conversation()
+            self._said = (*before, Message("assistant", answer.text))
         self._rows.append(row_of(example, answer, self._about))
 
     def _again(self, _: str) -> None:
         if not self._how.temperature:
             self._say("(greedy: the same answer every time; /temperature 0.7 varies it)")
         self._ask(self._asked_last())
+
+    def _begin_anew(self, _: str) -> None:
+        self._said = ()
+        self._say("(a new conversation)")
 
     def _ask_base(self, _: str) -> None:
         example = self._asked_last()

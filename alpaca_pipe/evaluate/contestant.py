@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.evaluate.held_out import HeldOut
-from alpaca_pipe.evaluate.samples import answers
+from alpaca_pipe.evaluate.samples import SampleAnswer, answers
 from alpaca_pipe.models.loading import load_for_scoring
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.models.scoring import response_losses
@@ -59,10 +59,12 @@ def hold(
             at(before + count, name)
 
         losses[name] = response_losses(model, rows.encoded[prompt], batch_tokens, scored)
-    said = []
+    said: list[SampleAnswer] = []
     if sitting.samples:
-        prompts = encoders[sitting.asked].prompts(rows.examples[: sitting.samples])
-        said = answers(model, tokenizer, prompts, max_new_tokens)
+        asked = encoders[sitting.asked]
+        prompts = asked.prompts(rows.examples[: sitting.samples])
+        found = answers(model, tokenizer, prompts, max_new_tokens, asked.form.end_id)
+        said = [one._replace(text=asked.form.bare(one.text)) for one in found]
         at(sitting.work(len(rows.examples)), "answers to read")
     return {"losses": losses, "answers": said}
 

@@ -23,8 +23,10 @@ def answers(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
+    end: int | None = None,
 ) -> list[SampleAnswer]:
-    """One greedy answer to each prompt (ids), all in one batch, padded on the left. The model is in eval mode."""
+    """One greedy answer to each prompt (ids), all in one batch, padded on the left. The model is in eval mode. end: what
+    the prompts' template ends an answer with, where that is not EOS."""
     import torch
 
     if not prompts:
@@ -35,12 +37,12 @@ def answers(
     for place, prompt in enumerate(prompts):
         ids[place, width - len(prompt) :] = torch.tensor(prompt)
         real[place, width - len(prompt) :] = 1
-    ending = ends(model, tokenizer)
+    ending = ends(model, tokenizer, end)
     with torch.inference_mode():
         found = model.generate(
             input_ids=ids.to(model.device),
             attention_mask=real.to(model.device),
-            generation_config=decoding(model, tokenizer, max_new_tokens),
+            generation_config=decoding(model, tokenizer, max_new_tokens, end=end),
         )[:, width:].tolist()
     return [_answer(row, ending, tokenizer) for row in found]
 

@@ -94,6 +94,10 @@ class ChatFormat:
             told[first] |= {"content": f"{example.system}\n\n{told[first]['content']}"}
         return told
 
+    def bare(self, answer: str) -> str:
+        """What a model wrote as the answer, without the blanks that the template has around one."""
+        return answer.removeprefix(self.before).removesuffix(self.after)
+
     def write(self, chat: Chat, ask: bool) -> str:
         """The text, special tokens included. ask: an answer is to follow. Raises NotWritable."""
         return _written(self.tokenizer, self.jinja, chat, ask)

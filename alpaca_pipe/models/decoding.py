@@ -13,6 +13,7 @@ def decoding(
     tokenizer: PreTrainedTokenizerBase,
     max_new_tokens: int,
     temperature: float = 0.0,
+    end: int | None = None,
 ) -> GenerationConfig:
     """Greedy at temperature 0, else from the whole distribution; it stops at `ends` or after max_new_tokens."""
     from transformers import GenerationConfig
@@ -28,17 +29,20 @@ def decoding(
         no_repeat_ngram_size=0,
         max_new_tokens=max_new_tokens,
         pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=ends(model, tokenizer),
+        eos_token_id=ends(model, tokenizer, end),
         **drawn,
     )
 
 
-def ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """EOS, and whatever else the checkpoint says ends a turn."""
+def ends(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, end: int | None = None
+) -> list[int]:
+    """EOS, whatever else the checkpoint says ends a turn, and the end that a template writes."""
     said = getattr(model.generation_config, "eos_token_id", None)
     return sorted(
         {
             int(tokenizer.eos_token_id),
+            *([] if end is None else [end]),
             *(said if isinstance(said, list) else [] if said is None else [said]),
         }
     )
