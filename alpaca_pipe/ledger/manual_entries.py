@@ -49,7 +49,9 @@ def enter_by_hand(
     """Enters what was spent already, so no cap can refuse it; answers its nano-dollars. Raises UserError."""
     sort = next((sort for sort in UNITS if sort == named), None)
     if sort is None:
-        raise UserError(f"'{named}' is not entered by hand", f"known are: {', '.join(UNITS)}")
+        raise UserError(
+            f"'{named}' is no cost that can be entered", f"known are: {', '.join(UNITS)}"
+        )
     if amount <= 0:
         raise UserError(
             f"{amount} {UNITS[sort]} is nothing to enter",

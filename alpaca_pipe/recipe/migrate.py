@@ -118,7 +118,7 @@ def _renamed(line: str, old: str, new: str, file: str, at: int) -> str:
                 start = place + len(before)
                 return f"{line[:start]}{new}{line[start + len(quoted) :]}"
     raise UserError(
-        f"{file}:{at + 1}: '{old}' cannot be renamed here", f"write it as {new} by hand"
+        f"{file}:{at + 1}: '{old}' cannot be renamed here", f"write {new} there yourself"
     )
 
 
@@ -129,7 +129,7 @@ def _move(lines: list[str], at: int, old: str, new: str, table: str, there: Any,
     if not line.lstrip().startswith((f"{old}:", f'"{old}":')):
         raise UserError(
             f"{file}:{at + 1}: '{old}' cannot be moved out of a table in one line",
-            f"write it as {table}: {{{new}: ...}} by hand",
+            f"write {table}: {{{new}: ...}} yourself",
         )
     end = at + 1
     while (
@@ -151,7 +151,7 @@ def _move(lines: list[str], at: int, old: str, new: str, table: str, there: Any,
     else:
         raise UserError(
             f"{file}:{at + 1}: '{old}' cannot be moved into '{table}', which stands in one line",
-            f"write {new} into it by hand",
+            f"write {new} into it yourself",
         )
 
 

@@ -81,7 +81,7 @@ def funnel(found: RunFiles) -> Funnel:
 
 
 def by_hand_in_words(counts: Mapping[str, int]) -> str:
-    """`by hand: 12 kept, 2 dropped, 1 edited; 3 of them would have been dropped by a rule`."""
+    """`manual decisions: 12 kept, 2 dropped, 1 edited; 3 of them would have been dropped by a rule`."""
     said = (
         ", ".join(
             f"{counts[name]:,} {name}" for name in ("kept", "dropped", "edited") if counts[name]
@@ -94,7 +94,7 @@ def by_hand_in_words(counts: Mapping[str, int]) -> str:
     gone = (
         f"; {counts['gone']:,} decisions are about rows that did not come" if counts["gone"] else ""
     )
-    return f"by hand: {said}{rescued}{gone}"
+    return f"manual decisions: {said}{rescued}{gone}"
 
 
 def _own_rows(found: RunFiles) -> bool:

@@ -142,7 +142,9 @@ def _figures(facts: Facts) -> Iterator[Headline]:
 
 
 def _unit(facts: Facts) -> str:
-    return "pieces of replies" if facts.funnel.stretches[0].kind == "generate" else "rows read"
+    return (
+        "candidates in the replies" if facts.funnel.stretches[0].kind == "generate" else "rows read"
+    )
 
 
 def _span(minutes: float) -> str:
@@ -157,10 +159,12 @@ def _funnel(facts: Facts) -> Mapping[str, Any]:
     found = facts.funnel
     rows, whole = [], max(found.first, 1)
     for part in found.stretches:
-        came = "pieces found in the replies" if part.kind == "generate" else "rows read by curate"
+        came = (
+            "candidates found in the replies" if part.kind == "generate" else "rows read by curate"
+        )
         rows.append(FunnelBar(came, part.came, 100 * part.came / whole, "came"))
         rows += [
-            FunnelBar("by hand" if rule == BY_HAND else rule, count, 100 * count / whole, "dropped")
+            FunnelBar("manual" if rule == BY_HAND else rule, count, 100 * count / whole, "dropped")
             for rule, count in sorted(part.dropped.items(), key=lambda item: -item[1])
         ]
         rows.append(FunnelBar(f"kept by {part.kind}", part.kept, 100 * part.kept / whole, "kept"))

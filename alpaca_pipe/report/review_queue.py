@@ -46,7 +46,7 @@ def to_review(
     if rejected and chosen and not here:
         by = f"the rule '{rule}'" if rule else "a rule"
         raise UserError(
-            f"{recipe}: what {by} dropped never came to curate, or has no id, so it cannot be kept by hand",
+            f"{recipe}: what {by} dropped never came to curate, or has no id, so it cannot be kept in review",
             "loosen that rule in the recipe and run again: the stored replies are judged anew, nothing is asked",
         )
     here = matching(here, grep) if grep is not None else here

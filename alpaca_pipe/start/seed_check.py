@@ -117,7 +117,7 @@ def _to_expect(count: int) -> Iterator[str]:
     if count < _SHOWN:
         yield f"at least {_SHOWN} seeds are needed, to show {_SHOWN} in each prompt"
     yield (
-        f"to expect of a chat model of today, {_SHOWN} of them in each prompt and {_TASKS} tasks asked for (a belief, measured "
+        f"to expect of a chat model of today, {_SHOWN} of them in each prompt and {_TASKS} tasks asked for (an estimate, measured "
         "with other seeds), before the same prompt comes again:"
     )
     teachers = imagine(TASK_LIST, _ORDER)

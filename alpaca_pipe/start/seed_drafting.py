@@ -180,7 +180,7 @@ class Session:
             return
         asking = f"{len(new)} request{'s' if len(new) > 1 else ''} to {self.teacher.called} for up to {TASKS} drafts each"
         if self.price.free:
-            self._say(f"{asking}: for nothing{stored}")
+            self._say(f"{asking}: free{stored}")
             return
         letters = sum(len(message.content) for request in new for message in request.messages)
         each = self.price.per_million

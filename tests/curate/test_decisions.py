@@ -235,7 +235,7 @@ def test_a_decision_of_each_kind(tmp_path: Path) -> None:
     )
     assert told[ROWS[3].id] == {"id": ROWS[3].id, "verdict": "keep", "decided": ROWS[3].id}
     [sentence] = summary["said"]
-    assert "1 of 6 decisions by hand" in sentence and row("gone").id in sentence
+    assert "1 of 6 manual decisions" in sentence and row("gone").id in sentence
 
 
 def test_to_keep_what_is_kept_changes_no_row(tmp_path: Path) -> None:

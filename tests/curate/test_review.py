@@ -277,7 +277,7 @@ def test_lines_over_a_pipe_and_the_run_after(home: Path) -> None:
     planned = pipe(home, "plan", "vet.yaml")
     assert "curate.decisions was absent" in planned and "4 by hand" in planned
     done = pipe(home, "run", "vet.yaml")
-    assert "by hand: 3 kept, 1 dropped; 2 of them a rule would have dropped" in done
+    assert "manual decisions: 3 kept, 1 dropped; 2 of them a rule would have dropped" in done
     by_rule = pipe(home, "rows", "vet.yaml", "--rule", "by_hand")
     assert "wrong season" in by_rule and "Explain why leaves" in by_rule
     dropped, noted = lines(home)[1]["id"], lines(home)[2]["id"]
@@ -297,7 +297,7 @@ def test_lines_over_a_pipe_and_the_run_after(home: Path) -> None:
         and {line["id"] for line in lines(home) if line["verdict"] == "keep"} <= kept(home).keys()
     )
     page = (home / "runs" / "vet" / "report.html").read_text()
-    assert "By hand: 3 kept, 1 dropped" in page and '<td class="why">by hand</td>' in page
+    assert "Manual decisions: 3 kept, 1 dropped" in page and '<td class="why">manual</td>' in page
 
 
 def test_an_edit_is_traced_from_either_id(home: Path) -> None:

@@ -250,7 +250,7 @@ def test_a_changed_filter_sends_nothing_and_decisions_hold(laptop: Place) -> Non
     recipe.write_text(
         recipe.read_text().replace("curate:\n", "curate:\n  filters: {media: true}\n")
     )
-    assert "by hand: 1 kept" in laptop.say("run vet --until curate")
+    assert "manual decisions: 1 kept" in laptop.say("run vet --until curate")
     assert (laptop.served(), laptop.settled(**{"class": "api"})) == (asked, cost)
     by_hand = laptop.facts("rows vet --rejected --rule by_hand")
     assert {row["reason"] for row in by_hand} >= {"not our domain"}

@@ -140,6 +140,6 @@ class OverrideTally:
             return ""
         named = ", ".join(gone[:3]) + (" ..." if len(gone) > 3 else "")
         return (
-            f"{len(gone):,} of {len(self.decisions.by_id):,} decisions by hand are about rows that did not come this time "
+            f"{len(gone):,} of {len(self.decisions.by_id):,} manual decisions are about rows that did not come this time "
             f"({named}); they are kept for when they come again"
         )
