@@ -7,12 +7,13 @@ Nothing else in the package prints (tests/house/test_screen.py).
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import unicodedata
 from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -46,6 +47,27 @@ def echo(text: object = "", *, err: bool = False, end: str = "\n") -> None:
     stream = sys.stderr if err else sys.stdout
     stream.write(visible(str(text)) + end)
     stream.flush()
+
+
+class Styled(NamedTuple):
+    """A part of a line. style: of STYLES."""
+
+    text: str
+    style: str = ""
+
+
+STYLES = {"bold": 1, "dim": 2, "green": 32, "yellow": 33, "cyan": 36}
+
+
+def put(*parts: str | Styled, end: str = "\n") -> None:
+    """A line of several parts on standard output, with their styles where it is a terminal that shows them."""
+    plain = not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    for part in parts:
+        text, style = part if isinstance(part, Styled) else (part, "")
+        seen = visible(text)
+        sys.stdout.write(seen if plain or not style else f"\x1b[{STYLES[style]}m{seen}\x1b[0m")
+    sys.stdout.write(end)
+    sys.stdout.flush()
 
 
 def echo_json(value: Any, indent: int | None = 2) -> None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
+from alpaca_pipe.core.lazy_regex import lazy_regex
 
 # What keys of the larger providers look like, where a name or an address belongs.
-LOOKS_LIKE_A_KEY = re.compile(
+LOOKS_LIKE_A_KEY = lazy_regex(
     r"(?i)\b(sk|pk|gsk|hf|xai|api|key|AIza)[-_][\w-]{12,}|\bAIza[\w-]{20,}|\bBearer\s+\S+"
 )
 # The same anywhere in a text, where `hf-internal-testing` and `key-performance-indicators` are words: a prefix of a provider,
 # and in one piece letters and digits mixed.
-_PREFIXED = re.compile(r"(?<![\w-])(?:sk|pk|gsk|hf|xai)[-_]([\w-]{16,})|(?<![\w-])AIza([\w-]{30,})")
-_MIXED = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{12,}")
+_PREFIXED = lazy_regex(r"(?<![\w-])(?:sk|pk|gsk|hf|xai)[-_]([\w-]{16,})|(?<![\w-])AIza([\w-]{30,})")
+_MIXED = lazy_regex(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{12,}")
 _ALWAYS_SECRET = {"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"}
-_NAME_OF_A_SECRET = re.compile(r"(?i)key(?!word)|token(?!iz)|secret|passw|auth(?!ors?\b)|cookie")
+_NAME_OF_A_SECRET = lazy_regex(r"(?i)key(?!word)|token(?!iz)|secret|passw|auth(?!ors?\b)|cookie")
 _SHORTEST_SECRET = 8  # characters
 # Fields that name no secret: OpenAI's cache key, and the tokens of a vocabulary ("<|im_end|>").
 _NO_SECRET = {"prompt_cache_key"}
-_OF_A_VOCABULARY = re.compile(r"<[^<>\s]+>|\[[A-Z]+\]")
-_WITH_A_PASSWORD = re.compile(r"//[^/\s@]+@")
+_OF_A_VOCABULARY = lazy_regex(r"<[^<>\s]+>|\[[A-Z]+\]")
+_WITH_A_PASSWORD = lazy_regex(r"//[^/\s@]+@")
 
 
 def is_secret(name: str, text: str) -> bool:

@@ -11,34 +11,36 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from alpaca_pipe.core.lazy_regex import lazy_regex
+
 _NAMES = r"think|thinking|thoughts?|seed:think|antml:thinking"
 _AT_THE_START = r"reasoning|reflection|analysis|scratchpad|internal_monologue|inner_thoughts"
-_OPEN = re.compile(
+_OPEN = lazy_regex(
     rf"<(?:{_NAMES})>|\[THINK\]|<\|START_THINKING\|>|<\|begin_of_thought\|>|<\|thinking\|>|◁think▷|<unused94>|<\|channel>thought\b",
     re.IGNORECASE,
 )
-_CLOSE = re.compile(
+_CLOSE = lazy_regex(
     rf"</(?:{_NAMES})>|\[/THINK\]|<\|END_THINKING\|>|<\|end_of_thought\|>|<\|/thinking\|>|◁/think▷|<unused95>|<channel\|>",
     re.IGNORECASE,
 )
-_OPEN_FIRST = re.compile(rf"<({_AT_THE_START})>", re.IGNORECASE)
-_DONE = re.compile(r"\A\s*Thinking\.\.\.\n.*?\n\.\.\.done thinking\.\n", re.DOTALL)  # Ollama's
-_BARE = re.compile(r"\Aanalysis(?=\W|[A-Z]).*?assistantfinal", re.DOTALL)  # marks left out
-_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
-_WHOLE_ANSWER = re.compile(r"\A<answer>(.*?)(?:</answer>)?\Z", re.DOTALL | re.IGNORECASE)
+_OPEN_FIRST = lazy_regex(rf"<({_AT_THE_START})>", re.IGNORECASE)
+_DONE = lazy_regex(r"\A\s*Thinking\.\.\.\n.*?\n\.\.\.done thinking\.\n", re.DOTALL)  # Ollama's
+_BARE = lazy_regex(r"\Aanalysis(?=\W|[A-Z]).*?assistantfinal", re.DOTALL)  # marks left out
+_CHANNEL = lazy_regex(r"<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>")
+_WHOLE_ANSWER = lazy_regex(r"\A<answer>(.*?)(?:</answer>)?\Z", re.DOTALL | re.IGNORECASE)
 
-_HEAD = re.compile(
+_HEAD = lazy_regex(
     r"\A\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|im_start\|>\s*assistant|<\|start_header_id\|>\s*assistant\s*"
     r"<\|end_header_id\|>|<start_of_turn>\s*model|<\|turn>\s*model|<\|start\|>assistant|<\|assistant\|>|<｜Assistant｜>|"
     r"\[/INST\])\s*",
 )
-_MARK = re.compile(
+_MARK = lazy_regex(
     r"<\|(?:im_end|im_start|eot_id|eom_id|eot|end_of_text|endoftext|end|end_of_turn|endofprompt|return|call|start|"
     r"start_header_id|end_header_id|begin_of_text|user|assistant|system|channel|message|END_OF_TURN_TOKEN|"
     r"START_OF_TURN_TOKEN|turn)\|?>|<(?:end_of_turn|start_of_turn|eos|bos|turn\|)>|<turn\|>|"
     r"<｜(?:end▁of▁sentence|begin▁of▁sentence|User|Assistant)｜>|\[/?INST\]|\[EOS\]|\[BOS\]|<</?SYS>>|</s>|<s>\s*\[INST\]"
 )
-_ANY = re.compile(
+_ANY = lazy_regex(
     r"<[/|｜]?\w|<\|/|<<|\[/?(?:THINK|INST|EOS|BOS)|◁|\Aanalysis|\A\s*Thinking\.\.\.", re.IGNORECASE
 )
 _FENCE = "```"

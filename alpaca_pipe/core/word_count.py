@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
+from alpaca_pipe.core.lazy_regex import lazy_regex
+
 # Scripts without blanks between words, by how many characters a word of theirs has in running text. Rounded down, so that
 # an upper bound errs towards keeping: Chinese words have about 1.6 characters, Japanese ones in kana 2 to 3, those of the
 # scripts of South-East Asia four letters and more (the marks on them are not counted).
@@ -23,7 +25,7 @@ _UNSPACED = "".join(_RANGES.values())
 _DIVIDES = (
     "\u0f0b-\u0f12\u3000-\u3004\u3008-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
 )
-_NEEDS_MORE = re.compile(f"[{_UNSPACED}{_DIVIDES}]")
+_NEEDS_MORE = lazy_regex(f"[{_UNSPACED}{_DIVIDES}]")
 
 
 class Word(NamedTuple):

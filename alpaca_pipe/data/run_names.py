@@ -10,6 +10,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl_so_far
+from alpaca_pipe.core.lazy_regex import lazy_regex
 
 _MONTHS = (
     "january",
@@ -25,7 +26,7 @@ _MONTHS = (
     "november",
     "december",
 )
-_MONTH = re.compile(r"([a-z]{3,9})[-_ ]?(\d{4})?", re.IGNORECASE)
+_MONTH = lazy_regex(r"([a-z]{3,9})[-_ ]?(\d{4})?", re.IGNORECASE)
 _LISTED = 8
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
+
+from alpaca_pipe.core.lazy_regex import lazy_regex
 
 Form = Literal["json", "jsonl", "csv", "tsv", "parquet", "datasets", "arrow", "xlsx", "yaml"]
 ShapeName = Literal[
@@ -24,7 +25,7 @@ Turns = Literal["all", "first", "refuse"]
 Format = Literal[Form, ShapeName]
 Published = Literal["json", "jsonl", "datasets", "parquet", "sharegpt", "messages"]
 WrittenAs = Literal["alpaca", "messages", "sharegpt", "chatml", "parquet"]
-_ID = re.compile(
+_ID = lazy_regex(
     r"hub:(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w.-]+))?"
 )
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from string import punctuation
 
+from alpaca_pipe.core.lazy_regex import lazy_regex
+
 # A model of text can neither see nor make these.
 MEDIA = (
     "image",
@@ -27,7 +29,7 @@ MEDIA = (
     "flowchart",
     "diagram",
 )
-_MEDIA = re.compile(rf"\b(?:{'|'.join(MEDIA)})\b", re.IGNORECASE)
+_MEDIA = lazy_regex(rf"\b(?:{'|'.join(MEDIA)})\b", re.IGNORECASE)
 FEWEST, MOST = 4, 150  # words, counted between blanks
 
 

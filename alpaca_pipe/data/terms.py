@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Any, Literal, get_args
 
 from alpaca_pipe.core.ingredient import Ingredient
+from alpaca_pipe.core.lazy_regex import lazy_regex
 
 Use = Literal["research", "internal", "commercial"]
 Answer = Literal["yes", "ask", "no"]
@@ -141,4 +142,4 @@ def _read(row: dict[str, Any]) -> LicenceTerms:
 
 
 def _any(names: Sequence[str]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{name})" for name in names))
+    return lazy_regex("|".join(f"(?:{name})" for name in names))

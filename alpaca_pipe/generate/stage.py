@@ -21,7 +21,7 @@ from alpaca_pipe.recipe.stage import (
     StageContext,
 )
 from alpaca_pipe.teachers.config import TeacherTable
-from alpaca_pipe.teachers.shutdown import refuse_past_its_end
+from alpaca_pipe.teachers.past_its_end import refuse_past_its_end
 
 
 def estimate(config: GenerateConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:

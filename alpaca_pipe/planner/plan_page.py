@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from alpaca_pipe.core.aligned import Cell, in_columns, text
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.core.screen import echo_json, new_console
+from alpaca_pipe.core.screen import Styled, echo_json, put
 from alpaca_pipe.models.fit import GB
 from alpaca_pipe.planner.cheapest import Offer, cents
 from alpaca_pipe.planner.plan_summary import ALPACA_ROWS, STANFORD, PlanLine, PlanSummary, look
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog, Estimate
 from alpaca_pipe.recipe.workspace import Workspace
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
 
 _WIDTH = 100
 _COLOURS = {"up to date": "green", "running": "cyan"}
@@ -40,65 +38,56 @@ def print_plan(
         outlook.terms.check()
         return
 
-    console = new_console(highlight=False, soft_wrap=True)
-    console.width = min(console.width, _WIDTH) if console.is_terminal else _WIDTH
-    _steps(outlook, console)
+    _steps(outlook)
     if outlook.total.minutes.p50 or outlook.total.api.p50:
-        _table(outlook, console)
+        _table(outlook)
         for sentence in _sentences(outlook):
-            _say(console, sentence)
-        _offers(outlook, console)
+            _say(sentence)
+        _offers(outlook)
     variable = getattr(recipe.tables.get("teacher"), "key_variable", None)
     if variable and not os.environ.get(variable):
         _say(
-            console,
             f"note: the teacher's key {variable} is not set; planning does without, a run does not",
         )
     for sentence in outlook.doubts:
-        _say(console, f"warning: {sentence}")
+        _say(f"warning: {sentence}")
     for sentence in outlook.terms.warnings():
-        _say(console, f"terms: {sentence}")
-    _say(console, _last(outlook))
+        _say(f"terms: {sentence}")
+    _say(_last(outlook))
     outlook.terms.check()
 
 
-def _steps(outlook: PlanSummary, console: Console) -> None:
+def _steps(outlook: PlanSummary) -> None:
     for line in outlook.lines:
-        console.print(
-            f"  {line.step.stage.kind:<9} [{_COLOURS.get(line.verdict, 'yellow')}]{line.verdict:<10}[/] ",
-            end="",
-            markup=True,
-        )
-        _say(console, line.why, 22, begun=True)
+        verdict = Styled(f"{line.verdict:<10}", _COLOURS.get(line.verdict, "yellow"))
+        put(f"  {line.step.stage.kind:<9} ", verdict, " ", end="")
+        _say(line.why, 22, begun=True)
         if line.estimate and line.estimate.says:
-            _say(console, line.estimate.says, 22, dim=True)
+            _say(line.estimate.says, 22, dim=True)
         if line.estimate and line.estimate.rests_on:
-            _say(console, f"rests on: {line.estimate.rests_on.removeprefix('on ')}", 22, dim=True)
+            _say(f"rests on: {line.estimate.rests_on.removeprefix('on ')}", 22, dim=True)
 
 
-def _table(outlook: PlanSummary, console: Console) -> None:
+def _table(outlook: PlanSummary) -> None:
     """The middle of each figure, and below it from P10 to P90."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("  step", no_wrap=True)
-    for name in ("dollars", "minutes", "requests", "tokens in", "tokens out"):
-        table.add_column(name, justify="right", no_wrap=True)
     coming = {line.step.stage.kind: line.estimate for line in outlook.lines if line.estimate}
+    rows: list[list[Cell]] = [
+        ["  step", "dollars", "minutes", "requests", "tokens in", "tokens out"],
+    ]
     for kind, estimate in coming.items():
-        table.add_row(f"  {kind}", *_cells(estimate))
+        rows += _two_rows(kind, estimate)
     if len(coming) > 1:
-        table.add_section()
-        table.add_row("  together", *_cells(outlook.total))
-    console.print("\n  in the middle (P50), and below it from P10 to P90", style="dim")
-    console.print(table)
-    console.print()
+        rows += [[""] * 6, *_two_rows("together", outlook.total)]
+    put(Styled("\n  in the middle (P50), and below it from P10 to P90", "dim"))
+    head, *lines = in_columns(rows, right=range(1, 6), gap=3)
+    put(*(Styled(text(part), "bold") for part in head))
+    put("─" * max(sum(len(text(part)) for part in line) for line in [head, *lines]))
+    for line in lines:
+        put(*line)
+    put()
 
 
-def _cells(estimate: Estimate) -> Iterator[Text]:
-    from rich.text import Text
-
+def _two_rows(name: str, estimate: Estimate) -> Iterator[list[Cell]]:
     ranges: tuple[tuple[Range, Callable[[float], str]], ...] = (
         (estimate.api + estimate.gpu, cents),
         (estimate.minutes, _minutes),
@@ -106,10 +95,15 @@ def _cells(estimate: Estimate) -> Iterator[Text]:
         (estimate.tokens_in, _count),
         (estimate.tokens_out, _count),
     )
+    middles, around = [], []
     for amount, spelled in ranges:
         low, middle, high = (spelled(value) for value in (amount.p10, amount.p50, amount.p90))
-        around = f"\n{low} - {high}" if low != high else ""
-        yield Text.assemble(middle, (around, "dim")) if amount.p90 or spelled is cents else Text()
+        said = amount.p90 or spelled is cents
+        middles.append(middle if said else "")
+        around.append(Styled(f"{low} - {high}" if said and low != high else "", "dim"))
+    yield [f"  {name}", *middles]
+    if any(cell.text for cell in around):
+        yield ["", *around]
 
 
 def _minutes(minutes: float) -> str:
@@ -171,7 +165,7 @@ def _idle(lines: Sequence[PlanLine]) -> Iterator[float]:
     )
 
 
-def _offers(outlook: PlanSummary, console: Console) -> None:
+def _offers(outlook: PlanSummary) -> None:
     found = outlook.cheaper
     for title, offers in (
         ("teachers: the same tokens, at today's prices a million", found.teachers),
@@ -182,10 +176,9 @@ def _offers(outlook: PlanSummary, console: Console) -> None:
         ),
     ):
         if offers:
-            _offer_table(title, offers, console)
+            _offer_table(title, offers)
     if found.teachers:
         _say(
-            console,
             "  * the recipe's own. Another teacher writes other rows, with more or fewer tokens; one that reasons is "
             "billed for its reasoning too, which is not counted here.",
             2,
@@ -193,26 +186,16 @@ def _offers(outlook: PlanSummary, console: Console) -> None:
         )
 
 
-def _offer_table(title: str, offers: Sequence[Offer], console: Console) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, justify="right", min_width=9)
-    table.add_column(no_wrap=True, max_width=40, overflow="ellipsis")
-    for _ in range(3):
-        table.add_column(no_wrap=True)
+def _offer_table(title: str, offers: Sequence[Offer]) -> None:
+    rows = []
     for offer in offers:
         name = f"{offer.name} *" if offer.own else offer.name
-        cells = [
-            f"{cents(offer.nanodollars)}",
-            name,
-            offer.provider,
-            offer.price,
-            ", ".join(filter(None, (offer.note, offer.aged))),
-        ]
-        table.add_row(*cells, style="bold" if offer.own else "")
-    console.print(f"\n  {title}")
-    console.print(table)
+        notes = ", ".join(filter(None, (offer.note, offer.aged)))
+        cells = (f"{cents(offer.nanodollars):>9}", name, offer.provider, offer.price, notes)
+        rows.append([Styled(cell, "bold") if offer.own else cell for cell in cells])
+    put(f"\n  {title}")
+    for line in in_columns(rows, right={0}):
+        put(*line)
 
 
 def _last(outlook: PlanSummary) -> str:
@@ -239,16 +222,17 @@ def _range(amount: Range) -> str:
     return f"{middle} ({low} to {high})"
 
 
-def _say(
-    console: Console, text: str, indent: int = 0, dim: bool = False, begun: bool = False
-) -> None:
+def _say(sentence: str, indent: int = 0, dim: bool = False, begun: bool = False) -> None:
     """A sentence, wrapped at 100 columns and hanging under its beginning."""
     blank = " " * indent
     lines = textwrap.wrap(
-        text, _WIDTH - indent, break_long_words=False, break_on_hyphens=False
+        sentence, _width() - indent, break_long_words=False, break_on_hyphens=False
     ) or [""]
     for place, line in enumerate(lines):
-        console.print(
-            line if begun and place == 0 else f"{blank}{line}",
-            style="dim" if dim else "",
-        )
+        put(Styled(line if begun and place == 0 else f"{blank}{line}", "dim" if dim else ""))
+
+
+def _width() -> int:
+    """Of a terminal that is narrower, its own."""
+    shown = sys.stdout.isatty()
+    return min(shutil.get_terminal_size((_WIDTH, 0)).columns, _WIDTH) if shown else _WIDTH

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.entries import Class, Totals
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
-from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.models.fit import Fit
 from alpaca_pipe.planner.cheapest import Cheaper, cheaper
 from alpaca_pipe.recipe.estimates import expected, row_of
@@ -22,9 +22,12 @@ from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog, Estimate, EstimateInputs
 from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.teachers.config import TeacherTable
-from alpaca_pipe.teachers.shutdown import warning
+from alpaca_pipe.teachers.past_its_end import warning
 from alpaca_pipe.train.cost_estimate import Job
 from alpaca_pipe.train.stage import job_of
+
+if TYPE_CHECKING:
+    from alpaca_pipe.ledger.store.journal import Journal
 
 ALPACA_ROWS = 52_002
 # "we generated ... data ... for a cost of less than $500", "fine-tuning took 3 hours on 8 80GB A100s, which costs less than
@@ -243,27 +246,30 @@ def _held(
     seen = {cap.key: cap for class_ in ("api", "gpu") for cap in caps.over(class_)}  # type: ignore[arg-type]
     if not seen or not any(amount.p90 for amount in wanted.values()):
         return
-    journal = Journal.open(workspace.ledger, read_only=True) if workspace.ledger.exists() else None
-    try:
+    with _books(workspace) as books:
         for cap in seen.values():
             recipes = None if cap.everywhere else recipe.name
-            spent = journal.totals(recipes, class_=cap.class_) if journal else Totals()
+            spent = books.totals(recipes, class_=cap.class_) if books else Totals()
             yield CapCheck(
                 cap.key,
                 cap.nanodollars,
                 cap.nanodollars - spent.spent - spent.open,
                 wanted[cap.class_],
             )
-    finally:
-        if journal:
-            journal.close()
 
 
 def _spent(recipe: Recipe, workspace: Workspace) -> int:
+    with _books(workspace) as books:
+        return books.totals(recipe.name).spent if books else 0
+
+
+def _books(workspace: Workspace) -> AbstractContextManager[Journal | None]:
+    """The ledger, to be read; None where nothing was run yet, and then SQLite is not loaded either."""
     if not workspace.ledger.exists():
-        return 0
-    with Journal.open(workspace.ledger, read_only=True) as journal:
-        return journal.totals(recipe.name).spent
+        return nullcontext()
+    from alpaca_pipe.ledger.store.journal import Journal
+
+    return Journal.open(workspace.ledger, read_only=True)
 
 
 def _at_alpacas_size(

@@ -8,7 +8,6 @@ from typing import Any
 
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.ledger.budget import BudgetTable, Caps, read_budget
-from alpaca_pipe.ledger.budget_shares import caps_of
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.store import StepStore
 
@@ -37,8 +36,15 @@ class Workspace:
         return replace(
             own.caps(),
             everywhere=everywhere.caps() if everywhere else None,
-            share=caps_of(self.ledger, recipe.name, recipe.files),
+            share=self._share(recipe),
         )
+
+    def _share(self, recipe: Recipe) -> Caps | None:
+        if not self.ledger.exists():  # so nothing was unpacked here
+            return None
+        from alpaca_pipe.ledger.budget_shares import caps_of
+
+        return caps_of(self.ledger, recipe.name, recipe.files)
 
     def of(self, recipe: str) -> Path:
         return self.root / recipe

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
+
+from alpaca_pipe.core.lazy_regex import lazy_regex
 
 Words = Literal["rouge", "unicode"]
 Text = (
     str | tuple[str, str]
 )  # or two texts of a row, each of which must be near; their F is then the lesser one
 
-_ROUGE = re.compile(r"[a-z0-9]+")
+_ROUGE = lazy_regex(r"[a-z0-9]+")
 # Scripts that are written without blanks between words; a character with its marks stands for a word there.
-_UNSPACED = re.compile(
+_UNSPACED = lazy_regex(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\uff66-\uff9f\U00020000-\U000323af]"
 )

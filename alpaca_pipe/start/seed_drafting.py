@@ -38,7 +38,7 @@ from alpaca_pipe.start.seed_prompts import (
 )
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import connect
-from alpaca_pipe.teachers.shutdown import refuse_past_its_end
+from alpaca_pipe.teachers.past_its_end import refuse_past_its_end
 
 if TYPE_CHECKING:
     from rich.console import Console

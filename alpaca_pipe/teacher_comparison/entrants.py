@@ -14,7 +14,7 @@ from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.recipe.dotenv import lend_keys
 from alpaca_pipe.recipe.schema import Recipe, load_recipe
 from alpaca_pipe.teachers.config import TeacherTable
-from alpaca_pipe.teachers.shutdown import refuse_past_its_end
+from alpaca_pipe.teachers.past_its_end import refuse_past_its_end
 
 _OF_THE_MODEL = (
     "identity",

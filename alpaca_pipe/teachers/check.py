@@ -21,8 +21,8 @@ from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import open_teacher
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.openai.error_mapping import key_from
+from alpaca_pipe.teachers.past_its_end import refuse_past_its_end
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
-from alpaca_pipe.teachers.shutdown import refuse_past_its_end
 
 _QUESTION = "Answer with the one word: pong"
 _MOST_TOKENS = 16  # of the reply; some models refuse a smaller limit

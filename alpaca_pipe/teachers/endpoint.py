@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -10,13 +9,14 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from alpaca_pipe.core.config_table import ExistingPath, Knob, wrong_key
+from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.core.secrets import LOOKS_LIKE_A_KEY
 from alpaca_pipe.ledger.budget import USUAL_TIERS
 from alpaca_pipe.teachers.config import ExpectedPace, TeacherTable
 from alpaca_pipe.teachers.openai.extra_fields import ExtraBody, ExtraHeaders
 
 OPENAI = "https://api.openai.com/v1"
-_NAME_OF_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_NAME_OF_VARIABLE = lazy_regex(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 class EndpointTable(TeacherTable):

@@ -19,7 +19,7 @@ from alpaca_pipe.ledger.pricing.token_prices import PriceTable
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import open_teacher
-from alpaca_pipe.teachers.shutdown import refuse_past_its_end, warning
+from alpaca_pipe.teachers.past_its_end import refuse_past_its_end, warning
 from tests.teachers.test_check import REPLY, serving
 
 QUESTION = Request((PromptMessage("user", "Why?"),), {"max_tokens": 20})

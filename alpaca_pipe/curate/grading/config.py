@@ -22,7 +22,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.teachers.config import TeacherTable
-from alpaca_pipe.teachers.shutdown import refuse_past_its_end
+from alpaca_pipe.teachers.past_its_end import refuse_past_its_end
 
 BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
 _ROW_TOKENS = 110  # of the released 52K as JSON, in LLaMA's tokens

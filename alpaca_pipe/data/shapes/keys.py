@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from functools import lru_cache
 from typing import Literal, NamedTuple
+
+from alpaca_pipe.core.lazy_regex import lazy_regex
 
 Meaning = Literal[
     "instruction",
@@ -204,10 +205,10 @@ _COUNTS = frozenset(
     ["num", "n", "count", "number", "has", "len", "avg", "mean", "min", "max", "total"]
 )
 _AGAINST = frozenset(["non", "not", "dis", "un", "in"])
-_VARIANT = re.compile(
+_VARIANT = lazy_regex(
     r"(?P<stem>.*[^\W\d_])_?(?P<which>\d{1,2})|(?P<stem2>.+)_(?P<letter>[a-e]|j|k)"
 )
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CAMEL = lazy_regex(r"(?<=[a-z0-9])(?=[A-Z])")
 _SIDES: dict[str, Meaning] = {
     "chosen": "chosen",
     "preferred": "chosen",

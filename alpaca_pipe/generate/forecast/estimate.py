@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from alpaca_pipe.generate.forecast.history import Past
-from alpaca_pipe.generate.forecast.pilot import DRIFT_BETWEEN, HASTE_BETWEEN
+from alpaca_pipe.generate.forecast.posterior import DRIFT_BETWEEN, HASTE_BETWEEN
 from alpaca_pipe.generate.forecast.simulation import (
     Forecast,
     Workload,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ from alpaca_pipe.core.files import digest_of, read_json, read_jsonl_so_far
 from alpaca_pipe.generate.config import VERSION, GenerateConfig
 from alpaca_pipe.generate.replay.identity import asking, judged_alike
 from alpaca_pipe.generate.round_stats import RoundStats
-from alpaca_pipe.ledger.store import connection
 from alpaca_pipe.teachers.config import TeacherTable
 
 ROUNDS = "rounds.jsonl"  # a line for each round of a step, written as the rounds end
@@ -138,6 +135,13 @@ def _as_seen(step: _Found, config: Mapping[str, Any]) -> Sequence[RoundStats]:
 
 def _stored(ledger: Path, keys: Sequence[str]) -> int:
     """How many of the first rounds have their replies in the ledger, by the last key of each."""
+    if not keys:
+        return 0
+    import sqlite3
+    from contextlib import closing
+
+    from alpaca_pipe.ledger.store import connection
+
     try:
         with closing(connection.read_only(ledger)) as db:
             for number, key in enumerate(keys):

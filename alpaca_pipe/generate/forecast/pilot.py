@@ -7,16 +7,14 @@ from dataclasses import replace
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.generate.forecast.posterior import ImaginedTeacher
+from alpaca_pipe.generate.forecast.posterior import HASTE_BETWEEN, ImaginedTeacher
 from alpaca_pipe.generate.forecast.simulation import Forecast, Workload, foresee
 from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.ledger.budget import Caps, more
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
 
-# How far a figure moves between runs of the same prompts and within one (standard deviation of its logarithm), and the
-# same for the pace: another day's load, the next hour's.
-DRIFT_BETWEEN, HASTE_BETWEEN = 0.05, 0.25
+# How far a figure moves within a run (standard deviation of its logarithm), and the pace: the next hour's load.
 DRIFT, HASTE = 0.03, 0.12
 _AGAIN = 1.1  # the forecast is renewed when so many times the prompts of the last one were asked
 _MUCH = 0.2  # a change worth a sentence

@@ -17,6 +17,10 @@ from statistics import fmean, pstdev
 from alpaca_pipe.generate.prior import RoundVariation
 from alpaca_pipe.generate.round_stats import RoundStats
 
+# How far a figure moves between runs of the same prompts (standard deviation of its logarithm), and the pace: another day's
+# load.
+DRIFT_BETWEEN, HASTE_BETWEEN = 0.05, 0.25
+
 
 @dataclass(frozen=True)
 class ImaginedTeacher:

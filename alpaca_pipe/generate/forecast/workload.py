@@ -9,6 +9,7 @@ from statistics import fmean
 
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.files import canonical
+from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.generate.forecast.simulation import RequestTiming, Workload
 from alpaca_pipe.generate.parsing.reply import Draft
 from alpaca_pipe.generate.prior import STEADY, SWINGING, LogNormal, Prior, thinking
@@ -30,7 +31,7 @@ _SCHEMA = (
     0.5  # of a JSON schema's letters that the model is shown, more or less: providers do not say
 )
 # Families that think before they answer unless told otherwise. Of newer ones that think only when told, nothing is added.
-_THINKERS = re.compile(
+_THINKERS = lazy_regex(
     r"gpt-5(-mini|-nano|-20\d\d|$)|\bo[134](-|$)|deepseek-r|reason|qwq|think", re.IGNORECASE
 )
 

@@ -12,12 +12,13 @@ from pydantic import Field
 
 from alpaca_pipe.core.completion import Completion
 from alpaca_pipe.core.config_table import Table
+from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Unread, fault_of, unread
 
 _PART = "Instruction|Input|Output"
 _NO_INPUT = "<noinput>"
-_LINE_HEAD = re.compile(rf"^[ \t#]*(\d+)\.\s+({_PART}):", re.MULTILINE)
-_HEAD = re.compile(rf"(?<!\d)(\d+)\.\s+({_PART}):")
+_LINE_HEAD = lazy_regex(rf"^[ \t#]*(\d+)\.\s+({_PART}):", re.MULTILINE)
+_HEAD = lazy_regex(rf"(?<!\d)(\d+)\.\s+({_PART}):")
 
 
 class Bugs(Table):

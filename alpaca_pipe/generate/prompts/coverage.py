@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.lazy_regex import lazy_regex
 
-_FIRST = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_FIRST = lazy_regex(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _FEWEST = 20  # rows, before a first word can be called worn
 _WORN, _MOST = 0.05, 6  # share of the rows that begin with it; so many are named in a prompt
 _LEAST, _HIGHEST = 0.25, 2.0  # how often a kind is asked for, against an equal share

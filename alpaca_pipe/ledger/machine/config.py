@@ -18,7 +18,6 @@ from alpaca_pipe.ledger.machine import detect
 from alpaca_pipe.ledger.machine.energy import GRID, NO_OVERHEAD, PUE
 from alpaca_pipe.ledger.money import NANO, nanodollars, shown
 from alpaca_pipe.ledger.pricing.gpu_rates import GpuRate, gpu_named, gpu_rates, gpus, rate_of
-from alpaca_pipe.ledger.store.connection import machine_id
 
 
 class GpuTable(Table):
@@ -220,6 +219,8 @@ def _known(found: tuple[detect.DetectedGpu, ...], quiet: bool = False) -> str | 
 def _since(table: GpuTable) -> tuple[int | None, str]:
     if table.lease_start == "run":
         return None, ""
+    from alpaca_pipe.ledger.store.connection import machine_id
+
     if table.lease_start == "boot":
         booted = detect.booted()
         if booted is None:

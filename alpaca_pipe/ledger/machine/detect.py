@@ -6,7 +6,6 @@ NVML through nvidia-ml-py where it is installed (extra `gpu`); else the names th
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import time
 from collections.abc import Iterator
@@ -90,6 +89,8 @@ def process_name(pid: int) -> str:
 @cache
 def _nvml() -> Any:
     """pynvml with its library open, or None. Where there is no driver its import (20 ms) is spared."""
+    import ctypes
+
     try:
         ctypes.CDLL("libnvidia-ml.so.1")
         import pynvml
