@@ -138,3 +138,24 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     } <= pages
     nav = (tmp_path / "zensical.toml").read_text()
     assert all(f'"{name}"' in nav for name in TEXTS)
+
+
+def test_the_manual_keeps_to_the_words_of_the_architecture() -> None:
+    """One word, one idea, and words that a second-language reader knows: the left ones were in use once."""
+    instead = {
+        r"objections?": "filter",
+        r"beliefs?|believed": "estimate",
+        r"for nothing": "free",
+        r"by hand": "manual",
+        r"with its cure": "with what to do",
+    }
+    pages = {**TEXTS, **{page: PAGES[page]() for page in PAGES}}
+    for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"):
+        pages[name] = (DOCS.parent / name).read_text(encoding="utf-8")
+    found = [
+        (page, match[0], word)
+        for page, text in pages.items()
+        for old, word in instead.items()
+        for match in re.finditer(rf"\b({old})\b", text, re.IGNORECASE)
+    ]
+    assert not found, "say the last word of each instead"

@@ -8,7 +8,7 @@ from alpaca_pipe.curate.filters.base import row_filter, shortened
 
 @row_filter(order=70)
 def empty_output(example: Example) -> str | None:
-    """The output is empty, or only a word that stands for nothing."""
+    """The output is empty, or says only that there is none."""
     from alpaca_pipe.curate.detectors.placeholders import is_no_output
 
     if not example.output.strip():
