@@ -15,6 +15,7 @@ from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.curate.filter_config import Filters
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.review.decisions import ByHand, Decisions
+from alpaca_pipe.data.dataset_info import columns_beside
 from alpaca_pipe.data.shapes.columns import Columns
 from alpaca_pipe.data.source_kinds import Format, HubId, Turns
 from alpaca_pipe.similarity.words import Words
@@ -204,6 +205,8 @@ class CurateConfig(Table):
                 del answer[name]
         if self.source:
             answer["reading"] = READING
+            if isinstance(self.source, Path) and (beside := columns_beside(self.source)):
+                answer["dataset_info"] = {part: list(keys) for part, keys in beside.items()}
         else:
             answer["turns"] = "refuse"  # as it stood before foreign rows were conversations
         return answer | ({"decisions": self.decisions.identity()} if self.decisions else {})

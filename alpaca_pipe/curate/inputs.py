@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import digest_of, read_json, read_jsonl, tree_digest, write_json
+from alpaca_pipe.data.dataset_info import columns_beside
 from alpaca_pipe.data.reading import ReadingNotes, read
 from alpaca_pipe.data.shapes.columns import Columns
 from alpaca_pipe.data.source_kinds import Format, HubId, Turns
@@ -60,7 +61,8 @@ def imported(
     from alpaca_pipe.data.arrow import store_rows
 
     content = tree_digest(source) if isinstance(source, Path) else source
-    name = digest_of([content, asdict(how)])[:32]
+    beside = columns_beside(source) if isinstance(source, Path) else {}
+    name = digest_of([content, asdict(how), beside])[:32]
     aside, said = scratch / f"aside-{name}.jsonl", scratch / f"said-{name}.json"
     told = ReadingNotes()
 

@@ -8,23 +8,54 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.data.archives import AnyFile, archive_kind, packed_files
 from alpaca_pipe.data.cards import teachers_of
-from alpaca_pipe.data.columnar import table_rows
+from alpaca_pipe.data.file_formats import form_of, rows_of
 from alpaca_pipe.data.records import Found
-from alpaca_pipe.data.source_kinds import HubId
+from alpaca_pipe.data.source_kinds import Form, HubId
 from alpaca_pipe.data.terms import terms_of
 
 
 def hub_rows(source: HubId, split: str | None = None) -> Iterator[Found]:
-    """The rows of a dataset on the hub; fetched once, kept in the cache of `datasets`. No code of the dataset is run."""
+    """The rows of `hub_files`."""
+    for file, _, form in hub_files(source, split):
+        yield from rows_of(file, form)
+
+
+def hub_files(source: HubId, split: str | None = None) -> list[tuple[AnyFile, str, Form]]:
+    """(file, its name, its form) of each file of rows of a dataset on the hub. They are fetched once, into the cache, and read as
+    files here are, so that an id and a path give the same rows. No code of the dataset is run. Raises UserError."""
+    fetched: list[AnyFile] = []
+    for path in _fetched(source, split):
+        inner = archive_kind(path)
+        fetched += [one for _, one in packed_files(path, inner)] if inner else [path]
+    alone = len(fetched) == 1
+    try:
+        return [
+            (file, str(source) if alone else f"{source}/{file.name}", form_of(file))
+            for file in fetched
+        ]
+    except UserError as error:
+        what = error.what
+        for file in fetched:
+            what = what.replace(str(file), f"{source}: {file.name}")
+        raise UserError(what, error.cure) from None
+
+
+def _fetched(source: HubId, split: str | None) -> list[Path]:
+    """The files of the split, fetched. Which files are of which split is told by the dataset's card or by their names, as
+    `load_dataset` has it."""
     import datasets
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
     name, revision, own = source.parts()
-    split = split or own
+    wanted = split or own
     datasets.disable_progress_bars()
     try:
-        dataset = datasets.load_dataset(name, revision=revision, split=split)
+        builder = datasets.load_dataset_builder(name, revision=revision)
+        files = builder.config.data_files or {}
+        if wanted in files:
+            return [Path(one) for one in datasets.DownloadManager().download(list(files[wanted]))]
     except datasets.exceptions.DatasetNotFoundError:
         raise UserError(
             f"{source}: the hub has no such dataset, or not for you",
@@ -37,11 +68,30 @@ def hub_rows(source: HubId, split: str | None = None) -> Iterator[Found]:
         HTTPError,
         datasets.exceptions.DatasetsError,
     ) as error:
-        raise UserError(
+        raise _unfetched(source, error) from None
+    raise UserError(
+        f"{source}: it has no split '{wanted}'; it has {', '.join(map(str, files)) or 'no files of rows'}",
+        f"name one of them: {source.removesuffix(':' + own)}:{next(iter(files), 'train')}",
+    )
+
+
+def _unfetched(source: HubId, error: BaseException) -> UserError:
+    """The innermost cause, with what to do about a network that is not there, or about a dataset that cannot be read."""
+    causes = [error]
+    while (below := causes[-1].__cause__) and below not in causes:
+        causes.append(below)
+    network = any(
+        isinstance(one, ConnectionError) or "Offline" in type(one).__name__ for one in causes
+    )
+    if network:
+        return UserError(
             f"{source}: cannot be fetched: {_first_line(error)}",
             "where there is no network, fetch it elsewhere and name the folder in place of the id",
-        ) from None
-    yield from table_rows(dataset)
+        )
+    return UserError(
+        f"{source}: cannot be read: {_first_line(causes[-1])}",
+        "look at its files on the hub, or fetch it and name the folder or a file of it",
+    )
 
 
 def push_to_hub(

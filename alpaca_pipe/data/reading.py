@@ -12,8 +12,10 @@ from typing import Any
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example, Rejected, numbered
+from alpaca_pipe.data.archives import AnyFile
+from alpaca_pipe.data.dataset_info import columns_beside
 from alpaca_pipe.data.file_formats import FORMS, rows_of
-from alpaca_pipe.data.hub import hub_rows
+from alpaca_pipe.data.hub import hub_files
 from alpaca_pipe.data.message_tables import put_together
 from alpaca_pipe.data.records import Found, Record, Unreadable, kept_text
 from alpaca_pipe.data.row_reader import TURNS, RowReader
@@ -145,8 +147,12 @@ def _judged(
     form = next((form for form in FORMS if form == format), None)
     wanted = PRESETS.get(format or "") or columns
     keys: set[str] = set()
-    for found, file, name, between in _files(source, form, split):
-        reader = RowReader(wanted, turns)
+    for found, path, name, between in _files(source, form, split):
+        file = str(path)
+        if not wanted and isinstance(path, Path) and (beside := columns_beside(path)):
+            reader = RowReader(Columns.of(beside), turns)
+        else:
+            reader = RowReader(wanted, turns)
         told.readers.append(reader)
         yield from _of_one(found, file, name, between, reader, told)
         keys |= reader.keys()
@@ -165,18 +171,16 @@ def _check_named(columns: Columns | None, keys: Collection[str], source: str) ->
 
 def _files(
     source: Path | HubId, form: Form | None, split: str | None
-) -> Iterator[tuple[Iterator[Found], str, str, str]]:
+) -> Iterator[tuple[Iterator[Found], AnyFile | str, str, str]]:
     """(what is found, the file, its name, what stands before a place in it) of each file of a source."""
-    if isinstance(source, HubId):
-        yield hub_rows(source, split), str(source), str(source), ", row "
-        return
-    files = files_of(source, form, split)
+    files = hub_files(source, split) if isinstance(source, HubId) else files_of(source, form, split)
     for path, name, own in files:
         between = ":" if own in ("json", "jsonl", "csv", "tsv", "yaml") else ", row "
-        inside = split if path is source else None
+        inside = split if path == source else None
         if inside and own not in _WITH_SPLITS:
             raise UserError(f"{path}: the file holds no splits", "leave --split out")
-        yield rows_of(path, own, inside), str(path), name, between
+        shown = name if isinstance(source, HubId) else path
+        yield rows_of(path, own, inside), shown, name, between
 
 
 def _of_one(

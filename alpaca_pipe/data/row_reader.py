@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alpaca_pipe.core.did_you_mean import did_you_mean
-from alpaca_pipe.core.example import Example, Message, Rejected
+from alpaca_pipe.core.example import Example, Message, Origin, Rejected
 from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.data.records import kept_text, kind_of
 from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, NotWanted, Shape, ShapeFit
@@ -16,7 +16,7 @@ from alpaca_pipe.data.shapes.columns import Columns
 from alpaca_pipe.data.shapes.known_shapes import fits
 from alpaca_pipe.data.shapes.layout import Column, Layout, Signature, signature_of
 from alpaca_pipe.data.shapes.layout import kind_of as kind_of_value
-from alpaca_pipe.data.shapes.rendering import unframed
+from alpaca_pipe.data.shapes.rendering import is_clean, unframed
 from alpaca_pipe.data.shapes.transcript import NoTurns
 from alpaca_pipe.data.shapes.turns import spelled
 from alpaca_pipe.data.shapes.unread import check_unread, no_shape
@@ -35,6 +35,9 @@ class _Plan:
     layout: Layout
     options: Sequence[tuple[Shape, ShapeFit]]
     said_of_it: list[Column]  # labels, weights and states
+    plain: (
+        tuple[str, str, str, str] | None
+    )  # keys of instruction, input, output and system, where that is all there is
     rows: Counter[int] = field(default_factory=Counter)  # option -> rows read by it
 
 
@@ -48,6 +51,8 @@ class RowReader:
 
     def read(self, value: Any, source: str) -> list[Example | Rejected]:
         """The rows of ours; Rejected for one that is sound and not held, or says that it is not to be learned. Raises NotARow."""
+        if isinstance(value, dict) and (example := self._plain(value, source)):
+            return [example]
         found: list[Example | Rejected] = []
         for one in self.judged(value, source):
             if isinstance(one, Preference):
@@ -55,6 +60,19 @@ class RowReader:
             else:
                 found.append(one)
         return found
+
+    def _plain(self, row: Mapping[str, Any], source: str) -> Example | None:
+        """The row, where it is one exchange in columns of clean text: nine rows of ten, and by far the fastest way."""
+        plan = self._plan(row)
+        if plan.plain is None:
+            return None
+        asking, giving, answering, steering = plan.plain
+        asked, answer = row[asking], row[answering]
+        given, system = row[giving] if giving else "", row[steering] if steering else ""
+        if not is_clean(asked, given, answer, system):
+            return None
+        plan.rows[0] += 1
+        return Example.of(asked, given, answer, Origin("imported", source), system)
 
     def judged(self, value: Any, source: str) -> Iterator[Example | Preference | Rejected]:
         """As `read`, preferences as they are."""
@@ -92,7 +110,7 @@ class RowReader:
             return
         if not plan.options:
             raise no_shape(row, plan.layout, self.columns)
-        about = About(source, self.columns.roles)
+        about = About(source, self.columns.roles, self.columns.turns)
         try:
             at, found, about = self._best(row, plan, about)
         except NoTurns:
@@ -123,7 +141,9 @@ class RowReader:
                 options = [
                     (shape, fit) for shape, fit in options if self._reads(fit, needed, layout)
                 ]
-            plan = self._plans[signature] = _Plan(layout, options, verdict_columns(layout))
+            said_of_it = verdict_columns(layout)
+            plain = None if said_of_it or self.columns.only else _plain_keys(layout, options)
+            plan = self._plans[signature] = _Plan(layout, options, said_of_it, plain)
         return plan
 
     def _reads(self, fit: ShapeFit, needed: set[str], layout: Layout) -> bool:
@@ -245,6 +265,20 @@ class RowReader:
                 for column in plan.layout.unread(plan.options[at][1].read | said):
                     counts[column.key] += rows
         return dict(counts.most_common())
+
+
+def _plain_keys(
+    layout: Layout, options: Sequence[tuple[Shape, ShapeFit]]
+) -> tuple[str, str, str, str] | None:
+    """The keys of an exchange that has no more than them."""
+    if len(options) != 1 or options[0][0].name != "exchange":
+        return None
+    fit = options[0][1]
+    if fit.parts.keys() - {"instruction", "input", "output", "system"}:
+        return None
+    if len(fit.keys("input")) > 1 or any(one.belongs for one in layout.unread(fit.read)):
+        return None
+    return fit.key("instruction"), fit.key("input"), fit.key("output"), fit.key("system")
 
 
 def _size(one: Example | Preference) -> int:

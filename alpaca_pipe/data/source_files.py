@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.data.archives import AnyFile, archive_kind, packed_files
+from alpaca_pipe.data.dataset_info import file_named
 from alpaca_pipe.data.file_formats import KNOWN, SUFFIXES, form_of
 from alpaca_pipe.data.source_kinds import Form
 from alpaca_pipe.data.splits import chosen_split, split_of
@@ -25,6 +26,9 @@ def files_of(
     if source.is_dir():
         if form == "datasets" or (form is None and is_saved(source)):
             return [(source, source.name, "datasets")]
+        wanted = form is None and not every_split
+        if wanted and (named := file_named(source, split)):
+            return [(named, named.name, form or form_of(named))]
         inside: list[tuple[str, AnyFile]] = sorted(
             (path.relative_to(source).as_posix(), path)
             for path in source.rglob("*")

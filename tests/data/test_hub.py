@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -90,6 +91,126 @@ def hub() -> Iterator[Hub]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+ROWS = (
+    b'{"instruction": "When did it land?", "input": null, "output": "1969-07-20"}\n'
+    b'{"instruction": "Say seven.", "input": "loud", "output": 7}\n'
+)
+FILES: dict[str, dict[str, bytes]] = {
+    "me/rows": {"README.md": b"# rows", "data/train.jsonl": ROWS, "data/test.jsonl": ROWS[:76]},
+    "me/empty": {"README.md": b"# empty", "train.jsonl": b""},
+}
+SHA = "a" * 40
+
+
+class FilesOnTheHub(BaseHTTPRequestHandler):
+    """As much of the hub as `datasets` asks before it fetches the files of a dataset."""
+
+    def log_message(self, *said: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        parts = self.path.split("?")[0].strip("/").split("/")
+        if parts[0] == "datasets":
+            name, file = "/".join(parts[1:3]), "/".join(parts[5:])
+            content = FILES.get(name, {}).get(file)
+            code = "EntryNotFound" if name in FILES else "RepoNotFound"
+            if content is None:
+                return self._say(404, b"", {"X-Error-Code": code})
+            tag = hashlib.sha1(content + file.encode()).hexdigest()
+            return self._say(200, content, {"ETag": f'"{tag}"', "X-Repo-Commit": SHA})
+        files = FILES.get("/".join(parts[2:4]))
+        if files is None:
+            return self._say(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+        if parts[4:5] == ["tree"]:
+            below = "/".join(parts[6:])
+            found = [_entry("file", name) for name in files if name.startswith(below)]
+            folders = {name.split("/")[0] for name in files if "/" in name} if not below else set()
+            return self._json([*found, *(_entry("directory", one) for one in folders)])
+        return self._json(
+            {
+                "id": "/".join(parts[2:4]),
+                "sha": SHA,
+                "tags": [],
+                "siblings": [{"rfilename": name} for name in files],
+            }
+        )
+
+    do_HEAD = do_GET
+
+    def _json(self, value: object) -> None:
+        self._say(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+    def _say(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, text in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, text)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+
+def _entry(kind: str, path: str) -> dict[str, object]:
+    return {"type": kind, "path": path, "size": 9, "oid": "b" * 40}
+
+
+READ = """
+import sys
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.data.reading import read
+from alpaca_pipe.data.source_kinds import HubId
+for name in sys.argv[1:]:
+    try:
+        print([(one.instruction, one.input, one.output, one.origin.source) for one in read(HubId.of(name))])
+    except UserError as error:
+        print(error)
+"""
+
+
+def test_an_id_gives_the_rows_that_its_files_give(tmp_path: Path) -> None:
+    """Dates and numbers stay as they are written; what is wrong is said of the file, not of the network."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), FilesOnTheHub)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        names = (
+            "hub:me/rows",
+            "hub:me/rows:test",
+            "hub:me/rows:dev",
+            "hub:me/empty",
+            "hub:me/none",
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", READ, *names],
+            text=True,
+            capture_output=True,
+            check=True,
+            env=os.environ
+            | {
+                "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+                "HF_HOME": str(tmp_path),
+                "HF_HUB_DISABLE_XET": "1",
+                "HF_HUB_OFFLINE": "0",
+            },
+        )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    rows, test, missing, empty, none = done.stdout.splitlines()
+    assert rows == str(
+        [
+            ("When did it land?", "", "1969-07-20", "hub:me/rows#1"),
+            ("Say seven.", "loud", "7", "hub:me/rows#2"),
+        ]
+    )
+    assert test == str([("When did it land?", "", "1969-07-20", "hub:me/rows:test#1")])
+    assert (
+        "it has no split 'dev'; it has train, test - name one of them: hub:me/rows:train" in missing
+    )
+    assert empty.startswith("hub:me/empty: train.jsonl: the file is empty - ")
+    assert none.startswith("hub:me/none: the hub has no such dataset, or not for you")
 
 
 def test_nothing_is_sent_before_the_terms_are_accepted(published: Path, hub: Hub) -> None:

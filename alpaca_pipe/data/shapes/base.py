@@ -58,6 +58,7 @@ class About:
 
     source: str = ""
     roles: Mapping[str, str] = field(default_factory=dict)  # who a speaker of the user's own is
+    turn_keys: Mapping[str, str] = field(default_factory=dict)  # `role`, `content` -> its key
     remarks: Counter[str] = field(default_factory=Counter)
 
     def origin(self, **details: Any) -> Origin:

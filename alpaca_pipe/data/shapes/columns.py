@@ -29,16 +29,21 @@ PARTS: Mapping[str, Meaning] = {
     "tools": "tools",
     "unread": "meta",
 }
+TURN_KEYS = (
+    "role",
+    "content",
+)  # of a turn: the key that says who speaks, and the key of what is said
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True)
 class Columns:
     """parts: key -> (what it means, its place among those of that meaning). roles: speaker as it is looked up -> role.
-    only: nothing but what is named is read."""
+    turns: the keys of a turn. only: nothing but what is named is read."""
 
     parts: Mapping[str, tuple[Meaning, int]] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
+    turns: Mapping[str, str] = field(default_factory=dict)
     only: bool = False
 
     @staticmethod
@@ -46,10 +51,13 @@ class Columns:
         """named: part or role -> its column or columns. Raises UserError for a part that there is none of."""
         parts: dict[str, tuple[Meaning, int]] = {}
         roles: dict[str, str] = {}
+        turns: dict[str, str] = {}
         for part, given in named.items():
             keys = (given,) if isinstance(given, str) else tuple(given)
-            if part in ROLES and part != "system":
-                roles |= {plain(key): part for key in keys}
+            if part in TURN_KEYS:
+                turns[part] = keys[0]
+            elif part in (*ROLES, "system_role") and part != "system":
+                roles |= {plain(key): part.removesuffix("_role") for key in keys}
             elif part in PARTS:
                 for place, key in enumerate(keys):
                     if key in parts:
@@ -58,13 +66,12 @@ class Columns:
                         )
                     rank = EARLIER if part == "unread" else place
                     parts[key] = (PARTS[part], rank)
-                if part == "system":
-                    roles |= {plain(key): part for key in keys}
             else:
                 raise UserError(
-                    f"columns: there is no part '{part}'", did_you_mean(part, [*PARTS, *ROLES])
+                    f"columns: there is no part '{part}'",
+                    did_you_mean(part, [*PARTS, *ROLES, *TURN_KEYS]),
                 )
-        return Columns(parts, roles, only)
+        return Columns(parts, roles, turns, only)
 
     @staticmethod
     def parse(text: str) -> dict[str, tuple[str, ...]]:
@@ -101,4 +108,4 @@ class Columns:
         )
 
     def __bool__(self) -> bool:
-        return bool(self.parts or self.roles)
+        return bool(self.parts or self.roles or self.turns)

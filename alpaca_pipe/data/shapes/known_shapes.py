@@ -18,7 +18,7 @@ from alpaca_pipe.data.shapes import (
 from alpaca_pipe.data.shapes.base import Shape, ShapeFit
 from alpaca_pipe.data.shapes.layout import Layout
 
-# Of two shapes that read as much of a row the earlier one is taken.
+# Of two shapes that read as much of a row the earlier one is taken; a transcript is looked for where no other fits.
 SHAPES: tuple[Shape, ...] = tuple(
     cast(Shape, module)
     for module in (
@@ -30,12 +30,14 @@ SHAPES: tuple[Shape, ...] = tuple(
         logged_calls,
         exchange,
         conversation,
-        transcript,
     )
 )
+LAST = cast(Shape, transcript)
 
 
 def fits(layout: Layout) -> list[tuple[Shape, ShapeFit]]:
     """Each shape that could read such rows, with what it would read."""
-    found = ((shape, shape.fit(layout)) for shape in SHAPES)
-    return [(shape, fit) for shape, fit in found if fit]
+    found = [(shape, fit) for shape in SHAPES if (fit := shape.fit(layout))]
+    if not found and (fit := LAST.fit(layout)):
+        return [(LAST, fit)]
+    return found

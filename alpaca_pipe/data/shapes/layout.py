@@ -73,6 +73,8 @@ class Column(NamedTuple):
 def kind_of(value: Any) -> Kind:
     """What kind of value a row holds under a key; null, NaN, blanks and empty lists are `empty`."""
     if isinstance(value, str):
+        if value[:1].isalnum():
+            return "text"
         if not value or value.isspace():
             return "empty"
         return "json" if value[0] in "[{" and value.rstrip()[-1] in "]}" else "text"
@@ -100,7 +102,7 @@ def _kind_of_list(value: list[Any]) -> Kind:
 
 
 def signature_of(row: Mapping[str, Any]) -> Signature:
-    return tuple((key, kind_of(value)) for key, value in row.items())
+    return tuple([(key, kind_of(value)) for key, value in row.items()])
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from alpaca_pipe.core.example import Example, Message
 from alpaca_pipe.data.shapes.base import About, NotHeld
@@ -25,6 +26,20 @@ _OPENED = (
 )
 _LEADING = re.compile(rf"(?:\s*(?:{ENDS.pattern}))+\s*")
 _TRAILING = re.compile(rf"\s*(?:(?:{ENDS.pattern})\s*)+\Z")
+
+
+def is_clean(asked: Any, given: Any, answer: Any, system: Any) -> bool:
+    """Whether four values are texts of whole characters, without anything that looks like a template's or a page's marks."""
+    for value in (asked, given, answer, system):
+        if not isinstance(value, str):
+            return False
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return False
+    marked = "<" in answer or "<" in asked or "[EOS]" in answer
+    return not marked and not asked.startswith(_OPENED)
 
 
 def unframed(example: Example, about: About, spoken: bool) -> Example:

@@ -119,7 +119,7 @@ def _pair(turn: list[Any], where: str, about: About) -> Iterator[Message]:
 
 def _of_object(turn: Mapping[str, Any], where: str, about: About) -> list[Message]:
     """One speaker's turn, or a pair of a question and its answer."""
-    if (key := _role_key(turn)) is not None:
+    if (key := _role_key(turn, about)) is not None:
         return [_spoken(turn, key, where, about)]
     pair = list(_exchange(turn, where, about))
     if not pair:
@@ -134,7 +134,7 @@ def _check_speakers(turns: Sequence[Any], where: str, about: About) -> None:
     named = [
         _name_of_speaker(turn, key)
         for turn in turns
-        if isinstance(turn, dict) and (key := _role_key(turn)) is not None
+        if isinstance(turn, dict) and (key := _role_key(turn, about)) is not None
     ]
     speakers = list(dict.fromkeys(named))
     unknown = [one for one in speakers if not role_of(one, about.roles) and plain(one) not in CALLS]
@@ -151,8 +151,10 @@ def _check_speakers(turns: Sequence[Any], where: str, about: About) -> None:
     )
 
 
-def _role_key(turn: Mapping[str, Any]) -> str | None:
+def _role_key(turn: Mapping[str, Any], about: About) -> str | None:
     """The key that says who speaks."""
+    if turn.get(about.turn_keys.get("role", "")) is not None:
+        return about.turn_keys["role"]
     there = [key for key in ROLE_KEYS if turn.get(key) is not None]
     return next(
         iter(there or [key for key in turn if plain(key) in ROLE_KEYS and turn[key] is not None]),
@@ -206,7 +208,7 @@ def _spoken(turn: Mapping[str, Any], key: str, where: str, about: About) -> Mess
     if called:
         return Message("assistant", "", is_learned(turn, about), tool_calls=calls)
     assert role is not None  # the speakers are known
-    content = _content_key(turn, key)
+    content = _content_key(turn, key, about)
     if content is None and not calls:
         raise NotARow(
             f"{where} has no 'content' and no 'value'", "say what was said, or remove the row"
@@ -222,8 +224,10 @@ def _spoken(turn: Mapping[str, Any], key: str, where: str, about: About) -> Mess
     return Message(role, text, learned, own or reasoning, calls, name or "")
 
 
-def _content_key(turn: Mapping[str, Any], role_key: str) -> str | None:
-    """The key of what was said; an empty one where there is no other."""
+def _content_key(turn: Mapping[str, Any], role_key: str, about: About) -> str | None:
+    """The key of what was said."""
+    if turn.get(about.turn_keys.get("content", "")) is not None:
+        return about.turn_keys["content"]
     known = {plain(key): key for key in turn if key != role_key}
     there = [known[key] for key in CONTENT_KEYS if key in known]
     return next((key for key in there if turn[key] is not None), None)

@@ -1,0 +1,258 @@
+"""Sources of several files: folders, archives and workbooks with their splits; dataset_info.json; Arrow's own forms."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.data.reading import read
+from alpaca_pipe.data.splits import split_of
+from tests.data.test_reading import as_csv, as_jsonl, as_parquet
+
+ROWS = [{"question": f"Where is stop {n}?", "answer": f"At mile {n}."} for n in range(3)]
+TEST = [{"question": "Where is the end?", "answer": "In the sea."}]
+
+
+def asked(source: Path, **options: Any) -> list[str]:
+    return [one.instruction for one in read(source, **options)]
+
+
+@pytest.mark.parametrize(
+    "name, split",
+    [
+        ("train.jsonl", "train"),
+        ("data/train-00000-of-00002.parquet", "train"),
+        ("rows_test.csv", "test"),
+        ("test/part-1.jsonl", "test"),
+        ("validation.json.gz", "validation"),
+        ("dev.tsv", "validation"),
+        ("my/train-set/rows.jsonl", "train"),
+        ("rows.jsonl", ""),
+        ("latest.jsonl", ""),
+        ("training_manual.jsonl", "train"),
+        ("contest.json", ""),
+    ],
+)
+def test_the_split_that_a_name_tells(name: str, split: str) -> None:
+    assert split_of(name) == split
+
+
+def test_of_a_folder_with_splits_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train-00000-of-00002.jsonl").write_bytes(as_jsonl(ROWS[:1]))
+    (tmp_path / "data" / "train-00001-of-00002.jsonl").write_bytes(as_jsonl(ROWS[1:]))
+    assert len(asked(tmp_path)) == 3
+    (tmp_path / "data" / "test.jsonl").write_bytes(as_jsonl(TEST))
+    with pytest.raises(UserError, match="holds the splits test, train, .* --split train"):
+        asked(tmp_path)
+    assert asked(tmp_path, split="train") == [row["question"] for row in ROWS]
+    assert asked(tmp_path, split="test") == ["Where is the end?"]
+    with pytest.raises(UserError, match="has no split 'dev'; it has test, train"):
+        asked(tmp_path, split="dev")
+    with pytest.raises(UserError, match="the file holds no splits"):
+        asked(tmp_path / "data" / "test.jsonl", split="test")
+
+
+def test_files_beside_a_split_are_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(as_jsonl(ROWS))
+    (tmp_path / "test.jsonl").write_bytes(as_jsonl(TEST))
+    with pytest.raises(UserError, match="holds the splits the rest, test"):
+        asked(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.bz2"])
+def test_an_archive_is_read_as_the_folder_that_it_holds(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"rows.{kind}"
+    files = {
+        "a/one.jsonl": as_jsonl(ROWS[:1]),
+        "a/two.jsonl": as_jsonl(ROWS[1:]),
+        "README.md": b"no",
+    }
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as box:
+            for name, data in files.items():
+                box.writestr(name, data)
+    else:
+        with tarfile.open(path, f"w:{kind.partition('.')[2]}") as tape:
+            for name, data in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tape.addfile(info, io.BytesIO(data))
+    found = list(read(path))
+    assert [one.origin.source for one in found] == [
+        "a/one.jsonl#1",
+        "a/two.jsonl#1",
+        "a/two.jsonl#2",
+    ]
+    assert [one.instruction for one in found] == [row["question"] for row in ROWS]
+
+
+def test_archives_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.zip"
+    with zipfile.ZipFile(path, "w") as box:
+        box.writestr("notes.txt", "no rows")
+    with pytest.raises(UserError, match="the archive holds no rows"):
+        asked(path)
+    path.write_bytes(b"PK\x03\x04" + b"x" * 99)
+    with pytest.raises(UserError, match="a zip archive"):
+        asked(path)
+    with zipfile.ZipFile(path, "w") as box:
+        box.writestr("train.parquet", as_parquet(ROWS))
+        box.writestr("test.parquet", as_parquet(TEST))
+    with pytest.raises(UserError, match="holds the splits test, train"):
+        asked(path)
+    assert len(asked(path, split="train")) == 3
+
+
+def test_a_workbook(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Stops"
+    sheet.append(["Question", "Answer", None])
+    for row in ROWS:
+        sheet.append([row["question"], row["answer"]])
+    sheet.append([])
+    sheet.append(["How many?", 3])
+    book.create_sheet("Empty")
+    path = tmp_path / "rows.xlsx"
+    book.save(path)
+    found = list(read(path))
+    assert [one.output for one in found] == [*(row["answer"] for row in ROWS), "3"]
+    assert found[-1].origin.source == "rows.xlsx#6"
+    book.create_sheet("Test").append(["Question", "Answer"])
+    book["Test"].append(["Where is the end?", "In the sea."])
+    book.save(path)
+    with pytest.raises(UserError, match="holds the splits Stops, Test, .* --split Stops"):
+        asked(path)
+    assert asked(path, split="Test") == ["Where is the end?"]
+    path.write_bytes(path.read_bytes()[:-700])
+    with pytest.raises(UserError, match="zip archive|not a whole workbook"):
+        asked(path)
+
+
+@pytest.mark.parametrize("form", ["file", "stream", "feather"])
+def test_bare_arrow(tmp_path: Path, form: str) -> None:
+    import pyarrow
+    from pyarrow import feather
+
+    table, path = pyarrow.Table.from_pylist(ROWS), tmp_path / "rows"
+    if form == "feather":
+        feather.write_feather(table, path)
+    else:
+        open_writer = pyarrow.ipc.new_file if form == "file" else pyarrow.ipc.new_stream
+        with pyarrow.OSFile(str(path), "wb") as out, open_writer(out, table.schema) as writer:
+            writer.write_table(table)
+    assert asked(path) == [row["question"] for row in ROWS]
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(UserError, match="not a whole Arrow file"):
+        asked(path)
+
+
+def test_values_that_a_reader_of_json_has_guessed(tmp_path: Path) -> None:
+    """JSON in a column of Arrow's JSON type, days as dates: they come out as they were written."""
+    import datetime
+
+    import pyarrow
+    from pyarrow import parquet
+
+    path = tmp_path / "rows.parquet"
+    days = [datetime.datetime(1969, 7, 20), datetime.datetime(1969, 7, 20, 20, 17)]
+    answers = pyarrow.array(['"Blue"', "7"], pyarrow.string()).cast(pyarrow.json_())
+    parquet.write_table(
+        pyarrow.table({"instruction": ["a", "b"], "input": days, "output": answers}), path
+    )
+    assert [(one.input, one.output) for one in read(path)] == [
+        ("1969-07-20", "Blue"),
+        ("1969-07-20T20:17:00", "7"),
+    ]
+
+
+def test_columns_of_numbers_are_not_carried_along(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(as_parquet([{**row, "vector": [0.5] * 8} for row in ROWS]))
+    assert asked(path) == [row["question"] for row in ROWS]
+
+
+def test_yaml_of_instructlab(tmp_path: Path) -> None:
+    path = tmp_path / "qna.yaml"
+    path.write_text(
+        "version: 3\ndomain: trams\ndocument_outline: stops\nseed_examples:\n"
+        "  - context: Line 7 ends at the harbour.\n    questions_and_answers:\n"
+        "      - question: Where does it end?\n        answer: |\n          At the harbour.\n"
+        "      - question: Which line?\n        answer: Line 7.\n"
+        "document: {repo: x, commit: y, patterns: ['*.md']}\n"
+    )
+    assert [(one.instruction, one.input, one.output) for one in read(path)] == [
+        ("Where does it end?", "Line 7 ends at the harbour.", "At the harbour.\n"),
+        ("Which line?", "Line 7 ends at the harbour.", "Line 7."),
+    ]
+    path.write_text("seed_examples: [")
+    with pytest.raises(UserError, match="qna.yaml:1: not YAML"):
+        asked(path)
+
+
+def test_the_columns_that_a_dataset_info_names(tmp_path: Path) -> None:
+    info = {
+        "stops": {
+            "file_name": "stops.json",
+            "columns": {"prompt": "ask", "query": "about", "response": "tell", "system": "as"},
+        },
+        "talks": {
+            "file_name": "talks.json",
+            "formatting": "sharegpt",
+            "columns": {"messages": "talk"},
+            "tags": {
+                "role_tag": "by",
+                "content_tag": "words",
+                "user_tag": "rider",
+                "assistant_tag": "driver",
+            },
+        },
+        "pairs": {
+            "file_name": "pairs.json",
+            "ranking": True,
+            "columns": {"prompt": "ask", "chosen": "this", "rejected": "that"},
+        },
+    }
+    (tmp_path / "dataset_info.json").write_text(json.dumps(info))
+    (tmp_path / "stops.json").write_text(
+        json.dumps([{"ask": "q", "about": "c", "tell": "a", "as": "s"}])
+    )
+    talk = [{"by": "rider", "words": "q"}, {"by": "driver", "words": "a"}]
+    (tmp_path / "talks.json").write_text(json.dumps([{"talk": talk}]))
+    (tmp_path / "pairs.json").write_text(json.dumps([{"ask": "q", "this": "a", "that": "b"}]))
+    for name in ("stops", "talks", "pairs"):
+        [one] = read(tmp_path / f"{name}.json")
+        assert (one.instruction, one.output) == ("q", "a"), name
+        assert [one] == list(read(tmp_path, split=name))
+    with pytest.raises(UserError, match="names 3 datasets: stops, talks, pairs - .*--split stops"):
+        asked(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["sep=;\nquestion;answer\nq;a\n", "question|answer\nq|a\n", "wer;was\nq;a\n"]
+)
+def test_csv_with_another_mark(tmp_path: Path, text: str) -> None:
+    from alpaca_pipe.data.shapes.columns import Columns
+
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    columns = Columns.of({"instruction": "wer", "output": "was"}) if text.startswith("wer") else None
+    assert [(one.instruction, one.output) for one in read(path, columns=columns)] == [("q", "a")]
+
+
+def test_csv_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(as_csv([{"Where is it?": "At the mill.", "And now?": "There."}]))
+    with pytest.raises(
+        UserError, match="the header names no columns .* - the first line names the columns"
+    ):
+        asked(path)
