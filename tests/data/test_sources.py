@@ -245,7 +245,9 @@ def test_csv_with_another_mark(tmp_path: Path, text: str) -> None:
 
     path = tmp_path / "rows.csv"
     path.write_text(text)
-    columns = Columns.of({"instruction": "wer", "output": "was"}) if text.startswith("wer") else None
+    columns = (
+        Columns.of({"instruction": "wer", "output": "was"}) if text.startswith("wer") else None
+    )
     assert [(one.instruction, one.output) for one in read(path, columns=columns)] == [("q", "a")]
 
 
