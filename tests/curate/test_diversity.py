@@ -12,7 +12,8 @@ from alpaca_pipe.core.files import read_json
 from alpaca_pipe.curate.config import CurateConfig
 from alpaca_pipe.curate.diversity import Diversity, nearest, verb_and_object
 from alpaca_pipe.curate.stage import STAGE
-from alpaca_pipe.report.curation_chapters import judged, varied
+from alpaca_pipe.report.chapters.judge_chapter import judged
+from alpaca_pipe.report.chapters.variety_chapter import varied
 from alpaca_pipe.similarity.rouge import rouge_l
 from tests.curate.test_stage import ROWS, bench, row
 
@@ -108,11 +109,11 @@ def test_the_stage_leaves_it_for_the_report(tmp_path: Path) -> None:
     }
     chapter = varied(left)
     assert (
-        chapter and [figure.svg[:4] for figure in chapter.figures] == ["<svg"] * 4
+        chapter and [figure.svg[:4] for figure in chapter["figures"]] == ["<svg"] * 4
     )  # the input is empty everywhere
     assert (
-        ">story<" in chapter.figures[0].svg.replace("\n", "")
-        and "var(--tuned)" in chapter.figures[0].svg
+        ">story<" in chapter["figures"][0].svg.replace("\n", "")
+        and "var(--tuned)" in chapter["figures"][0].svg
     )
     assert varied({}) is None and judged({}, None) is None
 
@@ -130,8 +131,8 @@ def test_the_report_says_what_the_judge_saves() -> None:
         "histogram": {"3": 4, "4.5": 6},
     }
     chapter = judged(grades, 2.5)
-    assert chapter and chapter.sentences == (
+    assert chapter and chapter["sentences"] == (
         "10 rows were graded for accuracy, 4.10 of 5 on average; 4 went on their grade; 1 grades could not be read, and those rows stayed.",
         "That saves 400 of about 1,100 tokens in each epoch, about 2.5 minutes at the pace of the training stage, its loading included.",
     )
-    assert chapter.figures[0].svg.startswith("<svg")
+    assert chapter["figures"][0].svg.startswith("<svg")

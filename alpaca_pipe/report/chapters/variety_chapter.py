@@ -1,74 +1,18 @@
-"""What curate's judge said of the rows, and how varied those are that were kept: sentences and figures."""
+"""How varied the rows are that were kept: verbs and objects, lengths, nearest rows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alpaca_pipe.report import figures
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
+from alpaca_pipe.report.chapters.base import ReportChapter, Told, drawn, with_figures
 
 _NAMED = 0.012  # share of the wheel from which an object is written in it
 
 
-@dataclass(frozen=True)
-class DrawnFigure:
-    label: str
-    svg: Markup
-
-
-@dataclass(frozen=True)
-class Chapter:
-    name: str
-    title: str
-    sentences: tuple[str, ...]
-    figures: tuple[DrawnFigure, ...]
-
-
-def judged(grades: Mapping[str, Any], saved_minutes: float | None) -> Chapter | None:
-    """The distribution of the grades, and what the rows that went save in training; None where nobody graded."""
-    if not grades or not grades.get("histogram"):
-        return None
-    unread = (
-        f"; {grades['ungraded']:,} grades could not be read, and those rows stayed"
-        if grades["ungraded"]
-        else ""
-    )
-    first = (
-        f"{grades['graded']:,} rows were graded for {grades['dimension']}, {grades['mean']:.2f} of {grades['scale']} on average; "
-        f"{grades['below']:,} went on their grade{unread}."
-    )
-    said = [first]
-    if grades["tokens_below"]:
-        spared = (
-            f", about {saved_minutes:.1f} minutes at the pace of the training stage, its loading included"
-            if saved_minutes is not None
-            else ""
-        )
-        said.append(
-            f"That saves {grades['tokens_below']:,} of about {grades['tokens']:,} tokens in each epoch{spared}."
-        )
-    bars = [(name, count) for name, count in grades["histogram"].items()]
-    return Chapter(
-        "judge",
-        "What the judge said",
-        tuple(said),
-        (
-            _drawn(
-                f"Rows by grade, 0 to {grades['scale']}",
-                figures.columns(
-                    bars, f"rows by grade for {grades['dimension']}, 0 to {grades['scale']}"
-                ),
-            ),
-        ),
-    )
-
-
-def varied(found: Mapping[str, Any]) -> Chapter | None:
+def varied(found: Mapping[str, Any]) -> Told | None:
     """What the kept rows ask for, how long they are and how near the nearest is; None where it was not measured."""
     if not found or not found.get("rows"):
         return None
@@ -83,34 +27,28 @@ def varied(found: Mapping[str, Any]) -> Chapter | None:
             f"Half of {near['sample']:,} instructions drawn at random have a ROUGE-L of {near['median']:.2f} or less to the nearest "
             f"of {near['among']:,}."
         )
-    drawn = (
-        [_drawn("Commonest verbs and their objects", wheel(found["shown"]))]
+    pictures = (
+        [drawn("Commonest verbs and their objects", wheel(found["shown"]))]
         if found["shown"]
         else []
     )
     for name, counts in found["lengths"].items():
         if sum(counts.values()) > counts.get("0", 0):
-            drawn.append(
-                _drawn(
+            pictures.append(
+                drawn(
                     f"Rows by words of the {name}",
                     figures.columns(_spans(counts), f"rows by words of the {name}"),
                 )
             )
     tenths = [(f"0.{tenth}", count) for tenth, count in enumerate(near["tenths"])]
     if near["sample"]:
-        drawn.append(
-            _drawn(
+        pictures.append(
+            drawn(
                 "Rows by ROUGE-L to the nearest",
                 figures.columns(tenths, "rows by ROUGE-L to the nearest other, from"),
             )
         )
-    return Chapter("diversity", "What the rows ask for", tuple(said), tuple(drawn))
-
-
-def _drawn(label: str, svg: str) -> DrawnFigure:
-    from markupsafe import Markup
-
-    return DrawnFigure(label, Markup(svg))
+    return with_figures("What the rows ask for", said, pictures)
 
 
 def _spans(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -195,3 +133,6 @@ def _slice(
         fontsize=7,
         color=figures.INK,
     )
+
+
+VARIETY = ReportChapter("diversity", 50, lambda facts: varied(facts.diversity))
