@@ -28,37 +28,6 @@ SETS: dict[str, frozenset[str]] = {
     },
     "default": frozenset(one.name for one in ALL if one.on),
 }
-# Those of the stage's version 3, whose identity names each of them, on or off. A later one enters the identity where it is
-# on, so that a workspace from before it stays up to date where it is off. The next version of the stage needs no such list.
-_NAMED_WHERE_OFF = frozenset(
-    [
-        "min_words",
-        "max_words",
-        "media",
-        "write_a_program",
-        "punctuation_start",
-        "ascii_start",
-        "empty_output",
-        "control_characters",
-        "garbage",
-        "leaked_task",
-        "refusal",
-        "output_is_input",
-        "output_is_instruction",
-        "instruction_in_input",
-        "hidden_link",
-        "attachment",
-        "media_request",
-        "code_fence",
-        "repetition",
-        "repeated_items",
-        "truncated",
-        "wrong_arithmetic",
-        "personal_data",
-        "language",
-        "length",
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -95,11 +64,9 @@ class _Switches(Table):
         )
 
     def identity(self) -> dict[str, Any]:
-        """Each filter's settings, None where it is off."""
+        """Of each filter that is on its settings: one that is added later, and is off, makes nothing run again."""
         return {
-            name: settings
-            for name, settings in super().identity().items()
-            if settings is not None or name in _NAMED_WHERE_OFF
+            name: settings for name, settings in super().identity().items() if settings is not None
         }
 
 

@@ -130,17 +130,7 @@ async def _graded(
     """Asks about each row that no filter drops, and says where a grade could not be read."""
     table = config.asked_of(context.tables.get("teacher"))
     context.progress.start(len(rows.rows), "rows to grade")
-    async with connect(
-        table,
-        journal=context.journal,
-        caps=context.caps,
-        recipe=context.recipe,
-        run=context.run,
-        stage="curate",
-        log=context.scratch / "grader.log",
-        stopping=context.stopping,
-        say=context.progress.say,
-    ) as teacher:
+    async with connect(table, **context.asking("curate", "grader.log")) as teacher:
         grades = await grade(
             _to_grade(rows, how),
             teacher,

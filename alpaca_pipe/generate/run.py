@@ -114,17 +114,7 @@ async def _teacher(context: StageContext, sends: bool) -> AsyncIterator[Teacher]
     if not sends:
         yield StoredTeacher(table.identity(), table.takes, context.journal)
         return
-    async with connect(
-        table,
-        journal=context.journal,
-        caps=context.caps,
-        recipe=context.recipe,
-        run=context.run,
-        stage="generate",
-        log=context.scratch / "server.log",
-        stopping=context.stopping,
-        say=context.progress.say,
-    ) as teacher:
+    async with connect(table, **context.asking("generate", "server.log")) as teacher:
         yield teacher
 
 

@@ -29,7 +29,7 @@ from alpaca_pipe.ledger.store.journal import enter, now, totals_of
 Event = Literal["lent", "packed", "returned", "given up", "received", "closed"]
 CLASSES: tuple[Class, ...] = ("gpu", "api")
 ENDED = {"returned", "given up"}  # events that end one that was lent
-_MARK = "share-"
+SHARE_MARK = "share-"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class BudgetShare:
 
 def is_share(request: str) -> bool:
     """Whether an entry is of a share, and no attempt at anything."""
-    return request.startswith(_MARK)
+    return request.startswith(SHARE_MARK)
 
 
 # ---- where it is lent
@@ -102,7 +102,7 @@ def lend(
                 f"({shown(cap.nanodollars)}){_already_lent(db, cap, recipe)}",
                 f"share at most {shown(left)}, or raise {cap.key}",
             )
-    share = BudgetShare(f"{_MARK}{secrets.token_hex(8)}", recipe, machine, gpu, api, file)
+    share = BudgetShare(f"{SHARE_MARK}{secrets.token_hex(8)}", recipe, machine, gpu, api, file)
     for class_, amount in ((class_, getattr(share, class_)) for class_ in CLASSES):
         if amount:
             enter(

@@ -71,6 +71,15 @@ class Short:
     lent: int = 0  # of what is open: to other machines
 
 
+def adds(kind: str, nanodollars: int, frees: int) -> tuple[int, int, int]:
+    """What entries of a kind add to settled, lost and open, in nano-dollars; the balances are kept by the same rule, in a
+    trigger (store/migrations.py)."""
+    settled = nanodollars if kind in ("settled", "reconciled", "correction") else 0
+    lost = nanodollars if kind == "lost" else -frees if kind == "reconciled" else 0
+    reserved = nanodollars if kind in ("reserved", "lent") else 0
+    return settled, lost, reserved - (frees if kind in ("settled", "released", "lost") else 0)
+
+
 @dataclass(frozen=True)
 class Totals:
     """Nano-dollars by state, and how many requests stand behind them."""

@@ -58,6 +58,19 @@ class StageContext:
         default_factory=dict
     )  # what the recipe brings in, and what was accepted: permission.py
 
+    def asking(self, stage: str, log: str) -> dict[str, Any]:
+        """By whom and for what a teacher is asked: the arguments of `connect`. log: a file of its server's, in `scratch`."""
+        return {
+            "journal": self.journal,
+            "caps": self.caps,
+            "recipe": self.recipe,
+            "run": self.run,
+            "stage": stage,
+            "log": self.scratch / log,
+            "stopping": self.stopping,
+            "say": self.progress.say,
+        }
+
     @property
     def scratch(self) -> Path:
         """Kept between interrupted runs, removed before sealing (checkpoints and the like)."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import Any
 
-from alpaca_pipe.ledger.budget_shares import is_share
-from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.machine.energy import drawn
+from alpaca_pipe.ledger.statements.sums import StatementLine, added_up
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.report.run_files import RunFiles
 
@@ -66,68 +66,56 @@ def money(found: RunFiles) -> Money | None:
         for name in ("examples.jsonl", "rejected.jsonl")
         for row in generate.rows(name)
     }
-    made_by = generate.done.get("run")
     with Journal.open(found.ledger, read_only=True) as journal:
-        lines: dict[str, CostLine] = {}
-        saved, energy = 0, [0.0, 0.0, 0.0]
-        for entry in journal.entries():
-            if entry.recipe == found.recipe:
-                name = _name(entry)
-                lines[name] = _with(lines.get(name, CostLine(name)), entry)
-                energy = [a + b for a, b in zip(energy, _energy(entry), strict=True)]
-            if (
-                entry.request in asked
-                and entry.run != made_by
-                and entry.kind in ("settled", "reconciled")
-            ):
-                saved += entry.nanodollars
-        total, last = (
-            journal.totals(found.recipe),
-            journal.totals(found.recipe, run=found.run.get("run", "")),
-        )
+        with journal.read() as db:
+            db.execute("BEGIN")
+            try:
+                entries, balances = added_up(db, ("stage", "class", "share"), found.recipe)
+            finally:
+                db.execute("COMMIT")
+        saved = _saved(journal, asked, generate.done.get("run"))
+        last = journal.totals(found.recipe, run=found.run.get("run", ""))
+    lines, whole = dict[str, CostLine](), StatementLine()
+    for (stage, class_, share), entry in sorted(entries.items(), key=_api_first):
+        name = _name(stage, class_, bool(share))
+        lines[name] = _line(name, entry, lines.get(name))
+        whole.add(entry)
     return Money(
         tuple(lines.values()),
-        CostLine("in all", *(getattr(total, name) for name in _COLUMNS)),
+        CostLine("in all", *(getattr(balances, name) for name in _COLUMNS)),
         last.settled,
         _free(found, lines.values()),
         generate.summary.get("from_store", 0),
         saved,
-        drawn(*energy) if energy[0] else "",
+        drawn(whole.kwh, whole.kwh_measured, whole.kg_co2e) if whole.kwh else "",
     )
 
 
-def _name(entry: LedgerEntry) -> str:
-    if is_share(entry.request):
+def _api_first(entry: tuple[tuple[Any, ...], StatementLine]) -> tuple[Any, ...]:
+    stage, class_, share = entry[0]
+    return bool(share), class_ != "api", class_, stage
+
+
+def _saved(journal: Journal, asked: set[str], made_by: str | None) -> int:
+    """Nano-dollars that replies from our own store cost, in whichever run and recipe they were bought."""
+    with journal.read() as db:
+        bought = db.execute(
+            """SELECT request, SUM(nanodollars) FROM entries WHERE kind IN ('settled', 'reconciled')
+               AND (?1 IS NULL OR run <> ?1) GROUP BY request""",
+            (made_by,),
+        )
+        return sum(cost for request, cost in bought if request in asked)
+
+
+def _name(stage: str, class_: str, share: bool) -> str:
+    if share:
         return "lent to other machines"
-    return (
-        f"requests of {entry.stage}"
-        if entry.class_ == "api"
-        else _CLASSES.get(entry.class_, entry.class_)
-    )
+    return f"requests of {stage}" if class_ == "api" else _CLASSES.get(class_, class_)
 
 
-def _energy(entry: LedgerEntry) -> tuple[float, float, float]:
-    """kWh, those of them that were measured, kg of CO2."""
-    kwh = entry.usage.get("kwh") or 0.0
-    return (
-        kwh,
-        kwh if entry.usage.get("basis") == "measured" else 0.0,
-        entry.usage.get("kg_co2e") or 0.0,
-    )
-
-
-def _with(line: CostLine, entry: LedgerEntry) -> CostLine:
-    """The line after one more entry; what each kind adds is said in ledger/store/migrations.py."""
-    amount, frees, kind = entry.nanodollars, entry.frees, entry.kind
-    ended = kind in ("settled", "released", "lost")
-    return CostLine(
-        line.name,
-        settled=line.settled + (amount if kind in ("settled", "reconciled", "correction") else 0),
-        lost=line.lost + (amount if kind == "lost" else 0) - (frees if kind == "reconciled" else 0),
-        open=line.open + (amount if kind in ("reserved", "lent") else 0) - (frees if ended else 0),
-        requests=line.requests + (kind == "settled" and entry.class_ == "api"),
-        attempts=line.attempts + (kind == "reserved" and entry.class_ == "api"),
-    )
+def _line(name: str, entry: StatementLine, before: CostLine | None) -> CostLine:
+    start = before or CostLine(name)
+    return CostLine(name, *(getattr(start, column) + getattr(entry, column) for column in _COLUMNS))
 
 
 def _free(found: RunFiles, lines: Iterable[CostLine]) -> bool:

@@ -106,10 +106,10 @@ def test_switches_and_settings() -> None:
         "ascii_start",
         "the instruction starts with 'É', which is not ASCII",
     )
-    assert (
-        some.identity() | {"min_words": {"least": 2}, "media": None, "ascii_start": {}}
-        == some.identity()
-    )
+    assert some.identity() | {"min_words": {"least": 2}, "ascii_start": {}} == some.identity()
+    assert "media" not in some.identity(), "a filter that is off is as if there were none"
+    fewer = Filters.model_validate({"refusal": False}).identity().keys()
+    assert fewer == Filters().identity().keys() - {"refusal"}
 
 
 def test_true_is_the_same_as_the_defaults_written_out() -> None:

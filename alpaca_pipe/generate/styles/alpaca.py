@@ -76,20 +76,25 @@ class Alpaca(Plain):
         worn = f" None of them begins with: {', '.join(seat.worn)}." if seat.worn else ""
         wanted = _WANTED.format(tasks=self.wanted, asked="\n".join(asked), worn=worn)
         text = f"These are tasks with their answers:\n\n{json.dumps(shown, ensure_ascii=False, indent=1)}\n\n{wanted}"
-        return Request(
-            (PromptMessage("system", works_in(_SYSTEM, self.domain)), PromptMessage("user", text)),
-            decoding(
-                self.takes,
-                {"max_tokens": self.max_tokens, "temperature": self.temperature},
-                response_format=task_list(),
-            ),
-        )
+        system = works_in(_SYSTEM, self.domain)
+        return task_request(system, text, self.max_tokens, self.temperature, self.takes)
 
     def parse(self, seat: Seat, reply: Completion) -> list[Piece]:
         return read_tasks(reply)
 
     def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
         return unsound(draft)
+
+
+def task_request(
+    system: str, text: str, max_tokens: int, temperature: float | None, takes: frozenset[str]
+) -> Request:
+    """Asks for a list of tasks, by its schema where the teacher takes one."""
+    always = {"max_tokens": max_tokens, "temperature": temperature}
+    return Request(
+        (PromptMessage("system", system), PromptMessage("user", text)),
+        decoding(takes, always, response_format=task_list()),
+    )
 
 
 def works_in(system: str, domain: str) -> str:

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from alpaca_pipe.core.completion import Completion, PromptMessage, Request
+from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_tasks, unread
 from alpaca_pipe.generate.prior import SCRIPTED_TASK_LIST, TASK_LIST, Prior
 from alpaca_pipe.generate.sources.groundedness import ungrounded
-from alpaca_pipe.generate.styles.alpaca import task_list, task_row, works_in
-from alpaca_pipe.generate.styles.base import Plain, Seat, Style, decoding
+from alpaca_pipe.generate.styles.alpaca import task_request, task_row, works_in
+from alpaca_pipe.generate.styles.base import Plain, Seat, Style
 
 _SYSTEM = (
     "You write tasks that a language model is trained on, out of the documents of the people who will use it. You "
@@ -97,14 +97,8 @@ class Documents(Plain):
             passage=seat.ground.text,
             tasks=self.wanted,
         )
-        return Request(
-            (PromptMessage("system", works_in(_SYSTEM, self.domain)), PromptMessage("user", text)),
-            decoding(
-                self.takes,
-                {"max_tokens": self.max_tokens, "temperature": self.temperature},
-                response_format=task_list(),
-            ),
-        )
+        system = works_in(_SYSTEM, self.domain)
+        return task_request(system, text, self.max_tokens, self.temperature, self.takes)
 
     def parse(self, seat: Seat, reply: Completion) -> list[Piece]:
         if reply.finish == "stop" and _NOTHING.fullmatch(reply.text):

@@ -6,17 +6,19 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.entries import Totals
+from alpaca_pipe.ledger.budget_shares import SHARE_MARK
+from alpaca_pipe.ledger.entries import Totals, adds
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
-from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal, totals_of
 
 By = Literal["stage", "model", "day", "class", "recipe", "run", "machine"]
+Column = By | Literal["share"]  # whether it is of a share of the budget, lent to another machine
 BY: tuple[By, ...] = get_args(By)
 _LAST = 5  # anomalies that are quoted
 
@@ -24,7 +26,8 @@ _LAST = 5  # anomalies that are quoted
 _DAY = """CASE WHEN e.kind NOT IN ('reconciled', 'correction') THEN substr(e.at, 1, 10) ELSE COALESCE(
     (SELECT substr(at, 1, 10) FROM entries WHERE request = e.request AND attempt = e.attempt AND machine = e.machine
      AND kind IN ('settled', 'released', 'lost')), substr(e.at, 1, 10)) END"""
-_COLUMN = {
+_COLUMN: Mapping[str, str] = {
+    "share": f"substr(e.request, 1, {len(SHARE_MARK)}) = '{SHARE_MARK}'",
     "recipe": "e.recipe",
     "run": "e.run",
     "stage": "e.stage",
@@ -33,7 +36,7 @@ _COLUMN = {
     "day": _DAY,
     "model": "COALESCE(e.price, '') || ' ' || e.class",
 }  # becomes a name afterwards: prices are few
-_COLUMNS: Mapping[By | None, tuple[str, ...]] = {
+_COLUMNS: Mapping[By | None, tuple[Column, ...]] = {
     None: ("recipe", "stage", "class"),
     "run": ("recipe", "run"),
     **{name: (name,) for name in BY if name != "run"},
@@ -116,8 +119,7 @@ def sums(journal: Journal, by: By | None = None, recipe: str | None = None) -> S
         db.execute("BEGIN")
         try:
             _known(db, recipe)
-            lines = _lines(db, columns, recipe)
-            balances = _balances(db, recipe)
+            lines, balances = added_up(db, columns, recipe)
             count = db.execute(
                 "SELECT COUNT(*) FROM entries WHERE kind = 'anomaly' AND (?1 IS NULL OR recipe = ?1)",
                 (recipe,),
@@ -135,7 +137,7 @@ def sums(journal: Journal, by: By | None = None, recipe: str | None = None) -> S
     summed = Totals(
         total.settled, total.lost, total.open, total.requests, total.attempts, balances.pending
     )
-    if summed != balances:
+    if summed != replace(balances, lent=0):
         raise UserError(
             f"{journal.path}: the lines do not sum to the ledger's balances ({summed} against {balances})",
             "keep the file and report this",
@@ -149,6 +151,14 @@ def sums(journal: Journal, by: By | None = None, recipe: str | None = None) -> S
     )
 
 
+def added_up(
+    db: sqlite3.Connection, columns: tuple[Column, ...], recipe: str | None
+) -> tuple[dict[tuple[str, ...], StatementLine], Totals]:
+    """The journal's entries by the values of some columns, and what the balances say of all of them: to be held against
+    each other. Read both in one transaction."""
+    return _lines(db, columns, recipe), totals_of(db, recipe)
+
+
 def _known(db: sqlite3.Connection, recipe: str | None) -> None:
     names = [name for (name,) in db.execute("SELECT DISTINCT recipe FROM balances")]
     if recipe is not None and recipe not in names:
@@ -157,17 +167,8 @@ def _known(db: sqlite3.Connection, recipe: str | None) -> None:
         )
 
 
-def _balances(db: sqlite3.Connection, recipe: str | None) -> Totals:
-    row = db.execute(
-        """SELECT SUM(settled), SUM(lost), SUM(open), SUM(iif(class = 'api', answered, 0)),
-        SUM(iif(class = 'api', attempts, 0)), SUM(pending) FROM balances WHERE ?1 IS NULL OR recipe = ?1""",
-        (recipe,),
-    ).fetchone()
-    return Totals(*(amount or 0 for amount in row))
-
-
 def _lines(
-    db: sqlite3.Connection, columns: tuple[str, ...], recipe: str | None
+    db: sqlite3.Connection, columns: tuple[Column, ...], recipe: str | None
 ) -> dict[tuple[str, ...], StatementLine]:
     asked = ", ".join(_COLUMN[name] for name in columns)
     names = {id_: json.loads(price) for id_, price in db.execute("SELECT id, price FROM prices")}
@@ -188,22 +189,14 @@ def _parts(
         (recipe,),
     ):
         kind, class_, amount, frees, count, seconds, kwh, kg, measured, *tokens = row[width:]
-        ended = kind in ("settled", "released", "lost")
-        settled = amount if kind in ("settled", "reconciled", "correction") else 0
-        lost = amount if kind == "lost" else -frees if kind == "reconciled" else 0
+        settled, lost, opened = adds(kind, amount, frees)
         yield [
             *row[:width],
             StatementLine(
                 settled=settled,
                 lost=lost,
                 asked=settled + lost if class_ == "api" else 0,
-                open=0
-                if by_day
-                else amount
-                if kind in ("reserved", "lent")
-                else -frees
-                if ended
-                else 0,
+                open=0 if by_day else opened,
                 requests=count if kind == "settled" and class_ == "api" else 0,
                 attempts=count if kind == "reserved" and class_ == "api" else 0,
                 unheard=amount if kind == "reconciled" else 0,

@@ -9,10 +9,9 @@ from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.teachers.base import Speaks
 from alpaca_pipe.teachers.openai.reply_json import (
     NO_LIMITS,
-    bearer,
+    OpenAIDialect,
     completion,
     finish_of,
-    is_reply,
     text_of,
 )
 
@@ -38,26 +37,18 @@ TAKES = frozenset(
 )
 
 
-class OpenAIChat:
+class OpenAIChat(OpenAIDialect):
     """Asked in messages."""
 
     speaks: Speaks = "chat"
     takes = TAKES
-
-    def path(self, model: str) -> str:
-        return "/chat/completions"
-
-    def headers(self, key: str) -> Mapping[str, str]:
-        return bearer(key)
+    route = "/chat/completions"
 
     def body(self, model: str, request: Request, decoding: Mapping[str, Any]) -> dict[str, Any]:
         messages = [
             {"role": message.role, "content": message.content} for message in request.messages
         ]
         return {"model": model, "messages": messages, **decoding}
-
-    def is_reply(self, said: Any) -> bool:
-        return is_reply(said)
 
     def completion(
         self, said: Mapping[str, Any], key: str, limits: Mapping[str, str] = NO_LIMITS

@@ -9,10 +9,9 @@ from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.teachers.base import Fatal, Speaks
 from alpaca_pipe.teachers.openai.reply_json import (
     NO_LIMITS,
-    bearer,
+    OpenAIDialect,
     completion,
     finish_of,
-    is_reply,
     text_of,
 )
 
@@ -33,17 +32,12 @@ TAKES = frozenset(
 )
 
 
-class OpenAICompletions:
+class OpenAICompletions(OpenAIDialect):
     """Given a text to be continued: the request's one user message."""
 
     speaks: Speaks = "completions"
     takes = TAKES
-
-    def path(self, model: str) -> str:
-        return "/completions"
-
-    def headers(self, key: str) -> Mapping[str, str]:
-        return bearer(key)
+    route = "/completions"
 
     def body(self, model: str, request: Request, decoding: Mapping[str, Any]) -> dict[str, Any]:
         if [message.role for message in request.messages] != ["user"]:
@@ -52,9 +46,6 @@ class OpenAICompletions:
                 "use kind: openai_chat, or a generate style that asks for a continuation",
             )
         return {"model": model, "prompt": request.messages[0].content, **decoding}
-
-    def is_reply(self, said: Any) -> bool:
-        return is_reply(said)
 
     def completion(
         self, said: Mapping[str, Any], key: str, limits: Mapping[str, str] = NO_LIMITS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, Finish
 from alpaca_pipe.core.text import whole
@@ -21,9 +21,20 @@ _FINISH: dict[Any, Finish] = {
 }
 
 
-def bearer(key: str) -> dict[str, str]:
-    """The header with the key; servers without keys are told that there is none, as OpenAI's SDK does."""
-    return {"Authorization": f"Bearer {key or 'none'}"}
+class OpenAIDialect:
+    """What both have in common. route: where they differ."""
+
+    route: ClassVar[str]
+
+    def path(self, model: str) -> str:
+        return self.route
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """Servers without keys are told that there is none, as OpenAI's SDK does."""
+        return {"Authorization": f"Bearer {key or 'none'}"}
+
+    def is_reply(self, said: Any) -> bool:
+        return is_reply(said)
 
 
 def is_reply(said: Any) -> bool:
