@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Rejected
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.screen import new_console

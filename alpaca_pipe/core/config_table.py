@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -11,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationInfo
 from pydantic_core import InitErrorDetails, ValidationError
 
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import tree_digest
 from alpaca_pipe.core.ingredient import Ingredient
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import hypot
+
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True)

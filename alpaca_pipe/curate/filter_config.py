@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ from pydantic_core import CoreSchema
 from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.registry import members
 from alpaca_pipe.curate.filters.base import Filter, per_exchange
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Literal, get_args
 
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.lazy_regex import lazy_regex
 

@@ -6,9 +6,10 @@ these months may be, and as our scripted one is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp
 from random import Random
+
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import Any, Self
 
 from alpaca_pipe.core.completion import Completion
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 # A stall: over so many rounds, fewer than one new row in so many seats. A pool that is full costs money for nothing.
 STALL_ROUNDS, STALL_SEATS = 5, 50

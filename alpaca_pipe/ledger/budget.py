@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -12,6 +11,7 @@ from pydantic import Field
 from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.config_table import Exact, Knob, Table
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import canonical
 from alpaca_pipe.ledger.entries import Class, Short, Totals
 from alpaca_pipe.ledger.money import NANO, nanodollars, shown

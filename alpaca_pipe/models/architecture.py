@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.weights.base import TINY, BaseTable
 

@@ -5,9 +5,10 @@ The unit of bytes is GB = 1e9, as in model cards and papers; a GPU's memory come
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Literal
 
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.models.architecture import Architecture
 
 Method = Literal["full", "lora", "qlora"]

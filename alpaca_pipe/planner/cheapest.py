@@ -6,10 +6,11 @@ A price says nothing about quality: another teacher writes other rows, and needs
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine
 from alpaca_pipe.ledger.money import NANO

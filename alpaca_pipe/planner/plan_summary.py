@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.entries import Class, Totals

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.recipe.located_yaml import Key, Place, read_yaml

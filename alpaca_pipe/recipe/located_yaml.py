@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.secrets import is_secret
 
 Key = tuple[Any, ...]

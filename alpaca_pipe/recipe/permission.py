@@ -7,11 +7,11 @@ lock, and in the history of the run. What depends on who you are is a warning.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.data.terms import NO_ADVICE, Finding, Use, answer, findings
 from alpaca_pipe.recipe.schema import Recipe

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog, Stage
 from alpaca_pipe.recipe.store import Done, StepStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import shipped
 from alpaca_pipe.data.terms import Use
 from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe, refuse_keys

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.errors import Stopped
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.ledger.budget import Caps
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import digest_of, file_digest, read_json, write_json
 
 SCRATCH = ".scratch"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.ledger.budget import BudgetTable, Caps, read_budget
 from alpaca_pipe.recipe.schema import Recipe

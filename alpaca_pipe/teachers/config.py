@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from alpaca_pipe.core.config_table import Knob
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.table_of_kinds import TableOfKinds
 from alpaca_pipe.core.today import today

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import read_jsonl_so_far
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.ledger.pricing.gpu_rates import Gpu

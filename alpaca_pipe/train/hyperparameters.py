@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 LEARNING_RATE = {"lora": 2e-4, "full": 2e-5}  # unless the recipe says otherwise, by method
 

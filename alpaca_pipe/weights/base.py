@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,6 +11,7 @@ from pydantic import Field, PlainValidator, ValidationInfo
 
 from alpaca_pipe.core.config_table import ExistingPath, Table, folder_of
 from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.weights.folder_digest import checkpoint_digest, tokenizer_digest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True)

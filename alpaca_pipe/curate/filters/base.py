@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 Check = Callable[..., str | None]  # (example, **settings) -> why the row is dropped, or None
 LooksAt = Literal["answers", "row"]

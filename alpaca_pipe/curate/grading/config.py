@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,6 +20,7 @@ from alpaca_pipe.core.completion import PromptMessage, Request, Usage
 from alpaca_pipe.core.config_table import Exact, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.past_its_end import refuse_past_its_end

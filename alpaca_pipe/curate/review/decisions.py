@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from alpaca_pipe.core.config_table import from_recipe
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example, Message, Origin
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.core.text import whole
 

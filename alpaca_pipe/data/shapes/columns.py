@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import get_args
 
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Role
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.data.shapes.keys import EARLIER, Meaning, plain
 
 # What a column can be said to be. `unread`: nothing; it is left out.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import digest_of, read_json, read_jsonl_so_far
 from alpaca_pipe.generate.config import VERSION, GenerateConfig
 from alpaca_pipe.generate.replay.identity import asking, judged_alike

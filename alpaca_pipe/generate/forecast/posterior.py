@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from itertools import accumulate
 from math import exp, expm1, hypot, log, log1p, sqrt
 from random import Random
 from statistics import fmean, pstdev
 
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.generate.prior import RoundVariation
 from alpaca_pipe.generate.round_stats import RoundStats
 

@@ -9,10 +9,11 @@ normal approximations. No run of ours is random in the forecast: the same questi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import ceil, exp, hypot, log, sqrt
 from random import Random
 
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.generate.forecast.posterior import ImaginedTeacher
 from alpaca_pipe.generate.prior import STEADY, LogNormal, Prior, RoundVariation

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.generate.prompts.coverage import Balance
 from alpaca_pipe.generate.prompts.topics import TOPICS, topics_from

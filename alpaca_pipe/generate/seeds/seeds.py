@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +15,7 @@ from alpaca_pipe.core.config_table import from_recipe
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import shipped
 
 Filled = Annotated[str, Field(min_length=1, pattern=r"\S")]

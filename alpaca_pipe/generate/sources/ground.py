@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True)

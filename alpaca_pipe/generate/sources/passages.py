@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError, UserErrors
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 _FEWEST = 20  # words; less is a heading or a page number, and grounds nothing
 

@@ -6,10 +6,10 @@ Each task of a prompt has its kind and its topic. The kinds are drawn, those tha
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_tasks

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.generate.novelty import Ties
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection
 from alpaca_pipe.generate.prior import Prior

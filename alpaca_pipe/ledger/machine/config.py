@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -12,6 +11,7 @@ from pydantic import Field, field_validator
 
 from alpaca_pipe.core.config_table import Exact, Knob, Table
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.ledger.entries import Class
 from alpaca_pipe.ledger.machine import detect

@@ -9,10 +9,11 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 _DRIVER = Path("/proc/driver/nvidia/gpus")
 

@@ -6,9 +6,10 @@ These are estimates, so they are floats; what is billed in dollars is not comput
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
+
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 Basis = Literal["measured", "assumed"]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.machine import detect

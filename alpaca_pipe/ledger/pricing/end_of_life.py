@@ -6,11 +6,11 @@ In a price file's head, `ends:` holds `names: [day, source, replacement]`; in th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.ledger.pricing.price_tables import sheets
 from alpaca_pipe.ledger.pricing.token_prices import (
     Mode,

@@ -6,7 +6,7 @@ Rows are appended, never edited; a GPU that nobody prices is an error, never fre
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -18,6 +18,7 @@ from pydantic import Field
 from alpaca_pipe.core.config_table import Exact, Table
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.pricing.price_tables import sheet

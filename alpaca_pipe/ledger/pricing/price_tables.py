@@ -7,10 +7,11 @@ in all. A test holds what is read here against what YAML says.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 _FOLDER = files("alpaca_pipe.ledger").joinpath("prices")
 _TABLE = "\nrows: |\n"

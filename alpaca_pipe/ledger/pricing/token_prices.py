@@ -4,7 +4,7 @@ edited; a batch's price and a cached token's are figures of their own, never a f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -17,6 +17,7 @@ from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.config_table import Exact, Table
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.ledger.money import cost_of_tokens, whole_per_token
 from alpaca_pipe.ledger.pricing.price_tables import sheets

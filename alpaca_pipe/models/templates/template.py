@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True)

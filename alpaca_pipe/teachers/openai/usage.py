@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from alpaca_pipe.core.completion import Usage
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.outside_numbers import (
     MOST_TOKENS,
     BadNumber,
