@@ -1,8 +1,8 @@
 """The file: a manifest, then exactly the files that it lists, as a tar in zstd. Whole or refused, and nothing else gets out.
 
-Written as any tar is, so that `tar --zstd -tf` reads it; read by our own few lines, which take nothing but plain files, in
-the order, of the size and with the digest of the manifest, under names that stay inside. So a link, a device, a second
-entry of a name, a path that climbs out, a bomb or a bit that tipped over is not something to be guarded against one by one.
+Written as any tar is, so that `tar --zstd -tf` reads it; read by tarfile entry by entry, which must be plain files, in the
+order, of the size and with the digest of the manifest, under names that stay inside. So a link, a device, a second entry of
+a name, a path that climbs out, a bomb or a bit that tipped over is not something to be guarded against one by one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import secrets
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import canonical
@@ -30,6 +31,7 @@ _CHUNK = 1 << 20
 _MAGIC = b"\x28\xb5\x2f\xfd"  # of zstd
 _FIRST = re.compile(r"manifest\.([0-9a-f]{64})\.json")
 _AGAIN = "copy the file again, and compare its size"
+_STRANGER = "it was not made by `alpaca-pipe pack`: do not trust it"
 Source = Path | bytes
 
 
@@ -80,31 +82,43 @@ def write_box(path: Path, facts: Mapping[str, Any], files: Mapping[str, Source])
 
 def look(path: Path) -> Manifest:
     """What a pack says that it is; its files are not read. Raises UserError."""
-    with path_opened(path) as plain:
-        return _manifest(_Unpacked(plain, path), path)
+    with _reading(path) as tar:
+        return _manifest(tar, path)
 
 
 def read_box(path: Path, into: Path) -> Manifest:
     """Unpacks into a folder that is empty, every file checked. Raises UserError for what is damaged, foreign or newer; what was
     written by then is the caller's to remove."""
-    with path_opened(path) as plain:
-        stream = _Unpacked(plain, path)
-        manifest = _manifest(stream, path)
+    with _reading(path) as tar:
+        manifest = _manifest(tar, path)
         if manifest.bytes > (free := shutil.disk_usage(into).free):
             raise UserError(
                 f"{path} unpacks to {manifest.bytes:,} bytes, and {free:,} are free at {into}",
                 "free some space, or choose another workspace with --runs",
             )
         for name, seal in manifest.files.items():
-            target = into / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _take(stream, name, seal, target, path)
-        _nothing_after(stream, path)
+            _take(tar, name, seal, into, path)
+        _nothing_after(tar, path)
     return manifest
 
 
+class _PlainFile(tarfile.TarInfo):
+    """An entry; whatever is no plain file is refused at its header, before a byte of what it holds is read."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _PlainFile:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type != tarfile.REGTYPE or found.linkname:
+            raise _NotPlain(found.name)
+        return found  # type: ignore[return-value]
+
+
+class _NotPlain(Exception):
+    pass
+
+
 class _Unpacked:
-    """The unpacked bytes, so many at a time: all of them or an error."""
+    """The unpacked bytes, so many at a time; damage is told in our words."""
 
     def __init__(self, plain: BinaryIO, path: Path) -> None:
         import pyarrow
@@ -113,12 +127,6 @@ class _Unpacked:
         self._stream = pyarrow.CompressedInputStream(pyarrow.PythonFile(plain, "r"), "zstd")
 
     def read(self, size: int) -> bytes:
-        data = self.some(size)
-        if len(data) < size:
-            raise UserError(f"{self._path} breaks off: it is not whole", _AGAIN)
-        return data
-
-    def some(self, size: int) -> bytes:
         """Fewer only at the end."""
         try:
             return bytes(self._stream.read(size))
@@ -126,6 +134,29 @@ class _Unpacked:
             raise UserError(
                 f"{self._path} is damaged or not whole ({str(error).splitlines()[0][:80]})", _AGAIN
             ) from None
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[tarfile.TarFile]:
+    """From its beginning on, as it is read; what tarfile finds wrong with it is told as a UserError."""
+    with path_opened(path) as plain:
+        stream: Any = _Unpacked(plain, path)
+        try:
+            with tarfile.open(
+                fileobj=stream,
+                mode="r|",
+                bufsize=_CHUNK,
+                tarinfo=_PlainFile,
+                encoding="utf-8",
+                errors="strict",
+            ) as tar:
+                yield tar
+        except _NotPlain as found:
+            raise UserError(
+                f"{path} holds something that is not a plain file ({found})", _STRANGER
+            ) from None
+        except (tarfile.TarError, UnicodeDecodeError):
+            raise _damaged(path, "the beginning of a file") from None
 
 
 def path_opened(path: Path) -> BinaryIO:
@@ -143,12 +174,12 @@ def path_opened(path: Path) -> BinaryIO:
     return plain
 
 
-def _manifest(stream: _Unpacked, path: Path) -> Manifest:
-    header = _header(stream, path)
-    named = _FIRST.fullmatch(header.name)
-    if named is None or header.size > _LARGEST_MANIFEST:
+def _manifest(tar: tarfile.TarFile, path: Path) -> Manifest:
+    first = tar.next()
+    named = _FIRST.fullmatch(first.name) if first else None
+    if first is None or named is None or first.size > _LARGEST_MANIFEST:
         raise _foreign(path)
-    text = _body(stream, header.size)
+    text = _opened(tar, first).read()
     if hashlib.sha256(text).hexdigest() != named[1]:
         raise _damaged(path, "its list of contents")
     try:
@@ -169,9 +200,7 @@ def _manifest(stream: _Unpacked, path: Path) -> Manifest:
         try:
             _check_name(name)
         except ValueError as error:
-            raise UserError(
-                f"{path}: {error}", "it was not made by `alpaca-pipe pack`: do not trust it"
-            ) from None
+            raise UserError(f"{path}: {error}", _STRANGER) from None
         if (
             not isinstance(seal, dict)
             or type(seal.get("size")) is not int
@@ -183,52 +212,40 @@ def _manifest(stream: _Unpacked, path: Path) -> Manifest:
     if clash := above & set(files):
         raise UserError(
             f"{path}: {min(clash)} is a file and a folder in it",
-            "it was not made by `alpaca-pipe pack`: do not trust it",
+            _STRANGER,
         )
     return Manifest(facts, dict(sorted(files.items())))
 
 
-def _take(stream: _Unpacked, name: str, seal: Mapping[str, Any], target: Path, path: Path) -> None:
-    header = _header(stream, path)
-    if header.name not in (name, _short(name)) or header.size != seal["size"]:
+def _take(tar: tarfile.TarFile, name: str, seal: Mapping[str, Any], into: Path, path: Path) -> None:
+    """The next entry, which must be this file, at its place in the folder."""
+    entry = tar.next()
+    if entry is None or entry.name not in (name, _short(name)) or entry.size != seal["size"]:
         raise _damaged(path, f"where {name} should be")
-    digest, left = hashlib.sha256(), header.size
-    with target.open("xb") as out:
-        while left:
-            part = stream.read(min(left, _CHUNK))
+    tarfile.data_filter(entry.replace(name=name, deep=False), str(into))  # nothing leads out of it
+    target, digest = into / name, hashlib.sha256()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as out, _opened(tar, entry) as stream:
+        while part := stream.read(_CHUNK):
             digest.update(part)
             out.write(part)
-            left -= len(part)
         out.flush()
         os.fsync(out.fileno())
-    stream.read(-header.size % _BLOCK)
     if digest.hexdigest() != seal["sha256"]:
         raise _damaged(path, name)
 
 
-def _header(stream: _Unpacked, path: Path) -> tarfile.TarInfo:
-    try:
-        header = tarfile.TarInfo.frombuf(stream.read(_BLOCK), "utf-8", "strict")
-    except (tarfile.HeaderError, UnicodeDecodeError):
-        raise _damaged(path, "the beginning of a file") from None
-    if header.size < 0:
-        raise _damaged(path, "the beginning of a file")
-    if header.type != tarfile.REGTYPE or header.linkname:
-        raise UserError(
-            f"{path} holds something that is not a plain file ({header.name})",
-            "it was not made by `alpaca-pipe pack`: do not trust it",
-        )
-    return header
+def _opened(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
+    stream = tar.extractfile(entry)
+    assert stream is not None  # it is a plain file
+    return stream
 
 
-def _body(stream: _Unpacked, size: int) -> bytes:
-    text = stream.read(size)
-    stream.read(-size % _BLOCK)
-    return text
-
-
-def _nothing_after(stream: _Unpacked, path: Path) -> None:
-    rest = stream.some(_MOST_AFTER)
+def _nothing_after(tar: tarfile.TarFile, path: Path) -> None:
+    """Zeros alone: tarfile takes whatever it cannot read for the end."""
+    stream: Any = tar.fileobj
+    stream.seek(tar.offset)
+    rest = stream.read(_MOST_AFTER)
     if len(rest) < 2 * _BLOCK or len(rest) == _MOST_AFTER or any(rest):
         raise _damaged(path, "its end")
 
