@@ -117,6 +117,17 @@ class ChatFormat:
         raise NotWritable(f"the template does not write answer {place + 1} after its prompt")
 
 
+def not_written(message: Message, text: str) -> list[str]:
+    """What a message has beside its words, and a text that a template wrote has not."""
+    missing = []
+    if message.reasoning.strip() not in text:
+        missing.append("reasoning")
+    names = [str(call.get("function", call).get("name", "")) for call in message.tool_calls]
+    if not all(name in text for name in names):
+        missing.append("tool calls")
+    return missing
+
+
 def own_template(tokenizer: PreTrainedTokenizerBase) -> str:
     """The tokenizer's chat template; of several named ones the default. Raises UserError where there is none."""
     own = tokenizer.chat_template

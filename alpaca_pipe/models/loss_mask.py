@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.example import Example, Origin, Rejected
-from alpaca_pipe.models.chat_format import Chat, ChatFormat, NotWritable
+from alpaca_pipe.core.example import Example, Message, Origin, Rejected
+from alpaca_pipe.models.chat_format import Chat, ChatFormat, NotWritable, not_written
 from alpaca_pipe.models.continuation import Continuation
 from alpaca_pipe.models.templates import Template
 
@@ -140,13 +140,10 @@ class Encoder:
             told = self._exchanges(example)
             if isinstance(told, str):
                 continue
-            texts = [f"{one.prompt}{one.answer}" for one in told]
+            answers = iter(told)
             for one in example.messages:
-                if one.reasoning and not any(one.reasoning.strip() in text for text in texts):
-                    found["reasoning"] += 1
-                names = [str(call.get("function", call).get("name", "")) for call in one.tool_calls]
-                if not all(any(name in text for text in texts) for name in names):
-                    found["tool calls"] += 1
+                text = next(answers).answer if one.is_learned else told[-1].prompt
+                found.update(not_written(one, text))
         return found
 
     def _exchanges(self, example: Example) -> list[_Exchange] | str:
@@ -154,10 +151,15 @@ class Encoder:
         try:
             chat = self.form.chat(example)
             found = []
-            for place in _learned(example, chat):
+            for place, message in zip(
+                _learned(example, chat), filter(_is_learned, example.conversation()), strict=True
+            ):
                 prompt = self.form.write(chat[:place], True)
                 plain = chat[place].keys() <= {"role", "content"}
-                found.append(_Exchange(prompt, self.form.answer(chat, place, prompt), plain))
+                answer = self.form.answer(chat, place, prompt)
+                if not plain and not message.text and "tool calls" in not_written(message, answer):
+                    return f"the template does not write the tool calls of message {place + 1}, which is nothing else"
+                found.append(_Exchange(prompt, answer, plain))
         except NotWritable as error:
             return str(error)
         if example.messages and (lost := _left_out(chat[:place], found[-1].prompt)):
@@ -214,6 +216,10 @@ class Encoder:
 
 def joined(prompt: Sequence[int], answer: Sequence[int]) -> Encoded:
     return Encoded((*prompt, *answer), (False,) * len(prompt) + (True,) * len(answer))
+
+
+def _is_learned(message: Message) -> bool:
+    return message.is_learned
 
 
 def _learned(example: Example, chat: Chat) -> list[int]:

@@ -401,7 +401,9 @@ def test_what_a_template_cannot_write_is_counted_or_refused() -> None:
     assert learned(encoder, example) == ["Noon.<|im_end|>"]
     assert encoder.unsaid([example]) == {"reasoning": 1}
     (found,) = encoder.encode([Example.of_messages(CALLS, SEED)], 1000)
-    assert isinstance(found, Rejected) and "nothing of answer 1 is written" in found.reason
+    assert (
+        isinstance(found, Rejected) and "does not write the tool calls of message 2" in found.reason
+    )
     given = [replace(one, learned=one.role != "assistant") for one in CALLS[:3]]
     half = Example.of_messages([*given, CALLS[3]], SEED)
     assert learned(encoder, half) == ["Noon.<|im_end|>"] and encoder.unsaid([half]) == {
