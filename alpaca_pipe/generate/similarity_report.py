@@ -22,7 +22,7 @@ def similarity(file: Path, out: Path, words: Words, seeds: str | None) -> dict[s
     """Writes the rows of a file of any form with `most_similar_instructions` (the ten likest of the seeds and of the rows
     before it, the likest first, as {instruction: F}) and `avg_similarity_score` (mean F with all of those) to `out`: a JSON
     list where it is called .json, else a line each. Answers rows, seeds, pairs, wordless, highest, mean, seconds.
-    Raises UserError. seeds: a file of seed tasks or the name of shipped ones, which stand before the first row."""
+    Of a conversation all questions together are compared. Raises UserError. seeds: a file of seed tasks or the name of shipped ones, which stand before the first row."""
     if find_spec("numba") is None:
         raise UserError(
             "similarity: all pairs are compared by a loop that Numba compiles, and it is not installed",
@@ -33,7 +33,7 @@ def similarity(file: Path, out: Path, words: Words, seeds: str | None) -> dict[s
     known = [seed.example for seed in read_seeds(_seed_file(seeds))] if seeds else []
     rows = list(read(file))
     began = time.perf_counter()
-    texts = [row.instruction for row in (*known, *rows)]
+    texts = [row.asked if row.messages else row.instruction for row in (*known, *rows)]
     found = likest(texts[len(known) :], words, texts[: len(known)])
     seconds = time.perf_counter() - began
     lines = _lines(rows, texts, found.nearest.tolist(), found.scores.tolist(), found.means.tolist())
@@ -67,6 +67,7 @@ def _lines(
             "instruction": row.instruction,
             "input": row.input,
             "output": row.output,
+            **({"messages": [one.to_row() for one in row.messages]} if row.messages else {}),
             "most_similar_instructions": best,
             "avg_similarity_score": mean,
         }

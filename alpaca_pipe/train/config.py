@@ -132,3 +132,11 @@ def check(config: TrainConfig, base: BaseTable) -> None:
             "train: full tuning of bfloat16 weights: at a rate of 2e-5, 70 % of them do not move in a step",
             "set base.dtype: float32, or train.method: lora",
         )
+
+
+def conversations_refused(several: int, rows: int, template: str) -> UserError:
+    return UserError(
+        f"train: {several} of {rows} rows are conversations of several turns, and template "
+        f"{template} holds one exchange",
+        "use train.template: chat (the base's own), chatml, llama3 or vicuna",
+    )

@@ -25,10 +25,12 @@ _LOOKED_AT = 1500  # rows: enough for a mean within 3 %, and read in a hundredth
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long rows are, in tokens. rows: how many there are, None where nothing is known yet."""
+    """How long rows are, in tokens. rows: how many there are, None where nothing is known yet. several: of those looked at,
+    the ones with more turns than a question and its answer."""
 
     mean: float = TOKENS_A_ROW
     rows: int | None = None
+    several: int = 0
 
     @property
     def spread(self) -> float:
@@ -41,15 +43,14 @@ def lengths(file: Path | None) -> Lengths:
     """Of the rows in a sealed file: the first are measured, the others counted."""
     if file is None or not file.is_file():
         return Lengths()
-    sizes = [
-        sum(len(text.encode()) for text in row.texts)
-        for row in map(Example.from_row, islice(read_jsonl_so_far(file), _LOOKED_AT))
-    ]
+    looked = list(map(Example.from_row, islice(read_jsonl_so_far(file), _LOOKED_AT)))
+    sizes = [sum(len(text.encode()) for text in row.texts) for row in looked]
     if not sizes:
         return Lengths()
     with file.open("rb") as lines:
         rows = len(sizes) if len(sizes) < _LOOKED_AT else sum(1 for _ in lines)
-    return Lengths(_AROUND_ROW + sum(sizes) / len(sizes) / _BYTES_A_TOKEN, rows)
+    several = sum(len(row.messages) > 2 for row in looked)
+    return Lengths(_AROUND_ROW + sum(sizes) / len(sizes) / _BYTES_A_TOKEN, rows, several)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.architecture import has_weights, shape_of
 from alpaca_pipe.models.speed import PUBLISHED
+from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import (
     Estimate,
     EstimateInputs,
@@ -17,7 +18,7 @@ from alpaca_pipe.recipe.stage import (
     Stage,
     StageContext,
 )
-from alpaca_pipe.train.config import ROWS, TrainConfig, check
+from alpaca_pipe.train.config import ROWS, TrainConfig, check, conversations_refused
 from alpaca_pipe.train.cost_estimate import Job, lengths
 from alpaca_pipe.weights.base import BaseTable
 
@@ -39,6 +40,8 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
         machine_of(tables),
         job_of(config, tables, known),
     )
+    if length.several and not TEMPLATES[config.template].many_turns:
+        raise conversations_refused(length.several, length.rows or 0, config.template)
     rows = length.rows or _rows_expected(tables)
     tunes = 2 if config.control == "shuffled" else 1
     steps = config.hyper(0).steps(rows)

@@ -11,7 +11,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
-from alpaca_pipe.train.config import TrainConfig
+from alpaca_pipe.train.config import TrainConfig, conversations_refused
 
 
 class TrainingRows(NamedTuple):
@@ -58,11 +58,7 @@ def training_rows(
 def _check_turns(examples: Sequence[Example], encoder: Encoder) -> None:
     template = encoder.template
     if several := sum(not template.holds(example) for example in examples):
-        raise UserError(
-            f"train: {several} of {len(examples)} rows are conversations of several turns, and template "
-            f"{template.name} holds one exchange",
-            "use train.template: chat (the base's own), chatml, llama3 or vicuna",
-        )
+        raise conversations_refused(several, len(examples), template.name)
 
 
 def _left_out(dropped: Sequence[Rejected], of: int, config: TrainConfig) -> list[str]:

@@ -16,10 +16,10 @@ pytest.importorskip("trl")
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
-from alpaca_pipe.recipe.stage import StageContext
+from alpaca_pipe.recipe.stage import EstimateInputs, StageContext
 from alpaca_pipe.train.config import Lora, TrainConfig
 from alpaca_pipe.train.show_mask import print_mask
-from alpaca_pipe.train.stage import run
+from alpaca_pipe.train.stage import estimate, run
 
 CONFIG = TrainConfig(
     template="chat", max_length=300, max_steps=2, per_device_train_batch_size=4, lora=Lora(r=2)
@@ -69,6 +69,13 @@ def test_a_template_of_one_exchange_is_refused_with_a_cure_that_works(here: Stag
     assert "chat (the base's own)" in found.value.cure and "vicuna" in found.value.cure
     assert not (here.folder / "model").exists()
     assert run(CONFIG.model_copy(update={"template": "vicuna"}), here).summary["rows"] == 3
+
+
+def test_the_plan_knows_it_before_anything_runs(here: StageContext) -> None:
+    known = EstimateInputs({"curate/train.jsonl": here.inputs["curate/train.jsonl"]})
+    with pytest.raises(UserError, match="4 of 4 rows are conversations"):
+        estimate(TrainConfig(), here.tables, known)
+    assert "steps" in estimate(CONFIG, here.tables, known).says
 
 
 def test_show_mask_of_a_conversation(
