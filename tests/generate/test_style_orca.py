@@ -92,9 +92,9 @@ def test_rows_of_any_form_are_grounds(tmp_path: Path) -> None:
         of_file(tmp_path / "dolly.jsonl")[0].source == of_file(tmp_path / "rows.csv")[0].source
     )  # known by its content
     (tmp_path / "talk.jsonl").write_text(
-        '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]}\n'
+        '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]}\n'
     )
-    with pytest.raises(UserError, match="1 rows cannot be reworked"):
+    with pytest.raises(UserError, match="1 of 1 rows are conversations"):
         of_file(tmp_path / "talk.jsonl")
     (tmp_path / "bad.jsonl").write_text('{"instruction": 3, "output": "x"}\n')
     with pytest.raises(UserError, match=r"bad\.jsonl:1"):
