@@ -14,7 +14,7 @@ from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine
 from alpaca_pipe.ledger.money import NANO
-from alpaca_pipe.ledger.pricing.end_of_life import lives
+from alpaca_pipe.ledger.pricing.end_of_life import living
 from alpaca_pipe.ledger.pricing.gpu_rates import Gpu, GpuRate, gpu_rates, gpus, hosted_rates
 from alpaca_pipe.ledger.pricing.token_prices import OLD, Price, prices_on
 from alpaca_pipe.models.speed import WITHOUT_BF16
@@ -117,7 +117,7 @@ def _teachers(tokens_in: int, tokens_out: int, own: Price, day: date) -> tuple[O
     """What the same tokens cost at each price of the book, online and in batches; dated names at one price are one."""
     offers: dict[tuple[str, str, int], Offer] = {}
     for price in sorted(
-        (own, *(price for price in prices_on(day) if lives(price, day))),
+        (own, *living(prices_on(day), day)),
         key=lambda price: (price != own, len(price.model), price.model),
     ):
         each = price.per_million

@@ -15,7 +15,7 @@ from alpaca_pipe.ledger.pricing.end_of_life import (
     PastItsEnd,
     ending_of,
     endings,
-    lives,
+    living,
 )
 from alpaca_pipe.ledger.pricing.listing import listing
 from alpaca_pipe.ledger.pricing.token_prices import book, price_of, prices_on
@@ -67,7 +67,7 @@ def test_every_ending_of_the_book_is_of_a_priced_model_and_names_a_living_priced
 
 def test_nothing_that_has_ended_is_among_todays_offers() -> None:
     listed = listing("", DAY, teachers=True).teachers
-    assert all(lives(price, DAY) for price in listed)
+    assert list(living(listed, DAY)) == list(listed)
     assert any(price.model == "gpt-4.1-nano" for price in prices_on(DAY))  # its price is history
     everything = listing("gpt-4.1-nano", DAY, everything=True, teachers=True).teachers
     assert {price.model for price in everything} >= {"gpt-4.1-nano"}

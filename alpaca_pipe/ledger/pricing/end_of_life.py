@@ -6,6 +6,7 @@ In a price file's head, `ends:` holds `names: [day, source, replacement]`; in th
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from functools import cache
 
@@ -64,10 +65,14 @@ class Ending:
         return f"${each['uncached_in']:f} in, ${each['visible_out']:f} out a million tokens"
 
 
-def lives(price: Price, today: date) -> bool:
-    """Whether what is priced still answers, as far as the books know."""
-    ending = ending_of(price.model, host_of(price.provider)) if price.provider else None
-    return ending is None or not ending.past(today)
+def living(prices: Iterable[Price], today: date) -> Iterator[Price]:
+    """Those whose model still answers, as far as the books know."""
+    own = own_endings()
+    for price in prices:
+        host = host_of(price.provider) if price.provider else None
+        ending = ending_of(price.model, host, own)
+        if ending is None or not ending.past(today):
+            yield price
 
 
 class PastItsEnd(UserError):
@@ -78,12 +83,16 @@ class PastItsEnd(UserError):
         self.ending = ending
 
 
-def ending_of(model: str, host: str | None) -> Ending | None:
-    """When a model ends at an endpoint's host, by the user's file before the book; None where nobody says, or on paper."""
+def ending_of(
+    model: str, host: str | None, own_rows: Sequence[Ending] | None = None
+) -> Ending | None:
+    """When a model ends at an endpoint's host, by the user's file before the book; None where nobody says, or on paper.
+    own_rows: of the user's file, where it was read already."""
     if host is None:
         return None
     provider = provider_at(host)
-    own = [row for row in own_endings() if (row.model, row.provider) == (model, provider)]
+    rows = own_endings() if own_rows is None else own_rows
+    own = [row for row in rows if (row.model, row.provider) == (model, provider)]
     return own[-1] if own else endings().get((provider, model))
 
 

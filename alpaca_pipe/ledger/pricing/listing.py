@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.screen import echo_json, new_console
 from alpaca_pipe.core.today import today as this_day
-from alpaca_pipe.ledger.pricing.end_of_life import PastItsEnd, ending_of, lives
+from alpaca_pipe.ledger.pricing.end_of_life import PastItsEnd, ending_of, living
 from alpaca_pipe.ledger.pricing.gpu_rates import (
     GpuRate,
     Hosted,
@@ -81,11 +81,7 @@ def listing(
 ) -> Listed:
     """Every kind where none is asked for. UserError where nothing contains `find`."""
     none = not (teachers or gpus or hosted)
-    prices = (
-        (*book(), *own_prices())
-        if everything
-        else tuple(price for price in prices_on(day) if lives(price, day))
-    )
+    prices = (*book(), *own_prices()) if everything else tuple(living(prices_on(day), day))
     rates = (*gpu_book(), *own_gpu_rates()) if everything else gpu_rates(day)
     tuning = (*hosted_book(), *own_hosted()) if everything else hosted_rates(day)
     found = Listed(
@@ -119,7 +115,7 @@ def listing(
 def _refuse_ended(find: str, day: date) -> None:
     """Raises PastItsEnd where what is looked for has ended."""
     for price in prices_on(day):
-        if find and _named(find, price.model) and not lives(price, day):
+        if find and _named(find, price.model) and not any(living([price], day)):
             ending = ending_of(price.model, host_of(price.provider))
             assert ending is not None
             raise PastItsEnd(ending, day)
