@@ -96,7 +96,7 @@ def test_rows_of_any_form_are_grounds(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="1 of 1 rows are conversations"):
         of_file(tmp_path / "talk.jsonl")
-    (tmp_path / "bad.jsonl").write_text('{"instruction": 3, "output": "x"}\n')
+    (tmp_path / "bad.jsonl").write_text('{"instruction": "x", "output"\n')
     with pytest.raises(UserError, match=r"bad\.jsonl:1"):
         of_file(tmp_path / "bad.jsonl")
 
