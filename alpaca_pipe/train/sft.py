@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,21 +13,23 @@ from typing import TYPE_CHECKING, Any
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl_so_far, write_jsonl
+from alpaca_pipe.models.loading import device
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.train.attention import lay_end_to_end
 from alpaca_pipe.train.hyperparameters import Hyperparameters
+from alpaca_pipe.train.micro_batches import Row
+from alpaca_pipe.train.probe import agrees
 from alpaca_pipe.train.resume import last_whole, mark_whole
+from alpaca_pipe.train.trainer import collated, trainer_class
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-    from trl import SFTTrainer
+    from trl import SFTConfig, SFTTrainer
 
 _SAVE_SHARE = 0.05  # of the time may go into checkpoints ...
 _SAVE_AT_MOST_EVERY = (
     20.0  # ... but a kill should not cost less than this many seconds of work either
 )
-
-IGNORED = -100  # the label of a position that carries no loss
 
 
 def tune(
@@ -69,77 +72,59 @@ def _trainer(
     hyper: Hyperparameters,
     scratch: Path,
 ) -> SFTTrainer:
-    import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from trl import SFTConfig, SFTTrainer
 
-    class Trainer(SFTTrainer):
-        """On a CPU, TRL's own loss projects every position; ours the learned ones. No model card in checkpoints."""
+    if hyper.lora:
+        _check_targets(model, hyper.lora["target_modules"])
+    # a draw of dropout belongs to one row, so an opening is shared only where nothing is drawn
+    share = not (hyper.lora and hyper.lora["lora_dropout"])
+    model.to(device())  # type: ignore[arg-type]
+    apart = lay_end_to_end(model, max(len(row.ids) for row in rows)) and agrees(model, rows)
+    data = [Row.of(row.ids, row.mask) for row in rows]
+    return trainer_class(hyper.per_device_train_batch_size, apart, share)(
+        model=model,
+        args=_arguments(hyper, scratch),
+        train_dataset=Dataset.from_dict(
+            {"input_ids": [row.ids for row in data], "labels": [row.targets for row in data]}
+        ),
+        data_collator=collated,
+        processing_class=tokenizer,
+        peft_config=LoraConfig(**hyper.lora, task_type="CAUSAL_LM") if hyper.lora else None,
+    )
 
-        def compute_loss(
-            self,
-            model: Any,
-            inputs: Any,
-            return_outputs: bool = False,
-            num_items_in_batch: Any = None,
-        ) -> Any:
-            labels = inputs.pop("labels")[:, 1:]
-            learned = (labels != IGNORED).any(dim=0).nonzero()[:, 0]
-            logits = model(**inputs, use_cache=False, logits_to_keep=learned).logits
-            loss = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1).float(),
-                labels[:, learned].flatten(),
-                ignore_index=IGNORED,
-                reduction="sum",
-            )
-            return (
-                loss / num_items_in_batch
-            )  # learned tokens of the whole step, over all its micro-batches
 
-        def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-            pass
+def _arguments(hyper: Hyperparameters, scratch: Path) -> SFTConfig:
+    import torch
+    from trl import SFTConfig
 
     on_gpu = torch.cuda.is_available()
-    args = SFTConfig(
+    return SFTConfig(
         output_dir=str(scratch),
         seed=hyper.seed,
         learning_rate=hyper.learning_rate,
         num_train_epochs=hyper.num_train_epochs,
         max_steps=hyper.max_steps or -1,
-        per_device_train_batch_size=hyper.per_device_train_batch_size,
-        gradient_accumulation_steps=hyper.gradient_accumulation_steps,
+        # all rows of a step come together; the trainer lays them into micro-batches itself
+        per_device_train_batch_size=hyper.per_device_train_batch_size
+        * hyper.gradient_accumulation_steps,
+        gradient_accumulation_steps=1,
         lr_scheduler_type=hyper.lr_scheduler_type,
         warmup_steps=hyper.warmup_steps,
         weight_decay=hyper.weight_decay,
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
-        padding_free=lay_end_to_end(model),
+        remove_unused_columns=False,
         use_cpu=not on_gpu,
         bf16=on_gpu and torch.cuda.is_bf16_supported(),
         gradient_checkpointing=False,
         logging_steps=1,
-        include_num_input_tokens_seen="all",
+        logging_nan_inf_filter=False,  # it would log a loss that is no number as 0.0
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
         log_level="error",
-        dataloader_pin_memory=on_gpu,
-    )
-    data = Dataset.from_dict(
-        {
-            "input_ids": [row.ids for row in rows],
-            "labels": [
-                [i if learned else IGNORED for i, learned in zip(row.ids, row.mask, strict=True)]
-                for row in rows
-            ],
-        }
-    )
-    if hyper.lora:
-        _check_targets(model, hyper.lora["target_modules"])
-    lora = LoraConfig(**hyper.lora, task_type="CAUSAL_LM") if hyper.lora else None
-    return Trainer(
-        model=model, args=args, train_dataset=data, processing_class=tokenizer, peft_config=lora
+        dataloader_pin_memory=False,
     )
 
 
@@ -189,6 +174,12 @@ def _watch(
         ) -> None:
             if "loss" not in logs:
                 return
+            if not math.isfinite(logs["loss"]):
+                raise UserError(
+                    f"train: the loss of step {state.global_step} of the {which} model is no number "
+                    f"({logs['loss']}): the training has diverged",
+                    f"lower train.learning_rate (here {args.learning_rate:g}), or look for broken weights in the base",
+                )
             row = {
                 "which": which,
                 "step": state.global_step,

@@ -21,7 +21,9 @@ from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.models.scoring import response_losses
 from alpaca_pipe.train.attention import lay_end_to_end
 from alpaca_pipe.train.hyperparameters import Hyperparameters
+from alpaca_pipe.train.micro_batches import Row, as_tensors, micro_batches
 from alpaca_pipe.train.sft import tune
+from alpaca_pipe.train.trainer import nats_of
 from alpaca_pipe.weights.base import Checkpoint
 from tests.train.conftest import HYPER, with_
 
@@ -93,35 +95,36 @@ def test_first_loss_is_the_response_loss_of_the_rows(
     assert first["tokens"] == sum(len(row.ids) for row in encoded)
 
 
-def test_rows_laid_end_to_end_do_not_see_each_other(tiny: Path, encoded: list[Encoded]) -> None:
+def gradients_of(model: Any, loss: Any) -> dict[str, Any]:
+    loss.backward()
+    return {name: weight.grad for name, weight in model.named_parameters()}
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_rows_laid_end_to_end_do_not_see_each_other(
+    tiny: Path, encoded: list[Encoded], share: bool
+) -> None:
     """Loss and gradient, not only the loss: cross-talk hides in the curve and spoils the gradient."""
-    gradients = []
-    for apart in (False, True):
-        model = load_model(Checkpoint(str(tiny)), "float32")
-        if apart:
-            assert lay_end_to_end(model)
-            ids = torch.tensor([[i for row in encoded[:3] for i in row.ids]])
-            lengths = [len(row.ids) for row in encoded[:3]]
-            logits = model(
-                input_ids=ids,
-                position_ids=torch.cat([torch.arange(n) for n in lengths])[None],
-                cu_seq_lens_q=torch.tensor([0, *lengths]).cumsum(0),
-                use_cache=False,
-            ).logits
-            rows = logits[0].split(lengths)
-        else:
-            rows = [model(input_ids=torch.tensor([row.ids])).logits[0] for row in encoded[:3]]
-        sum(
-            torch.nn.functional.cross_entropy(
-                found[:-1], torch.tensor(row.ids[1:]), reduction="sum"
-            )
-            for found, row in zip(rows, encoded, strict=False)
-        ).backward()
-        gradients.append({name: weight.grad for name, weight in model.named_parameters()})
-    assert all(
-        torch.allclose(gradients[0][name], gradients[1][name], rtol=1e-4, atol=1e-4)
-        for name in gradients[0]
+    rows = [Row.of(row.ids, row.mask) for row in encoded[:7]]
+    model = load_model(Checkpoint(str(tiny)), "float32")
+    assert lay_end_to_end(model, 1000)
+    head = model.get_output_embeddings()
+    ours = sum(nats_of(model, head, as_tensors(b)) for b in micro_batches(rows, 7, share))
+    one = gradients_of(model, ours)
+    other_model = load_model(Checkpoint(str(tiny)), "float32")
+    theirs = sum(
+        torch.nn.functional.cross_entropy(
+            other_model(input_ids=torch.tensor([row.ids])).logits[0][:-1][
+                torch.tensor(row.mask[1:])
+            ],
+            torch.tensor(row.ids[1:])[torch.tensor(row.mask[1:])],
+            reduction="sum",
+        )
+        for row in encoded[:7]
     )
+    other = gradients_of(other_model, theirs)
+    assert float(ours) == pytest.approx(float(theirs), rel=1e-5)
+    assert all(torch.allclose(one[name], other[name], rtol=1e-4, atol=1e-4) for name in one)
 
 
 def test_a_model_with_a_window_is_trained_padded(
@@ -140,7 +143,7 @@ def test_a_model_with_a_window_is_trained_padded(
     )
     torch.manual_seed(0)
     model = MistralForCausalLM(shape)
-    assert not lay_end_to_end(model)
+    assert not lay_end_to_end(model, 5000)
     scores = response_losses(model.eval(), [(row,) for row in encoded])
     hyper = with_(FULL, per_device_train_batch_size=len(encoded), max_steps=1)
     (tmp_path / "scratch").mkdir()

@@ -1,0 +1,140 @@
+"""The rows of one optimizer step as micro-batches without padding, in which a common opening is computed once.
+
+Rows that are asked in one template begin with the same tokens. What a causal model computes for a token depends on the
+tokens before it alone, so a shared opening has one value for all its rows: it is laid down once and read by each.
+The mathematics is that of rows side by side; only the order of floating-point sums differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+IGNORED = -100  # the target of a place that carries no loss
+
+
+@dataclass(frozen=True)
+class Row:
+    """ids of one row; targets[i] is the token that place i is to predict, or IGNORED. Equal lengths."""
+
+    ids: Sequence[int]
+    targets: Sequence[int]
+
+    @staticmethod
+    def of(ids: Sequence[int], mask: Sequence[bool]) -> Row:
+        """mask[i]: whether ids[i] is learned, which is for the place before it to predict."""
+        learned = zip(ids[1:], mask[1:], strict=True)
+        return Row(ids, [*(token if yes else IGNORED for token, yes in learned), IGNORED])
+
+    @property
+    def opening(self) -> int:
+        """How many of its first tokens predict nothing that is learned."""
+        return next(
+            (place for place, target in enumerate(self.targets) if target != IGNORED), len(self.ids)
+        )
+
+    @property
+    def learned(self) -> int:
+        return sum(target != IGNORED for target in self.targets)
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Tokens laid end to end, each shared opening once.
+
+    ids, targets, positions: per place. runs: (rows, tokens each) of the rows read whole one after the other, equal
+    lengths together. reads: for each token of those rows the place it is read from; returns: for each place, where
+    among those tokens its own result stands; both None where nothing is shared and the rows lie in reading order.
+    """
+
+    ids: list[int]
+    targets: list[int]
+    positions: list[int]
+    runs: tuple[tuple[int, int], ...]
+    reads: list[int] | None
+    returns: list[int] | None
+
+    @property
+    def tokens(self) -> int:
+        """Of the rows, shared openings counted for each."""
+        return sum(rows * length for rows, length in self.runs)
+
+
+def micro_batches(rows: Sequence[Row], at_once: int, share: bool = True) -> Iterator[MicroBatch]:
+    """The rows in micro-batches of at most `at_once`; rows that begin alike lie in the same one."""
+    ordered = sorted(rows, key=lambda row: list(row.ids)) if share else list(rows)
+    for start in range(0, len(ordered), at_once):
+        yield lay_out(ordered[start : start + at_once], share)
+
+
+def lay_out(rows: Sequence[Row], share: bool = True) -> MicroBatch:
+    """One micro-batch. Neighbours that begin alike share their opening, so sorted rows share all that they can."""
+    ids: list[int] = []
+    targets: list[int] = []
+    positions: list[int] = []
+    where: list[list[int]] = []  # of each row, its places
+    for number, row in enumerate(rows):
+        common = _common(rows[number - 1], row) if share and number else 0
+        places = where[-1][:common] if common else []
+        places = [*places, *range(len(ids), len(ids) + len(row.ids) - common)]
+        ids += row.ids[common:]
+        targets += row.targets[common:]
+        positions += range(common, len(row.ids))
+        where.append(places)
+    where.sort(key=len)
+    runs = tuple((len(list(group)), length) for length, group in groupby(where, key=len))
+    reads = [place for places in where for place in places]
+    if reads == list(range(len(ids))):
+        return MicroBatch(ids, targets, positions, runs, None, None)
+    returns = [0] * len(ids)
+    for token, place in enumerate(reads):
+        returns[place] = token
+    return MicroBatch(ids, targets, positions, runs, reads, returns)
+
+
+def _common(one: Row, other: Row) -> int:
+    """How many first tokens are the same and predict nothing in either row."""
+    most = min(one.opening, other.opening)
+    return next((i for i in range(most) if one.ids[i] != other.ids[i]), most)
+
+
+def as_tensors(batch: MicroBatch) -> dict[str, Any]:
+    """What the model and attention.py take: input_ids, position_ids and targets (1, places); the layout beside them."""
+    import torch
+
+    def whole(values: list[int]) -> torch.Tensor:
+        return torch.tensor([values])
+
+    lengths = [length for rows, length in batch.runs for _ in range(rows)]
+    ends = torch.tensor([0, *lengths]).cumsum(0).to(torch.int32)
+    return {
+        "input_ids": whole(batch.ids),
+        "position_ids": whole(batch.positions),
+        "targets": whole(batch.targets),
+        "cu_seq_lens_q": ends,
+        "max_length_q": max(lengths),
+        "row_runs": batch.runs,
+        "row_reads": None if batch.reads is None else torch.tensor(batch.reads),
+        "row_returns": None if batch.returns is None else torch.tensor(batch.returns),
+    }
+
+
+def as_padded_tensors(rows: Sequence[Row], pad: int) -> dict[str, Any]:
+    """The rows side by side, for a model whose own attention is to be used: all (rows, longest)."""
+    import torch
+
+    longest = max(len(row.ids) for row in rows)
+
+    def filled(parts: Sequence[Sequence[int]], value: int) -> torch.Tensor:
+        return torch.tensor([[*part, *[value] * (longest - len(part))] for part in parts])
+
+    return {
+        "input_ids": filled([row.ids for row in rows], pad),
+        "attention_mask": filled([[1] * len(row.ids) for row in rows], 0),
+        "targets": filled([row.targets for row in rows], IGNORED),
+    }

@@ -1,0 +1,78 @@
+"""TRL's trainer on our rows: our micro-batches, our loss, one optimizer step a batch. What we tokenised is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from alpaca_pipe.train.micro_batches import (
+    IGNORED,
+    Row,
+    as_padded_tensors,
+    as_tensors,
+    micro_batches,
+)
+from alpaca_pipe.train.response_loss import summed_nats, without_head
+
+if TYPE_CHECKING:
+    import torch
+    from trl import SFTTrainer
+
+
+def nats_of(model: Any, head: torch.nn.Module, inputs: Mapping[str, Any]) -> torch.Tensor:
+    """The loss of one micro-batch, summed over what is learned, in nats. head: its output head, reached by itself."""
+    rest = {name: value for name, value in inputs.items() if name != "targets"}
+    targets = inputs["targets"]
+    with without_head(head):
+        hidden = model(**rest, use_cache=False).logits
+    learned = targets != IGNORED
+    return summed_nats(hidden[learned], head.weight, targets[learned], None)
+
+
+def tensors_of(rows: Sequence[Row], at_once: int, apart: bool, share: bool, pad: int) -> list[Any]:
+    """The micro-batches of one step as the model takes them. apart: laid end to end, for attention.py."""
+    if apart:
+        return [as_tensors(batch) for batch in micro_batches(rows, at_once, share)]
+    parts = (rows[start : start + at_once] for start in range(0, len(rows), at_once))
+    return [as_padded_tensors(part, pad) for part in parts]
+
+
+def collated(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Row]]:
+    return {"rows": [Row(row["input_ids"], row["labels"]) for row in rows]}
+
+
+def trainer_class(at_once: int, apart: bool, share: bool) -> type[SFTTrainer]:
+    """The trainer for micro-batches of `at_once` rows; see tensors_of."""
+    import torch
+    from trl import SFTTrainer
+
+    class RowTrainer(SFTTrainer):
+        def training_step(
+            self, model: Any, inputs: Any, num_items_in_batch: Any = None
+        ) -> torch.Tensor:
+            """One optimizer step: its loss is the mean over all its learned tokens, on whatever machine they lie."""
+            rows: list[Row] = inputs["rows"]
+            model.train()
+            learned = torch.tensor(sum(row.learned for row in rows), device=self.args.device)
+            learned = self.accelerator.reduce(learned)
+            share_of_mean = self.accelerator.num_processes / learned
+            pad = self.processing_class.pad_token_id
+            head = self.accelerator.unwrap_model(model).get_output_embeddings()
+            total = torch.zeros((), device=self.args.device)
+            batches = tensors_of(rows, at_once, apart, share, pad)
+            for number, batch in enumerate(batches):
+                last = number == len(batches) - 1
+                with nullcontext() if last else self.accelerator.no_sync(model):
+                    with self.compute_loss_context_manager():
+                        loss = nats_of(model, head, self._prepare_inputs(batch)) * share_of_mean
+                    self.accelerator.backward(loss)
+                total += loss.detach()
+            tokens = torch.tensor(sum(len(row.ids) for row in rows), device=self.args.device)
+            self.state.num_input_tokens_seen += int(self.accelerator.reduce(tokens))
+            return total
+
+        def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+            """None in a checkpoint."""
+
+    return RowTrainer
