@@ -65,11 +65,27 @@ class MicroBatch:
         return sum(rows * length for rows, length in self.runs)
 
 
-def micro_batches(rows: Sequence[Row], at_once: int, share: bool = True) -> Iterator[MicroBatch]:
-    """The rows in micro-batches of at most `at_once`; rows that begin alike lie in the same one."""
+def micro_batches(
+    rows: Sequence[Row], at_once: int, share: bool = True, tokens: int | None = None
+) -> Iterator[MicroBatch]:
+    """The rows in micro-batches of at most `at_once` rows and about `tokens` tokens (at least one row); rows that begin
+    alike lie in the same one."""
     ordered = sorted(rows, key=lambda row: list(row.ids)) if share else list(rows)
-    for start in range(0, len(ordered), at_once):
-        yield lay_out(ordered[start : start + at_once], share)
+    for part in grouped(ordered, at_once, tokens):
+        yield lay_out(part, share)
+
+
+def grouped(rows: Sequence[Row], at_once: int, tokens: int | None) -> Iterator[list[Row]]:
+    """Neighbours together: at most `at_once`, and not beyond `tokens` in all unless one row alone is."""
+    part: list[Row] = []
+    for row in rows:
+        sum_of = sum(len(one.ids) for one in part) + len(row.ids)
+        if part and (len(part) == at_once or (tokens is not None and sum_of > tokens)):
+            yield part
+            part = []
+        part.append(row)
+    if part:
+        yield part
 
 
 def lay_out(rows: Sequence[Row], share: bool = True) -> MicroBatch:

@@ -17,6 +17,7 @@ from alpaca_pipe.models.loading import device
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.train.attention import lay_end_to_end
 from alpaca_pipe.train.hyperparameters import Hyperparameters
+from alpaca_pipe.train.lean import make_lean
 from alpaca_pipe.train.micro_batches import Row
 from alpaca_pipe.train.probe import agrees
 from alpaca_pipe.train.resume import last_whole, mark_whole
@@ -82,7 +83,7 @@ def _trainer(
     model.to(device())  # type: ignore[arg-type]
     apart = lay_end_to_end(model, max(len(row.ids) for row in rows)) and agrees(model, rows)
     data = [Row.of(row.ids, row.mask) for row in rows]
-    return trainer_class(hyper.per_device_train_batch_size, apart, share)(
+    trainer = trainer_class(hyper.per_device_train_batch_size, apart, share)(
         model=model,
         args=_arguments(hyper, scratch),
         train_dataset=Dataset.from_dict(
@@ -92,6 +93,8 @@ def _trainer(
         processing_class=tokenizer,
         peft_config=LoraConfig(**hyper.lora, task_type="CAUSAL_LM") if hyper.lora else None,
     )
+    make_lean(trainer.model)
+    return trainer
 
 
 def _arguments(hyper: Hyperparameters, scratch: Path) -> SFTConfig:

@@ -1,0 +1,179 @@
+"""Micro-batches: every token of every row is read back in its order, shared openings are laid down once, losses agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.models.loading import load_model
+from alpaca_pipe.models.loss_mask import Encoded
+from alpaca_pipe.train import probe
+from alpaca_pipe.train.attention import lay_end_to_end
+from alpaca_pipe.train.lean import make_lean
+from alpaca_pipe.train.micro_batches import IGNORED, Row, grouped, lay_out, micro_batches
+from alpaca_pipe.train.response_loss import summed_nats
+from alpaca_pipe.weights.base import Checkpoint
+from tests.train.conftest import HYPER, with_
+from tests.train.test_sft import tuned
+
+row_of = Row.of
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[Row]:
+    """Of few different tokens, so that they often begin alike."""
+    found = []
+    for _ in range(draw(st.integers(1, 8))):
+        ids = draw(st.lists(st.integers(0, 2), min_size=2, max_size=12))
+        mask = draw(st.lists(st.booleans(), min_size=len(ids), max_size=len(ids)))
+        found.append(row_of(ids, mask))
+    return found
+
+
+def read_back(ids: list[int], runs: tuple[tuple[int, int], ...]) -> list[list[int]]:
+    answer, start = [], 0
+    for count, length in runs:
+        for _ in range(count):
+            answer.append(ids[start : start + length])
+            start += length
+    return answer
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows(), st.integers(1, 5), st.booleans(), st.one_of(st.none(), st.integers(1, 30)))
+def test_every_token_is_read_in_its_place_and_every_target_is_there_once(
+    given_rows: list[Row], at_once: int, share: bool, tokens: int | None
+) -> None:
+    wanted = sorted(list(row.ids) for row in given_rows)
+    found, targets = [], 0
+    for batch in micro_batches(given_rows, at_once, share, tokens):
+        reads = batch.reads if batch.reads is not None else list(range(len(batch.ids)))
+        found += read_back([batch.ids[place] for place in reads], batch.runs)
+        places = read_back([batch.positions[place] for place in reads], batch.runs)
+        assert all(row == list(range(len(row))) for row in places)
+        returns = batch.returns if batch.returns is not None else list(range(len(batch.ids)))
+        assert [reads[token] for token in returns] == list(range(len(batch.ids)))
+        assert sum(count for count, _ in batch.runs) <= at_once
+        targets += sum(target != IGNORED for target in batch.targets)
+    assert sorted(found) == wanted
+    assert targets == sum(row.learned for row in given_rows)
+
+
+def test_an_opening_is_shared_up_to_the_last_place_that_predicts_nothing() -> None:
+    """Two answers to one prompt: its last place has two targets, so it is laid down twice."""
+    prompt, no = [1, 5, 6, 7], [False] * 4
+    batch = lay_out([row_of([*prompt, 8], [*no, True]), row_of([*prompt, 9], [*no, True])])
+    assert batch.ids == [1, 5, 6, 7, 8, 7, 9]
+    assert batch.targets == [IGNORED] * 3 + [8, IGNORED, 9, IGNORED]
+    assert batch.positions == [0, 1, 2, 3, 4, 3, 4] and batch.runs == ((2, 5),)
+
+
+def test_a_row_longer_than_the_budget_goes_alone() -> None:
+    long, short = row_of([1] * 9, [True] * 9), row_of([1] * 2, [True] * 2)
+    assert [len(part) for part in grouped([short, long, short, short], 8, 5)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_loss_by_parts_is_the_loss_at_once(weighted: bool) -> None:
+    """300 places are three parts; value and both gradients."""
+    torch.manual_seed(0)
+    made: dict[str, Any] = {}
+    targets = torch.randint(0, 50, (300,))
+    weights = torch.rand(300) if weighted else None
+    for which in ("parts", "whole"):
+        torch.manual_seed(1)
+        hidden = torch.randn(300, 16, requires_grad=True)
+        head = torch.randn(50, 16, requires_grad=True)
+        if which == "parts":
+            loss = summed_nats(hidden, head, targets, weights)
+        else:
+            each = torch.nn.functional.cross_entropy(hidden @ head.T, targets, reduction="none")
+            loss = (each * weights).sum() if weights is not None else each.sum()
+        (3 * loss).backward()
+        made[which] = [loss.detach(), hidden.grad, head.grad]
+    for one, other in zip(made["parts"], made["whole"], strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def _with_adapter(tiny: Path, **more: Any) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(3)
+    options = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
+    model = get_peft_model(
+        load_model(Checkpoint(str(tiny)), "float32"), LoraConfig(**{**options, **more})
+    )
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:  # it begins as zeros, which would hide the half of what is compared
+            torch.nn.init.normal_(weight, std=0.1)
+    return model
+
+
+def test_lean_modules_give_values_and_gradients_of_the_libraries_own(tiny: Path) -> None:
+    ids = torch.arange(40)[None] % 200
+    found = []
+    for lean in (False, True):
+        model = _with_adapter(tiny)
+        if lean:
+            assert make_lean(model) == 2 * (7 + 1)  # of two layers: seven adapters, one product
+        loss = model(input_ids=ids, labels=ids).loss
+        loss.backward()
+        grads = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+        found.append((loss, grads))
+    (loss, grads), (lean_loss, lean_grads) = found
+    assert torch.allclose(loss, lean_loss, rtol=1e-5)
+    assert grads.keys() == lean_grads.keys()
+    assert all(torch.allclose(grads[n], lean_grads[n], rtol=1e-3, atol=1e-6) for n in grads)
+
+
+@pytest.mark.parametrize(
+    ("more", "replaced"),
+    [({"lora_dropout": 0.1}, 0), ({"use_dora": True}, 2), ({"use_rslora": True}, 16)],
+)
+def test_what_is_no_plain_adapter_keeps_its_own_code(
+    tiny: Path, more: dict[str, Any], replaced: int
+) -> None:
+    """rsLoRA is a plain adapter with another scale; DoRA is not, and what draws at random cannot be compared."""
+    assert make_lean(_with_adapter(tiny, **more)) == replaced
+
+
+def test_the_probe_refuses_an_attention_that_sees_the_row_before(
+    tiny: Path, encoded: list[Encoded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AttentionInterface
+
+    from alpaca_pipe.train import attention
+
+    model = load_model(Checkpoint(str(tiny)), "float32")
+    assert lay_end_to_end(model, 1000) and probe.agrees(model, encoded)
+
+    def leaking(module: Any, query: Any, key: Any, value: Any, mask: Any, **more: Any) -> Any:
+        if more.get("row_runs") is None:
+            return attention.rows_apart(module, query, key, value, mask, **more)
+        tokens = query.shape[2] if more["row_reads"] is None else len(more["row_reads"])
+        return attention.rows_apart(
+            module, query, key, value, mask, **{**more, "row_runs": ((1, tokens),)}
+        )
+
+    AttentionInterface.register(attention.NAME, leaking)
+    try:
+        assert not probe.agrees(model, encoded)
+        assert model.config._attn_implementation == "sdpa"  # trained padded, by its own attention
+    finally:
+        AttentionInterface.register(attention.NAME, attention.rows_apart)
+
+
+def test_a_loss_that_is_no_number_stops_the_tune_at_once(
+    tiny: Path, encoded: list[Encoded], tmp_path: Path
+) -> None:
+    """transformers would log it as 0.0."""
+    with pytest.raises(UserError, match="is no number") as failed:
+        tuned(tiny, encoded, with_(HYPER, lora=None, learning_rate=1e30), tmp_path)
+    assert "train.learning_rate" in failed.value.cure
