@@ -14,6 +14,8 @@ from alpaca_pipe.core.errors import UserError
 def test_windows_is_told_where_it_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    import zoneinfo  # noqa: F401 - it looks at the platform while it is loaded, by pydantic here
+
     monkeypatch.setattr("sys.platform", "win32")
     monkeypatch.setattr("sys.argv", ["alpaca-pipe", "plan", "quickstart"])
     with pytest.raises(SystemExit) as end:
