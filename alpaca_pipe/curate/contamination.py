@@ -31,7 +31,7 @@ from alpaca_pipe.curate.filters.base import per_exchange
 from alpaca_pipe.data.compression import chunks
 from alpaca_pipe.data.file_formats import rows_of
 from alpaca_pipe.data.hub import hub_rows
-from alpaca_pipe.data.records import Found, Record
+from alpaca_pipe.data.records import Beside, Found, Record
 from alpaca_pipe.data.shapes import exchange
 from alpaca_pipe.data.shapes.layout import Layout, signature_of
 from alpaca_pipe.data.source_files import files_of
@@ -135,6 +135,8 @@ def overlap(how: Contamination) -> Overlap:
 def _texts(source: Path | HubId) -> Iterator[tuple[str, str]]:
     """(place, text) of each text of an evaluation set, whatever its keys are called."""
     for name, found in _found(source):
+        if isinstance(found, Beside):
+            continue
         if not isinstance(found, Record):
             raise UserError(f"{source}:{found.at}: {found.what}", found.cure)
         for text in _strings(found.value):

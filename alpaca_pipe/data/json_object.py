@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from alpaca_pipe.data.compression import BreaksOff
 from alpaca_pipe.data.json_rows import JsonText, element, elements
-from alpaca_pipe.data.records import Found, Record, Unreadable
+from alpaca_pipe.data.records import Beside, Found, Record, Unreadable
 from alpaca_pipe.data.shapes.keys import WEAK, name_of, plain
 from alpaca_pipe.data.shapes.known_shapes import fits
 from alpaca_pipe.data.shapes.layout import Layout, signature_of
@@ -65,11 +65,17 @@ def object_rows(data: Data, split: str | None = None) -> Iterator[Found]:
         return
     by_split = {one.key: one for one in members if split_of(one.key) and _holds_rows(one)}
     if split or len(by_split) > 1:
-        yield from _under(data(), chosen_split(by_split, split, "the file"))
+        name = chosen_split(by_split, split, "the file")
+        yield from _under(data(), name)
+        yield Beside(1, tuple(one.key for one in members if one.key != name))
     elif _is_table(members):
         yield from _by_columns(data())
+        if "columns" in {one.key for one in members}:
+            held = ("columns", "data", "index", "index_names", "column_names")
+            yield Beside(1, tuple(one.key for one in members if one.key not in held))
     elif key := _holder(members):
         yield from _under(data(), key)
+        yield Beside(1, tuple(one.key for one in members if one.key != key))
     elif _by_id(members):
         yield from _values(data())
     else:

@@ -168,7 +168,7 @@ def json_list(data: Iterable[bytes]) -> Iterator[Found]:
         yield Unreadable(text.line(), str(text.broken), _AGAIN, ends=True)
 
 
-def elements(text: JsonText) -> Generator[Found, None, bool]:
+def elements(text: JsonText) -> Generator[Record | Unreadable, None, bool]:
     """The elements of the list that begins at the place, which moves behind it. Answers whether the list was closed: else
     nothing behind it can be read."""
     text.at += 1
@@ -195,7 +195,7 @@ def elements(text: JsonText) -> Generator[Found, None, bool]:
     return True
 
 
-def element(text: JsonText) -> Found:
+def element(text: JsonText) -> Record | Unreadable:
     """The value at the place, which moves behind it; where it is bad, to the next value."""
     while True:
         try:

@@ -72,11 +72,11 @@ def _is_message(row: Any, keys: Mapping[str, str]) -> bool:
     return known and (several is not None or len(row) <= 3)
 
 
-def _rows(found: Iterator[Found], bad: list[Unreadable]) -> Iterator[Record]:
+def _rows(found: Iterator[Found], bad: list[Found]) -> Iterator[Record]:
     for one in found:
         if isinstance(one, Record) and isinstance(one.value, dict):
             yield one
-        elif isinstance(one, Record):
+        elif isinstance(one, Record):  # of another kind
             bad.append(Unreadable(one.at, "the row is not an object", "write one message a row"))
         else:
             bad.append(one)
@@ -85,7 +85,7 @@ def _rows(found: Iterator[Found], bad: list[Unreadable]) -> Iterator[Record]:
 def _conversations(found: Iterator[Found], keys: Mapping[str, str]) -> Iterator[Found]:
     """Rows of one conversation, in the order of their places where they have such; without an id all are one."""
     by, place = _one_of(keys, _CONVERSATIONS), _one_of(keys, _PLACES)
-    bad: list[Unreadable] = []
+    bad: list[Found] = []
     talks: dict[str, list[Record]] = {}
     for one in _rows(found, bad):
         talks.setdefault(str(one.value.get(by)) if by else "", []).append(one)
@@ -112,7 +112,7 @@ def _trees(found: Iterator[Found], keys: Mapping[str, str]) -> Iterator[Found]:
     own, parent = _one_of(keys, _MESSAGE), _one_of(keys, _PARENT)
     content = _one_of(keys, CONTENT_KEYS)
     assert own and parent and content
-    bad: list[Unreadable] = []
+    bad: list[Found] = []
     nodes: dict[str, dict[str, Any]] = {}
     roots: list[Record] = []
     for one in _rows(found, bad):

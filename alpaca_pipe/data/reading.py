@@ -17,7 +17,7 @@ from alpaca_pipe.data.dataset_info import columns_beside
 from alpaca_pipe.data.file_formats import FORMS, rows_of
 from alpaca_pipe.data.hub import hub_files
 from alpaca_pipe.data.message_tables import put_together
-from alpaca_pipe.data.records import Found, Record, Unreadable, kept_text
+from alpaca_pipe.data.records import Beside, Found, Record, Unreadable, kept_text
 from alpaca_pipe.data.row_reader import TURNS, RowReader
 from alpaca_pipe.data.separators import Separators
 from alpaca_pipe.data.shapes.base import NotARow
@@ -45,12 +45,13 @@ class ReadingNotes:
 
     readers: list[RowReader] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
+    beside: Counter[str] = field(default_factory=Counter)  # keys that stand beside the rows
 
     def summary(self) -> dict[str, Any]:
         """As it stands in a summary; empty parts are left out. shapes: {"shape", "rows", "columns"} each; unread: key -> rows in
         which it held something; remarks: what was done -> how often."""
         shapes: list[dict[str, Any]] = []
-        unread, remarks = Counter[str](), Counter(self.remarks)
+        unread, remarks = Counter(self.beside), Counter(self.remarks)
         for reader in self.readers:
             shapes += reader.shapes()
             unread.update(reader.unread())
@@ -192,7 +193,7 @@ def _of_one(
     told: ReadingNotes,
 ) -> Iterator[_Judged]:
     looked: list[_Judged] = []
-    found = put_together(found)
+    found = _rows_alone(put_together(found), told)
     begun = list(islice(found, _LOOKED_AT))
     shapeless: list[NoShape] = []
     for one in begun:
@@ -215,8 +216,21 @@ def _of_one(
             yield judged
 
 
+def _rows_alone(found: Iterator[Found], told: ReadingNotes) -> Iterator[Record | Unreadable]:
+    for one in found:
+        if isinstance(one, Beside):
+            told.beside.update(one.keys)
+        else:
+            yield one
+
+
 def _of_record(
-    one: Found, file: str, name: str, between: str, reader: RowReader, shapeless: list[NoShape]
+    one: Record | Unreadable,
+    file: str,
+    name: str,
+    between: str,
+    reader: RowReader,
+    shapeless: list[NoShape],
 ) -> list[_Judged]:
     source = f"{name}#{one.at}"
     if isinstance(one, Record):

@@ -33,7 +33,15 @@ class Unreadable:
     )
 
 
-Found = Record | Unreadable
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Keys of a file that stand beside its rows, and are no part of any."""
+
+    at: int
+    keys: tuple[str, ...]
+
+
+Found = Record | Unreadable | Beside
 
 
 def kept_text(value: Any) -> str:

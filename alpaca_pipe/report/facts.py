@@ -59,6 +59,7 @@ class Facts:
     grades: Mapping[str, Any]  # of curate's judge: its summary; {} where none was asked
     saved_minutes: float | None  # of training, by the rows that the judge sent away
     diversity: Mapping[str, Any]  # curate's diversity.json; {} where it was not measured
+    reading: Mapping[str, Any]  # of foreign rows: the summary of curate; {} where it read none
     compared: tuple[StepComparison, ...]  # forecast and actual of each sealed step
     costs: Costs
     selling: (
@@ -98,6 +99,7 @@ def gather(workspace: Path, recipe: str) -> Facts:
         grades=found.step("curate").summary.get("grade") or {},
         saved_minutes=_saved(found),
         diversity=found.step("curate").value("diversity.json") or {},
+        reading=curated if (curated := found.step("curate").summary).get("shapes") else {},
         compared=beside,
         costs=costs,
         selling=selling(brought(terms), terms.get("accepted"))

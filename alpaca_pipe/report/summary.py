@@ -17,6 +17,7 @@ from alpaca_pipe.report.forecast_vs_actual import (
     unit_costs,
 )
 from alpaca_pipe.report.funnel import by_hand_in_words, funnel
+from alpaca_pipe.report.reading_notes import reading_lines
 from alpaca_pipe.report.run_files import RunFiles, left
 
 _CONTESTANTS = {
@@ -117,6 +118,8 @@ def _rows(found: RunFiles) -> Iterator[str]:
             f"curated     {curated['kept']} kept, {dropped} dropped; {curated['train']} to train on, "
             f"{curated['held_out']} held out"
         )
+        for line in reading_lines(curated):
+            yield f"            {line}"
         if by_hand := curated.get("by_hand"):
             yield f"            {by_hand_in_words(by_hand)}"
 

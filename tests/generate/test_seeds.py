@@ -100,3 +100,27 @@ def test_a_seed_file_is_found_where_any_path_of_a_recipe_is(
     )
     with pytest.raises(ValueError, match="should be a path"):
         GenerateConfig.model_validate({"count": 1, "seeds": 3})
+
+
+def test_the_seeds_of_self_instruct_are_read_as_they_are(tmp_path: Path) -> None:
+    """Each instance is a seed; a row of ours may stand beside them."""
+    file = tmp_path / "seed_tasks.jsonl"
+    file.write_text(
+        '{"id": "seed_task_0", "name": "lakes", "instruction": "Name a lake of this land.", "instances": '
+        '[{"input": "Chad", "output": "Lake Chad"}, {"input": "Peru", "output": "Titicaca"}], '
+        '"is_classification": false}\n'
+        '{"id": "seed_task_1", "name": "wet", "instruction": "Is it wet?", "instances": '
+        '[{"input": "", "output": "yes"}], "is_classification": true}\n' + GOOD
+    )
+    seeds = read_seeds(file)
+    assert [(one.example.instruction, one.example.input, one.example.output) for one in seeds] == [
+        ("Name a lake of this land.", "Chad", "Lake Chad"),
+        ("Name a lake of this land.", "Peru", "Titicaca"),
+        ("Is it wet?", "", "yes"),
+        ("Name a lake.", "", "Lake Chad"),
+    ]
+    assert [one.classification for one in seeds] == [False, False, True, False]
+    assert seeds[1].example.origin.source == "seed_tasks.jsonl#1"
+    file.write_text('{"instruction": "Is it wet?", "instances": [{"input": "", "outptu": "yes"}]}')
+    with pytest.raises(UserErrors, match="seed_tasks.jsonl:1: outptu: unknown key"):
+        read_seeds(file)

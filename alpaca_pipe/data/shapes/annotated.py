@@ -55,6 +55,8 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
     else:
         shown = {key: row[key] for key in fit.keys("asked") if not isinstance(row[key], dict)}
         answers = _flat(row, fit, about)
+    if not isinstance(shown, dict):
+        raise NotARow("what the annotator was shown is no object", "write the fields by name")
     if not answers:
         raise NotWanted(NOT_LEARNED, "nobody has answered it")
     yield from _row_of({**shown, **answers}, about)
@@ -78,11 +80,12 @@ def _row_of(row: Mapping[str, Any], about: About) -> Iterator[Example | Preferen
 def _results(annotations: Any, key: str) -> dict[str, Any]:
     """Label Studio: name of the control -> what was written or chosen there, of the last annotation that counts."""
     found: dict[str, Any] = {}
-    for one in annotations if isinstance(annotations, list) else ():
-        if not isinstance(one, dict) or one.get("was_cancelled"):
+    for one in _objects(annotations):
+        if one.get("was_cancelled"):
             continue
-        for result in one.get("result") or ():
-            value = result.get("value") or {}
+        for result in _objects(one.get("result")):
+            value = result.get("value")
+            value = value if isinstance(value, dict) else {}
             texts = value.get("text") or value.get("choices") or value.get("rating")
             if texts:
                 found[str(result.get("from_name", key))] = (
@@ -91,20 +94,26 @@ def _results(annotations: Any, key: str) -> dict[str, Any]:
     return found
 
 
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def _responses(row: Mapping[str, Any], fit: ShapeFit, about: About) -> dict[str, Any]:
     """Argilla: the first submitted answer to each question, else what was suggested."""
     said = unpacked(row[fit.key("responses")]) if fit.key("responses") else {}
     answers: dict[str, Any] = {}
     if isinstance(
         said, list
-    ):  # one entry a person: {"values": {question: {"value": ...}}, "status": ...}
-        for one in said:
-            if _counts(one):
-                for question, value in (one.get("values") or {}).items():
-                    answers.setdefault(question, _value(value))
-    else:
-        for question, given in (said or {}).items():
+    ):  # an entry a person: {"values": {question: {"value": ...}}, "status"}
+        for one in filter(_counts, said):
+            values = one.get("values")
+            for question, value in (values if isinstance(values, dict) else {}).items():
+                answers.setdefault(question, _value(value))
+    elif isinstance(said, dict):
+        for question, given in said.items():
             answers |= _first_submitted(question, given, about)
+    else:
+        raise NotARow(f"'{fit.key('responses')}' holds no responses", "write them by question")
     if any(_is_discarded(one) for one in _people(said)) and not answers:
         raise NotWanted(NOT_LEARNED, "its answer was discarded")
     suggested = unpacked(row[fit.key("suggestions")]) if fit.key("suggestions") else {}
@@ -114,15 +123,14 @@ def _responses(row: Mapping[str, Any], fit: ShapeFit, about: About) -> dict[str,
 def _people(said: Any) -> list[Any]:
     if isinstance(said, list):
         return said
-    return [one for given in (said or {}).values() if isinstance(given, list) for one in given]
+    return [one for given in said.values() if isinstance(given, list) for one in given]
 
 
 def _suggested(suggested: Any) -> dict[str, Any]:
-    if isinstance(suggested, list):
-        return {
-            str(one.get("question_name") or one.get("question")): _value(one) for one in suggested
-        }
-    return {question: _value(value) for question, value in (suggested or {}).items()}
+    if isinstance(suggested, dict):
+        return {question: _value(value) for question, value in suggested.items()}
+    named = _objects(suggested)
+    return {str(one.get("question_name") or one.get("question")): _value(one) for one in named}
 
 
 def _first_submitted(question: str, given: Any, about: About) -> dict[str, Any]:
@@ -142,7 +150,8 @@ def _flat(row: Mapping[str, Any], fit: ShapeFit, about: About) -> dict[str, Any]
     for key in fit.keys("flat"):
         if not key.endswith(".responses"):
             continue
-        states = row.get(f"{key}.status") or []
+        states = row.get(f"{key}.status")
+        states = states if isinstance(states, list) else [states] if states else []
         said = row[key] if isinstance(row[key], list) else [row[key]]
         good = [
             text

@@ -25,11 +25,12 @@ def choices_of(
     where = f"'{columns[0].key}'"
     labels: list[str] = []
     if isinstance(values, dict) and isinstance(values.get("text"), list):
-        labels = [str(one) for one in values.get("label", ())]
+        given = values.get("label")
+        labels = [str(one) for one in given] if isinstance(given, list) else []
         values = values["text"]
     elif isinstance(values, dict):
         labels, values = [str(key) for key in values], list(values.values())
-    elif isinstance(values, list) and values and isinstance(values[0], dict):
+    elif isinstance(values, list) and all(isinstance(one, dict) for one in values):
         labels = [str(one.get("label") or one.get("key") or "") for one in values]
     if isinstance(values, str):
         return values, {}

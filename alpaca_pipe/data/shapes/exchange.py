@@ -11,7 +11,7 @@ from alpaca_pipe.core.example import Example, Message
 from alpaca_pipe.data.shapes.base import About, NotARow, NotWanted, ShapeFit
 from alpaca_pipe.data.shapes.choices import choices_of, with_choice
 from alpaca_pipe.data.shapes.keys import EARLIER, WEAK
-from alpaca_pipe.data.shapes.layout import LISTS, TEXTS, Column, Kind, Layout
+from alpaca_pipe.data.shapes.layout import LISTS, TALK, TEXTS, Column, Kind, Layout
 from alpaca_pipe.data.shapes.transcript import parsed
 from alpaca_pipe.data.shapes.turns import answer_of, conversation, turns_of
 from alpaca_pipe.data.shapes.values import text_of, unpacked
@@ -91,7 +91,7 @@ def fit(layout: Layout) -> ShapeFit | None:
         output=answer,
         text=texts[:1],
         system=layout.first("system"),
-        history=layout.first("history", kinds=LISTS | {"object", "text"}),
+        history=layout.first("history", kinds=TALK | {"text"}),
         choices=sorted(choices, key=layout.columns.index) if apart else choices[:1],
         reasoning=layout.first("reasoning"),
     )
@@ -119,7 +119,7 @@ def _matched(
 
 def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example]:
     instruction = _needed(row, fit.key("instruction"), about)
-    output = _answer(row, fit.key("output"), about)
+    output = _answer(row, fit.key("output"), instruction, about)
     given = [_input(row, key, about) for key in fit.keys("input")]
     if (key := fit.key("question")) and (
         asked := _text(row, key, about)
@@ -184,15 +184,16 @@ def _input(row: Mapping[str, Any], key: str, about: About) -> str:
         return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _answer(row: Mapping[str, Any], key: str, about: About) -> str:
+def _answer(row: Mapping[str, Any], key: str, asked: str, about: About) -> str:
     """The answer; of several the first that somebody did not throw away."""
     value = row[key]
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return _needed(row, key, about)
     if any("role" in one or "type" in one for one in value if isinstance(one, dict)):
-        said = [one for one in answer_of(value, key, about) if one.role == "assistant"]
-        if len(said) != 1:
-            raise NotARow(f"'{key}' holds {len(said)} answers", "write one")
+        turns = answer_of(value, key, about)
+        said = [one for one in turns if one.role == "assistant"]
+        if len(said) != 1 or any(one.text not in asked for one in turns if one not in said):
+            raise NotARow(f"'{key}' holds more than one answer", "write the turns as messages")
         return said[0].text
     kept = [one for one in value if isinstance(one, dict) and is_learned(one, about)]
     if not kept:

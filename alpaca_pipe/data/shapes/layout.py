@@ -44,6 +44,7 @@ _BELONGS: frozenset[Meaning] = frozenset(
         "media",
     )
 )
+TALK: frozenset[Kind] = frozenset(("objects", "texts", "lists", "json", "object"))
 # Beside each other, as texts, they are answers; as true or false they are verdicts.
 _SIDES: dict[str, Meaning] = {
     "accepted": "chosen",

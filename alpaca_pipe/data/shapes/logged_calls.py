@@ -66,8 +66,9 @@ def _answer(value: Any, key: str, about: About) -> Message:
         value = value["body"]
     if isinstance(value, dict) and value.get("error"):
         raise NotWanted(NOT_LEARNED, f"'{key}' is an error")
-    if isinstance(value, dict) and value.get("choices"):
-        value = value["choices"][0]
+    choices = value.get("choices") if isinstance(value, dict) else None
+    if isinstance(choices, list) and choices:
+        value = choices[0]
     if isinstance(value, dict) and isinstance(value.get("message"), dict):
         value = value["message"]
     if isinstance(value, dict) and "role" in value:

@@ -41,7 +41,7 @@ def fit(layout: Layout) -> ShapeFit | None:
         for one in layout.columns
         if one.plain == name and one.kind == "objects"
     ]
-    if not lists:
+    if not lists or any(not one.variant for one in layout.all("output")):
         return None
     outer = [
         one
@@ -59,8 +59,13 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
         raise NotARow(
             f"'{key}' holds no exchange", "write a list of objects there, or remove the row"
         )
+    taken: set[str] = set()
     for number, instance in enumerate(held, 1):
-        yield from _one(_within(outer, instance), f"{key} {number}", about)
+        lacking = _lacking(outer, instance)
+        taken |= lacking.keys()
+        yield from _one(lacking | instance, f"{key} {number}", about)
+    for name in outer.keys() - taken:
+        about.say(f"'{name}' beside '{key}' is left unread")
 
 
 def _one(row: Mapping[str, Any], where: str, about: About) -> Iterator[Example | Preference]:
@@ -79,7 +84,7 @@ def _one(row: Mapping[str, Any], where: str, about: About) -> Iterator[Example |
             fault = fault or error
             continue
         for column in layout.unread(found.read):
-            if column.belongs:
+            if column.belongs or (column.kind == "text" and column.meaning != "meta"):
                 about.say(f"'{column.key}' of an instance is left unread")
         yield from made
         return
@@ -89,14 +94,14 @@ def _one(row: Mapping[str, Any], where: str, about: About) -> Iterator[Example |
     )
 
 
-def _within(outer: Mapping[str, Any], instance: Mapping[str, Any]) -> dict[str, Any]:
-    """The instance, with what it lacks from outside before it."""
+def _lacking(outer: Mapping[str, Any], instance: Mapping[str, Any]) -> dict[str, Any]:
+    """What an instance lacks, from outside."""
     own = {one.meaning for one in _filled(instance)}
     lacking = [one for one in _filled(outer) if one.meaning not in own]
     strongest: dict[str, Column] = {}
     for one in sorted(lacking, key=lambda column: column.rank):
         strongest.setdefault(one.meaning, one)
-    return {one.key: outer[one.key] for one in strongest.values()} | dict(instance)
+    return {one.key: outer[one.key] for one in strongest.values()}
 
 
 def _filled(row: Mapping[str, Any]) -> list[Column]:

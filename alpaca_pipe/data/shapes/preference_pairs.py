@@ -10,7 +10,7 @@ from alpaca_pipe.core.example import Message
 from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, ShapeFit
 from alpaca_pipe.data.shapes.keys import plain
-from alpaca_pipe.data.shapes.layout import LISTS, TEXTS, Column, Layout
+from alpaca_pipe.data.shapes.layout import LISTS, TALK, TEXTS, Column, Layout
 from alpaca_pipe.data.shapes.ranked import ranked_answers, ranked_columns
 from alpaca_pipe.data.shapes.transcript import parsed
 from alpaca_pipe.data.shapes.turns import answer_of, turns_of
@@ -47,12 +47,12 @@ def _prompt(layout: Layout) -> dict[str, Column | None | list[Column]]:
     inputs = [one for one in layout.all("input", kinds=_ANSWERS) if one.rank < 1000]
     if not asks:
         asks, inputs = inputs[:1], inputs[1:]
-    said = [one for one in layout.all("messages", kinds=_ANSWERS) if not one.variant]
+    said = [one for one in layout.all("messages", kinds=TALK) if not one.variant]
     return {
         "instruction": asks[0] if asks else None,
         "input": sorted(inputs, key=layout.columns.index),
         "messages": said[0] if said else None,
-        "history": layout.first("history", kinds=LISTS | {"object"}),
+        "history": layout.first("history", kinds=TALK),
         "system": layout.first("system"),
         "tools": layout.first("tools"),
     }
@@ -86,8 +86,7 @@ def _asked(row: Mapping[str, Any], fit: ShapeFit, about: About) -> tuple[list[Me
     if key := fit.key("history"):
         said += turns_of(row[key], f"'{key}'", about)
     if key := fit.key("messages"):
-        value = unpacked(row[key])
-        said += turns_of(value, f"'{key}'", about) if isinstance(value, list) else []
+        said += turns_of(row[key], f"'{key}'", about)
     texts = [text_of(row[key], f"'{key}'", about, "\n\n") for key in fit.keys("input")]
     key = fit.key("instruction")
     if not key:

@@ -30,7 +30,10 @@ def fit(layout: Layout) -> ShapeFit | None:
 def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example]:
     path = _best(unpacked(row[key]), about) if (key := fit.key("root")) else _open_path(row)
     said = turns_of(path, f"'{key or fit.key('mapping')}'", about)
-    yield Example.of_messages(_told(said, about), about.origin())
+    try:
+        yield Example.of_messages(_told(said, about), about.origin())
+    except ValueError as error:
+        raise NotHeld(str(error)) from None
 
 
 def _told(said: list[Message], about: About) -> list[Message]:
@@ -42,17 +45,17 @@ def _best(node: Any, about: About) -> list[Any]:
     path: list[Any] = []
     while isinstance(node, dict):
         path.append({"role": node.get("role"), "content": node.get("text") or node.get("content")})
+        below = node.get("replies")
         replies = [
             one
-            for one in node.get("replies") or ()
+            for one in (below if isinstance(below, list) else ())
             if isinstance(one, dict)
             and not one.get("deleted")
             and one.get("review_result") is not False
         ]
         if len(replies) > 1:
             about.say("of several replies the best-ranked one is read")
-        ranked = sorted(replies, key=_rank)
-        node = ranked[0] if ranked else None
+        node = min(replies, key=_rank) if replies else None
     return path
 
 
@@ -65,12 +68,15 @@ def _open_path(row: Mapping[str, Any]) -> list[Any]:
     """From the node that was left open up to the root, in order; hidden and empty nodes are none."""
     nodes, at = row["mapping"], row["current_node"]
     path: list[Any] = []
-    while at in nodes and len(path) <= len(nodes):
+    passed: set[str] = set()
+    while isinstance(at, str) and at not in passed and isinstance(nodes.get(at), dict):
+        passed.add(at)
         message, at = nodes[at].get("message"), nodes[at].get("parent")
-        if isinstance(message, dict) and isinstance(message.get("content"), dict):
-            parts = [one for one in message["content"].get("parts") or () if one]
-            if any(not isinstance(one, str) for one in parts):
-                raise NotHeld("it holds a part that is no text")
-            if parts:
-                path.append({"role": message.get("author"), "content": "\n\n".join(parts)})
+        content = message.get("content") if isinstance(message, dict) else None
+        held = content.get("parts") if isinstance(content, dict) else None
+        parts = [one for one in held if one] if isinstance(held, list) else []
+        if any(not isinstance(one, str) for one in parts):
+            raise NotHeld("it holds a part that is no text")
+        if parts:
+            path.append({"role": message.get("author"), "content": "\n\n".join(parts)})
     return path[::-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -89,7 +90,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Callable[[], SeedRow]]]:
     if path.suffix.lower() != ".csv":
         for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
-                yield number, partial(SeedRow.model_validate_json, line)
+                for row in _of_line(line):
+                    yield number, row
         return
     lines = csv.DictReader(
         io.StringIO(text, newline=""),
@@ -101,6 +103,32 @@ def _rows(path: Path) -> Iterator[tuple[int, Callable[[], SeedRow]]]:
         if any(cells.values()):
             yield number, partial(_of_cells, cells)
         number = lines.line_num + 1
+
+
+def _of_line(line: str) -> Iterator[Callable[[], SeedRow]]:
+    """How to read the seeds of a line: one of ours, or Self-Instruct's, whose instances are a seed each."""
+    if '"instances"' in line and (found := _of_instances(line)):
+        yield from (partial(SeedRow.model_validate, row) for row in found)
+    else:
+        yield partial(SeedRow.model_validate_json, line)
+
+
+def _of_instances(line: str) -> list[dict[str, Any]]:
+    """The rows of a line of Self-Instruct's seed_tasks.jsonl: {"instruction", "instances": [{"input", "output"}],
+    "is_classification", "name", "id"}; [] where it is none."""
+    try:
+        task = json.loads(line)
+    except ValueError:
+        return []
+    if not isinstance(task, dict) or not isinstance(task.get("instances"), list):
+        return []
+    own = {key: value for key, value in task.items() if key not in _THEIRS}
+    if "is_classification" in task:
+        own["classification"] = task["is_classification"]
+    return [{**own, **one} for one in task["instances"] if isinstance(one, dict)]
+
+
+_THEIRS = ("id", "name", "instances", "is_classification")  # what the original says beside
 
 
 def delimiter_of(text: str) -> str:
