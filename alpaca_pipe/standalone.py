@@ -133,6 +133,8 @@ def _explained(item: Any, config: Any) -> UserError:
                 "a path is read from the folder of the recipe", "name a file or a folder of rows"
             ),
         )
+    if key == "duplicates":  # of that table the command has one key
+        key = str(item["loc"][-1])
     option = "--" + key.replace("_", "-")
     if item["type"] == "extra_forbidden":
         return UserError(

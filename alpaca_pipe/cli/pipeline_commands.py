@@ -132,6 +132,12 @@ def curate(
             help="A later row is a duplicate if its ROUGE-L F is above this; default 0.7."
         ),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            help="What duplicates are told by: task (default), instruction, input, output, row."
+        ),
+    ] = None,
     words: Annotated[
         str | None, typer.Option(help="The tokenizer: unicode, or rouge (as rouge-score does).")
     ] = None,
@@ -189,6 +195,7 @@ def curate(
         )
     options = {
         "likeness": likeness,
+        "duplicates": {"on": on} if on else None,
         "words": words,
         "engine": engine,
         "format": format,

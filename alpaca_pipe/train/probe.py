@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.train.micro_batches import Row, as_padded_tensors, as_tensors, lay_out
-from alpaca_pipe.train.trainer import nats_of
+from alpaca_pipe.train.trainer import nats_by_logits, nats_of
 
 if TYPE_CHECKING:
     import torch
@@ -18,10 +18,11 @@ _LONGEST = 512  # tokens of a row; four longer ones tell no more and take longer
 _NEAR = {4: 1e-3, 2: 5e-2}  # by bytes of a weight: relative to the largest gradient
 
 
-def agrees(model: PreTrainedModel, rows: Sequence[Encoded]) -> bool:
+def agrees(model: PreTrainedModel, rows: Sequence[Encoded], own: str) -> bool:
     """Whether attention.py and response_loss.py compute what the model's own code does, on a few of the real rows.
 
-    Leaves the model with attention.py's where they agree, with its own where they do not.
+    own: the name of the attention that the model came with. It is left with attention.py's where they agree, with its own
+    where they do not.
     """
     import torch
 
@@ -35,7 +36,7 @@ def agrees(model: PreTrainedModel, rows: Sequence[Encoded]) -> bool:
         weight.requires_grad_(True)
     ours = _loss_and_gradient(_apart, model, data, weights)
     name = model.config._attn_implementation
-    model.set_attn_implementation("sdpa")
+    model.set_attn_implementation(own)
     theirs = _loss_and_gradient(_alone, model, data, weights)
     for weight, wanted in zip(weights, before, strict=True):
         weight.requires_grad_(wanted)
@@ -88,10 +89,5 @@ def _alone(model: PreTrainedModel, rows: Sequence[Row]) -> torch.Tensor:
 
     total = torch.zeros((), device=model.device)
     for row in rows:
-        inputs = _on(model, as_padded_tensors([row], 0))
-        targets = inputs.pop("targets")
-        logits = model(**inputs, use_cache=False).logits
-        total = total + torch.nn.functional.cross_entropy(
-            logits[0].float(), targets[0], reduction="sum"
-        )
+        total = total + nats_by_logits(model, _on(model, as_padded_tensors([row], 0)))
     return total

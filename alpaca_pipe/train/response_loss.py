@@ -13,15 +13,13 @@ if TYPE_CHECKING:
 _AT_ONCE = 128  # places; 128 x 128,256 logits in fp32 are 66 MB
 
 
-def summed_nats(
-    hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None
-) -> torch.Tensor:
-    """The sum of -ln p(target) over places, each times its weight (None: 1), with its gradient.
+def summed_nats(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The sum of -ln p(target) over places, with its gradient.
 
     hidden (places, size), before the head; weight (vocabulary, size), the head's; targets (places,) token ids.
     The gradient is made on the way forward: the logits are never there all at once, nor computed twice.
     """
-    found: torch.Tensor = _summed().apply(hidden, weight, targets, weights)
+    found: torch.Tensor = _summed().apply(hidden, weight, targets)
     return found
 
 
@@ -35,7 +33,6 @@ def _summed() -> Any:
             hidden: torch.Tensor,
             weight: torch.Tensor,
             targets: torch.Tensor,
-            weights: torch.Tensor | None,
         ) -> torch.Tensor:
             wants_hidden, wants_weight = ctx.needs_input_grad[:2]
             total = torch.zeros((), dtype=torch.float32, device=hidden.device)
@@ -45,16 +42,11 @@ def _summed() -> Any:
             for start in range(0, len(targets), _AT_ONCE):
                 part = slice(start, start + _AT_ONCE)
                 logits = (hidden[part] @ head.T).float()
-                nats = torch.nn.functional.cross_entropy(logits, targets[part], reduction="none")
-                if weights is not None:
-                    nats = nats * weights[part]
-                total += nats.sum()
+                total += torch.nn.functional.cross_entropy(logits, targets[part], reduction="sum")
                 if d_hidden is None and d_weight is None:
                     continue
                 slope = logits.softmax(dim=-1)
-                slope[torch.arange(len(nats), device=slope.device), targets[part]] -= 1
-                if weights is not None:
-                    slope *= weights[part, None]
+                slope[torch.arange(len(slope), device=slope.device), targets[part]] -= 1
                 slope = slope.to(hidden.dtype)
                 if d_hidden is not None:
                     d_hidden[part] = slope @ head
@@ -70,7 +62,6 @@ def _summed() -> Any:
             return (
                 None if d_hidden is None else d_hidden * scale.to(d_hidden.dtype),
                 None if d_weight is None else (d_weight * scale).to(ctx.dtype),
-                None,
                 None,
             )
 

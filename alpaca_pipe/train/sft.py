@@ -81,7 +81,9 @@ def _trainer(
     # a draw of dropout belongs to one row, so an opening is shared only where nothing is drawn
     share = not (hyper.lora and hyper.lora["lora_dropout"])
     model.to(device())  # type: ignore[arg-type]
-    apart = lay_end_to_end(model, max(len(row.ids) for row in rows)) and agrees(model, rows)
+    own = model.config._attn_implementation
+    longest = max(len(row.ids) for row in rows)
+    apart = lay_end_to_end(model, longest) and agrees(model, rows, own)
     data = [Row.of(row.ids, row.mask) for row in rows]
     trainer = trainer_class(hyper.per_device_train_batch_size, apart, share)(
         model=model,

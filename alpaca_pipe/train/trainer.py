@@ -32,7 +32,20 @@ def nats_of(model: Any, head: torch.nn.Module, inputs: Mapping[str, Any]) -> tor
     with without_head(head):
         hidden = model(**rest, use_cache=False).logits
     learned = targets != IGNORED
-    return summed_nats(hidden[learned], head.weight, targets[learned], None)
+    return summed_nats(hidden[learned], head.weight, targets[learned])
+
+
+def nats_by_logits(model: Any, inputs: Mapping[str, Any]) -> torch.Tensor:
+    """The same by the model's own logits, whatever it does to them: caps, scales, a bias of its head."""
+    import torch
+
+    rest = {name: value for name, value in inputs.items() if name != "targets"}
+    targets = inputs["targets"]
+    logits = model(**rest, use_cache=False).logits
+    learned = targets != IGNORED
+    return torch.nn.functional.cross_entropy(
+        logits[learned].float(), targets[learned], reduction="sum"
+    )
 
 
 def tensors_of(rows: Sequence[Row], at_once: int, apart: bool, share: bool, pad: int) -> list[Any]:
@@ -70,7 +83,11 @@ def trainer_class(at_once: int, apart: bool, share: bool) -> type[SFTTrainer]:
                 last = number == len(batches) - 1
                 with nullcontext() if last else self.accelerator.no_sync(model):
                     with self.compute_loss_context_manager():
-                        loss = nats_of(model, head, self._prepare_inputs(batch)) * share_of_mean
+                        inputs = self._prepare_inputs(batch)
+                        nats = (
+                            nats_of(model, head, inputs) if apart else nats_by_logits(model, inputs)
+                        )
+                        loss = nats * share_of_mean
                     self.accelerator.backward(loss)
                 total += loss.detach()
             tokens = torch.tensor(sum(len(row.ids) for row in rows), device=self.args.device)

@@ -18,10 +18,10 @@ MEASURE = """
 import json, sys, time
 from pathlib import Path
 import datasets  # its import is not what is measured
-from alpaca_pipe.curate.inputs import imported
+from alpaca_pipe.curate.inputs import HowToRead, imported
 peak = lambda: int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) // 1024
 before, began = peak(), time.perf_counter()
-came = imported(Path(sys.argv[1]), None, False, "refuse", None, Path(sys.argv[2]), lambda number: None)
+came = imported(Path(sys.argv[1]), HowToRead(), Path(sys.argv[2]), lambda number: None)
 print(json.dumps([len(came.rows), time.perf_counter() - began, peak() - before]))
 """
 

@@ -328,3 +328,8 @@ def test_a_kill_at_any_moment_changes_nothing(at: At, tmp_path: Path) -> None:
     assert run(at.out, "two") == 0
     for name in FILES:
         assert tree_digest(at.out / name) == tree_digest(tmp_path / "whole" / name)
+
+
+def test_a_wrong_word_of_on_names_the_option(at: At) -> None:
+    with pytest.raises(UserError, match="^--on: should be 'task'"):
+        at.curate(duplicates={"on": "x"})

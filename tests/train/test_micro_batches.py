@@ -80,22 +80,19 @@ def test_a_row_longer_than_the_budget_goes_alone() -> None:
     assert [len(part) for part in grouped([short, long, short, short], 8, 5)] == [1, 1, 2]
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_the_loss_by_parts_is_the_loss_at_once(weighted: bool) -> None:
+def test_the_loss_by_parts_is_the_loss_at_once() -> None:
     """300 places are three parts; value and both gradients."""
     torch.manual_seed(0)
     made: dict[str, Any] = {}
     targets = torch.randint(0, 50, (300,))
-    weights = torch.rand(300) if weighted else None
     for which in ("parts", "whole"):
         torch.manual_seed(1)
         hidden = torch.randn(300, 16, requires_grad=True)
         head = torch.randn(50, 16, requires_grad=True)
         if which == "parts":
-            loss = summed_nats(hidden, head, targets, weights)
+            loss = summed_nats(hidden, head, targets)
         else:
-            each = torch.nn.functional.cross_entropy(hidden @ head.T, targets, reduction="none")
-            loss = (each * weights).sum() if weights is not None else each.sum()
+            loss = torch.nn.functional.cross_entropy(hidden @ head.T, targets, reduction="sum")
         (3 * loss).backward()
         made[which] = [loss.detach(), hidden.grad, head.grad]
     for one, other in zip(made["parts"], made["whole"], strict=True):
@@ -152,7 +149,7 @@ def test_the_probe_refuses_an_attention_that_sees_the_row_before(
     from alpaca_pipe.train import attention
 
     model = load_model(Checkpoint(str(tiny)), "float32")
-    assert lay_end_to_end(model, 1000) and probe.agrees(model, encoded)
+    assert lay_end_to_end(model, 1000) and probe.agrees(model, encoded, "sdpa")
 
     def leaking(module: Any, query: Any, key: Any, value: Any, mask: Any, **more: Any) -> Any:
         if more.get("row_runs") is None:
@@ -164,7 +161,7 @@ def test_the_probe_refuses_an_attention_that_sees_the_row_before(
 
     AttentionInterface.register(attention.NAME, leaking)
     try:
-        assert not probe.agrees(model, encoded)
+        assert not probe.agrees(model, encoded, "sdpa")
         assert model.config._attn_implementation == "sdpa"  # trained padded, by its own attention
     finally:
         AttentionInterface.register(attention.NAME, attention.rows_apart)
@@ -177,3 +174,58 @@ def test_a_loss_that_is_no_number_stops_the_tune_at_once(
     with pytest.raises(UserError, match="is no number") as failed:
         tuned(tiny, encoded, with_(HYPER, lora=None, learning_rate=1e30), tmp_path)
     assert "train.learning_rate" in failed.value.cure
+
+
+def test_a_model_that_changes_its_logits_is_trained_by_them(
+    encoded: list[Encoded], tmp_path: Path
+) -> None:
+    """Gemma 2 caps its logits: a loss of the head alone would be another one. The probe sees it, the loss is right."""
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    from alpaca_pipe.train.sft import tune
+    from alpaca_pipe.weights.tiny import byte_tokenizer
+
+    torch.manual_seed(0)
+    model = Gemma2ForCausalLM(
+        Gemma2Config(
+            vocab_size=259,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            head_dim=16,
+            final_logit_softcapping=1.0,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+        )
+    )
+    for weight in model.parameters():  # far from uniform, so that a scale of the logits shows
+        weight.data.mul_(4)
+    rows = encoded[:4]
+    nats = tokens = 0.0
+    for row in rows:
+        ids, mask = torch.tensor([row.ids]), torch.tensor(row.mask[1:])
+        logits = model.eval()(input_ids=ids).logits[0, :-1][mask]
+        nats += float(
+            torch.nn.functional.cross_entropy(logits, ids[0, 1:][mask], reduction="sum").detach()
+        )
+        tokens += row.learned
+    own = model.config._attn_implementation
+    assert lay_end_to_end(model, 1000) and not probe.agrees(model, rows, own)
+    assert model.config._attn_implementation == own == "eager"
+    (tmp_path / "scratch").mkdir()
+    hyper = with_(HYPER, lora=None, max_steps=1, per_device_train_batch_size=4)
+    losses: list[float] = []
+    tune(
+        model,
+        byte_tokenizer(),
+        rows,
+        hyper,
+        tmp_path / "scratch",
+        tmp_path / "loss.jsonl",
+        "tuned",
+        at=lambda step, loss: losses.append(loss),
+    )
+    assert losses == [pytest.approx(nats / tokens, rel=1e-4)]
