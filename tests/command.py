@@ -25,12 +25,14 @@ class Said:
     err: str
 
 
-def command(*words: str | Path, cwd: Path, **environment: str) -> Said:
-    """Runs one command in folder `cwd` as the console script would; `environment` is set while it runs."""
+def command(*words: str | Path, cwd: Path, typed: str = "", **environment: str) -> Said:
+    """Runs one command in folder `cwd` as the console script would; `environment` is set while it runs. typed: what is
+    piped into it."""
     out, err = io.StringIO(), io.StringIO()
     with (
         contextlib.chdir(cwd),
         mock.patch.object(sys, "argv", ["alpaca-pipe", *map(str, words)]),
+        mock.patch.object(sys, "stdin", io.StringIO(typed)),
         mock.patch.dict("os.environ", {"COLUMNS": "200"} | environment),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

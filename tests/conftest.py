@@ -10,6 +10,7 @@ import pytest
 os.environ.setdefault(
     "OMP_WAIT_POLICY", "PASSIVE"
 )  # as alpaca_pipe.models does: tests run side by side
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: a second thread only waits
 os.environ["ALPACA_PIPE_PRICES"] = os.devnull  # no test sees the user's own price file
 os.environ["ALPACA_PIPE_TODAY"] = "2026-11-30"  # prices age and models end: not under a test's feet
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from alpaca_pipe.core.files import read_json
+from tests.command import command
 from tests.road.drive import RECIPE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,20 +41,24 @@ class Machine:
     python: str = sys.executable
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
+        home = self.folder / "home of mine"
+        if self.user is None:
+            said = command(*arguments, cwd=self.folder, HOME=str(home), USER="anna")
+            assert said.code == code, f"{arguments}: exit {said.code}\n{said.out}{said.err}"
+            return said.out + said.err
         env = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("ALPACA", "XDG", "HOME"))
         }
-        home = self.folder / "home of mine"
         done = subprocess.run(
             [self.python, "-B", "-m", "alpaca_pipe", *arguments],
             cwd=self.folder,
             user=self.user,
             text=True,
             check=False,
-            group=pwd.getpwnam(self.user).pw_gid if self.user else None,
-            extra_groups=[] if self.user else None,
+            group=pwd.getpwnam(self.user).pw_gid,
+            extra_groups=[],
             capture_output=True,
             timeout=280,
             env=env
@@ -61,7 +66,7 @@ class Machine:
                 "HOME": str(home),
                 "OMP_NUM_THREADS": "1",
                 "PYTHONPATH": PATH,
-                "USER": self.user or "anna",
+                "USER": self.user,
                 "ALPACA_PIPE_PRICES": os.devnull,
             },
         )

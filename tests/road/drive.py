@@ -1,4 +1,4 @@
-"""Drives `alpaca-pipe` as a user does: a process of its own, a workspace of its own, counted at the teacher's server."""
+"""Drives `alpaca-pipe` as a user does: in a workspace of its own, counted at the teacher's server; what is killed is a process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alpaca_pipe.core.files import read_json, read_jsonl
+from tests.command import command
 
 RECIPE = """# the road, with a scripted teacher and a random two-layer LLaMA
 name: road
@@ -66,11 +67,10 @@ class Road:
         )
 
     def run(self, *arguments: str, code: int = 0) -> str:
-        """Runs it to its end and gives what it printed; the exit code must be `code`."""
-        process = self.start(*arguments)
-        printed, _ = process.communicate(timeout=300)
-        assert process.returncode == code, f"exit {process.returncode}\n{printed}"
-        return printed
+        """Runs it to its end, in this process, and gives what it printed; the exit code must be `code`."""
+        said = command("run", self.recipe, *arguments, cwd=self.home)
+        assert said.code == code, f"exit {said.code}\n{said.out}{said.err}"
+        return said.out + said.err
 
     def served(self) -> Counter[str]:
         """How often the server answered each request."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.command import command
 from tests.proving.start import proving
 
 KEY = "sk-planted-0123456789abcdef"
@@ -24,14 +23,8 @@ export: {{dataset: [json]}}
 
 
 def alpaca(home: Path, *words: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "alpaca_pipe", *words],
-        cwd=home,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+    said = command(*words, cwd=home)
+    return said.code, said.out + said.err
 
 
 def test_a_planted_key_is_nowhere_but_in_its_own_file(tmp_path: Path) -> None:

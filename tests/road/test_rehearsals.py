@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from alpaca_pipe.core.files import read_json, shipped
 from alpaca_pipe.ledger.store.journal import Journal
+from tests.command import told
 
 NAMES = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
 FAST = {
@@ -23,15 +22,7 @@ FAST = {
     "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )
 def test_it_is_rehearsed_from_end_to_end(name: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "alpaca_pipe", "run", name, "--rehearse"],
-        cwd=tmp_path,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "on paper" in done.stdout
+    assert "on paper" in told("run", name, "--rehearse", cwd=tmp_path)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["rehearsal"]
     lock = read_json(tmp_path / "runs" / "rehearsal" / name / "lock.json")
     assert set(lock["steps"]) == {"generate", "curate", "train", "evaluate", "export"} & set(

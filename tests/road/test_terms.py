@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from alpaca_pipe.core.files import read_json, read_jsonl, shipped
+from tests.command import command
 
 RECIPE = """recipe_version: 1
 use: {use}
@@ -30,15 +29,9 @@ def home(tmp_path: Path) -> Path:
 
 
 def alpaca(home: Path, *words: str, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "alpaca_pipe", *words],
-        cwd=home,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    said = command(*words, cwd=home)
+    assert said.code == code, said.out + said.err
+    return said.out + said.err
 
 
 def test_what_a_licence_forbids_is_refused_until_it_is_accepted(home: Path) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.ledger.store.journal import Journal
+from tests.command import command
 from tests.road.drive import Road
 
 
@@ -132,15 +131,7 @@ def test_a_full_disk_keeps_what_was_paid_for(road: Road) -> None:
 
 def test_a_key_is_nowhere_in_the_workspace_nor_in_what_is_printed(road: Road) -> None:
     secret = "sk-planted-0123456789abcdefghijklmnop"
-    environment = os.environ | {"OPENAI_API_KEY": secret}
-    done = subprocess.run(
-        [sys.executable, "-m", "alpaca_pipe", "run", "road.yaml", "--until", "curate"],
-        cwd=road.home,
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert secret not in done.stdout + done.stderr
+    said = command("run", "road.yaml", "--until", "curate", cwd=road.home, OPENAI_API_KEY=secret)
+    assert said.code == 0 and secret not in said.out + said.err
     for path in (road.home / "runs").rglob("*"):
         assert not path.is_file() or secret.encode() not in path.read_bytes(), path

@@ -19,6 +19,7 @@ from alpaca_pipe.generate.seeds.seeds import read_seeds
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.start.draft_log import DraftLog
 from alpaca_pipe.start.folder import begin
+from tests.command import command
 from tests.terminal import Terminal
 
 NOTES = {
@@ -72,16 +73,9 @@ def words(*more: str, want: int = 6) -> list[str]:
 
 
 def run(*more: str, want: int = 6, code: int = 0, given: str = "") -> str:
-    done = subprocess.run(
-        words(*more, want=want),
-        input=given,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    said = command(*words(*more, want=want)[3:], cwd=Path.cwd(), typed=given)
+    assert said.code == code, said.out + said.err
+    return said.out + said.err
 
 
 def drafted() -> list[str]:
@@ -266,10 +260,10 @@ def test_the_budget_holds_and_what_was_answered_is_kept(home: Path) -> None:
 def test_what_cannot_be_drafted_is_said_before_anything_is_asked(
     home: Path, more: list[str], said: str
 ) -> None:
-    command = [
+    asked = [
         word
         for word in words(*more)
         if not (word == "teacher.model=gpt-4.1-nano" and "teacher.model=nobody" in more)
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 2 and said in done.stderr and not served(), done.stdout + done.stderr
+    done = command(*asked[3:], cwd=Path.cwd())
+    assert done.code == 2 and said in done.err and not served(), done.out + done.err

@@ -23,6 +23,7 @@ import pytest
 from alpaca_pipe.core.files import read_jsonl, shipped
 from alpaca_pipe.ledger.store import connection
 from tests.browser import chromium
+from tests.command import command, told
 from tests.terminal import Terminal
 
 REHEARSED = {  # what a key, a GPU and a 7B model are replaced by; budgets and prices stay
@@ -48,12 +49,21 @@ class Place:
     folder: Path
 
     @property
-    def environment(self) -> dict[str, str]:
-        own = {
-            name: str(self.folder.parent / f"{self.folder.name}-{name.lower()}")
-            for name in ("HOME", "ALPACA_PIPE_CACHE")
+    def own(self) -> dict[str, str]:
+        """What of the environment is this machine's alone."""
+        home, cache = (
+            str(self.folder.parent / f"{self.folder.name}-{what}") for what in ("home", "cache")
+        )
+        return {
+            "HOME": home,
+            "ALPACA_PIPE_CACHE": cache,
+            "COLUMNS": "120",
+            "BROWSER": "true",
         }
-        return os.environ | own | {"OMP_NUM_THREADS": "1", "COLUMNS": "120", "BROWSER": "true"}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | self.own
 
     def start(self, line: str, given: int | None = None) -> subprocess.Popen[str]:
         """Begins a line of the week as a shell would."""
@@ -74,23 +84,13 @@ class Place:
         )
 
     def say(self, line: str, code: int = 0, typed: str = "") -> str:
-        process = self.start(line, subprocess.PIPE)
-        printed, _ = process.communicate(typed, timeout=300)
-        assert process.returncode == code, f"{line}: exit {process.returncode}\n{printed}"
-        return printed
+        words = [word for part in line.split() for word in self._spread(part)]
+        said = command(*words, cwd=self.folder, typed=typed, **self.own)
+        assert said.code == code, f"{line}: exit {said.code}\n{said.out}{said.err}"
+        return said.err + said.out
 
     def facts(self, line: str) -> Any:
-        words = [sys.executable, "-m", "alpaca_pipe", *line.split(), "--json"]
-        done = subprocess.run(
-            words,
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=300,
-        )
-        return json.loads(done.stdout)
+        return json.loads(told(*line.split(), "--json", cwd=self.folder, **self.own))
 
     def served(self) -> Counter[str]:
         """How often the teacher's server answered each question."""
