@@ -176,12 +176,13 @@ def run(
     spend: bool | None = None,
     fresh: bool = False,
     accept_terms: bool = False,
+    new_ledger: bool = False,
     show: bool = False,
 ) -> Result:
     """Runs what must run; what is up to date is left alone. The same call goes on after a kill, and buys nothing twice.
 
     until, only: a stage. rehearse: every stage in minutes for $0, in a folder of its own. spend, fresh: as `--no-spend`
-    (False) and `--fresh`. accept_terms: as `--i-accept-terms`. show: progress on standard output, as the command shows it. Raises UserError for what you can
+    (False) and `--fresh`. accept_terms: as `--i-accept-terms`. new_ledger: as `--new-ledger`. show: progress on standard output, as the command shows it. Raises UserError for what you can
     mend, a reached budget among it, and Stopped after Ctrl-C.
     """
 
@@ -197,6 +198,7 @@ def run(
         spend=spend,
         fresh=fresh,
         accept_terms=accept_terms,
+        new_ledger=new_ledger,
     )
     for line in done.closing:
         console.print(line, highlight=False)
@@ -270,6 +272,7 @@ def carry_out(
     spend: bool | None,
     fresh: bool,
     accept_terms: bool = False,
+    new_ledger: bool = False,
     verbose: bool = False,
 ) -> Result:
     """`run`, of a recipe that is open already: what the command and the function share."""
@@ -290,6 +293,7 @@ def carry_out(
         spend=spend,
         fresh=fresh,
         accept_terms=accept_terms,
+        new_ledger=new_ledger,
         verbose=verbose,
     )
     closing = tuple(close(workspace.root, recipe.name))  # writes the report

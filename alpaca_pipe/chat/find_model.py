@@ -10,9 +10,10 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json
+from alpaca_pipe.core.safe_names import within
+from alpaca_pipe.data.own_files import lock_of
 from alpaca_pipe.data.run_names import history, matching
 from alpaca_pipe.models.loading import is_adapter
-from alpaca_pipe.report.run_files import value
 
 NOTE = "template.json"  # stands in every folder of ours that holds a trained model
 
@@ -51,7 +52,7 @@ class Trained:
 def find(workspace: Path, recipe: str, when: str = "") -> Trained:
     """The model of the newest run that left one. when: only of runs that it can mean (`2026-11-20`, `nov`, `2`). Raises UserError."""
     runs = history(workspace, recipe)
-    lock = value(workspace / recipe / "lock.json") or {}
+    lock = lock_of(within(workspace, recipe))
     told = list(reversed(matching(runs, when) if when else runs))
     if when and not told:
         days = ", ".join(sorted({str(row.get("run", ""))[:10] for row in runs})[-5:])
@@ -87,8 +88,8 @@ def _of_run(
     steps, base = row.get("steps", {}), (row.get("config") or {}).get("base") or {}
     newer = "" if row is last else str(last.get("run", ""))
     for stage, name in (("export", "merged"), ("train", "model")):
-        folder = workspace / "store" / steps.get(stage, "-") / name
-        if (folder / NOTE).is_file():
+        folder = within(workspace / "store", steps[stage]) / name if stage in steps else None
+        if folder and (folder / NOTE).is_file():
             form = (
                 "merged model"
                 if stage == "export"

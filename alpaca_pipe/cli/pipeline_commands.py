@@ -70,6 +70,13 @@ def run(
             help="I have read the terms of the models and data of this recipe and may use them; recorded with the date.",
         ),
     ] = False,
+    new_ledger: Annotated[
+        bool,
+        typer.Option(
+            "--new-ledger",
+            help="The ledger is lost for good: begin a new one, though paid steps lie beside it.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run the steps of RECIPE that are not up to date."""
@@ -88,6 +95,7 @@ def run(
         spend=spend,
         fresh=fresh,
         accept_terms=accept,
+        new_ledger=new_ledger,
         verbose=TONE.get().verbose,
     )
     if as_json:

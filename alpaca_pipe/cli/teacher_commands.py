@@ -144,9 +144,11 @@ def check(
     from alpaca_pipe.ledger.store.journal import Journal
     from alpaca_pipe.recipe.interrupts import plain_disk_errors
     from alpaca_pipe.recipe.locks import held
+    from alpaca_pipe.recipe.missing_ledger import refuse_missing_ledger
     from alpaca_pipe.teachers.check import check as ping
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse=False)
+    refuse_missing_ledger(workspace)
     own = workspace.of(loaded.name)
     with (
         plain_disk_errors(workspace.root),

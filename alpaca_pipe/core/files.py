@@ -76,7 +76,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return _loads(path.read_text(encoding="utf-8"))
+
+
+def _loads(text: str) -> Any:
+    """Raises ValueError alone, for lists in lists by the thousand too."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
@@ -89,7 +97,7 @@ def read_jsonl(path: Path) -> Iterator[Any]:
     with path.open(encoding="utf-8", newline="\n") as stream:
         for line in stream:
             if line.strip():
-                yield json.loads(line)
+                yield _loads(line)
 
 
 def read_jsonl_so_far(path: Path) -> Iterator[Any]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
-from alpaca_pipe.core.files import read_jsonl_so_far
 from alpaca_pipe.core.lazy_regex import lazy_regex
+from alpaca_pipe.core.safe_names import within
+from alpaca_pipe.data.own_files import history_of
 
 _MONTHS = (
     "january",
@@ -50,7 +51,7 @@ class PastRun:
 
 def history(workspace: Path, recipe: str) -> list[Mapping[str, Any]]:
     """The oldest first; empty where nothing was run."""
-    return list(read_jsonl_so_far(workspace / recipe / "history.jsonl"))
+    return list(history_of(within(workspace, recipe) / "history.jsonl"))
 
 
 def matching(runs: Sequence[Mapping[str, Any]], when: str) -> list[Mapping[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from alpaca_pipe.core.completion import Completion
 from alpaca_pipe.core.fast_dataclass import dataclass
+from alpaca_pipe.core.outside_numbers import whole_number
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ class RoundStats:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in row.items() if name in known})
+        """Raises ValueError for a figure that is none."""
+        known = {field.name for field in fields(cls)} - set(_OF_THE_DAY)
+        return cls(**{name: whole_number(value) for name, value in row.items() if name in known})
 
 
 _OF_THE_DAY = ("attempts", "lost", "timed", "seconds")

@@ -23,6 +23,7 @@ from alpaca_pipe.pack.ledger_rows import write_replies
 from alpaca_pipe.pack.pinned_prices import pins_for
 from alpaca_pipe.pack.relocate import Portable, portable, same_recipe
 from alpaca_pipe.recipe.locks import held
+from alpaca_pipe.recipe.missing_ledger import refuse_missing_ledger
 from alpaca_pipe.recipe.plan import Step, steps_of
 from alpaca_pipe.recipe.schema import Recipe, load_recipe
 from alpaca_pipe.recipe.stage import Catalog
@@ -64,6 +65,7 @@ def pack(
         raise UserError(
             f"{recipe.name}: there is no stage '{stage}'", f"it has: {', '.join(recipe.stages)}"
         )
+    refuse_missing_ledger(workspace)
     own = workspace.of(recipe.name)
     with held(own / ".lock", str(own)), Journal.open(workspace.ledger) as journal:
         finished = _finished(journal, recipe.name, file, say)

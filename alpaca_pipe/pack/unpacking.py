@@ -14,10 +14,10 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json
+from alpaca_pipe.core.safe_names import is_recipe_name
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.pack.archive import Manifest, look, read_box
 from alpaca_pipe.recipe.locks import held
-from alpaca_pipe.recipe.schema import proper_name
 from alpaca_pipe.recipe.store import SCRATCH, StepStore
 from alpaca_pipe.recipe.workspace import Workspace
 
@@ -56,7 +56,7 @@ def opened(path: Path) -> Manifest:
     if (
         facts.get("kind") not in _ALONE
         or not all(isinstance(facts.get(name), kind) for name, kind in whole.items())
-        or not proper_name(facts["recipe"])
+        or not is_recipe_name(facts["recipe"])
     ):
         raise UserError(f"{path} does not say what it holds", STRANGE)
     name, alone = facts["recipe"], _ALONE[facts["kind"]]

@@ -16,6 +16,7 @@ from alpaca_pipe.models.fit import Fit
 from alpaca_pipe.planner.cheapest import Cheaper, cheaper
 from alpaca_pipe.recipe.estimates import expected, row_of
 from alpaca_pipe.recipe.locks import holder
+from alpaca_pipe.recipe.missing_ledger import refuse_missing_ledger
 from alpaca_pipe.recipe.permission import Permission, permission
 from alpaca_pipe.recipe.plan import Step, steps_of
 from alpaca_pipe.recipe.schema import Recipe
@@ -157,6 +158,8 @@ def look(
     recipe: Recipe, catalog: Catalog, workspace: Workspace, rehearsal: bool = False
 ) -> PlanSummary:
     """Nothing is run, sent or written. Raises UserError for what is wrong with the recipe already."""
+    if not rehearsal:
+        refuse_missing_ledger(workspace)
     day = today()
     steps = steps_of(recipe, catalog, workspace)
     estimates = expected(steps, recipe, workspace)

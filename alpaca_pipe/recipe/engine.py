@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.core.files import read_json, read_jsonl_so_far, write_json, write_jsonl
+from alpaca_pipe.core.files import write_json, write_jsonl
+from alpaca_pipe.data.own_files import begun_of, history_of
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine
 from alpaca_pipe.ledger.money import shown
@@ -157,6 +158,7 @@ class Engine:
                     "finished": _now(),
                     "seconds": round(seconds, 3),
                     "planned": row_of(with_rent(estimate, self._machine)),
+                    "spent": self.journal.totals(self.recipe.name, stage=kind).spent,
                     "run": self.this.id,
                     "recipe": self.recipe.name,
                     "machine": _machine(),
@@ -210,11 +212,7 @@ class Engine:
 
     def _begun(self) -> dict[str, str]:
         """The folder of each kind of step that this recipe last began, sealed or not."""
-        try:
-            begun: dict[str, str] = read_json(self._begun_path())
-            return begun
-        except (OSError, ValueError):
-            return {}
+        return begun_of(self.workspace.of(self.recipe.name))
 
     def _finished(self, kind: str, done: Done) -> None:
         self.this.steps[kind] = done
@@ -234,7 +232,7 @@ class Engine:
     def remember(self, rehearsal: bool) -> None:
         """Appends this run to history.jsonl, unless it found everything as the run before had left it."""
         path = self.workspace.of(self.recipe.name) / "history.jsonl"
-        before = list(read_jsonl_so_far(path))
+        before = history_of(path)
         steps = self._current()
         if not self.this.ran and steps == (before[-1]["steps"] if before else {}):
             return

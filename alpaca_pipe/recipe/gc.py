@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import read_json, read_jsonl_so_far
+from alpaca_pipe.data.own_files import begun_of, history_of
 from alpaca_pipe.recipe.locks import held, holder
 from alpaca_pipe.recipe.status import recipes_of
 from alpaca_pipe.recipe.workspace import Workspace
@@ -108,10 +108,9 @@ def _named(workspace: Workspace) -> set[str]:
     for recipe in recipes_of(workspace):
         own = workspace.of(recipe)
         named |= set(workspace.lock(recipe).get("steps", {}).values())
-        for run in read_jsonl_so_far(own / "history.jsonl"):
-            named |= set(run.get("steps", {}).values())
-        with contextlib.suppress(OSError, ValueError):
-            named |= set(read_json(own / "begun.json").values())
+        for run in history_of(own / "history.jsonl"):
+            named |= set(run["steps"].values())
+        named |= set(begun_of(own).values())
     return named
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -20,27 +21,35 @@ _CURES = {
     errno.EACCES: ("may not be written by you", "choose another folder with --runs"),
     errno.EPERM: ("may not be written by you", "choose another folder with --runs"),
 }
+_STOPPING = b"\nstopping: what is in flight is finished and kept; once more to stop at once\n"
 _FULL = 1 << 20  # bytes free: below this, a library's failure to write is taken for a full disk
 
 
 @contextmanager
 def asked_to_stop() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM ask politely the first time, and interrupt the second."""
+    """Ctrl-C, SIGTERM and a terminal that goes (SIGHUP) ask politely the first time, and interrupt the second."""
     stopping = threading.Event()
+    terminals = [number for number in (1, 2) if os.isatty(number)]
 
     def ask(number: int, frame: object) -> None:
+        if number == signal.SIGHUP:  # what is written to a terminal that is gone would fail
+            with contextlib.suppress(OSError), open(os.devnull, "r+b") as nowhere:
+                for stream in terminals:
+                    os.dup2(nowhere.fileno(), stream)
         if stopping.is_set():
             raise KeyboardInterrupt
         stopping.set()
         # straight to the terminal: a handler that waits for the screen's lock could wait for the thread it interrupted
-        os.write(
-            2, b"\nstopping: what is in flight is finished and kept; once more to stop at once\n"
-        )
+        with contextlib.suppress(OSError):
+            os.write(2, _STOPPING)
 
     if threading.current_thread() is not threading.main_thread():
         yield stopping
         return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # else nohup asked us to go on
+        heard.append(signal.SIGHUP)
+    before = {number: signal.signal(number, ask) for number in heard}
     try:
         yield stopping
     finally:

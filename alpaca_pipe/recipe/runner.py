@@ -15,6 +15,7 @@ from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.engine import Engine, Run
 from alpaca_pipe.recipe.interrupts import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.locks import held
+from alpaca_pipe.recipe.missing_ledger import refuse_missing_ledger
 from alpaca_pipe.recipe.permission import permission
 from alpaca_pipe.recipe.progress import Level
 from alpaca_pipe.recipe.schema import Recipe
@@ -37,17 +38,21 @@ def run(
     spend: bool | None = None,
     fresh: bool = False,
     accept_terms: bool = False,
+    new_ledger: bool = False,
     verbose: bool = False,
 ) -> Run:
     """Runs every step that must run, up to `until`, or `only` one. Raises UserError; Stopped after Ctrl-C.
 
     spend: whether new requests may be sent; None: all but those that only fill up what a changed filter dropped.  fresh: no
     reply is taken over from a seat of an earlier run; the same question is still answered from the store.  accept_terms: the user
-    says to have read and accepted what binds the models and data that the recipe brings in.  verbose: says what becomes of
+    says to have read and accepted what binds the models and data that the recipe brings in.  new_ledger: one
+    that is gone is lost for good, though paid steps lie beside it.  verbose: says what becomes of
     single requests and rows.
     """
     _check_named(recipe, until, only)
     own = workspace.of(recipe.name)
+    if not (rehearsal or new_ledger):
+        refuse_missing_ledger(workspace)
     with (
         plain_disk_errors(workspace.root),
         held(own / ".lock", str(own)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from decimal import Decimal
@@ -17,6 +16,7 @@ from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import shipped
+from alpaca_pipe.core.safe_names import is_recipe_name
 from alpaca_pipe.data.terms import Use
 from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe, refuse_keys
 from alpaca_pipe.recipe.located_yaml import Place, override
@@ -31,7 +31,6 @@ _WORDS = {  # where pydantic speaks of Python's types
     "dict_type": "should be a table of keys",
     "string_pattern_mismatch": "should be of letters, digits, -, _ and .",
 }
-RESERVED = {"store", "rehearsal", "bench", "ledger.sqlite"}  # what else lies in a workspace
 
 
 @dataclass(frozen=True)
@@ -208,10 +207,11 @@ def recipe_model(catalog: Catalog) -> type[BaseModel]:
 
 def _name(name: str, path: Path) -> str:
     """The name of the run folder: no folder of the workspace itself, and nothing that leads out of it."""
-    if not proper_name(name):
+    if not is_recipe_name(name):
         raise UserError(
             f"{path}: a recipe cannot be called '{name}'",
-            "give it another with `name:`, of letters, digits, - and _",
+            "give it another with `name:`, of letters, digits, - and _, that is neither one of the workspace's own "
+            "(store, rehearsal, budget.yaml, ledger.sqlite) nor that of a file",
         )
     return name
 
@@ -221,10 +221,6 @@ def _own_folder(path: Path, data: Mapping[str, Any], runs: Path | None) -> Path 
     if path.resolve().parent != shipped("recipes").resolve():
         return path.resolve().parent
     return runs / str(data.get("name") or path.stem) if runs else None
-
-
-def proper_name(name: str) -> bool:
-    return name not in RESERVED and bool(re.fullmatch(_NAME, name))
 
 
 def _default(kind: Any) -> Any:

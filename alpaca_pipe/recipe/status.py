@@ -5,7 +5,6 @@ Only reads: beside a running run it waits for nothing and holds nothing.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -14,8 +13,8 @@ from typing import Any
 
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import read_json, read_jsonl_so_far
 from alpaca_pipe.core.screen import echo, echo_json
+from alpaca_pipe.data.own_files import begun_of, history_of, log_row
 from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.machine import detect
@@ -122,7 +121,7 @@ def status(workspace: Workspace, recipe: str) -> Status:
         (row for row in reversed(log) if row.get("event") == "began"), {}
     )
     now = _now(int(pid), began, log) if pid else None
-    ended: Mapping[str, Any] = next(reversed(list(read_jsonl_so_far(own / "history.jsonl"))), {})
+    ended: Mapping[str, Any] = next(reversed(history_of(own / "history.jsonl")), {})
     budget = began.get("budget") or workspace.lock(recipe).get("config", {}).get("budget") or {}
     try:
         (money, batches, leases, packs), trouble = _books(workspace, recipe), ""
@@ -184,11 +183,7 @@ def _tail(path: Path) -> Iterator[Mapping[str, Any]]:
     except OSError:
         return
     for line in raw.split(b"\n")[:-1]:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
+        if row := log_row(line):
             yield row
 
 
@@ -209,11 +204,7 @@ def _steps(workspace: Workspace, recipe: str) -> Iterator[StepState]:
 
 
 def _begun(workspace: Workspace, recipe: str) -> Mapping[str, str]:
-    try:
-        begun: Mapping[str, str] = read_json(workspace.of(recipe) / "begun.json")
-        return begun
-    except (OSError, ValueError):
-        return {}
+    return begun_of(workspace.of(recipe))
 
 
 def _books(

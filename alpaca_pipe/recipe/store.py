@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.fast_dataclass import dataclass
-from alpaca_pipe.core.files import digest_of, file_digest, read_json, write_json
+from alpaca_pipe.core.files import digest_of, file_digest, write_json
+from alpaca_pipe.core.safe_names import within
+from alpaca_pipe.data.own_files import done_of, identity_of, seal_of
 
 SCRATCH = ".scratch"
 
@@ -22,6 +26,8 @@ class Done:
     files: Mapping[str, Mapping[str, Any]]
     finished: str  # ISO time, UTC
     seconds: float
+    spent: int | None = None  # nano-dollars until then; None: sealed before steps said so
+    planned: Mapping[str, Any] = field(default_factory=dict)
 
     def digest(self, name: str) -> str | None:
         """Digest of a file, or of all files below a folder, as sealed. None: there is no such result."""
@@ -54,19 +60,22 @@ class StepStore:
 
     def identity(self, name: str) -> dict[str, Any] | None:
         """The identity that a folder was begun with, or None where it is gone."""
-        try:
-            identity: dict[str, Any] = read_json(self.root / name / "stage.json")
-            return identity
-        except (OSError, ValueError):
-            return None
+        return identity_of(within(self.root, name))
 
     def done(self, folder: Path) -> Done | None:
-        """The sealed step in a folder, whole or damaged; None when it was never sealed."""
-        try:
-            seal = read_json(folder / "done.json")
-            return Done(folder, seal["summary"], seal["files"], seal["finished"], seal["seconds"])
-        except (OSError, ValueError, KeyError):
+        """The sealed step in a folder, whole or damaged; None when it was never sealed. UserError where its seal was changed."""
+        seal = done_of(folder)
+        if seal is None:
             return None
+        return Done(
+            folder,
+            seal["summary"],
+            seal["files"],
+            seal["finished"],
+            seal["seconds"],
+            seal.get("spent"),
+            seal.get("planned") or {},
+        )
 
     def begin(self, folder: Path, identity: Mapping[str, Any]) -> None:
         """Makes the folder and writes its identity before anything else; an interrupted one is continued."""
@@ -92,7 +101,8 @@ class StepStore:
             for name in names
             if name != "stage.json" and not any(p.startswith(".") for p in Path(name).parts)
         }
-        write_json(folder / "done.json", {"summary": dict(summary), "files": files, **facts})
+        sealed = json.loads(json.dumps({"summary": dict(summary), "files": files, **facts}))
+        write_json(folder / "done.json", sealed | {"seal": seal_of(sealed)})
         done = self.done(folder)
         assert done is not None
         return done

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.fast_dataclass import dataclass
-from alpaca_pipe.core.files import read_json
+from alpaca_pipe.core.safe_names import within
+from alpaca_pipe.data.own_files import lock_of
 from alpaca_pipe.ledger.budget import BudgetTable, Caps, read_budget
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.store import StepStore
@@ -48,15 +49,12 @@ class Workspace:
         return caps_of(self.ledger, recipe.name, recipe.files)
 
     def of(self, recipe: str) -> Path:
-        return self.root / recipe
+        """The recipe's own folder. UserError for a name that would lead elsewhere."""
+        return within(self.root, recipe)
 
     def lock(self, recipe: str) -> dict[str, Any]:
         """What the last run of a recipe used: {"recipe", "config", "steps": {stage: folder}}; empty before the first."""
-        try:
-            lock: dict[str, Any] = read_json(self.of(recipe) / "lock.json")
-            return lock
-        except (OSError, ValueError):
-            return {}
+        return lock_of(self.of(recipe))
 
     def rehearsal(self) -> Workspace:
         return Workspace(self.root / "rehearsal")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alpaca_pipe.core.files import write_atomic
 from alpaca_pipe.core.registry import members
+from alpaca_pipe.core.safe_names import within
 from alpaca_pipe.report.chapters.base import ReportChapter, Told, dollars
 from alpaca_pipe.report.facts import Facts, gather
 from alpaca_pipe.report.message_texts import turns_of
@@ -27,9 +28,9 @@ def write(workspace: Path, recipe: str) -> Path:
     """Writes the page of a recipe's last run as `reports/<run>.html`, where it stays, and as `report.html`."""
     facts = gather(workspace, recipe)
     page = render(facts)
-    own = workspace / recipe
+    own = within(workspace, recipe)
     if run := facts.run.get("run"):
-        write_atomic(own / "reports" / f"{run}.html", page)
+        write_atomic(within(own / "reports", run, ".html"), page)
     write_atomic(own / "report.html", page)
     return own / "report.html"
 

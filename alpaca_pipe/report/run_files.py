@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.core.files import read_json, read_jsonl_so_far
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import file_digest, read_json, read_jsonl_so_far
+from alpaca_pipe.core.safe_names import within
+from alpaca_pipe.data.own_files import done_of, identity_of, lock_of
 from alpaca_pipe.data.run_names import history
 
 ROAD = ("generate", "curate", "train", "evaluate", "export")
@@ -32,10 +35,24 @@ class StageFiles:
 
     def rows(self, name: str) -> Iterator[Any]:
         """The rows of a JSON-lines file, up to the first line that was cut off; none where there is no file."""
-        return read_jsonl_so_far(self.folder / name) if self.folder else iter(())
+        path = self._as_sealed(name)
+        return read_jsonl_so_far(path) if path else iter(())
 
     def value(self, name: str) -> Any:
-        return value(self.folder / name) if self.folder else None
+        path = self._as_sealed(name)
+        return value(path) if path else None
+
+    def _as_sealed(self, name: str) -> Path | None:
+        """Raises UserError for a result that was changed since: what it says now, nobody made."""
+        if self.folder is None:
+            return None
+        path, seal = self.folder / name, (self.done.get("files") or {}).get(name)
+        if seal and path.is_file() and file_digest(path) != seal["sha256"]:
+            raise UserError(
+                f"{path} was changed since it was sealed",
+                "`alpaca-pipe verify` tells what else was; running the recipe makes the step anew, replies come from the ledger",
+            )
+        return path
 
 
 @dataclass(frozen=True)
@@ -64,8 +81,8 @@ class RunFiles:
 def left(workspace: Path, recipe: str, run: Mapping[str, Any] | None = None) -> RunFiles:
     """Never raises for what is missing: a run that failed, or was copied in part, is a run too. run: the line of the history
     that is meant."""
-    own = workspace / recipe
-    lock = {} if run else value(own / "lock.json") or {}
+    own = within(workspace, recipe)
+    lock = {} if run else lock_of(own)
     if run is None:
         runs = history(workspace, recipe)
         run = next(
@@ -87,12 +104,10 @@ def left(workspace: Path, recipe: str, run: Mapping[str, Any] | None = None) -> 
 
 
 def _step(workspace: Path, kind: str, name: str | None) -> StageFiles:
-    folder = workspace / "store" / name if name else None
+    folder = within(workspace / "store", name) if name else None
     if folder is None or not folder.is_dir():
         return StageFiles(kind)
-    return StageFiles(
-        kind, folder, value(folder / "done.json") or {}, value(folder / "stage.json") or {}
-    )
+    return StageFiles(kind, folder, done_of(folder) or {}, identity_of(folder) or {})
 
 
 def value(path: Path) -> Any:

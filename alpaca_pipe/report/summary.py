@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.safe_names import within
 from alpaca_pipe.data.run_names import history
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.report.costs import money
@@ -61,7 +62,7 @@ def history_lines(workspace: Path, recipe: str) -> Iterator[str]:
 
 
 def _page(workspace: Path, recipe: str, run: Mapping[str, Any]) -> Path:
-    return workspace / recipe / "reports" / f"{run['run']}.html"
+    return within(within(workspace, recipe) / "reports", run["run"], ".html")
 
 
 def summed_up(workspace: Path, recipe: str) -> dict[str, Any]:
@@ -181,7 +182,7 @@ def _minutes(found: RunFiles) -> Iterator[str]:
 
 
 def _report(workspace: Path, found: RunFiles) -> str:
-    own = workspace / found.recipe
+    own = within(workspace, found.recipe)
     if (own / "report.html").exists() and (
         own / "reports" / f"{found.run.get('run')}.html"
     ).exists():

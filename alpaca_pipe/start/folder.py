@@ -12,9 +12,9 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import shipped, write_atomic
+from alpaca_pipe.core.safe_names import is_recipe_name
 from alpaca_pipe.generate.seeds.seed_file import template
 from alpaca_pipe.generate.sources.passages import READERS
-from alpaca_pipe.recipe.schema import RESERVED
 
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _DOCUMENTS = "documents"
@@ -84,7 +84,7 @@ def hints(folder: Path) -> Iterator[str]:
 
 
 def _check(folder: Path, name: str, domain: str) -> None:
-    if not _NAME.fullmatch(name) or name in RESERVED:
+    if not _NAME.fullmatch(name) or not is_recipe_name(name):
         raise UserError(
             f"a recipe cannot be called '{name}'",
             "give it another name, of letters, digits, - and _",

@@ -25,6 +25,7 @@ from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.interrupts import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.locks import held
+from alpaca_pipe.recipe.missing_ledger import refuse_missing_ledger
 from alpaca_pipe.start.draft_log import DraftLog
 from alpaca_pipe.start.draft_review import Person, Quit
 from alpaca_pipe.start.seed_prompts import (
@@ -268,6 +269,7 @@ def draft(
         )
     if missing := next((path for path in notes if not path.exists()), None):
         raise UserError(f"{missing}: no such file or folder", "name your notes with --from")
+    refuse_missing_ledger(workspace)
     own = workspace.of(recipe.name)
     with (
         plain_disk_errors(workspace.root),

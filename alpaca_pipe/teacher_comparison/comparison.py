@@ -20,6 +20,7 @@ from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.interrupts import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.locks import held
+from alpaca_pipe.recipe.missing_ledger import refuse_missing_ledger
 from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.workspace import Workspace
@@ -59,6 +60,7 @@ def prepare(
     terms = ComparisonSetup(config, recipe.seed, prompts)  # type: ignore[arg-type]
     before: list[Generation | None] = [None] * len(entrants)
     spent = 0
+    refuse_missing_ledger(workspace)
     if workspace.ledger.is_file():
         with Journal.open(workspace.ledger, read_only=True) as journal:
             spent = journal.totals(recipe.name, run=terms.id(entrants)).spent

@@ -9,7 +9,8 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
-from alpaca_pipe.core.files import digest_of, read_json, read_jsonl_so_far
+from alpaca_pipe.core.files import digest_of, file_digest, read_json, read_jsonl_so_far
+from alpaca_pipe.data.own_files import done_of
 from alpaca_pipe.generate.config import VERSION, GenerateConfig
 from alpaca_pipe.generate.replay.identity import asking, judged_alike
 from alpaca_pipe.generate.round_stats import RoundStats
@@ -101,16 +102,19 @@ def _step(folder: Path, wanted: str, lanes: int) -> _Found | None:
         config = identity["config"]
         if digest_of([identity["version"], asking(config), identity["uses"]["teacher"]]) != wanted:
             return None
+        sealed = (done_of(folder) or {}).get("files", {}).get(ROUNDS)
+        if sealed and file_digest(folder / ROUNDS) != sealed["sha256"]:
+            return None
         rows = list(read_jsonl_so_far(folder / ROUNDS))
         rounds = [RoundStats.from_row(row) for row in rows]
         day = (folder / ROUNDS).stat().st_mtime
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # damaged, or of an older version: it teaches nothing
     try:
         timed = read_json(folder / "done.json")["summary"]["timed"]
         if timed["lanes"] == lanes:
             rounds[0] = replace(rounds[0], timed=timed["requests"], seconds=timed["seconds"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         pass
     from datetime import UTC, datetime
 

@@ -10,6 +10,7 @@ from pydantic import PlainValidator, ValidationInfo
 
 from alpaca_pipe.core.config_table import from_recipe
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.safe_names import within
 from alpaca_pipe.data.run_names import check_meaning, history, matching
 
 ROWS = "examples.jsonl"
@@ -48,7 +49,7 @@ def rows_of_run(workspace: Path, recipe: str, when: str) -> Path:
         check_meaning(found, when, f"{recipe}@{when}")
     except UserError as error:
         raise ValueError(str(error)) from None  # as pydantic takes it
-    rows: Path = workspace / "store" / found[-1]["steps"]["generate"] / ROWS
+    rows: Path = within(workspace / "store", found[-1]["steps"]["generate"]) / ROWS
     if not rows.is_file():
         raise ValueError(
             f"the rows of {recipe}@{when} are gone: {rows} - name another run, or run that recipe again"

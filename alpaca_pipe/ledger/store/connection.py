@@ -75,6 +75,8 @@ def read_only(path: Path) -> sqlite3.Connection:
     """The ledger at `path` as it is. UserError where there is none, or where it must be brought up to date first."""
     if not path.exists():
         raise UserError(f"there is no ledger at {path}", "run a recipe in this workspace first")
+    if not path.stat().st_size:
+        raise UserError(f"the ledger {path} is empty: it is not one any more", "put a copy back")
     for how in (
         "mode=ro",
         "immutable=1",
