@@ -333,11 +333,10 @@ def test_other_results_of_the_same_step_stay_apart(
     done = json.loads((mine / "done.json").read_text())
     (mine / "crop.json").write_text("[0]")
     from alpaca_pipe.core.files import file_digest, write_json
+    from alpaca_pipe.data.own_files import seal_of
 
-    write_json(
-        mine / "done.json",
-        {**done, "files": {"crop.json": {"sha256": file_digest(mine / "crop.json"), "size": 3}}},
-    )
+    done["files"] = {"crop.json": {"sha256": file_digest(mine / "crop.json"), "size": 3}}
+    write_json(mine / "done.json", done | {"seal": seal_of(done)})
     home.unpack(away.results().file)
     assert "was made here too, with other bytes; ours stays" in capsys.readouterr().out
     assert (mine / "crop.json").read_text() == "[0]"
