@@ -3,13 +3,10 @@ with budgets that begin at $0."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.ledger.store import connection
 from alpaca_pipe.recipe.store import Done
 from alpaca_pipe.recipe.workspace import Workspace
 
@@ -34,6 +31,11 @@ def refuse_missing_ledger(workspace: Workspace) -> None:
 def _holds_something(workspace: Workspace) -> bool:
     if not workspace.ledger.exists() or not workspace.ledger.stat().st_size:
         return False
+    import sqlite3
+    from contextlib import closing
+
+    from alpaca_pipe.ledger.store import connection
+
     try:
         with closing(connection.read_only(workspace.ledger)) as db:
             return any(
