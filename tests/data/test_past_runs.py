@@ -24,7 +24,7 @@ RUNS = (
 def workspace(tmp_path: Path) -> Path:
     write_jsonl(
         tmp_path / "vet" / "history.jsonl",
-        ({"run": run, "outcome": outcome} for run, outcome in RUNS),
+        ({"run": run, "steps": {}, "outcome": outcome} for run, outcome in RUNS),
     )
     return tmp_path
 
