@@ -11,7 +11,7 @@ from alpaca_pipe.core.thinking import answer_of
 from alpaca_pipe.curate.detectors.copies import without_instruction
 from alpaca_pipe.curate.detectors.invisible import cleaned
 from alpaca_pipe.curate.detectors.next_task import before_next_task, without_separator
-from alpaca_pipe.curate.detectors.placeholders import is_no_input, without_marks
+from alpaca_pipe.curate.detectors.placeholders import MARK, is_no_input, without_marks
 from alpaca_pipe.curate.detectors.texts import FIELDS
 
 Texts = Mapping[str, str]  # field -> its text from now on
@@ -51,7 +51,9 @@ def next_task(example: Example) -> Texts | None:
 
 
 def noinput_mark(example: Example) -> Texts | None:
-    """A `<noinput>` on a line of its own before or after a text goes."""
+    """A `<noinput>` on a line of its own before or after a text goes, but where the task is about such marks."""
+    if MARK.search(example.instruction):
+        return None
     return {
         name: text
         for name in ("input", "output")

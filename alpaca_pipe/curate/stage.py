@@ -80,7 +80,7 @@ def run(config: CurateConfig, context: StageContext) -> Outcome:
 
 STAGE = Stage(
     "curate",
-    version=4,
+    version=5,
     config=CurateConfig,
     reads=(f"{GENERATED}?",),
     uses=("teacher?",),

@@ -29,6 +29,10 @@ _OTHERS = _listed(
     "yang dan dengan untuk dari pada ini itu adalah dalam tidak",  # Indonesian and Malay
     "și în cu nu sau pe este",  # Romanian
 )
+_ENGLISH_TASK = _ENGLISH | _listed(
+    "a an is are in on name list write give tell describe explain create generate find make translate compare define identify",
+    "summarize summarise rewrite sort convert do add calculate compute solve classify suggest provide design choose state",
+)
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -41,3 +45,8 @@ def is_english(text: str) -> bool:
             return False
     every = _WORD.findall(text.lower())
     return sum(word in _ENGLISH for word in every) >= sum(word in _OTHERS for word in every)
+
+
+def is_foreign(text: str) -> bool:
+    """Nothing says that it is in English: neither a small word, nor one of those that tasks begin with."""
+    return not is_english(text) or _ENGLISH_TASK.isdisjoint(_WORD.findall(text.lower()))

@@ -186,7 +186,17 @@ def wished(example: Example) -> str:
     found = _WISHED.search(example.instruction) or _DRAWN.search(example.instruction)
     if not found or _IN_WORDS.search(example.instruction) or _WRITTEN_OUT.search(example.output):
         return ""
+    if _is_drawn(example.output):
+        return ""
     return "" if _is_described(example) else found.group()
+
+
+def _is_drawn(output: str) -> bool:
+    """A drawing in characters: two lines or more, hardly a word in them and many signs."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    signs = sum(not sign.isalnum() and not sign.isspace() for sign in output)
+    letters = sum(map(str.isalpha, output))
+    return len(lines) >= 2 and signs >= 6 and signs > letters
 
 
 def _is_described(example: Example) -> bool:

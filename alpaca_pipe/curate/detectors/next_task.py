@@ -12,25 +12,38 @@ from alpaca_pipe.curate.detectors.fences import open_fence
 _NUMBER = r"(?:[(\[]?\d{1,3}[.)\]:]{1,2}[ \t]*)"
 # `11. Instruction:` as the replies of Stanford's prompt number their tasks, `### Instruction:` as its template does;
 # `5) Instruction:`, `**Instruction 2:**`, `Next task:`.
+_TOLD = r"(?:Instruction|指令|指示|任务|任務|課題|지시|지시문|Anweisung|Instrucci[oó]n|Instrução|Istruzione|Инструкция|Hướng dẫn)"
 _INSTRUCTION = re.compile(
-    rf"^[ \t]*(?:{_NUMBER}(?:\*\*)?Instruction(?:\*\*)?[ \t]*:|(?:\#{{1,6}}[ \t]*|\*\*){_NUMBER}?Instruction(?:[ \t]*\#?\d+)?(?:\*\*)?[ \t]*:"
-    r"|Instruction[ \t]*#?\d+[ \t]*:|(?:Next|New|Another)[ \t](?:task|instruction|question)[ \t]*:).*$",
+    rf"^[ \t]*(?:{_NUMBER}(?:\*\*)?{_TOLD}(?:\*\*)?[ \t]*[:：]|(?:\#{{1,6}}[ \t]*|\*\*){_NUMBER}?{_TOLD}(?:[ \t]*\#?\d+)?(?:\*\*)?[ \t]*[:：]"
+    rf"|{_TOLD}[ \t]*\#?\d+[ \t]*[:：]|(?:Next|New|Another)[ \t](?:task|instruction|question)[ \t]*:).*$",
     re.MULTILINE,
 )
 # `Task 2:` and `Input:` are headers where an `Output:` follows; `Human:` where the text before it is none of a talk.
 _TASK = re.compile(
-    r"^[ \t#*]*(?:Task|Example|Exercise|Problem|Prompt)[ \t]*#?\d+[ \t]*[:.)].*$", re.MULTILINE
+    r"^[ \t#*]*(?:(?:Task|Example|Exercise|Problem|Prompt|Aufgabe|Beispiel|Tarea|Ejemplo|Tâche|Exemple|Задача|Пример)[ \t]*#?\d+[ \t]*(?:[:.)].*)?"
+    r"|(?:任务|任務|示例|例|課題|과제|예시)[ \t]*[\d一二三四五六七八九十]+[ \t]*(?:[:：.、)].*)?)$",
+    re.MULTILINE,
 )
-_INPUT = re.compile(r"^[ \t#*]*Inputs?(?:\*\*)?[ \t]*:.*$", re.MULTILINE)
-_OUTPUT = re.compile(r"^[ \t#*]*(?:Output|Answer|Response)s?(?:\*\*)?[ \t]*:", re.MULTILINE)
+_INPUT = re.compile(
+    r"^[ \t#*]*(?:Inputs?|Eingabe|Entrada|Entrée|输入|輸入|入力|입력|Ввод)(?:\*\*)?[ \t]*[:：].*$",
+    re.MULTILINE,
+)
+_OUTPUT = re.compile(
+    r"^[ \t#*]*(?:(?:Output|Answer|Response)s?|Ausgabe|Antwort|Salida|Respuesta|Sortie|Réponse|输出|輸出|回答|答案|出力|출력|답변|Вывод|Ответ)"
+    r"(?:\*\*)?[ \t]*[:：]",
+    re.MULTILINE,
+)
 _TURN = re.compile(
-    r"^[ \t#*]*(?:Human|User|Question|Q|Instruction)(?:\*\*)?[ \t]*:(?:\*\*)?.*$|^[ \t]*<\|(?:im_start\|>[ \t]*user|user\|>).*$",
+    r"^[ \t#*]*(?:Human|User|Question|Q|Instruction|用户|人类|ユーザー|사용자|Benutzer|Usuario|Utilisateur|Пользователь)(?:\*\*)?[ \t]*[:：](?:\*\*)?.*$"
+    r"|^[ \t]*(?:<\|(?:im_start\|>[ \t]*user|user\|>)|\[INST\]|<start_of_turn>[ \t]*user|<\|start_header_id\|>[ \t]*user).*$",
     re.MULTILINE,
 )
 _ANY_TURN = re.compile(
-    r"^[ \t#*]*(?:Human|User|Assistant|AI|Bot|Q|A|Question|Answer|Chatbot|Customer|Agent)(?:\*\*)?[ \t]*\d*[ \t]*:",
+    r"^[ \t#*]*(?:Human|User|Assistant|AI|Bot|Q|A|Question|Answer|Chatbot|Customer|Agent|用户|助手|人类|ユーザー|アシスタント|사용자|Benutzer|Usuario"
+    r"|Asistente|Utilisateur|Пользователь|Ассистент)(?:\*\*)?[ \t]*\d*[ \t]*[:：]",
     re.MULTILINE,
 )
+_MAYBE = re.compile(r"[:：]|Task|[<\[][|Is]")  # else it holds no header at all
 _ABOUT_TASKS = re.compile(r"\b(?:instructions?|tasks?|prompts?)\b", re.IGNORECASE)
 _ABOUT_EXAMPLES = re.compile(
     r"\b(?:examples?|exercis\w*|problems?|quiz\w*|tests?|questions?|worksheets?|tasks?|prompts?|instructions?|algorithms?"
@@ -50,10 +63,11 @@ _ENDED = re.compile(r"[.!?:。！？][\"'”’)\]*_]*$")
 _ITEM = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+\S")
 
 _SEPARATOR = (
-    r"(?:#{1,6}|\*{3,}|;{2,}|_{3,}|={3,}|-{3,}|/{2,}|~{3,}|\+{3,}|(\d)\1{2,}|<!--(?:[ \t]*-->)?"
-    r"|(?://|#|--|\*)?[ \t]*end of (?:the )?(?:output|response|answer|task|reply)\W{0,8})"
+    r"(?:#{1,6}|\*{3,}|;{2,}|_{2,}|={3,}|-{3,}|(?:[-*_=] ){2,}[-*_=]|/{2,}|~{3,}|\+{3,}|%{2,}|@{2,}|&{2,}|\|{1,3}|\\{2,}|(\d)\1{2,}|<!--(?:[ \t]*-->)?"
+    r"|(?://|#+|--|\*|[<\[(])?[ \t]*(?:end(?: of (?:the )?(?:output|response|answer|task|reply))|(?<=[#<\[(])(?:end|eof|stop))[\W_]{0,8}|EOF)"
 )
 _NO_SEPARATOR = frozenset(".!?,\"')]}" + ascii_letters)  # what most answers end in
+_END_SAID = re.compile(r"\n.*\b(?:end|eof|stop)\b", re.IGNORECASE)
 _LAST_LINE = re.compile(rf"\n[ \t]*{_SEPARATOR}\s*$", re.IGNORECASE)
 _AFTER_END = re.compile(
     r"(?<=[.!?。！？\"”])[ \t]+(?:#{1,6}|\*{3,}|;{2,}|_{3,}|={3,}|~{3,}|<!--(?:[ \t]*-->)?)\s*$"
@@ -75,7 +89,7 @@ def leaked_header(example: Example) -> str:
 
 def _leak(example: Example) -> re.Match[str] | None:
     output = example.output
-    if ":" not in output and "Task" not in output and "<|" not in output:
+    if not _MAYBE.search(output):
         return None
     found = _INSTRUCTION.search(output)
     if found and not (
@@ -143,7 +157,9 @@ def without_separator(example: Example) -> str | None:
     """The output without the line that was to part it from the next task, which is left where a reply was stopped there
     (`#`, `***`, `111`, `;;`, `____`); None where it ends in none, or where such lines belong to it."""
     output = example.output.rstrip()
-    if not output or (output[-1] in _NO_SEPARATOR and "end of" not in output[-40:]):
+    if not output or (
+        output[-1] in _NO_SEPARATOR and not _END_SAID.search(output, len(output) - 40)
+    ):
         return None
     found = _LAST_LINE.search(output) or _AFTER_END.search(output)
     if not found:

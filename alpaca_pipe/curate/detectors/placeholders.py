@@ -11,7 +11,8 @@ _AROUND = (
 )
 _LABEL = r"(?:(?:input|context|eingabe|entrada|entrée|输入|輸入|入力|입력)\s*[:：]\s*)?"
 _NEEDED = (
-    r"(?:\s+(?:is\s+|was\s+)?(?:required|needed|necessary|provided|given|available|applicable))?"
+    r"(?:\s+(?:is\s+|was\s+)?(?:required|needed|necessary|provided|given|available|applicable)"
+    r"(?:\s+(?:for|in|with)\s+(?:this|the)\s+(?:task|instruction|question|prompt|example))?)?"
 )
 # In other languages: "no input" and its like, which means nothing else.
 _ABROAD = (
@@ -30,7 +31,8 @@ _ABROAD = (
 # One word for "none": it may be what a task about words works on.
 _BARE = r"NA|nil|无|無|なし|無し|없음|keine|ninguna|ninguno|aucune?|néant|nenhuma?|nessuno|geen|нет|brak|yok|tidak\sada|không|ไม่มี"
 _NO_INPUT = re.compile(
-    rf"{_AROUND}{_LABEL}{_AROUND}(?:no[\s_-]*inputs?(?:\s+data)?{_NEEDED}|n\s*/\s*a|none|null|not applicable|{_ABROAD}){_AROUND}",
+    rf"{_AROUND}{_LABEL}{_AROUND}(?:(?:there\s+is\s+)?no[\s_-]*(?:(?:additional|further|specific|extra|other)\s+)?(?:inputs?|context|information)(?:\s+data)?{_NEEDED}"
+    rf"|n\s*/\s*a(?:{_AROUND}no[\s_-]*inputs?{_NEEDED})?|n\.a|none(?:{_NEEDED})|null|not (?:applicable|required|needed|provided|given|available)|{_ABROAD}){_AROUND}",
     re.IGNORECASE,
 )
 _BARE_INPUT = re.compile(rf"{_AROUND}{_LABEL}{_AROUND}(?:{_BARE}){_AROUND}", re.IGNORECASE)
@@ -41,6 +43,12 @@ _ABOUT_A_WORD = re.compile(
     r"|перевед\w*|слово)\b|[译譯訳词詞번역]",
     re.IGNORECASE,
 )
+_ABOUT_A_SIGN = re.compile(
+    r"\b(?:signs?|marks?|symbols?|characters?|punctuat\w*|emoticons?|emojis?|lists?|arrays?|json|dict\w*|objects?|code|brackets?"
+    r"|quot\w*|functions?|strings?|regex\w*|expressions?|texts?|inputs?)\b",
+    re.IGNORECASE,
+)
+_EMPTY = frozenset(('""', "''", "-", "--", "---", "–", "—", "//", "[]", "{}", "()", "<>", "“”"))
 # "none" may be an answer, and so it is no placeholder here
 _NO_OUTPUT = re.compile(
     rf"{_AROUND}(?:no[\s_-]*(?:in|out)puts?{_NEEDED}|n\s*/\s*a|null|not applicable|{_ABROAD}"
@@ -51,8 +59,8 @@ _NO_OUTPUT = re.compile(
 
 _LONGEST = 120  # characters, blanks and brackets among them
 
-MARK = re.compile(r"<\s*no[\s_-]*(?:in|out)puts?\b[^<>\n]{0,60}>", re.IGNORECASE)
-_NO_INPUT_MARK = r"<\s*no[\s_-]*inputs?\b[^<>\n]{0,60}>"
+_NO_INPUT_MARK = rf"<\s*(?:no[\s_-]*inputs?\b[^<>\n]{{0,60}}|(?:{_ABROAD})\s*)>"
+MARK = re.compile(rf"{_NO_INPUT_MARK}|<\s*no[\s_-]*outputs?\b[^<>\n]{{0,60}}>", re.IGNORECASE)
 _MARK_LINE = rf"[\s\"'`\\]*(?:{_NO_INPUT_MARK}|<?noinput>?)[\s\"'`\\.]*"
 _FIRST = re.compile(
     rf"(?:{_MARK_LINE}(?:\n\s*|$)|\s*{_NO_INPUT_MARK}\s*)(?:outputs?[ \t]*:\s*)?",
@@ -64,9 +72,11 @@ _ONLY_LABEL = re.compile(rf"[^\W\d_][\w /()-]{{0,40}}[:：]\s*(?:{_MARK_LINE})?"
 
 def is_no_input(text: str, instruction: str = "") -> bool:
     """One of the spellings of "there is no input": `No input`, `<noinput>.`, `N/A`, `None`, 无输入, `Keine Eingabe` ... and
-    nothing else. A bare word for none ("NA", "keine") only where the instruction is not about words."""
-    if len(text) > _LONGEST or not any(map(str.isalpha, text)):
+    nothing else. A bare word for none ("NA", "keine") or a sign ("-", "[]") only where the instruction is not about words."""
+    if len(text) > _LONGEST:
         return False
+    if not any(map(str.isalnum, text)):
+        return text.strip() in _EMPTY and not _ABOUT_A_SIGN.search(instruction)
     return bool(
         _NO_INPUT.fullmatch(text)
         or (_BARE_INPUT.fullmatch(text) and not _ABOUT_A_WORD.search(instruction))
@@ -81,7 +91,7 @@ def is_no_output(text: str) -> bool:
 def without_marks(text: str) -> str:
     """The text without a `<noinput>` on a line of its own before or after it; "" where no word is left, or only a label
     ("Photo:")."""
-    if "noinput" not in text.casefold() and not MARK.search(text):
+    if "<" not in text and "noinput" not in text.casefold():
         return text
     if _ONLY_LABEL.fullmatch(text):
         return ""

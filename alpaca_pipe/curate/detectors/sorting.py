@@ -22,14 +22,20 @@ _ALPHABET = re.compile(
     r"\b(?:alphabetical(?:ly)?|alphabeti[sz]e|a\s*(?:-|to)\s*z|lexicographical(?:ly)?|dictionary order)\b",
     re.IGNORECASE,
 )
+_LOW = r"(?:least|smallest|lowest|small|low|minimum)"
+_HIGH = r"(?:greatest|largest|highest|biggest|large|high|big|most|maximum)"
 _NUMERIC = re.compile(
-    r"\b(?:numerical(?:ly)?|numeric|ascending|increasing|descending|decreasing"
-    r"|(?:least|smallest|lowest)\s+to\s+(?:the\s+)?(?:greatest|largest|highest|biggest)"
-    r"|(?:greatest|largest|highest|biggest)\s+to\s+(?:the\s+)?(?:least|smallest|lowest))\b",
+    rf"\b(?:numerical(?:ly)?|numeric|ascending|increasing|descending|decreasing|{_LOW}\s+to\s+(?:the\s+)?{_HIGH}"
+    rf"|{_HIGH}\s+to\s+(?:the\s+)?{_LOW})\b",
     re.IGNORECASE,
 )
 _DOWN = re.compile(
-    r"\b(?:descending|decreasing|reverse\w*|backwards?|z\s*(?:-|to)\s*a|(?:greatest|largest|highest|biggest)\s+to\b)",
+    rf"\b(?:descending|decreasing|reverse\w*|backwards?|z\s*(?:-|to)\s*a|{_HIGH}\s+to\b)",
+    re.IGNORECASE,
+)
+# Numbers that are to be sorted, and it is not said how: up or down.
+_PLAIN_SORT = re.compile(
+    r"(?:please |can you |could you )?sort\s+(?:(?:this|these|the|following|given|below|list|array|set|of|numbers?|values|integers|elements)\s*){1,6}[.:?]",
     re.IGNORECASE,
 )
 _NOT = re.compile(r"\bnon[- ]?(?:de|in)creasing\b", re.IGNORECASE)
@@ -57,7 +63,8 @@ def misplaced(example: Example) -> tuple[str, str] | None:
     if not _SORT.search(asked) or _TURN.match(asked):
         return None
     by_alphabet, by_number = bool(_ALPHABET.search(asked)), bool(_NUMERIC.search(asked))
-    if not (by_alphabet or by_number) or _OTHER_KEY.search(asked.partition(":")[0]):
+    either = bool(_PLAIN_SORT.match(asked)) and not (by_alphabet or by_number)
+    if not (by_alphabet or by_number or either) or _OTHER_KEY.search(asked.partition(":")[0]):
         return None
     items = _items(example.output)
     given = _items(example.input) if example.input.strip() else _listed_in(asked)
@@ -66,7 +73,8 @@ def misplaced(example: Example) -> tuple[str, str] | None:
     down = bool(_DOWN.search(asked)) != bool(_NOT.search(asked))
     numbers = [_number(item) for item in items]
     if all(number is not None for number in numbers) and not by_alphabet:
-        return _first_wrong(items, numbers, down)
+        found = _first_wrong(items, numbers, down)
+        return found if not either or _first_wrong(items, numbers, not down) else None
     if not by_alphabet or any(number is not None for number in numbers):
         return None
     wrong = [_first_wrong(items, [key(item) for item in items], down) for key in _KEYS]

@@ -5,16 +5,20 @@ from __future__ import annotations
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.word_count import word_count, words
+from alpaca_pipe.curate.detectors.english import is_foreign
 from alpaca_pipe.curate.filters.base import row_filter
 from alpaca_pipe.data import stanford_rules
 
 
 @row_filter(order=10, sets=("stanford",), looks_at="row")
 def min_words(example: Example, least: int = 4) -> str | None:
-    """Stanford drops instructions of 3 words or fewer. A character of a script without blanks counts as one; of a
-    conversation all questions count together."""
+    """Stanford drops instructions of 3 words or fewer. In other languages than English, whose words often hold what takes
+    English several, half as many are enough; a character of a script without blanks counts as one. Of a conversation all
+    questions count together."""
     count = len(words(example.asked if example.messages else example.instruction))
-    return f"the instruction has {count} words, at least {least} wanted" if count < least else None
+    if count >= least or (count * 2 >= least and is_foreign("\n".join(example.texts))):
+        return None
+    return f"the instruction has {count} words, at least {least} wanted"
 
 
 @row_filter(order=20, sets=("stanford",), looks_at="row")
