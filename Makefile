@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 OVERRIDES ?=
 
-.PHONY: quickstart test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate chaos findings clean
+.PHONY: quickstart test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate bench-train chaos findings clean
 
 quickstart: $(VENV)/.installed-user
 	@$(BIN)/alpaca-pipe setup local
@@ -47,6 +47,11 @@ bench-forecast: $(VENV)/.installed-dev
 # Stanford's 52K through the whole of generation, and candidates a second beside brute force. About 8 minutes.
 bench-generate: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.bench.generate
+
+# The trainer beside a padded Trainer, TRL's packing and a bare loop; BEFORE=FOLDER: beside another checkout too. An hour of 2 cores.
+bench-train: $(VENV)/.installed-dev
+	@$(BIN)/alpaca-pipe setup local
+	$(BIN)/python -m tests.bench.train $(if $(BEFORE),--before $(BEFORE))
 
 # Every fault at once and 30 kill -9, online and by batches; fails where a cent is not where it should be.
 chaos: $(VENV)/.installed-dev

@@ -20,6 +20,12 @@ class Knob:
     """Marks a field that may change speed or money, never the result: it stays out of the identity."""
 
 
+@dataclass(frozen=True)
+class Added:
+    """Marks a key that came when steps had been sealed already: at its default it stays out of the identity, so they stay
+    up to date."""
+
+
 def _with_other_names(schema: dict[str, Any], table: type[Any]) -> None:
     """Editors are told of both names; the manual names the second beside the first."""
     properties = schema.get("properties", {})
@@ -33,7 +39,8 @@ def _with_other_names(schema: dict[str, Any], table: type[Any]) -> None:
 class Table(BaseModel):
     """One table of a recipe. Frozen, strict, unknown keys refused.
 
-    A field whose type is `Annotated[..., Knob()]` stays out of the identity; a path enters it by content, not by name.
+    A field whose type is `Annotated[..., Knob()]` stays out of the identity, one with `Added()` does at its default; a path
+    enters it by content, not by name.
     """
 
     model_config = ConfigDict(
@@ -52,8 +59,12 @@ class Table(BaseModel):
         """What decides the result, as plain JSON: no knob, no path, no host, no time."""
         answer: dict[str, Any] = {}
         for name, field in type(self).model_fields.items():
-            if not any(isinstance(mark, Knob) for mark in field.metadata):
-                answer[name] = _plain(getattr(self, name))
+            value = getattr(self, name)
+            if any(isinstance(mark, Knob) for mark in field.metadata):
+                continue
+            if value == field.default and any(isinstance(mark, Added) for mark in field.metadata):
+                continue
+            answer[name] = _plain(value)
         return answer
 
     def brings(self) -> tuple[Ingredient, ...]:

@@ -17,6 +17,7 @@ from alpaca_pipe.export.config import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, E
 from alpaca_pipe.export.merge import merge
 from alpaca_pipe.models.loading import is_adapter, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
+from alpaca_pipe.models.nf4 import trained_on_nf4
 from alpaca_pipe.models.saved_template import saved_encoder
 from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.weights.base import Checkpoint, resolve
@@ -96,7 +97,12 @@ def _card(context: StageContext, figures: Mapping[str, Any], encoder: Encoder) -
     method = "full"
     if is_adapter(trained):
         adapter = read_json(trained / "adapter_config.json")
-        method = f"LoRA, rank {adapter['r']}, alpha {adapter['lora_alpha']}, merged"
+        kind = (
+            "QLoRA (base in nf4, taken back to whole weights)"
+            if trained_on_nf4(trained)
+            else "LoRA"
+        )
+        method = f"{kind}, rank {adapter['r']}, alpha {adapter['lora_alpha']}, merged"
     rows = sum(1 for _ in read_jsonl(context.inputs[TRAIN]))
     verdict = (
         read_json(context.inputs[VERDICT])["sentence"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.models.nf4 import compute_in_fp32, nf4_config, rounded, trained_on_nf4
 from alpaca_pipe.weights.base import Checkpoint
 
 if TYPE_CHECKING:
@@ -35,19 +36,40 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_model(checkpoint: Checkpoint, dtype: str) -> PreTrainedModel:
-    """The model of a checkpoint on the CPU, in the dtype named ("float32", "bfloat16")."""
+def load_model(checkpoint: Checkpoint, dtype: str, nf4: bool = False) -> PreTrainedModel:
+    """The model of a checkpoint on the CPU, in the dtype named ("float32", "bfloat16").
+
+    nf4: its linear layers in four bits, on the GPU where there is one; see nf4.py.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
     quiet_transformers()
+    more: dict[str, Any] = {}
+    if nf4:
+        where = device()
+        more = {
+            "quantization_config": nf4_config(where.type == "cuda"),
+            "device_map": {"": 0 if where.type == "cuda" else "cpu"},
+        }
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            checkpoint.source, revision=checkpoint.revision, dtype=getattr(torch, dtype)
+            checkpoint.source, revision=checkpoint.revision, dtype=getattr(torch, dtype), **more
         )
     except (OSError, ValueError) as error:
         raise _cannot_load("model", checkpoint, error) from None
+    if nf4:
+        compute_in_fp32(model)
     return model
+
+
+def load_base_of(checkpoint: Checkpoint, adapter: Path, dtype: str) -> PreTrainedModel:
+    """The base that an adapter was trained on: as it is, or rounded to four bits and back."""
+    if not trained_on_nf4(adapter):
+        return load_model(checkpoint, dtype)
+    import torch
+
+    return rounded(load_model(checkpoint, "float32", nf4=True)).to(getattr(torch, dtype))
 
 
 def load_for_scoring(
@@ -64,7 +86,7 @@ def load_for_scoring(
     elif is_adapter(folder):
         from peft import PeftModel
 
-        model = PeftModel.from_pretrained(load_model(checkpoint, dtype), str(folder))  # type: ignore[assignment]
+        model = PeftModel.from_pretrained(load_base_of(checkpoint, folder, dtype), str(folder))  # type: ignore[assignment]
         tokenizer = load_tokenizer(Checkpoint(str(folder)))
     else:
         trained = Checkpoint(str(folder))

@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from alpaca_pipe.core.config_table import Table
+from alpaca_pipe.core.config_table import Added, Knob, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.models.templates import TemplateName
-from alpaca_pipe.train.hyperparameters import LEARNING_RATE, Hyperparameters
+from alpaca_pipe.train.adapter_config import Lora
+from alpaca_pipe.train.hyperparameters import LEARNING_RATE, Hyperparameters, Objective
 from alpaca_pipe.weights.base import BaseTable
 
 ROWS = "curate/train.jsonl"
 FOLDERS = {"tuned": "model", "control": "control"}
 
 
-class Lora(Table):
-    """The adapter. Keys have the names of peft's LoraConfig, without the prefix `lora_`."""
-
-    r: int = Field(16, ge=1, description="rank")
-    alpha: int = Field(32, ge=1, description="the adapter's output is scaled by alpha / r")
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="dropout of the adapter's input, while training"
-    )
-    target_modules: Literal["all-linear"] | tuple[str, ...] = Field(
-        "all-linear", description="names of linear layers, such as [q_proj, v_proj]"
-    )
-
-    renamed: ClassVar[dict[str, str]] = {
-        "lora_r": "r",
-        "rank": "r",
-        "lora_alpha": "alpha",
-        "lora_dropout": "dropout",
-    }
+# Those of transformers that need no further arguments; which package each wants beside torch.
+Optimizer = Literal[
+    "adamw_torch_fused",
+    "adamw_torch",
+    "adafactor",
+    "sgd",
+    "adamw_torch_8bit",
+    "adamw_torch_4bit",
+    "adamw_bnb_8bit",
+    "paged_adamw_32bit",
+    "paged_adamw_8bit",
+    "ademamix",
+    "lion_32bit",
+    "lion_8bit",
+]
 
 
 class TrainConfig(Table):
     """How the model is tuned. Keys have the names of TrainingArguments in transformers 5."""
 
-    method: Literal["lora", "full"] = Field(
-        "lora", description="an adapter beside frozen weights, or all weights"
+    also: ClassVar[Mapping[str, str]] = {"loss_type": "loss"}
+
+    method: Literal["lora", "qlora", "full"] = Field(
+        "lora",
+        description="an adapter beside frozen weights (qlora: linear layers of the base in 4 bits, nf4), or all weights",
     )
     template: TemplateName = Field(
         "alpaca",
@@ -50,7 +52,7 @@ class TrainConfig(Table):
         512, ge=8, description="tokens of prompt, answer and EOS; longer rows are dropped"
     )
     learning_rate: float | None = Field(
-        None, gt=0, description="default: 2e-4 for lora, 2e-5 for full"
+        None, gt=0, description="default: 2e-4 for lora and qlora, 2e-5 for full"
     )
     num_train_epochs: float = Field(3.0, gt=0, description="how often each row is used")
     max_steps: int | None = Field(None, ge=1, description="steps, instead of num_train_epochs")
@@ -63,7 +65,37 @@ class TrainConfig(Table):
     )
     warmup_steps: float = Field(0.03, ge=0, description="steps, or below 1 their share")
     weight_decay: float = Field(0.0, ge=0, description="weight decay of AdamW")
-    lora: Lora = Field(Lora(), description="method lora: the adapter")
+    optim: Annotated[Optimizer, Added()] = Field(
+        "adamw_torch_fused",
+        description="transformers' optimizers; *_bnb_*, paged_*, lion_*, ademamix need bitsandbytes, adamw_torch_8bit and _4bit torchao",
+    )
+    adam_beta1: Annotated[float, Added()] = Field(0.9, ge=0, lt=1, description="AdamW's")
+    adam_beta2: Annotated[float, Added()] = Field(0.999, ge=0, lt=1, description="AdamW's")
+    adam_epsilon: Annotated[float, Added()] = Field(1e-8, gt=0, description="AdamW's")
+    max_grad_norm: Annotated[float, Added()] = Field(
+        1.0, ge=0, description="longer gradients are shortened to it; 0: never"
+    )
+    loss: Annotated[Literal["nll", "dft"], Added()] = Field(
+        "nll",
+        description="dft: each token's loss times its own probability, which is held fixed (arXiv:2508.05629)",
+    )
+    prompt_loss_weight: Annotated[float, Added()] = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="weight of a prompt's tokens; 0.01 to 0.1 helps short answers (arXiv:2401.13586)",
+    )
+    row_weights: Annotated[Literal["none", "grade"], Added()] = Field(
+        "none", description="grade: a row weighs by what the judge of curate gave it"
+    )
+    neftune_noise_alpha: Annotated[float | None, Added()] = Field(
+        None, gt=0, description="noise on the embeddings while training, 5 in arXiv:2310.05914"
+    )
+    gradient_checkpointing: Annotated[Literal["auto"] | bool, Knob()] = Field(
+        "auto",
+        description="activations are computed again in the backward pass: slower, less memory; auto: where they would not fit",
+    )
+    lora: Lora = Field(Lora(), description="methods lora and qlora: the adapter")
     control: Literal["shuffled", "none"] = Field(
         "shuffled",
         description="a second tune with the answers exchanged among the instructions: it shows what the form alone teaches",
@@ -87,6 +119,11 @@ class TrainConfig(Table):
         "lora_dropout": "lora.dropout",
         "lora_target_modules": "lora.target_modules",
         "target_modules": "lora.target_modules",
+        "activation_checkpointing": "gradient_checkpointing",
+        "lora_use_dora": "lora.use_dora",
+        "lora_modules_to_save": "lora.modules_to_save",
+        "neftune_alpha": "neftune_noise_alpha",
+        "optimizer": "optim",
         "evaluation_strategy": "evaluate:",
         "eval_strategy": "evaluate:",
     }
@@ -103,14 +140,6 @@ class TrainConfig(Table):
         )
 
     def hyper(self, seed: int) -> Hyperparameters:
-        lora = {
-            "r": self.lora.r,
-            "lora_alpha": self.lora.alpha,
-            "lora_dropout": self.lora.dropout,
-            "target_modules": self.lora.target_modules
-            if isinstance(self.lora.target_modules, str)
-            else list(self.lora.target_modules),
-        }
         return Hyperparameters(
             self.learning_rate or LEARNING_RATE[self.method],
             self.num_train_epochs,
@@ -121,7 +150,15 @@ class TrainConfig(Table):
             self.warmup_steps,
             self.weight_decay,
             seed,
-            lora if self.method == "lora" else None,
+            None if self.method == "full" else self.lora.arguments(),
+            objective=Objective(self.loss, self.prompt_loss_weight, self.neftune_noise_alpha),
+            optimizer={
+                "optim": self.optim,
+                "adam_beta1": self.adam_beta1,
+                "adam_beta2": self.adam_beta2,
+                "adam_epsilon": self.adam_epsilon,
+                "max_grad_norm": self.max_grad_norm,
+            },
         )
 
 

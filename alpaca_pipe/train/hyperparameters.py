@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from alpaca_pipe.core.fast_dataclass import dataclass
 
-LEARNING_RATE = {"lora": 2e-4, "full": 2e-5}  # unless the recipe says otherwise, by method
+LEARNING_RATE = {
+    "lora": 2e-4,
+    "qlora": 2e-4,
+    "full": 2e-5,
+}  # unless the recipe says otherwise, by method
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised. loss: nll, or dft (its factor p(token) is held fixed); prompt_loss_weight: of tokens that no answer
+    holds; neftune_noise_alpha: noise of size alpha / sqrt(tokens of the row x hidden size) on embeddings."""
+
+    loss: str = "nll"
+    prompt_loss_weight: float = 0.0
+    neftune_noise_alpha: float | None = None
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """The numbers of a tune, by the names of HF's TrainingArguments. lora: keyword arguments of peft's LoraConfig."""
+    """The numbers of a tune, by the names of HF's TrainingArguments. lora: keyword arguments of peft's LoraConfig; optimizer:
+    of TrainingArguments."""
 
     learning_rate: float
     num_train_epochs: float
@@ -25,6 +41,15 @@ class Hyperparameters:
     weight_decay: float
     seed: int
     lora: Mapping[str, Any] | None
+    objective: Objective = Objective()
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
+    checkpointing: bool = False
+
+    @property
+    def draws(self) -> bool:
+        """Whether something random belongs to one row alone, so that no part of it can be shared with another row."""
+        dropout = bool(self.lora and self.lora["lora_dropout"])
+        return dropout or self.objective.neftune_noise_alpha is not None
 
     def steps(self, rows: int) -> int:
         """Optimizer steps over `rows` rows; the last partial batch of an epoch is a step."""

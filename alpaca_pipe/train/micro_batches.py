@@ -7,6 +7,7 @@ The mathematics is that of rows side by side; only the order of floating-point s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,16 +21,25 @@ IGNORED = -100  # the target of a place that carries no loss
 
 @dataclass(frozen=True)
 class Row:
-    """ids of one row; targets[i] is the token that place i is to predict, or IGNORED. Equal lengths."""
+    """ids of one row; targets[i] is the token that place i is to predict, or IGNORED; weights: of the targets, where not all
+    are 1. Equal lengths."""
 
     ids: Sequence[int]
     targets: Sequence[int]
+    weights: Sequence[float] | None = None
 
     @staticmethod
-    def of(ids: Sequence[int], mask: Sequence[bool]) -> Row:
-        """mask[i]: whether ids[i] is learned, which is for the place before it to predict."""
+    def of(
+        ids: Sequence[int], mask: Sequence[bool], weight: float = 1.0, prompt_weight: float = 0.0
+    ) -> Row:
+        """mask[i]: whether ids[i] is learned, which is for the place before it to predict. weight: of the whole row;
+        prompt_weight: of what is not learned, beside the learned."""
+        if prompt_weight:
+            weights = [weight if yes else weight * prompt_weight for yes in mask[1:]]
+            return Row(ids, [*ids[1:], IGNORED], [*weights, 0.0])
         learned = zip(ids[1:], mask[1:], strict=True)
-        return Row(ids, [*(token if yes else IGNORED for token, yes in learned), IGNORED])
+        targets = [*(token if yes else IGNORED for token, yes in learned), IGNORED]
+        return Row(ids, targets, None if weight == 1.0 else [weight] * len(ids))
 
     @property
     def opening(self) -> int:
@@ -42,12 +52,20 @@ class Row:
     def learned(self) -> int:
         return sum(target != IGNORED for target in self.targets)
 
+    @property
+    def weight(self) -> float:
+        """Of all its targets together: how many there are, unless some weigh more than others."""
+        if self.weights is None:
+            return float(self.learned)
+        pairs = zip(self.weights, self.targets, strict=True)
+        return math.fsum(weight for weight, target in pairs if target != IGNORED)
+
 
 @dataclass(frozen=True)
 class MicroBatch:
     """Tokens laid end to end, each shared opening once.
 
-    ids, targets, positions: per place. runs: (rows, tokens each) of the rows read whole one after the other, equal
+    ids, targets, positions, weights (None: all 1): per place. runs: (rows, tokens each) of the rows read whole one after the other, equal
     lengths together. reads: for each token of those rows the place it is read from; returns: for each place, where
     among those tokens its own result stands; both None where nothing is shared and the rows lie in reading order.
     """
@@ -58,6 +76,7 @@ class MicroBatch:
     runs: tuple[tuple[int, int], ...]
     reads: list[int] | None
     returns: list[int] | None
+    weights: list[float] | None = None
 
     @property
     def tokens(self) -> int:
@@ -93,6 +112,7 @@ def lay_out(rows: Sequence[Row], share: bool = True) -> MicroBatch:
     ids: list[int] = []
     targets: list[int] = []
     positions: list[int] = []
+    weights: list[float] | None = None if all(row.weights is None for row in rows) else []
     where: list[list[int]] = []  # of each row, its places
     for number, row in enumerate(rows):
         common = _common(rows[number - 1], row) if share and number else 0
@@ -101,16 +121,18 @@ def lay_out(rows: Sequence[Row], share: bool = True) -> MicroBatch:
         ids += row.ids[common:]
         targets += row.targets[common:]
         positions += range(common, len(row.ids))
+        if weights is not None:
+            weights += (row.weights or [1.0] * len(row.ids))[common:]
         where.append(places)
     where.sort(key=len)
     runs = tuple((len(list(group)), length) for length, group in groupby(where, key=len))
     reads = [place for places in where for place in places]
     if reads == list(range(len(ids))):
-        return MicroBatch(ids, targets, positions, runs, None, None)
+        return MicroBatch(ids, targets, positions, runs, None, None, weights)
     returns = [0] * len(ids)
     for token, place in enumerate(reads):
         returns[place] = token
-    return MicroBatch(ids, targets, positions, runs, reads, returns)
+    return MicroBatch(ids, targets, positions, runs, reads, returns, weights)
 
 
 def _common(one: Row, other: Row) -> int:
@@ -132,6 +154,7 @@ def as_tensors(batch: MicroBatch) -> dict[str, Any]:
         "input_ids": whole(batch.ids),
         "position_ids": whole(batch.positions),
         "targets": whole(batch.targets),
+        "weights": None if batch.weights is None else torch.tensor([batch.weights]),
         "cu_seq_lens_q": ends,
         "max_length_q": max(lengths),
         "row_runs": batch.runs,
@@ -146,11 +169,14 @@ def as_padded_tensors(rows: Sequence[Row], pad: int) -> dict[str, Any]:
 
     longest = max(len(row.ids) for row in rows)
 
-    def filled(parts: Sequence[Sequence[int]], value: int) -> torch.Tensor:
+    def filled(parts: Sequence[Sequence[float]], value: float) -> torch.Tensor:
         return torch.tensor([[*part, *[value] * (longest - len(part))] for part in parts])
 
+    weighed = any(row.weights is not None for row in rows)
+    weights = [row.weights or [1.0] * len(row.ids) for row in rows] if weighed else None
     return {
         "input_ids": filled([row.ids for row in rows], pad),
         "attention_mask": filled([[1] * len(row.ids) for row in rows], 0),
         "targets": filled([row.targets for row in rows], IGNORED),
+        "weights": None if weights is None else filled(weights, 0.0),
     }

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far
 from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
+from alpaca_pipe.models.nf4 import note_nf4
 from alpaca_pipe.models.saved_template import save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
+from alpaca_pipe.train.adapter import save_adapter
 from alpaca_pipe.train.config import FOLDERS, ROWS, TrainConfig, check
 from alpaca_pipe.train.hyperparameters import Hyperparameters
+from alpaca_pipe.train.packages import check_packages
+from alpaca_pipe.train.recompute import recomputes
 from alpaca_pipe.train.sft import tune
 from alpaca_pipe.train.shuffled_control import shuffled
 from alpaca_pipe.train.training_rows import training_rows
 from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 
 def train(config: TrainConfig, context: StageContext) -> Outcome:
@@ -37,13 +38,14 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     base: BaseTable = context.tables["base"]
     check(config, base)
     _check_machine()
+    check_packages(config)
     checkpoint = resolve(base, context.progress.say)
     encoder = Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template])
     told = training_rows(
         config, context.inputs[ROWS], encoder, context.folder, context.progress.say
     )
     rows = told.sequences
-    hyper = config.hyper(context.seed)
+    hyper = replace(config.hyper(context.seed), checkpointing=recomputes(config, base, rows))
     tunes = {"tuned": rows}
     if config.control == "shuffled":
         tunes["control"] = shuffled(rows, context.seed)
@@ -52,7 +54,15 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     for place, (which, its_rows) in enumerate(tunes.items()):
         if not (context.folder / FOLDERS[which]).is_dir():
             _tune(
-                which, its_rows, config, hyper, checkpoint, encoder, context, before=place * steps
+                which,
+                its_rows,
+                told.weights,
+                config,
+                hyper,
+                checkpoint,
+                encoder,
+                context,
+                before=place * steps,
             )
     commit = {"base_commit": base.commit()} if base.on_hub else {}
     return Outcome(
@@ -98,6 +108,7 @@ def _announce(
 def _tune(
     which: str,
     rows: list[Encoded],
+    weights: list[float] | None,
     config: TrainConfig,
     hyper: Hyperparameters,
     checkpoint: Checkpoint,
@@ -109,7 +120,7 @@ def _tune(
     scratch = context.scratch / which
     scratch.mkdir(exist_ok=True)
     context.phase("load")
-    loaded = load_model(checkpoint, base.dtype)
+    loaded = load_model(checkpoint, base.dtype, nf4=config.method == "qlora")
     context.phase("train")
     model = tune(
         loaded,
@@ -121,29 +132,22 @@ def _tune(
         which,
         context.stopping,
         lambda step, loss: context.progress.at(before + step, f"{which}, loss {loss:.3f}"),
+        weights,
     )
     if model is None:
         raise Stopped
     context.phase("save")
     draft = context.scratch / f"{which}-model"
     shutil.rmtree(draft, ignore_errors=True)
-    _save(model, base, draft)
+    if config.method == "full":
+        model.save_pretrained(draft)
+    else:
+        save_adapter(model, base.published, scratch, draft)  # type: ignore[arg-type]
+    if config.method == "qlora":
+        note_nf4(draft)
     save_template(draft, encoder)
     draft.rename(context.folder / FOLDERS[which])
     shutil.rmtree(scratch)
-
-
-def _save(model: PreTrainedModel, base: BaseTable, folder: Path) -> None:
-    """The adapter or the whole model, without a path of this machine in it."""
-    if hasattr(model, "peft_config"):
-        adapter = model.peft_config["default"]
-        adapter.base_model_name_or_path, adapter.revision = base.published, None
-        model.save_pretrained(folder, save_embedding_layers=False)
-        (folder / "README.md").unlink(
-            missing_ok=True
-        )  # peft's empty card; export writes one with figures
-    else:
-        model.save_pretrained(folder)
 
 
 def _losses(log: Path) -> dict[str, dict[str, float]]:

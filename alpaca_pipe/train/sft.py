@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl_so_far, write_jsonl
 from alpaca_pipe.models.loading import device
 from alpaca_pipe.models.loss_mask import Encoded
+from alpaca_pipe.models.nf4 import is_nf4
+from alpaca_pipe.train.adapter import with_adapter
 from alpaca_pipe.train.attention import lay_end_to_end
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.lean import make_lean
@@ -24,6 +25,7 @@ from alpaca_pipe.train.resume import last_whole, mark_whole
 from alpaca_pipe.train.trainer import collated, trainer_class
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTConfig, SFTTrainer
 
@@ -43,18 +45,20 @@ def tune(
     which: str,
     stopping: Callable[[], bool] = lambda: False,
     at: Callable[[int, float], None] = lambda step, loss: None,
+    weights: Sequence[float] | None = None,
 ) -> PreTrainedModel | None:
     """The tuned model (with its adapter, where hyper.lora is set), or None where `stopping` said so first.
 
     scratch: checkpoints; a later call goes on from the last whole one, and ends with the same weights, bit for bit on
     a CPU, as a call that was never interrupted.  log: JSON lines {which, step, loss, learning_rate, tokens}, loss in
     nats a learned token, tokens seen so far; lines of other tunes are kept.  at: told each step and its loss.
+    weights: of the rows; None: all weigh the same.
     """
     import torch
     from transformers.trainer_callback import PrinterCallback
 
     _silence()
-    trainer = _trainer(model, tokenizer, rows, hyper, scratch)
+    trainer = _trainer(model, tokenizer, rows, hyper, scratch, weights)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_watch(scratch, log, which, stopping, at))
     start = last_whole(scratch)
@@ -72,31 +76,54 @@ def _trainer(
     rows: Sequence[Encoded],
     hyper: Hyperparameters,
     scratch: Path,
+    weights: Sequence[float] | None,
 ) -> SFTTrainer:
-    from datasets import Dataset
-    from peft import LoraConfig
+    from transformers import set_seed
 
-    if hyper.lora:
-        _check_targets(model, hyper.lora["target_modules"])
-    # a draw of dropout belongs to one row, so an opening is shared only where nothing is drawn
-    share = not (hyper.lora and hyper.lora["lora_dropout"])
-    model.to(device())  # type: ignore[arg-type]
+    if not is_nf4(model):
+        model.to(device())  # type: ignore[arg-type]
     own = model.config._attn_implementation
     longest = max(len(row.ids) for row in rows)
     apart = lay_end_to_end(model, longest) and agrees(model, rows, own)
-    data = [Row.of(row.ids, row.mask) for row in rows]
-    trainer = trainer_class(hyper.per_device_train_batch_size, apart, share)(
-        model=model,
+    if hyper.checkpointing:
+        recompute(model)
+    set_seed(hyper.seed)
+    trained = with_adapter(model, hyper.lora, scratch) if hyper.lora else model
+    trainer = trainer_class(hyper, apart)(
+        model=trained,
         args=_arguments(hyper, scratch),
-        train_dataset=Dataset.from_dict(
-            {"input_ids": [row.ids for row in data], "labels": [row.targets for row in data]}
-        ),
+        train_dataset=_dataset(rows, hyper, weights),
         data_collator=collated,
         processing_class=tokenizer,
-        peft_config=LoraConfig(**hyper.lora, task_type="CAUSAL_LM") if hyper.lora else None,
     )
+    for weight in trained.parameters():
+        if weight.requires_grad and hyper.lora:  # TRL makes those on a base of 4 bits bfloat16
+            weight.data = weight.data.float()
     make_lean(trainer.model)
     return trainer
+
+
+def recompute(model: PreTrainedModel) -> None:
+    """Each layer keeps what goes into it and is computed again in the backward pass; the numbers stay what they are."""
+    enable = getattr(model, "activation_checkpointing_enable", None)  # its name from 5.23 on
+    (enable or model.gradient_checkpointing_enable)({"use_reentrant": False})
+
+
+def _dataset(
+    rows: Sequence[Encoded], hyper: Hyperparameters, weights: Sequence[float] | None
+) -> Dataset:
+    from datasets import Dataset
+
+    prompt = hyper.objective.prompt_loss_weight
+    each = weights if weights is not None else [1.0] * len(rows)
+    data = [Row.of(r.ids, r.mask, one, prompt) for r, one in zip(rows, each, strict=True)]
+    columns: dict[str, Any] = {
+        "input_ids": [row.ids for row in data],
+        "labels": [row.targets for row in data],
+    }
+    if any(row.weights is not None for row in data):
+        columns["weights"] = [row.weights or [1.0] * len(row.ids) for row in data]
+    return Dataset.from_dict(columns)
 
 
 def _arguments(hyper: Hyperparameters, scratch: Path) -> SFTConfig:
@@ -117,6 +144,7 @@ def _arguments(hyper: Hyperparameters, scratch: Path) -> SFTConfig:
         lr_scheduler_type=hyper.lr_scheduler_type,
         warmup_steps=hyper.warmup_steps,
         weight_decay=hyper.weight_decay,
+        **hyper.optimizer,
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,
@@ -131,23 +159,6 @@ def _arguments(hyper: Hyperparameters, scratch: Path) -> SFTConfig:
         log_level="error",
         dataloader_pin_memory=False,
     )
-
-
-def _check_targets(model: PreTrainedModel, targets: str | Sequence[str]) -> None:
-    """peft skips a name that no layer has as long as another name fits."""
-    if isinstance(targets, str):
-        return
-    layers = [
-        name
-        for name, module in model.named_modules()
-        if getattr(getattr(module, "weight", None), "ndim", 0) == 2
-    ]
-    for target in targets:
-        if not any(name == target or name.endswith(f".{target}") for name in layers):
-            raise UserError(
-                f"train.lora.target_modules: the base has no linear layer '{target}'",
-                did_you_mean(target, {name.rpartition(".")[2] for name in layers}),
-            )
 
 
 def _watch(

@@ -18,8 +18,10 @@ from alpaca_pipe.recipe.stage import (
     Stage,
     StageContext,
 )
+from alpaca_pipe.train.adapter_config import Lora
 from alpaca_pipe.train.config import ROWS, TrainConfig, check, conversations_refused
 from alpaca_pipe.train.cost_estimate import Job, lengths
+from alpaca_pipe.train.packages import missing_packages
 from alpaca_pipe.weights.base import BaseTable
 
 
@@ -52,7 +54,7 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     measured = f"rows of {length.mean:.0f} tokens" + (
         " (the curated ones)" if length.rows else ", as in the released 52K"
     )
-    notes = "".join(_notes(base))
+    notes = "".join(_notes(config, base))
     if base and job and machine.gpu:
         fit, minutes = job.on(machine.gpu), job.minutes(machine.gpu, has_weights(base))
         tight = "" if fit.fits else f"; {fit}"
@@ -116,7 +118,7 @@ def _rows_expected(tables: Mapping[str, Any]) -> int:
     )
 
 
-def _notes(base: BaseTable | None) -> Iterator[str]:
+def _notes(config: TrainConfig, base: BaseTable | None) -> Iterator[str]:
     if base and base.on_hub and base.commit() != base.revision:
         yield (
             f"; hub revision '{base.revision}' is not pinned: write base.revision: "
@@ -124,12 +126,17 @@ def _notes(base: BaseTable | None) -> Iterator[str]:
         )
     if find_spec("torch") is None:
         yield "; it needs the extra 'train', which is not installed"
+    for package in missing_packages(config):
+        yield f"; it needs {package}, which is not installed"
+    if config.method == "full" and config.lora != Lora():
+        yield "; method full has no adapter, so nothing of train.lora is used"
 
 
 _BYTES_A_ROW = 430  # of a JSON file, the released 52K
 _START_SECONDS = 12.0  # imports, loading, saving
 _FLOP = {
     "lora": 4,
+    "qlora": 4,
     "full": 6,
 }  # a parameter and token: forward 2, gradient of activations 2, of weights 2
 _CPU_FLOPS = 120e9  # a second on 2 cores without AMX: SmolLM2-135M, LoRA, 1,000 tokens a step in 4.2 s (2026-11)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.models.loading import device
+from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.micro_batches import (
     IGNORED,
     Row,
@@ -15,7 +17,8 @@ from alpaca_pipe.train.micro_batches import (
     grouped,
     micro_batches,
 )
-from alpaca_pipe.train.response_loss import summed_nats, without_head
+from alpaca_pipe.train.neftune import lengths_of, noise
+from alpaca_pipe.train.response_loss import nats_of_logits, summed_nats, without_head
 
 if TYPE_CHECKING:
     import torch
@@ -25,27 +28,30 @@ if TYPE_CHECKING:
 _TOKENS = {"cpu": 512, "cuda": 16_384}
 
 
-def nats_of(model: Any, head: torch.nn.Module, inputs: Mapping[str, Any]) -> torch.Tensor:
+_OURS = ("targets", "weights")  # of a micro-batch, what the model itself does not take
+
+
+def nats_of(
+    model: Any, head: torch.nn.Module, inputs: Mapping[str, Any], dft: bool = False
+) -> torch.Tensor:
     """The loss of one micro-batch, summed over what is learned, in nats. head: its output head, reached by itself."""
-    rest = {name: value for name, value in inputs.items() if name != "targets"}
-    targets = inputs["targets"]
+    rest = {name: value for name, value in inputs.items() if name not in _OURS}
+    targets, weights = inputs["targets"], inputs["weights"]
     with without_head(head):
         hidden = model(**rest, use_cache=False).logits
     learned = targets != IGNORED
-    return summed_nats(hidden[learned], head.weight, targets[learned])
+    weights = None if weights is None else weights[learned]
+    return summed_nats(hidden[learned], head.weight, targets[learned], weights, dft)
 
 
-def nats_by_logits(model: Any, inputs: Mapping[str, Any]) -> torch.Tensor:
+def nats_by_logits(model: Any, inputs: Mapping[str, Any], dft: bool = False) -> torch.Tensor:
     """The same by the model's own logits, whatever it does to them: caps, scales, a bias of its head."""
-    import torch
-
-    rest = {name: value for name, value in inputs.items() if name != "targets"}
-    targets = inputs["targets"]
+    rest = {name: value for name, value in inputs.items() if name not in _OURS}
+    targets, weights = inputs["targets"], inputs["weights"]
     logits = model(**rest, use_cache=False).logits
     learned = targets != IGNORED
-    return torch.nn.functional.cross_entropy(
-        logits[learned].float(), targets[learned], reduction="sum"
-    )
+    weights = None if weights is None else weights[learned]
+    return nats_of_logits(logits[learned].float(), targets[learned], weights, dft)
 
 
 def tensors_of(rows: Sequence[Row], at_once: int, apart: bool, share: bool, pad: int) -> list[Any]:
@@ -57,13 +63,20 @@ def tensors_of(rows: Sequence[Row], at_once: int, apart: bool, share: bool, pad:
 
 
 def collated(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Row]]:
-    return {"rows": [Row(row["input_ids"], row["labels"]) for row in rows]}
+    return {"rows": [Row(row["input_ids"], row["labels"], row.get("weights")) for row in rows]}
 
 
-def trainer_class(at_once: int, apart: bool, share: bool) -> type[SFTTrainer]:
-    """The trainer for micro-batches of `at_once` rows; see tensors_of."""
+def trainer_class(hyper: Hyperparameters, apart: bool) -> type[SFTTrainer]:
+    """The trainer for such a tune. apart: see tensors_of."""
     import torch
     from trl import SFTTrainer
+
+    at_once, share, dft = (
+        hyper.per_device_train_batch_size,
+        not hyper.draws,
+        hyper.objective.loss == "dft",
+    )
+    alpha = hyper.objective.neftune_noise_alpha
 
     class RowTrainer(SFTTrainer):
         def training_step(
@@ -72,11 +85,14 @@ def trainer_class(at_once: int, apart: bool, share: bool) -> type[SFTTrainer]:
             """One optimizer step: its loss is the mean over all its learned tokens, on whatever machine they lie."""
             rows: list[Row] = inputs["rows"]
             model.train()
-            learned = torch.tensor(sum(row.learned for row in rows), device=self.args.device)
-            learned = self.accelerator.reduce(learned)
-            share_of_mean = self.accelerator.num_processes / learned
+            weight = torch.tensor(
+                math.fsum(row.weight for row in rows), dtype=torch.float64, device=self.args.device
+            )
+            weight = self.accelerator.reduce(weight).clamp(min=1e-9)  # rows may weigh nothing
+            share_of_mean = (self.accelerator.num_processes / weight).float()
             pad = self.processing_class.pad_token_id
-            head = self.accelerator.unwrap_model(model).get_output_embeddings()
+            bare = self.accelerator.unwrap_model(model)
+            head, embedding = bare.get_output_embeddings(), bare.get_input_embeddings()
             total = torch.zeros((), device=self.args.device)
             batches = tensors_of(rows, at_once, apart, share, pad)
             for number, batch in enumerate(batches):
@@ -84,9 +100,12 @@ def trainer_class(at_once: int, apart: bool, share: bool) -> type[SFTTrainer]:
                 with nullcontext() if last else self.accelerator.no_sync(model):
                     with self.compute_loss_context_manager():
                         inputs = self._prepare_inputs(batch)
-                        nats = (
-                            nats_of(model, head, inputs) if apart else nats_by_logits(model, inputs)
-                        )
+                        with noise(embedding, alpha, lengths_of(batch) if alpha else None):
+                            nats = (
+                                nats_of(model, head, inputs, dft)
+                                if apart
+                                else nats_by_logits(model, inputs, dft)
+                            )
                         loss = nats * share_of_mean
                     self.accelerator.backward(loss)
                 total += loss.detach()

@@ -12,14 +12,17 @@ from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.train.config import TrainConfig, conversations_refused
+from alpaca_pipe.train.row_weights import weights_of
 
 
 class TrainingRows(NamedTuple):
-    """rows: how many there are; sequences: theirs, in order, more than one where a history is read otherwise."""
+    """rows: how many there are; sequences: theirs, in order, more than one where a history is read otherwise; weights: of the
+    sequences, None where all weigh the same."""
 
     rows: int
     sequences: list[Encoded]
     unsaid: Counter[str]
+    weights: list[float] | None = None
 
     def summary(self) -> dict[str, Any]:
         """Only what is not as in rows of one exchange."""
@@ -35,7 +38,12 @@ def training_rows(
     examples = [Example.from_row(row) for row in read_jsonl(file)]
     _check_turns(examples, encoder)
     found = list(encoder.encode(examples, config.max_length))
-    rows = [row for row in found if not isinstance(row, Rejected)]
+    kept = [
+        (example, row)
+        for example, row in zip(examples, found, strict=True)
+        if not isinstance(row, Rejected)
+    ]
+    rows = [row for _, row in kept]
     dropped = [row for row in found if isinstance(row, Rejected)]
     write_jsonl(folder / "dropped.jsonl", (row.to_row() for row in dropped))
     least = 2 if config.control == "shuffled" else 1
@@ -45,6 +53,10 @@ def training_rows(
             f"and at least {least} are needed",
             "generate more rows, or raise train.max_length",
         )
+    weights = None
+    if config.row_weights == "grade":
+        each = weights_of([example for example, _ in kept], say)
+        weights = [weight for weight, row in zip(each, rows, strict=True) for _ in row]
     unsaid = encoder.unsaid(examples)
     for sentence in (
         *encoder.form.notes,
@@ -52,7 +64,7 @@ def training_rows(
         *unsaid_in_words(unsaid),
     ):
         say(sentence)
-    return TrainingRows(len(rows), [one for row in rows for one in row], unsaid)
+    return TrainingRows(len(rows), [one for row in rows for one in row], unsaid, weights)
 
 
 def _check_turns(examples: Sequence[Example], encoder: Encoder) -> None:

@@ -1,6 +1,6 @@
 """One contender of the training bench in a process of its own: a few steps, then a line of JSON about them.
 
-python -m tests.bench.train_one WHO METHOD ROWS_AT_ONCE STEPS     WHO: ours, padded, packed, bare
+python -m tests.bench.train_one WHO METHOD ROWS_AT_ONCE FILE     FILE: rows as {ids, mask}; WHO: ours, padded, packed, bare
 CPU seconds are those between the end of the first step and the end of the last one; the peak is the whole process's.
 """
 
@@ -21,11 +21,11 @@ RATE, RANK = 1e-4, 16
 SKIPPED = 1000  # of the 52K: its first rows are shorter than most
 
 
-def rows_of(count: int) -> list[Any]:
-    """Rows of the original 52K, encoded by the tree that runs."""
-    from alpaca_pipe.core.example import Example, Origin
+def rows_of(count: int) -> list[dict[str, Any]]:
+    """Rows of the original 52K as {ids, mask}, encoded once for all contenders."""
+    from alpaca_pipe.core.example import Example, Origin, Rejected
     from alpaca_pipe.models.loading import load_tokenizer
-    from alpaca_pipe.models.loss_mask import Encoded, Encoder
+    from alpaca_pipe.models.loss_mask import Encoder
     from alpaca_pipe.models.templates import TEMPLATES
 
     data = Path(os.environ.get("ALPACA_PIPE_DATA", "../shared/data"))
@@ -33,7 +33,17 @@ def rows_of(count: int) -> list[Any]:
         rows = json.load(stream)[SKIPPED : SKIPPED + count + 20]
     examples = [Example.of(r["instruction"], r["input"], r["output"], Origin("seed")) for r in rows]
     encoder = Encoder(load_tokenizer(checkpoint()), TEMPLATES["alpaca"])
-    return [row for row in encoder.encode(examples, 512) if isinstance(row, Encoded)][:count]
+    found = [row[0] for row in encoder.encode(examples, 512) if not isinstance(row, Rejected)]
+    return [{"ids": list(row.ids), "mask": list(row.mask)} for row in found[:count]]
+
+
+def encoded(file: Path) -> list[Any]:
+    """The same rows, as the tree that runs holds them."""
+    try:
+        from alpaca_pipe.models.loss_mask import Encoded
+    except ImportError:  # a build of before 2026-11-30
+        from alpaca_pipe.models.template import Encoded  # type: ignore[no-redef]
+    return [Encoded(tuple(row["ids"]), tuple(row["mask"])) for row in json.loads(file.read_text())]
 
 
 def checkpoint() -> Any:
@@ -199,11 +209,11 @@ def bare(method: str, at_once: int, rows: list[Any], at: Callable[[float], None]
         at(total)
 
 
-def main(who: str, method: str, at_once: int, steps: int) -> None:
+def main(who: str, method: str, at_once: int, file: Path) -> None:
     import torch
 
     torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "2")))
-    rows = rows_of(at_once * steps)
+    rows = encoded(file)
     losses: list[float] = []
     times: list[float] = []
 
@@ -213,7 +223,7 @@ def main(who: str, method: str, at_once: int, steps: int) -> None:
 
     {"ours": ours, "padded": padded, "packed": packed, "bare": bare}[who](method, at_once, rows, at)
     share = (len(losses) - 1) / len(losses)  # of the rows, those after the first step
-    tokens = sum(len(row.ids) for row in rows) * share
+    tokens = sum(len(row.ids) for row in rows) * share  # each real token once, padding never
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     figures = {
         "tokens_per_cpu_second": tokens / (times[-1] - times[0]),
@@ -224,4 +234,4 @@ def main(who: str, method: str, at_once: int, steps: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))

@@ -89,6 +89,7 @@ OTHERS: dict[str, Any] = {
     "curate.filters.language.wanted": "da",
     "curate.filters.length.tokenizer": "notes.md",
     "train.lora.target_modules": ["q_proj"],
+    "train.lora.modules_to_save": ["lm_head"],
 }
 
 
@@ -191,6 +192,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     ),
     "curate.engine": lambda table: CurationRules.of(table).engine,
     "curate.decisions": lambda table: table.decisions,
+    "train.gradient_checkpointing": lambda table: table.gradient_checkpointing,
 }
 # Where only a whole run shows it: the test that does.
 NAMED: dict[str, str] = {

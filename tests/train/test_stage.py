@@ -18,7 +18,10 @@ from alpaca_pipe.core.files import read_json, read_jsonl, tree_digest
 from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer
 from alpaca_pipe.models.saved_template import saved_encoder
 from alpaca_pipe.recipe.stage import EstimateInputs, StageContext
-from alpaca_pipe.train.config import Lora, TrainConfig
+from alpaca_pipe.train import packages
+from alpaca_pipe.train.adapter_config import Lora
+from alpaca_pipe.train.config import TrainConfig
+from alpaca_pipe.train.row_weights import weights_of
 from alpaca_pipe.train.show_mask import print_mask
 from alpaca_pipe.train.stage import estimate, run
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
@@ -117,6 +120,70 @@ def test_full_leaves_a_whole_model(bench: Callable[..., StageContext], tiny: Pat
     assert all(moved)
 
 
+def test_qlora_is_scored_on_the_base_that_it_was_trained_beside(
+    bench: Callable[..., StageContext], tiny: Path
+) -> None:
+    """The rounded one: with the adapter taken away it differs from the base as published."""
+    pytest.importorskip("bitsandbytes")
+    here = bench("qlora")
+    run(CONFIG.model_copy(update={"method": "qlora", "control": "none"}), here)
+    model, _ = load_for_scoring(Checkpoint(str(tiny)), here.folder / "model")
+    plain, _ = load_for_scoring(Checkpoint(str(tiny)))
+    ids = torch.tensor([[5, 6, 7]])
+    with model.disable_adapter():  # type: ignore[operator]
+        assert not torch.allclose(model(ids).logits, plain(ids).logits, atol=1e-4)
+
+
+def test_without_bitsandbytes_it_says_so_before_anything_is_loaded(
+    bench: Callable[..., StageContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    for change in ({"method": "qlora"}, {"optim": "paged_adamw_8bit"}):
+        with pytest.raises(UserError, match="needs bitsandbytes"):
+            run(CONFIG.model_copy(update=change), bench("none"))
+
+
+def graded(grades: list[float | None]) -> list[Example]:
+    origins = [
+        Origin("imported", details={} if grade is None else {"grade": grade}) for grade in grades
+    ]
+    return [Example.of(f"Say {n}", "", "yes", origin) for n, origin in enumerate(origins)]
+
+
+def test_a_row_weighs_by_its_grade() -> None:
+    said: list[str] = []
+    assert weights_of(graded([5, 3, 4, 0]), said.append) == pytest.approx([5 / 3, 1, 4 / 3, 0])
+    assert said == ["1 of 4 rows have grade 0, and weigh nothing"]
+    assert weights_of(graded([5, None]), said.append) == [1, 1]
+    assert "1 of 2 rows have no grade" in said[-1]
+    for none in ([], [None, None], [0]):
+        with pytest.raises(UserError, match="no row has a grade above 0"):
+            weights_of(graded(none), said.append)
+
+
+def test_keys_that_came_later_leave_an_old_step_what_it_was() -> None:
+    """As the build of 2026-11-29 knew it: these keys, and no others, while the new ones are at their defaults."""
+    known = CONFIG.identity()
+    assert set(known) == {
+        "method",
+        "template",
+        "max_length",
+        "learning_rate",
+        "num_train_epochs",
+        "max_steps",
+        "per_device_train_batch_size",
+        "gradient_accumulation_steps",
+        "lr_scheduler_type",
+        "warmup_steps",
+        "weight_decay",
+        "lora",
+        "control",
+    }
+    assert set(known["lora"]) == {"r", "alpha", "dropout", "target_modules"}
+    changed = CONFIG.model_copy(update={"optim": "sgd", "lora": Lora(use_dora=True)})
+    assert changed.identity()["optim"] == "sgd" and changed.identity()["lora"]["use_dora"] is True
+
+
 def test_full_in_bfloat16_is_refused(bench: Callable[..., StageContext], tiny: Path) -> None:
     here = bench("bf16")
     here.tables["base"] = BaseTable(model=tiny, dtype="bfloat16")  # type: ignore[index]
@@ -212,7 +279,8 @@ def test_nothing_fits(bench: Callable[..., StageContext]) -> None:
 def test_names_are_those_of_training_arguments() -> None:
     from transformers import TrainingArguments
 
-    own = {"method", "template", "max_length", "lora", "control"}
+    own = {"method", "template", "max_length", "lora", "control", "row_weights"}
+    own |= {"loss", "prompt_loss_weight"}  # TRL's loss_type, and OpenAI's key
     arguments = set(TrainingArguments.__dataclass_fields__)
     assert set(TrainConfig.model_fields) - own <= arguments
     assert not set(TrainConfig.renamed) & set(TrainConfig.model_fields)

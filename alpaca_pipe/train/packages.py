@@ -1,0 +1,42 @@
+"""Packages that only some settings of a tune need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.train.config import TrainConfig
+
+_BITSANDBYTES = ("bnb", "paged", "lion", "ademamix")
+_TORCHAO = ("adamw_torch_8bit", "adamw_torch_4bit")
+
+
+def missing_packages(config: TrainConfig) -> Iterator[str]:
+    """Of those that the settings need, the ones that are not installed."""
+    for package in _needed(config):
+        if find_spec(package) is None:
+            yield package
+
+
+def check_packages(config: TrainConfig) -> None:
+    """UserError where one is missing."""
+    for package in missing_packages(config):
+        extra = " (the extra 'qlora')" if package == "bitsandbytes" else ""
+        raise UserError(
+            f"train: {_what(config, package)} needs {package}{extra}, which is not installed",
+            f"pip install {package}",
+        )
+
+
+def _needed(config: TrainConfig) -> Iterator[str]:
+    if config.method == "qlora" or any(part in config.optim for part in _BITSANDBYTES):
+        yield "bitsandbytes"
+    if config.optim in _TORCHAO:
+        yield "torchao"
+
+
+def _what(config: TrainConfig, package: str) -> str:
+    if package == "bitsandbytes" and config.method == "qlora":
+        return "method qlora"
+    return f"optim: {config.optim}"
