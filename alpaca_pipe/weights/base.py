@@ -84,7 +84,8 @@ class BaseTable(Table):
     ] = None
 
     def identity(self) -> dict[str, Any]:
-        return {"model": self._content(), "dtype": self.dtype}
+        said = {"model": self._content(), "dtype": self.dtype}
+        return said | ({"cut": "as pre-trained"} if self._is_cut_otherwise() else {})
 
     def brings(self) -> tuple[Ingredient, ...]:
         return () if self.model == TINY else (Ingredient("base", self.called),)
@@ -157,6 +158,13 @@ class BaseTable(Table):
             if self.model in KNOWN
             else {"hub": self.model, "revision": self.revision}
         )
+
+    def _is_cut_otherwise(self) -> bool:
+        """Whether what was made with it before 2026-11 saw other ids: that is no longer the same step."""
+        from alpaca_pipe.weights.checkpoint import reads_otherwise
+
+        is_gguf = self.model in KNOWN or (isinstance(self.model, Path) and not self.model.is_dir())
+        return is_gguf and reads_otherwise(self.model)
 
     def _folder_here(self) -> Path | None:
         from alpaca_pipe.weights.checkpoint import exported_path

