@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "alpaca_pipe"
 SCREEN = "core/screen.py"
 CHILDREN = {  # what they print is read by their parent
     "teachers/local/child_process.py",
+    "weights/llama_cpp_ids.py",
     "teachers/local/local_server_child.py",
     "teachers/scripted/scripted_server.py",
 }
