@@ -90,6 +90,21 @@ def status(
 
 
 @app.command(rich_help_panel=LOOKING_BACK)
+def verify(
+    runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
+    as_json: Json = False,
+) -> None:
+    """Check that sealed steps, the ledger and the files of each recipe are as they were written; every byte is read. Exit code 2 if not."""
+    from alpaca_pipe.recipe.verify import print_verified
+    from alpaca_pipe.recipe.workspace import Workspace
+
+    workspace = Workspace(runs).rehearsal() if rehearse else Workspace(runs)
+    if not print_verified(workspace, as_json):
+        raise typer.Exit(2)
+
+
+@app.command(rich_help_panel=LOOKING_BACK)
 def gc(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be deleted and delete nothing.")

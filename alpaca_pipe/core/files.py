@@ -108,18 +108,18 @@ def read_jsonl_so_far(path: Path) -> Iterator[Any]:
         return
 
 
-def file_digest(path: Path) -> str:
-    """sha256 (hex) of a file's bytes; large files are remembered by (path, size, mtime_ns, inode)."""
+def file_digest(path: Path, read_again: bool = False) -> str:
+    """sha256 (hex) of a file's bytes; large files are remembered by (path, size, mtime_ns, inode), unless it is to be read
+    again: a disk can change a byte and keep the time."""
     state = path.stat()
     if state.st_size < _REMEMBERED_FROM:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     memory = cache_dir() / "digests"
     stamp = [str(path.resolve()), state.st_size, state.st_mtime_ns, state.st_ino]
     note = memory / hashlib.sha256(canonical(stamp).encode()).hexdigest()[:32]
-    try:
-        return note.read_text()
-    except OSError:
-        pass
+    with contextlib.suppress(OSError):
+        if not read_again:
+            return note.read_text()
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time only
