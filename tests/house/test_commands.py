@@ -41,6 +41,7 @@ WITH_JSON = {
     "history": ["small"],
     "compare": ["small@1", "small@2"],
     "status": [],
+    "verify": [],
     "gc": ["--dry-run"],
     "recipes": [],
     "seeds check": ["{seeds}"],

@@ -73,6 +73,11 @@ class Provider:
         id = http.match_info["id"]
         if self.fault("content_busy"):
             return web.json_response({"error": {"message": "no"}}, status=500)
+        if self.fault("content_endless"):
+            endless = web.StreamResponse()
+            await endless.prepare(http)
+            while True:
+                await endless.write(b" " * 65536)
         return web.Response(body=self.files[id][1]) if id in self.files else not_there()
 
     async def delete(self, http: web.Request) -> web.Response:

@@ -132,6 +132,15 @@ def test_a_line_without_an_answer_is_lost_where_the_provider_does_not_count(desk
     desk.sound()
 
 
+def test_answers_without_end_are_lost_once_and_hold_up_no_later_run(desk: Runs) -> None:
+    desk.server.faults(content_endless=1)
+    for end in desk.run(["a", "b"]):
+        assert isinstance(end, UserError) and "far more than was asked for" in str(end)
+    assert desk.kinds("a") == desk.kinds("b") == ["reserved", "lost"]
+    assert not BatchJobs(desk.journal).open("r")
+    assert desk.run(["a", "b"]) == ["a", "b"]
+
+
 def left_there(desk: Runs) -> None:
     desk.server.faults(hold="")
     desk.run(WORDS, stopping=stop_when(desk, "handed in"))

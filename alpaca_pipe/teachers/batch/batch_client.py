@@ -11,6 +11,7 @@ from alpaca_pipe.core.outside_numbers import BadNumber, exact_json, whole_number
 from alpaca_pipe.ledger.store.batch_jobs import Intent
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.local.child_process import Child
+from alpaca_pipe.teachers.openai.bounded_answer import at_most
 from alpaca_pipe.teachers.openai.error_mapping import Refused, failure_of, without_keys
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
 
@@ -84,12 +85,13 @@ class BatchClient:
         page = await self._json("get", "/files?purpose=batch")
         return [file["id"] for file in _listed(page) if file.get("filename") == name]
 
-    async def content(self, file: str) -> bytes:
-        """A file, whole. NotThere."""
+    async def content(self, file: str, most: int) -> bytes:
+        """A file, whole; of at most so many bytes, or EndlessAnswer. NotThere."""
         options = {"follow_redirects": True}  # to where the provider stores it
-        response = await self._call(
-            "get", f"/files/{quote(file, safe='')}/content", options=options
-        )
+        with at_most(most):
+            response = await self._call(
+                "get", f"/files/{quote(file, safe='')}/content", options=options
+            )
         return bytes(response.content)
 
     async def delete(self, file: str) -> None:

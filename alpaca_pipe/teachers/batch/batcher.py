@@ -23,6 +23,7 @@ from alpaca_pipe.teachers.batch.batch_file import Outcome, line_of, read
 from alpaca_pipe.teachers.batch.polling import until_ended
 from alpaca_pipe.teachers.batch.submit import BatchSubmission, done
 from alpaca_pipe.teachers.batch.waiting import GLANCE, BatchWaiting
+from alpaca_pipe.teachers.openai.bounded_answer import EndlessAnswer, bytes_of_batch
 from alpaca_pipe.teachers.openai.error_mapping import without_keys
 
 _LATER = {
@@ -247,11 +248,7 @@ class Batcher:
                     cancel=cancel,
                     say=self._say,
                 )
-                files = [
-                    await self._content(file)
-                    for file in (made.get("output_file_id"), made.get("error_file_id"))
-                    if file
-                ]
+                files = await self._files(made, batch, len(names))
         except NotThere:
             raise self._unknown(intent, len(batch), cancel) from None
         except Stopped:
@@ -264,6 +261,9 @@ class Batcher:
             names
         ):  # all of them have asked: what one gets depends on the others
             await self.patience.sleep(GLANCE)
+        if isinstance(files, EndlessAnswer):  # they will be no shorter tomorrow
+            self._ending.append((intent, "collected", files.what))
+            raise files
         answers = read(files, names, self._office.wire)
         oddities = answers.oddities()
         self._ending.append(
@@ -286,8 +286,21 @@ class Batcher:
             ):  # what was sent is in our books; the answers stay there
                 await self._office.delete(str(made.get("input_file_id")))
 
-    async def _content(self, file: str) -> bytes:
-        return await self.patience.insist(lambda: self._office.content(file))
+    async def _files(
+        self, made: Mapping[str, Any], batch: Sequence[_Asked], lines: int
+    ) -> list[bytes] | EndlessAnswer:
+        """What the provider wrote of a batch of so many lines."""
+        requests = [asked.request for asked in batch]
+        most = bytes_of_batch(requests, lines, self._office.wire.extra_body)
+
+        async def content(file: str) -> bytes:
+            return await self.patience.insist(lambda: self._office.content(file, most))
+
+        names = [made.get("output_file_id"), made.get("error_file_id")]
+        try:
+            return [await content(file) for file in names if file]
+        except EndlessAnswer as endless:
+            return endless
 
     async def _missing(
         self, intent: Intent, made: Mapping[str, Any], answered: int, requests: int

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.teachers.base import Failure
+from alpaca_pipe.teachers.openai.bounded_answer import EndlessAnswer
 
 T = TypeVar("T")
 GLANCE = 0.2  # seconds between two looks at whether to stop
@@ -44,11 +45,14 @@ class BatchWaiting:
         await self.sleep(max(longest * (1 + random.random()) / 2, retry_after or 0.0))
 
     async def insist(self, call: Callable[[], Awaitable[T]], tries: int | None = None) -> T:
-        """A call that may be repeated, until it is answered, or so often. UserError where that does not come."""
+        """A call that may be repeated, until it is answered, or so often. UserError where that does not come; EndlessAnswer
+        as it is."""
         tried = 0
         while True:
             try:
                 return await call()
+            except EndlessAnswer:
+                raise
             except Failure as failure:
                 tried += 1
                 if not failure.retry or tried == tries:

@@ -230,8 +230,10 @@ def unanswered(error: Exception, address: str) -> Failure | Fatal:
     import aiohttp
 
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, aiohttp.ClientError):
+    while cause is not None and not isinstance(cause, aiohttp.ClientError | Failure):
         cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, Failure):  # the answer was read, up to its bound
+        return cause
     if isinstance(cause, aiohttp.ClientHttpProxyError):  # it refused the tunnel: nothing was sent
         if cause.status == 407:
             return _explained(407, {}, None, "", address, "", "")  # type: ignore[return-value]

@@ -19,6 +19,7 @@ from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.outside_numbers import exact_json
 from alpaca_pipe.teachers.base import Dialect, Failure, Fatal
+from alpaca_pipe.teachers.openai.bounded_answer import at_most, bound, bytes_of_reply
 from alpaca_pipe.teachers.openai.error_mapping import answered, answered_with_error, unanswered
 
 if TYPE_CHECKING:
@@ -74,8 +75,9 @@ class HttpConnection:
         )
         try:
             async with asyncio.timeout(self.timeout):
-                # Not client.post: what the SDK does around a request costs as much time again as all the rest of it.
-                response = await self.client._client.send(http)
+                with at_most(bytes_of_reply(request, self.extra_body)):
+                    # Not client.post: what the SDK does around a request costs as much time again as all the rest of it.
+                    response = await self.client._client.send(http)
         except TimeoutError:
             raise Failure(
                 f"{self.address} did not answer within {self.timeout:g} s",
@@ -204,6 +206,7 @@ async def http_client(
         follow_redirects=False,  # a redirected POST would be a second attempt, or a GET
         proxy=None if ours else proxy,
         trust_env=not ours,
+        event_hooks={"response": [bound]},
     )
     async with AsyncOpenAI(
         base_url=address,
