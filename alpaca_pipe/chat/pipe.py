@@ -97,7 +97,7 @@ def _read(line: str, input: str, system: str) -> Example:
         return asked(line, input, system)
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return asked(line, input, system)
     if "messages" in row:
         return _in_a_conversation(row["messages"], str(row.get("system") or system))

@@ -72,7 +72,7 @@ def _entries(folder: Path) -> dict[str, Mapping[str, Any]]:
     path = folder / NAME
     try:
         whole = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(whole, dict) or "features" in whole:
         return {}

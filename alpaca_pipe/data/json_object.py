@@ -188,7 +188,7 @@ def _by_columns(data: Iterable[bytes]) -> Iterator[Found]:
     """pandas writes {"column": {"0": value}}, {"column": [value]} or {"columns": [...], "data": [[...]]}. All in memory."""
     try:
         whole: dict[str, Any] = json.loads(b"".join(data))
-    except (ValueError, BreaksOff) as error:
+    except (ValueError, RecursionError, BreaksOff) as error:
         yield Unreadable(1, f"not JSON: {error}", _MEND, ends=True)
         return
     if isinstance(whole.get("columns"), list):

@@ -36,6 +36,7 @@ from tests.attack.hostile_replies import HonestBatches, honest, mutated, nasty_a
 
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 PATIENCE, LONGEST = 6.0, 40.0  # seconds until a run is asked to stop, and until it must have
+DEBUG: list[str] = []
 MOST_MEMORY = 3 << 30
 RECIPE = """name: fuzz
 teacher:
@@ -140,16 +141,19 @@ def _run(
         if over.wait(patience):
             return
         found.stopped += 1
-        os.kill(os.getpid(), signal.SIGINT)
-        if not over.wait(LONGEST):
-            print(f"seed {seed}: does not stop", flush=True)
-            os._exit(3)
+        until = time.monotonic() + LONGEST
+        while time.monotonic() < until:
+            os.kill(os.getpid(), signal.SIGINT)  # once more, and it ends at once
+            if over.wait(LONGEST / 4):
+                return
+        print(f"seed {seed}: does not stop", flush=True)
+        os._exit(3)
 
     began = time.monotonic()
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        code, said = call("run", "fuzz.yaml", "--until", "generate")
+        code, said = call("run", "fuzz.yaml", "--until", "generate", *DEBUG)
     except KeyboardInterrupt:
         code, said = 130, ""
     finally:
@@ -219,16 +223,13 @@ def books_of(db: sqlite3.Connection) -> list[str]:
 
 
 def work(seed: int, minutes: float, examples: int, home: Path) -> Found:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, lambda number, frame: None)  # between two runs; a run hears it itself
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     os.environ["ALPACA_PIPE_CACHE"] = str(home / "cache")
     os.environ["ALPACA_PIPE_PRICES"] = str(home / "prices.yaml")
     found, until = Found(), time.monotonic() + 60 * minutes
     while found.examples < examples and time.monotonic() < until:
-        try:
-            example(seed + found.examples, home / "work", found)
-        except KeyboardInterrupt:  # that came late
-            found.ends["late"] += 1
+        example(seed + found.examples, home / "work", found)
         found.examples += 1
     return found
 
@@ -239,8 +240,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--examples", type=int, default=1 << 40)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--debug", action="store_true", help="tracebacks")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    DEBUG.extend(["--debug"] * asked.debug)
     with TemporaryDirectory() as folder:
         if asked.alone or asked.workers == 1 or asked.examples == 1:
             found = work(asked.seed, asked.minutes, asked.examples, Path(folder))

@@ -42,7 +42,7 @@ def hostile(script: Script) -> Iterator[Hostile]:
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(
-            ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError
+            asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError, OSError
         ):
             while True:
                 asked = await _request(reader, len(server.asked))
@@ -92,7 +92,7 @@ async def _request(reader: asyncio.StreamReader, number: int) -> Asked:
 
 
 def head(status: int = 200, *lines: str, reason: str = "OK") -> bytes:
-    return "\r\n".join([f"HTTP/1.1 {status} {reason}", *lines, "", ""]).encode("latin-1")
+    return "\r\n".join([f"HTTP/1.1 {status} {reason}", *lines, "", ""]).encode()
 
 
 def whole(body: bytes, *lines: str, status: int = 200) -> bytes:

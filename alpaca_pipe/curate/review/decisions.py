@@ -228,7 +228,7 @@ def _line(line: bytes) -> Decision:
         )
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError("this is not JSON", cure) from None
     if not isinstance(row, dict):
         raise UserError("a decision is a JSON object", cure)

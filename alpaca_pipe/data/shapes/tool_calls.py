@@ -19,7 +19,7 @@ def calls_of(turn: Mapping[str, Any], called: str, where: str) -> tuple[Call, ..
     if isinstance(found, str):
         try:
             found = json.loads(found)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise NotARow(
                 f"{where} calls a tool, and not in JSON", "write the call as JSON"
             ) from None

@@ -118,7 +118,7 @@ def _of_instances(line: str) -> list[dict[str, Any]]:
     "is_classification", "name", "id"}; [] where it is none."""
     try:
         task = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     if not isinstance(task, dict) or not isinstance(task.get("instances"), list):
         return []

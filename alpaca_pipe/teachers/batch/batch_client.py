@@ -12,7 +12,12 @@ from alpaca_pipe.ledger.store.batch_jobs import Intent
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.local.child_process import Child
 from alpaca_pipe.teachers.openai.bounded_answer import at_most
-from alpaca_pipe.teachers.openai.error_mapping import Refused, failure_of, without_keys
+from alpaca_pipe.teachers.openai.error_mapping import (
+    Refused,
+    broken_calls,
+    failure_of,
+    without_keys,
+)
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
 
 OURS = "alpaca_pipe_intent"  # in a batch's metadata: the intent it was made for
@@ -111,7 +116,7 @@ class BatchClient:
         response = await self._call(method, path, **sent)
         try:
             said = exact_json(response.content)
-        except (ValueError, RecursionError):
+        except ValueError:
             said = None
         if not isinstance(said, dict) or not (said.get("id") or "data" in said):
             raise Failure(
@@ -123,11 +128,11 @@ class BatchClient:
 
     async def _call(self, method: str, path: str, **sent: Any) -> Any:
         import httpx2
-        from openai import APIStatusError, OpenAIError
+        from openai import APIStatusError
 
         try:
             return await getattr(self.wire.client, method)(path, cast_to=httpx2.Response, **sent)
-        except OpenAIError as error:
+        except broken_calls() as error:
             status = error.status_code if isinstance(error, APIStatusError) else None
             if status == 404:
                 raise NotThere from None

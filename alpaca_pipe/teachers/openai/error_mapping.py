@@ -7,16 +7,13 @@ import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alpaca_pipe.core.completion import Finish
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.outside_numbers import MONTH, number_in
 from alpaca_pipe.core.text import whole
 from alpaca_pipe.teachers.base import Failure, Fatal
-
-if TYPE_CHECKING:
-    from openai import OpenAIError
 
 _KEYS = re.compile(r"\b(?:sk|pk|gsk|hf|xai)[-_][\w*.-]{6,}|\bAIza[\w*-]{10,}|\bBearer\s+\S+")
 _NOT_TAKEN = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
@@ -63,8 +60,17 @@ class Refused(Exception):
         self.finish = finish
 
 
-def failure_of(error: OpenAIError, address: str, model: str, key: str) -> Failure | Fatal | Refused:
-    """What to raise in place of an error of the SDK; no text of it holds a key."""
+def broken_calls() -> tuple[type[Exception], ...]:
+    """What a call of the SDK ends in that brought nothing: some errors of its transport pass through it as they are."""
+    import aiohttp
+    import httpx2
+    from openai import OpenAIError
+
+    return (OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError)
+
+
+def failure_of(error: Exception, address: str, model: str, key: str) -> Failure | Fatal | Refused:
+    """What to raise in place of one of `broken_calls`; no text of it holds a key."""
     from openai import APIStatusError
 
     if isinstance(error, APIStatusError):

@@ -20,7 +20,12 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.outside_numbers import exact_json
 from alpaca_pipe.teachers.base import Dialect, Failure, Fatal
 from alpaca_pipe.teachers.openai.bounded_answer import at_most, bound, bytes_of_reply
-from alpaca_pipe.teachers.openai.error_mapping import answered, answered_with_error, unanswered
+from alpaca_pipe.teachers.openai.error_mapping import (
+    answered,
+    answered_with_error,
+    broken_calls,
+    unanswered,
+)
 
 if TYPE_CHECKING:
     import httpx2
@@ -103,7 +108,7 @@ class HttpConnection:
             )
         try:
             reply = exact_json(response.content)
-        except (ValueError, RecursionError):
+        except ValueError:
             reply = None
         if not self.dialect.is_reply(reply):
             failure = answered_with_error(
@@ -122,11 +127,10 @@ class HttpConnection:
     async def models(self) -> list[dict[str, Any]]:
         """What the endpoint lists as its models; [] where that is no list. Raises Failure or Fatal."""
         import httpx2
-        from openai import OpenAIError
 
         try:
-            said = (await self.client.get("/models", cast_to=httpx2.Response)).json()
-        except OpenAIError as error:
+            said = exact_json((await self.client.get("/models", cast_to=httpx2.Response)).content)
+        except broken_calls() as error:
             raise Failure(
                 f"{self.address} lists no models ({type(error).__name__})", sent="no", retry=False
             ) from None
