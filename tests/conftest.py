@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault(
     "OMP_WAIT_POLICY", "PASSIVE"
@@ -13,6 +14,15 @@ os.environ.setdefault(
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: a second thread only waits
 os.environ["ALPACA_PIPE_PRICES"] = os.devnull  # no test sees the user's own price file
 os.environ["ALPACA_PIPE_TODAY"] = "2026-11-30"  # prices age and models end: not under a test's feet
+
+# What Hypothesis measures by the clock says how busy the machine is.
+settings.register_profile(
+    "here",
+    max_examples=int(os.environ.get("ALPACA_PIPE_EXAMPLES", "40")),  # `make test-all` tries more
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("here")
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,20 +7,29 @@ import re
 import select
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-PATIENCE = 120.0  # seconds until a test gives up waiting
+from tests.waiting import PATIENCE, until, waits_for_a_key
+
+_MODULE = ("-m", "alpaca_pipe")
+_MAIN = "\nfrom alpaca_pipe.cli import main\nmain()"
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 
 
 class Terminal:
     """`python -m alpaca_pipe ARGUMENTS` on a pseudo-terminal of 100 columns, without an editor; `env` goes before both."""
 
-    def __init__(self, home: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        before: str = "",
+    ) -> None:
+        """before: Python that the process runs first, such as a clock of its own."""
         import pty
 
         self.screen, self._seen = "", 0
@@ -30,7 +39,7 @@ class Terminal:
             name: value for name, value in os.environ.items() if name not in ("EDITOR", "VISUAL")
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "alpaca_pipe", *arguments],
+            [sys.executable, *(("-c", before + _MAIN) if before else _MODULE), *arguments],
             cwd=home,
             stdin=theirs,
             stdout=theirs,
@@ -69,8 +78,8 @@ class Terminal:
         os.write(self._fd, text.encode())
 
     def interrupt(self) -> None:
-        """Ctrl-C, half a second on: Python does not hear one that comes while readline still writes its prompt."""
-        time.sleep(0.5)
+        """Ctrl-C once it waits for a key: Python does not hear one that comes while readline still writes its prompt."""
+        until(lambda: waits_for_a_key(self.process.pid), self.process)
         self.type("\x03")
 
     def end(self) -> tuple[int, str]:
@@ -91,8 +100,11 @@ class Terminal:
 
 
 def _take_terminal() -> None:
-    """Makes the pseudo-terminal the one that Ctrl-C comes from."""
+    """Makes the pseudo-terminal the one that Ctrl-C comes from, and Ctrl-C heard: children of a shell's `&` inherit that it
+    is not."""
     import fcntl
+    import signal
     import termios
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -140,8 +140,10 @@ class Terminal:
         example = self._asked_last()
         with self._console.status("the base is loaded, once"):
             speaker = self._base()
-        with self._console.status("the base answers; Ctrl-C stops it"):
-            base = speaker.answer(example, self._how)
+        with self._console.status("the base reads; Ctrl-C stops it") as status:
+            base = speaker.answer(
+                example, self._how, lambda _: status.update("the base answers; Ctrl-C stops it")
+            )
         assert self._answer is not None
         self._rows[-1]["base"] = {"output": base.text, "end": base.end}
         self._beside(("tuned", self._answer), ("base, asked the same", base))

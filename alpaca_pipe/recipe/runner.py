@@ -55,9 +55,9 @@ def run(
         refuse_missing_ledger(workspace)
     with (
         plain_disk_errors(workspace.root),
+        asked_to_stop() as stopping,  # who sees the lock can ask its owner to stop
         held(own / ".lock", str(own)),
         Journal.open(workspace.ledger) as journal,
-        asked_to_stop() as stopping,
     ):
         found = _from_dead_runs(journal, workspace, recipe.name)
         this = Run(id=f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}")

@@ -6,7 +6,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-EXAMPLES = int(os.environ.get("ALPACA_PIPE_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("ALPACA_PIPE_EXAMPLES", "40"))
 many = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # A property that runs a whole ledger, a pack or a process for each example.
 some = settings(many, max_examples=max(10, EXAMPLES // 10))

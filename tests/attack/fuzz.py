@@ -223,7 +223,8 @@ def books_of(db: sqlite3.Connection) -> list[str]:
 
 
 def work(seed: int, minutes: float, examples: int, home: Path) -> Found:
-    signal.signal(signal.SIGINT, lambda number, frame: None)  # between two runs; a run hears it itself
+    # between two runs; a run hears it itself
+    signal.signal(signal.SIGINT, lambda number, frame: None)
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     os.environ["ALPACA_PIPE_CACHE"] = str(home / "cache")
     os.environ["ALPACA_PIPE_PRICES"] = str(home / "prices.yaml")

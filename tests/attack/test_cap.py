@@ -23,6 +23,7 @@ from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Fatal
 from tests.attack.examples import some
 from tests.teachers.test_metered import CEILING, MINI, USED, Scripted, metered, question
+from tests.waiting import PATIENCE, when
 
 REASONING = Usage(10, visible_out=20, reasoning_out=2_000)  # beside max_tokens 20
 EXCESS = MINI.cost(REASONING) - CEILING
@@ -84,13 +85,12 @@ def test_without_a_cap_nobody_waits(journal: Journal) -> None:
         teacher = Scripted(gate=asyncio.Event())
         asking = metered(teacher, journal, concurrency=32)
         asks = [asyncio.ensure_future(asking.ask(question(f"q{n}"))) for n in range(40)]
-        while teacher.in_flight < 32:
-            await asyncio.sleep(0.001)
+        await when(lambda: teacher.in_flight >= 32)
         assert teacher.gate is not None
         teacher.gate.set()
         await asyncio.gather(*asks)
 
-    asyncio.run(asyncio.wait_for(body(), 20))
+    asyncio.run(asyncio.wait_for(body(), PATIENCE))
 
 
 def test_a_first_question_that_is_refused_is_an_answer_where_the_next_one_is_answered(
@@ -121,7 +121,7 @@ def test_a_teacher_that_refuses_everything_is_asked_no_more_than_the_concurrency
             *(asking.ask(question(f"q{number}")) for number in range(9)), return_exceptions=True
         )
 
-    assert all(isinstance(end, Fatal) for end in asyncio.run(asyncio.wait_for(body(), 20)))
+    assert all(isinstance(end, Fatal) for end in asyncio.run(asyncio.wait_for(body(), PATIENCE)))
     assert len(teacher.reached) == 3 and journal.totals().spent == 0
 
 

@@ -12,13 +12,6 @@ from alpaca_pipe.core.screen import visible
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.terminal import Terminal
 
-# Where the tests run behind a shell's `&`, Ctrl-C is ignored, and children inherit that; at a terminal it never is.
-CHILD = """
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from alpaca_pipe.cli import main
-main()
-"""
-
 
 @pytest.fixture
 def there(letters: Workspace, tmp_path: Path) -> Iterator[Terminal]:
@@ -51,7 +44,7 @@ def test_a_conversation(there: Terminal, tmp_path: Path) -> None:
     assert "greedy: the same answer" in again and "one two\n" in again
     there.type("/base\n")  # the base never ends by itself: 4,000 tokens
     there.until("the base answers")
-    there.interrupt()
+    there.type("\x03")
     beside = there.until("\n> ")
     assert "tuned" in beside and "base, asked the same" in beside and "[stopped]" in beside
     there.interrupt()

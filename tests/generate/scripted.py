@@ -25,6 +25,7 @@ from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.generate.styles.base import Seat
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.scripted.scripted_replies import answer_to
+from tests.waiting import turns
 
 SEEDS = read_seeds(shipped("seed_tasks") / "short.jsonl")
 VET = shipped("seed_tasks") / "vet"
@@ -64,7 +65,7 @@ class Scripted:
             if digest_of(key)[0] == "0":
                 text, finish = text[: len(text) // 2], "length"
             self.stored[key] = reply(text, finish, key)  # type: ignore[arg-type]
-            await asyncio.sleep(self.chance.random() / 500)
+            await turns(self.chance.randrange(20))  # in whatever order they end
             return self.stored[key]
 
 

@@ -26,6 +26,7 @@ from alpaca_pipe.generate.stage import STAGE
 from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.teachers.config import TeacherTable
+from tests.waiting import turns
 
 SEEDS = read_seeds(shipped("seed_tasks") / "short.jsonl")
 TEACHER = TeacherTable.model_validate({"kind": "rehearsed", "model": "scripted", "price": "free"})
@@ -66,7 +67,7 @@ class Script:
             self.stored[key] = Completion(
                 self._said(request), finish, Usage(10, visible_out=5), key
             )
-            await asyncio.sleep(self.chance.random() / 500)
+            await turns(self.chance.randrange(20))  # in whatever order they end
             return self.stored[key]
 
     def _said(self, request: Request) -> str:

@@ -24,6 +24,7 @@ from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.sources.ground import Ground
 from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.styles.base import Plain, Seat
+from tests.waiting import turns
 
 SEEDS = [
     Seed(Example.of(f"Name a {word} that is known.", "", word, Origin("seed")), word, False)
@@ -97,7 +98,7 @@ class Script:
         text = request.messages[0].content
         self.asked.append(text)
         chance = random.Random(digest_of(request.asked()))
-        await asyncio.sleep(chance.random() / 1000)
+        await turns(int(chance.random() * 20))
         if text.startswith("instructions"):
             said = "\n".join(" ".join(chance.sample(WORDS, 4)) for _ in range(3))
         elif text.startswith("kind"):

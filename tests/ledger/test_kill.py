@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from alpaca_pipe.ledger.store.journal import Journal
@@ -30,6 +30,9 @@ with Journal.open(Path(sys.argv[1])) as journal:
 
 def test_what_was_committed_survives_kill_9(path: Path) -> None:
     settled: set[str] = set()
+    chance = random.Random(
+        1
+    )  # of the line after which it is killed: it is somewhere in a later write then
     reserved: set[str] = set()
     for run in ("one", "two"):
         with subprocess.Popen(
@@ -39,8 +42,7 @@ def test_what_was_committed_survives_kill_9(path: Path) -> None:
             cwd=Path(__file__).parents[2],
         ) as child:
             assert child.stdout is not None
-            lines = [child.stdout.readline() for _ in range(40)]
-            time.sleep(0.03)  # it is somewhere in a later write now
+            lines = [child.stdout.readline() for _ in range(chance.randrange(40, 80))]
             child.send_signal(signal.SIGKILL)
             lines += child.stdout.read().splitlines(keepends=True)
         for what, key in (line.split() for line in lines if line.endswith("\n") and line.strip()):

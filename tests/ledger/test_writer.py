@@ -14,6 +14,7 @@ from alpaca_pipe.ledger.store.connection import connected
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.ledger.store.writer import Writer
 from tests.ledger.conftest import Book
+from tests.waiting import PATIENCE
 
 
 def impatient(path: Path) -> sqlite3.Connection:
@@ -40,7 +41,7 @@ def test_what_was_paid_for_waits_until_another_process_lets_the_ledger_go(
         with pytest.raises(TimeoutError):  # ten times as long as the connection waits
             futures[0].result(timeout=0.3)
         other.execute("ROLLBACK")
-        assert [future.result(timeout=10) for future in futures] == [1] * 8
+        assert [future.result(timeout=PATIENCE) for future in futures] == [1] * 8
     writer.close()
     with closing(connected(path)) as db:
         assert db.execute("SELECT COUNT(*) FROM prices").fetchone() == (8,)
@@ -61,10 +62,10 @@ def test_a_group_that_cannot_be_taken_back_fails_and_the_next_is_written(
         )
 
     with pytest.raises(UserError, match="could not be used: not authorized"):
-        writer.submit(forbids).result(timeout=10)
+        writer.submit(forbids).result(timeout=PATIENCE)
     db.set_authorizer(None)
     writer.submit(lambda db: db.execute("INSERT INTO prices VALUES ('kept', '{}')")).result(
-        timeout=10
+        timeout=PATIENCE
     )
     assert db.execute("SELECT id FROM prices").fetchall() == [("kept",)]
     writer.close()
@@ -75,5 +76,5 @@ def test_a_connection_that_is_gone_is_told_to_everybody_who_waits(path: Path) ->
         writer = Writer(connected(path), path)
         for _ in range(2):
             with pytest.raises(UserError, match="closed database"):
-                writer.submit(lambda db: db.close()).result(timeout=10)
+                writer.submit(lambda db: db.close()).result(timeout=PATIENCE)
         writer.close()

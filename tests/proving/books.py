@@ -80,9 +80,11 @@ class Books:
         self._waiting.append(row)
 
     def flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if waiting:
-            with self._lock:
+        with (
+            self._lock
+        ):  # taken first: who comes second waits until the rows of the first are written
+            waiting, self._waiting = self._waiting, []
+            if waiting:
                 self._db.execute("BEGIN")
                 self._db.executemany(
                     f"INSERT INTO requests ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})",

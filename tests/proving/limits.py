@@ -46,9 +46,10 @@ class Limits:
     @classmethod
     def of(cls, settings: Settings) -> Limits:
         rate, tokens = settings.requests_per_minute, settings.tokens_per_minute
+        clock = (lambda: 0.0) if settings.standing else time.monotonic
         return cls(
-            Bucket(rate) if rate else None,
-            Bucket(tokens) if tokens else None,
+            Bucket(rate, clock) if rate else None,
+            Bucket(tokens, clock) if tokens else None,
             settings.counts == "asked",
         )
 

@@ -190,7 +190,7 @@ class Server:
             "script" in changes
         ):  # what is scripted comes after what is still to come; an empty one takes that back
             self._script = deque((*self._script, *changes["script"]) if changes["script"] else ())
-        if changes.keys() & {"requests_per_minute", "tokens_per_minute", "counts"}:
+        if changes.keys() & {"requests_per_minute", "tokens_per_minute", "counts", "standing"}:
             self.limits = Limits.of(self.settings)
         return web.json_response({})
 

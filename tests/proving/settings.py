@@ -44,6 +44,7 @@ class Settings:
     requests_per_minute: int = 0
     tokens_per_minute: int = 0
     counts: Literal["used", "asked"] = "used"
+    standing: bool = False  # no time passes for the limits: what was taken does not come back
     faults: Mapping[str, float] = field(
         default_factory=dict
     )  # name -> probability for each attempt

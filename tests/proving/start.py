@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -50,7 +52,7 @@ class Proving:
     def _call(self, path: str, body: bytes | None = None) -> bytes:
         address = self.url.removesuffix("/v1") + path
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            address, body, timeout=60
+            address, body, timeout=PATIENCE
         ) as answer:
             said: bytes = answer.read()
         return said
@@ -73,4 +75,4 @@ def proving(books: Path, **settings: Any) -> Iterator[Proving]:
             yield Proving(json.loads(process.stdout.readline())["url"], books, process.pid)
         finally:
             process.stdin.close()
-            process.wait(timeout=10)
+            process.wait(timeout=PATIENCE)

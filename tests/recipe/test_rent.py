@@ -6,9 +6,9 @@ import io
 import os
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,14 +19,16 @@ from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.ledger.budget import BudgetTable
 from alpaca_pipe.ledger.entries import LedgerEntry
-from alpaca_pipe.ledger.machine import detect, lease
+from alpaca_pipe.ledger.machine import detect, lease, meter
 from alpaca_pipe.ledger.machine.config import GpuTable
+from alpaca_pipe.ledger.machine.meter import Meter, MeterTiming
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.runner import run
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.stage import Catalog, Estimate, Outcome, StageContext
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.recipe import toy
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,7 +36,6 @@ ROOT = Path(__file__).resolve().parents[2]
 def _reap(config: toy.Reap, bench: StageContext) -> Outcome:
     for phase in ("load", "train"):
         bench.phase(phase)
-        time.sleep(0.05)
     return toy._reap(config, bench)
 
 
@@ -140,49 +141,58 @@ def test_a_step_that_is_expected_not_to_fit_is_refused_before_anything_runs(
     assert "sell\n" in counts.read_text()
 
 
-def test_a_run_whose_money_ends_stores_its_work_and_goes_on_with_more(
-    recipe: Path, counts: Path, tmp_path: Path
-) -> None:
-    """A dollar a second: $4 are three seconds of work and one to stop in, of about four and a half."""
+@pytest.fixture
+def hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time passes only where the toy stages wait, and the meter looks after each of their waits."""
+    meters: list[Meter] = []
+    now = [1000.0]
 
-    def paid(cap: int) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "tests.recipe.test_rent",
-                recipe,
-                tmp_path / "runs",
-                "gpu.grace=1",
-                "gpu.per_hour=3600",
-                f"budget.gpu={cap}",
-                "reap.keep_even=false",
-                "sow.count=45",
-            ],
-            cwd=ROOT,
-            env=os.environ | {"TOY_SLEEP": "0.1"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+        for running in meters[-1:]:
+            running.look()
+
+    begin = Meter.start
+    monkeypatch.setattr(Meter, "start", lambda running: (meters.append(running), begin(running)))
+    monkeypatch.setattr(MeterTiming, "every", 3600.0)
+    monkeypatch.setattr(MeterTiming, "with_grace", lambda grace: MeterTiming(3600, 600, grace))
+    monkeypatch.setattr(meter, "_ticks", lambda: now[0])
+    monkeypatch.setattr(toy, "time", SimpleNamespace(sleep=wait))
+    monkeypatch.setenv("TOY_SLEEP", "0.1")
+
+
+def test_a_run_whose_money_ends_stores_its_work_and_goes_on_with_more(
+    recipe: Path, counts: Path, tmp_path: Path, hand: None
+) -> None:
+    """A dollar a second: $4 are three seconds of work and one to stop in, of four and a half."""
+
+    def paid(cap: int) -> str:
+        return go(
+            recipe,
+            tmp_path / "runs",
+            "gpu.grace=1",
+            "gpu.per_hour=3600",
+            f"budget.gpu={cap}",
+            "reap.keep_even=false",
+            "sow.count=45",
         )
 
-    stopped = paid(4)
-    assert stopped.returncode == 2, stopped.stderr
-    assert "the budget of $4.00 (budget.gpu) is reached" in stopped.stderr
+    with pytest.raises(
+        UserError, match=r"the budget of \$4.00 \(budget.gpu\) is reached"
+    ) as stopped:
+        paid(4)
     assert (
         "raise budget.gpu and run again, it goes on where it stopped; one more dollar buys about 1 second"
-        in stopped.stderr
+        in str(stopped.value)
     )
     with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
         totals = journal.totals("toy")
-        assert totals.open == 0 and 2_000_000_000 < totals.settled <= 4_000_000_000
+        assert (totals.open, totals.settled) == (0, 3_000_000_000)
     assert [row["outcome"] for row in read_jsonl(tmp_path / "runs" / "toy" / "history.jsonl")] == [
         "stopped"
     ]
-    done = [line for line in counts.read_text().splitlines() if ":" in line]
-    assert 10 < len(done) < 45
-    assert paid(200).returncode == 0
+    assert len([line for line in counts.read_text().splitlines() if ":" in line]) == 30
+    paid(200)
     parts = [line for line in counts.read_text().splitlines() if ":" in line]
     assert sorted(parts) == sorted(set(parts)) and len(parts) == 45  # nothing was done twice
 
@@ -201,9 +211,7 @@ def test_the_minutes_of_a_killed_run_are_booked(recipe: Path, counts: Path, tmp_
         stderr=subprocess.PIPE,
         env=os.environ | {"TOY_SLEEP": "0.1"},
     )
-    deadline = time.monotonic() + 30
-    while "sow:3" not in counts.read_text() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: "sow:3" in counts.read_text(), process)
     process.kill()
     process.communicate()
     assert not (tmp_path / "runs" / "toy" / "history.jsonl").exists()
@@ -212,11 +220,3 @@ def test_the_minutes_of_a_killed_run_are_booked(recipe: Path, counts: Path, tmp_
     (after,) = read_jsonl(tmp_path / "runs" / "toy" / "history.jsonl")
     dead = [entry for entry in found if entry.run != after["run"]]
     assert dead and dead[-1].note == lease.CUT_OFF
-
-
-if __name__ == "__main__":
-    try:
-        print(go(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)

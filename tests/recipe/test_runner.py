@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -24,6 +23,7 @@ from alpaca_pipe.recipe.plan import steps_of
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.recipe.toy import CATALOG, run_toy
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -185,12 +185,13 @@ def test_kill_9_at_random_moments_then_it_completes_without_doing_a_part_twice(
 ) -> None:
     runs, dice = tmp_path / "runs", random.Random(5)
     for _ in range(6):
-        process = start(recipe, runs)
-        time.sleep(dice.uniform(0.3, 0.9))
+        process, goal = start(recipe, runs), len(counts.read_text()) + dice.randrange(60)
+        while process.poll() is None and len(counts.read_text()) < goal:
+            pass
         process.kill()
         process.communicate()
     process = start(recipe, runs)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors.decode()
     parts = Counter(line for line in counts.read_text().splitlines() if ":" in line)
     assert len(parts) == 30
@@ -202,11 +203,9 @@ def test_kill_9_at_random_moments_then_it_completes_without_doing_a_part_twice(
 
 def test_ctrl_c_stops_between_parts_and_says_so(recipe: Path, counts: Path, tmp_path: Path) -> None:
     process = start(recipe, tmp_path / "runs")
-    deadline = time.monotonic() + 30
-    while "sow:3" not in counts.read_text() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: "sow:3" in counts.read_text(), process)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130 and b"stopping" in errors
     assert [row["outcome"] for row in read_jsonl(tmp_path / "runs" / "toy" / "history.jsonl")] == [
         "stopped"
@@ -217,16 +216,14 @@ def test_a_second_process_on_the_same_run_folder_says_so(
     recipe: Path, counts: Path, tmp_path: Path
 ) -> None:
     first = start(recipe, tmp_path / "runs")
-    deadline = time.monotonic() + 30
-    while "sow:0" not in counts.read_text() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: "sow:0" in counts.read_text(), first)
     first.send_signal(signal.SIGSTOP)  # so that it cannot end before the second has looked
     second = start(recipe, tmp_path / "runs")
-    _, errors = second.communicate(timeout=60)
+    _, errors = second.communicate(timeout=PATIENCE)
     first.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert f"is in use by another process (pid {first.pid})" in errors.decode()
-    first.communicate(timeout=60)
+    first.communicate(timeout=PATIENCE)
     assert first.returncode == 0
 
 

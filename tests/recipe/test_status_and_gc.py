@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
+import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -22,6 +21,7 @@ from alpaca_pipe.recipe.status import lines, recipes_of, status
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.recipe.test_runner import start
 from tests.recipe.toy import run_toy
+from tests.waiting import PATIENCE, until
 
 
 def test_status_beside_a_running_run_and_after_it(
@@ -30,9 +30,9 @@ def test_status_beside_a_running_run_and_after_it(
     workspace = Workspace(tmp_path / "runs")
     process = start(recipe, workspace.root, "0.15")
     try:
-        found = _until(
-            lambda: status(workspace, "toy"), lambda found: bool(found.now and found.now.counted)
-        )
+        until(lambda: (now := status(workspace, "toy").now) and now.counted, process)
+        process.send_signal(signal.SIGSTOP)  # so that it cannot end before it was looked at
+        found = status(workspace, "toy")
         assert found.now and found.now.pid == process.pid and found.now.stage == "sow"
         assert found.now.counted["total"] == 30 and found.now.counted["unit"] == "seeds"
         assert any(line.startswith("toy  running sow (pid") for line in lines(found))
@@ -40,7 +40,8 @@ def test_status_beside_a_running_run_and_after_it(
         with pytest.raises(UserError, match="is running"):
             gc.check_idle(workspace)
     finally:
-        process.communicate(timeout=60)
+        process.send_signal(signal.SIGCONT)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 0  # asking has disturbed nothing
     after = status(workspace, "toy")
     assert (
@@ -153,7 +154,7 @@ def test_gc_takes_what_nobody_names_and_nothing_else(
     )
     for path in (old, young):
         path.write_text("half")
-    os.utime(old, (time.time() - 9999, time.time() - 9999))
+    os.utime(old, (0, 0))
     found = {one.path.name: one.why for one in gc.wasted(workspace)}
     assert {name: why.split(",")[0] for name, why in found.items()} == {
         "sow-0123456789abcdef": "begun and never sealed",
@@ -196,19 +197,11 @@ def test_gc_waits_for_no_run_and_deletes_beside_none(
     write_json(waste / "stage.json", {"kind": "sow"})
     process = start(recipe, workspace.root, "0.15")
     try:
-        _until(
-            lambda: status(workspace, "toy") if recipes_of(workspace) else None,
-            lambda found: bool(found and found.now),
-        )
+        until(lambda: recipes_of(workspace) and status(workspace, "toy").now, process)
+        process.send_signal(signal.SIGSTOP)  # so that it cannot end before the sweep has looked
         with pytest.raises(UserError, match="in use by another process"):
             gc.sweep(workspace, gc.wasted(workspace))
         assert waste.is_dir()
     finally:
-        process.communicate(timeout=60)
-
-
-def _until(look: Any, good: Any) -> Any:
-    deadline = time.monotonic() + 30
-    while not good(found := look()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return found
+        process.send_signal(signal.SIGCONT)
+        process.communicate(timeout=PATIENCE)

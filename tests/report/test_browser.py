@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from typer.testing import CliRunner
 
 from alpaca_pipe.cli import app
 from tests.report.conftest import Workspace
+from tests.waiting import until
 
 
 def test_the_browser_gets_the_page(
@@ -29,8 +29,7 @@ def test_the_browser_gets_the_page(
     )
     page = workspace.root / workspace.recipe / "report.html"
     assert done.exit_code == 0 and done.stdout.strip() == str(page) and not done.stderr
-    while not seen.exists():
-        time.sleep(0.05)
+    until(seen.exists)
     assert seen.read_text() == page.resolve().as_uri()
 
 

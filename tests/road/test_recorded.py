@@ -10,7 +10,7 @@ import pytest
 
 from alpaca_pipe.core.files import read_jsonl
 from tests.road.drive import Road
-from tests.road.test_road import dataset, kill_at_random
+from tests.road.test_road import dataset, kill_after_requests
 
 LINES = Path(__file__).with_name("recorded.jsonl")
 TEXTS = "f9d6805dcc444448"
@@ -42,6 +42,7 @@ def test_the_rows_are_the_ones_that_the_model_wrote_then(plain: Road) -> None:
     assert hashlib.sha256(repr(rows).encode()).hexdigest()[:16] == TEXTS
 
 
+@pytest.mark.slow  # tests/road/test_styles.py does so in each style
 @pytest.mark.parametrize("concurrency", [1, 32])
 def test_the_same_bytes_at_another_concurrency(
     plain: Road, tmp_path: Path, concurrency: int
@@ -53,7 +54,7 @@ def test_the_same_bytes_at_another_concurrency(
 
 def test_the_same_bytes_after_kills(plain: Road, tmp_path: Path) -> None:
     road = Road.make(tmp_path / "killed", "quickstart")
-    hits = kill_at_random(road, 3, 3.0, random.Random(7), *recorded(road, 4, 0.2))
-    road.run(*recorded(road, 4, 0.2))
+    hits = kill_after_requests(road, 2, 4, random.Random(7), *recorded(road, 4, 0.05))
+    road.run(*recorded(road, 4, 0.05))
     assert dataset(road) == dataset(plain)
     assert sum(road.served().values()) - len(road.served()) <= 4 * hits

@@ -6,13 +6,13 @@ import json
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from alpaca_pipe.core.files import read_json, read_jsonl
 from tests.road.drive import Road
+from tests.waiting import until
 
 DATASET = ("examples.jsonl", "rejected.jsonl", "seats.jsonl")
 
@@ -40,9 +40,7 @@ def test_it_ends_with_what_a_newcomer_wants_to_know(whole: Road) -> None:
 
 def test_again_everything_is_up_to_date_and_nothing_is_sent(whole: Road) -> None:
     before = whole.served()
-    began = time.monotonic()
     printed = whole.run()
-    print(f"the second run took {time.monotonic() - began:.2f} s")
     assert printed.count("up to date") == 5
     assert whole.served() == before
     assert len(list(read_jsonl(whole.home / "runs/road/history.jsonl"))) == 1
@@ -77,7 +75,7 @@ def test_the_dataset_is_readable_without_us(whole: Road) -> None:
     assert rows and set(rows[0]) == {"instruction", "input", "output"}
 
 
-@pytest.mark.parametrize("concurrency", [1, 4, 32])
+@pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.slow), 32])
 def test_the_same_bytes_at_any_concurrency(whole: Road, tmp_path: Path, concurrency: int) -> None:
     road = Road.make(tmp_path / "other")
     road.run(f"teacher.concurrency={concurrency}", "teacher.delay=0.01", "--until", "generate")
@@ -112,6 +110,24 @@ def kill_at_random(
     return hit
 
 
+def kill_after_requests(
+    road: Road, kills: int, most: int, dice: random.Random, *arguments: str
+) -> int:
+    """Kills the run so many times, each after up to `most` more requests. Gives how many kills hit a living process."""
+    hit = 0
+    for _ in range(kills):
+        goal, process = asked(road) + dice.randint(0, most), road.start(*arguments)
+        until(lambda goal=goal, process=process: process.poll() is not None or asked(road) >= goal)
+        hit += process.poll() is None
+        process.kill()
+        process.communicate()
+    return hit
+
+
+def asked(road: Road) -> int:
+    return sum(road.served().values())
+
+
 def check_after_kills(road: Road, whole: Road, hits: int, concurrency: int) -> None:
     assert dataset(road) == dataset(whole)
     assert set(road.served()) == set(whole.served())
@@ -119,35 +135,45 @@ def check_after_kills(road: Road, whole: Road, hits: int, concurrency: int) -> N
     assert again <= hits * concurrency  # only what was in flight at a kill, never a stored reply
 
 
-@pytest.mark.parametrize(("concurrency", "delay"), [(1, 0.1), (4, 0.3), (32, 1.0)])
+@pytest.mark.parametrize(
+    ("concurrency", "delay"),
+    [
+        pytest.param(1, 0.05, marks=pytest.mark.slow),
+        (4, 0.1),
+        pytest.param(32, 0.5, marks=pytest.mark.slow),
+    ],
+)
 def test_killed_while_it_generates(
     whole: Road, tmp_path: Path, concurrency: int, delay: float
 ) -> None:
     road = Road.make(tmp_path / "killed")
     slow = (f"teacher.delay={delay}", f"teacher.concurrency={concurrency}", "--until", "generate")
-    hits = kill_at_random(road, 3, 3.0, random.Random(11), *slow)
+    hits = kill_after_requests(road, 2, 6, random.Random(11), *slow)
     road.run(*slow)
     check_after_kills(road, whole, hits, concurrency)
 
 
-@pytest.mark.parametrize("stage", ["curate", "train", "evaluate", "export"])
+def files_of(road: Road, stage: str) -> int:
+    """How many the step of a stage has written so far."""
+    return sum(1 for _ in (road.home / "runs" / "store").glob(f"{stage}-*/**/*"))
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        stage if stage == "train" else pytest.param(stage, marks=pytest.mark.slow)
+        for stage in ("curate", "train", "evaluate", "export")
+    ],
+)
 def test_killed_inside_a_stage_then_only_what_is_missing_runs(
     whole: Road, tmp_path_factory: pytest.TempPathFactory, stage: str
 ) -> None:
     road = Road.make(
         tmp_path_factory.getbasetemp() / "pieces"
-    )  # one road for all four, each killed on the way
+    )  # one road for all of them, each killed on the way
     process = road.start("--until", stage)
-    deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
-        if any(
-            path.name.startswith(stage)
-            for path in (road.home / "runs" / "store").glob(f"{stage}-*/stage.json")
-            for path in [path.parent]
-        ):
-            time.sleep(random.Random(stage).uniform(0.0, 2.0))
-            break
-        time.sleep(0.01)
+    goal = random.Random(stage).randint(1, 6)  # files, from stage.json on
+    until(lambda: process.poll() is not None or files_of(road, stage) >= goal)
     process.kill()
     process.communicate()
     before = road.seals()
@@ -163,6 +189,7 @@ def test_the_interrupted_road_has_the_losses_of_the_uninterrupted_one(
     road = Road(tmp_path_factory.getbasetemp() / "pieces")
     if not (road.home / "runs/road/lock.json").exists():
         pytest.skip("runs after the tests that kill inside a stage")
+    road.run("--until", "evaluate")
     losses = [list(read_jsonl(one.step("train") / "loss.jsonl")) for one in (road, whole)]
     assert losses[0] == losses[1]
     assert read_json(road.step("evaluate") / "verdict.json") == read_json(

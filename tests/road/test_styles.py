@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +16,7 @@ from alpaca_pipe.generate.style_registry import style_names
 from alpaca_pipe.ledger.store import connection
 from tests.road.drive import Road
 from tests.road.test_road import dataset
+from tests.waiting import until
 
 # What each style needs besides its name.
 ROWS = "generate.rows=rows.jsonl"
@@ -68,7 +68,7 @@ def stored(road: Road) -> set[str]:
     return {digest_of(row) for row in rows}
 
 
-@pytest.mark.parametrize("concurrency", [1, 64])
+@pytest.mark.parametrize("concurrency", [1, pytest.param(64, marks=pytest.mark.slow)])
 def test_the_same_bytes_at_another_concurrency(
     whole: tuple[str, Road], tmp_path: Path, concurrency: int
 ) -> None:
@@ -84,14 +84,8 @@ def test_killed_after_reply_37_it_sends_exactly_what_has_no_reply(
     style, first = whole
     road = road_at(tmp_path / "killed")
     process = road.start(*asked(style, 8, delay=0.1))
-    deadline = time.monotonic() + 60
     ledger = road.home / "runs" / "ledger.sqlite"
-    while (
-        time.monotonic() < deadline
-        and process.poll() is None
-        and not (ledger.exists() and count(ledger) >= 37)
-    ):
-        time.sleep(0.01)
+    until(lambda: ledger.exists() and count(ledger) >= 37, process)
     process.kill()
     process.communicate()
     gc.collect()  # no connection of this process is left that would see less than the next one

@@ -14,6 +14,7 @@ import pytest
 from alpaca_pipe.ledger.store.journal import Journal
 from tests.command import command
 from tests.road.drive import Road
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_a_second_run_on_the_same_folder(road: Road) -> None:
     line = one_sentence(road.run(code=2))
     assert f"pid {first.pid}" in line
     first.terminate()  # the polite way, as Ctrl-C
-    printed, _ = first.communicate(timeout=60)
+    printed, _ = first.communicate(timeout=PATIENCE)
     assert first.returncode == 130 and "go on" in printed
 
 

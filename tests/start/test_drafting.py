@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from alpaca_pipe.start.draft_log import DraftLog
 from alpaca_pipe.start.folder import begin
 from tests.command import command
 from tests.terminal import Terminal
+from tests.waiting import until
 
 NOTES = {
     "rules.md": """# House rules
@@ -187,9 +187,7 @@ def test_killed_while_it_asks_it_buys_only_what_has_no_reply(home: Path) -> None
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None and sum(served().values()) < 3:
-        time.sleep(0.02)
+    until(lambda: sum(served().values()) >= 3, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     with Journal.open(Path("runs/ledger.sqlite")) as journal:

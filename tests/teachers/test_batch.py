@@ -22,6 +22,7 @@ from alpaca_pipe.teachers.base import Fatal
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import cancel_batches, connect
 from tests.teachers.batch_server import Running, running
+from tests.waiting import PATIENCE
 
 PRICE = PriceTable.model_validate({"in": Decimal("0.1"), "out": Decimal("0.4")})
 COST = 10 * 100 + 5 * 400  # nano-dollars of one reply
@@ -115,7 +116,7 @@ class Runs:
                 ]
 
         try:
-            return asyncio.run(asyncio.wait_for(main(), 30))
+            return asyncio.run(asyncio.wait_for(main(), PATIENCE))
         except (UserError, Stopped) as error:
             return [error]
 

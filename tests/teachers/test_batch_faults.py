@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,6 +20,7 @@ from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.openai.chat_dialect import CHAT
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
 from tests.teachers.test_batch import WORDS, Runs, cache, desk, journal, server, stop_when
+from tests.waiting import PATIENCE, too_late
 
 __all__ = ["cache", "desk", "journal", "server"]
 KEY = "sk-proj-abcdefghijklmnop1234567890"
@@ -33,7 +33,7 @@ async def a_desk(
     """Of a later run at the same server, whose teacher takes these fields."""
     from openai import AsyncOpenAI
 
-    table, too_late = runs.table(), time.monotonic() + 25
+    table = runs.table()
     async with AsyncOpenAI(
         base_url=f"{runs.server.url}/v1", api_key="none-at-all", max_retries=0
     ) as client:
@@ -45,7 +45,7 @@ async def a_desk(
             BatchJobs(runs.journal),
             table.identity(),
             Rules(poll=0.1, most_requests=12),
-            BatchWaiting(lambda: time.monotonic() > too_late, runs.said.append),
+            BatchWaiting(too_late(), runs.said.append),
             address=table.address,
             recipe="r",
             run="later",
@@ -57,8 +57,7 @@ async def a_desk(
 def test_files_that_wait_in_line_do_not_hold_up_the_one_before_them(desk: Runs) -> None:
     """A file is refused for a full queue while the next ones wait for their turn after it."""
     desk.server.faults(room=1, seconds=0.6)
-    too_late = time.monotonic() + 25
-    assert desk.run(WORDS[:4], stopping=lambda: time.monotonic() > too_late) == WORDS[:4]
+    assert desk.run(WORDS[:4], stopping=too_late()) == WORDS[:4]
     desk.sound()
 
 
@@ -153,7 +152,7 @@ def test_a_batch_is_collected_by_a_teacher_that_takes_no_limit_any_more(desk: Ru
 
     async def main() -> None:
         async with a_desk(desk, takes=frozenset()) as own:
-            collected = await asyncio.wait_for(pick_up(own, desk.journal, "r"), 10)
+            collected = await asyncio.wait_for(pick_up(own, desk.journal, "r"), PATIENCE)
         assert (collected.batches, collected.answered) == (1, len(WORDS))
 
     asyncio.run(main())
@@ -175,7 +174,7 @@ def test_one_line_that_cannot_be_asked_for_does_not_hold_up_the_others(
     async def main() -> None:
         async with a_desk(desk) as own:
             with pytest.raises(UserError, match="cannot be read"):
-                await asyncio.wait_for(pick_up(own, desk.journal, "r"), 10)
+                await asyncio.wait_for(pick_up(own, desk.journal, "r"), PATIENCE)
 
     monkeypatch.setattr(Metered, "resume", broken)
     asyncio.run(main())

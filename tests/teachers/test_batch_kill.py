@@ -15,6 +15,7 @@ import pytest
 from alpaca_pipe.ledger.store.batch_jobs import BatchJobs
 from alpaca_pipe.ledger.store.journal import Journal
 from tests.teachers.batch_server import Running, running
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 ASKS = """
@@ -25,6 +26,7 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.factory import connect
 from alpaca_pipe.teachers.config import TeacherTable
+from tests.waiting import PATIENCE
 
 folder, url, run, count, recipe = Path(sys.argv[1]), *sys.argv[2:4], int(sys.argv[4]), sys.argv[5]
 table = TeacherTable(kind="openai_batch", model="m", base_url=url + "/v1", price={"in": 0.1, "out": 0.4}, poll=0.05,
@@ -66,14 +68,14 @@ def killed_again_and_again(
         with start(folder, server, run, 4 * (run + 1)) as process:
             kill(process)
             try:
-                process.wait(timeout=20)
+                process.wait(timeout=PATIENCE)
             finally:
                 process.kill()
             hits += process.returncode == -9
     server.faults(seconds=0.1)
     count = 4 * (kills + 1)
     with start(folder, server, kills, count) as process:
-        printed, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=PATIENCE)
     assert printed.split() == [str(count)]
     books = server.books()
     billed = {text: times for text, times in books["asked"].items() if text.startswith(folder.name)}
@@ -132,7 +134,7 @@ def test_two_recipes_at_once_each_have_their_own(tmp_path: Path) -> None:
             start(tmp_path, server, 1, 9, "one") as one,
             start(tmp_path, server, 1, 9, "two") as two,
         ):
-            assert [process.communicate(timeout=30)[0].split() for process in (one, two)] == [
+            assert [process.communicate(timeout=PATIENCE)[0].split() for process in (one, two)] == [
                 ["9"],
                 ["9"],
             ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 from tests.road.drive import Road
@@ -28,7 +27,6 @@ def until_handed_in(road: Road, *arguments: str) -> str:
         line = process.stdout.readline()
         assert line, printed
         printed += line
-    time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     printed += process.communicate(timeout=60)[0]
     assert process.returncode == 130, printed

@@ -7,9 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from alpaca_pipe.core.completion import PromptMessage, Request
@@ -17,6 +17,7 @@ from alpaca_pipe.teachers.base import Fatal
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import open_teacher
 from alpaca_pipe.teachers.local.child_process import serving
+from tests.waiting import until, when
 
 SERVER = "alpaca_pipe.teachers.scripted.scripted_server"
 SETTINGS = {"lines": None, "delay": 30, "served": None, "port": None}
@@ -26,6 +27,7 @@ PARENT = f"""
 import asyncio, sys
 from pathlib import Path
 from alpaca_pipe.teachers.local.child_process import serving
+from tests.waiting import until, when
 
 async def main():
     async with serving("{SERVER}", {SETTINGS!r}, Path(sys.argv[1]), "the server") as child:
@@ -45,13 +47,6 @@ def is_alive(pid: int) -> bool:
     return not (state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] == "Z")
 
 
-def wait_until_gone(pid: int, seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while is_alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not is_alive(pid)
-
-
 def test_a_killed_parent_leaves_no_orphan(tmp_path: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True
@@ -62,7 +57,7 @@ def test_a_killed_parent_leaves_no_orphan(tmp_path: Path) -> None:
     assert is_alive(child)
     parent.kill()
     parent.wait()
-    assert wait_until_gone(child)
+    until(lambda: not is_alive(child))
 
 
 def test_it_is_stopped_when_the_block_ends_and_ctrl_c_is_not_its_to_answer(tmp_path: Path) -> None:
@@ -85,7 +80,8 @@ def test_its_death_during_a_request_is_fatal_and_tells_the_end_of_its_log(tmp_pa
         ) as teacher:
             pid = teacher._teacher._child.process.pid  # type: ignore[attr-defined]
             asking = asyncio.ensure_future(teacher.ask(QUESTION))
-            await asyncio.sleep(0.3)
+            server = psutil.Process(pid)
+            await when(lambda: any(c.status == "ESTABLISHED" for c in server.net_connections()))
             with log.open("a") as stream:
                 print("out of luck", file=stream)
             os.kill(pid, signal.SIGKILL)

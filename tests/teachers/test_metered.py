@@ -23,6 +23,7 @@ from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
+from tests.waiting import PATIENCE, turns, when
 
 DAY = date(2026, 11, 21)
 MINI = price_of("gpt-4o-mini", DAY)
@@ -115,7 +116,7 @@ def metered(
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(asyncio.wait_for(work, 20))
+    return asyncio.run(asyncio.wait_for(work, PATIENCE))
 
 
 def kinds(journal: Journal, request: Request, teacher: Scripted) -> list[str]:
@@ -287,8 +288,7 @@ def test_of_two_runs_with_the_same_request_both_have_the_reply_that_was_stored_f
             lambda text, attempt: Completion("late", "stop", USED), gate=asyncio.Event()
         )
         late = asyncio.ensure_future(metered(slow, journal, run="tuesday").ask(question("q")))
-        while not slow.in_flight:
-            await asyncio.sleep(0.001)
+        await when(lambda: slow.in_flight)
         early = await metered(
             Scripted(lambda text, attempt: Completion("early", "stop", USED)), journal
         ).ask(question("q"))
@@ -360,12 +360,11 @@ def test_cancelling_waits_for_what_is_in_flight_and_keeps_it(journal: Journal) -
         teacher = Scripted(gate=asyncio.Event())
         teach = metered(teacher, journal, concurrency=2)
         tasks = [asyncio.ensure_future(teach.ask(question(f"q{i}"))) for i in range(6)]
-        while teacher.in_flight < 2:
-            await asyncio.sleep(0.001)
+        await when(lambda: teacher.in_flight >= 2)
         for task in tasks:
             task.cancel()
-        await asyncio.sleep(0.01)
-        assert not tasks[0].done() and tasks[5].done()
+        await when(tasks[5].done)
+        assert not tasks[0].done()
         assert teacher.gate is not None
         teacher.gate.set()
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -397,10 +396,9 @@ def test_a_loop_that_dies_leaves_what_was_in_flight_lost(journal: Journal) -> No
     async def body() -> None:
         teacher = Scripted(gate=asyncio.Event())
         asking = asyncio.ensure_future(metered(teacher, journal).ask(question("q")))
-        while not teacher.in_flight:
-            await asyncio.sleep(0.001)
+        await when(lambda: teacher.in_flight)
         asking.cancel()
-        await asyncio.sleep(0.01)
+        await turns()
         asking.cancel()  # the second Ctrl-C
         with pytest.raises(asyncio.CancelledError):
             await asking
@@ -420,8 +418,7 @@ def test_a_stop_sends_nothing_new(journal: Journal) -> None:
         teacher = Scripted(gate=asyncio.Event())
         teach = metered(teacher, journal, concurrency=2, stopping=lambda: stop)
         tasks = [asyncio.ensure_future(teach.ask(question(f"q{i}"))) for i in range(6)]
-        while teacher.in_flight < 2:
-            await asyncio.sleep(0.001)
+        await when(lambda: teacher.in_flight >= 2)
         stop = True
         assert teacher.gate is not None
         teacher.gate.set()

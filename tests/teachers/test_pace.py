@@ -9,6 +9,7 @@ import pytest
 
 from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.teachers.ratelimit.limiter import LONGEST_ASKED, LONGEST_WAIT, RateLimiter
+from tests.waiting import PATIENCE
 
 
 class Clock:
@@ -188,4 +189,4 @@ def test_a_cancelled_waiter_leaves_its_place_to_the_next() -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         assert done == [2, 3]
 
-    asyncio.run(asyncio.wait_for(body(), 5))
+    asyncio.run(asyncio.wait_for(body(), PATIENCE))

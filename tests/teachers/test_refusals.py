@@ -16,6 +16,7 @@ from alpaca_pipe.teachers.metering.bad_requests import BadRequests
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 from tests.teachers.test_metered import COST, DAY, Scripted, cache, journal, metered, question, run
+from tests.waiting import turns, when
 
 __all__ = ["cache", "journal"]  # fixtures
 NO_MONEY = "your team has spent {} of 10.00 today"
@@ -101,7 +102,7 @@ def test_who_is_held_looks_again_only_when_there_is_news() -> None:
         held = [
             asyncio.ensure_future(refusals.weigh(refused(str(turn)), turn)) for turn in range(50)
         ]
-        await asyncio.sleep(0.7)
+        await turns()
         assert looks == 50 and not any(task.done() for task in held)
         refusals.answered(Completion("yes", "stop", Usage(1)), 50)
         await asyncio.gather(*held)
@@ -135,12 +136,11 @@ def test_who_joins_a_request_that_is_being_given_up_asks_again_or_has_its_reply(
         )
         teach = metered(teacher, journal)
         leaving = asyncio.ensure_future(teach.ask(question("q")))
-        while not teacher.in_flight:
-            await asyncio.sleep(0.001)
+        await when(lambda: teacher.in_flight)
         leaving.cancel()
-        await asyncio.sleep(0.01)
+        await turns()
         joining = [asyncio.ensure_future(teach.ask(question("q"))) for _ in range(3)]
-        await asyncio.sleep(0.01)
+        await turns()
         assert teacher.gate is not None
         teacher.gate.set()
         assert [reply.text for reply in await asyncio.gather(*joining)] == ["reply to q"] * 3

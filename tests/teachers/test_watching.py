@@ -20,6 +20,7 @@ from alpaca_pipe.teachers.metering.budget_warning import BudgetWarning
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 from tests.teachers.test_metered import CEILING, COST, MINI, USED, Scripted, kinds, question, run
+from tests.waiting import when
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +61,7 @@ class Gated(Scripted):
 
     async def ask(self, request: Any, name: str = "") -> Completion:
         if request.messages[0].content == "bad":
-            while self.in_flight < 3:
-                await asyncio.sleep(0.001)
+            await when(lambda: self.in_flight >= 3)
             raise self.error
         return await super().ask(request, name)
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from alpaca_pipe.train.sft import tune
 from alpaca_pipe.train.trainer import nats_of
 from alpaca_pipe.weights.base import Checkpoint
 from tests.train.conftest import HYPER, with_
+from tests.waiting import until
 
 FULL = with_(HYPER, lora=None, learning_rate=1e-3)
 
@@ -230,9 +230,7 @@ def test_kill_minus_nine(tiny: Path, encoded: list[Encoded], tmp_path: Path) -> 
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
     )
     log = tmp_path / "parts" / "loss.jsonl"
-    while not (log.exists() and len(log.read_text().splitlines()) >= 5):
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.005)
+    until(lambda: log.exists() and len(log.read_text().splitlines()) >= 5, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     asked: list[int] = []

@@ -25,6 +25,7 @@ from alpaca_pipe.ledger.store import connection
 from tests.browser import chromium
 from tests.command import command, told
 from tests.terminal import Terminal
+from tests.waiting import until
 
 REHEARSED = {  # what a key, a GPU and a 7B model are replaced by; budgets and prices stay
     "kind: openai_chat": "kind: rehearsed\n  served: served.jsonl",
@@ -196,9 +197,7 @@ def test_it_stops_before_its_budget_and_is_killed_and_buys_nothing_twice(laptop:
     assert laptop.settled(**{"class": "api"}) <= 1_500_000
     had = laptop.replies()
     process = laptop.start("run vet --until curate budget.api=5 teacher.delay=0.2")
-    deadline = time.monotonic() + 120
-    while laptop.replies() < had + 4 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: laptop.replies() >= had + 4, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     stored = laptop.replies()

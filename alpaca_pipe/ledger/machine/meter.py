@@ -158,22 +158,26 @@ class Meter:
 
     def _serve(self) -> None:
         while not self._ending.wait(self._tempo.every):
-            try:
-                with self._state:
-                    if self._due():
-                        self._take(self._beat(lambda db: self._turn(db, self._stage, self._phase)))
-                    else:
-                        self._beat(lambda db: None)
-                self._warn()
-            except Exception as error:  # noqa: BLE001 - a full disk, a ledger that refuses: the next beat may go through
-                self._failed(error)
-            if (
-                self.refused
-                and not self._interrupted
-                and self._reserved - self._now() <= _ms(self._tempo.grace / 10)
-            ):
-                self._interrupted = True
-                self._stop(True)
+            self.look()
+
+    def look(self) -> None:
+        """What it does every few seconds: a beat, and where the slice is nearly over the next one, or the request to stop."""
+        try:
+            with self._state:
+                if self._due():
+                    self._take(self._beat(lambda db: self._turn(db, self._stage, self._phase)))
+                else:
+                    self._beat(lambda db: None)
+            self._warn()
+        except Exception as error:  # noqa: BLE001 - a full disk, a ledger that refuses: the next beat may go through
+            self._failed(error)
+        if (
+            self.refused
+            and not self._interrupted
+            and self._reserved - self._now() <= _ms(self._tempo.grace / 10)
+        ):
+            self._interrupted = True
+            self._stop(True)
 
     def _warn(self) -> None:
         terms, running = self._lease.terms, self.running()
