@@ -11,7 +11,15 @@ from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.example import Example, Message, Origin, Rejected
 from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.data.records import kept_text, kind_of
-from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, NotWanted, Shape, ShapeFit
+from alpaca_pipe.data.shapes.base import (
+    About,
+    NoneBetter,
+    NotARow,
+    NotHeld,
+    NotWanted,
+    Shape,
+    ShapeFit,
+)
 from alpaca_pipe.data.shapes.columns import Columns
 from alpaca_pipe.data.shapes.known_shapes import fits
 from alpaca_pipe.data.shapes.layout import Column, Layout, Signature, signature_of
@@ -19,7 +27,7 @@ from alpaca_pipe.data.shapes.layout import kind_of as kind_of_value
 from alpaca_pipe.data.shapes.rendering import is_clean, unframed
 from alpaca_pipe.data.shapes.transcript import NoTurns
 from alpaca_pipe.data.shapes.turns import spelled
-from alpaca_pipe.data.shapes.unread import check_unread, no_shape
+from alpaca_pipe.data.shapes.unread import MAY_ASK, check_unread, may_be_else, no_shape
 from alpaca_pipe.data.shapes.values import unpacked
 from alpaca_pipe.data.shapes.verdicts import BAD_ANSWER, check_wanted, verdict_columns
 from alpaca_pipe.data.source_kinds import Turns
@@ -48,6 +56,7 @@ class RowReader:
         self.columns, self._turns = columns or Columns(), turns
         self._plans: dict[Signature, _Plan] = {}
         self.remarks: Counter[str] = Counter()
+        self._passed: Counter[str] = Counter()
 
     def read(self, value: Any, source: str) -> list[Example | Rejected]:
         """The rows of ours; Rejected for one that is sound and not held, or says that it is not to be learned. Raises NotARow."""
@@ -129,6 +138,7 @@ class RowReader:
                 one = self._by_turns(one)
             yield one
         self.remarks.update(about.remarks)
+        self._passed.update(about.passed)
 
     def _plan(self, row: Mapping[str, Any]) -> _Plan:
         signature = signature_of(row)
@@ -188,6 +198,8 @@ class RowReader:
             own = replace(about, remarks=about.remarks.copy())
             try:
                 found = list(shape.rows(row, fit, own))
+            except NoneBetter:
+                raise
             except (NotARow, NotHeld, NotWanted, NoTurns) as error:
                 fault = error if isinstance(error, NotWanted) else fault or error
                 continue
@@ -258,7 +270,7 @@ class RowReader:
 
     def unread(self) -> dict[str, int]:
         """Key -> rows in which it held something that was not read."""
-        counts: Counter[str] = Counter()
+        counts = Counter(self._passed)
         for plan in self._plans.values():
             said = {one.key for one in plan.said_of_it}
             for at, rows in plan.rows.items():
@@ -276,7 +288,11 @@ def _plain_keys(
     fit = options[0][1]
     if fit.parts.keys() - {"instruction", "input", "output", "system"}:
         return None
-    if len(fit.keys("input")) > 1 or any(one.belongs for one in layout.unread(fit.read)):
+    if may_be_else(fit.parts["instruction"][0]):
+        return None
+    if len(fit.keys("input")) > 1 or any(
+        one.belongs or one.plain in MAY_ASK for one in layout.unread(fit.read)
+    ):
         return None
     return fit.key("instruction"), fit.key("input"), fit.key("output"), fit.key("system")
 

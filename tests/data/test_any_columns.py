@@ -14,6 +14,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.data.reading import ReadingNotes, read
 from alpaca_pipe.data.shapes.columns import Columns
+from tests.data.cures import printed_columns
 from tests.data.test_shapes import NOT_READ, READ, REFUSED
 
 KEYS = [
@@ -73,6 +74,59 @@ KEYS = [
     "output_1",
     "foo",
     "bar",
+    *[
+        "sql_prompt",
+        "sql_context",
+        "generated_solution",
+        "expected_answer",
+        "source",
+        "target",
+        "title",
+        "task",
+        "knowledge",
+        "hint",
+        "constraints",
+        "reference",
+    ],
+    *[
+        "code",
+        "reasoning_content",
+        "chat_history",
+        "dialogue_context",
+        "conversation",
+        "dialog",
+        "turns",
+        "persona",
+        "split",
+        "quality",
+        "rating",
+        "use",
+    ],
+    *[
+        "winner_model_a",
+        "winner_model_b",
+        "original_question",
+        "raw_response",
+        "labelling_prompt",
+        "judge_prompt",
+        "gold",
+        "ideal",
+        "ctx_a",
+        "ctxs",
+    ],
+    *[
+        "option_a",
+        "option_b",
+        "choice1",
+        "choice2",
+        "chat",
+        "data_source",
+        "meta_instruction",
+        "preamble",
+        "rejected_response",
+        "loss_mask",
+        "is_user",
+    ],
 ]
 
 
@@ -244,9 +298,8 @@ def test_a_cure_leads_on(
             said = str(error)
         assert said not in seen, (said, rows[0], named)
         seen.add(said)
-        if "--columns " not in said:
+        if not (cure := printed_columns(said)):
             return
-        cure = said.split("--columns ")[1].split()[0].rstrip(",")
         for part, keys in Columns.parse(cure).items():
             named[part] = tuple(dict.fromkeys((*named.get(part, ()), *keys)))
     raise AssertionError((rows[0], seen))

@@ -15,6 +15,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.data.reading import ReadingNotes, read
 from alpaca_pipe.data.shapes.columns import Columns
+from tests.data.cures import printed_columns
 from tests.data.test_reading import as_json, as_jsonl
 
 Q, A = "Where does the night tram stop?", "At the harbour, by the clock."
@@ -544,6 +545,10 @@ REFUSED: dict[str, tuple[Row, str]] = {
         {"foo": Q, "bar": A},
         "no row has the keys of instruction data; its keys: foo, bar",
     ),
+    "names with blanks and commas": (
+        {"What, in short": Q, "And then?": A},
+        "its keys: What, in short, And then?",
+    ),
     "an answer and a name": ({"foo": Q, "answer": A}, "its keys: foo, answer"),
     "two answers and no winner": (
         {"question": Q, "response_j": A, "response_k": BAD},
@@ -571,8 +576,7 @@ def test_what_is_refused_and_the_cure_that_is_printed_works(tmp_path: Path, name
     path.write_bytes(as_jsonl([row, row]))
     error = next(cures(path))
     assert says in error and "--columns " in error
-    cure = error.split("\n")[0].split("--columns ")[1].split(" ")[0].rstrip(",")
-    found = rows_of(path, columns=Columns.of(Columns.parse(cure)))
+    found = rows_of(path, columns=Columns.of(Columns.parse(printed_columns(error))))
     assert len(found) == 2 and Q in found[0][1][0] and A in found[0][1][-1]
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.preference import Preference
-from alpaca_pipe.data.shapes import conversation, exchange, preference_pairs
 from alpaca_pipe.data.shapes.base import About, NotARow, NotWanted, ShapeFit
 from alpaca_pipe.data.shapes.keys import plain
-from alpaca_pipe.data.shapes.layout import Layout, signature_of
+from alpaca_pipe.data.shapes.layout import Layout
 from alpaca_pipe.data.shapes.values import unpacked
 from alpaca_pipe.data.shapes.verdicts import NOT_LEARNED
+from alpaca_pipe.data.shapes.within import rows_within
 
 name = "annotations"
 _RESPONSES = ("responses", "response", "annotations", "completions")
@@ -59,22 +59,7 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
         raise NotARow("what the annotator was shown is no object", "write the fields by name")
     if not answers:
         raise NotWanted(NOT_LEARNED, "nobody has answered it")
-    yield from _row_of({**shown, **answers}, about)
-
-
-def _row_of(row: Mapping[str, Any], about: About) -> Iterator[Example | Preference]:
-    layout = Layout.of(signature_of(row))
-    for shape in (preference_pairs, exchange, conversation):
-        if found := shape.fit(layout):
-            for column in layout.unread(found.read):
-                if column.meaning != "meta" and column.meaning != "status":
-                    about.say(f"'{column.key}' is left unread")
-            yield from shape.rows(row, found, about)
-            return
-    raise NotARow(
-        f"no question and answer is among its fields: {', '.join(row)}",
-        "rename them: prompt for what was asked, response for what was answered",
-    )
+    yield from rows_within({**shown, **answers}, about)
 
 
 def _results(annotations: Any, key: str) -> dict[str, Any]:

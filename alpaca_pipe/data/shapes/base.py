@@ -20,6 +20,10 @@ class NotHeld(Exception):
     """The row is sound, and ours cannot hold it: the reason."""
 
 
+class NoneBetter(NotHeld):
+    """The row compares answers and says that none is the better one: no other shape is to read one of them."""
+
+
 class NotWanted(Exception):
     """The row itself says that it is not to be learned: (rule, reason)."""
 
@@ -60,6 +64,9 @@ class About:
     roles: Mapping[str, str] = field(default_factory=dict)  # who a speaker of the user's own is
     turn_keys: Mapping[str, str] = field(default_factory=dict)  # `role`, `content` -> its key
     remarks: Counter[str] = field(default_factory=Counter)
+    passed: Counter[str] = field(
+        default_factory=Counter
+    )  # keys whose value says nothing that is known
 
     def origin(self, **details: Any) -> Origin:
         return Origin("imported", self.source, details=details)

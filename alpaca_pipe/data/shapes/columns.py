@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import get_args
@@ -35,6 +37,12 @@ TURN_KEYS = (
     "content",
 )  # of a turn: the key that says who speaks, and the key of what is said
 ROLES: tuple[Role, ...] = get_args(Role)
+
+
+def option(*named: tuple[str, str]) -> str:
+    """`--columns input=ctx,output=a` as a shell takes it, whatever stands in the keys. named: (part, key) each."""
+    pairs = (f"{part}={key}".replace(",", "\\,") for part, key in named)
+    return f"--columns {shlex.quote(','.join(pairs))}"
 
 
 @dataclass(frozen=True)
@@ -76,16 +84,16 @@ class Columns:
 
     @staticmethod
     def parse(text: str) -> dict[str, tuple[str, ...]]:
-        """`instruction=query,input=title,input=body` as part -> columns. Raises UserError."""
+        """`instruction=query,input=title,input=body` as part -> columns; a comma in a name is written `\\,`. Raises UserError."""
         found: dict[str, tuple[str, ...]] = {}
-        for piece in text.split(","):
+        for piece in re.split(r"(?<!\\),", text):
             part, sign, key = (one.strip() for one in piece.partition("="))
             if not sign or not part or not key:
                 raise UserError(
                     f"--columns: '{piece}' does not say which column is what",
                     "for example --columns instruction=query,output=answer",
                 )
-            found[part] = (*found.get(part, ()), key)
+            found[part] = (*found.get(part, ()), key.replace("\\,", ","))
         return found
 
     def of_row(self, keys: Iterable[str]) -> dict[str, tuple[Meaning, int]]:

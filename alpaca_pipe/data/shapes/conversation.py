@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.example import Example, Message
 from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, ShapeFit
+from alpaca_pipe.data.shapes.columns import option
+from alpaca_pipe.data.shapes.keys import WEAK
 from alpaca_pipe.data.shapes.layout import Column, Kind, Layout
 from alpaca_pipe.data.shapes.turns import answer_of, conversation, turns_of
-from alpaca_pipe.data.shapes.values import text_of, unpacked
+from alpaca_pipe.data.shapes.values import flat_texts, text_of, unpacked
 
 name = "conversation"
 _TURNS: tuple[Kind, ...] = ("objects", "texts", "lists", "json", "object")
@@ -25,6 +27,8 @@ def fit(layout: Layout) -> ShapeFit | None:
             said = [ask, answer]
         elif ask and not answer:
             said = [ask]
+        elif answer and (given := _told_before(layout)):
+            said = [given, answer]
     if not said:
         said = [
             one for one in layout.columns if one.plain == "data" and one.kind in ("texts", "lists")
@@ -32,13 +36,22 @@ def fit(layout: Layout) -> ShapeFit | None:
     if not said:
         return None
     system = layout.first("system")
+    reply = next((one for one in layout.all("output") if one.rank < WEAK), None)
     context = next((one for one in layout.all("input") if one.plain == "context"), None)
     return ShapeFit.of(
         messages=said,
         system=system,
         tools=layout.first("tools"),
-        context=None if system else context,
+        reply=None if len(said) > 1 else reply,
+        context=None if system or context in said else context,
     )
+
+
+def _told_before(layout: Layout) -> Column | None:
+    """What the answer answers, where no question has a column of its own: a history, or turns under `input` or `context`."""
+    turns = layout.all("input", kinds=("objects", "lists"))
+    before = layout.first("history", kinds=_TURNS)
+    return before or next((one for one in turns if one.plain in ("input", "context")), None)
 
 
 def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example]:
@@ -51,10 +64,21 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
     said = turns_of(row[first], f"'{first}'", about)
     for key in more:
         said += answer_of(row[key], key, about)
+    if key := fit.key("reply"):
+        said += _reply(row[key], key, said, about)
     try:
         yield Example.of_messages(conversation(said, about), about.origin(), system)
     except ValueError as error:
         raise NotHeld(str(error)) from None
+
+
+def _reply(value: Any, key: str, said: Sequence[Message], about: About) -> list[Message]:
+    """An answer in a column beside the messages: the last one's, where they end with a question; else it is told."""
+    if said and said[-1].role == "user":
+        return answer_of(value, key, about)
+    if not any(text.strip() in one.text for text in flat_texts(unpacked(value)) for one in said):
+        about.say(f"'{key}' beside the messages is left unread")
+    return []
 
 
 def _google_context(row: Mapping[str, Any], key: str, turns: Any, about: About) -> str:
@@ -63,6 +87,6 @@ def _google_context(row: Mapping[str, Any], key: str, turns: Any, about: About) 
     if not isinstance(first, dict) or "author" not in first:
         raise NotARow(
             f"'{key}' is not read, and the row says less without it",
-            f"say what it is: --columns system={key}, or leave it out with --columns unread={key}",
+            f"say what it is: {option(('system', key))}, or leave it out with {option(('unread', key))}",
         )
     return text_of(row[key], f"'{key}'", about, "\n\n")

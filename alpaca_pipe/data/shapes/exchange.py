@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from alpaca_pipe.core.example import Example, Message
-from alpaca_pipe.data.shapes.base import About, NotARow, NotWanted, ShapeFit
+from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, NotWanted, ShapeFit
 from alpaca_pipe.data.shapes.choices import choices_of, with_choice
+from alpaca_pipe.data.shapes.columns import option
 from alpaca_pipe.data.shapes.keys import EARLIER, WEAK
 from alpaca_pipe.data.shapes.layout import LISTS, TALK, TEXTS, Column, Kind, Layout
 from alpaca_pipe.data.shapes.transcript import parsed
@@ -74,6 +75,9 @@ def fit(layout: Layout) -> ShapeFit | None:
     spoken = sorted((one for one in layout.all("text") if one.variant), key=lambda one: one.variant)
     if not answers and not asks and len(spoken) == 2:
         asks, answers = spoken[:1], spoken[1:]
+    if not answers and (asks or inputs) and layout.first("reasoning"):  # as a chat API names them
+        answers = [one for one in texts if one.plain == "content"]
+        texts = [one for one in texts if one not in answers]
     filled_asks = [one for one in asks if one.kind != "empty"]
     if not filled_asks and (inputs or texts):
         asks = inputs[:1] or texts[:1]
@@ -118,7 +122,7 @@ def _matched(
 
 
 def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example]:
-    instruction = _needed(row, fit.key("instruction"), about)
+    instruction = _asked(row, fit.key("instruction"), about)
     output = _answer(row, fit.key("output"), instruction, about)
     given = [_input(row, key, about) for key in fit.keys("input")]
     if (key := fit.key("question")) and (
@@ -155,7 +159,7 @@ def _history(value: Any, key: str, about: About) -> list[Message]:
         if not told:
             raise NotARow(
                 f"'{key}' is a text, in which nobody speaks in turn",
-                f"say what it is: --columns input={key}, or leave it out with --columns unread={key}",
+                f"say what it is: {option(('input', key))}, or leave it out with {option(('unread', key))}",
             )
         return told
     return turns_of(value, f"'{key}'", about)
@@ -170,6 +174,14 @@ def _needed(row: Mapping[str, Any], key: str, about: About) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         raise NotARow(f"'{key}' is null, not a text", "put it in quotes, or remove the row")
     return text_of(value, f"'{key}'", about)
+
+
+def _asked(row: Mapping[str, Any], key: str, about: About) -> str:
+    value = row[key]
+    several = isinstance(value, list) and {str(one).strip() for one in value if one}
+    if several and len(several) > 1 and not any(isinstance(one, dict) for one in value):
+        raise NotHeld(f"'{key}' is several texts, and nothing says which of them is asked")
+    return _needed(row, key, about)
 
 
 def _input(row: Mapping[str, Any], key: str, about: About) -> str:

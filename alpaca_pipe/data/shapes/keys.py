@@ -44,16 +44,16 @@ _NAMES: dict[Meaning, str] = {
     "input": """
         input context contexts article passage document documents background paragraph source_text evidence
         facts support story abstract transcript source_document body selftext snippet premise sentence sentences
-        review email ticket post schema table background_text additional_context supporting_text ctx doc docs passages
+        review email ticket post schema table background_text additional_context supporting_text ctx ctxs doc docs passages material materials hint hints
         articles
         输入 上下文 背景 文章 材料 原文 段落 参考 入力 文脈 背景情報 コンテキスト 記事 입력 맥락 문맥 지문 eingabe kontext entree contexte
         entrada contexto contesto testo ввод контекст сведения سياق السياق المدخل ngu_canh dau_vao संदर्भ इनपुट baglam girdi
         konteks masukan kontekst invoer sammanhang บริบท""",
     "output": """
-        output response answer completion solution target reply outputs targets answers responses completions generation
+        output response answer completion solution target reply outputs targets answers responses completions generation generated_solution
         assistant_response model_output model_response bot_response gpt_response chatgpt generations final_answer
         long_answer expected_output expected_answer reference_answer correct_answer best_answer gold gold_answer
-        ground_truth targets_pretokenized generated_solution highlights summary tl_dr tldr gpt4_response
+        ground_truth targets_pretokenized ideal highlights summary tl_dr tldr gpt4_response
         assistant_message ai_response
         输出 回答 答案 回复 答 解答 答复 助手 出力 応答 答え 返答 解説 출력 답변 응답 대답 정답 답 ausgabe antwort losung reponse sortie
         respuesta salida resposta saida risposta ответ вывод решение إجابة الإجابة جواب الجواب cau_tra_loi tra_loi dau_ra उत्तर
@@ -65,6 +65,7 @@ _NAMES: dict[Meaning, str] = {
     "history": """
         history chat_history dialog_history dialogue_history conversation_history message_history previous_messages
         previous_turns previous_conversation past_messages prior_turns prior_messages context_messages earlier_turns
+        dialogue_context dialog_context conversation_context chat_context
         历史 历史对话 对话历史 履歴 会話履歴 대화_기록 대화기록 verlauf historique historial""",
     "messages": """
         messages conversations conversation dialog dialogue dialogs dialogues turns contents chat chat_messages chats
@@ -86,7 +87,8 @@ _NAMES: dict[Meaning, str] = {
         选项 选择 選択肢 보기 선택지 optionen auswahl opciones opcoes варианты الخيارات""",
     "label": """
         label labels kto_tag is_desirable desirable 标签 ラベル 라벨""",
-    "weight": "weight weights train is_train trainable loss_weight sample_weight use_for_training",
+    "weight": """weight weights train is_train trainable is_trainable learnable loss_weight loss_mask sample_weight train_on
+        training trained compute_loss with_loss use_for_training use_in_training""",
     "status": """
         status tree_state review_status annotation_status record_status approval_status quality_status
         状态 ステータス 상태""",
@@ -113,7 +115,8 @@ _WEAK: dict[Meaning, str] = {
         customer title subject inquiry""",
     "label": """is_good good is_correct is_accepted accepted is_approved approved thumbs_up upvoted is_chosen is_valid
         is_helpful passed is_positive feedback verdict is_bad is_spam""",
-    "weight": "loss learn masked mask ignore skip exclude excluded include included keep no_train",
+    "weight": """loss learn masked mask ignore skip exclude excluded include included keep no_train no_loss use usable enabled
+        is_selected""",
     "status": "state discarded discard is_deleted deleted removed is_removed flagged is_hidden hidden",
     "output": """assistant bot gpt chatbot ai agent doctor result a correct generated_text completion_text answer_text
         response_text output_text rewritten_text code sql
@@ -204,6 +207,28 @@ _WRONG = frozenset(
 _COUNTS = frozenset(
     ["num", "n", "count", "number", "has", "len", "avg", "mean", "min", "max", "total"]
 )
+# What a judge was asked and said, which is no part of the row: `labelling_prompt`, `critic_response`.
+_JUDGES = frozenset(
+    [
+        "labelling",
+        "labeling",
+        "judge",
+        "judging",
+        "judgement",
+        "judgment",
+        "evaluation",
+        "evaluator",
+        "eval",
+        "grading",
+        "grader",
+        "critic",
+        "critique",
+        "annotation",
+        "annotator",
+        "verifier",
+        "verification",
+    ]
+)
 _AGAINST = frozenset(["non", "not", "dis", "un", "in"])
 _VARIANT = lazy_regex(
     r"(?P<stem>.*[^\W\d_])_?(?P<which>\d{1,2})|(?P<stem2>.+)_(?P<letter>[a-e]|j|k)"
@@ -265,6 +290,10 @@ def name_of(key: str) -> Name:
     measured = parts[-1] in _MEASURES or (sides and parts[0] in _MEASURES)
     if any(part in _WRONG for part in parts) and len(parts) > 1 and not sides:
         return Name("meta", EARLIER, word)
+    if parts[0] in _JUDGES and len(parts) > 1:
+        return Name("meta", EARLIER, word)
+    if parts[0] == "winner" and len(parts) > 1 and not sides:
+        return Name("winner", 100, word, parts[-1])
     if parts[0] in _COUNTS or (len(parts) > 1 and measured):
         return Name("meta", EARLIER, word)
     if sides:
@@ -272,6 +301,8 @@ def name_of(key: str) -> Name:
         return Name("rejected" if against else sides[0], 200, word)
     if cut := _VARIANT.fullmatch(word):
         stem = name_of(cut["stem"] or cut["stem2"])
+        if stem.plain == "choice":
+            stem = name_of("choices")
         if (
             stem.meaning in ("output", "messages", "choices", "text", "meta")
             and stem.rank < EARLIER
@@ -287,7 +318,8 @@ def _by_parts(parts: list[str], word: str) -> Name:
         if before.meaning not in ("", "meta"):
             return before._replace(plain=word)
     for start in range(1, len(parts)):
-        meaning, rank = _RANKS.get("_".join(parts[start:]), ("", 0))
+        ending = "_".join(parts[start:])
+        meaning, rank = _RANKS.get(ending, ("", 0)) if len(ending) > 1 else ("", 0)
         if meaning == "meta":
             return Name("meta", EARLIER, word)
         if meaning and meaning not in ("winner", "weight", "status", "label"):

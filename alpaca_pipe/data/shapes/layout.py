@@ -44,6 +44,9 @@ _BELONGS: frozenset[Meaning] = frozenset(
         "media",
     )
 )
+_NO_NUMBERS: frozenset[Meaning] = frozenset(
+    ("messages", "history", "tools", "media", "chosen", "rejected")
+)
 TALK: frozenset[Kind] = frozenset(("objects", "texts", "lists", "json", "object"))
 # Beside each other, as texts, they are answers; as true or false they are verdicts.
 _SIDES: dict[str, Meaning] = {
@@ -68,6 +71,8 @@ class Column(NamedTuple):
     @property
     def belongs(self) -> bool:
         """Whether the row says less without it."""
+        if self.kind in ("number", "bool") and self.meaning in _NO_NUMBERS:
+            return False
         return self.meaning in _BELONGS and self.rank < WEAK and self.kind != "empty"
 
 
@@ -124,6 +129,14 @@ class Layout:
                 one._replace(meaning="choices", rank=50, variant=one.plain)
                 if one.plain in ("a", "b", "c", "d", "e")
                 else one
+                for one in columns
+            )
+        if letters & {
+            "input_hash",
+            "task_hash",
+        }:  # Prodigy: its answer is what the annotator thinks of the row
+            columns = tuple(
+                one._replace(meaning="status", rank=50) if one.plain == "answer" else one
                 for one in columns
             )
         named = frozenset(meaning for meaning, _ in told.values())

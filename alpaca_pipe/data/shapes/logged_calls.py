@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from alpaca_pipe.core.example import Example, Message
-from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, NotWanted, ShapeFit
+from alpaca_pipe.core.preference import Preference
+from alpaca_pipe.data.shapes.base import About, NotHeld, NotWanted, ShapeFit
 from alpaca_pipe.data.shapes.layout import Layout
 from alpaca_pipe.data.shapes.turns import conversation, turns_of
 from alpaca_pipe.data.shapes.values import text_of, unpacked
 from alpaca_pipe.data.shapes.verdicts import NOT_LEARNED
+from alpaca_pipe.data.shapes.within import rows_within
 
 name = "logged call"
 _REQUESTS = (
@@ -45,11 +47,12 @@ def fit(layout: Layout) -> ShapeFit | None:
     return ShapeFit.of(request=asked[0], response=said[0]) if asked and said else None
 
 
-def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example]:
+def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example | Preference]:
     request, key = row[fit.key("request")], fit.key("request")
     body = request.get("body") if isinstance(request.get("body"), dict) else request
     if not isinstance(body.get("messages"), list):
-        raise NotARow(f"'{key}' holds no messages", 'write {"messages": [...]}')
+        yield from rows_within({**body, **_named(row[fit.key("response")])}, about)
+        return
     if body.get("tools"):
         raise NotHeld(f"it offers tools ('{key}'), and a template of ours cannot say them")
     said = turns_of(body["messages"], f"'{key}'", about)
@@ -58,6 +61,12 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
         yield Example.of_messages(conversation(said, about), about.origin())
     except ValueError as error:
         raise NotHeld(str(error)) from None
+
+
+def _named(response: Any) -> Mapping[str, Any]:
+    """What came back by name, as LangSmith has it: {"answer": ...}."""
+    value = unpacked(response)
+    return value if isinstance(value, dict) else {"output": value}
 
 
 def _answer(value: Any, key: str, about: About) -> Message:

@@ -8,7 +8,8 @@ from typing import Any
 
 from alpaca_pipe.core.example import Message
 from alpaca_pipe.core.preference import Preference
-from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, ShapeFit
+from alpaca_pipe.data.shapes.base import About, NoneBetter, NotARow, NotHeld, ShapeFit
+from alpaca_pipe.data.shapes.columns import option
 from alpaca_pipe.data.shapes.keys import plain
 from alpaca_pipe.data.shapes.layout import LISTS, TALK, TEXTS, Column, Layout
 from alpaca_pipe.data.shapes.ranked import ranked_answers, ranked_columns
@@ -25,7 +26,7 @@ def fit(layout: Layout) -> ShapeFit | None:
     chosen = layout.first("chosen", kinds=_ANSWERS - {"bool", "number"})
     rejected = layout.first("rejected", kinds=_ANSWERS - {"bool", "number"})
     answers = [one for one in layout.all("output", "messages", kinds=_ANSWERS) if one.variant]
-    winner = layout.first("winner", kinds=TEXTS) or layout.first("chosen", kinds=TEXTS)
+    winner = layout.all("winner", kinds=TEXTS) or layout.all("chosen", kinds=TEXTS)[:1]
     if rejected and not chosen:  # the last answer of the messages, or the output, is the chosen one
         chosen = layout.first("output", kinds=_ANSWERS)
         if not chosen and not prompt.get("messages"):
@@ -33,8 +34,9 @@ def fit(layout: Layout) -> ShapeFit | None:
         return ShapeFit.of(**prompt, chosen=chosen, rejected=rejected)
     if chosen and rejected:
         return ShapeFit.of(**prompt, chosen=chosen, rejected=rejected)
-    if len(answers) == 2 and winner and winner not in answers:
-        return ShapeFit.of(**prompt, answers=answers, winner=winner)
+    if len(answers) == 2 and winner and winner[0] not in answers:
+        flags = [one for one in winner if one.variant]
+        return ShapeFit.of(**prompt, answers=answers, winner=flags or winner[:1])
     scores = ranked_columns(layout)
     if scores and prompt.get("instruction"):
         return ShapeFit.of(**prompt, **scores)
@@ -98,6 +100,8 @@ def _asked(row: Mapping[str, Any], fit: ShapeFit, about: About) -> tuple[list[Me
         value = value["messages"]
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return [*said, *turns_of(value, f"'{key}'", about)], "\n\n".join(texts)
+    if isinstance(value, list) and len([one for one in value if one]) > 1:
+        raise NotHeld(f"'{key}' is several texts, and nothing says which answer follows which")
     text = text_of(value, f"'{key}'", about)
     if told := parsed(text, opened=True):
         about.say("a rendered template is parsed back")
@@ -132,17 +136,29 @@ def _answer(row: Mapping[str, Any], key: str, about: About) -> list[Message]:
 def _won(row: Mapping[str, Any], fit: ShapeFit, variants: Sequence[str]) -> int:
     """The place of the better of two answers, as the row names it: a, model_a, response_1, 0 ... Raises NotARow, NotHeld."""
     key = fit.key("winner")
+    if fit.parts["winner"][0].variant:
+        return _flagged(row, fit, variants)
     said = plain(str(row[key]))
     if "tie" in said.split("_") or said in ("both", "neither", "same", "equal", "none", "draw"):
-        raise NotHeld(f"'{key}' is {row[key]!r}: neither answer is the better one")
+        raise NoneBetter(f"'{key}' is {row[key]!r}: neither answer is the better one")
     names = [one.plain for one in fit.parts["answers"]]
     for place, (variant, name_) in enumerate(zip(variants, names, strict=True)):
         if said in (variant, name_) or said.split("_")[-1] == variant:
             return place
     raise NotARow(
         f"'{key}' is {row[key]!r}, which names none of {', '.join(fit.keys('answers'))}",
-        f"say which columns are which: --columns chosen={fit.keys('answers')[0]},rejected={fit.keys('answers')[1]}",
+        f"say which columns are which: {option(*zip(('chosen', 'rejected'), fit.keys('answers'), strict=True))}",
     )
+
+
+def _flagged(row: Mapping[str, Any], fit: ShapeFit, variants: Sequence[str]) -> int:
+    """The same where each answer has a column that says whether it won: `winner_model_a`, `winner_tie`. Raises NotHeld."""
+    won = {one.variant for one in fit.parts["winner"] if row[one.key] in (True, 1, "1", "true")}
+    places = [place for place, variant in enumerate(variants) if variant in won]
+    if len(won) != 1 or not places:
+        keys = "', '".join(fit.keys("winner"))
+        raise NoneBetter(f"'{keys}': neither answer is the better one")
+    return places[0]
 
 
 def _last_answer(said: list[Message]) -> tuple[list[Message], list[Message]]:

@@ -8,11 +8,13 @@ from typing import Any
 
 from alpaca_pipe.core.example import Message
 from alpaca_pipe.data.shapes.base import About, NotHeld, ShapeFit
-from alpaca_pipe.data.shapes.keys import name_of
+from alpaca_pipe.data.shapes.keys import name_of, plain
 from alpaca_pipe.data.shapes.layout import Column, Layout
 from alpaca_pipe.data.shapes.turns import answer_of
 
 _SCORES = ("rank", "overall_score", "score", "scores", "rating", "ratings", "reward", "rewards")
+
+_ENDINGS = frozenset((*_SCORES, "votes", "upvotes", "likes"))  # of a name: `pm_score`
 
 
 def ranked_columns(layout: Layout) -> dict[str, Column | list[Column]] | None:
@@ -65,6 +67,9 @@ def _scored(answers: list[Any], key: str) -> tuple[list[tuple[Any, Any]], bool]:
     """((score, text) of each object, whether a low score is a good one)."""
     held = [one for one in answers if isinstance(one, dict)]
     score = next((name for name in _SCORES if any(name in one for one in held)), None)
+    score = score or next(
+        (key for one in held for key in one if plain(key).split("_")[-1] in _ENDINGS), None
+    )
     if score is None:
         raise NotHeld(f"'{key}' holds {len(answers)} answers, and nothing says which is the best")
     found = []

@@ -31,6 +31,7 @@ CONTENT_KEYS = (
     "body",
     "msg",
     "said",
+    "data",
     "内容",
 )
 _ROLES: dict[str, Role] = {

@@ -20,18 +20,20 @@ _ONE: tuple[Kind, ...] = ("text", "json")
 _MARKS = re.compile(
     r"<\|im_start\|>(\w+)[ \t]*\n?"
     r"|<\|start_header_id\|>(\w+)<\|end_header_id\|>\s*"
+    r"|<\|header_start\|>(\w+)<\|header_end\|>\s*"
+    r"|<\|start\|>(\w+)(?:<\|channel\|>final)?<\|message\|>"
     r"|<start_of_turn>(\w+)[ \t]*\n?"
     r"|<\|start_of_role\|>(\w+)<\|end_of_role\|>"
     r"|<\|START_OF_TURN_TOKEN\|><\|(\w+)_TOKEN\|>"
     r"|<｜(User|Assistant)｜>"
-    r"|<\|(?i:(user|assistant|system|prompter|human|bot|moss|ai|tool|observation))\|>:?[ \t]*\n?"
+    r"|<\|(?i:(user|assistant|system|prompter|human|bot|moss|model|ai|tool|observation))\|>:?[ \t]*\n?"
     r"|\[\|(Human|AI|User|Assistant|System)\|\]:?[ \t]*"
 )
 # Tokens that stand before a text, between turns or behind them, and say nothing.
 ENDS = re.compile(
-    r"<\|(?:im_end|eot_id|eot|end|endoftext|end_of_text|begin_of_text|END_OF_TURN_TOKEN|eom_id|eos|bos)\|>"
-    r"|</?s>|<end_of_turn>|<(?:bos|eos|eoh|eom|EOS|BOS_TOKEN|EOS_TOKEN|END_OF_TURN_TOKEN)>"
-    r"|<｜(?:begin|end)▁of▁sentence｜>|\[EOS\]"
+    r"<\|(?:im_end|eot_id|eot|end|endoftext|end_of_text|begin_of_text|END_OF_TURN_TOKEN|end_of_turn|eom_id|eom|return|startoftext|eos|bos)\|>"
+    r"|</?s>|<end_of_turn>|<(?:bos|eos|eo[hmactr]|EOS|BOS_TOKEN|EOS_TOKEN|END_OF_TURN_TOKEN)>"
+    r"|<｜(?:begin|end)▁of▁sentence｜>|\[EOS\]|\[gMASK\]|<sop>|\n#{2,3} ?End\s*\Z"
 )
 _LLAMA_2 = re.compile(r"\[INST\](.*?)\[/INST\](.*?)(?=\s*(?:<s>\s*)?\[INST\]|\Z)", re.DOTALL)
 _LLAMA_SYSTEM = re.compile(r"\s*<<SYS>>\n?(.*?)\n?<</SYS>>\s*", re.DOTALL)
@@ -39,8 +41,19 @@ _LLAMA_SYSTEM = re.compile(r"\s*<<SYS>>\n?(.*?)\n?<</SYS>>\s*", re.DOTALL)
 _HEADED = re.compile(
     r"^#{2,4} ?([^\W\d_][\w ]{0,24}?) ?:?[ \t]*(?:\n|(?<=:) ?|(?<=: )|\Z)", re.MULTILINE
 )
+# The same in the middle of a line, as some sets glue them.
+_GLUED = re.compile(
+    r"#{2,4} ?(Human|Assistant|User|System|Instruction|Input|Response|Prompter|Bot) ?:[ \t]*"
+)
 _SPOKEN = re.compile(r"^ ?(Human|Assistant|H|A|user|assistant) ?[:：] ?", re.MULTILINE)
-_VICUNA = re.compile(r"(?:^|(?<=\s)|(?<=</s>))(USER|ASSISTANT|SYSTEM|FUNCTION RESPONSE): ?")
+_ONCE = re.compile(
+    r"\s*(?:Q|Question|User|Customer|用户|问) ?[:：](.*?)\n\s*(?:A|Answer|Assistant|AI|Bot|Agent|助手|答) ?[:：]\s*",
+    re.DOTALL,
+)
+_ONCE_MORE = re.compile(r"^\s*(?:Q|A|Question|Answer|User|Assistant|AI|Bot) ?[:：]", re.MULTILINE)
+_VICUNA = re.compile(
+    r"(?:^|(?<=\s)|(?<=</s>))(USER|ASSISTANT|SYSTEM|FUNCTION RESPONSE|GPT4 Correct User|GPT4 Correct Assistant): ?"
+)
 _LOOSE = re.compile(
     r"^ ?[<\[]?((?:[^\W\d_][\w-]*)(?: [\w-]+)?)[>\]]? ?[:：][ \t]*\n?", re.MULTILINE
 )
@@ -49,6 +62,50 @@ _FRAMES = re.compile(
     r"The conversation between (?:human|user) and)[^\n]*\Z",
     re.IGNORECASE,
 )
+
+
+_WHO: dict[str, Role | str] = {
+    "h": "user",
+    "a": "assistant",
+    "prompter": "user",
+    "function response": "tool",
+    "gpt4 correct user": "user",
+    "gpt4 correct assistant": "assistant",
+    "anweisung": "user",
+    "frage": "user",
+    "aufgabe": "user",
+    "instrucción": "user",
+    "pregunta": "user",
+    "instrução": "user",
+    "pergunta": "user",
+    "consigne": "user",
+    "指令": "user",
+    "问题": "user",
+    "質問": "user",
+    "질문": "user",
+    "инструкция": "user",
+    "вопрос": "user",
+    "antwort": "assistant",
+    "respuesta": "assistant",
+    "resposta": "assistant",
+    "réponse": "assistant",
+    "回答": "assistant",
+    "输出": "assistant",
+    "出力": "assistant",
+    "답변": "assistant",
+    "출력": "assistant",
+    "ответ": "assistant",
+    "input": "context",
+    "context": "context",
+    "eingabe": "context",
+    "entrada": "context",
+    "entrée": "context",
+    "kontext": "context",
+    "输入": "context",
+    "入力": "context",
+    "입력": "context",
+    "ввод": "context",
+}
 
 
 class NoTurns(Exception):
@@ -86,11 +143,23 @@ def parsed(text: str, opened: bool = False, loose: bool = False) -> list[Message
         return found
     if _MARKS.search(text):
         return _turns(text, _MARKS)
+    if "<|start|>" in text and "<|channel|>analysis" in text:
+        return []  # what was thought stands among what was said
     bare = ENDS.sub("\n", text)
-    for pattern in (_HEADED, _SPOKEN, _VICUNA):
+    if opened and (found := _asked_once(bare)):
+        return found
+    for pattern in (_HEADED, _GLUED, _SPOKEN, _VICUNA):
         if found := _turns(bare, pattern, open_only=opened):
             return found
     return _turns(bare, _LOOSE) if loose else []
+
+
+def _asked_once(text: str) -> list[Message]:
+    """`Question: ...` and below it `Answer:`, which the output answers; several of them are examples, and stay."""
+    found = _ONCE.fullmatch(text)
+    if not found or _ONCE_MORE.search(found[1]):
+        return []
+    return [Message("user", found[1].strip())]
 
 
 def _llama_2(text: str) -> list[Message]:
@@ -139,11 +208,7 @@ def _turns(text: str, pattern: re.Pattern[str], open_only: bool = False) -> list
 def _who(mark: re.Match[str]) -> Role | str | None:
     spelled = next(part for part in mark.groups() if part)
     word = spelled.strip().lower()
-    if word in ("input", "context"):
-        return "context"
-    return {"h": "user", "a": "assistant", "prompter": "user", "function response": "tool"}.get(
-        word
-    ) or role_of(word, {})
+    return _WHO.get(word) or role_of(word, {})
 
 
 def _clean(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,11 +10,23 @@ from typing import Any
 from alpaca_pipe.core.example import Message, Role
 from alpaca_pipe.data.records import kind_of as in_words
 from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, NotWanted
+from alpaca_pipe.data.shapes.columns import option
 from alpaca_pipe.data.shapes.keys import WEAK, name_of, plain
 from alpaca_pipe.data.shapes.roles import CALLS, CONTENT_KEYS, ROLE_KEYS, role_of
 from alpaca_pipe.data.shapes.tool_calls import calls_of
 from alpaca_pipe.data.shapes.values import text_of, unpacked
 from alpaca_pipe.data.shapes.verdicts import NOT_LEARNED, is_learned
+
+EMPTY = "an empty answer is not learned"
+# Keys that say by true or false who speaks: who it is where they are true, and where not.
+_IS_ONE = {
+    "is_user": ("user", "assistant"),
+    "from_user": ("user", "assistant"),
+    "is_human": ("user", "assistant"),
+    "is_bot": ("assistant", "user"),
+    "is_assistant": ("assistant", "user"),
+}
+_OF_MOSS = re.compile(r"\s*<\|[\w ]+\|>:?[ ]?(.*?)\s*<eo\w>\s*", re.DOTALL)
 
 
 def turns_of(value: Any, where: str, about: About) -> list[Message]:
@@ -67,10 +80,17 @@ def conversation(said: Sequence[Message], about: About) -> list[Message]:
     roles = [one.role for one in kept]
     if "user" not in roles or "assistant" not in roles[roles.index("user") :]:
         raise NotHeld(f"the conversation is {spelled(roles)}, not a question and its answer")
-    while kept[-1].role != "assistant":
-        kept.pop()
-        about.say("a last turn that nobody answers is cut")
+    while kept[-1].role != "assistant" or _says_nothing(kept[-1]):
+        cut = kept.pop()
+        said_nothing = cut.role == "assistant"
+        about.say(EMPTY if said_nothing else "a last turn that nobody answers is cut")
+        if "assistant" not in [one.role for one in kept[roles.index("user") :]]:
+            raise NotHeld("no question in it has an answer that says anything")
     first = roles.index("user")
+    for place, one in enumerate(kept):
+        if one.is_learned and _says_nothing(one):
+            kept[place] = replace(one, learned=False)
+            about.say(EMPTY)
     for place, one in enumerate(kept[:first]):
         if one.is_learned:
             kept[place] = replace(one, learned=False)
@@ -80,6 +100,10 @@ def conversation(said: Sequence[Message], about: About) -> list[Message]:
     if any(one.role == "assistant" and not one.learned for one in kept[first:]):
         about.say("an answer that is marked so is context, and not learned")
     return kept
+
+
+def _says_nothing(one: Message) -> bool:
+    return not one.text.strip() and not one.tool_calls
 
 
 def spelled(roles: Sequence[str]) -> str:
@@ -147,7 +171,7 @@ def _check_speakers(turns: Sequence[Any], where: str, about: About) -> None:
     pairs = zip(others, unknown, strict=False)
     raise NotARow(
         f"in {where} speaks '{unknown[0]}', and nobody knows who that is",
-        "say it: --columns " + ",".join(f"{role}={one}" for role, one in pairs),
+        f"say it: {option(*pairs)}",
     )
 
 
@@ -156,14 +180,22 @@ def _role_key(turn: Mapping[str, Any], about: About) -> str | None:
     if turn.get(about.turn_keys.get("role", "")) is not None:
         return about.turn_keys["role"]
     there = [key for key in ROLE_KEYS if turn.get(key) is not None]
-    return next(
-        iter(there or [key for key in turn if plain(key) in ROLE_KEYS and turn[key] is not None]),
-        None,
-    )
+    there = there or [key for key in turn if plain(key) in ROLE_KEYS and turn[key] is not None]
+    return next(iter(there or [key for key in turn if _tells_speaker(key, turn[key], about)]), None)
+
+
+def _tells_speaker(key: str, value: Any, about: About) -> bool:
+    """`type: human`, `name: user`, `is_user: true`: keys that say other things too."""
+    word = plain(key)
+    if word in _IS_ONE:
+        return isinstance(value, bool)
+    return word in ("type", "name") and isinstance(value, str) and bool(role_of(value, about.roles))
 
 
 def _name_of_speaker(turn: Mapping[str, Any], key: str) -> str:
     named = turn[key]
+    if isinstance(named, bool) and plain(key) in _IS_ONE:
+        return _IS_ONE[plain(key)][not named]
     if isinstance(named, dict):  # {"author": {"role": "user"}}
         named = next((named[one] for one in ("role", "name") if named.get(one)), "")
     return str(named)
@@ -176,8 +208,19 @@ def _exchange(turn: Mapping[str, Any], where: str, about: About) -> Iterator[Mes
         {**turn, "weight": turn.get("output_with_loss", turn.get("weight"))}, about
     )
     found: list[tuple[int, Message]] = []
+    thought = given = ""
+    names = [plain(key) for key in turn]
+    answered = any(role_of(name, about.roles) == "assistant" and name != "model" for name in names)
     for key, value in turn.items():
-        if value is None or value == "" or name_of(key).meaning in ("meta", "weight", "status"):
+        value, word = _unmarked(value), plain(key)
+        passed = name_of(key).meaning in ("meta", "weight", "status")
+        if value is None or value == "" or (passed and (answered or word != "model")):
+            continue
+        if word in ("input", "context") and "instruction" in names:
+            given = text_of(value, f"{where}: '{key}'", about)  # below the instruction
+            continue
+        if name_of(key).meaning == "reasoning":
+            thought = text_of(value, f"{where}: '{key}'", about)
             continue
         role = role_of(key, about.roles) or _by_meaning(key)
         if role is None:
@@ -189,8 +232,19 @@ def _exchange(turn: Mapping[str, Any], where: str, about: About) -> Iterator[Mes
     users = sum(one.role == "user" for _, one in found)
     if users > 1 or sum(one.role == "assistant" for _, one in found) > 1:
         raise NotARow(f"{where} has two texts of one speaker", "write one turn for each text")
+    if thought:
+        about.say("the reasoning before an answer is kept beside it")
     for _, message in sorted(found, key=lambda one: one[0]):
-        yield message
+        if message.role == "user" and given:
+            message = replace(message, text=f"{message.text}\n\n{given}")
+        yield replace(message, reasoning=thought) if message.role == "assistant" else message
+
+
+def _unmarked(value: Any) -> Any:
+    """MOSS writes `<|Human|>: ...<eoh>` under the key `Human`, and `<|Commands|>: None<eoc>` where there is none."""
+    if isinstance(value, str) and (found := _OF_MOSS.fullmatch(value)):
+        return "" if found[1] == "None" else found[1]
+    return value
 
 
 def _by_meaning(key: str) -> Role | None:
@@ -219,6 +273,8 @@ def _spoken(turn: Mapping[str, Any], key: str, where: str, about: About) -> Mess
         about.say(f"'{one}' of a turn is left unread")
     if own or reasoning:
         about.say("the reasoning before an answer is kept beside it")
+    if any(plain(one) == "train_detail" and turn[one] for one in turn):
+        raise NotHeld(f"{where} is to be learned in part")
     learned = role != "assistant" or is_learned(turn, about)
     name = turn.get("name") if isinstance(turn.get("name"), str) and role == "tool" else ""
     return Message(role, text, learned, own or reasoning, calls, name or "")

@@ -9,7 +9,8 @@ from typing import Any
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.data.shapes.base import NotARow, NotHeld, ShapeFit
-from alpaca_pipe.data.shapes.columns import PARTS, Columns
+from alpaca_pipe.data.shapes.columns import PARTS, Columns, option
+from alpaca_pipe.data.shapes.keys import WEAK
 from alpaca_pipe.data.shapes.layout import Column, Layout
 from alpaca_pipe.data.shapes.transcript import parsed
 from alpaca_pipe.data.shapes.values import flat_texts, unpacked
@@ -21,6 +22,29 @@ _COULD_BE = (
     "text",
     "",
 )  # of a column that could be a question or its answer
+
+
+# Names of what a prompt may hold beside its question; where such a text is not read, it is asked about.
+MAY_ASK = frozenset(
+    [
+        "reference",
+        "references",
+        "code",
+        "code_snippet",
+        "constraint",
+        "constraints",
+        "requirement",
+        "requirements",
+        "rules",
+        "demonstrations",
+        "few_shot_examples",
+        "output_format",
+        "response_format",
+        "format_instructions",
+        "character",
+        "role",
+    ]
+)
 
 
 class NoShape(NotARow):
@@ -43,8 +67,15 @@ def check_unread(
     picture or a sound."""
     if columns.only:
         return
+    _check_question(row, layout, fit)
     passed = fit.read | {one.key for one in said_of_it}
-    left = [one for one in layout.unread(passed) if one.belongs]
+    named = columns.of_row(row)
+    left = [
+        one
+        for one in layout.unread(passed)
+        if one.belongs
+        or (one.plain in MAY_ASK and one.key not in named and _is_prose(row[one.key]))
+    ]
     if fit.key("instances"):  # what stands around them is about the file, where it is no text
         left = [one for one in left if one.kind != "object"]
     if not left:
@@ -53,10 +84,35 @@ def check_unread(
     for column in left:
         if column.meaning == "media":
             raise NotHeld(f"it has '{column.key}' beside its text")
+        if column.meaning == "tools" and unpacked(row[column.key]):
+            raise NotHeld(
+                f"it offers tools ('{column.key}'), and a template of ours cannot say them"
+            )
         if not _is_told(row[column.key], read):
             raise NotARow(
                 f"'{column.key}' is not read, and the row says less without it", _cure(column, fit)
             )
+
+
+def _check_question(row: Mapping[str, Any], layout: Layout, fit: ShapeFit) -> None:
+    """Raises NotARow where a name that may mean anything (`task`, `title`, `subject`) gives the question, and a longer text
+    stands beside it unread."""
+    asked = fit.parts.get("instruction", ())
+    if not asked or not may_be_else(asked[0]) or not isinstance(row[asked[0].key], str):
+        return
+    for column in layout.unread(fit.read):
+        if column.kind == "text" and column.meaning in ("", "meta"):
+            text = row[column.key].strip()
+            if " " in text and len(text) > len(row[asked[0].key]):
+                raise NotARow(
+                    f"'{asked[0].key}' is taken for the question, and '{column.key}' says more",
+                    f"say which it is: {option(('instruction', column.key))}, or {option(('instruction', asked[0].key))}",
+                )
+
+
+def may_be_else(column: Column) -> bool:
+    """Whether a question's name is one that people use for other things too."""
+    return column.rank >= WEAK and column.plain not in ("user", "human", "usr", "ask")
 
 
 def no_shape(row: Mapping[str, Any], layout: Layout, columns: Columns) -> NotARow:
@@ -74,25 +130,36 @@ def no_shape(row: Mapping[str, Any], layout: Layout, columns: Columns) -> NotARo
     texts = sorted(texts[:2], key=lambda one: (one.meaning == "output", layout.columns.index(one)))
     shown = ", ".join(list(map(str, row))[:12]) or "none"
     if len(rivals) > 1 and not columns:
-        cure = (
-            f"say which answer is the better one: --columns chosen={rivals[0]},rejected={rivals[1]}"
-        )
+        cure = f"say which answer is the better one: {option(('chosen', rivals[0]), ('rejected', rivals[1]))}"
     elif len(texts) == 2 and not columns and {one.meaning for one in texts} != {"input"}:
-        cure = f"say which is which: --columns instruction={texts[0].key},output={texts[1].key}"
+        cure = (
+            f"say which is which: {option(('instruction', texts[0].key), ('output', texts[1].key))}"
+        )
     else:
         cure = "a row has a question and its answer, for example instruction and output"
     what = f"the keys of instruction data; its keys: {shown}"
     return NoShape(f"the row does not have {what}", cure, f"no row has {what}")
 
 
+def _is_prose(value: Any) -> bool:
+    """Texts of several words; an address is none."""
+    return any(" " in text.strip() and "://" not in text for text in flat_texts(unpacked(value)))
+
+
 def _cure(column: Column, fit: ShapeFit) -> str:
+    away = f"leave it out with {option(('unread', column.key))}"
     part: str = column.meaning if column.meaning in PARTS else "input"
-    if part in ("instruction", "label", "weight", "status", "tools") or fit.key(part):
-        part = "input" if column.kind == "text" and not fit.key("input") else "unread"
+    inputs = fit.keys("input") if fit.key("instruction") and column.kind == "text" else ()
     if fit.key("messages"):
         part = "system" if column.meaning == "input" and not fit.key("system") else "unread"
-    away = "" if part == "unread" else f", or leave it out with --columns unread={column.key}"
-    return f"say what it is: --columns {part}={column.key}{away}"
+    elif inputs:  # below them
+        both = option(*(("input", key) for key in (*inputs, column.key)))
+        return f"say what it is: {both}, or {away}"
+    elif part in ("instruction", "label", "weight", "status", "tools") or fit.key(part):
+        part = "input" if column.kind == "text" and not fit.key("input") else "unread"
+    if part == "unread":
+        return away
+    return f"say what it is: {option((part, column.key))}, or {away}"
 
 
 def _is_told(value: Any, read: Sequence[str]) -> bool:

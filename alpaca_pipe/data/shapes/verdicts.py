@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from alpaca_pipe.data.shapes.base import About, NotARow, NotWanted
+from alpaca_pipe.data.shapes.columns import option
 from alpaca_pipe.data.shapes.keys import WEAK, name_of, plain
 from alpaca_pipe.data.shapes.layout import Column, Layout
 
@@ -78,6 +79,7 @@ _KEPT = frozenset(
         "complete",
         "approved",
         "accepted",
+        "accept",
         "validated",
         "valid",
         "ready",
@@ -101,6 +103,11 @@ _KEPT = frozenset(
         "stop",
         "200",
         "annotated",
+        "unchanged",
+        "swapped",
+        "updated",
+        "edited",
+        "corrected",
         "labeled",
         "labelled",
         "gold",
@@ -154,7 +161,25 @@ _DROPPED = frozenset(
         "growing",
         "ranking",
         "scoring_failed",
+        "tie",
     ]
+)
+# What people think of an answer, where it is said in words; and the part of a set that a row belongs to.
+_OPINIONS = frozenset(
+    [
+        "rating",
+        "quality",
+        "vote",
+        "grade",
+        "reaction",
+        "assessment",
+        "response_quality",
+        "answer_quality",
+    ]
+)
+_SPLITS = frozenset(("split", "data_split", "partition", "subset_split"))
+_HELD_OUT = frozenset(
+    ["test", "validation", "valid", "val", "dev", "eval", "evaluation", "heldout", "held_out"]
 )
 # Where such a key is true, the row or turn is left out; where another one is, it is learned.
 _INVERTED = frozenset(
@@ -166,6 +191,7 @@ _INVERTED = frozenset(
         "exclude",
         "excluded",
         "no_train",
+        "no_loss",
         "is_bad",
         "is_spam",
         "discarded",
@@ -183,11 +209,15 @@ _INVERTED = frozenset(
 
 def verdict_columns(layout: Layout) -> list[Column]:
     """The columns that speak of the row, and can be understood: a `label` in words of its own is none."""
-    return [
+    said = [
         one
         for one in layout.all("label", "weight", "status")
         if one.kind in ("bool", "number", "text")
     ]
+    texts = [one for one in layout.columns if one.kind == "text"]
+    opinions = [one for one in texts if one.plain in _OPINIONS]
+    splits = [one for one in texts if one.plain in _SPLITS]
+    return said + [one._replace(meaning="label", rank=WEAK) for one in opinions] + splits
 
 
 def check_wanted(row: Mapping[str, Any], columns: list[Column], about: About) -> bool | None:
@@ -196,13 +226,18 @@ def check_wanted(row: Mapping[str, Any], columns: list[Column], about: About) ->
     label: bool | None = None
     for column in columns:
         value = row[column.key]
+        if column.plain in _SPLITS:
+            _check_split(column.key, value)
+            about.passed[column.key] += 1
+            continue
         said = _understood(column, value)
         if said is None and column.rank >= WEAK:
-            continue  # a name that is used for other things too: it is told as unread
+            about.passed[column.key] += 1  # a name that is used for other things too
+            continue
         if said is None:
             raise NotARow(
                 f"'{column.key}' says {value!r}, and nobody knows whether the row is to be learned",
-                f"write true or false there, or leave it out with --columns unread={column.key}",
+                f"write true or false there, or leave it out with {option(('unread', column.key))}",
             )
         if column.meaning == "label":
             label = said if label is None else label and said
@@ -213,6 +248,12 @@ def check_wanted(row: Mapping[str, Any], columns: list[Column], about: About) ->
     return label
 
 
+def _check_split(key: str, value: Any) -> None:
+    if plain(str(value)) in _HELD_OUT:
+        way = f"{option(('unread', key))} reads it all the same"
+        raise NotWanted(NOT_LEARNED, f"'{key}' is {value!r} ({way})")
+
+
 def is_learned(turn: Mapping[str, Any], about: About) -> bool:
     """Whether a turn may be learned, by its weight, train, loss, masked, label ..."""
     return all(_flags(turn, about))
@@ -221,6 +262,8 @@ def is_learned(turn: Mapping[str, Any], about: About) -> bool:
 def _flags(turn: Mapping[str, Any], about: About) -> Iterator[bool]:
     for key, value in turn.items():
         name = name_of(key)
+        if name.plain in _OPINIONS and isinstance(value, str):
+            yield _truth(value) is not False
         if value is None or name.meaning not in ("weight", "label", "status"):
             continue
         said = _status(value) if name.meaning == "status" else _truth(value)
