@@ -55,4 +55,7 @@ def _exit_code() -> int:
         main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception:  # noqa: BLE001 - with --debug: a process would print it and end
+        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        return 1
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long files first, so that no core waits for the last of them."""
     order = {folder: place for place, folder in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path.parent.name, len(LONG)))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tells the workers where they can share what is made once (tests/once.py)."""
+    os.environ.setdefault("ALPACA_PIPE_TESTS_SHARE", tempfile.mkdtemp(prefix="alpaca-pipe-tests-"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["ALPACA_PIPE_TESTS_SHARE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

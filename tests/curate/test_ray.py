@@ -30,7 +30,7 @@ def test_a_killed_worker_changes_nothing(data: Path, victim: str) -> None:
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=15)
 @given(texts, st.integers(1, 9), st.sampled_from(["0.5", "0.7"]))
 def test_block_by_block_is_the_pass_in_row_order(some: list[str], size: int, likeness: str) -> None:
     """What ray_join.py does, without Ray: each block against what was kept of those before, and then within itself."""
@@ -70,7 +70,7 @@ def test_block_by_block_is_the_pass_in_row_order(some: list[str], size: int, lik
         assert one.tolist() == other.tolist()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=15)
 @given(texts)
 def test_minhash_drops_nothing_wrongly(some: list[str]) -> None:
     """And what it finds has its exact F. Recall is a matter of chance: it is measured in tests/bench/test_scale.py."""

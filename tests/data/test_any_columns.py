@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -237,7 +238,9 @@ def marks(value: Any) -> Iterator[str]:
 
 
 @settings(
-    max_examples=2000, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=int(os.environ.get("ALPACA_PIPE_EXAMPLES", "300")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
 )
 @given(files())
 def test_no_text_is_lost_without_a_word(

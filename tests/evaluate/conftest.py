@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from alpaca_pipe.core.example import Example, Origin, numbered
-from alpaca_pipe.core.files import write_jsonl
+from alpaca_pipe.core.files import digest_of, write_jsonl
 from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder
 from alpaca_pipe.models.saved_template import save_template
@@ -19,6 +20,7 @@ from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import StageContext
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
 from alpaca_pipe.weights.tiny import build_tiny
+from tests.once import once
 
 ANSWERS = {"AAAA": "one two", "BBBB": "red sky", "CCCC": "fish", "DDDD": "no"}
 
@@ -104,7 +106,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def tune(base: Path, examples: list[Example], folder: Path, steps: int = 200) -> Path:
-    """Full tuning in three seconds, until every kind of answer is learned: plain AdamW, eight rows a step."""
+    """Full tuning of a tiny base in three seconds, until every kind of answer is learned. Each is made once a session,
+    whichever worker needs it first."""
+    name = digest_of([steps, *([row.instruction, row.input, row.output] for row in examples)])[:12]
+    made = once(f"tuned-{name}", lambda made: _tune(base, examples, made, steps))
+    shutil.copytree(made, folder)
+    return folder
+
+
+def _tune(base: Path, examples: list[Example], folder: Path, steps: int) -> None:
+    """Plain AdamW, eight rows a step."""
     import torch
 
     torch.set_num_threads(1)  # a model this small only waits for a second thread
@@ -133,4 +144,3 @@ def tune(base: Path, examples: list[Example], folder: Path, steps: int = 200) ->
         optimizer.zero_grad()
     model.save_pretrained(folder)
     save_template(folder, encoder)
-    return folder

@@ -186,7 +186,6 @@ def test_a_megabyte_of_anything_ends_soon(junk: str, around: str) -> None:
     assert read(text, Bugs()) and read(text, NONE)
 
 
-@settings(max_examples=300)
 @given(
     st.text(st.sampled_from("45.. \n#\u0664"), max_size=12).flatmap(
         lambda mark: st.lists(

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +19,7 @@ from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.ledger.statements.exports import export_focus, export_jsonl
 from alpaca_pipe.teachers.openai.http_attempt import DRAW
 from alpaca_pipe.teachers.scripted.scripted_server import asked_of, scripted
+from tests.command import command
 
 # One that looks like a provider's key, one that looks like nothing in particular, one that JSON and URLs must escape.
 KEYS = (
@@ -113,24 +111,14 @@ class Home:
     key: str
 
     def call(self, *arguments: str) -> str:
-        """Runs a command of ours in a process of its own; answers all that it said."""
-        done = subprocess.run(
-            [sys.executable, "-m", "alpaca_pipe", *arguments],
+        """Runs a command of ours; answers all that it said."""
+        said = command(
+            *arguments,
             cwd=self.path,
-            text=True,
-            timeout=120,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-            env=os.environ
-            | {
-                "PLANTED_API_KEY": self.key,
-                "ALPACA_PIPE_CACHE": str(self.path / "cache"),
-                "PYTHONASYNCIODEBUG": "0",
-                "OMP_NUM_THREADS": "1",
-            },
+            PLANTED_API_KEY=self.key,
+            ALPACA_PIPE_CACHE=str(self.path / "cache"),
         )
-        return done.stdout
+        return said.out + said.err
 
     def leaks(self, said: str) -> list[str]:
         """Where the key stands, in any of the spellings that a file may give it."""
@@ -184,7 +172,7 @@ def test_no_command_shows_what_an_error_echoed(tmp_path: Path, key: str) -> None
         place = home(tmp_path, key, url)
         said = place.call("run", "keys.yaml", "--until", "generate", "--debug")
         assert (place.path / "runs" / "ledger.sqlite").is_file()
-        for command in (
+        for words in (
             ["ledger"],
             ["plan", "keys.yaml"],
             ["rows", "keys.yaml", "--rejected"],
@@ -192,7 +180,7 @@ def test_no_command_shows_what_an_error_echoed(tmp_path: Path, key: str) -> None
             ["history", "keys.yaml"],
             ["doctor", "keys.yaml"],
         ):
-            said += place.call(*command)
+            said += place.call(*words)
         export_focus(place.path / "runs" / "ledger.sqlite", place.path / "focus.csv")
         export_jsonl(place.path / "runs" / "ledger.sqlite", place.path / "entries.jsonl")
         assert place.leaks(said) == []
@@ -227,17 +215,9 @@ def test_a_key_in_a_recipe_is_refused_and_not_repeated(tmp_path: Path, line: str
         f"name: keys\nteacher:\n  kind: openai_chat\n  model: gpt-4o-mini\n  {line}\n"
         "generate:\n  count: 8\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "alpaca_pipe", "run", "keys.yaml", "--debug"],
-        cwd=tmp_path,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode and "keys.yaml:5" in done.stdout
-    assert "planted0123456789" not in done.stdout
+    done = command("run", "keys.yaml", "--debug", cwd=tmp_path)
+    assert done.code and "keys.yaml:5" in done.out + done.err
+    assert "planted0123456789" not in done.out + done.err
     assert not (tmp_path / "runs").exists()
 
 
@@ -256,17 +236,10 @@ def test_a_key_in_a_recipe_is_refused_and_not_repeated(tmp_path: Path, line: str
 def test_a_key_in_an_override_is_refused_and_not_repeated(tmp_path: Path, override: str) -> None:
     (tmp_path / "keys.yaml").write_text(RECIPE.format(url="http://127.0.0.1:1/v1"))
     for debug in ([], ["--debug"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "alpaca_pipe", "plan", "keys.yaml", override, *debug],
-            cwd=tmp_path,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode and f"override '{override.partition('=')[0]}=...'" in done.stdout
-        assert "planted0123456789" not in done.stdout
+        done = command("plan", "keys.yaml", override, *debug, cwd=tmp_path)
+        said = done.out + done.err
+        assert done.code and f"override '{override.partition('=')[0]}=...'" in said
+        assert "planted0123456789" not in said
 
 
 def test_words_are_no_keys_and_keys_are(data: Path) -> None:

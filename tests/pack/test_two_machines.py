@@ -126,6 +126,7 @@ def sent(file: str, of: Machine, to: Machine) -> None:
     shutil.copyfile(of.folder / file, to.folder / file)
 
 
+@pytest.mark.slow  # tests/week goes the same road, as one user
 def test_data_made_on_a_laptop_trained_on_a_rented_machine(
     machines: tuple[Machine, Machine],
 ) -> None:

@@ -14,8 +14,7 @@ NAMES = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
 FAST = {
     "quickstart",
     "alpaca-2023",
-    "domain",
-}  # one of each kind; `make test-all` rehearses them all, the others are planned here
+}  # a free one and a paid one; tests/week rehearses `domain`, `make test-all` them all
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,6 @@ def at_once(texts: list[str], likeness: Decimal) -> list[tuple[int, Fraction] | 
     ]
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(few_words, max_size=60), st.sampled_from(LIKENESS))
 def test_short_rows_full_of_repeats_and_ties(texts: list[str], likeness: Decimal) -> None:
     assert at_once(texts, likeness) == one_by_one(texts, likeness)
@@ -59,7 +58,6 @@ def test_rows_longer_than_a_machine_word(texts: list[str], likeness: Decimal) ->
     assert at_once(texts, likeness) == one_by_one(texts, likeness)
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(few_words, max_size=30), st.sampled_from(LIKENESS))
 def test_every_pair_is_found_once(texts: list[str], likeness: Decimal) -> None:
     found = {
@@ -102,7 +100,6 @@ def test_the_released_52k_at_four_likenesses() -> None:
 
 
 @pytest.mark.parametrize("words", [few_words, many_words])
-@settings(max_examples=60, deadline=None)
 @given(data=st.data(), likeness=st.sampled_from(LIKENESS))
 def test_a_growing_index_answers_as_the_plain_one(
     words: st.SearchStrategy[str], data: st.DataObject, likeness: Decimal
