@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.data.source_kinds import Published
@@ -20,6 +20,10 @@ class ExportConfig(Table):
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="type of the saved weights; merging is always fp32"
     )
+    gguf: tuple[Literal["f16", "q8_0", "q4_0"], ...] = Field(
+        (),
+        description="GGUF files of the merged model for llama.cpp and Ollama, each of them held against it first",
+    )
     dataset: tuple[Published, ...] = Field(
         ("json", "jsonl", "datasets"),
         description="formats of the dataset: json is "
@@ -28,6 +32,14 @@ class ExportConfig(Table):
     check_rows: int = Field(
         8, ge=1, description="held-out rows on which the reloaded model is compared"
     )
+
+    @model_validator(mode="after")
+    def _of_a_merged_model(self) -> Self:
+        if self.gguf and not self.merge:
+            raise ValueError(
+                "a GGUF is written from the merged model: set merge: true, or take gguf out"
+            )
+        return self
 
     def rehearsed(self) -> Self:
         return self.model_copy(update={"check_rows": min(self.check_rows, 2)})

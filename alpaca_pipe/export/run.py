@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Mapping
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
@@ -27,17 +27,21 @@ def export(config: ExportConfig, context: StageContext) -> Outcome:
     """Writes merged/ (a checkpoint; README.md is its card) and dataset/ (README.md is its card).
 
     Summary: dataset (rows, train, test), forms, and where a model was merged: model (Agreement's fields, dtype,
-    megabytes).
+    megabytes), and with gguf/ a list of GateFigures' fields with file, quantization, megabytes and sha256.
     """
-    model = None
+    model, files = None, None
     if config.merge and TRAINED in context.inputs:
         model = _model(config, context)
+        context.stop_here()
+        files = _ggufs(config, context) if config.gguf else None
         context.stop_here()
     elif config.merge:
         context.progress.say("this recipe has no 'train:', so only the dataset is exported")
     counts = _dataset(config, context) if config.dataset else {}
     return Outcome(
-        {"dataset": counts, "forms": list(config.dataset)} | ({"model": model} if model else {})
+        {"dataset": counts, "forms": list(config.dataset)}
+        | ({"model": model} if model else {})
+        | ({"gguf": files} if files else {})
     )
 
 
@@ -74,6 +78,34 @@ def _model(config: ExportConfig, context: StageContext) -> dict[str, Any]:
     )
     context.progress.say(said)
     return figures
+
+
+def _ggufs(config: ExportConfig, context: StageContext) -> list[dict[str, Any]]:
+    """The GGUF files, under their folder only when all of them passed; their figures."""
+    folder, draft, note = (
+        context.folder / "gguf",
+        context.scratch / "gguf",
+        context.scratch / "gguf.json",
+    )
+    if folder.exists():
+        kept: list[dict[str, Any]] = read_json(note)
+        return kept
+    from alpaca_pipe.export.gguf.build import ggufs
+
+    merged = context.folder / "merged"
+    encoder = saved_encoder(load_tokenizer(Checkpoint(str(merged))), merged)
+    rows = chain(read_jsonl(context.inputs[HELD_OUT]), read_jsonl(context.inputs[TRAIN]))
+    examples = [Example.from_row(row) for row in islice(rows, _GGUF_QUESTIONS)]
+    shutil.rmtree(draft, ignore_errors=True)
+    figures = ggufs(
+        merged, draft, context.scratch, config.gguf, encoder, examples, context.progress.say
+    )
+    write_json(note, figures)
+    draft.rename(folder)
+    return figures
+
+
+_GGUF_QUESTIONS = 200  # candidates for the prompts that are compared; some are too long
 
 
 def _rows_to_check(config: ExportConfig, context: StageContext, encoder: Encoder) -> list[Encoded]:

@@ -44,12 +44,15 @@ def estimate(config: ExportConfig, tables: Mapping[str, Any], known: EstimateInp
             says,
             "the CPU of a machine with a GPU: assumed, not measured yet",
         )
-    minutes = Range.about(_MERGE_MINUTES * size / _MEASURED_ON, 2)
+    minutes = Range.about(
+        (_MERGE_MINUTES + len(config.gguf) * _GATE_MINUTES) * size / _MEASURED_ON, 2
+    )
     return Estimate(minutes, says, "SmolLM2-135M measured on 2 CPU cores")
 
 
 _MEASURED_ON = 135e6
 _MERGE_MINUTES = 0.25  # 2026-11: 15 s
+_GATE_MINUTES = 0.35  # 2026-11-30: 17 to 24 s for a file, 640 greedy tokens of llama.cpp among them
 _ROW_SECONDS = 0.5e-9  # for a parameter and a row of 130 tokens, at 0.5 TFLOP/s in fp32: 16 cores
 
 STAGE = Stage(

@@ -1,0 +1,102 @@
+"""One GGUF file from a checkpoint's folder, a tensor at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alpaca_pipe.core.files import read_json
+from alpaca_pipe.export.gguf.architecture_keys import Architecture
+from alpaca_pipe.export.gguf.tensors import stored, weights
+from alpaca_pipe.export.gguf.vocabulary import Vocabulary, vocabulary
+
+if TYPE_CHECKING:
+    from gguf import GGMLQuantizationType, GGUFWriter
+
+FILE_TYPES = {"f16": 1, "q4_0": 2, "q8_0": 7}  # llama.cpp's numbers (LlamaFileType)
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """How the model was trained to converse. ends: ids, the one that it learned first.
+
+    begins: whether its prompts begin with BOS. llama.cpp puts it there itself.
+    """
+
+    jinja: str
+    ends: Sequence[int]
+    bos: int | None
+    pad: int | None
+    begins: bool
+
+
+def write_gguf(
+    folder: Path, file: Path, quantization: str, conversation: Conversation, name: str
+) -> Vocabulary:
+    """`folder` holds config.json, tokenizer.json and safetensors. At most one tensor is in memory. Answers the vocabulary
+    that was written.
+
+    Raises UserError for a model or a tokenizer that cannot be written so that llama.cpp reads it alike.
+    """
+    from gguf import GGUFWriter
+
+    config = read_json(folder / "config.json")
+    architecture = Architecture.of(config)
+    writer = GGUFWriter(file, architecture.name)
+    try:
+        writer.add_type("model")
+        writer.add_name(name)
+        writer.add_file_type(FILE_TYPES[quantization])
+        writer.add_quantization_version(2)
+        architecture.write(writer)
+        words = vocabulary(read_json(folder / "tokenizer.json"), int(config["vocab_size"]))
+        _write_words(writer, words, conversation)
+        found = list(weights(folder, architecture, quantization))
+        for weight in found:
+            _announce(writer, weight.name, weight.shape, weight.kind)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        for weight in found:
+            writer.write_tensor_data(stored(weight))
+        return words
+    finally:
+        writer.close()
+
+
+def _announce(
+    writer: GGUFWriter, name: str, shape: Sequence[int], kind: GGMLQuantizationType
+) -> None:
+    """The tensor's entry in the head of the file; its bytes follow later."""
+    from math import prod
+
+    import numpy
+    from gguf.quants import quant_shape_to_byte_shape
+
+    size = prod(quant_shape_to_byte_shape(shape, kind))
+    writer.add_tensor_info(name, shape, numpy.dtype(numpy.float32), size, raw_dtype=kind)
+
+
+def _write_words(writer: GGUFWriter, words: Vocabulary, conversation: Conversation) -> None:
+    writer.add_tokenizer_model(words.model)
+    writer.add_tokenizer_pre(words.pre)
+    writer.add_token_list(words.tokens)
+    writer.add_token_types(words.kinds)
+    if words.merges:
+        writer.add_token_merges(words.merges)
+    if words.scores:
+        writer.add_token_scores(words.scores)
+    writer.add_add_space_prefix(words.space_in_front)
+    writer.add_add_bos_token(conversation.begins)
+    writer.add_add_eos_token(False)
+    if conversation.bos is not None:
+        writer.add_bos_token_id(conversation.bos)
+    if conversation.pad is not None:
+        writer.add_pad_token_id(conversation.pad)
+    end, *others = conversation.ends
+    writer.add_eos_token_id(end)
+    for other, add in zip(others, (writer.add_eot_token_id, writer.add_eom_token_id), strict=False):
+        add(other)
+    writer.add_chat_template(conversation.jinja)

@@ -1,0 +1,322 @@
+"""A GGUF passes the gate when it is the trained model, and is refused when one thing about it is not: template, stop token,
+order of a tensor, vocabulary, a weight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.export.config import ExportConfig
+from alpaca_pipe.export.gguf import build, write_gguf
+from alpaca_pipe.export.gguf.architecture_keys import Architecture
+from alpaca_pipe.export.gguf.build import ggufs
+from alpaca_pipe.export.gguf.pre_tokenizer import pre_tokenizer
+from alpaca_pipe.export.gguf.tensors import weights
+from alpaca_pipe.export.gguf.vocabulary import Vocabulary, vocabulary
+from alpaca_pipe.models.loading import load_model, load_tokenizer
+from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.models.saved_template import save_template
+from alpaca_pipe.models.templates import TEMPLATES
+from alpaca_pipe.weights.base import Checkpoint
+from alpaca_pipe.weights.tiny import build_tiny
+
+pytest.importorskip("xllamacpp")
+pytest.importorskip("gguf")
+
+ROWS = [
+    Example.of("Name a colour.", "", "Blue.", Origin("seed")),
+    Example.of("Add the numbers.", "2, 3", "5", Origin("seed")),
+]
+
+
+def saved(base: Path, folder: Path, template: str, ends: list[int] | None = None) -> Path:
+    """A merged model whose choices are clear: the weights of a random one, three times as large."""
+    import torch
+
+    model = load_model(Checkpoint(str(base)), "float32")
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() > 1:
+                weight.mul_(5)
+    if ends:
+        model.generation_config.eos_token_id = ends
+    model.save_pretrained(folder)
+    save_template(folder, Encoder(load_tokenizer(Checkpoint(str(base))), TEMPLATES[template]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("base")
+    build_tiny(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def merged(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(base, tmp_path_factory.mktemp("merged"), "chat", ends=[2, 40])
+
+
+def exported(
+    merged: Path, folder: Path, template: str, *quantizations: str
+) -> list[dict[str, Any]]:
+    encoder = Encoder(load_tokenizer(Checkpoint(str(merged))), TEMPLATES[template])
+    return ggufs(
+        merged, folder / "gguf", folder, quantizations, encoder, ROWS, lambda sentence: None
+    )
+
+
+@pytest.mark.parametrize("template", ["chat", "alpaca", "vicuna"])
+def test_every_quantization_is_the_model(base: Path, tmp_path: Path, template: str) -> None:
+    merged = saved(base, tmp_path / "merged", template)
+    found = exported(merged, tmp_path, template, "f16", "q8_0", "q4_0")
+    for one in found:
+        assert one["prompts"] == 12 and one["answers"] == 10 and one["positions"] >= 10
+        assert one["kl"] <= one["kl_limit"] and one["stops"] == [2]
+    assert found[-1]["quantization"] == "f16" and found[-1]["differing"] == 0
+    sizes = [(tmp_path / "gguf" / one["file"]).stat().st_size for one in found]
+    assert sizes[1] < sizes[0] < sizes[2]
+    assert "FROM ./model-f16.gguf" in (tmp_path / "gguf" / "Modelfile").read_text()
+
+
+def _other_template(said: write_gguf.Conversation) -> write_gguf.Conversation:
+    return replace(said, jinja=said.jinja.replace("message", "message", 1) + "{{ '!' }}")
+
+
+def _no_stop(said: write_gguf.Conversation) -> write_gguf.Conversation:
+    return replace(said, ends=said.ends[:-1])
+
+
+def _no_bos(said: write_gguf.Conversation) -> write_gguf.Conversation:
+    return replace(said, begins=not said.begins, bos=7)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_other_template, "other ids of a prompt"),
+        (_no_stop, "does not stop at 'F'"),
+        (_no_bos, "other ids of a prompt"),
+    ],
+)
+def test_a_file_that_converses_otherwise_is_refused(
+    merged: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[write_gguf.Conversation], write_gguf.Conversation],
+    says: str,
+) -> None:
+    whole = write_gguf.write_gguf
+    monkeypatch.setattr(
+        build, "write_gguf", lambda a, b, c, said, name: whole(a, b, c, change(said), name)
+    )
+    refused(merged, tmp_path, says)
+
+
+def refused(merged: Path, tmp_path: Path, says: str) -> None:
+    with pytest.raises(UserError, match="is not the model that was trained") as error:
+        exported(merged, tmp_path, "chat", "f16")
+    assert says in str(error.value)
+    assert not list(tmp_path.rglob("*.gguf")), "nothing is left under its final name"
+
+
+def test_queries_and_keys_in_the_other_order_are_refused(
+    merged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "alpaca_pipe.export.gguf.architecture_keys._ARCHITECTURES", {"llama": ("llama", False)}
+    )
+    refused(merged, tmp_path, "says another token")
+
+
+def test_one_changed_tensor_is_refused(
+    merged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alpaca_pipe.export.gguf import tensors
+
+    whole = tensors.stored
+
+    def changed(weight: tensors.Weight) -> Any:
+        found = whole(weight)
+        return -found if weight.name == "blk.1.ffn_down.weight" else found
+
+    monkeypatch.setattr(write_gguf, "stored", changed)
+    refused(merged, tmp_path, "says another token")
+
+
+def test_all_stop_tokens_stop(base: Path, tmp_path: Path) -> None:
+    merged = saved(base, tmp_path / "merged", "chat", ends=[2, 17, 40])
+    (found,) = exported(merged, tmp_path, "chat", "q8_0")
+    assert found["stops"] == [2, 17, 40]
+    assert (tmp_path / "gguf" / "Modelfile").read_text().count("PARAMETER stop") == 3
+
+
+def test_the_same_bytes_again(merged: Path, tmp_path: Path) -> None:
+    one, other = (exported(merged, tmp_path / name, "chat", "q4_0")[0] for name in "ab")
+    assert one["sha256"] == other["sha256"] and one["kl"] == other["kl"]
+
+
+def test_llamas_sentencepiece(data: Path, tmp_path: Path) -> None:
+    if not (data / "llama_tokenizer").is_dir():
+        pytest.skip(f"LLaMA's tokenizer is not here: {data / 'llama_tokenizer'}")
+    build_tiny(tmp_path / "base", data / "llama_tokenizer")
+    merged = saved(tmp_path / "base", tmp_path / "merged", "alpaca")
+    (found,) = exported(merged, tmp_path, "alpaca", "f16")
+    assert found["differing"] == 0 and found["prompts"] == 12
+
+
+def test_the_embedded_models_words_are_those_of_its_own_file() -> None:
+    """The oracle is the GGUF that the checkpoint was made from, written by llama.cpp's own converter."""
+    from gguf import GGUFReader
+
+    from alpaca_pipe.core.files import read_json
+    from alpaca_pipe.weights.checkpoint import exported_path
+    from alpaca_pipe.weights.gguf import cached_path
+    from alpaca_pipe.weights.known import SMOLLM2
+
+    file, folder = cached_path(SMOLLM2), exported_path(SMOLLM2.name)
+    if not file.is_file() or not folder.is_dir():
+        pytest.skip("the embedded model is not here: `alpaca-pipe setup local` fetches it")
+    fields = {
+        name: field.contents()
+        for name, field in GGUFReader(file).fields.items()
+        if name.startswith("tokenizer.ggml.")
+    }
+    found = vocabulary(read_json(folder / "tokenizer.json"), 49152)
+    assert found == Vocabulary(
+        model=fields["tokenizer.ggml.model"],
+        pre=found.pre,
+        tokens=fields["tokenizer.ggml.tokens"],
+        kinds=fields["tokenizer.ggml.token_type"],
+        merges=fields["tokenizer.ggml.merges"],
+        scores=[],
+        space_in_front=fields["tokenizer.ggml.add_space_prefix"],
+    )
+
+
+def test_llama_3_1s_rotation_is_that_of_transformers() -> None:
+    from transformers import LlamaConfig
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    rope = {
+        "rope_type": "llama3",
+        "rope_theta": 500000.0,
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    }
+    config = LlamaConfig(hidden_size=512, num_attention_heads=4, rope_parameters=rope)
+    wanted, _ = ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")
+    factors = Architecture.of(config.to_dict()).rope_factors()
+    assert factors is not None
+    plain = [500000.0 ** (-2 * pair / 128) for pair in range(64)]
+    assert [one / by for one, by in zip(plain, factors, strict=True)] == pytest.approx(
+        wanted.tolist(), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3", "mistral"])
+def test_other_architectures(base: Path, tmp_path: Path, kind: str) -> None:
+    """Qwen 2 with its biases, Qwen 3 with its norms of queries and keys, a head size that does not follow from the width."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    said: dict[str, Any] = {
+        "vocab_size": 259,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "tie_word_embeddings": False,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+    }
+    if kind != "qwen2":
+        said["head_dim"] = 32
+    torch.manual_seed(3)
+    if kind == "mistral":
+        said["sliding_window"] = None
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **said))
+    for name, weight in model.named_parameters():
+        if name.endswith("bias") or "q_norm" in name:
+            torch.nn.init.normal_(weight)
+    model.save_pretrained(tmp_path / "base")
+    for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        (tmp_path / "base" / file).write_bytes((base / file).read_bytes())
+    merged = saved(tmp_path / "base", tmp_path / "merged", "chat")
+    (found,) = exported(merged, tmp_path, "chat", "f16")
+    assert found["differing"] == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"model_type": "gpt2"}, "of a gpt2 model yet"),
+        ({"model_type": "mistral", "sliding_window": 4096}, "sliding window"),
+        ({"model_type": "llama", "rope_scaling": {"rope_type": "yarn"}}, "scaled by 'yarn'"),
+    ],
+)
+def test_what_is_not_written_is_refused(config: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        Architecture.of(config)
+
+
+def test_an_unknown_cut_is_refused() -> None:
+    with pytest.raises(UserError, match="not known to cut text"):
+        pre_tokenizer({"pre_tokenizer": {"type": "Whitespace"}})
+    with pytest.raises(UserError, match="WordPiece tokenizer"):
+        vocabulary({"model": {"type": "WordPiece"}}, 4)
+
+
+def test_an_unknown_weight_is_refused(merged: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"model.layers.0.mystery.weight": torch.zeros(2, 2)}, tmp_path / "model.safetensors")
+    config = Architecture.of({"model_type": "llama", "num_hidden_layers": 1})
+    with pytest.raises(UserError, match="no place for the weight model.layers.0.mystery.weight"):
+        list(weights(tmp_path, config, "f16"))
+
+
+def test_numbers_beyond_f16_are_refused(base: Path, tmp_path: Path) -> None:
+    import torch
+
+    model = load_model(Checkpoint(str(base)), "float32")
+    with torch.no_grad():
+        model.model.layers[0].mlp.up_proj.weight[0, 0] = 1e6
+    model.save_pretrained(tmp_path / "merged")
+    save_template(
+        tmp_path / "merged", Encoder(load_tokenizer(Checkpoint(str(base))), TEMPLATES["chat"])
+    )
+    with pytest.raises(UserError, match="beyond what F16 can hold"):
+        exported(tmp_path / "merged", tmp_path, "chat", "f16")
+
+
+def test_a_gguf_needs_the_merged_model() -> None:
+    with pytest.raises(ValueError, match="written from the merged model"):
+        ExportConfig(merge=False, gguf=("f16",))
+
+
+def test_a_file_cut_short_is_one_sentence(merged: Path, tmp_path: Path) -> None:
+    from alpaca_pipe.export.gguf.llama_cpp import llama_cpp
+
+    exported(merged, tmp_path, "chat", "q8_0")
+    whole = tmp_path / "gguf" / "model-q8_0.gguf"
+    (tmp_path / "cut.gguf").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+
+    async def open_it() -> None:
+        async with llama_cpp(tmp_path / "cut.gguf", 64, tmp_path / "log"):
+            pass
+
+    with pytest.raises(UserError, match="cannot serve"):
+        asyncio.run(open_it())
