@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from alpaca_pipe.core.config_table import Table
+from alpaca_pipe.core.config_table import Added, Table
 from alpaca_pipe.data.source_kinds import Published
 
 ROWS, TRAIN, HELD_OUT = "curate/examples.jsonl", "curate/train.jsonl", "curate/held_out.jsonl"
@@ -20,7 +20,7 @@ class ExportConfig(Table):
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="type of the saved weights; merging is always fp32"
     )
-    gguf: tuple[Literal["f16", "q8_0", "q4_0"], ...] = Field(
+    gguf: Annotated[tuple[Literal["f16", "q8_0", "q4_0"], ...], Added()] = Field(
         (),
         description="GGUF files of the merged model for llama.cpp and Ollama, each of them held against it first",
     )

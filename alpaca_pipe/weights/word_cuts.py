@@ -7,6 +7,7 @@ the names and cuts the others as GPT-2 does, without a word. Which name means wh
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,24 @@ def unknown_cut(cut: str | None) -> str | None:
     if not cut:
         return "does not say how its vocabulary cuts text (tokenizer.ggml.pre), so its ids would be a guess"
     return f"cuts text in a way that is not known here (tokenizer.ggml.pre = {cut}), so its ids would be a guess"
+
+
+def name_of_cut(rules: Mapping[str, Any], whole: bool) -> str | None:
+    """llama.cpp's name for the `pre_tokenizer` of a tokenizer.json, where it cuts alike; None where no name is known.
+
+    whole: the file's `ignore_merges`.
+    """
+    for name, cut in CUTS.items():
+        known = json.loads(_pre_tokenizer(cut.pattern).__getstate__())
+        if cut.alike and cut.whole == whole and _steps(known) == _steps(rules):
+            return name
+    return None
+
+
+def _steps(rules: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What moves no cut is left out."""
+    steps = rules.get("pretokenizers", [rules])
+    return [{key: said for key, said in step.items() if key != "trim_offsets"} for step in steps]
 
 
 def cut_as(tokenizer: PreTrainedTokenizerBase, cut: str | None, says_bos: bool) -> None:

@@ -15,9 +15,8 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.export.config import ExportConfig
 from alpaca_pipe.export.gguf import build, write_gguf
-from alpaca_pipe.export.gguf.architecture_keys import Architecture
+from alpaca_pipe.export.gguf.architecture_keys import GgufArchitecture
 from alpaca_pipe.export.gguf.build import ggufs
-from alpaca_pipe.export.gguf.pre_tokenizer import pre_tokenizer
 from alpaca_pipe.export.gguf.tensors import weights
 from alpaca_pipe.export.gguf.vocabulary import Vocabulary, vocabulary
 from alpaca_pipe.models.loading import load_model, load_tokenizer
@@ -192,7 +191,7 @@ def test_the_embedded_models_words_are_those_of_its_own_file() -> None:
     found = vocabulary(read_json(folder / "tokenizer.json"), 49152)
     assert found == Vocabulary(
         model=fields["tokenizer.ggml.model"],
-        pre=found.pre,
+        pre=fields["tokenizer.ggml.pre"],
         tokens=fields["tokenizer.ggml.tokens"],
         kinds=fields["tokenizer.ggml.token_type"],
         merges=fields["tokenizer.ggml.merges"],
@@ -215,7 +214,7 @@ def test_llama_3_1s_rotation_is_that_of_transformers() -> None:
     }
     config = LlamaConfig(hidden_size=512, num_attention_heads=4, rope_parameters=rope)
     wanted, _ = ROPE_INIT_FUNCTIONS["llama3"](config, "cpu")
-    factors = Architecture.of(config.to_dict()).rope_factors()
+    factors = GgufArchitecture.of(config.to_dict()).rope_factors()
     assert factors is not None
     plain = [500000.0 ** (-2 * pair / 128) for pair in range(64)]
     assert [one / by for one, by in zip(plain, factors, strict=True)] == pytest.approx(
@@ -268,12 +267,18 @@ def test_other_architectures(base: Path, tmp_path: Path, kind: str) -> None:
 )
 def test_what_is_not_written_is_refused(config: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
-        Architecture.of(config)
+        GgufArchitecture.of(config)
 
 
 def test_an_unknown_cut_is_refused() -> None:
     with pytest.raises(UserError, match="not known to cut text"):
-        pre_tokenizer({"pre_tokenizer": {"type": "Whitespace"}})
+        vocabulary(
+            {
+                "model": {"type": "BPE", "vocab": {}, "merges": []},
+                "pre_tokenizer": {"type": "Whitespace"},
+            },
+            0,
+        )
     with pytest.raises(UserError, match="WordPiece tokenizer"):
         vocabulary({"model": {"type": "WordPiece"}}, 4)
 
@@ -283,7 +288,7 @@ def test_an_unknown_weight_is_refused(merged: Path, tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"model.layers.0.mystery.weight": torch.zeros(2, 2)}, tmp_path / "model.safetensors")
-    config = Architecture.of({"model_type": "llama", "num_hidden_layers": 1})
+    config = GgufArchitecture.of({"model_type": "llama", "num_hidden_layers": 1})
     with pytest.raises(UserError, match="no place for the weight model.layers.0.mystery.weight"):
         list(weights(tmp_path, config, "f16"))
 

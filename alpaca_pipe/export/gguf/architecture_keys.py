@@ -22,7 +22,7 @@ _ONLY_MERGED = "leave export.gguf out and use merged/"
 
 
 @dataclass(frozen=True)
-class Architecture:
+class GgufArchitecture:
     """What a GGUF says of a model beside its vocabulary. rope: `rope_parameters`, or what older configs write instead."""
 
     name: str
@@ -31,7 +31,7 @@ class Architecture:
     rope: Mapping[str, Any]
 
     @staticmethod
-    def of(config: Mapping[str, Any]) -> Architecture:
+    def of(config: Mapping[str, Any]) -> GgufArchitecture:
         """Raises UserError for an architecture or a rotation that is not written."""
         kind = str(config.get("model_type"))
         if kind not in _ARCHITECTURES:
@@ -52,7 +52,7 @@ class Architecture:
                 f"no GGUF can be written: positions are scaled by {rope['rope_type']!r}",
                 _ONLY_MERGED,
             )
-        return Architecture(*_ARCHITECTURES[kind], config, rope)
+        return GgufArchitecture(*_ARCHITECTURES[kind], config, rope)
 
     @property
     def layers(self) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.export.gguf.architecture_keys import Architecture
+from alpaca_pipe.export.gguf.architecture_keys import GgufArchitecture
 
 if TYPE_CHECKING:
     import numpy
@@ -27,7 +27,7 @@ class Weight(NamedTuple):
     load: Callable[[], numpy.ndarray[Any, Any]]
 
 
-def weights(folder: Path, architecture: Architecture, quantization: str) -> Iterator[Weight]:
+def weights(folder: Path, architecture: GgufArchitecture, quantization: str) -> Iterator[Weight]:
     """The weights of a checkpoint's safetensors, none of them loaded yet. quantization: f16, q8_0 or q4_0.
 
     Raises UserError for a weight that the architecture has no place for.
@@ -109,7 +109,7 @@ def _shape(file: Path, key: str) -> tuple[int, ...]:
         return tuple(opened.get_slice(key).get_shape())
 
 
-def _heads(architecture: Architecture, name: str) -> int | None:
+def _heads(architecture: GgufArchitecture, name: str) -> int | None:
     """Of how many heads the rows are to be put in another order, if they are."""
     if not architecture.interleaved:
         return None

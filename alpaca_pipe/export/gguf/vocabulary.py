@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.export.gguf.pre_tokenizer import pre_tokenizer
+from alpaca_pipe.weights.word_cuts import name_of_cut
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,12 +64,24 @@ def vocabulary(tokenizer: Mapping[str, Any], size: int) -> Vocabulary:
             _scores(tokens, pairs),
             _space_in_front(tokenizer),
         )
+    cut = _cut(tokenizer)
     # llama.cpp loads no byte-level vocabulary without merges; two whole words are never beside each other before one
     longest = max(tokens, key=len)
     merges = [" ".join(pair) for pair in pairs] or [f"{longest} {longest}"]
-    return Vocabulary(
-        "gpt2", pre_tokenizer(tokenizer), tokens, kinds, merges, [], False, "NFC" in rules
+    return Vocabulary("gpt2", cut, tokens, kinds, merges, [], False, "NFC" in rules)
+
+
+def _cut(tokenizer: Mapping[str, Any]) -> str:
+    name = name_of_cut(
+        tokenizer.get("pre_tokenizer") or {}, bool(tokenizer["model"].get("ignore_merges"))
     )
+    if name is None:
+        raise UserError(
+            "no GGUF can be written: llama.cpp is not known to cut text as this tokenizer does, so its token ids could "
+            "differ from those of the training",
+            "leave export.gguf out and use merged/; or name another base",
+        )
+    return name
 
 
 def _tokens(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.files import read_json
-from alpaca_pipe.export.gguf.architecture_keys import Architecture
+from alpaca_pipe.export.gguf.architecture_keys import GgufArchitecture
 from alpaca_pipe.export.gguf.tensors import stored, weights
 from alpaca_pipe.export.gguf.vocabulary import Vocabulary, vocabulary
 
@@ -43,7 +43,7 @@ def write_gguf(
     from gguf import GGUFWriter
 
     config = read_json(folder / "config.json")
-    architecture = Architecture.of(config)
+    architecture = GgufArchitecture.of(config)
     writer = GGUFWriter(file, architecture.name)
     try:
         writer.add_type("model")
