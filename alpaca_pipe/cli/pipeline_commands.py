@@ -150,7 +150,10 @@ def curate(
         str | None, typer.Option(help="The tokenizer: unicode, or rouge (as rouge-score does).")
     ] = None,
     filters: Annotated[
-        str, typer.Option(help="A set (none, stanford, default) or names: media,empty_output")
+        str,
+        typer.Option(
+            help="A set (none, stanford, default) or names: media,empty_output; -NAME is off"
+        ),
     ] = "default",
     engine: Annotated[str | None, typer.Option(help="Where to run: local, or ray.")] = None,
     format: Annotated[
@@ -193,6 +196,7 @@ def curate(
     from alpaca_pipe.data.publish import written_forms
     from alpaca_pipe.data.shapes.columns import Columns
     from alpaca_pipe.recipe.workspace import Workspace
+    from alpaca_pipe.report.heavy_rules import heavy_rules
     from alpaca_pipe.report.reading_notes import reading_lines
     from alpaca_pipe.standalone import curate as clean
 
@@ -233,7 +237,7 @@ def curate(
         f"{summary['read']:,} read: {summary['kept']:,} kept ({summary['repaired']:,} of the rows repaired), "
         f"{sum(summary['rejected'].values()):,} dropped ({why})"
     )
-    for line in reading_lines(summary):
+    for line in (*reading_lines(summary), *heavy_rules(summary, filters)):
         echo(line)
     echo(f"{done.folder}{'' if done.changed else ': nothing changed'}")
 

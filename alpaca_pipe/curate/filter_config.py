@@ -51,7 +51,7 @@ class _Switches(Table):
         cls, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         table = handler.resolve_ref_schema(handler(core))
-        known = {"enum": [*SETS, *NAMES]}
+        known = {"enum": [*SETS, *NAMES, *(f"-{name}" for name in NAMES)]}
         return {
             "anyOf": [{"type": "array", "items": known}, {"type": "string", **known}, table],
             "description": table.get("description", ""),
@@ -71,16 +71,20 @@ class _Switches(Table):
 
 
 def switched(names: str | Iterable[Any]) -> dict[str, bool]:
-    """`stanford`, `a,b,c` or [a, b, c] as a table of switches: these are on, with their defaults, and all others off."""
+    """`stanford`, `a,b,c` or [a, b, c] as a table of switches: these are on, with their defaults, and all others off; a name
+    with a minus before it is off, whatever set it is in (`default,-media_request`)."""
     listed = [part.strip() for part in names.split(",")] if isinstance(names, str) else list(names)
-    on: set[str] = set()
-    for name in listed:
-        if not isinstance(name, str) or name not in {*SETS, *NAMES}:
+    on, off = set[str](), set[str]()
+    for written in listed:
+        name = written.removeprefix("-") if isinstance(written, str) else ""
+        if name not in {*SETS, *NAMES}:
             raise ValueError(
-                f"no filter and no set is called '{name}' - {did_you_mean(str(name), (*SETS, *NAMES))}"
+                f"no filter and no set is called '{written}' - {did_you_mean(str(written), (*SETS, *NAMES))}"
             )
-        on |= SETS.get(name, {name})
-    return {name: name in on for name in NAMES}
+        (off if written.startswith("-") else on).update(SETS.get(name, {name}))
+    if off and not on:
+        on = set(SETS["default"])
+    return {name: name in on - off for name in NAMES}
 
 
 def _with(one: Filter, settings: Table) -> ActiveFilter:

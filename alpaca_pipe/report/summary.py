@@ -18,6 +18,7 @@ from alpaca_pipe.report.forecast_vs_actual import (
     unit_costs,
 )
 from alpaca_pipe.report.funnel import by_hand_in_words, funnel
+from alpaca_pipe.report.heavy_rules import heavy_rules
 from alpaca_pipe.report.reading_notes import reading_lines
 from alpaca_pipe.report.run_files import RunFiles, left
 
@@ -120,6 +121,8 @@ def _rows(found: RunFiles) -> Iterator[str]:
             f"{curated['held_out']} held out"
         )
         for line in reading_lines(curated):
+            yield f"            {line}"
+        for line in heavy_rules(curated):
             yield f"            {line}"
         if by_hand := curated.get("by_hand"):
             yield f"            {by_hand_in_words(by_hand)}"

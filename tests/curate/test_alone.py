@@ -333,3 +333,43 @@ def test_a_kill_at_any_moment_changes_nothing(at: At, tmp_path: Path) -> None:
 def test_a_wrong_word_of_on_names_the_option(at: At) -> None:
     with pytest.raises(UserError, match="^--on: should be 'task'"):
         at.curate(duplicates={"on": "x"})
+
+
+SHARED = [
+    {
+        "instruction": "Tell me a riddle.",
+        "output": " ".join(f"{word}{n}" for n in range(9)),
+    }
+    for word in WORDS
+]
+TERSE = [{"instruction": f"Say {word}.", "output": f"The word is {word}, {n}."} for n, word in enumerate(WORDS)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "rows", "cure"),
+    [
+        ("likeness", SHARED, ["--on", "row"]),
+        ("min_words", TERSE, ["--filters", "default,-min_words"]),
+        (
+            "do_not_learn",
+            [SHARED[0] | {"use": False}],
+            ["--columns", "unread=COLUMN"],
+        ),
+    ],
+)
+def test_a_rule_that_drops_a_third_says_so_and_its_cure_works(
+    at: At, rule: str, rows: list[dict[str, str]], cure: list[str]
+) -> None:
+    apart = {"instruction": "What do trams run on in winter?", "output": "On rails, as in summer."}
+    source = at.write([*rows, apart], f"{rule}.json")
+
+    def clean(*more: str) -> str:
+        command = [sys.executable, "-m", "alpaca_pipe", "curate", str(source), *more]
+        place = ["-o", str(at.root / f"out{len(more)}"), "--runs", str(at.root / "runs")]
+        return subprocess.run([*command, *place], capture_output=True, text=True, check=True).stdout
+
+    said = clean()
+    line = next(line for line in said.splitlines() if line.startswith(f"{rule} drops"))
+    assert "more than a third" in line and " ".join(cure) in line
+    again = clean(*("unread=use" if word == "unread=COLUMN" else word for word in cure))
+    assert f"{rule} drops" not in again and f"{len(rows) + 1:,} kept" in again

@@ -1,0 +1,41 @@
+"""Where one rule dropped more than a third of the rows: which one, and what to write where that is not what was wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_PART = 3  # one row of so many
+_SAID = {
+    "likeness": "compare the whole rows with {on} (what was told like what: groups.jsonl)",
+    "turns": "rows of ours cannot hold them: their reasons are in rejected.jsonl",
+    "unreadable": "they are damaged: their reasons are in rejected.jsonl",
+    "bad_answer": "they are labelled so; where the column says something else, name it: {unread}",
+    "do_not_learn": "they are marked so; where the column says something else, name it: {unread}",
+    "by_hand": "a person dropped them: see your file of decisions",
+    "contamination": "they hold texts of your evaluation sets: curate.contamination.ngram says how long a run must be",
+}
+_OF_A_FILTER = "where that is not wanted, leave the filter out: {off}"
+
+
+def heavy_rules(summary: Mapping[str, Any], filters: str = "") -> Iterator[str]:
+    """A line for each such rule. filters: what `--filters` of the command was; "": the words of a recipe are given."""
+    read = summary.get("read", 0)
+    for rule, dropped in summary.get("rejected", {}).items():
+        if dropped * _PART > read:
+            cure = _SAID.get(rule, _OF_A_FILTER).format(**_written(rule, filters))
+            yield f"{rule} drops {dropped:,} of {read:,} rows, more than a third: {cure}"
+
+
+def _written(rule: str, filters: str) -> dict[str, str]:
+    if filters:
+        return {
+            "on": "--on row",
+            "unread": "--columns unread=COLUMN",
+            "off": f"--filters {filters},-{rule}",
+        }
+    return {
+        "on": "curate.duplicates: {on: row}",
+        "unread": "curate.columns: {unread: COLUMN}",
+        "off": f"curate.filters: {{{rule}: false}}",
+    }
