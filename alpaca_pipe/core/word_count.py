@@ -36,10 +36,15 @@ class Word(NamedTuple):
     share: float
 
 
+def is_unspaced(text: str) -> bool:
+    """Whether any of it is in a script without blanks between words, or parted by the signs of one."""
+    return not text.isascii() and bool(_NEEDS_MORE.search(text))
+
+
 def words(text: str) -> list[str]:
     """The words between blanks; a character of a script without blanks (Chinese, Japanese, Thai, Lao, Khmer, Burmese ...)
     is one of its own, with its marks. Of a text in a script with blanks this is `text.split()`."""
-    if text.isascii() or not _NEEDS_MORE.search(text):
+    if not is_unspaced(text):
         return text.split()
     return [found.group() for found in _word().finditer(text)]
 
@@ -54,10 +59,16 @@ def word_spans(text: str) -> Iterator[Word]:
 def word_count(text: str) -> int:
     """How many words a reader would count: in a script without blanks as many characters as its words have make one. At
     least 1 where `words` finds any."""
-    if text.isascii() or not _NEEDS_MORE.search(text):
+    if not is_unspaced(text):
         return len(text.split())
-    shares = [word.share for word in word_spans(text)]
-    return max(bool(shares), round(sum(shares)))
+    return max(bool(size := word_size(text)), round(size))
+
+
+def word_size(text: str) -> float:
+    """The same, not rounded: sizes of pieces can be added up."""
+    if not is_unspaced(text):
+        return float(len(text.split()))
+    return sum(word.share for word in word_spans(text))
 
 
 @cache

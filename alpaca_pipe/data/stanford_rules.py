@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from string import punctuation
 
+from alpaca_pipe.core import word_count
 from alpaca_pipe.core.lazy_regex import lazy_regex
 
 # A model of text can neither see nor make these.
@@ -30,13 +31,15 @@ MEDIA = (
     "diagram",
 )
 _MEDIA = lazy_regex(rf"\b(?:{'|'.join(MEDIA)})\b", re.IGNORECASE)
-FEWEST, MOST = 4, 150  # words, counted between blanks
+FEWEST, MOST = 4, 150  # words
 
 
 def words(instruction: str) -> str | None:
-    count = len(instruction.split())
+    """Counted between blanks, as Stanford does; by characters in a script without them, where Stanford's would drop all."""
+    count = len(word_count.words(instruction))
     if count < FEWEST:
         return f"the instruction has {count} words, at least {FEWEST} wanted"
+    count = word_count.word_count(instruction)
     return f"the instruction has {count} words, at most {MOST} wanted" if count > MOST else None
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.thinking import template_mark
+from alpaca_pipe.core.word_count import is_unspaced, word_count
 from alpaca_pipe.data import stanford_rules
 from alpaca_pipe.generate.parsing.reply import Draft, Rejection
 from alpaca_pipe.similarity.incremental_index import IncrementalIndex
@@ -79,6 +80,8 @@ def unsound(draft: Draft) -> Rejection | None:
             "min_words",
             f"the instruction has {count} words, at least {stanford_rules.FEWEST} wanted",
         )
+    if is_unspaced(draft.instruction):
+        count = word_count(draft.instruction)
     if count > stanford_rules.MOST:
         return Rejection(
             "max_words", f"the instruction has {count} words, at most {stanford_rules.MOST} wanted"

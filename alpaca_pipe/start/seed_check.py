@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.screen import echo_json, new_console
+from alpaca_pipe.core.word_count import words
 from alpaca_pipe.generate.forecast.simulation import RequestTiming, Workload, imagine, rows_of
 from alpaca_pipe.generate.prior import TASK_LIST, LogNormal
 from alpaca_pipe.generate.seeds.seed_file import still_the_templates
@@ -95,9 +96,9 @@ def _balance(seeds: Sequence[Seed]) -> Iterator[str]:
                 f"note: {kinds[kind] / count:.0%} are {kind}; Self-Instruct's 175 have "
                 f"{'14 %' if kind == 'classification' else '29 %'}, and the teacher repeats the mixture that it is shown"
             )
-    word, often = Counter(
-        seed.example.instruction.split()[0].lower() for seed in seeds
-    ).most_common(1)[0]
+    word, often = Counter(words(seed.example.instruction)[0].lower() for seed in seeds).most_common(
+        1
+    )[0]
     if count >= 10 and often / count > _OPENINGS:
         yield f"note: {often} of {count} begin with '{word}'; the teacher will begin like that too"
 

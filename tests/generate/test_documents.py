@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError, UserErrors
+from alpaca_pipe.core.word_count import word_count
 from alpaca_pipe.generate.sources.groundedness import ungrounded
 from alpaca_pipe.generate.sources.passages import chunks, passages, read_text
 
@@ -131,3 +132,23 @@ def test_numbers_and_names_must_stand_in_the_passage(text: str, missing: str) ->
 @given(st.text(max_size=200))
 def test_a_passage_grounds_itself(text: str) -> None:
     assert ungrounded(text, text) == ""
+
+
+@pytest.mark.parametrize(
+    ("sentence", "most"),
+    [
+        ("土壤表面干了再浇水，大约每周一次。", 40),
+        ("土の表面が乾いたら水をやります。", 40),
+        ("รดน้ำเมื่อผิวดินแห้ง สัปดาห์ละครั้งก็พอ ", 40),
+    ],
+)
+def test_a_text_without_blanks_is_cut_at_its_sentences(sentence: str, most: int) -> None:
+    """Before, a whole chapter counted as one word and was one passage."""
+    text = sentence * 60
+    found = list(passages(text, most))
+    assert len(found) > 5
+    for start, end, passage in found:
+        assert text[start:end] == passage and 10 <= word_count(passage) <= most
+    assert sum(len(passage.replace(" ", "")) for _, _, passage in found) >= 0.95 * len(
+        text.replace(" ", "")
+    )

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.data import stanford_rules
 from alpaca_pipe.generate.novelty import Pool, unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Rejection
 from alpaca_pipe.similarity.rouge import Neighbour
@@ -57,3 +58,12 @@ def test_four_words_are_enough_and_four_characters_of_an_unspaced_script() -> No
     assert not isinstance(pool().judge(Draft("What is a tree?", "", "x"), "a"), Rejection)
     assert not isinstance(pool().judge(Draft("写一首诗", "", "x"), "b"), Rejection)
     assert not isinstance(pool().judge(Draft("Describe bees", "", None), "c"), Neighbour)
+
+
+def test_most_words_are_counted_as_a_reader_would() -> None:
+    """Of Chinese, 150 words are about 225 characters."""
+    text = "".join(chr(0x4E00 + number) for number in range(320))
+    assert unsound(Draft(text[:210], "", "x")) is None
+    assert unsound(Draft(text[:240], "", "x")).rule == "max_words"  # type: ignore[union-attr]
+    assert stanford_rules.words(text[:210]) is None
+    assert "160 words" in (stanford_rules.words(text[:240]) or "")

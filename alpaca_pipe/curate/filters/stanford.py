@@ -15,8 +15,9 @@ def min_words(example: Example, least: int = 4) -> str | None:
     """Stanford drops instructions of 3 words or fewer. In other languages than English, whose words often hold what takes
     English several, half as many are enough; a character of a script without blanks counts as one. Of a conversation all
     questions count together."""
-    count = len(words(example.asked if example.messages else example.instruction))
-    if count >= least or (count * 2 >= least and is_foreign("\n".join(example.texts))):
+    asked = example.asked if example.messages else example.instruction
+    count = len(words(asked))
+    if count >= least or (count * 2 >= least and is_foreign(asked)):
         return None
     return f"the instruction has {count} words, at least {least} wanted"
 

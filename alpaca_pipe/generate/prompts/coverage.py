@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.lazy_regex import lazy_regex
+from alpaca_pipe.core.word_count import words
 
 _FIRST = lazy_regex(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _FEWEST = 20  # rows, before a first word can be called worn
@@ -102,7 +103,7 @@ def kind_of(row: Example) -> str:
 
 def first_word(instruction: str) -> str:
     found = _FIRST.search(instruction)
-    return found.group().lower() if found else ""
+    return words(found.group())[0].lower() if found else ""
 
 
 class Balance:

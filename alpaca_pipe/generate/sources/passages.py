@@ -8,8 +8,10 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.fast_dataclass import dataclass
+from alpaca_pipe.core.word_count import word_size, word_spans
 
 _FEWEST = 20  # words; less is a heading or a page number, and grounds nothing
+_ROUNDING = 1e-6  # words: of a sum of shares
 
 
 @dataclass(frozen=True)
@@ -86,13 +88,13 @@ def read_text(file: Path) -> str:
 
 def passages(text: str, words: int) -> Iterator[tuple[int, int, str]]:
     """(start, end, text) of passages: whole paragraphs as long as they fit, else whole sentences, else words."""
-    start = end = count = 0
+    start, end, count = 0, 0, 0.0
     for begin, stop in _pieces(text, words):
-        more = len(text[begin:stop].split())
-        if count and count + more > words:
+        more = word_size(text[begin:stop])
+        if count and count + more > words + _ROUNDING:
             if count >= _FEWEST:
                 yield start, end, text[start:end]
-            count = 0
+            count = 0.0
         start = start if count else begin
         end, count = stop, count + more
     if count >= _FEWEST:
@@ -102,16 +104,27 @@ def passages(text: str, words: int) -> Iterator[tuple[int, int, str]]:
 def _pieces(text: str, words: int) -> Iterator[tuple[int, int]]:
     """Spans of at most so many words each, as large as they can be."""
     for begin, end in _spans(text, 0, len(text), r"\n[ \t]*\n\s*"):
-        if len(text[begin:end].split()) <= words:
+        if word_size(text[begin:end]) <= words:
             yield begin, end
             continue
-        for first, last in _spans(text, begin, end, r"(?<=[.!?。！？])\s+"):
-            tokens = list(re.finditer(r"\S+", text[first:last]))
-            for at in range(0, len(tokens), words):
-                yield (
-                    first + tokens[at].start(),
-                    first + tokens[min(at + words, len(tokens)) - 1].end(),
-                )
+        for first, last in _spans(text, begin, end, r"(?<=[.!?])\s+|(?<=[。！？])\s*"):
+            for start, stop in _runs(text[first:last], words):
+                yield first + start, first + stop
+
+
+def _runs(text: str, words: int) -> Iterator[tuple[int, int]]:
+    """Spans of so many words that follow each other, the last one of fewer; the signs before a word go with it."""
+    start, size, stop = 0, 0.0, 0
+    for word in word_spans(text):
+        if size and size + word.share > words + _ROUNDING:
+            yield start, stop
+            start, size = (
+                stop + len(text[stop : word.start]) - len(text[stop : word.start].lstrip()),
+                0.0,
+            )
+        size, stop = size + word.share, word.end
+    if size:
+        yield start, len(text.rstrip())
 
 
 def _spans(text: str, begin: int, end: int, between: str) -> Iterator[tuple[int, int]]:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.word_count import is_unspaced, word_count
 from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, fault_of, unread
@@ -229,8 +230,7 @@ def _no_answer(output: str) -> Rejection | None:
     words = unicode_words(output)
     if all(word in _STOP_WORDS for word in words):
         return Rejection("says_nothing", "the output has no word but stop words")
-    if len(words) < _SHORT and (found := _DECLINES.search(output)):
-        return Rejection(
-            "declines", f"the output has {len(words)} words and says '{found.group()}'"
-        )
+    count = word_count(output) if is_unspaced(output) else len(words)
+    if count < _SHORT and (found := _DECLINES.search(output)):
+        return Rejection("declines", f"the output has {count} words and says '{found.group()}'")
     return None
