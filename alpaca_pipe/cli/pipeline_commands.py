@@ -115,12 +115,13 @@ def plan(
     rehearse: Rehearsed = False,
     as_json: Json = False,
 ) -> None:
-    """Show for each step of RECIPE whether it must run, why, and what it will cost. Nothing is run or sent."""
+    """Show for each step of RECIPE whether it must run, and what it will cost; with -v why, what that rests on, and all that would be
+    cheaper. Nothing is run or sent."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.planner.plan_page import print_plan
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
-    print_plan(loaded, CATALOG, workspace, rehearse, as_json)
+    print_plan(loaded, CATALOG, workspace, rehearse, as_json, TONE.get().verbose)
 
 
 @app.command(rich_help_panel=ROWS)

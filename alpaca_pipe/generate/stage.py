@@ -51,17 +51,13 @@ def estimate(config: GenerateConfig, tables: Mapping[str, Any], known: EstimateI
         else Past()
     )
     refuse_past_its_end(teacher, known.workspace and known.workspace / "ledger.sqlite")
-    forecast, says, rests_on = expected(order, prior_of(style, teacher), before)
+    forecast, says, rests_on, notes = expected(order, prior_of(style, teacher), before)
     figures = {
         name: forecast.range(name)
         for name in ("minutes", "requests", "tokens_in", "tokens_out", "rows")
     }
     left = len(still_the_templates(seating.seeds))
-    shows = (
-        f"{config.shown} of {len(seating.seeds)} seeds in each prompt{f' ({left} still the template)' if left else ''}, "
-        if style.seeded
-        else ""
-    )
+    shows = f"{config.shown} of {len(seating.seeds)} seeds in each prompt, " if style.seeded else ""
     have = f"{len(rows):,} rows extended, " if rows else ""
     have += (
         f"{len(grounds):,} {'passages' if config.documents else 'rows'} to work on, "
@@ -71,6 +67,10 @@ def estimate(config: GenerateConfig, tables: Mapping[str, Any], known: EstimateI
     return Estimate(
         says=f"style {style.name}, {have}{shows}{says}",
         rests_on=rests_on,
+        notes=(
+            *([f"{left} of {len(seating.seeds)} seeds are still the template's"] if left else []),
+            *notes,
+        ),
         api=forecast.range("dollars"),
         **figures,
     )

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.entries import Class, Totals
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
+from alpaca_pipe.ledger.money import NANO
+from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.models.fit import Fit
-from alpaca_pipe.planner.cheapest import Cheaper, cheaper
+from alpaca_pipe.planner.cheapest import Cheaper, cents, cheaper
 from alpaca_pipe.recipe.estimates import expected, row_of
 from alpaca_pipe.recipe.locks import holder
 from alpaca_pipe.recipe.missing_ledger import refuse_missing_ledger
@@ -83,6 +87,35 @@ class PlanSummary:
     terms: Permission
     prices: tuple[str, ...] = ()  # whose prices the forecast rests on, and how old they are
     doubts: tuple[str, ...] = ()  # prices that may have moved, teachers that will end
+    control: Estimate | None = None  # of the whole, what train.control=none would leave out
+    by_batch: float = 0.0  # nano-dollars that asking by batch would save, where it is not so asked
+    waiting: bool = False  # the lease waits for the first step on the GPU (gpu.lease_start: gpu)
+
+    @property
+    def idle(self) -> float:
+        """Nano-dollars of a rented GPU for the steps before any of them uses it."""
+        before = takewhile(lambda line: not line.step.stage.on_gpu, self.lines)
+        return sum(line.estimate.gpu.p50 for line in before if line.estimate)
+
+    @property
+    def elsewhere(self) -> str:
+        """What steps that use no GPU cost on a rented one, or that they are not counted; "" where there are none."""
+        before = takewhile(lambda line: not line.step.stage.on_gpu, self.lines)
+        kinds = [line.step.stage.kind for line in before if line.estimate]
+        if not kinds or not self.machine.per_hour or len(kinds) == len(self.lines):
+            return ""
+        until = f"`--until {kinds[-1]}`"
+        if self.waiting:
+            return (
+                f"{' and '.join(kinds)} run on a machine without the GPU ({until}), then `alpaca-pipe pack --for train` "
+                "takes the rows to it: on the GPU's machine they would be billed"
+            )
+        if self.idle < NANO / 100:
+            return ""
+        return (
+            f"the machine is billed for {' and '.join(kinds)} ({cents(self.idle)}), which do not use the GPU: {until} "
+            "elsewhere and gpu.lease_start=gpu save that"
+        )
 
     @property
     def total(self) -> Estimate:
@@ -149,6 +182,8 @@ class PlanSummary:
             "at_52002_rows": plain(self.scaled),
             "stanford": STANFORD,
             "terms": self.terms.to_row(),
+            "control": row_of(self.control) if self.control else None,
+            "by_batch_saves": round(self.by_batch),
             "prices": list(self.prices),
             "doubts": list(self.doubts),
         }
@@ -185,7 +220,46 @@ def look(
         day,
         permission(recipe, catalog, workspace.lock(recipe.name).get("terms")),
         *_of_teachers(recipe, estimates, day),
+        _control(steps, recipe, workspace, estimates),
+        _by_batch(recipe, estimates),
+        bool((table := recipe.tables.get("gpu")) and table.waits()),
     )
+
+
+def _control(
+    steps: list[Step], recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate]
+) -> Estimate | None:
+    """What the second tune takes: the step's figures less those without it."""
+    train = next((step for step in steps if step.stage.kind == "train" and not step.done), None)
+    if train is None or getattr(train.config, "control", "none") == "none":
+        return None
+    both = estimates["train"]
+    one = train.stage.estimate(
+        train.config.model_copy(update={"control": "none"}),
+        recipe.everything(),
+        EstimateInputs(train.inputs or {}, workspace.root, recipe.name),
+    )
+    share = 1 - one.minutes.p50 / both.minutes.p50 if both.minutes.p50 else 0.0
+    return Estimate(both.minutes.times(share), gpu=both.gpu.times(share)) if share else None
+
+
+def _by_batch(recipe: Recipe, estimates: Mapping[str, Estimate]) -> float:
+    """What the batch price would save of the teacher's tokens, where the book has one and the teacher is asked online."""
+    teacher: TeacherTable | None = recipe.tables.get("teacher")
+    asked = estimates.get("generate")
+    if teacher is None or asked is None or teacher.kind != "openai_chat" or teacher.price:
+        return 0.0
+    try:
+        online, batch = (teacher.priced(mode).per_million for mode in ("online", "batch"))
+    except UserError:
+        return 0.0
+    saved_in, saved_out = (
+        float(online[side] - batch[side]) * 1000 for side in CLASSES if side in _COUNTED
+    )
+    return saved_in * asked.tokens_in.p50 + saved_out * asked.tokens_out.p50
+
+
+_COUNTED = ("uncached_in", "visible_out")
 
 
 def _of_teachers(

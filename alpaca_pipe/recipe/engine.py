@@ -75,7 +75,7 @@ class Engine:
             fresh,
             terms,
         )
-        self._machine: Machine | None = None  # billed for this run's minutes, as far as is planned
+        self._machine: dict[str, Machine] = {}  # billed for a step's minutes, as far as is planned
         self._caps = workspace.caps(recipe)
         self.screen = Screen(
             console,
@@ -103,7 +103,7 @@ class Engine:
         coming = [(step, self._estimate(step)) for step in steps if not step.done]
         wanted = [(step, estimate) for step, estimate in coming if self._wanted(step, until, only)]
         self.rent.look_ahead(wanted)
-        self._machine = rented((step for step, _ in wanted), self.recipe)
+        self._machine = rented([step for step, _ in wanted], self.recipe)
         for place, kind in enumerate(self.recipe.stages):
             step = steps[place]
             self.screen.begin(kind)
@@ -157,7 +157,7 @@ class Engine:
                     "started": started,
                     "finished": _now(),
                     "seconds": round(seconds, 3),
-                    "planned": row_of(with_rent(estimate, self._machine)),
+                    "planned": row_of(with_rent(estimate, self._machine.get(kind))),
                     "spent": self.journal.totals(self.recipe.name, stage=kind).spent,
                     "run": self.this.id,
                     "recipe": self.recipe.name,

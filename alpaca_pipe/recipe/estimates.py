@@ -3,11 +3,12 @@ they took."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from alpaca_pipe.core.ranges import Range
+from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
 from alpaca_pipe.recipe.plan import Step
 from alpaca_pipe.recipe.schema import Recipe
@@ -18,13 +19,13 @@ from alpaca_pipe.recipe.workspace import Workspace
 def expected(steps: Iterable[Step], recipe: Recipe, workspace: Workspace) -> dict[str, Estimate]:
     """By stage, of the steps that are not done. Raises UserError for what is wrong with a recipe already."""
     steps = [step for step in steps if not step.done]
-    machine, tables = rented(steps, recipe), recipe.everything()
+    billed, tables = rented(steps, recipe), recipe.everything()
     return {
         step.stage.kind: with_rent(
             step.stage.estimate(
                 step.config, tables, EstimateInputs(step.inputs or {}, workspace.root, recipe.name)
             ),
-            machine,
+            billed.get(step.stage.kind),
         )
         for step in steps
     }
@@ -39,11 +40,16 @@ def with_rent(estimate: Estimate, machine: Machine | None) -> Estimate:
     )
 
 
-def rented(steps: Iterable[Step], recipe: Recipe) -> Machine | None:
-    """The machine that is billed for all of the run: where one of its steps works on the GPU, or it is rented already."""
-    table = recipe.tables.get("gpu")
-    begun = table is not None and table.lease_start != "run"
-    return machine_of(recipe.tables) if begun or any(step.stage.on_gpu for step in steps) else None
+def rented(steps: Sequence[Step], recipe: Recipe) -> dict[str, Machine]:
+    """By stage, the machine that is billed while it runs: all steps of a run of which one works on the GPU, or from that one
+    on where the lease waits for it (gpu.lease_start: gpu); or all where it is rented already."""
+    table = recipe.tables.get("gpu") or GpuTable()
+    kinds = [step.stage.kind for step in steps]
+    first = next((place for place, step in enumerate(steps) if step.stage.on_gpu), None)
+    if first is None and table.lease_start in ("run", "gpu"):
+        return {}
+    machine = machine_of(recipe.tables)
+    return dict.fromkeys(kinds[first if table.waits() else 0 :], machine)
 
 
 def row_of(estimate: Estimate) -> Mapping[str, Any]:
@@ -54,4 +60,5 @@ def row_of(estimate: Estimate) -> Mapping[str, Any]:
         if isinstance(value, Range)
         else value
         for name, value in found.items()
+        if value != ()  # no notes
     }

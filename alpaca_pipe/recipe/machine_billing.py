@@ -26,7 +26,8 @@ Coming = Sequence[tuple[Step, Estimate]]
 
 
 class Rent:
-    """Opened by the first step that runs, closed at the run's end: between them the machine is billed for all its time."""
+    """Opened by the first step that runs, closed at the run's end: between them the machine is billed for all its time. Where
+    the lease waits for the GPU, the steps before are metered as this machine's, at nothing."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Rent:
         self._recipe, self._run = recipe, run
         self._terms = machine_config.IDLE
         self._meter: Meter | None = None
+        self._used = False  # the GPU, by a step of this run
 
     def look_ahead(self, coming: Coming) -> None:
         """Before anything runs: a GPU without a price, and steps that will not fit below the caps. Raises UserError."""
@@ -56,7 +58,10 @@ class Rent:
         self._terms = machine_config.terms(self._table, today(), bool(on_gpu))
         if coming:
             self._check(coming)
-        idle = sum(estimate.minutes.p50 for step, estimate in coming if not step.stage.on_gpu)
+        waits = self._table.waits()
+        idle = sum(
+            estimate.minutes.p50 for step, estimate in coming if not (step.stage.on_gpu or waits)
+        )
         if on_gpu and self._terms.per_hour and idle > _WORTH_SAYING:
             cost = round(self._terms.per_hour * idle / 60)
             self._screen.say(
@@ -68,12 +73,19 @@ class Rent:
         """A step: it is refused where its P50 does not fit; else its time runs. Raises UserError."""
         self._check([(step, estimate)])
         kind = step.stage.kind
+        waiting = not step.stage.on_gpu and not self._used and self._table.waits()
+        if step.stage.on_gpu and not self._used:
+            self._used = True
+            if self._table.waits():
+                self.close()  # of the machine that was not rented
+                self._meter = None
         if self._meter is None:
-            if self._terms.says:
-                self._screen.say(self._terms.says)
+            terms = machine_config.IDLE if waiting else self._terms
+            if terms.says:
+                self._screen.say(terms.says)
             self._meter = Meter(
                 self._journal,
-                self._terms,
+                terms,
                 self._caps,
                 recipe=self._recipe,
                 run=self._run,

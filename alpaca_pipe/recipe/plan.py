@@ -17,6 +17,9 @@ from alpaca_pipe.recipe.workspace import Workspace
 Verdict = Literal["up to date", "run", "resume"]
 
 
+NEVER_RUN = "never run with this recipe here"  # a reason that says no more than the verdict
+
+
 @dataclass(frozen=True)
 class Step:
     """A stage of a recipe with its verdict. identity and folder are None while an input is not made yet."""
@@ -129,7 +132,7 @@ def identify(
 def _changes(identity: Mapping[str, Any], store: StepStore, before: str | None) -> str:
     """Why this identity is new: what differs from the one that the last run of this recipe had."""
     if before is None:
-        return "never run with this recipe here"
+        return NEVER_RUN
     old = store.identity(before)
     if old is None:
         return "its sealed folder is gone"

@@ -105,6 +105,7 @@ class Estimate:
     minutes: Range
     says: str = ""  # one line: what it will do
     rests_on: str = ""  # one line: what the figures rest on
+    notes: tuple[str, ...] = ()  # what is doubtful or goes wrong if nothing is done: always said
     requests: Range = NOTHING
     tokens_in: Range = NOTHING
     tokens_out: Range = NOTHING

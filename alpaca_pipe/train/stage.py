@@ -20,7 +20,7 @@ from alpaca_pipe.recipe.stage import (
 )
 from alpaca_pipe.train.adapter_config import Lora
 from alpaca_pipe.train.config import ROWS, TrainConfig, check, conversations_refused
-from alpaca_pipe.train.cost_estimate import Job, lengths
+from alpaca_pipe.train.cost_estimate import OPENING, Job, lengths
 from alpaca_pipe.train.packages import missing_packages
 from alpaca_pipe.weights.base import BaseTable
 
@@ -54,28 +54,31 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     measured = f"rows of {length.mean:.0f} tokens" + (
         " (the curated ones)" if length.rows else ", as in the released 52K"
     )
-    notes = "".join(_notes(config, base))
+    notes = tuple(_notes(config, base))
     if base and job and machine.gpu:
         fit, minutes = job.on(machine.gpu), job.minutes(machine.gpu, has_weights(base))
         tight = "" if fit.fits else f"; {fit}"
         return Estimate(
             minutes,
-            f"{says}, on one {machine.gpu.name}{tight}{notes}",
-            f"{measured}; {PUBLISHED}{'; the shape of the base is guessed from its size' * job.shape.guessed}",
+            f"{says}, on one {machine.gpu.name}{tight}",
+            f"{measured}{_shared(job)}; {PUBLISHED}{'; the shape of the base is guessed from its size' * job.shape.guessed}",
+            notes=notes,
         )
     parameters = base.parameters() if base else None
     if parameters is None:
         return Estimate(
             NOTHING,
-            f"{says}; the size of the base is not known here, so neither are the minutes{notes}",
+            f"{says}; the size of the base is not known here, so neither are the minutes",
+            notes=notes,
         )
     tokens = steps * batch * length.mean * tunes
     seconds = _START_SECONDS * tunes + tokens * parameters * _FLOP[config.method] / _CPU_FLOPS
     minutes = Range.about(seconds / 60, 2)
     return Estimate(
         minutes,
-        f"{says}, on 2 CPU cores{notes}",
+        f"{says}, on 2 CPU cores",
         f"{measured}; SmolLM2-135M measured on 2 CPU cores",
+        notes=notes,
     )
 
 
@@ -102,7 +105,13 @@ def job_of(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs
         trained * length.mean,
         trained / at_once,
         2 if config.control == "shuffled" else 1,
+        OPENING if TEMPLATES[config.template].with_input and not config.lora.dropout else 0.0,
     )
+
+
+def _shared(job: Job) -> str:
+    left_out = 1 - job.computed
+    return f"; {left_out:.0%} of them, a shared opening, is computed once" if left_out else ""
 
 
 def _rows_expected(tables: Mapping[str, Any]) -> int:
@@ -121,15 +130,15 @@ def _rows_expected(tables: Mapping[str, Any]) -> int:
 def _notes(config: TrainConfig, base: BaseTable | None) -> Iterator[str]:
     if base and base.on_hub and base.commit() != base.revision:
         yield (
-            f"; hub revision '{base.revision}' is not pinned: write base.revision: "
+            f"hub revision '{base.revision}' is not pinned: write base.revision: "
             f"{base.commit() or 'the commit, 40 hex digits'}"
         )
     if find_spec("torch") is None:
-        yield "; it needs the extra 'train', which is not installed"
+        yield "it needs the extra 'train', which is not installed"
     for package in missing_packages(config):
-        yield f"; it needs {package}, which is not installed"
+        yield f"it needs {package}, which is not installed"
     if config.method == "full" and config.lora != Lora():
-        yield "; method full has no adapter, so nothing of train.lora is used"
+        yield "method full has no adapter, so nothing of train.lora is used"
 
 
 _BYTES_A_ROW = 430  # of a JSON file, the released 52K

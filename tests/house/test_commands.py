@@ -190,7 +190,7 @@ def test_quiet_and_verbose_may_stand_anywhere(home: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("words", "current", "wanted"),
     [
-        ("alpaca-pipe run alp", 2, "alpaca-52k-batch"),
+        ("alpaca-pipe run alp", 2, "alpaca-52k-online"),
         ("alpaca-pipe run quickstart --until cur", 4, "curate"),
         ("alpaca-pipe hist", 1, "history"),
         ("alpaca-pipe status sma", 2, "small"),

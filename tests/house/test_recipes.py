@@ -21,7 +21,7 @@ def test_there_are_recipes() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_plans_offline(name: str, tmp_path: Path) -> None:
-    answer = CliRunner().invoke(app, ["plan", name, "--runs", str(tmp_path / "runs")])
+    answer = CliRunner().invoke(app, ["-v", "plan", name, "--runs", str(tmp_path / "runs")])
     assert answer.exit_code == 0, answer.output
     assert "never run with this recipe here" in answer.output
     assert not (tmp_path / "runs").exists()

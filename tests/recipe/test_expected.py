@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.core.ranges import NOTHING, Range
+from alpaca_pipe.ledger.machine import detect
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.ledger.money import NANO
@@ -69,11 +71,34 @@ def test_all_steps_of_a_run_are_billed_while_one_of_them_needs_the_gpu(tmp_path:
     assert all(one.gpu == NOTHING for one in found.values())
 
 
+def billed(steps: str, **gpu: Any) -> dict[str, int]:
+    """Nano-dollars an hour by stage; a step in capitals works on the GPU."""
+    stages = [
+        SimpleNamespace(stage=SimpleNamespace(kind=kind, on_gpu=kind.isupper()))
+        for kind in steps.split()
+    ]
+    tables = {"gpu": GpuTable.model_validate({"per_hour": 1, **gpu})} if gpu else {}
+    found = rented(stages, SimpleNamespace(tables=tables))  # type: ignore[arg-type]
+    return {kind: machine.per_hour for kind, machine in found.items()}
+
+
 def test_a_machine_that_is_rented_already_is_billed_for_anything() -> None:
-    tables = {"gpu": GpuTable.model_validate({"per_hour": 1, "lease_start": "boot"})}
-    machine = rented([], SimpleNamespace(tables=tables))  # type: ignore[arg-type]
-    assert machine and machine.per_hour == NANO
-    assert rented([], SimpleNamespace(tables={})) is None  # type: ignore[arg-type]
+    assert billed("sow reap", lease_start="boot") == {"sow": NANO, "reap": NANO}
+    assert billed("sow reap", lease_start="run") == {} and billed("sow reap") == {}
+
+
+def test_a_lease_that_waits_for_the_gpu_begins_with_the_first_step_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps = "sow reap TRAIN sell"
+    monkeypatch.setattr(detect, "gpus", lambda: ())
+    assert billed(steps, lease_start="run", name="H200").keys() == {"sow", "reap", "TRAIN", "sell"}
+    assert billed(steps, lease_start="gpu", name="H200").keys() == {"TRAIN", "sell"}
+    assert billed("sow reap", lease_start="gpu", name="H200") == {}
+    here = detect.DetectedGpu("NVIDIA H200", "GPU-1")
+    monkeypatch.setattr(detect, "gpus", lambda: (here,))
+    assert billed(steps, lease_start="gpu", name="H200").keys() == {"sow", "reap", "TRAIN", "sell"}
+    assert billed(steps, lease_start="gpu", name="H100").keys() == {"TRAIN", "sell"}
 
 
 def test_what_a_stage_says_of_its_machine_stays() -> None:

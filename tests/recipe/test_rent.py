@@ -118,6 +118,24 @@ def test_what_does_not_need_the_gpu_is_not_billed(
     assert [entry.stage for entry in settled(tmp_path / "runs", "machine")][-1] == "sow"
 
 
+def test_a_lease_that_waits_is_billed_from_the_first_step_on_the_gpu(
+    recipe: Path, counts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detect, "gpus", lambda: ())
+    waits = ("gpu.name=H200", "gpu.per_hour=3600", "gpu.lease_start=gpu")
+    said = go(recipe, tmp_path / "runs", *waits)
+    assert "an hour from the first step that uses it" in said
+    assert {entry.stage for entry in settled(tmp_path / "runs", "gpu")} == {"reap", "sell"}
+    own = [entry for entry in settled(tmp_path / "runs", "machine")]
+    assert {entry.stage for entry in own} == {"sow"} and not any(one.nanodollars for one in own)
+    monkeypatch.setattr(
+        detect, "gpus", lambda: (detect.DetectedGpu("NVIDIA H200", "GPU-1", 700.0),)
+    )
+    go(recipe, tmp_path / "there", *waits)
+    there = settled(tmp_path / "there", "gpu")
+    assert {entry.stage for entry in there} == {"sow", "reap", "sell"}, "it is rented already"
+
+
 def test_without_a_price_it_is_said_that_the_machine_counts_nothing(
     recipe: Path, counts: Path, tmp_path: Path
 ) -> None:

@@ -54,7 +54,7 @@ def test_what_it_makes_plans_as_it_is(home: Path) -> None:
     )
     generate = recipe.stages["generate"].model_dump()
     assert generate["domain"] == "small-animal clinic" and generate["style"] == "alpaca"
-    assert "(10 still the template)" in command("plan", "vet")
+    assert "10 of 10 seeds are still the template's" in command("plan", "vet")
     assert (
         "still the template's (lines 2, 3"
         in command("seeds", "vet")

@@ -37,6 +37,36 @@ def rows(draw: st.DrawFn) -> list[Row]:
     return found
 
 
+def test_what_rows_of_the_released_52k_share_is_what_plans_count_on(data: Path) -> None:
+    import gzip
+    import json
+    from random import Random
+
+    from transformers import AutoTokenizer
+
+    from alpaca_pipe.models.templates import TEMPLATES
+    from alpaca_pipe.train.cost_estimate import OPENING
+
+    tokenizer = AutoTokenizer.from_pretrained(data / "llama_tokenizer")
+    with gzip.open(data / "alpaca_data.json.gz") as file:
+        told = Random(0).sample(json.load(file), 1280)
+    alpaca, found = TEMPLATES["alpaca"], []
+    for row in told:
+        prompt = (alpaca.with_input if row["input"] else alpaca.without_input).format(**row)
+        asked = tokenizer(prompt).input_ids
+        answer = tokenizer(row["output"], add_special_tokens=False).input_ids
+        mask = [False] * len(asked) + [True] * len(answer)
+        found.append(row_of([*asked, *answer], mask))
+    for at_once in (4, 16, 32):
+        laid = sum(
+            len(batch.ids)
+            for start in range(0, len(found), 128)
+            for batch in micro_batches(found[start : start + 128], at_once)
+        )
+        saved = (sum(len(row.ids) for row in found) - laid) / len(found)
+        assert saved == pytest.approx(OPENING * (1 - 1 / at_once), rel=0.02)
+
+
 def read_back(ids: list[int], runs: tuple[tuple[int, int], ...]) -> list[list[int]]:
     answer, start = [], 0
     for count, length in runs:

@@ -235,8 +235,8 @@ def test_without_torch_the_plan_says_so_and_the_run_too(
     here = bench("bare")
     for door in ("stage", "run"):
         monkeypatch.setattr(f"alpaca_pipe.train.{door}.find_spec", lambda name: None)
-    assert estimate(CONFIG, here.tables, EstimateInputs()).says.endswith(
-        "; it needs the extra 'train', which is not installed"
+    assert estimate(CONFIG, here.tables, EstimateInputs()).notes == (
+        "it needs the extra 'train', which is not installed",
     )
     with pytest.raises(UserError, match=r"pip install 'alpaca-pipe\[train\]'"):
         run(CONFIG, here)
@@ -247,20 +247,19 @@ def test_a_branch_of_the_hub_is_not_pinned(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     branch = BaseTable(model="org/llama-1b")
-    assert estimate(CONFIG, {"base": branch}, EstimateInputs()).says.endswith(
-        "hub revision 'main' is not pinned: write base.revision: the commit, 40 hex digits"
+    assert estimate(CONFIG, {"base": branch}, EstimateInputs()).notes == (
+        "hub revision 'main' is not pinned: write base.revision: the commit, 40 hex digits",
     )
     note = tmp_path / "models--org--llama-1b" / "refs" / "main"
     note.parent.mkdir(parents=True)
     note.write_text("0123456789" * 4)
     assert branch.commit() == "0123456789" * 4
-    assert estimate(CONFIG, {"base": branch}, EstimateInputs()).says.endswith(
-        f"write base.revision: {'0123456789' * 4}"
-    )
+    (note_of,) = estimate(CONFIG, {"base": branch}, EstimateInputs()).notes
+    assert note_of.endswith(f"write base.revision: {'0123456789' * 4}")
     pinned = BaseTable(model="org/llama-1b", revision="a" * 40)
     assert (
         pinned.commit() == "a" * 40
-        and "pinned" not in estimate(CONFIG, {"base": pinned}, EstimateInputs()).says
+        and not estimate(CONFIG, {"base": pinned}, EstimateInputs()).notes
     )
     assert BaseTable(model="smollm2-135m-instruct").commit() is None
     here = bench("hub")

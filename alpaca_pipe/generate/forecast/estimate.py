@@ -25,8 +25,10 @@ _NO_CACHE = "the price of cached tokens is not counted on"
 _NO_LIMIT = "the provider's limits a minute are not known"
 
 
-def expected(order: Workload, prior: Prior, before: Past) -> tuple[Forecast, str, str]:
-    """What is still to be asked; what it will do and what the figures rest on, each in some words."""
+def expected(
+    order: Workload, prior: Prior, before: Past
+) -> tuple[Forecast, str, str, tuple[str, ...]]:
+    """What is still to be asked; what it will do and what the figures rest on, each in some words; and what may go wrong."""
     teachers = imagine(prior, order)
     evidence = [*before.others, *(before.same if before.kept else map(_unjudged, before.same))]
     if evidence:
@@ -43,9 +45,15 @@ def expected(order: Workload, prior: Prior, before: Past) -> tuple[Forecast, str
         forecast = forecast.less(stored.requests)
     return (
         forecast,
-        "; ".join([*_says(order, forecast, stored), *_cut(order, prior, evidence)]),
+        "; ".join(_says(order, forecast, stored)),
         f"{before.words or _PRIORS}{_money(order)}",
+        (*_short(forecast), *_cut(order, prior, evidence)),
     )
+
+
+def _short(forecast: Forecast) -> list[str]:
+    tenths = round(10 * forecast.stalled / len(forecast.rows))
+    return [f"in {tenths} of 10 cases it ends with fewer rows than are wanted"] if tenths else []
 
 
 def _unjudged(one: RoundStats) -> RoundStats:
@@ -60,8 +68,6 @@ def _says(order: Workload, forecast: Forecast, stored: RoundStats) -> list[str]:
         said.append(
             f"{stored.requests:,} of about {stored.requests + requests:,.0f} requests are stored and cost nothing"
         )
-    if tenths := round(10 * forecast.stalled / len(forecast.rows)):
-        said.append(f"in {tenths} of 10 cases it ends with fewer")
     money = forecast.range("dollars").p50
     if money and rows > stored.accepted:
         said.append(f"a dollar buys about {_round(NANO * (rows - stored.accepted) / money):,} rows")

@@ -48,10 +48,11 @@ class GpuTable(Table):
         int | None, Knob(), Field(ge=1, description="seconds, rounded up at the lease's end")
     ] = None
     lease_start: Annotated[
-        Literal["run", "boot"] | datetime,
+        Literal["run", "gpu", "boot"] | datetime,
         Knob(),
         Field(
-            description="when billing starts: with this run, with the machine (boot), or at a time like 2026-11-21T08:00:00Z"
+            description="when billing starts: with this run; with its first step that uses the GPU (gpu: what comes before "
+            "runs on another machine); with the machine (boot); or at a time like 2026-11-21T08:00:00Z"
         ),
     ] = "run"
     grace: Annotated[
@@ -89,6 +90,12 @@ class GpuTable(Table):
                 "this time has no time zone - write it with Z or an offset: 2026-11-21T08:00:00Z"
             )
         return value
+
+    def waits(self) -> bool:
+        """Whether nothing is rented yet while steps run that need no GPU. A machine that has the GPU is rented."""
+        found = detect.gpus() if self.lease_start == "gpu" else ()
+        here = bool(found) and self.name in (None, _known(found, quiet=True))
+        return self.lease_start == "gpu" and not here
 
     def rehearsed(self) -> Self:
         """For nothing, on whatever machine this is."""
@@ -171,7 +178,7 @@ IDLE = LeaseTerms(
 
 def terms(table: GpuTable, day: date, on_gpu: bool) -> LeaseTerms:
     """Of a run that has steps for the GPU, or has none. Raises UserError for a GPU without a price, before it is used."""
-    if not on_gpu and table.lease_start == "run":
+    if not on_gpu and table.lease_start in ("run", "gpu"):
         return IDLE
     found = detect.gpus()
     rate = table.rate(day, found)
@@ -217,7 +224,7 @@ def _known(found: tuple[detect.DetectedGpu, ...], quiet: bool = False) -> str | 
 
 
 def _since(table: GpuTable) -> tuple[int | None, str]:
-    if table.lease_start == "run":
+    if table.lease_start == "run" or table.lease_start == "gpu":
         return None, ""
     from alpaca_pipe.ledger.store.connection import machine_id
 
@@ -252,9 +259,11 @@ def _said(
         return ""
     who = f"{rate.provider}, checked {rate.checked}" if isinstance(rate, GpuRate) else rate.source
     middle = "; the middle of the book's prices, name gpu.provider or gpu.per_hour for yours"
-    since = {"run": "this run's start", "boot": "the machine's start"}.get(
-        str(table.lease_start), str(table.lease_start)
-    )
+    since = {
+        "run": "this run's start",
+        "gpu": "the first step that uses it",
+        "boot": "the machine's start",
+    }.get(str(table.lease_start), str(table.lease_start))
     other = ""
     if table.name and table.name != _known(found, quiet=True):
         other = f"; found here: {found[0].name if found else 'no GPU'}"
