@@ -78,8 +78,8 @@ def test_its_page_is_short_and_says_what_decides(tmp_path: Path) -> None:
         "-v says the whole",
     ):
         assert said in page
-    table = page.split("what would save most")[1]
-    assert 1 <= table.count("$") - 3 <= 3, "the last line has three of its own"
+    table = page.split("what would save most")[1].split("note:")[0]
+    assert 1 <= table.count("$") <= 3
     assert not (tmp_path / "runs").exists()
 
 
@@ -88,7 +88,8 @@ def test_its_whole_page_says_the_range_the_cheaper_ones_and_stanford(tmp_path: P
     assert "Stanford paid under $600" in page
     assert "P10 to P90" in page
     assert "what would be cheaper" in page
-    assert "rests on:" in page and "a shared opening, is computed once" in page
+    assert "rests on:" in page
+    assert "a shared opening, is computed once" in " ".join(page.split())
     assert "gpt-6-luna *" in page and "H100-PCIe *" in page
     assert max(map(len, page.splitlines())) <= 100
 
