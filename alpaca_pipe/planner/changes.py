@@ -32,7 +32,7 @@ def _all(outlook: PlanSummary) -> Iterator[Change]:
         yield Change(
             outlook.control.gpu.p50,
             "train.control=none",
-            "nothing then shows what form alone teaches",
+            "it shows what form alone teaches",
         )
     if outlook.by_batch:
         yield Change(
