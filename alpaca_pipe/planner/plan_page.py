@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from alpaca_pipe.core.aligned import Cell, in_columns, text
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.screen import Styled, echo_json, put
-from alpaca_pipe.planner.changes import changes
+from alpaca_pipe.planner.savings import savings
 from alpaca_pipe.planner.cheapest import cents
 from alpaca_pipe.planner.plan_in_full import print_in_full
 from alpaca_pipe.planner.plan_lines import (
@@ -66,7 +66,7 @@ def _print_brief(outlook: PlanSummary) -> None:
     if outlook.total.minutes.p50 or outlook.total.api.p50:
         for sentence in _sentences(outlook):
             say(sentence)
-        _changes(outlook)
+        _savings(outlook)
 
 
 def _is_usual(line: PlanLine) -> bool:
@@ -121,8 +121,8 @@ def _sentences(outlook: PlanSummary) -> Iterator[str]:
             yield f"  what would fit: {'; '.join(outlook.cures) or 'another GPU (-v), or a smaller base'}"
 
 
-def _changes(outlook: PlanSummary) -> None:
-    found = changes(outlook)
+def _savings(outlook: PlanSummary) -> None:
+    found = savings(outlook)
     if not found:
         return
     put("what would save most, each by itself:")

@@ -13,7 +13,7 @@ _WORTH = 1e7  # nano-dollars: a cent
 
 
 @dataclass(frozen=True)
-class Change:
+class Saving:
     """saves: nano-dollars at the P50. how: overrides. note: what else it means."""
 
     saves: float
@@ -21,27 +21,27 @@ class Change:
     note: str = ""
 
 
-def changes(outlook: PlanSummary) -> list[Change]:
+def savings(outlook: PlanSummary) -> list[Saving]:
     """The three that save most of what is still to be paid."""
     found = [one for one in _all(outlook) if one.saves >= _WORTH]
     return sorted(found, key=lambda one: -one.saves)[:_SHOWN]
 
 
-def _all(outlook: PlanSummary) -> Iterator[Change]:
+def _all(outlook: PlanSummary) -> Iterator[Saving]:
     if outlook.control:
-        yield Change(
+        yield Saving(
             outlook.control.gpu.p50,
             "train.control=none",
             "it shows what form alone teaches",
         )
     if outlook.by_batch:
-        yield Change(
+        yield Saving(
             outlook.by_batch,
             "teacher.kind=openai_batch",
             "hours in place of minutes; the same rows",
         )
     if outlook.idle:
-        yield Change(
+        yield Saving(
             outlook.idle, "gpu.lease_start=gpu", "with --until curate on a machine without the GPU"
         )
     for offers, key in (
@@ -51,7 +51,7 @@ def _all(outlook: PlanSummary) -> Iterator[Change]:
         yield from _other(offers, key)
 
 
-def _other(offers: tuple[Offer, ...], key: str) -> Iterator[Change]:
+def _other(offers: tuple[Offer, ...], key: str) -> Iterator[Saving]:
     """The cheapest that we support, in place of the recipe's own, at prices that are not old; of teachers two, for they differ
     in what they write."""
     own = next((offer for offer in offers if offer.own), None)
@@ -62,7 +62,7 @@ def _other(offers: tuple[Offer, ...], key: str) -> Iterator[Change]:
     if key == "gpu.name":
         for best in others[:1]:
             how = f"gpu.name={best.name} gpu.provider={best.provider}"
-            yield Change(own.nanodollars - best.nanodollars, how, best.note)
+            yield Saving(own.nanodollars - best.nanodollars, how, best.note)
     for best in others[:2] if key == "teacher.model" else ():
         how = f"another teacher: {best.name} at {best.provider}"
-        yield Change(own.nanodollars - best.nanodollars, how, "it writes other rows")
+        yield Saving(own.nanodollars - best.nanodollars, how, "it writes other rows")
