@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from alpaca_pipe.core.aligned import Cell, in_columns, text
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.screen import Styled, echo_json, put
-from alpaca_pipe.planner.savings import savings
 from alpaca_pipe.planner.cheapest import cents
 from alpaca_pipe.planner.plan_in_full import print_in_full
 from alpaca_pipe.planner.plan_lines import (
@@ -20,6 +19,7 @@ from alpaca_pipe.planner.plan_lines import (
     verdict_of,
 )
 from alpaca_pipe.planner.plan_summary import PlanLine, PlanSummary, look
+from alpaca_pipe.planner.savings import savings
 from alpaca_pipe.recipe.plan import NEVER_RUN
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog
