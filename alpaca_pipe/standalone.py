@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,11 +35,13 @@ _DECIMALS = {"likeness"}  # options that are exact decimals
 
 @dataclass(frozen=True)
 class Curated:
-    """A folder that holds the result. summary: read = kept + the sum of rejected; changed: False where it lay there."""
+    """A folder that holds the result. summary: read = kept + the sum of rejected; changed: False where it lay there;
+    reasoning_left_out: file -> answers whose reasoning its form has no place for."""
 
     folder: Path
     summary: Mapping[str, Any]
     changed: bool
+    reasoning_left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def curate(
@@ -71,7 +73,8 @@ def curate(
     _check_ours(folder)
     done = run(recipe, CATALOG, workspace, console, verbose=verbose).steps["curate"]
     changed = _hand_out(done, folder, source, recipe, written_as)
-    return Curated(folder, done.summary, changed)
+    left_out = (_note(folder) or {}).get("reasoning_left_out", {})
+    return Curated(folder, done.summary, changed, left_out)
 
 
 def recipe_of(
@@ -218,10 +221,12 @@ def _hand_out(
         draft.mkdir()
         for name in FILES:
             same_file(done.folder / name, draft / name)
+        left_out: dict[str, int] = {}
         seals = {name: dict(done.files[name]) for name in FILES}
         for form in written_as:
             path = draft / AS[form]
-            write_as(form, path, draft / "examples.jsonl")
+            if without := write_as(form, path, draft / "examples.jsonl"):
+                left_out[path.name] = without
             seals[path.name] = {"size": path.stat().st_size, "sha256": file_digest(path)}
         figures = {key: done.summary[key] for key in ("read", "kept", "repaired", "rejected")}
         more = {
@@ -234,6 +239,7 @@ def _hand_out(
             {
                 **figures,
                 **more,
+                **({"reasoning_left_out": left_out} if left_out else {}),
                 "from": source,
                 "options": recipe.resolved()["curate"],
                 "step": done.folder.name,

@@ -240,6 +240,8 @@ def curate(
     )
     for line in (*reading_lines(summary), *heavy_rules(summary, filters)):
         echo(line)
+    for name, answers in done.reasoning_left_out.items():
+        echo(f"{name}: the reasoning of {answers:,} answers is left out; --as messages holds it")
     echo(f"{done.folder}{'' if done.changed else ': nothing changed'}")
 
 

@@ -51,8 +51,9 @@ def sharegpt_row(example: Example) -> dict[str, Any]:
 def _sharegpt(one: Message) -> Iterator[dict[str, Any]]:
     names = {"user": "human", "assistant": "gpt", "tool": "observation"}
     weight = {} if one.learned else {"weight": 0}
+    thought = {"reasoning_content": one.reasoning} if one.reasoning else {}
     if one.text or not one.tool_calls:
-        yield {"from": names.get(one.role, one.role), "value": one.text, **weight}
+        yield {"from": names.get(one.role, one.role), "value": one.text, **weight, **thought}
     for call in one.tool_calls:
         inside = call.get("function", call)
         said = (

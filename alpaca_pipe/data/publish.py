@@ -79,9 +79,9 @@ def written_forms(text: str | None) -> tuple[WrittenAs, ...]:
     return tuple(form for form in AS if form in named)
 
 
-def write_as(form: WrittenAs, path: Path, rows: Path) -> None:
-    """Writes `rows` (an examples.jsonl) to `path` in the one form, row by row. Raises UserError where a row cannot be said
-    in it; then there is no file."""
+def write_as(form: WrittenAs, path: Path, rows: Path) -> int:
+    """Writes `rows` (an examples.jsonl) to `path` in the one form, row by row; answers how many answers lost their reasoning,
+    for which alpaca and chatml have no place. Raises UserError where a row cannot be said in it; then there is no file."""
 
     def all_rows() -> Iterator[Example]:
         return map(Example.from_row, read_jsonl(rows))
@@ -99,6 +99,9 @@ def write_as(form: WrittenAs, path: Path, rows: Path) -> None:
     except UserError:
         path.unlink(missing_ok=True)
         raise
+    if form not in ("alpaca", "chatml"):
+        return 0
+    return sum(bool(said.reasoning) for one in all_rows() for said in one.messages)
 
 
 def write_alpaca_json(path: Path, examples: Iterable[Example]) -> None:

@@ -32,6 +32,8 @@ _OTHERS = _listed(
 _ENGLISH_TASK = _ENGLISH | _listed(
     "a an is are in on name list write give tell describe explain create generate find make translate compare define identify",
     "summarize summarise rewrite sort convert do add calculate compute solve classify suggest provide design choose state",
+    "say show help use pick take think turn change edit fix count order arrange imagine discuss analyze analyse combine complete",
+    "construct develop evaluate extract invent outline predict propose recommend replace research select simplify tell who why",
 )
 _WORD = re.compile(r"[^\W\d_]+")
 
