@@ -10,8 +10,8 @@ from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.core.thinking import written
 
 Finish = Literal[
-    "stop", "length", "content_filter", "refused"
-]  # the last two are terminal: an answer, not a hole
+    "stop", "length", "content_filter", "refused", "failed"
+]  # the last three are terminal: an answer, not a hole
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,12 @@ class Completion:
     limits: Mapping[str, str] = field(
         default_factory=dict, compare=False
     )  # its headers about rate limits
+    remark: str = field(
+        default="", compare=False
+    )  # what is odd about it and changes nothing of its cost, as a sentence
+    tier: str = field(
+        default="", compare=False
+    )  # of service, where it says one that was not asked for
     thought: bool = field(
         default=False, compare=False
     )  # its thinking stood in the text, and was taken out (see `for_the_reader`)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.budget import OUTPUT_LIMITS, limit_of
 
 Sent = Literal[
     "no", "refused", "unknown"
@@ -28,6 +30,7 @@ class Failure(Exception):
         retry_after: float | None = None,
         slower: bool = False,
         limits: Mapping[str, str] | None = None,
+        of_the_request: bool = False,
     ) -> None:
         super().__init__(what)
         self.what = what
@@ -36,10 +39,16 @@ class Failure(Exception):
         self.retry_after = retry_after  # seconds that the server asked us to wait
         self.slower = slower  # the server pushed back (429, 503): fewer at once
         self.limits = limits or {}  # the headers about rate limits
+        self.of_the_request = of_the_request  # it may be this request's own fault (a 500, a 400)
 
 
 class Fatal(UserError):
     """No request of this run can succeed (wrong key, unknown model, no quota left, server gone): stop at once."""
+
+
+class Denied(Fatal):
+    """The key, the model or the address is not accepted (401, 403, 404). After answers on the same ones it is a passing
+    fault of the server's: see retrying.py."""
 
 
 class Teacher(Protocol):
@@ -59,11 +68,29 @@ class Teacher(Protocol):
         server's reason), not a Failure."""
 
 
+@dataclass(frozen=True)
+class SentFields:
+    """Of what was sent, what its reply is read by: the most tokens that may come, and the tier of service asked for."""
+
+    limit: int | None = None
+    tier: str | None = None
+
+    @staticmethod
+    def of(fields: Mapping[str, Any]) -> SentFields:
+        limits = [limit for name in OUTPUT_LIMITS if (limit := limit_of(fields.get(name)))]
+        tier = fields.get("service_tier")
+        return SentFields(max(limits, default=None), tier if isinstance(tier, str) else None)
+
+
+NO_FIELDS = SentFields()
+
+
 class Dialect(Protocol):
     """A protocol over HTTP: how one request is put, and how its reply is read."""
 
     speaks: Speaks
     takes: frozenset[str]  # decoding fields, by OpenAI's names
+    online: Mapping[str, Any]  # fields of every request that goes by itself, and not in a batch
 
     def path(self, model: str) -> str:
         """Where a request is posted, after the address."""
@@ -78,6 +105,6 @@ class Dialect(Protocol):
         """Whether the JSON of a 200 has the shape of a reply, and did not end in an error."""
 
     def completion(
-        self, said: Mapping[str, Any], key: str, limits: Mapping[str, str]
+        self, said: Mapping[str, Any], key: str, limits: Mapping[str, str], sent: SentFields
     ) -> Completion:
         """A reply's JSON, its numbers exact, as ours: text, finish, tokens by class. key: of the request."""

@@ -146,6 +146,12 @@ class TeacherTable(TableOfKinds):
         return {}
 
     @property
+    def bills_dollars(self) -> bool | None:
+        """Whether a cost that its replies report is in dollars, and counts before the price; None: where the provider is known
+        to report dollars."""
+        return None
+
+    @property
     def renamed_fields(self) -> Mapping[str, str]:
         """Decoding fields that go by another name there."""
         return {}

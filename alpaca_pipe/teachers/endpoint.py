@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -39,6 +39,16 @@ class EndpointTable(TeacherTable):
         None,
         description="PEM of a certificate authority of your own, "
         "trusted beside the known ones; or set SSL_CERT_FILE",
+    )
+
+    renames: Annotated[dict[str, str], Knob()] = Field(
+        {},
+        description="decoding fields that the endpoint knows by another name: {max_tokens: max_completion_tokens}",
+    )
+    reported_cost: Annotated[Literal["dollars", "ignore"] | None, Knob()] = Field(
+        None,
+        description="what the cost is that its replies report (usage.cost): dollars, which count before the price, or ignore; "
+        "default: dollars at OpenRouter; elsewhere the price counts and a difference is an anomaly",
     )
 
     @field_validator("base_url")
@@ -118,6 +128,14 @@ class EndpointTable(TeacherTable):
     @property
     def key_variable(self) -> str | None:
         return self.api_key_env or (self.usual_key if self.address == self.usual_address else None)
+
+    @property
+    def bills_dollars(self) -> bool | None:
+        return None if self.reported_cost is None else self.reported_cost == "dollars"
+
+    @property
+    def renamed_fields(self) -> Mapping[str, str]:
+        return self.renames
 
     @property
     def http_options(self) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.openai.error_mapping import key_from
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, http_client
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
+from alpaca_pipe.teachers.retrying import Retrying
 from alpaca_pipe.teachers.shutdown import Living
 
 
@@ -61,8 +62,16 @@ async def connect(
             )
             await pick_up(desk, journal, recipe, caps=caps)
         metered = Metered(
-            Living(
-                desk if desk and table.by_batch else _online(table, wire, child), table, wire, say
+            Retrying(
+                Living(
+                    desk if desk and table.by_batch else _online(table, wire, child),
+                    table,
+                    wire,
+                    say,
+                ),
+                attempts=table.max_attempts,
+                by_batch=table.by_batch,
+                say=say,
             ),
             journal=journal,
             price=price,
@@ -74,6 +83,7 @@ async def connect(
             stopping=stopping,
             attempts=table.max_attempts,
             by_batch=table.by_batch,
+            bills_dollars=table.bills_dollars,
             model=table.called,
             say=say,
         )

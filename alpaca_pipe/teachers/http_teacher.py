@@ -25,4 +25,4 @@ class HttpTeacher:
             reply = await self._wire.post(request, name)
         except Refused as refused:
             return Completion(refused.reason, refused.finish, Usage(), key)
-        return self._wire.dialect.completion(reply.json, key, reply.limits)
+        return self._wire.dialect.completion(reply.json, key, reply.limits, reply.sent)

@@ -140,7 +140,7 @@ def test_one_line_of_a_batch_that_cannot_be_read_takes_no_other_with_it() -> Non
         text.replace('"prompt_tokens": 1', f'"prompt_tokens": {ABSURD}'),
         text.replace('"a"', '"d"').replace('"prompt_tokens": 1', f'"prompt_tokens": {"9" * 6000}'),
     ]
-    answers = read(["\n".join(lines).encode()], {"a", "b", "c", "d"}, _wire())
+    answers = read(["\n".join(lines).encode()], dict.fromkeys("abcd"), _wire())
     assert {name: type(end).__name__ for name, end in answers.outcomes.items()} == {
         "a": "Completion",
         "d": "Completion",
@@ -169,7 +169,7 @@ def test_usage_that_no_reply_can_have_counts_at_the_ceiling_and_stops_nothing(
 ) -> None:
     """A billion output tokens at max_tokens 20 settled $600 and blocked the recipe."""
     reply = Completion("text", "stop", usage, billed=billed)
-    kept, _ = ask(journal, reply)
+    kept, _ = ask(journal, reply, bills_dollars=True)
     assert kept.text == "text"
     assert journal.totals().settled == CEILING
     anomaly = next(entry.note for entry in journal.entries() if entry.kind == "anomaly")

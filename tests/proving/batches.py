@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_LINES, _MOST_BYTES = 50_000, 200 << 20
 _DAY = 86400
+_LATE = 3  # looks at a completed batch until its files are shown, where they come late
 
 
 @dataclass
@@ -36,6 +37,7 @@ class _Batch:
     task: asyncio.Task[None] | None = None
     results: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    looks: int = 0  # at it, since it was completed
 
 
 class Batches:
@@ -87,6 +89,9 @@ class Batches:
         if status in faults.ERRORS:
             code, type_, message = faults.ERRORS[status]
             return _error(code, message, type_)
+        if fault == "office_error_body":
+            error = replies.error("The service is not available right now.", "unavailable")
+            return web.json_response(error)
         answer = await call(http) if fault != "office_reset" else _error(500, "", "")
         if fault and http.transport is not None:
             http.transport.abort()
@@ -184,9 +189,17 @@ class Batches:
 
     async def _batch(self, http: web.Request) -> web.Response:
         found = self._batches.get(http.match_info["id"])
-        return (
-            web.json_response(found.said) if found else _error(404, "No batch found", "not_found")
-        )
+        if not found:
+            return _error(404, "No batch found", "not_found")
+        said = found.said
+        if said["status"] == "completed" and found.fault in (
+            "batch_files_late",
+            "batch_files_never",
+        ):
+            found.looks += 1
+            if found.looks <= _LATE or found.fault == "batch_files_never":
+                said = said | {"output_file_id": None, "error_file_id": None}
+        return web.json_response(said)
 
     async def _cancel(self, http: web.Request) -> web.Response:
         found = self._batches.get(http.match_info["id"])
@@ -330,8 +343,8 @@ class Batches:
         )
         server.met[fault or odd or nature] += bool(fault or odd or nature)
         counts = batch.said["request_counts"]
-        if fault in ("line_missing", "line_error", "filtered_unread"):
-            status = {"line_missing": 0, "line_error": 500, "filtered_unread": 400}[fault]
+        if fault in ("line_missing", "line_error", "filtered_unread", "line_filtered", "line_null"):
+            status = {"line_error": 500, "filtered_unread": 400, "line_null": 400}.get(fault, 0)
             server.books.enter(
                 Row(
                     time.time(),
@@ -344,7 +357,11 @@ class Batches:
                 )
             )
             counts["failed"] += 1
-            if status:
+            if fault in ("line_filtered", "line_null"):
+                error = replies.error("The prompt is not allowed.", "content_filter")["error"]
+                answer = (400, None) if fault == "line_null" else None
+                batch.errors.append(_line(batch.said["id"], name, answer, error))
+            elif status:
                 _, code, message = faults.ERRORS["500" if status == 500 else "filtered_unread"]
                 batch.errors.append(
                     _line(batch.said["id"], name, (status, replies.error(message, code)), None)
@@ -378,7 +395,10 @@ class Batches:
 
 
 def _line(
-    batch: str, name: str, answer: tuple[int, dict[str, Any]] | None, failed: dict[str, Any] | None
+    batch: str,
+    name: str,
+    answer: tuple[int, dict[str, Any] | None] | None,
+    failed: dict[str, Any] | None,
 ) -> str:
     response = (
         {"status_code": answer[0], "request_id": f"req-{name[-24:]}", "body": answer[1]}

@@ -28,23 +28,52 @@ ERRORS: Mapping[str, tuple[int, str, str]] = {
     ),
     "nothing_asked": (400, "invalid_request_error", "There is nothing in the request to answer."),
     "filtered_unread": (400, "content_filter", "The prompt was filtered."),
+    # Refusals that pass: asked again, the same request is answered.
+    "400_unparsed": (
+        400,
+        "invalid_request_error",
+        "We could not parse the JSON body of your request.",
+    ),
+    "400_crashed": (400, "model_error", "The model has crashed without additional information."),
+    "400_odd": (400, "invalid_request_error", "This request is not acceptable."),
+    "413": (413, "request_too_large", "Payload too large."),
+    # About the key or the model, by their status; after good answers they pass too.
+    "403": (403, "forbidden", "Forbidden"),
+    "404": (404, "not_found", "Not Found"),
+    # The wait stands in the words, and in Google's RetryInfo; no header says it.
+    "429_words": (429, "rate_limit_exceeded", "Rate limit reached. Please try again in 0.31s."),
+    "429_info": (429, "RESOURCE_EXHAUSTED", "You exceeded your current rate."),
+    "500_seed": (500, "server_error", "The model runner has unexpectedly stopped."),
 }
 FATAL = ("401", "insufficient_quota", "model_not_found")
 UNBILLED = ("reset", "hang")  # the connection ends, or stays silent, before anything was generated
 # Generated and billed, and the client never has the whole of it.
 BROKEN = ("reset_billed", "hang_billed", "cut_body", "cut_chunks", "malformed", "empty_choices")
 # Billed and whole, with something wrong in it.
-ODD = ("usage_missing", "usage_zero", "usage_not_summing", "other_model")
+ODD = (
+    "usage_missing",
+    "usage_zero",
+    "usage_not_summing",
+    "other_model",
+    *("thinking", "thinking_closed", "channels", "template_end"),
+    *("finish_eos", "finish_upper", "finish_null", "sse"),
+    *("cost_low", "cost_high"),
+)
+SERIOUS = ("tier", "gateway_text")  # billed otherwise, or not an answer at all: never in a storm
 NATURE = ("length", "content_filter", "filtered_unread", "500")
 # Of a batch, of its lines, and of the calls about files and batches; after `done` it was done, and nobody was told.
-BATCH = ("batch_expired", "batch_failed")
-LINE = ("line_twice", "line_missing", "line_error")
-OFFICE = ("office_429", "office_500", "office_401", "office_reset", "office_done_reset")
+BATCH = ("batch_expired", "batch_failed", "batch_files_late", "batch_files_never")
+LINE = ("line_twice", "line_missing", "line_error", "line_filtered", "line_null")
+OFFICE = (
+    *("office_429", "office_500", "office_401", "office_reset", "office_done_reset"),
+    "office_error_body",
+)
 ATTEMPT = (
-    *(name for name in ERRORS if name not in ("filtered_unread", "nothing_asked")),
+    *(name for name in ERRORS if name not in ("filtered_unread", "nothing_asked", "500_seed")),
     *UNBILLED,
     *BROKEN,
     *ODD,
+    *SERIOUS,
 )
 KNOWN = frozenset((*ATTEMPT, *NATURE, *BATCH, *LINE, *OFFICE, "queue_full"))
 

@@ -50,8 +50,10 @@ class Reply:
 
 
 def question(body: Mapping[str, Any], draw: str = "") -> str:
-    """Names what was asked: everything of the body, and which draw it is."""
-    said = json.dumps(body, sort_keys=True, separators=(",", ":")) + draw
+    """Names what was asked: everything of the body but its seed, and which draw it is. Who asks again with another seed has
+    asked the same."""
+    kept = {name: value for name, value in body.items() if name != "seed"}
+    said = json.dumps(kept, sort_keys=True, separators=(",", ":")) + draw
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
 
@@ -118,11 +120,18 @@ def as_openai(
             usage = {**(usage or {}), "total_tokens": prompt + out + 1001}
         case "other_model":
             model = f"{model}-2026-11-20"
-    choice: dict[str, Any] = {"index": 0, "finish_reason": reply.finish, "logprobs": None}
+        case "cost_low" | "cost_high" if usage:
+            usage |= {"cost": 1e-9 if odd == "cost_low" else 9.5}
+        case "gateway_text":
+            usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    text, finish = _oddly(reply.text, odd), reply.finish
+    if odd.startswith("finish_") and finish == "stop":
+        finish = {"finish_eos": "eos_token", "finish_upper": "STOP", "finish_null": None}[odd]  # type: ignore[assignment]
+    choice: dict[str, Any] = {"index": 0, "finish_reason": finish, "logprobs": None}
     choice |= (
-        {"message": {"role": "assistant", "content": reply.text, "refusal": None}}
+        {"message": {"role": "assistant", "content": text, "refusal": None}}
         if chat
-        else {"text": reply.text}
+        else {"text": text}
     )
     answer = {
         "id": "chatcmpl-proving",
@@ -132,7 +141,47 @@ def as_openai(
         "system_fingerprint": "fp_proving",
         "choices": [] if odd == "empty_choices" else [choice],
     }
+    answer |= {"service_tier": "priority"} if odd == "tier" else {}
     return answer if usage is None else answer | {"usage": usage}
+
+
+_DRAFT = '{"tasks": [{"instruction": "Say what I only thought of.", "input": "", "output": "No."}]}'
+
+
+def _oddly(text: str, odd: str) -> str:
+    """The text as servers let it through that should have taken something off."""
+    match odd:
+        case "thinking":
+            return f"<think>I could say {_DRAFT}, no.</think>\n\n{text}"
+        case "thinking_closed":
+            return f"I could say {_DRAFT}, no.\n</think>\n\n{text}"
+        case "channels":
+            return (
+                f"<|channel|>analysis<|message|>I could say {_DRAFT}, no.<|end|><|start|>assistant"
+                f"<|channel|>final<|message|>{text}<|return|>"
+            )
+        case "template_end":
+            return f"{text}<|im_end|>"
+        case "gateway_text":
+            return "[gateway] upstream returned an empty response"
+    return text
+
+
+def as_stream(said: Mapping[str, Any]) -> bytes:
+    """A chat reply in pieces, as server-sent events."""
+    choice = said["choices"][0]
+    text = choice.get("message", choice).get("content") or choice.get("text") or ""
+    head = {name: value for name, value in said.items() if name not in ("choices", "usage")}
+    pieces = [text[at : at + 40] for at in range(0, len(text), 40)]
+    chat = "message" in choice
+
+    def event(piece: str, finish: str | None) -> dict[str, Any]:
+        part = {"delta": {"content": piece}} if chat else {"text": piece}
+        return head | {"choices": [{"index": 0, "finish_reason": finish, **part}]}
+
+    events = [event(piece, None) for piece in pieces] + [event("", choice["finish_reason"])]
+    events.append(head | {"choices": [], "usage": said.get("usage")})
+    return b"".join(f"data: {json.dumps(one)}\n\n".encode() for one in events) + b"data: [DONE]\n\n"
 
 
 def error(message: str, code: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from aiohttp import web
 from alpaca_pipe.teachers.local.child_process import lifeline
 from tests.proving import faults, replies
 from tests.proving.batches import Batches
-from tests.proving.books import Books, Row, billed
+from tests.proving.books import CLASSES, Books, Row, billed
 from tests.proving.limits import Limits
 from tests.proving.released import Released
 from tests.proving.settings import Settings
@@ -63,6 +63,8 @@ class Server:
         fault, nature = self._fault(asked), self.nature(asked)
         if fault not in (*faults.ERRORS, *faults.UNBILLED):
             fault = self._refused(http, body) or (nature if nature in faults.ERRORS else fault)
+        if not fault and self._fails_by_seed(body):
+            fault = "500_seed"
         name, model = http.headers.get(_NAME, ""), str(body.get("model", ""))
 
         def enter(status: int, **used: int) -> None:
@@ -88,14 +90,11 @@ class Server:
         told = self.released and self.released.reply(asked, body, self.settings.applies_stop)
         reply = replies.reply_to(asked, body, self.settings, nature, told)
         self.limits.used(reserved, reply.tokens)
-        enter(
-            200,
-            uncached_in=reply.uncached_in,
-            cache_read=reply.cache_read,
-            visible_out=reply.visible_out,
-            reasoning_out=reply.reasoning_out,
-            nanodollars=sum(billed(reply, self.settings.price).values()),
-        )
+        used = {name: getattr(reply, name) for name in CLASSES}
+        if fault == "gateway_text":  # the gateway's own words: nobody generated them
+            enter(200)
+        else:
+            enter(200, **used, nanodollars=sum(billed(reply, self.settings.price).values()))
         if fault in ("reset_billed", "hang_billed"):
             return await self._unanswered(http, fault)
         chat = http.path.endswith("/chat/completions")
@@ -105,9 +104,10 @@ class Server:
         if fault == "malformed":
             said = said[: -len(said) // 3]
         self.answered += fault not in faults.BROKEN
-        return web.Response(
-            body=said, content_type="application/json", headers=self.limits.headers()
-        )
+        kind = "application/json"
+        if fault == "sse":
+            said, kind = replies.as_stream(json.loads(said)), "text/event-stream"
+        return web.Response(body=said, content_type=kind, headers=self.limits.headers())
 
     def nature(self, asked: str) -> str:
         settings = self.settings
@@ -141,6 +141,12 @@ class Server:
             else ""
         )
 
+    def _fails_by_seed(self, body: Mapping[str, Any]) -> bool:
+        """Whether this prompt fails with this seed: it does not with most others."""
+        share = self.settings.nature.get("500_seed", 0.0)
+        asked = json.dumps([body.get("messages"), body.get("seed")])
+        return share > 0 and faults.chance(self.settings.seed, "seed", asked) < share
+
     def _latency(self, asked: str) -> float:
         settings = self.settings
         seconds = settings.latency
@@ -157,7 +163,11 @@ class Server:
         headers = self.limits.headers()
         if fault == "429_retry_after":
             headers |= _retry_after(self.settings.retry_after)
-        return web.json_response(replies.error(message, code), status=status, headers=headers)
+        said = replies.error(message, code)
+        if fault == "429_info":
+            info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.31s"}
+            said["error"]["details"] = [info]
+        return web.json_response(said, status=status, headers=headers)
 
     def _over(self, limit: str, wait: float) -> web.Response:
         message = f"Rate limit reached on {limit} per min. Please try again in {wait:.3f}s."

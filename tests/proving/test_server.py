@@ -124,7 +124,7 @@ def test_each_fault_arrives_as_what_it_is(server: Proving, fault: str) -> None:
         assert ("retry-after-ms" in headers) == (fault == "429_retry_after")
     elif hangs:
         assert isinstance(answer, asyncio.CancelledError), "it had an answer"
-    elif fault == "malformed":
+    elif fault in ("malformed", "sse"):
         assert isinstance(answer, ValueError)
     elif fault in (*faults.UNBILLED, *faults.BROKEN) and fault != "empty_choices":
         assert isinstance(answer, aiohttp.ClientError)
@@ -134,7 +134,7 @@ def test_each_fault_arrives_as_what_it_is(server: Proving, fault: str) -> None:
         assert (answer[2]["choices"] == []) == (fault == "empty_choices")
         assert (usage is None) == (fault == "usage_missing")
         assert (answer[2]["model"] != "m") == (fault == "other_model")
-    assert (row["nanodollars"] > 0) == (fault in faults.BROKEN + faults.ODD)
+    assert (row["nanodollars"] > 0) == (fault in (*faults.BROKEN, *faults.ODD, "tier"))
 
 
 def test_a_question_keeps_its_nature(server: Proving) -> None:

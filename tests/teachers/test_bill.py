@@ -176,18 +176,45 @@ def test_no_reply_breaks_us_and_none_that_was_written_is_free(
         (4530, 4530, ""),
         (5400, 5400, ""),  # less than a micro-dollar away
         (9000, 9000, "the provider bills 9,000 nano-dollars, and its tokens come to 4,500"),
-        (0, 4500, "the provider bills 0 nano-dollars"),  # a field that many fill in with nothing
         (CEILING + 1, CEILING + 1, "more than its ceiling"),
     ],
 )
 def test_the_providers_own_bill_counts_and_is_held_against_the_book(
     billed: int, nanodollars: int, says: str
 ) -> None:
-    kept = entered(
-        Completion("t", "stop", Usage(10, visible_out=5), billed=billed), 100, PRICE, CEILING
-    )
+    reply = Completion("t", "stop", Usage(10, visible_out=5), billed=billed)
+    kept = entered(reply, 100, PRICE, CEILING, dollars=True)
     assert (kept.nanodollars, kept.over) == (nanodollars, billed > CEILING)
     assert says in kept.anomaly and bool(says) == bool(kept.anomaly)
+    assert entered(reply, 100, replace(PRICE, provider="openrouter"), CEILING) == kept
+
+
+@pytest.mark.parametrize("billed", [0, 45, 405_000, CEILING + 1])
+def test_a_cost_in_nobody_knows_what_overrules_no_price(billed: int) -> None:
+    reply = Completion("t", "stop", Usage(10, visible_out=5), billed=billed)
+    kept = entered(reply, 100, PRICE, CEILING)
+    assert (kept.nanodollars, kept.over) == (4500, False)
+    assert f"the provider bills {billed:,} nano-dollars" in kept.anomaly
+    assert "teacher.reported_cost" in kept.anomaly
+    assert entered(reply, 100, PRICE, CEILING, dollars=False).anomaly == ""  # ignored, as was said
+
+
+@pytest.mark.parametrize("tier", ["priority", "Fast", "performance", "turbo"])
+def test_a_tier_that_was_not_asked_for_is_counted_at_the_ceiling_and_ends_the_run(
+    tier: str,
+) -> None:
+    kept = entered(
+        Completion("t", "stop", Usage(10, visible_out=5), tier=tier), 100, PRICE, CEILING
+    )
+    assert (kept.nanodollars, kept.over) == (CEILING, True) and f"'{tier}'" in kept.anomaly
+
+
+@pytest.mark.parametrize("tier", ["default", "auto", "standard", "on_demand", "flex"])
+def test_a_usual_tier_costs_the_price(tier: str) -> None:
+    kept = entered(
+        Completion("t", "stop", Usage(10, visible_out=5), tier=tier), 100, PRICE, CEILING
+    )
+    assert (kept.nanodollars, kept.over, kept.anomaly) == (4500, False, "")
 
 
 def test_nothing_is_believed_as_a_bill_from_openrouter_alone() -> None:
@@ -200,7 +227,7 @@ def test_nothing_is_believed_as_a_bill_from_openrouter_alone() -> None:
 
 
 def test_a_bill_without_usage_counts_and_is_noted() -> None:
-    kept = entered(Completion("t", "stop", Usage(), billed=777), 100, PRICE, CEILING)
+    kept = entered(Completion("t", "stop", Usage(), billed=777), 100, PRICE, CEILING, dollars=True)
     assert (kept.nanodollars, kept.anomaly) == (777, "it came without its usage")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
@@ -98,6 +98,7 @@ def metered(
     stopping: Callable[[], bool] = lambda: False,
     run: str = "monday",
     attempts: int = 4,
+    bills_dollars: bool | None = None,
 ) -> Metered:
     clock = iter(range(10**9))
     pace = RateLimiter(concurrency, clock=lambda: float(next(clock)), sleep=no_time)
@@ -112,6 +113,7 @@ def metered(
         pace=pace,
         stopping=stopping,
         attempts=attempts,
+        bills_dollars=bills_dollars,
     )
 
 
@@ -565,6 +567,9 @@ outcomes = st.sampled_from(["good", "good", "good", "free failure", "lost", "ref
     st.integers(0, 12),
     st.integers(0, 2**32),
 )
+@example(
+    [["free failure", "refused"]], 2, 1, 0
+)  # it was held for ever: the limit had fallen to one at once
 def test_no_schedule_passes_the_cap(
     tmp_path_factory: pytest.TempPathFactory,
     plans: list[list[str]],

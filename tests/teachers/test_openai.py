@@ -126,6 +126,7 @@ def test_what_is_sent_and_what_comes_back() -> None:
             "max_completion_tokens": 5,
             "seed": 9,
             "top_k": 3,
+            "stream": False,
         }
     ]  # the third draw has a seed of its own
     assert completion == Completion(
@@ -160,7 +161,11 @@ def test_the_legacy_dialect_continues_one_text() -> None:
         ({"content": None}, "content_filter", "", "content_filter"),
         ({"content": "a"}, "tool_calls", "a", "stop"),
         ({"content": "a"}, "abort", "a", "length"),
-        ({"content": "a"}, None, "a", "length"),
+        ({"content": "a"}, None, "a", "stop"),  # 3 of 5 tokens
+        ({"content": "a"}, "eos_token", "a", "stop"),
+        ({"content": "a"}, "STOP", "a", "stop"),
+        ({"content": "a"}, "FINISH_REASON_MAX_TOKENS", "a", "length"),
+        ({"content": "a"}, "who knows", "a", "stop"),
         ({"content": None, "refusal": "I must not."}, "stop", "I must not.", "refused"),
     ],
 )
@@ -477,7 +482,7 @@ def test_a_decoding_field_that_is_not_taken_stops_before_anything_is_sent_or_is_
         ask(handler, request)
     assert bodies == []
     ask(handler, request, drop=True)
-    assert bodies[0].keys() == {"model", "messages", "max_tokens"}
+    assert bodies[0].keys() == {"model", "messages", "max_tokens", "stream"}
 
 
 def test_no_other_key_of_the_environment_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

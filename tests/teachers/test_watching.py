@@ -207,7 +207,7 @@ def test_a_resumed_run_knows_which_model_wrote_what_is_stored(journal: Journal) 
 
 def test_the_providers_own_bill_is_settled_and_a_difference_noted(journal: Journal) -> None:
     teacher = Scripted(lambda text, attempt: Completion("a", "stop", USED, billed=7000))
-    run(metered(teacher, journal, []).ask(question("q")))
+    run(metered(teacher, journal, [], bills_dollars=True).ask(question("q")))
     assert journal.totals().settled == 7000
     entries = journal.entries_of(question("q").key(teacher.identity))
     assert [entry.kind for entry in entries] == [
@@ -220,7 +220,7 @@ def test_the_providers_own_bill_is_settled_and_a_difference_noted(journal: Journ
 def test_a_bill_above_the_ceiling_is_kept_and_stops_the_run(journal: Journal) -> None:
     teacher = Scripted(lambda text, attempt: Completion("a", "stop", USED, billed=CEILING + 1))
     with pytest.raises(UserError, match="more than its ceiling"):
-        run(metered(teacher, journal, []).ask(question("q")))
+        run(metered(teacher, journal, [], bills_dollars=True).ask(question("q")))
     assert (
         journal.totals().settled == CEILING + 1
         and journal.stored(question("q").key(teacher.identity)) is not None

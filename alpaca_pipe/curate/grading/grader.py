@@ -45,8 +45,9 @@ def read_grade(reply: Completion, scale: int) -> tuple[Decimal | None, str]:
     `4.5/5` or `4 out of 5`. Of a reply that was cut off the grade counts where something follows it.
     """
     reply = reply.for_the_reader()
-    if reply.finish in ("refused", "content_filter"):
-        return None, f"the teacher refused: {' '.join(reply.text.split())[:200] or reply.finish}"
+    if reply.finish in ("refused", "content_filter", "failed"):
+        how = "failed at every try" if reply.finish == "failed" else "refused"
+        return None, f"the teacher {how}: {' '.join(reply.text.split())[:200] or reply.finish}"
     text = reply.text.strip()
     found = _KEYED.search(text + ("\n" if reply.finish == "stop" else "")) or (
         None

@@ -68,7 +68,7 @@ def read_tasks(reply: Completion, also: Sequence[str] = ()) -> list[Piece]:
 
     Whole objects are kept where the reply was cut or its frame is broken; nothing is read out of a string or repaired.
     """
-    if reply.finish in ("content_filter", "refused") or not reply.text.strip():
+    if reply.finish in ("content_filter", "refused", "failed") or not reply.text.strip():
         return [fault_of(reply) or _nothing(reply)]
     pieces = list(_pieces(reply.text, reply.finish, also))
     return pieces or [unread(reply.text, "not_json", "the reply holds no JSON object")]
@@ -79,6 +79,8 @@ def fault_of(reply: Completion, cut_is_read: bool = False) -> Unread | None:
     match reply.finish:
         case "content_filter" | "refused":
             return unread(reply.text, reply.finish, "the teacher's provider declined the request")
+        case "failed":
+            return unread(reply.text, "failed", "the request failed at every try")
         case "length" if not cut_is_read:
             return unread(reply.text, "cut_off", "the reply was cut at its token limit")
     if not reply.text.strip():

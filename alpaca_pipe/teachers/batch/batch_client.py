@@ -14,6 +14,7 @@ from alpaca_pipe.teachers.local.child_process import Child
 from alpaca_pipe.teachers.openai.bounded_answer import at_most
 from alpaca_pipe.teachers.openai.error_mapping import (
     Refused,
+    answered_with_error,
     broken_calls,
     failure_of,
     without_keys,
@@ -97,7 +98,10 @@ class BatchClient:
             response = await self._call(
                 "get", f"/files/{quote(file, safe='')}/content", options=options
             )
-        return bytes(response.content)
+        content = bytes(response.content)
+        if content.lstrip()[:9].startswith(b'{"error"'):  # in place of lines
+            raise self._no_reply(response, _as_json(content))
+        return content
 
     async def delete(self, file: str) -> None:
         """NotThere, which is as good."""
@@ -114,17 +118,26 @@ class BatchClient:
 
     async def _json(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
         response = await self._call(method, path, **sent)
-        try:
-            said = exact_json(response.content)
-        except ValueError:
-            said = None
+        said = _as_json(response.content)
         if not isinstance(said, dict) or not (said.get("id") or "data" in said):
-            raise Failure(
-                f"{self.wire.address} answered {response.status_code} with something that is no reply",
-                sent="unknown",
-                retry=True,
-            )
+            raise self._no_reply(response, said)
         return said
+
+    def _no_reply(self, response: Any, said: Any) -> Failure | Fatal:
+        """What to raise for a 200 that is not what was asked for: an error in its place is that error."""
+        wire = self.wire
+        failure = answered_with_error(
+            said, response.headers, wire.address, wire.model, wire.key, {}
+        )
+        if isinstance(failure, Fatal):
+            return failure
+        what = str(failure) if failure else "with something that is no reply"
+        return Failure(
+            what if failure else f"{wire.address} answered {response.status_code} {what}",
+            sent="unknown",
+            retry=True,
+            of_the_request=failure is not None,
+        )
 
     async def _call(self, method: str, path: str, **sent: Any) -> Any:
         import httpx2
@@ -154,6 +167,13 @@ class BatchClient:
                 "unknown"  # a reply that cost nothing, but here: a batch that may have been made
             )
         raise failure from None
+
+
+def _as_json(content: bytes) -> Any:
+    try:
+        return exact_json(content)
+    except ValueError:
+        return None
 
 
 def _listed(page: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.ledger.budget import bounds_of
 from alpaca_pipe.ledger.store.batch_jobs import BatchJobs, BatchLine, Event, Intent
 from alpaca_pipe.teachers.base import Failure, Fatal, Sent
 from alpaca_pipe.teachers.batch.batch_client import BatchClient, NotThere, counts, why_failed
@@ -32,6 +33,7 @@ _LATER = {
     "server_error",
     "internal_error",
 }  # no fault of the file's
+_LOOKS_FOR_A_FILE = 5  # that a batch names and that cannot be had yet
 _LISTED_WITHIN = 2.0  # seconds until a batch that was made is in the provider's list
 
 
@@ -64,6 +66,10 @@ class _Asked:
         else:
             self.reply.set_exception(outcome)
             self.reply.exception()  # seen: an asker that was cancelled does not fetch it
+
+
+def _limits_of(batch: Sequence[_Asked]) -> dict[str, int | None]:
+    return {asked.name: bounds_of(asked.request)[1] for asked in batch}
 
 
 class Batcher:
@@ -155,7 +161,7 @@ class Batcher:
         cancel: it should end now."""
         left = [_Asked(line.attempt.name, line.request) for line in lines if not line.ended]
         self._left |= {asked.name: asked for asked in left}
-        names = {line.attempt.name for line in lines}
+        names = {line.attempt.name: bounds_of(line.request)[1] for line in lines}
         self._start(
             left, lambda: self._see_home(intent, self._making.again(intent), left, names, cancel)
         )
@@ -217,20 +223,19 @@ class Batcher:
         for asked in batch:
             asked.text = b""
         making = self._making.make(intent, lines)
-        await self._see_home(
-            intent, making, batch, {asked.name for asked in batch}, False, new=True
-        )
+        await self._see_home(intent, making, batch, _limits_of(batch), False, new=True)
 
     async def _see_home(
         self,
         intent: Intent,
         making: Awaitable[Intent],
         batch: Sequence[_Asked],
-        names: set[str],
+        names: Mapping[str, int | None],
         cancel: bool,
         new: bool = False,
     ) -> None:
-        """Waits for the end of a batch and gives everybody what came of theirs. names: of all its lines."""
+        """Waits for the end of a batch and gives everybody what came of theirs. names: of all its lines, each with the most
+        tokens that its reply may have."""
         try:
             intent = await making
         except (Failure, UserError) as error:  # there is no batch
@@ -292,15 +297,19 @@ class Batcher:
         """What the provider wrote of a batch of so many lines."""
         requests = [asked.request for asked in batch]
         most = bytes_of_batch(requests, lines, self._office.wire.extra_body)
-
-        async def content(file: str) -> bytes:
-            return await self.patience.insist(lambda: self._office.content(file, most))
-
         names = [made.get("output_file_id"), made.get("error_file_id")]
         try:
-            return [await content(file) for file in names if file]
+            return [await self._content(file, most) for file in names if file]
         except EndlessAnswer as endless:
             return endless
+
+    async def _content(self, file: str, most: int) -> bytes:
+        """A file that the batch itself names: where it is not there yet, it is looked for again."""
+        for _ in range(_LOOKS_FOR_A_FILE):
+            with suppress(NotThere):
+                return await self.patience.insist(lambda: self._office.content(file, most))
+            await self.patience.sleep(self._rules.poll)
+        return await self.patience.insist(lambda: self._office.content(file, most))
 
     async def _missing(
         self, intent: Intent, made: Mapping[str, Any], answered: int, requests: int

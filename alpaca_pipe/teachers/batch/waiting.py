@@ -15,6 +15,8 @@ from alpaca_pipe.teachers.openai.bounded_answer import EndlessAnswer
 
 T = TypeVar("T")
 GLANCE = 0.2  # seconds between two looks at whether to stop
+_SAY_EVERY = 300.0  # seconds between two sentences about a call that is tried again and again
+_AN_ERROR_STAYS = 3600.0  # seconds of errors in place of an answer, after which nobody expects one
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0  # seconds between two tries
 
 
@@ -22,8 +24,13 @@ class BatchWaiting:
     """Of one desk. stopping: true once nothing long should be waited for. `why`: the error that has closed the desk although
     something is with the provider."""
 
-    def __init__(self, stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
-        self.stopping, self.say = stopping, say
+    def __init__(
+        self,
+        stopping: Callable[[], bool],
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.stopping, self.say, self._clock = stopping, say, clock
         self.closed = False
         self.why: UserError | None = None
 
@@ -45,19 +52,22 @@ class BatchWaiting:
         await self.sleep(max(longest * (1 + random.random()) / 2, retry_after or 0.0))
 
     async def insist(self, call: Callable[[], Awaitable[T]], tries: int | None = None) -> T:
-        """A call that may be repeated, until it is answered, or so often. UserError where that does not come; EndlessAnswer
-        as it is."""
-        tried = 0
+        """A call that may be repeated, until it is answered, or so often; an error in place of an answer is not insisted on
+        for more than an hour. UserError where the answer does not come; EndlessAnswer as it is."""
+        tried, began = 0, self._clock()
+        said = began
         while True:
             try:
                 return await call()
             except EndlessAnswer:
                 raise
             except Failure as failure:
-                tried += 1
-                if not failure.retry or tried == tries:
+                tried, now = tried + 1, self._clock()
+                an_error = failure.of_the_request and now - began > _AN_ERROR_STAYS
+                if not failure.retry or tried == tries or an_error:
                     raise given_up(failure, tried) from failure
-                if tried == 3:
+                if tried == 3 or (tried > 3 and now - said >= _SAY_EVERY):
+                    said = now
                     self.say(f"{failure.what}; trying again")
                 await self.rest(tried, failure.retry_after)
 

@@ -22,4 +22,5 @@ class OpenAIChatTable(EndpointTable):
     @property
     def renamed_fields(self) -> Mapping[str, str]:
         """OpenAI's newer models take only the newer name; no other server is sure to know it."""
-        return {"max_tokens": "max_completion_tokens"} if self.address == OPENAI else {}
+        usual = {"max_tokens": "max_completion_tokens"} if self.address == OPENAI else {}
+        return usual | self.renames

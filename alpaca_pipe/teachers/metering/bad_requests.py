@@ -112,7 +112,7 @@ class BadRequests:
 
 
 def refused_unread(completion: Completion) -> bool:
-    """A 400, which is not billed, unlike a refusal that the model wrote."""
-    return completion.finish == "refused" and not (
+    """A 400, or a request that always failed: not billed, unlike a refusal that the model wrote."""
+    return completion.finish in ("refused", "failed") and not (
         completion.usage.tokens_in or completion.usage.tokens_out
     )

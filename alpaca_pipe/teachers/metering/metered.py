@@ -68,10 +68,12 @@ class Metered:
         attempts: int = 6,
         heard: bool = False,
         by_batch: bool = False,
+        bills_dollars: bool | None = None,
         model: str = "",
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        """heard: it has answered before.  by_batch: replies come together, in any order.  model: the name that was asked
+        """heard: it has answered before.  by_batch: replies come together, in any order.
+        bills_dollars: whether a cost that a reply reports is in dollars; None: where the provider is known to.  model: the name that was asked
         for.  say: takes a sentence for the screen."""
         self.identity, self.takes = teacher.identity, teacher.takes
         self.pace = pace
@@ -79,6 +81,7 @@ class Metered:
         self._teacher, self._journal, self._price, self._caps = teacher, journal, price, caps
         self._recipe, self._run, self._stage = recipe, run, stage
         self._stopping, self._attempts = stopping, attempts
+        self._bills_dollars = bills_dollars
         self._size = RequestSizes(price, self.takes, self.identity.get("extra_body", {}))
         self._say, self._unsaid = say, list[str]()  # the latter until the reply is stored
         self._served = ServedModel(model, self._unsaid.append)
@@ -101,7 +104,7 @@ class Metered:
             heard,
             lambda: self._ended,
             in_a_row=not by_batch,
-            others=lambda held: bool(self._overruns.waiting) and held < pace.most,
+            others=lambda held: bool(self._overruns.waiting) and held < int(pace.limit),
         )
         self._an_end = asyncio.Event()  # set, and replaced, whenever an attempt ends
         self._for_budget = asyncio.Lock()  # the line of those who wait for it
@@ -287,7 +290,9 @@ class Metered:
                 attempt, f"given up while it was in flight ({type(error).__name__})"
             )
             raise
-        bill = entered(completion, limit, self._price, ceiling, attempt.ceiling)
+        bill = entered(
+            completion, limit, self._price, ceiling, attempt.ceiling, self._bills_dollars
+        )
         if not bill.believed:
             completion = replace(completion, usage=Usage())
         served = self._served.heard(completion.model_said, completion.fingerprint)

@@ -10,6 +10,19 @@ from alpaca_pipe.ledger.pricing.token_prices import Price
 
 _DIFFERS = 100  # the provider's own bill may differ from the book by one part in so many: it rounds elsewhere
 _BILLS = ("openrouter", "openrouter.ai")
+_UNIT = ": the price counts, since nobody says in what unit the cost is (teacher.reported_cost: dollars, or ignore)"
+# Flex and batch cost less than the usual price, and are booked at it.
+_USUAL_TIERS = (
+    "",
+    "auto",
+    "default",
+    "standard",
+    "standard_only",
+    "on_demand",
+    "flex",
+    "batch",
+    "scale",
+)
 _BELIEVED = 1000  # times its limit that a reply may take, or its ceiling that it may cost
 _LONGEST = 1 << 20  # tokens that no model of today writes in one reply
 _FREE_AT_MOST = 100 * NANO  # that a reply may cost where it should cost nothing
@@ -33,13 +46,18 @@ def entered(
     price: Price,
     ceiling: int,
     reserved: int | None = None,
+    dollars: bool | None = None,
 ) -> Entered:
-    """The provider's own bill counts before the price book, the book before nothing; a billed reply without figures that
-    can be believed is entered at its ceiling, never at $0. A bill of $0 counts only where the book knows of no price, or
-    from OpenRouter, whose field it is: others fill it in with nothing. Figures that contradict themselves never come to more
-    than the ceiling, nor do figures that no reply can have. limit: tokens that the reply may have.
-    reserved: what was set aside for it, where that is more than its ceiling."""
+    """A cost that the reply reports counts before the price where it is known to be in dollars (OpenRouter's, or `dollars`);
+    elsewhere the price counts, and a difference is an anomaly: gateways report hundredths, credits, or nothing. A billed
+    reply without figures that can be believed is entered at its ceiling, never at $0. Figures that contradict themselves
+    never come to more than the ceiling, nor do figures that no reply can have. A tier of service that was not asked for, and
+    may cost more, is entered at the ceiling and ends the run. limit: tokens that the reply may have.  reserved: what was set
+    aside for it, where that is more than its ceiling.  dollars: whether a reported cost is in dollars; None: where the
+    provider is known to."""
     reserved = ceiling if reserved is None else reserved
+    known = price.provider in _BILLS if dollars is None else dollars
+    reported = None if dollars is False else completion.billed
     usage, odd = completion.usage, [completion.doubt] if completion.doubt else []
     cost = price.cost(usage)
     missing = (
@@ -49,19 +67,15 @@ def entered(
     )
     if missing and not odd:
         odd.append("it came without its usage")
-    if completion.billed is not None:
-        differs = abs(completion.billed - cost)
-        if (
-            not missing
-            and differs > _TOO_LITTLE
-            and differs * _DIFFERS > max(cost, completion.billed)
-        ):
+    if reported is not None:
+        differs = abs(reported - cost)
+        if not missing and differs > _TOO_LITTLE and differs * _DIFFERS > max(cost, reported):
             odd.append(
-                f"the provider bills {_exactly(completion.billed)}, and its tokens come to {_exactly(cost)} by the "
-                f"price that is used here"
+                f"the provider bills {_exactly(reported)}, and its tokens come to {_exactly(cost)} by the "
+                f"price that is used here{'' if known else _UNIT}"
             )
-    if completion.billed or (completion.billed == 0 and price.provider in _BILLS):
-        cost = completion.billed
+    if reported is not None and known:
+        cost = reported
     elif missing:
         cost = reserved
         odd.append("counted at its ceiling")
@@ -75,11 +89,24 @@ def entered(
         odd.append(
             f"its usage counts {usage.tokens_out:,} tokens where {limit:,} were allowed, counted at its ceiling"
         )
-    if absurd := _absurd(None if cost == completion.billed else usage, cost, limit, reserved):
+    odd += [completion.remark] if completion.remark else []
+    if dear := _dear(completion.tier):
+        return Entered(max(cost, reserved), "; ".join([*odd, dear]), over=True)
+    if absurd := _absurd(None if cost == reported else usage, cost, limit, reserved):
         return Entered(reserved, "; ".join([*odd, absurd]), believed=False)
     if cost > reserved:
         odd.append(f"a reply cost {shown(cost)}, more than its ceiling of {shown(reserved)}")
     return Entered(cost, "; ".join(odd), cost > reserved)
+
+
+def _dear(tier: str) -> str:
+    """Why a reply may cost more than the price says, by the tier of service that it names; "" where it does not."""
+    if tier.lower() in _USUAL_TIERS:
+        return ""
+    return (
+        f"it says that it was served at the tier '{tier}', which was not asked for and may cost more than the price that is "
+        "used here: counted at its ceiling"
+    )
 
 
 def _absurd(usage: Usage | None, cost: int, limit: int | None, ceiling: int) -> str:
@@ -102,7 +129,7 @@ def _absurd(usage: Usage | None, cost: int, limit: int | None, ceiling: int) -> 
 def _generated(completion: Completion) -> bool:
     """The text of a refused request is the server's reason (a 400 is not billed); every other text was generated."""
     return completion.finish in ("stop", "length") or bool(
-        completion.text and completion.finish != "refused"
+        completion.text and completion.finish not in ("refused", "failed")
     )
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Request
-from alpaca_pipe.teachers.base import Speaks
+from alpaca_pipe.teachers.base import NO_FIELDS, SentFields, Speaks
 from alpaca_pipe.teachers.openai.reply_json import (
     NO_LIMITS,
     OpenAIDialect,
     completion,
-    finish_of,
     text_of,
 )
 
@@ -51,26 +51,35 @@ class OpenAIChat(OpenAIDialect):
         return {"model": model, "messages": messages, **decoding}
 
     def completion(
-        self, said: Mapping[str, Any], key: str, limits: Mapping[str, str] = NO_LIMITS
+        self,
+        said: Mapping[str, Any],
+        key: str,
+        limits: Mapping[str, str] = NO_LIMITS,
+        sent: SentFields = NO_FIELDS,
     ) -> Completion:
-        return completion_of(said, key, limits)
+        return completion_of(said, key, limits, sent)
 
 
 CHAT = OpenAIChat()
 
 
 def completion_of(
-    reply: Mapping[str, Any], key: str, limits: Mapping[str, str] = NO_LIMITS
+    reply: Mapping[str, Any],
+    key: str,
+    limits: Mapping[str, str] = NO_LIMITS,
+    sent: SentFields = NO_FIELDS,
 ) -> Completion:
     """A reply's JSON as ours, whether it came by itself or as a line of a batch."""
     choice = reply["choices"][0]
     message = choice.get("message")
     message = message if isinstance(message, dict) else {}
     refusal = text_of(message.get("refusal"))
-    return completion(
+    read = completion(
         reply,
         key,
         refusal or text_of(message.get("content")),
-        "refused" if refusal else finish_of(choice.get("finish_reason")),
+        choice.get("finish_reason"),
         limits,
+        sent,
     )
+    return replace(read, finish="refused", remark="") if refusal else read

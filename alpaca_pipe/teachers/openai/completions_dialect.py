@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Request
-from alpaca_pipe.teachers.base import Fatal, Speaks
+from alpaca_pipe.teachers.base import NO_FIELDS, Fatal, SentFields, Speaks
 from alpaca_pipe.teachers.openai.reply_json import (
     NO_LIMITS,
     OpenAIDialect,
     completion,
-    finish_of,
     text_of,
 )
 
@@ -48,15 +47,20 @@ class OpenAICompletions(OpenAIDialect):
         return {"model": model, "prompt": request.messages[0].content, **decoding}
 
     def completion(
-        self, said: Mapping[str, Any], key: str, limits: Mapping[str, str] = NO_LIMITS
+        self,
+        said: Mapping[str, Any],
+        key: str,
+        limits: Mapping[str, str] = NO_LIMITS,
+        sent: SentFields = NO_FIELDS,
     ) -> Completion:
         choice = said["choices"][0]
         return completion(
             said,
             key,
             text_of(choice.get("text")),
-            finish_of(choice.get("finish_reason")),
+            choice.get("finish_reason"),
             limits,
+            sent,
         )
 
 

@@ -13,7 +13,8 @@ from alpaca_pipe.core.completion import Finish
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.outside_numbers import MONTH, number_in
 from alpaca_pipe.core.text import whole
-from alpaca_pipe.teachers.base import Failure, Fatal
+from alpaca_pipe.teachers.base import Denied, Failure, Fatal
+from alpaca_pipe.teachers.openai.wait_in_body import wait_in_body
 
 _KEYS = re.compile(r"\b(?:sk|pk|gsk|hf|xai)[-_][\w*.-]{6,}|\bAIza[\w*-]{10,}|\bBearer\s+\S+")
 _NOT_TAKEN = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
@@ -43,6 +44,20 @@ _OF_KEYS = re.compile(
     r"|\bapi_?key|permission_denied|\[key\]"
 )
 _OF_PACE = re.compile(r"(?i)\brate[ _-]?limit|\btoo many requests\b")
+# A 400 that is about the server, or about how the request reached it, in the servers' own words: it passes.
+_PASSES = re.compile(
+    r"(?i)\b(?:could not|couldn't|failed to|unable to|cannot) (?:parse|decode|read)\b.{0,30}\b(?:json|body|request)\b|"
+    r"\bunexpected (?:end|eof)\b|\bcrash(?:ed|es)?\b|\btry again\b|\bplease retry\b|\btemporar(?:y|ily)\b|\boverloaded\b|"
+    r"\bat capacity\b|\bbusy\b|\bupstream\b|\bbad gateway\b|\bservice unavailable\b|\binternal (?:server )?error\b|"
+    r"\btime[d-]? ?out\b|\bconnection (?:was )?(?:reset|closed|refused|aborted|error)\b|\bfetch failed\b|\bfailed to load\b|"
+    r"\bmodel\b.{0,30}\b(?:is |was |has )?(?:not (?:yet )?(?:loaded|ready)|loading|unloaded|reloading)\b|\bexit(?:ed)? (?:with )?code\b|"
+    r"\bno (?:slot|worker|backend|replica|healthy)\w*\b.{0,20}\bavailable\b|\bchannel (?:error|closed)\b"
+)
+_LIMIT = re.compile(r"\bmax_(?:completion_|output_)?tokens\b")
+_INSTEAD = re.compile(
+    r"(?i)\b(?:use|send|set|pass|try|expects?|supports?|renamed to|replaced (?:by|with))\W+(?:the )?(?:field |parameter )?\W*"
+    r"(max_(?:completion_|output_)?tokens)\b|(max_(?:completion_|output_)?tokens)\W+instead\b"
+)
 _MARKUP = re.compile(r"(?is)<(script|style)\b.*?</\1>|<[^<>]*>")
 _SHORTEST_KEY = 8  # characters; a placeholder such as "none" or "x" stands in many words
 _GATEWAY_GAVE_UP = {504, 524}  # the server behind it may still be answering, and billing
@@ -58,6 +73,14 @@ class Refused(Exception):
         super().__init__(reason)
         self.reason = reason
         self.finish = finish
+
+
+class Renamed(Failure):
+    """The server wants a decoding field under another name; asked again, it goes by that."""
+
+    def __init__(self, what: str, field: str, name: str) -> None:
+        super().__init__(what, sent="refused", retry=True)
+        self.field, self.name = field, name
 
 
 def broken_calls() -> tuple[type[Exception], ...]:
@@ -169,7 +192,7 @@ def _explained(
         or wrong_key
         or (status == 403 and not (short_of_money or too_fast) and _of_keys(said, codes))
     ):
-        return Fatal(
+        return Denied(
             f"{address} does not accept the key ({status})",
             "check the environment variable that `teacher.api_key_env` names, and what the key may do",
         )
@@ -177,6 +200,8 @@ def _explained(
         return Fatal(
             answer, "add credit or raise the limit at the provider, then run the same command again"
         )
+    if status in (400, 422) and (names := _other_name(said)):
+        return Renamed(answer, *names)
     if codes & _NOT_TAKEN:
         field = without_keys(str(error.get("param") or "a field"), key)
         return Fatal(
@@ -184,7 +209,7 @@ def _explained(
             f"take it out of the recipe, or write `teacher.refuses: [{field}]` with `on_unsupported: drop`",
         )
     if status in (404, 405) or codes & _NO_MODEL:
-        return Fatal(
+        return Denied(
             answer,
             without_keys(str(error.get("hint") or ""), key)
             or f"check `teacher.model` ({model}) and `teacher.base_url`",
@@ -196,21 +221,31 @@ def _explained(
         )
     if codes & _FILTERED:
         return Refused("", "content_filter")
-    if status in (400, 413, 422):
+    if status in (400, 413, 422) and not _PASSES.search(said):
         return Refused(said, "refused")
     if status == 403 and not too_fast:
-        return Fatal(
+        return Denied(
             answer,
             "its words say who refused: the provider, or a firewall or proxy on the way to it",
         )
-    again = status in (408, 409, 425, 429) or status >= 500 or bool(too_fast)
+    again = status in (400, 408, 409, 413, 422, 425, 429) or status >= 500 or bool(too_fast)
+    wait = retry_after(headers)
     return Failure(
         answer,
         sent="unknown" if status in _GATEWAY_GAVE_UP else "refused",
         retry=again,
-        retry_after=retry_after(headers),
+        retry_after=wait_in_body(body, said) if wait is None and again else wait,
         slower=status in _SLOWER or bool(too_fast),
+        of_the_request=status in (400, 413, 422) or (status >= 500 and status not in _SLOWER),
     )
+
+
+def _other_name(said: str) -> tuple[str, str] | None:
+    """A limit of ours that is not taken, and the name that the server asks for in its place."""
+    named = set(_LIMIT.findall(said))
+    wanted = next((name for found in _INSTEAD.findall(said) for name in found if name), "")
+    given = [name for name in ("max_tokens", "max_completion_tokens") if name in named - {wanted}]
+    return (given[0], wanted) if wanted and given else None
 
 
 def _error_in(body: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def secret_in(added: Mapping[str, Any]) -> str | None:
 def billed_otherwise(added: Mapping[str, Any]) -> str | None:
     """What is wrong with fields that would change what a request costs, with its cure; None where there are none."""
     for name in _NOT_ADDED:
-        if name in added:
+        if name in added and not (name == "stream" and added[name] is False):
             return (
                 f"'{name}' changes what is asked or billed behind the ledger's back - take it out; the model is "
                 "`teacher.model`, the rest belongs to the stage"

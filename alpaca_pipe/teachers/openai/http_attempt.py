@@ -18,14 +18,17 @@ from urllib.request import getproxies, proxy_bypass
 from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.outside_numbers import exact_json
-from alpaca_pipe.teachers.base import Dialect, Failure, Fatal
+from alpaca_pipe.teachers.base import NO_FIELDS, Dialect, Failure, Fatal, SentFields
 from alpaca_pipe.teachers.openai.bounded_answer import at_most, bound, bytes_of_reply
 from alpaca_pipe.teachers.openai.error_mapping import (
+    Refused,
+    Renamed,
     answered,
     answered_with_error,
     broken_calls,
     unanswered,
 )
+from alpaca_pipe.teachers.openai.event_stream import is_stream, whole_reply
 
 if TYPE_CHECKING:
     import httpx2
@@ -45,6 +48,7 @@ class Reply:
 
     json: dict[str, Any]
     limits: Mapping[str, str]
+    sent: SentFields = NO_FIELDS
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,9 @@ class HttpConnection:
         default_factory=dict
     )  # decoding fields that go by another name there
     extra_body: Mapping[str, Any] = field(default_factory=dict)
+    learned: dict[str, str] = field(
+        default_factory=dict
+    )  # names that the server itself has asked for
 
     async def post(self, request: Request, name: str = "") -> Reply:
         """name: of this attempt. Raises Refused, Failure or Fatal."""
@@ -72,11 +79,12 @@ class HttpConnection:
         import httpx2
 
         headers = self._headers | {DRAW: str(request.sample)} | ({NAME: name} if name else {})
+        body = {**self.dialect.online, **self.body(request)}
         http = httpx2.Request(
             "POST",
             self._url,
             headers=headers,
-            content=json.dumps(self.body(request), separators=(",", ":")).encode(),
+            content=json.dumps(body, separators=(",", ":")).encode(),
         )
         try:
             async with asyncio.timeout(self.timeout):
@@ -97,32 +105,57 @@ class HttpConnection:
             if b"imit" in name
         }
         if response.status_code >= 300:
-            raise answered(
-                response.status_code,
-                response.headers,
-                response.content,
-                self.address,
-                self.model,
-                self.key,
-                limits,
+            raise self.learn(
+                answered(
+                    response.status_code,
+                    response.headers,
+                    response.content,
+                    self.address,
+                    self.model,
+                    self.key,
+                    limits,
+                )
             )
+        return Reply(self._read(response, limits), limits, SentFields.of(body))
+
+    def _read(self, response: Any, limits: Mapping[str, str]) -> dict[str, Any]:
+        """The JSON of a reply, in pieces or whole. Raises Refused, Failure or Fatal."""
+        streams = is_stream(response.content, response.headers.get("content-type", ""))
         try:
-            reply = exact_json(response.content)
+            reply = whole_reply(response.content) if streams else exact_json(response.content)
         except ValueError:
             reply = None
-        if not self.dialect.is_reply(reply):
-            failure = answered_with_error(
-                reply, response.headers, self.address, self.model, self.key, limits
-            )
-            if failure is not None:
-                raise failure
-            raise Failure(
-                f"{self.address} answered {response.status_code} with something that is no reply",
-                sent="unknown",
-                retry=True,
-                limits=limits,
-            )
-        return Reply(reply, limits)
+        if self.dialect.is_reply(reply):
+            assert reply is not None
+            return reply
+        failure = answered_with_error(
+            reply, response.headers, self.address, self.model, self.key, limits
+        )
+        if failure is not None:
+            raise failure
+        what = (
+            "a stream, which was not asked for and is no whole reply"
+            if streams
+            else "something that is no reply"
+        )
+        raise Failure(
+            f"{self.address} answered {response.status_code} with {what}",
+            sent="unknown",
+            retry=True,
+            limits=limits,
+            of_the_request=True,
+        )
+
+    def learn(self, failure: Failure | Fatal | Refused) -> Failure | Fatal | Refused:
+        """A field that the server wants under another name goes by that name from here on."""
+        if isinstance(failure, Renamed):
+            self.learned.setdefault(failure.field, failure.name)
+        return failure
+
+    def _called(self, name: str) -> str:
+        """A decoding field as the server knows it."""
+        there = self.renamed.get(name, name)
+        return self.learned.get(there, there)
 
     async def models(self) -> list[dict[str, Any]]:
         """What the endpoint lists as its models; [] where that is no list. Raises Failure or Fatal."""
@@ -172,7 +205,7 @@ class HttpConnection:
                 "take it out of the recipe, or set `teacher.on_unsupported: drop`",
             )
         fields = {
-            self.renamed.get(name, name): value
+            self._called(name): value
             for name, value in request.decoding.items()
             if name in self.takes
         }

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from alpaca_pipe.core.completion import Completion, Finish
+from alpaca_pipe.core.completion import Completion
 from alpaca_pipe.core.text import whole
-from alpaca_pipe.teachers.openai.usage import bill_of
+from alpaca_pipe.teachers.base import NO_FIELDS, SentFields
 
 NO_LIMITS: Mapping[str, str] = {}
 _A_NAME = 200  # characters of what a server calls its model
 
-_FINISH: dict[Any, Finish] = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "content_filter",
-    "tool_calls": "stop",
-    "function_call": "stop",
-}
+_THOUGHT = re.compile(r"think|thought|reason")  # types of a part that is no answer
 
 
 class OpenAIDialect:
     """What both have in common. route: where they differ."""
 
     route: ClassVar[str]
+    online: Mapping[str, Any] = {
+        "stream": False
+    }  # some gateways stream unless they are told not to
 
     def path(self, model: str) -> str:
         return self.route
@@ -52,14 +50,22 @@ def completion(
     reply: Mapping[str, Any],
     key: str,
     text: str,
-    finish: Finish,
+    finish: Any,
     limits: Mapping[str, str] = NO_LIMITS,
+    sent: SentFields = NO_FIELDS,
 ) -> Completion:
-    """What both dialects read from a reply beside its text. It is paid for, so nothing that it says of itself raises."""
+    """What both dialects read from a reply beside its text. It is paid for, so nothing that it says of itself raises.
+    finish: its own word for how it ended."""
+    # `plan` knows a dialect and reads no reply
+    from alpaca_pipe.teachers.openai.finish_words import finish_of
+    from alpaca_pipe.teachers.openai.usage import bill_of
+
     bill = bill_of(reply.get("usage"))
+    ended, odd = finish_of(finish, bill.usage.tokens_out, sent.limit)
+    tier = reply.get("service_tier")
     return Completion(
         text,
-        finish,
+        ended,
         bill.usage,
         key,
         text_of(reply.get("model"))[:_A_NAME],
@@ -67,17 +73,18 @@ def completion(
         billed=bill.billed,
         doubt=bill.doubt,
         limits=limits,
+        remark=odd,
+        tier=tier[:_A_NAME] if isinstance(tier, str) and tier != sent.tier else "",
     )
-
-
-def finish_of(said: Any) -> Finish:
-    """An unknown reason counts as cut off, which is never read as whole."""
-    return _FINISH.get(said, "length") if isinstance(said, str) else "length"
 
 
 def text_of(said: Any) -> str:
     """A text, or the texts of a list of parts; "" for anything else."""
     if isinstance(said, list):
-        parts = (part.get("text") for part in said if isinstance(part, dict))
+        parts = (
+            part.get("text")
+            for part in said
+            if isinstance(part, dict) and not _THOUGHT.search(str(part.get("type")))
+        )
         return whole("".join(text for text in parts if isinstance(text, str)))
     return whole(said) if isinstance(said, str) else ""

@@ -20,7 +20,7 @@ from alpaca_pipe.teachers.scripted.scripted_batches import ScriptedBatches
 from alpaca_pipe.teachers.scripted.scripted_replies import answer_to
 
 _CHARACTERS_A_TOKEN = 4  # of English: OpenAI's rule of thumb
-_NOT_DECODING = ("model", "messages", "prompt")
+_NOT_DECODING = ("model", "messages", "prompt", "stream")
 
 
 class Server:
