@@ -120,7 +120,12 @@ class GenerateConfig(Table):
         ge=16,
         description="tokens in a reply; in style two-step, in an answer; default in alpaca-2023 3072, in orca 2048",
     )
-    temperature: float | None = Field(1.0, ge=0, le=2, description="null: the teacher's default")
+    temperature: float | None = Field(
+        1.0,
+        ge=0,
+        le=2,
+        description="null: the teacher's default; unset, and the teacher takes none: left out",
+    )
     likeness: Exact = Field(
         Decimal("0.7"),
         gt=0,
@@ -183,6 +188,11 @@ class GenerateConfig(Table):
 
     def brings(self) -> tuple[Ingredient, ...]:
         return (Ingredient("data", self.rows.name),) if self.rows and self.rows.name != ROWS else ()
+
+    def temperature_for(self, takes: frozenset[str]) -> float | None:
+        """None where nobody asked for one and the teacher takes none; one that the recipe names is sent or refused."""
+        unasked = "temperature" not in self.model_fields_set and "temperature" not in takes
+        return None if unasked else self.temperature
 
     @property
     def limits(self) -> Limits:

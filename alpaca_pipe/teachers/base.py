@@ -98,6 +98,12 @@ class Dialect(Protocol):
     def headers(self, key: str) -> Mapping[str, str]:
         """Those that hold the key; "" is none."""
 
+    def models_path(self) -> str:
+        """Where the endpoint lists its models, after the address."""
+
+    def listed(self, said: Any) -> list[dict[str, Any]]:
+        """Of that list's JSON a row for each model, its name as `id`; [] where it is no list."""
+
     def body(self, model: str, request: Request, decoding: Mapping[str, Any]) -> dict[str, Any]:
         """What is posted. decoding: of the request, what the teacher takes. Raises Fatal for what it cannot be asked."""
 

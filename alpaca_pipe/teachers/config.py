@@ -146,6 +146,12 @@ class TeacherTable(TableOfKinds):
         return {}
 
     @property
+    def effort(self) -> str | None:
+        """How hard it is told to think before it answers; None where the model decides."""
+        said = self.added_fields.get("reasoning_effort")
+        return None if said is None else str(said)
+
+    @property
     def bills_dollars(self) -> bool | None:
         """Whether a cost that its replies report is in dollars, and counts before the price; None: where the provider is known
         to report dollars."""

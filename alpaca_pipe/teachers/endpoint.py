@@ -22,11 +22,13 @@ _NAME_OF_VARIABLE = lazy_regex(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 class EndpointTable(TeacherTable):
     """Keys of every endpoint. A kind of another protocol has its own `usual_address` and `usual_key`."""
 
-    base_url: str | None = Field(None, description=f"of the endpoint; default {OPENAI}")
+    base_url: str | None = Field(
+        None, description=f"of the endpoint; default the kind's own provider ({OPENAI} ...)"
+    )
     api_key_env: str | None = Field(
         None,
         description="NAME of the environment variable that holds the key; "
-        "default OPENAI_API_KEY at OpenAI, elsewhere none",
+        "default OPENAI_API_KEY (or the kind's own) at its provider, elsewhere none",
     )
     default_headers: ExtraHeaders = Field({})
     extra_body: ExtraBody = Field({})
@@ -107,6 +109,23 @@ class EndpointTable(TeacherTable):
                 "say here what it costs, or take it out",
             )
         return self
+
+    @model_validator(mode="after")
+    def _nothing_is_overwritten(self) -> Self:
+        for name in self.own_fields:
+            if name in self.extra_body:
+                raise wrong_key(
+                    "extra_body",
+                    None,
+                    f"'{name}' is written for each request, and this would take its place - "
+                    "take it out, and use the keys of the teacher and of the stage",
+                )
+        return self
+
+    @property
+    def own_fields(self) -> tuple[str, ...]:
+        """Of a request, what the dialect writes beside the decoding fields: extra_body may not take their place."""
+        return ()
 
     @property
     def usual_address(self) -> str:

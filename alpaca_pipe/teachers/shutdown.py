@@ -63,7 +63,7 @@ async def told_by(wire: HttpConnection, table: TeacherTable) -> Ending | None:
             listed = await wire.models()
     except (TimeoutError, Failure, Fatal):
         return None
-    said = next((row for row in listed if row.get("id") == table.model), {})
+    said = next((row for row in listed if row.get("id") == table.model.removeprefix("models/")), {})
     try:
         day = date.fromisoformat(str(said.get("shutdown_date"))[:10])
     except ValueError:

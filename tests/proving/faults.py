@@ -14,6 +14,7 @@ ERRORS: Mapping[str, tuple[int, str, str]] = {
     "429": (429, "rate_limit_exceeded", "Rate limit reached. Please try again later."),
     "429_retry_after": (429, "rate_limit_exceeded", "Rate limit reached. Please try again later."),
     "500": (500, "server_error", "The server had an error while processing your request."),
+    "529": (529, "overloaded_error", "Overloaded"),
     "503": (503, "overloaded", "The engine is currently overloaded."),
     "401": (401, "invalid_api_key", "Incorrect API key provided."),
     "insufficient_quota": (

@@ -27,6 +27,7 @@ from tests.proving import faults, replies
 from tests.proving.batches import Batches
 from tests.proving.books import CLASSES, Books, Row, billed
 from tests.proving.limits import Limits
+from tests.proving.other_dialects import Protocolled, Refusal, listed, protocol_of
 from tests.proving.released import Released
 from tests.proving.settings import Settings
 
@@ -58,7 +59,12 @@ class Server:
             self.in_flight -= 1
 
     async def _answer(self, http: web.Request, at: float) -> web.StreamResponse:
-        body = json.loads(await http.read())
+        spoken = protocol_of(http)
+        try:
+            body = spoken.asked(http, json.loads(await http.read()))
+        except Refusal as refusal:
+            said = spoken.error(400, "invalid_request_error", str(refusal))
+            return web.json_response(said, status=400)
         asked = replies.question(body, http.headers.get(_DRAW, ""))
         fault, nature = self._fault(asked), self.nature(asked)
         if fault not in (*faults.ERRORS, *faults.UNBILLED):
@@ -74,7 +80,7 @@ class Server:
 
         if fault in faults.ERRORS:
             enter(faults.ERRORS[fault][0])
-            return self._error(fault)
+            return self._error(fault, spoken)
         reserved = replies.prompt_tokens(body) + int(
             body.get("max_completion_tokens") or body.get("max_tokens") or 0
         )
@@ -97,8 +103,7 @@ class Server:
             enter(200, **used, nanodollars=sum(billed(reply, self.settings.price).values()))
         if fault in ("reset_billed", "hang_billed"):
             return await self._unanswered(http, fault)
-        chat = http.path.endswith("/chat/completions")
-        said = json.dumps(replies.as_openai(reply, body, self.settings, chat, fault)).encode()
+        said = json.dumps(spoken.says(reply, body, self.settings, fault)).encode()
         if fault in ("cut_body", "cut_chunks"):
             return await _cut(http, said, chunked=fault == "cut_chunks")
         if fault == "malformed":
@@ -133,7 +138,7 @@ class Server:
     def _refused(self, http: web.Request, body: Mapping[str, Any]) -> str:
         if not (body.get("messages") or body.get("prompt")):
             return "nothing_asked"
-        if self.settings.key and http.headers.get("Authorization") != f"Bearer {self.settings.key}":
+        if self.settings.key and protocol_of(http).key(http) != self.settings.key:
             return "401"
         return (
             "model_not_found"
@@ -158,12 +163,12 @@ class Server:
             seconds *= math.exp(settings.sigma * NormalDist().inv_cdf(at))
         return seconds * (1 + self.in_flight / settings.load) if settings.load else seconds
 
-    def _error(self, fault: str) -> web.Response:
+    def _error(self, fault: str, spoken: Protocolled) -> web.Response:
         status, code, message = faults.ERRORS[fault]
         headers = self.limits.headers()
         if fault == "429_retry_after":
             headers |= _retry_after(self.settings.retry_after)
-        said = replies.error(message, code)
+        said = spoken.error(status, code, message)
         if fault == "429_info":
             info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.31s"}
             said["error"]["details"] = [info]
@@ -192,6 +197,11 @@ class Server:
         return web.Response(status=500)
 
     # ---- beside OpenAI's routes
+
+    async def models(self, http: web.Request) -> web.Response:
+        if self._refused(http, {"messages": "none", "model": next(iter(self.settings.models), "")}):
+            return self._error("401", protocol_of(http))
+        return web.json_response(listed(http, self.settings.models))
 
     async def weather(self, http: web.Request) -> web.Response:
         changes = await http.json()
@@ -264,8 +274,15 @@ async def serve(settings: Settings) -> None:
     tell = lifeline()
     server = Server(settings)
     app = web.Application(client_max_size=1 << 28)
-    for path in ("/v1/chat/completions", "/v1/completions"):
+    for path in (
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/messages",
+        "/v1beta/models/{model}:generateContent",
+    ):
         app.router.add_post(path, server.answer)
+    for path in ("/v1/models", "/v1beta/models"):
+        app.router.add_get(path, server.models)
     app.router.add_post("/admin/weather", server.weather)
     app.router.add_get("/admin/state", server.state)
     app.router.add_get("/admin/quiet", server.quiet)

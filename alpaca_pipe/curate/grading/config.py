@@ -97,6 +97,11 @@ class Grading(Table):
             )
         return teacher
 
+    def _no_temperature(self, takes: frozenset[str]) -> bool:
+        """None is wanted, or nobody asked for one and the judge takes none."""
+        unasked = "temperature" not in self.model_fields_set and "temperature" not in takes
+        return self.temperature is None or unasked
+
     def request(self, example: Example, takes: frozenset[str]) -> Request:
         row: dict[str, Any] = {
             "instruction": example.instruction,
@@ -112,7 +117,7 @@ class Grading(Table):
         decoding = {"max_tokens": self.max_tokens}
         wanted: dict[str, Any] = {
             **decoding,
-            **({} if self.temperature is None else {"temperature": self.temperature}),
+            **({} if self._no_temperature(takes) else {"temperature": self.temperature}),
         }
         if "response_format" in takes:
             wanted["response_format"] = _schema(self.scale)

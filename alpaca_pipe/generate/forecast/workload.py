@@ -32,7 +32,9 @@ _SCHEMA = (
 )
 # Families that think before they answer unless told otherwise. Of newer ones that think only when told, nothing is added.
 _THINKERS = lazy_regex(
-    r"gpt-5(-mini|-nano|-20\d\d|$)|\bo[134](-|$)|deepseek-r|reason|qwq|think", re.IGNORECASE
+    r"gpt-5(-mini|-nano|-20\d\d|$)|\bo[134](-|$)|deepseek-r|reason|qwq|think"
+    r"|claude-[a-z]+-[5-9]|gemini-(2\.5-(flash|pro)(-\d|$)|[3-9])",
+    re.IGNORECASE,
 )
 
 
@@ -93,7 +95,7 @@ def prior_of(style: Style, teacher: TeacherTable) -> Prior:
     prior = style.prior_of(teacher)
     if teacher.kind == "rehearsed":
         return prior
-    effort = teacher.added_fields.get("reasoning_effort")
+    effort = teacher.effort
     thinks = _THINKERS.search(teacher.model) is not None if effort is None else effort != "none"
     return replace(prior, thinks=thinking(str(effort))) if thinks else prior
 

@@ -58,7 +58,13 @@ class Alpaca(Plain):
 
     @classmethod
     def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
-        return cls(config.tasks, config.max_tokens, config.temperature, takes, config.domain or "")
+        return cls(
+            config.tasks,
+            config.max_tokens,
+            config.temperature_for(takes),
+            takes,
+            config.domain or "",
+        )
 
     @property
     def topics(self) -> int:

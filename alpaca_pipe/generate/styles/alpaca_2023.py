@@ -91,7 +91,7 @@ class Alpaca2023(Plain):
     def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
         return cls(
             config.max_tokens,
-            config.temperature,
+            config.temperature_for(takes),
             takes,
             config.bugs,
             _GPT3.fullmatch(teacher) is not None,

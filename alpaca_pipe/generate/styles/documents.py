@@ -81,7 +81,13 @@ class Documents(Plain):
 
     @classmethod
     def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
-        return cls(config.tasks, config.max_tokens, config.temperature, takes, config.domain or "")
+        return cls(
+            config.tasks,
+            config.max_tokens,
+            config.temperature_for(takes),
+            takes,
+            config.domain or "",
+        )
 
     def tasks(self, shown: int) -> int:
         return self.wanted

@@ -120,7 +120,7 @@ class Evol(Plain):
     def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
         return cls(
             config.max_tokens,
-            config.temperature,
+            config.temperature_for(takes),
             takes,
             config.likeness,
             config.words,

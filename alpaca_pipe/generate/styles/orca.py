@@ -61,7 +61,7 @@ class Orca(Plain):
 
     @classmethod
     def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
-        return cls(config.max_tokens, config.temperature, takes)
+        return cls(config.max_tokens, config.temperature_for(takes), takes)
 
     def tasks(self, shown: int) -> int:
         return 1

@@ -148,7 +148,7 @@ class SelfInstruct(Plain):
 
     @classmethod
     def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
-        return cls(config.max_tokens, config.temperature, takes)
+        return cls(config.max_tokens, config.temperature_for(takes), takes)
 
     def tasks(self, shown: int) -> int:
         return max(LAST - shown, 1)

@@ -60,7 +60,7 @@ class TwoStep(Plain):
 
     @classmethod
     def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
-        return cls(config.max_tokens, config.temperature, takes, config.domain or "")
+        return cls(config.max_tokens, config.temperature_for(takes), takes, config.domain or "")
 
     @classmethod
     def prior_of(cls, teacher: TeacherTable) -> Prior:

@@ -160,17 +160,26 @@ class HttpConnection:
     async def models(self) -> list[dict[str, Any]]:
         """What the endpoint lists as its models; [] where that is no list. Raises Failure or Fatal."""
         import httpx2
+        from openai import Omit
+        from openai._base_client import make_request_options
 
+        # the SDK's own key goes to OpenAI's dialects alone; Google takes a Bearer for another kind of key
+        headers: dict[str, str | Omit] = {"Authorization": Omit()}
+        headers |= self.dialect.headers(self.key)
         try:
-            said = exact_json((await self.client.get("/models", cast_to=httpx2.Response)).content)
+            answer = await self.client.get(
+                self.dialect.models_path(),
+                cast_to=httpx2.Response,
+                options=make_request_options(extra_headers=headers),
+            )
+            said = exact_json(answer.content)
         except broken_calls() as error:
             raise Failure(
                 f"{self.address} lists no models ({type(error).__name__})", sent="no", retry=False
             ) from None
         except ValueError:
             return []
-        rows = said.get("data") if isinstance(said, dict) else None
-        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        return self.dialect.listed(said)
 
     @cached_property
     def _headers(self) -> dict[str, str]:

@@ -31,6 +31,13 @@ class OpenAIDialect:
         """Servers without keys are told that there is none, as OpenAI's SDK does."""
         return {"Authorization": f"Bearer {key or 'none'}"}
 
+    def models_path(self) -> str:
+        return "/models"
+
+    def listed(self, said: Any) -> list[dict[str, Any]]:
+        rows = said.get("data") if isinstance(said, dict) else None
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
     def is_reply(self, said: Any) -> bool:
         return is_reply(said)
 

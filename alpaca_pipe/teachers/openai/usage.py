@@ -21,7 +21,7 @@ from alpaca_pipe.core.outside_numbers import (
 )
 
 
-class _Absurd(ValueError):
+class Absurd(ValueError):
     """A figure that is no count."""
 
 
@@ -38,16 +38,16 @@ def bill_of(said: Any) -> BilledUsage:
     """Of a reply's `usage`; its numbers read with Decimal in place of float (`exact_json`). Tokens that stand only in
     its total are reasoning ones: Gemini counts its thinking nowhere else."""
     try:
-        said = _within({"usage": said}, "usage")
+        said = within({"usage": said}, "usage")
         usage = usage_of(said)
-    except _Absurd as absurd:
+    except Absurd as absurd:
         return BilledUsage(Usage(), _billed(said), f"its usage figures make no sense ({absurd})")
     total = said.get("total_tokens")
     summed = usage.tokens_in + usage.tokens_out
     if total is None or total == summed:
         return BilledUsage(usage, _billed(said))
-    with suppress(_Absurd):
-        more = max(0, _count(said, "total_tokens") - summed)
+    with suppress(Absurd):
+        more = max(0, count(said, "total_tokens") - summed)
         usage = replace(usage, reasoning_out=usage.reasoning_out + more)
     return BilledUsage(
         usage,
@@ -64,11 +64,11 @@ def usage_of(said: Mapping[str, Any] | None) -> Usage:
     """
     if not said:
         return Usage()
-    prompt, out = _count(said, "prompt_tokens"), _count(said, "completion_tokens")
-    details_in = _within(said, "prompt_tokens_details")
+    prompt, out = count(said, "prompt_tokens"), count(said, "completion_tokens")
+    details_in = within(said, "prompt_tokens_details")
     read = min(_cached(said, details_in), prompt)
-    written = min(_count(details_in, "cache_write_tokens"), prompt - read)
-    reasoning = _count(_within(said, "completion_tokens_details"), "reasoning_tokens")
+    written = min(count(details_in, "cache_write_tokens"), prompt - read)
+    reasoning = count(within(said, "completion_tokens_details"), "reasoning_tokens")
     beside = reasoning > 0 and said.get("total_tokens") == prompt + out + reasoning
     reasoning = reasoning if beside else min(reasoning, out)
     return Usage(
@@ -87,9 +87,7 @@ def _cached(said: Mapping[str, Any], details: Mapping[str, Any]) -> int:
         (said, "prompt_cache_hit_tokens"),
         (said, "cached_tokens"),
     )
-    return next(
-        (_count(where, name) for where, name in spellings if where.get(name) is not None), 0
-    )
+    return next((count(where, name) for where, name in spellings if where.get(name) is not None), 0)
 
 
 def _billed(said: Any) -> int | None:
@@ -117,18 +115,18 @@ def _dollars(value: Any) -> int | None:
         return None
 
 
-def _count(said: Mapping[str, Any], name: str) -> int:
+def count(said: Mapping[str, Any], name: str) -> int:
     value = said.get(name)
     if value is None:
         return 0
     try:
         return whole_number(value, most=MOST_TOKENS - 1)
     except BadNumber as bad:
-        raise _Absurd(f"{name}: {bad}") from None
+        raise Absurd(f"{name}: {bad}") from None
 
 
-def _within(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def within(said: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = said.get(name)
     if value is not None and not isinstance(value, Mapping):
-        raise _Absurd(f"{name}: {shown_value(value)}")
+        raise Absurd(f"{name}: {shown_value(value)}")
     return value or {}

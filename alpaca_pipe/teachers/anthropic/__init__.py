@@ -1,0 +1,1 @@
+"""Anthropic's own protocol, as a dialect."""
