@@ -148,7 +148,8 @@ def curate(
         ),
     ] = None,
     words: Annotated[
-        str | None, typer.Option(help="The tokenizer: unicode, or rouge (as rouge-score does).")
+        str | None,
+        typer.Option(help="The tokenizer: unicode, rouge (as rouge-score does), or rouge-stem."),
     ] = None,
     filters: Annotated[
         str,
@@ -386,9 +387,9 @@ def similarity(
 
     from alpaca_pipe.generate.similarity_report import similarity as compare
 
-    if words not in ("rouge", "unicode"):
+    if words not in ("rouge", "rouge-stem", "unicode"):
         raise UserError(
-            f"--words: should be rouge or unicode, not '{words}'",
+            f"--words: should be rouge, rouge-stem or unicode, not '{words}'",
             "see `alpaca-pipe similarity --help`",
         )
     if not file.exists():

@@ -171,7 +171,7 @@ class CurateConfig(Table):
     )
     words: Words = Field(
         "unicode",
-        description="what likeness compares: words of any script, or rouge-score's a-z and 0-9",
+        description="what likeness compares: words of any script; rouge-score's a-z and 0-9; or these with its stemmer (rouge-stem)",
     )
     duplicates: Duplicates = Field(
         Duplicates(), description="what is compared for duplicates, and which row of a group stays"

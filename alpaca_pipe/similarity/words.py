@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Literal
+from functools import cache, lru_cache
+from typing import Any, Literal
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.lazy_regex import lazy_regex
 
-Words = Literal["rouge", "unicode"]
+Words = Literal["rouge", "rouge-stem", "unicode"]
 Text = (
     str | tuple[str, str]
 )  # or two texts of a row, each of which must be near; their F is then the lesser one
@@ -46,4 +47,30 @@ def _spaced(character: str) -> str:
     return character if kind in "LN" else " "
 
 
-SPLIT: dict[Words, Callable[[str], list[str]]] = {"rouge": rouge_words, "unicode": unicode_words}
+def stemmed_words(text: str) -> list[str]:
+    """The tokens of rouge_score with stemming: words of four letters or more by Porter's stemmer, as NLTK has it."""
+    return [_stem(word) if len(word) > 3 else word for word in rouge_words(text)]
+
+
+@lru_cache(1 << 16)
+def _stem(word: str) -> str:
+    return str(_stemmer().stem(word))
+
+
+@cache
+def _stemmer() -> Any:
+    try:
+        from nltk.stem.porter import PorterStemmer  # type: ignore[import-untyped]
+    except ModuleNotFoundError:
+        raise UserError(
+            "words: rouge-stem needs nltk, which is not installed",
+            "pip install 'alpaca-pipe[stem]', or take rouge or unicode",
+        ) from None
+    return PorterStemmer()
+
+
+SPLIT: dict[Words, Callable[[str], list[str]]] = {
+    "rouge": rouge_words,
+    "rouge-stem": stemmed_words,
+    "unicode": unicode_words,
+}

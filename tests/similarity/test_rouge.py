@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from alpaca_pipe.similarity.rouge import Index, Neighbour, rouge_l
-from alpaca_pipe.similarity.words import rouge_words, unicode_words
+from alpaca_pipe.similarity.words import rouge_words, stemmed_words, unicode_words
 
 few_words = st.lists(st.sampled_from(["a", "b", "c", "the", "sum"]), max_size=9).map(" ".join)
 any_text = st.text(st.characters(codec="utf-8"), max_size=40)
 ORACLE = RougeScorer(["rougeL"])
+STEMMED = RougeScorer(["rougeL"], use_stemmer=True)
 
 
 @given(st.one_of(few_words, any_text), st.one_of(few_words, any_text))
@@ -28,6 +29,18 @@ def test_f_is_rouge_scores(one: str, other: str) -> None:
     assert float(rouge_l(one, other, "rouge")) == pytest.approx(
         ORACLE.score(one, other)["rougeL"].fmeasure, abs=1e-12
     )
+
+
+@given(st.text("abdeginorsty '.XY9\u00e9", max_size=60), st.text("abdeginorsty ", max_size=60))
+def test_f_is_rouge_scores_with_its_stemmer(one: str, other: str) -> None:
+    assert float(rouge_l(one, other, "rouge-stem")) == pytest.approx(
+        STEMMED.score(one, other)["rougeL"].fmeasure, abs=1e-12
+    )
+
+
+def test_stems_of_words() -> None:
+    found = stemmed_words("Advances, advancements: the contents of flies")
+    assert found == ["advanc", "advanc", "the", "content", "of", "fli"]
 
 
 def brute(texts: Sequence[str], text: str) -> Neighbour | None:
