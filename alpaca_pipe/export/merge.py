@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.models.decoding import ends
-from alpaca_pipe.models.loading import is_adapter, load_base_of, load_model, load_tokenizer
+from alpaca_pipe.models.loading import (
+    is_adapter,
+    load_base_of,
+    load_model,
+    load_tokenizer,
+    put_adapter,
+)
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.models.saved_template import save_template, saved_encoder
 from alpaca_pipe.weights.base import Checkpoint
@@ -121,11 +127,9 @@ def _trained(
     """The model as training left it, and for an adapter the largest difference that it makes."""
     if not is_adapter(trained):
         return load_model(Checkpoint(str(trained)), "float32").eval(), None
-    from peft import PeftModel
-
     base = load_base_of(checkpoint, trained, "float32").to("cpu").eval()
     before = _logits(base, rows)
-    model = PeftModel.from_pretrained(base, str(trained)).eval()
+    model = put_adapter(base, trained).eval()
     return model, _apart(before, _logits(model, rows))
 
 

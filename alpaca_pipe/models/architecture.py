@@ -108,9 +108,9 @@ def shape_of(base: BaseTable) -> Architecture | None:
     the name says; None where nothing says it, and for the tiny stand-in."""
     if base.model == TINY:
         return None
-    if file := _config_here(base):
+    if folder := files_here(base):
         try:
-            return of_config(read_json(file))
+            return of_config(read_json(folder / "config.json"))
         except (OSError, ValueError, KeyError):
             pass
     if known := shape_named(base.called):
@@ -158,11 +158,12 @@ def has_weights(base: BaseTable) -> bool:
     return folder is not None and any(folder.glob("*.safetensors"))
 
 
-def _config_here(base: BaseTable) -> Path | None:
+def files_here(base: BaseTable) -> Path | None:
+    """The folder of a checkpoint that lies on this machine, fetched from the hub or not."""
     if isinstance(base.model, Path):
-        return base.model / "config.json" if base.model.is_dir() else None
+        return base.model if base.model.is_dir() else None
     folder = _snapshot(base) if base.on_hub else None
-    return folder / "config.json" if folder and (folder / "config.json").is_file() else None
+    return folder if folder and (folder / "config.json").is_file() else None
 
 
 def _snapshot(base: BaseTable) -> Path | None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.models.nf4 import compute_in_fp32, nf4_config, rounded, trained_on_nf4
 from alpaca_pipe.weights.base import Checkpoint
+from alpaca_pipe.weights.loading_info import loading_fault
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from peft import PeftModel
+    from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
 def device() -> torch.device:
@@ -27,9 +29,9 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
 
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            checkpoint.source, revision=checkpoint.revision
+            checkpoint.source, revision=checkpoint.revision, trust_remote_code=False
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  the loaders raise whatever their parts raise
         raise _cannot_load("tokenizer", checkpoint, error) from None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
@@ -40,6 +42,7 @@ def load_model(checkpoint: Checkpoint, dtype: str, nf4: bool = False) -> PreTrai
     """The model of a checkpoint on the CPU, in the dtype named ("float32", "bfloat16").
 
     nf4: its linear layers in four bits, on the GPU where there is one; see nf4.py.
+    Raises UserError for what cannot be loaded, and for weights that are missing or left over.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -53,14 +56,72 @@ def load_model(checkpoint: Checkpoint, dtype: str, nf4: bool = False) -> PreTrai
             "device_map": {"": 0 if where.type == "cuda" else "cpu"},
         }
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            checkpoint.source, revision=checkpoint.revision, dtype=getattr(torch, dtype), **more
+        loaded: tuple[PreTrainedModel, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(
+            checkpoint.source,
+            revision=checkpoint.revision,
+            dtype=getattr(torch, dtype),
+            output_loading_info=True,
+            trust_remote_code=False,
+            **more,
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  the loaders raise whatever their parts raise
         raise _cannot_load("model", checkpoint, error) from None
+    model, found = loaded
+    if fault := loading_fault(found) or _not_itself(model, nf4):
+        raise UserError(
+            f"the model of {checkpoint.source} cannot be used: {fault}",
+            "fetch the checkpoint again, all of its files, or use another base",
+        )
+    model.generation_config = _plain(model.generation_config)
     if nf4:
         compute_in_fp32(model)
     return model
+
+
+def _not_itself(model: PreTrainedModel, nf4: bool) -> str | None:
+    """What transformers did to it by itself, for what lies in the folder."""
+    if getattr(model, "_hf_peft_config_loaded", False):
+        return "an adapter lies beside it and was laid onto it"
+    if getattr(model.config, "quantization_config", None) is not None and not nf4:
+        return "it is quantised, so its weights cannot be tuned or merged"
+    return None
+
+
+def _plain(said: GenerationConfig | None) -> GenerationConfig:
+    """What a checkpoint says of its special tokens, without its habits of drawing: what it has there may be what
+    transformers will not save, after all steps have run."""
+    from transformers import GenerationConfig
+
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return GenerationConfig(**{name: getattr(said, name, None) for name in names})
+
+
+def put_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
+    """The model with a trained adapter on it. Raises UserError where some of the adapter's weights find no place, or some
+    places get none: peft would leave those as they are drawn."""
+    from peft import PeftModel
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        adapted = PeftModel.from_pretrained(model, str(folder))
+        with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+            there = set(file.keys())
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise _cannot_load("adapter", Checkpoint(str(folder)), error) from None
+    wanted = _adapter_weights(adapted)
+    if wanted != there:
+        raise UserError(
+            f"the adapter in {folder.parent.name}/{folder.name} has other weights than its configuration says: "
+            f"{len(wanted - there)} are missing, {len(there - wanted)} have no place",
+            "train again: what was saved is not whole",
+        )
+    return adapted
+
+
+def _adapter_weights(model: PeftModel) -> set[str]:
+    from peft import get_peft_model_state_dict
+
+    return set(get_peft_model_state_dict(model, save_embedding_layers=False))
 
 
 def load_base_of(checkpoint: Checkpoint, adapter: Path, dtype: str) -> PreTrainedModel:
@@ -84,9 +145,7 @@ def load_for_scoring(
     if folder is None:
         model, tokenizer = load_model(checkpoint, dtype), load_tokenizer(checkpoint)
     elif is_adapter(folder):
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(load_base_of(checkpoint, folder, dtype), str(folder))  # type: ignore[assignment]
+        model = put_adapter(load_base_of(checkpoint, folder, dtype), folder)  # type: ignore[assignment]
         tokenizer = load_tokenizer(Checkpoint(str(folder)))
     else:
         trained = Checkpoint(str(folder))

@@ -69,7 +69,7 @@ class Encoder:
     """Turns examples into ids for one tokenizer and one template. Building it checks the tokenizer on a few words."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, template: Template) -> None:
-        if tokenizer.eos_token_id is None:
+        if not tokenizer.eos_token or tokenizer.eos_token_id is None:
             raise UserError(
                 "the base model's tokenizer has no end-of-text token, so no answer would ever end",
                 "set eos_token in its tokenizer_config.json",

@@ -6,7 +6,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,6 +102,7 @@ class Engine:
         # what an estimate finds wrong is said before anything is paid for
         coming = [(step, self._estimate(step)) for step in steps if not step.done]
         wanted = [(step, estimate) for step, estimate in coming if self._wanted(step, until, only)]
+        self._prove([step for step, _ in wanted])
         self.rent.look_ahead(wanted)
         self._machine = rented([step for step, _ in wanted], self.recipe)
         for place, kind in enumerate(self.recipe.stages):
@@ -122,6 +123,13 @@ class Engine:
                 steps = steps_of(self.recipe, self.catalog, self.workspace)
             if kind in (until, only):
                 return
+
+    def _prove(self, wanted: Sequence[Step]) -> None:
+        """What later steps need is looked at closely before the first one is paid for. The first looks for itself."""
+        for step in wanted[1:]:
+            if step.stage.prove:
+                self.screen.begin(step.stage.kind)
+                step.stage.prove(step.config, self.recipe.everything(), self.screen.say)
 
     def _run(self, step: Step) -> Done:
         kind, folder = step.stage.kind, step.folder

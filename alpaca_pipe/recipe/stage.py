@@ -136,6 +136,8 @@ class Stage:
     reads: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     on_gpu: bool = False  # it works on the GPU: a run that has it to do is billed for the machine
+    # (its config, all tables, a hearer of sentences): looks closely at what it will need, before an earlier step is paid for
+    prove: Callable[[Any, Mapping[str, Any], Callable[[str], None]], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from alpaca_pipe.core.config_table import Added, Knob, Table
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.models.base_check import Asked, check_base
 from alpaca_pipe.models.templates import TemplateName
 from alpaca_pipe.train.adapter_config import Lora
 from alpaca_pipe.train.hyperparameters import LEARNING_RATE, Hyperparameters, Objective
@@ -169,6 +170,19 @@ def check(config: TrainConfig, base: BaseTable) -> None:
             "train: full tuning of bfloat16 weights: at a rate of 2e-5, 70 % of them do not move in a step",
             "set base.dtype: float32, or train.method: lora",
         )
+    check_base(base, asked_of(config))
+
+
+def asked_of(config: TrainConfig) -> Asked:
+    """What the training asks of its base."""
+    adapts = config.method != "full"
+    named = adapts and not isinstance(config.lora.target_modules, str)
+    return Asked(
+        config.template,
+        config.max_length,
+        config.lora.target_modules if named else (),
+        config.lora.modules_to_save if adapts else (),
+    )
 
 
 def conversations_refused(several: int, rows: int, template: str) -> UserError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far
+from alpaca_pipe.models.base_proof import prove_base
 from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.models.nf4 import note_nf4
@@ -16,7 +18,7 @@ from alpaca_pipe.models.saved_template import save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.train.adapter import save_adapter
-from alpaca_pipe.train.config import FOLDERS, ROWS, TrainConfig, check
+from alpaca_pipe.train.config import FOLDERS, ROWS, TrainConfig, asked_of, check
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.packages import check_packages
 from alpaca_pipe.train.recompute import recomputes
@@ -79,6 +81,14 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
         | told.summary()
         | commit
     )
+
+
+def open_base(config: TrainConfig, base: BaseTable, say: Callable[[str], None]) -> None:
+    """All that can be known to go wrong before there are rows: UserError."""
+    check(config, base)
+    _check_machine()
+    check_packages(config)
+    prove_base(base, asked_of(config), say)
 
 
 def _check_machine() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -30,6 +30,13 @@ def run(config: TrainConfig, context: StageContext) -> Outcome:
     from alpaca_pipe.train.run import train
 
     return train(config, context)
+
+
+def prove(config: TrainConfig, tables: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """The base is opened, before anything is paid."""
+    from alpaca_pipe.train.run import open_base
+
+    open_base(config, tables["base"], say)
 
 
 def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
@@ -159,5 +166,6 @@ STAGE = Stage(
     uses=("base", "seed"),
     estimate=estimate,
     run=run,
+    prove=prove,
     on_gpu=True,
 )
