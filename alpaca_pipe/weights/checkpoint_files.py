@@ -17,7 +17,7 @@ _MOST = 100_000_000  # bytes of a safetensors header, as the format has it
 
 
 @dataclass(frozen=True)
-class Weight:
+class StoredWeight:
     shape: tuple[int, ...]
     dtype: str  # as safetensors spells it: F32, BF16, U8 ...
 
@@ -49,9 +49,9 @@ class CheckpointFiles:
         return inner if isinstance(inner, Mapping) else self.config
 
     @cached_property
-    def weights(self) -> Mapping[str, Weight]:
+    def weights(self) -> Mapping[str, StoredWeight]:
         """Of all safetensors files, by name; empty where the weights are of another form."""
-        found: dict[str, Weight] = {}
+        found: dict[str, StoredWeight] = {}
         for path in self.weight_files():
             if path.suffix == ".safetensors":
                 found |= _header(path)
@@ -113,7 +113,7 @@ def not_a_pointer(path: Path) -> None:
         )
 
 
-def _header(path: Path) -> dict[str, Weight]:
+def _header(path: Path) -> dict[str, StoredWeight]:
     not_a_pointer(path)
     size = path.stat().st_size
     with path.open("rb") as stream:
@@ -127,7 +127,9 @@ def _header(path: Path) -> dict[str, Weight]:
             said = json.loads(stream.read(length))
             parts = {name: one for name, one in said.items() if name != "__metadata__"}
             ends = max((one["data_offsets"][1] for one in parts.values()), default=0)
-            found = {name: Weight(tuple(one["shape"]), one["dtype"]) for name, one in parts.items()}
+            found = {
+                name: StoredWeight(tuple(one["shape"]), one["dtype"]) for name, one in parts.items()
+            }
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UserError(
                 f"{path} has a header that cannot be read", "fetch the file again"
