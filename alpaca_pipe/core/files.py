@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,17 @@ def same_file(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def open_to_others(folder: Path) -> None:
+    """Modes as the umask wants them: mkdtemp's folder and safetensors' files are for one user alone."""
+    fresh = folder / ".mode"
+    fresh.mkdir()  # what mode a new folder gets; asking for the umask would change it for a moment
+    mode = stat.S_IMODE(fresh.stat().st_mode)
+    fresh.rmdir()
+    folder.chmod(mode)
+    for path in folder.rglob("*"):
+        path.chmod(mode if path.is_dir() else mode & 0o666)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -22,6 +22,7 @@ _FILES = {
     "sharegpt": "`sharegpt.json`: all rows as conversations (from, value)",
     "messages": "`messages.jsonl`: all rows as OpenAI's messages (role, content)",
 }
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _TEACHERS = "alpaca_pipe_teachers: "  # a key of our own in the head: what a push is checked against
 
 
@@ -130,7 +131,7 @@ def model_card(
     checks: Sequence[Fact],
     terms: Mapping[str, Any] | None = None,
 ) -> str:
-    """The card of an exported model. prompt: one rendered prompt as the model expects it; facts: what went in;
+    """The card of an exported model. base: its name for others; a hub's id stands in the head too. prompt: one rendered prompt as the model expects it; facts: what went in;
     checks: what was measured after reloading from disk; terms: as in `dataset_card`."""
     bound = terms or {}
     return "\n".join(
@@ -138,6 +139,7 @@ def model_card(
             *_head(
                 [
                     "library_name: transformers",
+                    *([f"base_model: {base}"] if _HUB_ID.fullmatch(base) else []),
                     "pipeline_tag: text-generation",
                     "license: other",
                     "tags: [instruction-tuning, alpaca]",

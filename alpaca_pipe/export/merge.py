@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.export.other_readers import write_for_others
 from alpaca_pipe.models.decoding import ends
 from alpaca_pipe.models.loading import (
     is_adapter,
@@ -119,6 +120,7 @@ def save(model: PreTrainedModel, trained: Path, folder: Path) -> None:
     )
     model.save_pretrained(folder)
     save_template(folder, saved_encoder(tokenizer, trained))
+    write_for_others(folder)
 
 
 def _trained(

@@ -10,7 +10,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin, Rejected
-from alpaca_pipe.core.files import read_json, read_jsonl, write_atomic, write_json
+from alpaca_pipe.core.files import open_to_others, read_json, read_jsonl, write_atomic, write_json
 from alpaca_pipe.data.cards import Fact, dataset_card, model_card
 from alpaca_pipe.data.publish import publish
 from alpaca_pipe.export.config import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, ExportConfig
@@ -71,6 +71,7 @@ def _model(config: ExportConfig, context: StageContext) -> dict[str, Any]:
     figures = agreement._asdict() | {"dtype": config.dtype, "megabytes": round(size / 1e6, 1)}
     write_atomic(draft / "README.md", _card(context, figures, encoder))
     write_json(note, figures)
+    open_to_others(draft)
     draft.rename(folder)
     said = (
         f"reloaded from disk: logits within {agreement.max_difference:.1e} of what was trained "
@@ -101,6 +102,7 @@ def _ggufs(config: ExportConfig, context: StageContext) -> list[dict[str, Any]]:
         merged, draft, context.scratch, config.gguf, encoder, examples, context.progress.say
     )
     write_json(note, figures)
+    open_to_others(draft)
     draft.rename(folder)
     return figures
 

@@ -57,7 +57,7 @@ _ROW_SECONDS = 0.5e-9  # for a parameter and a row of 130 tokens, at 0.5 TFLOP/s
 
 STAGE = Stage(
     "export",
-    version=2,
+    version=3,
     config=ExportConfig,
     run=run,
     estimate=estimate,

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far
+from alpaca_pipe.core.files import open_to_others, read_jsonl, read_jsonl_so_far
 from alpaca_pipe.models.base_proof import prove_base
 from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
@@ -156,6 +156,7 @@ def _tune(
     if config.method == "qlora":
         note_nf4(draft)
     save_template(draft, encoder)
+    open_to_others(draft)
     draft.rename(context.folder / FOLDERS[which])
     shutil.rmtree(scratch)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import cache_dir, read_json, write_json
+from alpaca_pipe.core.files import cache_dir, open_to_others, read_json, write_json
 from alpaca_pipe.weights.gguf import gguf_digest, open_gguf
 from alpaca_pipe.weights.gguf_header import GgufHeader, NoGguf, read_gguf_header
 from alpaca_pipe.weights.known import KNOWN
@@ -114,17 +113,6 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
             if name not in ("is_local", "local_files_only")
         },
     )
-
-
-def open_to_others(folder: Path) -> None:
-    """Modes as the umask wants them: mkdtemp's folder and safetensors' files are for one user alone."""
-    fresh = folder / ".mode"
-    fresh.mkdir()  # what mode a new folder gets; asking for the umask would change it for a moment
-    mode = stat.S_IMODE(fresh.stat().st_mode)
-    fresh.rmdir()
-    folder.chmod(mode)
-    for path in folder.rglob("*"):
-        path.chmod(mode if path.is_dir() else mode & 0o666)
 
 
 def _export(file: Path, draft: Path) -> str | None:

@@ -179,6 +179,129 @@ def test_merged_is_base_plus_adapter_and_loads_without_us(
     }
 
 
+OLDER = """
+import json, sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, __version__
+model, words = AutoModelForCausalLM.from_pretrained(sys.argv[1]).eval(), AutoTokenizer.from_pretrained(sys.argv[1])
+ids = words.apply_chat_template([{"role": "user", "content": "Say 1."}], add_generation_prompt=True)
+with torch.no_grad():
+    logits = model(torch.tensor([ids])).logits[0, -1]
+print(json.dumps({"version": __version__, "ids": ids, "theta": model.config.rope_theta, "scaling": model.config.rope_scaling,
+                  "eos": words.eos_token, "logits": logits.tolist(), "dtype": str(model.config.torch_dtype)}))
+"""
+
+
+@pytest.mark.slow
+def test_transformers_4_reads_the_same_model(
+    bench: StageContext, base: Path, tmp_path: Path
+) -> None:
+    """In an environment of its own, which shares torch alone; rotary numbers that are not the default of any version."""
+    import venv
+
+    import torch
+
+    home = tmp_path / "env"
+    venv.create(home, with_pip=True)
+    python = home / "bin" / "python"
+    wanted = ("transformers==4.57.6", "tokenizers==0.22.2", "huggingface_hub==0.36.2")
+    install = [python, "-m", "pip", "install", "-q", "--no-deps", *wanted]
+    if subprocess.run(install, check=False).returncode:
+        pytest.skip("no package index to fetch transformers 4.57.6 from")
+    (site,) = home.glob("lib/python3*/site-packages")
+    (site / "shared.pth").write_text(str(Path(torch.__file__).parents[1]) + "\n")
+    odd = tmp_path / "odd"
+    shutil.copytree(base, odd)
+    rotary = {"rope_type": "linear", "factor": 2.0, "rope_theta": 123_456.0}
+    write_json(odd / "config.json", read_json(odd / "config.json") | {"rope_parameters": rotary})
+    here = replace(bench, tables={"base": BaseTable(model=odd)})
+    STAGE.run(ExportConfig(dataset=()), here)
+    merged = here.folder / "merged"
+    done = subprocess.run(
+        [python, "-c", OLDER, merged], text=True, capture_output=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = json.loads(done.stdout.splitlines()[-1])
+    model, words = load_for_scoring(Checkpoint(str(merged)), dtype="float32")
+    with torch.no_grad():
+        logits = model(torch.tensor([said["ids"]])).logits[0, -1]
+    assert torch.allclose(logits, torch.tensor(said["logits"]), atol=1e-4)
+    asked = words.apply_chat_template(
+        [{"role": "user", "content": "Say 1."}], add_generation_prompt=True
+    )
+    assert said["ids"] == asked["input_ids"] and said["eos"] == words.eos_token
+    assert (said["version"], said["theta"], said["dtype"]) == ("4.57.6", 123_456.0, "torch.float32")
+    assert said["scaling"]["factor"] == 2.0
+
+
+def test_what_older_readers_look_for_stands_in_the_files(bench: StageContext) -> None:
+    from transformers import AutoConfig, AutoTokenizer
+
+    STAGE.run(ExportConfig(dataset=()), bench)
+    merged = bench.folder / "merged"
+    config = read_json(merged / "config.json")
+    assert config["rope_theta"] == config["rope_parameters"]["rope_theta"] == 10_000.0
+    assert config["rope_scaling"] is None and config["torch_dtype"] == config["dtype"] == "float32"
+    words = read_json(merged / "tokenizer_config.json")
+    assert words["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert AutoConfig.from_pretrained(merged).rope_parameters == config["rope_parameters"]
+    assert AutoTokenizer.from_pretrained(merged)("ab")["input_ids"][0] == 1
+
+
+@pytest.mark.parametrize(
+    ("rotary", "wanted"),
+    [
+        ({"rope_type": "default", "rope_theta": 5.0}, {"rope_theta": 5.0, "rope_scaling": None}),
+        (
+            {"rope_type": "yarn", "factor": 4.0, "rope_theta": 5.0},
+            {"rope_theta": 5.0, "rope_scaling": {"rope_type": "yarn", "factor": 4.0}},
+        ),
+        (
+            {
+                "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+            },
+            {
+                "rope_theta": 1e6,
+                "rope_local_base_freq": 1e4,
+                "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+            },
+        ),
+        (
+            {"rope_type": "default", "rope_theta": 5.0, "partial_rotary_factor": 0.4},
+            {"rope_theta": 5.0, "rope_scaling": None, "partial_rotary_factor": 0.4},
+        ),
+    ],
+)
+def test_rotary_numbers_under_their_former_names(
+    rotary: dict[str, Any], wanted: dict[str, Any], tmp_path: Path
+) -> None:
+    from alpaca_pipe.export.other_readers import write_for_others
+
+    write_json(tmp_path / "config.json", {"rope_parameters": rotary})
+    write_json(tmp_path / "tokenizer_config.json", {"extra_special_tokens": ["<a>"]})
+    write_for_others(tmp_path)
+    assert read_json(tmp_path / "config.json") == {"rope_parameters": rotary, **wanted}
+    assert read_json(tmp_path / "tokenizer_config.json") == {"additional_special_tokens": ["<a>"]}
+
+
+def test_modes_are_those_of_the_umask_and_the_card_names_a_base_of_the_hub(
+    bench: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import stat
+
+    monkeypatch.setattr(BaseTable, "published", "org/base-7B")
+    before = os.umask(0o027)
+    try:
+        STAGE.run(ExportConfig(dataset=()), bench)
+    finally:
+        os.umask(before)
+    merged = bench.folder / "merged"
+    assert {stat.S_IMODE(path.stat().st_mode) for path in merged.iterdir()} == {0o640}
+    assert (
+        "\nbase_model: org/base-7B\n" in (merged / "README.md").read_text().split("---")[1] + "\n"
+    )
+
+
 def test_the_cards_hold_the_figures_and_no_path_of_this_machine(bench: StageContext) -> None:
     model = STAGE.run(ExportConfig(), bench).summary["model"]
     card = (bench.folder / "merged" / "README.md").read_text()
@@ -187,6 +310,7 @@ def test_the_cards_hold_the_figures_and_no_path_of_this_machine(bench: StageCont
     )
     assert (
         "LoRA, rank 4, alpha 8, merged" in card
+        and "base_model" not in card  # a folder has no id on the hub
         and "better: 2.0 -> 1.0" in card
         and "### Response:\n" in card
     )

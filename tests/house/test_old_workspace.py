@@ -69,13 +69,15 @@ def lost(was: Any, now: Any, where: str = "") -> list[str]:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_only_curation_runs_anew_and_makes_the_same_rows(old: Path, recipe: str) -> None:
     """Its rules are others than they were (version 3 -> 5), and it costs seconds. What it makes here is the same to the byte, so
-    nothing is trained, asked or bought again, and the next run does nothing."""
+    nothing is trained, asked or bought again, and the next run does nothing. An export is written again: older readers
+    took the one of before for another model."""
     plan = json.loads(told("plan", recipe, "--json", cwd=old))
     verdicts = {step["stage"]: step["verdict"] for step in plan["steps"]}
     assert (verdicts["generate"], verdicts["curate"]) == ("up to date", "run")
     printed = told("run", recipe, "--no-spend", cwd=old)
     assert "the rules of curate changed (version 3 -> 5)" in printed, printed
-    assert printed.count("up to date") == len(RECIPES[recipe]) - 1, printed
+    again = 2 if "export" in RECIPES[recipe] else 1
+    assert printed.count("up to date") == len(RECIPES[recipe]) - again, printed
     before = (old / "runs" / recipe / "history.jsonl").read_bytes()
     printed = told("run", recipe, "--no-spend", cwd=old)
     assert printed.count("up to date") == len(RECIPES[recipe]), printed
