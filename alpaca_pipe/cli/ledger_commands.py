@@ -289,17 +289,53 @@ def correct(
 @app.command(rich_help_panel=MONEY)
 def prices(
     find: Annotated[
-        str, typer.Argument(metavar="[TEXT]", help="Only names that contain this text.")
+        str,
+        typer.Argument(
+            metavar="[TEXT]",
+            help="Only names that contain this text; or the word update: hold the prices against a kept table.",
+        ),
     ] = "",
+    table: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="For update: a table in llm-prices' form; default the package genai-prices.",
+        ),
+    ] = None,
     teachers: Annotated[bool, typer.Option("--teachers", help="Only teachers.")] = False,
     gpus: Annotated[bool, typer.Option("--gpus", help="Only GPUs by the hour.")] = False,
     hosted: Annotated[
         bool, typer.Option("--hosted", help="Only fine-tuning as a service.")
     ] = False,
     every: Annotated[bool, typer.Option("--all", help="All rows, past prices too.")] = False,
+    add: Annotated[
+        str, typer.Option("--add", metavar="TEXT", help="For update: new models called so, too.")
+    ] = "",
+    write: Annotated[
+        bool, typer.Option("--write", help="For update: append the rows to your own price file.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what teachers, GPUs and hosted fine-tuning cost, with the source and the age of each price."""
+    """Show what teachers, GPUs and hosted fine-tuning cost, with the source and the age of each price; `prices update` shows what a
+    kept table says otherwise."""
+    if find == "update":
+        from alpaca_pipe.core.today import today
+        from alpaca_pipe.ledger.pricing.price_sources import kept_package, llm_prices_file
+        from alpaca_pipe.ledger.pricing.price_update import update_prices
+
+        if teachers or gpus or hosted or every:
+            raise UserError(
+                "--teachers, --gpus, --hosted and --all say nothing about an update",
+                "leave them out: it looks at all prices of teachers",
+            )
+        source = llm_prices_file(table) if table else kept_package()
+        update_prices(source, today(), add=add, write=write, as_json=as_json)
+        return
+    if table or add or write:
+        raise UserError(
+            "FILE, --add and --write belong to an update",
+            "write `alpaca-pipe prices update`, or leave them out",
+        )
     from alpaca_pipe.ledger.pricing.listing import print_prices
 
     print_prices(

@@ -177,7 +177,11 @@ def test_text_of_several_lines_is_refused(mine: Path) -> None:
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text(PRINTED, min_size=1), st.decimals(0, 10_000, places=6), st.text(PRINTED))
+@given(
+    st.text(PRINTED, min_size=1).filter(str.strip),
+    st.decimals(0, 10_000, places=6),
+    st.text(PRINTED),
+)
 def test_any_name_figure_and_source_come_back_as_they_were(
     mine: Path, model: str, cost: Decimal, source: str
 ) -> None:

@@ -6,14 +6,13 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from ruamel.yaml import YAML
 
+from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.config_table import Knob, Table
 from alpaca_pipe.core.errors import UserError
@@ -28,6 +27,7 @@ from alpaca_pipe.ledger.pricing.token_prices import (
     price_of,
     prices_on,
 )
+from alpaca_pipe.recipe.schema import load_recipe
 
 DAY = date(2026, 11, 21)
 
@@ -167,10 +167,9 @@ def test_beyond_the_length_for_which_a_price_holds_there_is_no_ceiling() -> None
     "recipe", sorted(shipped("recipes").glob("*.yaml")), ids=lambda path: path.stem
 )
 def test_every_teacher_of_a_shipped_recipe_is_priced(recipe: Path) -> None:
-    teacher = YAML(typ="safe", pure=True).load(recipe.read_text(encoding="utf-8")).get("teacher")
-    if teacher and teacher["kind"] != "local_server" and "price" not in teacher:
-        host = urlsplit(teacher.get("base_url", "https://api.openai.com/v1")).hostname or ""
-        assert not price_of(teacher["model"], DAY, host=host).free
+    teacher = load_recipe(recipe.stem, CATALOG).tables.get("teacher")
+    if teacher and teacher.kind != "local_server" and teacher.price is None:
+        assert not price_of(teacher.model, DAY, host=teacher.host, mode=teacher.mode).free
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from alpaca_pipe.ledger.pricing.gpu_rates import (
     own_gpu_rates,
     own_hosted,
 )
+from alpaca_pipe.ledger.pricing.price_tables import sheet
 from alpaca_pipe.ledger.pricing.token_prices import Price, book, host_of, own_prices, prices_on
 from alpaca_pipe.ledger.pricing.user_prices import own_file
 
@@ -160,9 +161,11 @@ def age_of_the_book(day: date) -> str:
         if own
         else f"rows of your own in {own_file()} would win over it"
     )
+    held = sheet("openai").head["rechecked"]
     return (
         f"The book: {len(shipped)} prices of today, checked {ages[0]} to {ages[-1]} days ago, half of them within "
-        f"{ages[len(ages) // 2]}; {yours}. Pin what you pay:\n"
+        f"{ages[len(ages) // 2]}; tokens held on {held}; {yours}. `alpaca-pipe prices update` looks again. "
+        "Pin what you pay:\n"
         "  alpaca-pipe ledger pin-price MODEL --in 0.15 --out 0.60 --host api.example.com\n"
         "  alpaca-pipe ledger pin-price --gpu H100 --per-hour 2.49 --provider NAME"
     )

@@ -207,6 +207,26 @@ def _append(kind: Kind, cells: dict[str, Any]) -> list[str]:
     return [f"written to {path}:", f"  {row.rstrip()}"]
 
 
+def append_all(kind: Kind, rows: list[dict[str, Any]]) -> list[str]:
+    """Appends rows in one write; one that pins the same thing from the same day as a row that stands is left out, and said.
+    Answers the lines to show. UserError, and nothing is written, where the file would not read."""
+    path, text = own_file(), own_text() or _HEAD
+    standing = {_names(kind, own) for named, own in rows_in(text, str(path)) if named == kind}
+    fresh = [cells for cells in rows if _names(kind, OwnRow(cells, "")) not in standing]
+    lines = []
+    if fresh:
+        added = "".join(map(_as_yaml, fresh))
+        gap = "" if text.endswith("\n") else "\n"
+        after = rows_in(f"{text}{gap}{added}", str(path))
+        for _, own in after[-len(fresh) :]:
+            read_row(OwnPriceRow if kind == "price" else OwnGpuRow, own)
+        append_to(path, f"{gap}{added}" if own_text() else f"{_HEAD}{added}")
+        lines.append(f"{len(fresh)} row{'s' * (len(fresh) != 1)} appended to {path}")
+    if left := len(rows) - len(fresh):
+        lines.append(f"{left} of them stood there already, from the same day on")
+    return lines
+
+
 def _names(kind: Kind, own: OwnRow) -> tuple[Any, ...]:
     """What a row prices, and from which day on."""
     if kind == "gpu":

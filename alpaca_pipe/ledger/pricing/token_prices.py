@@ -27,6 +27,7 @@ TokenClass = Literal["uncached_in", "cache_read", "cache_write", "visible_out", 
 CLASSES: tuple[TokenClass, ...] = get_args(TokenClass)  # the fields of core's Usage
 Mode = Literal["online", "batch"]
 _PINNED = "pinned at "  # and where: a row of the user's file without a source
+_OF_THE_RECIPE = "teacher.price of the recipe"
 OLD = 90  # days after which a price that nobody has looked at is doubted
 
 
@@ -112,6 +113,8 @@ class Price:
         who = f"the price of '{self.model}'" + (f" at {self.provider}" if self.provider else "")
         if self.source.startswith(_PINNED) and not self.free:
             return f"{who} has no source ({self.source}): say whose word it is (source: ...)"
+        if self.checked is None and not self.free and self.source != _OF_THE_RECIPE:
+            return f"nobody says when {who} was last looked at ({self.source}): pin it with its day (from: ...)"
         age = (day - self.checked).days if self.checked and not self.free else 0
         if age <= OLD:
             return ""
@@ -277,9 +280,7 @@ def price_of(
     """
     provider = "" if host is None else provider_at(host)
     if own is not None:
-        return Price(
-            model, own.per_million(), "teacher.price of the recipe", provider=provider, mode=mode
-        )
+        return Price(model, own.per_million(), _OF_THE_RECIPE, provider=provider, mode=mode)
     named = [price for price in _in_order() if price.model == model]
     here = [price for price in named if host is None or price.provider == provider]
     held = [price for price in here if price.mode == mode and price.holds(day)]
