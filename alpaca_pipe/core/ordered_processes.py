@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 _MOST = 4  # each holds some 60 MB of its own
@@ -28,32 +28,22 @@ def in_order(work: Callable[[int], T], count: int, processes: int) -> Iterator[T
     """`work(0)`, `work(1)` ... `work(count - 1)`, each in one of so many processes that begin as copies of this one: so
     `work` may use whatever is here, and what it changes stays there. With one process it is plain `map`.
 
-    What `work` raises is raised here. None of the processes outlives the iteration; where this one is killed, each ends
-    at its next result.
+    The first is done here: what it loads and compiles, the copies then have. What `work` raises is raised here, and what a
+    process leaves undone that was killed is done here. None of them outlives the iteration; where this one is killed, each
+    ends at its next result.
     """
-    if processes < 2 or count < 2:
-        yield from map(work, range(count))
-        return
-    context = multiprocessing.get_context("fork")
+    begin = count if processes < 2 else min(count, 1)
+    yield from map(work, range(begin))
     children: list[tuple[BaseProcess, Connection]] = []
     try:
-        for number in range(min(processes, count)):
-            here, there = context.Pipe(duplex=False)
-            child: BaseProcess = context.Process(
-                target=_run,
-                args=(
-                    work,
-                    range(number, count, processes),
-                    [*(end for _, end in children), here],
-                    there,
-                ),
-                daemon=True,
-            )
-            child.start()
-            there.close()
-            children.append((child, here))
-        for number in range(count):
-            done, result = _received(*children[number % len(children)])
+        for number in range(min(processes, count - begin)):
+            children.append(_copy(work, range(begin + number, count, processes), children))
+        for number in range(begin, count):
+            _, here = children[(number - begin) % len(children)]
+            try:
+                done, result = here.recv()
+            except (EOFError, OSError):
+                done, result = True, work(number)
             if not done:
                 raise result
             yield result
@@ -65,12 +55,16 @@ def in_order(work: Callable[[int], T], count: int, processes: int) -> Iterator[T
             child.join()
 
 
-def _received(process: BaseProcess, here: Connection) -> Any:
-    try:
-        return here.recv()
-    except EOFError:
-        process.join()
-        raise RuntimeError(f"a worker process ended with {process.exitcode}") from None
+def _copy(
+    work: Callable[[int], T], numbers: range, others: list[tuple[BaseProcess, Connection]]
+) -> tuple[BaseProcess, Connection]:
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    ends = [*(end for _, end in others), here]
+    child = context.Process(target=_run, args=(work, numbers, ends, there), daemon=True)
+    child.start()
+    there.close()
+    return child, here
 
 
 def _run(

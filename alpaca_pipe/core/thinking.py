@@ -60,7 +60,7 @@ class WrittenText:
 @lru_cache(maxsize=256)
 def written(text: str) -> WrittenText:
     """What a model wrote, told apart. JSON that is whole is data, whatever its strings hold."""
-    if not _ANY.search(text) or _is_json(text):
+    if not _may_hold_any(text) or _is_json(text):
         return WrittenText(text)
     rest = _without_head(text)
     answer = _final_channel(rest)
@@ -77,12 +77,24 @@ def written(text: str) -> WrittenText:
 
 def answer_of(text: str) -> str:
     """See `written`."""
-    return written(text).answer
+    return written(text).answer if _may_hold_any(text) else text
+
+
+def _may_hold_any(text: str) -> bool:
+    """Most texts hold nothing like it, which a look for three characters tells sooner than a pattern."""
+    return (may_be_marked(text) or "Thinking..." in text or text[:8] == "analysis") and bool(
+        _ANY.search(text)
+    )
+
+
+def may_be_marked(text: str) -> bool:
+    """It holds a character that every mark has."""
+    return "<" in text or "[" in text or "◁" in text
 
 
 def template_mark(text: str) -> str:
     """The first mark of a chat template, or of thinking, that a text holds outside of fences and quotes; "" for none."""
-    if not _ANY.search(text):
+    if not may_be_marked(text):
         return ""
     for pattern in (_OPEN, _CLOSE, _MARK):
         for found in pattern.finditer(text):

@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.config import LEAST_INSIDE, Contamination
 from alpaca_pipe.curate.filter_config import ActiveFilter
-from alpaca_pipe.curate.filters.base import per_exchange
 from alpaca_pipe.data.compression import chunks
 from alpaca_pipe.data.file_formats import rows_of
 from alpaca_pipe.data.hub import hub_rows
@@ -124,7 +122,7 @@ class Overlap:
         return None
 
     def as_filter(self) -> ActiveFilter:
-        return ActiveFilter(RULE, partial(per_exchange, self.reason, True))
+        return ActiveFilter(RULE, self.reason, "all_answers")
 
 
 def overlap(how: Contamination) -> Overlap:

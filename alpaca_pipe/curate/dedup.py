@@ -21,6 +21,7 @@ T = TypeVar("T")
 _BULK_FROM = (
     20_000  # rows: below, loading Numba (1 s, and 15 s once a machine) costs more than it saves
 )
+_PAIRS_FROM = 4_000  # rows with two texts, of which more has to be compared
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,13 @@ class ComparedHere:
     def met(
         self, likeness: Decimal | Fraction, words: Words, minhash_from: int | None
     ) -> Mapping[int, Near]:
-        some = (
-            met(self._single.texts, likeness, words, minhash_from=minhash_from),
-            met(self._pairs.texts, likeness, words, minhash_from=minhash_from),
-        )
-        return self._single.as_placed(some[0]) | self._pairs.as_placed(some[1])
+        rows = len(self._single.texts) + len(self._pairs.texts)
+        bulk_from = 0 if rows >= _BULK_FROM or len(self._pairs.texts) >= _PAIRS_FROM else _BULK_FROM
+        found: dict[int, Near] = {}
+        for some in (self._single, self._pairs):
+            near = met(some.texts, likeness, words, bulk_from, minhash_from)
+            found |= some.as_placed(near)
+        return found
 
 
 @dataclass

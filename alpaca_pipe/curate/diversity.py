@@ -76,13 +76,22 @@ housing hundred learning listing marketing meaning meeting morning painting plan
 recording saying setting spelling spring string thing training understanding warning wedding wording writing list form code
 plan design report review sentence model map change sequence label type summary question name order answer response play prompt
 outline argument set format score sketch research test study function record draft copy guess word order match""")
-_PIECE = re.compile(r"[a-z]+(?:['’-][a-z]+)*|\d+|[^\w\s]", re.IGNORECASE)
+_PIECE = re.compile(r"[a-z]+(?:['’-][a-z]+)*|\d+|[^\w\s]")
+_ANY_CASE = re.compile(_PIECE.pattern, re.IGNORECASE)
+_NO_QUOTES = frozenset("(\"“”'‘’")
 _GIVEN = re.compile(r"\(.*?\)|[\"“”'‘](?=\w).*?[\"“”'’](?!\w)")
+
+
+def _pieces(text: str) -> list[str]:
+    """Where case is no matter of ASCII: `İ` becomes two characters, one of which is no letter."""
+    return [piece.lower() for piece in _ANY_CASE.findall(text)]
 
 
 def verb_and_object(instruction: str) -> tuple[str, str] | None:
     """("write", "story") of "Write a short story about a lost dog."; the object is "" where none follows."""
-    words = [word.lower() for word in _PIECE.findall(_GIVEN.sub(" ", instruction))]
+    text = instruction if _NO_QUOTES.isdisjoint(instruction) else _GIVEN.sub(" ", instruction)
+    low = text.lower()
+    words = _PIECE.findall(low) if low.isascii() else _pieces(text)
     begins = [
         *range(min(5, len(words))),
         *(at + 1 for at, word in enumerate(words[:-1]) if word == ","),

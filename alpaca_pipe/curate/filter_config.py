@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, create_model, model_validator
 from pydantic_core import CoreSchema
@@ -32,10 +32,17 @@ SETS: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True)
 class ActiveFilter:
-    """A filter with its settings. reason: why a row is dropped, or None."""
+    """A filter with its settings. of_row: why a row of one exchange is dropped, or None. looks_at: of a conversation."""
 
     name: str
-    reason: Callable[[Example], str | None]
+    of_row: Callable[[Example], str | None]
+    looks_at: Literal["row", "answers", "all_answers"] = "row"
+
+    def reason(self, example: Example) -> str | None:
+        """Why a row is dropped, or None."""
+        if self.looks_at == "row" or not example.messages:
+            return self.of_row(example)
+        return per_exchange(self.of_row, self.looks_at == "all_answers", example)
 
 
 class _Switches(Table):
@@ -90,9 +97,7 @@ def switched(names: str | Iterable[Any]) -> dict[str, bool]:
 def _with(one: Filter, settings: Table) -> ActiveFilter:
     given = {name: getattr(settings, name) for name in type(settings).model_fields}
     check = partial(one.check, **given) if given else one.check
-    if one.looks_at != "row":
-        check = partial(per_exchange, check, False)
-    return ActiveFilter(one.name, check)
+    return ActiveFilter(one.name, check, one.looks_at)
 
 
 def first_reason(example: Example, filters: Iterable[ActiveFilter]) -> tuple[str, str] | None:

@@ -43,9 +43,7 @@ class FirstPassSettings:
         """A person's word stands above every rule."""
         row, number = coming.example, A_PERSON if coming.dropped else NONE
         if not coming.said:
-            number = next(
-                (place for place, one in enumerate(self.filters) if one.reason(row)), NONE
-            )
+            number = self._first_to_drop(row)
         mended = coming.before is not None
         if number != NONE:
             return FirstPass(number, row.id, mended)
@@ -56,6 +54,15 @@ class FirstPassSettings:
             dedup.told_by(row, self.duplicates.on),
             _worth(row) if self.duplicates.keep == "best" else (),
         )
+
+    def _first_to_drop(self, row: Example) -> int:
+        if row.messages:
+            every = enumerate(one.reason(row) for one in self.filters)
+            return next((place for place, reason in every if reason), NONE)
+        for place, one in enumerate(self.filters):
+            if one.of_row(row):
+                return place
+        return NONE
 
 
 def _worth(row: Example) -> tuple[float, ...]:

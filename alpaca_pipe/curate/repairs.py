@@ -12,7 +12,7 @@ from alpaca_pipe.curate.detectors.copies import without_instruction
 from alpaca_pipe.curate.detectors.invisible import cleaned
 from alpaca_pipe.curate.detectors.next_task import before_next_task, without_separator
 from alpaca_pipe.curate.detectors.placeholders import MARK, is_no_input, without_marks
-from alpaca_pipe.curate.detectors.texts import FIELDS
+from alpaca_pipe.curate.detectors.texts import FIELDS, first_look
 
 Texts = Mapping[str, str]  # field -> its text from now on
 Repair = Callable[[Example], Texts | None]
@@ -20,6 +20,9 @@ Repair = Callable[[Example], Texts | None]
 
 def invisible(example: Example) -> Texts | None:
     """Control characters, and characters without width where their script does not need them, are taken out."""
+    look = first_look(example)
+    if look.kinds and not look.may_hold_controls:
+        return None
     return {
         name: text
         for name in FIELDS
@@ -52,14 +55,13 @@ def next_task(example: Example) -> Texts | None:
 
 def noinput_mark(example: Example) -> Texts | None:
     """A `<noinput>` on a line of its own before or after a text goes, but where the task is about such marks."""
-    if MARK.search(example.instruction):
-        return None
-    return {
+    found = {
         name: text
         for name in ("input", "output")
         if (text := without_marks(before := getattr(example, name))) != before
         and (text or name == "input")
-    } or None
+    }
+    return found if found and not MARK.search(example.instruction) else None
 
 
 def separator(example: Example) -> Texts | None:

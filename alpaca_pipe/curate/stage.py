@@ -73,9 +73,11 @@ _MINUTES_A_ROW = 8e-6  # the released 52K took 26 s on one core of a busy machin
 
 def run(config: CurateConfig, context: StageContext) -> Outcome:
     """See run.py, which is loaded by a run alone: a plan has no use for it."""
+    from alpaca_pipe.core.collector import collected_seldom
     from alpaca_pipe.curate.run import curate
 
-    return curate(config, context)
+    with collected_seldom():
+        return curate(config, context)
 
 
 STAGE = Stage(

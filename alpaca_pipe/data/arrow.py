@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -113,11 +113,13 @@ def _sizes(path: Path) -> list[int]:
 def _batches(examples: Iterable[Example], schema: pyarrow.Schema) -> Iterator[pyarrow.RecordBatch]:
     import pyarrow
 
+    def array(texts: Sequence[str]) -> pyarrow.Array:
+        builder = pyarrow.lib.StringBuilder()  # `pyarrow.array` would first import pandas
+        builder.append_values(texts)
+        return builder.finish()
+
     def batch() -> pyarrow.RecordBatch:
-        return pyarrow.record_batch(
-            [pyarrow.array(column, pyarrow.string()) for column in zip(*rows, strict=True)],
-            schema=schema,
-        )
+        return pyarrow.record_batch(list(map(array, zip(*rows, strict=True))), schema=schema)
 
     rows: list[tuple[str, ...]] = []
     size = 0

@@ -137,8 +137,10 @@ class RowReader:
                     continue
                 one = self._by_turns(one)
             yield one
-        self.remarks.update(about.remarks)
-        self._passed.update(about.passed)
+        if about.remarks:
+            self.remarks.update(about.remarks)
+        if about.passed:
+            self._passed.update(about.passed)
 
     def _plan(self, row: Mapping[str, Any]) -> _Plan:
         signature = signature_of(row)
@@ -195,7 +197,7 @@ class RowReader:
         best: tuple[int, int, list[Example | Preference], About] | None = None
         fault: Exception | None = None
         for at, (shape, fit) in enumerate(plan.options):
-            own = replace(about, remarks=about.remarks.copy())
+            own = replace(about, remarks=Counter(about.remarks) if about.remarks else Counter())
             try:
                 found = list(shape.rows(row, fit, own))
             except NoneBetter:

@@ -13,27 +13,28 @@ from fractions import Fraction
 from statistics import mean, median
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.core.word_count import word_count
 from alpaca_pipe.curate.detectors.numbers import NUMBER, POINT, Notation, notations
 
 _TERM = rf"(?:\([ \t]*)*[-−]?{NUMBER}(?:[ \t]*\))*"
 _OPERATOR = r"[ \t]*(?:\*\*|[+\-−–*×xX·÷/^])[ \t]*"
 _EXPRESSION = rf"{_TERM}(?:{_OPERATOR}{_TERM})+"
-_EQUATION = re.compile(rf"(?P<left>{_EXPRESSION})[ \t]*=[ \t]*(?P<right>[-−]?{NUMBER})")
-_TOKEN = re.compile(rf"\s*({NUMBER}|\*\*|[-+−–*×xX·÷/^()])")
+_EQUATION = lazy_regex(rf"(?P<left>{_EXPRESSION})[ \t]*=[ \t]*(?P<right>[-−]?{NUMBER})")
+_TOKEN = lazy_regex(rf"\s*({NUMBER}|\*\*|[-+−–*×xX·÷/^()])")
 _SIGNS = {"−": "-", "–": "-", "×": "*", "x": "*", "X": "*", "·": "*", "÷": "/", "**": "^"}
 
-_BEFORE = re.compile(
+_BEFORE = lazy_regex(
     r"(?:^|[=:;,.\"'“‘>|?!]|\b(?!(?:of|root|log|ln|sin|cos|tan|mod|per|times|plus|minus|squared|cubed|power|by"
     r"|sqrt|factor|and|than|to)\b)[a-z]{2,})[\s\"'“*_`$(]*$",
     re.IGNORECASE,
 )
-_AFTER = re.compile(
+_AFTER = lazy_regex(
     r"\s*(?:$|[.,;:)\]}\"'”’|!?\n]|(?!(?:million|billion|thousand|hundred|dozen|k|m|r|rem|remainder|mod|times|plus"
     r"|minus|or|percent|or|in|base|and \d)\b)[a-z]{2,})",
     re.IGNORECASE,
 )
-_OTHER_RULES = re.compile(
+_OTHER_RULES = lazy_regex(
     r"\b(?:binary|hex\w*|octal|base|mod(?:ulo|ulus)?|remainders?|wrong|incorrect|errors?|mistakes?|false|puzzles?|riddles?"
     r"|tricks?|jokes?|fallac\w*|bitwise|boolean|xor|roman|matrix|matrices|vectors?|complex|clock|time|hours?|dates?|rounded"
     r"|rounding|round|nearest|estimat\w*|approximat\w*|integer division|scientific|code|program|python|java\w*|function"
@@ -47,10 +48,10 @@ _FILL = (
     r"simple|basic|given|math|mathematical|arithmetic|expression|equation|problem|operation|calculation|all|these|numbers?"
     r"|two|three|four|five|list|set|array|integers?|data|below|average|mean|and|you|provide|output|it|your|its|in)\b)*"
 )
-_ASKED = re.compile(rf"^{_ASK}{_FILL}\s*:?\s*(?P<what>{_EXPRESSION})\s*=?\s*[.?!]*$", re.IGNORECASE)
-_ASKED_OF_INPUT = re.compile(rf"^{_ASK}{_FILL}\s*[.:?!]*$", re.IGNORECASE)
-_ONLY = re.compile(rf"\s*(?P<what>{_EXPRESSION})\s*=?\s*[?.]*\s*")
-_PERCENT_OF = re.compile(
+_ASKED = lazy_regex(rf"^{_ASK}{_FILL}\s*:?\s*(?P<what>{_EXPRESSION})\s*=?\s*[.?!]*$", re.IGNORECASE)
+_ASKED_OF_INPUT = lazy_regex(rf"^{_ASK}{_FILL}\s*[.:?!]*$", re.IGNORECASE)
+_ONLY = lazy_regex(rf"\s*(?P<what>{_EXPRESSION})\s*=?\s*[?.]*\s*")
+_PERCENT_OF = lazy_regex(
     rf"^{_ASK}{_FILL}\s*(?P<share>\d+(?:[.,]\d+)?)\s?(?:%|percent) of (?P<whole>{NUMBER})\s*[.?!]*$",
     re.IGNORECASE,
 )
@@ -64,22 +65,22 @@ _ROWS = {
     "median": r"median",
 }
 _OF_LIST = {
-    name: re.compile(
+    name: lazy_regex(
         rf"^(?:{_ASK}|add)\s+(?:the |an? )?(?:arithmetic )?{word} of{_FILL}\s*[.:]?\s*[\[({{]?(?P<list>{_LIST})?"
         rf"[\])}}]?\s*[.?!]*$",
         re.IGNORECASE,
     )
     for name, word in _ROWS.items()
 }
-_WHOLE_LIST = re.compile(rf"\s*[\[({{]?\s*(?P<list>{_LIST})\s*[\])}}]?\s*\.?\s*")
-_FIGURE = re.compile(rf"(?<![\w.,])[-−]?{NUMBER}(?:\s?/\s?\d+)?")
-_VAGUE = re.compile(
+_WHOLE_LIST = lazy_regex(rf"\s*[\[({{]?\s*(?P<list>{_LIST})\s*[\])}}]?\s*\.?\s*")
+_FIGURE = lazy_regex(rf"(?<![\w.,])[-−]?{NUMBER}(?:\s?/\s?\d+)?")
+_VAGUE = lazy_regex(
     r"approx|about|roughly|around|nearly|almost|≈|~|√|sqrt|π|\bpi\b|\be\b|remainder|\br\s?\d|\^|\bi\b|recurring|"
     r"repeating|…|\.\.\.|\d\s+\d+/\d+|million|billion|thousand|hundred",
     re.IGNORECASE,
 )
-_DIGIT, _ASKS = re.compile(r"\d"), re.compile(_ASK, re.IGNORECASE)
-_PLUS_OR_MINUS = re.compile(r"\d\s*%?\s*[-+−–]")
+_DIGIT, _ASKS = lazy_regex(r"\d"), lazy_regex(_ASK, re.IGNORECASE)
+_PLUS_OR_MINUS = lazy_regex(r"\d\s*%?\s*[-+−–]")
 _LONGEST = 40  # words of an answer that is still only the answer
 _LARGEST_POWER = 64
 
@@ -100,7 +101,7 @@ def slip(example: Example) -> WrongArithmetic | None:
     """The first computation of the output, or that the instruction asks for, that comes out wrong, in whichever way the
     row's numbers can be read."""
     output, instruction = example.output, example.instruction
-    if not _DIGIT.search(output) or not ("=" in output or _ASKS.match(instruction)):
+    if not ("=" in output or _ASKS.match(instruction)) or not _DIGIT.search(output):
         return None
     prompt = f"{instruction}\n{example.input}"
     if _OTHER_RULES.search(prompt):

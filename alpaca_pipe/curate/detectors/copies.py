@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.core.word_count import words
 from alpaca_pipe.curate.detectors.placeholders import is_no_output
 from alpaca_pipe.similarity.words import unicode_words
 
 # Tasks that leave no text as it was; one that selects, sorts, checks or corrects may well find nothing to do.
-_CHANGES = re.compile(
+_CHANGES = lazy_regex(
     r"^(?:please |can you |could you )?(?:re(?:write|phrase|word|structure|construct|organi[sz]e|vise|formulate|do|make)"
     r"|paraphrase|edit|convert|change|transform|translate|summari[sz]e|shorten|condense|compress|delete|remove|add|insert|replace"
     r"|substitute|modify|improve|expand|extend|elaborate|simplify|minimi[sz]e|reverse|invert|turn|make|adapt|alter|enhance"
@@ -18,13 +19,13 @@ _CHANGES = re.compile(
     re.IGNORECASE,
 )
 _FEWEST = 4  # words; "sheep" is its own plural
-_MAY_STAY = re.compile(
+_MAY_STAY = lazy_regex(
     r"\b(?:if (?:it is |there (?:is|are) |they are )?(?:any|needed|necessary|required|applicable|incorrect|wrong)"
     r"|British|American|machine-readable|comma[- ]separated|cop(?:y|ies)|output the (?:input|text|result))\b",
     re.IGNORECASE,
 )
 _STOPS = " \t\r\n:.-?!。？！"
-_LEADS = re.compile(
+_LEADS = lazy_regex(
     r"\s*(?:[^\W\d_][\w ]{0,30}[:：])?\s*(?:(?:please|can you|could you|now|so)[\s,]*)*[\"'“«]?",
     re.IGNORECASE,
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from alpaca_pipe.core.lazy_regex import lazy_regex
+
 # However far it is indented, or within a quotation: a list item may hold it, and how deep that is is not followed here.
-_FENCE = re.compile(r"^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?(`{3,}|~{3,})(.*)$", re.MULTILINE)
+_FENCE = lazy_regex(r"^[ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?(`{3,}|~{3,})(.*)$", re.MULTILINE)
 
 
 def open_fence(text: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_COLOUR = re.compile(
+from alpaca_pipe.core.lazy_regex import lazy_regex
+
+_COLOUR = lazy_regex(
     r"\x1b\[[0-9;]*[A-Za-z]"
 )  # what a terminal was told, whole; without it "[31m" would stay
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CONTROL = lazy_regex("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LOST = "\ufffd"  # the mark of a failed decoding: what stood here is gone
 # Zero-width space, word joiner, byte order mark, soft hyphen; marks of direction; (non-)joiners.
 _NO_WIDTH, _DIRECTION, _JOINERS = (
@@ -16,14 +18,14 @@ _NO_WIDTH, _DIRECTION, _JOINERS = (
     "\u200e\u200f\u202a-\u202e\u2066-\u2069",
     "\u200c\u200d",
 )
-_HIDDEN = re.compile(f"[{_NO_WIDTH}{_DIRECTION}{_JOINERS}]")
+_HIDDEN = lazy_regex(f"[{_NO_WIDTH}{_DIRECTION}{_JOINERS}]")
 # Scripts that are written with such characters: Hebrew, Arabic and other right-to-left ones need directions, Arabic and
 # Indic ones joiners, Thai, Lao, Burmese and Khmer zero-width spaces between words; emoji are joined too.
-_NEEDS_THEM = re.compile(
+_NEEDS_THEM = lazy_regex(
     "[\u0590-\u08ff\u0900-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u18af\ufb1d-\ufdff\ufe70-\ufefc"
     "\u2600-\u27bf\U0001f000-\U0001faff]"
 )
-_STACKED = re.compile(
+_STACKED = lazy_regex(
     "[\u0300-\u036f]{4,}"
 )  # accents on accents; Vietnamese, the richest in them, needs two
 

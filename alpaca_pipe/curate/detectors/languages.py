@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.core.word_count import words
 from alpaca_pipe.similarity.words import unicode_words
 
@@ -18,9 +19,9 @@ _NO_LANGUAGE = "zxx"  # code, numbers
 _FEWEST_LETTERS = (
     20  # in bytes (a Chinese one has three); less than that is a name or a number in any language
 )
-_CODE = re.compile(r"[{}<>|=_;\[\]]|\w\(|://")
+_CODE = lazy_regex(r"[{}<>|=_;\[\]]|\w\(|://")
 # Another language is what such tasks are about.
-_ABOUT_LANGUAGE = re.compile(
+_ABOUT_LANGUAGE = lazy_regex(
     r"\b(?:translat\w*|languages?|lorem|latin|french|spanish|german|italian|portuguese|dutch|russian|chinese|mandarin"
     r"|cantonese|japanese|korean|arabic|hindi|greek|hebrew|turkish|polish|swedish|norwegian|danish|finnish|czech|welsh|irish"
     r"|gaelic|swahili|urdu|bengali|tamil|thai|vietnamese|indonesian|malay|persian|farsi|ukrainian|hungarian|romanian|english"

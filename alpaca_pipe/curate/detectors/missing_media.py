@@ -5,36 +5,38 @@ from __future__ import annotations
 import re
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.core.word_count import word_count, words
 from alpaca_pipe.similarity.words import unicode_words
 
 _TOP = "com|org|net|edu|gov|io|co|info|ai|uk|de|fr|ca|au|in"
-LINK = re.compile(
+LINK = lazy_regex(
     rf"https?://[^\s<>\"']+|www\.[^\s<>\"',]+|\b(?<!@)[\w-]{{1,63}}(?:\.[\w-]{{1,63}}){{0,6}}\.(?:{_TOP})\b(?:/[^\s<>\"']*)?",
     re.IGNORECASE,
 )
+_DOT_TOP = lazy_regex(rf"\.(?:{_TOP})\b", re.IGNORECASE)
 SEEN = r"jpe?g|png|gif|bmp|webp|svg|tiff?|mp[34]|wav|ogg|flac|avi|mov|mkv|webm"
-_SHOWN = re.compile(
+_SHOWN = lazy_regex(
     rf"\.(?:{SEEN})\b|youtu\.?be|vimeo\.com|soundcloud\.com|imgur\.com|unsplash\.com",
     re.IGNORECASE,
 )
-_LABELS = re.compile(
+_LABELS = lazy_regex(
     r"\b(?:article|link|url|website|web ?page|page|source|address|site|image|photo|picture|video|audio|here"
     r"|the|is|of|at|to|a|an|title|given|this|following)s?\b|[\W\d_]+",
     re.IGNORECASE,
 )
-_RESERVED = re.compile(
+_RESERVED = lazy_regex(
     r"\bexample\d?\.(?:com|org|net|edu)\b", re.IGNORECASE
 )  # RFC 2606: nothing is there
 # The address itself, or code that will fetch it, is what the task is about.
-_ADDRESS = re.compile(
+_ADDRESS = lazy_regex(
     r"\b(?:normali[sz]\w*|pars(?:e|es|ing)|valid\w*|shorten\w*|encod\w*|decod\w*|domains?|protocols?|cit(?:e|es|ation\w*)"
     r"|APA|MLA|scrap\w*|crawl\w*|HTTP|API|code|coding|script|program|function|class|regex|regular expressions?"
     r"|HTML|CSS|markdown|python|java(?:script)?|query|SQL|bookmark|hyperlink|anchor|related urls|e-?mails?|advert\w*"
     r"|promot\w*|slogan|press release|extract the (?:url|link|domain)\w*|replace|format)\b",
     re.IGNORECASE,
 )
-_LOOK = re.compile(
+_LOOK = lazy_regex(
     r"\b(?:summar\w*|design|accessib\w*|usab\w*|user (?:experience|interface)|home ?page|layout|visit|open|read|browse"
     r"|content\w*|article|story|paper|page|improve\w*|evaluat\w*|rate|review|critique|critici[sz]e|feedback|apprais\w*"
     r"|screenshot|analy[sz]e)\b",
@@ -49,27 +51,27 @@ _MEDIUM = (
     r"|artworks?|figures?|diagrams?|graphs?|charts?|maps?|logos?|posters?|cartoons?|comics?|gifs?|videos?|clips?"
     r"|audio|recordings?|sounds?|podcasts?|files?|documents?|pdfs?|spreadsheets?|attachments?|links?|graphics?)"
 )
-_IMAGE_MARKUP = re.compile(r"!\[[^\]]*\]\s*[(\[]|<ima?ge?\b[^>]*(?:src|url|:)[^>]*>", re.IGNORECASE)
-_STAND_IN = re.compile(
+_IMAGE_MARKUP = lazy_regex(r"!\[[^\]]*\]\s*[(\[]|<ima?ge?\b[^>]*(?:src|url|:)[^>]*>", re.IGNORECASE)
+_STAND_IN = lazy_regex(
     rf"(?<![<\[({{])[<\[({{]++[^<>\[\](){{}}=/]{{0,60}}\b{_MEDIUM}\b[^<>\[\](){{}}=]{{0,120}}[>\])}}]+",
     re.IGNORECASE,
 )
-_NOT_HERE = re.compile(
+_NOT_HERE = lazy_regex(
     r"\W*[<\[({][^<>\[\](){}=/]{0,40}\b(?:articles?|tables?|essays?|papers?|passages?|transcripts?|reports?"
     r"|data ?sets?|stories)\b[^<>\[\](){}=/]{0,120}[>\])}]\W*",
     re.IGNORECASE,
 )  # and nothing else
-_ATTACHED = re.compile(
+_ATTACHED = lazy_regex(
     rf"\W*(?:see |the |an? )?(?:attach(?:ed)?|provided|inserted|uploaded)\s+(?:the |an? )?(?:{_MEDIUM}|table|article"
     rf"|here|below)(?: of [\w -]{{1,40}})?\W*"
     rf"|\W*{_MEDIUM}\s+(?:is |are )?(?:attached|provided|inserted|included|uploaded)\W*"
     rf"|\W*[\w -]{{1,60}}\.(?:{SEEN}|pdf|docx?|xlsx?|pptx?|csv|txt|zip)\W*",
     re.IGNORECASE,
 )
-_IMAGE_MARKUP_WHOLE = re.compile(
+_IMAGE_MARKUP_WHOLE = lazy_regex(
     r"!\[[^\]]*\]\s*(?:\([^)]*\)|\[[^\]]*\])?|<\s*/?[a-z]+\b[^>]*>", re.IGNORECASE
 )
-_NOT_MADE = re.compile(
+_NOT_MADE = lazy_regex(
     r"\b(?:GPT|language model|no output|(?:can(?:no|['’])t|cannot|unable to|not able to|not possible to) (?:\w+ ){0,3}"
     r"(?:create|generate|draw|make|produce|complete|perform|provide|display|show|be)|requires? (?:\w+ ){0,3}(?:visual|image))",
     re.IGNORECASE,
@@ -81,7 +83,7 @@ _SAYS_NOTHING = frozenset(
         " made created drawn drawing picture image photo sketch painting video audio illustration logo poster chart graph file"
     )
 )
-_CODE_TASK = re.compile(
+_CODE_TASK = lazy_regex(
     r"\b(?:HTML|CSS|XML|markdown|tags?|code|python|java(?:script)?|C\+\+|SQL|regex|template|LaTeX|file ?name"
     r"|files? (?:names?|extensions?|types?)|rename|director(?:y|ies)|folder|command|notebook|dataset)\b",
     re.IGNORECASE,
@@ -111,26 +113,33 @@ _FOLLOWED = (
     r"|based|using|used|featur\w*|promot\w*|advertis\w*|on|in|from|called|named|associated|and|or|as|by|inspired|"
     r"designs?|related|display\w*|compar\w*|outlin\w*|summari[sz]\w*|describ\w*|express\w*|design|against|by))"
 )
-_WISHED = re.compile(
+_WISHED = lazy_regex(
     rf"^(?:please |can you |could you |you (?:need|are asked|have) to )?{_VERB}\s+{_WITHIN}{_SIGHT}{_FOLLOWED}",
     re.IGNORECASE,
 )
-_DRAWN = re.compile(
+_DRAWN = lazy_regex(
     r"^(?:please )?(?:draw|paint|sketch|colori[sz]e|doodle|photograph|film|animate|sculpt)\s+(?:an?|the|this|your|some"
     r"|two|three|\d+)\b(?!\s+(?:conclusions?|parallels?|comparisons?|distinctions?|lines? between|inferences?|picture with))",
     re.IGNORECASE,
 )
-_IN_WORDS = re.compile(
+_IN_WORDS = lazy_regex(
     r"\b(?:describ\w*|descriptions?|in words|ascii|text-based|textual|html|css|svg|python|matplotlib|java(?:script)?|latex|code"
     r"|program|script|function|react|swift|captions?|titles?|ideas?|prompts?|concepts?|suggest\w*|explain\w*|instructions"
     r"|steps|table|R\b|excel|SQL|app|application|algorithm|using (?:words|text|characters|symbols|emojis?))\b",
     re.IGNORECASE,
 )
-_WRITTEN_OUT = re.compile(
+_WRITTEN_OUT = lazy_regex(
     r"```|^\s*(?:import |from \w+ import|def |<svg|<html|<!DOCTYPE|#include|public class)|plt\.|"
     r"^[ \t]*\|.*\|[ \t]*$|^[\s|+-]*-{3,}[\s|+-]*$|\w[ \t]*\|[ \t]*-?\w|[-=]{2,}>|->|→",
     re.MULTILINE,
 )
+
+
+def may_hold_links(text: str) -> bool:
+    """Without running the pattern of a link over every text."""
+    return "://" in text or (
+        "." in text and ("w." in text or "W." in text or bool(_DOT_TOP.search(text)))
+    )
 
 
 def linked(example: Example) -> str:
@@ -139,6 +148,8 @@ def linked(example: Example) -> str:
     A bare domain is none unless the page has to be looked at: what a well-known site is, is known.
     """
     text = example.input if example.input.strip() else example.instruction
+    if not may_hold_links(text):
+        return ""
     links = [found.group() for found in LINK.finditer(text)]
     if not links or _ADDRESS.search(example.instruction):
         return ""
@@ -167,12 +178,15 @@ def is_deep(link: str) -> bool:
 def attached(example: Example) -> str:
     """The words that stand for a picture, a recording or a document which is not there, or ""."""
     text = example.input.strip()
-    if not text or _CODE_TASK.search(example.instruction):
+    if not text:
         return ""
-    if found := _IMAGE_MARKUP.search(text):
-        return found.group()
-    found = _STAND_IN.search(text) or _ATTACHED.fullmatch(text) or _NOT_HERE.fullmatch(text)
-    if not found:
+    if "<" in text or "[" in text or "(" in text or "{" in text:
+        if found := _IMAGE_MARKUP.search(text):
+            return "" if _CODE_TASK.search(example.instruction) else found.group()
+        found = _STAND_IN.search(text) or _ATTACHED.fullmatch(text) or _NOT_HERE.fullmatch(text)
+    else:
+        found = _ATTACHED.fullmatch(text)
+    if not found or _CODE_TASK.search(example.instruction):
         return ""
     rest = words(_LABELS.sub(" ", f"{text[: found.start()]} {text[found.end() :]}"))
     return found.group().strip() if len(rest) < _FEWEST_WORDS else ""

@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from alpaca_pipe.core.lazy_regex import lazy_regex
+
 # Digits with points, commas, apostrophes or hard blanks between them, whatever these mean; with a currency or a percent.
 NUMBER = r"[$€£¥]?\d+(?:[.,'’\u00a0\u202f]\d+)*%?"
-_PARTS = re.compile(r"\d+(?:[.,]\d+)+")
+_PARTS = lazy_regex(r"\d+(?:[.,]\d+)+")
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,11 @@ class Notation:
 
 POINT = Notation(
     ".",
-    re.compile(
+    lazy_regex(
         r"\d+|\d{1,3}(?:,\d{3})+|\d{1,3}(?:['’\u00a0\u202f]\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}"
     ),
 )
-COMMA = Notation(",", re.compile(r"\d+|\d{1,3}(?:\.\d{3})+|\d{1,3}(?:['’\u00a0\u202f]\d{3})+"))
+COMMA = Notation(",", lazy_regex(r"\d+|\d{1,3}(?:\.\d{3})+|\d{1,3}(?:['’\u00a0\u202f]\d{3})+"))
 
 
 def notations(text: str) -> tuple[Notation, ...]:

@@ -5,26 +5,28 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-_MAIL = re.compile(r"(?<![\w.+-])([A-Za-z0-9][\w.+-]{2,})@((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24})\b")
+from alpaca_pipe.core.lazy_regex import lazy_regex
+
+_MAIL = lazy_regex(r"(?<![\w.+-])([A-Za-z0-9][\w.+-]{2,})@((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24})\b")
 # RFC 2606 keeps these for examples; email.com and its like are used as such.
-_NOBODYS = re.compile(
+_NOBODYS = lazy_regex(
     r"(?:^|\.)(?:example\d*|e?mail|domain|company|yourcompany|somecompany|test|website|yourdomain|abc|xyz|acme)"
     r"\.[a-z.]+$|\.(?:example|test|invalid|localhost)$",
     re.IGNORECASE,
 )
 # RFC 2142's mailboxes for a role, others as common, and stand-ins for a name.
-_ROLE = re.compile(
+_ROLE = lazy_regex(
     r"(?:info|marketing|sales|support|abuse|noc|security|post|host|web|admin|administrator|webmaster|hostmaster|postmaster"
     r"|contact|help|helpdesk|hr|jobs|careers|office|press|media|news|newsletter|billing|service|customer\W?\w*|no\W?reply"
     r"|do\W?not\W?reply|alerts?|offers?|notifications?|orders?|team|hello|feedback|enquir\w+|inquir\w+|reservations?"
     r"|(?:my|your|some|user|e?mail|name|first|last|test|example|sample|sender|receiver|recipient|abc|xyz|foo|bar)\w*\W?\w*)\d*",
     re.IGNORECASE,
 )
-_PHONE = re.compile(
+_PHONE = lazy_regex(
     r"(?<![\w.,/$€£:+-])(?:\+?1[\s.-]?)?(?:\((?P<a>\d{3})\)\s?|(?P<b>\d{3})[\s.-])(?P<c>\d{3})[\s.-](?P<d>\d{4})(?![\w/-]|\.\d)"
 )
-_ENDS = re.compile(r"\d{3}[\s.-]\d{4}")
-_ABROAD = re.compile(
+_ENDS = lazy_regex(r"\d{3}[\s.-]\d{4}")
+_ABROAD = lazy_regex(
     r"(?<![\w.,/$€£:+-])\+(?!1\b)(?P<digits>\d{1,3}(?:[\s.()-]{1,2}\d{1,4}){2,5})(?![\w/-]|\.\d)"
 )
 _FREE = {"800", "833", "844", "855", "866", "877", "888", "900"}  # firms' lines

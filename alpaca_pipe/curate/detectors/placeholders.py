@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.lazy_regex import lazy_regex
 
 _AROUND = (
     r"""[\s"'`<>()\[\]{}\\.,:!?。、「」（）【】《》«»„“”*-]*"""  # what a placeholder is dressed in
@@ -30,27 +31,27 @@ _ABROAD = (
 )
 # One word for "none": it may be what a task about words works on.
 _BARE = r"NA|nil|无|無|なし|無し|없음|keine|ninguna|ninguno|aucune?|néant|nenhuma?|nessuno|geen|нет|brak|yok|tidak\sada|không|ไม่มี"
-_NO_INPUT = re.compile(
+_NO_INPUT = lazy_regex(
     rf"{_AROUND}{_LABEL}{_AROUND}(?:(?:there\s+is\s+)?no[\s_-]*(?:(?:additional|further|specific|extra|other)\s+)?(?:inputs?|context|information)(?:\s+data)?{_NEEDED}"
     rf"|n\s*/\s*a(?:{_AROUND}no[\s_-]*inputs?{_NEEDED})?|n\.a|none(?:{_NEEDED})|null|not (?:applicable|required|needed|provided|given|available)|{_ABROAD}){_AROUND}",
     re.IGNORECASE,
 )
-_BARE_INPUT = re.compile(rf"{_AROUND}{_LABEL}{_AROUND}(?:{_BARE}){_AROUND}", re.IGNORECASE)
+_BARE_INPUT = lazy_regex(rf"{_AROUND}{_LABEL}{_AROUND}(?:{_BARE}){_AROUND}", re.IGNORECASE)
 # Whose input such a word may well be: translations, spellings, abbreviations and symbols.
-_ABOUT_A_WORD = re.compile(
+_ABOUT_A_WORD = lazy_regex(
     r"\b(?:translat\w*|words?|terms?|abbreviat\w*|acronyms?|symbols?|elements?|codes?|stands?\sfor|mean\w*|defin\w*|synonyms?"
     r"|antonyms?|plurals?|spell\w*|language|initials?|countr\w+|class\w*|answers?|übersetz\w*|wort|traduc\w*|palabra|mot|tradui\w*"
     r"|перевед\w*|слово)\b|[译譯訳词詞번역]",
     re.IGNORECASE,
 )
-_ABOUT_A_SIGN = re.compile(
+_ABOUT_A_SIGN = lazy_regex(
     r"\b(?:signs?|marks?|symbols?|characters?|punctuat\w*|emoticons?|emojis?|lists?|arrays?|json|dict\w*|objects?|code|brackets?"
     r"|quot\w*|functions?|strings?|regex\w*|expressions?|texts?|inputs?)\b",
     re.IGNORECASE,
 )
 _EMPTY = frozenset(('""', "''", "-", "--", "---", "–", "—", "//", "[]", "{}", "()", "<>", "“”"))
 # "none" may be an answer, and so it is no placeholder here
-_NO_OUTPUT = re.compile(
+_NO_OUTPUT = lazy_regex(
     rf"{_AROUND}(?:no[\s_-]*(?:in|out)puts?{_NEEDED}|n\s*/\s*a|null|not applicable|{_ABROAD}"
     r"|(?:无|無|没有|沒有)(?:输出|輸出)|出力なし|출력\s?없음|keine\sausgabe|sin\ssalida|(?:aucune|pas\sde)\ssortie|sem\ssaída|ness?un\soutput"
     rf"|нет\sвывода|không\scó\sđầu\sra){_AROUND}",
@@ -60,14 +61,14 @@ _NO_OUTPUT = re.compile(
 _LONGEST = 120  # characters, blanks and brackets among them
 
 _NO_INPUT_MARK = rf"<\s*(?:no[\s_-]*inputs?\b[^<>\n]{{0,60}}|(?:{_ABROAD})\s*)>"
-MARK = re.compile(rf"{_NO_INPUT_MARK}|<\s*no[\s_-]*outputs?\b[^<>\n]{{0,60}}>", re.IGNORECASE)
+MARK = lazy_regex(rf"{_NO_INPUT_MARK}|<\s*no[\s_-]*outputs?\b[^<>\n]{{0,60}}>", re.IGNORECASE)
 _MARK_LINE = rf"[\s\"'`\\]*(?:{_NO_INPUT_MARK}|<?noinput>?)[\s\"'`\\.]*"
-_FIRST = re.compile(
+_FIRST = lazy_regex(
     rf"(?:{_MARK_LINE}(?:\n\s*|$)|\s*{_NO_INPUT_MARK}\s*)(?:outputs?[ \t]*:\s*)?",
     re.IGNORECASE,
 )
-_LAST = re.compile(rf"\n(?:{_MARK_LINE})$", re.IGNORECASE)
-_ONLY_LABEL = re.compile(rf"[^\W\d_][\w /()-]{{0,40}}[:：]\s*(?:{_MARK_LINE})?", re.IGNORECASE)
+_LAST = lazy_regex(rf"\n(?:{_MARK_LINE})$", re.IGNORECASE)
+_ONLY_LABEL = lazy_regex(rf"[^\W\d_][\w /()-]{{0,40}}[:：]\s*(?:{_MARK_LINE})?", re.IGNORECASE)
 
 
 def is_no_input(text: str, instruction: str = "") -> bool:
@@ -106,14 +107,13 @@ def without_marks(text: str) -> str:
 def stray_mark(example: Example) -> tuple[str, str] | None:
     """(field, mark) of a `<noinput>` that stands within a text, so that something is missing there; None where
     nothing else stands there, where `without_marks` takes it out, and in a task about such marks."""
-    if MARK.search(example.instruction):
-        return None
     for name in ("input", "output"):
         text = getattr(example, name)
         if (
             "<" in text
             and (found := MARK.search(text))
             and not (without_marks(text) != text or is_no_output(text) or is_no_input(text))
+            and not MARK.search(example.instruction)
         ):
             return name, found.group()
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.lazy_regex import lazy_regex
 
 _SORRY = r"(?:(?:I['’]m|I am)\s+)?(?:very\s+)?(?:sorry|afraid|unfortunately|I apologi[sz]e)\b"
 _CANNOT = (
@@ -23,7 +24,7 @@ _I_CANNOT = (
 )
 
 _FLAT = tuple(
-    re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    lazy_regex(pattern, re.IGNORECASE | re.DOTALL)
     for pattern in (
         # "Sorry, this task involves ... which the model cannot ..."
         rf"{_SORRY}[^.!?\n]{{0,40}}\b{_TASK}\b.{{0,200}}?{_CANNOT}",
@@ -50,7 +51,7 @@ _FLAT = tuple(
 )
 # In the first person, where other people's words are not what was asked for.
 _PERSONAL = tuple(
-    re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    lazy_regex(pattern, re.IGNORECASE | re.DOTALL)
     for pattern in (
         rf"(?:{_SORRY}[\s,.:;-]+)?(?:but\s+)?{_I_CANNOT}\s+{_MADE}\b(?: with)? (?:this|that|your|the {_TASK}|{_TASK})\b",
         rf"(?:{_SORRY}|due to|because of|given)\b[^.!?\n]{{0,120}}\b{_I_CANNOT}\s+{_MADE}\b[^.!?\n]{{0,20}}\b(?:this|that|{_TASK})\b",
@@ -58,8 +59,14 @@ _PERSONAL = tuple(
         rf"(?:{_SORRY}[\s,.:;-]+)?(?:but\s+)?{_I_CANNOT}\s+\w+.{{0,160}}\b{_MODEL}",
     )
 )
-_ITS_VERB = re.compile(rf"(?:{_SORRY}[\s,.:;-]+)?(?:but\s+)?{_I_CANNOT}\s+(\w+)", re.IGNORECASE)
-_OTHERS_WORDS = re.compile(
+# How each of these begins.
+_BEGINS = lazy_regex(
+    rf"\W*(?:no[\s_-]?(?:out|in)put|n/a)|{_SORRY}|(?:but\s+)?(?:as an? |I\s*(?:can|am|['’]m|do))"
+    rf"|(?:this|the|your) (?:(?:type|kind|sort) of )?{_TASK}\b|unable to|you(?: are|['’]re) |this is |due to|because of|given\b",
+    re.IGNORECASE,
+)
+_ITS_VERB = lazy_regex(rf"(?:{_SORRY}[\s,.:;-]+)?(?:but\s+)?{_I_CANNOT}\s+(\w+)", re.IGNORECASE)
+_OTHERS_WORDS = lazy_regex(
     r"\b(?:apolog\w+|repl(?:y|ies)|respon[ds]\w*|refus\w+|declin\w+|reject\w*|excuse|dialogue|conversation|e-?mail|letter"
     r"|message|rewrite|rephrase|reword|paraphrase|edit|translate|sentence|phrase|customer|chatbot|assistant|role|pretend"
     r"|imagine|character|quote|tweet|poem|story)\b",
@@ -70,6 +77,8 @@ _OTHERS_WORDS = re.compile(
 def declined(example: Example) -> str:
     """The words that decline the task, where the output begins with them, or ""."""
     start = example.output.lstrip(" \t\r\n<[(\"'*")
+    if not _BEGINS.match(start):
+        return ""
     found = next(filter(None, (pattern.match(start) for pattern in _FLAT)), None)
     if not found and not _OTHERS_WORDS.search(example.instruction):
         found = next(

@@ -10,37 +10,38 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.lazy_regex import lazy_regex
 
-_SORT = re.compile(
+_SORT = lazy_regex(
     r"\b(?:sort|arrange|order|organi[sz]e|put|place|list|alphabeti[sz]e|rearrange|reorder|rank|write|re-?organi[sz]e)\b",
     re.IGNORECASE,
 )
-_TURN = re.compile(
+_TURN = lazy_regex(
     r"(?:please )?(?:reverse|invert|shuffle|flip)\b", re.IGNORECASE
 )  # the list as it stands
-_ALPHABET = re.compile(
+_ALPHABET = lazy_regex(
     r"\b(?:alphabetical(?:ly)?|alphabeti[sz]e|a\s*(?:-|to)\s*z|lexicographical(?:ly)?|dictionary order)\b",
     re.IGNORECASE,
 )
 _LOW = r"(?:least|smallest|lowest|small|low|minimum)"
 _HIGH = r"(?:greatest|largest|highest|biggest|large|high|big|most|maximum)"
-_NUMERIC = re.compile(
+_NUMERIC = lazy_regex(
     rf"\b(?:numerical(?:ly)?|numeric|ascending|increasing|descending|decreasing|{_LOW}\s+to\s+(?:the\s+)?{_HIGH}"
     rf"|{_HIGH}\s+to\s+(?:the\s+)?{_LOW})\b",
     re.IGNORECASE,
 )
-_DOWN = re.compile(
+_DOWN = lazy_regex(
     rf"\b(?:descending|decreasing|reverse\w*|backwards?|z\s*(?:-|to)\s*a|{_HIGH}\s+to\b)",
     re.IGNORECASE,
 )
 # Numbers that are to be sorted, and it is not said how: up or down.
-_PLAIN_SORT = re.compile(
+_PLAIN_SORT = lazy_regex(
     r"(?:please |can you |could you )?sort\s+(?:(?:this|these|the|following|given|below|list|array|set|of|numbers?|values|integers|elements)\s*){1,6}[.:?]",
     re.IGNORECASE,
 )
-_NOT = re.compile(r"\bnon[- ]?(?:de|in)creasing\b", re.IGNORECASE)
+_NOT = lazy_regex(r"\bnon[- ]?(?:de|in)creasing\b", re.IGNORECASE)
 # Another key, another task as well, or code that sorts.
-_OTHER_KEY = re.compile(
+_OTHER_KEY = lazy_regex(
     r"\b(?:length|size|frequency|date|year|chronolog\w*|time|age|price|populat\w*|importance|by\s+(?!alphabet|numer|ascend|descend|their\s+alphabet)\w+"
     r"|last\s?names?|surnames?|second|third|code|function|program|script|python|java\w*|sql|query|algorithm|pseudo\w*|class|method|array\s+of\s+objects"
     r"|sentence|letters|characters?|categor\w*|groups?|remove|unique|duplicates?|if|even|odd|prime|square\w*|then|each|every|absolute|roman|hex\w*|binary"
@@ -48,10 +49,10 @@ _OTHER_KEY = re.compile(
     re.IGNORECASE,
 )
 _ITEM = r"[-−]?[\w.'’\"-]*\w[\"'’]?"
-_RUN = re.compile(rf"{_ITEM}(?:\s*,\s*(?:and\s+)?{_ITEM})+(?:\s+and\s+{_ITEM})?")
-_MARK = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,3}[.)]|\(?[a-zA-Z]\))\s+")
-_LEAD = re.compile(r"^[^:\n]{0,80}:\s*")
-_NUMBER = re.compile(r"[-−]?[$€£]?\d[\d,]*(?:\.\d+)?%?")
+_RUN = lazy_regex(rf"{_ITEM}(?:\s*,\s*(?:and\s+)?{_ITEM})+(?:\s+and\s+{_ITEM})?")
+_MARK = lazy_regex(r"^\s*(?:[-*•–]|\(?\d{1,3}[.)]|\(?[a-zA-Z]\))\s+")
+_LEAD = lazy_regex(r"^[^:\n]{0,80}:\s*")
+_NUMBER = lazy_regex(r"[-−]?[$€£]?\d[\d,]*(?:\.\d+)?%?")
 _FEWEST = 3
 _LONGEST = 6  # words of an item
 
@@ -60,6 +61,8 @@ def misplaced(example: Example) -> tuple[str, str] | None:
     """(item, the one before it) of the first pair that stands in the wrong order, where the task is to sort a list and the
     output is the list; None where it is in order, or the order cannot be checked."""
     asked = example.instruction
+    if asked.isascii() and not _may_name_an_order(asked.lower()):
+        return None
     if not _SORT.search(asked) or _TURN.match(asked):
         return None
     by_alphabet, by_number = bool(_ALPHABET.search(asked)), bool(_NUMERIC.search(asked))
@@ -79,6 +82,24 @@ def misplaced(example: Example) -> tuple[str, str] | None:
         return None
     wrong = [_first_wrong(items, [key(item) for item in items], down) for key in _KEYS]
     return wrong[0] if all(wrong) else None
+
+
+def _may_name_an_order(low: str) -> bool:
+    """What the patterns below want, told by a few letters of it."""
+    return (
+        "sort" in low
+        or "alphab" in low
+        or "cending" in low
+        or "creasing" in low
+        or "numeric" in low
+        or "lexico" in low
+        or "dictionary" in low
+        or "z" in low
+        or (
+            "to" in low
+            and ("least" in low or "small" in low or "low" in low or "minimum" in low)
+        )
+    )
 
 
 def _first_wrong(items: Sequence[str], keys: Sequence[Any], down: bool) -> tuple[str, str] | None:

@@ -53,9 +53,7 @@ def row_filter(
 
 
 def per_exchange(check: Check, every: bool, example: Example) -> str | None:
-    """The first reason that an exchange gives, and which one; every: also where the answer is not learned."""
-    if not example.messages:
-        return check(example)
+    """The first reason that an exchange of a conversation gives, and which one; every: also where the answer is not learned."""
     for one in example.exchanges():
         if (every or one.learned) and (reason := check(one.example)):
             return f"answer {one.number}: {reason}"

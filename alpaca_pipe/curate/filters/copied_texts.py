@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.detectors.copies import only_copied, says_again
 from alpaca_pipe.curate.filters.base import row_filter
 
 
 @row_filter(order=120)
 def output_is_input(example: Example) -> str | None:
     """The output is an exact copy of the input, and neither copying it nor leaving it unchanged can be the answer."""
-    from alpaca_pipe.curate.detectors.copies import only_copied
-
     return "the output is the input again" if only_copied(example) else None
 
 
@@ -24,8 +23,6 @@ def output_is_instruction(example: Example) -> str | None:
 @row_filter(order=140)
 def instruction_in_input(example: Example) -> str | None:
     """The input says the whole instruction again."""
-    from alpaca_pipe.curate.detectors.copies import says_again
-
     return (
         "the input holds the instruction again"
         if says_again(example.input, example.instruction)

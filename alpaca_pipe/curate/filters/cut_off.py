@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.detectors.endings import open_end, stump
+from alpaca_pipe.curate.detectors.fences import open_fence
 from alpaca_pipe.curate.filters.base import row_filter, shortened
 
 
 @row_filter(order=180)
 def code_fence(example: Example) -> str | None:
     """A code block that is opened and never closed, by CommonMark: it was cut off."""
-    from alpaca_pipe.curate.detectors.fences import open_fence
-
-    line = shortened(open_fence(example.output))
-    return f"the code block that '{line}' opens is not closed" if line else None
+    line = open_fence(example.output)
+    return f"the code block that '{shortened(line)}' opens is not closed" if line else None
 
 
 @row_filter(order=210)
 def truncated(example: Example, least_words: int = 12) -> str | None:
     """English prose that stops after a comma or a word that needs another one (from `least_words` words on), or after the first two
     digits of a year or a currency sign, which a stop sequence such as "20." leaves behind."""
-    from alpaca_pipe.curate.detectors.endings import open_end, stump
-
     last = open_end(example.output, least_words) or stump(example.output)
     return f"the output stops in mid-sentence, at '{last}'" if last else None

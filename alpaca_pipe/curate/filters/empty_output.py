@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.detectors.placeholders import is_no_output, stray_mark
 from alpaca_pipe.curate.filters.base import row_filter, shortened
 
 
 @row_filter(order=70)
 def empty_output(example: Example) -> str | None:
     """The output is empty, or says only that there is none."""
-    from alpaca_pipe.curate.detectors.placeholders import is_no_output
-
     if not example.output.strip():
         return "the output is empty"
     spelled = is_no_output(example.output)
@@ -20,7 +19,5 @@ def empty_output(example: Example) -> str | None:
 @row_filter(order=104)
 def placeholder(example: Example) -> str | None:
     """A `<noinput>` within a text, so that something is missing there."""
-    from alpaca_pipe.curate.detectors.placeholders import stray_mark
-
     found = stray_mark(example)
     return f"the {found[0]} holds '{shortened(found[1])}'" if found else None

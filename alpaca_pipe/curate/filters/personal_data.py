@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.detectors.pii import contact
+from alpaca_pipe.curate.detectors.texts import first_look, texts_of
 from alpaca_pipe.curate.filters.base import row_filter
 
 
@@ -12,14 +14,14 @@ from alpaca_pipe.curate.filters.base import row_filter
 def personal_data(example: Example, rows: Literal["foreign", "all"] = "foreign") -> str | None:
     """An e-mail address or a telephone number that may be somebody's. foreign: in rows that were imported or made from
     documents; what a teacher invents is no one's."""
-    from alpaca_pipe.curate.detectors.pii import contact
-    from alpaca_pipe.curate.detectors.texts import texts_of
-
     if (
         rows == "foreign"
         and example.origin.kind != "imported"
         and "document" not in example.origin.details
     ):
+        return None
+    look = first_look(example)
+    if not (look.may_hold_telephone or "@" in look.text or "+" in look.text):
         return None
     for name, text in texts_of(example):
         if found := contact(text):

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.detectors.loops import (
+    last_loop,
+    may_repeat,
+    repeated_item,
+    repeated_share,
+    words_to_repeat,
+)
 from alpaca_pipe.curate.filters.base import row_filter, shortened
 
 
@@ -16,26 +23,20 @@ def repetition(
     Rae et al. 2021 (Gopher, table A1) draw the line at 0.15 of the characters, for web pages. Instruction data holds
     songs, drills and code: on the 52K 0.3 hits 49 rows, most of them sound; 0.5 hits none.
     """
-    from alpaca_pipe.curate.detectors.loops import last_loop, may_repeat, repeated_share
-
-    if may_repeat(example.instruction):
+    said = words_to_repeat(example.output, least_words)
+    again = last_loop(said, times, least_words)
+    share = 0.0 if again else repeated_share(said, most)
+    if not (again or share > most) or may_repeat(example.instruction):
         return None
-    if again := shortened(last_loop(example.output, times, least_words)):
-        return f"the output ends in a loop: '{again}'"
-    share = repeated_share(example.output, least_words, most)
-    return (
-        f"{share:.0%} of the output repeats itself, at most {most:.0%} wanted"
-        if share > most
-        else None
-    )
+    if again:
+        return f"the output ends in a loop: '{shortened(again)}'"
+    return f"{share:.0%} of the output repeats itself, at most {most:.0%} wanted"
 
 
 @row_filter(order=200)
 def repeated_items(example: Example) -> str | None:
     """A list in the output says an item twice that the prompt does not."""
-    from alpaca_pipe.curate.detectors.loops import may_repeat, repeated_item
-
-    if may_repeat(example.instruction):
+    item = repeated_item(example.output, f"{example.instruction}\n{example.input}")
+    if not item or may_repeat(example.instruction):
         return None
-    item = shortened(repeated_item(example.output, f"{example.instruction}\n{example.input}"))
-    return f"a list in the output says '{item}' twice" if item else None
+    return f"a list in the output says '{shortened(item)}' twice"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.curate.detectors.sorting import misplaced
 from alpaca_pipe.curate.filters.base import row_filter, shortened
 
 
 @row_filter(order=224)
 def wrong_order(example: Example) -> str | None:
     """The task is to sort a list by the alphabet or by number (in English), and the output has its items in another order."""
-    from alpaca_pipe.curate.detectors.sorting import misplaced
-
     found = misplaced(example)
     return (
         f"'{shortened(found[0], 30)}' stands after '{shortened(found[1], 30)}'" if found else None

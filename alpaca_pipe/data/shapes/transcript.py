@@ -57,6 +57,7 @@ _VICUNA = re.compile(
 _LOOSE = re.compile(
     r"^ ?[<\[]?((?:[^\W\d_][\w-]*)(?: [\w-]+)?)[>\]]? ?[:：][ \t]*\n?", re.MULTILINE
 )
+_SIGNS = (":", "：", "#", "<", "[")  # each of the marks above has one
 _FRAMES = re.compile(
     r"(?:Below is an instruction that describes|A chat between a curious|"
     r"The conversation between (?:human|user) and)[^\n]*\Z",
@@ -139,6 +140,8 @@ def parsed(text: str, opened: bool = False, loose: bool = False) -> list[Message
     opened: it is a prompt, which ends where the answer would begin: without that, only a template's own tokens count.
     loose: any two speakers count, where the whole text is in their turns.
     """
+    if not any(sign in text for sign in _SIGNS):
+        return []
     if "[INST]" in text and (found := _llama_2(text)):
         return found
     if _MARKS.search(text):
