@@ -95,10 +95,7 @@ def _may_name_an_order(low: str) -> bool:
         or "lexico" in low
         or "dictionary" in low
         or "z" in low
-        or (
-            "to" in low
-            and ("least" in low or "small" in low or "low" in low or "minimum" in low)
-        )
+        or ("to" in low and ("least" in low or "small" in low or "low" in low or "minimum" in low))
     )
 
 
