@@ -275,7 +275,8 @@ def test_duplicates_are_told_in_groups(tmp_path: Path) -> None:
 def test_golden(tmp_path: Path) -> None:
     """When it changes, raise the stage's version or mend what changed. 2: ten more detectors and three more repairs, groups of
     duplicates, repairs counted by rule. 3: bounded patterns for what a text model cannot see. 4: words by script, more
-    kinds of defects; what is described in prose stays, and Stanford's word list is off."""
+    kinds of defects; what is described in prose stays, and Stanford's word list is off. 5: leaks in
+    other languages, more lines of signs and words for no input."""
     more = [
         row("Say how a bell is made, please.", output="Cast it.\n##\n7. Instruction: Name a noun."),
         row("Summarize the article.", "https://news.site/2020/10/the-story", "It tells a story."),
@@ -289,4 +290,4 @@ def test_golden(tmp_path: Path) -> None:
         ),
         at,
     )
-    assert (STAGE.version, tree_digest(at.folder)[:16]) == (4, "9a1d3116c205b385")
+    assert (STAGE.version, tree_digest(at.folder)[:16]) == (5, "9a1d3116c205b385")
