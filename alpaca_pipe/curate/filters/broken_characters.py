@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.detectors.invisible import control_character, garbage_run
-from alpaca_pipe.curate.detectors.texts import first_look, texts_of
+from alpaca_pipe.core.lazy_module import lazy_module
 from alpaca_pipe.curate.filters.base import row_filter
+
+if TYPE_CHECKING:
+    from alpaca_pipe.curate.detectors import invisible, texts
+else:
+    invisible = lazy_module("alpaca_pipe.curate.detectors.invisible")
+    texts = lazy_module("alpaca_pipe.curate.detectors.texts")
 
 
 @row_filter(order=80, looks_at="row")
 def control_characters(example: Example) -> str | None:
     """Bytes that no text holds: C0 and C1 controls but tab and line ends, and U+FFFD, the mark of a failed decoding."""
-    if not first_look(example).may_hold_controls:
+    if not texts.first_look(example).may_hold_controls:
         return None
-    for name, text in texts_of(example):
-        if found := control_character(text):
+    for name, text in texts.texts_of(example):
+        if found := invisible.control_character(text):
             return f"the {name} holds U+{ord(found):04X}"
     return None
 
@@ -22,9 +29,9 @@ def control_characters(example: Example) -> str | None:
 @row_filter(order=90, looks_at="row")
 def garbage(example: Example) -> str | None:
     """Accents piled on each other without letters, which broken generation leaves behind."""
-    if first_look(example).kinds:
+    if texts.first_look(example).kinds:
         return None
-    for name, text in texts_of(example):
-        if found := garbage_run(text):
+    for name, text in texts.texts_of(example):
+        if found := invisible.garbage_run(text):
             return f"the {name} holds {len(found)} combining marks in a row, U+{ord(found[0]):04X} first"
     return None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.curate.detectors.pii import contact
-from alpaca_pipe.curate.detectors.texts import first_look, texts_of
+from alpaca_pipe.core.lazy_module import lazy_module
 from alpaca_pipe.curate.filters.base import row_filter
+
+if TYPE_CHECKING:
+    from alpaca_pipe.curate.detectors import pii, texts
+else:
+    pii = lazy_module("alpaca_pipe.curate.detectors.pii")
+    texts = lazy_module("alpaca_pipe.curate.detectors.texts")
 
 
 @row_filter(order=230, looks_at="row")
@@ -20,10 +25,10 @@ def personal_data(example: Example, rows: Literal["foreign", "all"] = "foreign")
         and "document" not in example.origin.details
     ):
         return None
-    look = first_look(example)
+    look = texts.first_look(example)
     if not (look.may_hold_telephone or "@" in look.text or "+" in look.text):
         return None
-    for name, text in texts_of(example):
-        if found := contact(text):
+    for name, text in texts.texts_of(example):
+        if found := pii.contact(text):
             return f"the {name} holds {'an e-mail address' if '@' in found else 'a telephone number'} that may be somebody's"
     return None
