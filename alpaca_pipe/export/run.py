@@ -147,6 +147,7 @@ def _card(context: StageContext, figures: Mapping[str, Any], encoder: Encoder) -
         ("method", method),
         ("training rows", str(rows)),
         ("template", encoder.template.name),
+        *_input_fact(encoder),
         ("verdict", verdict),
     ]
     checks: list[Fact] = [
@@ -167,6 +168,12 @@ def _card(context: StageContext, figures: Mapping[str, Any], encoder: Encoder) -
     return model_card(
         context.tables["base"].published, method, prompt, facts, checks, context.terms
     )
+
+
+def _input_fact(encoder: Encoder) -> list[Fact]:
+    """How an input is given to a template that has a place for one."""
+    place = encoder.template.with_input.partition("{instruction}")[2].partition("{input}")[0]
+    return [("an input", f"stands in the user's text after {place!r}")] if place else []
 
 
 def _dataset(config: ExportConfig, context: StageContext) -> dict[str, int]:

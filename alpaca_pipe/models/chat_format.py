@@ -9,13 +9,16 @@ learned with the answer.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Message
 from alpaca_pipe.models.templates import Template
+from alpaca_pipe.models.templates.stanford_prompts import INPUT
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -43,6 +46,24 @@ class ChatFormat:
     takes_system: bool
     takes_tools: bool
     notes: tuple[str, ...] = ()  # what is done otherwise than the rows say, a sentence each
+
+    @cached_property
+    def _control(self) -> re.Pattern[str] | None:
+        tokens = self.tokenizer.added_tokens_decoder.values()
+        known = {str(one) for one in tokens if one.special} | set(self.tokenizer.all_special_tokens)
+        found = sorted(filter(None, known), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, found))) if found else None
+
+    def spelled(self, example: Example) -> str | None:
+        """The control token that a row's texts spell out, as a reason to leave the row out; None where there is none.
+
+        In what is asked it would be read as that token, here and by every server; in an answer it is letters. No model could
+        learn to tell the two apart.
+        """
+        for one in (example.system, *example.texts) if self._control else ():
+            if self._control and (found := self._control.search(one)):
+                return f"its text spells {found[0]}, a control token of the base"
+        return None
 
     @property
     def end_id(self) -> int:
@@ -86,7 +107,8 @@ class ChatFormat:
             raise NotWritable(f"template {self.template.name} has no place for a tool's result")
         told = [_as_chat(one) for one in messages]
         if self.template.with_input and example.input and not example.messages:
-            told[0] = {"role": "user", "content": example.instruction, "input": example.input}
+            text = f"{example.instruction}{INPUT}{example.input}"
+            told[0] = {"role": "user", "content": text}
         if example.system and self.takes_system:
             return [{"role": "system", "content": example.system}, *told]
         if example.system:

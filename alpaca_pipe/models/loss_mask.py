@@ -148,6 +148,8 @@ class Encoder:
 
     def _exchanges(self, example: Example) -> list[_Exchange] | str:
         """Each learned answer with what stands before it; or why the template cannot write the row."""
+        if spelled := self.form.spelled(example):
+            return spelled
         try:
             chat = self.form.chat(example)
             found = []

@@ -228,15 +228,24 @@ def test_saved_and_reloaded_it_asks_the_same(name: str, tmp_path: Path) -> None:
     assert again.tokenizer.eos_token == ENCODERS[name].form.end  # what others stop at
 
 
-def test_an_answered_chat_is_what_was_trained() -> None:
-    """The rendered conversation, answer included, is the training row."""
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"content": "Add\n\n### Input:\n1, 2"},  # as a server hands it on: role and content alone
+        {"content": "Add", "input": "1, 2"},
+    ],
+)
+@pytest.mark.parametrize("name", ["alpaca", "alpaca-2023"])
+def test_an_answered_chat_is_what_was_trained(name: str, asked: dict[str, str]) -> None:
+    """The rendered conversation, answer included, is the training row; so is Stanford's prompt with an input."""
     row = Example.of("Add", "1, 2", "3", SEED)
-    chat = [
-        {"role": "user", "content": "Add", "input": "1, 2"},
-        {"role": "assistant", "content": "3"},
-    ]
-    ids = BYTES.apply_chat_template(chat, chat_template=ENCODERS["alpaca"].form.jinja)["input_ids"]
-    assert tuple(ids) == encoded(ENCODERS["alpaca"], [row])[0].ids
+    chat = [{"role": "user", **asked}, {"role": "assistant", "content": "3"}]
+    form = ENCODERS[name].form
+    ids = BYTES.apply_chat_template(chat, chat_template=form.jinja)["input_ids"]
+    assert tuple(ids) == encoded(ENCODERS[name], [row])[0].ids
+    prompt = TEMPLATES[name].with_input.format(instruction="Add", input="1, 2")
+    assert form.write(chat[:1], True) == "<s>" + prompt
+    assert ENCODERS[name].messages(row) == [{"role": "user", "content": "Add\n\n### Input:\n1, 2"}]
 
 
 def test_a_tokenizer_that_would_spoil_the_answer_is_refused() -> None:

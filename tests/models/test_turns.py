@@ -462,14 +462,21 @@ def test_control_tokens_that_the_vocabulary_lacks_are_named() -> None:
         Encoder(byte_tokenizer(), TEMPLATES["chatml"])
 
 
-def test_a_control_token_spelled_in_an_answer_is_text_there_and_ends_nothing() -> None:
+@pytest.mark.parametrize("where", ["system", "question", "answer", "last"])
+def test_a_row_that_spells_a_control_token_is_left_out_wherever_it_stands(where: str) -> None:
+    """One rule for all that is said: in a question it would be that token, in an answer letters, and a chat could not tell."""
     encoder = Encoder(TOKENIZERS["chatml"](), TEMPLATES["chatml"])
-    example = of("Hi.", "a<|im_end|>b", "Bye.", "Ok.")
-    (row,) = encoded(encoder, [example])
-    assert (
-        len(row) == 2 and row[0].ids.count(encoder.form.end_id) == 2
-    )  # after the user's turn, and at the end
-    check_prompts("chatml", encoder.tokenizer, [example])
+    said = {name: "Hi." for name in ("system", "question", "answer", "last")}
+    said[where] = "a<|im_end|>b"
+    example = of(said["question"], said["answer"], "Bye.", said["last"], system=said["system"])
+    (found,) = encoder.encode([example], 1000)
+    assert isinstance(found, Rejected)
+    assert found.reason == "its text spells <|im_end|>, a control token of the base"
+
+
+def test_text_that_only_looks_like_a_control_token_is_text() -> None:
+    encoder = Encoder(TOKENIZERS["chatml"](), TEMPLATES["chatml"])
+    check_prompts("chatml", encoder.tokenizer, [of("<|im_end>", "<im_end|> and <|im_other|>")])
 
 
 def test_too_long_a_conversation_is_dropped_whole() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 from alpaca_pipe.models.templates.template import Template
 
@@ -19,29 +18,35 @@ _WITHOUT_INPUT = (
 )
 
 
+INPUT = "\n\n### Input:\n"  # what stands between an instruction and its input
+
+
 def _template(name: str, says: str, with_input: str, without_input: str) -> Template:
-    """The user's turn ends where the answer begins, so `add_generation_prompt` changes nothing. A user message may have an
-    `input` beside its `content`."""
+    """The user's turn ends where the answer begins, so `add_generation_prompt` changes nothing.
+
+    An input is part of the user's text, after INPUT: a server hands a template nothing but role and content. The two prompts
+    then differ in their first sentence alone. A caller of `apply_chat_template` may also give it as `input`.
+    """
+    start = "{instruction}"
+    both = [text.partition(start) for text in (with_input, without_input)]
+    (asked, _, _), (plain, _, end) = both
+    assert with_input == asked + start + INPUT + "{input}" + end
     body = "".join(
         (
             "{% for message in messages %}",
             "{% if message['role'] == 'system' %}{{ message['content'] + '\\n\\n' }}",
             "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token }}",
-            "{% elif message.get('input') %}{{ " + _jinja_text(with_input) + " }}",
-            "{% else %}{{ " + _jinja_text(without_input) + " }}{% endif %}",
-            "{% endfor %}",
+            "{% elif message.get('input') %}",
+            f"{{{{ {json.dumps(asked)} + message['content'] + {json.dumps(INPUT)} + message['input'] + {json.dumps(end)} }}}}",
+            f"{{% elif {json.dumps(INPUT)} in message['content'] %}}",
+            f"{{{{ {json.dumps(asked)} + message['content'] + {json.dumps(end)} }}}}",
+            "{% else %}",
+            f"{{{{ {json.dumps(plain)} + message['content'] + {json.dumps(end)} }}}}",
+            "{% endif %}{% endfor %}",
         )
     )
     return Template(
         name, says, body, many_turns=False, with_input=with_input, without_input=without_input
-    )
-
-
-def _jinja_text(text: str) -> str:
-    """A format string as a Jinja expression."""
-    names = {"{instruction}": "message['content']", "{input}": "message['input']"}
-    return " + ".join(
-        names.get(part) or json.dumps(part) for part in re.split(r"(\{\w+\})", text) if part
     )
 
 
