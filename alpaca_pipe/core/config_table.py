@@ -13,6 +13,9 @@ from pydantic_core import InitErrorDetails, ValidationError
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import tree_digest
 from alpaca_pipe.core.ingredient import Ingredient
+from alpaca_pipe.core.outside_numbers import BadNumber, exact_number
+
+_LARGEST, _FINEST = 10**15, 30  # of a number in a recipe, and its digits behind the point
 
 
 @dataclass(frozen=True)
@@ -121,11 +124,15 @@ def _plain(value: Any) -> Any:
 
 
 def _exact(value: Any) -> Any:
-    return (
-        Decimal(str(value))
-        if isinstance(value, int | float) and not isinstance(value, bool)
-        else value
-    )
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return value
+    try:
+        number = exact_number(value, least=-_LARGEST, most=_LARGEST)
+    except BadNumber as bad:
+        raise ValueError(f"{bad} is no number to reckon with") from None
+    if number and number.adjusted() < -_FINEST:
+        raise ValueError(f"{number} is too small to reckon with")
+    return number
 
 
 def folder_of(value: str, info: ValidationInfo) -> Path:

@@ -73,6 +73,14 @@ def exact_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def exact_json_at(text: str, place: int) -> tuple[Any, int]:
+    """The value that begins at a place of a text, read as `exact_json` does, and where it ends. Raises ValueError."""
+    try:
+        return _DECODER.raw_decode(text, place + len(text[place:]) - len(text[place:].lstrip()))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def shown_value(value: Any) -> str:
     """What somebody wrote, cut, for a sentence."""
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 256:
@@ -95,4 +103,9 @@ def _decimal(text: str) -> Decimal:
 
 
 def _finite(value: float | Decimal) -> bool:
-    return value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    return isinstance(value, int) or math.isfinite(value)  # an int may be too large for a float
+
+
+_DECODER = json.JSONDecoder(parse_float=_decimal, parse_int=_int, parse_constant=_decimal)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from alpaca_pipe.core.guarded_yaml import load_yaml
 from alpaca_pipe.data.compression import BreaksOff
 from alpaca_pipe.data.records import LONGEST, Found, Record, Unreadable
 
 
 def yaml_rows(data: Iterable[bytes]) -> Iterator[Found]:
     """The items of a list, else the whole document as one row. At most LONGEST bytes."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
         whole = b"".join(data)
         if len(whole) > LONGEST:
@@ -24,8 +22,8 @@ def yaml_rows(data: Iterable[bytes]) -> Iterator[Found]:
                 ends=True,
             )
             return
-        document: Any = YAML(typ="safe", pure=True).load(whole.decode("utf-8-sig"))
-    except (YAMLError, UnicodeDecodeError, BreaksOff, ValueError) as error:
+        document: Any = load_yaml(whole.decode("utf-8-sig"), most=LONGEST, most_nodes=LONGEST)
+    except (UnicodeDecodeError, BreaksOff, ValueError) as error:
         what = str(error).strip().split("\n")[0]
         yield Unreadable(
             1, f"not YAML: {what}", "mend it, or write one JSON object a line", ends=True

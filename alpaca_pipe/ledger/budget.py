@@ -13,6 +13,7 @@ from alpaca_pipe.core.config_table import Exact, Knob, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import canonical
+from alpaca_pipe.core.guarded_yaml import NotYaml, load_yaml
 from alpaca_pipe.ledger.entries import Class, Short, Totals
 from alpaca_pipe.ledger.money import NANO, nanodollars, shown
 from alpaca_pipe.ledger.pricing.token_prices import Price, book
@@ -59,15 +60,11 @@ class BudgetTable(Table):
 def read_budget(file: Path) -> BudgetTable | None:
     """The caps that a YAML file holds, as `total: 50`; None where there is no such file. Raises UserError."""
     from pydantic import ValidationError
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
 
     if not file.exists():
         return None
     try:
-        return BudgetTable.model_validate(
-            YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
-        )
+        return BudgetTable.model_validate(load_yaml(file.read_text(encoding="utf-8")) or {})
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
@@ -79,7 +76,7 @@ def read_budget(file: Path) -> BudgetTable | None:
         raise UserError(
             f"{file}: {name}{': ' * bool(name)}{what[:1].lower()}{what[1:]}", _LIKE_THIS
         ) from None
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, UnicodeDecodeError, NotYaml) as error:
         raise UserError(
             f"{file}: these are no caps: {' '.join(str(error).split())[:200]}", _LIKE_THIS
         ) from None

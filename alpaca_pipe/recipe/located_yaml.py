@@ -7,6 +7,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
+from alpaca_pipe.core.guarded_yaml import NotYaml, load_yaml
 from alpaca_pipe.core.secrets import is_secret
 
 Key = tuple[Any, ...]
@@ -42,24 +43,14 @@ _PLAINLY = {  # in words, the parser's complaints that are met every day: (what 
 
 def read_yaml(text: str, file: str) -> tuple[Any, dict[Key, Place]]:
     """(values, places). YAML 1.2: `1e-5` is a number, `no` is a string, a repeated key is an error."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     try:
-        loaded = YAML(typ="rt").load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        problem = (error.problem or "not YAML").split("\n")[0]
+        loaded = load_yaml(text, with_lines=True)
+    except NotYaml as error:
         what, cure = next(
-            (plain for words, plain in _PLAINLY.items() if words in problem),
-            (problem, "mend the YAML there"),
+            (plain for words, plain in _PLAINLY.items() if words in error.what),
+            (error.what, error.cure),
         )
-        raise UserError(f"{file}:{line}: {what}", cure) from None
-    except YAMLError as error:
-        raise UserError(
-            f"{file}:1: not YAML: {str(error).splitlines()[0]}", "a recipe is a YAML mapping"
-        ) from None
+        raise UserError(f"{file}:{error.line}: {what}", cure) from None
     if not isinstance(loaded, dict):
         raise UserError(
             f"{file}:1: a recipe is a mapping of tables", "see `alpaca-pipe recipes` for examples"
@@ -98,12 +89,9 @@ def override(
 
 def read_value(text: str, by: str) -> Any:
     """One YAML value, plain."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        return _plain(YAML(typ="rt").load(text), (), "", {})
-    except YAMLError:
+        return _plain(load_yaml(text, with_lines=True), (), "", {})
+    except NotYaml:
         raise UserError(f"{by}: the value is not YAML", "quote it") from None
 
 
@@ -112,7 +100,11 @@ def _plain(value: Any, key: Key, file: str, places: dict[Key, Place]) -> Any:
     lines: Any = getattr(value, "lc", None)
     if isinstance(value, dict):
         for name in value:
-            places[(*key, name)] = Place(file, lines.key(name)[0] + 1)
+            try:
+                line = lines.key(name)[0]
+            except (KeyError, AttributeError):  # it came by a merge key
+                line = lines.line if lines is not None and lines.line is not None else 0
+            places[(*key, name)] = Place(file, line + 1)
         return {str(name): _plain(item, (*key, name), file, places) for name, item in value.items()}
     if isinstance(value, list):
         for index in range(len(value)):

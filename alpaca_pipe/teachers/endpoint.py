@@ -13,7 +13,7 @@ from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.core.secrets import LOOKS_LIKE_A_KEY
 from alpaca_pipe.ledger.budget import USUAL_TIERS
 from alpaca_pipe.teachers.config import ExpectedPace, TeacherTable
-from alpaca_pipe.teachers.openai.extra_fields import ExtraBody, ExtraHeaders
+from alpaca_pipe.teachers.openai.extra_fields import ExtraBody, ExtraHeaders, billed_apart
 
 OPENAI = "https://api.openai.com/v1"
 _NAME_OF_VARIABLE = lazy_regex(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -107,6 +107,18 @@ class EndpointTable(TeacherTable):
                 None,
                 f"extra_body asks for service_tier '{tier}', which is billed otherwise than the usual one - "
                 "say here what it costs, or take it out",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _priced_by_its_tokens(self) -> Self:
+        field = billed_apart(self.extra_body)
+        if field and not (self.price and not any(self.price.per_million().values())):
+            raise wrong_key(
+                "extra_body",
+                None,
+                f"'{field}' asks for what is billed beside the tokens and their limit, so a cap could not hold - take it "
+                "out, or say `price: free` where nobody bills it",
             )
         return self
 

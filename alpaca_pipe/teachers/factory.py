@@ -131,7 +131,7 @@ async def _open_wire(
     key = key_from(os.environ, table.key_variable)
     async with contextlib.AsyncExitStack() as stack:
         child = await stack.enter_async_context(own) if (own := table.own_server(log)) else None
-        address = child.url if child else table.address
+        address, key = (child.url, child.key) if child else (table.address, key)
         client = await stack.enter_async_context(
             http_client(address, key=key, timeout=table.timeout, **table.http_options)
         )

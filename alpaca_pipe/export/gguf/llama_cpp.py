@@ -90,7 +90,8 @@ async def llama_cpp(file: Path, context: int, log: Path) -> AsyncIterator[LlamaC
     ) as child:
         # it hangs up on a connection that was quiet for 5 s, and between two questions a model answers here
         connector = aiohttp.TCPConnector(force_close=True)
-        async with aiohttp.ClientSession(connector=connector) as session:
+        ours = {"Authorization": f"Bearer {child.key}"}
+        async with aiohttp.ClientSession(connector=connector, headers=ours) as session:
             yield LlamaCpp(session, child.url.removesuffix("/v1"))
 
 

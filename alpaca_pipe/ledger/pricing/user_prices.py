@@ -22,6 +22,7 @@ from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import config_dir
+from alpaca_pipe.core.guarded_yaml import NotYaml, load_yaml
 
 Kind = Literal["price", "gpu", "tuning"]
 _NAMED_BY: dict[str, Kind] = {"model": "price", "gpu": "gpu", "tuning": "tuning"}
@@ -78,21 +79,10 @@ def own_rows(kind: Kind) -> Iterator[OwnRow]:
 
 def rows_in(text: str, file: str) -> list[tuple[Kind, OwnRow]]:
     """Every row of a file's text with its kind. UserError with the line where it is not a list of rows."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     try:
-        loaded: Any = YAML(typ="rt").load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = (error.problem or "not YAML").split("\n")[0]
-        raise UserError(
-            f"{file}:{mark.line + 1 if mark else 1}: {what}", "mend the YAML there"
-        ) from None
-    except YAMLError as error:
-        raise UserError(
-            f"{file}:1: not YAML: {str(error).splitlines()[0]}", "mend the YAML there"
-        ) from None
+        loaded: Any = load_yaml(text, with_lines=True)
+    except NotYaml as error:
+        raise UserError(f"{file}:{error.line}: {error.what}", error.cure) from None
     if loaded is None:
         return []
     if not isinstance(loaded, list):

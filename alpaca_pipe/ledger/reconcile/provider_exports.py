@@ -10,17 +10,24 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.outside_numbers import (
+    BadNumber,
+    exact_json,
+    exact_json_at,
+    exact_number,
+    whole_number,
+)
 from alpaca_pipe.ledger.money import NANO
 
 _NAME = re.compile(r"r\d+-[\w-]+\.\d+\.\w+")  # entries.py: Attempt.name
@@ -34,6 +41,9 @@ _ITEM_OF = (
     "ServiceName",
 )
 _NO_USAGE = ("Tax", "Credit")  # what a bill holds besides the requests
+MOST_BILLED = Decimal(10**9)  # dollars in one row, or as a credit
+_LAST_SECOND = 16_725_225_600  # the year 2500
+_MOST_BYTES = 1 << 29
 _STEP = Decimal("1e-18")  # dollars; finer digits than these are a float's shadow
 
 
@@ -73,8 +83,13 @@ def read_books(file: Path) -> ProviderBooks:
     """A provider's file, whichever kind it is. Raises UserError for one that is neither."""
     try:
         data = file.read_bytes()
-        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError, gzip.BadGzipFile) as error:
+        if data[:2] == b"\x1f\x8b":
+            with gzip.open(io.BytesIO(data)) as stream:
+                data = stream.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise OSError(f"it has more than {_MOST_BYTES >> 20} MiB")
+        text = data.decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise UserError(
             f"{file} cannot be read: {getattr(error, 'strerror', None) or error}",
             "name OpenAI's costs as JSON or a FOCUS CSV, gzipped or not",
@@ -91,15 +106,15 @@ def _openai(text: str, file: Path) -> ProviderBooks:
     try:
         pages = list(_pages(text))
         for bucket in (bucket for page in pages for bucket in page["data"]):
-            start = datetime.fromtimestamp(int(bucket["start_time"]), UTC)
-            times += [start, datetime.fromtimestamp(int(bucket["end_time"]), UTC)]
+            start = _moment(bucket["start_time"])
+            times += [start, _moment(bucket["end_time"])]
             for result in bucket["results"]:
                 amount = result.get("amount") or {}
                 _dollars_only(amount.get("currency") or "usd", file)
                 rows.append(
                     Billed(start, result.get("line_item") or "", _decimal(amount.get("value") or 0))
                 )
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise UserError(
             f"{file} is not what GET /v1/organization/costs answers: {_words(error)}",
             "save that reply as it comes, with group_by=line_item; several pages make a list",
@@ -122,10 +137,9 @@ def _words(error: Exception) -> str:
 
 
 def _pages(text: str) -> Iterator[Mapping[str, Any]]:
-    decoder, place = json.JSONDecoder(parse_float=Decimal), 0
-    while place < len(text.rstrip()):
-        place += len(text[place:]) - len(text[place:].lstrip())
-        found, place = decoder.raw_decode(text, place)
+    place, end = 0, len(text.rstrip())
+    while place < end:
+        found, place = exact_json_at(text, place)
         yield from found if isinstance(found, list) else [found]
 
 
@@ -157,7 +171,7 @@ def _focus(text: str, file: Path) -> ProviderBooks:
             providers.add(
                 row.get("ProviderName") or row.get("ServiceProviderName") or ""
             )  # the latter since FOCUS 1.3
-        except (ValueError, TypeError, InvalidOperation) as error:
+        except (ValueError, TypeError, ArithmeticError) as error:
             raise UserError(
                 f"{file}:{number}: this row cannot be read ({error})", "export the file anew"
             ) from None
@@ -190,7 +204,7 @@ def _name(row: Mapping[str, str]) -> str:
             return row[column]
     tags = row.get("Tags") or ""
     if "r" in tags and _NAME.search(tags):
-        for value in _texts(json.loads(tags)):
+        for value in _texts(exact_json(tags)):
             if _NAME.fullmatch(value):
                 return value
     return ""
@@ -214,6 +228,13 @@ def _time(text: str) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+def _moment(seconds: Any) -> datetime:
+    """Of seconds since 1970, up to the year 2500."""
+    if isinstance(seconds, str):
+        seconds = exact_number(seconds, most=_LAST_SECOND)
+    return datetime.fromtimestamp(whole_number(seconds, most=_LAST_SECOND), UTC)
+
+
 def _dollars_only(currency: str, file: Path) -> None:
     if currency.upper() != "USD":
         raise UserError(
@@ -222,9 +243,10 @@ def _dollars_only(currency: str, file: Path) -> None:
 
 
 def _decimal(value: Any) -> Decimal:
-    amount = Decimal(value)
-    if not amount.is_finite():
-        raise ValueError(f"the amount {value} is no number")
+    try:
+        amount = exact_number(value, least=-MOST_BILLED, most=MOST_BILLED)
+    except BadNumber as bad:
+        raise ValueError(f"the amount {bad} is no number of dollars") from None
     return amount.quantize(_STEP, ROUND_HALF_EVEN) if amount else Decimal(0)
 
 

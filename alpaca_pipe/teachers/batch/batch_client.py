@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import quote
 
-from alpaca_pipe.core.outside_numbers import BadNumber, exact_json, whole_number
+from alpaca_pipe.core.outside_numbers import BadNumber, exact_json, shown_value, whole_number
 from alpaca_pipe.ledger.store.batch_jobs import Intent
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.local.child_process import Child
@@ -22,7 +24,11 @@ from alpaca_pipe.teachers.openai.error_mapping import (
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
 
 OURS = "alpaca_pipe_intent"  # in a batch's metadata: the intent it was made for
+_SLOWEST = 100_000  # bytes a second, of files
 _A_PAGE = 100
+# Names that a provider gives: they stand in addresses, in the ledger and on the screen.
+_NAME = re.compile(r"[\w.:/+=@~-]{1,256}", re.ASCII)
+_NAMES = ("id", "status", "input_file_id", "output_file_id", "error_file_id")
 _A_REASON = 160  # characters; it stands in sentences that are cut at 300
 
 
@@ -44,6 +50,7 @@ class BatchClient:
             body={"purpose": "batch"},
             files=[("file", (name, data, "application/jsonl"))],
             options={"headers": {"Content-Type": "multipart/form-data"}},
+            size=len(data),
         )
         return str(said["id"])
 
@@ -96,7 +103,7 @@ class BatchClient:
         options = {"follow_redirects": True}  # to where the provider stores it
         with at_most(most):
             response = await self._call(
-                "get", f"/files/{quote(file, safe='')}/content", options=options
+                "get", f"/files/{quote(file, safe='')}/content", most, options=options
             )
         content = bytes(response.content)
         if content.lstrip()[:9].startswith(b'{"error"'):  # in place of lines
@@ -119,7 +126,7 @@ class BatchClient:
     async def _json(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
         response = await self._call(method, path, **sent)
         said = _as_json(response.content)
-        if not isinstance(said, dict) or not (said.get("id") or "data" in said):
+        if not _is_one(said) or not (said.get("id") or "data" in said):
             raise self._no_reply(response, said)
         return said
 
@@ -139,12 +146,22 @@ class BatchClient:
             of_the_request=failure is not None,
         )
 
-    async def _call(self, method: str, path: str, **sent: Any) -> Any:
+    async def _call(self, method: str, path: str, size: int = 0, **sent: Any) -> Any:
+        """size: bytes that are sent or may come."""
         import httpx2
         from openai import APIStatusError
 
+        within = self.wire.timeout + size / _SLOWEST
         try:
-            return await getattr(self.wire.client, method)(path, cast_to=httpx2.Response, **sent)
+            async with asyncio.timeout(within):  # the client's own is between two signs of life
+                call = getattr(self.wire.client, method)
+                return await call(path, cast_to=httpx2.Response, **sent)
+        except TimeoutError:
+            raise Failure(
+                f"{self.wire.address} did not answer within {within:.0f} s",
+                sent="unknown",
+                retry=True,
+            ) from None
         except broken_calls() as error:
             status = error.status_code if isinstance(error, APIStatusError) else None
             if status == 404:
@@ -176,13 +193,19 @@ def _as_json(content: bytes) -> Any:
         return None
 
 
+def _is_one(said: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a file, a batch or a page has its names as names."""
+    return isinstance(said, dict) and all(
+        said.get(name) is None or isinstance(said[name], str) and _NAME.fullmatch(said[name])
+        for name in _NAMES
+    )
+
+
 def _listed(page: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The entries of a page that have an id."""
     data = page.get("data")
     entries = data if isinstance(data, list) else []
-    return [
-        entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)
-    ]
+    return [entry for entry in entries if _is_one(entry) and entry.get("id")]
 
 
 def counts(batch: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -206,7 +229,7 @@ def why_failed(batch: Mapping[str, Any], key: str = "") -> tuple[str, set[str]]:
         [error for error in listed if isinstance(error, dict)] if isinstance(listed, list) else []
     )
     first = errors[0] if errors else {}
-    line = f"line {first['line']}: " if first.get("line") else ""
+    line = f"line {shown_value(first['line'])}: " if first.get("line") else ""
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     reason = without_keys(str(first.get("message") or "it gives no reason"), key)[:_A_REASON]
-    return f"{line}{reason}{more}", {str(error.get("code")) for error in errors}
+    return without_keys(f"{line}{reason}{more}"), {str(error.get("code")) for error in errors}

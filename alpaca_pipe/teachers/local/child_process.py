@@ -36,6 +36,9 @@ class Child:
     url: str
     log: Path
     process: asyncio.subprocess.Process
+    key: str = (
+        ""  # drawn by the child, known to us two: whatever else runs on this machine gets no answer
+    )
 
     async def gone(self, within: float) -> bool:
         """Whether it has ended, waiting a moment: a cut connection is noticed before the exit."""
@@ -76,7 +79,7 @@ async def serving(
 ) -> AsyncIterator[Child]:
     """Runs `python -m module` with the settings as its one argument until the block ends.
 
-    The child prints one line when it listens: {"url": ...} or {"what": ..., "cure": ...}; its stderr goes to `log`.
+    The child prints one line when it listens: {"url": ..., "key": ...} or {"what": ..., "cure": ...}; its stderr goes to `log`.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
@@ -90,12 +93,13 @@ async def serving(
             stderr=stream,
         )
     try:
-        yield Child(what, await _first_word(process, log, what), log, process)
+        word = await _first_word(process, log, what)
+        yield Child(what, word["url"], log, process, word.get("key", ""))
     finally:
         await _stop(process)
 
 
-async def _first_word(process: asyncio.subprocess.Process, log: Path, what: str) -> str:
+async def _first_word(process: asyncio.subprocess.Process, log: Path, what: str) -> dict[str, str]:
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), _UP_WITHIN)
@@ -111,10 +115,10 @@ async def _first_word(process: asyncio.subprocess.Process, log: Path, what: str)
             f"{last_lines(log)}",
             "mend what the log names, then run the same command again",
         )
-    word = json.loads(line)
+    word: dict[str, str] = json.loads(line)
     if "url" not in word:
         raise UserError(f"{word['what']}; its log: {log}", word["cure"])
-    return str(word["url"])
+    return word
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

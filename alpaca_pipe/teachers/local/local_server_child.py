@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 import threading
 from typing import Any
@@ -30,6 +31,9 @@ def main(settings: dict[str, Any]) -> None:
     params.port = port or 0
     params.ui = False
     params.cors_origins = ""  # no web page may ask through the user's browser
+    key = secrets.token_hex(16)
+    params.api_keys = [key]
+    params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False
     params.cache_ram_mib = (
         0  # its store of past prompts grows to 8 GiB; each slot still keeps its last one
     )
@@ -43,7 +47,7 @@ def main(settings: dict[str, Any]) -> None:
             }
         )
         return
-    tell({"url": server.listening_address + "/v1"})
+    tell({"url": server.listening_address + "/v1", "key": key})
     threading.Event().wait()
 
 

@@ -89,7 +89,7 @@ def broken_calls() -> tuple[type[Exception], ...]:
     import httpx2
     from openai import OpenAIError
 
-    return (OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError)
+    return (OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError, ValueError)
 
 
 def failure_of(error: Exception, address: str, model: str, key: str) -> Failure | Fatal | Refused:

@@ -97,7 +97,8 @@ class HttpConnection:
                 sent="unknown",
                 retry=True,
             ) from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError, ValueError) as error:
+            # ValueError: a name or text that no header may hold, of a cookie that the server has set before
             raise unanswered(error, self.address) from None
         limits = {
             name.decode("latin-1"): value.decode("latin-1")
@@ -167,18 +168,23 @@ class HttpConnection:
         headers: dict[str, str | Omit] = {"Authorization": Omit()}
         headers |= self.dialect.headers(self.key)
         try:
-            answer = await self.client.get(
-                self.dialect.models_path(),
-                cast_to=httpx2.Response,
-                options=make_request_options(extra_headers=headers),
-            )
+            async with asyncio.timeout(self.timeout):
+                answer = await self.client.get(
+                    self.dialect.models_path(),
+                    cast_to=httpx2.Response,
+                    options=make_request_options(extra_headers=headers),
+                )
             said = exact_json(answer.content)
+        except TimeoutError:
+            raise Failure(
+                f"{self.address} lists no models within {self.timeout:g} s", sent="no", retry=False
+            ) from None
+        except ValueError:
+            return []
         except broken_calls() as error:
             raise Failure(
                 f"{self.address} lists no models ({type(error).__name__})", sent="no", retry=False
             ) from None
-        except ValueError:
-            return []
         return self.dialect.listed(said)
 
     @cached_property
@@ -238,6 +244,8 @@ async def http_client(
     proxy: for all requests; without it the environment's (HTTPS_PROXY, NO_PROXY ...). None reaches our own machine by one.
     ca_file: PEM of a certificate authority to be trusted beside the known ones; SSL_CERT_FILE names those instead.
     """
+    from http.cookiejar import CookieJar, DefaultCookiePolicy
+
     import httpx2
     from openai import AsyncOpenAI, DefaultAioHttpClient
 
@@ -252,6 +260,7 @@ async def http_client(
         follow_redirects=False,  # a redirected POST would be a second attempt, or a GET
         proxy=None if ours else proxy,
         trust_env=not ours,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept
         event_hooks={"response": [bound]},
     )
     async with AsyncOpenAI(

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,27 @@ def _error(status: int, message: str, code: str, hint: str = "") -> tuple[int, d
     return status, {"error": {"message": message, "code": code, "hint": hint}}
 
 
+def _only_for(key: str) -> Any:
+    """Answers our parent, and nobody who has led a browser here by another name of this machine."""
+
+    @web.middleware
+    async def check(
+        http: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        given = http.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not secrets.compare_digest(given.encode(), key.encode()):
+            return web.json_response(
+                _error(401, "this server has another key", "wrong_key")[1], status=401
+            )
+        if http.headers.get("Host", "").partition(":")[0] != "127.0.0.1":
+            return web.json_response(
+                _error(421, "this is no server of that name", "host")[1], status=421
+            )
+        return await handler(http)
+
+    return check
+
+
 async def serve(settings: Mapping[str, Any]) -> None:
     tell = lifeline()
     port = settings["port"]
@@ -161,7 +183,8 @@ async def serve(settings: Mapping[str, Any]) -> None:
         tell(port_in_use(port))
         return
     server = Server(settings)
-    app = web.Application(client_max_size=1 << 28)
+    key = secrets.token_hex(16)
+    app = web.Application(client_max_size=1 << 28, middlewares=[_only_for(key)])
     app.router.add_post("/v1/chat/completions", server.answer)
     app.router.add_post("/v1/completions", server.answer)
     if settings.get("folder"):
@@ -172,7 +195,7 @@ async def serve(settings: Mapping[str, Any]) -> None:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port or 0)
     await site.start()
-    tell({"url": f"http://127.0.0.1:{runner.addresses[0][1]}/v1"})
+    tell({"url": f"http://127.0.0.1:{runner.addresses[0][1]}/v1", "key": key})
     await asyncio.Event().wait()
 
 
