@@ -10,8 +10,9 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationInfo
 from pydantic_core import InitErrorDetails, ValidationError
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
-from alpaca_pipe.core.files import tree_digest
+from alpaca_pipe.core.files import refuse_pipe, tree_digest
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.outside_numbers import BadNumber, exact_number
 
@@ -160,6 +161,10 @@ def _existing(value: Any, info: ValidationInfo) -> Path:
         raise ValueError(
             f"no such file or folder: {path} - a path is read from the folder of the recipe"
         )
+    try:
+        refuse_pipe(path)
+    except UserError as error:
+        raise ValueError(str(error)) from None
     return path
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.errors import UserError
+
 _REMEMBERED_FROM = 1 << 20  # bytes; below this, hashing costs less than looking up
 
 
@@ -34,6 +36,23 @@ def shipped(folder: str) -> Path:
     package = Path(__file__).resolve().parents[1]
     inside = package / "_shipped" / folder
     return inside if inside.is_dir() else package.parent / folder
+
+
+def private_folder(path: Path) -> None:
+    """Makes a folder, and those above it, for its owner alone; one that is there stays as it is."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(0o700)
+
+
+def refuse_pipe(path: Path) -> None:
+    """Raises UserError for a pipe, a socket or a device: it can be read once, or never ends."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(
+            f"{path} is a pipe or a device, and a file is read more than once",
+            "write what comes from it into a file, and name that",
+        )
 
 
 def canonical(value: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example, Rejected, numbered
+from alpaca_pipe.core.files import refuse_pipe
 from alpaca_pipe.data.archives import AnyFile
 from alpaca_pipe.data.dataset_info import columns_beside
 from alpaca_pipe.data.file_formats import FORMS, rows_of
@@ -174,6 +175,8 @@ def _files(
     source: Path | HubId, form: Form | None, split: str | None
 ) -> Iterator[tuple[Iterator[Found], AnyFile | str, str, str]]:
     """(what is found, the file, its name, what stands before a place in it) of each file of a source."""
+    if isinstance(source, Path):
+        refuse_pipe(source)
     files = hub_files(source, split) if isinstance(source, HubId) else files_of(source, form, split)
     for path, name, own in files:
         between = ":" if own in ("json", "jsonl", "csv", "tsv", "yaml") else ", row "

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import canonical
+from alpaca_pipe.core.files import canonical, refuse_pipe
 
 FORMAT, VERSION = "alpaca-pipe pack", 1
 _BLOCK = 512
@@ -160,6 +160,7 @@ def _reading(path: Path) -> Iterator[tarfile.TarFile]:
 
 
 def path_opened(path: Path) -> BinaryIO:
+    refuse_pipe(path)
     try:
         plain = path.open("rb")
     except OSError as error:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import private_folder
 
 
 @contextmanager
@@ -15,7 +16,7 @@ def held(path: Path, what: str) -> Iterator[None]:
     """Holds the lock while the block runs. Raises UserError when another process has it."""
     import fcntl
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     with path.open("a+") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

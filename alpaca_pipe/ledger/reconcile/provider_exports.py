@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import refuse_pipe
 from alpaca_pipe.core.outside_numbers import (
     BadNumber,
     exact_json,
@@ -81,6 +82,7 @@ class ProviderBooks:
 
 def read_books(file: Path) -> ProviderBooks:
     """A provider's file, whichever kind it is. Raises UserError for one that is neither."""
+    refuse_pipe(file)
     try:
         data = file.read_bytes()
         if data[:2] == b"\x1f\x8b":

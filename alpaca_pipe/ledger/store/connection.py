@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 import uuid
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import cache_dir, write_atomic
+from alpaca_pipe.core.files import cache_dir, private_folder, write_atomic
+from alpaca_pipe.core.screen import echo
 from alpaca_pipe.ledger.store.migrations import MIGRATIONS, migrate, version
 
 _PATIENCE = 30.0  # seconds to wait for another process that is writing
+SAID_FROM = 5.0  # seconds of that wait, after which it is told
 
 
 def machine_id() -> str:
@@ -44,18 +47,38 @@ def same_machine(one: str, other: str) -> bool:
     return one.partition("-")[0] == other.partition("-")[0]
 
 
-def connected(name: Path | str) -> sqlite3.Connection:
+def connected(name: Path | str, patience: float = _PATIENCE) -> sqlite3.Connection:
     """A connection for any one thread at a time, that begins and ends its transactions itself. `name`: path or URI."""
     return sqlite3.connect(
-        name, _PATIENCE, isolation_level=None, check_same_thread=False, uri=isinstance(name, str)
+        name, patience, isolation_level=None, check_same_thread=False, uri=isinstance(name, str)
     )
 
 
 def writable(path: Path) -> tuple[sqlite3.Connection, str]:
     """The ledger at `path`, made or brought up to date, and its mode: "wal", or "delete" (a rollback journal) where the
     file system cannot carry WAL."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    db = connected(path)
+    private_folder(path.parent)
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return _opened(path)
+        except sqlite3.OperationalError as error:
+            if not is_held(error) or time.monotonic() > until:
+                raise
+            tell_of_wait(path)
+
+
+def is_held(error: sqlite3.Error) -> bool:
+    """Whether another process holds the file."""
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def tell_of_wait(path: Path) -> None:
+    echo(f"waiting for the ledger {path}, to which another process is writing", err=True)
+
+
+def _opened(path: Path) -> tuple[sqlite3.Connection, str]:
+    db = connected(path, SAID_FROM)
     try:
         mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     except sqlite3.OperationalError as error:  # some network file systems have no shared memory

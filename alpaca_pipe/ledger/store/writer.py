@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
-from alpaca_pipe.ledger.store.connection import explained
+from alpaca_pipe.ledger.store.connection import explained, is_held, tell_of_wait
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
@@ -65,13 +65,16 @@ class Writer:
             self._commit([item for item in batch if item is not None])
 
     def _commit(self, batch: list[tuple[Work, Future[Any]]]) -> None:
-        until = time.monotonic() + _AS_LONG
+        until, told = time.monotonic() + _AS_LONG, False
         while True:
             try:
                 answers = self._all(batch)
                 break
             except sqlite3.Error as error:
-                if _is_held(error) and time.monotonic() < until:
+                if is_held(error) and time.monotonic() < until:
+                    if not told:
+                        tell_of_wait(self._path)
+                    told = True
                     time.sleep(_BETWEEN)
                     continue
                 answers = [(future, None, explained(error, self._path)) for _, future in batch]
@@ -111,7 +114,3 @@ class Writer:
             self._db.execute("ROLLBACK TO piece")
         self._db.execute("RELEASE piece")
         return answer, failed
-
-
-def _is_held(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))

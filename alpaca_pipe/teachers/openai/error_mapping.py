@@ -12,11 +12,13 @@ from typing import Any
 from alpaca_pipe.core.completion import Finish
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.outside_numbers import MONTH, number_in
+from alpaca_pipe.core.secrets import keys_hidden
 from alpaca_pipe.core.text import whole
 from alpaca_pipe.teachers.base import Denied, Failure, Fatal
 from alpaca_pipe.teachers.openai.wait_in_body import wait_in_body
 
 _KEYS = re.compile(r"\b(?:sk|pk|gsk|hf|xai)[-_][\w*.-]{6,}|\bAIza[\w*-]{10,}|\bBearer\s+\S+")
+_LONGEST_TEXT = 20_000  # characters; a sentence shows 300
 _NOT_TAKEN = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
 _NO_MONEY = {
     "insufficient_quota",
@@ -164,7 +166,7 @@ def answered_with_error(
 def without_keys(text: str, key: str = "") -> str:
     """One line of at most 300 characters in which no key stands, ours or another."""
     text = whole(text).replace(key, "[key]") if len(key) >= _SHORTEST_KEY else whole(text)
-    return _KEYS.sub("[key]", " ".join(text.split()))[:300]
+    return _KEYS.sub("[key]", keys_hidden(" ".join(text[:_LONGEST_TEXT].split())))[:300]
 
 
 def _explained(

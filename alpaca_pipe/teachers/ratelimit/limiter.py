@@ -17,6 +17,10 @@ from alpaca_pipe.teachers.ratelimit.latency import SLOW, WELL, LatencyMonitor
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds of back-off after the first failure, and at most
 LONGEST_ASKED = 600.0  # seconds; a server that wants us to wait longer is not there today
+SAID_FROM, _SAID_AGAIN = (
+    5.0,
+    60.0,
+)  # seconds of a wait that is told; until the same reason is told again
 _GLANCE = 0.2  # seconds between two looks at whether to stop
 _NAP = 0.02  # seconds of the first in line: an answer may give back tokens at any time
 _AN_INSTANT = 1e-6  # seconds: less is rounding
@@ -57,6 +61,7 @@ class RateLimiter:
         self._told: dict[str, tuple[What, Gauge]] = {}
         self._adapts, self._breaker, self._slowness = adapts, CircuitBreaker(say), LatencyMonitor()
         self._clock, self._sleep, self._chance = clock, sleep, chance
+        self._say, self._said = say, dict[str, float]()
         self._line = asyncio.Lock()  # whoever stands first decides when to go
         self._free: asyncio.Future[None] | None = (
             None  # the first one waits until fewer are in flight
@@ -88,7 +93,10 @@ class RateLimiter:
     ) -> None:
         """Waits after the n-th failure of a request: twice as long each time with jitter, at least `retry_after`."""
         longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1))
-        until = self._clock() + max(longest * (1 + self._chance()) / 2, retry_after or 0.0)
+        wait = max(longest * (1 + self._chance()) / 2, retry_after or 0.0)
+        asked = " - the server asks for that" if retry_after else ""
+        self._tell(wait, f"until a failed request is sent again{asked}")
+        until = self._clock() + wait
         while (wait := until - self._clock()) > 0:
             go_on()
             await self._sleep(min(wait, _GLANCE))
@@ -102,7 +110,9 @@ class RateLimiter:
                 if self._in_flight >= int(self.limit):
                     self._free = asyncio.get_running_loop().create_future()
                     await self._free
-                elif (wait := self._wait(turn)) > _AN_INSTANT:
+                elif (waiting := self._wait(turn))[0] > _AN_INSTANT:
+                    wait = waiting[0]
+                    self._tell(*waiting)
                     await self._sleep(min(wait, _NAP))
                 else:
                     break
@@ -120,16 +130,23 @@ class RateLimiter:
             self._sent["requests"] += 1
             self._sent["tokens"] += turn.tokens
 
-    def _wait(self, turn: Turn) -> float:
-        """Seconds until this one may be sent."""
+    def _wait(self, turn: Turn) -> tuple[float, str]:
+        """Seconds until this one may be sent, and for what."""
         now = self._clock()
-        wait = max(self._not_before - now, self._breaker.wait(now))
+        waits = [
+            (self._not_before - now, "the server asks for that"),
+            (
+                self._breaker.wait(now),
+                "the teacher fails at everything, and is left alone for a while",
+            ),
+        ]
         for what, spacing in self._own.items():
             if not any(
                 what == other and gauge.per_minute <= spacing.per_minute
                 for other, gauge in self._told.values()
             ):
-                wait = max(wait, spacing.next - now)
+                each = f"the recipe's limit of {spacing.per_minute:,} {what} a minute"
+                waits.append((spacing.next - now, each))
         for name, (what, gauge) in self._told.items():
             left = gauge.wait(turn.charge(what), now, idle=not self._in_flight)
             if left > LONGEST_ASKED:
@@ -138,8 +155,15 @@ class RateLimiter:
                     f"{left / 3600:.1f} hours",
                     "run the same command again then: every stored reply is kept",
                 )
-            wait = max(wait, left)
-        return wait
+            waits.append((left, f"the provider's limit of {gauge.limit:,.0f} {name} is used up"))
+        return max(waits)
+
+    def _tell(self, wait: float, why: str) -> None:
+        """Nobody waits longer than SAID_FROM without knowing for what."""
+        now = self._clock()
+        if wait > SAID_FROM and now - self._said.get(why, float("-inf")) > _SAID_AGAIN:
+            self._said[why] = now
+            self._say(f"waiting {wait:.0f} s: {why}")
 
     def _leave(self, turn: Turn) -> None:
         self._in_flight -= 1

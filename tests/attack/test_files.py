@@ -1,0 +1,70 @@
+"""Files that others could read, pipes and devices where a file is named, and an odd first line."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.attack.commands import call
+from tests.attack.conftest import RECIPE
+
+
+def test_a_workspace_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(RECIPE.replace("count: 6", "count: 2"))
+    before = os.umask(0o022)
+    try:
+        assert call("run", "small.yaml", "--until", "generate")[0] == 0
+        assert stat.S_IMODE((tmp_path / "runs").stat().st_mode) == 0o700
+        assert call("ledger", "enter", "small.yaml", "--minutes", "3", "--runs", "x/y")[0] == 0
+        assert stat.S_IMODE((tmp_path / "x" / "y").stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
+
+
+def test_a_workspace_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir(mode=0o755)
+    (tmp_path / "runs").chmod(0o755)
+    (tmp_path / "small.yaml").write_text(RECIPE.replace("count: 6", "count: 2"))
+    assert call("run", "small.yaml", "--until", "generate")[0] == 0
+    assert stat.S_IMODE((tmp_path / "runs").stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("pipe", ["pipe", "/dev/zero", "/dev/null", "/dev/stdin"])
+def test_a_pipe_or_a_device_is_no_file(tmp_path: Path, pipe: str) -> None:
+    if pipe == "pipe":
+        os.mkfifo(tmp_path / pipe)
+    (tmp_path / "r.yaml").write_text(f"name: r\ncurate: {{from: {pipe}}}\n")
+    (tmp_path / "s.yaml").write_text(RECIPE.replace("count: 6", f"count: 6, seeds: {pipe}"))
+    for words in (
+        ("curate", pipe, "-o", "out"),
+        ("plan", "r.yaml"),
+        ("plan", "s.yaml"),
+        ("plan", pipe),
+        ("similarity", pipe),
+        ("unpack", pipe),
+    ):
+        code, said = call(*words)
+        assert code == 2 and "a fault of ours" not in said, (words, said)
+
+
+def test_books_from_a_pipe_are_refused(made: Path) -> None:
+    os.chdir(made)
+    code, said = call("ledger", "reconcile", "/dev/zero")
+    assert code == 2 and "is a pipe or a device" in said
+
+
+def test_a_first_line_of_many_blanks_hides_no_row(tmp_path: Path) -> None:
+    row = json.dumps({"instruction": "Name a colour.", "input": "", "output": "Blue is a colour."})
+    for name, text in (
+        ("blank.jsonl", " " * 70_000 + "\n" + row + "\n"),
+        ("blanks.jsonl", "\n" * 70_000 + row + "\n"),
+        ("blank.json", " " * 70_000 + f"[{row}]"),
+    ):
+        (tmp_path / name).write_text(text)
+        code, said = call("curate", name, "-o", f"out-{name}", "--json")
+        assert code == 0, said
+        assert '"read": 1' in said
