@@ -46,13 +46,16 @@ def chunks(path: Path | Opens) -> Iterator[bytes]:
 
 
 def head(path: Path | Opens, size: int = 1 << 16) -> bytes:
-    """The first bytes, unpacked; fewer where the file is shorter or breaks off before."""
+    """The first bytes, unpacked; fewer where the file is shorter or breaks off before. Blanks that would fill them all are
+    passed over."""
     found = b""
     try:
         for data in chunks(path):
             found += data
             if len(found) >= size:
-                break
+                if found.strip():
+                    break
+                found = found[:1]
     except BreaksOff as broken:
         if not found:
             raise UserError(f"{path}: {broken}", "fetch it again") from None
