@@ -52,10 +52,10 @@ def head(path: Path | Opens, size: int = 1 << 16) -> bytes:
     try:
         for data in chunks(path):
             found += data
+            if len(found) >= size and not found[:size].strip():
+                found = found.lstrip() or found[:1]
             if len(found) >= size:
-                if found.strip():
-                    break
-                found = found[:1]
+                break
     except BreaksOff as broken:
         if not found:
             raise UserError(f"{path}: {broken}", "fetch it again") from None

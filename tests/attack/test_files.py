@@ -58,7 +58,13 @@ def test_books_from_a_pipe_are_refused(made: Path) -> None:
 
 
 def test_a_first_line_of_many_blanks_hides_no_row(tmp_path: Path) -> None:
-    row = json.dumps({"instruction": "Name a colour.", "input": "", "output": "Blue is a colour."})
+    row = json.dumps(
+        {
+            "instruction": "Name a colour.",
+            "input": "",
+            "output": "Blue is a colour that many people like.",
+        }
+    )
     for name, text in (
         ("blank.jsonl", " " * 70_000 + "\n" + row + "\n"),
         ("blanks.jsonl", "\n" * 70_000 + row + "\n"),

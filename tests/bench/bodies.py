@@ -7,7 +7,6 @@ turn, from another one (the build before). Prints peak memory, seconds until it 
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -21,52 +20,30 @@ from tests.attack.hostile import Asked, Script, chat, head, hostile, whole
 
 _HONEST, _AT_ONCE, _TURNS = 2000, 64, 3
 _PATIENCE = 60.0  # seconds after which a build that still reads is stopped
-_ASK = """
-import asyncio, json, sys, time
-from pathlib import Path
-from alpaca_pipe.core.completion import PromptMessage, Request
-from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.pricing.token_prices import PriceTable
-from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.teachers.config import TeacherTable
-from alpaca_pipe.teachers.factory import connect
-
-url, folder, count, at_once = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-
-async def main(journal):
-    table = TeacherTable.model_validate({"kind": "openai_chat", "model": "m", "base_url": url, "price": {"in": 0.15, "out": 0.6},
-                         "concurrency": at_once, "timeout": 300.0, "max_attempts": 1})
-    async with connect(table, journal=journal, caps=Caps(total=10**15), recipe="r", run="1", stage="generate",
-                       log=folder / "log") as teacher:
-        left = iter(range(count))
-        async def work():
-            for number in left:
-                try:
-                    await teacher.ask(Request((PromptMessage("user", f"q{number}"),), {"max_tokens": 80}))
-                except Exception as error:
-                    print(type(error).__name__, str(error)[:100], file=sys.stderr)
-        began = time.perf_counter()
-        await asyncio.gather(*(work() for _ in range(at_once)))
-        return time.perf_counter() - began
-
-with Journal.open(folder / "ledger.sqlite") as journal:
-    seconds = asyncio.run(main(journal))
-print(json.dumps({"seconds": seconds}))
-"""
 
 
 def asked(checkout: Path, url: str, count: int, at_once: int) -> dict[str, Any]:
     """Peak MiB and seconds of one process that asks."""
     with TemporaryDirectory() as folder:
+        questions = Path(folder) / "questions.json"
+        questions.write_text(json.dumps([f"q{number}" for number in range(count)]))
+        what = {
+            "who": "ours",
+            "url": url,
+            "questions": str(questions),
+            "concurrency": at_once,
+            "folder": folder,
+            "max_tokens": 80,
+            "attempts": 1,
+        }
         began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-c", _ASK, url, folder, str(count), str(at_once)],
+            [sys.executable, "-m", "tests.bench.asking", json.dumps(what)],
             cwd=checkout,
             env={"PYTHONPATH": str(checkout), "ALPACA_PIPE_CACHE": folder, "PATH": "/usr/bin:/bin"},
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
         )
-        peak, cpu = 0.0, 0.0
+        peak = 0.0
         while process.poll() is None:
             peak = max(peak, _peak(process.pid))
             if time.perf_counter() - began > _PATIENCE and count == 1:
@@ -74,14 +51,8 @@ def asked(checkout: Path, url: str, count: int, at_once: int) -> dict[str, Any]:
             time.sleep(0.02)
         assert process.stdout is not None
         out = process.stdout.read()
-        cpu = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     said = json.loads(out) if out.strip() else {}
-    return {
-        "peak": peak,
-        "seconds": time.perf_counter() - began,
-        "asking": said.get("seconds"),
-        "cpu": cpu,
-    }
+    return {"peak": peak, "seconds": time.perf_counter() - began, "asking": said.get("seconds")}
 
 
 def _peak(pid: int) -> float:
