@@ -1,4 +1,5 @@
-"""Writes the two generated pages of the manual: the commands from their own help, a recipe's keys from the code that reads them.
+"""Writes the generated pages of the manual: the commands from their own help, a recipe's keys and the names of columns from the
+code that reads them.
 
 python -m tools.reference        # `make docs` does it first; a test in tests/house holds the pages against this
 """
@@ -18,6 +19,7 @@ from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.cli import app
 from alpaca_pipe.core.config_table import Knob, Table
 from alpaca_pipe.curate.filter_config import ALL
+from alpaca_pipe.data.shapes.keys import known_names
 from alpaca_pipe.generate.style_registry import style_class, style_names
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.schema import recipe_model
@@ -57,7 +59,44 @@ def recipe_keys() -> str:
     return _MADE + "\n".join(_recipe_lines()).strip() + "\n"
 
 
-PAGES = {"commands.md": commands, "recipes.md": recipe_keys}
+def columns() -> str:
+    """Every name of a column whose meaning is known."""
+    return _MADE + "\n".join(_column_lines()).strip() + "\n"
+
+
+PAGES = {"commands.md": commands, "recipes.md": recipe_keys, "columns.md": columns}
+
+
+def _column_lines() -> Iterator[str]:
+    yield "# Columns by name\n"
+    yield (
+        "What the key of a row is taken for where [rows of your own](../own-data.md#you-have-rows-already) are read. Case, accents, "
+        "blanks, `-` and `camelCase` do not matter; the last part of a name decides where the whole is not here "
+        "(`customer_question` is a question). Of two names of one kind the earlier one is read. A name after *also* is used for "
+        "other things too: it is read where nothing says it better. `--columns` overrules all of this.\n"
+    )
+    yield "| taken for | names |"
+    yield "| --- | --- |"
+    for meaning, (names, weak) in known_names().items():
+        also = f"; *also* {_coded(weak)}" if weak else ""
+        yield f"| {_TAKEN_FOR.get(meaning, meaning)} | {_coded(names)}{also} |"
+
+
+def _coded(names: Sequence[str]) -> str:
+    return " ".join(f"`{name}`" for name in names)
+
+
+_TAKEN_FOR = {
+    "messages": "a conversation",
+    "label": "whether the answer is good",
+    "weight": "whether it is learned",
+    "status": "whether the row is kept",
+    "winner": "which of two answers is better",
+    "instances": "several exchanges under one row",
+    "media": "pictures and sound: the row is set aside",
+    "tools": "tools: the row is set aside",
+    "meta": "beside the point: told as unread",
+}
 
 
 def _recipe_lines() -> Iterator[str]:

@@ -279,6 +279,14 @@ def _ranked() -> dict[str, tuple[Meaning, int]]:
 _RANKS = _ranked()
 
 
+def known_names() -> dict[Meaning, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Meaning -> (its names, the names that are used for other things too), for the manual; each in its order."""
+    return {
+        meaning: (tuple(words.split()), tuple(_WEAK.get(meaning, "").split()))
+        for meaning, words in _NAMES.items()
+    }
+
+
 @lru_cache(4096)
 def name_of(key: str) -> Name:
     """What a key means: by its whole name, else by its parts (`customer_question`, `responseChosen`, `answer_2`)."""
