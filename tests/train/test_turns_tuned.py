@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.example import Example, Message, Origin
+from alpaca_pipe.core.example import Example, Message, Origin, Rejected
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.recipe.stage import EstimateInputs, StageContext
 from alpaca_pipe.train.config import Lora, TrainConfig
@@ -149,3 +149,49 @@ def test_the_embedded_model_tuned_on_a_sharegpt_file(
         assert [one["role"] for one in sample["messages"]] == ["user", "assistant", "user"]
         assert sample["wanted"].endswith("my gardener.")
     assert os.path.isfile(done.folders["train"] / "model" / "chat_template.jinja")
+
+
+def test_one_exchange_is_trained_the_same_whatever_form_it_came_in(
+    bench: Callable[..., StageContext], tmp_path: Path
+) -> None:
+    """Instruction and output, ShareGPT's turns, OpenAI's messages: the same adapter and control, byte by byte, and the ids that
+    the version before conversations had: the prompt, the answer, its end."""
+    from alpaca_pipe.data.reading import read
+    from alpaca_pipe.models.loss_mask import Encoder
+    from alpaca_pipe.models.templates import TEMPLATES
+    from alpaca_pipe.weights.tiny import byte_tokenizer
+
+    pairs = [(f"Say it {n} times.", f"it{n} " * (1 + n % 5) + "!") for n in range(12)]
+    forms: dict[str, list[dict[str, Any]]] = {
+        "alpaca": [{"instruction": ask, "input": "", "output": say} for ask, say in pairs],
+        "sharegpt": [
+            {"conversations": [{"from": "human", "value": ask}, {"from": "gpt", "value": say}]}
+            for ask, say in pairs
+        ],
+        "messages": [
+            {"messages": [{"role": "user", "content": ask}, {"role": "assistant", "content": say}]}
+            for ask, say in pairs
+        ],
+    }
+    made: dict[str, list[bytes]] = {}
+    for form, rows in forms.items():
+        write_jsonl(tmp_path / f"{form}.jsonl", rows)
+        examples = [*read(tmp_path / f"{form}.jsonl")]
+        here = bench(form)
+        write_jsonl(here.inputs["curate/train.jsonl"], (one.to_row() for one in examples))
+        run(CONFIG.model_copy(update={"template": "alpaca"}), here)
+        made[form] = [
+            (here.folder / part / "adapter_model.safetensors").read_bytes()
+            for part in ("model", "control")
+        ]
+    assert made["alpaca"] == made["sharegpt"] == made["messages"]
+    tokenizer = byte_tokenizer()
+    encoder, template = Encoder(tokenizer, TEMPLATES["alpaca"]), TEMPLATES["alpaca"]
+    for example, found in zip(examples, encoder.encode(examples, 300), strict=True):
+        assert not isinstance(found, Rejected)
+        (one,) = found
+        prompt = template.without_input.format(instruction=example.instruction)
+        asked = tokenizer(prompt)["input_ids"]  # BOS before it
+        answer = tokenizer(example.output, add_special_tokens=False)["input_ids"]
+        ids = [*asked, *answer, tokenizer.eos_token_id]
+        assert list(one.ids) == ids and sum(one.mask) == len(answer) + 1
