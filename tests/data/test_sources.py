@@ -175,6 +175,22 @@ def test_values_that_a_reader_of_json_has_guessed(tmp_path: Path) -> None:
     ]
 
 
+def test_what_datasets_makes_of_a_file_reads_as_the_file(tmp_path: Path) -> None:
+    """It takes days for timestamps, and a column with one number among texts for JSON; its Parquet and its folders read as
+    the JSONL does."""
+    datasets = pytest.importorskip("datasets")
+    for name, answers in {"days": ["1969-07-20", "1970-01-01"], "mixed": ["Blue", 7]}.items():
+        path = tmp_path / f"{name}.jsonl"
+        path.write_bytes(as_jsonl([{"question": f"{a}?", "answer": a} for a in answers]))
+        found = datasets.load_dataset(
+            "json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
+        )
+        found.to_parquet(tmp_path / f"{name}.parquet")
+        found.save_to_disk(tmp_path / name)
+        for made in (path, tmp_path / f"{name}.parquet", tmp_path / name):
+            assert [one.output for one in read(made)] == [str(a) for a in answers]
+
+
 def test_columns_of_numbers_are_not_carried_along(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     path.write_bytes(as_parquet([{**row, "vector": [0.5] * 8} for row in ROWS]))

@@ -8,14 +8,19 @@ from dataclasses import replace
 
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Unread, unread
 
-_EXAMPLE = re.compile(r"^[ \t#*]*Example[ \t]+\d+[ \t]*[:.]?[ \t*]*$", re.MULTILINE | re.IGNORECASE)
-_HEAD = re.compile(
-    r"^[ \t*]*(Input|Output|Class label|Label)[ \t*]*:[ \t*]*", re.MULTILINE | re.IGNORECASE
+_EXAMPLE = re.compile(
+    r"^[ \t#*]*Example[ \t]+\d+[ \t]*[:：.]?[ \t*]*$", re.MULTILINE | re.IGNORECASE
 )
-_OUTPUT = re.compile(r"^[ \t*]*Output[ \t*]*:", re.MULTILINE | re.IGNORECASE)
+_HEAD = re.compile(
+    r"^[ \t*]*(?:\d{1,2}[.)][ \t*]*)?(Input|Output|Class label|Label)[ \t*]*[:：][ \t*]*",
+    re.MULTILINE | re.IGNORECASE,
+)
+_OUTPUT = re.compile(
+    r"^[ \t*]*(?:\d{1,2}[.)][ \t*]*)?Output[ \t*]*[:：]", re.MULTILINE | re.IGNORECASE
+)
 _NO_INPUT = re.compile(r"<?(?:no input|noinput|none|n/a)>?\.?", re.IGNORECASE)
 _NAMED = re.compile(
-    r"(?P<name>[^\W\d_][\w '’()/-]{0,40})[ \t]*:\s*\S"
+    r"(?P<name>[^\W\d_][\w '’()/-]{0,40})[ \t]*[:：]\s*\S"
 )  # an input under a name of its own
 
 
@@ -69,7 +74,7 @@ def _by_example(text: str) -> Iterator[str]:
             if (before[1].lower(), head[1].lower()) == ("output", "input")
         ]
     if not marks and (named := _NAMED.match(text.lstrip())) and not _HEAD.match(text.lstrip()):
-        again = re.compile(rf"^{re.escape(named['name'])}[ \t]*:", re.MULTILINE)
+        again = re.compile(rf"^{re.escape(named['name'])}[ \t]*[:：]", re.MULTILINE)
         marks = [
             mark.start() for mark in again.finditer(text) if _OUTPUT.search(text, 0, mark.start())
         ]
