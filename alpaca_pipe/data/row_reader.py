@@ -27,7 +27,13 @@ from alpaca_pipe.data.shapes.layout import kind_of as kind_of_value
 from alpaca_pipe.data.shapes.rendering import is_clean, unframed
 from alpaca_pipe.data.shapes.transcript import NoTurns
 from alpaca_pipe.data.shapes.turns import spelled
-from alpaca_pipe.data.shapes.unread import MAY_ASK, check_unread, may_be_else, no_shape
+from alpaca_pipe.data.shapes.unread import (
+    MAY_ASK,
+    check_unread,
+    may_be_else,
+    no_shape,
+    rival_answer,
+)
 from alpaca_pipe.data.shapes.values import unpacked
 from alpaca_pipe.data.shapes.verdicts import BAD_ANSWER, check_wanted, verdict_columns
 from alpaca_pipe.data.source_kinds import Turns
@@ -123,6 +129,9 @@ class RowReader:
         try:
             at, found, about = self._best(row, plan, about)
         except NoTurns:
+            if (inner := self._unwrapped(row)) is not None:
+                yield from self._of_row(inner, source)
+                return
             raise no_shape(row, plan.layout, self.columns) from None
         fit = plan.options[at][1]
         said_of_it = [one for one in plan.said_of_it if one.key not in fit.read]
@@ -290,7 +299,7 @@ def _plain_keys(
     fit = options[0][1]
     if fit.parts.keys() - {"instruction", "input", "output", "system"}:
         return None
-    if may_be_else(fit.parts["instruction"][0]):
+    if may_be_else(fit.parts["instruction"][0]) or rival_answer(layout, fit):
         return None
     if len(fit.keys("input")) > 1 or any(
         one.belongs or one.plain in MAY_ASK for one in layout.unread(fit.read)

@@ -57,6 +57,7 @@ KEPT: dict[str, list[Row]] = {
     "ends that are none": [
         asked("Es war spät am Abend, und der Regen hörte nicht auf. Da rief er seinen Bruder an"),
         asked("We should look after our habits, for they are what make us who we are"),
+        asked("100 € à 20 % font 20 €", "Calcule la TVA, s'il te plaît."),
         asked("De trein van morgen vertrekt om negen uur vanaf spoor zes en komt in Arnhem an"),
     ],
     "talks and tasks that were asked for": [

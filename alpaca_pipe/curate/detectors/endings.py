@@ -23,7 +23,7 @@ _CLAUSE = lazy_regex(
 _MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
 # "20." stops a reply after its last task, and cuts "in 2020." and "$20." as well (stanford_alpaca's stop sequences).
 _STUMP = lazy_regex(
-    rf"(?:\b(?:in|since|until|till|during|early|late|as of|(?:{_MONTH})(?: \d{{1,2}},)?) (?:19|20)|\s[$€£])$"
+    rf"(?:\b(?:in|since|until|till|during|early|late|as of|(?:{_MONTH})(?: \d{{1,2}},)?) (?:19|20)|(?<!\d)\s[$€£])$"
 )
 _STUMP_ENDS = ("0", "9", "$", "€", "£")
 _STUMP_WORDS = 5

@@ -30,7 +30,7 @@ _ABROAD = (
     r"|ไม่มี(?:อินพุต|ข้อมูล(?:นำ)?เข้า)"
 )
 # One word for "none": it may be what a task about words works on.
-_BARE = r"NA|nil|无|無|なし|無し|없음|keine|ninguna|ninguno|aucune?|néant|nenhuma?|nessuno|geen|нет|brak|yok|tidak\sada|không|ไม่มี"
+_BARE = r"NA|NaN|nil|无|無|なし|無し|없음|keine|ninguna|ninguno|aucune?|néant|nenhuma?|nessuno|geen|нет|brak|yok|tidak\sada|không|ไม่มี"
 _NO_INPUT = lazy_regex(
     rf"{_AROUND}{_LABEL}{_AROUND}(?:(?:there\s+is\s+)?no[\s_-]*(?:(?:additional|further|specific|extra|other)\s+)?(?:inputs?|context|information)(?:\s+data)?{_NEEDED}"
     rf"|n\s*/\s*a(?:{_AROUND}no[\s_-]*inputs?{_NEEDED})?|n\.a|none(?:{_NEEDED})|null|not (?:applicable|required|needed|provided|given|available)|{_ABROAD}){_AROUND}",

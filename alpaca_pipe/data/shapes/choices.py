@@ -58,10 +58,18 @@ def with_choice(value: Any, answer: str, choices: Mapping[str, str], about: Abou
     named = answer.strip()
     if named in choices.values():
         return answer
+    letter = named.strip("().: ").upper()
+    if named not in choices and len(letter) == 1 and letter in choices and letter.isalpha():
+        named = letter
     if named not in choices and (not isinstance(value, str) or named.isdigit()):
         number = float(named) if named.isdigit() else value
         place = int(number) if isinstance(number, int | float) and number == int(number) else -1
         labels = list(choices)
+        if place >= len(labels) > 0:
+            raise NotARow(
+                f"the answer {answer} names none of {len(labels)} choices, which are counted from 0",
+                "write the letter or the text of the choice there",
+            )
         named = labels[place] if 0 <= place < len(labels) else ""
     if named not in choices:
         return answer

@@ -137,9 +137,10 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
     system = _text(row, fit.key("system"), about)
     if keys := fit.keys("choices"):
         shown, texts = choices_of(row, fit.parts["choices"], about)
-        input_ = f"{input_}\n\n{shown}" if input_.strip() else shown
+        if not texts or not all(text in instruction for text in texts.values()):
+            input_ = f"{input_}\n\n{shown}" if input_.strip() else shown
+            about.say(f"choices stand below the question ({', '.join(keys)})")
         output = with_choice(row[fit.key("output")], output, texts, about)
-        about.say(f"choices stand below the question ({', '.join(keys)})")
     reasoning = _text(row, fit.key("reasoning"), about)
     history = _history(row[key], key, about) if (key := fit.key("history")) else []
     if not history and not reasoning:

@@ -53,7 +53,7 @@ _NAMES: dict[Meaning, str] = {
         output response answer completion solution target reply outputs targets answers responses completions generation generated_solution
         assistant_response model_output model_response bot_response gpt_response chatgpt generations final_answer
         long_answer expected_output expected_answer reference_answer correct_answer best_answer gold gold_answer
-        ground_truth targets_pretokenized ideal highlights summary tl_dr tldr gpt4_response
+        ground_truth targets_pretokenized ideal highlights summary tl_dr tldr
         assistant_message ai_response
         输出 回答 答案 回复 答 解答 答复 助手 出力 応答 答え 返答 解説 출력 답변 응답 대답 정답 답 ausgabe antwort losung reponse sortie
         respuesta salida resposta saida risposta ответ вывод решение إجابة الإجابة جواب الجواب cau_tra_loi tra_loi dau_ra उत्तर
@@ -79,7 +79,7 @@ _NAMES: dict[Meaning, str] = {
         rejected non_preferred_output dispreferred rejected_output losing_response worse worse_response negative neg
         rejected_response response_rejected rejected_messages bad_response y_l yl response_l""",
     "winner": """
-        winner preference better_response_id preferred_id choice preferred_response_id best_response chosen_index
+        winner preference best_response best_answer_id better_response_id preferred_id choice preferred_response_id best_response chosen_index
         preference_label""",
     "choices": """
         choices options answer_choices answer_options alternatives candidates endings mc_choices
@@ -196,6 +196,7 @@ _EARLIER = frozenset(
         "base",
         "source",
         "unrevised",
+        "translated",
     ]
 )
 _GENERIC = frozenset(

@@ -11,7 +11,7 @@ from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.data.shapes.base import About, NoneBetter, NotARow, NotHeld, ShapeFit
 from alpaca_pipe.data.shapes.columns import option
 from alpaca_pipe.data.shapes.keys import plain
-from alpaca_pipe.data.shapes.layout import LISTS, TALK, TEXTS, Column, Layout
+from alpaca_pipe.data.shapes.layout import LISTS, TALK, TEXTS, Column, Kind, Layout
 from alpaca_pipe.data.shapes.ranked import ranked_answers, ranked_columns
 from alpaca_pipe.data.shapes.transcript import parsed
 from alpaca_pipe.data.shapes.turns import answer_of, turns_of
@@ -19,6 +19,7 @@ from alpaca_pipe.data.shapes.values import text_of, unpacked
 
 name = "preference"
 _ANSWERS = TEXTS | LISTS
+_PLACE: frozenset[Kind] = frozenset(("number",))  # of an answer in a list
 
 
 def fit(layout: Layout) -> ShapeFit | None:
@@ -37,6 +38,10 @@ def fit(layout: Layout) -> ShapeFit | None:
     if len(answers) == 2 and winner and winner[0] not in answers:
         flags = [one for one in winner if one.variant]
         return ShapeFit.of(**prompt, answers=answers, winner=flags or winner[:1])
+    several = [one for one in layout.all("output", kinds=("texts", "objects")) if not one.variant]
+    place = [*layout.all("winner", kinds=TEXTS), *layout.all("chosen", kinds=_PLACE)]
+    if several and place and prompt.get("instruction"):
+        return ShapeFit.of(**prompt, ranked=several[0], winner=place[0])
     scores = ranked_columns(layout)
     if scores and prompt.get("instruction"):
         return ShapeFit.of(**prompt, **scores)
@@ -118,6 +123,8 @@ def _sides(
     if keys := fit.keys("answers"):
         won = _won(row, fit, [one.variant for one in fit.parts["answers"]])
         return _answer(row, keys[won], about), _answer(row, keys[1 - won], about)
+    if fit.key("ranked") and fit.key("winner"):
+        return _by_place(row, fit, about)
     if fit.key("ranked"):
         return ranked_answers(row, fit, about)
     chosen, rejected = fit.key("chosen"), fit.key("rejected")
@@ -159,6 +166,21 @@ def _flagged(row: Mapping[str, Any], fit: ShapeFit, variants: Sequence[str]) -> 
         keys = "', '".join(fit.keys("winner"))
         raise NoneBetter(f"'{keys}': neither answer is the better one")
     return places[0]
+
+
+def _by_place(
+    row: Mapping[str, Any], fit: ShapeFit, about: About
+) -> tuple[list[Message], list[Message]]:
+    """(the answer of a list that another column names by its place from 0, or by its letter; the first of the others)."""
+    key, value = fit.key("ranked"), row[fit.key("ranked")]
+    said = plain(str(row[fit.key("winner")])).split("_")[-1]
+    place = int(said) if said.isdigit() else "abcdefgh".find(said) if len(said) == 1 else -1
+    if not 0 <= place < len(value) or len(value) < 2:
+        raise NoneBetter(f"'{fit.key('winner')}' names none of the {len(value)} answers in '{key}'")
+    others = [one for at, one in enumerate(value) if at != place]
+    if len(others) > 1:
+        about.say("of several answers the best and one other are read")
+    return answer_of(value[place], key, about), answer_of(others[0], key, about)
 
 
 def _last_answer(said: list[Message]) -> tuple[list[Message], list[Message]]:

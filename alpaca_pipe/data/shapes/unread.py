@@ -24,6 +24,7 @@ _COULD_BE = (
 )  # of a column that could be a question or its answer
 
 
+_BY_PARTS = 200  # the rank from which a name is known by its last part only
 # Names of what a prompt may hold beside its question; where such a text is not read, it is asked about.
 MAY_ASK = frozenset(
     [
@@ -70,6 +71,7 @@ def check_unread(
     _check_question(row, layout, fit)
     passed = fit.read | {one.key for one in said_of_it}
     named = columns.of_row(row)
+    _check_rivals(layout, fit)
     left = [
         one
         for one in layout.unread(passed)
@@ -108,6 +110,29 @@ def _check_question(row: Mapping[str, Any], layout: Layout, fit: ShapeFit) -> No
                     f"'{asked[0].key}' is taken for the question, and '{column.key}' says more",
                     f"say which it is: {option(('instruction', column.key))}, or {option(('instruction', asked[0].key))}",
                 )
+
+
+def rival_answer(layout: Layout, fit: ShapeFit) -> Column | None:
+    """Another answer, where the name of the one that is read is only one of its kind: `gpt_response` beside
+    `llama_response`."""
+    read = fit.parts.get("output", ())
+    if not read or not _BY_PARTS <= read[0].rank < WEAK:
+        return None
+    others = (one for one in layout.unread(fit.read) if one.kind in ("text", "texts"))
+    same = (one for one in others if one.meaning == "output" and _BY_PARTS <= one.rank < WEAK)
+    return next(same, None)
+
+
+def _check_rivals(layout: Layout, fit: ShapeFit) -> None:
+    """Raises NotARow where another column may be the answer as well."""
+    if other := rival_answer(layout, fit):
+        read = fit.key("output")
+        both = option(("chosen", read), ("rejected", other.key))
+        alone = option(("output", read), ("unread", other.key))
+        raise NotARow(
+            f"'{read}' and '{other.key}' may both be the answer",
+            f"say which is the better one: {both}, or which one is read: {alone}",
+        )
 
 
 def may_be_else(column: Column) -> bool:
