@@ -21,7 +21,7 @@ from alpaca_pipe.data.source_kinds import Format, HubId, Turns
 from alpaca_pipe.similarity.words import Words
 
 GENERATED = "generate/examples.jsonl"  # what it reads where no `from` is given
-READING = 2  # the version of how foreign rows are read: another one reads `from` again
+READING = 3  # the version of how foreign rows are read: another one reads `from` again
 LEAST_INSIDE = 8  # words of a text of an evaluation set that counts wherever it stands
 
 Engine = Literal["local", "ray"]

@@ -20,7 +20,15 @@ def delimiter_of(first: bytes) -> str:
     best = max(known, key=lambda one: one[0])
     if best[0] >= 2:
         return best[1]
-    return next((mark for mark in _MARKS if _cuts_alike(text, mark)), "")
+    alike = next((mark for mark in _MARKS if _cuts_alike(text, mark)), "")
+    return alike or ("," if _is_one_column(text) else "")
+
+
+def _is_one_column(text: str) -> bool:
+    """A header of one name that is known, and cells in quotes below it: `messages`, `text`."""
+    names = _header(text, ",")
+    below = text.partition("\n")[2].lstrip()
+    return len(names) == 1 and name_of(names[0]).meaning not in ("", "meta") and below[:1] == '"'
 
 
 def _header(text: str, mark: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from alpaca_pipe.data.compression import BreaksOff
 from alpaca_pipe.data.json_rows import lines
+from alpaca_pipe.data.packed_cells import unpacked_cells
 from alpaca_pipe.data.records import LONGEST, Found, Record, Unreadable, bad_byte, kept_text
 
 
@@ -65,7 +66,7 @@ def _csv_row(at: int, header: list[str], cells: list[str]) -> Found:
             "fetch it again, or remove this place",
             line,
         )
-    return Record(at, dict(zip(header, cells, strict=True)))
+    return Record(at, unpacked_cells(dict(zip(header, cells, strict=True))))
 
 
 def _texts(data: Iterable[bytes]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.data.archives import AnyFile
+from alpaca_pipe.data.packed_cells import unpacked_cells
 from alpaca_pipe.data.records import Found, Record
 from alpaca_pipe.data.splits import chosen_split
 
@@ -55,4 +56,4 @@ def _rows(sheet: Any) -> Iterator[Found]:
             header = [str(cell).strip() if cell is not None else "" for cell in cells]
             continue
         values = {name: cell for name, cell in zip(header, cells, strict=False) if name}
-        yield Record(number, values)
+        yield Record(number, unpacked_cells(values))

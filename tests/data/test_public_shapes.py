@@ -3,11 +3,15 @@ read of each, or that it is refused or set aside; every cure that is printed is 
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
@@ -52,6 +56,57 @@ def test_what_is_read(tmp_path: Path, name: str) -> None:
         assert [f"set aside: {one.rule}" for one in aside] == [wanted] and aside[0].reason
     else:
         assert found == wanted
+
+
+# In a cell: what could as well be a text that somebody wrote, and what a CSV cannot say (null, a name that means nothing).
+NOT_BY_CSV = {
+    "boolq", "bool output", "langfuse", "langsmith", "choices label dicts", "mc1", "null output", "list output",
+    "object output", "list of two", "dpo output list", "instruction list", "human vs model", "hc3", "top dict instr",
+    "responses only",
+}  # fmt: skip
+
+
+def as_cells(row: dict[str, Any]) -> bytes:
+    """Lists and objects as JSON in a cell, null as nothing."""
+    out = io.StringIO()
+    table = csv.writer(out)
+    table.writerow(row)
+    table.writerow(
+        "" if one is None else json.dumps(one) if isinstance(one, list | dict) else str(one)
+        for one in row.values()
+    )
+    return out.getvalue().encode()
+
+
+def as_arrow(row: dict[str, Any]) -> bytes:
+    """Raises ArrowException for a row that Arrow's types cannot hold."""
+    out = pyarrow.BufferOutputStream()
+    parquet.write_table(pyarrow.Table.from_pylist([row]), out)
+    return bytes(out.getvalue())
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "json"])
+def test_in_other_forms_the_same_is_read(tmp_path: Path, form: str) -> None:
+    """What JSONL gives, CSV with lists in its cells, Parquet and an indented list give too."""
+    checked = 0
+    for name, case in CASES.items():
+        row, wanted = case["row"], case["wanted"]
+        if not isinstance(row, dict) or (form == "csv" and name in NOT_BY_CSV):
+            continue
+        path = tmp_path / f"rows.{form}"
+        try:
+            made = as_cells(row) if form == "csv" else as_arrow(row) if form == "parquet" else None
+        except pyarrow.ArrowException:
+            continue
+        path.write_bytes(made or json.dumps([row], indent=1).encode())
+        aside: list[Rejected] = []
+        try:
+            got: Any = [shown(one) for one in read(path, aside=aside.append)]
+        except UserError:
+            got = "refused"
+        assert (got or f"set aside: {aside[0].rule}") == wanted, name
+        checked += 1
+    assert checked > 400
 
 
 REFUSED = [name for name, case in CASES.items() if case["wanted"] == "refused"]

@@ -47,6 +47,7 @@ _BELONGS: frozenset[Meaning] = frozenset(
 _NO_NUMBERS: frozenset[Meaning] = frozenset(
     ("messages", "history", "tools", "media", "chosen", "rejected")
 )
+_NO_DIGITS: frozenset[Meaning] = frozenset(("chosen", "winner", "messages", "history"))
 TALK: frozenset[Kind] = frozenset(("objects", "texts", "lists", "json", "object"))
 # Beside each other, as texts, they are answers; as true or false they are verdicts.
 _SIDES: dict[str, Meaning] = {
@@ -80,7 +81,7 @@ def kind_of(value: Any) -> Kind:
     """What kind of value a row holds under a key; null, NaN, blanks and empty lists are `empty`."""
     if isinstance(value, str):
         if value[:1].isalnum():
-            return "text"
+            return "bool" if len(value) < 6 and value.lower() in ("true", "false") else "text"
         if not value or value.isspace():
             return "empty"
         return "json" if value[0] in "[{" and value.rstrip()[-1] in "]}" else "text"
@@ -108,7 +109,14 @@ def _kind_of_list(value: list[Any]) -> Kind:
 
 
 def signature_of(row: Mapping[str, Any]) -> Signature:
-    return tuple([(key, kind_of(value)) for key, value in row.items()])
+    return tuple([(key, _kind_under(key, value)) for key, value in row.items()])
+
+
+def _kind_under(key: str, value: Any) -> Kind:
+    """A number in a cell is no answer that was chosen, and no conversation."""
+    if isinstance(value, str) and len(value) < 3 and value.isdigit():
+        return "number" if name_of(key).meaning in _NO_DIGITS else "text"
+    return kind_of(value)
 
 
 @dataclass(frozen=True)
