@@ -739,3 +739,28 @@ def test_the_same_rows_from_json_and_jsonl(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(as_json(rows))
     (tmp_path / "a.jsonl").write_bytes(as_jsonl(rows))
     assert rows_of(tmp_path / "a.json") == rows_of(tmp_path / "a.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("scraped", "read_as"),
+    [
+        (f"<p>{A}</p>", A),
+        ("<h3>Stops</h3><p>At the <em>mill</em>.</p>", "### Stops\n\nAt the *mill*."),
+        ("<ol><li>One &amp; two</li><li>Three</li></ol>", "1. One & two\n2. Three"),
+        ("<p>x<sup>2</sup> is 4</p>", "x^2 is 4"),
+        ("At the mill.<br>By the clock.\nOr not.", "At the mill.\nBy the clock.\nOr not."),
+        ("At the <b>mill</b> <span style='x'>today</span>.", "At the **mill** today."),
+        ("First.<p>Then.</p>Last.", "First.\n\nThen.\n\nLast."),
+        ("<hr><p>Rule</p>", "---\n\nRule"),
+        ("Use `<br>` for a new line.", "Use `<br>` for a new line."),
+        ("Write <b>so</b>: the tag makes it bold.", "Write <b>so</b>: the tag makes it bold."),
+        ("<form><p>x</p></form>", "<form><p>x</p></form>"),
+        ("If a < b and c > d, stop.", "If a < b and c > d, stop."),
+        ("Call f<T>(x) first.", "Call f<T>(x) first."),
+    ],
+)
+def test_html_of_a_chat_that_was_scraped(tmp_path: Path, scraped: str, read_as: str) -> None:
+    """Shown text becomes Markdown; code, talk of tags and signs that only look like tags stay."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(as_jsonl([{"conversations": human(Q, scraped)}]))
+    assert rows_of(path) == [("", [Q, read_as])]

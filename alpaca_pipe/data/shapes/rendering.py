@@ -9,7 +9,12 @@ from typing import Any
 
 from alpaca_pipe.core.example import Example, Message
 from alpaca_pipe.data.shapes.base import About, NotHeld
-from alpaca_pipe.data.shapes.scraped import is_scraped, markdown_of
+from alpaca_pipe.data.shapes.scraped import (
+    has_stray_tags,
+    is_scraped,
+    markdown_of,
+    without_stray_tags,
+)
 from alpaca_pipe.data.shapes.transcript import ENDS, parsed
 from alpaca_pipe.data.shapes.turns import conversation
 
@@ -64,9 +69,7 @@ def unframed(example: Example, about: About, spoken: bool) -> Example:
         return example
     asked = without_ends(prompt, about)
     told_back = without_ends(answer, about)
-    if is_scraped(told_back, asked, spoken):
-        told_back = markdown_of(told_back)
-        about.say("the tags of a scraped page are taken out")
+    told_back = _untagged(told_back, asked, spoken, about)
     if (asked, told_back) == (prompt, answer):
         return example
     return Example.of(asked, example.input, told_back, example.origin, example.system)
@@ -91,10 +94,21 @@ def _cleaned(one: Message, said: Sequence[Message], about: About) -> Message:
         return one
     text = without_ends(one.text, about)
     asked = "\n".join(other.text for other in said if other.role == "user")
-    if one.role == "assistant" and is_scraped(text, asked, True):
-        text = markdown_of(text)
-        about.say("the tags of a scraped page are taken out")
+    if one.role == "assistant":
+        text = _untagged(text, asked, True, about)
     return one if text == one.text else replace(one, text=text)
+
+
+def _untagged(text: str, asked: str, spoken: bool, about: About) -> str:
+    """An answer without the tags of the page that it was scraped from."""
+    if is_scraped(text, asked, spoken):
+        text = markdown_of(text)
+    elif spoken and has_stray_tags(text, asked):
+        text = without_stray_tags(text)
+    else:
+        return text
+    about.say("the tags of a scraped page are taken out")
+    return text
 
 
 def without_ends(text: str, about: About) -> str:

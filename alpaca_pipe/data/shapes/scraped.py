@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from html.parser import HTMLParser
 
@@ -19,6 +20,70 @@ _ABOUT_PAGES = re.compile(
     r"\b(html|css|web ?pages?|web ?sites?|tags?|markup|xml|jsx|javascript|react|vue|email template)\b",
     re.IGNORECASE,
 )
+
+
+# Tags that only show a text, alone or within one that is none of a page's.
+_SHOWN = re.compile(
+    r"<(?:br|p|div|span|li|h[1-6]|strong|em|b|i|u|hr|sup|sub)\b[^<>]*>", re.IGNORECASE
+)
+_TAG = re.compile(r"</?([a-z][a-z0-9]*)\b[^<>]*>", re.IGNORECASE)
+_SHOW_ONLY = frozenset(
+    [
+        "br",
+        "p",
+        "div",
+        "span",
+        "ul",
+        "ol",
+        "li",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "strong",
+        "em",
+        "b",
+        "i",
+        "u",
+        "hr",
+        "sup",
+        "sub",
+        "a",
+    ]
+)
+_STRAY: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), new)
+    for pattern, new in (
+        (r"[ \t]*<br\s*/?>[ \t]*\n?", "\n"),
+        (r"\s*<hr\s*/?>\s*", "\n\n---\n\n"),
+        (r"\s*<li\b[^<>]*>\s*", "\n- "),
+        (r"\s*<h([1-6])\b[^<>]*>\s*", "\n\n### "),
+        (r"\s*</?(?:p|div|ul|ol|h[1-6])\b[^<>]*>\s*", "\n\n"),
+        (r"</?(?:strong|b)>", "**"),
+        (r"</?(?:em|i)>", "*"),
+        (r"<sup>", "^"),
+        (r"<sub>", "_"),
+        (r'<a\b[^<>]*\bhref="([^"]*)"[^<>]*>(.*?)</a>', r"[\2](\1)"),
+        (r"</?[a-z][a-z0-9]*\b[^<>]*>", ""),
+    )
+)
+
+
+def has_stray_tags(text: str, asked: str) -> bool:
+    """Whether a text has tags that only show it (`<br>`, `<span>`), no code, and nobody speaks of such tags."""
+    if "<" not in text or "`" in text or not _SHOWN.search(text):
+        return False
+    named = {tag.lower() for tag in _TAG.findall(text)}
+    return named <= _SHOW_ONLY and not (_ABOUT_PAGES.search(asked) or _ABOUT_PAGES.search(text))
+
+
+def without_stray_tags(text: str) -> str:
+    """The same as Markdown, its other lines as they were."""
+    for pattern, new in _STRAY:
+        text = pattern.sub(new, text)
+    return re.sub(r"\n{3,}", "\n\n", html.unescape(text)).strip()
 
 
 def is_scraped(text: str, asked: str, spoken: bool) -> bool:
@@ -80,8 +145,8 @@ class _Page(HTMLParser):
             self._lists.append((int(start) if start.isdigit() else 1) if tag == "ol" else 0)
         elif tag == "li":
             self._item()
-        elif tag in _AROUND:
-            self._out.append(_AROUND[tag])
+        elif tag in _AROUND or tag in _BEFORE:
+            self._out.append(_AROUND.get(tag) or _BEFORE[tag])
         elif tag == "a":
             self._href = given.get("href") or ""
             self._out.append("[" if self._href else "")
@@ -143,4 +208,5 @@ class _Page(HTMLParser):
             self._out.append(re.sub(r"\s+", " ", data))
 
 
+_BEFORE = {"sup": "^", "sub": "_"}
 _AROUND = {"strong": "**", "b": "**", "em": "*", "i": "*", "code": "`", "del": "~~"}
