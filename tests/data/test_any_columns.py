@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -355,8 +356,11 @@ PUT = [
     "[1, 2]",
     "<p>a</p>",
 ]
-WHOLE_ROWS = [row for row, _, _ in READ.values()] + [
-    row for row, _ in (*NOT_READ.values(), *REFUSED.values())
+PUBLIC = Path(__file__).with_name("public_shapes.jsonl")
+WHOLE_ROWS = [
+    *(row for row, _, _ in READ.values()),
+    *(row for row, _ in (*NOT_READ.values(), *REFUSED.values())),
+    *(json.loads(line)["row"] for line in PUBLIC.open(encoding="utf-8")),
 ]
 
 

@@ -15,6 +15,7 @@ from alpaca_pipe.data.shapes.verdicts import NOT_LEARNED
 from alpaca_pipe.data.shapes.within import rows_within
 
 name = "annotations"
+GIVES_WAY = "a suggestion gives way to what a person submitted"
 _RESPONSES = ("responses", "response", "annotations", "completions")
 
 
@@ -102,7 +103,10 @@ def _responses(row: Mapping[str, Any], fit: ShapeFit, about: About) -> dict[str,
     if any(_is_discarded(one) for one in _people(said)) and not answers:
         raise NotWanted(NOT_LEARNED, "its answer was discarded")
     suggested = unpacked(row[fit.key("suggestions")]) if fit.key("suggestions") else {}
-    return _suggested(suggested) | answers
+    offered = _suggested(suggested)
+    if any(answers.get(question, value) != value for question, value in offered.items()):
+        about.say(GIVES_WAY)
+    return offered | answers
 
 
 def _people(said: Any) -> list[Any]:
@@ -132,6 +136,7 @@ def _flat(row: Mapping[str, Any], fit: ShapeFit, about: About) -> dict[str, Any]
         question = key.split(".")[0].removesuffix("-suggestion")
         if key.endswith((".suggestion", "-suggestion")):
             answers.setdefault(question, row[key])
+    offered = dict(answers)
     for key in fit.keys("flat"):
         if not key.endswith(".responses"):
             continue
@@ -147,7 +152,10 @@ def _flat(row: Mapping[str, Any], fit: ShapeFit, about: About) -> dict[str, Any]
             raise NotWanted(NOT_LEARNED, f"'{key}.status' is {states!r}")
         if len(good) > 1:
             about.say("of several people's answers the first is read")
-        answers[key.split(".")[0]] = good[0]
+        question = key.split(".")[0]
+        if offered.get(question) not in (None, "", good[0]):
+            about.say(GIVES_WAY)
+        answers[question] = good[0]
     return answers
 
 

@@ -78,6 +78,7 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Prefer
         better, asked = _last_answer(asked)
     shared = _shared(better, worse)
     if shared and (not asked or better[0].role != "assistant"):
+        _check_asked(asked, better[:shared])
         asked, input_ = list(better[:shared]), ""
         better, worse = better[shared:], worse[shared:]
     try:
@@ -85,6 +86,13 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Prefer
     except (ValueError, IndexError) as error:
         raise NotHeld(str(error) or "it has no prompt") from None
     yield pair
+
+
+def _check_asked(asked: Sequence[Message], shared: Sequence[Message]) -> None:
+    """Raises NotHeld where a prompt of its own says something else than what both sides begin with."""
+    begun = "\n".join(one.text for one in shared)
+    if any(one.text.strip() not in begun for one in asked if one.role == "user"):
+        raise NotHeld("its prompt is another than the one that both answers begin with")
 
 
 def _asked(row: Mapping[str, Any], fit: ShapeFit, about: About) -> tuple[list[Message], str]:

@@ -46,13 +46,12 @@ def _best(node: Any, about: About) -> list[Any]:
     while isinstance(node, dict):
         path.append({"role": node.get("role"), "content": node.get("text") or node.get("content")})
         below = node.get("replies")
+        every = [one for one in (below if isinstance(below, list) else ()) if isinstance(one, dict)]
         replies = [
-            one
-            for one in (below if isinstance(below, list) else ())
-            if isinstance(one, dict)
-            and not one.get("deleted")
-            and one.get("review_result") is not False
+            one for one in every if not one.get("deleted") and one.get("review_result") is not False
         ]
+        if len(replies) < len(every):
+            about.say("a reply that was deleted or turned down is not read")
         if len(replies) > 1:
             about.say("of several replies the best-ranked one is read")
         node = min(replies, key=_rank) if replies else None
