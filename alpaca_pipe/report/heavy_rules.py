@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _PART = 3  # one row of so many
-_SAID = {
+SAID = {
     "likeness": "compare the whole rows with {on} (what was told like what: groups.jsonl)",
     "turns": "rows of ours cannot hold them: their reasons are in rejected.jsonl",
     "unreadable": "they are damaged: their reasons are in rejected.jsonl",
@@ -14,6 +14,7 @@ _SAID = {
     "do_not_learn": "they are marked so; where the column says something else, name it: {unread}",
     "by_hand": "a person dropped them: see your file of decisions",
     "contamination": "they hold texts of your evaluation sets: curate.contamination.ngram says how long a run must be",
+    "grade": "curate.grade.threshold or top_k says how good a row must be",
 }
 _OF_A_FILTER = "where that is not wanted, leave the filter out: {off}"
 
@@ -23,7 +24,7 @@ def heavy_rules(summary: Mapping[str, Any], filters: str = "") -> Iterator[str]:
     read = summary.get("read", 0)
     for rule, dropped in summary.get("rejected", {}).items():
         if dropped * _PART > read:
-            cure = _SAID.get(rule, _OF_A_FILTER).format(**_written(rule, filters))
+            cure = SAID.get(rule, _OF_A_FILTER).format(**_written(rule, filters))
             yield f"{rule} drops {dropped:,} of {read:,} rows, more than a third: {cure}"
 
 
