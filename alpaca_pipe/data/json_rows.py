@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator
+from typing import Any
 
 from alpaca_pipe.data.compression import CHUNK, BreaksOff
 from alpaca_pipe.data.records import LONGEST, Found, Record, Unreadable, bad_byte, kept_text
@@ -67,13 +68,32 @@ def _value(number: int, line: bytes) -> Found:
             line.decode(errors="backslashreplace"),
         )
     try:
-        return Record(number, json.loads(text))
+        value = json.loads(text)
+        return _said_twice(number, text) or Record(number, value)
     except json.JSONDecodeError as error:
         return Unreadable(number, *_why(text, error), kept_text(text))
     except RecursionError:
         return Unreadable(
             number, "nested too deeply to be instruction data", "remove this row", kept_text(text)
         )
+
+
+def _said_twice(line: int, text: str) -> Unreadable | None:
+    """Of two values under one key JSON's readers take the last. Looked at in the first lines: who writes such rows writes many."""
+    if line > _LOOKED_AT:
+        return None
+    try:
+        json.loads(text, object_pairs_hook=_checked)
+    except KeyError as key:
+        what = f"an object has the key {key} twice, and only one of its values would be read"
+        return Unreadable(line, what, "give each value a key of its own", kept_text(text))
+    return None
+
+
+def _checked(pairs: list[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise KeyError(next(name for name in names if names.count(name) > 1))
 
 
 def _why(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
@@ -231,7 +251,7 @@ def element(text: JsonText) -> Record | Unreadable:
             if text.skip() == ",":
                 text.at += 1
             return Unreadable(line, f"not UTF-8: {byte}", _LATIN, kept_text(piece))
-        return Record(line, value)
+        return _said_twice(line, piece) or Record(line, value)
 
 
 def _between(text: JsonText, mark: str) -> Unreadable:
@@ -259,3 +279,4 @@ def _resumed(text: JsonText, line: int, what: str) -> Unreadable:
 
 
 _DECODER = json.JSONDecoder()
+_LOOKED_AT = 500  # lines

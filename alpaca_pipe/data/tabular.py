@@ -23,8 +23,14 @@ def csv_rows(data: Iterable[bytes], delimiter: str) -> Iterator[Found]:
                 pass  # a spreadsheet's word for its delimiter
             elif header is None:
                 header = [name.strip() for name in cells] or None
-            elif cells:
-                yield _csv_row(at, header, cells)
+                if twice := [
+                    name for name in header or () if name and (header or []).count(name) > 1
+                ]:
+                    yield _named_twice(at, twice[0])
+                    return
+            elif cells and not (delimiter == "|" and _is_ruled(cells)):
+                bare = [cell.strip() for cell in cells] if delimiter == "|" else cells
+                yield _csv_row(at, header, bare)
             at = reader.line_num + 1
     except BreaksOff as broken:
         yield Unreadable(
@@ -41,6 +47,17 @@ def csv_rows(data: Iterable[bytes], delimiter: str) -> Iterator[Found]:
             "stands in quotes",
             ends=True,
         )
+
+
+def _is_ruled(cells: list[str]) -> bool:
+    """The line below the header of a Markdown table."""
+    return all(set(cell.strip()) <= set("-:") for cell in cells) and any(map(str.strip, cells))
+
+
+def _named_twice(at: int, name: str) -> Unreadable:
+    return Unreadable(
+        at, f"the header names '{name}' twice", "give each column a name of its own", ends=True
+    )
 
 
 def _csv_row(at: int, header: list[str], cells: list[str]) -> Found:

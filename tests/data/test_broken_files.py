@@ -375,3 +375,26 @@ def test_a_line_of_200_megabytes(
     path.unlink()
     answer, megabytes = done.stdout.splitlines()
     assert answer.startswith(says) and int(megabytes) < 8 * (LONGEST >> 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("a.csv", "instruction,output,output\nWhere is it?,Here.,There.\n", "the header names 'output' twice"),
+        ("a.jsonl", '{"instruction": "a b", "output": "c", "output": "d"}\n', "the key 'output' twice"),
+        ("a.json", '[{"instruction": "a b", "output": "c", "output": "d"}]', "the key 'output' twice"),
+        ("a.jsonl", '{"messages": [{"role": "user", "content": "a", "content": "b"}]}\n', "the key 'content' twice"),
+    ],
+)  # fmt: skip
+def test_of_two_values_under_one_name_none_is_lost(
+    tmp_path: Path, name: str, text: str, says: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=says):
+        list(read(tmp_path / name))
+
+
+def test_a_table_in_markdown(tmp_path: Path) -> None:
+    path = tmp_path / "rows.md"
+    path.write_text("| instruction | output |\n|:---|---:|\n| Where is it? | Here. |\n")
+    assert [(one.instruction, one.output) for one in read(path)] == [("Where is it?", "Here.")]

@@ -764,3 +764,22 @@ def test_html_of_a_chat_that_was_scraped(tmp_path: Path, scraped: str, read_as: 
     path = tmp_path / "a.jsonl"
     path.write_bytes(as_jsonl([{"conversations": human(Q, scraped)}]))
     assert rows_of(path) == [("", [Q, read_as])]
+
+
+def test_instances_that_are_not_to_be_learned(tmp_path: Path) -> None:
+    """SQuAD's questions without an answer, and what stands there in its place; a pair that is labelled as bad."""
+    asked = {"question": Q, "answers": [{"text": A}], "is_impossible": False}
+    nothing = {
+        "question": Q2,
+        "answers": [],
+        "is_impossible": True,
+        "plausible_answers": [{"text": BAD}],
+    }
+    whole = {"data": [{"paragraphs": [{"context": CONTEXT, "qas": [asked, nothing]}]}]}
+    path, told = tmp_path / "squad.json", ReadingNotes()
+    path.write_text(json.dumps(whole))
+    assert rows_of(path, told=told) == [("", [f"{Q}\n\n{CONTEXT}", A])]
+    assert told.summary()["remarks"] == {"an instance is left out (do_not_learn)": 1}
+    pairs = [{"question": Q, "answer": A}, {"question": Q, "answer": BAD, "label": False}]
+    path.write_bytes(as_jsonl([{"qa_pairs": pairs}]))
+    assert rows_of(path) == [("", ONE)]

@@ -116,7 +116,7 @@ _WEAK: dict[Meaning, str] = {
     "label": """is_good good is_correct is_accepted accepted is_approved approved thumbs_up upvoted is_chosen is_valid
         is_helpful passed is_positive feedback verdict is_bad is_spam""",
     "weight": """loss learn masked mask ignore skip exclude excluded include included keep no_train no_loss use usable enabled
-        is_selected""",
+        is_selected is_impossible unanswerable is_unanswerable""",
     "status": "state discarded discard is_deleted deleted removed is_removed flagged is_hidden hidden",
     "output": """assistant bot gpt chatbot ai agent doctor result a correct generated_text completion_text answer_text
         response_text output_text rewritten_text code sql
@@ -203,7 +203,7 @@ _GENERIC = frozenset(
     ["text", "string", "str", "content", "value", "raw", "field", "column", "body"]
 )
 _WRONG = frozenset(
-    ["incorrect", "wrong", "false", "bad", "negative", "worst"]
+    ["incorrect", "wrong", "false", "bad", "negative", "worst", "plausible"]
 )  # an answer that nobody is to learn
 _COUNTS = frozenset(
     ["num", "n", "count", "number", "has", "len", "avg", "mean", "min", "max", "total"]

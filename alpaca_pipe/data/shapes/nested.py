@@ -11,10 +11,16 @@ from typing import Any
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.data.shapes import conversation, exchange, preference_pairs
-from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, ShapeFit
+from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, NotWanted, ShapeFit
 from alpaca_pipe.data.shapes.keys import Meaning
 from alpaca_pipe.data.shapes.layout import Column, Layout, signature_of
 from alpaca_pipe.data.shapes.values import unpacked
+from alpaca_pipe.data.shapes.verdicts import (
+    BAD_ANSWER,
+    NOT_LEARNED,
+    check_wanted,
+    verdict_columns,
+)
 
 name = "instances"
 _OUTER: tuple[Meaning, ...] = ("instruction", "input", "system")
@@ -59,11 +65,20 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
         raise NotARow(
             f"'{key}' holds no exchange", "write a list of objects there, or remove the row"
         )
-    taken: set[str] = set()
+    taken, wanted = set[str](), 0
     for number, instance in enumerate(held, 1):
         lacking = _lacking(outer, instance)
         taken |= lacking.keys()
-        yield from _one(lacking | instance, f"{key} {number}", about)
+        try:
+            check = Layout.of(signature_of(instance))
+            if check_wanted(instance, verdict_columns(check), about) is False:
+                raise NotWanted(BAD_ANSWER, "it is labelled as a bad one")
+            yield from _one(lacking | instance, f"{key} {number}", about)
+            wanted += 1
+        except NotWanted as said:
+            about.say(f"an instance is left out ({said.args[0]})")
+    if not wanted:
+        raise NotWanted(NOT_LEARNED, f"none of its {len(held)} instances is to be learned")
     for name in outer.keys() - taken:
         about.say(f"'{name}' beside '{key}' is left unread")
 
