@@ -56,7 +56,7 @@ bench-train: $(VENV)/.installed-dev
 # Every fault at once and 30 kill -9, online and by batches; fails where a cent is not where it should be.
 chaos: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.proving.chaos --requests 10000 --kills 30 --concurrency 256
-	$(BIN)/python -m tests.proving.chaos --requests 1000 --kills 8 --batches
+	$(BIN)/python -m tests.proving.chaos --requests 10000 --kills 30 --batches
 
 # Surprises of the libraries that we rest on: does each still behave as its script says? Needs the network; not a part of CI.
 findings:

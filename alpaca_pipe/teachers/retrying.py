@@ -72,8 +72,8 @@ class Retrying:
         return reply
 
     def _refused(self, key: str, reply: Completion) -> Completion:
-        """It counts where nothing was answered before, and at the third time."""
-        if self._by_batch or not self._answered:
+        """It counts at the third time."""
+        if self._by_batch:
             return reply
         tries = self._tries.setdefault(key, _Tries(answered_before=self._answered))
         if tries.refused < _REFUSED_AGAIN and tries.tried < self._attempts - 1:

@@ -35,7 +35,8 @@ from tests.proving.faults import FATAL, ODD
 from tests.proving.settings import PRICE
 from tests.proving.start import ROOT, Proving, proving
 
-# The share of attempts that meet each fault: one in nine in all. The fatal ones come one by one: each of them ends a run.
+# The share of attempts that meet each fault: one in six in all. The fatal ones come one by one: each of them may end a run.
+# What changes the answer itself is in NATURE (the calm run meets it too), or has a test of its own (test_as_they_answer.py).
 STORM = {
     "429": 0.01,
     "429_retry_after": 0.003,
@@ -53,6 +54,18 @@ STORM = {
     "usage_zero": 0.005,
     "usage_not_summing": 0.005,
     "other_model": 0.002,
+    "400_unparsed": 0.005,
+    "400_crashed": 0.005,
+    "400_odd": 0.002,
+    "413": 0.003,
+    "403": 0.001,
+    "404": 0.001,
+    "429_words": 0.003,
+    "429_info": 0.003,
+    "sse": 0.005,
+    **dict.fromkeys(("thinking", "thinking_closed", "channels", "template_end"), 0.004),
+    **dict.fromkeys(("finish_eos", "finish_upper", "finish_null"), 0.004),
+    **dict.fromkeys(("cost_low", "cost_high"), 0.003),
 }
 BATCH_STORM = {
     "line_twice": 0.02,
@@ -65,7 +78,9 @@ BATCH_STORM = {
     "office_401": 0.003,
     "office_reset": 0.02,
     "office_done_reset": 0.03,
-    **{name: chance for name, chance in STORM.items() if name in ODD},
+    "office_error_body": 0.02,
+    "batch_files_late": 0.1,
+    **{name: chance for name, chance in STORM.items() if name in ODD and name != "sse"},
 }
 NATURE = {"length": 0.03, "content_filter": 0.01, "filtered_unread": 0.01}
 RECIPE = """name: chaos
@@ -243,6 +258,8 @@ def _kind(last: str) -> str:
         ("does not accept the key", "wrong key"),
         ("quota", "no quota"),
         ("does not exist", "no such model"),
+        ("answered 403", "forbidden"),
+        ("answered 404", "not found"),
         ("the teacher failed", "gave up"),
         ("refuses the batch", "batch refused"),
     ):

@@ -55,9 +55,12 @@ async def _with_its_answers(
     longest: float,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """A batch that has ended, once it shows the files that its counts speak of: some providers show them minutes later."""
+    """A batch that has ended, once it shows the files that its counts speak of: some providers show them minutes later.
+    UserError where it counts answers and never shows them."""
     batch, looks = str(made.get("id")), 0
     while lacks := _lacks(made):
+        if looks == _LOOKS_FOR_FILES and "errors" in lacks:
+            break  # none of them was answered: they are missing, as a line that is in no file
         if looks == _LOOKS_FOR_FILES:
             raise UserError(
                 f"{client.wire.address} counts {lacks} in the batch {batch} and shows no file of them; it is left open, "
