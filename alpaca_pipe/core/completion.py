@@ -96,7 +96,8 @@ class Completion:
     def for_the_reader(self) -> Completion:
         """The same with the answer alone as its text: no part named thinking, no mark of a chat template. What is stored
         keeps all that came."""
-        said = written(self.text) if self.finish in ("stop", "length") else None
+        readable = self.finish in ("stop", "length", "content_filter")
+        said = written(self.text) if readable else None
         if said is None or said.answer == self.text:
             return self
         return replace(self, text=said.answer, thought=said.thought)

@@ -137,20 +137,46 @@ def costs(found: RunFiles, books: Mapping[tuple[str, str], Spent], rows: Funnel)
     return Costs(
         asked.api / rows.last if asked.api and rows.last else None,
         tuned / tokens * 1e6 if tuned and tokens else None,
-        dict(_wasted(asked, rows)),
+        dict(_wasted(asked, rows, _kept_of_paid(found, rows))),
     )
 
 
-def _wasted(asked: Spent, rows: Funnel) -> Iterator[tuple[str, float]]:
+def _wasted(asked: Spent, rows: Funnel, kept: float) -> Iterator[tuple[str, float]]:
+    """Shares of what was paid. kept: of what was paid for replies, the share whose rows were kept."""
     if not asked.api:
         return
     if asked.lost:
         yield "lost", asked.lost / asked.api
     if asked.again:
         yield "retried", asked.again / asked.api
-    if rows.first and rows.first > rows.last:
+    if rows.first and kept < 1:
         good = 1 - (asked.lost + asked.again) / asked.api
-        yield "rejected", good * (1 - rows.last / rows.first)
+        yield "rejected", good * (1 - kept)
+
+
+def _kept_of_paid(found: RunFiles, rows: Funnel) -> float:
+    """Of the money that replies cost, the share that rows came of: a prompt's money is divided among its pieces, and a refusal
+    that cost nothing wastes nothing. By pieces alone where the prompts of the run are not there (curate.from)."""
+    by_pieces = rows.last / rows.first if rows.first else 1.0
+    if not rows.stretches or rows.stretches[0].kind != "generate":
+        return by_pieces
+    prices, paid, kept = _prices(found), 0, 0.0
+    for seat in found.step("generate").rows("seats.jsonl"):
+        cost = sum(prices.get(key, 0) for key in seat["keys"])
+        paid += cost
+        kept += cost * seat["accepted"] / seat["pieces"] if seat["pieces"] else 0
+    accepted = rows.stretches[0].kept
+    return kept / paid * rows.last / accepted if paid and accepted else by_pieces
+
+
+def _prices(found: RunFiles) -> Mapping[str, int]:
+    """Nano-dollars of each stored reply, whichever run bought it."""
+    with Journal.open(found.ledger, read_only=True) as journal, journal.read() as db:
+        return dict(db.execute(_PRICES).fetchall())
+
+
+_PRICES = """SELECT request, SUM(nanodollars) FROM entries WHERE class = 'api' AND kind IN ('settled', 'correction')
+    GROUP BY request"""
 
 
 def _trained_tokens(train: StageFiles) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.teachers.openai.error_mapping import Refused
+from alpaca_pipe.teachers.openai.gateway_text import refuse_gateway_text
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
 
 
@@ -25,4 +26,6 @@ class HttpTeacher:
             reply = await self._wire.post(request, name)
         except Refused as refused:
             return Completion(refused.reason, refused.finish, Usage(), key)
-        return self._wire.dialect.completion(reply.json, key, reply.limits, reply.sent)
+        read = self._wire.dialect.completion(reply.json, key, reply.limits, reply.sent)
+        refuse_gateway_text(reply.json, read)
+        return read

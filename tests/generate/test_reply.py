@@ -200,3 +200,18 @@ def test_thinking_within_the_output_of_a_task_is_no_part_of_it() -> None:
     text = '{"instruction": "Name a bird.", "input": "", "output": "<think>hm</think>A wren.</s>"}'
     (piece,) = read_tasks(Completion(text, "stop", Usage()).for_the_reader())
     assert isinstance(piece, Draft) and piece.output == "A wren."
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"tasks": [%s, "instruction": "B", "input": "", "output": "b"}, %s]}',
+        '{"tasks": [%s, {"instruction": "B", "output": "b", %s]}',
+        '[%s, "instruction": "B", "output": "b", %s]',
+    ],
+)
+def test_a_task_that_lost_its_brackets_is_an_unread_piece_and_moves_no_other(frame: str) -> None:
+    a, c = (f'{{"instruction": "{name}", "input": "", "output": "x"}}' for name in "AC")
+    first, third, lost = read_tasks(Completion(frame % (a, c), "stop", Usage()))
+    assert [getattr(piece, "instruction", "") for piece in (first, third)] == ["A", "C"]
+    assert isinstance(lost, Unread) and lost.rule == "not_json" and '"B"' in lost.text

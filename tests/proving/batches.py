@@ -325,7 +325,7 @@ class Batches:
     def _answer(self, batch: _Batch, line: dict[str, Any]) -> None:
         """One line: answered and billed, or refused, or not there, or there twice."""
         server, body, name = self._server, line["body"], line["custom_id"]
-        asked = replies.question(body)
+        asked = server.question(body, name)
         server.asked[asked] += 1
         nature = server.nature(asked)
         settings = server.settings
@@ -338,7 +338,7 @@ class Batches:
             fault = nature
         odd = faults.drawn(
             settings.faults,
-            faults.ODD,
+            (*faults.ODD, "gateway_text"),
             faults.chance(settings.seed, "odd", asked, server.asked[asked]),
         )
         server.met[fault or odd or nature] += bool(fault or odd or nature)
@@ -381,7 +381,7 @@ class Batches:
                 reply.cache_read,
                 reply.visible_out,
                 reply.reasoning_out,
-                sum(billed(reply, settings.batch_price).values()),
+                0 if odd == "gateway_text" else sum(billed(reply, settings.batch_price).values()),
             )
         )
         counts["completed"] += 1

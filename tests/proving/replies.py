@@ -50,10 +50,8 @@ class Reply:
 
 
 def question(body: Mapping[str, Any], draw: str = "") -> str:
-    """Names what was asked: everything of the body but its seed, and which draw it is. Who asks again with another seed has
-    asked the same."""
-    kept = {name: value for name, value in body.items() if name != "seed"}
-    said = json.dumps(kept, sort_keys=True, separators=(",", ":")) + draw
+    """Names what was asked: the body, and which draw it is."""
+    said = json.dumps(body, sort_keys=True, separators=(",", ":")) + draw
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
 

@@ -45,6 +45,7 @@ class Server:
         self.batches = Batches(self)
         self.released = Released(Path(settings.released)) if settings.released else None
         self.asked: Counter[str] = Counter()  # how often each question arrived
+        self.seeds: dict[str, Any] = {}  # the first of each request
         self.met: Counter[str] = Counter()  # faults
         self.arrived = self.answered = self.in_flight = self.most_in_flight = 0
         self._script = deque(settings.script)
@@ -65,13 +66,14 @@ class Server:
         except Refusal as refusal:
             said = spoken.error(400, "invalid_request_error", str(refusal))
             return web.json_response(said, status=400)
-        asked = replies.question(body, http.headers.get(_DRAW, ""))
+        name = http.headers.get(_NAME, "")
+        asked = self.question(body, name, http.headers.get(_DRAW, ""))
         fault, nature = self._fault(asked), self.nature(asked)
         if fault not in (*faults.ERRORS, *faults.UNBILLED):
             fault = self._refused(http, body) or (nature if nature in faults.ERRORS else fault)
         if not fault and self._fails_by_seed(body):
             fault = "500_seed"
-        name, model = http.headers.get(_NAME, ""), str(body.get("model", ""))
+        model = str(body.get("model", ""))
 
         def enter(status: int, **used: int) -> None:
             if fault or nature:
@@ -113,6 +115,13 @@ class Server:
         if fault == "sse":
             said, kind = replies.as_stream(json.loads(said)), "text/event-stream"
         return web.Response(body=said, content_type=kind, headers=self.limits.headers())
+
+    def question(self, body: Mapping[str, Any], name: str, draw: str = "") -> str:
+        """Who asks again with another seed has asked the same. name: of the attempt, its request's before its number."""
+        request = name.rpartition(".")[0].rpartition(".")[0]
+        if request and "seed" in body:
+            body = {**body, "seed": self.seeds.setdefault(request, body["seed"])}
+        return replies.question(body, draw)
 
     def nature(self, asked: str) -> str:
         settings = self.settings

@@ -270,6 +270,16 @@ def test_a_tier_that_was_not_asked_for_stops_the_run_and_its_reply_is_kept(run: 
     assert run.kinds().count("settled") == 2 and run.settled() > run.billed()
 
 
+def test_a_gateways_words_in_a_replys_place_are_no_reply(run: Run) -> None:
+    run.server.weather(script=["", "gateway_text", ""])
+    _, second = whole(*run.ask("One.", "Two."))
+    assert (
+        "gateway" not in second.text
+        and run.kinds() == ["reserved", "settled", "reserved", "released"] + ["reserved", "settled"]
+        and run.settled() == run.billed()
+    )
+
+
 def by_batch(run: Run, *texts: str, poll: float = 0.2) -> list[Completion | Exception]:
     """The replies to all of them, asked together, each with its error."""
 
@@ -329,6 +339,14 @@ def test_a_finished_batch_whose_file_never_comes_is_left_open_and_collected_late
     with pytest.raises(UserError, match="shows no file"):  # this batch never shows it
         by_batch(run, *TEXTS)
     assert run.kinds() == ["reserved"] * 12
+
+
+def test_a_gateways_words_in_a_line_are_asked_again(run: Run) -> None:
+    run.server.weather(faults={"gateway_text": 0.3}, seed=2)
+    replies = whole(*by_batch(run, *TEXTS))
+    run.server.quiet()
+    assert run.server.state()["faults"]["gateway_text"]
+    assert not [reply for reply in replies if "gateway" in reply.text]
 
 
 @pytest.mark.parametrize("fault", ["line_filtered", "line_null"])

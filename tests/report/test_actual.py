@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alpaca_pipe.core.files import read_json, write_json
+from alpaca_pipe.core.files import read_json, write_json, write_jsonl
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.machine.energy import assumed
@@ -149,6 +149,20 @@ def test_unit_costs(workspace: Workspace) -> None:
     )
     assert "for each kept example" in render(gather(workspace.root, "tea"))
     assert "for each kept example" in "\n".join(close(workspace.root, "tea"))
+
+
+def test_refusals_that_cost_nothing_waste_nothing(workspace: Workspace) -> None:
+    """Three of eight pieces brought no row: two of them were refused before anything was generated."""
+    bought = [f"r1-{n:032x}" for n in range(6)]
+    buy(workspace.root, bought)
+    seats = [{"keys": [key], "pieces": 1, "accepted": int(key != bought[0])} for key in bought]
+    seats += [{"keys": [f"r1-{n:032x}"], "pieces": 1, "accepted": 0} for n in (6, 7)]
+    write_jsonl(workspace.root / "store" / workspace.steps["generate"] / "seats.jsonl", seats)
+    found = left(workspace.root, "tea")
+    rows = funnel(found)
+    wasted = costs(found, spent(found), rows).wasted
+    after = rows.last / rows.stretches[0].kept
+    assert wasted == {"rejected": pytest.approx(1 - 5 / 6 * after)}
 
 
 def test_a_reply_that_was_bought_twice_is_waste(workspace: Workspace) -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Finish
+from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.core.thinking import answer_of
 
+_TASK_KEY = lazy_regex(r'"(?:instruction|output)"\s*:\s*"')
 _DEEPEST = 3  # objects within objects: a list of tasks needs two; deeper ones are an answer's own
 
 
@@ -97,12 +99,29 @@ def _nothing(reply: Completion) -> Unread:
 
 
 def _pieces(text: str, finish: Finish, also: Sequence[str]) -> Iterator[Piece]:
-    """Reads each object as deep as it must: one that is broken is entered, and the whole ones within it are read."""
-    at, opened, found = (
-        0,
-        list[tuple[int, int]](),
-        0,
-    )  # opened: broken objects around `at`, as (start, found before it)
+    """What `_spans` found, and after it what stands between as a task that is in no object of its own."""
+    at, gaps = 0, []
+    for start, end, pieces in _spans(text, finish, also):
+        gaps.append(text[at:start])
+        at = end
+        yield from pieces
+    gaps.append(text[at:])
+    for gap in gaps:
+        if found := _TASK_KEY.search(gap):
+            yield unread(
+                gap[found.start() :].strip(),
+                "not_json",
+                "a task stands here in no object of its own",
+            )
+
+
+def _spans(
+    text: str, finish: Finish, also: Sequence[str]
+) -> Iterator[tuple[int, int, list[Piece]]]:
+    """Reads each object as deep as it must: one that is broken is entered, and the whole ones within it are read. Answers
+    where each stands, in their order."""
+    at, found = 0, 0
+    opened = list[tuple[int, int]]()  # broken objects around `at`, as (start, found before it)
     while at < len(text):
         character = text[at]
         if character == '"' and opened:
@@ -111,24 +130,30 @@ def _pieces(text: str, finish: Finish, also: Sequence[str]) -> Iterator[Piece]:
         if character == "{":
             whole = _object(text, at) if len(opened) < _DEEPEST else None
             if whole:
-                value, at = whole
-                for piece in _tasks(value, text, also):
-                    found += 1
-                    yield piece
+                value, end = whole
+                pieces = list(_tasks(value, text, also))
+                found += len(pieces)
+                yield at, end, pieces
+                at = end
                 continue
             opened.append((at, found))
         elif character == "}" and opened:
             start, before = opened.pop()
             if found == before:
                 found += 1
-                yield unread(text[start : at + 1], "not_json", "this object is not valid JSON")
+                broken = unread(text[start : at + 1], "not_json", "this object is not valid JSON")
+                yield start, at + 1, [broken]
         at += 1
     if opened and found == opened[-1][1]:
         rest = text[opened[-1][0] :]
         yield (
-            unread(rest, "cut_off", "the reply was cut at its token limit, within this task")
-            if finish == "length"
-            else unread(rest, "not_json", "the JSON ends in the middle")
+            opened[-1][0],
+            len(text),
+            [
+                unread(rest, "cut_off", "the reply was cut at its token limit, within this task")
+                if finish == "length"
+                else unread(rest, "not_json", "the JSON ends in the middle")
+            ],
         )
 
 

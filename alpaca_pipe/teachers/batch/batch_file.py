@@ -12,6 +12,7 @@ from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.outside_numbers import exact_json, whole_number
 from alpaca_pipe.teachers.base import Failure, Fatal, SentFields
 from alpaca_pipe.teachers.openai.error_mapping import Refused, answered, without_keys
+from alpaca_pipe.teachers.openai.gateway_text import refuse_gateway_text
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
 
 _log = logging.getLogger(__name__)
@@ -139,7 +140,12 @@ def _outcome(row: Mapping[str, Any], limit: int | None, wire: HttpConnection) ->
             return Failure(
                 "a line of a batch says 200 and holds no reply", sent="unknown", retry=True
             )
-        return wire.dialect.completion(body, "", {}, SentFields(limit))
+        read = wire.dialect.completion(body, "", {}, SentFields(limit))
+        try:
+            refuse_gateway_text(body, read)
+        except Failure as failure:
+            return failure
+        return read
     return _refused(status, body or {"error": error}, wire)
 
 
