@@ -10,6 +10,8 @@ from typing import Any
 from alpaca_pipe.core.safe_names import within
 from alpaca_pipe.data.run_names import history
 from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.statements.anomalies import anomalies
+from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.report.costs import money
 from alpaca_pipe.report.forecast_vs_actual import (
     StepComparison,
@@ -158,6 +160,9 @@ def _money(found: RunFiles) -> Iterator[str]:
     yield f"money       {shown(books.total.settled)}{paper}{free}{lost}{_planned(beside)}"
     for line in unit_costs(costs):
         yield f"            {line}"
+    with Journal.open(found.ledger, read_only=True) as journal, journal.read() as db:
+        for number, line in enumerate(anomalies(db, found.recipe)):
+            yield f"{'' if number else 'anomalies':<11} {line}"
 
 
 def _planned(beside: tuple[StepComparison, ...]) -> str:

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from tests.proving import faults, replies
 from tests.proving.books import Row, billed
+from tests.proving.strict import refused_by_model
 
 if TYPE_CHECKING:
     from tests.proving.server import Server
@@ -366,6 +367,11 @@ class Batches:
                 batch.errors.append(
                     _line(batch.said["id"], name, (status, replies.error(message, code)), None)
                 )
+            return
+        if settings.strict and (refusal := refused_by_model(body)):
+            server.met[f"strict {refusal['error']['param']}"] += 1
+            batch.errors.append(_line(batch.said["id"], name, (400, refusal), None))
+            counts["failed"] += 1
             return
         reply = replies.reply_to(asked, body, settings, nature)
         server.books.enter(

@@ -30,6 +30,7 @@ from tests.proving.limits import Limits
 from tests.proving.other_dialects import Protocolled, Refusal, listed, protocol_of
 from tests.proving.released import Released
 from tests.proving.settings import Settings
+from tests.proving.strict import refused_by_model
 
 _NAME, _DRAW = "X-Client-Request-Id", "X-Draw"
 _FLUSH_EVERY = 0.2  # seconds
@@ -83,6 +84,10 @@ class Server:
         if fault in faults.ERRORS:
             enter(faults.ERRORS[fault][0])
             return self._error(fault, spoken)
+        if self.settings.strict and (refusal := refused_by_model(body)):
+            fault = f"strict {refusal['error']['param']}"
+            enter(400)
+            return web.json_response(refusal, status=400)
         reserved = replies.prompt_tokens(body) + int(
             body.get("max_completion_tokens") or body.get("max_tokens") or 0
         )

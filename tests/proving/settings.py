@@ -28,6 +28,7 @@ class Settings:
     seed: int = 0  # of every choice: which fault, how long, how many tokens
     key: str = ""  # what Authorization must carry; "" takes any
     models: tuple[str, ...] = ()  # that it knows; () knows all
+    strict: bool = False  # refuses what today's reasoning models refuse (strict.py)
     model_said: str = ""  # what it says it served; "" the one that was asked for
     price: Mapping[str, str] = field(default_factory=lambda: dict(PRICE))
     batch_price: Mapping[str, str] = field(default_factory=lambda: dict(BATCH_PRICE))

@@ -165,6 +165,20 @@ def test_refusals_that_cost_nothing_waste_nothing(workspace: Workspace) -> None:
     assert wasted == {"rejected": pytest.approx(1 - 5 / 6 * after)}
 
 
+def test_anomalies_are_said_at_the_end_of_a_run_each_kind_once(workspace: Workspace) -> None:
+    buy(workspace.root, KEYS)
+    with Journal.open(workspace.root / "ledger.sqlite") as journal:
+        for number, key in enumerate(KEYS[:3]):
+            attempt = Attempt("there", "tea", "run-1", "generate", key, 1, COST, "")
+            note = "the server says it served 'other'" if number else f"it bills {number}7 dollars"
+            journal.write(
+                lambda db, attempt=attempt, note=note: enter(db, attempt, "anomaly", 0, note=note)
+            ).result()
+    said = [line.split("anomalies")[-1].strip() for line in close(workspace.root, "tea")]
+    assert "the server says it served 'other' (and 1 more like it)" in said
+    assert "it bills 07 dollars" in said
+
+
 def test_a_reply_that_was_bought_twice_is_waste(workspace: Workspace) -> None:
     buy(workspace.root, KEYS[:2])
     with Journal.open(workspace.root / "ledger.sqlite") as journal:

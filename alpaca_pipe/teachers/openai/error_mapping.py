@@ -20,6 +20,10 @@ from alpaca_pipe.teachers.openai.wait_in_body import wait_in_body
 _KEYS = re.compile(r"\b(?:sk|pk|gsk|hf|xai)[-_][\w*.-]{6,}|\bAIza[\w*-]{10,}|\bBearer\s+\S+")
 _LONGEST_TEXT = 20_000  # characters; a sentence shows 300
 _NOT_TAKEN = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
+_SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "stop")
+_WHILE_IT_REASONS = (
+    "; a model that reasons may take it with `teacher.extra_body: {reasoning_effort: none}`"
+)
 _NO_MONEY = {
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -208,7 +212,8 @@ def _explained(
         field = without_keys(str(error.get("param") or "a field"), key)
         return Fatal(
             f"the model '{model}' does not take '{field}': {said}",
-            f"take it out of the recipe, or write `teacher.refuses: [{field}]` with `on_unsupported: drop`",
+            f"take it out of the recipe, or write `teacher.refuses: [{field}]` with `on_unsupported: drop`"
+            + (_WHILE_IT_REASONS if field in _SAMPLING else ""),
         )
     if status in (404, 405) or codes & _NO_MODEL:
         return Denied(
