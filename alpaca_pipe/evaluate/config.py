@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
-from alpaca_pipe.core.config_table import Knob, Table
+from alpaca_pipe.core.config_table import Added, Knob, Table
 
 TUNED, SHUFFLED = "train/model", "train/control"
 
@@ -26,6 +26,11 @@ class EvaluateConfig(Table):
     )
     max_length: int = Field(
         1024, ge=16, description="tokens of prompt and answer; longer rows are left out for all"
+    )
+    min_difference: Annotated[float, Added()] = Field(
+        0.01,
+        ge=0,
+        description="nats a token: a smaller difference of losses is called no difference, however sure it is",
     )
     resamples: int = Field(10_000, ge=100, description="draws of the bootstrap")
     samples: int = Field(

@@ -78,7 +78,7 @@ _LAYER_SECONDS = (
 
 STAGE = Stage(
     "evaluate",
-    version=1,
+    version=2,
     config=EvaluateConfig,
     run=run,
     estimate=estimate,

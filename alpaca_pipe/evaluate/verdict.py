@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from alpaca_pipe.evaluate.bootstrap import Interval
@@ -16,7 +16,8 @@ NAMES = {
     "shuffled": "the tune of equal steps on shuffled answers",
 }
 
-_LEAST_ROWS = 6  # with fewer, even rows that all agree do so by chance more than 5 times in 100: 2^(1-n) (sign test)
+LEAST_ROWS = 12  # fewer show too little of a loss's tail: by simulation, see docs/measured.md
+LEAST_DIFFERENCE = 0.01  # nats a token: the right token 1 % likelier
 
 
 class Verdict(NamedTuple):
@@ -29,8 +30,9 @@ def judge(
     differences: Mapping[str, Interval],
     rows: int,
     missing: Mapping[str, str],
+    least: float = LEAST_DIFFERENCE,
 ) -> Verdict:
-    """'better' only where the interval of tuned - other lies below 0 against the base and both controls.
+    """'better' only where tuned is lower than the base and both controls: the interval beyond 0, the difference at least `least`.
 
     differences: tuned - other, for "base" and, where measured, "chat" and "shuffled"; missing: why one was not. A chat
     template that the base does not have need not be beaten and is only named; without the shuffled control nothing can
@@ -39,19 +41,22 @@ def judge(
     figures = [
         figure for interval in (*means.values(), *differences.values()) for figure in interval
     ]
-    above = [name for name, difference in differences.items() if difference.lo > 0]
-    unsure = [
-        name for name, difference in differences.items() if difference.lo <= 0 <= difference.hi
-    ]
+    words = {name: direction(difference, least) for name, difference in differences.items()}
+    above = [name for name, found in words.items() if found == "worse"]
+    unsure = [name for name, found in words.items() if found == "unsure"]
+    small = [name for name, found in words.items() if found == "no difference"]
     word: Word = "not shown to be better"
     if not all(map(math.isfinite, figures)):
         why = "a loss is not a number: the training diverged"
-    elif rows < _LEAST_ROWS:
-        why = f"fewer than {_LEAST_ROWS} rows cannot show anything"
+    elif rows < LEAST_ROWS:
+        why = f"too few rows to say: at least {LEAST_ROWS} are needed (curate.held_out)"
     elif above:
         word, why = "worse", f"the loss is higher than that of {_against(above, differences)}"
     elif unsure:
         why = f"the difference may be 0 against {_against(unsure, differences)}"
+        why += _rows_that_would_do([differences[name] for name in unsure], rows, least)
+    elif small:
+        why = f"no difference that counts (less than {least:g}) from {_against(small, differences)}"
     elif "shuffled" not in differences:
         why = "without the shuffled control the gain may come from the form of the answers alone"
     else:
@@ -64,6 +69,34 @@ def judge(
         f"{word}: held-out loss {means['base'].mean:.3f} -> {means['tuned'].mean:.3f} "
         f"on {rows} rows; {why}{notes}",
     )
+
+
+def direction(
+    difference: Interval, least: float
+) -> Literal["better", "worse", "no difference", "unsure"]:
+    """Of a difference of losses, below 0 is good. 'no difference': the interval lies beyond 0, or within `least` on both sides,
+    and the difference is less than `least`."""
+    sure = difference.hi < 0 or difference.lo > 0
+    within = -least < difference.lo and difference.hi < least
+    if abs(difference.mean) < least and (sure or within):
+        return "no difference"
+    if not sure:
+        return "unsure"
+    return "better" if difference.hi < 0 else "worse"
+
+
+def _rows_that_would_do(unsure: Sequence[Interval], rows: int, least: float) -> str:
+    """How many rows show a difference of the size seen 4 times in 5, if they are as these are: widths fall with the root."""
+    needed = max(
+        rows * (_POWER * (one.hi - one.lo) / 2 / max(abs(one.mean), least)) ** 2 for one in unsure
+    )
+    if not needed < _MOST_ROWS:
+        return f"; not even {_MOST_ROWS:,} rows would show it"
+    return f"; about {math.ceil(needed):,} rows would show it" if needed > rows else ""
+
+
+_POWER = (1.96 + 0.84) / 1.96  # an interval of 95 % excludes 0 four times in five
+_MOST_ROWS = 100_000
 
 
 def _against(names: Iterable[str], differences: Mapping[str, Interval]) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from alpaca_pipe.evaluate.bootstrap import Interval, paired
+from alpaca_pipe.evaluate.verdict import LEAST_DIFFERENCE, LEAST_ROWS, direction
 from alpaca_pipe.report.run_files import StageFiles
 
-_LEAST_ROWS = 6  # as in evaluate/verdict.py: with fewer, a sign test cannot reach 5 %
 _SEED = 42
 _MODELS = ("base", "tuned")
 
@@ -26,13 +26,8 @@ class Score:
 
     @property
     def word(self) -> str:
-        return (
-            "better"
-            if self.difference.hi < 0
-            else "worse"
-            if self.difference.lo > 0
-            else "no difference shown"
-        )
+        found = direction(self.difference, LEAST_DIFFERENCE)
+        return "no difference shown" if found in ("unsure", "no difference") else found
 
     def to_row(self) -> dict[str, Any]:
         return {
@@ -67,10 +62,10 @@ def scores(one: StageFiles, other: StageFiles) -> tuple[tuple[Score, ...], str]:
                 f"{len(common) - len(alike)} of the {len(common)} rows that both hold out have another number of tokens: "
                 "another tokenizer or template, so the losses do not compare"
             )
-        if len(alike) < _LEAST_ROWS:
+        if len(alike) < LEAST_ROWS:
             return (
                 (),
-                f"only {len(alike)} rows are held out in both runs, at least {_LEAST_ROWS} are needed to compare them",
+                f"only {len(alike)} rows are held out in both runs, at least {LEAST_ROWS} are needed to compare them",
             )
         nats = {"first": [mine[id][0] for id in alike], "second": [theirs[id][0] for id in alike]}
         means, differences = paired(nats, [mine[id][1] for id in alike], "second", _SEED)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from alpaca_pipe.evaluate.bootstrap import Interval
+from alpaca_pipe.evaluate.verdict import direction
 from alpaca_pipe.report.figures import Point
 
 _RIVALS = {  # evaluate's name -> (label in the figure, role there, what it is in a sentence)
@@ -21,6 +23,14 @@ _RIVALS = {  # evaluate's name -> (label in the figure, role there, what it is i
         "control",
         "a tune of equal steps on the same rows with the answers shuffled among the instructions",
     ),
+}
+
+
+_TONES = {  # of evaluate's words
+    "better": ("won", "✓", "beaten"),
+    "worse": ("lost", "✗", "lost to"),
+    "no difference": ("unsure", "=", "no difference that counts"),
+    "unsure": ("unsure", "?", "undecided, for the interval holds 0"),
 }
 
 
@@ -103,11 +113,7 @@ def _lead(verdict: Mapping[str, Any], losses: Mapping[str, Point]) -> str:
 
 
 def _controls(verdict: Mapping[str, Any]) -> str:
-    beaten = {
-        name: _point(gap).hi < 0
-        for name, gap in verdict.get("difference", {}).items()
-        if name != "base"
-    }
+    beaten = {name: word == "better" for name, word in _words(verdict).items() if name != "base"}
     if len(beaten) == 2 and all(beaten.values()):
         return " It also beats both controls, so the gain is more than a better prompt or the mere form of the answers."
     lost = [_RIVALS[name][2] for name in _lost(verdict) if name in beaten and name in _RIVALS]
@@ -119,7 +125,16 @@ def _controls(verdict: Mapping[str, Any]) -> str:
 
 
 def _lost(verdict: Mapping[str, Any]) -> list[str]:
-    return [name for name, gap in verdict.get("difference", {}).items() if _point(gap).lo > 0]
+    return [name for name, word in _words(verdict).items() if word == "worse"]
+
+
+def _words(verdict: Mapping[str, Any]) -> dict[str, str]:
+    """Against each rival. An older verdict knew no smallest difference."""
+    least = float(verdict.get("min_difference", 0))
+    return {
+        name: direction(Interval(*_point(gap)), least)
+        for name, gap in verdict.get("difference", {}).items()
+    }
 
 
 def _rounds(verdict: Mapping[str, Any]) -> Iterator[Round]:
@@ -129,13 +144,7 @@ def _rounds(verdict: Mapping[str, Any]) -> Iterator[Round]:
         if not _is_number(gap):
             yield Round("unsure", "?", f"Against {who}: a loss is not a number.")
             continue
-        tone, mark, says = (
-            ("won", "✓", "beaten")
-            if gap.hi < 0
-            else ("lost", "✗", "lost to")
-            if gap.lo > 0
-            else ("unsure", "?", "undecided, for the interval holds 0")
-        )
+        tone, mark, says = _TONES[_words(verdict)[name]]
         yield Round(
             tone,
             mark,
@@ -156,7 +165,7 @@ def _method(verdict: Mapping[str, Any]) -> str:
     )
     return (
         f"Loss on the answers of {verdict.get('rows', 0)} held-out rows{tokens}, the same rows for all. "
-        "A difference is tuned minus rival, so below 0 is good. Intervals: 95 %, paired bootstrap over rows."
+        "A difference is tuned minus rival, so below 0 is good. Intervals: 95 %, over rows, paired: the widest of three methods."
         f"{left_out}"
     )
 

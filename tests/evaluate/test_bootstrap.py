@@ -21,9 +21,6 @@ def test_the_estimator_weighs_tokens_not_rows() -> None:
         1.0
     )
     assert differences["base"].mean == pytest.approx(-20 / 11)
-    # two rows: the draws are (1,1), (1,2), (2,1), (2,2); the outer two each have 1/4 of the mass
-    assert means["base"].lo == 1.0 and means["base"].hi == 3.0
-    assert differences["base"].lo == -2.0 and differences["base"].hi == 0.0
 
 
 def test_the_interval_is_the_normal_one_where_that_is_known() -> None:
@@ -33,10 +30,12 @@ def test_the_interval_is_the_normal_one_where_that_is_known() -> None:
     base = random.normal(10, 2, 400)
     tuned = base - 1 + random.normal(0, 0.5, 400)
     means, differences = paired({"base": list(base), "tuned": list(tuned)}, tokens, "tuned", seed=1)
-    half = 1.96 * float(np.std(tuned - base)) / math.sqrt(400) / 5
+    apart = tuned - base - float(np.mean(tuned - base))
+    unseen = 2 * float(np.abs(apart).max()) / (400 * 5)  # one row, twice as far as the farthest
+    half = 1.966 * float(np.std(apart, ddof=1)) / math.sqrt(400) / 5 + unseen
     centre = float(np.mean(tuned - base)) / 5
-    assert differences["base"].lo == pytest.approx(centre - half, abs=half * 0.05)
-    assert differences["base"].hi == pytest.approx(centre + half, abs=half * 0.05)
+    assert differences["base"].lo == pytest.approx(centre - half, abs=half * 0.06)
+    assert differences["base"].hi == pytest.approx(centre + half, abs=half * 0.06)
     unpaired = means["base"].hi - means["base"].lo
     assert (
         differences["base"].hi - differences["base"].lo < unpaired / 3
@@ -44,10 +43,8 @@ def test_the_interval_is_the_normal_one_where_that_is_known() -> None:
 
 
 def test_it_covers_the_truth() -> None:
-    """200 draws of 40 rows from a known population: the 95 % interval holds the true difference about 95 times in 100.
-
-    The bounds are 3 standard errors of a proportion of 0.93 (the method is a little narrow at 40 rows) over 200 draws.
-    """
+    """200 draws of 40 rows from a known population: the 95 % interval holds the true difference at least 95 times in 100. It is
+    wider than it need be on such a population, for it is meant for others too; the bound is 3 standard errors below 0.95."""
     hits = 0
     for trial in range(200):
         random = np.random.default_rng(trial)
@@ -58,7 +55,7 @@ def test_it_covers_the_truth() -> None:
             {"base": list(base), "tuned": list(tuned)}, list(tokens), "tuned", trial, resamples=800
         )
         hits += differences["base"].lo <= -0.1 <= differences["base"].hi
-    assert 0.875 <= hits / 200 <= 0.985
+    assert hits / 200 >= 0.904
 
 
 def test_the_same_seed_the_same_interval_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,3 +79,55 @@ def test_a_constant_shift_has_no_width(rows: list[tuple[float, int]], shift: flo
     _, differences = paired({"base": base, "tuned": tuned}, tokens, "tuned", seed=0, resamples=50)
     for figure in differences["base"]:
         assert figure == pytest.approx(shift, abs=1e-9)
+
+
+def test_students_t_is_that_of_the_tables() -> None:
+    """Fisher and Yates, two-sided 5 %."""
+    table = {6: 2.447, 11: 2.201, 15: 2.131, 30: 2.042, 60: 2.000, 120: 1.980}
+    for degrees, value in table.items():
+        assert bootstrap.student_t(degrees) == pytest.approx(value, abs=0.001)
+
+
+NULLS = {  # differences of the rows' losses, nats a token, mean 0: from no tail to a heavy one on the bad side
+    "normal": lambda random, n: random.normal(0, 0.3, n),
+    "heavy on both sides": lambda random, n: random.standard_t(3, n) * 0.2,
+    "a few rows worse": lambda random, n: (
+        (np.exp(random.normal(0, 0.5, n)) - math.exp(0.125)) * 0.2
+    ),
+    "few rows much worse": lambda random, n: (np.exp(random.normal(0, 1, n)) - math.exp(0.5)) * 0.2,
+}
+
+
+def better_under(null: str, rows: int, trials: int, seed: int) -> float:
+    """How often the whole interval lies below 0 though the true difference is 0."""
+    random = np.random.default_rng(seed)
+    found = 0
+    for trial in range(trials):
+        tokens = random.integers(8, 200, rows)
+        apart = NULLS[null](random, rows) * tokens
+        base = random.uniform(1, 3, rows) * tokens
+        nats = {"base": list(base), "tuned": list(base + apart)}
+        found += paired(nats, list(tokens), "tuned", trial, resamples=300)[1]["base"].hi < 0
+    return found / trials
+
+
+@pytest.mark.parametrize("rows", [12, 16, 64])
+@pytest.mark.parametrize("null", NULLS)
+def test_better_is_rarely_said_where_nothing_is(null: str, rows: int) -> None:
+    """At most 2.5 % (and 3 standard errors of 400 trials); with few rows much worse, a tail that 16 rows do not show, at most 6 %."""
+    wanted = 0.06 if null == "few rows much worse" else 0.025
+    assert better_under(null, rows, 400, seed=rows) <= wanted + 3 * math.sqrt(
+        wanted * (1 - wanted) / 400
+    )
+
+
+def test_what_is_there_is_found() -> None:
+    """A gain of one standard deviation of the rows' differences is seen in 32 rows 4 times in 5."""
+    random, found = np.random.default_rng(5), 0
+    for trial in range(100):
+        tokens = random.integers(8, 200, 32)
+        base = random.uniform(1, 3, 32) * tokens
+        tuned = base + random.normal(-0.3, 0.3, 32) * tokens
+        nats = {"base": list(base), "tuned": list(tuned)}
+        found += paired(nats, list(tokens), "tuned", trial, resamples=300)[1]["base"].hi < 0
+    assert found >= 80

@@ -14,6 +14,8 @@ BELOW, ACROSS, ABOVE = (
     Interval(0.4, 0.3, 0.5),
 )
 TOUCHING = Interval(-0.1, -0.2, 0.0)
+TINY_GAIN, TINY_LOSS = Interval(-0.004, -0.006, -0.002), Interval(0.004, 0.002, 0.006)
+NOTHING, VAGUE = Interval(0.0, -0.0001, 0.0001), Interval(0.001, -0.9, 0.9)
 NAN, INFINITE = Interval(*[float("nan")] * 3), Interval(float("inf"), 0.3, float("inf"))
 DIVERGED = "a loss is not a number: the training diverged"
 
@@ -73,8 +75,20 @@ DIVERGED = "a loss is not a number: the training diverged"
         ),
         (BELOW, ABOVE, ACROSS, 16, "worse", "its own chat template (+0.400 [+0.300, +0.500])"),
         (BELOW, BELOW, ABOVE, 16, "worse", "shuffled"),
-        (BELOW, BELOW, BELOW, 5, "not shown to be better", "fewer than 6 rows"),
-        (BELOW, BELOW, BELOW, 6, "better", "2.500 -> 2.100 on 6 rows"),
+        (BELOW, BELOW, BELOW, 11, "not shown to be better", "too few rows to say: at least 12"),
+        (BELOW, BELOW, BELOW, 12, "better", "2.500 -> 2.100 on 12 rows"),
+        (
+            TINY_GAIN,
+            BELOW,
+            BELOW,
+            400,
+            "not shown to be better",
+            "no difference that counts (less than 0.01)",
+        ),
+        (TINY_LOSS, BELOW, BELOW, 400, "not shown to be better", "no difference that counts"),
+        (NOTHING, BELOW, BELOW, 400, "not shown to be better", "no difference that counts"),
+        (ACROSS, BELOW, BELOW, 16, "not shown to be better", "; about 131 rows would show it"),
+        (VAGUE, BELOW, BELOW, 16, "not shown to be better", "not even 100,000 rows"),
         (NAN, NAN, NAN, 16, "not shown to be better", DIVERGED),
         (BELOW, BELOW, NAN, 16, "not shown to be better", DIVERGED),
         (INFINITE, BELOW, BELOW, 16, "not shown to be better", DIVERGED),

@@ -93,8 +93,8 @@ def test_what_changed_and_what_went(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_losses_are_paired_on_the_rows_that_both_hold_out(tmp_path: Path) -> None:
-    base, tuned = pair(tmp_path, losses(-1, range(2, 14))).scores
-    assert (base.rows, base.word, base.difference.mean) == (10, "no difference shown", 0)
+    base, tuned = pair(tmp_path, losses(-1, range(2, 18)), losses(0, range(16))).scores
+    assert (base.rows, base.word, base.difference.mean) == (14, "no difference shown", 0)
     assert tuned.word == "better" and tuned.difference.lo == pytest.approx(
         tuned.difference.hi
     ) == pytest.approx(-0.1)

@@ -64,10 +64,11 @@ def _summary(losses: Losses, given: EvaluationInputs) -> dict[str, Any]:
         given.seed,
         given.config.resamples,
     )
-    verdict = judge(means, differences, len(tokens), given.missing)
+    verdict = judge(means, differences, len(tokens), given.missing, given.config.min_difference)
     return {
         "verdict": verdict.word,
         "sentence": verdict.sentence,
+        "min_difference": given.config.min_difference,
         "rows": len(tokens),
         "tokens": sum(tokens),
         "loss": {
