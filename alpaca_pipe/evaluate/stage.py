@@ -24,8 +24,13 @@ from alpaca_pipe.weights.base import TINY
 def run(config: EvaluateConfig, context: StageContext) -> Outcome:
     """See run.py: it is loaded where the work is done, so that a plan need not wait for it."""
     from alpaca_pipe.evaluate.run import evaluate
+    from alpaca_pipe.models.out_of_room import room
 
-    return evaluate(config, context)
+    with room("evaluate", context.folder, _OUT_OF_MEMORY):
+        return evaluate(config, context)
+
+
+_OUT_OF_MEMORY = "lower evaluate.batch_tokens, or close what else runs on this machine"
 
 
 def estimate(config: EvaluateConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:

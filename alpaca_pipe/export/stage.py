@@ -22,8 +22,15 @@ from alpaca_pipe.weights.base import TINY
 def run(config: ExportConfig, context: StageContext) -> Outcome:
     """See run.py: it is loaded where the work is done, so that a plan need not wait for it."""
     from alpaca_pipe.export.run import export
+    from alpaca_pipe.models.out_of_room import room
 
-    return export(config, context)
+    with room("export", context.folder, _OUT_OF_MEMORY):
+        return export(config, context)
+
+
+_OUT_OF_MEMORY = (
+    "close what else runs on this machine: three copies of the base in fp32 are needed for a while"
+)
 
 
 def estimate(config: ExportConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:

@@ -27,9 +27,17 @@ from alpaca_pipe.weights.base import BaseTable
 
 def run(config: TrainConfig, context: StageContext) -> Outcome:
     """See run.py: it is loaded where the work is done, so that a plan need not wait for it."""
+    from alpaca_pipe.models.out_of_room import room
     from alpaca_pipe.train.run import train
 
-    return train(config, context)
+    with room("train", context.folder, _OUT_OF_MEMORY):
+        return train(config, context)
+
+
+_OUT_OF_MEMORY = (
+    "lower train.per_device_train_batch_size (and raise gradient_accumulation_steps), or set "
+    "train.gradient_checkpointing: true, or base.dtype: bfloat16 with method lora"
+)
 
 
 def prove(config: TrainConfig, tables: Mapping[str, Any], say: Callable[[str], None]) -> None:

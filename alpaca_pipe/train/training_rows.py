@@ -36,6 +36,11 @@ def training_rows(
     """The rows of a file that fit; the others go to dropped.jsonl in `folder` with their reason. Raises UserError where too few fit, or where the
     template has no place for conversations."""
     examples = [Example.from_row(row) for row in read_jsonl(file)]
+    if not examples:
+        raise UserError(
+            "train: curation left no row to train on",
+            "look at curate's dropped rows in the report, or generate more",
+        )
     _check_turns(examples, encoder)
     found = list(encoder.encode(examples, config.max_length))
     kept = [
