@@ -15,8 +15,11 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import cache_dir
 from alpaca_pipe.core.screen import echo_json, new_console
 from alpaca_pipe.core.today import today
+from alpaca_pipe.models.architecture import has_weights
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.train.config import TrainConfig
+from alpaca_pipe.train.config import check as check_trainable
 from alpaca_pipe.weights.gguf import cached_path
 from alpaca_pipe.weights.known import KNOWN
 
@@ -53,7 +56,31 @@ def checks(recipe: Recipe, runs: Path) -> Iterator[Check]:
     yield _disk(runs)
     yield from _extras(recipe)
     yield _gpu()
+    yield from _base(recipe)
     yield from _teacher(recipe)
+
+
+def _base(recipe: Recipe) -> Iterator[Check]:
+    """What a plan looks at; a run opens it before anything is paid."""
+    base, train = recipe.tables.get("base"), recipe.stages.get("train")
+    if base is None or not isinstance(train, TrainConfig):
+        return
+    try:
+        check_trainable(train, base)
+    except UserError as error:
+        yield Check("no", f"base: {error.what}", error.cure)
+        return
+    known = KNOWN.get(str(base.model))
+    here = cached_path(known).is_file() if known else has_weights(base)
+    if here:
+        yield Check("yes", f"base: {base.called}, nothing wrong in its files")
+    else:
+        cure = (
+            "alpaca-pipe setup local"
+            if known
+            else "a run fetches and opens it before anything is paid"
+        )
+        yield Check("maybe", f"base: {base.called} is not on this machine yet", cure)
 
 
 def _python() -> Check:

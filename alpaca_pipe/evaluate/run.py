@@ -20,7 +20,7 @@ from alpaca_pipe.evaluate.evaluations.base import (
 )
 from alpaca_pipe.evaluate.held_out import encode_alike
 from alpaca_pipe.evaluate.logits_differ import check_changed
-from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer
+from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer, positions
 from alpaca_pipe.models.loss_mask import Encoder
 from alpaca_pipe.models.saved_template import saved_encoder
 from alpaca_pipe.models.templates import TEMPLATES
@@ -38,7 +38,8 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     checkpoint = resolve(context.tables["base"], context.progress.say)
     encoders, missing = _encoders(checkpoint, context.inputs[TUNED])
     found = map(Example.from_row, read_jsonl(context.inputs["curate/held_out.jsonl"]))
-    rows = encode_alike(list(islice(found, config.rows)), encoders, config.max_length)
+    longest = positions(checkpoint, config.max_length)
+    rows = encode_alike(list(islice(found, config.rows)), encoders, longest)
     # a base is read at its best: asked as it knows it
     fair = "chat" if "chat" in encoders else "ours"
     contestants = {

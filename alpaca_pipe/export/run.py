@@ -15,7 +15,7 @@ from alpaca_pipe.data.cards import Fact, dataset_card, model_card
 from alpaca_pipe.data.publish import publish
 from alpaca_pipe.export.config import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, ExportConfig
 from alpaca_pipe.export.merge import merge
-from alpaca_pipe.models.loading import is_adapter, load_tokenizer
+from alpaca_pipe.models.loading import is_adapter, load_tokenizer, positions
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.models.nf4 import trained_on_nf4
 from alpaca_pipe.models.saved_template import saved_encoder
@@ -112,12 +112,13 @@ _GGUF_QUESTIONS = 200  # candidates for the prompts that are compared; some are 
 
 def _rows_to_check(config: ExportConfig, context: StageContext, encoder: Encoder) -> list[Encoded]:
     examples = [Example.from_row(row) for row in read_jsonl(context.inputs[HELD_OUT])]
-    found = encoder.encode(examples, _LONGEST)
+    longest = positions(resolve(context.tables["base"]), _LONGEST)
+    found = encoder.encode(examples, longest)
     fitting = (row[0] for row in found if not isinstance(row, Rejected))
     rows = list(islice(fitting, config.check_rows))
     if not rows:
         raise UserError(
-            f"export: no held-out row is shorter than {_LONGEST} tokens, so the merged model cannot be checked",
+            f"export: no held-out row is shorter than {longest} tokens, so the merged model cannot be checked",
             "hold more rows out with curate.held_out",
         )
     return rows

@@ -38,6 +38,21 @@ def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def positions(checkpoint: Checkpoint, most: int) -> int:
+    """How many tokens of a row the model has places for, at most `most`: beyond its positions it would answer at random, or
+    not at all."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(
+            checkpoint.source, revision=checkpoint.revision, trust_remote_code=False
+        ).get_text_config()
+    except Exception as error:  # noqa: BLE001  the loaders raise whatever their parts raise
+        raise _cannot_load("configuration", checkpoint, error) from None
+    found = getattr(config, "max_position_embeddings", None)
+    return min(most, found) if isinstance(found, int) and found > 0 else most
+
+
 def load_model(checkpoint: Checkpoint, dtype: str, nf4: bool = False) -> PreTrainedModel:
     """The model of a checkpoint on the CPU, in the dtype named ("float32", "bfloat16").
 

@@ -407,3 +407,28 @@ def test_json_of_a_checkpoint_may_hold_what_it_likes(base: Path) -> None:
     planned(base)
     (base / "generation_config.json").write_text(json.dumps([1]))
     planned(base)
+
+
+def test_doctor_says_what_the_plan_says(base: Path, tmp_path: Path) -> None:
+    from tests.command import told
+
+    (tmp_path / "r.yaml").write_text(
+        "recipe_version: 1\nseed: 1\nbase: {model: base}\ncurate: {from: rows.json}\ntrain: {}\n"
+    )
+    (tmp_path / "rows.json").write_text('[{"instruction": "a", "output": "b"}]')
+    found = {
+        check["what"]: check
+        for check in json.loads(told("doctor", "r.yaml", "--json", cwd=tmp_path))
+    }
+    assert found["base: base, nothing wrong in its files"]["good"] == "yes"
+    _pointer(base)
+    said = told("doctor", "r.yaml", cwd=tmp_path, code=1)
+    assert "is a Git LFS pointer" in said and "git lfs pull" in said
+
+
+def test_rows_beyond_the_positions_are_not_scored(base: Path) -> None:
+    from alpaca_pipe.models.loading import positions
+
+    assert positions(Checkpoint(str(base)), 1024) == 1024
+    edit(base / "config.json", max_position_embeddings=64)
+    assert positions(Checkpoint(str(base)), 1024) == 64
