@@ -422,7 +422,7 @@ def test_doctor_says_what_the_plan_says(base: Path, tmp_path: Path) -> None:
     }
     assert found["base: base, nothing wrong in its files"]["good"] == "yes"
     _pointer(base)
-    said = told("doctor", "r.yaml", cwd=tmp_path, code=1)
+    said = told("doctor", "r.yaml", cwd=tmp_path, code=2)
     assert "is a Git LFS pointer" in said and "git lfs pull" in said
 
 
