@@ -13,6 +13,9 @@ class _LazyModule:
     def __init__(self, module: str) -> None:
         self._module = module
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return lazy_module, (self._module,)  # a filter travels to other machines
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(import_module(self._module), name)
         setattr(self, name, found)  # the next use finds it without coming here

@@ -12,6 +12,9 @@ class _Lazy:
     def __init__(self, pattern: str, flags: int) -> None:
         self._source = pattern, flags
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return lazy_regex, self._source  # a filter travels to other machines
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(re.compile(*self._source), name)
         setattr(self, name, found)  # the next call finds it without coming here

@@ -29,8 +29,7 @@ class Pool:
     ) -> None:
         self._words, self._likeness, self._ties = SPLIT[words], likeness, ties
         self._index = IncrementalIndex(likeness, words)
-        for seed in seeds:
-            self._index.add(seed.id, seed.instruction)
+        self._index.extend((seed.id, seed.instruction) for seed in seeds)
 
     def __len__(self) -> int:
         return len(self._index)

@@ -4,11 +4,11 @@ one plain index."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from importlib.util import find_spec
-from sys import intern
 from typing import TYPE_CHECKING
 
 from alpaca_pipe.similarity.rouge import Index, Neighbour, floors_below
@@ -33,7 +33,8 @@ class IncrementalIndex:
         self.likeness = Fraction(likeness)
         self._words, self._split, self._floors = words, SPLIT[words], floors_below(self.likeness)
         self._ids: list[str] = []
-        self._texts: list[Sequence[str]] = []
+        self._numbers: dict[str, int] = {}
+        self._tokens, self._starts = array("i"), array("q", [0])
         self._tables: list[_Table] = []
         self._new: Index | _Latest = Index(likeness, words)
         self._compiled = find_spec("numba") is not None
@@ -43,23 +44,52 @@ class IncrementalIndex:
 
     def add(self, id: str, text: str) -> None:
         """Makes a text known. One without any word is never near anything."""
-        self._ids.append(id)
-        self._texts.append(tuple(map(intern, self._split(text))))
+        numbers = self._note(id, text)
         if isinstance(self._new, Index):
             self._new.add(id, text)
         else:
-            self._new.add(id, self._texts[-1])
+            self._new.add(id, numbers)
         if self._compiled and len(self._new) >= _NEW and len(self._ids) >= _COMPILED_FROM:
             self.settle()
+
+    def extend(self, texts: Iterable[tuple[str, str]]) -> None:
+        """Makes many (id, text) known at once."""
+        every = list(texts)
+        if not self._compiled or len(self._ids) + len(every) < _COMPILED_FROM:
+            for id, text in every:
+                self.add(id, text)
+            return
+        for id, text in every:
+            self._note(id, text)
+        self._tables = []
+        self.settle()
+
+    def _note(self, id: str, text: str) -> list[int]:
+        """The numbers of its words."""
+        numbers, known = [], self._numbers
+        for word in self._split(text):
+            numbers.append(known.setdefault(word, len(known)))
+        self._ids.append(id)
+        self._tokens.extend(numbers)
+        self._starts.append(len(self._tokens))
+        return numbers
 
     def settle(self) -> None:
         """Moves what is new into tables."""
         old = self._tables[0] if self._tables else None
         if old and len(self._ids) - old.end < _YOUNG:
-            self._tables = [old, _Table(self._texts, old.end)]
+            self._tables = [old, self._table(old.end)]
         else:
-            self._tables = [_Table(self._texts, 0)]
-        self._new = _Latest()
+            self._tables = [self._table(0)]
+        self._new = _Latest(self._numbers)
+
+    def _table(self, begin: int) -> _Table:
+        """Of all texts from that number on."""
+        import numpy as np
+
+        starts = np.array(self._starts[begin:], np.int64)
+        tokens = np.array(self._tokens[self._starts[begin] :], np.int32)
+        return _Table(self._numbers, tokens, starts - starts[0], begin)
 
     def nearest(self, text: str) -> Neighbour | None:
         """The nearest known text (the first of several); None if no known text shares a word with it."""
@@ -86,24 +116,21 @@ class IncrementalIndex:
 class _Latest:
     """The texts since the last table: so few that comparing all of them costs less than an index of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: Mapping[str, int]) -> None:
         import numpy as np
 
         self._ids: list[str] = []
-        self._numbers: dict[str, int] = {}
-        self._tokens, self._starts = np.zeros(0, np.int32), np.zeros(1, np.int64)
+        self._numbers = numbers
+        self._tokens, self._starts = array("i"), array("q", [0])
         self._bits = np.zeros((0, 1), np.uint64)
 
     def __len__(self) -> int:
         return len(self._ids)
 
-    def add(self, id: str, words: Sequence[str]) -> None:
-        import numpy as np
-
+    def add(self, id: str, numbers: Sequence[int]) -> None:
         self._ids.append(id)
-        numbers = [self._numbers.setdefault(word, len(self._numbers)) for word in words]
-        self._tokens = np.concatenate([self._tokens, np.array(numbers, np.int32)])
-        self._starts = np.append(self._starts, len(self._tokens))
+        self._tokens.extend(numbers)
+        self._starts.append(len(self._tokens))
 
     def above(self, words: Sequence[str], floor: Fraction) -> Neighbour | None:
         """The nearest (the first of several) if its F is above the floor, strictly."""
@@ -138,28 +165,30 @@ class _Latest:
             self._bits = np.zeros(
                 (2 * len(self._numbers) + 1, max(blocks, self._bits.shape[1])), np.uint64
             )
-        common = np.zeros(len(self._ids), np.int64)
+        common, starts = np.zeros(len(self._ids), np.int64), np.array(self._starts, np.int64)
         most_similar_kernels.commons(
             np.array([self._numbers.get(word, -1) for word in words], np.int32),
-            self._tokens,
-            self._starts,
+            np.array(self._tokens, np.int32),
+            starts,
             self._bits,
             np.zeros(blocks, np.uint64),
             common,
         )
-        return common, np.diff(self._starts) + len(words)
+        return common, np.diff(starts) + len(words)
 
 
 class _Table:
     """The texts from number `begin` on, compiled."""
 
-    def __init__(self, texts: Sequence[Sequence[str]], begin: int) -> None:
+    def __init__(
+        self, numbers: Mapping[str, int], tokens: np.ndarray, starts: np.ndarray, begin: int
+    ) -> None:
         import numpy as np
 
-        from alpaca_pipe.similarity.token_arrays import shelved, table_of
+        from alpaca_pipe.similarity.token_arrays import numbered_table, shelved
 
-        self._begin, self.end = begin, len(texts)
-        self._table = table = table_of(texts[begin:])
+        self._table = table = numbered_table(numbers, tokens, starts)
+        self._begin, self.end = begin, begin + len(table)
         every = np.diff(table.starts).astype(np.int32)
         self._arrays = (
             table.tokens,
@@ -167,7 +196,7 @@ class _Table:
             table.ranks,
             *shelved(table, every),
             np.ones(len(table), np.bool_),
-            np.full(len(table.numbers) + 1, -1, np.int32),
+            np.full(table.words + 1, -1, np.int32),
         )
         self._best = np.zeros(3, np.int64)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class TokenArrays:
     """Rows of words. An occurrence is a word with how many of it stood in its row before: so a bag of words is a set."""
 
-    numbers: dict[str, int]  # word -> its number
+    numbers: Mapping[str, int]  # word -> its number; it may know more of them than were there
+    words: int  # numbers below this one stand in rows
     tokens: np.ndarray  # int32, word numbers, rows end to end
     starts: np.ndarray  # int64, (rows + 1,): where each row begins
     keys: np.ndarray  # int64, every occurrence once, rising
@@ -29,11 +30,10 @@ class TokenArrays:
         """Word numbers, and ranks from rare to common, of a text that is no row; -1 for what no row has."""
         import numpy as np
 
-        numbers, count, before = (
-            [self.numbers.get(word, -1) for word in words],
-            len(self.numbers),
-            dict[int, int](),
-        )
+        count, before = self.words, dict[int, int]()
+        numbers = [self.numbers.get(word, -1) for word in words]
+        if count < len(self.numbers):
+            numbers = [number if number < count else -1 for number in numbers]
         occurrences = []
         for number in numbers:
             again = before[number] = before.get(number, -1) + 1
@@ -48,23 +48,33 @@ class TokenArrays:
 def table_of(rows: Sequence[Sequence[str]]) -> TokenArrays:
     import numpy as np
 
-    from alpaca_pipe.similarity import kernels
-
     numbers: dict[str, int] = {}
     tokens = np.array(
         [numbers.setdefault(word, len(numbers)) for row in rows for word in row], np.int32
     )
     starts = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) for row in rows], out=starts[1:])
+    return numbered_table(numbers, tokens, starts)
+
+
+def numbered_table(
+    numbers: Mapping[str, int], tokens: np.ndarray, starts: np.ndarray
+) -> TokenArrays:
+    """Of rows whose words have their numbers already."""
+    import numpy as np
+
+    from alpaca_pipe.similarity import kernels
+
+    words = len(numbers)
     keys, which, counts = np.unique(
-        kernels.occurrences(tokens, starts, len(numbers)), return_inverse=True, return_counts=True
+        kernels.occurrences(tokens, starts, words), return_inverse=True, return_counts=True
     )
     rank = np.empty(len(keys), np.int32)
     rank[np.argsort(counts, kind="stable")] = np.arange(len(keys), dtype=np.int32)
     ranks = rank[which]
     kernels.sort_rows(ranks, starts)
     return TokenArrays(
-        numbers, tokens, starts, keys, rank, ranks, kernels.fingerprints(ranks, starts)
+        numbers, words, tokens, starts, keys, rank, ranks, kernels.fingerprints(ranks, starts)
     )
 
 
