@@ -89,6 +89,9 @@ class Completion:
     tier: str = field(
         default="", compare=False
     )  # of service, where it says one that was not asked for
+    choices: bytes = field(
+        default=b"", compare=False, repr=False
+    )  # what might have been said in place of each token, packed (token_choices.py); b"": not told
     thought: bool = field(
         default=False, compare=False
     )  # its thinking stood in the text, and was taken out (see `for_the_reader`)

@@ -6,11 +6,11 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from alpaca_pipe.core.config_table import Knob
+from alpaca_pipe.core.config_table import Knob, wrong_key
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.table_of_kinds import TableOfKinds
@@ -91,7 +91,23 @@ class TeacherTable(TableOfKinds):
     max_attempts: Annotated[int, Knob()] = Field(
         6, ge=1, description="HTTP attempts for one request"
     )
+    top_logprobs: int | None = Field(
+        None,
+        ge=1,
+        le=20,
+        description="alternatives of each token to ask for, with their log probabilities; kept with the reply",
+    )
     timeout: Annotated[float, Knob()] = Field(300.0, gt=0, description="seconds for one attempt")
+
+    @model_validator(mode="after")
+    def _tells_probabilities(self) -> Self:
+        if self.top_logprobs and "logprobs" not in self.takes:
+            raise wrong_key(
+                "top_logprobs",
+                self.top_logprobs,
+                f"a teacher of kind {self.kind} tells no probabilities, or is said to refuse them - take it out",
+            )
+        return self
 
     # ---- what each kind says of itself
 
@@ -204,6 +220,8 @@ class TeacherTable(TableOfKinds):
         whom: dict[str, Any] = {"named": self.identity_} if self.identity_ else self.whom()
         if self.added_fields:
             whom["extra_body"] = self.added_fields
+        if self.top_logprobs:
+            whom["top_logprobs"] = self.top_logprobs
         return whom | ({"without": sorted(self.refuses)} if self.refuses else {})
 
     def brings(self) -> tuple[Ingredient, ...]:

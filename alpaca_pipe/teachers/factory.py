@@ -147,6 +147,7 @@ async def _open_wire(
                 table.on_unsupported == "drop",
                 table.renamed_fields,
                 table.added_fields,
+                alternatives=table.top_logprobs or 0,
             ),
             child,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Request, Usage
@@ -28,4 +29,6 @@ class HttpTeacher:
             return Completion(refused.reason, refused.finish, Usage(), key)
         read = self._wire.dialect.completion(reply.json, key, reply.limits, reply.sent)
         refuse_gateway_text(reply.json, read)
+        if self._wire.alternatives and not read.choices and read.text and not read.remark:
+            return replace(read, remark="it was asked for log probabilities, and tells none")
         return read

@@ -58,7 +58,7 @@ ODD = (
     "other_model",
     *("thinking", "thinking_closed", "channels", "template_end"),
     *("finish_eos", "finish_upper", "finish_null", "sse"),
-    *("cost_low", "cost_high"),
+    *("cost_low", "cost_high", "logprobs_missing"),
 )
 SERIOUS = ("tier", "gateway_text")  # billed otherwise, or not an answer at all: never in a storm
 NATURE = ("length", "content_filter", "filtered_unread", "500")

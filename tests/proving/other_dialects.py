@@ -183,6 +183,7 @@ class Gemini:
             {"model": http.match_info["model"], "messages": [*told, *turns]}
             | ({"max_tokens": config["maxOutputTokens"]} if "maxOutputTokens" in config else {})
             | ({"seed": config["seed"]} if "seed" in config else {})
+            | ({"top_logprobs": config["logprobs"]} if config.get("responseLogprobs") else {})
             | _wanted(config.get("responseJsonSchema"))
         )
 
@@ -205,6 +206,8 @@ class Gemini:
             + (1001 if odd == "usage_not_summing" else 0),
         }
         thought = [{"text": "Hm.", "thought": True}] if reply.reasoning_out else []
+        told = replies.alternatives(reply.text, body.get("top_logprobs", 0))
+        rows = [[{"token": token, "logProbability": level} for token, level in one] for one in told]
         answer: dict[str, Any] = {
             "candidates": [
                 {
@@ -212,6 +215,16 @@ class Gemini:
                     "content": {"role": "model", "parts": [*thought, {"text": reply.text}]},
                     "finishReason": self._ENDS[reply.finish],
                 }
+                | (
+                    {
+                        "logprobsResult": {
+                            "chosenCandidates": [one[0] for one in rows],
+                            "topCandidates": [{"candidates": one} for one in rows],
+                        }
+                    }
+                    if "top_logprobs" in body
+                    else {}
+                )
             ],
             "modelVersion": settings.model_said or body.get("model", ""),
             "responseId": "r",

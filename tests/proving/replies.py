@@ -125,7 +125,8 @@ def as_openai(
     text, finish = _oddly(reply.text, odd), reply.finish
     if odd.startswith("finish_") and finish == "stop":
         finish = {"finish_eos": "eos_token", "finish_upper": "STOP", "finish_null": None}[odd]  # type: ignore[assignment]
-    choice: dict[str, Any] = {"index": 0, "finish_reason": finish, "logprobs": None}
+    told = _logprobs(reply.text, body, chat) if odd != "logprobs_missing" else None
+    choice: dict[str, Any] = {"index": 0, "finish_reason": finish, "logprobs": told}
     choice |= (
         {"message": {"role": "assistant", "content": text, "refusal": None}}
         if chat
@@ -180,6 +181,38 @@ def as_stream(said: Mapping[str, Any]) -> bytes:
     events = [event(piece, None) for piece in pieces] + [event("", choice["finish_reason"])]
     events.append(head | {"choices": [], "usage": said.get("usage")})
     return b"".join(f"data: {json.dumps(one)}\n\n".encode() for one in events) + b"data: [DONE]\n\n"
+
+
+def alternatives(text: str, count: int) -> list[list[tuple[str, float]]]:
+    """For each token of a text, so many that might have been said, the said one first; the same text has the same."""
+    found = []
+    for start in range(0, len(text), _CHARACTERS_A_TOKEN):
+        token = text[start : start + _CHARACTERS_A_TOKEN]
+        random = Random(f"{text} {start}")
+        others = [
+            (f"{token[:2]}{number}", -1.5 * number - random.random()) for number in range(1, count)
+        ]
+        found.append([(token, -random.random()), *others])
+    return found
+
+
+def _logprobs(text: str, body: Mapping[str, Any], chat: bool) -> dict[str, Any] | None:
+    """As OpenAI's two dialects tell them."""
+    count = body.get("top_logprobs") if chat else body.get("logprobs")
+    if not count or (chat and body.get("logprobs") is not True):
+        return None
+    told = alternatives(text, int(count))
+    if not chat:
+        return {
+            "tokens": [one[0][0] for one in told],
+            "token_logprobs": [one[0][1] for one in told],
+            "top_logprobs": [dict(one) for one in told],
+            "text_offset": [4 * place for place in range(len(told))],
+        }
+    rows = [
+        [{"token": token, "logprob": level, "bytes": None} for token, level in one] for one in told
+    ]
+    return {"content": [one[0] | {"top_logprobs": one} for one in rows], "refusal": None}
 
 
 def error(message: str, code: str) -> dict[str, Any]:

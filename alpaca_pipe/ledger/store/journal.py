@@ -29,6 +29,7 @@ from alpaca_pipe.ledger.money import cost_of_time
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.ledger.store import connection
 from alpaca_pipe.ledger.store.balance import SUMS, kept_and_summed
+from alpaca_pipe.ledger.store.migrations import keep_choices
 from alpaca_pipe.ledger.store.writer import Writer
 
 T = TypeVar("T")
@@ -172,6 +173,8 @@ class Journal:
                         now(),
                     ),
                 )
+                if completion.choices:
+                    keep_choices(db, attempt.request, completion.choices)
             enter(db, attempt, "settled", counted, usage=asdict(completion.usage), note=note)
             if odd:
                 enter(db, attempt, "anomaly", 0, note=odd)

@@ -15,6 +15,7 @@ from alpaca_pipe.core.files import canonical
 from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.money import exactly
 from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.ledger.store.migrations import has_choices, keep_choices
 
 _ENDS = ("settled", "released", "lost")
 # Tables that are merged row by row; what makes a row the same in both.
@@ -48,11 +49,20 @@ def merge(into: Path, other: Path) -> Merged:
 def union(db: sqlite3.Connection, theirs: Journal, into: Path) -> Merged:
     """The same, as a part of a larger transaction."""
     added = {table: _rows(db, theirs, table) for table in _OTHERS}
+    _choices(db, theirs)
     merged = Merged(replies=added["replies"])
     for entry in theirs.entries():
         entries, found = _entry(db, entry, into, theirs.path)
         merged = replace(merged, entries=merged.entries + entries, found=merged.found + found)
     return merged
+
+
+def _choices(db: sqlite3.Connection, theirs: Journal) -> None:
+    with theirs.read() as other:
+        for key, packed in other.execute("SELECT * FROM choices") if has_choices(other) else ():
+            known = "SELECT 1 FROM choices WHERE key = ?"
+            if not (has_choices(db) and db.execute(known, (key,)).fetchone()):
+                keep_choices(db, key, packed)
 
 
 def _rows(db: sqlite3.Connection, theirs: Journal, table: str) -> int:

@@ -196,6 +196,20 @@ def version(db: sqlite3.Connection, path: Path) -> int:
     return number
 
 
+def keep_choices(db: sqlite3.Connection, key: str, packed: bytes) -> None:
+    """What a teacher might have said in place of each token of a reply (core/token_choices.py). The table is made when the first
+    come: no version, since a ledger without them is as it was."""
+    if not has_choices(db):
+        db.execute("CREATE TABLE choices (key TEXT PRIMARY KEY, packed BLOB NOT NULL)")
+        _append_only(db, "choices", "key = NEW.key")
+    db.execute("INSERT INTO choices VALUES (?, ?)", (key, packed))
+
+
+def has_choices(db: sqlite3.Connection) -> bool:
+    named = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'choices'"
+    return db.execute(named).fetchone() is not None
+
+
 def _append_only(db: sqlite3.Connection, table: str, same: str) -> None:
     """Refuses UPDATE, DELETE, and a row that is there already (else INSERT OR REPLACE would be a quiet DELETE)."""
     for verb in ("UPDATE", "DELETE"):

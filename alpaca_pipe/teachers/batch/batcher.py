@@ -296,7 +296,7 @@ class Batcher:
     ) -> list[bytes] | EndlessAnswer:
         """What the provider wrote of a batch of so many lines."""
         requests = [asked.request for asked in batch]
-        most = bytes_of_batch(requests, lines, self._office.wire.extra_body)
+        most = bytes_of_batch(requests, lines, self._office.wire.sized_by)
         names = [made.get("output_file_id"), made.get("error_file_id")]
         try:
             return [await self._content(file, most) for file in names if file]

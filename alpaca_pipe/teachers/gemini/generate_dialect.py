@@ -10,6 +10,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from alpaca_pipe.core.completion import Completion, Request, Usage
+from alpaca_pipe.core.token_choices import choices_of_gemini
 from alpaca_pipe.teachers.base import NO_FIELDS, SentFields, Speaks
 from alpaca_pipe.teachers.openai.finish_words import finish_of
 from alpaca_pipe.teachers.openai.reply_json import NO_LIMITS, text_of
@@ -125,6 +126,7 @@ class GeminiGenerate:
             doubt=bill.doubt,
             limits=limits,
             remark=odd,
+            choices=choices_of_gemini(one.get("logprobsResult")),
         )
 
 

@@ -82,4 +82,8 @@ def completion_of(
         limits,
         sent,
     )
+    if (told := choice.get("logprobs")) is not None:
+        from alpaca_pipe.core.token_choices import choices_of_chat
+
+        read = replace(read, choices=choices_of_chat(told))
     return replace(read, finish="refused", remark="") if refusal else read

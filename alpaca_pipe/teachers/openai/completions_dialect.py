@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Request
@@ -54,7 +55,7 @@ class OpenAICompletions(OpenAIDialect):
         sent: SentFields = NO_FIELDS,
     ) -> Completion:
         choice = said["choices"][0]
-        return completion(
+        read = completion(
             said,
             key,
             text_of(choice.get("text")),
@@ -62,6 +63,11 @@ class OpenAICompletions(OpenAIDialect):
             limits,
             sent,
         )
+        if (told := choice.get("logprobs")) is None:
+            return read
+        from alpaca_pipe.core.token_choices import choices_of_completions
+
+        return replace(read, choices=choices_of_completions(told))
 
 
 COMPLETIONS = OpenAICompletions()

@@ -69,6 +69,7 @@ class HttpConnection:
         default_factory=dict
     )  # decoding fields that go by another name there
     extra_body: Mapping[str, Any] = field(default_factory=dict)
+    alternatives: int = 0  # of each token, to be told with their log probabilities
     learned: dict[str, str] = field(
         default_factory=dict
     )  # names that the server itself has asked for
@@ -88,7 +89,7 @@ class HttpConnection:
         )
         try:
             async with asyncio.timeout(self.timeout):
-                with at_most(bytes_of_reply(request, self.extra_body)):
+                with at_most(bytes_of_reply(request, self.sized_by)):
                     # Not client.post: what the SDK does around a request costs as much time again as all the rest of it.
                     response = await self.client._client.send(http)
         except TimeoutError:
@@ -152,6 +153,12 @@ class HttpConnection:
         if isinstance(failure, Renamed):
             self.learned.setdefault(failure.field, failure.name)
         return failure
+
+    @property
+    def sized_by(self) -> Mapping[str, Any]:
+        """Beside a request's own fields, those by which its answer grows."""
+        told = {"top_logprobs": self.alternatives} if self.alternatives else {}
+        return {**self.extra_body, **told}
 
     def _called(self, name: str) -> str:
         """A decoding field as the server knows it."""
@@ -226,6 +233,10 @@ class HttpConnection:
         }
         if "seed" in fields:
             fields["seed"] += request.sample
+        if self.alternatives:
+            chat = "top_logprobs" in self.takes
+            fields |= {"logprobs": True, "top_logprobs": self.alternatives} if chat else {}
+            fields |= {} if chat else {"logprobs": self.alternatives}
         return fields
 
 
