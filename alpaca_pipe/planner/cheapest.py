@@ -150,7 +150,7 @@ def _machines(
     cheapest: dict[str, GpuRate] = {}
     for rate in gpu_rates(day):
         cheapest.setdefault(rate.gpu, rate)
-    loading = [step for step in steps if not step.done and step.stage.on_gpu]
+    loading = [step for step in steps if not step.done and step.on_gpu]
 
     everything = recipe.everything()
 

@@ -94,13 +94,13 @@ class PlanSummary:
     @property
     def idle(self) -> float:
         """Nano-dollars of a rented GPU for the steps before any of them uses it."""
-        before = takewhile(lambda line: not line.step.stage.on_gpu, self.lines)
+        before = takewhile(lambda line: not line.step.on_gpu, self.lines)
         return sum(line.estimate.gpu.p50 for line in before if line.estimate)
 
     @property
     def elsewhere(self) -> str:
         """What steps that use no GPU cost on a rented one, or that they are not counted; "" where there are none."""
-        before = takewhile(lambda line: not line.step.stage.on_gpu, self.lines)
+        before = takewhile(lambda line: not line.step.on_gpu, self.lines)
         kinds = [line.step.stage.kind for line in before if line.estimate]
         if not kinds or not self.machine.per_hour or len(kinds) == len(self.lines):
             return ""
@@ -301,7 +301,7 @@ def _line(step: Step, estimate: Estimate | None, running: str | None) -> PlanLin
 def _job(steps: list[Step], recipe: Recipe, workspace: Workspace) -> Job | None:
     """The tune, where one must still be made."""
     train = next((step for step in steps if step.stage.kind == "train" and not step.done), None)
-    if train is None:
+    if train is None or getattr(train.config, "hosted", None):
         return None
     return job_of(
         train.config,  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ def rented(steps: Sequence[Step], recipe: Recipe) -> dict[str, Machine]:
     on where the lease waits for it (gpu.lease_start: gpu); or all where it is rented already."""
     table = recipe.tables.get("gpu") or GpuTable()
     kinds = [step.stage.kind for step in steps]
-    first = next((place for place, step in enumerate(steps) if step.stage.on_gpu), None)
+    first = next((place for place, step in enumerate(steps) if step.on_gpu), None)
     if first is None and table.lease_start in ("run", "gpu"):
         return {}
     machine = machine_of(recipe.tables)

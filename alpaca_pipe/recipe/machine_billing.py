@@ -54,27 +54,25 @@ class Rent:
 
     def look_ahead(self, coming: Coming) -> None:
         """Before anything runs: a GPU without a price, and steps that will not fit below the caps. Raises UserError."""
-        on_gpu = [step for step, _ in coming if step.stage.on_gpu]
+        on_gpu = [step for step, _ in coming if step.on_gpu]
         self._terms = machine_config.terms(self._table, today(), bool(on_gpu))
         if coming:
             self._check(coming)
         waits = self._table.waits()
-        idle = sum(
-            estimate.minutes.p50 for step, estimate in coming if not (step.stage.on_gpu or waits)
-        )
+        idle = sum(estimate.minutes.p50 for step, estimate in coming if not (step.on_gpu or waits))
         if on_gpu and self._terms.per_hour and idle > _WORTH_SAYING:
             cost = round(self._terms.per_hour * idle / 60)
             self._screen.say(
                 f"about {spell(idle)} of this run do not use the GPU ({shown(cost)}): `--until "
-                f"{[step for step, _ in coming if not step.stage.on_gpu][-1].stage.kind}` elsewhere saves them"
+                f"{[step for step, _ in coming if not step.on_gpu][-1].stage.kind}` elsewhere saves them"
             )
 
     def begin(self, step: Step, estimate: Estimate) -> None:
         """A step: it is refused where its P50 does not fit; else its time runs. Raises UserError."""
         self._check([(step, estimate)])
         kind = step.stage.kind
-        waiting = not step.stage.on_gpu and not self._used and self._table.waits()
-        if step.stage.on_gpu and not self._used:
+        waiting = not step.on_gpu and not self._used and self._table.waits()
+        if step.on_gpu and not self._used:
             self._used = True
             if self._table.waits():
                 self.close()  # of the machine that was not rented
@@ -95,7 +93,7 @@ class Rent:
                 say=self._screen.say,
             )
             self._meter.start()
-        self._meter.begin(kind, kind if step.stage.on_gpu else "idle")
+        self._meter.begin(kind, kind if step.on_gpu else "idle")
 
     def phase(self, name: str) -> None:
         """What the machine does from now on."""
@@ -132,7 +130,7 @@ class Rent:
             for step, estimate in coming
             if step.verdict == "run"
         ]
-        cost = sum((cost for step, cost in anew if step.stage.on_gpu), NOTHING)
+        cost = sum((cost for step, cost in anew if step.on_gpu), NOTHING)
         if not cost.p50 or not self._terms.per_hour:
             return
         for cap in self._caps.over(self._terms.class_):
@@ -144,7 +142,7 @@ class Rent:
             )  # the slice that is reserved is this step's to use
             left = cap.nanodollars - held.spent - held.open + own.open
             if cost.p50 > left:
-                kinds = ", ".join(step.stage.kind for step, _ in anew if step.stage.on_gpu)
+                kinds = ", ".join(step.stage.kind for step, _ in anew if step.on_gpu)
                 raise UserError(
                     f"{kinds} will take about {shown(round(cost.p50))} of {self._terms.name} ({shown(round(cost.p10))} to "
                     f"{shown(round(cost.p90))}), and {shown(max(0, left))} is left of {cap.key} ({shown(cap.nanodollars)})",

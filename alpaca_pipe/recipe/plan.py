@@ -33,6 +33,11 @@ class Step:
     done: Done | None = None
     inputs: Mapping[str, Path] | None = None
 
+    @property
+    def on_gpu(self) -> bool:
+        """It works on a GPU of this machine; a tune that a provider makes does not."""
+        return self.stage.on_gpu and getattr(self.config, "hosted", None) is None
+
 
 def steps_of(recipe: Recipe, catalog: Catalog, workspace: Workspace) -> list[Step]:
     """The plan of a recipe in a workspace; nothing is written."""

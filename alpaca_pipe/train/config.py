@@ -13,6 +13,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.models.architecture import files_here
 from alpaca_pipe.models.templates import TemplateName
 from alpaca_pipe.train.adapter_config import Lora
+from alpaca_pipe.train.hosted_config import HostedTuning
 from alpaca_pipe.train.hyperparameters import LEARNING_RATE, Hyperparameters, Objective
 from alpaca_pipe.weights.base import BaseTable
 
@@ -101,6 +102,10 @@ class TrainConfig(Table):
         description="activations are computed again in the backward pass: slower, less memory; auto: where they would not fit",
     )
     lora: Lora = Field(Lora(), description="methods lora and qlora: the adapter")
+    hosted: Annotated[HostedTuning | None, Added()] = Field(
+        None,
+        description="a provider that tunes in our place, together or fireworks; the weights stay there",
+    )
     control: Literal["shuffled", "none"] = Field(
         "shuffled",
         description="a second tune with the answers exchanged among the instructions: it shows what the form alone teaches",

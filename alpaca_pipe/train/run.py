@@ -38,6 +38,8 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     the template does not write it).
     """
     base: BaseTable = context.tables["base"]
+    if config.hosted:
+        return _there(config, context)
     check(config, base)
     _check_machine()
     check_packages(config)
@@ -89,6 +91,25 @@ def open_base(config: TrainConfig, base: BaseTable, say: Callable[[str], None]) 
     _check_machine()
     check_packages(config)
     prove_base(base, asked_of(config), say)
+
+
+def _there(config: TrainConfig, context: StageContext) -> Outcome:
+    """At a provider: see hosted/tune_there.py."""
+    from alpaca_pipe.train.hosted.job_books import TuneOrder
+    from alpaca_pipe.train.hosted.tune_there import tune_there
+
+    order = TuneOrder(
+        context.folder,
+        context.inputs[ROWS],
+        context.tables["base"],
+        context.journal,
+        context.caps,
+        context.recipe,
+        context.run,
+        context.progress.say,
+        context.stopping,
+    )
+    return Outcome(tune_there(config, order))
 
 
 def _check_machine() -> None:

@@ -7,7 +7,9 @@ from importlib.util import find_spec
 from typing import Any
 
 from alpaca_pipe.core.ranges import NOTHING, Range
+from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
+from alpaca_pipe.ledger.pricing.token_prices import OLD
 from alpaca_pipe.models.architecture import has_weights, shape_of
 from alpaca_pipe.models.speed import PUBLISHED
 from alpaca_pipe.models.templates import TEMPLATES
@@ -21,6 +23,7 @@ from alpaca_pipe.recipe.stage import (
 from alpaca_pipe.train.adapter_config import Lora
 from alpaca_pipe.train.config import ROWS, TrainConfig, check, conversations_refused
 from alpaca_pipe.train.cost_estimate import OPENING, Job, lengths
+from alpaca_pipe.train.hosted_config import check_hosted
 from alpaca_pipe.train.packages import missing_packages
 from alpaca_pipe.weights.base import BaseTable
 
@@ -50,6 +53,8 @@ def prove(config: TrainConfig, tables: Mapping[str, Any], say: Callable[[str], N
 def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
     """UserError for a recipe that cannot be trained."""
     base: BaseTable | None = tables.get("base")
+    if config.hosted:
+        return hosted_estimate(config, tables, known)
     if base:
         check(config, base)
     length, machine, job = (
@@ -94,6 +99,34 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
         f"{says}, on 2 CPU cores",
         f"{measured}; SmolLM2-135M measured on 2 CPU cores",
         notes=notes,
+    )
+
+
+def hosted_estimate(
+    config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs
+) -> Estimate:
+    """By the provider's price a token. UserError for what it is not told, and where nobody says what it costs."""
+    from alpaca_pipe.train.hosted.tune_there import rate_of_tune, tuning_of
+
+    check_hosted(config, tables)
+    assert config.hosted is not None
+    base: BaseTable | None = tables.get("base")
+    wanted = tuning_of(config, base)
+    rate, length = rate_of_tune(config.hosted, wanted, base), lengths(known.inputs.get(ROWS))
+    rows = length.rows or _rows_expected(tables)
+    tokens = rows * length.mean * wanted.epochs
+    money = Range(
+        *(rate.nanodollars(tokens * factor) for factor in (1 / length.spread, 1, length.spread))
+    )
+    age = (today() - rate.checked).days
+    return Estimate(
+        Range.about(60, 3),
+        f"{config.method} of {wanted.model} at {config.hosted.provider}, {rows:,} rows, {wanted.epochs} epochs: "
+        f"${rate.per_million:f} a million tokens (checked {age} days ago)",
+        f"rows of {length.mean:.0f} tokens; the provider's own queue is not known",
+        gpu=money,
+        notes=("the weights stay with the provider, and its own chat template is used",)
+        + ((f"that price was last checked {age} days ago ({rate.source})",) if age > OLD else ()),
     )
 
 

@@ -37,6 +37,11 @@ from tests.house.test_layers import FILES, ROOT
 
 # The least that a table needs, or needs for a key to mean something.
 NEEDS: dict[str, dict[str, Any]] = {
+    **{
+        f"train.hosted.{name}": {"hosted": {"provider": "together"}}
+        for name in ("model", "base_url", "api_key_env", "poll")
+    },
+    "train.hosted.account": {"hosted": {"provider": "fireworks", "account": "mine"}},
     "teacher": {"model": "gpt-4o-mini"},
     "teacher.local_server": {"model": "smollm2-135m-instruct"},
     "base": {"model": "tiny"},
@@ -89,6 +94,11 @@ OTHERS: dict[str, Any] = {
     "curate.grade.teacher": {"kind": "rehearsed", "model": "m"},
     "curate.filters.language.wanted": "da",
     "curate.filters.length.tokenizer": "notes.md",
+    "train.hosted": "together",
+    "train.hosted.model": "org/name",
+    "train.hosted.account": "another",
+    "train.hosted.base_url": "https://tuning.example/v1",
+    "train.hosted.api_key_env": "ANOTHER_KEY",
     "train.lora.target_modules": ["q_proj"],
     "train.lora.modules_to_save": ["lm_head"],
 }
@@ -195,6 +205,9 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     ),
     "curate.engine": lambda table: CurationRules.of(table).engine,
     "curate.decisions": lambda table: table.decisions,
+    "train.hosted.base_url": lambda table: table.hosted.address,
+    "train.hosted.api_key_env": lambda table: table.hosted.key_variable,
+    "train.hosted.poll": lambda table: table.hosted.poll,
     "train.gradient_checkpointing": lambda table: table.gradient_checkpointing,
 }
 # Where only a whole run shows it: the test that does.
@@ -202,6 +215,7 @@ NAMED: dict[str, str] = {
     "budget.go_on": "generate/test_forecast.py:test_a_run_past_its_means_stops_at_the_pilot_and_goes_on_when_told",
     "generate.pilot": "generate/test_forecast.py:test_the_pilot_changes_nothing_that_is_made",
     "gpu.grace": "recipe/test_rent.py:gpu.grace=1",
+    "train.hosted.provider": "proving/test_hosted_tuning.py:PROVIDERS",
     "evaluate.batch_tokens": "models/test_scoring.py:batch_tokens",
 }
 

@@ -31,6 +31,7 @@ from tests.proving.other_dialects import Protocolled, Refusal, listed, protocol_
 from tests.proving.released import Released
 from tests.proving.settings import Settings
 from tests.proving.strict import refused_by_model
+from tests.proving.tuning import TuningOffice
 
 _NAME, _DRAW = "X-Client-Request-Id", "X-Draw"
 _FLUSH_EVERY = 0.2  # seconds
@@ -303,6 +304,7 @@ async def serve(settings: Settings) -> None:
     app.router.add_get("/books/focus.csv", server.focus)
     app.router.add_get("/books/costs.json", server.costs)
     app.router.add_routes(server.batches.routes())
+    app.router.add_routes(TuningOffice().routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)

@@ -74,7 +74,7 @@ def test_all_steps_of_a_run_are_billed_while_one_of_them_needs_the_gpu(tmp_path:
 def billed(steps: str, **gpu: Any) -> dict[str, int]:
     """Nano-dollars an hour by stage; a step in capitals works on the GPU."""
     stages = [
-        SimpleNamespace(stage=SimpleNamespace(kind=kind, on_gpu=kind.isupper()))
+        SimpleNamespace(stage=SimpleNamespace(kind=kind), on_gpu=kind.isupper())
         for kind in steps.split()
     ]
     tables = {"gpu": GpuTable.model_validate({"per_hour": 1, **gpu})} if gpu else {}

@@ -279,7 +279,7 @@ def test_names_are_those_of_training_arguments() -> None:
     from transformers import TrainingArguments
 
     own = {"method", "template", "max_length", "lora", "control", "row_weights"}
-    own |= {"loss", "prompt_loss_weight"}  # TRL's loss_type, and OpenAI's key
+    own |= {"hosted", "loss", "prompt_loss_weight"}  # TRL's loss_type, and OpenAI's key
     arguments = set(TrainingArguments.__dataclass_fields__)
     assert set(TrainConfig.model_fields) - own <= arguments
     assert not set(TrainConfig.renamed) & set(TrainConfig.model_fields)

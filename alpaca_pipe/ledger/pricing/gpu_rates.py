@@ -69,6 +69,16 @@ class Hosted:
     end: date | None
     checked: date
 
+    @property
+    def id(self) -> str:
+        """`t1-` + 16 hex over everything that was said: an entry that names it is never re-priced."""
+        return f"t1-{digest_of(self.to_row())[:16]}"
+
+    def nanodollars(self, tokens: float) -> int:
+        """For so many trained tokens; the least of a job at least."""
+        asked = round(Fraction(self.per_million) * NANO * round(tokens) / 1_000_000)
+        return max(asked, round(Fraction(self.minimum) * NANO))
+
     def holds(self, day: date) -> bool:
         return self.start <= day <= (self.end or date.max)
 
@@ -156,6 +166,45 @@ def hosted_rates(day: date) -> tuple[Hosted, ...]:
             key=lambda rate: (rate.per_million, rate.minimum, rate.provider, rate.model),
         )
     )
+
+
+def hosted_rate(
+    provider: str, model: str, method: str, day: date, parameters: float | None = None
+) -> Hosted:
+    """What a provider asks for tuning a model: by its name, else by the size that its price list names (`up-to-16B`). UserError
+    where nobody says."""
+    here = [
+        rate
+        for rate in hosted_rates(day)
+        if rate.provider == provider and rate.method in ("", method)
+    ]
+    called = model.rpartition("/")[2]
+    for rate in here:
+        if rate.model in (model, called):
+            return rate
+    size = parameters or _size_in(called)
+    for rate in here:
+        low, high = _sizes(rate.model)
+        if size is not None and high and low <= size / 1e9 <= high:
+            return rate
+    known = ", ".join(sorted({rate.model for rate in here})) or "none"
+    raise UserError(
+        f"nobody says what {provider} asks for tuning '{model}' by {method} on {day} (known there: {known})",
+        "add a row to your price file: {tuning: MODEL, provider: "
+        f"{provider}, method: {method}, per_million: 0.50, from: {day}}}",
+    )
+
+
+def _size_in(name: str) -> float | None:
+    """`Qwen3.5-9B` has 9e9 parameters."""
+    found = re.search(r"(?i)(?:^|[-_])(\d+(?:\.\d+)?)b(?:$|[-_])", name)
+    return float(found[1]) * 1e9 if found else None
+
+
+def _sizes(name: str) -> tuple[float, float]:
+    """In billions: `up-to-16B`, `17B-69B`; (0, 0) where it names none."""
+    found = re.fullmatch(r"(?i)(?:up-to-|(\d+)b-)(\d+)b", name)
+    return (float(found[1] or 0), float(found[2])) if found else (0.0, 0.0)
 
 
 @cache
