@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 OVERRIDES ?=
+unexport PYTHONDONTWRITEBYTECODE  # hundreds of Pythons are started here: each would compile all of it anew
 
 .PHONY: quickstart test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate bench-train chaos findings clean
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -74,6 +75,13 @@ def test_what_a_teacher_takes_is_reserved_from_then_on_and_stops_no_second_run(
 def test_one_that_is_not_heard_yet_is_asked_alone_and_then_wider(journal: Journal) -> None:
     most: list[tuple[int, int]] = []
     teacher = Scripted(lambda text, attempt: most.append((len(most), teacher.in_flight)) or None)
+
+    async def until_it_is_wide() -> None:
+        """An answer waits until as many are asked as may be: 1, then 4, then more."""
+        wide = (1, 4)[len(most)] if len(most) < 2 else 5
+        await when(lambda: teacher.most > 4 or teacher.in_flight >= wide)
+
+    teacher.gate = SimpleNamespace(wait=until_it_is_wide)  # type: ignore[assignment]
     runs(journal, teacher, 1000 * CEILING, times=1, concurrency=32)
     assert most[0] == (0, 0)
     assert all(at_once < max(1, 4 * ends) for ends, at_once in most)

@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def _reap(config: toy.Reap, bench: StageContext) -> Outcome:
     for phase in ("load", "train"):
         bench.phase(phase)
+        toy.time.sleep(0.05)
     return toy._reap(config, bench)
 
 
@@ -79,6 +80,26 @@ def settled(workspace: Path, *classes: str) -> list[LedgerEntry]:
             for entry in journal.entries()
             if entry.kind == "settled" and entry.class_ in classes
         ]
+
+
+@pytest.fixture(autouse=True)
+def hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time passes only where the toy stages wait, and the meter looks after each of their waits."""
+    meters: list[Meter] = []
+    now = [1000.0]
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+        for running in meters[-1:]:
+            running.look()
+
+    begin = Meter.start
+    monkeypatch.setattr(Meter, "start", lambda running: (meters.append(running), begin(running)))
+    monkeypatch.setattr(MeterTiming, "every", 3600.0)
+    monkeypatch.setattr(MeterTiming, "with_grace", lambda grace: MeterTiming(3600, 600, grace))
+    monkeypatch.setattr(meter, "_ticks", lambda: now[0])
+    monkeypatch.setattr(toy, "time", SimpleNamespace(sleep=wait))
+    monkeypatch.setenv("TOY_SLEEP", "0.1")
 
 
 def test_each_stage_is_billed_with_its_phases(recipe: Path, counts: Path, tmp_path: Path) -> None:
@@ -159,28 +180,8 @@ def test_a_step_that_is_expected_not_to_fit_is_refused_before_anything_runs(
     assert "sell\n" in counts.read_text()
 
 
-@pytest.fixture
-def hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time passes only where the toy stages wait, and the meter looks after each of their waits."""
-    meters: list[Meter] = []
-    now = [1000.0]
-
-    def wait(seconds: float) -> None:
-        now[0] += seconds
-        for running in meters[-1:]:
-            running.look()
-
-    begin = Meter.start
-    monkeypatch.setattr(Meter, "start", lambda running: (meters.append(running), begin(running)))
-    monkeypatch.setattr(MeterTiming, "every", 3600.0)
-    monkeypatch.setattr(MeterTiming, "with_grace", lambda grace: MeterTiming(3600, 600, grace))
-    monkeypatch.setattr(meter, "_ticks", lambda: now[0])
-    monkeypatch.setattr(toy, "time", SimpleNamespace(sleep=wait))
-    monkeypatch.setenv("TOY_SLEEP", "0.1")
-
-
 def test_a_run_whose_money_ends_stores_its_work_and_goes_on_with_more(
-    recipe: Path, counts: Path, tmp_path: Path, hand: None
+    recipe: Path, counts: Path, tmp_path: Path
 ) -> None:
     """A dollar a second: $4 are three seconds of work and one to stop in, of four and a half."""
 
