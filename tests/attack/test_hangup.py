@@ -30,9 +30,8 @@ def test_a_closed_terminal_stops_a_run_as_sigterm_does(
         stderr=subprocess.STDOUT,
         text=True,
         env=dict(os.environ),
-        preexec_fn=lambda: signal.signal(
-            number, signal.SIG_DFL
-        ),  # `nohup` would ignore it here too
+        # `nohup make test` would have it ignored here too
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
