@@ -26,5 +26,10 @@ class UserErrors(UserError):
         self.what, self.cure = str(self), ""
 
 
+def first_line(error: BaseException) -> str:
+    """What a library's error says, short enough for a sentence of ours."""
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
 class Stopped(Exception):
     """The run was asked to stop (Ctrl-C, SIGTERM, budget); what was under way is stored and resumes."""

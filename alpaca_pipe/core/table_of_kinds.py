@@ -58,10 +58,6 @@ def _is_root(cls: type[TableOfKinds]) -> bool:
     return "folder" in vars(cls)
 
 
-def _root(cls: type[TableOfKinds]) -> type[TableOfKinds]:
-    return next(one for one in cls.__mro__ if issubclass(one, TableOfKinds) and _is_root(one))
-
-
 def _of_kind(root: type[TableOfKinds], kind: str) -> type[TableOfKinds]:
     return member(root.folder, kind, root)
 

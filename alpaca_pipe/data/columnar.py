@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.errors import UserError, first_line
 from alpaca_pipe.data.archives import AnyFile
 from alpaca_pipe.data.records import Found, Record
 from alpaca_pipe.data.shapes.keys import name_of
@@ -26,7 +26,7 @@ def parquet_rows(path: AnyFile) -> Iterator[Found]:
             yield from _numbered(file.iter_batches(batch_size=_BATCH, columns=columns))
     except (ValueError, OSError, KeyError) as error:
         raise UserError(
-            f"{path}: not a whole Parquet file: {_first_line(error)}", "fetch it again"
+            f"{path}: not a whole Parquet file: {first_line(error)}", "fetch it again"
         ) from None
 
 
@@ -52,7 +52,7 @@ def arrow_rows(path: AnyFile) -> Iterator[Found]:
                     yield from _numbered(file)
     except (ValueError, OSError, KeyError) as error:
         raise UserError(
-            f"{path}: not a whole Arrow file: {_first_line(error)}", "write it again"
+            f"{path}: not a whole Arrow file: {first_line(error)}", "write it again"
         ) from None
 
 
@@ -70,7 +70,7 @@ def saved_rows(path: Path, split: str | None) -> Iterator[Found]:
         yield from table_rows(found)
     except (ValueError, OSError, KeyError, TypeError) as error:  # Arrow's own are kinds of these
         raise UserError(
-            f"{path}: `datasets` cannot read this folder: {_first_line(error)}", "save it again"
+            f"{path}: `datasets` cannot read this folder: {first_line(error)}", "save it again"
         ) from None
 
 
@@ -108,7 +108,3 @@ def _numbered(batches: Iterable[Any]) -> Iterator[Found]:
 def _is_json(kind: Any) -> bool:
     """Arrow's JSON type: `datasets` writes a column so where its values are of several kinds."""
     return getattr(kind, "extension_name", "") == "arrow.json"
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.errors import UserError, first_line
 from alpaca_pipe.data.archives import AnyFile, archive_kind, packed_files
 from alpaca_pipe.data.cards import teachers_of
 from alpaca_pipe.data.file_formats import form_of, rows_of
@@ -85,11 +85,11 @@ def _unfetched(source: HubId, error: BaseException) -> UserError:
     )
     if network:
         return UserError(
-            f"{source}: cannot be fetched: {_first_line(error)}",
+            f"{source}: cannot be fetched: {first_line(error)}",
             "where there is no network, fetch it elsewhere and name the folder in place of the id",
         )
     return UserError(
-        f"{source}: cannot be read: {_first_line(causes[-1])}",
+        f"{source}: cannot be read: {first_line(causes[-1])}",
         "look at its files on the hub, or fetch it and name the folder or a file of it",
     )
 
@@ -136,7 +136,7 @@ def push_to_hub(
         )
     except (OSError, ValueError, RuntimeError, HTTPError) as error:
         raise UserError(
-            f"{name}: not sent: {_first_line(error)}",
+            f"{name}: not sent: {first_line(error)}",
             "look at the network and at HF_TOKEN; nothing was lost",
         ) from None
     return str(getattr(sent, "commit_url", "") or f"https://huggingface.co/datasets/{name}")
@@ -160,7 +160,3 @@ def _visibility(api: Any, name: str) -> str | None:
         return "private" if api.repo_info(name, repo_type="dataset").private else "public"
     except RepositoryNotFoundError:
         return None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -27,11 +27,6 @@ def whole_per_token(per_million: Decimal) -> int:
     return ceil(Fraction(per_million) * _PER_TOKEN)
 
 
-def cost_of_time(seconds: float, nanodollars_per_hour: int) -> int:
-    """Nano-dollars for a stretch of time, rounded once, half to even."""
-    return round(Fraction(seconds) * nanodollars_per_hour / 3600)
-
-
 def nanodollars(dollars: Decimal) -> int:
     """Dollars as nano-dollars; what lies below a nano-dollar is cut off, so that a cap is never raised by rounding."""
     return int(Fraction(dollars) * NANO)

@@ -36,11 +36,6 @@ class Memory:
     context: float = _CONTEXT
 
     @property
-    def before_activations(self) -> float:
-        """Of weights, gradients and optimizer alone."""
-        return self.weights + self.gradients + self.optimizer
-
-    @property
     def total(self) -> float:
         return float(sum(getattr(self, part.name) for part in fields(self)))
 

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from dataclasses import dataclass, field
 from datetime import date
+from fractions import Fraction
 
 from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.files import canonical
+from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.pricing.token_prices import Price, price_of
-from alpaca_pipe.ledger.store.journal import Journal, keep_price
+from alpaca_pipe.ledger.store.journal import Journal, enter, keep_price
 
 MINI = price_of("gpt-4o-mini", date(2026, 11, 21))
 NANO = price_of("gpt-4.1-nano", date(2026, 11, 21))
 USED = Usage(100, 40, 0, 50, 10)
 COST = MINI.cost(USED)
+
+
+def machine_time(
+    journal: Journal,
+    recipe: str,
+    run: str,
+    stage: str,
+    seconds: float,
+    nanodollars_per_hour: int = 0,
+    note: str = "",
+) -> None:
+    """A stretch of machine time as a row of its own, as a lease settles its slices."""
+    name = f"machine-{uuid.uuid4().hex[:16]}"
+    span = Attempt(journal.machine, recipe, run, stage, name, 1, 0, "")
+    cost = round(Fraction(seconds) * nanodollars_per_hour / 3600)
+    usage = {"seconds": round(seconds, 3)}
+    journal.write(
+        lambda db: enter(db, span, "settled", cost, class_="machine", usage=usage, note=note)
+    ).result()
 
 
 @dataclass

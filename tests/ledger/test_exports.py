@@ -21,7 +21,7 @@ from alpaca_pipe.ledger.statements.exports import export_focus, export_jsonl
 from alpaca_pipe.ledger.statements.focus import COLUMNS
 from alpaca_pipe.ledger.store.journal import enter
 from tests.ledger.conftest import Book
-from tests.ledger.rows import COST, MINI, USED, Rows
+from tests.ledger.rows import COST, MINI, USED, Rows, machine_time
 
 # specification/columns/*.md of FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec at v1.2: feature level, nulls, data type.
 SPECIFIED = {
@@ -212,7 +212,7 @@ def filled(book: Book) -> None:
     book.journal.write(lambda db: enter(db, found, "reconciled", 77)).result()
     paid = Attempt("m1", "alpaca", "monday", "generate", "r1-a", 1, rows.ceiling, MINI.id)
     book.journal.write(lambda db: enter(db, paid, "correction", -4)).result()
-    book.journal.machine_time("alpaca", "monday", "train", 90.5, nanodollars_per_hour=40_000_000)
+    machine_time(book.journal, "alpaca", "monday", "train", 90.5, nanodollars_per_hour=40_000_000)
     for class_ in ("gpu", "energy", "storage", "egress", "human"):
         span = Attempt("m1", "alpaca", "monday", "train", f"{class_}-1", 1, 0, "")
         book.journal.write(

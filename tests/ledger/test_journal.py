@@ -20,6 +20,7 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Short, Totals
 from alpaca_pipe.ledger.store.journal import Journal, enter
 from tests.ledger.conftest import REQUEST, TEACHER, Book
+from tests.ledger.rows import machine_time
 
 
 def test_a_reply_and_its_cost_come_back(book: Book) -> None:
@@ -181,9 +182,15 @@ def test_a_free_reservation_of_a_dead_run_is_closed_too(book: Book) -> None:
 
 
 def test_machine_time_is_a_row_that_is_not_a_request(book: Book) -> None:
-    book.journal.machine_time("alpaca", "monday", "train", 90.0)
-    book.journal.machine_time(
-        "alpaca", "monday", "train", 3600.0, nanodollars_per_hour=5_000, note="a rented box"
+    machine_time(book.journal, "alpaca", "monday", "train", 90.0)
+    machine_time(
+        book.journal,
+        "alpaca",
+        "monday",
+        "train",
+        3600.0,
+        nanodollars_per_hour=5_000,
+        note="a rented box",
     )
     assert book.journal.totals("alpaca") == Totals(settled=5_000)
     assert [e.usage for e in book.journal.entries()] == [{"seconds": 90.0}, {"seconds": 3600.0}]
@@ -246,7 +253,7 @@ def test_a_cap_counts_every_state_of_its_class(book: Book) -> None:
     book.settle(book.opened("r1-a"))
     book.journal.lose(book.opened("r1-b", 100)).result()
     book.opened("r1-c", 50)
-    book.journal.machine_time("alpaca", "monday", "train", 3600, 40)
+    machine_time(book.journal, "alpaca", "monday", "train", 3600, 40)
     assert isinstance(book.reserve("r1-d", 151, Caps(api=1000)), Short)
     short = book.reserve("r1-d", 111, Caps(api=1000, total=1000))
     assert short == Short("budget.total", 1000, 740, 100, 50, 111, waiting=True)
@@ -326,7 +333,7 @@ def test_reading_needs_a_ledger_and_changes_nothing(path: Path) -> None:
     with Journal.open(path, read_only=True) as journal:
         assert journal.totals().settled == 700 and len(list(journal.entries())) == 2
         with pytest.raises(RuntimeError, match="opened to be read"):
-            journal.machine_time("alpaca", "monday", "train", 1)
+            machine_time(journal, "alpaca", "monday", "train", 1)
     assert path.read_bytes() == before
 
 
@@ -370,7 +377,7 @@ def test_whatever_happens_the_balances_are_the_sum(
                 assert journal.recover("alpaca") == len(waiting)
                 waiting.clear()
             elif what == "time":
-                journal.machine_time("alpaca", "monday", "train", 1.0, amount)
+                machine_time(journal, "alpaca", "monday", "train", 1.0, amount)
         journal.check()
         totals = journal.totals()
         assert totals.open == sum(attempt.ceiling for attempt in waiting.values())

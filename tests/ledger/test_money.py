@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpaca_pipe.ledger.money import NANO, cost_of_time, cost_of_tokens, nanodollars, shown
+from alpaca_pipe.ledger.money import NANO, cost_of_tokens, nanodollars, shown
 
 prices = st.decimals(0, 1000, places=6)
 tokens = st.integers(0, 10**12)
@@ -51,23 +51,6 @@ def test_a_float_sum_would_have_drifted() -> None:
         == 1000
     )
     assert sum([0.1] * 10) != 1.0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "hourly", "cost"),
-    [
-        (
-            24 * 3600,
-            4_166_666_667,
-            100_000_000_008,
-        ),  # Stanford's 24 A100-hours under $100: at most $4.17/h
-        (0.5, NANO, 138_889),
-        (1800, 1, 0),
-        (5400, 1, 2),
-    ],
-)
-def test_time_is_rounded_once(seconds: float, hourly: int, cost: int) -> None:
-    assert cost_of_time(seconds, hourly) == cost
 
 
 def test_a_cap_is_never_raised_by_rounding() -> None:

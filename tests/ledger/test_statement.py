@@ -19,7 +19,7 @@ from alpaca_pipe.ledger.statements.statement import print_statement, to_text
 from alpaca_pipe.ledger.statements.sums import BY, By, StatementLine, sums
 from alpaca_pipe.ledger.store.journal import Journal, enter
 from tests.ledger.conftest import REQUEST, Book
-from tests.ledger.rows import COST, MINI, NANO, USED, Rows
+from tests.ledger.rows import COST, MINI, NANO, USED, Rows, machine_time
 
 
 def filled(journal: Journal) -> None:
@@ -34,7 +34,7 @@ def filled(journal: Journal) -> None:
     alpaca.released("r1-d", "2026-10-20 12:00:00")
     alpaca.opened("r1-e", "2026-10-20 23:00:00")
     other.settled("r1-f", "2026-10-21 09:00:00")
-    journal.machine_time("alpaca", "monday", "train", 90.0, nanodollars_per_hour=40_000_000)
+    machine_time(journal, "alpaca", "monday", "train", 90.0, nanodollars_per_hour=40_000_000)
     journal.settle(
         Book(journal).opened("r1-g"),
         Completion("x", "stop", Usage()),

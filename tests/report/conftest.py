@@ -15,6 +15,7 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.pricing.token_prices import Price, PriceTable
 from alpaca_pipe.ledger.store.journal import Journal
+from tests.ledger.rows import machine_time
 
 TEXTS = (
     ("Name three drinks that are served hot.", "", "Tea, coffee and cocoa."),
@@ -327,4 +328,4 @@ def buy(
             ).result()
             assert isinstance(attempt, Attempt)
             journal.lose(attempt, "timeout").result()
-        journal.machine_time(recipe, run, "generate", 90.0)
+        machine_time(journal, recipe, run, "generate", 90.0)

@@ -23,6 +23,7 @@ from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
+from tests.ledger.rows import machine_time
 from tests.waiting import PATIENCE, turns, when
 
 DAY = date(2026, 11, 21)
@@ -406,8 +407,8 @@ def test_a_loop_that_dies_leaves_what_was_in_flight_lost(journal: Journal) -> No
             await asking
 
     run(body())
-    journal.machine_time(
-        "alpaca", "monday", "generate", 1.0
+    machine_time(
+        journal, "alpaca", "monday", "generate", 1.0
     )  # the writer is in order: what came before is there
     assert journal.totals().lost == CEILING and journal.totals().pending == 0
 
@@ -551,7 +552,7 @@ def test_a_fault_of_ours_leaves_no_hold(journal: Journal) -> None:
         run(
             metered(Scripted(lambda text, attempt: ZeroDivisionError()), journal).ask(question("q"))
         )
-    journal.machine_time("alpaca", "monday", "generate", 1.0)
+    machine_time(journal, "alpaca", "monday", "generate", 1.0)
     assert journal.totals() == Totals(lost=CEILING, attempts=1)
 
 

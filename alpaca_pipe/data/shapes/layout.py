@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -176,7 +176,3 @@ def _column(key: str, kind: Kind, given: Mapping[str, tuple[Meaning, int]]) -> C
     elif kind in ("text", "objects") and name.plain in _SIDES:
         return Column(key, kind, _SIDES[name.plain], 50, name.plain)
     return Column(key, kind, meaning, name.rank, name.plain, name.variant)
-
-
-def keys_of(columns: Iterable[Column | None]) -> frozenset[str]:
-    return frozenset(one.key for one in columns if one)

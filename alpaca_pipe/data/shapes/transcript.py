@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from alpaca_pipe.core.example import Example, Message, Role
@@ -216,9 +216,3 @@ def _who(mark: re.Match[str]) -> Role | str | None:
 
 def _clean(text: str) -> str:
     return ENDS.sub("", text).strip()
-
-
-def in_turn(said: Sequence[Message]) -> bool:
-    """Whether a user and an assistant speak in turn, a system text before them or none."""
-    roles = [one.role for one in said if one.role != "system"]
-    return all(role == ("user", "assistant")[place % 2] for place, role in enumerate(roles))

@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.generate.config import GenerateConfig
-from alpaca_pipe.generate.novelty import unsound
-from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_tasks
+from alpaca_pipe.generate.parsing.reply import Piece, read_tasks
 from alpaca_pipe.generate.prior import SCRIPTED_TASK_LIST, TASK_LIST, Prior
 from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.styles.base import Plain, Seat, Style, decoding
@@ -87,9 +86,6 @@ class Alpaca(Plain):
 
     def parse(self, seat: Seat, reply: Completion) -> list[Piece]:
         return read_tasks(reply)
-
-    def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
-        return unsound(draft)
 
 
 def task_request(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.fast_dataclass import dataclass
-from alpaca_pipe.generate.novelty import Ties
+from alpaca_pipe.generate.novelty import Ties, unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection
 from alpaca_pipe.generate.prior import Prior
 from alpaca_pipe.generate.seeds.seeds import Seed
@@ -135,8 +135,20 @@ class Plain(ABC):
     def depth(self) -> int:
         return 1
 
+    def tasks(self, shown: int) -> int:
+        return 1
+
     def usable(self, seeds: Sequence[Seed]) -> list[Seed]:
         return list(seeds)
+
+    @abstractmethod
+    def request_for(self, seat: Seat) -> Request: ...
+
+    @abstractmethod
+    def parse(self, seat: Seat, reply: Completion) -> list[Piece]: ...
+
+    def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
+        return unsound(draft)
 
     def follow_up(self, seat: Seat, draft: Draft) -> Request | None:
         return None

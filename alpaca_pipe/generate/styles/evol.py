@@ -131,9 +131,6 @@ class Evol(Plain):
     def depth(self) -> int:
         return self.generations
 
-    def tasks(self, shown: int) -> int:
-        return 1
-
     def request_for(self, seat: Seat) -> Request:
         assert seat.ground
         parent, evolution = _parent(seat), evolution_of(seat)

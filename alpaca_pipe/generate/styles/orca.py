@@ -63,9 +63,6 @@ class Orca(Plain):
     def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
         return cls(config.max_tokens, config.temperature_for(takes), takes)
 
-    def tasks(self, shown: int) -> int:
-        return 1
-
     def request_for(self, seat: Seat) -> Request:
         assert seat.ground
         return Request(

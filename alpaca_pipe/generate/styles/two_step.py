@@ -12,8 +12,7 @@ from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.generate.config import GenerateConfig
-from alpaca_pipe.generate.novelty import unsound
-from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_answer, read_line
+from alpaca_pipe.generate.parsing.reply import Draft, Piece, read_answer, read_line
 from alpaca_pipe.generate.prior import ONE_BY_ONE, SCRIPTED_ONE_BY_ONE, LogNormal, Prior
 from alpaca_pipe.generate.seeds.seeds import Seed
 from alpaca_pipe.generate.styles.alpaca import works_in
@@ -71,9 +70,6 @@ class TwoStep(Plain):
     def topics(self) -> int:
         return 1
 
-    def tasks(self, shown: int) -> int:
-        return 1
-
     def usable(self, seeds: Sequence[Seed]) -> list[Seed]:
         return [seed for seed in seeds if seed.topic and not seed.example.input]
 
@@ -95,9 +91,6 @@ class TwoStep(Plain):
 
     def parse(self, seat: Seat, reply: Completion) -> list[Piece]:
         return [read_line(reply)]
-
-    def rejection(self, seat: Seat, draft: Draft) -> Rejection | None:
-        return unsound(draft)
 
     def follow_up(self, seat: Seat, draft: Draft) -> Request | None:
         if draft.output is not None:

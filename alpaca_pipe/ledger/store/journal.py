@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
@@ -25,7 +24,6 @@ from alpaca_pipe.core.files import canonical
 from alpaca_pipe.core.text import whole
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt, Class, Kind, LedgerEntry, Short, Totals
-from alpaca_pipe.ledger.money import cost_of_time
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.ledger.store import connection
 from alpaca_pipe.ledger.store.balance import SUMS, kept_and_summed
@@ -225,32 +223,6 @@ class Journal:
                     "SELECT DISTINCT recipe FROM balances WHERE class = 'api' AND pending > 0 ORDER BY recipe"
                 )
             ]
-
-    def machine_time(
-        self,
-        recipe: str,
-        run: str,
-        stage: str,
-        seconds: float,
-        nanodollars_per_hour: int = 0,
-        note: str = "",
-    ) -> None:
-        """Wall-clock of a stage as a row of class machine; its price is 0 where nobody bills it."""
-        span = Attempt(
-            self.machine, recipe, run, stage, f"machine-{uuid.uuid4().hex[:16]}", 1, 0, ""
-        )
-        cost = cost_of_time(seconds, nanodollars_per_hour)
-        self.write(
-            lambda db: enter(
-                db,
-                span,
-                "settled",
-                cost,
-                class_="machine",
-                usage={"seconds": round(seconds, 3)},
-                note=note,
-            )
-        ).result()
 
     # ---- reading
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.teachers.base import NO_FIELDS, Fatal, SentFields, Speaks
 from alpaca_pipe.teachers.openai.finish_words import finish_of
-from alpaca_pipe.teachers.openai.reply_json import NO_LIMITS, text_of
+from alpaca_pipe.teachers.openai.reply_json import NO_LIMITS, listed, text_of
 from alpaca_pipe.teachers.openai.response_schema import schema_in
 from alpaca_pipe.teachers.openai.usage import Absurd, BilledUsage, count, within
 
@@ -92,8 +92,7 @@ class AnthropicMessages:
         )
 
     def listed(self, said: Any) -> list[dict[str, Any]]:
-        rows = said.get("data") if isinstance(said, dict) else None
-        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        return listed(said)
 
     def completion(
         self,

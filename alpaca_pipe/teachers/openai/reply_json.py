@@ -35,11 +35,15 @@ class OpenAIDialect:
         return "/models"
 
     def listed(self, said: Any) -> list[dict[str, Any]]:
-        rows = said.get("data") if isinstance(said, dict) else None
-        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        return listed(said)
 
     def is_reply(self, said: Any) -> bool:
         return is_reply(said)
+
+
+def listed(said: Any) -> list[dict[str, Any]]:
+    rows = said.get("data") if isinstance(said, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def is_reply(said: Any) -> bool:
