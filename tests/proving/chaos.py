@@ -321,9 +321,11 @@ def chaos(
     seed: int,
     latency: float = 0.05,
     batches: bool = False,
+    hostile: float = 0.0,
 ) -> dict[str, Any]:
-    """The whole storm, online or by batch. Raises Broken where a promise does not hold; answers the figures to print."""
-    storm = BATCH_STORM if batches else STORM
+    """The whole storm, online or by batch. hostile: the share of online attempts that are answered with any bytes. Raises
+    Broken where a promise does not hold; answers the figures to print."""
+    storm = BATCH_STORM if batches else STORM | ({"hostile": hostile} if hostile else {})
     settings = {
         "seed": seed,
         "nature": NATURE,
@@ -463,6 +465,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=256)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--batches", action="store_true", help="by files and batches")
+    parser.add_argument("--hostile", type=float, default=0.0, help="share of hostile replies: 0.05")
     parser.add_argument("--home", type=Path, help="keep ledger and books there")
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
@@ -474,6 +477,7 @@ def main() -> None:
             concurrency=given.concurrency,
             seed=given.seed,
             batches=given.batches,
+            hostile=given.hostile,
         )
     rows = [{"figure": promise, "value": "held"} for promise in figures.pop("promises")]
     rows += [{"figure": name, "value": str(value)} for name, value in figures.items()]

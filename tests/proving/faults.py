@@ -49,7 +49,10 @@ ERRORS: Mapping[str, tuple[int, str, str]] = {
 FATAL = ("401", "insufficient_quota", "model_not_found")
 UNBILLED = ("reset", "hang")  # the connection ends, or stays silent, before anything was generated
 # Generated and billed, and the client never has the whole of it.
-BROKEN = ("reset_billed", "hang_billed", "cut_body", "cut_chunks", "malformed", "empty_choices")
+BROKEN = (
+    *("reset_billed", "hang_billed", "cut_body", "cut_chunks", "malformed", "empty_choices"),
+    "hostile",  # any bytes, under headers that no arithmetic can hold
+)
 # Billed and whole, with something wrong in it.
 ODD = (
     "usage_missing",

@@ -34,6 +34,21 @@ from tests.proving.strict import refused_by_model
 from tests.proving.tuning import TuningOffice
 
 _NAME, _DRAW = "X-Client-Request-Id", "X-Draw"
+_NO_REPLIES = (
+    b"\xff\xfe\x00" * 2000,
+    b"[" * 20_000,
+    b'{"choices": [{"message": {"content": "x"}}], "usage": 1e999',
+    b"<html><script>alert(1)</script>\x1b[2J",
+    b"",
+    b"x" * (6 << 20),
+)
+_ABSURD_HEADERS = {
+    "Retry-After": "1e400",
+    "x-ratelimit-limit-requests": "9" * 400,
+    "x-ratelimit-remaining-requests": "-1",
+    "x-ratelimit-reset-requests": "1e400s",
+    "x-ratelimit-reset-tokens": "9999-99-99",
+}
 _FLUSH_EVERY = 0.2  # seconds
 
 
@@ -116,6 +131,8 @@ class Server:
             return await _cut(http, said, chunked=fault == "cut_chunks")
         if fault == "malformed":
             said = said[: -len(said) // 3]
+        if fault == "hostile":
+            return _hostile(asked)
         self.answered += fault not in faults.BROKEN
         kind = "application/json"
         if fault == "sse":
@@ -268,6 +285,13 @@ def _retry_after(seconds: float) -> dict[str, str]:
         "retry-after": str(math.ceil(seconds)),
         "retry-after-ms": str(math.ceil(seconds * 1000)),
     }
+
+
+def _hostile(asked: str) -> web.Response:
+    """Bytes that are no reply, whichever they are."""
+    seed = faults.chance("hostile", asked)
+    body = _NO_REPLIES[int(seed * len(_NO_REPLIES))]
+    return web.Response(body=body, content_type="application/json", headers=_ABSURD_HEADERS)
 
 
 async def _cut(http: web.Request, said: bytes, chunked: bool) -> web.StreamResponse:

@@ -79,9 +79,9 @@ class BatchClient:
         after, seen = "", set[str]()
         while after not in seen:  # the whole list: nobody promises its order
             seen.add(after)
-            page = await self._json(
-                "get",
+            page = await self._made(
                 f"/batches?limit={_A_PAGE}" + (f"&after={quote(after, safe='')}" if after else ""),
+                "get",
             )
             for batch in _listed(page):
                 metadata = batch.get("metadata")
@@ -95,7 +95,7 @@ class BatchClient:
 
     async def files_named(self, name: str) -> list[str]:
         """Ids of the files of that name; of the newest page only."""
-        page = await self._json("get", "/files?purpose=batch")
+        page = await self._made("/files?purpose=batch", "get")
         return [file["id"] for file in _listed(page) if file.get("filename") == name]
 
     async def content(self, file: str, most: int) -> bytes:
@@ -114,9 +114,10 @@ class BatchClient:
         """NotThere, which is as good."""
         await self._call("delete", f"/files/{quote(file, safe='')}")
 
-    async def _made(self, path: str, **sent: Any) -> dict[str, Any]:
+    async def _made(self, path: str, method: str = "post", **sent: Any) -> dict[str, Any]:
+        """Of a path that every provider of batches has: 404 there is the provider's, not a batch's."""
         try:
-            return await self._json("post", path, **sent)
+            return await self._json(method, path, **sent)
         except NotThere:
             raise Fatal(
                 f"{self.wire.address} knows neither files nor batches (404 at {path})",
