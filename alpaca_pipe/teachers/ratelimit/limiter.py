@@ -135,10 +135,7 @@ class RateLimiter:
         now = self._clock()
         waits = [
             (self._not_before - now, "the server asks for that"),
-            (
-                self._breaker.wait(now),
-                "the teacher fails at everything, and is left alone for a while",
-            ),
+            (self._breaker.wait(now), ""),
         ]
         for what, spacing in self._own.items():
             if not any(
@@ -159,9 +156,9 @@ class RateLimiter:
         return max(waits)
 
     def _tell(self, wait: float, why: str) -> None:
-        """Nobody waits longer than SAID_FROM without knowing for what."""
+        """Nobody waits longer than SAID_FROM without knowing for what; the breaker speaks for itself."""
         now = self._clock()
-        if wait > SAID_FROM and now - self._said.get(why, float("-inf")) > _SAID_AGAIN:
+        if why and wait > SAID_FROM and now - self._said.get(why, float("-inf")) > _SAID_AGAIN:
             self._said[why] = now
             self._say(f"waiting {wait:.0f} s: {why}")
 
