@@ -9,11 +9,10 @@ from typing import NamedTuple
 import pytest
 
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.curate.config import CurateConfig
-from alpaca_pipe.curate.filter_config import first_reason
+from alpaca_pipe.curate.filter_config import Filters, first_reason
 from alpaca_pipe.curate.repairs import mended
 
-FILTERS = CurateConfig.model_validate({"from": "/dev/null"}).filters.active()
+FILTERS = Filters().active()
 JOKE, WAVE = "Tell me a joke, please.", "Why did the wave? It waved."
 OPEN, SATURDAY = "Which days are you open?", "We are open on Saturday."
 

@@ -60,7 +60,7 @@ def test_what_is_read(tmp_path: Path, name: str) -> None:
 
 # In a cell: what could as well be a text that somebody wrote, and what a CSV cannot say (null, a name that means nothing).
 NOT_BY_CSV = {
-    "boolq", "bool output", "langfuse", "langsmith", "choices label dicts", "mc1", "null output", "list output",
+    "p3 list", "wandb weave", "boolq", "bool output", "langfuse", "langsmith", "choices label dicts", "mc1", "null output", "list output",
     "object output", "list of two", "dpo output list", "instruction list", "human vs model", "hc3", "top dict instr",
     "responses only",
 }  # fmt: skip

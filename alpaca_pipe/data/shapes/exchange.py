@@ -56,6 +56,7 @@ _DIRECTIVES = frozenset(
         "инструкция",
     ]
 )
+_DEFINITIONS = frozenset(("definition", "task_definition", "task_description"))
 _EVERY: frozenset[Kind] = TEXTS | {"empty", "other"}
 
 
@@ -111,7 +112,7 @@ def _matched(
     ask, answer = next((named[pair] for pair in _PAIRS if pair in named), (asked[0], said[0]))
     if min(asked[0].rank, said[0].rank) < 0:  # the user said which
         ask, answer = asked[0], said[0]
-    strong = [one for one in asked if one.rank < WEAK]
+    strong = [one for one in asked if one.rank < WEAK or one.plain in _DEFINITIONS]
     if len(strong) == 2 and ask in strong and len([one for one in said if one.rank < WEAK]) < 2:
         other = strong[1 - strong.index(ask)]
         directive = next((one for one in (ask, other) if one.plain in _DIRECTIVES), None)

@@ -70,6 +70,7 @@ _NAMES: dict[Meaning, str] = {
     "messages": """
         messages conversations conversation dialog dialogue dialogs dialogues turns contents chat chat_messages chats
         utterances thread items message_list conv chatml exchanges
+        mensajes mensagens nachrichten messaggi wiadomosci сообщения 消息 メッセージ 메시지
         对话 会话 多轮对话 会話 対話 대화 gesprach dialogo диалог""",
     "chosen": """
         chosen preferred preferred_output winning_response accepted_response better better_response positive pos

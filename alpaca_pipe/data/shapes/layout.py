@@ -74,6 +74,8 @@ class Column(NamedTuple):
         """Whether the row says less without it."""
         if self.kind in ("number", "bool") and self.meaning in _NO_NUMBERS:
             return False
+        if self.kind == "other" and self.meaning in ("instruction", "input", "messages"):
+            return False  # numbers: a text as tokens
         return self.meaning in _BELONGS and self.rank < WEAK and self.kind != "empty"
 
 

@@ -20,7 +20,23 @@ _SPEAKERS: dict[Role, str] = {
         tool_results""",
 }
 CALLS = frozenset(("function_call", "tool_call", "tool_calls", "functioncall"))
-ROLE_KEYS = ("role", "from", "author", "sender", "speaker", "who", "user_type", "actor", "角色")
+ROLE_KEYS = (
+    "role",
+    "from",
+    "author",
+    "sender",
+    "speaker",
+    "who",
+    "user_type",
+    "actor",
+    "角色",
+    "rol",
+    "rolle",
+    "ruolo",
+    "роль",
+    "役割",
+    "역할",
+)
 CONTENT_KEYS = (
     "content",
     "value",
@@ -33,6 +49,12 @@ CONTENT_KEYS = (
     "said",
     "data",
     "内容",
+    "내용",
+    "contenido",
+    "conteudo",
+    "inhalt",
+    "contenuto",
+    "текст",
 )
 _ROLES: dict[str, Role] = {
     plain(word): role for role, words in _SPEAKERS.items() for word in words.split()

@@ -46,6 +46,7 @@ _GLUED = re.compile(
     r"#{2,4} ?(Human|Assistant|User|System|Instruction|Input|Response|Prompter|Bot) ?:[ \t]*"
 )
 _SPOKEN = re.compile(r"^ ?(Human|Assistant|H|A|user|assistant) ?[:：] ?", re.MULTILINE)
+_IN_TURN = re.compile(r"^ ?(User|Human|Assistant|AI|Bot) ?[:：] ?", re.MULTILINE)
 _ONCE = re.compile(
     r"\s*(?:Q|Question|User|Customer|用户|问) ?[:：](.*?)\n\s*(?:A|Answer|Assistant|AI|Bot|Agent|助手|答) ?[:：]\s*",
     re.DOTALL,
@@ -149,7 +150,7 @@ def parsed(text: str, opened: bool = False, loose: bool = False) -> list[Message
     if "<|start|>" in text and "<|channel|>analysis" in text:
         return []  # what was thought stands among what was said
     bare = ENDS.sub("\n", text)
-    if opened and (found := _asked_once(bare)):
+    if opened and (found := _asked_once(bare) or _asked_last(bare)):
         return found
     for pattern in (_HEADED, _GLUED, _SPOKEN, _VICUNA):
         if found := _turns(bare, pattern, open_only=opened):
@@ -163,6 +164,14 @@ def _asked_once(text: str) -> list[Message]:
     if not found or _ONCE_MORE.search(found[1]):
         return []
     return [Message("user", found[1].strip())]
+
+
+def _asked_last(text: str) -> list[Message]:
+    """`User: ...`, `Assistant: ...`, `User: ...`: exchanges and the question that the output answers."""
+    said = _turns(text, _IN_TURN)
+    roles = [one.role for one in said]
+    whole = roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
+    return said if whole and len(roles) > 2 and _IN_TURN.match(text.lstrip()) else []
 
 
 def _llama_2(text: str) -> list[Message]:

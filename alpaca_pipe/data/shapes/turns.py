@@ -44,6 +44,7 @@ def turns_of(value: Any, where: str, about: About) -> list[Message]:
         return _in_turn(texts, where, about)
     _check_speakers(value, where, about)
     said: list[Message] = []
+    value = _thoughts_joined(value)
     for number, turn in enumerate(value, 1):
         place = f"turn {number} of {where}"
         if isinstance(turn, list):
@@ -56,6 +57,24 @@ def turns_of(value: Any, where: str, about: About) -> list[Message]:
                 'write {"role": "user", "content": ...}',
             )
     return said
+
+
+def _thoughts_joined(turns: list[Any]) -> list[Any]:
+    """What stands in the channel `analysis`, as OpenAI's open models have it, is the reasoning of the answer after it."""
+    found: list[Any] = []
+    thought = ""
+    for place, turn in enumerate(turns):
+        after = turns[place + 1] if place + 1 < len(turns) else None
+        if _is_channel(turn, "analysis") and _is_channel(after, "final"):
+            thought = turn.get("content") or turn.get("text") or ""
+            continue
+        found.append({**turn, "reasoning_content": thought} if thought else turn)
+        thought = ""
+    return found
+
+
+def _is_channel(turn: Any, name: str) -> bool:
+    return isinstance(turn, dict) and turn.get("channel") == name
 
 
 def answer_of(value: Any, key: str, about: About) -> list[Message]:
