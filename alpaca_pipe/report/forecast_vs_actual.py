@@ -137,19 +137,19 @@ def costs(found: RunFiles, books: Mapping[tuple[str, str], Spent], rows: Funnel)
     return Costs(
         asked.api / rows.last if asked.api and rows.last else None,
         tuned / tokens * 1e6 if tuned and tokens else None,
-        dict(_wasted(asked, rows, _kept_of_paid(found, rows))),
+        dict(_wasted(asked, rows, found)),
     )
 
 
-def _wasted(asked: Spent, rows: Funnel, kept: float) -> Iterator[tuple[str, float]]:
-    """Shares of what was paid. kept: of what was paid for replies, the share whose rows were kept."""
+def _wasted(asked: Spent, rows: Funnel, found: RunFiles) -> Iterator[tuple[str, float]]:
+    """Shares of what was paid."""
     if not asked.api:
         return
     if asked.lost:
         yield "lost", asked.lost / asked.api
     if asked.again:
         yield "retried", asked.again / asked.api
-    if rows.first and kept < 1:
+    if rows.first and (kept := _kept_of_paid(found, rows)) < 1:
         good = 1 - (asked.lost + asked.again) / asked.api
         yield "rejected", good * (1 - kept)
 

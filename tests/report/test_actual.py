@@ -57,10 +57,10 @@ def test_what_was_planned_stands_beside_what_was(workspace: Workspace) -> None:
             Range(1, 1.2, 1.4),
             "three rounds",
             "on priors",
-            Range(3, 4, 5),
-            Range.about(4000, 1.5),
-            Range.about(1000, 1.5),
-            Range.about(4 * COST, 2),
+            requests=Range(3, 4, 5),
+            tokens_in=Range.about(4000, 1.5),
+            tokens_out=Range.about(1000, 1.5),
+            api=Range.about(4 * COST, 2),
         ),
     )
     found = left(workspace.root, "tea")

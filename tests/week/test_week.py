@@ -36,7 +36,7 @@ REHEARSED = {  # what a key, a GPU and a 7B model are replaced by; budgets and p
     "  dtype: bfloat16": "  # dtype: bfloat16",
     "count: 300": "count: 60",
     "round_size: 32": "round_size: 8",
-    "held_out: 30": "held_out: 8",
+    "held_out: 30": "held_out: 12",
     "per_device_train_batch_size: 8": "per_device_train_batch_size: 4\n  max_steps: 4\n  max_length: 2048",
     "evaluate: {}": "evaluate: {samples: 1, max_new_tokens: 8, max_length: 4096}",
 }
@@ -183,9 +183,9 @@ def test_seeds_draft(laptop: Place) -> None:
 def test_plan_and_rehearse(laptop: Place) -> None:
     said = laptop.say("plan vet")
     assert (
-        "what would be cheaper" in said
+        "what would save most" in said
         and "fits budget.api" in said
-        and "Stanford paid under $600" in said
+        and "Stanford paid under $600" in laptop.say("plan vet -v")
     )
     assert "a rehearsal: $0.00 in truth" in laptop.say("run vet --rehearse")
     assert laptop.settled(stage="generate") == laptop.settled(stage="train") == 0
