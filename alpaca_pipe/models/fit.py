@@ -20,6 +20,9 @@ _NF4_BITS = 4.127  # a weight, with double quantisation (QLoRA, arXiv:2305.14314
 _LOGIT_BYTES = 12  # for each learned token and word: bf16, fp32, its softmax and gradient
 _LEARNED = 0.6  # share of a row's tokens that carry loss; 51.5 % in the released 52K
 _CONTEXT = 1.0 * GB  # CUDA's own, kernels and workspaces
+_PROCESS = 0.52 * GB  # of memory, on a CPU: Python with torch, transformers and trl (2026-11)
+_CPU_PLACES = 128  # whose logits are there at once
+_MOMENTS = 8  # bytes a trained parameter: AdamW's two, in fp32
 _USABLE = 0.97  # of the memory, since an allocator leaves gaps
 
 
@@ -70,7 +73,7 @@ def memory(
     LoRA: the frozen weights, and 16 bytes for each parameter of the adapter. QLoRA: linear layers in NF4.
     """
     width, size = _WIDTH[dtype], shape.parameters
-    activations = tokens_at_once * activation_bytes(shape, recompute)
+    activations = tokens_at_once * activation_bytes(shape, recompute, method)
     logits = tokens_at_once * _LEARNED * shape.vocabulary * _LOGIT_BYTES
     if method == "full":
         moments = 2 if adam == "8-bit" else 2 * width
@@ -97,17 +100,66 @@ def memory(
     )
 
 
-def activation_bytes(shape: Architecture, recompute: bool = False) -> float:
+def activation_bytes(
+    shape: Architecture, recompute: bool = False, method: Method = "full"
+) -> float:
     """Bytes kept for the backward pass for each token, in bf16 with attention that keeps no matrix of scores.
 
-    A layer keeps two norms' inputs and outputs and the residuals (5 x hidden), queries before and after rotation, keys,
-    their rotation, values, what attention gave, and four of the feed-forward's width. LLaMA-7B: 5.4 MB a token (5.5 are
-    told). With full recompute a layer keeps its input, and one layer at a time is whole.
+    A layer keeps two norms' inputs and outputs (partly in fp32) and the residuals, queries before and after rotation, keys,
+    their rotation, values, what attention gave, and four of the feed-forward's width; with frozen weights fewer of the inputs
+    of its linear layers. Saved tensors of one of LLaMA-7B's layers under autocast, counted: 7.54 MB a token full, 6.50 LoRA
+    (all 32 layers). With full recompute a layer keeps its input, and one layer at a time is whole.
     """
+    hidden = 13 if method == "full" else 9
     layer = 2 * (
-        5 * shape.hidden + 2 * shape.attention_width + 3 * shape.kv_width + 4 * shape.feed_forward
+        hidden * shape.hidden
+        + 2 * shape.attention_width
+        + 3 * shape.kv_width
+        + 4 * shape.feed_forward
     )
     return shape.layers * 2 * shape.hidden + layer if recompute else shape.layers * layer
+
+
+# Of what a layer's arithmetic would keep (5 hidden, 2 queries, 3 keys, 4 feed-forward, fp32), the share that a process grows
+# by on a CPU, an allocator's gaps and what is made and thrown away within a pass included. Fitted to measured peaks of three shapes.
+_CPU_SHARE: dict[Method, float] = {"full": 1.9, "lora": 2.2, "qlora": 3.0}
+
+
+def memory_on_cpu(
+    shape: Architecture,
+    method: Method,
+    tokens_at_once: float,
+    *,
+    rank: int = 16,
+    targets: str | tuple[str, ...] = "all-linear",
+) -> Memory:
+    """Of one step in fp32 with AdamW, `tokens_at_once` in a micro-batch: what the whole process takes at its height."""
+    layer = 4 * (
+        5 * shape.hidden + 2 * shape.attention_width + 3 * shape.kv_width + 4 * shape.feed_forward
+    )
+    activations = _CPU_SHARE[method] * tokens_at_once * shape.layers * layer
+    size, trained = shape.parameters, shape.parameters
+    logits: float = _CPU_PLACES * shape.vocabulary * _LOGIT_BYTES
+    if method == "full":  # the head's gradient, and what it is summed and scaled from
+        logits += 3 * 4 * shape.hidden * shape.vocabulary
+    weights = 4 * size
+    if method != "full":
+        trained = shape.adapter(rank, targets)
+        weights += 4 * trained
+    if method == "qlora":  # made from the whole ones, which the allocator keeps a part of
+        weights = 4 * size + 4 * trained
+    return Memory(weights, 0, 4 * trained, _MOMENTS * trained, activations, logits, _PROCESS)
+
+
+def checkpoint_bytes(
+    shape: Architecture,
+    method: Method,
+    rank: int = 16,
+    targets: str | tuple[str, ...] = "all-linear",
+) -> float:
+    """Of one checkpoint: what is trained, in fp32, with AdamW's moments."""
+    trained = shape.parameters if method == "full" else shape.adapter(rank, targets)
+    return (4 + _MOMENTS) * trained
 
 
 @dataclass(frozen=True)

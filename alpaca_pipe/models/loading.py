@@ -68,7 +68,7 @@ def load_model(checkpoint: Checkpoint, dtype: str, nf4: bool = False) -> PreTrai
         where = device()
         more = {
             "quantization_config": nf4_config(where.type == "cuda"),
-            "device_map": {"": 0 if where.type == "cuda" else "cpu"},
+            "device_map": {"": torch.cuda.current_device() if where.type == "cuda" else "cpu"},
         }
     try:
         loaded: tuple[PreTrainedModel, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(

@@ -66,6 +66,14 @@ class TrainConfig(Table):
     gradient_accumulation_steps: int = Field(
         1, ge=1, description="batches per step of the optimizer"
     )
+    processes: Annotated[int, Added()] = Field(
+        1,
+        ge=1,
+        description="processes that train together, a GPU each; a step has so many times the rows",
+    )
+    save_steps: Annotated[int | None, Knob()] = Field(
+        None, ge=1, description="steps between checkpoints; default: by what one takes, in seconds"
+    )
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
         "cosine", description="how the learning rate falls after the warm-up"
     )
@@ -134,6 +142,8 @@ class TrainConfig(Table):
         "lora_modules_to_save": "lora.modules_to_save",
         "neftune_alpha": "neftune_noise_alpha",
         "optimizer": "optim",
+        "num_processes": "processes",
+        "nproc_per_node": "processes",
         "evaluation_strategy": "evaluate:",
         "eval_strategy": "evaluate:",
     }
@@ -150,6 +160,7 @@ class TrainConfig(Table):
                 "max_steps": 4,
                 "max_length": 4 * self.max_length,
                 "gradient_accumulation_steps": 1,
+                "processes": 1,
                 "per_device_train_batch_size": min(self.per_device_train_batch_size, 4),
             }
         )
@@ -167,6 +178,8 @@ class TrainConfig(Table):
             seed,
             None if self.method == "full" else self.lora.arguments(),
             objective=Objective(self.loss, self.prompt_loss_weight, self.neftune_noise_alpha),
+            processes=self.processes,
+            save_steps=self.save_steps,
             optimizer={
                 "optim": self.optim,
                 "adam_beta1": self.adam_beta1,

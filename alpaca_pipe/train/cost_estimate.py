@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.fast_dataclass import dataclass
@@ -14,9 +15,21 @@ from alpaca_pipe.core.files import read_jsonl_so_far
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.ledger.pricing.gpu_rates import Gpu
 from alpaca_pipe.models.architecture import Architecture
-from alpaca_pipe.models.fit import GB, Dtype, Fit, Memory, Method, fit, memory, training_flops
+from alpaca_pipe.models.fit import (
+    GB,
+    Dtype,
+    Fit,
+    Memory,
+    Method,
+    checkpoint_bytes,
+    fit,
+    memory,
+    memory_on_cpu,
+    training_flops,
+)
 from alpaca_pipe.models.speed import loading, reached
 
+TOKENS_ON_CPU = 512  # of a micro-batch, unless one row alone is longer
 TOKENS_A_ROW = 130  # the released 52K in LLaMA's tokens, prompt and EOS included: 127.14 on average
 _AROUND_ROW = 44  # tokens of the template: 127.14 less those of instruction, input and answer
 _BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
@@ -72,11 +85,21 @@ class Job:
     batches: float
     tunes: int
     opening: float = 0.0  # tokens that a row shares with the others of its micro-batch
+    processes: int = 1
+    recompute: bool | Literal["auto"] = False
 
     @property
     def computed(self) -> float:
         """Share of the tokens that is computed: an opening that rows share is laid down once (micro_batches.py)."""
         return 1 - min(self.opening / self.length.mean, 0.9) * (1 - 1 / self.rows_at_once)
+
+    def chosen(self, gpu: Gpu) -> Job:
+        """The same with `auto` decided: activations are computed again only where they would not fit."""
+        if self.recompute != "auto":
+            return self
+        kept = replace(self, recompute=False)
+        room = fit(gpu.name, gpu.memory_gib, kept.worst)
+        return kept if room.fits else replace(self, recompute=True)
 
     @cached_property
     def worst(self) -> Memory:
@@ -96,16 +119,37 @@ class Job:
             dtype=self.dtype,
             rank=self.rank,
             targets=self.targets,
+            recompute=self.recompute is True,
         )
 
     def on(self, gpu: Gpu) -> Fit:
-        return fit(gpu.name, gpu.memory_gib, self.worst, self.usual)
+        job = self.chosen(gpu)
+        return fit(gpu.name, gpu.memory_gib, job.worst, job.usual)
+
+    @cached_property
+    def on_cpu(self) -> Memory:
+        """Of the whole process, whose micro-batches are short on a CPU (trainer.py)."""
+        at_once = min(max(self.max_length, TOKENS_ON_CPU), self.rows_at_once * self.length.mean)
+        return memory_on_cpu(self.shape, self.method, at_once, rank=self.rank, targets=self.targets)
+
+    @cached_property
+    def disk(self) -> float:
+        """Bytes while it runs: two checkpoints at once, and what every tune leaves."""
+        one = checkpoint_bytes(self.shape, self.method, self.rank, self.targets)
+        left = self.shape.parameters * 4 if self.method == "full" else one / 3
+        return 2 * one + self.tunes * left
 
     def minutes(self, gpu: Gpu, fetched: bool = False) -> Range:
-        """Loading, training and saving of all tunes on one GPU. fetched: the base lies on this machine already."""
-        flops = training_flops(self.shape.multiplied, self.tokens * self.computed, self.method)
+        """Loading, training and saving of all tunes on one GPU a process. fetched: the base lies on this machine already."""
+        again = self.chosen(gpu).recompute is True
+        flops = training_flops(
+            self.shape.multiplied, self.tokens * self.computed, self.method, again
+        )
         once = reached(
-            gpu, flops, self.batches * self.shape.layers, self._guessed * self.length.spread
+            gpu,
+            flops / self.processes,
+            self.batches / self.processes * self.shape.layers,
+            self._guessed * self.length.spread,
         )
         saved = self.shape.parameters * 4 if self.method == "full" else 0.0
         return (
@@ -122,7 +166,11 @@ class Job:
             return ()
         ways = (self._fewer_at_once(), self._frozen())
         first = (next(((how, job) for how, job in way if job.on(gpu).fits), None) for way in ways)
-        return tuple(f"{found[0]}: {found[1].worst.total / GB:.0f} GB" for found in first if found)
+        return tuple(
+            f"{found[0]}: {found[1].chosen(gpu).worst.total / GB:.0f} GB"
+            for found in first
+            if found
+        )
 
     def _fewer_at_once(self) -> Iterator[tuple[str, Job]]:
         """The same steps in smaller pieces: nothing else changes."""

@@ -44,6 +44,13 @@ class Hyperparameters:
     objective: Objective = Objective()
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     checkpointing: bool = False
+    processes: int = 1
+    save_steps: int | None = None
+
+    @property
+    def rows_a_step(self) -> int:
+        """Of one optimizer step, on all processes together."""
+        return self.per_device_train_batch_size * self.gradient_accumulation_steps * self.processes
 
     @property
     def draws(self) -> bool:
@@ -55,5 +62,4 @@ class Hyperparameters:
         """Optimizer steps over `rows` rows; the last partial batch of an epoch is a step."""
         if self.max_steps is not None:
             return self.max_steps
-        batch = self.per_device_train_batch_size * self.gradient_accumulation_steps
-        return math.ceil(self.num_train_epochs * math.ceil(rows / batch))
+        return math.ceil(self.num_train_epochs * math.ceil(rows / self.rows_a_step))

@@ -11,18 +11,17 @@ from pathlib import Path
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import open_to_others, read_jsonl, read_jsonl_so_far
 from alpaca_pipe.models.base_proof import prove_base
-from alpaca_pipe.models.loading import load_model, load_tokenizer
+from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
-from alpaca_pipe.models.nf4 import note_nf4
 from alpaca_pipe.models.saved_template import save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
-from alpaca_pipe.train.adapter import save_adapter
 from alpaca_pipe.train.config import FOLDERS, ROWS, TrainConfig, asked_of, check
 from alpaca_pipe.train.hyperparameters import Hyperparameters
+from alpaca_pipe.train.job import TuneJob, perform
 from alpaca_pipe.train.packages import check_packages
+from alpaca_pipe.train.processes import check_processes, perform_together
 from alpaca_pipe.train.recompute import recomputes
-from alpaca_pipe.train.sft import tune
 from alpaca_pipe.train.shuffled_control import shuffled
 from alpaca_pipe.train.training_rows import training_rows
 from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
@@ -41,7 +40,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     if config.hosted:
         return _there(config, context)
     check(config, base)
-    _check_machine()
+    _check_machine(config)
     check_packages(config)
     checkpoint = resolve(base, context.progress.say)
     encoder = Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template])
@@ -88,7 +87,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
 def open_base(config: TrainConfig, base: BaseTable, say: Callable[[str], None]) -> None:
     """All that can be known to go wrong before there are rows: UserError."""
     check(config, base)
-    _check_machine()
+    _check_machine(config)
     check_packages(config)
     prove_base(base, asked_of(config), say)
 
@@ -112,25 +111,21 @@ def _there(config: TrainConfig, context: StageContext) -> Outcome:
     return Outcome(tune_there(config, order))
 
 
-def _check_machine() -> None:
+def _check_machine(config: TrainConfig) -> None:
     if find_spec("torch") is None:
         raise UserError(
             "train: it needs the extra 'train', which is not installed",
             "pip install 'alpaca-pipe[train]'",
         )
-    import torch
-
-    if torch.cuda.device_count() > 1:
-        raise UserError(
-            f"train: {torch.cuda.device_count()} GPUs are visible, and one is used",
-            "set the environment variable CUDA_VISIBLE_DEVICES=0",
-        )
+    check_processes(config.processes)
 
 
 def _announce(
     context: StageContext, config: TrainConfig, rows: int, steps: int, tunes: int
 ) -> None:
     both = ", then the control with exchanged answers" if tunes == 2 else ""
+    if config.processes > 1:
+        both += f"; {config.processes} processes"
     context.progress.say(f"{config.method}, {rows} rows, {steps} steps{both}")
     log = context.folder / "loss.jsonl"
     context.progress.start(steps * tunes, "steps", sum(1 for _ in read_jsonl_so_far(log)))
@@ -148,34 +143,33 @@ def _tune(
     before: int,
 ) -> None:
     base: BaseTable = context.tables["base"]
-    scratch = context.scratch / which
+    scratch, draft = context.scratch / which, context.scratch / f"{which}-model"
     scratch.mkdir(exist_ok=True)
-    context.phase("load")
-    loaded = load_model(checkpoint, base.dtype, nf4=config.method == "qlora")
-    context.phase("train")
-    model = tune(
-        loaded,
-        encoder.tokenizer,
+    shutil.rmtree(draft, ignore_errors=True)
+    job = TuneJob(
+        which,
+        checkpoint,
+        base.dtype,
+        config.method,
+        base.published,
         rows,
+        weights,
         hyper,
         scratch,
         context.folder / "loss.jsonl",
-        which,
-        context.stopping,
-        lambda step, loss: context.progress.at(before + step, f"{which}, loss {loss:.3f}"),
-        weights,
+        draft,
     )
-    if model is None:
-        raise Stopped
-    context.phase("save")
-    draft = context.scratch / f"{which}-model"
-    shutil.rmtree(draft, ignore_errors=True)
-    if config.method == "full":
-        model.save_pretrained(draft)
+
+    def at(step: int, loss: float) -> None:
+        context.progress.at(before + step, f"{which}, loss {loss:.3f}")
+
+    if hyper.processes == 1:
+        done = perform(job, context.stopping, at, context.phase)
     else:
-        save_adapter(model, base.published, scratch, draft)  # type: ignore[arg-type]
-    if config.method == "qlora":
-        note_nf4(draft)
+        context.phase("train")
+        done = perform_together(job, context.stopping, at)
+    if not done:
+        raise Stopped
     save_template(draft, encoder)
     open_to_others(draft)
     draft.rename(context.folder / FOLDERS[which])

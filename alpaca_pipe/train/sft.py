@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import read_jsonl_so_far, write_jsonl
 from alpaca_pipe.models.loading import device
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.models.nf4 import is_nf4
@@ -21,18 +16,14 @@ from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.lean import make_lean
 from alpaca_pipe.train.micro_batches import Row
 from alpaca_pipe.train.probe import agrees
-from alpaca_pipe.train.resume import last_whole, mark_whole
+from alpaca_pipe.train.resume import last_whole
 from alpaca_pipe.train.trainer import collated, trainer_class
+from alpaca_pipe.train.watch import watch
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTConfig, SFTTrainer
-
-_SAVE_SHARE = 0.05  # of the time may go into checkpoints ...
-_SAVE_AT_MOST_EVERY = (
-    20.0  # ... but a kill should not cost less than this many seconds of work either
-)
 
 
 def tune(
@@ -60,7 +51,7 @@ def tune(
     _silence()
     trainer = _trainer(model, tokenizer, rows, hyper, scratch, weights)
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_watch(scratch, log, which, stopping, at))
+    trainer.add_callback(watch(scratch, log, which, stopping, at, hyper.save_steps))
     start = last_whole(scratch)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
     if trainer.state.global_step < trainer.state.max_steps:
@@ -138,8 +129,7 @@ def _arguments(hyper: Hyperparameters, scratch: Path) -> SFTConfig:
         num_train_epochs=hyper.num_train_epochs,
         max_steps=hyper.max_steps or -1,
         # all rows of a step come together; the trainer lays them into micro-batches itself
-        per_device_train_batch_size=hyper.per_device_train_batch_size
-        * hyper.gradient_accumulation_steps,
+        per_device_train_batch_size=hyper.rows_a_step,
         gradient_accumulation_steps=1,
         lr_scheduler_type=hyper.lr_scheduler_type,
         warmup_steps=hyper.warmup_steps,
@@ -149,6 +139,8 @@ def _arguments(hyper: Hyperparameters, scratch: Path) -> SFTConfig:
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,
         use_cpu=not on_gpu,
+        ddp_backend="gloo" if hyper.processes > 1 and not on_gpu else None,
+        ddp_find_unused_parameters=False,
         bf16=on_gpu and torch.cuda.is_bf16_supported(),
         gradient_checkpointing=False,
         logging_steps=1,
@@ -159,69 +151,6 @@ def _arguments(hyper: Hyperparameters, scratch: Path) -> SFTConfig:
         log_level="error",
         dataloader_pin_memory=False,
     )
-
-
-def _watch(
-    scratch: Path,
-    log: Path,
-    which: str,
-    stopping: Callable[[], bool],
-    at: Callable[[int, float], None],
-) -> Any:
-    """The callback that logs each step, saves often enough, and stops once everything is saved."""
-    from transformers import TrainerCallback
-
-    class Watch(TrainerCallback):
-        def __init__(self) -> None:
-            self.began = self.saved = time.monotonic()
-            self.cost = 0.0  # seconds the last checkpoint took
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-            """What was logged after the checkpoint that we go on from will be logged again."""
-            known = [
-                row
-                for row in read_jsonl_so_far(log)
-                if row["which"] != which or row["step"] <= state.global_step
-            ]
-            write_jsonl(log, known)
-
-        def on_log(
-            self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any
-        ) -> None:
-            if "loss" not in logs:
-                return
-            if not math.isfinite(logs["loss"]):
-                raise UserError(
-                    f"train: the loss of step {state.global_step} of the {which} model is no number "
-                    f"({logs['loss']}): the training has diverged",
-                    f"lower train.learning_rate (here {args.learning_rate:g}), or look for broken weights in the base",
-                )
-            row = {
-                "which": which,
-                "step": state.global_step,
-                "loss": logs["loss"],
-                "learning_rate": logs["learning_rate"],
-                "tokens": state.num_input_tokens_seen,
-            }
-            with log.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(row) + "\n")
-            at(state.global_step, logs["loss"])
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-            since = time.monotonic() - self.saved
-            due = since > max(_SAVE_AT_MOST_EVERY, self.cost / _SAVE_SHARE)
-            if state.global_step < state.max_steps and (due or stopping()):
-                control.should_save = True
-                self.began = time.monotonic()
-
-        def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-            mark_whole(scratch, state.global_step)
-            self.saved = time.monotonic()
-            self.cost = self.saved - self.began
-            # only here: a checkpoint remembers the control, and one that says "stop" would stop its resume
-            control.should_training_stop = stopping()
-
-    return Watch()
 
 
 def _silence() -> None:

@@ -11,6 +11,7 @@ from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.ledger.pricing.token_prices import OLD
 from alpaca_pipe.models.architecture import has_weights, shape_of
+from alpaca_pipe.models.fit import GB
 from alpaca_pipe.models.speed import PUBLISHED
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import (
@@ -69,20 +70,21 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     rows = length.rows or _rows_expected(tables)
     tunes = 2 if config.control == "shuffled" else 1
     steps = config.hyper(0).steps(rows)
-    batch = min(rows, config.per_device_train_batch_size * config.gradient_accumulation_steps)
+    batch = min(rows, config.hyper(0).rows_a_step)
     says = f"{config.method}, {steps:,} steps of {batch} rows" + (
         ", twice (control)" if tunes == 2 else ""
     )
     measured = f"rows of {length.mean:.0f} tokens" + (
         " (the curated ones)" if length.rows else ", as in the released 52K"
     )
-    notes = tuple(_notes(config, base))
+    notes = tuple(_notes(config, base, getattr(tables.get("gpu"), "count", None)))
     if base and job and machine.gpu:
         fit, minutes = job.on(machine.gpu), job.minutes(machine.gpu, has_weights(base))
-        tight = "" if fit.fits else f"; {fit}"
+        again = job.chosen(machine.gpu).recompute is True
+        tight = ", activations computed again" * again + ("" if fit.fits else f"; {fit}")
         return Estimate(
             minutes,
-            f"{says}, on one {machine.gpu.name}{tight}",
+            f"{says}, on {_how_many(config.processes)} {machine.gpu.name}{tight}{_disk(job)}",
             f"{measured}{_shared(job)}; {PUBLISHED}{'; the shape of the base is guessed from its size' * job.shape.guessed}",
             notes=notes,
         )
@@ -98,7 +100,7 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     minutes = Range.about(seconds / 60, 2)
     return Estimate(
         minutes,
-        f"{says}, on 2 CPU cores",
+        f"{says}, on 2 CPU cores{_memory(job)}",
         f"{measured}; SmolLM2-135M measured on 2 CPU cores",
         notes=notes,
     )
@@ -132,6 +134,19 @@ def hosted_estimate(
     )
 
 
+def _how_many(processes: int) -> str:
+    return "one" if processes == 1 else f"{processes} x"
+
+
+def _disk(job: Job) -> str:
+    return f"; {job.disk / GB:.0f} GB of disk while it runs" if job.disk > GB else ""
+
+
+def _memory(job: Job | None) -> str:
+    """Of a tune on a CPU; nothing of the tiny stand-in and of a base whose shape nobody knows."""
+    return f"; {job.on_cpu.total / GB:.1f} GB of memory{_disk(job)}" if job else ""
+
+
 def job_of(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Job | None:
     """The stage's work by the shape of its base; None where that is not known, and for the tiny stand-in."""
     base: BaseTable | None = tables.get("base")
@@ -140,7 +155,7 @@ def job_of(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs
         return None
     length = lengths(known.inputs.get(ROWS))
     rows = length.rows or _rows_expected(tables)
-    step = min(rows, config.per_device_train_batch_size * config.gradient_accumulation_steps)
+    step = min(rows, config.hyper(0).rows_a_step)
     trained = config.max_steps * step if config.max_steps else rows * config.num_train_epochs
     at_once = min(rows, config.per_device_train_batch_size)
     return Job(
@@ -155,7 +170,9 @@ def job_of(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs
         trained * length.mean,
         trained / at_once,
         2 if config.control == "shuffled" else 1,
-        OPENING if TEMPLATES[config.template].with_input and not config.lora.dropout else 0.0,
+        OPENING if TEMPLATES[config.template].with_input and not config.hyper(0).draws else 0.0,
+        config.processes,
+        config.gradient_checkpointing,
     )
 
 
@@ -177,7 +194,7 @@ def _rows_expected(tables: Mapping[str, Any]) -> int:
     )
 
 
-def _notes(config: TrainConfig, base: BaseTable | None) -> Iterator[str]:
+def _notes(config: TrainConfig, base: BaseTable | None, gpus: int | None) -> Iterator[str]:
     if base and base.on_hub and base.commit() != base.revision:
         yield (
             f"hub revision '{base.revision}' is not pinned: write base.revision: "
@@ -189,6 +206,8 @@ def _notes(config: TrainConfig, base: BaseTable | None) -> Iterator[str]:
         yield f"it needs {package}, which is not installed"
     if config.method == "full" and config.lora != Lora():
         yield "method full has no adapter, so nothing of train.lora is used"
+    if gpus is not None and gpus != config.processes:
+        yield f"{gpus} GPUs are billed (gpu.count), and train.processes uses {config.processes}"
 
 
 _BYTES_A_ROW = 430  # of a JSON file, the released 52K

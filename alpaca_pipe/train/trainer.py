@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.models.loading import device
+from alpaca_pipe.train.cost_estimate import TOKENS_ON_CPU
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.micro_batches import (
     IGNORED,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from trl import SFTTrainer
 
 # Of a micro-batch, whatever rows it may hold: a CPU is as fast with few and needs less memory; a GPU wants many.
-_TOKENS = {"cpu": 512, "cuda": 16_384}
+_TOKENS = {"cpu": TOKENS_ON_CPU, "cuda": 16_384}
 
 
 _OURS = ("targets", "weights")  # of a micro-batch, what the model itself does not take
@@ -66,6 +67,13 @@ def collated(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Row]]:
     return {"rows": [Row(row["input_ids"], row["labels"], row.get("weights")) for row in rows]}
 
 
+def own_part(rows: Sequence[Row], process: int, of: int) -> list[Row]:
+    """Every `of`-th row, longest first, so that all have about as much to do. Where nothing is left, a row that teaches
+    nothing: every process takes part in every step."""
+    ordered = sorted(rows, key=lambda row: (-len(row.ids), list(row.ids))) if of > 1 else rows
+    return list(ordered[process::of]) or [Row(rows[0].ids, [IGNORED] * len(rows[0].ids))]
+
+
 def trainer_class(hyper: Hyperparameters, apart: bool) -> type[SFTTrainer]:
     """The trainer for such a tune. apart: see tensors_of."""
     import torch
@@ -83,13 +91,14 @@ def trainer_class(hyper: Hyperparameters, apart: bool) -> type[SFTTrainer]:
             self, model: Any, inputs: Any, num_items_in_batch: Any = None
         ) -> torch.Tensor:
             """One optimizer step: its loss is the mean over all its learned tokens, on whatever machine they lie."""
-            rows: list[Row] = inputs["rows"]
-            model.train()
-            weight = torch.tensor(
-                math.fsum(row.weight for row in rows), dtype=torch.float64, device=self.args.device
+            together: list[Row] = inputs["rows"]
+            rows = own_part(
+                together, self.accelerator.process_index, self.accelerator.num_processes
             )
-            weight = self.accelerator.reduce(weight).clamp(min=1e-9)  # rows may weigh nothing
-            share_of_mean = (self.accelerator.num_processes / weight).float()
+            model.train()
+            # of the whole step, which every process is given; rows may weigh nothing
+            weight = max(math.fsum(row.weight for row in together), 1e-9)
+            share_of_mean = self.accelerator.num_processes / weight
             pad = self.processing_class.pad_token_id
             bare = self.accelerator.unwrap_model(model)
             head, embedding = bare.get_output_embeddings(), bare.get_input_embeddings()
@@ -109,9 +118,17 @@ def trainer_class(hyper: Hyperparameters, apart: bool) -> type[SFTTrainer]:
                         loss = nats * share_of_mean
                     self.accelerator.backward(loss)
                 total += loss.detach()
-            tokens = torch.tensor(sum(len(row.ids) for row in rows), device=self.args.device)
-            self.state.num_input_tokens_seen += int(self.accelerator.reduce(tokens))
+            self.state.num_input_tokens_seen += sum(len(row.ids) for row in together)
             return total
+
+        def get_train_dataloader(self) -> Any:
+            """Every process is given all rows of a step, and takes its part of them. Accelerate would fill up the last
+            step with rows from the beginning, so that all processes have equally many."""
+            loader = super().get_train_dataloader()
+            if self.accelerator.num_processes > 1:
+                batches = loader.batch_sampler
+                batches.num_processes, batches.process_index, batches.even_batches = 1, 0, False
+            return loader
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """None in a checkpoint."""

@@ -209,6 +209,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "train.hosted.base_url": lambda table: table.hosted.address,
     "train.hosted.api_key_env": lambda table: table.hosted.key_variable,
     "train.hosted.poll": lambda table: table.hosted.poll,
+    "train.save_steps": lambda table: table.hyper(0),
     "train.gradient_checkpointing": lambda table: table.gradient_checkpointing,
 }
 # Where only a whole run shows it: the test that does.

@@ -172,7 +172,7 @@ def test_full_tuning_does_not_fit_a_small_gpu_and_says_what_would(tmp_path: Path
     outlook = of(tmp_path, TUNED, "gpu.name=RTX4090", "gpu.per_hour=0.5", "train.method=full")
     assert outlook.fit and not outlook.fit.fits_usually
     assert [cure.split(":")[0] for cure in outlook.cures] == [
-        "train.method=lora base.dtype=bfloat16 train.per_device_train_batch_size=1"
+        "train.method=lora base.dtype=bfloat16"
     ]
     train = next(line for line in outlook.lines if line.step.stage.kind == "train")
     assert train.estimate and "does not fit" in train.estimate.says
@@ -183,7 +183,8 @@ def test_full_tuning_does_not_fit_a_small_gpu_and_says_what_would(tmp_path: Path
 
 
 def test_a_cure_is_true(tmp_path: Path) -> None:
-    changes = ("gpu.name=H100", "train.per_device_train_batch_size=64", "base.dtype=bfloat16")
+    kept = "train.gradient_checkpointing=false"
+    changes = ("gpu.name=H100", "train.per_device_train_batch_size=64", "base.dtype=bfloat16", kept)
     tight = of(tmp_path, TUNED, *changes)
     assert tight.fit and not tight.fit.fits
     assert tight.cures[0].startswith(

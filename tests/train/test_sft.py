@@ -219,9 +219,9 @@ def test_kill_minus_nine(tiny: Path, encoded: list[Encoded], tmp_path: Path) -> 
     """A real process, killed while it trains and saves after every step."""
     whole = tuned(tiny, encoded, with_(HYPER, num_train_epochs=4.0), tmp_path / "whole")
     code = (
-        "import sys; from pathlib import Path; import alpaca_pipe.train.sft as sft;"
+        "import sys; from pathlib import Path; import alpaca_pipe.train.watch as watch;"
         "from tests.train.conftest import *;"
-        "from tests.train.test_sft import tuned; sft._SAVE_AT_MOST_EVERY = 0; sft._SAVE_SHARE = 1e9;"
+        "from tests.train.test_sft import tuned; watch._SAVE_AT_MOST_EVERY = 0; watch._SAVE_SHARE = 1e9;"
         "rows = [r for r, in Encoder(byte_tokenizer(), TEMPLATES['alpaca']).encode(examples(22), 1000)];"
         "tuned(Path(sys.argv[1]), rows, with_(HYPER, num_train_epochs=4.0), Path(sys.argv[2]))"
     )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 
@@ -161,6 +162,15 @@ def test_a_row_weighs_by_its_grade() -> None:
             weights_of(graded(none), said.append)
 
 
+@pytest.mark.parametrize(("processes", "said"), [(4, False), (1, True)])
+def test_gpus_that_are_billed_and_not_used_are_said(processes: int, said: bool) -> None:
+    tables = {"gpu": SimpleNamespace(count=4), "base": BaseTable(model="tiny")}
+    config = CONFIG.model_copy(update={"processes": processes})
+    with patch("alpaca_pipe.train.stage.machine_of", lambda tables: SimpleNamespace(gpu=None)):
+        notes = estimate(config, tables, EstimateInputs()).notes
+    assert any("4 GPUs are billed" in note for note in notes) == said
+
+
 def test_keys_that_came_later_leave_an_old_step_what_it_was() -> None:
     """As the build of 2026-11-29 knew it: these keys, and no others, while the new ones are at their defaults."""
     known = CONFIG.identity()
@@ -278,7 +288,7 @@ def test_nothing_fits(bench: Callable[..., StageContext]) -> None:
 def test_names_are_those_of_training_arguments() -> None:
     from transformers import TrainingArguments
 
-    own = {"method", "template", "max_length", "lora", "control", "row_weights"}
+    own = {"method", "template", "max_length", "lora", "control", "row_weights", "processes"}
     own |= {"hosted", "loss", "prompt_loss_weight"}  # TRL's loss_type, and OpenAI's key
     arguments = set(TrainingArguments.__dataclass_fields__)
     assert set(TrainConfig.model_fields) - own <= arguments

@@ -141,9 +141,9 @@ def last_lines(log: Path) -> str:
 
 def lifeline() -> Callable[[Mapping[str, Any]], None]:
     """In the child: leave when the parent's end of our stdin closes. Ctrl-C is the parent's to answer, who finishes
-    what is in flight. Answers the function that sends the one line to the parent; all other prints go to the log."""
+    what is in flight. Answers the function that sends a line to the parent; all other prints go to the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    to_parent = os.dup(1)
+    to_parent = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
     def wait() -> None:
@@ -153,7 +153,7 @@ def lifeline() -> Callable[[Mapping[str, Any]], None]:
         os._exit(0)
 
     threading.Thread(target=wait, daemon=True).start()
-    return lambda word: print(json.dumps(dict(word)), file=os.fdopen(to_parent, "w"), flush=True)
+    return lambda word: print(json.dumps(dict(word)), file=to_parent, flush=True)
 
 
 def port_is_free(port: int) -> bool:

@@ -1,0 +1,71 @@
+"""One tune from base to saved model, as one process does it, and all that it has to know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from alpaca_pipe.models.loading import load_model, load_tokenizer
+from alpaca_pipe.models.loss_mask import Encoded
+from alpaca_pipe.models.nf4 import note_nf4
+from alpaca_pipe.train.adapter import save_adapter
+from alpaca_pipe.train.hyperparameters import Hyperparameters
+from alpaca_pipe.train.sft import tune
+from alpaca_pipe.weights.base import Checkpoint
+
+
+@dataclass(frozen=True)
+class TuneJob:
+    """published: the base's name for others; weights: of the rows, or None; scratch: for checkpoints; log: see sft.tune;
+    model: the folder that is written at the end."""
+
+    which: str
+    checkpoint: Checkpoint
+    dtype: str
+    method: str
+    published: str
+    rows: Sequence[Encoded]
+    weights: Sequence[float] | None
+    hyper: Hyperparameters
+    scratch: Path
+    log: Path
+    model: Path
+
+
+def perform(
+    job: TuneJob,
+    stopping: Callable[[], bool],
+    at: Callable[[int, float], None],
+    phase: Callable[[str], None] = lambda name: None,
+) -> bool:
+    """Whether it came to its end; False where `stopping` said so first. Of several processes the first one writes."""
+    phase("load")
+    nf4 = job.method == "qlora"
+    loaded = load_model(job.checkpoint, job.dtype, nf4=nf4)
+    tokenizer = load_tokenizer(job.checkpoint)
+    phase("train")
+    model = tune(
+        loaded,
+        tokenizer,
+        job.rows,
+        job.hyper,
+        job.scratch,
+        job.log,
+        job.which,
+        stopping,
+        at,
+        job.weights,
+    )
+    if model is None:
+        return False
+    phase("save")
+    if int(os.environ.get("RANK", "0")) == 0:
+        if job.method == "full":
+            model.save_pretrained(job.model)
+        else:
+            save_adapter(model, job.published, job.scratch, job.model)  # type: ignore[arg-type]
+        if nf4:
+            note_nf4(job.model)
+    return True
