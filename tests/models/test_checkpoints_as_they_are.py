@@ -432,3 +432,22 @@ def test_rows_beyond_the_positions_are_not_scored(base: Path) -> None:
     assert positions(Checkpoint(str(base)), 1024) == 1024
     edit(base / "config.json", max_position_embeddings=64)
     assert positions(Checkpoint(str(base)), 1024) == 64
+
+
+def test_nothing_is_asked_of_a_teacher_where_the_base_is_broken(base: Path, tmp_path: Path) -> None:
+    """A fault that only loading shows: the run ends before the first request."""
+    from tests.command import command
+    from tests.road.drive import Road
+
+    road = Road.make(tmp_path / "road")
+    file = base / "model.safetensors"
+    weights = load_file(file)
+    weights["model.norm.weight"][3] = float("nan")
+    save_file(weights, file, {"format": "pt"})
+    said = command("run", "road.yaml", f"base.model={base}", "train.max_length=1500", cwd=road.home)
+    assert said.code == 2 and "logits that are not numbers" in said.err + said.out
+    assert not (road.home / "served.jsonl").exists()
+    sound = command(
+        "run", "road.yaml", "train.max_length=1500", "--until", "generate", cwd=road.home
+    )
+    assert sound.code == 0 and (road.home / "served.jsonl").stat().st_size
