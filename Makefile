@@ -38,7 +38,7 @@ bench-teachers: $(VENV)/.installed-dev
 
 # Curation: the exact join against brute force, up to a million rows, beside two peers; the cleaning of the 52K; detectors; Ray.
 bench-curate: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests/bench/test_join.py tests/bench/test_curate.py tests/bench/test_scale.py -n0 -s
+	$(BIN)/python -m pytest tests/bench/test_join.py tests/bench/test_curate.py tests/bench/test_curate_before.py tests/bench/test_scale.py -n0 -s
 
 # Ten real quickstarts, each planned and then run: does P10 to P90 hold what came? About 25 quiet minutes.
 bench-forecast: $(VENV)/.installed-dev

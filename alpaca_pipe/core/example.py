@@ -264,11 +264,11 @@ class Rejected:
 
 def example_id(*texts: str) -> str:
     """`e1-` + 20 hex of sha256 over the NFC texts, each with its length in bytes before it."""
-    state = hashlib.sha256()
+    parts: list[bytes] = []
     for text in texts:
-        data = unicodedata.normalize("NFC", text).encode()
-        state.update(len(data).to_bytes(8, "big") + data)
-    return f"e1-{state.hexdigest()[:20]}"
+        data = (text if text.isascii() else unicodedata.normalize("NFC", text)).encode()
+        parts += (len(data).to_bytes(8, "big"), data)
+    return f"e1-{hashlib.sha256(b''.join(parts)).hexdigest()[:20]}"
 
 
 def conversation_id(system: str, messages: Sequence[Message]) -> str:

@@ -157,6 +157,9 @@ class JsonText:
 
     def skip(self) -> str:
         """Goes to the next character that is no blank, and answers it; "" at the end."""
+        here = self.text[self.at : self.at + 1]
+        if here in _MARKS:
+            return here
         while True:
             blanks = _BLANKS.match(self.text, self.at)
             self.at = blanks.end() if blanks else self.at
@@ -166,6 +169,7 @@ class JsonText:
                 return ""
 
 
+_MARKS = frozenset(",]{[")  # what mostly stands there
 _BLANKS = re.compile(r"[ \t\r\n\ufeff]*")
 _INDENT = 200  # characters: no row is indented deeper
 

@@ -15,8 +15,7 @@ from sys import intern
 from alpaca_pipe.similarity.words import SPLIT, Words
 
 FLOORS = (
-    Fraction(1, 2),
-    Fraction(1, 3),
+    Fraction(2, 5),
     Fraction(1, 5),
     Fraction(0),
 )  # a high one is quick, and does for most
