@@ -91,7 +91,7 @@ teacher:
   base_url: {url}
   price: {{in: {uncached_in}, out: {visible_out}, cache_read: {cache_read}}}
   concurrency: {concurrency}
-  timeout: 2
+  timeout: 6
   max_attempts: 12
 {of_the_kind}budget:
   go_on: true  # a forecast past the cap does not stop it, so that the cap has to
