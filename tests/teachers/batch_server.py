@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,6 +41,7 @@ class Provider:
         }
         self.tries: Counter[str] = Counter()  # of each request
         self.tasks: set[asyncio.Task[None]] = set()
+        self.deleted: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)  # of each file
 
     def fault(self, name: str) -> bool:
         """Whether this one goes wrong: each fault is a number of times."""
@@ -83,11 +84,10 @@ class Provider:
     async def delete(self, http: web.Request) -> web.Response:
         if self.faults.get("no_delete"):
             return web.json_response({"error": {"message": "not here"}}, status=405)
-        return (
-            web.json_response({"deleted": True})
-            if self.files.pop(http.match_info["id"], None)
-            else not_there()
-        )
+        if not self.files.pop(http.match_info["id"], None):
+            return not_there()
+        self.deleted[http.match_info["id"]].set()
+        return web.json_response({"deleted": True})
 
     # ---- batches
 
@@ -111,7 +111,8 @@ class Provider:
         return cut(http) if self.fault("create_lost") else web.json_response(batch)
 
     async def late(self, asked: JSON) -> None:
-        await asyncio.sleep(0.3)
+        """Arrives when the client has looked at the list and taken its file away."""
+        await self.deleted[asked["input_file_id"]].wait()
         self.made(asked)
 
     def made(self, asked: JSON) -> JSON | None:
