@@ -60,7 +60,7 @@ def test_books_from_a_pipe_are_refused(made: Path) -> None:
 def test_a_first_line_of_many_blanks_hides_no_row(tmp_path: Path) -> None:
     row = json.dumps(
         {
-            "instruction": "Name a colour.",
+            "instruction": "Name a colour that many people like.",
             "input": "",
             "output": "Blue is a colour that many people like.",
         }

@@ -137,7 +137,8 @@ def test_big_and_deep_replies_end_soon() -> None:
     assert len(read(json.dumps({"tasks": [A] * 10_000}))) == 10_000
 
 
-strings = st.text(st.characters(codec="utf-8"), max_size=30)
+# without the first characters of a template's marks, which are cut from what is no whole JSON
+strings = st.text(st.characters(codec="utf-8", exclude_characters="<[◁"), max_size=30)
 tasks = st.fixed_dictionaries({"instruction": strings, "input": strings, "output": strings})
 
 
