@@ -105,12 +105,26 @@ def fallback(meant: str) -> type[PageOfGroup]:
     return Fallback
 
 
+def not_a_file(runs: Path) -> Path:
+    """The workspace's folder, there or not. Raises UserError for a file."""
+    if runs.is_file():
+        raise UserError(f"--runs {runs} is a file", "name the folder of a workspace")
+    return runs
+
+
+def there(runs: Path) -> Path:
+    """The workspace's folder; `runs` need not be there, but one that was named must. Raises UserError."""
+    if runs != Path("runs") and not not_a_file(runs).is_dir():
+        raise UserError(f"--runs {runs}: there is no such folder", "name the folder of a workspace")
+    return runs
+
+
 def opened(
     name: str, overrides: list[str] | None, runs: Path, rehearse: bool
 ) -> tuple[Recipe, Workspace]:
     from alpaca_pipe import api
 
-    loaded, workspace = api.opened(name, overrides or (), runs, rehearse)
+    loaded, workspace = api.opened(name, overrides or (), not_a_file(runs), rehearse)
     if rehearse:
         real, _ = api.opened(name, overrides or (), runs, rehearse=False)
         echo(f"a rehearsal sets: {', '.join(loaded.differences(real))}", err=True)

@@ -16,6 +16,7 @@ from alpaca_pipe.cli.common import (
     finished,
     recipe_called,
     recipe_names,
+    there,
     wide,
 )
 from alpaca_pipe.core.errors import UserError
@@ -78,7 +79,8 @@ def status(
     from alpaca_pipe.recipe.status import print_status, recipes_of
     from alpaca_pipe.recipe.workspace import Workspace
 
-    workspace = Workspace(runs).rehearsal() if rehearse else Workspace(runs)
+    workspace = Workspace(there(runs))
+    workspace = workspace.rehearsal() if rehearse else workspace
     if recipe is not None:
         recipe = recipe_called(recipe)
         if recipe not in (known := recipes_of(workspace)):
@@ -118,7 +120,8 @@ def gc(
     from alpaca_pipe.recipe import gc as work
     from alpaca_pipe.recipe.workspace import Workspace
 
-    workspace = Workspace(runs).rehearsal() if rehearse else Workspace(runs)
+    workspace = Workspace(there(runs))
+    workspace = workspace.rehearsal() if rehearse else workspace
     found = work.wasted(workspace)
     if not as_json:
         echo("\n".join(work.lines(found, workspace.root)))

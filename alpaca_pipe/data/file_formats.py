@@ -63,6 +63,11 @@ def rows_of(path: AnyFile, form: Form, split: str | None = None) -> Iterator[Fou
     begins = first.decode("utf-8-sig", "replace").lstrip()[:1]
     if begins == "{" and (form == "json" or (form == "jsonl" and _is_one_value(path, first))):
         return object_rows(partial(chunks, path), split)
+    if split:
+        raise UserError(
+            f"{path}: the file is one list of rows and holds no splits",
+            "leave --split out; rows that name a test split in a column of their own are set aside anyway",
+        )
     if form == "json":
         return json_list(chunks(path))
     if form == "jsonl":

@@ -174,10 +174,13 @@ def is_adapter(folder: Path) -> bool:
 
 def quiet_transformers() -> None:
     """No bars and no warnings of the libraries between our own lines."""
+    import logging
     import warnings
 
     import transformers
 
+    # it asks a hub for a faster kernel, and warns that it does not: ours is chosen by models/nf4.py
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|trl)\b")

@@ -74,3 +74,21 @@ def test_a_first_line_of_many_blanks_hides_no_row(tmp_path: Path) -> None:
         code, said = call("curate", name, "-o", f"out-{name}", "--json")
         assert code == 0, said
         assert '"read": 1' in said
+
+
+def test_a_workspace_that_was_named_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    for command in (("status",), ("gc", "--dry-run")):
+        for named, says in (("misspelt", "there is no such folder"), ("rows.jsonl", "is a file")):
+            code, said = call(*command, "--runs", named)
+            assert code == 2 and says in said
+        assert call(*command)[0] == 0
+    code, said = call("plan", "quickstart", "--runs", "rows.jsonl")
+    assert code == 2 and "--runs rows.jsonl is a file" in said
+
+
+def test_a_split_of_a_file_without_splits_is_refused(tmp_path: Path) -> None:
+    row = {"instruction": "Name a colour that many people like.", "input": "", "output": "Blue."}
+    (tmp_path / "rows.jsonl").write_text(2 * (json.dumps(row) + "\n"))
+    code, said = call("curate", "rows.jsonl", "-o", "out", "--split", "test")
+    assert code == 2 and "one list of rows and holds no splits" in said
