@@ -22,6 +22,8 @@ def verdict_of(line: PlanLine) -> Styled:
 
 def budget_line(held: CapCheck) -> str:
     """One cap: whether what is to come fits below it."""
+    if held.unpriced:
+        return f"budget: whether {held.key} holds is not known: the machine has no price"
     stops = held.word == "will stop"
     amount = held.expected.p50 if stops else held.expected.p90
     of = cents(max(0, held.left)) + (f" left of {cents(held.cap)}" if held.left != held.cap else "")

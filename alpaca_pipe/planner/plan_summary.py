@@ -52,15 +52,19 @@ class PlanLine:
 
 @dataclass(frozen=True)
 class CapCheck:
-    """A cap against what is to come, nano-dollars. word: fits, may stop, will stop."""
+    """A cap against what is to come, nano-dollars. word: fits, may stop, will stop, or unknown where the machine has no
+    price."""
 
     key: str
     cap: int
     left: int
     expected: Range
+    unpriced: bool = False
 
     @property
     def word(self) -> str:
+        if self.unpriced:
+            return "unknown"
         return (
             "fits"
             if self.expected.p90 <= max(0, self.left)
@@ -315,6 +319,7 @@ def _held(
 ) -> Iterator[CapCheck]:
     """Each cap, once, against what all steps to come are expected to spend under it."""
     caps = workspace.caps(recipe)
+    unpriced = machine_of(recipe.tables).unpriced
     wanted: dict[Class | None, Range] = {
         "api": _sum(one.api for one in estimates.values()),
         "gpu": _sum(one.gpu for one in estimates.values()),
@@ -332,6 +337,7 @@ def _held(
                 cap.nanodollars,
                 cap.nanodollars - spent.spent - spent.open,
                 wanted[cap.class_],
+                unpriced and cap.class_ != "api",
             )
 
 

@@ -337,3 +337,10 @@ def test_every_gpu_of_the_table_can_be_planned_for(tmp_path: Path) -> None:
     for name in gpus():
         tables: dict[str, Any] = {"gpu": GpuTable(name=name, per_hour=1)}  # type: ignore[arg-type]
         assert machine_of(tables).gpu == gpus()[name]
+
+
+def test_a_machine_without_a_price_fits_no_budget(tmp_path: Path) -> None:
+    outlook = of(tmp_path, TUNED + "budget: {gpu: 5}\n", "gpu.provider=nobody")
+    assert [(held.key, held.word) for held in outlook.held] == [("budget.gpu", "unknown")]
+    page = printed(str(tmp_path / "it.yaml"), tmp_path / "runs", "gpu.provider=nobody")
+    assert "whether budget.gpu holds is not known" in page and "fits budget.gpu" not in page

@@ -23,6 +23,7 @@ class Machine:
     gpu: Gpu | None
     per_hour: int
     says: str
+    unpriced: bool = False  # a rate is wanted and none is known
 
     def money(self, minutes: Range) -> Range:
         return minutes.times(self.per_hour / 60) if self.per_hour else NOTHING
@@ -44,7 +45,7 @@ def machine_of(tables: Mapping[str, Any], day: date | None = None) -> Machine:
     try:
         rate = table.rate(day or today(), found)
     except UserError as error:
-        return Machine(gpu, 0, str(error))
+        return Machine(gpu, 0, str(error), unpriced=True)
     per_hour = rate.nanodollars_per_hour * count if rate else 0
     what = f"{count} x {name}" if name else "this machine"
     if not per_hour:
