@@ -340,7 +340,8 @@ def test_every_gpu_of_the_table_can_be_planned_for(tmp_path: Path) -> None:
 
 
 def test_a_machine_without_a_price_fits_no_budget(tmp_path: Path) -> None:
-    outlook = of(tmp_path, TUNED + "budget: {gpu: 5}\n", "gpu.provider=nobody")
+    unpriced = TUNED.replace("per_hour: 3.5", "provider: nobody") + "budget: {gpu: 5}\n"
+    outlook = of(tmp_path, unpriced)
     assert [(held.key, held.word) for held in outlook.held] == [("budget.gpu", "unknown")]
-    page = printed(str(tmp_path / "it.yaml"), tmp_path / "runs", "gpu.provider=nobody")
+    page = printed(str(tmp_path / "it.yaml"), tmp_path / "runs")
     assert "whether budget.gpu holds is not known" in page and "fits budget.gpu" not in page
