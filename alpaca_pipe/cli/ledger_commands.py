@@ -154,7 +154,7 @@ def pin_price(
     if (model is None) == (gpu is None):
         raise UserError(
             "a price belongs to a MODEL or to a --gpu, one of them",
-            "for example gpt-4.1-nano --in 0.10 --out 0.40",
+            "for example gpt-6-luna --in 0.10 --out 0.50",
         )
     pin_price.refuse_strangers(
         gpu is not None,

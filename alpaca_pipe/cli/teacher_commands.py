@@ -93,7 +93,7 @@ def compare(
     if len(names) < 2:
         raise UserError(
             "a comparison takes two teachers at least",
-            "for example `alpaca-pipe teachers vet gpt-4.1-nano gpt-4.1-mini`",
+            "for example `alpaca-pipe teachers vet gpt-6-luna gpt-6-sol`",
         )
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
     found = entrants(loaded, recipe, names, overrides, rehearse)

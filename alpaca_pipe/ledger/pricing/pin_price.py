@@ -80,7 +80,7 @@ def pin_price(
     if not model.strip() or holds_a_key(model):
         raise UserError(
             f"the model {'has no name' if not model.strip() else 'looks like a key'}",
-            "write its name as its endpoint calls it, such as gpt-4.1-nano",
+            "write its name as its endpoint calls it, such as gpt-6-luna",
         )
     at = _plain_host(host) if host else _host_of(model)
     cells: dict[str, Any] = {"model": model, "host": at}
