@@ -96,7 +96,9 @@ def _ggufs(config: ExportConfig, context: StageContext) -> list[dict[str, Any]]:
     merged = context.folder / "merged"
     encoder = saved_encoder(load_tokenizer(Checkpoint(str(merged))), merged)
     rows = chain(read_jsonl(context.inputs[HELD_OUT]), read_jsonl(context.inputs[TRAIN]))
-    examples = [Example.from_row(row) for row in islice(rows, _GGUF_QUESTIONS)]
+    some = [Example.from_row(row) for row in islice(rows, _GGUF_QUESTIONS)]
+    found = zip(some, encoder.encode(some, _LONGEST), strict=True)
+    examples = [example for example, row in found if not isinstance(row, Rejected)]
     shutil.rmtree(draft, ignore_errors=True)
     figures = ggufs(
         merged, draft, context.scratch, config.gguf, encoder, examples, context.progress.say
@@ -107,7 +109,7 @@ def _ggufs(config: ExportConfig, context: StageContext) -> list[dict[str, Any]]:
     return figures
 
 
-_GGUF_QUESTIONS = 200  # candidates for the prompts that are compared; some are too long
+_GGUF_QUESTIONS = 200  # candidates for the prompts that are compared; some are too long, or no template writes them
 
 
 def _rows_to_check(config: ExportConfig, context: StageContext, encoder: Encoder) -> list[Encoded]:

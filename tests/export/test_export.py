@@ -16,7 +16,7 @@ import pytest
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.core.files import read_json, write_json, write_jsonl
 from alpaca_pipe.export import merge as merging
 from alpaca_pipe.export.config import ExportConfig
@@ -431,3 +431,28 @@ def test_the_limit_refuses_what_is_not_a_number() -> None:
     for wrong in (float("nan"), 2e-3):
         with pytest.raises(UserError):
             merging.check(good._replace(max_difference=wrong), Path("merged"))
+
+
+def test_a_gguf_is_asked_only_what_the_template_writes(
+    bench: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of two exchanges and rows that are too long stand beside others; alpaca's template holds one exchange."""
+    turns = Example.of_messages(
+        [Message(role, "Hello.") for role in ("user", "assistant", "user", "assistant")],
+        Origin("seed"),
+    )
+    long = Example.of("word " * 2000, "", "yes", Origin("seed"))
+    rows = [turns, long, *EXAMPLES[4:]]
+    write_jsonl(bench.inputs["curate/held_out.jsonl"], (row.to_row() for row in rows))
+    asked: list[Example] = []
+
+    def taken(*given: Any) -> list[dict[str, Any]]:
+        given[1].mkdir()
+        asked.extend(given[5])
+        return []
+
+    monkeypatch.setattr("alpaca_pipe.export.gguf.build.ggufs", taken)
+    STAGE.run(ExportConfig(gguf=("f16",), dataset=()), bench)
+    assert [one.instruction for one in asked] == [
+        row.instruction for row in rows[2:] + EXAMPLES[:4]
+    ]
