@@ -45,6 +45,8 @@ def print_plan(
         print_in_full(outlook)
     else:
         _print_brief(outlook)
+    for sentence in recipe.left_out:
+        say(f"note: {sentence}")
     variable = getattr(recipe.tables.get("teacher"), "key_variable", None)
     if variable and not os.environ.get(variable):
         say(f"note: the teacher's key {variable} is not set; planning does without, a run does not")

@@ -78,7 +78,12 @@ def run(
         )
         engine.screen.write("began", pid=os.getpid(), budget=recipe.resolved().get("budget"))
         engine.screen.begin("terms")
-        for sentence in (*terms.warnings(), *_of_the_file_system(journal), *found):
+        for sentence in (
+            *recipe.left_out,
+            *terms.warnings(),
+            *_of_the_file_system(journal),
+            *found,
+        ):
             engine.screen.say(sentence)
         _to_its_end(engine, until, only, rehearsal)
     return this

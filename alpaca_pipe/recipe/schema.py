@@ -20,6 +20,7 @@ from alpaca_pipe.core.safe_names import is_recipe_name
 from alpaca_pipe.data.terms import Use
 from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe, refuse_keys
 from alpaca_pipe.recipe.located_yaml import Place, override
+from alpaca_pipe.recipe.other_kind import kinds_in, leave_out
 from alpaca_pipe.recipe.other_names import first_names, in_one_name, tables_of
 from alpaca_pipe.recipe.stage import Catalog
 
@@ -48,6 +49,7 @@ class Recipe:
     written: Mapping[str, Any] = field(
         default_factory=dict
     )  # as these files and the overrides have it, no default filled in
+    left_out: tuple[str, ...] = ()  # sentences on what an override made idle
 
     def rehearsed(self) -> Recipe:
         """The same road in minutes, for nothing: every table shrunk by its own rule."""
@@ -95,12 +97,15 @@ def load_recipe(
     model = recipe_model(catalog)
     written = read_recipe(path, lambda data, places: in_one_name(data, places, model))
     data, places = written.data, written.places
+    kinds = {name: kind for name, kind in catalog.tables.items() if isinstance(kind, type)}
+    was = kinds_in(data, kinds)
     for item in overrides:
         if item.split("=")[0].strip() == EXTENDS:
             raise UserError(
                 f"'{item}': what a recipe extends stands in its file", f"write {EXTENDS}: there"
             )
         override(data, places, item, lambda parts: first_names(parts, data, model))
+    left_out = leave_out(data, places, was, kinds_in(data, kinds))
     for table in [*catalog.tables, *(stage.kind for stage in catalog.stages)]:
         if table in data and data[table] is None:
             data[table] = {}  # `export:` with nothing after it asks for the stage as it is
@@ -140,6 +145,7 @@ def load_recipe(
         whole.use,
         written.files,
         data,
+        tuple(left_out),
     )
     if complete:
         _check_complete(recipe, places, catalog)
