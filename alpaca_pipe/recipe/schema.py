@@ -19,8 +19,7 @@ from alpaca_pipe.core.files import shipped
 from alpaca_pipe.core.safe_names import is_recipe_name
 from alpaca_pipe.data.terms import Use
 from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe, refuse_keys
-from alpaca_pipe.recipe.located_yaml import Place, override
-from alpaca_pipe.recipe.other_kind import kinds_in, leave_out
+from alpaca_pipe.recipe.located_yaml import Key, Place, override
 from alpaca_pipe.recipe.other_names import first_names, in_one_name, tables_of
 from alpaca_pipe.recipe.stage import Catalog
 
@@ -97,15 +96,7 @@ def load_recipe(
     model = recipe_model(catalog)
     written = read_recipe(path, lambda data, places: in_one_name(data, places, model))
     data, places = written.data, written.places
-    kinds = {name: kind for name, kind in catalog.tables.items() if isinstance(kind, type)}
-    was = kinds_in(data, kinds)
-    for item in overrides:
-        if item.split("=")[0].strip() == EXTENDS:
-            raise UserError(
-                f"'{item}': what a recipe extends stands in its file", f"write {EXTENDS}: there"
-            )
-        override(data, places, item, lambda parts: first_names(parts, data, model))
-    left_out = leave_out(data, places, was, kinds_in(data, kinds))
+    left_out = _override(data, places, overrides, catalog, model)
     for table in [*catalog.tables, *(stage.kind for stage in catalog.stages)]:
         if table in data and data[table] is None:
             data[table] = {}  # `export:` with nothing after it asks for the stage as it is
@@ -150,6 +141,35 @@ def load_recipe(
     if complete:
         _check_complete(recipe, places, catalog)
     return recipe
+
+
+def _override(
+    data: dict[str, Any],
+    places: dict[Key, Place],
+    overrides: Sequence[str],
+    catalog: Catalog,
+    model: type[BaseModel],
+) -> list[str]:
+    """Applies them in turn; sentences on what they made idle."""
+    names = [item.partition("=")[0].strip() for item in overrides]
+    if any(name.split(".")[0] == EXTENDS for name in names):
+        raise UserError(
+            f"{EXTENDS}=...: what a recipe extends stands in its file", f"write {EXTENDS}: there"
+        )
+
+    def apply() -> None:
+        for item in overrides:
+            override(data, places, item, lambda parts: first_names(parts, data, model))
+
+    if not any(name.endswith(".kind") for name in names):
+        apply()
+        return []
+    from alpaca_pipe.recipe.other_kind import kinds_in, leave_out
+
+    tables = {name: kind for name, kind in catalog.tables.items() if isinstance(kind, type)}
+    was = kinds_in(data, tables)
+    apply()
+    return leave_out(data, places, was, kinds_in(data, tables))
 
 
 def _as_written(key: tuple[Any, ...], places: Mapping[tuple[Any, ...], Place]) -> str:

@@ -26,10 +26,9 @@ def recipe(tmp_path: Path) -> str:
 def test_what_only_the_files_kind_has_is_left_out_and_said(recipe: str) -> None:
     read = load_recipe(recipe, CATALOG, ["teacher.kind=rehearsed"])
     assert read.tables["teacher"].kind == "rehearsed"
-    assert read.left_out == (
-        "teacher.extra_body: {'reasoning_effort': 'none'} is left out: "
-        "teacher.kind=rehearsed has no 'extra_body'",
-    )
+    (said,) = read.left_out
+    assert said.startswith("teacher.extra_body: {'reasoning_effort': 'none'} is left out")
+    assert said.endswith("teacher.kind=rehearsed has no 'extra_body'")
     assert "extra_body" not in read.written["teacher"]
 
 
