@@ -18,6 +18,7 @@ from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.weights.base import BaseTable, resolve
+from alpaca_pipe.weights.hub_base import ask_hub
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,6 +35,8 @@ def prove_base(base: BaseTable, asked: Asked, say: Callable[[str], None]) -> Non
     note = _note(base, asked)
     if note.is_file():
         return
+    if base.on_hub:
+        ask_hub(str(base.model), base.revision, say)
     checkpoint = resolve(base, say)
     tokenizer = load_tokenizer(checkpoint)
     encoder = Encoder(tokenizer, TEMPLATES[asked.template])

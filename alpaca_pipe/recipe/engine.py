@@ -102,6 +102,7 @@ class Engine:
         # what an estimate finds wrong is said before anything is paid for
         coming = [(step, self._estimate(step)) for step in steps if not step.done]
         wanted = [(step, estimate) for step, estimate in coming if self._wanted(step, until, only)]
+        self._look_for_key([step for step, _ in wanted])
         self._prove([step for step, _ in wanted])
         self.rent.look_ahead(wanted)
         self._machine = rented([step for step, _ in wanted], self.recipe)
@@ -123,6 +124,15 @@ class Engine:
                 steps = steps_of(self.recipe, self.catalog, self.workspace)
             if kind in (until, only):
                 return
+
+    def _look_for_key(self, wanted: Sequence[Step]) -> None:
+        """Said at once, not after what takes a minute; what is stored can be read without."""
+        variable = getattr(self.recipe.tables.get("teacher"), "key_variable", None)
+        asks = self.spend is not False and any("teacher" in step.stage.uses for step in wanted)
+        if asks and variable and not os.environ.get(variable):
+            self.screen.say(
+                f"the teacher's key {variable} is not set: only stored replies can be read"
+            )
 
     def _prove(self, wanted: Sequence[Step]) -> None:
         """What later steps need is looked at closely before the first one is paid for. The first looks for itself."""
