@@ -54,7 +54,7 @@ def last_line(outlook: PlanSummary) -> str:
 
 def _to_go(outlook: PlanSummary) -> str:
     total = outlook.total
-    paper = " on paper ($0.00 in truth)" if outlook.rehearsal else ""
+    paper = " of simulated money ($0.00 is spent)" if outlook.rehearsal else ""
     return f"about {spell(total.minutes.p50)} and {in_range(total.api + total.gpu)}{paper} to go"
 
 

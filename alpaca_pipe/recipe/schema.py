@@ -59,14 +59,14 @@ class Recipe:
         )
 
     def differences(self, other: Recipe) -> list[str]:
-        """`table.key=value` for each key that this recipe has otherwise than another one."""
+        """`table.key=value` for each key that both recipes have, and this one otherwise."""
         mine, theirs = self.resolved(), other.resolved()
         return [
             f"{table}.{key}={value}"
             for table, keys in mine.items()
             if isinstance(keys, dict)
             for key, value in keys.items()
-            if theirs.get(table, {}).get(key) != value and value is not None
+            if value is not None and theirs.get(table, {}).get(key, value) != value
         ]
 
     def everything(self) -> dict[str, Any]:

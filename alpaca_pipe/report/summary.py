@@ -153,7 +153,7 @@ def _money(found: RunFiles) -> Iterator[str]:
     books = money(found)
     if books is None:
         return
-    paper = " on paper (a rehearsal: $0.00 in truth)" if found.rehearsal else ""
+    paper = " simulated (a rehearsal: $0.00 was spent)" if found.rehearsal else ""
     free = ", the teacher is free" if books.free else ""
     lost = f", {shown(books.total.lost)} lost" if books.total.lost else ""
     beside, costs = gathered(found, funnel(found))

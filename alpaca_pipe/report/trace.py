@@ -121,7 +121,7 @@ def _passages(found: RunFiles, id: str) -> Iterator[Passage]:
             ),
         )
     if by_hand := tuple(_by_hand(found, id, before)):
-        yield Passage("by hand", by_hand)
+        yield Passage("manual decision", by_hand)
     if found.step("curate").folder:
         yield Passage("curate", (_judgement(found.step("curate"), at, id), *_too_long(found, id)))
     if losses := _losses(found.step("evaluate"), id):
@@ -235,7 +235,7 @@ def _judgement(curate: StageFiles, at: Mapping[str, Any], id: str) -> str:
         now = next(
             (pair for pair in curate.rows("repaired.jsonl") if pair["before"]["id"] == id), None
         )
-        did = "edited by hand" if now and now["rule"].endswith("by_hand") else "repaired"
+        did = "edited manually" if now and now["rule"].endswith("by_hand") else "repaired"
         return f"{did}, and now {now['after']['id']}" if now else "never reached curate"
     held = any(row["id"] == id for row in curate.rows("held_out.jsonl"))
     return "kept, and held out to evaluate on" if held else "kept, to train on"

@@ -252,7 +252,7 @@ def test_what_was_spent_is_no_longer_left(tmp_path: Path) -> None:
 
 
 def test_a_rehearsal_is_on_paper(tmp_path: Path) -> None:
-    assert "on paper ($0.00 in truth) to go" in printed(
+    assert "of simulated money ($0.00 is spent) to go" in printed(
         "alpaca-7b-lora", tmp_path / "runs", "--rehearse"
     )
 

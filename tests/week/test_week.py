@@ -187,7 +187,7 @@ def test_plan_and_rehearse(laptop: Place) -> None:
         and "fits budget.api" in said
         and "Stanford paid under $600" in laptop.say("plan vet -v")
     )
-    assert "a rehearsal: $0.00 in truth" in laptop.say("run vet --rehearse")
+    assert "a rehearsal: $0.00 was spent" in laptop.say("run vet --rehearse")
     assert laptop.settled(stage="generate") == laptop.settled(stage="train") == 0
 
 

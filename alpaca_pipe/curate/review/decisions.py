@@ -143,7 +143,7 @@ class Decisions:
         return (
             said
             if said.verdict == "drop"
-            else Decision(first, "drop", f"a copy of {first}, which was edited by hand")
+            else Decision(first, "drop", f"a copy of {first}, which was edited manually")
         )
 
     def told(self, id: str) -> list[Decision]:

@@ -40,7 +40,7 @@ class IncomingRow:
 
     @property
     def reason(self) -> str:
-        return self.said.why if self.said and self.said.why else "dropped by hand"
+        return self.said.why if self.said and self.said.why else "dropped manually"
 
 
 def coming(rows: Iterable[Example], repair: bool, decisions: Decisions) -> Iterator[IncomingRow]:

@@ -138,7 +138,7 @@ def show(
     ):
         grid.add_row(name, Text(text, "dim"))
     for line in told(decisions, row.id):
-        grid.add_row("by hand", Text(line, "yellow"))
+        grid.add_row("manual", Text(line, "yellow"))
     screen.print(grid, width=width)
 
 
