@@ -37,6 +37,7 @@ MODULES = {
     "review_command": ("review",),
     "pack_commands": ("pack", "unpack"),
     "chat_command": ("chat",),
+    "serve_command": ("serve",),
     "lookback_commands": ("history", "compare", "status", "verify", "gc"),
     "ledger_commands": ("ledger", "prices", "claims"),
     "teacher_commands": ("teachers",),

@@ -70,6 +70,7 @@ WITHOUT_JSON = {
     "migrate": "it shows a diff",
     "seeds draft": "a person answers it",
     "review": "a person answers it",
+    "serve": "it answers with an address",
     "push": "it answers with an address",
 }
 

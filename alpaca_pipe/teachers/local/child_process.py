@@ -139,9 +139,12 @@ def last_lines(log: Path) -> str:
     return " | ".join(line.strip()[:200] for line in lines[-_LOG_LINES:]) or "(empty)"
 
 
-def lifeline() -> Callable[[Mapping[str, Any]], None]:
+def lifeline(
+    last: Callable[[], None] = lambda: None,
+) -> Callable[[Mapping[str, Any]], None]:
     """In the child: leave when the parent's end of our stdin closes. Ctrl-C is the parent's to answer, who finishes
-    what is in flight. Answers the function that sends a line to the parent; all other prints go to the log."""
+    what is in flight. Answers the function that sends a line to the parent; all other prints go to the log. last: done
+    before leaving."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     to_parent = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -150,6 +153,7 @@ def lifeline() -> Callable[[Mapping[str, Any]], None]:
         with contextlib.suppress(OSError):
             while os.read(0, 4096):
                 pass
+        last()
         os._exit(0)
 
     threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,190 @@
+"""`alpaca-pipe serve`: takes the port, starts the engine, and answers until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.serve.door import Door, stays_here
+from alpaca_pipe.serve.engines.base import EngineSettings, ServingEngine
+from alpaca_pipe.serve.engines.llama_engine import LlamaEngine
+from alpaca_pipe.serve.engines.transformers_engine import TransformersEngine
+from alpaca_pipe.serve.engines.vllm_engine import VllmEngine
+from alpaca_pipe.serve.fleet import Fleet
+from alpaca_pipe.serve.gateway import Gateway, Handler
+from alpaca_pipe.serve.model_choice import ModelChoice
+from alpaca_pipe.teachers.local.child_process import Child, last_lines
+
+if TYPE_CHECKING:
+    from aiohttp.web import Application
+
+KEY = "ALPACA_PIPE_SERVE_KEY"
+ENGINES: Mapping[str, ServingEngine] = {
+    engine.name: engine for engine in (LlamaEngine(), TransformersEngine(), VllmEngine())
+}
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen. port 0: any that is free."""
+
+    host: str
+    port: int
+
+
+def engine_for(model: ModelChoice, named: str) -> ServingEngine:
+    """The engine that is named; else the first that can serve the model here. Raises UserError."""
+    if named:
+        missing = ENGINES[named].missing(model)
+        if missing:
+            raise UserError(*missing)
+        return ENGINES[named]
+    found = next((one for one in ENGINES.values() if not one.missing(model)), None)
+    if found is None:
+        lacking = ENGINES["llama.cpp"].missing(model)
+        assert lacking is not None
+        raise UserError(*lacking)
+    return found
+
+
+def serve(
+    models: Mapping[str, ModelChoice],
+    engine: ServingEngine,
+    how: EngineSettings,
+    address: Address,
+    key: str,
+    pages: Mapping[str, Handler],
+    tell: Say,
+    note: Say,
+) -> None:
+    """Answers until Ctrl-C or SIGTERM. key: of clients; where it is empty and others can reach the address, one is drawn.
+
+    tell: gets the address, once it answers.  note: whatever else is to be known.  Raises UserError.
+    """
+    asyncio.run(_serve(models, engine, how, address, key, pages, tell, note))
+
+
+async def _serve(
+    models: Mapping[str, ModelChoice],
+    engine: ServingEngine,
+    how: EngineSettings,
+    address: Address,
+    key: str,
+    pages: Mapping[str, Handler],
+    tell: Say,
+    note: Say,
+) -> None:
+    import aiohttp
+
+    key = drawn_key(address.host, key, note)
+    with _port(address) as taken, contextlib.suppress(_Stop):
+        async with _until_signal(), AsyncExitStack() as stack:
+            fleet = Fleet(engine, how, models, stack)
+            await fleet.child(fleet.first)
+            # llama.cpp hangs up on a connection that was quiet for 5 s; an answer may take as long as it takes
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(force_close=True),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
+            )
+            await stack.enter_async_context(session)
+            app = Gateway(Door(address.host, key), fleet, session, pages).app()
+            async with _answering(app, taken):
+                tell(_url(address.host, taken.getsockname()[1]))
+                raise _obituary(await fleet.died)
+    note("stopped")
+
+
+def drawn_key(host: str, key: str, note: Say) -> str:
+    """The key that was given; where there is none and others can reach the address, a new one, which is said."""
+    if key or stays_here(host):
+        return key
+    drawn = secrets.token_urlsafe(24)
+    note(f"the key that each request must carry, drawn for this time: {drawn}")
+    return drawn
+
+
+class _Stop(Exception):
+    """Ctrl-C, SIGTERM, or a terminal that went."""
+
+
+@contextlib.asynccontextmanager
+async def _until_signal() -> AsyncIterator[None]:
+    """Raises _Stop out of the block when a signal comes; a second one changes nothing, for the end takes seconds."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    asked = asyncio.Event()
+
+    def stop() -> None:
+        if not asked.is_set() and task is not None:
+            asked.set()
+            task.cancel()
+
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # else nohup asked us to go on
+        heard.append(signal.SIGHUP)
+    for number in heard:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not asked.is_set():
+            raise
+        raise _Stop from None
+
+
+@contextlib.asynccontextmanager
+async def _answering(app: Application, taken: socket.socket) -> AsyncIterator[None]:
+    from aiohttp import web
+
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5, access_log=None)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, taken).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.contextmanager
+def _port(address: Address) -> Iterator[socket.socket]:
+    """Taken before a model is loaded, so that a port in use is known at once. Raises UserError."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family) as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+        try:
+            taken.bind((address.host, address.port))
+            taken.listen()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                what = f"port {address.port} of this machine is in use"
+            elif error.errno == errno.EACCES:
+                what = f"port {address.port} is not yours to take"
+            else:
+                what = f"{address.host} port {address.port} cannot be listened at: {error.strerror or error}"
+            raise UserError(
+                what, "name another one with --port, or 0 for any that is free"
+            ) from None
+        yield taken
+
+
+def _url(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"
+
+
+def _obituary(child: Child) -> UserError:
+    code = child.process.returncode or 0
+    how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+    return UserError(
+        f"{child.what} ended ({how}); the end of its log {child.log}: {last_lines(child.log)}",
+        "start it again; if it was killed for memory, take less --context or --parallel",
+    )
