@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticKnownError
 
-from alpaca_pipe.core.config_table import Exact, ExistingPath, Knob, Table
+from alpaca_pipe.core.config_table import Added, Exact, ExistingPath, Knob, Table
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.generate.parsing.numbered_list import Bugs
 from alpaca_pipe.generate.seeds.seeds import SeedFile
@@ -97,7 +97,7 @@ class GenerateConfig(Table):
     )
     rows: Annotated[Extended, OfSomeStyles()] = Field(
         None,
-        description="styles evol and orca: the rows to rework: RECIPE@DATE, or a file in any format; null: the seeds",
+        description="styles constitutional, evol and orca: the rows to rework: RECIPE@DATE, or a file in any format; null: the seeds",
     )
     depth: Annotated[int, OfSomeStyles()] = Field(
         1,
@@ -109,8 +109,12 @@ class GenerateConfig(Table):
     times: Annotated[int | None, OfSomeStyles()] = Field(
         None,
         ge=1,
-        description="styles documents, evol, orca: how often each passage or row is used; "
-        "null: as often as needed, in orca and evol 1",
+        description="styles constitutional, documents, evol, orca: how often each passage or row is used; "
+        "null: as often as needed, in constitutional, orca and evol 1",
+    )
+    principles: Annotated[ExistingPath | None, OfSomeStyles(), Added()] = Field(
+        None,
+        description="style constitutional: a YAML list of principles, of which one is drawn for each row; null: ours",
     )
     bugs: Annotated[Bugs, OfSomeStyles()] = Field(
         Bugs(), description="style alpaca-2023: those of Stanford's code, each a switch"

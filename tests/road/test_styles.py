@@ -23,6 +23,7 @@ ROWS = "generate.rows=rows.jsonl"
 NEEDS = {
     "documents": ("generate.documents=[notes.md]",),
     "orca": (ROWS,),
+    "constitutional": (ROWS,),
     "evol": (ROWS, "generate.depth=2"),
 }
 STYLES = {name: NEEDS.get(name, ()) for name in style_names()}

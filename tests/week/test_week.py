@@ -29,7 +29,8 @@ from tests.waiting import until
 
 REHEARSED = {  # what a key, a GPU and a 7B model are replaced by; budgets and prices stay
     "kind: openai_chat": "kind: rehearsed\n  served: served.jsonl",
-    "gpt-4.1-mini": "gpt-4.1-nano",
+    "  model: gpt-6-luna": "  model: gpt-4.1-nano",
+    "  extra_body: {reasoning_effort: none}": "  # extra_body: {reasoning_effort: none}",
     "concurrency: 32": "concurrency: 4",
     "  name: RTX4090\n  provider: runpod": "  per_hour: 18\n  human_per_hour: 30",
     "HuggingFaceTB/SmolLM2-1.7B": "tiny",
