@@ -80,7 +80,7 @@ async def connect(
             run=run,
             stage=stage,
             pace=_pace(table, say),
-            stopping=stopping,
+            stopping=lambda: stopping() or (desk is not None and desk.patience.ended),
             attempts=table.max_attempts,
             by_batch=table.by_batch,
             bills_dollars=table.bills_dollars,

@@ -335,7 +335,7 @@ class Batches:
             faults.LINE,
             faults.chance(settings.seed, "line", asked, server.asked[asked]),
         )
-        if nature == "filtered_unread" and not fault:
+        if nature == "filtered_unread" and fault in ("", "line_twice"):
             fault = nature
         odd = faults.drawn(
             settings.faults,

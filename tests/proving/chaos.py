@@ -29,6 +29,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import psutil
+
 from tests.bench.table import publish
 from tests.proving.compare import asked_after_stored, compare, held_over_time, lost_by_kills
 from tests.proving.faults import FATAL, ODD
@@ -107,7 +109,8 @@ PRINTED = "printed.txt"
 _NANO = 1_000_000_000
 _A_SMALL_ONE = 5000  # requests; below that not every fault is sure to come
 _BUDGET = "the budget of"
-_PATIENCE = 120.0  # seconds without a reply after which a run hangs
+_PATIENCE = 120.0  # seconds without a reply after which a run that does next to nothing hangs
+_BUSY = 0.05  # of a core: who computes so much is at work, on a machine that others use too
 
 
 class Broken(AssertionError):
@@ -171,15 +174,18 @@ class Chaos:
         """Until it ends, or should be killed: a moment after the mark, or, where it was past the mark when it started, at
         any moment of its first seconds."""
         began = answered = self.server.state()["answered"]
-        heard, die_at = time.monotonic(), float("inf")
+        heard, worked, die_at = time.monotonic(), 0.0, float("inf")
         while process.poll() is None:
             before, answered = answered, self.server.state()["answered"]
             now = time.monotonic()
-            heard = now if answered != before else heard
+            if answered != before:
+                heard, worked = now, _cpu(process)
             if now - heard > _PATIENCE:
-                raise Broken(
-                    f"no reply for {_PATIENCE:.0f} s: {(self.home / PRINTED).read_text()[-2000:]}"
-                )
+                if _cpu(process) - worked < _BUSY * (now - heard):
+                    raise Broken(
+                        f"no reply for {_PATIENCE:.0f} s: {(self.home / PRINTED).read_text()[-2000:]}"
+                    )
+                heard, worked = now, _cpu(process)
             while self.fatal and answered >= self.fatal[0][0]:
                 self.server.weather(script=[self.fatal.pop(0)[1]])
             if die_at == float("inf") and kill_at is not None and answered >= kill_at:
@@ -250,6 +256,15 @@ class Chaos:
         self.reconciliations += 1
         after = compare(self.ledger, self.server.books)
         return after.ours + after.held
+
+
+def _cpu(process: subprocess.Popen[bytes]) -> float:
+    """Seconds that it has computed."""
+    try:
+        used = psutil.Process(process.pid).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(used.user + used.system)
 
 
 def _kind(last: str) -> str:

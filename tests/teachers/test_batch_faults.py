@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ import pytest
 
 from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.budget import Caps, ceiling_of
 from alpaca_pipe.ledger.store.batch_jobs import BatchJobs
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.batch.batch_client import BatchClient
@@ -19,7 +21,7 @@ from alpaca_pipe.teachers.batch.waiting import BatchWaiting
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.openai.chat_dialect import CHAT
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
-from tests.teachers.test_batch import WORDS, Runs, cache, desk, journal, server, stop_when
+from tests.teachers.test_batch import WORDS, Runs, cache, desk, journal, question, server, stop_when
 from tests.waiting import PATIENCE, too_late
 
 __all__ = ["cache", "desk", "journal", "server"]
@@ -58,6 +60,29 @@ def test_files_that_wait_in_line_do_not_hold_up_the_one_before_them(desk: Runs) 
     """A file is refused for a full queue while the next ones wait for their turn after it."""
     desk.server.faults(room=1, seconds=0.6)
     assert desk.run(WORDS[:4], stopping=too_late()) == WORDS[:4]
+    desk.sound()
+
+
+def test_who_waits_for_budget_hears_that_the_desk_has_closed(desk: Runs) -> None:
+    """What is with the provider stays open and may come to less: without a word they would wait for that for ever."""
+    desk.server.faults(poll_denied=1)
+    room = 5 * ceiling_of(question("q" * 80), desk.table().priced())
+    [error] = desk.run(WORDS, Caps(api=room))
+    assert isinstance(error, Fatal) and "does not accept the key" in error.what
+    desk.written()
+    assert 0 < desk.journal.totals("r").pending < len(WORDS)
+    assert desk.run(WORDS, Caps(api=10 * room)) == WORDS
+    assert desk.billed() == Counter(WORDS)
+    desk.sound()
+
+
+def test_batches_that_get_smaller_as_the_cap_nears_are_explained_once(desk: Runs) -> None:
+    room = 5 * ceiling_of(question("q" * 80), desk.table().priced())
+    assert desk.run(WORDS, Caps(api=room)) == WORDS
+    sizes = [batch["request_counts"]["total"] for batch in desk.server.books()["batches"]]
+    assert sizes[-desk.of("creates") :][0] < len(WORDS)
+    [sentence] = [said for said in desk.said if "no room for more requests at once" in said]
+    assert "budget.api" in sentence
     desk.sound()
 
 

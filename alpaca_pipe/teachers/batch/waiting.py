@@ -34,9 +34,14 @@ class BatchWaiting:
         self.closed = False
         self.why: UserError | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Whether the desk takes nothing more, whatever the run thinks."""
+        return self.closed or self.why is not None
+
     def go_on(self) -> None:
         """Raises Stopped where we should not."""
-        if self.closed or self.why is not None or self.stopping():
+        if self.ended or self.stopping():
             raise Stopped
 
     async def sleep(self, seconds: float) -> None:

@@ -1,10 +1,11 @@
-"""Says once a run that four fifths of a budget are used."""
+"""Says once a run that four fifths of a budget are used, and once why batches get smaller then."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.entries import Short
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
 
@@ -16,12 +17,18 @@ class BudgetWarning:
     """Looks at the balances each time that a 25th of the smallest cap was newly reserved, and at the first request."""
 
     def __init__(
-        self, journal: Journal, caps: Caps, recipe: str, say: Callable[[str], None]
+        self,
+        journal: Journal,
+        caps: Caps,
+        recipe: str,
+        say: Callable[[str], None],
+        by_batch: bool = False,
     ) -> None:
         self._journal, self._recipe, self._say = journal, recipe, say
         self._caps = list(caps.over("api"))
         self._part = min((cap.nanodollars for cap in self._caps), default=0) // _LOOKS
         self._unseen = self._part
+        self._by_batch = by_batch  # online, room comes back within seconds
 
     def reserved(self, ceiling: int) -> None:
         """One more attempt is reserved."""
@@ -42,3 +49,14 @@ class BudgetWarning:
                     f"{shown(held.open)} held by what is in flight or lent"
                 )
                 self._caps.remove(cap)
+
+    def no_room(self, short: Short) -> None:
+        """A request waits for room."""
+        if not self._by_batch:
+            return
+        self._by_batch = False
+        self._say(
+            f"{short.budget} has no room for more requests at once, for each is reserved at the most that it may cost "
+            f"({shown(short.ceiling)}): the others wait until a batch is back, and batches get smaller as the cap nears; "
+            "with a higher cap they go together"
+        )

@@ -85,7 +85,7 @@ class Metered:
         self._size = RequestSizes(price, self.takes, self.identity.get("extra_body", {}))
         self._say, self._unsaid = say, list[str]()  # the latter until the reply is stored
         self._served = ServedModel(model, self._unsaid.append)
-        self._near_cap = BudgetWarning(journal, caps, recipe, say)
+        self._near_cap = BudgetWarning(journal, caps, recipe, say, by_batch)
         self._disk, self._arrivals = DiskGuard(journal.path.parent), LoopBridge()
         self._asking: dict[str, _Asking] = {}
         self._ended: UserError | None = None
@@ -206,6 +206,7 @@ class Metered:
                 elif not answer.waiting:
                     raise OverBudget(answer, self._journal.totals(self._recipe, class_="api"))
                 else:
+                    self._near_cap.no_room(answer)
                     await line.to_the_front()
                     with suppress(TimeoutError):
                         await asyncio.wait_for(an_end.wait(), _GLANCE)
