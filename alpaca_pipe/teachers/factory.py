@@ -17,7 +17,8 @@ from alpaca_pipe.teachers.http_teacher import HttpTeacher
 from alpaca_pipe.teachers.local.child_process import Child, Watched
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.openai.error_mapping import key_from
-from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, http_client
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
+from alpaca_pipe.teachers.openai.http_client import http_client
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 from alpaca_pipe.teachers.retrying import Retrying
 from alpaca_pipe.teachers.shutdown import Living
@@ -133,7 +134,7 @@ async def _open_wire(
         child = await stack.enter_async_context(own) if (own := table.own_server(log)) else None
         address, key = (child.url, child.key) if child else (table.address, key)
         client = await stack.enter_async_context(
-            http_client(address, key=key, timeout=table.timeout, **table.http_options)
+            http_client(address, timeout=table.timeout, **table.http_options)
         )
         yield (
             HttpConnection(

@@ -22,7 +22,8 @@ from alpaca_pipe.teachers.base import Failure
 from alpaca_pipe.teachers.batch.batch_client import BatchClient
 from alpaca_pipe.teachers.http_teacher import HttpTeacher
 from alpaca_pipe.teachers.openai.chat_dialect import CHAT, TAKES
-from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, http_client
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
+from alpaca_pipe.teachers.openai.http_client import http_client
 from tests.attack.examples import some
 from tests.attack.fuzz import books_of, script_of
 from tests.attack.hostile import Asked, hostile, whole

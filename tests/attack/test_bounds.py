@@ -18,7 +18,8 @@ from alpaca_pipe.teachers.base import Failure
 from alpaca_pipe.teachers.http_teacher import HttpTeacher
 from alpaca_pipe.teachers.openai.bounded_answer import bytes_of_reply
 from alpaca_pipe.teachers.openai.chat_dialect import CHAT, TAKES
-from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, http_client
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
+from alpaca_pipe.teachers.openai.http_client import http_client
 from tests.attack.hostile import Asked, Hostile, Script, chat, head, hostile, whole
 from tests.teachers.test_metered import CEILING, metered
 
@@ -60,6 +61,7 @@ def endless(first: bytes, piece: bytes) -> Script:
 
 CHUNK = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
 OF_ZEROS = zlib.compressobj(9, zlib.DEFLATED, 31)
+BARE = zlib.compressobj(wbits=-zlib.MAX_WBITS)  # as some servers understand deflate
 BOMB = OF_ZEROS.compress(bytes(200 << 20)) + OF_ZEROS.flush()
 
 
@@ -72,9 +74,19 @@ BOMB = OF_ZEROS.compress(bytes(200 << 20)) + OF_ZEROS.flush()
         endless(head(200, "Content-Length: 99999999999"), b" " * 65536),
         saying(whole(BOMB, "Content-Encoding: gzip")),
         saying(whole(gzip.compress(BOMB), "Content-Encoding: gzip, gzip")),
+        endless(head(200, "Content-Encoding: gzip") + gzip.compress(b"{}"), b"x" * 65536),
         endless(head(200, "Transfer-Encoding: chunked"), b"10\r\n{'choices': [{}]\r\n"),
     ],
-    ids=["50 MB", "chunks", "until closed", "a length", "packed", "packed twice", "small chunks"],
+    ids=[
+        "50 MB",
+        "chunks",
+        "until closed",
+        "a length",
+        "packed",
+        "packed twice",
+        "behind it",
+        "small chunks",
+    ],
 )
 def test_an_answer_above_its_bound_is_left_there(script: Script) -> None:
     end, server = ask(script)
@@ -89,6 +101,8 @@ def test_a_reply_within_it_is_read_packed_or_not() -> None:
         whole(body),
         whole(gzip.compress(body), "Content-Encoding: gzip"),
         whole(zlib.compress(body), "Content-Encoding: deflate"),
+        whole(BARE.compress(body) + BARE.flush(), "Content-Encoding: deflate"),
+        whole(gzip.compress(zlib.compress(body)), "Content-Encoding: deflate, gzip"),
         whole(body, "Content-Encoding: identity"),
     ):
         end, _ = ask(saying(answer))

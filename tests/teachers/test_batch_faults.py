@@ -21,6 +21,7 @@ from alpaca_pipe.teachers.batch.waiting import BatchWaiting
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.openai.chat_dialect import CHAT
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
+from alpaca_pipe.teachers.openai.http_client import http_client
 from tests.teachers.test_batch import WORDS, Runs, cache, desk, journal, question, server, stop_when
 from tests.waiting import PATIENCE, too_late
 
@@ -33,12 +34,8 @@ async def a_desk(
     runs: Runs, takes: frozenset[str] = frozenset({"max_tokens"})
 ) -> AsyncIterator[Batcher]:
     """Of a later run at the same server, whose teacher takes these fields."""
-    from openai import AsyncOpenAI
-
     table = runs.table()
-    async with AsyncOpenAI(
-        base_url=f"{runs.server.url}/v1", api_key="none-at-all", max_retries=0
-    ) as client:
+    async with http_client(table.address) as client:
         office = BatchClient(
             HttpConnection(client, table.address, "m", "none-at-all", 10, takes, CHAT)
         )

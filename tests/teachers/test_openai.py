@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.base import Failure, Fatal
+from alpaca_pipe.teachers.batch.batch_client import BatchClient
 from alpaca_pipe.teachers.http_teacher import HttpTeacher
 from alpaca_pipe.teachers.openai.chat_dialect import CHAT, TAKES
 from alpaca_pipe.teachers.openai.completions_dialect import COMPLETIONS
 from alpaca_pipe.teachers.openai.error_mapping import key_from, retry_after, without_keys
-from alpaca_pipe.teachers.openai.http_attempt import HttpConnection, http_client
+from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
+from alpaca_pipe.teachers.openai.http_client import http_client, proxy_of_environment
 from alpaca_pipe.teachers.openai.usage import usage_of
 
 KEY = "sk-test-0123456789abcdef"
@@ -65,7 +67,7 @@ def ask(
 async def ask_at(
     address: str, request: Request, timeout: float, legacy: bool, **wire: Any
 ) -> Completion:
-    async with http_client(address, key=KEY, timeout=timeout) as client:
+    async with http_client(address, timeout=timeout) as client:
         dialect = COMPLETIONS if legacy else CHAT
         line = HttpConnection(
             client, address, "m", KEY, timeout, dialect=dialect, **{"takes": TAKES, **wire}
@@ -654,3 +656,58 @@ def test_a_missing_or_broken_key_is_said_without_showing_it(value: str | None, s
 
 def test_a_key_is_read_without_its_newline() -> None:
     assert key_from({"K": "sk-abc\n"}, "K") == "sk-abc"
+
+
+def test_a_download_follows_to_another_host_and_leaves_the_key_behind() -> None:
+    """A provider may keep a batch's answers in somebody else's store; a request of ours goes nowhere else."""
+    seen: list[tuple[str, str]] = []
+
+    async def handler(http: web.Request) -> web.Response:
+        seen.append((http.path, http.headers.get("Authorization", "")))
+        if http.path == "/v1/files/f/content":
+            port = http.url.port
+            return web.Response(status=302, headers={"Location": f"http://localhost:{port}/kept"})
+        if http.path == "/kept":
+            return web.Response(status=307, headers={"Location": "/there?signed=yes"})
+        return web.Response(body=b"lines")
+
+    async def main() -> bytes:
+        runner = web.AppRunner(app := web.Application(), shutdown_timeout=0.1)
+        app.router.add_route("*", "/{any:.*}", handler)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        address = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        try:
+            async with http_client(address) as client:
+                line = HttpConnection(client, address, "m", KEY, 5, TAKES, CHAT)
+                return await BatchClient(line).content("f", 1000)
+        finally:
+            await runner.cleanup()
+
+    assert asyncio.run(main()) == b"lines"
+    assert seen == [("/v1/files/f/content", f"Bearer {KEY}"), ("/kept", ""), ("/there", "")]
+
+
+@pytest.mark.parametrize(
+    ("environment", "way"),
+    [
+        ({"HTTPS_PROXY": "http://me:secret@proxy:3128"}, "http://me:secret@proxy:3128"),
+        ({"https_proxy": "proxy:3128"}, "http://proxy:3128"),
+        ({"ALL_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
+        ({"HTTP_PROXY": "http://proxy:3128"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": ".teacher.test,other"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "eacher.test"}, "http://proxy:3128"),
+        ({"HTTPS_PROXY": "http://proxy:1", "ALL_PROXY": "socks5://proxy:2"}, "http://proxy:1"),
+        ({}, None),
+    ],
+)
+def test_the_proxy_that_the_environment_names(
+    environment: dict[str, str], way: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_of_environment("https://api.teacher.test/v1") == way

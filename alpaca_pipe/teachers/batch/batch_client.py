@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,15 +15,15 @@ from alpaca_pipe.core.outside_numbers import BadNumber, exact_json, shown_value,
 from alpaca_pipe.ledger.store.batch_jobs import Intent
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.local.child_process import Child
-from alpaca_pipe.teachers.openai.bounded_answer import at_most
+from alpaca_pipe.teachers.openai.bounded_answer import A_LIST
 from alpaca_pipe.teachers.openai.error_mapping import (
     Refused,
     answered_with_error,
-    broken_calls,
-    failure_of,
+    unanswered,
     without_keys,
 )
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
+from alpaca_pipe.teachers.openai.http_client import JSON, WholeAnswer
 
 OURS = "alpaca_pipe_intent"  # in a batch's metadata: the intent it was made for
 _SLOWEST = 100_000  # bytes a second, of files
@@ -45,20 +47,18 @@ class BatchClient:
 
     async def upload(self, name: str, data: bytes) -> str:
         """The id of the new file."""
-        said = await self._made(
-            "/files",
-            body={"purpose": "batch"},
-            files=[("file", (name, data, "application/jsonl"))],
-            options={"headers": {"Content-Type": "multipart/form-data"}},
-            size=len(data),
-        )
+        import aiohttp
+
+        form = aiohttp.FormData({"purpose": "batch"})
+        form.add_field("file", io.BytesIO(data), filename=name, content_type="application/jsonl")
+        said = await self._made("/files", form=form, size=len(data))
         return str(said["id"])
 
     async def create(self, file: str, window: str, intent: Intent) -> dict[str, Any]:
         """The new batch, marked with our intent."""
         return await self._made(
             "/batches",
-            body={
+            asked={
                 "input_file_id": file,
                 "endpoint": f"/v1{self.wire.dialect.path(self.wire.model)}",
                 "completion_window": window,
@@ -68,11 +68,11 @@ class BatchClient:
 
     async def look(self, batch: str) -> dict[str, Any]:
         """The batch as it is now. NotThere."""
-        return await self._json("get", f"/batches/{quote(batch, safe='')}")
+        return await self._json("GET", f"/batches/{quote(batch, safe='')}")
 
     async def cancel(self, batch: str) -> None:
         """Asks it to end; what is finished is kept. NotThere."""
-        await self._json("post", f"/batches/{quote(batch, safe='')}/cancel")
+        await self._json("POST", f"/batches/{quote(batch, safe='')}/cancel")
 
     async def find(self, intent: Intent) -> dict[str, Any] | None:
         """The batch that was made for an intent, by our mark or by its file; None if the provider's list has none."""
@@ -81,7 +81,7 @@ class BatchClient:
             seen.add(after)
             page = await self._made(
                 f"/batches?limit={_A_PAGE}" + (f"&after={quote(after, safe='')}" if after else ""),
-                "get",
+                "GET",
             )
             for batch in _listed(page):
                 metadata = batch.get("metadata")
@@ -95,26 +95,23 @@ class BatchClient:
 
     async def files_named(self, name: str) -> list[str]:
         """Ids of the files of that name; of the newest page only."""
-        page = await self._made("/files?purpose=batch", "get")
+        page = await self._made("/files?purpose=batch", "GET")
         return [file["id"] for file in _listed(page) if file.get("filename") == name]
 
     async def content(self, file: str, most: int) -> bytes:
         """A file, whole; of at most so many bytes, or EndlessAnswer. NotThere."""
-        options = {"follow_redirects": True}  # to where the provider stores it
-        with at_most(most):
-            response = await self._call(
-                "get", f"/files/{quote(file, safe='')}/content", most, options=options
-            )
-        content = bytes(response.content)
-        if content.lstrip()[:9].startswith(b'{"error"'):  # in place of lines
-            raise self._no_reply(response, _as_json(content))
-        return content
+        answer = await self._call(
+            "GET", f"/files/{quote(file, safe='')}/content", most, most=most, stored=True
+        )
+        if answer.content.lstrip()[:9].startswith(b'{"error"'):  # in place of lines
+            raise self._no_reply(answer, _as_json(answer.content))
+        return answer.content
 
     async def delete(self, file: str) -> None:
         """NotThere, which is as good."""
-        await self._call("delete", f"/files/{quote(file, safe='')}")
+        await self._call("DELETE", f"/files/{quote(file, safe='')}")
 
-    async def _made(self, path: str, method: str = "post", **sent: Any) -> dict[str, Any]:
+    async def _made(self, path: str, method: str = "POST", **sent: Any) -> dict[str, Any]:
         """Of a path that every provider of batches has: 404 there is the provider's, not a batch's."""
         try:
             return await self._json(method, path, **sent)
@@ -125,66 +122,88 @@ class BatchClient:
             ) from None
 
     async def _json(self, method: str, path: str, **sent: Any) -> dict[str, Any]:
-        response = await self._call(method, path, **sent)
-        said = _as_json(response.content)
+        answer = await self._call(method, path, **sent)
+        said = _as_json(answer.content)
         if not _is_one(said) or not (said.get("id") or "data" in said):
-            raise self._no_reply(response, said)
+            raise self._no_reply(answer, said)
         return said
 
-    def _no_reply(self, response: Any, said: Any) -> Failure | Fatal:
+    def _no_reply(self, answer: WholeAnswer, said: Any) -> Failure | Fatal:
         """What to raise for a 200 that is not what was asked for: an error in its place is that error."""
         wire = self.wire
-        failure = answered_with_error(
-            said, response.headers, wire.address, wire.model, wire.key, {}
-        )
+        failure = answered_with_error(said, answer.headers, wire.address, wire.model, wire.key, {})
         if isinstance(failure, Fatal):
             return failure
         what = str(failure) if failure else "with something that is no reply"
         return Failure(
-            what if failure else f"{wire.address} answered {response.status_code} {what}",
+            what if failure else f"{wire.address} answered {answer.status} {what}",
             sent="unknown",
             retry=True,
             of_the_request=failure is not None,
         )
 
-    async def _call(self, method: str, path: str, size: int = 0, **sent: Any) -> Any:
-        """size: bytes that are sent or may come."""
-        import httpx2
-        from openai import APIStatusError
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        size: int = 0,
+        *,
+        asked: Mapping[str, Any] | None = None,
+        form: Any = None,
+        most: int = A_LIST,
+        stored: bool = False,
+    ) -> WholeAnswer:
+        """size: bytes that are sent or may come.  asked: sent as JSON.  most: bytes of the answer.  stored: the provider may
+        keep it at another address."""
+        import aiohttp
 
-        within = self.wire.timeout + size / _SLOWEST
+        wire, body, headers = self.wire, form, self.wire.headers.copy()
+        if asked is not None:
+            headers["Content-Type"], body = JSON, json.dumps(asked).encode()
+        url, status = wire.address + path, 0
+        within = wire.timeout + size / _SLOWEST
+        failure: Failure | Fatal | Refused
         try:
             async with asyncio.timeout(within):  # the client's own is between two signs of life
-                call = getattr(self.wire.client, method)
-                return await call(path, cast_to=httpx2.Response, **sent)
+                if stored:
+                    answer = await wire.client.download(url, headers, most)
+                else:
+                    answer = await wire.client.send(method, url, headers, most, body)
+        except (aiohttp.ClientError, ValueError) as error:
+            failure = unanswered(error, wire.address)
         except TimeoutError:
             raise Failure(
-                f"{self.wire.address} did not answer within {within:.0f} s",
-                sent="unknown",
-                retry=True,
+                f"{wire.address} did not answer within {within:.0f} s", sent="unknown", retry=True
             ) from None
-        except broken_calls() as error:
-            status = error.status_code if isinstance(error, APIStatusError) else None
+        else:
+            status = answer.status
+            if status < 300:
+                return answer
             if status == 404:
-                raise NotThere from None
-            failure = failure_of(error, self.wire.address, self.wire.model, self.wire.key)
+                raise NotThere
+            failure = wire.explained(answer)
+        raise await self._in_our_words(failure, status)
+
+    async def _in_our_words(
+        self, failure: Failure | Fatal | Refused, status: int
+    ) -> Failure | Fatal:
+        """Of a call about files and batches, which is not a request. status: 0 where none came."""
         if isinstance(failure, Refused):
-            raise Fatal(
+            return Fatal(
                 f"{self.wire.address} does not take the batch ({status}): {failure.reason}",
                 "mend what it names, or use kind: openai_chat",
-            ) from None
+            )
         if (
             isinstance(failure, Failure)
             and failure.sent != "refused"
             and self.child
             and await self.child.gone(within=1.0)
         ):
-            raise self.child.obituary() from None
-        if isinstance(failure, Failure) and status is not None and status >= 500:
-            failure.sent = (
-                "unknown"  # a reply that cost nothing, but here: a batch that may have been made
-            )
-        raise failure from None
+            return self.child.obituary()
+        if isinstance(failure, Failure) and status >= 500:
+            # a reply that cost nothing, but here: a batch that may have been made
+            failure.sent = "unknown"
+        return failure
 
 
 def _as_json(content: bytes) -> Any:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextvars import ContextVar
-from functools import cache
+import zlib
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.completion import Request
@@ -13,17 +11,18 @@ from alpaca_pipe.ledger.budget import OUTPUT_LIMITS, limit_of
 from alpaca_pipe.teachers.base import Failure
 
 if TYPE_CHECKING:
-    import httpx2
+    from aiohttp import ClientResponse
 
 # Beside what the tokens take: a reply may bring what a model thought beside its limit, a million tokens of four letters.
 _AROUND = 4 << 20
 _A_TOKEN = 1 << 10  # bytes, escaped and with its log probability; each of its top ones again
 _NO_LIMIT = 1 << 14  # tokens, where a request sets none (of a server that costs nothing)
 _AN_ERROR = 1 << 16  # of an answer that is no 2xx: its beginning says what is wrong
+A_LIST = _AROUND  # of models, batches or files
 _A_LINE = 1 << 14  # around a reply in a batch's file
 MB = 1e6
-
-_most: ContextVar[int] = ContextVar("most", default=_AROUND)
+_GZIP = b"\x1f"  # how such a body begins
+_AT_A_TIME = 1 << 16  # bytes
 
 
 class EndlessAnswer(Failure):
@@ -48,23 +47,59 @@ def bytes_of_batch(requests: list[Request], lines: int, extra: Mapping[str, Any]
     return 4 * _AROUND + lines * (_A_LINE + known)
 
 
-@contextlib.contextmanager
-def at_most(size: int) -> Iterator[None]:
-    """Answers within this block may have so many bytes."""
-    before = _most.set(size)
+async def read_bounded(response: ClientResponse, most: int) -> bytes:
+    """The body of an answer, unpacked piece by piece and of at most so many bytes. An error's is cut at its bound; another
+    one raises EndlessAnswer there, and ValueError where it is packed otherwise than it says."""
+    cut = response.status >= 300
+    most = min(most, _AN_ERROR) if cut else most
+    layers = _layers(response.headers.get("Content-Encoding", ""))
+    body, came = bytearray(), 0
+    async for piece in response.content.iter_any():
+        came += len(piece)
+        for part in _unpacked(piece, layers) if layers else (piece,):
+            body += part
+            if max(len(body), came) > most:  # what comes behind the packed body adds nothing to it
+                response.close()
+                if cut:
+                    return bytes(body[:most])
+                raise EndlessAnswer(response.url.host or "the server", most)
+    return bytes(body)
+
+
+class _Layer:
+    """One packing. Some servers say deflate and leave out its header."""
+
+    def __init__(self) -> None:
+        self._unpacks: Any = None
+        self.left = b""
+
+    def unpack(self, piece: bytes) -> bytes:
+        """The next tens of kilobytes; `left` is what is to be given again."""
+        if self._unpacks is None:
+            bare = piece[0] & 0xF != zlib.DEFLATED and piece[:1] != _GZIP
+            self._unpacks = zlib.decompressobj(-zlib.MAX_WBITS if bare else 32 + zlib.MAX_WBITS)
+        part: bytes = self._unpacks.decompress(piece, _AT_A_TIME)
+        self.left = self._unpacks.unconsumed_tail
+        return part
+
+
+def _layers(packed: str) -> list[_Layer]:
+    """From the outermost in; an encoding that we never ask for is none: that body is read as it is."""
+    names = [name.strip() for name in reversed(packed.lower().split(","))]
+    return [_Layer() for name in names if name in ("gzip", "x-gzip", "deflate")]
+
+
+def _unpacked(piece: bytes, layers: list[_Layer]) -> Iterator[bytes]:
+    """A piece through all layers: a small one may become gigabytes."""
+    if not layers:
+        yield piece
+        return
     try:
-        yield
-    finally:
-        _most.reset(before)
-
-
-async def bound(response: httpx2.Response) -> None:
-    """A hook of the client: from here on the answer's body ends at its bound. An error's is cut there, another raises
-    EndlessAnswer when it is read."""
-    response.stream = _bounded_stream()(response, _most.get())
-    for name in ("Content-Encoding", "Content-Length"):
-        if name in response.headers:
-            del response.headers[name]
+        while piece:
+            part, piece = layers[0].unpack(piece), layers[0].left
+            yield from _unpacked(part, layers[1:])
+    except zlib.error:
+        raise ValueError("it is not packed as it says") from None
 
 
 def _bytes_of_tokens(request: Request, extra: Mapping[str, Any]) -> int:
@@ -74,45 +109,3 @@ def _bytes_of_tokens(request: Request, extra: Mapping[str, Any]) -> int:
     ]
     alternatives = limit_of(decoding.get("top_logprobs") or decoding.get("logprobs")) or 0
     return max(limits, default=_NO_LIMIT) * _A_TOKEN * (1 + min(alternatives, 20))
-
-
-@cache
-def _bounded_stream() -> Any:
-    """Made when it is needed: httpx2 is loaded with the first client."""
-    import httpx2
-
-    class BoundedStream(httpx2.AsyncByteStream):
-        """The body of an answer, unpacked piece by piece."""
-
-        def __init__(self, response: httpx2.Response, most: int) -> None:
-            self.host = response.url.host
-            self.cut = response.status_code >= 300
-            self.most = min(most, _AN_ERROR) if self.cut else most
-            self.inner: Any = response.stream
-            packed = response.headers.get("Content-Encoding", "identity")
-            if packed != "identity":
-                self.inner = httpx2.Response(
-                    response.status_code,
-                    headers={"Content-Encoding": packed},
-                    stream=response.stream,
-                )
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            left = self.most
-            pieces = self.inner
-            if isinstance(pieces, httpx2.Response):
-                pieces = pieces.aiter_bytes()
-            async for piece in pieces:
-                left -= len(piece)
-                if left >= 0:
-                    yield piece
-                elif self.cut:
-                    yield piece[:left]
-                    return
-                else:
-                    raise EndlessAnswer(self.host, self.most)
-
-        async def aclose(self) -> None:
-            await self.inner.aclose()
-
-    return BoundedStream

@@ -89,32 +89,6 @@ class Renamed(Failure):
         self.field, self.name = field, name
 
 
-def broken_calls() -> tuple[type[Exception], ...]:
-    """What a call of the SDK ends in that brought nothing: some errors of its transport pass through it as they are."""
-    import aiohttp
-    import httpx2
-    from openai import OpenAIError
-
-    return (OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError, ValueError)
-
-
-def failure_of(error: Exception, address: str, model: str, key: str) -> Failure | Fatal | Refused:
-    """What to raise in place of one of `broken_calls`; no text of it holds a key."""
-    from openai import APIStatusError
-
-    if isinstance(error, APIStatusError):
-        return _explained(
-            error.status_code,
-            error.response.headers,
-            error.body,
-            error.message,
-            address,
-            model,
-            key,
-        )
-    return unanswered(error, address)
-
-
 def answered(
     status: int,
     headers: Any,

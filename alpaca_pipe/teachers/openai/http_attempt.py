@@ -1,42 +1,31 @@
-"""One HTTP attempt in any dialect: the client, the request, and what an answer that is no reply means."""
+"""One HTTP attempt in any dialect: the request, and what an answer that is no reply means."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from alpaca_pipe.core.completion import Request
-from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.outside_numbers import exact_json
 from alpaca_pipe.teachers.base import NO_FIELDS, Dialect, Failure, Fatal, SentFields
-from alpaca_pipe.teachers.openai.bounded_answer import at_most, bound, bytes_of_reply
+from alpaca_pipe.teachers.openai.bounded_answer import A_LIST, bytes_of_reply
 from alpaca_pipe.teachers.openai.error_mapping import (
     Refused,
     Renamed,
     answered,
     answered_with_error,
-    broken_calls,
     unanswered,
 )
 from alpaca_pipe.teachers.openai.event_stream import is_stream, whole_reply
+from alpaca_pipe.teachers.openai.http_client import JSON, HttpClient, WholeAnswer
 
 if TYPE_CHECKING:
-    import httpx2
-    from openai import AsyncOpenAI
+    from multidict import CIMultiDict
 
-CONNECT_WITHIN = 10.0  # seconds
-# Servers close idle connections after 5 s (uvicorn, llama.cpp); a request into a closing one would be booked as lost.
-IDLE_CONNECTIONS_LIVE = 2.0  # seconds
 # Which draw of one question this is; servers ignore it, our scripted one answers by it.
 DRAW = "X-Draw"
 NAME = "X-Client-Request-Id"  # OpenAI keeps it in its logs
@@ -53,9 +42,9 @@ class Reply:
 
 @dataclass(frozen=True)
 class HttpConnection:
-    """An open connection. `post` is one attempt; the SDK's own retries are off, they would escape the ledger."""
+    """An open connection. `post` is one attempt: retries that the ledger does not see would escape it."""
 
-    client: AsyncOpenAI
+    client: HttpClient
     address: str
     model: str
     key: str
@@ -77,61 +66,49 @@ class HttpConnection:
     async def post(self, request: Request, name: str = "") -> Reply:
         """name: of this attempt. Raises Refused, Failure or Fatal."""
         import aiohttp
-        import httpx2
 
-        headers = self._headers | {DRAW: str(request.sample)} | ({NAME: name} if name else {})
+        headers = self.headers.copy()
+        headers["Content-Type"] = JSON
+        headers[DRAW] = str(request.sample)
+        if name:
+            headers[NAME] = name
         body = {**self.dialect.online, **self.body(request)}
-        http = httpx2.Request(
-            "POST",
-            self._url,
-            headers=headers,
-            content=json.dumps(body, separators=(",", ":")).encode(),
-        )
+        data = json.dumps(body, separators=(",", ":")).encode()
+        most = bytes_of_reply(request, self.sized_by)
         try:
             async with asyncio.timeout(self.timeout):
-                with at_most(bytes_of_reply(request, self.sized_by)):
-                    # Not client.post: what the SDK does around a request costs as much time again as all the rest of it.
-                    response = await self.client._client.send(http)
+                answer = await self.client.send("POST", self._url, headers, most, data)
+        except (aiohttp.ClientError, ValueError) as error:  # some time-outs of aiohttp's too
+            raise unanswered(error, self.address) from None
         except TimeoutError:
             raise Failure(
                 f"{self.address} did not answer within {self.timeout:g} s",
                 sent="unknown",
                 retry=True,
             ) from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, aiohttp.ClientError, ValueError) as error:
-            # ValueError: a name or text that no header may hold, of a cookie that the server has set before
-            raise unanswered(error, self.address) from None
-        limits = {
-            name.decode("latin-1"): value.decode("latin-1")
-            for name, value in response.headers.raw
-            if b"imit" in name
-        }
-        if response.status_code >= 300:
-            raise self.learn(
-                answered(
-                    response.status_code,
-                    response.headers,
-                    response.content,
-                    self.address,
-                    self.model,
-                    self.key,
-                    limits,
-                )
-            )
-        return Reply(self._read(response, limits), limits, SentFields.of(body))
+        limits = {name: value for name, value in answer.headers.items() if "imit" in name}
+        if answer.status >= 300:
+            raise self.learn(self.explained(answer, limits))
+        return Reply(self._read(answer, limits), limits, SentFields.of(body))
 
-    def _read(self, response: Any, limits: Mapping[str, str]) -> dict[str, Any]:
+    def explained(
+        self, answer: WholeAnswer, limits: Mapping[str, str] = {}
+    ) -> Failure | Fatal | Refused:
+        """What to raise for an answer that is no 2xx."""
+        return answered(*answer, self.address, self.model, self.key, limits)
+
+    def _read(self, answer: WholeAnswer, limits: Mapping[str, str]) -> dict[str, Any]:
         """The JSON of a reply, in pieces or whole. Raises Refused, Failure or Fatal."""
-        streams = is_stream(response.content, response.headers.get("content-type", ""))
+        streams = is_stream(answer.content, answer.headers.get("content-type", ""))
         try:
-            reply = whole_reply(response.content) if streams else exact_json(response.content)
+            reply = whole_reply(answer.content) if streams else exact_json(answer.content)
         except ValueError:
             reply = None
         if self.dialect.is_reply(reply):
             assert reply is not None
             return reply
         failure = answered_with_error(
-            reply, response.headers, self.address, self.model, self.key, limits
+            reply, answer.headers, self.address, self.model, self.key, limits
         )
         if failure is not None:
             raise failure
@@ -141,7 +118,7 @@ class HttpConnection:
             else "something that is no reply"
         )
         raise Failure(
-            f"{self.address} answered {response.status_code} with {what}",
+            f"{self.address} answered {answer.status} with {what}",
             sent="unknown",
             retry=True,
             limits=limits,
@@ -167,49 +144,41 @@ class HttpConnection:
 
     async def models(self) -> list[dict[str, Any]]:
         """What the endpoint lists as its models; [] where that is no list. Raises Failure or Fatal."""
-        import httpx2
-        from openai import Omit
-        from openai._base_client import make_request_options
+        import aiohttp
 
-        # the SDK's own key goes to OpenAI's dialects alone; Google takes a Bearer for another kind of key
-        headers: dict[str, str | Omit] = {"Authorization": Omit()}
-        headers |= self.dialect.headers(self.key)
+        url = self.address + self.dialect.models_path()
         try:
             async with asyncio.timeout(self.timeout):
-                answer = await self.client.get(
-                    self.dialect.models_path(),
-                    cast_to=httpx2.Response,
-                    options=make_request_options(extra_headers=headers),
+                answer = await self.client.send("GET", url, self.headers, A_LIST)
+            if answer.status >= 300:
+                raise Failure(
+                    f"{self.address} lists no models ({answer.status})", sent="no", retry=False
                 )
             said = exact_json(answer.content)
+        except aiohttp.ClientError as error:
+            raise Failure(
+                f"{self.address} lists no models ({type(error).__name__})", sent="no", retry=False
+            ) from None
         except TimeoutError:
             raise Failure(
                 f"{self.address} lists no models within {self.timeout:g} s", sent="no", retry=False
             ) from None
         except ValueError:
             return []
-        except broken_calls() as error:
-            raise Failure(
-                f"{self.address} lists no models ({type(error).__name__})", sent="no", retry=False
-            ) from None
         return self.dialect.listed(said)
 
     @cached_property
-    def _headers(self) -> dict[str, str]:
-        sent = {
-            name: value
-            for name, value in self.client.default_headers.items()
-            if isinstance(value, str)
-            and not name.lower().startswith("x-stainless")
-            and name.lower() != "authorization"  # the SDK's, which is only for OpenAI's dialects
-        }
-        return {"Accept-Encoding": "gzip, deflate"} | dict(self.dialect.headers(self.key)) | sent
+    def headers(self) -> CIMultiDict[str]:
+        """Of every request; the key's are among them."""
+        from multidict import CIMultiDict
+
+        headers = CIMultiDict(self.dialect.headers(self.key))
+        headers.update(self.client.headers)
+        return headers
 
     @cached_property
-    def _url(self) -> httpx2.URL:
-        import httpx2
-
-        return httpx2.URL(self.address + self.dialect.path(self.model))
+    def _url(self) -> str:
+        return self.address + self.dialect.path(self.model)
 
     def body(self, request: Request) -> dict[str, Any]:
         """What is sent. Fatal for a decoding field that is not taken."""
@@ -238,79 +207,3 @@ class HttpConnection:
             fields |= {"logprobs": True, "top_logprobs": self.alternatives} if chat else {}
             fields |= {} if chat else {"logprobs": self.alternatives}
         return fields
-
-
-@contextlib.asynccontextmanager
-async def http_client(
-    address: str,
-    *,
-    key: str = "",
-    timeout: float = 300.0,
-    headers: Mapping[str, str] | None = None,
-    proxy: str | None = None,
-    ca_file: Path | None = None,
-) -> AsyncIterator[AsyncOpenAI]:
-    """A client for `address` (up to /v1), closed when the block ends. timeout: seconds between two signs of life.
-
-    proxy: for all requests; without it the environment's (HTTPS_PROXY, NO_PROXY ...). None reaches our own machine by one.
-    ca_file: PEM of a certificate authority to be trusted beside the known ones; SSL_CERT_FILE names those instead.
-    """
-    from http.cookiejar import CookieJar, DefaultCookiePolicy
-
-    import httpx2
-    from openai import AsyncOpenAI, DefaultAioHttpClient
-
-    limit = httpx2.Timeout(timeout, connect=min(CONNECT_WITHIN, timeout))
-    ours = urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
-    if not ours and proxy is None:
-        _refuse_socks(urlsplit(address))
-    transport = DefaultAioHttpClient(
-        timeout=limit,
-        verify=_trusted(ca_file),
-        limits=httpx2.Limits(max_connections=1024, keepalive_expiry=IDLE_CONNECTIONS_LIVE),
-        follow_redirects=False,  # a redirected POST would be a second attempt, or a GET
-        proxy=None if ours else proxy,
-        trust_env=not ours,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept
-        event_hooks={"response": [bound]},
-    )
-    async with AsyncOpenAI(
-        base_url=address,
-        api_key=key or "none",
-        max_retries=0,
-        timeout=limit,
-        http_client=transport,
-        default_headers=dict(headers or {}),
-    ) as client:
-        yield client
-
-
-def _refuse_socks(address: SplitResult) -> None:
-    """aiohttp would speak HTTP to it. The address of a proxy may hold a password: it is not shown."""
-    for name in (address.scheme, "all"):
-        url = getproxies().get(name, "")
-        if urlsplit(url).scheme.startswith("socks") and not proxy_bypass(address.hostname or ""):
-            raise UserError(
-                f"the environment names a SOCKS proxy ({name.upper()}_PROXY), which is not spoken here",
-                "name one that speaks HTTP, like http://host:port, or unset it",
-            )
-
-
-def _trusted(ca_file: Path | None) -> ssl.SSLContext:
-    import httpx2
-
-    try:
-        context = httpx2.create_ssl_context()  # of the environment, or the known ones
-    except OSError:
-        raise UserError(
-            f"SSL_CERT_FILE ({os.environ.get('SSL_CERT_FILE')}) holds no certificates",
-            "give the path of a PEM file, or unset it",
-        ) from None
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError):
-            raise UserError(
-                f"teacher.ca_file {ca_file} holds no certificates", "give the path of a PEM file"
-            ) from None
-    return context
