@@ -71,6 +71,10 @@ class Table(BaseModel):
             answer[name] = _plain(value)
         return answer
 
+    def reads(self) -> tuple[str, ...]:
+        """Files of earlier stages that are read because of what stands here, beside those that the stage always reads."""
+        return ()
+
     def brings(self) -> tuple[Ingredient, ...]:
         """Models and data of others, whose licences and terms bind what is made with this table."""
         return ()

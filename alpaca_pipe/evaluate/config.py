@@ -10,6 +10,9 @@ from pydantic import Field
 from alpaca_pipe.core.config_table import Added, Knob, Table
 
 TUNED, SHUFFLED = "train/model", "train/control"
+CHOSEN_ON = (
+    "train/chosen_on.jsonl"  # ids of the held-out rows that chose the tuned model's checkpoint
+)
 
 
 class EvaluateConfig(Table):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, write_json
 from alpaca_pipe.core.registry import members
-from alpaca_pipe.evaluate.config import SHUFFLED, TUNED, EvaluateConfig
+from alpaca_pipe.evaluate.config import CHOSEN_ON, SHUFFLED, TUNED, EvaluateConfig
 from alpaca_pipe.evaluate.evaluations.base import (
     Contestant,
     Evaluation,
@@ -37,9 +36,8 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     """
     checkpoint = resolve(context.tables["base"], context.progress.say)
     encoders, missing = _encoders(checkpoint, context.inputs[TUNED])
-    found = map(Example.from_row, read_jsonl(context.inputs["curate/held_out.jsonl"]))
     longest = positions(checkpoint, config.max_length)
-    rows = encode_alike(list(islice(found, config.rows)), encoders, longest)
+    rows = encode_alike(_examples(config, context), encoders, longest)
     # a base is read at its best: asked as it knows it
     fair = "chat" if "chat" in encoders else "ours"
     contestants = {
@@ -60,6 +58,27 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
         summary |= one.conclude(of_each, given, context.folder)
     context.progress.say(summary["sentence"])
     return Outcome(summary)
+
+
+def _examples(config: EvaluateConfig, context: StageContext) -> list[Example]:
+    """The first held-out rows, without those that chose the checkpoint: on them it is better than it is. UserError where
+    none is left."""
+    held_out = [
+        Example.from_row(row) for row in read_jsonl(context.inputs["curate/held_out.jsonl"])
+    ]
+    chosen_on = context.inputs.get(CHOSEN_ON)
+    known = {row["id"] for row in read_jsonl(chosen_on)} if chosen_on else set()
+    rows = [row for row in held_out if row.id not in known]
+    if known:
+        context.progress.say(
+            f"{len(held_out) - len(rows)} held-out rows chose the checkpoint, so the other {len(rows)} judge it"
+        )
+        if not rows:
+            raise UserError(
+                "evaluate: every held-out row chose the checkpoint, so none is left to judge it",
+                "raise curate.held_out, or set train.load_best_model_at_end: false",
+            )
+    return rows[: config.rows]
 
 
 def evaluations() -> tuple[Evaluation, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.evaluate.config import SHUFFLED, TUNED, EvaluateConfig
+from alpaca_pipe.evaluate.config import CHOSEN_ON, SHUFFLED, TUNED, EvaluateConfig
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.architecture import shape_of
 from alpaca_pipe.models.fit import training_flops
@@ -87,7 +87,7 @@ STAGE = Stage(
     config=EvaluateConfig,
     run=run,
     estimate=estimate,
-    reads=("curate/held_out.jsonl", TUNED, f"{SHUFFLED}?"),
+    reads=("curate/held_out.jsonl", TUNED, f"{SHUFFLED}?", f"{CHOSEN_ON}?"),
     uses=("base", "seed"),
     on_gpu=True,
 )

@@ -100,6 +100,11 @@ class Rent:
         if self._meter:
             self._meter.phase(name)
 
+    @property
+    def per_hour(self) -> int:
+        """Nano-dollars of the machine that this run is billed for."""
+        return self._terms.per_hour
+
     def running(self) -> int:
         """Nano-dollars on the meter that are not settled yet."""
         return self._meter.running() if self._meter else 0

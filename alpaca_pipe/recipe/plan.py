@@ -64,7 +64,7 @@ def _step(
 ) -> Step:
     wanted = [
         (read.rstrip("?"), read.endswith("?"))
-        for read in stage.reads
+        for read in dict.fromkeys((*stage.reads, *config.reads()))
         if read.split("/")[0] in steps
     ]
     for read, _ in wanted:

@@ -55,6 +55,7 @@ class StageContext:
     begun: Path | None = None  # its last one that was begun, sealed or not
     spend: bool | None = None  # whether new requests may be sent; None: as the stage has it
     fresh: bool = False  # nothing is taken over from earlier steps
+    per_hour: int = 0  # nano-dollars of the machine that is billed while the step works
     terms: Mapping[str, Any] = field(
         default_factory=dict
     )  # what the recipe brings in, and what was accepted: permission.py

@@ -39,7 +39,8 @@ class StepFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """verdict: evaluate's verdict.json, or None. curves: "tuned" and "control" -> (step, loss). samples: rows of
+    """verdict: evaluate's verdict.json, or None. curves: "tuned" and "control" -> (step, loss), held_out_curves: those on
+    the way; best_checkpoints: "tuned" and "control" -> step and eval_loss of the weights that were chosen. samples: rows of
     evaluate's. missing: a sentence for each thing that is not there."""
 
     recipe: str
@@ -51,6 +52,8 @@ class Facts:
     money: Money | None
     funnel: Funnel
     curves: Mapping[str, Sequence[tuple[float, float]]]
+    held_out_curves: Mapping[str, Sequence[tuple[float, float]]]
+    best_checkpoints: Mapping[str, Mapping[str, Any]]
     samples: tuple[Mapping[str, Any], ...]
     kept: tuple[StageRow, ...]
     dropped: tuple[StageRow, ...]
@@ -77,7 +80,7 @@ def gather(workspace: Path, recipe: str) -> Facts:
     evaluate = found.step("evaluate")
     steps = tuple(_step(step, found) for step in found.steps.values())
     verdict = evaluate.value("verdict.json") if evaluate.sealed else None
-    curves = _curves(found.step("train"))
+    curves = _curves(found.step("train"), "loss.jsonl", "loss")
     books, no_books = _books(found)
     rows = funnel(found)
     beside, costs = gathered(found, rows)
@@ -91,6 +94,8 @@ def gather(workspace: Path, recipe: str) -> Facts:
         money=books,
         funnel=rows,
         curves=curves,
+        held_out_curves=_curves(found.step("train"), "eval.jsonl", "eval_loss"),
+        best_checkpoints=found.step("train").summary.get("kept") or {},
         samples=tuple(evaluate.rows("samples.jsonl")),
         kept=tuple(drawn(list(kept(found)), _KEPT)),
         dropped=_some_of_each_rule(list(dropped(found))),
@@ -168,10 +173,10 @@ def _saved(found: RunFiles) -> float | None:
     )
 
 
-def _curves(train: StageFiles) -> dict[str, list[tuple[float, float]]]:
+def _curves(train: StageFiles, file: str, key: str) -> dict[str, list[tuple[float, float]]]:
     curves: dict[str, list[tuple[float, float]]] = {}
-    for row in train.rows("loss.jsonl"):
-        if math.isfinite(loss := float(row["loss"])):
+    for row in train.rows(file):
+        if math.isfinite(loss := float(row[key])):
             curves.setdefault(str(row.get("which", "tuned")), []).append((row["step"], loss))
     return dict(sorted(curves.items(), reverse=True))  # tuned before control
 

@@ -34,8 +34,12 @@ class Point(NamedTuple):
     hi: float
 
 
-def loss_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """Training loss by step for "tuned" and "control"; a line is named where it ends. "" where nothing was drawn."""
+Curves = Mapping[str, Sequence[tuple[float, float]]]
+
+
+def loss_curves(curves: Curves, held_out: Curves | None = None) -> str:
+    """Training loss by step for "tuned" and "control"; a line is named where it ends. held_out: losses on the way, as dots in
+    the colour of their line. "" where nothing was drawn."""
     drawn = {name: points for name, points in curves.items() if points}
     if not drawn:
         return ""
@@ -67,6 +71,9 @@ def loss_curves(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
             fontsize=_TEXT,
             annotation_clip=False,
         )
+    for name, points in (held_out or {}).items():
+        steps, losses = zip(*points, strict=True)
+        axes.plot(steps, losses, "o:", color=colours.get(name, BASE), linewidth=0.8, markersize=3.5)
     axes.set_xlabel("step", color=QUIET, fontsize=_SMALL)
     axes.set_title("training loss, nats per token", loc="left", color=QUIET, fontsize=_SMALL)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -148,7 +155,7 @@ def columns(bars: Sequence[tuple[str, int]], title: str) -> str:
     return svg_of(figure, title)
 
 
-def _span(curves: Mapping[str, Sequence[tuple[float, float]]]) -> float:
+def _span(curves: Curves) -> float:
     losses = [loss for points in curves.values() for _, loss in points]
     return max(losses) - min(losses) or 1.0
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from alpaca_pipe.core.config_table import Added, Knob, Table
+from alpaca_pipe.core.config_table import Added, Exact, Knob, Table, wrong_key
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.models.architecture import files_here
 from alpaca_pipe.models.templates import TemplateName
@@ -20,7 +20,10 @@ from alpaca_pipe.weights.base import BaseTable
 if TYPE_CHECKING:
     from alpaca_pipe.models.base_check import Asked
 
-ROWS = "curate/train.jsonl"
+ROWS, HELD_OUT = "curate/train.jsonl", "curate/held_out.jsonl"
+CHOSEN_ON = "chosen_on.jsonl"  # ids of the held-out rows that chose the checkpoint
+# Keys that mean nothing without evaluation on the way.
+OF_EVALUATION = {"eval_steps", "eval_every_usd", "max_eval_samples", "early_stopping_threshold"}
 FOLDERS = {"tuned": "model", "control": "control"}
 
 
@@ -73,6 +76,34 @@ class TrainConfig(Table):
     )
     save_steps: Annotated[int | None, Knob()] = Field(
         None, ge=1, description="steps between checkpoints; default: by what one takes, in seconds"
+    )
+    save_total_limit: Annotated[int, Knob()] = Field(
+        1, ge=1, description="checkpoints that are kept while it runs, the last ones"
+    )
+    eval_strategy: Annotated[Literal["no", "steps", "epoch", "usd"], Added()] = Field(
+        "no",
+        description="when held-out rows are scored on the way, and at the last step: by steps, epochs, or dollars of the machine",
+    )
+    eval_steps: Annotated[float, Added()] = Field(
+        0.1, gt=0, description="for steps: so many, or below 1 a share of all"
+    )
+    eval_every_usd: Annotated[Exact | None, Added()] = Field(
+        None, gt=0, description="for usd: dollars of machine time between two evaluations"
+    )
+    max_eval_samples: Annotated[int, Added()] = Field(
+        64,
+        ge=1,
+        description="held-out rows that are scored on the way, at most; where they choose the checkpoint, at most half of all",
+    )
+    load_best_model_at_end: Annotated[bool | None, Added()] = Field(
+        None,
+        description="the weights of the lowest held-out loss are kept, not the last ones; default: where early_stopping_patience is set",
+    )
+    early_stopping_patience: Annotated[int | None, Added()] = Field(
+        None, ge=1, description="evaluations without a gain after which the tune ends"
+    )
+    early_stopping_threshold: Annotated[float, Added()] = Field(
+        0.0, ge=0, description="nats a token that a gain must be larger than"
     )
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
         "cosine", description="how the learning rate falls after the warm-up"
@@ -144,9 +175,33 @@ class TrainConfig(Table):
         "optimizer": "optim",
         "num_processes": "processes",
         "nproc_per_node": "processes",
-        "evaluation_strategy": "evaluate:",
-        "eval_strategy": "evaluate:",
+        "evaluation_strategy": "eval_strategy",
     }
+
+    @model_validator(mode="after")
+    def _evaluated_as_asked(self) -> Self:
+        """As transformers has it: a best checkpoint needs an evaluation that chooses it."""
+        if self.eval_strategy == "usd" and self.eval_every_usd is None:
+            sentence = "eval_strategy: usd does not say how many dollars - add eval_every_usd: 0.25"
+            raise wrong_key("eval_strategy", self.eval_strategy, sentence)
+        if self.eval_strategy == "no" and self.keeps_best:
+            name = (
+                "early_stopping_patience"
+                if self.early_stopping_patience is not None
+                else "load_best_model_at_end"
+            )
+            sentence = "nothing is evaluated on the way - add eval_strategy: steps, epoch or usd"
+            raise wrong_key(name, getattr(self, name), sentence)
+        return self
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the checkpoint is chosen by the rows that are scored on the way."""
+        patient = self.early_stopping_patience is not None
+        return patient if self.load_best_model_at_end is None else self.load_best_model_at_end
+
+    def reads(self) -> tuple[str, ...]:
+        return () if self.eval_strategy == "no" else (HELD_OUT,)
 
     def identity(self) -> dict[str, Any]:
         """With the base's own template an answer was once trained to end with EOS, whatever that template ends it with."""
@@ -163,6 +218,7 @@ class TrainConfig(Table):
                 "processes": 1,
                 "per_device_train_batch_size": min(self.per_device_train_batch_size, 4),
             }
+            | ({"eval_strategy": "steps"} if self.eval_strategy == "usd" else {})
         )
 
     def hyper(self, seed: int) -> Hyperparameters:
@@ -180,6 +236,7 @@ class TrainConfig(Table):
             objective=Objective(self.loss, self.prompt_loss_weight, self.neftune_noise_alpha),
             processes=self.processes,
             save_steps=self.save_steps,
+            save_total_limit=self.save_total_limit,
             optimizer={
                 "optim": self.optim,
                 "adam_beta1": self.adam_beta1,

@@ -12,7 +12,7 @@ from typing import Literal
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import read_jsonl_so_far
-from alpaca_pipe.core.ranges import Range
+from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.ledger.pricing.gpu_rates import Gpu
 from alpaca_pipe.models.architecture import Architecture
 from alpaca_pipe.models.fit import (
@@ -36,6 +36,7 @@ _BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
 # Of each row but the first in a micro-batch, tokens that stand there already: both of Stanford's prompts begin alike. Counted
 # with micro_batches on the released 52K in LLaMA's tokens: 25.5, 29.8, 31.9, 33.0 a row at 4, 8, 16, 32 rows at once.
 OPENING = 34.06
+_SCORED_AT_ONCE = 2048  # tokens of a batch (models/scoring.py)
 _LOOKED_AT = 1500  # rows: enough for a mean within 3 %, and read in a hundredth of a second
 
 
@@ -155,6 +156,14 @@ class Job:
         return (
             once.times(self.tunes) + loading(self.shape.parameters, self.tunes, fetched, saved)
         ).times(1 / 60)
+
+    def scoring(self, gpu: Gpu, tokens: float) -> Range:
+        """Minutes to score so many tokens on the way: forward only."""
+        if not tokens:
+            return NOTHING
+        flops = training_flops(self.shape.multiplied, tokens) / 3 / self.processes
+        batches = tokens / _SCORED_AT_ONCE * self.shape.layers
+        return reached(gpu, flops, batches, self._guessed * self.length.spread).times(1 / 60)
 
     @property
     def _guessed(self) -> float:

@@ -46,6 +46,7 @@ class Hyperparameters:
     checkpointing: bool = False
     processes: int = 1
     save_steps: int | None = None
+    save_total_limit: int = 1
 
     @property
     def rows_a_step(self) -> int:

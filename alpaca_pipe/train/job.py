@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from alpaca_pipe.core.files import write_json
 from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.models.nf4 import note_nf4
 from alpaca_pipe.train.adapter import save_adapter
+from alpaca_pipe.train.best_weights import NOTE, best_so_far
 from alpaca_pipe.train.hyperparameters import Hyperparameters
+from alpaca_pipe.train.midway import Midway
 from alpaca_pipe.train.sft import tune
 from alpaca_pipe.weights.base import Checkpoint
 
@@ -19,7 +23,7 @@ from alpaca_pipe.weights.base import Checkpoint
 @dataclass(frozen=True)
 class TuneJob:
     """published: the base's name for others; weights: of the rows, or None; scratch: for checkpoints; log: see sft.tune;
-    model: the folder that is written at the end."""
+    model: the folder that is written at the end; midway: evaluation on the way."""
 
     which: str
     checkpoint: Checkpoint
@@ -32,6 +36,7 @@ class TuneJob:
     scratch: Path
     log: Path
     model: Path
+    midway: Midway | None = None
 
 
 def perform(
@@ -39,6 +44,7 @@ def perform(
     stopping: Callable[[], bool],
     at: Callable[[int, float], None],
     phase: Callable[[str], None] = lambda name: None,
+    told: Callable[[Mapping[str, Any]], None] = lambda said: None,
 ) -> bool:
     """Whether it came to its end; False where `stopping` said so first. Of several processes the first one writes."""
     phase("load")
@@ -57,6 +63,8 @@ def perform(
         stopping,
         at,
         job.weights,
+        job.midway,
+        told,
     )
     if model is None:
         return False
@@ -68,4 +76,6 @@ def perform(
             save_adapter(model, job.published, job.scratch, job.model)  # type: ignore[arg-type]
         if nf4:
             note_nf4(job.model)
+        if job.midway and job.midway.best and (best := best_so_far(job.scratch)):
+            write_json(job.model / NOTE, asdict(best))
     return True

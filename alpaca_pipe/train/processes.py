@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,17 @@ _GONE_WITHIN = 10.0  # seconds from asking a process to leave to killing it
 
 
 def perform_together(
-    job: TuneJob, stopping: Callable[[], bool], at: Callable[[int, float], None]
+    job: TuneJob,
+    stopping: Callable[[], bool],
+    at: Callable[[int, float], None],
+    told: Callable[[Mapping[str, Any]], None] = lambda said: None,
 ) -> bool:
     """As job.perform, by job.hyper.processes processes of this machine. UserError, with what it said, for one that failed."""
     (job.scratch / STOP).unlink(missing_ok=True)
     (job.scratch / JOB).write_bytes(pickle.dumps(job))
     said: list[dict[str, Any]] = []
     processes = [_start(job, rank) for rank in range(job.hyper.processes)]
-    ears = [_listen(process, said, at) for process in processes]
+    ears = [_listen(process, said, at, told) for process in processes]
     try:
         while _fallen(processes) is None and any(one.poll() is None for one in processes):
             if stopping():
@@ -110,9 +113,12 @@ def _log(job: TuneJob, rank: int) -> Path:
 
 
 def _listen(
-    process: subprocess.Popen[str], said: list[dict[str, Any]], at: Callable[[int, float], None]
+    process: subprocess.Popen[str],
+    said: list[dict[str, Any]],
+    at: Callable[[int, float], None],
+    told: Callable[[Mapping[str, Any]], None],
 ) -> threading.Thread:
-    """Its lines of JSON: {"step", "loss"}, or {"what", "cure"} before it ends."""
+    """Its lines of JSON: {"step", "loss"}, {"what", "cure"} before it ends, or what `told` hears."""
 
     def hear() -> None:
         assert process.stdout is not None
@@ -120,8 +126,10 @@ def _listen(
             word = json.loads(line)
             if "step" in word:
                 at(word["step"], word["loss"])
-            else:
+            elif "what" in word:
                 said.append(word)
+            else:
+                told(word)
 
     thread = threading.Thread(target=hear, daemon=True)
     thread.start()

@@ -9,16 +9,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.core.files import open_to_others, read_jsonl, read_jsonl_so_far
+from alpaca_pipe.core.files import open_to_others, read_json, read_jsonl, read_jsonl_so_far
 from alpaca_pipe.models.base_proof import prove_base
 from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.models.saved_template import save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
-from alpaca_pipe.train.config import FOLDERS, ROWS, TrainConfig, asked_of, check
+from alpaca_pipe.train.best_weights import NOTE
+from alpaca_pipe.train.config import FOLDERS, HELD_OUT, ROWS, TrainConfig, asked_of, check
+from alpaca_pipe.train.ears import Ears, on_the_way
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.job import TuneJob, perform
+from alpaca_pipe.train.midway import Midway, midway_of
 from alpaca_pipe.train.packages import check_packages
 from alpaca_pipe.train.processes import check_processes, perform_together
 from alpaca_pipe.train.recompute import recomputes
@@ -29,12 +32,12 @@ from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
 
 def train(config: TrainConfig, context: StageContext) -> Outcome:
     """Writes model/, control/ (adapter or whole model; tokenizer with the chat template; template.json), loss.jsonl
-    and dropped.jsonl.
+    and dropped.jsonl; with evaluation on the way eval.jsonl, and chosen_on.jsonl where it chooses.
 
     Summary: method, template, rows, dropped, steps, tokens and learned_tokens (of one pass over the rows), loss (which
     -> {first, last}: means over the first and last eighth of the steps, in nats a learned token); base_commit of a base
     from the hub; sequences, where conversations take more of them than there are rows; unsaid (what -> messages of which
-    the template does not write it).
+    the template does not write it); what was evaluated on the way: see ears.py.
     """
     base: BaseTable = context.tables["base"]
     if config.hosted:
@@ -53,6 +56,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     if config.control == "shuffled":
         tunes["control"] = shuffled(rows, context.seed)
     steps = hyper.steps(len(rows))
+    midway = _midway(config, context, encoder, hyper, len(rows))
     _announce(context, config, told.rows, steps, len(tunes))
     for place, (which, its_rows) in enumerate(tunes.items()):
         if not (context.folder / FOLDERS[which]).is_dir():
@@ -65,6 +69,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
                 checkpoint,
                 encoder,
                 context,
+                midway,
                 before=place * steps,
             )
     commit = {"base_commit": base.commit()} if base.on_hub else {}
@@ -80,7 +85,26 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
             "loss": _losses(context.folder / "loss.jsonl"),
         }
         | told.summary()
+        | on_the_way(midway, context.folder, steps)
         | commit
+    )
+
+
+def _midway(
+    config: TrainConfig, context: StageContext, encoder: Encoder, hyper: Hyperparameters, rows: int
+) -> Midway | None:
+    """Evaluation on the way, where it is asked for."""
+    if config.eval_strategy == "no":
+        return None
+    epoch = replace(hyper, num_train_epochs=1.0, max_steps=None)
+    return midway_of(
+        config,
+        context.inputs[HELD_OUT],
+        context.folder,
+        encoder,
+        (hyper.steps(rows), epoch.steps(rows)),
+        context.per_hour,
+        context.progress.say,
     )
 
 
@@ -140,6 +164,7 @@ def _tune(
     checkpoint: Checkpoint,
     encoder: Encoder,
     context: StageContext,
+    midway: Midway | None,
     before: int,
 ) -> None:
     base: BaseTable = context.tables["base"]
@@ -158,18 +183,19 @@ def _tune(
         scratch,
         context.folder / "loss.jsonl",
         draft,
+        midway,
     )
-
-    def at(step: int, loss: float) -> None:
-        context.progress.at(before + step, f"{which}, loss {loss:.3f}")
+    ears = Ears(which, before, context.progress.at, context.progress.say)
 
     if hyper.processes == 1:
-        done = perform(job, context.stopping, at, context.phase)
+        done = perform(job, context.stopping, ears.step, context.phase, ears.told)
     else:
         context.phase("train")
-        done = perform_together(job, context.stopping, at)
+        done = perform_together(job, context.stopping, ears.step, ears.told)
     if not done:
         raise Stopped
+    if midway and midway.best:
+        ears.kept(read_json(draft / NOTE))
     save_template(draft, encoder)
     open_to_others(draft)
     draft.rename(context.folder / FOLDERS[which])

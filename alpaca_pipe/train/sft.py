@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,16 @@ from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.models.nf4 import is_nf4
 from alpaca_pipe.train.adapter import with_adapter
 from alpaca_pipe.train.attention import lay_end_to_end
+from alpaca_pipe.train.best_weights import put_back
+from alpaca_pipe.train.eval_watch import LOG as EVAL_LOG
+from alpaca_pipe.train.eval_watch import Evaluations, eval_watch
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.lean import make_lean
 from alpaca_pipe.train.micro_batches import Row
+from alpaca_pipe.train.midway import Midway
 from alpaca_pipe.train.probe import agrees
 from alpaca_pipe.train.resume import last_whole
+from alpaca_pipe.train.together import wait_for_all
 from alpaca_pipe.train.trainer import collated, trainer_class
 from alpaca_pipe.train.watch import watch
 
@@ -37,25 +42,38 @@ def tune(
     stopping: Callable[[], bool] = lambda: False,
     at: Callable[[int, float], None] = lambda step, loss: None,
     weights: Sequence[float] | None = None,
+    midway: Midway | None = None,
+    told: Callable[[Mapping[str, Any]], None] = lambda said: None,
 ) -> PreTrainedModel | None:
     """The tuned model (with its adapter, where hyper.lora is set), or None where `stopping` said so first.
 
     scratch: checkpoints; a later call goes on from the last whole one, and ends with the same weights, bit for bit on
     a CPU, as a call that was never interrupted.  log: JSON lines {which, step, loss, learning_rate, tokens}, loss in
     nats a learned token, tokens seen so far; lines of other tunes are kept.  at: told each step and its loss.
-    weights: of the rows; None: all weigh the same.
+    weights: of the rows; None: all weigh the same.  midway: evaluation on the way, into eval.jsonl beside the log; told:
+    see eval_watch.py.
     """
     import torch
     from transformers.trainer_callback import PrinterCallback
 
     _silence()
+    own = model.config._attn_implementation
     trainer = _trainer(model, tokenizer, rows, hyper, scratch, weights)
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(watch(scratch, log, which, stopping, at, hyper.save_steps))
+    saves = (hyper.save_steps, hyper.save_total_limit)
+    trainer.add_callback(watch(scratch, log, which, stopping, at, *saves))
+    evaluating = None
+    if midway:
+        evaluating = Evaluations(midway, scratch, log.with_name(EVAL_LOG), which, own, told)
+        trainer.add_callback(eval_watch(evaluating))
     start = last_whole(scratch)
     trainer.train(resume_from_checkpoint=str(start) if start else None)
-    if trainer.state.global_step < trainer.state.max_steps:
+    ended_early = evaluating is not None and evaluating.ended_early
+    if trainer.state.global_step < trainer.state.max_steps and not ended_early:
         return None
+    if midway and midway.best:
+        wait_for_all()  # the first has written it
+        put_back(trainer.model, scratch)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return trainer.model

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
-from alpaca_pipe.ledger.machine.planned_machine import machine_of
+from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
 from alpaca_pipe.ledger.pricing.token_prices import OLD
 from alpaca_pipe.models.architecture import has_weights, shape_of
 from alpaca_pipe.models.fit import GB
@@ -22,7 +23,7 @@ from alpaca_pipe.recipe.stage import (
     StageContext,
 )
 from alpaca_pipe.train.adapter_config import Lora
-from alpaca_pipe.train.config import ROWS, TrainConfig, check, conversations_refused
+from alpaca_pipe.train.config import OF_EVALUATION, ROWS, TrainConfig, check, conversations_refused
 from alpaca_pipe.train.cost_estimate import OPENING, Job, lengths
 from alpaca_pipe.train.hosted_config import check_hosted
 from alpaca_pipe.train.packages import missing_packages
@@ -77,9 +78,12 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     measured = f"rows of {length.mean:.0f} tokens" + (
         " (the curated ones)" if length.rows else ", as in the released 52K"
     )
-    notes = tuple(_notes(config, base, getattr(tables.get("gpu"), "count", None)))
+    scored, more = _on_the_way(config, tables, machine, steps, rows)
+    scored *= length.mean * tunes
+    notes = (*_notes(config, base, getattr(tables.get("gpu"), "count", None)), *more)
     if base and job and machine.gpu:
-        fit, minutes = job.on(machine.gpu), job.minutes(machine.gpu, has_weights(base))
+        fit = job.on(machine.gpu)
+        minutes = job.minutes(machine.gpu, has_weights(base)) + job.scoring(machine.gpu, scored)
         again = job.chosen(machine.gpu).recompute is True
         tight = ", activations computed again" * again + ("" if fit.fits else f"; {fit}")
         return Estimate(
@@ -96,7 +100,8 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
             notes=notes,
         )
     tokens = steps * batch * length.mean * tunes
-    seconds = _START_SECONDS * tunes + tokens * parameters * _FLOP[config.method] / _CPU_FLOPS
+    flop = tokens * parameters * _FLOP[config.method] + scored * parameters * 2
+    seconds = _START_SECONDS * tunes + flop / _CPU_FLOPS
     minutes = Range.about(seconds / 60, 2)
     return Estimate(
         minutes,
@@ -104,6 +109,23 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
         f"{measured}; SmolLM2-135M measured on 2 CPU cores",
         notes=notes,
     )
+
+
+def _on_the_way(
+    config: TrainConfig, tables: Mapping[str, Any], machine: Machine, steps: int, rows: int
+) -> tuple[float, tuple[str, ...]]:
+    """Rows that one tune scores on the way, and what is doubtful about it. UserError for what cannot be."""
+    if config.eval_strategy == "no":
+        return 0.0, tuple(
+            f"train.{name} is not used beside eval_strategy: no"
+            for name in sorted(config.model_fields_set & OF_EVALUATION)
+        )
+    from alpaca_pipe.train.midway_cost import check_midway, midway_notes, rows_read
+
+    check_midway(config, tables, machine.per_hour if not machine.unpriced else 1)
+    held_out = getattr(tables.get("curate"), "held_out", config.max_eval_samples)
+    per_epoch = math.ceil(rows / config.hyper(0).rows_a_step)
+    return rows_read(config, held_out, steps, per_epoch), tuple(midway_notes(config, tables))
 
 
 def hosted_estimate(

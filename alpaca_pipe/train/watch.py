@@ -12,6 +12,7 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl_so_far, write_jsonl
 from alpaca_pipe.train.resume import mark_whole
+from alpaca_pipe.train.together import as_the_first_says, wait_for_all
 
 _SAVE_SHARE = 0.05  # of the time may go into checkpoints ...
 _SAVE_AT_MOST_EVERY = (
@@ -28,6 +29,7 @@ def watch(
     stopping: Callable[[], bool],
     at: Callable[[int, float], None],
     save_steps: int | None = None,
+    save_total_limit: int = 1,
 ) -> Any:
     """The callback; see sft.tune for what it is given. Of several processes the first decides, logs and marks."""
     from transformers import TrainerCallback
@@ -70,7 +72,7 @@ def watch(
                 at(state.global_step, logs["loss"])
 
         def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-            wanted = _as_the_first_says(self._due(state.global_step) or stopping())
+            wanted = as_the_first_says(self._due(state.global_step) or stopping())
             if state.global_step < state.max_steps and wanted:
                 control.should_save = True
                 self.began = time.monotonic()
@@ -82,13 +84,13 @@ def watch(
             return since > max(_SAVE_AT_MOST_EVERY, self.cost / _SAVE_SHARE)
 
         def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-            _wait_for_all()
+            wait_for_all()
             if state.is_world_process_zero:
-                mark_whole(scratch, state.global_step)
+                mark_whole(scratch, state.global_step, save_total_limit)
             self.saved = time.monotonic()
             self.cost = self.saved - self.began
             # only here: a checkpoint remembers the control, and one that says "stop" would stop its resume
-            control.should_training_stop = _as_the_first_says(stopping())
+            control.should_training_stop = bool(as_the_first_says(stopping()))
 
     return Watch()
 
@@ -98,28 +100,3 @@ def _diverged(which: str, step: int, loss: float, rate: float) -> UserError:
         f"train: the loss of step {step} of the {which} model is no number ({loss}): the training has diverged",
         f"lower train.learning_rate (here {rate:g}), or look for broken weights in the base",
     )
-
-
-def _together() -> bool:
-    import torch
-
-    return bool(torch.distributed.is_available() and torch.distributed.is_initialized())
-
-
-def _as_the_first_says(yes: bool) -> bool:
-    """The same answer in all processes."""
-    if not _together():
-        return yes
-    import torch
-
-    where = "cuda" if torch.cuda.is_available() else "cpu"
-    said = torch.tensor(int(yes), device=where)
-    torch.distributed.broadcast(said, 0)
-    return bool(said)
-
-
-def _wait_for_all() -> None:
-    if _together():
-        import torch
-
-        torch.distributed.barrier()

@@ -26,6 +26,7 @@ def main(scratch: Path) -> int:
             job,
             stopping=(scratch / STOP).exists,
             at=lambda step, loss: tell({"step": step, "loss": loss}),
+            told=tell,
         )
     except UserError as error:
         tell({"what": error.what, "cure": error.cure})

@@ -53,6 +53,9 @@ NEEDS: dict[str, dict[str, Any]] = {
     "generate": {"count": 5},
     "curate.contamination.ngram": {"contamination": {"sets": ["notes.md"]}},
     "curate.turns": {"from": "rows.jsonl"},
+    "train.early_stopping_patience": {"eval_strategy": "epoch"},
+    "train.load_best_model_at_end": {"eval_strategy": "epoch"},
+    "train.eval_strategy": {"eval_every_usd": 0.25},
 }
 # Values that no rule could guess: of texts, files and tables.
 OTHERS: dict[str, Any] = {
@@ -210,6 +213,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "train.hosted.api_key_env": lambda table: table.hosted.key_variable,
     "train.hosted.poll": lambda table: table.hosted.poll,
     "train.save_steps": lambda table: table.hyper(0),
+    "train.save_total_limit": lambda table: table.hyper(0),
     "train.gradient_checkpointing": lambda table: table.gradient_checkpointing,
 }
 # Where only a whole run shows it: the test that does.

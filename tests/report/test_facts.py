@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.example import Rejected
-from alpaca_pipe.core.files import read_json, write_json
+from alpaca_pipe.core.files import read_json, write_json, write_jsonl
 from alpaca_pipe.report.costs import money
 from alpaca_pipe.report.facts import gather
+from alpaca_pipe.report.report_page import render
 from alpaca_pipe.report.run_files import left
 from tests.report.conftest import FREE, PRICE, Workspace, buy, examples
 
@@ -132,6 +133,25 @@ def test_a_line_that_was_cut_off_ends_its_file(workspace: Workspace) -> None:
     file = workspace.root / "store" / workspace.steps["train"] / "loss.jsonl"
     file.write_text(file.read_text()[:-20])
     assert len(gather(workspace.root, "tea").curves["control"]) == 7
+
+
+def test_losses_on_the_way_and_the_checkpoint_that_they_chose(tmp_path: Path) -> None:
+    made = Workspace(tmp_path)
+    made.train(kept={"tuned": {"step": 4, "eval_loss": 1.5}})
+    made.close()
+    assert "held-out" not in render(gather(tmp_path, "tea"))
+    folder = tmp_path / "store" / made.steps["train"]
+    rows = [
+        {"which": which, "step": step, "eval_loss": loss}
+        for which in ("tuned", "control")
+        for step, loss in ((2, 1.8), (4, 1.5), (6, 1.6))
+    ]
+    write_jsonl(folder / "eval.jsonl", rows)
+    facts = gather(tmp_path, "tea")
+    assert facts.held_out_curves["tuned"] == [(2, 1.8), (4, 1.5), (6, 1.6)]
+    page = render(facts)
+    assert "on held-out rows on the way: 1.800 to 1.600" in page
+    assert "The weights of step 4, where it was lowest (1.500)" in page
 
 
 def test_a_file_that_is_no_ledger_is_said(workspace: Workspace) -> None:
