@@ -3,9 +3,11 @@ tail. Three are known for such ratios, each too narrow somewhere; the widest is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
+
+from alpaca_pipe.evaluate.tail import UNSEEN, rows_to_show, tail_room
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +40,9 @@ def paired(
     Estimator: a ratio, sum of nats / sum of tokens over the rows, so a token counts the same whichever row it is in.
     Interval: the widest of Student's t on the linearised ratio (Cochran, Sampling Techniques, ch. 6), Efron's percentiles and
     the bootstrap-t (Hall 1988), plus what one row not seen would move the ratio that is twice as far off as the farthest one
-    seen: of losses with a tail a few rows show too little. Rows are drawn with replacement, the *same* ones for all models
-    (what a row adds to both models' losses cancels in the difference). Not covered: the spread over training seeds.
+    seen: of losses with a tail a few rows show too little; a difference also gets `tail_room`. Rows are drawn with
+    replacement, the *same* ones for all models (what a row adds to both models' losses cancels in the difference). Not
+    covered: the spread over training seeds.
     """
     import numpy as np
 
@@ -47,14 +50,37 @@ def paired(
     losses = np.array([nats[name] for name in names], dtype=float)  # models x rows
     at = names.index(tuned)
     quantities = np.concatenate([losses, losses[at] - np.delete(losses, at, axis=0)])
-    found = _intervals(quantities, np.array(tokens, dtype=float), seed, resamples)
+    weights = np.array(tokens, dtype=float)
+    found = _intervals(quantities, weights, seed, resamples)
+    found[len(names) :] = [
+        _with_room(one, *tail_room(sums, weights))
+        for one, sums in zip(found[len(names) :], quantities[len(names) :], strict=True)
+    ]
     others = [name for name in names if name != tuned]
     return dict(zip(names, found, strict=False)), dict(
         zip(others, found[len(names) :], strict=True)
     )
 
 
-_UNSEEN = 2.0  # times the farthest row: by simulation, see docs/measured.md
+def needed(
+    nats: Mapping[str, Sequence[float]],
+    tokens: Sequence[int],
+    tuned: str,
+    effect: Callable[[str], float],
+) -> dict[str, int | None]:
+    """Per other model, how many rows would show a difference of effect(name) nats a token: `rows_to_show`."""
+    import numpy as np
+
+    weights, own = np.array(tokens, dtype=float), np.array(nats[tuned], dtype=float)
+    return {
+        name: rows_to_show(own - np.array(losses, dtype=float), weights, effect(name))
+        for name, losses in nats.items()
+        if name != tuned
+    }
+
+
+def _with_room(found: Interval, below: float, above: float) -> Interval:
+    return Interval(found.mean, found.lo - below, found.hi + above)
 
 
 def _intervals(
@@ -77,7 +103,7 @@ def _intervals(
         with np.errstate(divide="ignore", invalid="ignore"):
             scaled.append(np.where(errors > 0, (ratios - ratio[:, None]) / errors, np.nan))
     ratios, ts = np.concatenate(drawn, axis=1), np.concatenate(scaled, axis=1)
-    unseen = _UNSEEN * np.abs(apart).max(axis=1) / total
+    unseen = UNSEEN * np.abs(apart).max(axis=1) / total
     return [
         _widest(*of_one)
         for of_one in zip(ratio, error, ratios, ts, unseen, [rows] * len(sums), strict=True)

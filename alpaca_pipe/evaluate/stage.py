@@ -83,7 +83,7 @@ _LAYER_SECONDS = (
 
 STAGE = Stage(
     "evaluate",
-    version=2,
+    version=3,
     config=EvaluateConfig,
     run=run,
     estimate=estimate,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from alpaca_pipe.evaluate.bootstrap import Interval
+from alpaca_pipe.evaluate.tail import LEAST
 
 Word = Literal["better", "not shown to be better", "worse"]
 
@@ -16,7 +18,7 @@ NAMES = {
     "shuffled": "the tune of equal steps on shuffled answers",
 }
 
-LEAST_ROWS = 12  # fewer show too little of a loss's tail: by simulation, see docs/measured.md
+LEAST_ROWS = LEAST  # fewer show too little of a loss's tail: by simulation, see docs/measured.md
 LEAST_DIFFERENCE = 0.01  # nats a token: the right token 1 % likelier
 
 
@@ -31,12 +33,13 @@ def judge(
     rows: int,
     missing: Mapping[str, str],
     least: float = LEAST_DIFFERENCE,
+    needed: Mapping[str, int | None] = MappingProxyType({}),
 ) -> Verdict:
     """'better' only where tuned is lower than the base and both controls: the interval beyond 0, the difference at least `least`.
 
     differences: tuned - other, for "base" and, where measured, "chat" and "shuffled"; missing: why one was not. A chat
     template that the base does not have need not be beaten and is only named; without the shuffled control nothing can
-    be shown. All must hold at once, so no correction for several tests is due. A figure that is no number shows nothing.
+    be shown. needed: rows that would show the difference seen, by the other's name. All must hold at once, so no correction for several tests is due. A figure that is no number shows nothing.
     """
     figures = [
         figure for interval in (*means.values(), *differences.values()) for figure in interval
@@ -54,7 +57,7 @@ def judge(
         word, why = "worse", f"the loss is higher than that of {_against(above, differences)}"
     elif unsure:
         why = f"the difference may be 0 against {_against(unsure, differences)}"
-        why += _rows_that_would_do([differences[name] for name in unsure], rows, least)
+        why += _rows_that_would_do(unsure, rows, needed)
     elif small:
         why = f"no difference that counts (less than {least:g}) from {_against(small, differences)}"
     elif "shuffled" not in differences:
@@ -85,18 +88,14 @@ def direction(
     return "better" if difference.hi < 0 else "worse"
 
 
-def _rows_that_would_do(unsure: Sequence[Interval], rows: int, least: float) -> str:
-    """How many rows show a difference of the size seen 4 times in 5, if they are as these are: widths fall with the root."""
-    needed = max(
-        rows * (_POWER * (one.hi - one.lo) / 2 / max(abs(one.mean), least)) ** 2 for one in unsure
-    )
-    if not needed < _MOST_ROWS:
-        return f"; not even {_MOST_ROWS:,} rows would show it"
-    return f"; about {math.ceil(needed):,} rows would show it" if needed > rows else ""
-
-
-_POWER = (1.96 + 0.84) / 1.96  # an interval of 95 % excludes 0 four times in five
-_MOST_ROWS = 100_000
+def _rows_that_would_do(unsure: Iterable[str], rows: int, needed: Mapping[str, int | None]) -> str:
+    found = [needed[name] for name in unsure if name in needed]
+    if not found:
+        return ""
+    if None in found:
+        return "; no number of rows that anybody has would show it"
+    most = max(one for one in found if one)
+    return f"; about {most:,} rows would show it" if most > rows else ""
 
 
 def _against(names: Iterable[str], differences: Mapping[str, Interval]) -> str:

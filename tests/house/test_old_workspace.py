@@ -68,7 +68,7 @@ def lost(was: Any, now: Any, where: str = "") -> list[str]:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_what_runs_anew_is_cheap_and_makes_the_same_rows(old: Path, recipe: str) -> None:
-    """The rules of curate (version 3 -> 5) and of evaluate (1 -> 2) are others than they were, and both cost seconds. What curate
+    """The rules of curate (version 3 -> 5) and of evaluate (1 -> 3) are others than they were, and both cost seconds. What curate
     makes here is the same to the byte, so nothing is asked, bought or trained again, and the next run does nothing. An export is written again: older readers took
     the one of before for another model."""
     plan = json.loads(told("plan", recipe, "--json", cwd=old))
