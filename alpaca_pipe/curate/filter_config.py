@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, create_model, model_validator
 from pydantic_core import CoreSchema
 
-from alpaca_pipe.core.config_table import Table
+from alpaca_pipe.core.config_table import Added, Table
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.fast_dataclass import dataclass
+from alpaca_pipe.core.own_function import OwnFunction, is_own
 from alpaca_pipe.core.registry import members
 from alpaca_pipe.curate.filters.base import Filter, per_exchange
 
@@ -28,6 +29,11 @@ SETS: dict[str, frozenset[str]] = {
     },
     "default": frozenset(one.name for one in ALL if one.on),
 }
+# What else a row is dropped by: a test holds that these are all.
+_OTHER_RULES = (
+    *("likeness", "by_hand", "contamination", "grade"),
+    *("unreadable", "turns", "bad_answer", "do_not_learn"),
+)
 
 
 @dataclass(frozen=True)
@@ -45,20 +51,44 @@ class ActiveFilter:
         return per_exchange(self.of_row, self.looks_at == "all_answers", example)
 
 
+def _several(value: Any) -> Any:
+    return (
+        (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    )
+
+
 class _Switches(Table):
-    """`name: true | false | {setting: value}` for each filter; or `none`, `stanford`, `default`, or a list of names."""
+    """`name: true | false | {setting: value}` for each filter; or `none`, `stanford`, `default`, or a list of names. A name
+    `FILE.py:function` is a filter of the user's own."""
+
+    own: Annotated[tuple[OwnFunction, ...], BeforeValidator(_several), Added()] = Field(
+        (), description="filters of your own, `mine.py:too_polite` each: see the manual"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
         return switched(value) if isinstance(value, str | list | tuple) else value
 
+    @model_validator(mode="after")
+    def _own_names(self) -> Self:
+        """A rule's name stands in rejected.jsonl, so it must say whose it is."""
+        taken = {*NAMES, *_OTHER_RULES}
+        for one in self.own:
+            if one.function in taken:
+                raise ValueError(
+                    f"{one.called}: a rule is called '{one.function}' already - give the function another name"
+                )
+            taken.add(one.function)
+        return self
+
     @classmethod
     def __get_pydantic_json_schema__(
         cls, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         table = handler.resolve_ref_schema(handler(core))
-        known = {"enum": [*SETS, *NAMES, *(f"-{name}" for name in NAMES)]}
+        names = {"enum": [*SETS, *NAMES, *(f"-{name}" for name in NAMES)]}
+        known = {"anyOf": [names, {"type": "string", "pattern": r"\.py:\w+$"}]}
         return {
             "anyOf": [{"type": "array", "items": known}, {"type": "string", **known}, table],
             "description": table.get("description", ""),
@@ -66,9 +96,10 @@ class _Switches(Table):
 
     def active(self) -> tuple[ActiveFilter, ...]:
         """The filters that are on, in the order in which they look at a row."""
-        return tuple(
+        ours = (
             _with(one, settings) for one in ALL if (settings := getattr(self, one.name)) is not None
         )
+        return (*ours, *(_own(one) for one in self.own))
 
     def identity(self) -> dict[str, Any]:
         """Of each filter that is on its settings: one that is added later, and is off, makes nothing run again."""
@@ -77,21 +108,29 @@ class _Switches(Table):
         }
 
 
-def switched(names: str | Iterable[Any]) -> dict[str, bool]:
+def switched(names: str | Iterable[Any]) -> dict[str, Any]:
     """`stanford`, `a,b,c` or [a, b, c] as a table of switches: these are on, with their defaults, and all others off; a name
-    with a minus before it is off, whatever set it is in (`default,-media_request`)."""
+    with a minus before it is off, whatever set it is in (`default,-media_request`). `FILE.py:function` is one of the user's
+    own, beside the default set where nothing else is named."""
     listed = [part.strip() for part in names.split(",")] if isinstance(names, str) else list(names)
+    own = [one for one in listed if is_own(one)]
     on, off = set[str](), set[str]()
-    for written in listed:
+    for written in (one for one in listed if not is_own(one)):
         name = written.removeprefix("-") if isinstance(written, str) else ""
         if name not in {*SETS, *NAMES}:
             raise ValueError(
                 f"no filter and no set is called '{written}' - {did_you_mean(str(written), (*SETS, *NAMES))}"
             )
         (off if written.startswith("-") else on).update(SETS.get(name, {name}))
-    if off and not on:
+    if (off and not on) or len(own) == len(listed) > 0:
         on = set(SETS["default"])
-    return {name: name in on - off for name in NAMES}
+    return {name: name in on - off for name in NAMES} | ({"own": tuple(own)} if own else {})
+
+
+def _own(named: OwnFunction) -> ActiveFilter:
+    from alpaca_pipe.curate.own_filter import OwnFilter
+
+    return ActiveFilter(named.function, OwnFilter(named))
 
 
 def _with(one: Filter, settings: Table) -> ActiveFilter:

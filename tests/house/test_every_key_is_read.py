@@ -56,6 +56,10 @@ NEEDS: dict[str, dict[str, Any]] = {
     "train.early_stopping_patience": {"eval_strategy": "epoch"},
     "train.load_best_model_at_end": {"eval_strategy": "epoch"},
     "train.eval_strategy": {"eval_every_usd": 0.25},
+    **{
+        f"curate.filters.own.{name}": {"filters": {"own": {"file": "mine.py", "function": "one"}}}
+        for name in ("file", "function")
+    },
 }
 # Values that no rule could guess: of texts, files and tables.
 OTHERS: dict[str, Any] = {
@@ -87,6 +91,7 @@ OTHERS: dict[str, Any] = {
     "generate.extend": "rows.jsonl",
     "generate.rows": "rows.jsonl",
     "generate.documents": ["rows.jsonl"],
+    "generate.principles": "principles.yaml",
     "curate.from": "rows.jsonl",
     "curate.columns": {"instruction": "query"},
     "curate.split": "train",
@@ -94,6 +99,9 @@ OTHERS: dict[str, Any] = {
     "curate.contamination": ["notes.md"],
     "curate.contamination.sets": ["rows.jsonl"],
     "curate.filters": "stanford",
+    "curate.filters.own": "mine.py:one",
+    "curate.filters.own.file": "mine_too.py",
+    "curate.filters.own.function": "two",
     "curate.grade": {},
     "curate.grade.teacher": {"kind": "rehearsed", "model": "m"},
     "curate.filters.language.wanted": "da",
@@ -284,6 +292,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "notes.md").write_text("A bridge carries a train.")
     (folder / "rows.jsonl").write_text('{"instruction": "Name a river.", "output": "The Rhine."}\n')
     (folder / "decided.jsonl").write_text('{"id": "e1-a", "verdict": "keep"}\n')
+    (folder / "principles.yaml").write_text("- Be kind.\n")
+    (folder / "mine.py").write_text("def one(row): ...\n\ndef two(row): ...\n")
+    (folder / "mine_too.py").write_text("def one(row): return 'no'\n")
     (folder / "own.gguf").write_bytes(b"GGUF")
     (folder / "tokenizer").mkdir()
     (folder / "tokenizer" / "tokenizer.json").write_text("{}")
