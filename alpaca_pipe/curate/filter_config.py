@@ -52,9 +52,7 @@ class ActiveFilter:
 
 
 def _several(value: Any) -> Any:
-    return (
-        (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
-    )
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 class _Switches(Table):
