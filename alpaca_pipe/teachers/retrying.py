@@ -1,6 +1,7 @@
 """What is asked again before it counts: a refusal that may pass, a key or a model that was good a moment ago, a question that
 always fails.
 
+A teacher that was never reached is given up after seconds, not minutes.
 A refused request (400) is asked again before it is that request's answer. A 401, 403 or 404 after answers on the same key
 and model is the server's passing fault. A request that fails by itself is asked with another seed from its second try on
 (its key stays), and where others are answered all the while it ends as an answer of its own, "failed".
@@ -13,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from alpaca_pipe.core.completion import Completion, Request, Usage
-from alpaca_pipe.teachers.base import Denied, Failure, Teacher
+from alpaca_pipe.teachers.base import Denied, Failure, Fatal, Teacher
 
 _REFUSED_AGAIN = 2  # times a refused request is asked again
 _ANOTHER_SEED = (
     7919  # added to the seed for each failed try: the draws of one question lie next to each other
 )
+_UNREACHED = 3  # tries of one request while nothing at all has been reached: it is not there
 _FEW, _SHARE = 3, 50  # so many requests may fail for good, or one in so many of those answered
 _MOST_SEED = (1 << 31) - 1
 
@@ -49,6 +51,7 @@ class Retrying:
         self._teacher, self._attempts, self._by_batch, self._say = teacher, attempts, by_batch, say
         self._tries: dict[str, _Tries] = {}
         self._answered = 0
+        self._reached = False  # whatever it answered
         self._given_up = 0
         self._told: Counter[str] = Counter()
 
@@ -58,8 +61,10 @@ class Retrying:
         try:
             reply = await self._teacher.ask(_with_another_seed(request, tries), name)
         except Failure as failure:
+            self._reached = self._reached or failure.sent != "no"
             return self._failed(key, failure)
         except Denied as denied:
+            self._reached = True
             if not self._answered:
                 raise
             self._tell("denied", f"{denied.what}; it has answered before, so that is tried again")
@@ -68,6 +73,7 @@ class Retrying:
         if reply.finish == "refused" and not reply.usage.tokens_in + reply.usage.tokens_out:
             return self._refused(key, reply)
         self._answered += 1
+        self._reached = True
         self._tries.pop(key, None)
         return reply
 
@@ -92,6 +98,12 @@ class Retrying:
         tries = self._tries.setdefault(key, _Tries(answered_before=self._answered))
         tries.tried += 1
         tries.failed += failure.of_the_request
+        if not self._reached and tries.tried >= _UNREACHED:
+            raise Fatal(
+                f"the teacher was not reached once: {failure.what}",
+                "see that it is up, and that `teacher.base_url`, the network and the proxy are right, then run the same "
+                "command again",
+            )
         last = tries.tried >= self._attempts
         others = self._answered > tries.answered_before
         room = self._given_up < max(_FEW, self._answered // _SHARE)

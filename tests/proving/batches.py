@@ -320,8 +320,14 @@ class Batches:
             if twice
             else "a line has another method or url"
             if wrong
-            else "",
+            else self._no_such_model(lines),
         )
+
+    def _no_such_model(self, lines: list[dict[str, Any]]) -> str:
+        known = self._server.settings.models
+        asked = next((line["body"].get("model") for line in lines), "")
+        gone = known and asked not in known
+        return f"The provided model '{asked}' is not supported by the Batch API." if gone else ""
 
     def _answer(self, batch: _Batch, line: dict[str, Any]) -> None:
         """One line: answered and billed, or refused, or not there, or there twice."""

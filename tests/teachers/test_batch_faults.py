@@ -73,6 +73,13 @@ def test_who_waits_for_budget_hears_that_the_desk_has_closed(desk: Runs) -> None
     desk.sound()
 
 
+def test_a_provider_that_was_never_reached_is_given_up_within_seconds(desk: Runs) -> None:
+    errors = desk.run(WORDS[:2], base_url="http://127.0.0.1:9/v1")
+    assert {str(error) for error in errors} == {str(errors[0])}
+    assert "cannot be reached (ClientConnectorError) (3 times)" in str(errors[0])
+    assert desk.journal.totals("r").lost == 0
+
+
 def test_batches_that_get_smaller_as_the_cap_nears_are_explained_once(desk: Runs) -> None:
     room = 5 * ceiling_of(question("q" * 80), desk.table().priced())
     assert desk.run(WORDS, Caps(api=room)) == WORDS

@@ -255,6 +255,10 @@ def test_more_tokens_than_were_allowed_count_at_the_ceiling() -> None:
         ("llama-3.1-8b", "llama-3.1-70b", False),
         ("gpt-4", "gpt-4-0613", True),
         ("gpt-4", "gpt-4-turbo", False),
+        ("gpt-5", "gpt-5-2", False),
+        ("gpt-5-2", "gpt-5-2-2026-10-01", True),
+        ("gemini-flash", "gemini-flash-2.5", False),
+        ("claude-sonnet-4", "claude-sonnet-4-20250514", True),
     ],
 )
 def test_a_dated_name_of_what_was_asked_is_the_same_model(

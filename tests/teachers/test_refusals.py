@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.metering.bad_requests import BadRequests
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
+from alpaca_pipe.teachers.retrying import Retrying
 from tests.teachers.test_metered import COST, DAY, Scripted, cache, journal, metered, question, run
 from tests.waiting import turns, when
 
@@ -178,3 +180,53 @@ def test_a_limit_that_is_taken_away_by_added_fields_sends_nothing(journal: Journ
     with pytest.raises(UserError, match="no output limit"):
         run(metered(teacher, journal).ask(question("q")))
     assert teacher.reached == []
+
+
+class Away:
+    """Cannot be reached; what is in `answers` comes first."""
+
+    takes: frozenset[str] = frozenset()
+
+    def __init__(self, *answers: Completion | Failure) -> None:
+        self.answers, self.identity = list(answers), dict[str, Any]()
+
+    async def ask(self, request: Request, name: str = "") -> Completion:
+        answer = self.answers.pop(0) if self.answers else self.away()
+        if isinstance(answer, Failure):
+            raise answer
+        return answer
+
+    def away(self) -> Failure:
+        return Failure("it cannot be reached", sent="no", retry=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "given_up"),
+    [
+        (None, True),
+        (Completion("yes", "stop", Usage()), False),
+        (Failure("it answered 503", sent="refused", retry=True), False),
+    ],
+)
+def test_a_teacher_that_was_never_reached_is_given_up_within_seconds(
+    before: Completion | Failure | None, given_up: bool
+) -> None:
+    """A wrong address, or no network: nobody should wait minutes for the sentence. One that has answered comes back."""
+
+    async def main() -> list[str]:
+        teacher = Retrying(Away(*([before] if before else [])), attempts=6)
+        with suppress(Failure):
+            if before:
+                await teacher.ask(question("first"))
+        ends = []
+        for _ in range(5):
+            try:
+                await teacher.ask(question("second"))
+            except (Failure, Fatal) as error:
+                ends.append(f"{type(error).__name__}: {error.what}")
+        return ends
+
+    ends = asyncio.run(main())
+    assert ends[:2] == ["Failure: it cannot be reached"] * 2
+    stops = "Fatal: the teacher was not reached once: it cannot be reached"
+    assert ends[2:] == ([stops] if given_up else ["Failure: it cannot be reached"]) * 3

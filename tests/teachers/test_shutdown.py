@@ -17,6 +17,7 @@ from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.pricing.end_of_life import PastItsEnd
 from alpaca_pipe.ledger.pricing.token_prices import PriceTable
 from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.teachers.base import Denied
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import open_teacher
 from alpaca_pipe.teachers.past_its_end import refuse_past_its_end, warning
@@ -26,7 +27,9 @@ QUESTION = Request((PromptMessage("user", "Why?"),), {"max_tokens": 20})
 DAY = date(2026, 11, 30)  # as tests/conftest.py sets it
 
 
-def asked(folder: Path, models: Any, times: int = 1) -> tuple[list[str], list[str], Completion]:
+def asked(
+    folder: Path, models: Any, times: int = 1, answer: Any = REPLY, status: int = 200
+) -> tuple[list[str], list[str], Completion]:
     """What was said, what arrived, and the last reply, of a teacher whose server lists `models`."""
     said: list[str] = []
     arrived: list[str] = []
@@ -35,7 +38,7 @@ def asked(folder: Path, models: Any, times: int = 1) -> tuple[list[str], list[st
         arrived.append(f"{http.method} {http.path}")
         if http.method == "GET":
             return web.json_response(models) if models is not None else web.Response(status=404)
-        return web.json_response(REPLY)
+        return web.json_response(answer, status=status)
 
     async def main() -> Completion:
         async with serving(handler) as port:
@@ -112,3 +115,22 @@ def test_a_ledger_that_holds_its_replies_may_be_all_that_is_wanted(tmp_path: Pat
     refuse_past_its_end(table, ledger)
     with pytest.raises(PastItsEnd):
         refuse_past_its_end(table.model_copy(update={"model": "gpt-4-turbo"}), ledger)
+
+
+@pytest.mark.parametrize(
+    ("names", "hint"),
+    [
+        (["gpt-6", "a"], "its own list of models holds no 'm': known here: a, gpt-6; check"),
+        (["n", "M", "m2"], "'m': did you mean 'm2'?; check `teacher.model` (m)"),
+        (["m", "m2"], "check `teacher.model` (m) and `teacher.base_url`"),
+        ([], "check `teacher.model` (m) and `teacher.base_url`"),
+    ],
+)
+def test_a_model_that_is_not_there_is_held_against_the_providers_list(
+    tmp_path: Path, names: list[str], hint: str
+) -> None:
+    gone = {"error": {"message": "no such model", "code": "model_not_found"}}
+    models = {"data": [{"id": name} for name in names]}
+    with pytest.raises(Denied, match="no such model") as caught:
+        asked(tmp_path, models, answer=gone, status=404)
+    assert hint in caught.value.cure and caught.value.cure.count("teacher.model") == 1

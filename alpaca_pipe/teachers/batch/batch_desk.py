@@ -141,6 +141,7 @@ async def _collect(
             stage=intent.stage,
             pace=RateLimiter(WITHOUT_LIMIT, adapts=False),
             by_batch=True,
+            model=str(intent.teacher.get("model", "")),
             heard=_has_answered(journal, intent.teacher),
         )
         for id, price in prices.items()

@@ -17,6 +17,7 @@ T = TypeVar("T")
 GLANCE = 0.2  # seconds between two looks at whether to stop
 _SAY_EVERY = 300.0  # seconds between two sentences about a call that is tried again and again
 _AN_ERROR_STAYS = 3600.0  # seconds of errors in place of an answer, after which nobody expects one
+UNREACHED = 3  # tries while nothing was ever reached, and nothing is there
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0  # seconds between two tries
 
 
@@ -32,6 +33,7 @@ class BatchWaiting:
     ) -> None:
         self.stopping, self.say, self._clock = stopping, say, clock
         self.closed = False
+        self._reached = False  # it has answered anything at all
         self.why: UserError | None = None
 
     @property
@@ -63,11 +65,16 @@ class BatchWaiting:
         said = began
         while True:
             try:
-                return await call()
+                answer = await call()
+                self._reached = True
+                return answer
             except EndlessAnswer:
                 raise
             except Failure as failure:
                 tried, now = tried + 1, self._clock()
+                self._reached = self._reached or failure.sent != "no"
+                if tries and not self._reached:
+                    tries = min(tries, UNREACHED)
                 an_error = failure.of_the_request and now - began > _AN_ERROR_STAYS
                 if not failure.retry or tried == tries or an_error:
                     raise given_up(failure, tried) from failure

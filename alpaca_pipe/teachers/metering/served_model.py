@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-# What a provider adds to the name that was asked for: a date, a version, a build.
-_DATED = re.compile(r"[-@_](?:\d[\d.-]*|v\d[\d.-]*|latest|preview(?:[-_]\d[\d-]*)?)")
+# What a provider adds to the name that was asked for: a date, a build. One or two digits tell models apart (gpt-5-2).
+_DATED = re.compile(r"[-@_](?:\d{3,}[\d.-]*|v\d[\d.-]*|latest|preview(?:[-_]\d[\d-]*)?)")
 
 
 class ServedModel:
