@@ -14,6 +14,7 @@ quickstart: $(VENV)/.installed-user
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/alpaca-pipe setup local || echo "without the embedded model: its tests are skipped"
+	@$(BIN)/alpaca-pipe setup browser || echo "without llama.cpp for browsers: its tests are skipped"
 	$(BIN)/python -m pytest -m "not slow and not gpu" -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/bench
 
 test-all: $(VENV)/.installed-dev

@@ -34,3 +34,11 @@ def setup_local() -> None:
         echo("training checkpoint: not made, the extra 'train' is not installed")
     else:
         echo(f"training checkpoint: {export_gguf(SMOLLM2.name, echo)}")
+
+
+@setup_app.command("browser")
+def setup_browser() -> None:
+    """Fetch llama.cpp for browsers from npm (8 MB, once; pinned by digest), for export.browser."""
+    from alpaca_pipe.export.browser.wllama_package import fetch_wllama
+
+    echo(f"for browsers: {fetch_wllama(echo)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,10 @@ class ExportConfig(Table):
         (),
         description="GGUF files of the merged model for llama.cpp and Ollama, each of them held against it first",
     )
+    browser: Annotated[bool, Added()] = Field(
+        False,
+        description="a folder of static files with the first GGUF: a page that answers in the browser itself",
+    )
     dataset: tuple[Published, ...] = Field(
         ("json", "jsonl", "datasets"),
         description="formats of the dataset: json is "
@@ -39,7 +43,20 @@ class ExportConfig(Table):
             raise ValueError(
                 "a GGUF is written from the merged model: set merge: true, or take gguf out"
             )
+        if self.browser and not self.gguf:
+            raise ValueError(
+                "the browser's page loads a GGUF: set gguf: [q4_0], or take browser out"
+            )
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """With the browser's page goes what it is made of, so that a new page is a new step."""
+        said = super().identity()
+        if not self.browser:
+            return said
+        from alpaca_pipe.export.browser.static_folder import digest_of_page
+
+        return said | {"page": digest_of_page()}
 
     def rehearsed(self) -> Self:
         return self.model_copy(update={"check_rows": min(self.check_rows, 2)})

@@ -13,6 +13,7 @@ from alpaca_pipe.core.example import Example, Origin, Rejected
 from alpaca_pipe.core.files import open_to_others, read_json, read_jsonl, write_atomic, write_json
 from alpaca_pipe.data.cards import Fact, dataset_card, model_card
 from alpaca_pipe.data.publish import publish
+from alpaca_pipe.export.browser.static_folder import write_folder
 from alpaca_pipe.export.config import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, ExportConfig
 from alpaca_pipe.export.merge import merge
 from alpaca_pipe.models.loading import is_adapter, load_tokenizer, positions
@@ -24,17 +25,19 @@ from alpaca_pipe.weights.base import Checkpoint, resolve
 
 
 def export(config: ExportConfig, context: StageContext) -> Outcome:
-    """Writes merged/ (a checkpoint; README.md is its card) and dataset/ (README.md is its card).
+    """Writes merged/ (a checkpoint; README.md is its card), gguf/, browser/ and dataset/ (README.md is its card).
 
     Summary: dataset (rows, train, test), forms, and where a model was merged: model (Agreement's fields, dtype,
-    megabytes), and with gguf/ a list of GateFigures' fields with file, quantization, megabytes and sha256.
+    megabytes), and with gguf/ a list of GateFigures' fields with file, quantization, megabytes and sha256;
+    with browser/ its files of the model, wllama's version and megabytes.
     """
-    model, files = None, None
+    model, files, page = None, None, None
     if config.merge and TRAINED in context.inputs:
         model = _model(config, context)
         context.stop_here()
         files = _ggufs(config, context) if config.gguf else None
         context.stop_here()
+        page = _browser(config, context) if config.browser else None
     elif config.merge:
         context.progress.say("this recipe has no 'train:', so only the dataset is exported")
     counts = _dataset(config, context) if config.dataset else {}
@@ -42,6 +45,7 @@ def export(config: ExportConfig, context: StageContext) -> Outcome:
         {"dataset": counts, "forms": list(config.dataset)}
         | ({"model": model} if model else {})
         | ({"gguf": files} if files else {})
+        | ({"browser": page} if page else {})
     )
 
 
@@ -107,6 +111,37 @@ def _ggufs(config: ExportConfig, context: StageContext) -> list[dict[str, Any]]:
     open_to_others(draft)
     draft.rename(folder)
     return figures
+
+
+def _browser(config: ExportConfig, context: StageContext) -> dict[str, Any]:
+    """The folder with the page, under its name only once it is whole; what is in it."""
+    folder, draft, note = (
+        context.folder / "browser",
+        context.scratch / "browser",
+        context.scratch / "browser.json",
+    )
+    if folder.exists():
+        kept: dict[str, Any] = read_json(note)
+        return kept
+    merged = context.folder / "merged"
+    encoder = saved_encoder(load_tokenizer(Checkpoint(str(merged))), merged)
+    said = context.tables["base"].published.rpartition("/")[2]
+    shutil.rmtree(draft, ignore_errors=True)
+    found = write_folder(
+        draft,
+        f"{said}, tuned",
+        f"{config.gguf[0].upper()}, by llama.cpp in this browser",
+        [context.folder / "gguf" / f"model-{config.gguf[0]}.gguf"],
+        encoder.template.many_turns,
+        positions(Checkpoint(str(merged)), _LONGEST * 8),
+    )
+    write_json(note, found)
+    open_to_others(draft)
+    draft.rename(folder)
+    context.progress.say(
+        f"browser/, {found['megabytes']:.0f} MB: put it on any web host, or `python3 -m http.server`"
+    )
+    return found
 
 
 _GGUF_QUESTIONS = 200  # candidates for the prompts that are compared; some are too long, or no template writes them

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.export.config import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, ExportConfig
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
@@ -57,6 +58,22 @@ def estimate(config: ExportConfig, tables: Mapping[str, Any], known: EstimateInp
     return Estimate(minutes, says, "SmolLM2-135M measured on 2 CPU cores")
 
 
+def prove(config: ExportConfig, tables: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """What a file for others needs here is there, before anything is paid."""
+    from importlib.util import find_spec
+
+    from alpaca_pipe.export.browser.wllama_package import wllama_files
+
+    if config.gguf and "train" in tables:
+        if find_spec("xllamacpp") is None:
+            raise UserError(
+                "export.gguf: a GGUF is held against the model by llama.cpp, and xllamacpp is not there",
+                "pip install 'alpaca-pipe[local]', or take export.gguf out",
+            )
+        if config.browser:
+            wllama_files()
+
+
 _MEASURED_ON = 135e6
 _MERGE_MINUTES = 0.25  # 2026-11: 15 s
 _GATE_MINUTES = 0.35  # 2026-11-30: 17 to 24 s for a file, 640 greedy tokens of llama.cpp among them
@@ -70,5 +87,6 @@ STAGE = Stage(
     estimate=estimate,
     uses=("base?",),
     on_gpu=True,
+    prove=prove,
     reads=(ROWS, TRAIN, HELD_OUT, f"{TRAINED}?", f"{VERDICT}?"),
 )

@@ -66,6 +66,7 @@ WITH_JSON = {
 }  # None: tried elsewhere, or JSON itself
 WITHOUT_JSON = {
     "setup local": "it fetches, and says how far it is",
+    "setup browser": "it fetches, and says how far it is",
     "init": "it names the files that it made, one a line",
     "migrate": "it shows a diff",
     "seeds draft": "a person answers it",

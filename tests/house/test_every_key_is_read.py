@@ -60,6 +60,7 @@ NEEDS: dict[str, dict[str, Any]] = {
         f"curate.filters.own.{name}": {"filters": {"own": {"file": "mine.py", "function": "one"}}}
         for name in ("file", "function")
     },
+    "export.browser": {"gguf": ["q4_0"]},
 }
 # Values that no rule could guess: of texts, files and tables.
 OTHERS: dict[str, Any] = {

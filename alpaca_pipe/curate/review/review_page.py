@@ -6,21 +6,18 @@ nothing run but its one script, by digest.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.files import digest_of, write_atomic
-from alpaca_pipe.core.text import whole
 from alpaca_pipe.curate.review.decisions import Decisions
 from alpaca_pipe.curate.review.editing import texts_of
 from alpaca_pipe.curate.review.session import PAUSE, ReviewItem
 from alpaca_pipe.curate.review.terminal import Queue
+from alpaca_pipe.pages.page_parts import digest_for_policy, inside_script
 
 TEMPLATE = Path(__file__).with_name("review_page.html")
 
@@ -60,7 +57,7 @@ def page_of(
     template = TEMPLATE.read_text(encoding="utf-8")
     parts = {
         "title": html.escape(f"{recipe} · review"),
-        "data": _inside_script(data),
+        "data": inside_script(data),
         "script": _digest(template, "script"),
         "style": _digest(template, "style"),
     }
@@ -78,14 +75,8 @@ def _row(item: ReviewItem) -> dict[str, Any]:
     }
 
 
-def _inside_script(value: Any) -> str:
-    """JSON that no reader of HTML takes for the end of its element, nor for a comment."""
-    text = whole(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-    return re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
 def _digest(template: str, element: str) -> str:
     """Of the template's own script or style, as its policy names it."""
     found = re.search(rf"<{element}>(.*?)</{element}>", template, re.DOTALL)
     assert found, element
-    return "sha256-" + base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()
+    return digest_for_policy(found[1])
