@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from alpaca_pipe.train.lean.products import product
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -69,9 +71,11 @@ def _summed() -> Any:
             d_hidden = torch.empty_like(hidden) if wants_hidden else None
             d_weight = torch.zeros_like(weight, dtype=torch.float32) if wants_weight else None
             head = weight.to(hidden.dtype)
+            lean = hidden.dtype == torch.float32
+            times = product if lean else torch.nn.functional.linear
             for start in range(0, len(targets), _AT_ONCE):
                 part = slice(start, start + _AT_ONCE)
-                logits = (hidden[part] @ head.T).float()
+                logits = times(hidden[part], head).float()
                 how = "sum" if plain else "none"
                 nats = torch.nn.functional.cross_entropy(logits, targets[part], reduction=how)
                 if not plain:
@@ -86,9 +90,9 @@ def _summed() -> Any:
                     slope *= factors[:, None]
                 slope = slope.to(hidden.dtype)
                 if d_hidden is not None:
-                    d_hidden[part] = slope @ head
+                    d_hidden[part] = times(slope, head.T)
                 if d_weight is not None:
-                    d_weight += slope.T @ hidden[part]
+                    d_weight.addmm_(slope.T, hidden[part])
             ctx.save_for_backward(d_hidden, d_weight)
             ctx.dtype = weight.dtype
             return total

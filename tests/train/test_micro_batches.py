@@ -16,7 +16,6 @@ from alpaca_pipe.models.loading import load_model
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.train import probe
 from alpaca_pipe.train.attention import lay_end_to_end
-from alpaca_pipe.train.lean import make_lean
 from alpaca_pipe.train.micro_batches import IGNORED, Row, grouped, lay_out, micro_batches
 from alpaca_pipe.train.response_loss import summed_nats
 from alpaca_pipe.weights.base import Checkpoint
@@ -127,48 +126,6 @@ def test_the_loss_by_parts_is_the_loss_at_once() -> None:
         made[which] = [loss.detach(), hidden.grad, head.grad]
     for one, other in zip(made["parts"], made["whole"], strict=True):
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-4)
-
-
-def _with_adapter(tiny: Path, **more: Any) -> Any:
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(3)
-    options = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
-    model = get_peft_model(
-        load_model(Checkpoint(str(tiny)), "float32"), LoraConfig(**{**options, **more})
-    )
-    for name, weight in model.named_parameters():
-        if "lora_B" in name:  # it begins as zeros, which would hide the half of what is compared
-            torch.nn.init.normal_(weight, std=0.1)
-    return model
-
-
-def test_lean_modules_give_values_and_gradients_of_the_libraries_own(tiny: Path) -> None:
-    ids = torch.arange(40)[None] % 200
-    found = []
-    for lean in (False, True):
-        model = _with_adapter(tiny)
-        if lean:
-            assert make_lean(model) == 2 * (7 + 1)  # of two layers: seven adapters, one product
-        loss = model(input_ids=ids, labels=ids).loss
-        loss.backward()
-        grads = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
-        found.append((loss, grads))
-    (loss, grads), (lean_loss, lean_grads) = found
-    assert torch.allclose(loss, lean_loss, rtol=1e-5)
-    assert grads.keys() == lean_grads.keys()
-    assert all(torch.allclose(grads[n], lean_grads[n], rtol=1e-3, atol=1e-6) for n in grads)
-
-
-@pytest.mark.parametrize(
-    ("more", "replaced"),
-    [({"lora_dropout": 0.1}, 0), ({"use_dora": True}, 2), ({"use_rslora": True}, 16)],
-)
-def test_what_is_no_plain_adapter_keeps_its_own_code(
-    tiny: Path, more: dict[str, Any], replaced: int
-) -> None:
-    """rsLoRA is a plain adapter with another scale; DoRA is not, and what draws at random cannot be compared."""
-    assert make_lean(_with_adapter(tiny, **more)) == replaced
 
 
 def test_the_probe_refuses_an_attention_that_sees_the_row_before(
