@@ -72,6 +72,10 @@ class GenerateConfig(Table):
         min_length=1,
         description="styles alpaca, documents and two-step: what the model is for, in a few words; part of each prompt, and the topics are then only those of the seeds",
     )
+    prompt: Annotated[ExistingPath | None, Added()] = Field(
+        None,
+        description="a Jinja file in the place of the style's own words; its replies are read as the style reads them",
+    )
     extend: Extended = Field(
         None,
         description="RECIPE@DATE, or a path to examples.jsonl: these rows come first, count towards `count`, and new rows must differ from them; the prompts are new ones",

@@ -93,6 +93,7 @@ OTHERS: dict[str, Any] = {
     "generate.rows": "rows.jsonl",
     "generate.documents": ["rows.jsonl"],
     "generate.principles": "principles.yaml",
+    "generate.prompt": "notes.md",
     "curate.from": "rows.jsonl",
     "curate.columns": {"instruction": "query"},
     "curate.split": "train",

@@ -5,7 +5,7 @@ anything is known. style_registry.py finds it; tests/generate/test_style_registr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.generate.style_registry import style_class
 
@@ -18,4 +18,9 @@ if TYPE_CHECKING:
 def style_of(config: GenerateConfig, teacher: TeacherTable, takes: frozenset[str]) -> Style:
     """The style of a table, for a teacher that takes these decoding fields."""
     style: Style = style_class(config.style).of(config, teacher.called, takes)
-    return style
+    if config.prompt is None:
+        return style
+    from alpaca_pipe.generate.prompts.own_prompt import OwnPrompt
+
+    own: Any = OwnPrompt(style, config.prompt, config.domain or "")
+    return own  # type: ignore[no-any-return]
