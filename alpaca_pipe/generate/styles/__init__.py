@@ -20,7 +20,7 @@ def style_of(config: GenerateConfig, teacher: TeacherTable, takes: frozenset[str
     style: Style = style_class(config.style).of(config, teacher.called, takes)
     if config.prompt is None:
         return style
-    from alpaca_pipe.generate.prompts.own_prompt import OwnPrompt
+    from alpaca_pipe.generate.own_prompt import OwnPrompt
 
     own: Any = OwnPrompt(style, config.prompt, config.domain or "")
     return own  # type: ignore[no-any-return]
