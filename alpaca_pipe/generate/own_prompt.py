@@ -6,16 +6,21 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.errors import UserError, first_line
 
-if TYPE_CHECKING:
-    from alpaca_pipe.generate.styles.base import Seat, Style
-
 _MOST = 1 << 20  # characters of a prompt
 _KNOWN = "prompt, seeds, tasks, topics, kinds, worn, domain, passage, row"
+
+
+class _Style(Protocol):
+    """Of a style (styles/base.py), what is wrapped here. A seat is what its prompt depends on."""
+
+    def tasks(self, shown: int) -> int: ...
+
+    def request_for(self, seat: Any) -> Request: ...
 
 
 class OwnPrompt:
@@ -25,13 +30,13 @@ class OwnPrompt:
     are wanted; topics, kinds: of each of them, where the style draws some; worn: first words that too many rows have; domain;
     passage: of the document; row: {instruction, input, output} that is reworked. Raises UserError with the file's line."""
 
-    def __init__(self, style: Style, file: Path, domain: str) -> None:
+    def __init__(self, style: _Style, file: Path, domain: str) -> None:
         self._style, self._file, self._domain = style, file, domain
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._style, name)
 
-    def request_for(self, seat: Seat) -> Request:
+    def request_for(self, seat: Any) -> Request:
         asked = self._style.request_for(seat)
         *before, last = asked.messages
         text = self._rendered(last.content, seat).strip()
@@ -42,7 +47,7 @@ class OwnPrompt:
             )
         return replace(asked, messages=(*before, replace(last, content=text)))
 
-    def _rendered(self, prompt: str, seat: Seat) -> str:
+    def _rendered(self, prompt: str, seat: Any) -> str:
         from jinja2 import TemplateError
 
         row = seat.ground.example if seat.ground else None
