@@ -316,6 +316,7 @@ def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple
     """A recipe and the workspace that it runs in; of a rehearsal, both are those of the rehearsal. Raises UserError."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.core.system import check_system
+    from alpaca_pipe.ledger.pricing.user_prices import use_packed
     from alpaca_pipe.recipe.dotenv import lend_keys
     from alpaca_pipe.recipe.schema import load_recipe
     from alpaca_pipe.recipe.workspace import Workspace
@@ -328,6 +329,7 @@ def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple
     )
     loaded = load_recipe(name, CATALOG, pairs, runs)
     lend_keys(loaded)
+    use_packed(Workspace(runs).packed_prices(loaded.name))
     there = next(
         folder for folder in (runs.absolute(), *runs.absolute().parents) if folder.exists()
     )

@@ -13,7 +13,7 @@ import typer
 
 from alpaca_pipe.cli.assemble import app_for, whole_app
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.core.screen import echo
+from alpaca_pipe.core.screen import READER_GONE, echo, hold_streams
 
 
 def __getattr__(name: str) -> Any:
@@ -24,7 +24,8 @@ def __getattr__(name: str) -> Any:
 
 
 def main() -> None:
-    """The console script. Exit codes: 0 done, 1 our fault, 2 yours to mend, 130 stopped."""
+    """The console script. Exit codes: 0 done, 1 our fault, 2 yours to mend, 130 stopped, 141 nobody reads what is printed."""
+    hold_streams()
     gc.set_threshold(50_000, 20, 20)  # what is loaded stays: to look for rubbish in it took a sixth
     debug = "--debug" in sys.argv
     if debug:
@@ -40,6 +41,12 @@ def main() -> None:
         with plain_disk_errors(Path.cwd()):
             words = _tone_first(sys.argv[1:])
             app_for(words)(words)
+    except SystemExit as end:
+        if (
+            type(sys.stdout).__name__ == "PacifyFlushWrapper"
+        ):  # typer's, for a help page that nobody reads
+            end.code = READER_GONE
+        raise
     except Stopped:
         _fail("stopped; all finished work is kept - run the same command again to go on", 130)
     except UserError as error:
@@ -51,10 +58,25 @@ def main() -> None:
             raise
         if isinstance(error, ModuleNotFoundError) and (extra := _extra_of(error.name or "")):
             _fail(f"{error.name} is not installed - pip install 'alpaca-pipe[{extra}]'", 2)
+        if isinstance(error, OSError) and (path := _of_the_user(error)):
+            _fail(
+                f"{path}: {(error.strerror or 'it cannot be used').lower()} - name another file or folder, or mend that one",
+                2,
+            )
         _fail(
             f"a fault of ours: {type(error).__name__}: {error} - run again with --debug and report what it prints",
             1,
         )
+
+
+def _of_the_user(error: OSError) -> str:
+    """The file that the system refused, where it is none of the package's own; "" where it names none."""
+    name = error.filename2 or error.filename
+    if not isinstance(name, str | bytes):
+        return ""
+    path = os.fsdecode(name)
+    ours = Path(__file__).resolve().parents[1]
+    return "" if not path or Path(path).absolute().is_relative_to(ours) else path
 
 
 def _tone_first(arguments: list[str]) -> list[str]:

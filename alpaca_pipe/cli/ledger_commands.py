@@ -255,11 +255,12 @@ def correct(
             help="The name of the attempt, or of its request if only one attempt was billed."
         ),
     ],
-    cost: Annotated[str, typer.Option(help="What it really cost, in dollars.")],
-    reason: Annotated[str, typer.Option(help="Why the entry is wrong.")],
+    cost: Annotated[str, typer.Option(help="Needed: what it really cost, in dollars.")] = "",
+    reason: Annotated[str, typer.Option(help="Needed: why the entry is wrong.")] = "",
     evidence: Annotated[
-        str, typer.Option(help="A file (its digest is kept), or an invoice's number.")
-    ],
+        str,
+        typer.Option(help="Needed: a file (its digest is kept), or an invoice's number."),
+    ] = "",
     as_json: Json = False,
     runs: Runs = Path("runs"),
 ) -> None:
@@ -269,6 +270,12 @@ def correct(
     from alpaca_pipe.ledger.money import exactly
     from alpaca_pipe.ledger.store.journal import Journal
 
+    given = {"--cost": cost, "--reason": reason, "--evidence": evidence}
+    if missing := [option for option, text in given.items() if not text.strip()]:
+        raise UserError(
+            f"a correction says what it cost, why, and what shows it; missing: {', '.join(missing)}",
+            "for example --cost 0.42 --reason 'the provider billed it' --evidence invoice.pdf",
+        )
     path = _ledger_of(runs, rehearse=False)
     if not path.exists():
         raise UserError(f"there is no ledger at {path}", "name its workspace with --runs")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -136,6 +138,10 @@ def unpack(
             help="With --give-up: how much was spent there; otherwise the whole share counts as lost.",
         ),
     ] = None,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="Do not ask: agree to what the pack would be asked about."),
+    ] = False,
     into: Annotated[
         Path, typer.Option("--into", metavar="FOLDER", help="The folder to put the recipe in.")
     ] = Path("."),
@@ -148,7 +154,8 @@ def unpack(
     from alpaca_pipe.pack.import_recipe import arrive
     from alpaca_pipe.pack.import_results import come_home
     from alpaca_pipe.pack.import_results import give_up as end
-    from alpaca_pipe.pack.unpacking import opened as looked
+    from alpaca_pipe.pack.manifest import RecipePack
+    from alpaca_pipe.pack.manifest import opened as looked
     from alpaca_pipe.recipe.interrupts import plain_disk_errors
     from alpaca_pipe.recipe.workspace import Workspace
 
@@ -177,11 +184,11 @@ def unpack(
             echo(f"{share.id} of {share.recipe} is given up: {lost}")
         return
     with plain_disk_errors(runs):
-        manifest = looked(Path(file))
+        found = looked(Path(file))
         done = (
-            arrive(Path(file), manifest, CATALOG, workspace, into, _say)
-            if manifest.facts["kind"] == "recipe"
-            else come_home(Path(file), manifest, workspace, _say)
+            arrive(Path(file), found, CATALOG, workspace, into, _say, _agreement(yes, as_json))
+            if isinstance(found, RecipePack)
+            else come_home(Path(file), found, workspace, _say, lowered=yes)
         )
     if as_json:
         echo_json(
@@ -197,6 +204,23 @@ def unpack(
         )
     else:
         _tell(done, "" if runs == Path("runs") else f" --runs {runs}")
+
+
+def _agreement(yes: bool, as_json: bool) -> Callable[[Sequence[str]], None]:
+    """How what a pack wants is agreed to: by --yes, or by whoever sits at the terminal."""
+    from alpaca_pipe.pack.import_recipe import refuse_unasked
+
+    def agree(asks: Sequence[str]) -> None:
+        if yes:
+            return
+        if as_json or not sys.stdin.isatty():
+            refuse_unasked(asks)
+        for sentence in asks:
+            _say(f"careful: {sentence}")
+        if not typer.confirm("unpack it all the same?", err=True):
+            raise UserError("nothing was unpacked", "look at its recipe: tar --zstd -xf FILE")
+
+    return agree
 
 
 def _tell(done: Unpacked, where: str) -> None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
 
+READER_GONE = 141  # 128 + SIGPIPE
 _KEEPS = "\n\t\u200c\u200d"  # zero-width joiners belong to scripts and emoji
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -44,9 +47,7 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
 def echo(text: object = "", *, err: bool = False, end: str = "\n") -> None:
     """A sentence or a page as plain text, on standard output or standard error."""
-    stream = sys.stderr if err else sys.stdout
-    stream.write(visible(str(text)) + end)
-    stream.flush()
+    _written(sys.stderr if err else sys.stdout, visible(str(text)) + end)
 
 
 class Styled(NamedTuple):
@@ -62,18 +63,47 @@ STYLES = {"bold": 1, "dim": 2, "green": 32, "yellow": 33, "cyan": 36}
 def put(*parts: str | Styled, end: str = "\n") -> None:
     """A line of several parts on standard output, with their styles where it is a terminal that shows them."""
     plain = not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    line = ""
     for part in parts:
         text, style = part if isinstance(part, Styled) else (part, "")
         seen = visible(text)
-        sys.stdout.write(seen if plain or not style else f"\x1b[{STYLES[style]}m{seen}\x1b[0m")
-    sys.stdout.write(end)
-    sys.stdout.flush()
+        line += seen if plain or not style else f"\x1b[{STYLES[style]}m{seen}\x1b[0m"
+    _written(sys.stdout, line + end)
 
 
 def echo_json(value: Any, indent: int | None = 2) -> None:
     """Alone on standard output."""
-    sys.stdout.write(json_text(value, indent) + "\n")
-    sys.stdout.flush()
+    _written(sys.stdout, json_text(value, indent) + "\n")
+
+
+def hold_streams() -> None:
+    """Where we were started without standard input, output or error (`>&-`), they lead nowhere: else the next file that is opened,
+    the ledger perhaps, would be what is printed to."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(fd)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def reader_gone(stream: IO[str]) -> None:
+    """Nobody reads what is printed any more (`| head -1`): the rest goes nowhere. A run that can be stopped politely is, as when
+    its terminal goes; any other command ends here, with the exit code of the tools that the signal kills."""
+    with suppress(OSError, ValueError), open(os.devnull, "r+b") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+    if callable(signal.getsignal(signal.SIGTERM)):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
+    raise SystemExit(READER_GONE)
+
+
+def _written(stream: IO[str], text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        reader_gone(stream)
 
 
 def new_console(*, markup: bool = False, **options: Any) -> Console:
@@ -97,6 +127,10 @@ def _visible_console() -> type[Console]:
                     yield segment
                 else:
                     yield Segment(visible(segment.text), segment.style)
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            reader_gone(self.file)
 
         def out(self, *objects: Any, **options: Any) -> None:
             super().out(*(visible(str(thing)) for thing in objects), **options)

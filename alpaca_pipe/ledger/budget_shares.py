@@ -365,8 +365,8 @@ def _attempt(share: BudgetShare, class_: Class, stage: str, amount: int) -> Atte
 def _held(db: sqlite3.Connection, share: BudgetShare, class_: Class) -> Attempt | None:
     """The entry of a share as an attempt that can end."""
     row = db.execute(
-        "SELECT stage, nanodollars FROM entries WHERE request = ? AND kind = 'lent'",
-        (f"{share.id}-{class_}",),
+        "SELECT stage, nanodollars FROM entries WHERE request = ? AND kind = 'lent' AND machine = ?",
+        (f"{share.id}-{class_}", share.home),
     ).fetchone()
     return _attempt(share, class_, *row) if row else None
 

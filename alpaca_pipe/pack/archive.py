@@ -14,7 +14,8 @@ import re
 import secrets
 import shutil
 import tarfile
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,10 +23,15 @@ from typing import IO, Any, BinaryIO
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import canonical, refuse_pipe
+from alpaca_pipe.core.outside_numbers import BadNumber, whole_number
+from alpaca_pipe.core.safe_names import is_path_below
 
 FORMAT, VERSION = "alpaca-pipe pack", 1
 _BLOCK = 512
-_LARGEST_MANIFEST = 1 << 26  # bytes; half a million files
+_LARGEST_MANIFEST = 1 << 24  # bytes; a hundred thousand files
+_SWELLS = 1000  # times: weights, rows and books do not pack smaller; zeros do
+_SWELLS_FROM = 1 << 26  # bytes; below that nobody is harmed
+_LONGEST_PART = 255  # bytes of a name; file systems take no more
 _MOST_AFTER = 64 * _BLOCK  # of zeros after the last file: tar fills up to 20 blocks
 _CHUNK = 1 << 20
 _MAGIC = b"\x28\xb5\x2f\xfd"  # of zstd
@@ -53,13 +59,16 @@ def write_box(path: Path, facts: Mapping[str, Any], files: Mapping[str, Source])
     import pyarrow
 
     for name in files:
-        try:
-            _check_name(name)
-        except ValueError:
+        if not _is_taken(name):
             raise UserError(
                 f"a file is called {name[-80:]!r}, which not every system can read",
                 "rename it, then pack again",
-            ) from None
+            )
+    if alike := _alike(files):
+        raise UserError(
+            f"{alike[0]} and {alike[1]} are one file where case does not count",
+            "rename one of them, then pack again",
+        )
     seals = {name: _seal(files[name]) for name in sorted(files)}
     manifest = canonical({"format": FORMAT, "version": VERSION, **facts, "files": seals}).encode()
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -95,6 +104,12 @@ def read_box(path: Path, into: Path) -> Manifest:
             raise UserError(
                 f"{path} unpacks to {manifest.bytes:,} bytes, and {free:,} are free at {into}",
                 "free some space, or choose another workspace with --runs",
+            )
+        packed = path.stat().st_size
+        if manifest.bytes > max(_SWELLS_FROM, _SWELLS * packed):
+            raise UserError(
+                f"{path} has {packed:,} bytes and unpacks to {manifest.bytes:,}: nothing real packs so small",
+                _STRANGER,
             )
         for name, seal in manifest.files.items():
             _take(tar, name, seal, into, path)
@@ -198,22 +213,18 @@ def _manifest(tar: tarfile.TarFile, path: Path) -> Manifest:
     if not isinstance(files, dict) or not isinstance(facts.get("kind"), str):
         raise _foreign(path)
     for name, seal in files.items():
-        try:
-            _check_name(name)
-        except ValueError as error:
-            raise UserError(f"{path}: {error}", _STRANGER) from None
-        if (
-            not isinstance(seal, dict)
-            or type(seal.get("size")) is not int
-            or seal["size"] < 0
-            or not isinstance(seal.get("sha256"), str)
-        ):
+        if not _is_taken(name):
+            raise UserError(
+                f"{path}: it holds a file under a name that is not taken ({name[:80]!r})", _STRANGER
+            )
+        if not _is_seal(seal):
             raise _damaged(path, name)
     above = {str(parent) for name in files for parent in PurePosixPath(name).parents}
     if clash := above & set(files):
+        raise UserError(f"{path}: {min(clash)} is a file and a folder in it", _STRANGER)
+    if alike := _alike(files):
         raise UserError(
-            f"{path}: {min(clash)} is a file and a folder in it",
-            _STRANGER,
+            f"{path}: {alike[0]} and {alike[1]} are one file where case does not count", _STRANGER
         )
     return Manifest(facts, dict(sorted(files.items())))
 
@@ -300,16 +311,35 @@ def _seal(source: Source) -> dict[str, Any]:
     return {"sha256": digest.hexdigest(), "size": size}
 
 
-def _check_name(name: str) -> None:
-    """Raises ValueError for a name that could lead out of a folder, or is read otherwise elsewhere."""
-    parts = name.split("/")
-    if (
-        any(part in ("", ".", "..") for part in parts)
-        or re.search(r"[\\\x00-\x1f\x7f]|^[A-Za-z]:", name)
-        or len(name.encode("utf-8", "surrogatepass")) > 1000
-        or any("\ud800" <= char <= "\udfff" for char in name)
-    ):
-        raise ValueError(f"it holds a file under a name that is not taken ({name[:80]!r})")
+def _is_taken(name: str) -> bool:
+    """Whether a name stays in its folder and is read alike everywhere."""
+    return is_path_below(name) and all(
+        len(part.encode()) <= _LONGEST_PART for part in name.split("/")
+    )
+
+
+def _alike(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two names, of files or of the folders above them, that a disk without case would take for one."""
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        for part in (name, *map(str, PurePosixPath(name).parents)):
+            first = seen.setdefault(unicodedata.normalize("NFKC", part).casefold(), part)
+            if first != part:
+                return first, part
+    return None
+
+
+def _is_seal(seal: Any) -> bool:
+    try:
+        return (
+            isinstance(seal, dict)
+            and set(seal) == {"sha256", "size"}
+            and type(seal["size"]) is int
+            and whole_number(seal["size"]) >= 0
+            and re.fullmatch(r"[0-9a-f]{64}", str(seal["sha256"])) is not None
+        )
+    except BadNumber:
+        return False
 
 
 def _foreign(path: Path) -> UserError:

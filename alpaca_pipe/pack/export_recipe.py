@@ -18,8 +18,10 @@ from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.budget_shares import BudgetShare
 from alpaca_pipe.ledger.machine import meter
 from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.pack.archive import Manifest, Source, look, write_box
+from alpaca_pipe.pack.archive import Source, write_box
 from alpaca_pipe.pack.ledger_rows import write_replies
+from alpaca_pipe.pack.manifest import RecipePack, opened
+from alpaca_pipe.pack.pinned_prices import FILE as PRICES
 from alpaca_pipe.pack.pinned_prices import pins_for
 from alpaca_pipe.pack.relocate import Portable, portable, same_recipe
 from alpaca_pipe.recipe.locks import held
@@ -97,8 +99,8 @@ def _packed(
     for step in steps:
         assert step.done is not None
         files |= step_files(step.done.folder)
-    if pinned := pins_for(copy.text):
-        files["prices.yaml"] = pinned.encode()
+    if pinned := pins_for(recipe):
+        files[PRICES] = pinned.encode()
     if replies:
         files[LEDGER_REPLIES] = _replies(journal, recipe.name, steps, scratch / LEDGER_REPLIES)
     caps = workspace.caps(recipe)
@@ -186,13 +188,11 @@ def _finished(journal: Journal, recipe: str, file: Path, say: Say) -> Packed | N
             journal.write(lambda db, share=share: budget_shares.take_back(db, share)).result()  # type: ignore[misc]
             continue
         for draft in _drafts_of(Path(share.file)):
-            if (there := _share_in(draft)) and there.facts["share"]["id"] == share.id:
+            if (there := _share_in(draft)) and there.share.id == share.id:
                 os.replace(draft, share.file)
                 if Path(share.file) == file.absolute():
                     say("an earlier call was killed after its file was whole")
-                    done = Packed(
-                        file, "recipe", recipe, there.facts["steps"], file.stat().st_size, share
-                    )
+                    done = Packed(file, "recipe", recipe, there.steps, file.stat().st_size, share)
     return done
 
 
@@ -201,19 +201,15 @@ def _drafts_of(file: Path) -> list[Path]:
 
 
 def may_replace(journal: Journal, file: Path) -> None:
-    """Raises UserError for a file that is no pack, or one whose share is still out."""
+    """Raises UserError for a folder, a file that is no pack, or one whose share is still out."""
+    if file.is_dir():
+        raise UserError(f"{file} is a folder", f"name a file: -o {file / 'NAME'}{SUFFIX}")
     if not file.exists():
         return
-    found = look(file)  # a file of somebody else's is not overwritten
+    found = opened(file)  # a file of somebody else's is not overwritten
+    carried = found.share.id if isinstance(found, RecipePack) else None
     with journal.read() as db:
-        lent = next(
-            (
-                share
-                for share in budget_shares.out(db)
-                if share.id == (found.facts.get("share") or {}).get("id")
-            ),
-            None,
-        )
+        lent = next((share for share in budget_shares.out(db) if share.id == carried), None)
     if lent:
         raise UserError(
             f"{file} was packed before, and its share ({lent.says()}) is out",
@@ -221,12 +217,12 @@ def may_replace(journal: Journal, file: Path) -> None:
         )
 
 
-def _share_in(file: Path) -> Manifest | None:
+def _share_in(file: Path) -> RecipePack | None:
     try:
-        found = look(file)
+        found = opened(file)
     except UserError:
         return None
-    return found if found.facts.get("share") else None
+    return found if isinstance(found, RecipePack) else None
 
 
 def _ready(steps: list[Step], stage: str) -> list[Step]:
@@ -243,6 +239,12 @@ def _ready(steps: list[Step], stage: str) -> list[Step]:
             f"every step from {stage} on is up to date here",
             "there is nothing left to run elsewhere",
         )
+    for step in steps:
+        if step.done and (damage := step.done.damage(read_again=True)):
+            raise UserError(
+                f"{step.done.folder}: {damage}",
+                "nothing was packed or lent; `alpaca-pipe run RECIPE` makes that step anew from what is paid for",
+            )
     return [step for step in steps if step.done]
 
 

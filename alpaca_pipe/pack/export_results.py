@@ -48,11 +48,14 @@ def pack_results(
         history = list(read_jsonl_so_far(own / "history.jsonl"))
         named, files = _steps_made_here(workspace, recipe, history, came)
         with journal.read() as db:
-            used = db.execute(
-                "SELECT 1 FROM entries WHERE recipe = ? AND id > ? LIMIT 1",
-                (recipe, came[0]["after"]),
-            ).fetchone()
-        nothing = not files and not used
+            machines = {
+                machine
+                for (machine,) in db.execute(
+                    "SELECT DISTINCT machine FROM entries WHERE recipe = ? AND id > ?",
+                    (recipe, came[0]["after"]),
+                )
+            }
+        nothing = not files and not machines
         journal.write(
             lambda db: budget_shares.close(db, recipe)
         ).result()  # last: what was refused above can still be paid for here
@@ -70,6 +73,7 @@ def pack_results(
             shares=[one["id"] for one in came],
             home=came[0]["home"],
             machine=journal.machine,
+            machines=sorted(machines - {journal.machine}),  # of shares that were lent on
         )
         os.replace(write_box(file, facts, files), file)
     if nothing:
@@ -126,7 +130,7 @@ def _steps_made_here(
     ran = {name for run in history for name in run.get("steps", {}).values()}
     for name in {*named.values(), *ran} - arrived:
         if done := workspace.store.done(workspace.store.root / name):
-            if damage := done.damage():
+            if damage := done.damage(read_again=True):
                 raise UserError(
                     f"{done.folder}: {damage}", f"`alpaca-pipe run {recipe}` makes it anew"
                 )

@@ -6,52 +6,68 @@ import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import file_digest, write_json
+from alpaca_pipe.core.files import file_digest, write_atomic, write_json
 from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.budget_shares import BudgetShare
+from alpaca_pipe.ledger.pricing.user_prices import use_packed
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.ledger.store.merge_ledgers import union
-from alpaca_pipe.pack.archive import Manifest
+from alpaca_pipe.pack.book_rows import RepliesChecked
 from alpaca_pipe.pack.export_recipe import LEDGER_REPLIES
 from alpaca_pipe.pack.ledger_rows import read_books
-from alpaca_pipe.pack.pinned_prices import take_pins
-from alpaca_pipe.pack.unpacking import STRANGE, Say, Unpacked, aside, place_steps
+from alpaca_pipe.pack.manifest import STRANGE, RecipePack
+from alpaca_pipe.pack.pinned_prices import FILE as PRICES
+from alpaca_pipe.pack.pinned_prices import pins_in
+from alpaca_pipe.pack.stranger_recipe import refuse_outside, spending_of
+from alpaca_pipe.pack.unpacking import Say, Unpacked, aside, place_steps
 from alpaca_pipe.recipe.plan import Step, steps_of
 from alpaca_pipe.recipe.schema import Recipe, load_recipe
 from alpaca_pipe.recipe.stage import Catalog
 from alpaca_pipe.recipe.workspace import Workspace
 
+Agree = Callable[[Sequence[str]], None]  # raises UserError where it is not
+
 
 def arrive(
-    path: Path, manifest: Manifest, catalog: Catalog, workspace: Workspace, into: Path, say: Say
+    path: Path,
+    pack: RecipePack,
+    catalog: Catalog,
+    workspace: Workspace,
+    into: Path,
+    say: Say,
+    agree: Agree,
 ) -> Unpacked:
-    """Unpacks a recipe: its file and what it names into `into`, the rest into the workspace. Raises UserError."""
-    facts = manifest.facts
-    name, share = facts["recipe"], _share(path, facts)
-    with aside(path, manifest, workspace) as (journal, draft):
+    """Unpacks a recipe: its file and what it names into `into`, the rest into the workspace. All of it is read before anything
+    is done. agree: asked once, where something in it wants to be agreed to. Raises UserError."""
+    name, share = pack.recipe, pack.share
+    with aside(path, pack, workspace) as draft:
         packed = draft / "recipe"
-        if load_recipe(str(packed / f"{name}.yaml"), catalog).name != name:
+        loaded = load_recipe(str(packed / f"{name}.yaml"), catalog)
+        if loaded.name != name or not pack.steps.keys() <= loaded.stages.keys():
             raise UserError(f"{path} holds another recipe than it says", STRANGE)
-        with journal.read() as db:
-            budget_shares.may_receive(db, share)
-            earlier = budget_shares.received(db, name)
+        refuse_outside(loaded, packed, path)
         files = {
             file.relative_to(packed).as_posix(): file_digest(file)
             for file in packed.rglob("*")
             if file.is_file()
         }
-        _may_place(into, name, files, earlier)
-        theirs = _replies(draft, name)
-        try:
+        _may_place(into, name, files, _received(workspace, share))
+        _agreed(draft, loaded, path, share, say, agree)
+        with ExitStack() as stack:
+            theirs = _replies(draft)
+            if theirs:
+                stack.callback(theirs.close)
+            journal = stack.enter_context(Journal.open(workspace.ledger))
 
             def work(db: sqlite3.Connection) -> bool:
                 new = budget_shares.receive(
-                    db, share, {"steps": facts["steps"], "files": files, "stage": facts["stage"]}
+                    db, share, {"steps": pack.steps, "files": files, "stage": pack.stage}
                 )
                 if theirs:
                     union(db, theirs, workspace.ledger)
@@ -59,18 +75,15 @@ def arrive(
 
             if not journal.write(work).result():
                 say("its share was received before")
-        finally:
-            if theirs:
-                theirs.close()
         place_steps(draft, workspace.store, say)
-        if (draft / "prices.yaml").exists():
-            for sentence in take_pins(draft / "prices.yaml"):
-                say(sentence)
+        if (draft / PRICES).exists():
+            write_atomic(workspace.packed_prices(name), (draft / PRICES).read_bytes())
+        use_packed(workspace.packed_prices(name))
         _place(packed, into, name, files)
         recipe = load_recipe(str(into / f"{name}.yaml"), catalog)
         ready = {
             step.stage.kind: step.done.folder.name
-            for step in _told(recipe, catalog, workspace, facts, say)
+            for step in _told(recipe, catalog, workspace, pack, say)
             if step.done
         }
         write_json(
@@ -79,33 +92,49 @@ def arrive(
                 **workspace.lock(name),
                 "recipe": name,
                 "config": recipe.resolved(),
-                "steps": {**facts["steps"], **workspace.lock(name).get("steps", {}), **ready},
+                "steps": {**pack.steps, **workspace.lock(name).get("steps", {}), **ready},
             },
         )
     return Unpacked("recipe", name, ready, share.amount, share.says(), file=into / f"{name}.yaml")
 
 
-def _share(path: Path, facts: Mapping[str, Any]) -> BudgetShare:
-    try:
-        share = budget_shares.share_of(facts["share"])
-        sound = (
-            share.recipe == facts["recipe"]
-            and budget_shares.is_share(share.id)
-            and all(cap is None or type(cap) is int and cap >= 0 for cap in (share.gpu, share.api))
-            and isinstance(share.home, str)
-        )
-    except (KeyError, TypeError, AttributeError):
-        sound = False
-    if not sound:
-        raise UserError(f"{path} does not say which share it carries", STRANGE)
-    return share
+def _received(workspace: Workspace, share: BudgetShare) -> list[dict[str, Any]]:
+    """What came here before under the recipe's name. Raises UserError as `may_receive` does; nothing is written."""
+    if not workspace.ledger.exists():
+        return []
+    with Journal.open(workspace.ledger) as journal, journal.read() as db:
+        budget_shares.may_receive(db, share)
+        return budget_shares.received(db, share.recipe)
 
 
-def _replies(draft: Path, recipe: str) -> Journal | None:
+def _agreed(
+    draft: Path, recipe: Recipe, path: Path, share: BudgetShare, say: Say, agree: Agree
+) -> None:
+    """Says what would be spent where, and asks where a key, or money, could go astray."""
+    spending = spending_of(recipe, share)
+    says, asks = list(spending.says), list(spending.asks)
+    if (draft / PRICES).exists():
+        priced, below = pins_in(draft / PRICES, recipe, path)
+        says, asks = says + priced, asks + below
+    for sentence in says:
+        say(sentence)
+    if asks:
+        agree(asks)
+
+
+def refuse_unasked(asks: Sequence[str]) -> None:
+    """Where nobody can be asked. Raises UserError."""
+    raise UserError(
+        f"this pack wants to be agreed to: {'; '.join(asks)}",
+        "look at its recipe (`tar --zstd -xf`), then say --yes if you trust whoever made it",
+    )
+
+
+def _replies(draft: Path) -> Journal | None:
     """The raw replies as a ledger of their own, where they came along."""
     if not (draft / LEDGER_REPLIES).exists():
         return None
-    read_books(draft / LEDGER_REPLIES, draft / "replies.sqlite", recipe)
+    read_books(draft / LEDGER_REPLIES, draft / "replies.sqlite", RepliesChecked())
     return Journal.open(draft / "replies.sqlite", read_only=True)
 
 
@@ -159,13 +188,13 @@ def _place(packed: Path, into: Path, name: str, files: Mapping[str, str]) -> Non
 
 
 def _told(
-    recipe: Recipe, catalog: Catalog, workspace: Workspace, facts: Mapping[str, Any], say: Say
+    recipe: Recipe, catalog: Catalog, workspace: Workspace, pack: RecipePack, say: Say
 ) -> list[Step]:
     """The plan here; a step that came and is not up to date all the same is said: another version judges otherwise."""
     steps = steps_of(recipe, catalog, workspace)
     for step in steps:
-        if step.stage.kind in facts["steps"] and not step.done:
+        if step.stage.kind in pack.steps and not step.done:
             say(
-                f"{step.stage.kind} came along and must run anew here: {step.why}; it was packed by alpaca-pipe {facts.get('by')}"
+                f"{step.stage.kind} came along and must run anew here: {step.why}; it was packed by alpaca-pipe {pack.by}"
             )
     return steps

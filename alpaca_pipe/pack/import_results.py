@@ -4,85 +4,109 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl_so_far, write_json, write_jsonl
+from alpaca_pipe.data.own_files import history_of, log_row
 from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.money import shown
-from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal, totals_of
 from alpaca_pipe.ledger.store.merge_ledgers import Merged, union
-from alpaca_pipe.pack.archive import Manifest, look
+from alpaca_pipe.pack.book_rows import BooksChecked
+from alpaca_pipe.pack.foreign_books import refuse_ours
 from alpaca_pipe.pack.ledger_rows import FILE, read_books
+from alpaca_pipe.pack.manifest import STRANGE, RecipePack, ResultsPack, opened
 from alpaca_pipe.pack.unpacking import Say, Unpacked, aside, place_steps
 from alpaca_pipe.recipe.workspace import Workspace
 
 _TO_THE_SECOND = 19  # characters of a run's id
 
 
-def come_home(path: Path, manifest: Manifest, workspace: Workspace, say: Say) -> Unpacked:
-    """Unpacks results where the recipe was packed. A second time changes nothing. Raises UserError."""
-    facts = manifest.facts
-    name = facts["recipe"]
+def come_home(
+    path: Path, pack: ResultsPack, workspace: Workspace, say: Say, lowered: bool = False
+) -> Unpacked:
+    """Unpacks results where the recipe was packed; all of them are read before anything is done. A second time changes nothing.
+    lowered: the user agrees that they say less was spent than earlier ones of that machine did. Raises UserError."""
+    name = pack.recipe
+    not_here = UserError(
+        f"{path} holds results of a '{name}' that was not packed in this workspace",
+        "unpack them where it was packed, or name that workspace with --runs",
+    )
     if not workspace.ledger.exists():
         raise UserError(
             f"{path} holds results of '{name}', which was not packed in {workspace.root}",
             "unpack them where it was packed, or name that workspace with --runs",
         )
-    with aside(path, manifest, workspace) as (journal, draft):
+    with aside(path, pack, workspace) as draft, Journal.open(workspace.ledger) as journal:
         with journal.read() as db:
-            mine = {
-                share.id: (share, events.get("packed", {}).get("steps", {}))
-                for share, events in budget_shares.lent_shares(db, name)
-            }
-        known = [mine[id_][0] for id_ in facts["shares"] if id_ in mine]
-        if len(known) < len(facts["shares"]) or not known:
-            raise UserError(
-                f"{path} holds results of a '{name}' that was not packed in this workspace",
-                "unpack them where it was packed, or name that workspace with --runs",
-            )
-        read_books(draft / FILE, draft / "books.sqlite", name)
+            mine = dict(_packed_here(db, pack))
+        known = [mine[id_][0] for id_ in pack.shares if id_ in mine]
+        if len(known) < len(pack.shares) or {share.home for share in known} != {pack.home}:
+            raise not_here
+        history, log = _runs_in(draft, pack, path), _log_in(draft)
+        machines = frozenset({pack.machine, *pack.machines})
+        read_books(draft / FILE, draft / "books.sqlite", BooksChecked(name, machines))
         with Journal.open(draft / "books.sqlite", read_only=True) as theirs:
             spent = theirs.totals().spent
+            with journal.read() as db, theirs.read() as books:
+                refuse_ours(db, books, pack, journal.machine, path)
             place_steps(draft, workspace.store, say)
 
             def work(db: sqlite3.Connection) -> tuple[Merged, list[bool]]:
+                before = totals_of(db).spent
                 merged = union(db, theirs, workspace.ledger)
-                return merged, [
-                    budget_shares.come_back(db, share, facts["machine"]) for share in known
-                ]
+                if (less := before - totals_of(db).spent) > 0 and not lowered:
+                    raise UserError(
+                        f"{path} says that {shown(less)} less was spent than earlier results of its machine did",
+                        "ask whoever worked there; then say --yes, or leave the books as they are",
+                    )
+                return merged, [budget_shares.come_back(db, share, pack.machine) for share in known]
 
             merged, ended = journal.write(work).result()
         journal.check()
-        with journal.read() as db:
-            twice = [
-                share
-                for share in known
-                if (by := dict(budget_shares.lent_shares(db, name))[share]["returned"]["by"])
-                and by != facts["machine"]
-            ]
-        for share in twice:
-            say(
-                f"{share.file} was unpacked on two machines: its {shown(share.amount)} were spendable twice; a pack is for one"
-            )
-        total = sum(share.amount for share in known)
-        if spent > total and any(share.gpu is not None for share in known):
-            say(f"{shown(spent)} were spent there, {shown(spent - total)} more than was shared")
-        _take_history(draft, workspace, name, facts)
-        _take_steps(workspace, name, facts["steps"], mine[known[-1].id][1], say)
+        _tell_of_shares(journal, pack, known, spent, say)
+        _take_history(workspace, pack, history, log)
+        _take_steps(workspace, name, pack.steps, mine[known[-1].id][1], say)
     if not merged.entries and not any(ended):
         say("these results were unpacked before: nothing changed")
     return Unpacked(
         "results",
         name,
-        facts["steps"],
-        total,
+        pack.steps,
+        sum(share.amount for share in known),
         " and ".join(share.says() for share in known),
         spent,
         merged.entries,
     )
+
+
+def _packed_here(
+    db: sqlite3.Connection, pack: ResultsPack
+) -> Iterator[tuple[str, tuple[budget_shares.BudgetShare, Mapping[str, str]]]]:
+    for share, events in budget_shares.lent_shares(db, pack.recipe):
+        yield share.id, (share, events.get("packed", {}).get("steps", {}))
+
+
+def _tell_of_shares(
+    journal: Journal,
+    pack: ResultsPack,
+    known: list[budget_shares.BudgetShare],
+    spent: int,
+    say: Say,
+) -> None:
+    with journal.read() as db:
+        events = {share: told for share, told in budget_shares.lent_shares(db, pack.recipe)}
+    for share in known:
+        if (by := events[share]["returned"]["by"]) and by != pack.machine:
+            say(
+                f"{share.file} was unpacked on two machines: its {shown(share.amount)} were spendable twice; a pack is for one"
+            )
+    total = sum(share.amount for share in known)
+    if spent > total and any(share.gpu is not None for share in known):
+        say(f"{shown(spent)} were spent there, {shown(spent - total)} more than was shared")
 
 
 def give_up(what: str, spent: int | None, workspace: Workspace) -> budget_shares.BudgetShare:
@@ -93,7 +117,8 @@ def give_up(what: str, spent: int | None, workspace: Workspace) -> budget_shares
         raise UserError(f"nothing was lent in {workspace.root}", "name the workspace with --runs")
     id_ = what if budget_shares.is_share(what) else None
     if id_ is None and Path(what).is_file():
-        id_ = (look(Path(what)).facts.get("share") or {}).get("id")
+        found_there = opened(Path(what))
+        id_ = found_there.share.id if isinstance(found_there, RecipePack) else None
     with Journal.open(workspace.ledger) as journal:
         with journal.read() as db:
             out = budget_shares.out(db)
@@ -121,28 +146,57 @@ def give_up(what: str, spent: int | None, workspace: Workspace) -> budget_shares
     return found
 
 
-def _take_history(draft: Path, workspace: Workspace, name: str, facts: Mapping[str, Any]) -> None:
-    """Runs that are not known here, in the order of time; the log's lines; and what the last of them made."""
-    own, lock = workspace.of(name), workspace.lock(name)
+def _runs_in(draft: Path, pack: ResultsPack, path: Path) -> list[dict[str, Any]]:
+    """The runs that a pack tells of. Raises UserError for what is none, and for a step that neither they nor it name."""
+    history = history_of(draft / "history.jsonl")
+    named = {*pack.steps.values(), *(name for row in history for name in row["steps"].values())}
+    store = draft / "store"
+    for folder in store.iterdir() if store.is_dir() else ():
+        if folder.name not in named:
+            raise UserError(f"{path} holds a step {folder.name} that no run of it made", STRANGE)
+    return history
+
+
+def _log_in(draft: Path) -> list[dict[str, Any]]:
+    """Raises UserError for a line that is none of ours."""
+    rows = []
+    file = draft / "log.jsonl"
+    for number, line in enumerate(file.read_bytes().split(b"\n") if file.exists() else (), 1):
+        if line.strip():
+            row = log_row(line)
+            if row is None:
+                raise UserError(
+                    f"line {number} of the log in this pack is not as alpaca-pipe writes it",
+                    STRANGE,
+                )
+            rows.append(row)
+    return rows
+
+
+def _take_history(
+    workspace: Workspace,
+    pack: ResultsPack,
+    came: list[dict[str, Any]],
+    log: list[dict[str, Any]],
+) -> None:
+    """Runs that are not known here, in the order of time; and the log's lines."""
+    own, lock = workspace.of(pack.recipe), workspace.lock(pack.recipe)
     history = {row["run"]: row for row in read_jsonl_so_far(own / "history.jsonl")}
-    new = [row for row in read_jsonl_so_far(draft / "history.jsonl") if row["run"] not in history]
+    new = [row for row in came if row["run"] not in history]
     for row in new:
         if lock.get("config") and set(lock.get("steps", {}).items()) <= set(row["steps"].items()):
             row["config"] = lock["config"]  # the same recipe: with the paths of here
-        history[row["run"]] = {**row, "machine": facts["machine"]}
+        history[row["run"]] = {**row, "machine": pack.machine}
     if new:
         write_jsonl(
             own / "history.jsonl",
             sorted(history.values(), key=lambda row: str(row["run"])[:_TO_THE_SECOND]),
         )  # else as they came
-    known = {json.dumps(row, ensure_ascii=False) for row in read_jsonl_so_far(own / "log.jsonl")}
-    lines = [
-        row
-        for row in read_jsonl_so_far(draft / "log.jsonl")
-        if json.dumps(row, ensure_ascii=False) not in known
-    ]
+    there = list(read_jsonl_so_far(own / "log.jsonl"))
+    known = {json.dumps(row, ensure_ascii=False) for row in there}
+    lines = [row for row in log if json.dumps(row, ensure_ascii=False) not in known]
     if lines:
-        write_jsonl(own / "log.jsonl", [*read_jsonl_so_far(own / "log.jsonl"), *lines])
+        write_jsonl(own / "log.jsonl", [*there, *lines])
 
 
 def _take_steps(

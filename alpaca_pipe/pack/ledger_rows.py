@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.errors import UserError, first_line
 from alpaca_pipe.core.files import canonical, read_jsonl
 from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.pack.book_rows import BooksChecked, RepliesChecked
 
 FILE = "books.jsonl"
 _NUMBERED = ("entries", "batches", "beats")  # whose id is a number of this file only
@@ -70,33 +71,30 @@ def write_replies(db: sqlite3.Connection, recipe: str, keys: Sequence[str], file
         )
 
 
-def read_books(file: Path, ledger: Path, recipe: str) -> None:
-    """Makes a ledger from such a file. Raises UserError for what is none of ours."""
-    with Journal.open(ledger) as journal:
-        columns = {table: _columns(journal, table) for table in _TABLES}
+def read_books(file: Path, ledger: Path, checked: BooksChecked | RepliesChecked) -> None:
+    """Makes a ledger from such a file, once all of it was read. Raises UserError for what is none of ours."""
+    try:
+        for table, row in _read(file):
+            checked.row(table, row)
+        checked.all()
+        with Journal.open(ledger) as journal:
+            journal.write(lambda db: _fill(db, file)).result()
+    except (ValueError, KeyError, TypeError, AttributeError, sqlite3.Error) as error:
+        raise UserError(
+            f"the books in this pack cannot be read: {first_line(error)[:200]}",
+            "nothing was merged: they were made by another version of alpaca-pipe, or by nobody we know; use the same "
+            "version on both machines",
+        ) from None
 
-        def work(db: sqlite3.Connection) -> None:
-            for table, row in _read(file):
-                if (
-                    table not in columns
-                    or set(row) - columns[table]
-                    or row.get("recipe", recipe) != recipe
-                ):
-                    raise ValueError(f"a row of '{table}'")
-                names = sorted(row)
-                db.execute(
-                    f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
-                    [row[name] for name in names],
-                )
 
-        try:
-            journal.write(work).result()
-        except (ValueError, KeyError, TypeError, AttributeError, sqlite3.Error) as error:
-            raise UserError(
-                f"the books in this pack cannot be read: {error}",
-                "it was made by another version of alpaca-pipe, or by nobody we know: use the same version on both "
-                "machines",
-            ) from None
+def _fill(db: sqlite3.Connection, file: Path) -> None:
+    """Their columns were read, so their names are ours."""
+    for table, row in _read(file):
+        names = sorted(row)
+        db.execute(
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+            [row[name] for name in names],
+        )
 
 
 def open_attempts(db: sqlite3.Connection, recipe: str) -> int:
@@ -109,14 +107,13 @@ def open_attempts(db: sqlite3.Connection, recipe: str) -> int:
 
 
 def _read(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Raises ValueError for what is no row."""
     for line in read_jsonl(file):
+        if not isinstance(line, dict) or set(line) != {"table", "row"}:
+            raise ValueError("a line is no row of a table")
+        if not isinstance(line["table"], str) or not isinstance(line["row"], dict):
+            raise ValueError("a line is no row of a table")
         yield line["table"], line["row"]
-
-
-def _columns(journal: Journal, table: str) -> set[str]:
-    with journal.read() as db:
-        names = {name for _, name, *_ in db.execute(f"PRAGMA table_info({table})")}
-    return names - {"id"} if table in _NUMBERED else names
 
 
 def _write(db: sqlite3.Connection, table: str, query: str, values: Sequence[Any], out: Any) -> None:

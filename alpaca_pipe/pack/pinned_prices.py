@@ -1,64 +1,128 @@
-"""The user's own prices on their way: those that a recipe can name, and into another user's file without touching his rows."""
+"""The user's own prices on their way: those that a recipe names go along, and lie in the workspace there, for that recipe alone.
+
+They never reach the other user's own file, which comes before them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.ledger.pricing.pin_price import append_to
-from alpaca_pipe.ledger.pricing.user_prices import OwnRow, own_file, own_text, rows_in
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.outside_numbers import BadNumber, exact_number
+from alpaca_pipe.core.today import today
+from alpaca_pipe.ledger.machine.config import GpuTable
+from alpaca_pipe.ledger.pricing.gpu_rates import OwnGpuRow, gpu_rates, own_gpu_rates
+from alpaca_pipe.ledger.pricing.token_prices import Price, own_prices, price_in
+from alpaca_pipe.ledger.pricing.user_prices import (
+    Kind,
+    OwnRow,
+    own_rows,
+    packed_rows,
+    read_row,
+    rows_in,
+)
+from alpaca_pipe.pack.manifest import STRANGE
+from alpaca_pipe.pack.stranger_recipe import below_the_book, teachers_in
+from alpaca_pipe.recipe.schema import Recipe
 
-_WHAT = {
-    "price": ("model", "host", "provider", "mode"),
-    "gpu": ("gpu", "provider"),
-    "tuning": ("tuning", "provider"),
-}
+FILE = "prices.yaml"
+_MOST = 1_000_000  # $ for a million tokens, or for an hour
 
 
-def pins_for(recipe: str) -> str:
-    """The rows of the user's file that a recipe's text can mean, as such a file; "" where there is none."""
-    if not own_text():
-        return ""
+def pins_for(recipe: Recipe) -> str:
+    """The rows of the user's file, and of the recipe's own pack, that a recipe names, as such a file; "" where there is none."""
+    kinds: tuple[Kind, ...] = ("price", "gpu")
     rows = [
         row.values
-        for kind, row in rows_in(own_text(), str(own_file()))
-        if kind == "gpu" or kind == "price" and str(row.values["model"]) in recipe
+        for kind in kinds
+        for row in (*packed_rows(kind), *own_rows(kind))
+        if _is_named(recipe, kind, row)
     ]
     return _as_file(rows)
 
 
-def take_pins(file: Path) -> list[str]:
-    """Adds to the user's own file what it does not price yet. Answers a sentence for each row that was taken, or was not."""
-    rows = rows_in(file.read_text(encoding="utf-8"), file.name)
-    standing = rows_in(own_text(), str(own_file())) if own_text() else []
-    known = {_what(kind, row): row.values for kind, row in standing}
-    new, said = [], []
-    for kind, row in rows:
-        mine = known.get(_what(kind, row))
-        if mine is None:
-            new.append(row.values)
-            said.append(f"price taken over into {own_file()}: {_named(kind, row)}")
-        elif _plain(mine) != _plain(row.values):
-            said.append(f"your own price of {_named(kind, row)} stays, the packed one is another")
-    if new:
-        text = own_text()
-        append_to(
-            own_file(), f"{'' if text.endswith(chr(10)) or not text else chr(10)}{_as_file(new)}"
+def pins_in(file: Path, recipe: Recipe, pack: Path) -> tuple[list[str], list[str]]:
+    """What a pack's prices say, and what of it should be agreed to, each in a sentence. UserError for a row that the recipe does
+    not name, or that is none."""
+    says, asks = [], []
+    for kind, row in rows_in(file.read_text(encoding="utf-8", errors="replace"), FILE):
+        if kind == "tuning" or not _is_named(recipe, kind, row):
+            raise UserError(f"{pack} prices {_named(row)}, which its recipe does not name", STRANGE)
+        try:
+            for figure in _figures(kind, row):
+                exact_number(figure, most=_MOST)
+        except BadNumber as error:
+            raise UserError(f"{pack} prices {_named(row)} at {error}", STRANGE) from None
+        if _is_priced_here(kind, row):
+            says.append(f"your own price of {_named(row)} stays, whatever the packed one says")
+            continue
+        says.append(f"its price of {_named(row)} holds for this recipe in this workspace")
+        if below := below_the_book(price_in(row)) if kind == "price" else _below_rates(row):
+            asks.append(below)
+    return says, asks
+
+
+def _is_named(recipe: Recipe, kind: Kind, row: OwnRow) -> bool:
+    if kind == "price":
+        price = price_in(row)
+        return any(
+            (teacher.called, teacher.provider) == (price.model, price.provider)
+            for teacher in teachers_in(recipe)
+            if teacher.price is None and teacher.host
         )
-    return said
+    gpu, rate = recipe.tables.get("gpu"), read_row(OwnGpuRow, row)
+    if not isinstance(gpu, GpuTable) or gpu.per_hour is not None:
+        return False  # the recipe says itself what an hour costs
+    return gpu.provider in (None, rate.provider) and gpu.name in (None, rate.gpu)
 
 
-def _what(kind: str, row: OwnRow) -> tuple[str, ...]:
-    return (kind, *(str(row.values.get(name, "")) for name in _WHAT[kind]))
+def _is_priced_here(kind: Kind, row: OwnRow) -> bool:
+    """Whether the user's own file prices the same on this day, which comes first."""
+    if kind == "gpu":
+        rate = read_row(OwnGpuRow, row)
+        return any(
+            (one.gpu, one.provider) == (rate.gpu, rate.provider) and one.holds(today())
+            for one in own_gpu_rates()
+        )
+    price = price_in(row)
+    return any(
+        (one.model, one.provider, one.mode) == (price.model, price.provider, price.mode)
+        and one.holds(today())
+        for one in own_prices()
+    )
 
 
-def _named(kind: str, row: OwnRow) -> str:
-    return " ".join(part for part in _what(kind, row)[1:] if part)
+def _below_rates(row: OwnRow) -> str:
+    rate = read_row(OwnGpuRow, row)
+    known = next(
+        (
+            one
+            for one in gpu_rates(today(), packed=False)
+            if (one.gpu, one.provider) == (rate.gpu, rate.provider)
+        ),
+        None,
+    )
+    if known is None or rate.per_hour >= known.per_hour:
+        return ""
+    return (
+        f"it counts an hour of {rate.gpu} at {rate.provider} at ${rate.per_hour:f}, below the ${known.per_hour:f} that are "
+        "known, so caps would hold for less than is billed"
+    )
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(value) for name, value in values.items()}
+def _figures(kind: Kind, row: OwnRow) -> Iterator[Any]:
+    if kind == "gpu":
+        yield read_row(OwnGpuRow, row).per_hour
+    else:
+        price: Price = price_in(row)
+        yield from price.per_million.values()
+
+
+def _named(row: OwnRow) -> str:
+    names = ("model", "gpu", "tuning", "host", "provider", "mode")
+    return " ".join(str(row.values[name])[:80] for name in names if name in row.values)
 
 
 def _as_file(rows: list[dict[str, Any]]) -> str:

@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json
-from alpaca_pipe.core.safe_names import is_recipe_name
-from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.pack.archive import Manifest, look, read_box
+from alpaca_pipe.pack.archive import read_box
+from alpaca_pipe.pack.manifest import STRANGE, RecipePack, ResultsPack
 from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.store import SCRATCH, StepStore
 from alpaca_pipe.recipe.workspace import Workspace
 
 Say = Callable[[str], None]
-STRANGE = "it was not made by `alpaca-pipe pack`: do not trust it"
-_ALONE = {
-    "recipe": {"prices.yaml", "replies.jsonl"},
-    "results": {"books.jsonl", "history.jsonl", "log.jsonl"},
-}
 
 
 @dataclass(frozen=True)
@@ -44,49 +38,33 @@ class Unpacked:
     file: Path | None = None  # of the recipe
 
 
-def opened(path: Path) -> Manifest:
-    """What a pack says that it is, and whether we understand it. Raises UserError."""
-    manifest = look(path)
-    facts = manifest.facts
-    whole = {"recipe": str, "steps": dict, "made": str} | (
-        {"share": dict, "stage": str}
-        if facts.get("kind") == "recipe"
-        else {"shares": list, "machine": str, "home": str}
-    )
-    if (
-        facts.get("kind") not in _ALONE
-        or not all(isinstance(facts.get(name), kind) for name, kind in whole.items())
-        or not is_recipe_name(facts["recipe"])
-    ):
-        raise UserError(f"{path} does not say what it holds", STRANGE)
-    name, alone = facts["recipe"], _ALONE[facts["kind"]]
-    for file in manifest.files:
-        below = facts["kind"] == "recipe" and (
-            file == f"recipe/{name}.yaml" or file.startswith(f"recipe/{name}.files/")
-        )
-        if not (file in alone or below or file.startswith("store/") and file.count("/") >= 2):
-            raise UserError(f"{path} holds {file}, which belongs to no pack", STRANGE)
-    return manifest
-
-
 @contextmanager
-def aside(path: Path, manifest: Manifest, workspace: Workspace) -> Iterator[tuple[Journal, Path]]:
-    """The recipe's lock, the workspace's ledger, and the pack's files in a folder of their own, each as it was packed."""
-    own = workspace.of(manifest.facts["recipe"])
+def aside(path: Path, pack: RecipePack | ResultsPack, workspace: Workspace) -> Iterator[Path]:
+    """The recipe's lock, and the pack's files in a folder of their own, each as it was packed. What is refused leaves nothing,
+    the folders that were made for it included."""
+    own = workspace.of(pack.recipe)
     draft = own / ".unpacking"
-    with held(own / ".lock", str(own)):
-        shutil.rmtree(draft, ignore_errors=True)
-        for left in own.glob(".*.json*.????????"):  # drafts of a killed one
-            left.unlink()
-        draft.mkdir(parents=True)
-        try:
-            if read_box(path, draft) != manifest:
-                raise UserError(f"{path} was changed while it was read", "unpack it again")
-            _check_steps(path, StepStore(draft / "store"))
-            with Journal.open(workspace.ledger) as journal:
-                yield journal, draft
-        finally:
+    made = [folder for folder in (own, workspace.root) if not folder.exists()]
+    try:
+        with held(own / ".lock", str(own)):
             shutil.rmtree(draft, ignore_errors=True)
+            for left in own.glob(".*.json*.????????"):  # drafts of a killed one
+                left.unlink()
+            draft.mkdir(parents=True)
+            try:
+                if read_box(path, draft) != pack.box:
+                    raise UserError(f"{path} was changed while it was read", "unpack it again")
+                _check_steps(path, StepStore(draft / "store"))
+                yield draft
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+    except UserError:
+        if own in made and [file.name for file in own.iterdir()] == [".lock"]:
+            (own / ".lock").unlink()
+        for folder in made:
+            with suppress(OSError):  # what else lies in it stays
+                folder.rmdir()
+        raise
 
 
 def _check_steps(path: Path, store: StepStore) -> None:
@@ -98,9 +76,9 @@ def _check_steps(path: Path, store: StepStore) -> None:
                 isinstance(identity, dict)
                 and store.folder(identity) == folder
                 and done is not None
-                and not done.damage()
+                and not done.damage(read_again=True)
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, UserError):
             sound = False
         there = {
             file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()

@@ -52,6 +52,10 @@ class Workspace:
         """The recipe's own folder. UserError for a name that would lead elsewhere."""
         return within(self.root, recipe)
 
+    def packed_prices(self, recipe: str) -> Path:
+        """The prices that came with the recipe in a pack, where some did."""
+        return self.of(recipe) / "prices.yaml"
+
     def lock(self, recipe: str) -> dict[str, Any]:
         """What the last run of a recipe used: {"recipe", "config", "steps": {stage: folder}}; empty before the first."""
         return lock_of(self.of(recipe))

@@ -92,3 +92,48 @@ def test_a_split_of_a_file_without_splits_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(2 * (json.dumps(row) + "\n"))
     code, said = call("curate", "rows.jsonl", "-o", "out", "--split", "test")
     assert code == 2 and "one list of rows and holds no splits" in said
+
+
+def test_a_place_that_cannot_be_written_or_read_is_one_sentence(tmp_path: Path) -> None:
+    """Every error of the system at a path that the user named, whichever command met it."""
+    row = {
+        "instruction": "Name a colour that many people like.",
+        "input": "",
+        "output": "Blue is one that very many people like.",
+    }
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    long = "x" * 300
+    for place in ("/proc/x", "rows.jsonl/x", "loop/x", long, "/dev/null/x", "folder/../loop"):
+        for words in (
+            ("curate", "rows.jsonl", "-o", place),
+            ("curate", place, "-o", "out"),
+            ("plan", place),
+            ("plan", "small.yaml", "--runs", place),
+            ("run", "small.yaml", "--runs", place),
+            ("status", "--runs", place),
+            ("pack", "small.yaml", "--for", "generate", "-o", place, "--share", "0"),
+            ("unpack", place),
+            ("init", place),
+            ("ledger", "reconcile", place),
+            ("similarity", place),
+        ):
+            code, said = call(*words)
+            assert code in (0, 2) and "a fault of ours" not in said, (words, said)
+    for words in (
+        ("curate", "folder", "-o", "out"),
+        ("plan", "folder"),
+        ("unpack", "folder"),
+        ("ledger", "reconcile", "folder"),
+        ("similarity", "folder"),
+        ("seeds", "folder"),
+        ("migrate", "folder"),
+        ("curate", "rows.jsonl", "-o", "rows.jsonl"),
+        ("ledger", "--jsonl", "folder"),
+        ("ledger", "--focus", "folder"),
+        ("prices", "update", "folder"),
+    ):
+        code, said = call(*words)
+        assert code == 2 and "a fault of ours" not in said, (words, said)

@@ -43,3 +43,70 @@ def test_a_closed_terminal_stops_a_run_as_sigterm_does(
     with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
         totals = journal.totals()
         assert totals.lost == totals.open == totals.pending == 0 and totals.requests >= 2, said
+
+
+def test_a_signal_to_the_whole_group_stops_it_as_one_to_the_run(tmp_path: Path) -> None:
+    """As `kill -- -GROUP`, a shell's `timeout` or systemd do: our own server answers until the run has what it asked for."""
+    text = RECIPE.replace("price:", "delay: 1, concurrency: 2, price:")
+    (tmp_path / "small.yaml").write_text(text.replace("count: 6", "count: 200"))
+    command = [sys.executable, "-m", "alpaca_pipe", "-v", "run", "small.yaml"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "request r1-" in line:
+                break
+        os.killpg(process.pid, signal.SIGTERM)
+        said = process.stdout.read()
+        assert process.wait(60) == 130 and "killed by signal" not in said, said
+    with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
+        assert journal.totals().lost == journal.totals().pending == 0, said
+
+
+def test_a_run_whose_output_nobody_reads_any_more_stops_politely(tmp_path: Path) -> None:
+    text = RECIPE.replace("price:", "delay: 1, concurrency: 2, price:")
+    (tmp_path / "small.yaml").write_text(text.replace("count: 6", "count: 200"))
+    command = [sys.executable, "-m", "alpaca_pipe", "-v", "run", "small.yaml"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        for line in process.stdout:
+            if "request r1-" in line:
+                break
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait(60) == 130 and "a fault of ours" not in said, said
+    with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
+        assert journal.totals().lost == journal.totals().pending == 0, said
+
+
+@pytest.mark.parametrize("words", [["prices"], ["--help"], ["recipes"], ["prices", "--json"]])
+def test_a_reader_that_goes_is_no_fault(tmp_path: Path, words: list[str]) -> None:
+    """`| head -1`: quiet, and the exit code of the tools that the signal kills."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    said = subprocess.run(
+        [sys.executable, "-m", "alpaca_pipe", *words],
+        cwd=tmp_path,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (said.returncode, said.stderr) == (141, "")
+
+
+def test_without_a_standard_output_nothing_is_printed_into_a_file(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(RECIPE.replace("count: 6", "count: 2"))
+    command = f"{sys.executable} -m alpaca_pipe run small.yaml --until generate >&- 2>&- <&-"
+    assert subprocess.run(command, shell=True, cwd=tmp_path, check=False).returncode == 0
+    with Journal.open(tmp_path / "runs" / "ledger.sqlite") as journal:
+        assert journal.totals().requests > 0

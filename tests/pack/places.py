@@ -20,9 +20,10 @@ from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.pack.export_recipe import Packed, pack
 from alpaca_pipe.pack.export_results import pack_results
-from alpaca_pipe.pack.import_recipe import arrive
+from alpaca_pipe.pack.import_recipe import arrive, refuse_unasked
 from alpaca_pipe.pack.import_results import come_home
-from alpaca_pipe.pack.unpacking import Unpacked, opened
+from alpaca_pipe.pack.manifest import ResultsPack, opened
+from alpaca_pipe.pack.unpacking import Unpacked
 from alpaca_pipe.recipe.plan import steps_of
 from alpaca_pipe.recipe.runner import run
 from alpaca_pipe.recipe.schema import load_recipe
@@ -116,10 +117,12 @@ class Place:
 
     def unpack(self, file: Path, into: Path | None = None) -> Unpacked:
         with self.at():
-            manifest = opened(file)
-            if manifest.facts["kind"] == "results":
-                return come_home(file, manifest, self.workspace, print)
-            return arrive(file, manifest, CATALOG, self.workspace, into or self.folder, print)
+            found = opened(file)
+            if isinstance(found, ResultsPack):
+                return come_home(file, found, self.workspace, print)
+            return arrive(
+                file, found, CATALOG, self.workspace, into or self.folder, print, refuse_unasked
+            )
 
     def verdicts(self) -> dict[str, str]:
         with self.at():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import canonical
 from alpaca_pipe.pack.archive import FORMAT, look, read_box, write_box
-from alpaca_pipe.pack.unpacking import opened
+from alpaca_pipe.pack.manifest import opened
 
 FILES = {
     "recipe/a.yaml": b"a: 1\n",
@@ -272,11 +272,12 @@ def test_a_manifest_that_says_nothing_of_ours(tmp_path: Path, facts: dict[str, o
         "kind": "results",
         "recipe": "a",
         "steps": {},
-        "made": "",
-        "shares": [],
+        "made": "2026-11-30T10:00:00+00:00",
+        "by": "0.1.0",
+        "shares": ["share-0123456789abcdef"],
         "machine": "m",
         "home": "h",
     }
-    assert opened(packed(tmp_path / "p", {}, **sound)).facts["recipe"] == "a"
+    assert opened(packed(tmp_path / "p", {}, **sound)).recipe == "a"
     with pytest.raises(UserError, match="do not trust it"):
         opened(packed(tmp_path / "p", {}, **{**sound, **facts}))

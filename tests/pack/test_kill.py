@@ -14,7 +14,7 @@ from alpaca_pipe.ledger.budget_shares import caps_of, out
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.ledger.store.writer import Writer
-from alpaca_pipe.pack.archive import look
+from alpaca_pipe.pack.manifest import RecipePack, opened
 from tests.pack.places import Place
 
 POINTS = int(os.environ.get("KILL_POINTS", "7"))  # of each command; a large number tries all
@@ -131,7 +131,9 @@ def test_pack(home: Place, tmp_path: Path) -> None:
                 Journal.open(home.workspace.ledger, read_only=True) as journal,
                 journal.read() as db,
             ):
-                assert [share.id for share in out(db)] == [look(file).facts["share"]["id"]]
+                found = opened(file)
+                assert isinstance(found, RecipePack)
+                assert [share.id for share in out(db)] == [found.share.id]
 
     def work() -> None:
         done = _noted(home)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.budget_shares import caps_of
 from alpaca_pipe.ledger.entries import Short
 from alpaca_pipe.ledger.money import NANO
+from alpaca_pipe.ledger.pricing.user_prices import use_packed
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.pack.archive import look
 from alpaca_pipe.pack.import_results import give_up
@@ -398,22 +400,33 @@ def test_overrides_are_in_the_packed_recipe(home: Place, away: Place) -> None:
 def test_pinned_prices_come_along(
     home: Place, away: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Those of the machine that the recipe names, into the workspace: the other user's own file is his, and comes first."""
     mine, theirs = home.folder / "prices.yaml", away.folder / "prices.yaml"
     mine.write_text(
         "- {gpu: H100, provider: my-cloud, per_hour: 2.49, from: 2026-11-21}\n"
         "- {gpu: L4, provider: my-cloud, per_hour: 0.5, from: 2026-11-21}\n"
+        "- {gpu: L4, provider: elsewhere, per_hour: 0.4, from: 2026-11-21}\n"
         "- {model: secret-project, host: x.example.com, in: 1, out: 2, from: 2026-11-21}\n"
     )
     theirs.write_text("- {gpu: L4, provider: my-cloud, per_hour: 0.7, from: 2026-11-21}")
+    text = (home.folder / "field.yaml").read_text()
+    (home.folder / "field.yaml").write_text(
+        text.replace("gpu: {per_hour: 18}", "gpu: {provider: my-cloud}")
+    )
     monkeypatch.setenv("ALPACA_PIPE_PRICES", str(mine))
     packed = home.pack(gpu=NANO)
     monkeypatch.setenv("ALPACA_PIPE_PRICES", str(theirs))
     away.unpack(packed.file)
     away.unpack(packed.file)
-    from alpaca_pipe.ledger.pricing.user_prices import own_rows
+    from alpaca_pipe.ledger.pricing.gpu_rates import gpu_rates
 
-    assert [(row.values["gpu"], row.values["per_hour"]) for row in own_rows("gpu")] == [
-        ("L4", 0.7),
-        ("H100", 2.49),
-    ]
-    assert "secret-project" not in theirs.read_text()
+    try:
+        rates = {
+            (rate.gpu, rate.provider): str(rate.per_hour) for rate in gpu_rates(date(2026, 11, 30))
+        }
+    finally:
+        use_packed(None)
+    assert rates["H100", "my-cloud"] == "2.49" and rates["L4", "my-cloud"] == "0.7"
+    assert theirs.read_text().count("\n") == 0  # as he wrote it
+    came = away.workspace.packed_prices("field").read_text()
+    assert "secret-project" not in came and "elsewhere" not in came

@@ -6,6 +6,7 @@ Rows are appended, never edited; a GPU that nobody prices is an error, never fre
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
@@ -22,7 +23,7 @@ from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.pricing.price_tables import sheet
-from alpaca_pipe.ledger.pricing.user_prices import Day, OwnRow, own_rows, read_row
+from alpaca_pipe.ledger.pricing.user_prices import Day, OwnRow, own_rows, packed_rows, read_row
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,16 @@ class OwnTuningRow(Table):
     checked: Day | None = None
 
 
-def gpu_rates(day: date) -> tuple[GpuRate, ...]:
-    """The rate of each GPU at each provider on a day, the user's own before the book's; the cheapest first."""
+def gpu_rates(day: date, packed: bool = True) -> tuple[GpuRate, ...]:
+    """The rate of each GPU at each provider on a day, the user's own before those of the recipe's pack and the book's; the
+    cheapest first."""
     held = {
         (rate.gpu, rate.provider): rate
-        for rate in (*gpu_book(), *own_gpu_rates())
+        for rate in (
+            *gpu_book(),
+            *_rates(packed_rows("gpu") if packed else ()),
+            *own_gpu_rates(),
+        )
         if rate.holds(day)
     }
     return tuple(sorted(held.values(), key=lambda rate: (rate.per_hour, rate.gpu, rate.provider)))
@@ -283,7 +289,11 @@ def hosted_book() -> tuple[Hosted, ...]:
 
 def own_gpu_rates() -> tuple[GpuRate, ...]:
     """The rates of the user's own file; of two that hold, the later one is the price."""
-    rows = [(read_row(OwnGpuRow, own), own) for own in own_rows("gpu")]
+    return _rates(own_rows("gpu"))
+
+
+def _rates(found: Iterable[OwnRow]) -> tuple[GpuRate, ...]:
+    rows = [(read_row(OwnGpuRow, own), own) for own in found]
     return tuple(
         sorted(
             (

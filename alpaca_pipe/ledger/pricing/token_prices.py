@@ -21,7 +21,7 @@ from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.ledger.money import cost_of_tokens, whole_per_token
 from alpaca_pipe.ledger.pricing.price_tables import sheets
-from alpaca_pipe.ledger.pricing.user_prices import Day, own_rows, read_row
+from alpaca_pipe.ledger.pricing.user_prices import Day, OwnRow, own_rows, packed_rows, read_row
 
 TokenClass = Literal["uncached_in", "cache_read", "cache_write", "visible_out", "reasoning_out"]
 CLASSES: tuple[TokenClass, ...] = get_args(TokenClass)  # the fields of core's Usage
@@ -226,23 +226,23 @@ def hosts() -> dict[str, str]:
 
 def own_prices() -> tuple[Price, ...]:
     """The prices of the user's own file, in its order. They win over the book's."""
-    prices = []
-    for own in own_rows("price"):
-        row = read_row(OwnPriceRow, own)
-        prices.append(
-            Price(
-                row.model,
-                row.per_million(),
-                row.source or f"{_PINNED}{own.place}",
-                row.from_,
-                row.to,
-                row.checked or row.from_,
-                row.provider or provider_at(row.host),
-                row.mode,
-                row.most_in,
-            )
-        )
-    return tuple(prices)
+    return tuple(map(price_in, own_rows("price")))
+
+
+def price_in(own: OwnRow) -> Price:
+    """A row of a price file. UserError with its place."""
+    row = read_row(OwnPriceRow, own)
+    return Price(
+        row.model,
+        row.per_million(),
+        row.source or f"{_PINNED}{own.place}",
+        row.from_,
+        row.to,
+        row.checked or row.from_,
+        row.provider or provider_at(row.host),
+        row.mode,
+        row.most_in,
+    )
 
 
 def provider_at(host: str) -> str:
@@ -255,11 +255,12 @@ def host_of(provider: str) -> str:
     return next((host for host, name in hosts().items() if name == provider), provider)
 
 
-def prices_on(day: date) -> tuple[Price, ...]:
-    """Every price that holds on a day, one for each provider, model and mode: the user's own before the book's."""
+def prices_on(day: date, packed: bool = True) -> tuple[Price, ...]:
+    """Every price that holds on a day, one for each provider, model and mode: the user's own before those that came in the
+    recipe's pack, and these before the book's. packed: whether the pack's count."""
     held = {
         (price.provider, price.model, price.mode): price
-        for price in _in_order()
+        for price in _in_order(packed)
         if price.holds(day)
     }
     return tuple(sorted(held.values(), key=lambda price: (price.provider, price.model, price.mode)))
@@ -289,9 +290,15 @@ def price_of(
     raise UserError(_why_none(model, day, host, mode, named, here), _how_to_pin(model, host, mode))
 
 
-def _in_order() -> tuple[Price, ...]:
-    """The book, oldest first, then the user's own in the order of their days: the last one that fits is the price."""
-    return (*book(), *sorted(own_prices(), key=lambda price: price.start or date.min))
+def _in_order(packed: bool = True) -> tuple[Price, ...]:
+    """The book, oldest first, then what came in the recipe's pack, then the user's own, each in the order of their days: the
+    last one that fits is the price."""
+    came = map(price_in, packed_rows("price")) if packed else ()
+    return (
+        *book(),
+        *sorted(came, key=lambda price: price.start or date.min),
+        *sorted(own_prices(), key=lambda price: price.start or date.min),
+    )
 
 
 def _why_none(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextvars import ContextVar
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -31,6 +32,7 @@ _CURE = (
 )
 
 T = TypeVar("T", bound=Table)
+_PACKED: ContextVar[Path | None] = ContextVar("packed prices", default=None)
 
 
 def _day(value: Any) -> Any:
@@ -75,6 +77,24 @@ def own_rows(kind: Kind) -> Iterator[OwnRow]:
     """The rows of one kind, in the order of the file."""
     if text := own_text():
         yield from (row for named, row in rows_in(text, str(own_file())) if named == kind)
+
+
+def use_packed(file: Path | None) -> None:
+    """From now on the rows of a file that came in a pack price what nobody else does, for the recipe that it came with alone;
+    None: no longer. The user's own file is never written for it."""
+    _PACKED.set(file)
+
+
+def packed_rows(kind: Kind) -> Iterator[OwnRow]:
+    """The rows of one kind that came with the recipe that is open. UserError where the file was changed into none."""
+    file = _PACKED.get()
+    if file is None or not file.is_file():
+        return
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the price file {file} cannot be read: {error}", _CURE) from None
+    yield from (row for named, row in rows_in(text, str(file)) if named == kind)
 
 
 def rows_in(text: str, file: str) -> list[tuple[Kind, OwnRow]]:

@@ -91,6 +91,7 @@ async def serving(
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=stream,
+            start_new_session=True,  # what stops our whole group is ours to answer
         )
     try:
         word = await _first_word(process, log, what)
@@ -142,10 +143,11 @@ def last_lines(log: Path) -> str:
 def lifeline(
     last: Callable[[], None] = lambda: None,
 ) -> Callable[[Mapping[str, Any]], None]:
-    """In the child: leave when the parent's end of our stdin closes. Ctrl-C is the parent's to answer, who finishes
-    what is in flight. Answers the function that sends a line to the parent; all other prints go to the log. last: done
-    before leaving."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In the child: leave when the parent's end of our stdin closes. Ctrl-C, SIGTERM and SIGHUP are the parent's to answer, who
+    finishes what is in flight. Answers the function that sends a line to the parent; all other prints go to the log. last:
+    done before leaving."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     to_parent = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
