@@ -58,25 +58,25 @@ def main() -> None:
             raise
         if isinstance(error, ModuleNotFoundError) and (extra := _extra_of(error.name or "")):
             _fail(f"{error.name} is not installed - pip install 'alpaca-pipe[{extra}]'", 2)
-        if isinstance(error, OSError) and (path := _of_the_user(error)):
-            _fail(
-                f"{path}: {(error.strerror or 'it cannot be used').lower()} - name another file or folder, or mend that one",
-                2,
-            )
+        if refused := _refused_by_the_system(error):
+            _fail(f"{refused} - name another file or folder, or mend that one", 2)
         _fail(
             f"a fault of ours: {type(error).__name__}: {error} - run again with --debug and report what it prints",
             1,
         )
 
 
-def _of_the_user(error: OSError) -> str:
-    """The file that the system refused, where it is none of the package's own; "" where it names none."""
-    name = error.filename2 or error.filename
-    if not isinstance(name, str | bytes):
+def _refused_by_the_system(error: Exception) -> str:
+    """What the system said about a file that is none of the package's own; "" where it named none."""
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop from"):
+        return str(error)[0].lower() + str(error)[1:]  # Path.resolve, before Python 3.13
+    name = (error.filename2 or error.filename) if isinstance(error, OSError) else None
+    if not isinstance(error, OSError) or not isinstance(name, str | bytes) or not name:
         return ""
-    path = os.fsdecode(name)
-    ours = Path(__file__).resolve().parents[1]
-    return "" if not path or Path(path).absolute().is_relative_to(ours) else path
+    path, ours = Path(os.fsdecode(name)), Path(__file__).resolve().parents[1]
+    if path.absolute().is_relative_to(ours):
+        return ""
+    return f"{path}: {(error.strerror or 'it cannot be used').lower()}"
 
 
 def _tone_first(arguments: list[str]) -> list[str]:

@@ -59,22 +59,8 @@ def arrive(
         }
         _may_place(into, name, files, _received(workspace, share))
         _agreed(draft, loaded, path, share, say, agree)
-        with ExitStack() as stack:
-            theirs = _replies(draft)
-            if theirs:
-                stack.callback(theirs.close)
-            journal = stack.enter_context(Journal.open(workspace.ledger))
-
-            def work(db: sqlite3.Connection) -> bool:
-                new = budget_shares.receive(
-                    db, share, {"steps": pack.steps, "files": files, "stage": pack.stage}
-                )
-                if theirs:
-                    union(db, theirs, workspace.ledger)
-                return new
-
-            if not journal.write(work).result():
-                say("its share was received before")
+        if not _receive(draft, pack, files, workspace):
+            say("its share was received before")
         place_steps(draft, workspace.store, say)
         if (draft / PRICES).exists():
             write_atomic(workspace.packed_prices(name), (draft / PRICES).read_bytes())
@@ -96,6 +82,23 @@ def arrive(
             },
         )
     return Unpacked("recipe", name, ready, share.amount, share.says(), file=into / f"{name}.yaml")
+
+
+def _receive(draft: Path, pack: RecipePack, files: Mapping[str, str], workspace: Workspace) -> bool:
+    """The share, and the replies that came along, in one transaction; False where the share was here before."""
+    with ExitStack() as stack:
+        if theirs := _replies(draft):
+            stack.callback(theirs.close)
+        journal = stack.enter_context(Journal.open(workspace.ledger))
+
+        def work(db: sqlite3.Connection) -> bool:
+            facts = {"steps": pack.steps, "files": files, "stage": pack.stage}
+            new = budget_shares.receive(db, pack.share, facts)
+            if theirs:
+                union(db, theirs, workspace.ledger)
+            return new
+
+        return journal.write(work).result()
 
 
 def _received(workspace: Workspace, share: BudgetShare) -> list[dict[str, Any]]:

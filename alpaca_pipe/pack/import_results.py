@@ -55,21 +55,11 @@ def come_home(
                 refuse_ours(db, books, pack, journal.machine, path)
             place_steps(draft, workspace.store, say)
 
-            def work(db: sqlite3.Connection) -> tuple[Merged, list[bool]]:
-                before = totals_of(db).spent
-                merged = union(db, theirs, workspace.ledger)
-                if (less := before - totals_of(db).spent) > 0 and not lowered:
-                    raise UserError(
-                        f"{path} says that {shown(less)} less was spent than earlier results of its machine did",
-                        "ask whoever worked there; then say --yes, or leave the books as they are",
-                    )
-                return merged, [budget_shares.come_back(db, share, pack.machine) for share in known]
-
-            merged, ended = journal.write(work).result()
+            merged, ended = _merged(journal, theirs, path, pack, known, lowered)
         journal.check()
         _tell_of_shares(journal, pack, known, spent, say)
         _take_history(workspace, pack, history, log)
-        _take_steps(workspace, name, pack.steps, mine[known[-1].id][1], say)
+        _take_steps(workspace, pack, mine[known[-1].id][1], say)
     if not merged.entries and not any(ended):
         say("these results were unpacked before: nothing changed")
     return Unpacked(
@@ -81,6 +71,29 @@ def come_home(
         spent,
         merged.entries,
     )
+
+
+def _merged(
+    journal: Journal,
+    theirs: Journal,
+    path: Path,
+    pack: ResultsPack,
+    known: list[budget_shares.BudgetShare],
+    lowered: bool,
+) -> tuple[Merged, list[bool]]:
+    """Their books in ours and the end of the shares, in one transaction."""
+
+    def work(db: sqlite3.Connection) -> tuple[Merged, list[bool]]:
+        before = totals_of(db).spent
+        merged = union(db, theirs, journal.path)
+        if (less := before - totals_of(db).spent) > 0 and not lowered:
+            raise UserError(
+                f"{path} says that {shown(less)} less was spent than earlier results of its machine did",
+                "ask whoever worked there; then say --yes, or leave the books as they are",
+            )
+        return merged, [budget_shares.come_back(db, share, pack.machine) for share in known]
+
+    return journal.write(work).result()
 
 
 def _packed_here(
@@ -199,18 +212,22 @@ def _take_history(
         write_jsonl(own / "log.jsonl", [*there, *lines])
 
 
-def _take_steps(
-    workspace: Workspace, name: str, steps: Mapping[str, str], went: Mapping[str, str], say: Say
-) -> None:
+def _take_steps(workspace: Workspace, pack: ResultsPack, went: Mapping[str, str], say: Say) -> None:
     """What was made there is the recipe's last run, unless what went there is not the recipe's any more."""
-    lock = workspace.lock(name)
+    lock, store = workspace.lock(pack.recipe), workspace.store
+    steps = {kind: name for kind, name in pack.steps.items() if store.done(store.root / name)}
+    for kind in pack.steps.keys() - steps.keys():
+        say(f"{kind} is said to be {pack.steps[kind]}, which is neither in this file nor here")
     if not lock or set(steps.items()) <= set(lock["steps"].items()):
         return
     if other := [
         kind for kind, folder in went.items() if lock["steps"].get(kind, folder) != folder
     ]:
         say(
-            f"{' and '.join(other)} of the last run of {name} here is another one: what came stands in its history, and the last run stays"
+            f"{' and '.join(other)} of the last run of {pack.recipe} here is another one: what came stands in its history, and "
+            "the last run stays"
         )
         return
-    write_json(workspace.of(name) / "lock.json", {**lock, "steps": {**lock["steps"], **steps}})
+    write_json(
+        workspace.of(pack.recipe) / "lock.json", {**lock, "steps": {**lock["steps"], **steps}}
+    )

@@ -58,7 +58,7 @@ def aside(path: Path, pack: RecipePack | ResultsPack, workspace: Workspace) -> I
                 yield draft
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
-    except UserError:
+    except Exception:
         if own in made and [file.name for file in own.iterdir()] == [".lock"]:
             (own / ".lock").unlink()
         for folder in made:
