@@ -13,8 +13,9 @@ from typing import Literal
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import cache_dir
-from alpaca_pipe.core.screen import echo_json, new_console
+from alpaca_pipe.core.screen import Styled, echo_json, put
 from alpaca_pipe.core.today import today
+from alpaca_pipe.ledger.machine.detect import gpus
 from alpaca_pipe.models.architecture import has_weights
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.teachers.config import TeacherTable
@@ -24,6 +25,7 @@ from alpaca_pipe.weights.gguf import cached_path
 from alpaca_pipe.weights.known import KNOWN
 
 _MEMORY = 8.0  # GiB: the quickstart's training of 135M parameters in fp32 peaks below 6
+_AMD = Path("/dev/kfd")  # the device of its driver
 _DISK = 5.0  # GiB: checkpoint, adapters and merged model of the quickstart take about 2
 
 
@@ -38,15 +40,16 @@ class Check:
 
 def print_checks(recipe: Recipe, runs: Path, as_json: bool = False) -> bool:
     """Prints a line for each check; True when nothing is missing that the recipe needs."""
-
-    console = new_console(highlight=False, soft_wrap=True)
-    marks = {"yes": "[green]ok  [/]", "maybe": "[yellow]note[/]", "no": "[red]no  [/]"}
+    marks = {
+        "yes": Styled("ok  ", "green"),
+        "maybe": Styled("note", "yellow"),
+        "no": Styled("no  ", "red"),
+    }
     found = list(checks(recipe, runs))
     if as_json:
         echo_json([asdict(check) for check in found])
     for check in () if as_json else found:
-        console.print(f"  {marks[check.good]}  ", end="", markup=True)
-        console.print(f"{check.what}{f' - {check.cure}' if check.cure else ''}")
+        put("  ", marks[check.good], f"  {check.what}{f' - {check.cure}' if check.cure else ''}")
     return all(check.good != "no" for check in found)
 
 
@@ -157,12 +160,13 @@ def _readers(documents: Iterable[Path]) -> tuple[str, ...]:
 def _gpu() -> Check:
     if find_spec("torch") is None:
         return Check("maybe", "GPU: not looked for, torch is not installed")
-    import torch
+    if gpus() or _AMD.exists():  # to ask torch takes a second and a half
+        import torch
 
-    if torch.cuda.is_available():
-        return Check(
-            "yes", f"GPU: {torch.cuda.get_device_name(0)}, {torch.cuda.device_count()} in all"
-        )
+        if torch.cuda.is_available():
+            return Check(
+                "yes", f"GPU: {torch.cuda.get_device_name(0)}, {torch.cuda.device_count()} in all"
+            )
     return Check(
         "maybe", "GPU: none, training runs on the CPU", "fine for the quickstart; rent one for 7B"
     )

@@ -6,7 +6,9 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import typer
@@ -33,13 +35,12 @@ def main() -> None:
     from alpaca_pipe.core.system import check_system
     from alpaca_pipe.recipe.interrupts import plain_disk_errors
 
-    os.environ.setdefault(
-        "PYDANTIC_DISABLE_PLUGINS", "__all__"
-    )  # to look for some reads the metadata of every installed package
     try:
         check_system()
         with plain_disk_errors(Path.cwd()):
             words = _tone_first(sys.argv[1:])
+            if words and "--help" not in words:
+                _without_plugins()
             app_for(words)(words)
     except SystemExit as end:
         if (
@@ -77,6 +78,22 @@ def _refused_by_the_system(error: Exception) -> str:
     if path.absolute().is_relative_to(ours):
         return ""
     return f"{path}: {(error.strerror or 'it cannot be used').lower()}"
+
+
+def _without_plugins() -> None:
+    """pydantic looks for plugins in the metadata of every installed package. They are not wanted here, and what reads
+    metadata is not loaded for them: a twentieth of a `plan`."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    name = "importlib.metadata"
+    if name in sys.modules:
+        return
+    stands_in = ModuleType(name)
+    stands_in.__dict__["entry_points"] = lambda **of: import_module(name).entry_points(**of)
+    sys.modules[name] = stands_in
+    try:
+        import_module("pydantic.plugin._loader")
+    finally:
+        del sys.modules[name]  # nobody else is to meet it
 
 
 def _tone_first(arguments: list[str]) -> list[str]:

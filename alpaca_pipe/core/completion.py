@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
+from alpaca_pipe.core.fast_dataclass import compact_dataclass
 from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.core.thinking import written
 
@@ -14,13 +15,13 @@ Finish = Literal[
 ]  # the last three are terminal: an answer, not a hole
 
 
-@dataclass(frozen=True)
+@compact_dataclass(frozen=True)
 class PromptMessage:
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-@dataclass(frozen=True)
+@compact_dataclass(frozen=True)
 class Request:
     """One question. decoding: the API's own field names (max_tokens, temperature, response_format ...)."""
 
@@ -43,7 +44,7 @@ class Request:
         return f"r1-{digest_of({'teacher': dict(teacher), 'asked': self.asked()})[:32]}"
 
 
-@dataclass(frozen=True)
+@compact_dataclass(frozen=True)
 class Usage:
     """Tokens by class; the classes exclude each other and sum to what the provider billed."""
 
@@ -62,7 +63,7 @@ class Usage:
         return self.visible_out + self.reasoning_out
 
 
-@dataclass(frozen=True)
+@compact_dataclass(frozen=True)
 class Completion:
     """A reply. finish "length" is never parsed as whole; model_said is what the server says it served."""
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal, NamedTuple
 
+from alpaca_pipe.core.fast_dataclass import compact_dataclass
 from alpaca_pipe.core.files import canonical
 
 Role = Literal["user", "assistant", "tool", "system"]
 
 
-@dataclass(frozen=True)
+@compact_dataclass(frozen=True)
 class Origin:
     """Where a row came from. source: the request key (generated), or file#line (seed, imported)."""
 
@@ -49,7 +50,7 @@ class Origin:
         )
 
 
-@dataclass(frozen=True)
+@compact_dataclass(frozen=True)
 class Message:
     """One turn of a conversation. `learned` counts for an assistant's only: an answer that is not learned is context."""
 
@@ -100,7 +101,7 @@ def turn_name(number: int, message: Mapping[str, Any]) -> str:
     return f"{number} {message['role']}{'' if learned else ' (not learned)'}"
 
 
-@dataclass(frozen=True)
+@compact_dataclass(frozen=True)
 class Example:
     """A conversation whose learned answers are the wanted output. Make it with `Example.of` or `Example.of_messages`.
 
@@ -242,7 +243,7 @@ class Exchange(NamedTuple):
     learned: bool
 
 
-@dataclass(frozen=True)
+@compact_dataclass(frozen=True)
 class Rejected:
     """Something that was dropped: a row or an unreadable piece of a reply, its rule and the reason in a sentence."""
 

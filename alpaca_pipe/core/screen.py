@@ -57,7 +57,7 @@ class Styled(NamedTuple):
     style: str = ""
 
 
-STYLES = {"bold": 1, "dim": 2, "green": 32, "yellow": 33, "cyan": 36}
+STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
 
 
 def put(*parts: str | Styled, end: str = "\n") -> None:

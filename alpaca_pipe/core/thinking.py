@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.lazy_regex import lazy_regex
 
 _NAMES = r"think|thinking|thoughts?|seed:think|antml:thinking"

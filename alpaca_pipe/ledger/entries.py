@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from alpaca_pipe.core.fast_dataclass import dataclass
 
 Kind = Literal[
     "reserved", "lent", "settled", "released", "lost", "reconciled", "correction", "anomaly"

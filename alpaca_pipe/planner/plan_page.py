@@ -9,7 +9,6 @@ from alpaca_pipe.core.aligned import Cell, in_columns, text
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.screen import Styled, echo_json, put
 from alpaca_pipe.planner.cheapest import cents
-from alpaca_pipe.planner.plan_in_full import print_in_full
 from alpaca_pipe.planner.plan_lines import (
     budget_line,
     control_line,
@@ -42,6 +41,8 @@ def print_plan(
         outlook.terms.check()
         return
     if full:
+        from alpaca_pipe.planner.plan_in_full import print_in_full
+
         print_in_full(outlook)
     else:
         _print_brief(outlook)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from sys import intern
 
+from alpaca_pipe.core.fast_dataclass import compact_dataclass
 from alpaca_pipe.similarity.words import SPLIT, Words
 
 FLOORS = (
@@ -26,7 +26,7 @@ def floors_below(likeness: Fraction) -> tuple[Fraction, ...]:
     return likeness, *(floor for floor in FLOORS if floor < likeness)
 
 
-@dataclass(frozen=True)
+@compact_dataclass(frozen=True)
 class Neighbour:
     """The nearest known text and its exact F."""
 

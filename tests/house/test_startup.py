@@ -22,11 +22,23 @@ with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
 print(json.dumps(sorted(sys.modules)))
 """
 # What a person does not wait for: loaded when work begins that needs it.
-LATER = ("asyncio", "rich", "sqlite3", "ssl", "logging", "openai", "numpy", "datasets", "torch")
+LATER = (
+    "asyncio",
+    "rich",
+    "sqlite3",
+    "ssl",
+    "logging",
+    "ctypes",
+    "openai",
+    "numpy",
+    "datasets",
+    "torch",
+)
 
 
 @pytest.mark.parametrize(
-    ("words", "ours", "all_"), [("--help", 26, 330), ("plan alpaca-52k", 193, 520)]
+    ("words", "ours", "all_"),
+    [("--help", 24, 200), ("plan alpaca-52k", 179, 475), ("doctor", 163, 460)],
 )
 def test_it_loads_few_modules(words: str, ours: int, all_: int, tmp_path: Path) -> None:
     done = subprocess.run(
@@ -40,5 +52,6 @@ def test_it_loads_few_modules(words: str, ours: int, all_: int, tmp_path: Path) 
     loaded = json.loads(done.stdout)
     assert not {name.partition(".")[0] for name in loaded} & set(LATER)
     own = [name for name in loaded if name.startswith("alpaca_pipe")]
+    own = [name for name in own if not name.startswith("alpaca_pipe.curate.filters.")]  # any number
     assert 5 < len(own) <= ours, own
     assert len(loaded) <= all_, f"{len(loaded)} modules: {loaded}"

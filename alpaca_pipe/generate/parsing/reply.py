@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Finish
+from alpaca_pipe.core.fast_dataclass import compact_dataclass
 from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.core.thinking import answer_of
 
@@ -15,7 +16,7 @@ _TASK_KEY = lazy_regex(r'"(?:instruction|output)"\s*:\s*"')
 _DEEPEST = 3  # objects within objects: a list of tasks needs two; deeper ones are an answer's own
 
 
-@dataclass(frozen=True)
+@compact_dataclass(frozen=True)
 class Draft:
     """A task as it was read. output None: the answer is still to be asked for.  details: kept in the row's origin."""
 
@@ -26,7 +27,7 @@ class Draft:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@compact_dataclass(frozen=True)
 class Unread:
     """A piece of a reply that is no task."""
 
@@ -38,7 +39,7 @@ class Unread:
 Piece = Draft | Unread
 
 
-@dataclass(frozen=True)
+@compact_dataclass(frozen=True)
 class Rejection:
     """Why a draft is dropped. nearest: what it resembles, as the pool knows it."""
 

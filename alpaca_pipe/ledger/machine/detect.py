@@ -16,6 +16,8 @@ from typing import Any
 from alpaca_pipe.core.fast_dataclass import dataclass
 
 _DRIVER = Path("/proc/driver/nvidia/gpus")
+_LIBRARY = "libnvidia-ml.so.1"
+_DEVICES = ("/dev/nvidiactl", "/dev/dxg")  # the latter under Windows
 
 
 @dataclass(frozen=True)
@@ -87,13 +89,28 @@ def process_name(pid: int) -> str:
     return str(pid)
 
 
+def _is_known_to_the_loader() -> bool:
+    """Whether anything hints at the library: a device, a folder named by the user, the loader's own list. No list: perhaps."""
+    named = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    if any(Path(device).exists() for device in _DEVICES) or any(
+        folder and Path(folder, _LIBRARY).exists() for folder in named
+    ):
+        return True
+    try:
+        return _LIBRARY.encode() in Path("/etc/ld.so.cache").read_bytes()
+    except OSError:
+        return True
+
+
 @cache
 def _nvml() -> Any:
-    """pynvml with its library open, or None. Where there is no driver its import (20 ms) is spared."""
+    """pynvml with its library open, or None. Where there is no driver its import is spared, and that of ctypes."""
+    if not _is_known_to_the_loader():
+        return None
     import ctypes
 
     try:
-        ctypes.CDLL("libnvidia-ml.so.1")
+        ctypes.CDLL(_LIBRARY)
         import pynvml
     except (OSError, ImportError):
         return None

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.fast_dataclass import dataclass
 
-_FOLDER = files("alpaca_pipe.ledger").joinpath("prices")
+_FOLDER = Path(__file__).parents[1] / "prices"
 _TABLE = "\nrows: |\n"
 
 
