@@ -40,6 +40,22 @@ class EvaluateConfig(Table):
         4, ge=0, description="held-out instructions that base and tuned answer, for you to read"
     )
     max_new_tokens: int = Field(48, ge=1, description="length of these answers")
+    rules: Annotated[int, Added()] = Field(
+        0,
+        ge=0,
+        description="prompts with rules that a program checks (word counts, formats, keywords ...), answered by base and tuned, at most; 0: none",
+    )
+    habits: Annotated[int, Added()] = Field(
+        0,
+        ge=0,
+        description="held-out rows that base and tuned answer, to see whether they stop, echo, repeat themselves; 0: none",
+    )
+    forgetting: Annotated[bool, Added()] = Field(
+        False, description="small questions, to see what the tuned model forgot"
+    )
+    answer_tokens: Annotated[int, Added()] = Field(
+        160, ge=1, description="length of the answers of rules and habits"
+    )
     batch_tokens: Annotated[int, Knob()] = Field(
         2048, ge=16, description="padded positions scored at once"
     )
@@ -52,5 +68,8 @@ class EvaluateConfig(Table):
                 "samples": min(self.samples, 1),
                 "max_length": 4 * self.max_length,
                 "max_new_tokens": min(self.max_new_tokens, 8),
+                "rules": min(self.rules, 8),
+                "habits": min(self.habits, 4),
+                "answer_tokens": min(self.answer_tokens, 8),
             }
         )

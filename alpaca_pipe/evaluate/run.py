@@ -10,6 +10,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, write_json
 from alpaca_pipe.core.registry import members
+from alpaca_pipe.evaluate.changes import what_got_worse
 from alpaca_pipe.evaluate.config import CHOSEN_ON, SHUFFLED, TUNED, EvaluateConfig
 from alpaca_pipe.evaluate.evaluations.base import (
     Contestant,
@@ -28,11 +29,12 @@ from alpaca_pipe.weights.base import Checkpoint, resolve
 
 
 def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
-    """Writes what each evaluation writes: losses.jsonl (per row and contestant: nats, tokens), verdict.json, samples.jsonl
-    and left_out.jsonl.
+    """Writes what each evaluation writes: losses.jsonl (per row and contestant: nats, tokens), verdict.json, samples.jsonl,
+    left_out.jsonl, and where they are asked for rules.jsonl, habits.jsonl and forgetting.jsonl.
 
     Summary, as verdict.json: verdict, sentence, rows, tokens, loss (base, tuned and, where measured, chat and shuffled:
-    mean, lo, hi in nats a token), difference (tuned - other, the same), missing (control -> why), left_out (rows).
+    mean, lo, hi in nats a token), difference (tuned - other, the same), missing (control -> why), left_out (rows); where asked for, rules,
+    habits and forgetting, each with what it compared, and worse: a sentence for each thing that got worse.
     """
     checkpoint = resolve(context.tables["base"], context.progress.say)
     encoders, missing = _encoders(checkpoint, context.inputs[TUNED])
@@ -56,6 +58,7 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     for one in evaluations():
         of_each = {name: kept[one.name] for name, kept in said.items()}
         summary |= one.conclude(of_each, given, context.folder)
+    summary |= _changed(summary, context)
     context.progress.say(summary["sentence"])
     return Outcome(summary)
 
@@ -79,6 +82,21 @@ def _examples(config: EvaluateConfig, context: StageContext) -> list[Example]:
                 "raise curate.held_out, or set train.load_best_model_at_end: false",
             )
     return rows[: config.rows]
+
+
+def _changed(summary: Mapping[str, Any], context: StageContext) -> dict[str, Any]:
+    """What got worse, of all that evaluations compared beside the loss; says it."""
+    found = [
+        row
+        for part in summary.values()
+        if isinstance(part, Mapping)
+        for row in part.get("compared", ())
+    ]
+    if not found:
+        return {}
+    worse, sentence = what_got_worse(found)
+    context.progress.say(sentence)
+    return {"worse": worse, "worse_sentence": sentence}
 
 
 def evaluations() -> tuple[Evaluation, ...]:

@@ -40,13 +40,19 @@ def estimate(config: EvaluateConfig, tables: Mapping[str, Any], known: EstimateI
         machine_of(tables),
     )
     says = f"{rows} held-out rows x 4 contestants and 2 x {config.samples} answers to read"
+    many, small = _beside_the_loss(config, rows)
+    if many:
+        says += f", 2 x {many} answers to be checked"
+    if small:
+        says += ", small questions to both"
     if getattr(base, "model", None) == TINY:
         return Estimate(
             Range.about(0.1, 2), f"{rows} held-out rows x 4 contestants, on a tiny model"
         )
     shape = shape_of(base) if base else None
     if machine.gpu and shape:
-        answers = 2 * config.samples * config.max_new_tokens * shape.layers * _LAYER_SECONDS
+        steps = config.samples * config.max_new_tokens + config.answer_tokens * many / _AT_ONCE
+        answers = 2 * steps * shape.layers * _LAYER_SECONDS
         scored = training_flops(shape.multiplied, 4 * rows * _TOKENS_A_ROW) / 3  # forward only
         seconds = reached(machine.gpu, scored, 4 * rows * shape.layers / 8) + loading(
             shape.parameters, 3, True
@@ -61,7 +67,8 @@ def estimate(config: EvaluateConfig, tables: Mapping[str, Any], known: EstimateI
     seconds_cpu = (
         (
             3 * _LOAD_SECONDS
-            + 4 * rows * _ROW_SECONDS
+            + (4 * rows + small) * _ROW_SECONDS
+            + 2 * many * config.answer_tokens * _BATCHED_SECONDS
             + 2 * config.samples * config.max_new_tokens * _TOKEN_SECONDS
         )
         * size
@@ -71,11 +78,19 @@ def estimate(config: EvaluateConfig, tables: Mapping[str, Any], known: EstimateI
     return Estimate(minutes, says, "SmolLM2-135M measured on 2 CPU cores")
 
 
+def _beside_the_loss(config: EvaluateConfig, rows: int) -> tuple[int, int]:
+    """(answers of each of two models, sequences that each scores for small questions)."""
+    return config.rules + min(config.habits, rows), _SMALL if config.forgetting else 0
+
+
 # SmolLM2-135M in fp32 on 2 cores, 2026-11
 _MEASURED_ON = 135e6
 _LOAD_SECONDS = 3.0
 _ROW_SECONDS = 0.2  # of about 120 tokens
 _TOKEN_SECONDS = 0.05  # four answers at once
+_SMALL = 960  # 120 questions, four answers, two wordings, each a third of a row
+_BATCHED_SECONDS = 0.012  # a token of one of many answers
+_AT_ONCE = 32  # of these
 _TOKENS_A_ROW = 130
 _LAYER_SECONDS = (
     0.25e-3  # for each token of an answer and each layer: what a GPU's kernels take to start
