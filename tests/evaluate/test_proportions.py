@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpaca_pipe.evaluate.changes import ShareChange, Line, changes, what_got_worse
+from alpaca_pipe.evaluate.changes import Line, ShareChange, changes, what_got_worse
 from alpaca_pipe.evaluate.proportions import paired_shares, wilson, z_of
 
 

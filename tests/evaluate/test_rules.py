@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.evaluate.evaluations.forgetting_suite import questions
 from alpaca_pipe.evaluate.evaluations.rule_following import broken, prompts
-from alpaca_pipe.evaluate.rules.base import rules
 from alpaca_pipe.evaluate.rules.answer_language import language_of
+from alpaca_pipe.evaluate.rules.base import rules
 from alpaca_pipe.evaluate.rules.text_units import paragraphs_of, sentences_of, words_of
 from tests.evaluate.rule_samples import SAMPLES
 
