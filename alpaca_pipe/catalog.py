@@ -8,6 +8,7 @@ from alpaca_pipe.export.stage import STAGE as EXPORT
 from alpaca_pipe.generate.stage import STAGE as GENERATE
 from alpaca_pipe.ledger.budget import BudgetTable
 from alpaca_pipe.ledger.machine.config import GpuTable
+from alpaca_pipe.recipe.hooks import Hooks
 from alpaca_pipe.recipe.stage import Catalog
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.train.stage import STAGE as TRAIN
@@ -15,5 +16,11 @@ from alpaca_pipe.weights.base import BaseTable
 
 CATALOG = Catalog(
     stages=(GENERATE, CURATE, TRAIN, EVALUATE, EXPORT),
-    tables={"teacher": TeacherTable, "base": BaseTable, "budget": BudgetTable, "gpu": GpuTable},
+    tables={
+        "teacher": TeacherTable,
+        "base": BaseTable,
+        "budget": BudgetTable,
+        "gpu": GpuTable,
+        "on": Hooks,
+    },
 )

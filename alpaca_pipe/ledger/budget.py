@@ -21,6 +21,8 @@ from alpaca_pipe.ledger.pricing.token_prices import Price, book
 OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 SHARE = "share"  # the key of the caps of what another machine lent
 USUAL_TIERS = (None, "auto", "default")  # of service_tier, for which the price book holds
+WARN_AT = 80  # per cent of a cap that are used when it is said
+NEARLY_USED = f"{WARN_AT} % of "  # how that sentence begins
 # OpenAI's cookbook counts 3 tokens around a message and 3 before the reply; the rest is for the system prompt that many
 # open chat templates add by themselves (SmolLM2's and Qwen's: about 25 tokens).
 _AROUND_MESSAGE, _AROUND_REQUEST = 8, 64
@@ -122,6 +124,10 @@ class Cap:
     class_: Class | None
     everywhere: bool
     run: str | None = None
+
+    def nearly_used(self, used: str) -> str:
+        """The sentence. used: what, in words."""
+        return f"{NEARLY_USED}{self.key} ({shown(self.nanodollars)}) is used: {used}"
 
     def left(self, held: Totals) -> int:
         """Nano-dollars below this cap that are neither spent (settled, or lost until reconciled) nor reserved."""

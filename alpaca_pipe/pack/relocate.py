@@ -37,7 +37,9 @@ def portable(recipe: Recipe) -> Portable:
     """Raises UserError for a path that is gone, and for what looks like a key."""
     walk = _Walk(f"{recipe.name}.files")
     values = {"recipe_version": 1, "name": recipe.name, "seed": recipe.seed, "use": recipe.use} | {
-        name: walk.table(table, name) for name, table in {**recipe.tables, **recipe.stages}.items()
+        name: walk.table(table, name)
+        for name, table in {**recipe.tables, **recipe.stages}.items()
+        if name != "on"  # who is told here, and by which commands, is this machine's
     }
     values = {name: value for name, value in values.items() if value != {} or name in recipe.stages}
     text = f"# {recipe.name}, as it was packed: everything that it extends or overrides is in it\n{_yaml(values)}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import Stopped, UserError
@@ -40,7 +40,7 @@ class Run:
     """What one call of `run` did: the finished steps in order, which of them ran here, and how it ended."""
 
     id: str
-    outcome: str = "done"
+    outcome: Literal["done", "stopped", "failed"] = "done"
     steps: dict[str, Done] = field(default_factory=dict)
     ran: dict[str, float] = field(default_factory=dict)  # stage -> seconds in this run
 

@@ -47,6 +47,7 @@ class Screen:
             verbose,
         )
         self.stage = ""
+        self.hears: Callable[[str], None] | None = None  # each sentence too
         self._total = self._done = self._before = 0
         self._unit = self._note = ""
         self._began = self._said = time.monotonic()
@@ -90,6 +91,8 @@ class Screen:
     def say(self, sentence: str) -> None:
         self.console.print(f"  {self.stage:<9} {sentence}", highlight=False)
         self.write("said", sentence=sentence)
+        if self.hears:
+            self.hears(sentence)
 
     def detail(self, sentence: str) -> None:
         """For -v alone."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.ledger.budget import NEARLY_USED
 from alpaca_pipe.ledger.machine import meter
+from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.engine import Engine, Run
+from alpaca_pipe.recipe.hook_calls import HookCalls
+from alpaca_pipe.recipe.hooks import Hooks
 from alpaca_pipe.recipe.interrupts import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.missing_ledger import refuse_missing_ledger
@@ -85,7 +90,7 @@ def run(
             *found,
         ):
             engine.screen.say(sentence)
-        _to_its_end(engine, until, only, rehearsal)
+        _to_its_end(engine, until, only, rehearsal, _hooks(engine, rehearsal))
     return this
 
 
@@ -99,8 +104,35 @@ def _check_named(recipe: Recipe, until: str | None, only: str | None) -> None:
             )
 
 
-def _to_its_end(engine: Engine, until: str | None, only: str | None, rehearsal: bool) -> None:
-    """However it ends, the machine's bill is closed, and the run is in the history and in the log."""
+def _hooks(engine: Engine, rehearsal: bool) -> HookCalls:
+    """Those of the recipe, which hear of a budget that is nearly used from now on."""
+    this, recipe, began = engine.this, engine.recipe.name, time.monotonic()
+
+    def facts() -> dict[str, Any]:
+        spent = engine.journal.totals(recipe=recipe, run=this.id).settled
+        return {
+            "recipe": recipe,
+            "run": this.id,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "dollars": spent / NANO,
+            "minutes": round((time.monotonic() - began) / 60, 2),
+            "rehearsal": rehearsal,
+        }
+
+    calls = HookCalls(engine.recipe.tables.get("on") or Hooks(), facts, engine.screen.say)
+
+    def hear(sentence: str) -> None:
+        if sentence.startswith(NEARLY_USED):
+            calls.budget_nearly_used(sentence)
+
+    engine.screen.hears = hear
+    return calls
+
+
+def _to_its_end(
+    engine: Engine, until: str | None, only: str | None, rehearsal: bool, hooks: HookCalls
+) -> None:
+    """However it ends, the machine's bill is closed, the run is in the history and in the log, and who is to know is told."""
     this, why = engine.this, ""
     try:
         with engine.screen.listening():
@@ -117,6 +149,7 @@ def _to_its_end(engine: Engine, until: str | None, only: str | None, rehearsal: 
         engine.remember(rehearsal)
         level: Level = "error" if this.outcome == "failed" else "info"
         engine.screen.write(this.outcome, level, sentence=why)
+        hooks.ended(this.outcome, why)
 
 
 def _of_the_file_system(journal: Journal) -> Iterator[str]:

@@ -94,6 +94,9 @@ OTHERS: dict[str, Any] = {
     "generate.documents": ["rows.jsonl"],
     "generate.principles": "principles.yaml",
     "generate.prompt": "notes.md",
+    **dict.fromkeys(
+        [f"on.{event}" for event in ("done", "stopped", "failed", "budget_80")], "echo told"
+    ),
     "curate.from": "rows.jsonl",
     "curate.columns": {"instruction": "query"},
     "curate.split": "train",
@@ -216,6 +219,10 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     ),
     **dict.fromkeys(
         ("gpu.human_per_hour", "gpu.storage_per_gb_month", "gpu.egress_per_gb"), by_hand
+    ),
+    **dict.fromkeys(
+        [f"on.{event}" for event in ("done", "stopped", "failed", "budget_80")],
+        lambda table: [table.of(event) for event in ("done", "stopped", "failed", "budget_80")],
     ),
     "curate.engine": lambda table: CurationRules.of(table).engine,
     "curate.decisions": lambda table: table.decisions,

@@ -11,7 +11,7 @@ from threading import Event, Lock, Thread
 from typing import TypeVar
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.budget import Caps, lent_out, more
+from alpaca_pipe.ledger.budget import WARN_AT, Caps, lent_out, more
 from alpaca_pipe.ledger.entries import Short
 from alpaca_pipe.ledger.machine import detect, lease
 from alpaca_pipe.ledger.machine.config import LeaseTerms
@@ -20,7 +20,6 @@ from alpaca_pipe.ledger.money import NANO, shown
 from alpaca_pipe.ledger.store.journal import Journal
 
 T = TypeVar("T")
-_WARN_AT = 80  # per cent of a budget
 
 
 @dataclass(frozen=True)
@@ -188,14 +187,15 @@ class Meter:
                     None if cap.everywhere else self._lease.recipe, class_=cap.class_
                 ).spent
             )
-            if used * 100 >= _WARN_AT * cap.nanodollars:
+            if used * 100 >= WARN_AT * cap.nanodollars:
                 self._unsaid.remove(cap)
                 minutes = (
                     60 * max(0, cap.nanodollars - used) / (terms.per_hour + terms.energy_per_hour)
                 )
                 self._say(
-                    f"{_WARN_AT} % of {cap.key} ({shown(cap.nanodollars)}) is used: {shown(used)}; the rest is about "
-                    f"{minutes:,.0f} minutes of {terms.name}"
+                    cap.nearly_used(
+                        f"{shown(used)}; the rest is about {minutes:,.0f} minutes of {terms.name}",
+                    )
                 )
 
     def _failed(self, error: Exception) -> None:

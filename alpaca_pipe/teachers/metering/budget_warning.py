@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.budget import WARN_AT, Caps
 from alpaca_pipe.ledger.entries import Short
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
 
-_WARN_AT = 80  # per cent
 _LOOKS = 25  # by as many parts of the smallest cap that were newly reserved
 
 
@@ -42,11 +41,13 @@ class BudgetWarning:
             held = self._journal.totals(
                 None if cap.everywhere else self._recipe, cap.run, class_=cap.class_
             )
-            if (held.spent + held.open) * 100 >= _WARN_AT * cap.nanodollars:
+            if (held.spent + held.open) * 100 >= WARN_AT * cap.nanodollars:
                 lost = f", {shown(held.lost)} lost until reconciled" if held.lost else ""
                 self._say(
-                    f"{_WARN_AT} % of {cap.key} ({shown(cap.nanodollars)}) is used: {shown(held.settled)} settled{lost}, "
-                    f"{shown(held.open)} held by what is in flight or lent"
+                    cap.nearly_used(
+                        f"{shown(held.settled)} settled{lost}, "
+                        f"{shown(held.open)} held by what is in flight or lent",
+                    )
                 )
                 self._caps.remove(cap)
 

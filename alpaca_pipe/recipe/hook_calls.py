@@ -1,0 +1,114 @@
+"""Tells those whom the recipe names under `on:` what happened. Nothing of it stops a run or changes how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from alpaca_pipe.recipe.hooks import HookEvent, Hooks, is_address
+
+_ATTEMPTS, _WITHIN, _FIRST_PAUSE = 3, 10.0, 1.0  # a try, and seconds
+_A_COMMAND = 60.0  # seconds
+
+
+@dataclass
+class HookCalls:
+    """The hooks of one run. facts: of the run as it is now, for the payload: no key and no text of a row is among them.
+
+    The payload is a JSON object: event, recipe, run, sentence, at, dollars, minutes, rehearsal; and the same in a line as `text`
+    and as `content`, which chat services show."""
+
+    hooks: Hooks
+    facts: Callable[[], Mapping[str, Any]]
+    say: Callable[[str], None]
+    pause: float = _FIRST_PAUSE
+    _told: set[str] = field(default_factory=set)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def ended(self, outcome: HookEvent, sentence: str) -> None:
+        """Waits until all are told, or every try failed: half a minute at most, a minute for a command."""
+        self._begin(outcome, sentence)
+        for thread in self._threads:
+            thread.join()
+
+    def budget_nearly_used(self, sentence: str) -> None:
+        """Once a run, beside the work that goes on."""
+        if "budget_80" not in self._told:
+            self._begin("budget_80", sentence)
+
+    def _begin(self, event: HookEvent, sentence: str) -> None:
+        self._told.add(event)
+        if not (calls := self.hooks.of(event)):
+            return
+        facts = {"event": event, **self.facts(), "sentence": sentence}
+        line = f"{facts.get('recipe')}: {event}" + (f" - {sentence}" if sentence else "")
+        payload = json.dumps({**facts, "text": line, "content": line}, default=str).encode()
+        for hook in calls:
+            thread = threading.Thread(target=self._call, args=(hook, event, payload), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _call(self, hook: str, event: str, payload: bytes) -> None:
+        try:
+            fault = self._post(hook, payload) if _is_posted(hook) else _run(hook, event, payload)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is no reason to end a run
+            fault = f"{type(error).__name__}: {error}"
+        if fault:
+            self.say(f"on.{event}: {_named(hook)} was not told: {fault}")
+
+    def _post(self, hook: str, payload: bytes) -> str:
+        """What went wrong, or "". An address often is a secret: only its host is ever named."""
+        address = os.environ.get(hook[1:], "") if hook.startswith("$") else hook
+        if not is_address(address):
+            return "the variable holds no https:// address"
+        fault = ""
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(self.pause * 2 ** (attempt - 1))
+            request = Request(address, payload, {"Content-Type": "application/json"})
+            try:
+                with urlopen(request, timeout=_WITHIN):
+                    return ""
+            except HTTPError as error:
+                fault = f"it answered {error.code}"
+                if error.code < 500 and error.code != 429:
+                    return fault
+            except (URLError, OSError) as error:
+                fault = f"it cannot be reached ({getattr(error, 'reason', error)})"
+        return fault
+
+
+def _run(command: str, event: str, payload: bytes) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            shell=True,
+            input=payload,
+            capture_output=True,
+            timeout=_A_COMMAND,
+            env={**os.environ, "ALPACA_PIPE_EVENT": event},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it ran for more than {_A_COMMAND:.0f} s and was ended"
+    if done.returncode == 0:
+        return ""
+    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return f"it ended with {done.returncode}" + (f": {said[-1][:200]}" if said else "")
+
+
+def _is_posted(hook: str) -> bool:
+    return is_address(hook) or hook.startswith("$")
+
+
+def _named(hook: str) -> str:
+    return str(urlsplit(hook).hostname) if is_address(hook) else f"`{hook}`"
