@@ -100,6 +100,7 @@ def _greedy(
     import numpy as np
 
     from alpaca_pipe.similarity import kernels
+    from alpaca_pipe.similarity.token_arrays import numbered
 
     met = JoinResult(
         np.full(len(rows), -1, np.int32),
@@ -111,22 +112,12 @@ def _greedy(
             given,
             first,
             *_arrays(rows, first, likeness, True, hidden),
-            *_numbered(also),
+            *(numbered(also) if also else (np.zeros(0, np.int32), np.zeros(0, np.int64))),
             met.nearest,
             met.common,
             met.total,
         )
     return met
-
-
-def _numbered(rows: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
-    """Word numbers, rows end to end, and where each begins; of no length where there are no rows."""
-    import numpy as np
-
-    numbers: dict[str, int] = {}
-    tokens = [numbers.setdefault(word, len(numbers)) for row in rows for word in row]
-    starts = np.cumsum([0, *map(len, rows)], dtype=np.int64) if rows else np.zeros(0, np.int64)
-    return np.array(tokens, np.int32), starts
 
 
 def pairs(texts: Sequence[str], likeness: Decimal | Fraction, words: Words) -> np.ndarray:

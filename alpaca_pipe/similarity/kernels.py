@@ -1,4 +1,4 @@
-"""The compiled loops of join.py and incremental_index.py. Arrays are described in token_arrays.py; a likeness is num / den, `strict` asks for more than it."""
+"""The compiled loops of join.py. Arrays are described in token_arrays.py; a likeness is num / den, `strict` asks for more than it."""
 
 from __future__ import annotations
 
@@ -175,7 +175,6 @@ def _meet(
     num,
     den,
     strict,
-    climb,
     slots,
     masks,
     line,
@@ -187,9 +186,8 @@ def _meet(
 ):
     """Holds a text (its words, the same from rare to common, its print) against the findable rows in [low, high) that
     are kept. Puts (row, LCS, words of both) of the nearest into `best`, where a better one is found; writes every near
-    one to `out`, where there is room, as of `row`. climb: only what is at least as near as the best so far is looked
-    for. also, also_starts: a second text of each row, that must be near too; what counts is then the lesser F; of no
-    length where there is none. Answers how many were near."""
+    one to `out`, where there is room, as of `row`. also, also_starts: a second text of each row, that must be near too;
+    what counts is then the lesser F; of no length where there is none. Answers how many were near."""
     size, known, near = len(words), False, 0
     for place in range(size):
         if rare[place] < 0:
@@ -197,8 +195,6 @@ def _meet(
         for shelf in range(of_word[rare[place]], of_word[rare[place] + 1]):
             total = size + lengths[shelf]
             least = need(total, num, den, strict)
-            if climb and best[0] >= 0:
-                least = max(least, need(total, 2 * best[1], best[2], False))
             if least > min(size, lengths[shelf]) or place > size - least:
                 continue
             at = (
@@ -284,133 +280,6 @@ def _first_shared(rare, place, others):
 
 
 @njit(cache=True)
-def nearest(
-    words,
-    rare,
-    floors,
-    tokens,
-    starts,
-    ranks,
-    rows,
-    places,
-    row_prints,
-    shelves,
-    lengths,
-    of_word,
-    kept,
-    slots,
-    best,
-):
-    """The nearest of all rows whose F is above one of the floors, (num, den) each, tried from the first to the last."""
-    blocks = (len(words) + 63) >> 6
-    masks, line, bits = (
-        np.zeros((len(words), blocks), np.uint64),
-        np.zeros(blocks, np.uint64),
-        np.zeros(2, np.uint64),
-    )
-    none = np.zeros((0, 4), np.int32)
-    no_words, no_rows = np.zeros(0, np.int32), np.zeros(0, np.int64)
-    _print(rare, bits)
-    best[0], best[1], best[2] = -1, 0, 1
-    for floor in range(len(floors)):
-        _meet(
-            words,
-            rare,
-            bits[0],
-            bits[1],
-            0,
-            0,
-            len(kept),
-            kept,
-            tokens,
-            starts,
-            ranks,
-            rows,
-            places,
-            row_prints,
-            shelves,
-            lengths,
-            of_word,
-            floors[floor, 0],
-            floors[floor, 1],
-            True,
-            True,
-            slots,
-            masks,
-            line,
-            no_words,
-            no_rows,
-            no_rows,
-            best,
-            none,
-        )
-        if best[0] >= 0:
-            return
-
-
-@njit(cache=True)
-def near(
-    words,
-    rare,
-    num,
-    den,
-    tokens,
-    starts,
-    ranks,
-    rows,
-    places,
-    row_prints,
-    shelves,
-    lengths,
-    of_word,
-    kept,
-    slots,
-    found,
-):
-    """Writes every row whose F is num / den or more to `found`, as far as it goes; answers how many there are."""
-    blocks = (len(words) + 63) >> 6
-    masks, line, bits = (
-        np.zeros((len(words), blocks), np.uint64),
-        np.zeros(blocks, np.uint64),
-        np.zeros(2, np.uint64),
-    )
-    best = np.array([-1, 0, 1])
-    no_words, no_rows = np.zeros(0, np.int32), np.zeros(0, np.int64)
-    _print(rare, bits)
-    return _meet(
-        words,
-        rare,
-        bits[0],
-        bits[1],
-        0,
-        0,
-        len(kept),
-        kept,
-        tokens,
-        starts,
-        ranks,
-        rows,
-        places,
-        row_prints,
-        shelves,
-        lengths,
-        of_word,
-        num,
-        den,
-        False,
-        False,
-        slots,
-        masks,
-        line,
-        no_words,
-        no_rows,
-        no_rows,
-        best,
-        found,
-    )
-
-
-@njit(cache=True)
 def room(starts):
     """The longest row."""
     longest = 1
@@ -485,7 +354,6 @@ def greedy(
                     num,
                     den,
                     strict,
-                    False,
                     slots,
                     masks,
                     line,
@@ -520,7 +388,6 @@ def greedy(
                         num,
                         den,
                         strict,
-                        False,
                         slots,
                         masks,
                         line,
@@ -566,7 +433,6 @@ def greedy(
                     num,
                     den,
                     strict,
-                    False,
                     slots,
                     masks,
                     line,
@@ -636,7 +502,6 @@ def count(
                 num,
                 den,
                 strict,
-                False,
                 slots,
                 masks,
                 line,
@@ -702,7 +567,6 @@ def emit(
                 num,
                 den,
                 strict,
-                False,
                 slots,
                 masks,
                 line,

@@ -1,5 +1,4 @@
-"""The compiled loops that hold a text against all others: of most_similar.py, and of the latest texts in incremental_index.py. Arrays are
-described in token_arrays.py."""
+"""The compiled loops of most_similar.py, which hold a text against all others. Arrays are described in token_arrays.py."""
 
 from __future__ import annotations
 
@@ -92,20 +91,3 @@ def likest(tokens, starts, begin, words, nearest, scores, means):
                 means[row - begin] = total / row
             for at in range(size):
                 bits[tokens[starts[row] + at], :] = 0
-
-
-@njit(cache=True)
-def commons(text, tokens, starts, bits, line, out):
-    """LCS of a text (word numbers, -1 for an unknown one) with each of the first len(out) rows. bits: all 0, before and after."""
-    for at in range(len(text)):
-        if text[at] >= 0:
-            bits[text[at], at >> 6] |= np.uint64(1) << np.uint64(at & 63)
-    for row in range(len(out)):
-        out[row] = (
-            _lcs_of_few(len(text), tokens, starts[row], starts[row + 1], bits)
-            if len(text) < 64
-            else _lcs(len(text), tokens, starts[row], starts[row + 1], bits, line)
-        )
-    for word in text:
-        if word >= 0:
-            bits[word, :] = 0

@@ -67,6 +67,7 @@ CHILDREN = {
 COMPILED = {
     "similarity/kernels.py",
     "similarity/most_similar_kernels.py",
+    "similarity/nearest_kernels.py",
 }  # themselves imported where they are used
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "_shipped" not in path.parts)
 
