@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WrapValidator
 
-from alpaca_pipe.core.config_table import Exact, ExistingPath, Knob, Table
+from alpaca_pipe.core.config_table import Added, Exact, ExistingPath, Knob, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.curate.filter_config import Filters
@@ -149,6 +149,13 @@ class CurateConfig(Table):
         "default",
         description="filter: true, false, or its settings; or none, "  # type: ignore[assignment]
         "stanford, default, or a list of names",
+    )
+    same_answer: Annotated[int | None, Added()] = Field(
+        None,
+        ge=0,
+        description="rows whose answer, of five words or more, stands under so many different instructions, and under more "
+        "than one in 1,000, are dropped: it answers none of them (a gateway's words, an error). 0: none is. Default: 3 for "
+        "what generate made, 0 for `from`",
     )
     contamination: MaybeContamination = Field(
         None,

@@ -24,6 +24,7 @@ from alpaca_pipe.curate.outputs import CurationCounts, id_of, line_of, outputs_o
 from alpaca_pipe.curate.pipeline import judged
 from alpaca_pipe.curate.review.overrides import OverrideTally
 from alpaca_pipe.curate.rules import CurationRules
+from alpaca_pipe.curate.same_answer import LEAST, same_answers
 from alpaca_pipe.curate.split import held_out_ids
 from alpaca_pipe.data.arrow import StoredRows
 from alpaca_pipe.data.reading import TURNS
@@ -44,7 +45,11 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
     came = _rows(config, context)
     rows = came.rows
     context.progress.start(len(rows), "rows")
-    again, how, grades = _Again(rows), CurationRules.of(config), None
+    again, how, grades = (
+        _Again(rows),
+        _with_same_answers(CurationRules.of(config), rows, config),
+        None,
+    )
     if config.grade:
         grades = asyncio.run(_graded(config.grade, again, how, context))
         write_jsonl(
@@ -73,6 +78,13 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
         | tally.summary()
         | _varied(counts.varied, config.words, context.folder)
     )
+
+
+def _with_same_answers(how: CurationRules, rows: StoredRows, config: CurateConfig) -> CurationRules:
+    generated_here = LEAST if config.source is None else 0
+    least = generated_here if config.same_answer is None else config.same_answer
+    same = same_answers(rows, least) if least else None
+    return replace(how, filters=(*how.filters, same.as_filter())) if same else how
 
 
 def _written(

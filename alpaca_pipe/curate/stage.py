@@ -82,7 +82,7 @@ def run(config: CurateConfig, context: StageContext) -> Outcome:
 
 STAGE = Stage(
     "curate",
-    version=5,
+    version=6,
     config=CurateConfig,
     reads=(f"{GENERATED}?",),
     uses=("teacher?",),

@@ -12,16 +12,21 @@ _PER_TOKEN = NANO // 1_000_000  # a price of $1 per million tokens is 1000 nano-
 
 
 @lru_cache(maxsize=1024)
-def _a_token(per_million: Decimal) -> Fraction:
-    """Nano-dollars a token."""
-    return Fraction(per_million) * _PER_TOKEN
+def _a_token(per_million: Decimal) -> tuple[int, int]:
+    """Nano-dollars a token, as a ratio of whole numbers."""
+    return (Fraction(per_million) * _PER_TOKEN).as_integer_ratio()
 
 
 def cost_of_tokens(tokens: int, per_million: Decimal) -> int:
     """Nano-dollars for tokens of one class at $ per million, rounded once, half to even."""
-    return round(_a_token(per_million) * tokens) if tokens else 0
+    if not tokens:
+        return 0
+    over, under = _a_token(per_million)
+    whole, rest = divmod(over * tokens, under)
+    return whole + (2 * rest > under or (2 * rest == under and whole % 2))
 
 
+@lru_cache(maxsize=1024)
 def whole_per_token(per_million: Decimal) -> int:
     """Nano-dollars a token, rounded up: so many times the tokens is a ceiling, however the classes are rounded."""
     return ceil(Fraction(per_million) * _PER_TOKEN)

@@ -14,6 +14,7 @@ SAID = {
     "do_not_learn": "they are marked so; where the column says something else, name it: {unread}",
     "by_hand": "a person dropped them: see your file of decisions",
     "contamination": "they hold texts of your evaluation sets: curate.contamination.ngram says how long a run must be",
+    "same_answer": "their texts answer none of their instructions; where they do, write curate.same_answer: 0",
     "grade": "curate.grade.threshold or top_k says how good a row must be",
 }
 _OF_A_FILTER = "where that is not wanted, leave the filter out: {off}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alpaca_pipe.curate import contamination, dedup
+from alpaca_pipe.curate import contamination, dedup, same_answer
 from alpaca_pipe.curate.filter_config import NAMES, switched
 from alpaca_pipe.curate.grading import grader
 from alpaca_pipe.curate.review import overrides
@@ -17,6 +17,7 @@ RULES = {
     dedup.RULE,
     overrides.RULE,
     contamination.RULE,
+    same_answer.RULE,
     TURNS,
     UNREADABLE,
     BAD_ANSWER,
