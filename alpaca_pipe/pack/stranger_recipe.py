@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.own_function import OwnFunction
 from alpaca_pipe.core.today import today
 from alpaca_pipe.curate.review.decisions import Decisions
 from alpaca_pipe.ledger.budget_shares import BudgetShare
@@ -19,6 +20,7 @@ from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.pricing.token_prices import Price, hosts, prices_on, provider_at
 from alpaca_pipe.pack.manifest import STRANGE
 from alpaca_pipe.recipe.dotenv import lend_keys
+from alpaca_pipe.recipe.hooks import Hooks
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.endpoint import EndpointTable
@@ -65,6 +67,7 @@ def spending_of(recipe: Recipe, share: BudgetShare) -> Spending:
                 asks += _key_asks(teacher.address, teacher.key_variable, environment)
                 asks += _way_asks(teacher)
             asks += _price_asks(teacher)
+        asks += _code_asks(table)
         for hosted in _found(table, HostedTuning):
             says.append(_said("tuning", hosted.address, hosted.key_variable, share))
             asks += _key_asks(hosted.address, hosted.key_variable, environment)
@@ -115,6 +118,15 @@ def _key_asks(address: str, variable: str | None, environment: Mapping[str, str]
         yield f"it sends the key in {variable} to {host}, which is not known to be whose key that is"
     if parts.scheme == "http" and host not in _HERE:
         yield f"it sends the key in {variable} to {host} over plain http, where anybody on the way can read it"
+
+
+def _code_asks(table: Table) -> Iterator[str]:
+    """What a run would execute here that somebody else wrote."""
+    for own in _found(table, OwnFunction):
+        yield f"it runs code that came with it, {own.called}: read {own.file} first"
+    if isinstance(table, Hooks):
+        for command in table.commands:
+            yield f"it runs a command of its own on this machine: {command}"
 
 
 def _way_asks(teacher: EndpointTable) -> Iterator[str]:

@@ -592,6 +592,35 @@ def test_where_a_key_goes_is_asked_first(
     assert code == 0 and "a run may ask" in said, said
 
 
+RUNS = {
+    "a command": (
+        lambda text: f"{text}\non: {{done: 'touch here'}}\n",
+        "a command of its own on this machine: touch here",
+    ),
+    "a filter": (
+        lambda text: text.replace("curate:", "curate:\n  filters: [small.files/mine.py:look]", 1),
+        "code that came with it, mine.py:look",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_what_it_would_run_here_is_asked_first(sent: Path, tmp_path: Path, name: str) -> None:
+    change, says = RUNS[name]
+    away = tmp_path / "away"
+    away.mkdir()
+
+    def forge(parts: Parts) -> None:
+        without_steps(parts)
+        parts.files["recipe/small.files/mine.py"] = b"def look(row): ..."
+        recipe(change)(parts)
+
+    file = forged(sent, tmp_path, "recipe", forge)
+    said = refused(away, "unpack", str(file))
+    assert says in said and "--yes" in said
+    assert not (away / "runs").exists()
+
+
 def test_what_a_usual_pack_would_spend_is_said_and_not_asked(sent: Path, tmp_path: Path) -> None:
     away = tmp_path / "away"
     away.mkdir()
