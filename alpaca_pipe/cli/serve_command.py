@@ -52,9 +52,10 @@ def serve(
     from alpaca_pipe.core.files import cache_dir
     from alpaca_pipe.serve import model_choice
     from alpaca_pipe.serve.engines.base import EngineSettings
-    from alpaca_pipe.serve.run import KEY, Address, engine_for
+    from alpaca_pipe.serve.run import KEY, Address, engine_for, served
     from alpaca_pipe.serve.run import serve as answer
 
+    votes = None
     log = cache_dir() / "logs" / "serve.log"
     if model_choice.is_a_model(model):
         chosen = model_choice.named_model(model, gguf)
@@ -63,20 +64,24 @@ def serve(
         name, workspace = finished(called, runs, rehearse)
         chosen = model_choice.tuned_model(workspace, name, when, gguf)
         log = workspace / name / "serve.log"
+        votes = workspace / name / "chats" / "votes.jsonl"
     runner = engine_for(chosen, "" if engine == "auto" else engine)
 
     def note(text: str) -> None:
         if not TONE.get().quiet:
             echo(text, err=True)
 
+    def tell(url: str) -> None:
+        note(f"the page to talk to it: {url}/")
+        echo(f"{url}/v1")
+
     note(f"{chosen.about}, by {runner.name}: {runner.source(chosen)}")
     answer(
-        {chosen.name: chosen},
+        served(chosen, runner, votes),
         runner,
         EngineSettings(parallel, context, threads, log),
         Address(host, port),
         os.environ.get(KEY, ""),
-        {},
-        lambda url: echo(f"{url}/v1"),
+        tell,
         note,
     )

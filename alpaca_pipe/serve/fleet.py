@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.serve.engines.base import EngineSettings, ServingEngine
 from alpaca_pipe.serve.model_choice import ModelChoice
 from alpaca_pipe.teachers.local.child_process import Child
@@ -14,12 +15,14 @@ from alpaca_pipe.teachers.local.child_process import Child
 
 @dataclass
 class Fleet:
-    """One engine a model. models: by the name that clients use, the one that is meant by default first."""
+    """One engine a model. models: by the name that clients use, found when they are first asked for; the one that is meant by
+    default first."""
 
     engine: ServingEngine
     how: EngineSettings
-    models: Mapping[str, ModelChoice]
+    models: Mapping[str, Callable[[], ModelChoice]]
     stack: AsyncExitStack
+    choices: dict[str, ModelChoice] = field(default_factory=dict)
     died: asyncio.Future[Child] = field(default_factory=asyncio.Future)
     _running: dict[str, Child] = field(default_factory=dict)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -33,7 +36,10 @@ class Fleet:
         """The running engine of a model, started if it must be. Raises UserError."""
         async with self._starting:
             if name not in self._running:
-                opened = self.engine.open(self.models[name], self.how)
+                choice = self.choices[name] = await asyncio.to_thread(self.models[name])
+                if missing := self.engine.missing(choice):
+                    raise UserError(*missing)
+                opened = self.engine.open(choice, self.how)
                 child = self._running[name] = await self.stack.enter_async_context(opened)
                 self._watching.append(asyncio.create_task(self._watch(child)))
             return self._running[name]

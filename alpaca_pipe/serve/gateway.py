@@ -37,12 +37,13 @@ class NotAnswered(Exception):
 
 @dataclass(frozen=True)
 class Gateway:
-    """keyless: the paths of pages; they hold no secret, and ask for the key themselves."""
+    """pages: by path; they hold no secret and need no key, for they ask for it themselves.  posts: what they send, by path."""
 
     door: Door
     fleet: Fleet
     session: ClientSession
     pages: Mapping[str, Handler]
+    posts: Mapping[str, Handler]
 
     def app(self) -> Application:
         from aiohttp import web
@@ -53,6 +54,8 @@ class Gateway:
         app.router.add_post("/v1/{path:.+}", self._pass_on)
         for path, handler in self.pages.items():
             app.router.add_get(path, handler)
+        for path, handler in self.posts.items():
+            app.router.add_post(path, handler)
         return app
 
     def _guarded(self) -> Any:
@@ -110,7 +113,7 @@ class Gateway:
             child = await self.fleet.child(name)
         except UserError as error:
             raise NotAnswered(503, str(error), "server_error") from None
-        body = said | dict(self.fleet.engine.fixed(self.fleet.models[name]))
+        body = said | dict(self.fleet.engine.fixed(self.fleet.choices[name]))
         headers = {"Authorization": f"Bearer {child.key}"}
         response = None
         try:

@@ -11,9 +11,12 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.serve.base_model import base_choice, with_gguf
+from alpaca_pipe.serve.chat_page import ChatPage
 from alpaca_pipe.serve.door import Door, stays_here
 from alpaca_pipe.serve.engines.base import EngineSettings, ServingEngine
 from alpaca_pipe.serve.engines.llama_engine import LlamaEngine
@@ -42,6 +45,31 @@ class Address:
     port: int
 
 
+@dataclass(frozen=True)
+class Served:
+    """What is served. models: see Fleet.  pages, posts: see Gateway."""
+
+    models: Mapping[str, Callable[[], ModelChoice]]
+    pages: Mapping[str, Handler]
+    posts: Mapping[str, Handler]
+
+
+def served(chosen: ModelChoice, engine: ServingEngine, votes: Path | None) -> Served:
+    """A model with its chat page; of a recipe the base too. votes: the file that the page's votes are appended to."""
+    base = f"{chosen.name}-base" if chosen.base else ""
+
+    def of_base() -> ModelChoice:
+        found = base_choice(chosen)
+        return with_gguf(found, chosen) if engine.name == "llama.cpp" else found
+
+    models: dict[str, Callable[[], ModelChoice]] = {chosen.name: lambda: chosen}
+    abouts = {chosen.name: chosen.about, base: f"the base {chosen.base.get('model', '')}"}
+    if base:
+        models[base] = of_base
+    page = ChatPage(chosen, base, abouts, votes)
+    return Served(models, {"/": page.show}, {"/votes": page.vote})
+
+
 def engine_for(model: ModelChoice, named: str) -> ServingEngine:
     """The engine that is named; else the first that can serve the model here. Raises UserError."""
     if named:
@@ -58,12 +86,11 @@ def engine_for(model: ModelChoice, named: str) -> ServingEngine:
 
 
 def serve(
-    models: Mapping[str, ModelChoice],
+    served: Served,
     engine: ServingEngine,
     how: EngineSettings,
     address: Address,
     key: str,
-    pages: Mapping[str, Handler],
     tell: Say,
     note: Say,
 ) -> None:
@@ -71,16 +98,15 @@ def serve(
 
     tell: gets the address, once it answers.  note: whatever else is to be known.  Raises UserError.
     """
-    asyncio.run(_serve(models, engine, how, address, key, pages, tell, note))
+    asyncio.run(_serve(served, engine, how, address, key, tell, note))
 
 
 async def _serve(
-    models: Mapping[str, ModelChoice],
+    served: Served,
     engine: ServingEngine,
     how: EngineSettings,
     address: Address,
     key: str,
-    pages: Mapping[str, Handler],
     tell: Say,
     note: Say,
 ) -> None:
@@ -89,7 +115,7 @@ async def _serve(
     key = drawn_key(address.host, key, note)
     with _port(address) as taken, contextlib.suppress(_Stop):
         async with _until_signal(), AsyncExitStack() as stack:
-            fleet = Fleet(engine, how, models, stack)
+            fleet = Fleet(engine, how, served.models, stack)
             await fleet.child(fleet.first)
             # llama.cpp hangs up on a connection that was quiet for 5 s; an answer may take as long as it takes
             session = aiohttp.ClientSession(
@@ -97,7 +123,7 @@ async def _serve(
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
             )
             await stack.enter_async_context(session)
-            app = Gateway(Door(address.host, key), fleet, session, pages).app()
+            app = Gateway(Door(address.host, key), fleet, session, served.pages, served.posts).app()
             async with _answering(app, taken):
                 tell(_url(address.host, taken.getsockname()[1]))
                 raise _obituary(await fleet.died)
