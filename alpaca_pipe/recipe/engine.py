@@ -222,6 +222,7 @@ class Engine:
             folder / begun if begun else None,
             self.spend,
             self.fresh,
+            self.workspace.of(self.recipe.name),
             self.rent.per_hour,
             self.terms.to_row(),
         )

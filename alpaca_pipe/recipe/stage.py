@@ -55,6 +55,7 @@ class StageContext:
     begun: Path | None = None  # its last one that was begun, sealed or not
     spend: bool | None = None  # whether new requests may be sent; None: as the stage has it
     fresh: bool = False  # nothing is taken over from earlier steps
+    own: Path | None = None  # the recipe's folder, for what is no result: curves of a tracker
     per_hour: int = 0  # nano-dollars of the machine that is billed while the step works
     terms: Mapping[str, Any] = field(
         default_factory=dict

@@ -27,6 +27,8 @@ OF_EVALUATION = {"eval_steps", "eval_every_usd", "max_eval_samples", "early_stop
 FOLDERS = {"tuned": "model", "control": "control"}
 
 
+Tracker = Literal["none", "tensorboard", "trackio", "wandb"]
+
 # Those of transformers that need no further arguments; which package each wants beside torch.
 Optimizer = Literal[
     "adamw_torch_fused",
@@ -104,6 +106,10 @@ class TrainConfig(Table):
     )
     early_stopping_threshold: Annotated[float, Added()] = Field(
         0.0, ge=0, description="nats a token that a gain must be larger than"
+    )
+    report_to: Annotated[Tracker | tuple[Tracker, ...], Knob()] = Field(
+        "none",
+        description="where losses and speed go beside loss.jsonl: tensorboard, trackio, wandb (offline), or a list of them; each is an extra",
     )
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
         "cosine", description="how the learning rate falls after the warm-up"
@@ -200,6 +206,11 @@ class TrainConfig(Table):
         patient = self.early_stopping_patience is not None
         return patient if self.load_best_model_at_end is None else self.load_best_model_at_end
 
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        named = (self.report_to,) if isinstance(self.report_to, str) else self.report_to
+        return tuple(dict.fromkeys(name for name in named if name != "none"))
+
     def reads(self) -> tuple[str, ...]:
         return () if self.eval_strategy == "no" else (HELD_OUT,)
 
@@ -216,6 +227,7 @@ class TrainConfig(Table):
                 "max_length": 4 * self.max_length,
                 "gradient_accumulation_steps": 1,
                 "processes": 1,
+                "report_to": "none",
                 "per_device_train_batch_size": min(self.per_device_train_batch_size, 4),
             }
             | ({"eval_strategy": "steps"} if self.eval_strategy == "usd" else {})

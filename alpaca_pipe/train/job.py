@@ -17,13 +17,14 @@ from alpaca_pipe.train.best_weights import NOTE, best_so_far
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.midway import Midway
 from alpaca_pipe.train.sft import tune
+from alpaca_pipe.train.trackers import Tracking
 from alpaca_pipe.weights.base import Checkpoint
 
 
 @dataclass(frozen=True)
 class TuneJob:
     """published: the base's name for others; weights: of the rows, or None; scratch: for checkpoints; log: see sft.tune;
-    model: the folder that is written at the end; midway: evaluation on the way."""
+    model: the folder that is written at the end; midway: evaluation on the way; tracking: where figures go too."""
 
     which: str
     checkpoint: Checkpoint
@@ -37,6 +38,7 @@ class TuneJob:
     log: Path
     model: Path
     midway: Midway | None = None
+    tracking: Tracking | None = None
 
 
 def perform(
@@ -64,6 +66,7 @@ def perform(
         at,
         job.weights,
         job.midway,
+        job.tracking,
         told,
     )
     if model is None:

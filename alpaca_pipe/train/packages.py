@@ -22,9 +22,10 @@ def missing_packages(config: TrainConfig) -> Iterator[str]:
 def check_packages(config: TrainConfig) -> None:
     """UserError where one is missing."""
     for package in missing_packages(config):
-        extra = " (the extra 'qlora')" if package == "bitsandbytes" else ""
+        extra = "qlora" if package == "bitsandbytes" else package
+        named = f" (the extra '{extra}')" if package != "torchao" else ""
         raise UserError(
-            f"train: {_what(config, package)} needs {package}{extra}, which is not installed",
+            f"train: {_what(config, package)} needs {package}{named}, which is not installed",
             f"pip install {package}",
         )
 
@@ -34,9 +35,12 @@ def _needed(config: TrainConfig) -> Iterator[str]:
         yield "bitsandbytes"
     if config.optim in _TORCHAO:
         yield "torchao"
+    yield from config.trackers
 
 
 def _what(config: TrainConfig, package: str) -> str:
     if package == "bitsandbytes" and config.method == "qlora":
         return "method qlora"
+    if package in config.trackers:
+        return f"report_to: {package}"
     return f"optim: {config.optim}"

@@ -26,6 +26,7 @@ from alpaca_pipe.train.packages import check_packages
 from alpaca_pipe.train.processes import check_processes, perform_together
 from alpaca_pipe.train.recompute import recomputes
 from alpaca_pipe.train.shuffled_control import shuffled
+from alpaca_pipe.train.trackers import TRACKED, Tracking, described
 from alpaca_pipe.train.training_rows import training_rows
 from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
 
@@ -108,6 +109,22 @@ def _midway(
     )
 
 
+def _tracking(
+    which: str, config: TrainConfig, hyper: Hyperparameters, context: StageContext
+) -> Tracking | None:
+    """The run is named by its step, so that a resume goes on in it and another recipe's tune does not."""
+    if not config.trackers:
+        return None
+    return Tracking(
+        config.trackers,
+        context.recipe,
+        f"{context.folder.name}/{which}",
+        (context.own or context.folder.parent) / TRACKED,
+        described(hyper),
+        context.per_hour,
+    )
+
+
 def open_base(config: TrainConfig, base: BaseTable, say: Callable[[str], None]) -> None:
     """All that can be known to go wrong before there are rows: UserError."""
     check(config, base)
@@ -184,6 +201,7 @@ def _tune(
         context.folder / "loss.jsonl",
         draft,
         midway,
+        _tracking(which, config, hyper, context),
     )
     ears = Ears(which, before, context.progress.at, context.progress.say)
 

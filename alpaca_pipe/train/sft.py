@@ -22,6 +22,8 @@ from alpaca_pipe.train.midway import Midway
 from alpaca_pipe.train.probe import agrees
 from alpaca_pipe.train.resume import last_whole
 from alpaca_pipe.train.together import wait_for_all
+from alpaca_pipe.train.track_watch import track_watch
+from alpaca_pipe.train.trackers import Tracking
 from alpaca_pipe.train.trainer import collated, trainer_class
 from alpaca_pipe.train.watch import watch
 
@@ -43,6 +45,7 @@ def tune(
     at: Callable[[int, float], None] = lambda step, loss: None,
     weights: Sequence[float] | None = None,
     midway: Midway | None = None,
+    tracking: Tracking | None = None,
     told: Callable[[Mapping[str, Any]], None] = lambda said: None,
 ) -> PreTrainedModel | None:
     """The tuned model (with its adapter, where hyper.lora is set), or None where `stopping` said so first.
@@ -50,8 +53,8 @@ def tune(
     scratch: checkpoints; a later call goes on from the last whole one, and ends with the same weights, bit for bit on
     a CPU, as a call that was never interrupted.  log: JSON lines {which, step, loss, learning_rate, tokens}, loss in
     nats a learned token, tokens seen so far; lines of other tunes are kept.  at: told each step and its loss.
-    weights: of the rows; None: all weigh the same.  midway: evaluation on the way, into eval.jsonl beside the log; told:
-    see eval_watch.py.
+    weights: of the rows; None: all weigh the same.  midway: evaluation on the way, into eval.jsonl beside the log;
+    tracking: where the figures go too; told: see eval_watch.py.
     """
     import torch
     from transformers.trainer_callback import PrinterCallback
@@ -62,12 +65,20 @@ def tune(
     trainer.remove_callback(PrinterCallback)
     saves = (hyper.save_steps, hyper.save_total_limit)
     trainer.add_callback(watch(scratch, log, which, stopping, at, *saves))
+    tracked = track_watch(tracking, told) if tracking else None
+    if tracked:
+        trainer.add_callback(tracked)
+        told = tracked.heard
     evaluating = None
     if midway:
         evaluating = Evaluations(midway, scratch, log.with_name(EVAL_LOG), which, own, told)
         trainer.add_callback(eval_watch(evaluating))
     start = last_whole(scratch)
-    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
+    finally:
+        if tracked:
+            tracked.close()
     ended_early = evaluating is not None and evaluating.ended_early
     if trainer.state.global_step < trainer.state.max_steps and not ended_early:
         return None

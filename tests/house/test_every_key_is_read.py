@@ -231,6 +231,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "train.hosted.poll": lambda table: table.hosted.poll,
     "train.save_steps": lambda table: table.hyper(0),
     "train.save_total_limit": lambda table: table.hyper(0),
+    "train.report_to": lambda table: table.trackers,
     "train.gradient_checkpointing": lambda table: table.gradient_checkpointing,
 }
 # Where only a whole run shows it: the test that does.
