@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -42,11 +43,24 @@ anything: st.SearchStrategy[Any] = (
 
 
 @cache
-def template() -> Path:
-    """Home, with its first step made."""
+def begun(stage: int) -> Path:
+    """home/ and away/ at the beginning of a road: 0 the first step is made, 1 packed, 2 unpacked there, 3 spent there and packed
+    for the way back."""
     folder = Path(tempfile.mkdtemp(prefix="packs-"))
+    if stage:
+        shutil.copytree(begun(stage - 1), folder, dirs_exist_ok=True)
+    home, away = Place(folder / "home"), Place(folder / "away")
     os.environ.setdefault("TOY_COUNTS", os.devnull)
-    Place.home(folder / "home").run(until="sow")
+    if stage == 0:
+        Place.home(folder / "home").run(until="sow")
+        Place.away(folder / "away")
+    elif stage == 1:
+        home.pack(gpu=3 * NANO, api=2 * NANO)
+    elif stage == 2:
+        away.unpack(home.folder / "field.tar.zst")
+    else:
+        away.ask("first", 0.5)
+        away.results(replies=True)
     return folder
 
 
@@ -56,10 +70,12 @@ class TwoMachines(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="two-"))
-        shutil.copytree(template() / "home", self.folder / "home")
-        self.home, self.away = Place(self.folder / "home"), Place.away(self.folder / "away")
+        self.home, self.away = Place(self.folder / "home"), Place(self.folder / "away")
         self.asked, self.least = 0, 0
-        self.given_up = False
+
+    @initialize(stage=st.sampled_from([0, 1, 2, 3, 3]))
+    def anywhere_on_the_road(self, stage: int) -> None:
+        shutil.copytree(begun(stage), self.folder, dirs_exist_ok=True)
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -123,7 +139,7 @@ class TwoMachines(RuleBasedStateMachine):
             with self.home.at():
                 give_up(str(self.pack), None, self.home.workspace)
 
-        self.given_up |= self.tried(work, None)
+        self.tried(work, None)
 
     @precondition(lambda self: self.results.exists())
     @rule(data=st.data())
@@ -178,7 +194,7 @@ def test_two_machines_whatever_is_forged_or_killed() -> None:
         TwoMachines,
         settings=settings(
             max_examples=EXAMPLES if EXAMPLES > 1000 else 6,
-            stateful_step_count=10,
+            stateful_step_count=8,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
