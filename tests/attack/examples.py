@@ -8,5 +8,5 @@ from hypothesis import HealthCheck, settings
 
 EXAMPLES = int(os.environ.get("ALPACA_PIPE_EXAMPLES", "40"))
 many = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-# A property that runs a whole ledger, a pack or a process for each example.
-some = settings(many, max_examples=max(10, EXAMPLES // 10))
+# A property that runs a whole ledger, a pack or a command for each example: a quarter of them on every day.
+some = settings(many, max_examples=EXAMPLES if EXAMPLES > 1000 else max(10, EXAMPLES // 4))

@@ -94,11 +94,23 @@ PIECES = st.sampled_from(
 
 
 def planned(text: str, home: Path, *words: str) -> None:
-    (home / "r.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        data = text.encode("utf-8", "surrogatepass")
+    (home / "r.yaml").write_bytes(data)
     os.chdir(home)
     code, said = call("plan", "r.yaml", *words)
     assert code in (0, 2) and "a fault of ours" not in said, said
     assert not set(said) & set("\x1b\u202e\u2028\r")
+
+
+@some
+@given(st.binary(max_size=200))
+def test_any_bytes_are_planned_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    planned(data.decode("utf-8", "surrogateescape"), tmp_path_factory.mktemp("r"))
 
 
 @some

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,14 @@ from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.outside_numbers import exact_json
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.batch.batch_file import read
+from alpaca_pipe.teachers.http_teacher import HttpTeacher
 from alpaca_pipe.teachers.metering.settlement import entered
-from alpaca_pipe.teachers.openai.chat_dialect import CHAT, completion_of
+from alpaca_pipe.teachers.openai.chat_dialect import CHAT, TAKES, completion_of
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
+from alpaca_pipe.teachers.openai.http_client import http_client
 from alpaca_pipe.teachers.openai.reply_json import is_reply
-from tests.attack.examples import many
+from tests.attack.examples import many, some
+from tests.attack.hostile import Asked, Hostile, chat, hostile, whole
 from tests.teachers.test_metered import CEILING, MINI, Scripted, metered, question
 
 ABSURD = "1e99999999999999999999"
@@ -103,6 +106,71 @@ def test_any_json_that_carries_a_reply_is_one(choice: Any, usage: Any, model: An
     completion = completion_of(reply, "")
     kept = entered(completion, 20, MINI, CEILING)
     assert 0 <= kept.nanodollars < 1 << 63 and len(completion.model_said) <= 200
+
+
+HEADERS = [
+    "Retry-After",
+    "X-RateLimit-Limit-Requests",
+    "X-RateLimit-Remaining-Tokens",
+    "X-RateLimit-Reset-Tokens",
+    "OpenAI-Processing-Ms",
+    "X-Request-Id",
+    "Date",
+    "Content-Type",
+    "Set-Cookie",
+]
+values = st.sampled_from(
+    ["nan", "1e999", "-5", "9" * 5000, "", "1s", "99999999h", "\x1b[2J", "\xff", ABSURD]
+) | st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\x00"), max_size=12)
+
+
+@pytest.fixture(scope="module")
+def answering() -> Iterator[tuple[Hostile, dict[str, bytes]]]:
+    """A server that answers whatever is put under "answer"."""
+    put: dict[str, bytes] = {}
+
+    async def script(asked: Asked) -> AsyncIterator[bytes]:
+        yield put["answer"]
+
+    with hostile(script) as server:
+        yield server, put
+
+
+@some
+@given(st.dictionaries(st.sampled_from(HEADERS), values, max_size=4), anything, anything, anything)
+def test_any_200_with_a_reply_is_stored_whatever_stands_around_it(
+    answering: tuple[Hostile, dict[str, bytes]],
+    tmp_path_factory: pytest.TempPathFactory,
+    headers: dict[str, str],
+    usage: Any,
+    model: Any,
+    more: Any,
+) -> None:
+    """Over HTTP: it is in the ledger with its cost, and nobody asks for it again."""
+    server, put = answering
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    put["answer"] = whole(chat(usage=usage, model=model, more=more), *lines)
+    asked = len(server.asked)
+
+    async def body(journal: Journal) -> Any:
+        async with http_client(server.url, timeout=30.0) as client:
+            wire = HttpConnection(client, server.url, "m", "", 30.0, takes=TAKES, dialect=CHAT)
+            asking = metered(
+                HttpTeacher(wire, {"who": "any"}),  # type: ignore[arg-type]
+                journal,
+                attempts=1,
+            )
+            return await asyncio.gather(asking.ask(question("q")), return_exceptions=True)
+
+    with Journal.open(tmp_path_factory.mktemp("any") / "ledger.sqlite") as journal:
+        for _ in range(2):
+            asyncio.run(body(journal))
+        journal.check()
+        stored = journal.stored(question("q").key({"who": "any"}))
+        assert stored is not None and stored.text == "fine"
+        totals = journal.totals()
+        assert totals.requests == 1 and totals.open == totals.lost == 0
+    assert len(server.asked) == asked + 1
 
 
 def deep(levels: int) -> Any:
