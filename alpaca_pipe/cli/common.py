@@ -131,6 +131,14 @@ def opened(
     return loaded, workspace
 
 
+def confirmed(question: str) -> bool:
+    """Whether whoever sits there says yes; Ctrl-C stops the command, as anywhere."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        raise typer.Exit(130) from None
+
+
 def recipe_called(text: str) -> str:
     """The name of the recipe that is meant by a file, a folder (`.` too) or a name; nothing is opened."""
     path = Path(text)

@@ -13,6 +13,7 @@ from alpaca_pipe.cli.common import (
     RecipeName,
     Rehearsed,
     Runs,
+    confirmed,
     finished,
     recipe_called,
     recipe_names,
@@ -130,7 +131,7 @@ def gc(
         work.check_idle(workspace)
         if not yes and as_json:
             raise UserError("nobody can be asked with --json", "say --yes, or --dry-run")
-        if not yes and not typer.confirm("delete this?"):
+        if not yes and not confirmed("delete this?"):
             deletes = False
     freed = work.sweep(workspace, found) if deletes else 0
     if as_json:

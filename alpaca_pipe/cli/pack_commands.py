@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import ROAD, Json, Overrides, RecipeName, Runs, opened, recipe_called
+from alpaca_pipe.cli.common import (
+    ROAD,
+    Json,
+    Overrides,
+    RecipeName,
+    Runs,
+    confirmed,
+    opened,
+    recipe_called,
+)
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.screen import echo, echo_json
 
@@ -217,7 +226,7 @@ def _agreement(yes: bool, as_json: bool) -> Callable[[Sequence[str]], None]:
             refuse_unasked(asks)
         for sentence in asks:
             _say(f"careful: {sentence}")
-        if not typer.confirm("unpack it all the same?", err=True):
+        if not confirmed("unpack it all the same?"):
             raise UserError("nothing was unpacked", "look at its recipe: tar --zstd -xf FILE")
 
     return agree

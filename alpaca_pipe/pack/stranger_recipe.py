@@ -104,6 +104,8 @@ def teachers_in(recipe: Recipe) -> Iterator[TeacherTable]:
 def _said(what: str, address: str, variable: str | None, share: BudgetShare) -> str:
     key = f"with the key in {variable}" if variable else "without a key"
     most = "without a cap" if share.api is None else f"for at most {shown(share.api)}"
+    if share.api == 0:
+        most = "for nothing: its share is for the machine alone"
     return f"a run may ask {urlsplit(address).netloc} for {what}, {key}, {most}"
 
 

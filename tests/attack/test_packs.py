@@ -3,10 +3,16 @@ beyond its own folder, its own recipe and its own books."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import shutil
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -619,6 +625,42 @@ def test_what_it_would_run_here_is_asked_first(sent: Path, tmp_path: Path, name:
     said = refused(away, "unpack", str(file))
     assert says in said and "--yes" in said
     assert not (away / "runs").exists()
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"n\n", 2), (b"y\n", 0), (b"\x03", 130)])
+def test_at_a_terminal_it_is_a_question(
+    sent: Path, tmp_path: Path, answer: bytes, code: int
+) -> None:
+    away = tmp_path / "away"
+    away.mkdir()
+
+    def forge(parts: Parts) -> None:
+        without_steps(parts)
+        teacher(ASKED["over plain http"][0])(parts)
+
+    file = forged(sent, tmp_path, "recipe", forge)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "alpaca_pipe", "unpack", str(file)],
+        cwd=away,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+    ) as process:
+        os.close(theirs)
+        said = b""
+        while b"[y/N]" not in said:
+            said += os.read(ours, 4096)
+        os.write(ours, answer)
+        with suppress(OSError):  # the end of a terminal
+            while more := os.read(ours, 4096):
+                said += more
+        assert process.wait() == code, said
+    os.close(ours)
+    assert b"careful: it sends the key in OPENAI_API_KEY" in said
+    assert (away / "runs").exists() == (code == 0)
 
 
 def test_what_a_usual_pack_would_spend_is_said_and_not_asked(sent: Path, tmp_path: Path) -> None:

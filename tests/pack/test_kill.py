@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget_shares import caps_of, out
 from alpaca_pipe.ledger.money import NANO
+from alpaca_pipe.ledger.pricing.user_prices import use_packed
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.ledger.store.writer import Writer
 from alpaca_pipe.pack.manifest import RecipePack, opened
@@ -160,6 +163,31 @@ def test_unpack_a_recipe(home: Place, away: Place, tmp_path: Path) -> None:
             assert caps is not None and caps.gpu == SHARE
 
     tried(away, tmp_path / "saved", lambda: away.unpack(packed), between)
+
+
+def test_unpack_a_recipe_with_prices(
+    home: Place, away: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "mine.yaml"
+    own.write_text("- {gpu: H100, provider: my-cloud, per_hour: 2.49, from: 2026-11-21}\n")
+    text = (home.folder / "field.yaml").read_text()
+    (home.folder / "field.yaml").write_text(
+        text.replace("gpu: {per_hour: 18}", "gpu: {provider: my-cloud}")
+    )
+    monkeypatch.setenv("ALPACA_PIPE_PRICES", str(own))
+    packed = home.pack(gpu=SHARE).file
+    monkeypatch.setenv("ALPACA_PIPE_PRICES", str(tmp_path / "none.yaml"))
+    prices = away.workspace.packed_prices("field")
+
+    def between() -> None:
+        if (away.folder / "field.yaml").exists():
+            assert "my-cloud" in prices.read_text()
+
+    try:
+        tried(away, tmp_path / "saved", lambda: away.unpack(packed), between)
+    finally:
+        use_packed(None)
+    assert "my-cloud" in prices.read_text() and not (tmp_path / "none.yaml").exists()
 
 
 def test_pack_and_unpack_results(home: Place, away: Place, tmp_path: Path) -> None:
