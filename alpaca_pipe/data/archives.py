@@ -51,8 +51,11 @@ def archive_kind(path: Path) -> Kind | None:
     """Whether a file is a zip or a tar (packed or not), by its bytes; an Office file is none of them."""
     first = head(path, 1024)
     if first.startswith(b"PK\x03\x04") and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as box:
-            names = set(box.namelist())
+        try:
+            with zipfile.ZipFile(path) as box:
+                names = set(box.namelist())
+        except zipfile.BadZipFile:
+            return "zip"  # whose reader says what is wrong with it
         return None if "[Content_Types].xml" in names else "zip"
     return "tar" if first[257:262] == b"ustar" else None
 

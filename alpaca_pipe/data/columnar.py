@@ -96,6 +96,7 @@ def _worth_reading(schema: Any) -> list[str] | None:
 def _numbered(batches: Iterable[Any]) -> Iterator[Found]:
     number = 0
     for batch in batches:
+        batch.validate(full=True)  # a damaged offset would be followed out of the file's memory
         coded = [one.name for one in batch.schema if _is_json(one.type)]
         for value in batch.to_pylist():
             number += 1

@@ -6,7 +6,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from lzma import LZMAError
 from pathlib import Path
+from tarfile import TarError
 from typing import IO, Any, Protocol
+from zipfile import BadZipFile
 
 from alpaca_pipe.core.errors import UserError
 
@@ -19,7 +21,7 @@ class Opens(Protocol):
     def open(self, mode: str = "rb") -> IO[bytes]: ...
 
 
-class BreaksOff(Exception):
+class BreaksOff(UserError):
     """The bytes end before the file does: it was cut off or damaged. The sentence says what is left to do."""
 
 
@@ -27,17 +29,18 @@ def chunks(path: Path | Opens) -> Iterator[bytes]:
     """The unpacked bytes, about CHUNK at a time. Raises BreaksOff after all that could be read, UserError where nothing can."""
     try:
         with path.open("rb") as plain:
-            name, unpack = packing(plain.read(8))
-            plain.seek(0)
-            stream = unpack(plain)
+            name = ""
             try:
+                name, unpack = packing(plain.read(8))
+                plain.seek(0)
+                stream = unpack(plain)
                 while data := stream.read(CHUNK):
                     yield data
-            except (EOFError, OSError, zlib.error, LZMAError) as error:
-                if not name:
+            except (EOFError, OSError, zlib.error, LZMAError, BadZipFile, TarError) as error:
+                if not name and isinstance(error, OSError):
                     raise
                 raise BreaksOff(
-                    f"the {name} file breaks off or is damaged here ({_short(error)})"
+                    f"the {name or 'archived'} file breaks off or is damaged here ({_short(error)})"
                 ) from None
     except OSError as error:
         raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -12,7 +13,7 @@ from typing import get_args
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.data.archives import AnyFile
 from alpaca_pipe.data.columnar import arrow_rows, parquet_rows, saved_rows
-from alpaca_pipe.data.compression import chunks, head, packing
+from alpaca_pipe.data.compression import BreaksOff, chunks, head, packing
 from alpaca_pipe.data.delimiters import delimiter_of
 from alpaca_pipe.data.json_object import is_row, object_rows
 from alpaca_pipe.data.json_rows import json_lines, json_list
@@ -135,10 +136,11 @@ def _is_one_value(path: AnyFile, first: bytes) -> bool:
         opened = line.rstrip().endswith(("{", "[", ",")) and not line.startswith("{'")
         return opened and not _is_json(line)
     lines = 0
-    for data in chunks(path):
-        lines += data.count(b"\n")
-        if lines > 1 or (lines == 1 and data.rpartition(b"\n")[2].strip()):
-            return False
+    with suppress(BreaksOff):  # what comes before is judged; its reader says where it ends
+        for data in chunks(path):
+            lines += data.count(b"\n")
+            if lines > 1 or (lines == 1 and data.rpartition(b"\n")[2].strip()):
+                return False
     return _is_json(text) if len(first) < 1 << 16 else True
 
 

@@ -23,6 +23,7 @@ def workbook_rows(path: AnyFile, split: str | None) -> Iterator[Found]:
             "pip install 'alpaca-pipe[xlsx]', or save it as CSV (UTF-8)",
         ) from None
     import zipfile
+    import zlib
 
     try:
         with path.open("rb") as stream:
@@ -34,10 +35,22 @@ def workbook_rows(path: AnyFile, split: str | None) -> Iterator[Found]:
             if len(sheets) > 1 or split:
                 name = chosen_split(sheets, split, f"{path}: the workbook")
             yield from _rows(sheets[name])
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError) as error:
-        raise UserError(
-            f"{path}: not a whole workbook: {error}", "save it again, or save it as CSV (UTF-8)"
-        ) from None
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        InvalidFileException,
+        NotImplementedError,
+        SyntaxError,  # of its XML
+        *(KeyError, ValueError, TypeError, AttributeError),  # of openpyxl, where a part is missing
+    ) as error:
+        raise _not_whole(path, error) from None
+
+
+def _not_whole(path: AnyFile, error: Exception) -> UserError:
+    return UserError(
+        f"{path}: not a whole workbook: {error}", "save it again, or save it as CSV (UTF-8)"
+    )
 
 
 def _filled(sheet: Any) -> bool:

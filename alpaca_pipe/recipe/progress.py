@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from alpaca_pipe.core.duration import spell
+from alpaca_pipe.core.text import whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -141,7 +142,7 @@ class Screen:
         }
         try:
             with self.log.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+                stream.write(whole(json.dumps(row, ensure_ascii=False)) + "\n")
         except OSError:
             pass
 
