@@ -48,7 +48,7 @@ def aside(path: Path, pack: RecipePack | ResultsPack, workspace: Workspace) -> I
     try:
         with held(own / ".lock", str(own)):
             shutil.rmtree(draft, ignore_errors=True)
-            for left in own.glob(".*.json*.????????"):  # drafts of a killed one
+            for left in own.glob(".*.????????"):  # drafts of a killed one
                 left.unlink()
             draft.mkdir(parents=True)
             try:
