@@ -16,7 +16,7 @@ from alpaca_pipe.train.best_weights import put_back
 from alpaca_pipe.train.eval_watch import LOG as EVAL_LOG
 from alpaca_pipe.train.eval_watch import Evaluations, eval_watch
 from alpaca_pipe.train.hyperparameters import Hyperparameters
-from alpaca_pipe.train.lean.replace import make_lean
+from alpaca_pipe.train.lean.replace import make_lean, sparse_embedding
 from alpaca_pipe.train.micro_batches import Row
 from alpaca_pipe.train.midway import Midway
 from alpaca_pipe.train.probe import agrees
@@ -120,6 +120,8 @@ def _trainer(
         if weight.requires_grad and hyper.lora:  # TRL makes those on a base of 4 bits bfloat16
             weight.data = weight.data.float()
     make_lean(trainer.model)
+    if hyper.processes == 1:  # gradients are exchanged whole
+        sparse_embedding(trained)
     return trainer
 
 

@@ -137,8 +137,8 @@ def backward(
         if down is None or up is None or low is None:
             continue
         end = start + len(down)
-        throughs.append((grad @ up).mul_(scale))
-        weights[at + 3] = grad.T @ low[:, start:end]
+        throughs.append(product(grad, up.T).mul_(scale))
+        weights[at + 3] = product(low[:, start:end].T.contiguous(), grad.T).T
         downs.append(down)
         ups.append(at + 2)
         start = end
@@ -148,7 +148,7 @@ def backward(
             together = downs[0] if len(downs) == 1 else torch.cat(downs)
             assert d_x is not None
             d_x.addmm_(through, together)
-        d_down = through.T @ x
+        d_down = product(through.T, x.T)
         for at, part in zip(ups, d_down.split([len(down) for down in downs]), strict=True):
             weights[at] = part
     return Slopes(d_x, weights)
@@ -167,7 +167,7 @@ def forward(
     low = None
     if downs:
         together = downs[0] if len(downs) == 1 else torch.cat(downs)  # type: ignore[arg-type]
-        low = x @ together.T  # type: ignore[union-attr]
+        low = product(x, together)  # type: ignore[arg-type]
     made, start = [], 0
     for place, scale in enumerate(scales):
         weight, bias, down, up = parts[4 * place : 4 * place + 4]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-_WIDE = 32  # rows and columns of what oneDNN is given
+_WIDE = 8  # rows and columns of what oneDNN is given
 
 
 def product(
@@ -35,7 +35,7 @@ def product(
 
 
 def _suits(matrix: torch.Tensor) -> bool:
-    """Thin matrices are MKL's, and such as are a part of another: oneDNN takes a road hundreds of times slower for some."""
+    """Thinner ones are MKL's, and such as are a part of another: oneDNN takes a road hundreds of times slower for some."""
     import torch
 
     wide = min(matrix.shape) >= _WIDE and matrix.dtype == torch.float32 and not matrix.is_cuda

@@ -52,6 +52,17 @@ def make_lean(model: torch.nn.Module) -> int:
     return replaced
 
 
+def sparse_embedding(model: Any) -> None:
+    """Where the head trains the same weights, its gradient holds a value for each; the embedding's own are then added to the
+    few that they belong to, instead of a second gradient as large, most of it zeros."""
+    import torch
+
+    words, head = model.get_input_embeddings(), model.get_output_embeddings()
+    shared = getattr(head, "weight", None) is getattr(words, "weight", words)
+    if shared and type(words) is torch.nn.Embedding and words.weight.requires_grad:
+        words.sparse = True
+
+
 def _layers(model: torch.nn.Module) -> list[tuple[Any, Any]]:
     """(layer, what makes its rotary angles) of a model whose rows lie end to end."""
     config: Any = getattr(model, "config", None)
