@@ -11,6 +11,7 @@ __all__ = [
     "Example",
     "Plan",
     "PlannedStep",
+    "RunProgress",
     "Range",
     "Rendered",
     "Result",
@@ -18,8 +19,10 @@ __all__ = [
     "UserError",
     "load_examples",
     "plan",
+    "plan_async",
     "render",
     "run",
+    "run_async",
 ]
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
         Example,
         Plan,
         PlannedStep,
+        RunProgress,
         Range,
         Rendered,
         Result,
@@ -34,8 +38,10 @@ if TYPE_CHECKING:
         UserError,
         load_examples,
         plan,
+        plan_async,
         render,
         run,
+        run_async,
     )
 else:
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Example, Rejected
@@ -29,6 +30,7 @@ __all__ = [
     "Example",
     "Plan",
     "PlannedStep",
+    "RunProgress",
     "Range",
     "Rendered",
     "Result",
@@ -36,8 +38,10 @@ __all__ = [
     "UserError",
     "load_examples",
     "plan",
+    "plan_async",
     "render",
     "run",
+    "run_async",
 ]
 Overrides = Sequence[str] | Mapping[str, Any]
 
@@ -72,6 +76,39 @@ class Plan:
     tokens_out: Range
     budget: Mapping[str, str]
     fits_gpu: bool | None
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """Where a run is. sentence: what was said, else "". Of a count: done of total, in units, so many a minute, seconds left as
+    far as they are known, and the money of the run so far as the screen shows it."""
+
+    stage: str
+    sentence: str = ""
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+    a_minute: float = 0.0
+    eta: int | None = None
+    money: str = ""
+
+
+Hearer = Callable[[RunProgress], object]
+
+
+class RunOptions(TypedDict, total=False):
+    """The options of `run`, by keyword."""
+
+    runs: str | Path
+    until: str | None
+    only: str | None
+    rehearse: bool
+    spend: bool | None
+    fresh: bool
+    accept_terms: bool
+    new_ledger: bool
+    show: bool
+    progress: Hearer | None
 
 
 @dataclass(frozen=True)
@@ -178,31 +215,100 @@ def run(
     accept_terms: bool = False,
     new_ledger: bool = False,
     show: bool = False,
+    progress: Hearer | None = None,
 ) -> Result:
     """Runs what must run; what is up to date is left alone. The same call goes on after a kill, and buys nothing twice.
 
     until, only: a stage. rehearse: every stage in minutes for $0, in a folder of its own. spend, fresh: as `--no-spend`
-    (False) and `--fresh`. accept_terms: as `--i-accept-terms`. new_ledger: as `--new-ledger`. show: progress on standard output, as the command shows it. Raises UserError for what you can
-    mend, a reached budget among it, and Stopped after Ctrl-C.
+    (False) and `--fresh`. accept_terms: as `--i-accept-terms`. new_ledger: as `--new-ledger`. show: progress on standard
+    output, as the command shows it. progress: is called with a RunProgress every few seconds and at each sentence; in a notebook
+    or another running event loop, from the thread in which the work then is. Raises UserError for what you can mend, a reached
+    budget among it, and Stopped after Ctrl-C.
     """
+    from alpaca_pipe.core.own_thread import loop_is_running, waited_for
 
-    loaded, workspace = opened(str(recipe), overrides, Path(runs), rehearse)
-    console = new_console(soft_wrap=True, quiet=not show)
+    stopping = threading.Event()
+
+    def work() -> Result:
+        return _run(
+            recipe,
+            overrides,
+            stopping,
+            runs=runs,
+            until=until,
+            only=only,
+            rehearse=rehearse,
+            spend=spend,
+            fresh=fresh,
+            accept_terms=accept_terms,
+            new_ledger=new_ledger,
+            show=show,
+            progress=progress,
+        )
+
+    return waited_for(work, stopping) if loop_is_running() else work()
+
+
+async def run_async(
+    recipe: str | Path, overrides: Overrides = (), **options: Unpack[RunOptions]
+) -> Result:
+    """`run`, while the event loop goes on. A task that is cancelled is over when what is in flight is finished and kept."""
+    from alpaca_pipe.core.own_thread import awaited
+
+    stopping = threading.Event()
+    return await awaited(lambda: _run(recipe, overrides, stopping, **options), stopping)
+
+
+async def plan_async(
+    recipe: str | Path,
+    overrides: Overrides = (),
+    *,
+    runs: str | Path = "runs",
+    rehearse: bool = False,
+) -> Plan:
+    """`plan`, while the event loop goes on."""
+    from alpaca_pipe.core.own_thread import awaited
+
+    return await awaited(
+        lambda: plan(recipe, overrides, runs=runs, rehearse=rehearse), threading.Event()
+    )
+
+
+def _run(
+    recipe: str | Path,
+    overrides: Overrides,
+    stopping: threading.Event,
+    **options: Unpack[RunOptions],
+) -> Result:
+    told, given = options.get("progress"), options.get("rehearse", False)
+    loaded, workspace = opened(str(recipe), overrides, Path(options.get("runs", "runs")), given)
+    console = new_console(soft_wrap=True, quiet=not options.get("show", False))
     done = carry_out(
         loaded,
         workspace,
         console,
-        until=until,
-        only=only,
-        rehearse=rehearse,
-        spend=spend,
-        fresh=fresh,
-        accept_terms=accept_terms,
-        new_ledger=new_ledger,
+        until=options.get("until"),
+        only=options.get("only"),
+        rehearse=given,
+        spend=options.get("spend"),
+        fresh=options.get("fresh", False),
+        accept_terms=options.get("accept_terms", False),
+        new_ledger=options.get("new_ledger", False),
+        stopping=stopping,
+        listener=None if told is None else lambda row: _tell(row, told),
     )
     for line in done.closing:
         console.print(line, highlight=False)
     return done
+
+
+def _tell(row: Mapping[str, Any], told: Hearer) -> None:
+    """A line of the log, as a RunProgress."""
+    if row["event"] == "said":
+        told(RunProgress(row["stage"], row["sentence"]))
+    elif row["event"] == "progress":
+        counted = {key: row[key] for key in ("done", "total", "unit", "a_minute", "eta", "money")}
+        told(RunProgress(row["stage"], **counted))
 
 
 def load_examples(path: str | Path) -> list[Example]:
@@ -274,6 +380,8 @@ def carry_out(
     accept_terms: bool = False,
     new_ledger: bool = False,
     verbose: bool = False,
+    stopping: threading.Event | None = None,
+    listener: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> Result:
     """`run`, of a recipe that is open already: what the command and the function share."""
     from alpaca_pipe.catalog import CATALOG
@@ -295,6 +403,8 @@ def carry_out(
         accept_terms=accept_terms,
         new_ledger=new_ledger,
         verbose=verbose,
+        stop=stopping,
+        listener=listener,
     )
     closing = tuple(close(workspace.root, recipe.name))  # writes the report
     with Journal.open(workspace.ledger, read_only=True) as journal:

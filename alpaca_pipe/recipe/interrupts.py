@@ -26,9 +26,10 @@ _FULL = 1 << 20  # bytes free: below this, a library's failure to write is taken
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[threading.Event]:
-    """Ctrl-C, SIGTERM and a terminal that goes (SIGHUP) ask politely the first time, and interrupt the second."""
-    stopping = threading.Event()
+def asked_to_stop(stopping: threading.Event | None = None) -> Iterator[threading.Event]:
+    """Ctrl-C, SIGTERM and a terminal that goes (SIGHUP) ask politely the first time, and interrupt the second. stopping: is
+    set by somebody else too."""
+    stopping = stopping or threading.Event()
     terminals = [number for number in (1, 2) if os.isatty(number)]
 
     def ask(number: int, frame: object) -> None:

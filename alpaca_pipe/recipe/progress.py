@@ -48,7 +48,7 @@ class Screen:
             verbose,
         )
         self.stage = ""
-        self.hears: Callable[[str], None] | None = None  # each sentence too
+        self.listeners: list[Callable[[dict[str, Any]], None]] = []  # of each line of the log
         self._total = self._done = self._before = 0
         self._unit = self._note = ""
         self._began = self._said = time.monotonic()
@@ -92,8 +92,6 @@ class Screen:
     def say(self, sentence: str) -> None:
         self.console.print(f"  {self.stage:<9} {sentence}", highlight=False)
         self.write("said", sentence=sentence)
-        if self.hears:
-            self.hears(sentence)
 
     def detail(self, sentence: str) -> None:
         """For -v alone."""
@@ -145,6 +143,12 @@ class Screen:
                 stream.write(whole(json.dumps(row, ensure_ascii=False)) + "\n")
         except OSError:
             pass
+        for listener in tuple(self.listeners):
+            try:
+                listener(row)
+            except Exception as error:  # noqa: BLE001  whatever it is, it is no reason to stop paid work
+                self.listeners.remove(listener)
+                self.say(f"who listens to the progress failed, and hears no more of it: {error!r}")
 
     def _rate(self) -> float:
         """Units a second."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,8 @@ def run(
     accept_terms: bool = False,
     new_ledger: bool = False,
     verbose: bool = False,
+    stop: threading.Event | None = None,
+    listener: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> Run:
     """Runs every step that must run, up to `until`, or `only` one. Raises UserError; Stopped after Ctrl-C.
 
@@ -52,7 +55,7 @@ def run(
     reply is taken over from a seat of an earlier run; the same question is still answered from the store.  accept_terms: the user
     says to have read and accepted what binds the models and data that the recipe brings in.  new_ledger: one
     that is gone is lost for good, though paid steps lie beside it.  verbose: says what becomes of
-    single requests and rows.
+    single requests and rows.  stop: asks it to stop, as Ctrl-C does.  listener: hears each line of log.jsonl.
     """
     _check_named(recipe, until, only)
     own = workspace.of(recipe.name)
@@ -60,7 +63,7 @@ def run(
         refuse_missing_ledger(workspace)
     with (
         plain_disk_errors(workspace.root),
-        asked_to_stop() as stopping,  # who sees the lock can ask its owner to stop
+        asked_to_stop(stop) as stopping,  # who sees the lock can ask its owner to stop
         held(own / ".lock", str(own)),
         Journal.open(workspace.ledger) as journal,
     ):
@@ -81,6 +84,8 @@ def run(
             terms,
             verbose,
         )
+        if listener:
+            engine.screen.listeners.append(listener)
         engine.screen.write("began", pid=os.getpid(), budget=recipe.resolved().get("budget"))
         engine.screen.begin("terms")
         for sentence in (
@@ -121,11 +126,11 @@ def _hooks(engine: Engine, rehearsal: bool) -> HookCalls:
 
     calls = HookCalls(engine.recipe.tables.get("on") or Hooks(), facts, engine.screen.say)
 
-    def hear(sentence: str) -> None:
-        if sentence.startswith(NEARLY_USED):
+    def hear(row: Mapping[str, Any]) -> None:
+        if (sentence := str(row.get("sentence", ""))).startswith(NEARLY_USED):
             calls.budget_nearly_used(sentence)
 
-    engine.screen.hears = hear
+    engine.screen.listeners.append(hear)
     return calls
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -12,9 +13,22 @@ import pytest
 from typer.testing import CliRunner
 
 import alpaca_pipe
-from alpaca_pipe import Example, Rendered, UserError, load_examples, plan, render, run
+from alpaca_pipe import (
+    Example,
+    RunProgress,
+    Rendered,
+    Result,
+    UserError,
+    load_examples,
+    plan,
+    plan_async,
+    render,
+    run,
+    run_async,
+)
 from alpaca_pipe.cli import app
 from alpaca_pipe.core.example import Origin
+from alpaca_pipe.data.own_files import history_of
 from tests.road.drive import RECIPE
 
 
@@ -69,6 +83,73 @@ def test_plan_says_what_the_command_says(recipe: Path) -> None:
             and value.p50 > 0
         )
     assert not runs.exists()
+
+
+def test_it_works_inside_a_running_event_loop(recipe: Path) -> None:
+    """As in a notebook: generation has an event loop of its own."""
+
+    async def cell() -> tuple[Result, list[RunProgress], int]:
+        heard: list[RunProgress] = []
+        beats = 0
+
+        async def beat() -> None:
+            nonlocal beats
+            while True:
+                beats += 1
+                await asyncio.sleep(0)
+
+        beating = asyncio.create_task(beat())
+        runs = recipe.parent / "runs"
+        await run_async(recipe, {"generate.count": 10}, runs=runs, until="generate")
+        meanwhile, _ = beats, beating.cancel()
+        found = await plan_async(recipe, {"generate.count": 10}, runs=runs)
+        assert found.steps[0].verdict == "up to date"
+        done = run(recipe, {"generate.count": 10}, runs=runs, until="curate", progress=heard.append)
+        return done, heard, meanwhile
+
+    done, heard, beats = asyncio.run(cell())
+    assert done.ran == ("curate",) and beats > 100
+    assert {one.stage for one in heard} >= {"generate", "curate"}
+    assert any(one.sentence for one in heard)
+    counted = [one for one in heard if one.stage == "curate" and one.total]
+    assert counted and counted[-1].unit and counted[-1].done <= counted[-1].total
+
+
+def test_a_cancelled_task_ends_in_order_and_goes_on(recipe: Path) -> None:
+    runs = recipe.parent / "runs"
+    wanted = {"generate.count": 400, "teacher.delay": 0.05, "teacher.concurrency": 2}
+
+    async def cell() -> None:
+        begun = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def hear(progress: RunProgress) -> None:
+            if progress.total:
+                loop.call_soon_threadsafe(begun.set)
+
+        task = asyncio.create_task(
+            run_async(recipe, wanted, runs=runs, until="generate", progress=hear)
+        )
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cell())
+    assert history_of(runs / "road" / "history.jsonl")[-1]["outcome"] == "stopped"
+    assert run(recipe, wanted, runs=runs, until="generate").ran == ("generate",)
+
+
+def test_a_listener_that_fails_ends_nothing(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(progress: RunProgress) -> None:
+        raise RuntimeError("no screen")
+
+    runs = recipe.parent / "runs"
+    done = run(recipe, ["generate.count=10"], runs=runs, until="generate", progress=fail, show=True)
+    assert done.ran == ("generate",)
+    assert capsys.readouterr().out.count("RuntimeError('no screen')") == 1
 
 
 def test_run_goes_the_commands_way(recipe: Path) -> None:
