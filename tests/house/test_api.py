@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 import alpaca_pipe
 from alpaca_pipe import (
     Example,
-    RunProgress,
     Rendered,
     Result,
+    RunProgress,
     UserError,
     load_examples,
     plan,
