@@ -11,6 +11,7 @@ from alpaca_pipe.core.safe_names import within
 from alpaca_pipe.data.run_names import history
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.statements.anomalies import anomalies
+from alpaca_pipe.ledger.statements.simulated import simulated, simulated_line
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.report.costs import money
 from alpaca_pipe.report.forecast_vs_actual import (
@@ -153,12 +154,14 @@ def _money(found: RunFiles) -> Iterator[str]:
     books = money(found)
     if books is None:
         return
+    with Journal.open(found.ledger, read_only=True) as journal, journal.read() as db:
+        scripted = 0 if found.rehearsal else simulated(db, found.recipe)
     paper = " simulated (a rehearsal: $0.00 was spent)" if found.rehearsal else ""
     free = ", the teacher is free" if books.free else ""
     lost = f", {shown(books.total.lost)} lost" if books.total.lost else ""
     beside, costs = gathered(found, funnel(found))
     yield f"money       {shown(books.total.settled)}{paper}{free}{lost}{_planned(beside)}"
-    for line in unit_costs(costs):
+    for line in (*simulated_line(scripted), *unit_costs(costs)):
         yield f"            {line}"
     with Journal.open(found.ledger, read_only=True) as journal, journal.read() as db:
         for number, line in enumerate(anomalies(db, found.recipe)):

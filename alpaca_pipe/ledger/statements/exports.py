@@ -18,6 +18,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.money import exactly
 from alpaca_pipe.ledger.statements.focus import COLUMNS, Charge, focus_row, stored_json
+from alpaca_pipe.ledger.statements.simulated import scripted_requests
 from alpaca_pipe.ledger.store.journal import Journal, entry_of
 
 _ENTRY = ", ".join(
@@ -25,13 +26,14 @@ _ENTRY = ", ".join(
 )
 # A lost row that was reconciled is told by the row that reconciled it. A correction belongs to the time of its attempt.
 _CHARGES = f"""SELECT {_ENTRY}, COALESCE(began.at, e.at),
-    iif(e.kind IN ('reconciled', 'correction'), COALESCE(ended.at, e.at), e.at), prices.price
+    iif(e.kind IN ('reconciled', 'correction'), COALESCE(ended.at, e.at), e.at), prices.price, replies.teacher
     FROM entries AS e
     LEFT JOIN entries AS began ON began.request = e.request AND began.attempt = e.attempt AND began.machine = e.machine
         AND began.kind = 'reserved'
     LEFT JOIN entries AS ended ON e.kind IN ('reconciled', 'correction') AND ended.request = e.request
         AND ended.attempt = e.attempt AND ended.machine = e.machine AND ended.kind IN ('settled', 'released', 'lost')
     LEFT JOIN prices ON prices.id = e.price
+    LEFT JOIN replies ON replies.key = e.request
     WHERE (?1 IS NULL OR e.recipe = ?1) AND (e.kind IN ('settled', 'reconciled', 'correction')
         OR (e.kind = 'lost' AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
                                             AND machine = e.machine AND kind = 'reconciled')))
@@ -39,11 +41,14 @@ _CHARGES = f"""SELECT {_ENTRY}, COALESCE(began.at, e.at),
 
 
 def export_jsonl(path: Path, file: Path, recipe: str | None = None) -> int:
-    """Writes every entry of a ledger as a line of JSON; answers how many."""
+    """Writes every entry of a ledger as a line of JSON; answers how many. What a scripted teacher answered is marked."""
     count = 0
     with Journal.open(path, read_only=True) as journal, _whole(file) as stream:
+        with journal.read() as db:
+            scripted = scripted_requests(db)
         for entry in journal.entries(recipe):
-            stream.write(json.dumps(entry_row(entry), ensure_ascii=False) + "\n")
+            mark = {"simulated": True} if entry.request in scripted else {}
+            stream.write(json.dumps(entry_row(entry) | mark, ensure_ascii=False) + "\n")
             count += 1
     return count
 
@@ -61,13 +66,11 @@ def export_focus(path: Path, file: Path, recipe: str | None = None) -> int:
         writer = csv.writer(stream)
         writer.writerow(COLUMNS)
         for row in db.execute(_CHARGES, (recipe,)):
-            began, ended, price = row[width:]
+            began, ended, price, asked = row[width:]
             entry = entry_of(row[:width])
-            writer.writerow(
-                focus_row(
-                    Charge(entry, began, ended, stored_json(price), teachers.get(entry.price, {}))
-                ).values()
-            )
+            teacher = stored_json(asked) or teachers.get(entry.price, {})
+            charge = Charge(entry, began, ended, stored_json(price), teacher)
+            writer.writerow(focus_row(charge).values())
             count += 1
     return count
 

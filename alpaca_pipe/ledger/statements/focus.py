@@ -87,6 +87,7 @@ _ACCOUNT = (
     "alpaca-pipe"  # the books are ours: the provider's own account number is not known to them
 )
 _OURSELVES = "this machine"
+_SCRIPTED = "a scripted teacher: simulated, nothing was paid"
 
 
 @dataclass(frozen=True)
@@ -188,13 +189,12 @@ def _no_formula(text: str) -> str:
 
 
 def provider_of(charge: Charge) -> str:
-    """Who sent the bill, as far as our books know: whose price it is, the endpoint's host, or this machine."""
+    """Who sent the bill, as far as our books know: whose price it is, the endpoint's host, or this machine. A scripted teacher's
+    is a simulated one, whoever's price was taken."""
+    if "rehearsed" in charge.teacher:
+        return _SCRIPTED
     said = charge.price.get("provider") or urlsplit(str(charge.teacher.get("url", ""))).hostname
-    if (
-        not said
-        and charge.entry.class_ == "api"
-        and not {"gguf", "rehearsed"} & set(charge.teacher)
-    ):
+    if not said and charge.entry.class_ == "api" and "gguf" not in charge.teacher:
         said = (
             charge.teacher.get("named")
             or f"the provider of {charge.price.get('model') or 'an unknown model'}"

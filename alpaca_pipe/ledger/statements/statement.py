@@ -15,6 +15,7 @@ from alpaca_pipe.ledger.budget_shares import BudgetShare, share_of
 from alpaca_pipe.ledger.machine.energy import drawn
 from alpaca_pipe.ledger.money import exactly, shown
 from alpaca_pipe.ledger.statements.price_doubts import price_doubts
+from alpaca_pipe.ledger.statements.simulated import simulated, simulated_line
 from alpaca_pipe.ledger.statements.sums import By, StatementLine, Sums, sums
 from alpaca_pipe.ledger.store.journal import Journal
 
@@ -42,13 +43,22 @@ def print_statement(
                 budget_shares.out(db, recipe),
                 budget_shares.received(db, recipe) if recipe else [],
             )
-            doubts = price_doubts(db, recipe)
+            doubts, scripted = price_doubts(db, recipe), simulated(db, recipe)
     if as_json:
         echo_json(
-            to_json(found) | {"shares": [asdict(share) for share in lent], "price_doubts": doubts}
+            to_json(found)
+            | {
+                "shares": [asdict(share) for share in lent],
+                "price_doubts": doubts,
+                "simulated_nanodollars": scripted,
+            }
         )
     else:
-        echo("\n".join([*to_text(found), *_of_shares(lent, came), *doubts]))
+        echo(
+            "\n".join(
+                [*to_text(found), *simulated_line(scripted), *_of_shares(lent, came), *doubts]
+            )
+        )
 
 
 def _of_shares(lent: Sequence[BudgetShare], came: Sequence[Mapping[str, Any]]) -> list[str]:
