@@ -129,6 +129,8 @@ def _code_asks(table: Table) -> Iterator[str]:
     if isinstance(table, Hooks):
         for command in table.commands:
             yield f"it runs a command of its own on this machine: {command}"
+        for address in table.addresses:
+            yield f"it tells {address} how its runs end"
 
 
 def _way_asks(teacher: EndpointTable) -> Iterator[str]:

@@ -55,5 +55,12 @@ class Hooks(Table):
     @property
     def commands(self) -> tuple[str, ...]:
         """What would be run on this machine."""
-        every = (*self.done, *self.stopped, *self.failed, *self.budget_80)
-        return tuple(one for one in every if not is_address(one) and not one.startswith("$"))
+        return tuple(one for one in self._every() if not is_address(one) and one[0] != "$")
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Who would be told elsewhere: addresses, and names of variables that hold one."""
+        return tuple(one for one in self._every() if is_address(one) or one[0] == "$")
+
+    def _every(self) -> tuple[str, ...]:
+        return (*self.done, *self.stopped, *self.failed, *self.budget_80)

@@ -603,6 +603,10 @@ RUNS = {
         lambda text: f"{text}\non: {{done: 'touch here'}}\n",
         "a command of its own on this machine: touch here",
     ),
+    "an address": (
+        lambda text: f"{text}\non: {{failed: 'https://x.example.com/told'}}\n",
+        "it tells https://x.example.com/told how its runs end",
+    ),
     "a filter": (
         lambda text: text.replace("curate:", "curate:\n  filters: [small.files/mine.py:look]", 1),
         "code that came with it, mine.py:look",
