@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import ROAD, Rehearsed, Runs, finished
+from alpaca_pipe.cli.common import ROAD, Rehearsed, Runs, finished, opened
+from alpaca_pipe.core.errors import UserError
 
 app = typer.Typer()
 
@@ -50,13 +51,37 @@ def chat(
     as_json: Annotated[
         bool, typer.Option("--json", help="With --prompt or a pipe: a JSON object a line.")
     ] = False,
+    tools: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Let it use tools: calculator, search_wikipedia, file.py:function; several with commas.",
+        ),
+    ] = None,
+    teacher: Annotated[
+        bool,
+        typer.Option(
+            "--teacher", help="With --tools: ask RECIPE's teacher instead, priced and capped."
+        ),
+    ] = False,
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
 ) -> None:
-    """Talk to the model that RECIPE tuned, on this machine. From a pipe: one instruction per line. Nothing is sent anywhere."""
+    """Talk to the model that RECIPE tuned, on this machine. From a pipe: one instruction per line. Nothing is sent anywhere,
+    unless by a tool that searches, or with --teacher."""
     from alpaca_pipe.chat.inference import ChatSettings
     from alpaca_pipe.chat.main import talk
 
+    if tools is not None or teacher:
+        if tools is None:
+            raise UserError("--teacher goes with --tools", "add --tools calculator")
+        if input or system or base or temperature or seed is not None:
+            raise UserError(
+                "--tools takes a question alone",
+                "leave out --input, --system, --base, --temperature",
+            )
+        _with_tools(recipe, prompt, tools, teacher, as_json, runs, rehearse)
+        return
     called, _, when = recipe.partition("@")
     name, workspace = finished(called, runs, rehearse)
     talk(
@@ -71,3 +96,29 @@ def chat(
         seed=seed,
         as_json=as_json,
     )
+
+
+def _with_tools(
+    recipe: str,
+    prompt: str | None,
+    tools: str,
+    teacher: bool,
+    as_json: bool,
+    runs: Path,
+    rehearse: bool,
+) -> None:
+    from alpaca_pipe.chat import with_tools
+    from alpaca_pipe.react.tools import tools_named
+
+    named = tools_named(tools.split(","))
+    if prompt is not None and not prompt.strip():
+        raise UserError("--prompt is empty", 'write a question: --prompt "What is 12 * 12?"')
+    called, _, when = recipe.partition("@")
+    if teacher:
+        loaded, workspace = opened(called, None, runs, rehearse)
+        name, root = loaded.name, workspace.root
+        who = with_tools.teacher_speaker(loaded, workspace)
+    else:
+        name, root = finished(called, runs, rehearse)
+        who = with_tools.tuned_speaker(root, name, when)
+    with_tools.talk_with_tools(who, named, prompt, with_tools.new_transcript(root, name), as_json)
