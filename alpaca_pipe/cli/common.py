@@ -128,6 +128,7 @@ def opened(
     if rehearse:
         real, _ = api.opened(name, overrides or (), runs, rehearse=False)
         echo(f"a rehearsal sets: {', '.join(loaded.differences(real))}", err=True)
+        echo("its money is simulated: nothing is paid, and no budget is tried on it", err=True)
     return loaded, workspace
 
 

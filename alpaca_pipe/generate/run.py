@@ -65,7 +65,7 @@ async def _run(config: GenerateConfig, context: StageContext) -> Outcome:
             teacher,
             pool,
             config.limits,
-            context.tables["teacher"].called,
+            context.tables["teacher"].author,
             before,
             examples=list(rows),
             does_without=changed_filter(context.before, context.folder),

@@ -107,7 +107,7 @@ class Session:
             replies, fault = self._ask(batch)
             for asked, reply in zip(batch, replies, strict=True):
                 drafts, rejected = (
-                    drafts_of(asked, reply, pool, self.teacher.called) if reply else ([], [])
+                    drafts_of(asked, reply, pool, self.teacher.author) if reply else ([], [])
                 )
                 self.dropped.update(one.rule for one in rejected)
                 for draft in drafts:

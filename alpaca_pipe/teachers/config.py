@@ -137,6 +137,11 @@ class TeacherTable(TableOfKinds):
         return self.model
 
     @property
+    def author(self) -> str:
+        """Who is said to have written what it answers."""
+        return self.called
+
+    @property
     def address(self) -> str:
         """Of an endpoint, up to /v1; "" for a server of our own, whose port is another each time."""
         return ""

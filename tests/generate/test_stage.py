@@ -174,7 +174,7 @@ def test_each_row_says_where_it_comes_from(tmp_path: Path) -> None:
             origin, details = row["origin"], row["origin"]["details"]
             assert (details["style"], details["teacher"], details["sample"]) == (
                 "alpaca",
-                "scripted",
+                "a script in place of scripted",
                 0,
             )
             seat, reply = (

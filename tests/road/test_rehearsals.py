@@ -21,7 +21,7 @@ FAST = {
     "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )
 def test_it_is_rehearsed_from_end_to_end(name: str, tmp_path: Path) -> None:
-    assert "on paper" in told("run", name, "--rehearse", cwd=tmp_path)
+    assert "simulated (a rehearsal" in told("run", name, "--rehearse", cwd=tmp_path)
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["rehearsal"]
     lock = read_json(tmp_path / "runs" / "rehearsal" / name / "lock.json")
     assert set(lock["steps"]) == {"generate", "curate", "train", "evaluate", "export"} & set(

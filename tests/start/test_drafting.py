@@ -121,7 +121,7 @@ def test_for_scripts_all_sound_drafts_are_taken_with_their_source_and_nothing_is
         assert " ".join(seed.example.output.split()) in " ".join(
             Path(file).read_text()[int(start) : int(end)].split()
         )
-        assert model == "gpt-4.1-nano"
+        assert model == "a script in place of gpt-4.1-nano"
     assert {seed.example.origin.details["source"].split("#")[0] for seed in seeds} == {
         "notes/after.md",
         "notes/rules.md",

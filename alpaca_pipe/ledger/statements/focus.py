@@ -71,6 +71,7 @@ COLUMNS = (
     "x_ClientRequestId",
     *(f"x_Tokens{name.title().replace('_', '')}" for name in CLASSES),
     "x_Note",
+    "x_Simulated",
 )
 
 _BEGINS_A_FORMULA, _A_NUMBER = "=+-@\t\r\n", re.compile(r"-?\d+(\.\d+)?")
@@ -87,7 +88,6 @@ _ACCOUNT = (
     "alpaca-pipe"  # the books are ours: the provider's own account number is not known to them
 )
 _OURSELVES = "this machine"
-_SCRIPTED = "a scripted teacher: simulated, nothing was paid"
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,7 @@ def focus_row(charge: Charge) -> dict[str, str]:
         "SubAccountName": entry.recipe,
         "SubAccountType": "Recipe",
         "Tags": _tags(entry.recipe, entry.run, entry.stage),
+        "x_Simulated": "true" if "rehearsed" in charge.teacher else "",
     } | _own_columns(entry)
     if not api:
         row |= {"ResourceId": entry.machine, "ResourceType": "Machine"}
@@ -189,10 +190,7 @@ def _no_formula(text: str) -> str:
 
 
 def provider_of(charge: Charge) -> str:
-    """Who sent the bill, as far as our books know: whose price it is, the endpoint's host, or this machine. A scripted teacher's
-    is a simulated one, whoever's price was taken."""
-    if "rehearsed" in charge.teacher:
-        return _SCRIPTED
+    """Who sent the bill, as far as our books know: whose price it is, the endpoint's host, or this machine."""
     said = charge.price.get("provider") or urlsplit(str(charge.teacher.get("url", ""))).hostname
     if not said and charge.entry.class_ == "api" and "gguf" not in charge.teacher:
         said = (
