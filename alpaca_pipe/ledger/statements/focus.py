@@ -192,7 +192,11 @@ def _no_formula(text: str) -> str:
 def provider_of(charge: Charge) -> str:
     """Who sent the bill, as far as our books know: whose price it is, the endpoint's host, or this machine."""
     said = charge.price.get("provider") or urlsplit(str(charge.teacher.get("url", ""))).hostname
-    if not said and charge.entry.class_ == "api" and "gguf" not in charge.teacher:
+    if (
+        not said
+        and charge.entry.class_ == "api"
+        and not {"gguf", "rehearsed"} & set(charge.teacher)
+    ):
         said = (
             charge.teacher.get("named")
             or f"the provider of {charge.price.get('model') or 'an unknown model'}"
