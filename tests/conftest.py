@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from alpaca_pipe.ledger.pricing.user_prices import use_packed
+from tests.scripted_here import serving_here
+
 os.environ.setdefault(
     "OMP_WAIT_POLICY", "PASSIVE"
 )  # as alpaca_pipe.models does: tests run side by side
@@ -20,7 +23,7 @@ os.environ["ALPACA_PIPE_TODAY"] = "2026-11-30"  # prices age and models end: not
 # What Hypothesis measures by the clock says how busy the machine is.
 settings.register_profile(
     "here",
-    max_examples=int(os.environ.get("ALPACA_PIPE_EXAMPLES", "40")),  # `make test-all` tries more
+    max_examples=int(os.environ.get("ALPACA_PIPE_EXAMPLES", "20")),  # `make test-all` tries more
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -29,6 +32,7 @@ settings.load_profile("here")
 ROOT = Path(__file__).resolve().parents[1]
 
 
+ABOUT_PROCESSES = ("attack", "proving", "teachers")  # the scripted server's too
 LONG = (
     "week",
     "road",
@@ -64,6 +68,19 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real data is not here: {folder} (set ALPACA_PIPE_DATA)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def scripted_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in the test's own process have the scripted teacher's server there too."""
+    if request.path.parent.name not in ABOUT_PROCESSES:
+        monkeypatch.setattr("alpaca_pipe.teachers.scripted.scripted_teacher.serving", serving_here)
+
+
+@pytest.fixture(autouse=True)
+def no_packed_prices() -> None:
+    """Those of a recipe that another test opened in this process."""
+    use_packed(None)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,13 @@ from tests.curate.test_stage import BAD, ROWS, bench, row
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")
 
 
-@pytest.mark.parametrize("options", [{}, {"duplicates": {"keep": "best"}}, {"repair": False}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"duplicates": {"keep": "best"}},
+        *(pytest.param(more, marks=pytest.mark.slow) for more in ({}, {"repair": False})),
+    ],
+)
 def test_in_one_process_and_in_three(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
 ) -> None:

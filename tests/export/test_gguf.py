@@ -72,7 +72,10 @@ def exported(
     )
 
 
-@pytest.mark.parametrize("template", ["chat", "alpaca", "vicuna"])
+@pytest.mark.parametrize(
+    "template",
+    ["chat", *(pytest.param(name, marks=pytest.mark.slow) for name in ("alpaca", "vicuna"))],
+)
 def test_every_quantization_is_the_model(base: Path, tmp_path: Path, template: str) -> None:
     merged = saved(base, tmp_path / "merged", template)
     found = exported(merged, tmp_path, template, "f16", "q8_0", "q4_0")

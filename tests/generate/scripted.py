@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -29,6 +30,9 @@ from tests.waiting import turns
 
 SEEDS = read_seeds(shipped("seed_tasks") / "short.jsonl")
 VET = shipped("seed_tasks") / "vet"
+LONG = (
+    1_000_000 if "ALPACA_PIPE_EXAMPLES" in os.environ else 200_000
+)  # characters of a reply that never ends
 ROWS = of_rows(seed.example for seed in SEEDS)
 TEACHER = TeacherTable.model_validate({"kind": "rehearsed", "model": "scripted", "price": "free"})
 ALL = frozenset(

@@ -14,7 +14,7 @@ from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.generate.sources.context import of_documents
 from alpaca_pipe.generate.sources.ground import Ground
-from tests.generate.scripted import ROWS, VET, Scripted, dataset, rules, run
+from tests.generate.scripted import LONG, ROWS, VET, Scripted, dataset, rules, run
 
 CASES: dict[str, tuple[str, Sequence[Ground], dict[str, Any]]] = {
     "documents": ("documents", of_documents([VET], 120), {}),
@@ -137,18 +137,18 @@ def test_replies_from_hell(case: str, chance: int, noise: str) -> None:
 def test_a_reply_of_a_megabyte_ends_soon(case: str) -> None:
     style, grounds, keys = CASES[case]
     for junk in (
-        "9. a\n" * 200_000,
-        "Input: a\nOutput: b\n" * 50_000,
-        "{" * 1_000_000,
-        "word " * 200_000,
-        "A" * 1_000_000,
-        "Example 1\n" * 100_000,
-        "Class label: x\n" * 60_000,
+        "9. a\n" * (LONG // 5),
+        "Input: a\nOutput: b\n" * (LONG // 19),
+        "{" * LONG,
+        "word " * (LONG // 5),
+        "A" * LONG,
+        "Example 1\n" * (LONG // 10),
+        "Class label: x\n" * (LONG // 15),
         '{"tasks": [{"instruction": "What is said of cats?", "output": "'
-        + "indoors " * 120_000
+        + "indoors " * (LONG // 8)
         + '"}]}',
-        '{"tasks": [' * 90_000,
-        ": sorry I " * 100_000,
+        '{"tasks": [' * (LONG // 11),
+        ": sorry I " * (LONG // 10),
     ):
         done = run(
             Scripted(says=lambda request, junk=junk: junk),

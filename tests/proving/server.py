@@ -26,8 +26,9 @@ from alpaca_pipe.teachers.local.child_process import lifeline
 from tests.proving import faults, replies
 from tests.proving.batches import Batches
 from tests.proving.books import CLASSES, Books, Row, billed
+from tests.proving.dialects import DIALECTS, protocol_of
+from tests.proving.dialects.base import Refusal, ServedDialect
 from tests.proving.limits import Limits
-from tests.proving.other_dialects import Protocolled, Refusal, listed, protocol_of
 from tests.proving.released import Released
 from tests.proving.settings import Settings
 from tests.proving.strict import refused_by_model
@@ -195,7 +196,7 @@ class Server:
             seconds *= math.exp(settings.sigma * NormalDist().inv_cdf(at))
         return seconds * (1 + self.in_flight / settings.load) if settings.load else seconds
 
-    def _error(self, fault: str, spoken: Protocolled) -> web.Response:
+    def _error(self, fault: str, spoken: ServedDialect) -> web.Response:
         status, code, message = faults.ERRORS[fault]
         headers = self.limits.headers()
         if fault == "429_retry_after":
@@ -233,7 +234,7 @@ class Server:
     async def models(self, http: web.Request) -> web.Response:
         if self._refused(http, {"messages": "none", "model": next(iter(self.settings.models), "")}):
             return self._error("401", protocol_of(http))
-        return web.json_response(listed(http, self.settings.models))
+        return web.json_response(protocol_of(http).listed(self.settings.models))
 
     async def weather(self, http: web.Request) -> web.Response:
         changes = await http.json()
@@ -313,14 +314,9 @@ async def serve(settings: Settings) -> None:
     tell = lifeline()
     server = Server(settings)
     app = web.Application(client_max_size=1 << 28)
-    for path in (
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/messages",
-        "/v1beta/models/{model}:generateContent",
-    ):
+    for path in dict.fromkeys(path for one in DIALECTS for path in one.posts):
         app.router.add_post(path, server.answer)
-    for path in ("/v1/models", "/v1beta/models"):
+    for path in dict.fromkeys(one.lists for one in DIALECTS):
         app.router.add_get(path, server.models)
     app.router.add_post("/admin/weather", server.weather)
     app.router.add_get("/admin/state", server.state)

@@ -10,7 +10,7 @@ from tests.proving.chaos import chaos
 
 
 def test_nothing_is_lost_or_paid_twice_in_a_small_storm(tmp_path: Path) -> None:
-    figures = chaos(tmp_path, requests=200, kills=2, concurrency=64, seed=7, latency=0.02)
+    figures = chaos(tmp_path, requests=120, kills=2, concurrency=64, seed=7, latency=0.02)
     assert figures["runs"]["killed"] == 2 and figures["runs"]["done"] == 1
     assert len(figures["caps"]) > 1, "the cap was reached and raised"
     assert figures["settled"] == figures["billed"]

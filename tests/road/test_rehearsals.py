@@ -11,10 +11,7 @@ from alpaca_pipe.ledger.store.journal import Journal
 from tests.command import told
 
 NAMES = sorted(path.stem for path in shipped("recipes").glob("*.yaml"))
-FAST = {
-    "quickstart",
-    "alpaca-2023",
-}  # a free one and a paid one; tests/week rehearses `domain`, `make test-all` them all
+FAST = {"quickstart"}  # tests/week rehearses `domain`, a paid one; `make test-all` them all
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ NEEDS = {
     "evol": (ROWS, "generate.depth=2"),
 }
 STYLES = {name: NEEDS.get(name, ()) for name in style_names()}
+# One that asks for lists, one that asks twice for a row, one that asks about what it made; `make test-all` asks all.
+EVERY_DAY = {"alpaca", "two-step", "evol"}
 LIMIT = ("generate.count=100000", "generate.max_requests=100", "--until", "generate")
 
 
@@ -52,7 +54,12 @@ def asked(style: str, concurrency: int, delay: float = 0.0) -> tuple[str, ...]:
     )
 
 
-@pytest.fixture(scope="module", params=STYLES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        name if name in EVERY_DAY else pytest.param(name, marks=pytest.mark.slow) for name in STYLES
+    ],
+)
 def whole(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Road]]:

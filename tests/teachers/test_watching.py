@@ -20,7 +20,7 @@ from alpaca_pipe.teachers.metering.budget_warning import BudgetWarning
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 from tests.teachers.test_metered import CEILING, COST, MINI, USED, Scripted, kinds, question, run
-from tests.waiting import when
+from tests.waiting import turns, when
 
 
 @pytest.fixture(autouse=True)
@@ -85,14 +85,20 @@ def test_a_request_that_fails_for_good_costs_its_neighbours_nothing(
         teacher = Gated(gate=asyncio.Event())
         teacher.error = error
         teach = metered(teacher, journal, [], concurrency=4, attempts=1)
-        assert teacher.gate is not None
-        asyncio.get_running_loop().call_later(0.1, teacher.gate.set)
+        opener = asyncio.create_task(opens_when_it_is_noted(teacher))
         with pytest.raises(BaseExceptionGroup) as caught:
             async with asyncio.TaskGroup() as group:  # as the rounds of generate ask
                 for name in ("bad", "q1", "q2", "q3", "q4", "q5"):
                     group.create_task(teach.ask(question(name)))
         assert isinstance(caught.value.exceptions[0], UserError)
+        await opener
         return teacher
+
+    async def opens_when_it_is_noted(teacher: Gated) -> None:
+        assert teacher.gate is not None
+        await when(lambda: kinds(journal, question("bad"), teacher)[1:])
+        await turns()
+        teacher.gate.set()
 
     teacher = run(body())
     assert sorted(teacher.reached) == [

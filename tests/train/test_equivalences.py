@@ -44,6 +44,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "llama": {**GROUPED, "tie_word_embeddings": True},
     "qwen3": {**GROUPED, "head_dim": 16, "tie_word_embeddings": True},
 }
+LLAMA_EVERY_DAY = [
+    pytest.param(kind, marks=() if kind == "llama" else pytest.mark.slow) for kind in KINDS
+]
 MORE: dict[str, dict[str, Any]] = {
     "qwen2": GROUPED,
     "mistral": {**GROUPED, "sliding_window": None},
@@ -168,7 +171,7 @@ def test_rows_are_laid_end_to_end_and_nothing_is_padded(
     assert lay_end_to_end(loaded(bases(kind)), 1000)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LLAMA_EVERY_DAY)
 def test_eight_of_one_are_one_of_eight(
     kind: str, bases: Callable[[str], Path], encoded: list[Encoded], tmp_path: Path
 ) -> None:
@@ -182,7 +185,7 @@ def test_eight_of_one_are_one_of_eight(
         assert found[8][1] == pytest.approx(found[at_once][1], rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LLAMA_EVERY_DAY)
 @pytest.mark.parametrize("hyper", [LORA, FULL], ids=["lora", "full"])
 def test_resumed_is_uninterrupted_to_the_bit(
     hyper: Hyperparameters,
@@ -206,7 +209,7 @@ def test_resumed_is_uninterrupted_to_the_bit(
     assert (tmp_path / "whole/loss.jsonl").read_text() == (parts / "loss.jsonl").read_text()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LLAMA_EVERY_DAY)
 def test_an_adapter_begins_as_the_base_and_merged_answers_as_it(
     kind: str, bases: Callable[[str], Path], encoded: list[Encoded], tmp_path: Path
 ) -> None:
@@ -233,7 +236,7 @@ def test_an_adapter_begins_as_the_base_and_merged_answers_as_it(
     assert float((answers(loaded(merged)) - after).abs().max()) < 1e-4
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LLAMA_EVERY_DAY)
 def test_checkpointing_and_weights_of_one_change_no_bit(
     kind: str, bases: Callable[[str], Path], encoded: list[Encoded], tmp_path: Path
 ) -> None:

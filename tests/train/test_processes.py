@@ -74,6 +74,7 @@ def test_two_processes_have_the_losses_of_one(
     assert tokens[0] == tokens[1]
 
 
+@pytest.mark.slow
 def test_one_of_two_is_killed_and_both_go_on_from_the_last_checkpoint(
     tiny: Path, encoded: list[Encoded], tmp_path: Path
 ) -> None:
