@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.machine.energy import drawn
-from alpaca_pipe.ledger.statements.sums import StatementLine, added_up
+from alpaca_pipe.ledger.statements.sums import StatementLine, added_up, faults
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.report.run_files import RunFiles
 
 
 @dataclass(frozen=True)
-class CostLine:
-    """Nano-dollars by state, answered requests and HTTP attempts. lost: sent, outcome unknown, at its ceiling."""
-
-    name: str
-    settled: int = 0
-    lost: int = 0
-    open: int = 0
-    requests: int = 0
-    attempts: int = 0
-
-
-@dataclass(frozen=True)
 class Money:
-    """All runs of a recipe. lines: the requests of each stage and the other classes, summed from the entries; total:
-    from the balances. this_run: settled in the last run. free: the teacher costs nothing by its price.
+    """All runs of a recipe. lines: by name, the requests of each stage and the other classes, summed from the entries;
+    total: from the balances. this_run: settled in the last run. free: the teacher costs nothing by its price.
 
     from_store: replies that generate had from our own store; saved: nano-dollars that they cost when they were bought.
     energy: in words; empty where none is known.
     """
 
-    lines: tuple[CostLine, ...]
-    total: CostLine
+    lines: Mapping[str, StatementLine]
+    total: Totals
     this_run: int
     free: bool
     from_store: int
@@ -44,16 +33,10 @@ class Money:
     @property
     def faults(self) -> tuple[str, ...]:
         """The columns in which the lines do not make the total."""
-        sums = {name: sum(getattr(line, name) for line in self.lines) for name in _COLUMNS}
-        return tuple(
-            f"{name}: the entries make {count:,}, the balances say {getattr(self.total, name):,}"
-            for name, count in sums.items()
-            if count != getattr(self.total, name)
-        )
+        return faults(self.lines.values(), self.total)
 
 
 _CLASSES = {"machine": "machine time", "gpu": "GPU time"}
-_COLUMNS = tuple(field.name for field in fields(CostLine) if field.name != "name")
 
 
 def money(found: RunFiles) -> Money | None:
@@ -75,14 +58,13 @@ def money(found: RunFiles) -> Money | None:
                 db.execute("COMMIT")
         saved = _saved(journal, asked, generate.done.get("run"))
         last = journal.totals(found.recipe, run=found.run.get("run", ""))
-    lines, whole = dict[str, CostLine](), StatementLine()
+    lines, whole = dict[str, StatementLine](), StatementLine()
     for (stage, class_, share), entry in sorted(entries.items(), key=_api_first):
-        name = _name(stage, class_, bool(share))
-        lines[name] = _line(name, entry, lines.get(name))
+        lines.setdefault(_name(stage, class_, bool(share)), StatementLine()).add(entry)
         whole.add(entry)
     return Money(
-        tuple(lines.values()),
-        CostLine("in all", *(getattr(balances, name) for name in _COLUMNS)),
+        lines,
+        balances,
         last.settled,
         _free(found, lines.values()),
         generate.summary.get("from_store", 0),
@@ -113,12 +95,7 @@ def _name(stage: str, class_: str, share: bool) -> str:
     return f"requests of {stage}" if class_ == "api" else _CLASSES.get(class_, class_)
 
 
-def _line(name: str, entry: StatementLine, before: CostLine | None) -> CostLine:
-    start = before or CostLine(name)
-    return CostLine(name, *(getattr(start, column) + getattr(entry, column) for column in _COLUMNS))
-
-
-def _free(found: RunFiles, lines: Iterable[CostLine]) -> bool:
+def _free(found: RunFiles, lines: Iterable[StatementLine]) -> bool:
     teacher = found.config.get("teacher") or {}
     price = teacher.get("price") or {}
     told = (

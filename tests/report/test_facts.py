@@ -81,7 +81,7 @@ def test_money_is_the_ledgers(workspace: Workspace) -> None:
     assert books.total.settled == 3 * COST == books.this_run
     assert books.total.lost == PRICE.worst(2000, 1000)
     assert (books.total.requests, books.total.attempts, books.total.open) == (3, 4, 0)
-    assert [line.name for line in books.lines] == ["requests of generate", "machine time"]
+    assert list(books.lines) == ["requests of generate", "machine time"]
 
 
 def test_replies_of_an_earlier_run_are_worth_what_they_cost(workspace: Workspace) -> None:

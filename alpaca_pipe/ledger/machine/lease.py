@@ -21,6 +21,7 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt, Class, Short
 from alpaca_pipe.ledger.machine import detect, energy
 from alpaca_pipe.ledger.machine.config import LeaseTerms
+from alpaca_pipe.ledger.store.balance import STILL_OPEN
 from alpaca_pipe.ledger.store.connection import same_machine
 from alpaca_pipe.ledger.store.journal import enter, keep_price, totals_of
 
@@ -243,9 +244,8 @@ def phases_of(beats: Sequence[Heartbeat], start: int, end: int) -> dict[str, flo
     return {phase: round(spent, 3) for phase, spent in seconds.items()}
 
 
-_RESERVED = """SELECT machine, recipe, run, stage, request, attempt, nanodollars, COALESCE(price, ''), class FROM entries AS e
-    WHERE kind = 'reserved' AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
-        AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))"""
+_RESERVED = f"""SELECT machine, recipe, run, stage, request, attempt, nanodollars, COALESCE(price, ''), class FROM entries AS e
+    WHERE kind = 'reserved' AND {STILL_OPEN}"""
 
 
 def _held(db: sqlite3.Connection, lease: Lease) -> dict[Class, Attempt]:

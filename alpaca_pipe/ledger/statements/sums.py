@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from alpaca_pipe.core.completion import Usage
@@ -15,6 +15,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.budget_shares import SHARE_MARK
 from alpaca_pipe.ledger.entries import Totals, adds
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
+from alpaca_pipe.ledger.store.balance import STILL_OPEN
 from alpaca_pipe.ledger.store.journal import Journal, totals_of
 
 By = Literal["stage", "model", "day", "class", "recipe", "run", "machine"]
@@ -131,17 +132,14 @@ def sums(journal: Journal, by: By | None = None, recipe: str | None = None) -> S
             ).fetchall()
         finally:
             db.execute("COMMIT")
+    if wrong := faults(lines.values(), balances):
+        raise UserError(
+            f"{journal.path}: the lines do not sum to the ledger's balances ({'; '.join(wrong)})",
+            "keep the file and report this",
+        )
     total = StatementLine()
     for line in lines.values():
         total.add(line)
-    summed = Totals(
-        total.settled, total.lost, total.open, total.requests, total.attempts, balances.pending
-    )
-    if summed != replace(balances, lent=0):
-        raise UserError(
-            f"{journal.path}: the lines do not sum to the ledger's balances ({summed} against {balances})",
-            "keep the file and report this",
-        )
     return Sums(
         columns,
         dict(sorted(lines.items())),
@@ -157,6 +155,19 @@ def added_up(
     """The journal's entries by the values of some columns, and what the balances say of all of them: to be held against
     each other. Read both in one transaction."""
     return _lines(db, columns, recipe), totals_of(db, recipe)
+
+
+def faults(lines: Iterable[StatementLine], balances: Totals) -> tuple[str, ...]:
+    """The columns in which lines do not make what the balances say."""
+    held, rows = ("settled", "lost", "open", "requests", "attempts"), list(lines)
+    columns = {
+        name: (sum(getattr(row, name) for row in rows), getattr(balances, name)) for name in held
+    }
+    return tuple(
+        f"{name}: the entries make {made:,}, the balances say {said:,}"
+        for name, (made, said) in columns.items()
+        if made != said
+    )
 
 
 def _known(db: sqlite3.Connection, recipe: str | None) -> None:
@@ -218,8 +229,7 @@ def _parts(
         yield [*row[:width], StatementLine(again=row[width])]
     for row in db.execute(
         f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e WHERE e.kind = 'lent' AND {of}
-            AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
-                            AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))
+            AND {STILL_OPEN}
             GROUP BY {", ".join(places[:width])}""",
         (recipe,),
     ):
@@ -230,8 +240,7 @@ def _parts(
         for row in db.execute(
             f"""SELECT {asked}, SUM(e.nanodollars) FROM entries AS e
                 WHERE e.kind = 'reserved' AND {of} AND e.run IN (SELECT run FROM balances WHERE pending > 0)
-                AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
-                                AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))
+                AND {STILL_OPEN}
                 GROUP BY 1""",
             (recipe,),
         ):

@@ -6,6 +6,9 @@ import sqlite3
 
 from alpaca_pipe.ledger.entries import adds
 
+# Of an entry `e` that reserves: nothing has ended its attempt.
+STILL_OPEN = """NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt AND machine = e.machine
+    AND kind IN ('settled', 'released', 'lost'))"""
 SUMS = "SUM(settled), SUM(lost), SUM(open)"
 Figures = tuple[int, ...]  # settled, lost, open, in nano-dollars
 

@@ -26,7 +26,7 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt, Class, Kind, LedgerEntry, Short, Totals
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.ledger.store import connection
-from alpaca_pipe.ledger.store.balance import SUMS, kept_and_summed
+from alpaca_pipe.ledger.store.balance import STILL_OPEN, SUMS, kept_and_summed
 from alpaca_pipe.ledger.store.migrations import keep_choices
 from alpaca_pipe.ledger.store.writer import Writer
 
@@ -200,11 +200,10 @@ class Journal:
 
         def work(db: sqlite3.Connection) -> int:
             left = db.execute(
-                """SELECT machine, recipe, run, stage, request, attempt, nanodollars, price FROM entries AS e
+                f"""SELECT machine, recipe, run, stage, request, attempt, nanodollars, price FROM entries AS e
                    WHERE kind = 'reserved' AND class = 'api' AND recipe = ?1
                    AND run IN (SELECT run FROM balances WHERE recipe = ?1 AND pending > 0)
-                   AND NOT EXISTS (SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt
-                                   AND machine = e.machine AND kind IN ('settled', 'released', 'lost'))""",
+                   AND {STILL_OPEN}""",
                 (recipe,),
             ).fetchall()
             return sum(

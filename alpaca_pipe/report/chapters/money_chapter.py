@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from alpaca_pipe.ledger.entries import Totals
+from alpaca_pipe.ledger.statements.sums import StatementLine
 from alpaca_pipe.report.chapters.base import ReportChapter, Told, dollars
 from alpaca_pipe.report.costs import Money
 from alpaca_pipe.report.facts import Facts
@@ -29,9 +31,13 @@ def _money(facts: Facts) -> Mapping[str, Any]:
             "sentence": "The ledger is not in this copy, so what was paid cannot be said.",
             "rows": [],
         }
+    named: list[tuple[str, StatementLine | Totals]] = [
+        *books.lines.items(),
+        ("in all", books.total),
+    ]
     rows = [
         {
-            "name": line.name,
+            "name": name,
             "settled": dollars(line.settled),
             "lost": dollars(line.lost),
             "open": dollars(line.open),
@@ -39,7 +45,7 @@ def _money(facts: Facts) -> Mapping[str, Any]:
             "attempts": f"{line.attempts:,}" if line.attempts else "",
             "total": line is books.total,
         }
-        for line in (*books.lines, books.total)
+        for name, line in named
     ]
     stored = ""
     if books.from_store:

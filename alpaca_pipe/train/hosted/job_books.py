@@ -13,6 +13,7 @@ from alpaca_pipe.ledger.budget import Caps, more
 from alpaca_pipe.ledger.entries import Attempt, Class, Short
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.pricing.gpu_rates import Hosted
+from alpaca_pipe.ledger.store.balance import STILL_OPEN
 from alpaca_pipe.ledger.store.journal import Journal, enter
 from alpaca_pipe.weights.base import BaseTable
 
@@ -38,10 +39,8 @@ def open_attempt(order: TuneOrder, key: str) -> Attempt | None:
     """What an earlier run of the recipe has reserved for this job and not settled."""
     with order.journal.read() as db:
         row = db.execute(
-            """SELECT machine, recipe, run, stage, request, attempt, nanodollars, price FROM entries AS e
-               WHERE request = ? AND recipe = ? AND kind = 'reserved' AND NOT EXISTS (
-                 SELECT 1 FROM entries WHERE request = e.request AND attempt = e.attempt AND machine = e.machine
-                 AND kind IN ('settled', 'released', 'lost'))""",
+            f"""SELECT machine, recipe, run, stage, request, attempt, nanodollars, price FROM entries AS e
+               WHERE request = ? AND recipe = ? AND kind = 'reserved' AND {STILL_OPEN}""",
             (key, order.recipe),
         ).fetchone()
     return Attempt(*row) if row else None
