@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,12 +20,15 @@ from alpaca_pipe.core.outside_numbers import (
     whole_number,
 )
 from alpaca_pipe.core.safe_names import is_name
+from alpaca_pipe.ledger.machine.lease import CLOSED, Lease
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES, Price
 from alpaca_pipe.pack.manifest import MOST, machine_of, moment_of
 
-_LONGEST_NOTE = 10_000  # characters
+_LONGEST_NOTE = 1 << 20  # characters
 _LONGEST_TEXT = 1 << 26
 _MOST_MEASURED = 10**15  # seconds, joules, bytes of a usage
+_CLOCKS_DIFFER = 86_400_000  # milliseconds by which another machine's clock may be ahead
+_UNIT = {"human": "minutes", "storage": "gigabyte-days", "egress": "gigabytes"}
 _PRICE_ID = re.compile(r"[a-z]\d-([0-9a-f]{16})")
 _CORRECTS = re.compile(r"corrects (\S+): ")
 _NOTHING = ("released", "anomaly")
@@ -47,6 +51,7 @@ class BooksChecked:
     _ended: set[str] = field(default_factory=set)
     _intents: set[str] = field(default_factory=set)
     _sums: Counter[str] = field(default_factory=Counter)
+    _phases: dict[str, str] = field(default_factory=dict)
     _total: int = 0
 
     def row(self, table: str, row: Mapping[str, Any]) -> None:
@@ -81,6 +86,9 @@ class BooksChecked:
         if row["price"] is not None and row["price"] not in self._priced:
             raise BadRow("an entry names a price that is not there")
         self._runs.add(row["run"])
+        unit = _UNIT.get(row["class"])
+        if unit and kind == "settled" and unit not in _object(row["usage"]):
+            raise BadRow(f"an entry of class {row['class']} has no {unit}")
         if kind == "settled" and row["class"] == "api":
             self._settled.add(row["request"])
         if kind in ("settled", "reconciled", "correction"):
@@ -102,8 +110,29 @@ class BooksChecked:
             raise BadRow("a request is of a batch that is not there")
 
     def _of_beats(self, row: Mapping[str, Any]) -> None:
-        if row["lease"] not in self._runs:
+        run = row["lease"]
+        if run not in self._runs:
             raise BadRow("a sign of life is of a lease that is not there")
+        said = _object(row["detail"])
+        if not isinstance(said.get("stage"), str):
+            raise BadRow("a sign of life is of no stage")
+        for reading in _object(json.dumps(said.get("counters", {}))).values():
+            whole_number(reading)
+        if run not in self._phases:
+            self._begun(run, json.loads(row["detail"]).get("lease"))
+        self._phases[run] = row["phase"]
+
+    def _begun(self, run: str, facts: Any) -> None:
+        try:
+            lease = Lease.of_row(facts)
+            whole_number(lease.origin)
+            figures = (lease.terms.per_hour, lease.terms.granularity)
+            for figure in figures:
+                whole_number(figure, most=MOST)
+        except (TypeError, KeyError, ValueError, AttributeError):
+            raise BadRow("a lease says nothing of itself") from None
+        if (lease.run, lease.recipe) != (run, self.recipe) or lease.machine not in self.machines:
+            raise BadRow("a lease is of another run, recipe or machine")
 
     def all(self) -> None:
         """What is known once every row was read. Raises BadRow."""
@@ -111,6 +140,8 @@ class BooksChecked:
             raise BadRow(f"{below[:80]} cost less than nothing")
         if self._intents - self._ended:
             raise BadRow("a batch is still with its provider")
+        if any(phase != CLOSED for phase in self._phases.values()):
+            raise BadRow("a machine is still rented")
 
 
 class RepliesChecked:
@@ -188,17 +219,23 @@ def _usage(text: Any) -> None:
     for name, value in _object(text).items():
         if name in CLASSES:
             whole_number(value, most=MOST_TOKENS)
+        elif name == "until":
+            whole_number(value, most=round(time.time() * 1000) + _CLOCKS_DIFFER)
+        elif name in ("seconds", *_UNIT.values()):
+            exact_number(value, least=-_MOST_MEASURED, most=_MOST_MEASURED)
+        elif name in ("phases", "counters") and not isinstance(value, dict):
+            raise BadRow(f"its {name} are no table")
         else:
             _measured(value)
 
 
 def _measured(value: Any) -> None:
-    """What a lease used, by phases: no figure in it is below 0 or beyond all measure."""
+    """What a lease used, by phases: no figure in it is beyond all measure."""
     if isinstance(value, dict | list):
         for one in value.values() if isinstance(value, dict) else value:
             _measured(one)
     elif not isinstance(value, str | bool | None):
-        exact_number(value, most=_MOST_MEASURED)
+        exact_number(value, least=-_MOST_MEASURED, most=_MOST_MEASURED)
 
 
 def _price(text: Any) -> None:
@@ -252,8 +289,8 @@ _REPLY: dict[str, Check] = {
     "text": _text(_LONGEST_TEXT),
     "finish": _WORD,
     **dict.fromkeys(CLASSES, _count(MOST_TOKENS)),
-    "model_said": _text(1000),
-    "fingerprint": _text(1000),
+    "model_said": _NOTE,
+    "fingerprint": _NOTE,
     "request": _asked,
     "teacher": _object,
     "at": moment_of,

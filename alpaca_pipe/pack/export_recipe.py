@@ -129,6 +129,7 @@ def _packed(
             ),
             files,
         )
+        opened(draft)  # what would be refused there is not lent
     except BaseException:
         journal.write(lambda db: budget_shares.take_back(db, share)).result()
         raise

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger import budget_shares
+from alpaca_pipe.ledger.machine.lease import open_leases
+from alpaca_pipe.ledger.store.connection import same_machine
 from alpaca_pipe.pack.manifest import STRANGE, ResultsPack
 
 
@@ -43,6 +45,17 @@ def _faults(
             yield "ends a share by itself"
         if run in not_theirs:
             yield f"adds to the run {run}, which is not its own"
+    mine_too = {
+        request
+        for request, machine in ours.execute(
+            f"SELECT DISTINCT request, machine FROM entries WHERE class <> 'api' AND machine NOT IN ({_marks(machines)})",
+            [*machines],
+        )
+        if not same_machine(machine, pack.machine)
+    }
+    for (request,) in theirs.execute("SELECT DISTINCT request FROM entries WHERE class <> 'api'"):
+        if request in mine_too:
+            yield f"adds to {request}, which is another machine's"
     for (intent,) in theirs.execute("SELECT DISTINCT intent FROM batches"):
         if ours.execute(
             f"""SELECT 1 FROM batch_requests WHERE intent = ? AND machine NOT IN ({_marks(machines)})
@@ -50,6 +63,13 @@ def _faults(
             (intent, *machines, intent, pack.recipe),
         ).fetchone():
             yield f"ends the batch {intent}, which is not its own"
+
+
+def refuse_open_leases(db: sqlite3.Connection, pack: ResultsPack, path: Path) -> None:
+    """After the merge, in its transaction: nothing of theirs is still rented, or it would be billed here. Raises UserError."""
+    for lease in open_leases(db):
+        if lease.machine in (pack.machine, *pack.machines):
+            raise UserError(f"{path} leaves {lease.run} rented; nothing was merged", STRANGE)
 
 
 def _marks(values: set[str]) -> str:

@@ -16,7 +16,7 @@ from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal, totals_of
 from alpaca_pipe.ledger.store.merge_ledgers import Merged, union
 from alpaca_pipe.pack.book_rows import BooksChecked
-from alpaca_pipe.pack.foreign_books import refuse_ours
+from alpaca_pipe.pack.foreign_books import refuse_open_leases, refuse_ours
 from alpaca_pipe.pack.ledger_rows import FILE, read_books
 from alpaca_pipe.pack.manifest import STRANGE, RecipePack, ResultsPack, opened
 from alpaca_pipe.pack.unpacking import Say, Unpacked, aside, place_steps
@@ -86,6 +86,7 @@ def _merged(
     def work(db: sqlite3.Connection) -> tuple[Merged, list[bool]]:
         before = totals_of(db).spent
         merged = union(db, theirs, journal.path)
+        refuse_open_leases(db, pack, path)
         if (less := before - totals_of(db).spent) > 0 and not lowered:
             raise UserError(
                 f"{path} says that {shown(less)} less was spent than earlier results of its machine did",

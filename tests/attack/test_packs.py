@@ -20,11 +20,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.store.journal import Journal
 from tests.attack import forging
 from tests.attack.commands import call
 from tests.attack.examples import some
 from tests.attack.forging import Parts, at, sealed, taken_apart, tree
+from tests.attack.test_own_files import changed
 
 Forge = Callable[[Parts], object]
 
@@ -139,11 +141,9 @@ def one_more_step(parts: Parts) -> None:
         parts.files[other] = parts.files[file]
 
 
-def of_homes_run(sent: Path) -> Forge:
+def machine_entry_of_home(sent: Path) -> LedgerEntry:
     with at(sent / "home"), Journal.open(sent / "home/runs/ledger.sqlite") as journal:
-        run = next(one.run for one in journal.entries() if one.class_ == "machine")
-    names = {"entries": "run", "beats": "lease"}
-    return books(lambda table, row: row.update({names[table]: run}) if table in names else None)
+        return next(one for one in journal.entries() if one.class_ == "machine")
 
 
 def ends_the_share(parts: Parts) -> None:
@@ -188,6 +188,15 @@ RESULTS: dict[str, Forge] = {
     "a reply's day that is none": in_books("replies", "at", ""),
     "a beat's day that is none": in_books("beats", "at", "soon"),
     "a lease that is not there": in_books("beats", "lease", "2026-01-01T00-00-00-abcd"),
+    "a lease that is not closed": books(
+        lambda table, row: not (table == "beats" and row["phase"] == "closed")
+    ),
+    "a lease that says nothing": in_books("beats", "detail", '{"stage": "generate"}'),
+    "a beat that is no JSON": in_books("beats", "detail", "["),
+    "time billed into the future": in_books(
+        "entries", "usage", '{"seconds": 1, "until": 99999999999999, "phases": {}}'
+    ),
+    "a person's minutes without minutes": added(**{"class": "human"}),
     "a kind that nobody knows": in_books("entries", "kind", "gift"),
     "a class that nobody knows": in_books("entries", "class", "fun"),
     "a request with a path in it": in_books("entries", "request", "../../x"),
@@ -258,9 +267,15 @@ def test_forged_results_are_refused_whole(sent: Path, tmp_path: Path, name: str)
     assert entries(home) == books_before
 
 
-def test_results_of_a_run_of_home_are_refused_whole(sent: Path, tmp_path: Path) -> None:
-    file = forged(sent, tmp_path, "results", of_homes_run(sent))
-    assert "which is not its own" in refused(home_of(sent, tmp_path), "unpack", str(file))
+def test_results_of_a_run_or_a_rental_of_home_are_refused_whole(sent: Path, tmp_path: Path) -> None:
+    """They would say how long home's machine is paid for."""
+    mine, home = machine_entry_of_home(sent), home_of(sent, tmp_path)
+    for forge, says in (
+        (added(run=mine.run), "which is not its own"),
+        (added(request=mine.request, attempt=9), "which is another machine's"),
+    ):
+        file = forged(sent, tmp_path, "results", forge)
+        assert says in refused(home, "unpack", str(file))
 
 
 @some
@@ -268,13 +283,17 @@ def test_results_of_a_run_of_home_are_refused_whole(sent: Path, tmp_path: Path) 
 def test_no_forged_row_lowers_a_sum_or_changes_a_row_of_home(
     sent: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """One cell of one row becomes anything: refused whole, or merged beside all that was there."""
+    """One cell of one row, or a part of the JSON in it, becomes anything: refused whole, or merged beside all that was there."""
     tmp_path = tmp_path_factory.mktemp("row")
 
     def forge(parts: Parts) -> None:
         rows = parts.rows("books.jsonl")
         row = rows[data.draw(st.integers(0, len(rows) - 1))]["row"]
-        row[data.draw(st.sampled_from(sorted(row)))] = data.draw(anything)
+        column, new = data.draw(st.sampled_from(sorted(row))), data.draw(anything)
+        if str(row[column]).startswith("{") and data.draw(st.booleans()):
+            inside = data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=3))
+            new = json.dumps(changed(json.loads(row[column]), inside, new))
+        row[column] = new
         parts.files["books.jsonl"] = b"".join(json.dumps(one).encode() + b"\n" for one in rows)
 
     file = forged(sent, tmp_path, "results", forge)
@@ -287,7 +306,14 @@ def test_no_forged_row_lowers_a_sum_or_changes_a_row_of_home(
     assert before <= after and (code == 0 or before == after), said
     assert settled(home) >= spent
     with at(home):
-        for words in (("ledger",), ("status",), ("verify",)) if code == 0 else ():
+        asked = (
+            ("ledger",),
+            ("ledger", "--focus", "f.csv"),
+            ("status",),
+            ("verify",),
+            ("run", "small.yaml"),
+        )
+        for words in asked if code == 0 else ():
             answer, told = call(*words)
             assert answer == 0, (words, told)
     shutil.rmtree(tmp_path)

@@ -227,11 +227,13 @@ def joined(db: sqlite3.Connection, machine: str, terms: LeaseTerms) -> Lease | N
 
 def billed_until(db: sqlite3.Connection, lease: Lease) -> int:
     """The moment up to which a rental is settled, by whichever run."""
-    (last,) = db.execute(
-        "SELECT MAX(json_extract(usage, '$.until')) FROM entries WHERE request = ? AND kind = 'settled'",
+    rows = db.execute(
+        """SELECT machine, MAX(json_extract(usage, '$.until')) FROM entries WHERE request = ? AND kind = 'settled'
+           GROUP BY machine""",
         (lease.rental,),
-    ).fetchone()
-    return max(lease.origin, last or 0)
+    )
+    ours = [until for machine, until in rows if until and same_machine(machine, lease.machine)]
+    return max([lease.origin, *ours])
 
 
 def phases_of(beats: Sequence[Heartbeat], start: int, end: int) -> dict[str, float]:
