@@ -233,7 +233,7 @@ def billed_until(db: sqlite3.Connection, lease: Lease) -> int:
         (lease.rental,),
     )
     ours = [until for machine, until in rows if until and same_machine(machine, lease.machine)]
-    return max([lease.origin, *ours])
+    return int(max([lease.origin, *ours]))
 
 
 def phases_of(beats: Sequence[Heartbeat], start: int, end: int) -> dict[str, float]:
