@@ -8,6 +8,8 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field
 
 from alpaca_pipe.core.config_table import Added, Knob, Table
+from alpaca_pipe.core.ingredient import Ingredient
+from alpaca_pipe.evaluate.judge.judge_config import Judging
 
 TUNED, SHUFFLED = "train/model", "train/control"
 CHOSEN_ON = (
@@ -53,6 +55,9 @@ class EvaluateConfig(Table):
     forgetting: Annotated[bool, Added()] = Field(
         False, description="small questions, to see what the tuned model forgot"
     )
+    judge: Annotated[Judging | None, Added()] = Field(
+        None, description="any teacher as the judge of answers of base and tuned"
+    )
     answer_tokens: Annotated[int, Added()] = Field(
         160, ge=1, description="length of the answers of rules and habits"
     )
@@ -71,5 +76,10 @@ class EvaluateConfig(Table):
                 "rules": min(self.rules, 8),
                 "habits": min(self.habits, 4),
                 "answer_tokens": min(self.answer_tokens, 8),
+                "judge": self.judge and self.judge.rehearsed(),
             }
         )
+
+    def brings(self) -> tuple[Ingredient, ...]:
+        judges = self.judge.teacher.brings() if self.judge else ()
+        return tuple(one._replace(kind="judge") for one in judges)

@@ -12,6 +12,7 @@ from alpaca_pipe.core.files import read_json, read_jsonl, write_json
 from alpaca_pipe.core.registry import members
 from alpaca_pipe.evaluate.changes import what_got_worse
 from alpaca_pipe.evaluate.config import CHOSEN_ON, SHUFFLED, TUNED, EvaluateConfig
+from alpaca_pipe.evaluate.evaluations.answers_to_judge import TO_JUDGE, pairs
 from alpaca_pipe.evaluate.evaluations.base import (
     Contestant,
     Evaluation,
@@ -19,6 +20,7 @@ from alpaca_pipe.evaluate.evaluations.base import (
     LoadedModel,
 )
 from alpaca_pipe.evaluate.held_out import encode_alike
+from alpaca_pipe.evaluate.judge.judged import judged
 from alpaca_pipe.evaluate.logits_differ import check_changed
 from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer, positions
 from alpaca_pipe.models.loss_mask import Encoder
@@ -34,7 +36,8 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
 
     Summary, as verdict.json: verdict, sentence, rows, tokens, loss (base, tuned and, where measured, chat and shuffled:
     mean, lo, hi in nats a token), difference (tuned - other, the same), missing (control -> why), left_out (rows); where asked for, rules,
-    habits and forgetting, each with what it compared, and worse: a sentence for each thing that got worse.
+    habits and forgetting, each with what it compared, and worse: a sentence for each thing that got worse; judge: see
+    judge/win_rates.py.
     """
     checkpoint = resolve(context.tables["base"], context.progress.say)
     encoders, missing = _encoders(checkpoint, context.inputs[TUNED])
@@ -52,15 +55,20 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
         contestants["shuffled"] = Contestant(context.inputs[SHUFFLED], {"shuffled": "ours"})
     else:
         missing["shuffled"] = "the training made none"
-    given = EvaluationInputs(rows, encoders, config, context.seed, missing)
+    given = EvaluationInputs(rows, encoders, config, context.seed, missing, longest)
     said = _ask_all(contestants, checkpoint, given, context)
     summary: dict[str, Any] = {}
     for one in evaluations():
-        of_each = {name: kept[one.name] for name, kept in said.items()}
-        summary |= one.conclude(of_each, given, context.folder)
+        summary |= one.conclude(_of(said, one), given, context.folder)
     summary |= _changed(summary, context)
     context.progress.say(summary["sentence"])
+    if config.judge:  # last: what costs nothing is done and said when a judge is down
+        summary |= judged(config.judge, pairs(_of(said, TO_JUDGE), given, config.judge), context)
     return Outcome(summary)
+
+
+def _of(said: Mapping[str, Mapping[str, Any]], one: Evaluation) -> dict[str, Any]:
+    return {name: kept[one.name] for name, kept in said.items()}
 
 
 def _examples(config: EvaluateConfig, context: StageContext) -> list[Example]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.evaluate.config import CHOSEN_ON, SHUFFLED, TUNED, EvaluateConfig
+from alpaca_pipe.evaluate.judge.judge_config import Judging, outlay
+from alpaca_pipe.evaluate.judge.prompt_sets import read_prompts
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.architecture import shape_of
 from alpaca_pipe.models.fit import training_flops
@@ -34,6 +37,35 @@ _OUT_OF_MEMORY = "lower evaluate.batch_tokens, or close what else runs on this m
 
 
 def estimate(config: EvaluateConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
+    """With what the judge takes, where there is one."""
+    plain = _without_judge(config, tables)
+    how = config.judge
+    if how is None:
+        return plain
+    prompts, turns = _prompts(how, tables)
+    paid = outlay(how, turns, known.workspace and known.workspace / "ledger.sqlite")
+    return replace(
+        plain,
+        minutes=plain.minutes + paid.minutes,
+        requests=paid.requests,
+        tokens_in=paid.tokens_in,
+        tokens_out=paid.tokens_out,
+        api=paid.api,
+        says=f"{plain.says}; answers to {prompts} prompts judged by {how.teacher.called}",
+        rests_on=f"{plain.rests_on}; judgements: every turn twice, stored replies not counted off",
+    )
+
+
+def _prompts(how: Judging, tables: Mapping[str, Any]) -> tuple[int, int]:
+    """(prompts, their turns)."""
+    if how.prompts is None:
+        rows = min(how.count, getattr(tables.get("curate"), "held_out", how.count))
+        return rows, rows
+    found = read_prompts(how.prompts, how.count)
+    return len(found), sum(len(one.turns) for one in found)
+
+
+def _without_judge(config: EvaluateConfig, tables: Mapping[str, Any]) -> Estimate:
     rows, base, machine = (
         min(config.rows, getattr(tables.get("curate"), "held_out", config.rows)),
         tables.get("base"),
@@ -80,7 +112,8 @@ def estimate(config: EvaluateConfig, tables: Mapping[str, Any], known: EstimateI
 
 def _beside_the_loss(config: EvaluateConfig, rows: int) -> tuple[int, int]:
     """(answers of each of two models, sequences that each scores for small questions)."""
-    return config.rules + min(config.habits, rows), _SMALL if config.forgetting else 0
+    judged = min(config.judge.count, 1000) if config.judge else 0
+    return config.rules + min(config.habits, rows) + judged, _SMALL if config.forgetting else 0
 
 
 # SmolLM2-135M in fp32 on 2 cores, 2026-11

@@ -280,13 +280,16 @@ def _of_teachers(
 
 
 def teachers_of(recipe: Recipe) -> Iterator[tuple[str, TeacherTable]]:
-    """Whom each stage asks: generate the recipe's teacher, curate its judge."""
+    """Whom each stage asks: generate the recipe's teacher, curate and evaluate their judges."""
     shared: TeacherTable | None = recipe.tables.get("teacher")
     grade = getattr(recipe.stages.get("curate"), "grade", None)
     if shared is not None and "generate" in recipe.stages:
         yield "generate", shared
     if grade is not None:
         yield "curate", grade.asked_of(shared)
+    judge = getattr(recipe.stages.get("evaluate"), "judge", None)
+    if judge is not None:
+        yield "evaluate", judge.check()
 
 
 def _line(step: Step, estimate: Estimate | None, running: str | None) -> PlanLine:

@@ -32,7 +32,7 @@ def main(count: int = 24, most: int = 160) -> None:
     rows = [*(one.example for one in seeds), *(question(row["prompt"]) for row in prompts(count))]
     loaded = LoadedModel(model, tokenizer, Contestant(None, {}, "chat"), lambda done, note: None)
     nothing = HeldOut([], {}, [])
-    given = EvaluationInputs(nothing, {"chat": encoder}, EvaluateConfig(), 0, {})
+    given = EvaluationInputs(nothing, {"chat": encoder}, EvaluateConfig(), 0, {}, 1024)
     asked, end = encoder.prompts(rows), encoder.form.end_id
 
     def plain() -> list[Any]:

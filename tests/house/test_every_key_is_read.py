@@ -61,6 +61,11 @@ NEEDS: dict[str, dict[str, Any]] = {
         for name in ("file", "function")
     },
     "export.browser": {"gguf": ["q4_0"]},
+    **{
+        f"evaluate.judge.{name}": {"judge": {"teacher": {"kind": "rehearsed", "model": "m"}}}
+        for name in ("prompts", "count", "mode", "against", "ratings", "answer_tokens")
+        + ("max_tokens", "temperature", "teacher")
+    },
 }
 # Values that no rule could guess: of texts, files and tables.
 OTHERS: dict[str, Any] = {
@@ -111,6 +116,10 @@ OTHERS: dict[str, Any] = {
     "curate.grade.teacher": {"kind": "rehearsed", "model": "m"},
     "curate.filters.language.wanted": "da",
     "curate.filters.length.tokenizer": "notes.md",
+    "evaluate.judge": {"teacher": {"kind": "rehearsed", "model": "m"}},
+    "evaluate.judge.teacher": {"kind": "rehearsed", "model": "another"},
+    "evaluate.judge.prompts": "rows.jsonl",
+    "evaluate.judge.ratings": "rows.jsonl",
     "train.hosted": "together",
     "train.hosted.model": "org/name",
     "train.hosted.account": "another",

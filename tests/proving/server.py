@@ -28,6 +28,7 @@ from tests.proving.batches import Batches
 from tests.proving.books import CLASSES, Books, Row, billed
 from tests.proving.dialects import DIALECTS, protocol_of
 from tests.proving.dialects.base import Refusal, ServedDialect
+from tests.proving.judge_replies import judgement
 from tests.proving.limits import Limits
 from tests.proving.released import Released
 from tests.proving.settings import Settings
@@ -117,7 +118,11 @@ class Server:
             enter(0)
             return await self._unanswered(http, fault)
         await asyncio.sleep(self._latency(asked))
-        told = self.released and self.released.reply(asked, body, self.settings.applies_stop)
+        told = (
+            self.released.reply(asked, body, self.settings.applies_stop)
+            if self.released
+            else judgement(asked, body, self.settings.judge, self.settings.judge_broken)
+        )
         reply = replies.reply_to(asked, body, self.settings, nature, told)
         self.limits.used(reserved, reply.tokens)
         used = {name: getattr(reply, name) for name in CLASSES}

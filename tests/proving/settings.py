@@ -61,6 +61,8 @@ class Settings:
     # file; and whether `stop` of a request is applied to them
     released: str = ""
     applies_stop: bool = True
+    judge: str = ""  # its character where it is asked to compare answers (judge_replies.py); "": it invents a text
+    judge_broken: float = 0.0  # share of its judgements that cannot be read
     queue: int = (
         0  # lines that may be in batches at once; one batch more than that fails; 0: any number
     )

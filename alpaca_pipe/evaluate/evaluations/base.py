@@ -27,13 +27,15 @@ class Contestant:
 
 @dataclass(frozen=True)
 class EvaluationInputs:
-    """All that every model is asked about. missing: contestant -> why it is none."""
+    """All that every model is asked about. missing: contestant -> why it is none. longest: tokens of prompt and answer that
+    every model has places for."""
 
     rows: HeldOut
     encoders: Mapping[str, Encoder]
     config: EvaluateConfig
     seed: int
     missing: Mapping[str, str]
+    longest: int
 
 
 @dataclass(frozen=True)

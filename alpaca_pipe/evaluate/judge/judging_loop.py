@@ -1,0 +1,113 @@
+"""Asks the judge: about each pair in both orders, or about each answer alone; every reply is stored and paid for once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+from alpaca_pipe.core.completion import Completion, Request
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.evaluate.judge.judge_config import Judging
+from alpaca_pipe.evaluate.judge.judge_requests import (
+    Read,
+    grade_request,
+    pair_request,
+    read_choice,
+    read_judged_grade,
+)
+from alpaca_pipe.teachers.base import Teacher
+
+_TRIED = 16  # in the first round: where none of their replies can be read, nothing more is paid for
+_AT_ONCE = 1024
+Place = Literal[
+    "first", "second", "tuned", "other"
+]  # where the tuned answer stood, or whose was graded
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two answers to one turn of a prompt, with what was said before."""
+
+    prompt: str  # its id
+    turn: int
+    category: str
+    asked: tuple[str, ...]
+    tuned: tuple[str, ...]
+    other: tuple[str, ...]
+
+    @property
+    def same(self) -> bool:
+        """Word for word: nobody need be asked."""
+        return self.tuned == self.other
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Of one request. value: what was read, None where nothing could be."""
+
+    pair: Pair
+    place: Place
+    value: Any
+    words: str
+    source: str  # request key
+
+    def to_row(self) -> dict[str, Any]:
+        return {
+            "id": self.pair.prompt,
+            "turn": self.pair.turn,
+            "category": self.pair.category,
+            "tuned": self.place,
+            "said": self.value,
+            "reason": self.words,
+            "source": self.source,
+        }
+
+
+def _asked(
+    pairs: Sequence[Pair], how: Judging, takes: frozenset[str]
+) -> Iterator[tuple[Pair, Place, Request]]:
+    for pair in pairs:
+        if how.mode == "grades":
+            yield pair, "tuned", grade_request(how, pair.asked, pair.tuned, takes)
+            yield pair, "other", grade_request(how, pair.asked, pair.other, takes)
+        elif not pair.same:
+            yield pair, "first", pair_request(how, pair.asked, pair.tuned, pair.other, takes)
+            yield pair, "second", pair_request(how, pair.asked, pair.other, pair.tuned, takes)
+
+
+async def judge_all(
+    pairs: Sequence[Pair],
+    teacher: Teacher,
+    how: Judging,
+    tick: Callable[[int], None] = lambda done: None,
+) -> list[Judgement]:
+    """In the order of the pairs. Raises UserError where nothing of the first round can be read, and what `teacher.ask`
+    raises; every reply that came until then is stored, and the next run pays for none again."""
+    read = read_choice if how.mode == "pairs" else read_judged_grade
+    asking, done, size = _asked(pairs, how, teacher.takes), list[Judgement](), _TRIED
+    while part := list(islice(asking, size)):
+        replies = await _together([teacher.ask(request) for _, _, request in part])
+        for (pair, place, _), reply in zip(part, replies, strict=True):
+            found: Read = read(reply)
+            done.append(Judgement(pair, place, found.value, found.words, reply.key))
+        if len(done) == _TRIED and all(one.value is None for one in done):
+            raise UserError(
+                f"evaluate.judge: none of the first {_TRIED} judgements can be read: {done[0].words}",
+                "another judge may do better; a model that thinks needs more evaluate.judge.max_tokens",
+            )
+        tick(len(done))
+        size = _AT_ONCE
+    return done
+
+
+async def _together(asking: list[Any]) -> list[Completion]:
+    """The replies in the order of the requests. The first error ends it; what is in flight is kept."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in asking]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
