@@ -62,6 +62,9 @@ class Facts:
     grades: Mapping[str, Any]  # of curate's judge: its summary; {} where none was asked
     saved_minutes: float | None  # of training, by the rows that the judge sent away
     diversity: Mapping[str, Any]  # curate's diversity.json; {} where it was not measured
+    rounds: Sequence[Mapping[str, Any]]  # of generate: seats, answers, accepted ... of each
+    evaluation: Mapping[str, Any]  # the summary of evaluate; {} where it has none
+    exported: Mapping[str, Any]  # that of export
     reading: Mapping[str, Any]  # of foreign rows: the summary of curate; {} where it read none
     compared: tuple[StepComparison, ...]  # forecast and actual of each sealed step
     costs: Costs
@@ -104,6 +107,9 @@ def gather(workspace: Path, recipe: str) -> Facts:
         grades=found.step("curate").summary.get("grade") or {},
         saved_minutes=_saved(found),
         diversity=found.step("curate").value("diversity.json") or {},
+        rounds=tuple(found.step("generate").rows("rounds.jsonl")),
+        evaluation=evaluate.summary,
+        exported=found.step("export").summary,
         reading=curated if (curated := found.step("curate").summary).get("shapes") else {},
         compared=beside,
         costs=costs,

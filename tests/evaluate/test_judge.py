@@ -17,7 +17,7 @@ from alpaca_pipe.core.files import read_json, read_jsonl
 from alpaca_pipe.evaluate.config import EvaluateConfig
 from alpaca_pipe.evaluate.judge.judge_config import Judging
 from alpaca_pipe.evaluate.judge.judged import judged
-from alpaca_pipe.evaluate.judge.judging_loop import Judgement, Pair, judge_all
+from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion, judge_all
 from alpaca_pipe.evaluate.judge.win_rates import grade_summary, pair_summary
 from alpaca_pipe.evaluate.stage import STAGE
 from alpaca_pipe.ledger.budget import Caps, OverBudget
@@ -46,14 +46,14 @@ def teacher(url: str, **more: Any) -> TeacherTable:
     )
 
 
-def pairs(count: int, seed: int = 0, longer: float = 0.5) -> list[Pair]:
+def pairs(count: int, seed: int = 0, longer: float = 0.5) -> list[AnswerPair]:
     """Answers of 20 to 200 letters; longer: share of pairs in which the tuned one is the longer."""
     draw, found = random.Random(seed), []
     for n in range(count):
         sizes = sorted(draw.sample(range(20, 200), 2), reverse=draw.random() < longer)
         mine, theirs = ("t" * sizes[0] + str(n), "o" * sizes[1] + str(n))
         found.append(
-            Pair(f"p{n}", 1, ("writing", "facts")[n % 2], (f"Say {n}.",), (mine,), (theirs,))
+            AnswerPair(f"p{n}", 1, ("writing", "facts")[n % 2], (f"Say {n}.",), (mine,), (theirs,))
         )
     return found
 
@@ -66,7 +66,7 @@ def bench(folder: Path, caps: Caps | None = None) -> StageContext:
     )
 
 
-def of(url: str, folder: Path, some: list[Pair], **how: Any) -> dict[str, Any]:
+def of(url: str, folder: Path, some: list[AnswerPair], **how: Any) -> dict[str, Any]:
     at = bench(folder)
     found = judged(Judging(teacher=teacher(url), **how), some, at)
     at.journal.close()
@@ -95,7 +95,7 @@ def test_a_judge_that_always_takes_the_first_ends_at_a_half(
     assert len(rows) == 118 and {row["tuned"] for row in rows} == {"first", "second"}
 
 
-def independently(some: list[Pair], scores: list[float]) -> float:
+def independently(some: list[AnswerPair], scores: list[float]) -> float:
     """The length-controlled rate by another road: torch's L-BFGS on the same likelihood and prior."""
     import torch
 
@@ -137,7 +137,7 @@ def test_quality_is_not_corrected_away(seed: int) -> None:
     """A judge that likes the tuned answers, whatever their length: the rate at equal length is the rate."""
     draw, some = random.Random(seed), pairs(300, seed)
     said = [
-        Judgement(one, place, ("A" if (place == "first") == won else "B"), "", "")
+        Opinion(one, place, ("A" if (place == "first") == won else "B"), "", "")
         for one in some
         for won in [draw.random() < 0.8]
         for place in ("first", "second")

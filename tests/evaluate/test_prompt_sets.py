@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.evaluate.judge.judging_loop import Pair
+from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair
 from alpaca_pipe.evaluate.judge.prompt_sets import read_prompts
 from alpaca_pipe.evaluate.judge.rating_page import rating_page, read_ratings, side_of
 from alpaca_pipe.evaluate.judge.win_rates import pair_summary
@@ -93,8 +93,10 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, text: str, says
     assert caught.value.cure
 
 
-def pair(n: int, mine: str = "tuned one", theirs: str = "base one") -> Pair:
-    return Pair(f"p{n}", 1, "", (f"Ask </script> {n}?",), (f"{mine} {n}",), (f"{theirs} {n}",))
+def pair(n: int, mine: str = "tuned one", theirs: str = "base one") -> AnswerPair:
+    return AnswerPair(
+        f"p{n}", 1, "", (f"Ask </script> {n}?",), (f"{mine} {n}",), (f"{theirs} {n}",)
+    )
 
 
 def test_the_page_is_blind_closed_and_whole() -> None:

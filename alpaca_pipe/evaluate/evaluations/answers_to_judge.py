@@ -16,7 +16,7 @@ from alpaca_pipe.evaluate.evaluations.base import (
     LoadedModel,
 )
 from alpaca_pipe.evaluate.judge.judge_config import Judging
-from alpaca_pipe.evaluate.judge.judging_loop import Pair
+from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair
 from alpaca_pipe.evaluate.judge.prompt_sets import JudgedPrompt, read_prompts
 from alpaca_pipe.evaluate.judge.rating_page import rating_page
 
@@ -95,12 +95,12 @@ def _conversation(one: JudgedPrompt, answers: Sequence[str]) -> Example:
     return Example.of_messages(told, Origin("seed", "evaluate"))
 
 
-def pairs(said: Mapping[str, Any], given: EvaluationInputs, how: Judging) -> list[Pair]:
+def pairs(said: Mapping[str, Any], given: EvaluationInputs, how: Judging) -> list[AnswerPair]:
     """Every turn of every prompt. said: by model, as `_ask` answers."""
     prompts = _asked(how, given)[0]
     others = [[one.answer] for one in prompts] if how.against == "file" else said["base"]
     return [
-        Pair(
+        AnswerPair(
             one.id,
             turn + 1,
             one.category,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.evaluate.judge.judge_config import Judging
-from alpaca_pipe.evaluate.judge.judging_loop import Judgement, Pair, judge_all
+from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion, judge_all
 from alpaca_pipe.evaluate.judge.rating_page import read_ratings
 from alpaca_pipe.evaluate.judge.win_rates import grade_summary, pair_summary
 from alpaca_pipe.teachers.factory import connect
@@ -33,7 +33,7 @@ class JudgeBench(Protocol):
     def asking(self, stage: str, log: str) -> dict[str, Any]: ...
 
 
-def judged(how: Judging, pairs: Sequence[Pair], bench: JudgeBench) -> dict[str, Any]:
+def judged(how: Judging, pairs: Sequence[AnswerPair], bench: JudgeBench) -> dict[str, Any]:
     """Writes judgements.jsonl: every reply that was read or not, with its request. Answers `judge`, and `people` where there
     are ratings. Raises what asking raises (the cap, a judge that is down): every reply that came is stored by then."""
     people = read_ratings(how.ratings, pairs, bench.seed) if how.ratings else []
@@ -51,7 +51,7 @@ def judged(how: Judging, pairs: Sequence[Pair], bench: JudgeBench) -> dict[str, 
     return {"judge": told} | ({"people": pair_summary(asked, people, bench.seed)} if people else {})
 
 
-async def _asked(how: Judging, pairs: Sequence[Pair], bench: JudgeBench) -> list[Judgement]:
+async def _asked(how: Judging, pairs: Sequence[AnswerPair], bench: JudgeBench) -> list[Opinion]:
     requests = 2 * sum(how.mode == "grades" or not pair.same for pair in pairs)
     if not requests:
         return []

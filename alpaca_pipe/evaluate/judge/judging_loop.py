@@ -28,7 +28,7 @@ Place = Literal[
 
 
 @dataclass(frozen=True)
-class Pair:
+class AnswerPair:
     """Two answers to one turn of a prompt, with what was said before."""
 
     prompt: str  # its id
@@ -45,10 +45,10 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Opinion:
     """Of one request. value: what was read, None where nothing could be."""
 
-    pair: Pair
+    pair: AnswerPair
     place: Place
     value: Any
     words: str
@@ -67,8 +67,8 @@ class Judgement:
 
 
 def _asked(
-    pairs: Sequence[Pair], how: Judging, takes: frozenset[str]
-) -> Iterator[tuple[Pair, Place, Request]]:
+    pairs: Sequence[AnswerPair], how: Judging, takes: frozenset[str]
+) -> Iterator[tuple[AnswerPair, Place, Request]]:
     for pair in pairs:
         if how.mode == "grades":
             yield pair, "tuned", grade_request(how, pair.asked, pair.tuned, takes)
@@ -79,20 +79,20 @@ def _asked(
 
 
 async def judge_all(
-    pairs: Sequence[Pair],
+    pairs: Sequence[AnswerPair],
     teacher: Teacher,
     how: Judging,
     tick: Callable[[int], None] = lambda done: None,
-) -> list[Judgement]:
+) -> list[Opinion]:
     """In the order of the pairs. Raises UserError where nothing of the first round can be read, and what `teacher.ask`
     raises; every reply that came until then is stored, and the next run pays for none again."""
     read = read_choice if how.mode == "pairs" else read_judged_grade
-    asking, done, size = _asked(pairs, how, teacher.takes), list[Judgement](), _TRIED
+    asking, done, size = _asked(pairs, how, teacher.takes), list[Opinion](), _TRIED
     while part := list(islice(asking, size)):
         replies = await _together([teacher.ask(request) for _, _, request in part])
         for (pair, place, _), reply in zip(part, replies, strict=True):
             found: Read = read(reply)
-            done.append(Judgement(pair, place, found.value, found.words, reply.key))
+            done.append(Opinion(pair, place, found.value, found.words, reply.key))
         if len(done) == _TRIED and all(one.value is None for one in done):
             raise UserError(
                 f"evaluate.judge: none of the first {_TRIED} judgements can be read: {done[0].words}",

@@ -9,17 +9,17 @@ from random import Random
 from typing import Any, Literal
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.evaluate.judge.judging_loop import Judgement, Pair
+from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion
 
 Side = Literal["A", "B"]
 
 
-def side_of(pair: Pair, seed: int) -> Side:
+def side_of(pair: AnswerPair, seed: int) -> Side:
     """Where the tuned answer stands: by lot, and the same each time. Nothing in the page tells."""
     return "A" if Random(f"{seed} {pair.prompt} {pair.turn}").random() < 0.5 else "B"
 
 
-def rating_page(pairs: Sequence[Pair], seed: int) -> str:
+def rating_page(pairs: Sequence[AnswerPair], seed: int) -> str:
     """Answers that are the same are left out. The page's order is by lot too."""
     shown = [_shown(pair, side_of(pair, seed)) for pair in pairs if not pair.same]
     Random(seed).shuffle(shown)
@@ -28,7 +28,7 @@ def rating_page(pairs: Sequence[Pair], seed: int) -> str:
     return template.replace("__PAIRS__", data)
 
 
-def _shown(pair: Pair, side: Side) -> dict[str, Any]:
+def _shown(pair: AnswerPair, side: Side) -> dict[str, Any]:
     first, second = (pair.tuned, pair.other) if side == "A" else (pair.other, pair.tuned)
     return {
         "id": pair.prompt,
@@ -39,7 +39,7 @@ def _shown(pair: Pair, side: Side) -> dict[str, Any]:
     }
 
 
-def read_ratings(path: Path, pairs: Iterable[Pair], seed: int) -> list[Judgement]:
+def read_ratings(path: Path, pairs: Iterable[AnswerPair], seed: int) -> list[Opinion]:
     """What a person chose, as judgements of both orders: a person saw one, and has no liking for a side that could be found by
     asking twice. UserError for a file that is none, or of other answers."""
     known = {(pair.prompt, pair.turn): pair for pair in pairs}
@@ -63,7 +63,7 @@ def read_ratings(path: Path, pairs: Iterable[Pair], seed: int) -> list[Judgement
         first = "tie" if choice == "tie" else "A" if tuned_won else "B"
         second = {"tie": "tie", "A": "B", "B": "A"}[first]
         found += [
-            Judgement(pair, "first", first, "", path.name),
-            Judgement(pair, "second", second, "", path.name),
+            Opinion(pair, "first", first, "", path.name),
+            Opinion(pair, "second", second, "", path.name),
         ]
     return found

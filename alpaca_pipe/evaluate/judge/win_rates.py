@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.evaluate.bootstrap import Interval, draws
-from alpaca_pipe.evaluate.judge.judging_loop import Judgement, Pair
+from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion
 from alpaca_pipe.evaluate.proportions import wilson
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ _SPREAD = (
 class ScoredPair:
     """1: the tuned answer is better in both orders, 0: the other is; 0.5: a tie, or each order says another thing."""
 
-    pair: Pair
+    pair: AnswerPair
     score: float
 
 
-def scored(pairs: Iterable[Pair], judgements: Iterable[Judgement]) -> list[ScoredPair]:
+def scored(pairs: Iterable[AnswerPair], judgements: Iterable[Opinion]) -> list[ScoredPair]:
     """Each pair of which both orders were read, and each that is the same word for word. One order alone would let the
     judge's liking for a place in."""
     points: dict[tuple[str, int], list[float]] = {}
@@ -48,7 +48,7 @@ def scored(pairs: Iterable[Pair], judgements: Iterable[Judgement]) -> list[Score
 
 
 def pair_summary(
-    pairs: Sequence[Pair], judgements: Sequence[Judgement], seed: int
+    pairs: Sequence[AnswerPair], judgements: Sequence[Opinion], seed: int
 ) -> dict[str, Any]:
     """wins + losses + ties + unread = pairs. rate: the mean score, ties half; wilson, bootstrap, length_controlled: 95 %.
     at_worst, at_best: were every pair that was not read lost, or won. first: share of replies, ties aside, for the answer
@@ -88,11 +88,11 @@ def _longer(rows: Sequence[ScoredPair]) -> float | None:
     return round(sum(longer) / len(longer), 6) if longer else None
 
 
-def _apart(pair: Pair) -> int:
+def _apart(pair: AnswerPair) -> int:
     return len(pair.tuned[-1]) - len(pair.other[-1])
 
 
-def _agreed(judgements: Sequence[Judgement]) -> float | None:
+def _agreed(judgements: Sequence[Opinion]) -> float | None:
     by_pair: dict[tuple[str, int], dict[str, Any]] = {}
     for one in judgements:
         if one.value is not None:
@@ -187,7 +187,7 @@ def _fitted(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> float:
     return float(at[0])
 
 
-def grade_summary(judgements: Sequence[Judgement], seed: int) -> dict[str, Any]:
+def grade_summary(judgements: Sequence[Opinion], seed: int) -> dict[str, Any]:
     """Mean grades from 1 to 10, and the mean difference tuned - other over prompts of which both were read, with bootstrap
     intervals. graded + unread = requests."""
     import numpy as np
@@ -198,7 +198,7 @@ def grade_summary(judgements: Sequence[Judgement], seed: int) -> dict[str, Any]:
             grades[one.place][one.pair.prompt, one.pair.turn] = float(one.value)
     both = [key for key in grades["tuned"] if key in grades["other"]]
     apart = np.array([grades["tuned"][key] - grades["other"][key] for key in both])
-    rows = [ScoredPair(Pair(key[0], key[1], "", (), (), ()), 0.0) for key in both]
+    rows = [ScoredPair(AnswerPair(key[0], key[1], "", (), (), ()), 0.0) for key in both]
     gap = None
     if len(both):
         low, high = _resampled(rows, seed, _RESAMPLES, lambda drawn: float(apart[drawn].mean()))

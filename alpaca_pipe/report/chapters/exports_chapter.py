@@ -1,0 +1,41 @@
+"""The files that are shipped, and the figures by which they are the model that was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from alpaca_pipe.report.chapters.base import ReportChapter, Told
+from alpaca_pipe.report.facts import Facts
+
+
+def _told(facts: Facts) -> Told | None:
+    model, files = facts.exported.get("model"), facts.exported.get("gguf") or ()
+    if not model and not files:
+        return None
+    return {"merged": _merged(model), "files": [_file(one) for one in files]}
+
+
+def _merged(model: Mapping[str, Any] | None) -> str:
+    if not model:
+        return ""
+    return (
+        f"The merged checkpoint, {model['megabytes']:,.0f} MB in {model['dtype']}, read back from the disk and held against base "
+        f"and adapter at {model['positions']:,} positions: largest difference of a logit {model['max_difference']:.2g}, "
+        f"at most {model['limit']:.2g} allowed; the same first choice at {model['top1']:.1%}."
+    )
+
+
+def _file(one: Mapping[str, Any]) -> dict[str, str]:
+    agreed = one["compared"] - one["differing"]
+    return {
+        "file": one["file"],
+        "megabytes": f"{one['megabytes']:,.1f}",
+        "prompts": f"{one['prompts']:,}",
+        "agreed": f"{agreed:,} of {one['compared']:,}",
+        "kl": f"{one['kl']:.2g} (at most {one['kl_limit']:g})",
+        "sha256": str(one["sha256"]),
+    }
+
+
+EXPORTS = ReportChapter("exports", 75, _told, "exports_chapter.html.j2")
