@@ -101,7 +101,7 @@ class GenerateConfig(Table):
     )
     rows: Annotated[Extended, OfSomeStyles()] = Field(
         None,
-        description="styles constitutional, evol and orca: the rows to rework: RECIPE@DATE, or a file in any format; null: the seeds",
+        description="styles constitutional, evol, orca and react: the rows to rework: RECIPE@DATE, or a file in any format; null: the seeds",
     )
     depth: Annotated[int, OfSomeStyles()] = Field(
         1,

@@ -315,9 +315,12 @@ class Generation:
         if seat.ground and seat.ground.example:
             parents.append(seat.ground.example.id)
         origin = Origin("generated", last.reply.key, tuple(parents), details)
-        example = Example.of(
-            draft.instruction, draft.input, draft.output or "", origin, draft.system
-        )
+        if draft.turns:
+            example = Example.of_messages(draft.turns, origin, draft.system)
+        else:
+            example = Example.of(
+                draft.instruction, draft.input, draft.output or "", origin, draft.system
+            )
         self._ids[example.id] += 1
         count = self._ids[example.id]
         return example if count == 1 else replace(example, id=f"{example.id}#{count}")

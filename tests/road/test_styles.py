@@ -24,6 +24,7 @@ NEEDS = {
     "documents": ("generate.documents=[notes.md]",),
     "orca": (ROWS,),
     "constitutional": (ROWS,),
+    "react": (ROWS,),
     "evol": (ROWS, "generate.depth=2"),
 }
 STYLES = {name: NEEDS.get(name, ()) for name in style_names()}

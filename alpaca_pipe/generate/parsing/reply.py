@@ -8,6 +8,7 @@ from dataclasses import field, replace
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion, Finish
+from alpaca_pipe.core.example import Message
 from alpaca_pipe.core.fast_dataclass import compact_dataclass
 from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.core.thinking import answer_of
@@ -18,13 +19,15 @@ _DEEPEST = 3  # objects within objects: a list of tasks needs two; deeper ones a
 
 @compact_dataclass(frozen=True)
 class Draft:
-    """A task as it was read. output None: the answer is still to be asked for.  details: kept in the row's origin."""
+    """A task as it was read. output None: the answer is still to be asked for.  details: kept in the row's origin.
+    turns: the whole conversation, of a style whose rows are some."""
 
     instruction: str
     input: str = ""
     output: str | None = None
     system: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    turns: tuple[Message, ...] = ()
 
 
 @compact_dataclass(frozen=True)

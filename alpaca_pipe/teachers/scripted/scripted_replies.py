@@ -181,6 +181,8 @@ def answer_to(asked: Mapping[str, Any]) -> str:
     question = asked["messages"][-1][1]
     if found := _PASSAGE.search(question):
         return _from_passage(found[1], chance)
+    if "Action: tool[" in asked["messages"][0][1]:
+        return _step(len(asked["messages"]), chance)
     schema = _schema(asked["decoding"].get("response_format"))
     if schema is not None:
         return json.dumps(_filled(schema, "", _rows(chance), chance, schema), ensure_ascii=False)
@@ -257,6 +259,15 @@ _ASKS = (
     "Explain the rule about",
     "Which rule is there for",
 )
+
+
+def _step(messages: int, chance: random.Random) -> str:
+    """Generate's style react: a question is calculated once or twice, then answered; one reply of twenty is not in the form."""
+    if chance.random() < 0.05:
+        return _fresh(chance).output
+    if messages <= 2 or (messages == 4 and chance.random() < 0.3):
+        return f"Thought: I need a number.\nAction: calculator[{chance.randint(2, 999)} * {chance.randint(2, 99)}]"
+    return f"Thought: I know the answer.\nAnswer: {_fresh(chance).output}"
 
 
 def _evolved(task: str, chance: random.Random) -> str:
