@@ -14,7 +14,7 @@ from alpaca_pipe.models.architecture import files_here
 from alpaca_pipe.models.templates import TemplateName
 from alpaca_pipe.train.adapter_config import Lora
 from alpaca_pipe.train.hosted_config import HostedTuning
-from alpaca_pipe.train.hyperparameters import LEARNING_RATE, Hyperparameters, Objective
+from alpaca_pipe.train.hyperparameters import LEARNING_RATE, Hyperparameters, Kernels, Objective
 from alpaca_pipe.weights.base import BaseTable
 
 if TYPE_CHECKING:
@@ -146,6 +146,21 @@ class TrainConfig(Table):
         "auto",
         description="activations are computed again in the backward pass: slower, less memory; auto: where they would not fit",
     )
+    use_liger_kernel: Annotated[bool, Added()] = Field(
+        False,
+        description="on a GPU: norms, rotary positions and feed-forwards by Liger's kernels (extra 'kernels')",
+    )
+    torch_compile: Annotated[bool, Added()] = Field(
+        False, description="on a GPU: norms and feed-forwards compiled; the first steps are slow"
+    )
+    tf32: Annotated[bool | None, Added()] = Field(
+        None,
+        description="on a GPU: fp32 products with 10 bits of mantissa; default: as torch has it",
+    )
+    fp8: Annotated[bool, Added()] = Field(
+        False,
+        description="on a GPU: products of linear layers in fp8, a scale a row (extra 'kernels'): coarser, needs torch_compile to be fast",
+    )
     lora: Lora = Field(Lora(), description="methods lora and qlora: the adapter")
     hosted: Annotated[HostedTuning | None, Added()] = Field(
         None,
@@ -233,6 +248,10 @@ class TrainConfig(Table):
             | ({"eval_strategy": "steps"} if self.eval_strategy == "usd" else {})
         )
 
+    @property
+    def kernels(self) -> Kernels:
+        return Kernels(self.use_liger_kernel, self.torch_compile, self.tf32, self.fp8)
+
     def hyper(self, seed: int) -> Hyperparameters:
         return Hyperparameters(
             self.learning_rate or LEARNING_RATE[self.method],
@@ -249,6 +268,7 @@ class TrainConfig(Table):
             processes=self.processes,
             save_steps=self.save_steps,
             save_total_limit=self.save_total_limit,
+            kernels=self.kernels,
             optimizer={
                 "optim": self.optim,
                 "adam_beta1": self.adam_beta1,

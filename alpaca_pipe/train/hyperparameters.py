@@ -27,6 +27,21 @@ class Objective:
 
 
 @dataclass(frozen=True)
+class Kernels:
+    """What a GPU is asked for beyond torch's own (gpu_kernels.py), by the names of TrainingArguments. tf32 None: as torch has it."""
+
+    use_liger_kernel: bool = False
+    torch_compile: bool = False
+    tf32: bool | None = None
+    fp8: bool = False
+
+    def named(self) -> tuple[str, ...]:
+        """Those that are asked for."""
+        each = ("use_liger_kernel", "torch_compile", "tf32", "fp8")
+        return tuple(name for name in each if getattr(self, name))
+
+
+@dataclass(frozen=True)
 class Hyperparameters:
     """The numbers of a tune, by the names of HF's TrainingArguments. lora: keyword arguments of peft's LoraConfig; optimizer:
     of TrainingArguments."""
@@ -44,6 +59,7 @@ class Hyperparameters:
     objective: Objective = Objective()
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     checkpointing: bool = False
+    kernels: Kernels = Kernels()
     processes: int = 1
     save_steps: int | None = None
     save_total_limit: int = 1

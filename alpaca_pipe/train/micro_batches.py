@@ -142,7 +142,8 @@ def _common(one: Row, other: Row) -> int:
 
 
 def as_tensors(batch: MicroBatch) -> dict[str, Any]:
-    """What the model and attention.py take: input_ids, position_ids and targets (1, places); the layout beside them."""
+    """What the model and attention.py take: input_ids, position_ids and targets (1, places); the layout beside them.
+    learned: the places whose target is learned, found here, since asking a GPU for them would wait for it."""
     import torch
 
     def whole(values: list[int]) -> torch.Tensor:
@@ -154,6 +155,7 @@ def as_tensors(batch: MicroBatch) -> dict[str, Any]:
         "input_ids": whole(batch.ids),
         "position_ids": whole(batch.positions),
         "targets": whole(batch.targets),
+        "learned": learned_places(batch.targets),
         "weights": None if batch.weights is None else torch.tensor([batch.weights]),
         "cu_seq_lens_q": ends,
         "max_length_q": max(lengths),
@@ -161,6 +163,12 @@ def as_tensors(batch: MicroBatch) -> dict[str, Any]:
         "row_reads": None if batch.reads is None else torch.tensor(batch.reads),
         "row_returns": None if batch.returns is None else torch.tensor(batch.returns),
     }
+
+
+def learned_places(targets: Sequence[int]) -> torch.Tensor:
+    import torch
+
+    return torch.tensor([at for at, one in enumerate(targets) if one != IGNORED], dtype=torch.long)
 
 
 def as_padded_tensors(rows: Sequence[Row], pad: int) -> dict[str, Any]:
@@ -172,11 +180,13 @@ def as_padded_tensors(rows: Sequence[Row], pad: int) -> dict[str, Any]:
     def filled(parts: Sequence[Sequence[float]], value: float) -> torch.Tensor:
         return torch.tensor([[*part, *[value] * (longest - len(part))] for part in parts])
 
+    targets = filled([row.targets for row in rows], IGNORED)
     weighed = any(row.weights is not None for row in rows)
     weights = [row.weights or [1.0] * len(row.ids) for row in rows] if weighed else None
     return {
         "input_ids": filled([row.ids for row in rows], pad),
         "attention_mask": filled([[1] * len(row.ids) for row in rows], 0),
-        "targets": filled([row.targets for row in rows], IGNORED),
+        "targets": targets,
+        "learned": learned_places(targets.flatten().tolist()),
         "weights": None if weights is None else filled(weights, 0.0),
     }

@@ -9,6 +9,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.train.config import TrainConfig
 
 _BITSANDBYTES = ("bnb", "paged", "lion", "ademamix")
+_EXTRAS = {"bitsandbytes": "qlora", "liger_kernel": "kernels", "torchao": "kernels"}
 _TORCHAO = ("adamw_torch_8bit", "adamw_torch_4bit")
 
 
@@ -22,25 +23,30 @@ def missing_packages(config: TrainConfig) -> Iterator[str]:
 def check_packages(config: TrainConfig) -> None:
     """UserError where one is missing."""
     for package in missing_packages(config):
-        extra = "qlora" if package == "bitsandbytes" else package
-        named = f" (the extra '{extra}')" if package != "torchao" else ""
         raise UserError(
-            f"train: {_what(config, package)} needs {package}{named}, which is not installed",
-            f"pip install {package}",
+            f"train: {_what(config, package)} needs {package} (the extra "
+            f"'{_EXTRAS.get(package, package)}'), which is not installed",
+            f"pip install {package.replace('_', '-')}",
         )
 
 
 def _needed(config: TrainConfig) -> Iterator[str]:
     if config.method == "qlora" or any(part in config.optim for part in _BITSANDBYTES):
         yield "bitsandbytes"
-    if config.optim in _TORCHAO:
+    if config.optim in _TORCHAO or config.fp8:
         yield "torchao"
+    if config.use_liger_kernel:
+        yield "liger_kernel"
     yield from config.trackers
 
 
 def _what(config: TrainConfig, package: str) -> str:
     if package == "bitsandbytes" and config.method == "qlora":
         return "method qlora"
+    if package == "liger_kernel":
+        return "use_liger_kernel"
+    if package == "torchao" and config.fp8:
+        return "fp8"
     if package in config.trackers:
         return f"report_to: {package}"
     return f"optim: {config.optim}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.models.loss_mask import Encoded
@@ -24,31 +24,55 @@ def agrees(model: PreTrainedModel, rows: Sequence[Encoded], own: str) -> bool:
     own: the name of the attention that the model came with. It is left with attention.py's where they agree, with its own
     where they do not.
     """
-    import torch
+    data = _few(rows)
+    ours = _measured(_apart, model, data)
+    name = model.config._attn_implementation
+    model.set_attn_implementation(own)
+    same = _alike(model, ours, _measured(_alone, model, data))
+    if same:
+        model.set_attn_implementation(name)
+    return same
 
+
+def stays(model: PreTrainedModel, rows: Sequence[Encoded], change: Callable[[], None]) -> bool:
+    """Whether the model's own loss and gradient of a few of the rows are after `change` what they were before it."""
+    data = _few(rows)
+    before = _measured(_alone, model, data)
+    change()
+    return _alike(model, _measured(_alone, model, data), before)
+
+
+def _few(rows: Sequence[Encoded]) -> list[Row]:
     few = sorted(rows, key=lambda row: len(row.ids))[:: max(1, len(rows) // _ROWS)][:_ROWS]
     data = [Row.of(row.ids[:_LONGEST], row.mask[:_LONGEST]) for row in few]
-    data = sorted((row for row in data if row.learned), key=lambda row: list(row.ids))
+    return sorted((row for row in data if row.learned), key=lambda row: list(row.ids))
+
+
+def _measured(loss: Any, model: PreTrainedModel, rows: Sequence[Row]) -> list[torch.Tensor]:
+    """The loss and its gradients, in evaluation mode; the model is left as it was."""
     weights = _some_weights(model)
     before, training = [weight.requires_grad for weight in weights], model.training
     model.eval()
     for weight in weights:
         weight.requires_grad_(True)
-    ours = _loss_and_gradient(_apart, model, data, weights)
-    name = model.config._attn_implementation
-    model.set_attn_implementation(own)
-    theirs = _loss_and_gradient(_alone, model, data, weights)
+    found = _loss_and_gradient(loss, model, rows, weights)
     for weight, wanted in zip(weights, before, strict=True):
         weight.requires_grad_(wanted)
     model.train(training)
-    near = _NEAR[2 if model.device.type == "cuda" else weights[0].element_size()]
-    same = all(
-        torch.isfinite(a).all() and (a - b).abs().max() <= near * b.abs().max().clamp(min=1e-6)
+    return found
+
+
+def _alike(
+    model: PreTrainedModel, ours: Sequence[torch.Tensor], theirs: Sequence[torch.Tensor]
+) -> bool:
+    import torch
+
+    width = 2 if model.device.type == "cuda" else _some_weights(model)[0].element_size()
+    return all(
+        bool(torch.isfinite(a).all())
+        and bool((a - b).abs().max() <= _NEAR[width] * b.abs().max().clamp(min=1e-6))
         for a, b in zip(ours, theirs, strict=True)
     )
-    if same:
-        model.set_attn_implementation(name)
-    return bool(same)
 
 
 def _some_weights(model: PreTrainedModel) -> list[torch.nn.Parameter]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import torch
 
-_AT_ONCE = 256  # places; 256 x 128,256 logits in fp32 are 131 MB
+_AT_ONCE = {"cpu": 256, "cuda": 1024}  # places; 256 x 128,256 logits in fp32 are 131 MB
 
 
 def summed_nats(
@@ -84,8 +84,9 @@ def _summed() -> Any:
             d_weight: torch.Tensor | None = None
             head = weight.to(hidden.dtype)
             times = product if hidden.dtype == torch.float32 else torch.nn.functional.linear
-            for start in range(0, len(targets), _AT_ONCE):
-                part = slice(start, start + _AT_ONCE)
+            at_once = _AT_ONCE.get(hidden.device.type, 256)
+            for start in range(0, len(targets), at_once):
+                part = slice(start, start + at_once)
                 logits = times(hidden[part], head).float()
                 nats, slope = _nats_and_slope(logits, targets[part])
                 if weights is not None or dft:

@@ -19,6 +19,7 @@ from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.train.best_weights import NOTE
 from alpaca_pipe.train.config import FOLDERS, HELD_OUT, ROWS, TrainConfig, asked_of, check
 from alpaca_pipe.train.ears import Ears, on_the_way
+from alpaca_pipe.train.gpu_kernels import check_gpu
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.job import TuneJob, perform
 from alpaca_pipe.train.midway import Midway, midway_of
@@ -159,6 +160,7 @@ def _check_machine(config: TrainConfig) -> None:
             "pip install 'alpaca-pipe[train]'",
         )
     check_processes(config.processes)
+    check_gpu(config.kernels)
 
 
 def _announce(

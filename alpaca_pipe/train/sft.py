@@ -15,11 +15,12 @@ from alpaca_pipe.train.attention import lay_end_to_end
 from alpaca_pipe.train.best_weights import put_back
 from alpaca_pipe.train.eval_watch import LOG as EVAL_LOG
 from alpaca_pipe.train.eval_watch import Evaluations, eval_watch
+from alpaca_pipe.train.gpu_kernels import compile_parts, products_in_fp8, put_liger_in
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.lean.replace import make_lean, sparse_embedding
 from alpaca_pipe.train.micro_batches import Row
 from alpaca_pipe.train.midway import Midway
-from alpaca_pipe.train.probe import agrees
+from alpaca_pipe.train.probe import agrees, stays
 from alpaca_pipe.train.resume import last_whole
 from alpaca_pipe.train.together import wait_for_all
 from alpaca_pipe.train.track_watch import track_watch
@@ -104,6 +105,8 @@ def _trainer(
         model.to(device())  # type: ignore[arg-type]
     own = model.config._attn_implementation
     longest = max(len(row.ids) for row in rows)
+    if hyper.kernels.use_liger_kernel:
+        put_liger_in(model, lambda change: stays(model, rows, change))
     apart = lay_end_to_end(model, longest) and agrees(model, rows, own)
     if hyper.checkpointing:
         recompute(model)
@@ -119,7 +122,11 @@ def _trainer(
     for weight in trained.parameters():
         if weight.requires_grad and hyper.lora:  # TRL makes those on a base of 4 bits bfloat16
             weight.data = weight.data.float()
+    if hyper.kernels.fp8:
+        products_in_fp8(trained)
     make_lean(trainer.model)
+    if hyper.kernels.torch_compile:
+        compile_parts(trained)
     if hyper.processes == 1:  # gradients are exchanged whole
         sparse_embedding(trained)
     return trainer
@@ -172,6 +179,7 @@ def _arguments(hyper: Hyperparameters, scratch: Path) -> SFTConfig:
         use_cpu=not on_gpu,
         ddp_backend="gloo" if hyper.processes > 1 and not on_gpu else None,
         ddp_find_unused_parameters=False,
+        tf32=hyper.kernels.tf32,
         bf16=on_gpu and torch.cuda.is_bf16_supported(),
         gradient_checkpointing=False,
         logging_steps=1,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _TOKENS = {"cpu": TOKENS_ON_CPU, "cuda": 16_384}
 
 
-_OURS = ("targets", "weights")  # of a micro-batch, what the model itself does not take
+_OURS = ("targets", "weights", "learned")  # of a micro-batch, what the model itself does not take
 
 
 def nats_of(
@@ -37,22 +37,28 @@ def nats_of(
 ) -> torch.Tensor:
     """The loss of one micro-batch, summed over what is learned, in nats. head: its output head, reached by itself."""
     rest = {name: value for name, value in inputs.items() if name not in _OURS}
-    targets, weights = inputs["targets"], inputs["weights"]
     with without_head(head):
         hidden = model(**rest, use_cache=False).logits
-    learned = targets != IGNORED
-    weights = None if weights is None else weights[learned]
-    return summed_nats(hidden[learned], head.weight, targets[learned], weights, dft)
+    return summed_nats(_learned(hidden, inputs), head.weight, *_wanted(inputs), dft)
 
 
 def nats_by_logits(model: Any, inputs: Mapping[str, Any], dft: bool = False) -> torch.Tensor:
     """The same by the model's own logits, whatever it does to them: caps, scales, a bias of its head."""
     rest = {name: value for name, value in inputs.items() if name not in _OURS}
-    targets, weights = inputs["targets"], inputs["weights"]
     logits = model(**rest, use_cache=False).logits
-    learned = targets != IGNORED
-    weights = None if weights is None else weights[learned]
-    return nats_of_logits(logits[learned].float(), targets[learned], weights, dft)
+    return nats_of_logits(_learned(logits, inputs).float(), *_wanted(inputs), dft)
+
+
+def _learned(values: torch.Tensor, inputs: Mapping[str, Any]) -> torch.Tensor:
+    """values (rows, places, size) of the places that are learned: (learned, size)."""
+    return values.flatten(0, 1).index_select(0, inputs["learned"])
+
+
+def _wanted(inputs: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Targets and weights of the places that are learned."""
+    at, weights = inputs["learned"], inputs["weights"]
+    targets = inputs["targets"].flatten().index_select(0, at)
+    return targets, None if weights is None else weights.flatten().index_select(0, at)
 
 
 def tensors_of(rows: Sequence[Row], at_once: int, apart: bool, share: bool, pad: int) -> list[Any]:

@@ -63,7 +63,9 @@ def loss_and_gradients(model: Any, end_to_end: bool) -> tuple[float, dict[str, A
     if end_to_end:
         loss = nats_of(model, model.get_output_embeddings(), inputs)
     else:
-        loss = nats_by_logits(model, {k: inputs[k] for k in ("input_ids", "targets", "weights")})
+        loss = nats_by_logits(
+            model, {k: inputs[k] for k in ("input_ids", "targets", "weights", "learned")}
+        )
     loss.backward()
     return float(loss.detach()), {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
 
