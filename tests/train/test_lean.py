@@ -199,3 +199,30 @@ def test_a_product_is_a_product() -> None:
     assert torch.allclose(product(x, weight, bias, onto).double(), wanted, atol=1e-5)
     across = product(x.T.contiguous().T, weight.T.contiguous().T)
     assert torch.allclose(across.double(), x.double() @ weight.double().T, atol=1e-5)
+
+
+@pytest.mark.parametrize("more", [{"use_dora": True}, {"lora_dropout": 0.5}])
+def test_an_adapter_that_is_not_plain_keeps_its_own_code_wherever_it_stands(
+    more: dict[str, Any],
+) -> None:
+    """Before the first step, and in eval, it answers as a plain one does: nothing but its kind tells them apart."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(3)
+    options = {"r": 4, "target_modules": "all-linear", "task_type": "CAUSAL_LM", **more}
+    model = get_peft_model(model_of("llama"), LoraConfig(**options))
+    make_lean(model.eval())
+    model.train()
+    for name, weight in model.named_parameters():
+        if "lora_B" in name or "magnitude" in name:
+            torch.nn.init.normal_(weight, std=0.5)
+    ids = torch.tensor([[3, 1, 4, 1, 5]])
+
+    def answered() -> Any:
+        torch.manual_seed(7)
+        return model(ids).logits
+
+    lean = answered()
+    for module in model.modules():
+        module.__dict__.pop("forward", None)
+    assert torch.allclose(lean, answered(), atol=1e-5)

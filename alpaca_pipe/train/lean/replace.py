@@ -47,6 +47,9 @@ def make_lean(model: torch.nn.Module) -> int:
             replaced += _replace(module, _linear_forward(module), module.in_features)
     for module in rest:
         if all(hasattr(module, name) for name in ("gate_proj", "up_proj", "down_proj", "act_fn")):
+            # DoRA and dropout answer as a plain adapter does until the first step, and in eval
+            if not (is_plain_adapter(module.down_proj) or is_plain_linear(module.down_proj)):
+                continue
             width = getattr(module.gate_proj, "in_features", 0)
             replaced += _replace(module, _gated_forward(module), width)
     return replaced
