@@ -317,7 +317,7 @@ def reply_to(body: JSON) -> JSON:
     text = body["messages"][-1]["content"]
     return {
         "choices": [{"message": {"content": f"reply to {text}"}, "finish_reason": "stop"}],
-        "model": "m-1",
+        "model": "m-2026-11-01",
         "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
     }
 
