@@ -17,6 +17,7 @@ from alpaca_pipe.models.saved_template import save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.train.best_weights import NOTE
+from alpaca_pipe.train.calibration import Calibration
 from alpaca_pipe.train.config import FOLDERS, HELD_OUT, ROWS, TrainConfig, asked_of, check
 from alpaca_pipe.train.ears import Ears, on_the_way
 from alpaca_pipe.train.gpu_kernels import check_gpu
@@ -60,6 +61,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     steps = hyper.steps(len(rows))
     midway = _midway(config, context, encoder, hyper, len(rows))
     _announce(context, config, told.rows, steps, len(tunes))
+    calibration = Calibration(steps * len(tunes), context.per_hour, context.progress.say)
     for place, (which, its_rows) in enumerate(tunes.items()):
         if not (context.folder / FOLDERS[which]).is_dir():
             _tune(
@@ -73,6 +75,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
                 context,
                 midway,
                 before=place * steps,
+                calibration=calibration,
             )
     commit = {"base_commit": base.commit()} if base.on_hub else {}
     return Outcome(
@@ -185,6 +188,7 @@ def _tune(
     context: StageContext,
     midway: Midway | None,
     before: int,
+    calibration: Calibration,
 ) -> None:
     base: BaseTable = context.tables["base"]
     scratch, draft = context.scratch / which, context.scratch / f"{which}-model"
@@ -207,11 +211,15 @@ def _tune(
     )
     ears = Ears(which, before, context.progress.at, context.progress.say)
 
+    def at(step: int, loss: float) -> None:
+        ears.step(step, loss)
+        calibration.step(before + step)
+
     if hyper.processes == 1:
-        done = perform(job, context.stopping, ears.step, context.phase, ears.told)
+        done = perform(job, context.stopping, at, context.phase, ears.told)
     else:
         context.phase("train")
-        done = perform_together(job, context.stopping, ears.step, ears.told)
+        done = perform_together(job, context.stopping, at, ears.told)
     if not done:
         raise Stopped
     if midway and midway.best:

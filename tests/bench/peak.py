@@ -74,6 +74,7 @@ def main() -> None:
                 done = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True)
                 peak = json.loads(done.stdout.splitlines()[-1])
                 planned = memory_on_cpu(shape, method, TOKENS * AT_ONCE / 2).total
+                print(f"  {name}, {method}: {peak / 1e9:.2f} GB", flush=True)
                 lines.append(
                     {
                         "shape": name,
