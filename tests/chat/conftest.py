@@ -34,7 +34,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     home = tmp_path_factory.mktemp("letters")
     (home / "base").mkdir()
     build_tiny(home / "base")
-    tune(home / "base", rows(0, 48), home / "runs" / "store" / "export-1" / "merged", steps=200)
+    tune(home / "base", rows(0, 48), home / "runs" / "store" / "export-1" / "merged")
     history(
         home / "runs",
         (RUN, {"export": "export-1"}),

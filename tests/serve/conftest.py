@@ -32,7 +32,7 @@ def _export(home: Path) -> None:
     (home / "base").mkdir(parents=True)
     build_tiny(home / "base")
     exported = home / "runs" / "store" / "export-1"
-    tune(home / "base", rows(0, 48), exported / "merged", steps=200)
+    tune(home / "base", rows(0, 48), exported / "merged")
     merged = exported / "merged"
     encoder = saved_encoder(load_tokenizer(Checkpoint(str(merged))), merged)
     ggufs(merged, exported / "gguf", home, ["q8_0", "f16"], encoder, rows(0, 4), lambda said: None)
