@@ -12,11 +12,13 @@ import csv
 import json
 import shutil
 import tarfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from alpaca_pipe.ledger.store.journal import Journal
 from tests.command import told
 
 ARCHIVE = Path(__file__).with_name("old_workspace.tar.xz")
@@ -141,6 +143,42 @@ def test_the_ledger_is_exported_as_it_was(old: Path) -> None:
         was, is_ = rows(old / "expected" / name), rows(old / name)
         assert len(was) == len(is_) > 40
         assert not lost(was, is_)
+
+
+def exported(old: Path) -> tuple[bytes, bytes]:
+    told("ledger", "--focus", "focus.csv", "--jsonl", "entries.jsonl", cwd=old)
+    return (old / "focus.csv").read_bytes(), (old / "entries.jsonl").read_bytes()
+
+
+def test_the_exports_are_the_same_bytes_also_once_todays_program_has_written(old: Path) -> None:
+    """Books only grow: what stood in them is exported as it was, byte for byte, and what is new comes behind it."""
+    was = tuple((old / "expected" / name).read_bytes() for name in ("focus.csv", "entries.jsonl"))
+    assert exported(old) == was
+    with Journal.open(old / "runs" / "ledger.sqlite") as journal:  # to write: tables may be added
+        journal.recover("paid")
+        before = {recipe: journal.totals(recipe) for recipe in RECIPES}
+    assert exported(old) == was
+    told("run", "paid", "--no-spend", cwd=old)
+    now = exported(old)
+    assert now[1].startswith(was[1]) and set(was[0].splitlines()) <= set(now[0].splitlines())
+    with Journal.open(old / "runs" / "ledger.sqlite", read_only=True) as journal:
+        assert before["small"] == journal.totals("small")
+        assert before["paid"].settled == journal.totals("paid").settled
+
+
+def test_the_sums_are_those_of_its_entries(old: Path) -> None:
+    """Counted here from the older build's own export, apart from the program: nano-dollar by nano-dollar."""
+    settled, lost = Counter[str](), Counter[str]()
+    for entry in rows(old / "expected" / "entries.jsonl"):
+        kind, amount = entry["kind"], entry["nanodollars"]
+        settled[entry["recipe"]] += amount if kind in ("settled", "reconciled", "correction") else 0
+        lost[entry["recipe"]] += amount if kind == "lost" else 0
+        lost[entry["recipe"]] -= entry["frees"] if kind == "reconciled" else 0
+    with Journal.open(old / "runs" / "ledger.sqlite", read_only=True) as journal:
+        for recipe in RECIPES:
+            totals = journal.totals(recipe)
+            assert (totals.settled, totals.lost) == (settled[recipe], lost[recipe])
+        assert sum(settled.values()) == journal.totals().settled > 0
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
