@@ -93,6 +93,7 @@ class PlanSummary:
     doubts: tuple[str, ...] = ()  # prices that may have moved, teachers that will end
     control: Estimate | None = None  # of the whole, what train.control=none would leave out
     by_batch: float = 0.0  # nano-dollars that asking by batch would save, where it is not so asked
+    batch_kind: str = ""  # the teacher's kind that asks so
     waiting: bool = False  # the lease waits for the first step on the GPU (gpu.lease_start: gpu)
 
     @property
@@ -226,6 +227,7 @@ def look(
         *_of_teachers(recipe, estimates, day),
         _control(steps, recipe, workspace, estimates),
         _by_batch(recipe, estimates),
+        _batch_kind(recipe),
         bool((table := recipe.tables.get("gpu")) and table.waits()),
     )
 
@@ -247,11 +249,19 @@ def _control(
     return Estimate(both.minutes.times(share), gpu=both.gpu.times(share)) if share else None
 
 
+_BATCH_KINDS = {"openai_chat": "openai_batch", "anthropic_messages": "anthropic_batch"}
+
+
+def _batch_kind(recipe: Recipe) -> str:
+    teacher: TeacherTable | None = recipe.tables.get("teacher")
+    return _BATCH_KINDS.get(teacher.kind, "") if teacher else ""
+
+
 def _by_batch(recipe: Recipe, estimates: Mapping[str, Estimate]) -> float:
     """What the batch price would save of the teacher's tokens, where the book has one and the teacher is asked online."""
     teacher: TeacherTable | None = recipe.tables.get("teacher")
     asked = estimates.get("generate")
-    if teacher is None or asked is None or teacher.kind != "openai_chat" or teacher.price:
+    if teacher is None or asked is None or not _batch_kind(recipe) or teacher.price:
         return 0.0
     try:
         online, batch = (teacher.priced(mode).per_million for mode in ("online", "batch"))

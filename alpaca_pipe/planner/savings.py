@@ -37,7 +37,7 @@ def _all(outlook: PlanSummary) -> Iterator[Saving]:
     if outlook.by_batch:
         yield Saving(
             outlook.by_batch,
-            "teacher.kind=openai_batch",
+            f"teacher.kind={outlook.batch_kind}",
             "hours in place of minutes; the same rows",
         )
     if outlook.idle:

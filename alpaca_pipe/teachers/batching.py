@@ -1,8 +1,9 @@
-"""The keys of a teacher that can be asked by files and batches."""
+"""The keys of a teacher that can be asked by batches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -10,18 +11,14 @@ from pydantic import Field
 from alpaca_pipe.core.config_table import Knob, Table
 from alpaca_pipe.teachers.config import BatchRules
 
+_A_DAY = "24h"
+
 
 class BatchKeys(Table):
-    """How files of requests are cut and watched."""
+    """How batches are cut and watched."""
 
-    also: ClassVar[Mapping[str, str]] = {
-        "completion_window": "window",
-        "poll_interval": "poll",
-    }
+    also: ClassVar[Mapping[str, str]] = {"poll_interval": "poll"}
 
-    window: Annotated[str, Knob()] = Field(
-        "24h", description="the time in which the provider has to answer"
-    )
     poll: Annotated[float, Knob()] = Field(
         60.0, gt=0, description="seconds between two polls of a batch, at most"
     )
@@ -34,4 +31,18 @@ class BatchKeys(Table):
 
     @property
     def batch_rules(self) -> BatchRules:
-        return BatchRules(self.window, self.poll, self.most_requests, self.most_bytes)
+        return BatchRules(_A_DAY, self.poll, self.most_requests, self.most_bytes)
+
+
+class BatchFileKeys(BatchKeys):
+    """Of a provider that lets one choose the time."""
+
+    also: ClassVar[Mapping[str, str]] = {**BatchKeys.also, "completion_window": "window"}
+
+    window: Annotated[str, Knob()] = Field(
+        _A_DAY, description="the time in which the provider has to answer"
+    )
+
+    @property
+    def batch_rules(self) -> BatchRules:
+        return replace(super().batch_rules, window=self.window)

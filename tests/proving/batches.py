@@ -65,9 +65,14 @@ class Batches:
             ("POST", "/batches/{id}/cancel", self._cancel),
         ]
         return [
-            web.route(method, "/v1" + path, partial(self._with_weather, call))
-            for method, path, call in calls
+            web.route(method, "/v1" + path, self.weathered(call)) for method, path, call in calls
         ]
+
+    def weathered(
+        self, call: Callable[[web.Request], Awaitable[web.Response]]
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """A call about files and batches, with what may go wrong with it."""
+        return partial(self._with_weather, call)
 
     async def _with_weather(
         self, call: Callable[[web.Request], Awaitable[web.Response]], http: web.Request

@@ -352,7 +352,7 @@ def chaos(
         "price": PRICE,
         "retry_after": 0.3,
         "batch_price": PRICE,
-        "queue": requests // 6,
+        "queue": requests // 20,  # shorter than one whole file, however slowly files come
     }
     recipe = partial(
         RECIPE.format,

@@ -30,6 +30,7 @@ from tests.proving.dialects import DIALECTS, protocol_of
 from tests.proving.dialects.base import Refusal, ServedDialect
 from tests.proving.judge_replies import judgement
 from tests.proving.limits import Limits
+from tests.proving.message_batches import MessageBatchOffice
 from tests.proving.released import Released
 from tests.proving.settings import Settings
 from tests.proving.strict import refused_by_model
@@ -62,6 +63,7 @@ class Server:
         self.books = Books(Path(settings.books))
         self.limits = Limits.of(settings)
         self.batches = Batches(self)
+        self.messages = MessageBatchOffice(self)
         self.released = Released(Path(settings.released)) if settings.released else None
         self.asked: Counter[str] = Counter()  # how often each question arrived
         self.seeds: dict[str, Any] = {}  # the first of each request
@@ -268,7 +270,7 @@ class Server:
         )
 
     async def quiet(self, http: web.Request) -> web.Response:
-        while self.in_flight or self.batches.working:
+        while self.in_flight or self.batches.working or self.messages.working:
             await asyncio.sleep(0.01)
         self.books.flush()
         return web.json_response({})
@@ -329,6 +331,7 @@ async def serve(settings: Settings) -> None:
     app.router.add_get("/books/focus.csv", server.focus)
     app.router.add_get("/books/costs.json", server.costs)
     app.router.add_routes(server.batches.routes())
+    app.router.add_routes(server.messages.routes())
     app.router.add_routes(TuningOffice().routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()

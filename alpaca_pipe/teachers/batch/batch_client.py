@@ -231,10 +231,11 @@ def _listed(page: Mapping[str, Any]) -> list[dict[str, Any]]:
 def counts(batch: Mapping[str, Any]) -> tuple[int, int, int]:
     """Requests of a batch in all, answered, failed; 0 where it does not say."""
     said = batch.get("request_counts")
-    return (_count(said, "total"), _count(said, "completed"), _count(said, "failed"))
+    return (counted(said, "total"), counted(said, "completed"), counted(said, "failed"))
 
 
-def _count(said: Any, name: str) -> int:
+def counted(said: Any, name: str) -> int:
+    """One of its figures; 0 where it is none."""
     try:
         return whole_number(said[name]) if isinstance(said, dict) and said.get(name) else 0
     except BadNumber:

@@ -17,9 +17,11 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.pricing.token_prices import Price
 from alpaca_pipe.ledger.store.batch_jobs import BatchJobs, BatchLine, Intent
 from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.teachers.anthropic.messages_dialect import AnthropicMessages
 from alpaca_pipe.teachers.base import Failure
 from alpaca_pipe.teachers.batch.batch_client import BatchClient
 from alpaca_pipe.teachers.batch.batcher import Batcher, Rules
+from alpaca_pipe.teachers.batch.message_batches import MessageBatches
 from alpaca_pipe.teachers.batch.waiting import BatchWaiting
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.local.child_process import Child
@@ -57,8 +59,10 @@ def batch_desk(
     rules = Rules(
         how.window, how.most_requests, how.most_bytes, how.poll, min(Rules.quiet, 2 * how.poll)
     )
+    of_anthropic = isinstance(wire.dialect, AnthropicMessages)
+    office = MessageBatches(wire, child) if of_anthropic else BatchClient(wire, child)
     return Batcher(
-        BatchClient(wire, child),
+        office,
         BatchJobs(journal),
         table.identity(),
         rules,

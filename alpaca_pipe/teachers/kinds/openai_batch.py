@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from alpaca_pipe.teachers.batching import BatchKeys
+from alpaca_pipe.teachers.batching import BatchFileKeys
 from alpaca_pipe.teachers.config import ExpectedPace, TeacherTable
 from alpaca_pipe.teachers.endpoint import EndpointTable
 from alpaca_pipe.teachers.kinds.openai_chat import OpenAIChatTable
 
 
-class OpenAIBatchTable(BatchKeys, OpenAIChatTable):
+class OpenAIBatchTable(BatchFileKeys, OpenAIChatTable):
     """An endpoint that takes files of requests and answers within a day, at the batch price. Use a large generate.round_size: each round waits for its batch."""
 
     kind: Literal["openai_batch"]  # type: ignore[assignment]

@@ -11,7 +11,7 @@ from pydantic import Field
 from alpaca_pipe.core.config_table import AnyPath, ExistingPath, Knob
 from alpaca_pipe.core.files import file_digest
 from alpaca_pipe.core.ingredient import Ingredient
-from alpaca_pipe.teachers.batching import BatchKeys
+from alpaca_pipe.teachers.batching import BatchFileKeys
 from alpaca_pipe.teachers.config import ExpectedPace, TeacherTable
 from alpaca_pipe.teachers.own_server import OwnServerTable
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alpaca_pipe.teachers.local.child_process import Child
 
 
-class RehearsedTable(BatchKeys, OwnServerTable):
+class RehearsedTable(BatchFileKeys, OwnServerTable):
     """Our own scripted server on this machine, for tests and `--rehearse`: free, and priced on paper."""
 
     kind: Literal["rehearsed"]
