@@ -279,6 +279,25 @@ def test_a_pack_that_was_unpacked_on_two_machines_is_told(
     assert home.totals().settled == away.totals().settled + other.totals().settled
 
 
+def test_a_share_that_is_lent_on_comes_home_with_whose_it_is(
+    home: Place, away: Place, tmp_path: Path
+) -> None:
+    """Home lends to away, which lends a part of it to a third machine."""
+    third = Place.away(tmp_path / "third")
+    away.unpack(home.pack(gpu=5 * NANO, api=NANO).file)
+    third.unpack(away.pack(gpu=2 * NANO, api=NANO // 2).file)
+    assert not isinstance(third.ask("t", 0.25), Short)
+    third.run(until="reap")
+    away.unpack(third.results(replies=True).file)
+    away.run()
+    before, there = home.totals(), away.totals()
+    came = home.unpack(away.results(replies=True).file)
+    assert home.totals().settled == before.settled + there.settled and came.spent == there.settled
+    assert home.totals().open == 0 and home.verdicts()["sell"] == "up to date"
+    machines = {entry.machine for entry in home.entries()}
+    assert {entry.machine for entry in third.entries()} < machines
+
+
 def test_what_must_run_first_and_what_is_not_overwritten(home: Place, away: Place) -> None:
     with pytest.raises(UserError, match="sell: reap must run first .*run RECIPE --until reap"):
         home.pack("sell")
