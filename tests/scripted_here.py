@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.local.child_process import Child
 
 
@@ -48,6 +49,8 @@ async def serving_here(
         await asyncio.wait({server, word}, return_when=asyncio.FIRST_COMPLETED)
     try:
         said = await word
+        if "url" not in said:
+            raise UserError(f"{said['what']}; its log: {log}", said["cure"])
         yield Child(what, said["url"], log, cast(Any, _NoProcess()), said["key"])
     finally:
         server.cancel()
