@@ -290,4 +290,4 @@ def test_golden(tmp_path: Path) -> None:
         ),
         at,
     )
-    assert (STAGE.version, tree_digest(at.folder)[:16]) == (5, "9a1d3116c205b385")
+    assert (STAGE.version, tree_digest(at.folder)[:16]) == (6, "9a1d3116c205b385")
