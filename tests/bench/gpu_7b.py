@@ -1,10 +1,10 @@
 """LLaMA-7B's shape with random weights, real rows, one GPU, under 12 minutes: tokens a second, MFU, peak memory, the forecast.
 
-python -m tests.bench.gpu_7b [--tiny] [--seconds 90] [--who full,lora,qlora,padded]
+python -m tests.bench.gpu_7b [--tiny] [--seconds 75] [--who full,lora,lora-fp8,qlora,padded]
 
 Rows: the released 52K in the tokens of LLaMA's tokenizer (from ALPACA_PIPE_DATA), in the order of the file. `padded` is the
 reference's way: four rows side by side, each as long as the longest, LoRA. Every contender runs until its seconds are over;
-the first two steps are not counted. --tiny: two layers and rows of a byte tokenizer, to see on a CPU that it runs.
+the first two steps are not counted. `lora-fp8` is left out, with a word, where torchao is not installed. --tiny: two layers and rows of a byte tokenizer, to see on a CPU that it runs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from alpaca_pipe.models.fit import flop_a_token
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.train.cost_estimate import Job, Lengths
-from alpaca_pipe.train.hyperparameters import Hyperparameters
+from alpaca_pipe.train.hyperparameters import Hyperparameters, Kernels
 from tests.bench.table import publish
 
 TINY = Architecture(64, 128, 2, 4, 4, 259)
@@ -57,6 +59,10 @@ class Clock:
     def seconds_a_step(self) -> float:
         counted = self.times[UNCOUNTED:]
         return (counted[-1] - self.times[UNCOUNTED - 1]) / len(counted)
+
+
+def method_of(who: str) -> Any:
+    return "lora" if who == "padded" else who.removesuffix("-fp8")
 
 
 def rows_and_tokenizer(tiny: bool, count: int) -> tuple[list[Encoded], Any]:
@@ -106,14 +112,25 @@ def model_of(shape: Architecture, method: str) -> Any:
         return load_model(Checkpoint(folder), "bfloat16" if on_gpu else "float32", nf4=True)
 
 
+def kernels_of(who: str) -> Kernels:
+    """Liger's where they are installed; `lora-fp8`: fp8 by torchao, compiled. On a CPU none: torch's own code runs whole."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return Kernels()
+    fp8 = who.endswith("-fp8")
+    return Kernels(find_spec("liger_kernel") is not None, torch_compile=fp8, tf32=True, fp8=fp8)
+
+
 def ours(
-    shape: Architecture, method: str, rows: list[Encoded], tokenizer: Any, clock: Clock, step: int
+    shape: Architecture, who: str, rows: list[Encoded], tokenizer: Any, clock: Clock, step: int
 ) -> None:
     from alpaca_pipe.train.sft import tune
 
-    at_once = min(AT_ONCE, step)
+    at_once, method = min(AT_ONCE, step), method_of(who)
     lora = None if method == "full" else LORA
     hyper = Hyperparameters(2e-5, 50.0, None, at_once, step // at_once, "constant", 0, 0.0, 0, lora)
+    hyper = replace(hyper, kernels=kernels_of(who))
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         model = model_of(shape, method)
@@ -176,13 +193,14 @@ def contender(
     except Enough:
         pass
     gc.collect()
-    method: Any = "lora" if who == "padded" else who
+    method = method_of(who)
     tokens = step * sum(len(row.ids) for row in rows) / len(rows) / clock.seconds_a_step()
     flops = flop_a_token(shape.multiplied, method)
     name = torch.cuda.get_device_name().split()[-1] if on_gpu else ""
     gpu = gpus().get(name)
     line = {
         "who": who,
+        "kernels": ", ".join(kernels_of(who).named()) if who != "padded" else "",
         "real tokens/s": round(tokens),
         "MFU": f"{tokens * flops / gpu.bf16_tflops / 1e12:.2f}" if gpu else "",
         "peak GB": round(torch.cuda.max_memory_allocated() / 1e9, 1) if on_gpu else "",
@@ -210,15 +228,17 @@ def _forecast(
 def main(arguments: Sequence[str]) -> list[dict[str, Any]]:
     asked = argparse.ArgumentParser()
     asked.add_argument("--tiny", action="store_true")
-    asked.add_argument("--seconds", type=float, default=90)
-    asked.add_argument("--who", default="full,lora,qlora,padded")
+    asked.add_argument("--seconds", type=float, default=75)
+    asked.add_argument("--who", default="full,lora,lora-fp8,qlora,padded")
     told = asked.parse_args(arguments)
     step = 4 if told.tiny else ROWS_A_STEP
     rows, tokenizer = rows_and_tokenizer(told.tiny, 20 if told.tiny else 12_800)
     shape = TINY if told.tiny else LLAMA_7B
-    found = [
-        contender(who, shape, rows, tokenizer, told.seconds, step) for who in told.who.split(",")
-    ]
+    names = told.who.split(",")
+    if "lora-fp8" in names and not told.tiny and find_spec("torchao") is None:
+        print("lora-fp8 is left out: torchao is not installed")
+        names.remove("lora-fp8")
+    found = [contender(who, shape, rows, tokenizer, told.seconds, step) for who in names]
     publish("gpu_7b", found)
     return found
 

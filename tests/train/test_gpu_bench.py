@@ -17,7 +17,7 @@ def test_it_runs_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     if not (data / "alpaca_data.json.gz").is_file():
         pytest.skip("the released 52K is not here: set ALPACA_PIPE_DATA")
     monkeypatch.setattr(table, "ROOT", tmp_path)
-    found = gpu_7b.main(["--tiny", "--seconds", "0", "--who", "full,lora,padded"])
-    assert [line["who"] for line in found] == ["full", "lora", "padded"]
+    found = gpu_7b.main(["--tiny", "--seconds", "0", "--who", "full,lora,lora-fp8,padded"])
+    assert [line["who"] for line in found] == ["full", "lora", "lora-fp8", "padded"]
     assert all(line["real tokens/s"] > 0 for line in found)
     assert (tmp_path / "runs" / "bench" / "gpu_7b.json").is_file()
