@@ -243,6 +243,10 @@ class TrainConfig(Table):
                 "gradient_accumulation_steps": 1,
                 "processes": 1,
                 "report_to": "none",
+                "use_liger_kernel": False,
+                "torch_compile": False,
+                "tf32": None,
+                "fp8": False,
                 "per_device_train_batch_size": min(self.per_device_train_batch_size, 4),
             }
             | ({"eval_strategy": "steps"} if self.eval_strategy == "usd" else {})

@@ -60,6 +60,10 @@ def test_at_their_defaults_they_are_no_part_of_a_steps_identity() -> None:
     assert TrainConfig(fp8=True).identity() != TrainConfig().identity()
 
 
+def test_a_rehearsal_asks_no_gpu_for_anything() -> None:
+    assert not TrainConfig(**dict.fromkeys(NAMES, True)).rehearsed().kernels.named()
+
+
 def liger(monkeypatch: pytest.MonkeyPatch, kinds: set[str], change: Callable[[Any], None]) -> None:
     """A package that stands where Liger would, and changes a model as told."""
     import sys
