@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +65,15 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def write_atomic(path: Path, text: str | bytes) -> None:
-    """Writes the whole file or nothing: temporary file in the same folder, fsync, rename."""
+def write_atomic(path: Path, text: str | bytes | Iterable[str]) -> None:
+    """Writes the whole file or nothing: temporary file in the same folder, fsync, rename. Of an iterable, piece by piece."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = text.encode() if isinstance(text, str) else text
+    pieces = [text] if isinstance(text, str | bytes) else text
     name = path.parent / f".{path.name}.{secrets.token_hex(4)}"
     try:
         with name.open("xb") as stream:
-            stream.write(data)
+            for piece in pieces:
+                stream.write(piece.encode() if isinstance(piece, str) else piece)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(name, path)
@@ -120,21 +121,28 @@ def _loads(text: str) -> Any:
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """One JSON value a line, atomically. U+2028 and other separators stay inside their string."""
-    write_atomic(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_atomic(path, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def read_jsonl(path: Path) -> Iterator[Any]:
-    """The values of a JSON-lines file; only a line feed ends a line."""
+def jsonl_lines(path: Path) -> Iterator[str]:
+    """The lines of a JSON-lines file that are not blank; only a line feed ends one."""
     with path.open(encoding="utf-8", newline="\n") as stream:
         for line in stream:
             if line.strip():
-                yield _loads(line)
+                yield line
 
 
-def read_jsonl_so_far(path: Path) -> Iterator[Any]:
+def read_jsonl(path: Path, places: Container[int] | None = None) -> Iterator[Any]:
+    """The values of a JSON-lines file. places: only those, counted from 0."""
+    for place, line in enumerate(jsonl_lines(path)):
+        if places is None or place in places:
+            yield _loads(line)
+
+
+def read_jsonl_so_far(path: Path, places: Container[int] | None = None) -> Iterator[Any]:
     """The values up to the end of a file that may be missing, or whose last line a kill may have cut off."""
     try:
-        yield from read_jsonl(path)
+        yield from read_jsonl(path, places)
     except (OSError, ValueError):
         return
 

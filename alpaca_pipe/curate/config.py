@@ -143,7 +143,8 @@ class CurateConfig(Table):
         "input: [title, body], unread: score}",
     )
     split: str | None = Field(
-        None, description="which split of `from`, where it holds several: train, test, a sheet"
+        None,
+        description="which split of `from`, where it holds several: train, test, a sheet, or what a column `split` says",
     )
     filters: Filters = Field(
         "default",

@@ -32,7 +32,7 @@ SETS: dict[str, frozenset[str]] = {
 # What else a row is dropped by: a test holds that these are all.
 _OTHER_RULES = (
     *("likeness", "by_hand", "contamination", "grade", "same_answer"),
-    *("unreadable", "turns", "bad_answer", "do_not_learn"),
+    *("unreadable", "turns", "bad_answer", "do_not_learn", "other_split"),
 )
 
 

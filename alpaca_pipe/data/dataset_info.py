@@ -67,6 +67,11 @@ def file_named(folder: Path, name: str | None) -> Path | None:
     return next(iter(there.values()), None)
 
 
+def names_dataset(folder: Path, name: str) -> bool:
+    """Whether such a file in the folder has an entry of that name."""
+    return name in _entries(folder)
+
+
 def _entries(folder: Path) -> dict[str, Mapping[str, Any]]:
     """name -> entry, of a dataset_info.json that is LLaMA-Factory's: `datasets` has a file of the same name."""
     path = folder / NAME

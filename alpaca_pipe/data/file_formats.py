@@ -15,7 +15,7 @@ from alpaca_pipe.data.archives import AnyFile
 from alpaca_pipe.data.columnar import arrow_rows, parquet_rows, saved_rows
 from alpaca_pipe.data.compression import BreaksOff, chunks, head, packing
 from alpaca_pipe.data.delimiters import delimiter_of
-from alpaca_pipe.data.json_object import is_row, object_rows
+from alpaca_pipe.data.json_object import holds_splits, is_row, object_rows
 from alpaca_pipe.data.json_rows import json_lines, json_list
 from alpaca_pipe.data.records import Found
 from alpaca_pipe.data.source_kinds import Form
@@ -64,16 +64,21 @@ def rows_of(path: AnyFile, form: Form, split: str | None = None) -> Iterator[Fou
     begins = first.decode("utf-8-sig", "replace").lstrip()[:1]
     if begins == "{" and (form == "json" or (form == "jsonl" and _is_one_value(path, first))):
         return object_rows(partial(chunks, path), split)
-    if split:
-        raise UserError(
-            f"{path}: the file is one list of rows and holds no splits",
-            "leave --split out; rows that name a test split in a column of their own are set aside anyway",
-        )
     if form == "json":
         return json_list(chunks(path))
     if form == "jsonl":
         return json_lines(chunks(path))
     return csv_rows(chunks(path), delimiter_of(first) or ("\t" if form == "tsv" else ","))
+
+
+def has_splits(path: AnyFile, form: Form) -> bool:
+    """Whether one file holds several lists or sheets, each a split."""
+    if form in ("datasets", "xlsx"):
+        return True
+    first = head(path)
+    begins = first.decode("utf-8-sig", "replace").lstrip()[:1]
+    one = begins == "{" and (form == "json" or (form == "jsonl" and _is_one_value(path, first)))
+    return one and holds_splits(chunks(path))
 
 
 def form_of(path: AnyFile) -> Form:

@@ -82,6 +82,14 @@ def object_rows(data: Data, split: str | None = None) -> Iterator[Found]:
         yield from _several(data())
 
 
+def holds_splits(data: Iterable[bytes]) -> bool:
+    """Whether it is one object whose members are splits."""
+    members, more = _outline(data)
+    if more or isinstance(members, Unreadable):
+        return False
+    return any(split_of(one.key) and _holds_rows(one) for one in members)
+
+
 def _outline(data: Iterable[bytes]) -> tuple[list[Member] | Unreadable, bool]:
     """(the members of the first object, or why it cannot be read; whether more stands behind it)."""
     text, members = JsonText(data), list[Member]()

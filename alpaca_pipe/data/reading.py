@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -14,8 +14,8 @@ from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example, Rejected, numbered
 from alpaca_pipe.core.files import refuse_pipe
 from alpaca_pipe.data.archives import AnyFile
-from alpaca_pipe.data.dataset_info import columns_beside
-from alpaca_pipe.data.file_formats import FORMS, rows_of
+from alpaca_pipe.data.dataset_info import columns_beside, names_dataset
+from alpaca_pipe.data.file_formats import FORMS, has_splits, rows_of
 from alpaca_pipe.data.hub import hub_files
 from alpaca_pipe.data.message_tables import put_together
 from alpaca_pipe.data.records import Beside, Found, Record, Unreadable, kept_text
@@ -27,6 +27,7 @@ from alpaca_pipe.data.shapes.presets import PRESETS
 from alpaca_pipe.data.shapes.unread import NoShape
 from alpaca_pipe.data.source_files import files_of
 from alpaca_pipe.data.source_kinds import Form, Format, HubId, Turns
+from alpaca_pipe.data.splits import REST, split_of
 
 Aside = Callable[[Rejected], object]
 UNREADABLE = "unreadable"  # the rule under which rows are set aside that cannot be read
@@ -34,7 +35,6 @@ _TOLD = 20  # errors told at once; a file of another kind would fill the screen
 _LOOKED_AT = (
     200  # rows that say what ends every text of a file; if none of them has a shape, none has
 )
-_WITH_SPLITS = ("datasets", "xlsx", "json", "jsonl")
 _Judged = Example | Rejected | tuple[Unreadable, str, str]
 
 __all__ = ["TURNS", "UNREADABLE", "Aside", "ReadingNotes", "read"]
@@ -149,12 +149,12 @@ def _judged(
     form = next((form for form in FORMS if form == format), None)
     wanted = PRESETS.get(format or "") or columns
     keys: set[str] = set()
-    for found, path, name, between in _files(source, form, split):
+    for found, path, name, between, by_column in _files(source, form, split):
         file = str(path)
+        columns = wanted
         if not wanted and isinstance(path, Path) and (beside := columns_beside(path)):
-            reader = RowReader(Columns.of(beside), turns)
-        else:
-            reader = RowReader(wanted, turns)
+            columns = Columns.of(beside)
+        reader = RowReader(columns, turns, by_column)
         told.readers.append(reader)
         yield from _of_one(found, file, name, between, reader, told)
         keys |= reader.keys()
@@ -173,18 +173,29 @@ def _check_named(columns: Columns | None, keys: Collection[str], source: str) ->
 
 def _files(
     source: Path | HubId, form: Form | None, split: str | None
-) -> Iterator[tuple[Iterator[Found], AnyFile | str, str, str]]:
-    """(what is found, the file, its name, what stands before a place in it) of each file of a source."""
+) -> Iterator[tuple[Iterator[Found], AnyFile | str, str, str, str | None]]:
+    """(what is found, the file, its name, what stands before a place in it, the split that a column of its rows is to name) of
+    each file of a source."""
     if isinstance(source, Path):
         refuse_pipe(source)
     files = hub_files(source, split) if isinstance(source, HubId) else files_of(source, form, split)
+    chosen = isinstance(source, HubId) or _chosen_by_name(source, files, split)
     for path, name, own in files:
         between = ":" if own in ("json", "jsonl", "csv", "tsv", "yaml") else ", row "
-        inside = split if path == source else None
-        if inside and own not in _WITH_SPLITS:
-            raise UserError(f"{path}: the file holds no splits", "leave --split out")
+        inside = split if not chosen and has_splits(path, own) else None
+        by_column = None if chosen or inside else split
         shown = name if isinstance(source, HubId) else path
-        yield rows_of(path, own, inside), shown, name, between
+        yield rows_of(path, own, inside), shown, name, between, by_column
+
+
+def _chosen_by_name(
+    source: Path, files: Sequence[tuple[AnyFile, str, Form]], split: str | None
+) -> bool:
+    """Whether these files of a source are those of the split, by their names or by a dataset_info.json beside them."""
+    if split is None or files[0][0] == source:
+        return split is None
+    named = any(split_of(name) for _, name, _ in files)
+    return named or split == REST or (source.is_dir() and names_dataset(source, split))
 
 
 def _of_one(
@@ -204,6 +215,8 @@ def _of_one(
     if shapeless and len(shapeless) == len(begun):
         _check_named(reader.columns, reader.keys(), file)
         raise UserError(f"{file}: {shapeless[0].whole}", shapeless[0].args[1])
+    if reader.split and not reader.split.said:
+        reader.split.check_any(file)
     ends = Separators.of([one for one in looked if isinstance(one, Example)])
     rest = (
         judged
@@ -217,6 +230,8 @@ def _of_one(
             yield cut
         else:
             yield judged
+    if reader.split:
+        reader.split.check_any(file)
 
 
 def _rows_alone(found: Iterator[Found], told: ReadingNotes) -> Iterator[Record | Unreadable]:

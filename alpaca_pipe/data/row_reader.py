@@ -37,6 +37,7 @@ from alpaca_pipe.data.shapes.unread import (
 from alpaca_pipe.data.shapes.values import unpacked
 from alpaca_pipe.data.shapes.verdicts import BAD_ANSWER, check_wanted, verdict_columns
 from alpaca_pipe.data.source_kinds import Turns
+from alpaca_pipe.data.split_column import SplitColumn
 
 TURNS = "turns"  # the rule under which a sound row is set aside that ours cannot hold
 _SPOKEN = ("conversation", "tree")  # shapes whose answers were said in a chat
@@ -58,15 +59,20 @@ class _Plan:
 class RowReader:
     """Reads the rows of one source. Each row by its own shape; a plan is made once for all rows that look alike."""
 
-    def __init__(self, columns: Columns | None = None, turns: Turns = "all") -> None:
+    def __init__(
+        self, columns: Columns | None = None, turns: Turns = "all", split: str | None = None
+    ) -> None:
+        """split: only rows that name this one in a column."""
         self.columns, self._turns = columns or Columns(), turns
+        self.split = SplitColumn(split) if split else None
         self._plans: dict[Signature, _Plan] = {}
         self.remarks: Counter[str] = Counter()
         self._passed: Counter[str] = Counter()
 
     def read(self, value: Any, source: str) -> list[Example | Rejected]:
         """The rows of ours; Rejected for one that is sound and not held, or says that it is not to be learned. Raises NotARow."""
-        if isinstance(value, dict) and (example := self._plain(value, source)):
+        plain = isinstance(value, dict) and not self.split
+        if plain and (example := self._plain(value, source)):
             return [example]
         found: list[Example | Rejected] = []
         for one in self.judged(value, source):
@@ -119,6 +125,8 @@ class RowReader:
         self, row: Mapping[str, Any], source: str
     ) -> Iterator[Example | Preference | Rejected]:
         self._check_columns(row)
+        if self.split:
+            self.split.check(row)
         plan = self._plan(row)
         if not plan.options and (inner := self._unwrapped(row)) is not None:
             yield from self._of_row(inner, source)
@@ -135,7 +143,7 @@ class RowReader:
             raise no_shape(row, plan.layout, self.columns) from None
         fit = plan.options[at][1]
         said_of_it = [one for one in plan.said_of_it if one.key not in fit.read]
-        label = check_wanted(row, said_of_it, about)
+        label = check_wanted(row, said_of_it, about, self.split is not None)
         check_unread(row, plan.layout, fit, said_of_it, found, self.columns)
         plan.rows[at] += 1
         for one in found:

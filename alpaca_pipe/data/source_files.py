@@ -10,7 +10,7 @@ from alpaca_pipe.data.archives import AnyFile, archive_kind, packed_files
 from alpaca_pipe.data.dataset_info import file_named
 from alpaca_pipe.data.file_formats import KNOWN, SUFFIXES, form_of
 from alpaca_pipe.data.source_kinds import Form
-from alpaca_pipe.data.splits import chosen_split, split_of
+from alpaca_pipe.data.splits import REST, chosen_split, split_of
 
 _NOT_ROWS = re.compile(r"(^|/)(dataset_infos?|state|dataset_dict|summary|config|done|stage)\.json$")
 
@@ -82,8 +82,8 @@ def _of_split(
     """The files of the one split that is meant. Files that name no split beside some that do are a split of their own."""
     by_split: dict[str, list[tuple[AnyFile, str, Form]]] = {}
     for one in found:
-        by_split.setdefault(split_of(one[1]) or "the rest", []).append(one)
-    if set(by_split) <= {"the rest"} or (len(by_split) == 1 and split is None):
+        by_split.setdefault(split_of(one[1]) or REST, []).append(one)
+    if set(by_split) <= {REST} or (len(by_split) == 1 and split is None):
         return found
     return by_split[chosen_split(by_split, split, what)]
 

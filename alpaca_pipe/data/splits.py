@@ -13,6 +13,7 @@ _NAMES = {
     "test": "test testing heldout held_out holdout",
 }
 _BY_WORD = {word: name for name, words in _NAMES.items() for word in words.split()}
+REST = "the rest"  # files of a source that name no split, beside some that do
 _SHARD = re.compile(r"-\d{5}-of-\d{5}")
 
 
@@ -30,6 +31,13 @@ def split_of(name: str) -> str:
             if word in _BY_WORD:
                 return _BY_WORD[word]
     return ""
+
+
+def is_split(said: str, wanted: str) -> bool:
+    """Whether a row or file that says `said` is of the split that is wanted: `dev` is `validation`."""
+    return said.strip().lower() == wanted.strip().lower() or (
+        split_of(said) != "" and split_of(said) == split_of(wanted)
+    )
 
 
 def chosen_split(named: Iterable[str], wanted: str | None, what: str) -> str:

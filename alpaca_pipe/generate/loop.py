@@ -224,14 +224,12 @@ class Generation:
 
     def _read(self, seat: Seat, told: Told) -> Iterator[Candidate]:
         for item, piece in enumerate(self.style.parse(seat, told.reply)):
-            entry = Candidate(seat, str(item), piece, (told,))
+            verdict: Rejection | Neighbour | None = None
             if isinstance(piece, Draft):
                 verdict = self.style.rejection(seat, piece)
                 if verdict is None and self.style.novel:
-                    yield replace(entry, verdict=self.pool.judge(piece, entry.place))
-                    continue
-                entry = replace(entry, verdict=verdict)
-            yield entry
+                    verdict = self.pool.judge(piece, f"{place_of(seat)}/{item}")
+            yield Candidate(seat, str(item), piece, (told,), verdict)
 
     def _following(self, entries: Sequence[Candidate]) -> dict[str, Request]:
         """What is to be asked next, by its place."""

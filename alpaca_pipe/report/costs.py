@@ -10,7 +10,7 @@ from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.machine.energy import drawn
 from alpaca_pipe.ledger.statements.sums import StatementLine, added_up, faults
 from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.report.run_files import RunFiles
+from alpaca_pipe.report.run_files import RunFiles, StageFiles
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,6 @@ def money(found: RunFiles) -> Money | None:
     if not found.ledger.is_file():
         return None
     generate = found.step("generate")
-    asked = {
-        row["origin"]["source"]
-        for name in ("examples.jsonl", "rejected.jsonl")
-        for row in generate.rows(name)
-    }
     with Journal.open(found.ledger, read_only=True) as journal:
         with journal.read() as db:
             db.execute("BEGIN")
@@ -56,7 +51,7 @@ def money(found: RunFiles) -> Money | None:
                 entries, balances = added_up(db, ("stage", "class", "share"), found.recipe)
             finally:
                 db.execute("COMMIT")
-        saved = _saved(journal, asked, generate.done.get("run"))
+        saved = _saved(journal, generate)
         last = journal.totals(found.recipe, run=found.run.get("run", ""))
     lines, whole = dict[str, StatementLine](), StatementLine()
     for (stage, class_, share), entry in sorted(entries.items(), key=_api_first):
@@ -78,15 +73,20 @@ def _api_first(entry: tuple[tuple[Any, ...], StatementLine]) -> tuple[Any, ...]:
     return bool(share), class_ != "api", class_, stage
 
 
-def _saved(journal: Journal, asked: set[str], made_by: str | None) -> int:
+def _saved(journal: Journal, generate: StageFiles) -> int:
     """Nano-dollars that replies from our own store cost, in whichever run and recipe they were bought."""
     with journal.read() as db:
         bought = db.execute(
             """SELECT request, SUM(nanodollars) FROM entries WHERE kind IN ('settled', 'reconciled')
                AND (?1 IS NULL OR run <> ?1) GROUP BY request""",
-            (made_by,),
-        )
-        return sum(cost for request, cost in bought if request in asked)
+            (generate.done.get("run"),),
+        ).fetchall()
+    asked = {
+        row["origin"]["source"]
+        for name in ("examples.jsonl", "rejected.jsonl") * bool(bought)
+        for row in generate.rows(name)
+    }
+    return sum(cost for request, cost in bought if request in asked)
 
 
 def _name(stage: str, class_: str, share: bool) -> str:

@@ -13,7 +13,7 @@ from alpaca_pipe.data.commercial_use import CommercialUse, brought, selling
 from alpaca_pipe.report.costs import Money, money
 from alpaca_pipe.report.forecast_vs_actual import Costs, StepComparison, gathered, planned_minutes
 from alpaca_pipe.report.funnel import Funnel, funnel
-from alpaca_pipe.report.rows import StageRow, drawn, dropped, kept
+from alpaca_pipe.report.rows import StageRow, drawn, dropped, some_kept
 from alpaca_pipe.report.run_files import RunFiles, StageFiles, left
 
 _KEPT, _DROPPED_A_RULE, _DROPPED = (
@@ -100,7 +100,7 @@ def gather(workspace: Path, recipe: str) -> Facts:
         held_out_curves=_curves(found.step("train"), "eval.jsonl", "eval_loss"),
         best_checkpoints=found.step("train").summary.get("kept") or {},
         samples=tuple(evaluate.rows("samples.jsonl")),
-        kept=tuple(drawn(list(kept(found)), _KEPT)),
+        kept=tuple(some_kept(found, _KEPT)),
         dropped=_some_of_each_rule(list(dropped(found))),
         machine=_machine(found),
         missing=tuple(_missing(found, steps, verdict, bool(curves))) + no_books,

@@ -142,6 +142,6 @@ def _miscounted(part: StageFunnel, step: StageFiles) -> Iterator[str]:
         ("examples.jsonl", part.kept),
         ("rejected.jsonl", sum(part.dropped.values())),
     ):
-        counted = sum(1 for _ in step.rows(name))
+        counted = step.count(name)
         if counted != said:
             yield f"{part.kind}: {name} holds {counted} rows, its summary says {said}"

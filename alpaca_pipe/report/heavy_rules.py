@@ -12,6 +12,7 @@ SAID = {
     "unreadable": "they are damaged: their reasons are in rejected.jsonl",
     "bad_answer": "they are labelled so; where the column says something else, name it: {unread}",
     "do_not_learn": "they are marked so; where the column says something else, name it: {unread}",
+    "other_split": "their column names another split than the one that is asked for",
     "by_hand": "a person dropped them: see your file of decisions",
     "contamination": "they hold texts of your evaluation sets: curate.contamination.ngram says how long a run must be",
     "same_answer": "their texts answer none of their instructions; where they do, write curate.same_answer: 0",

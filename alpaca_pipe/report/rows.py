@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.screen import echo_json, new_console
 from alpaca_pipe.recipe.store import StepStore
 from alpaca_pipe.report.message_texts import texts_by_name, turns_of
-from alpaca_pipe.report.run_files import RunFiles, left
+from alpaca_pipe.report.run_files import RunFiles, StageFiles, left
 
 DROPPED = (
     ("generate", "rejected.jsonl"),
@@ -144,16 +144,27 @@ def check_whole(workspace: Path, recipe: str) -> None:
             )
 
 
-def kept(found: RunFiles) -> Iterator[StageRow]:
-    curate = found.step("curate")
-    if not curate.sealed:
-        yield from (_row(row, "generate") for row in found.step("generate").rows("examples.jsonl"))
-        return
-    held_out = {row["id"] for row in curate.rows("held_out.jsonl")}
+def kept(found: RunFiles, places: Container[int] | None = None) -> Iterator[StageRow]:
+    """places: only those, counted from 0."""
+    last = _last(found)
+    curated = last.kind == "curate"
+    held_out = {row["id"] for row in last.rows("held_out.jsonl")} if curated else set()
+    where = "train" if curated else "generate"
     yield from (
-        _row(row, "held out" if row["id"] in held_out else "train")
-        for row in curate.rows("examples.jsonl")
+        _row(row, "held out" if row["id"] in held_out else where)
+        for row in last.rows("examples.jsonl", places)
     )
+
+
+def some_kept(found: RunFiles, count: int) -> Iterator[StageRow]:
+    """`count` of them as `drawn` draws, without reading the others."""
+    return kept(found, set(_places(_last(found).count("examples.jsonl"), count)))
+
+
+def _last(found: RunFiles) -> StageFiles:
+    """The stage whose rows are the run's."""
+    curate = found.step("curate")
+    return curate if curate.sealed else found.step("generate")
 
 
 def dropped(found: RunFiles) -> Iterator[StageRow]:
@@ -163,8 +174,11 @@ def dropped(found: RunFiles) -> Iterator[StageRow]:
 
 def drawn(chosen: list[StageRow], count: int) -> list[StageRow]:
     """`count` of them in their order, the same ones every time."""
-    places = sorted(random.Random(_SEED).sample(range(len(chosen)), min(count, len(chosen))))
-    return [chosen[place] for place in places]
+    return [chosen[place] for place in _places(len(chosen), count)]
+
+
+def _places(total: int, count: int) -> list[int]:
+    return sorted(random.Random(_SEED).sample(range(total), min(count, total)))
 
 
 def _row(row: Any, where: str) -> StageRow:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import file_digest, read_json, read_jsonl_so_far
+from alpaca_pipe.core.files import file_digest, jsonl_lines, read_json, read_jsonl_so_far
 from alpaca_pipe.core.safe_names import within
 from alpaca_pipe.data.own_files import done_of, identity_of, lock_of
 from alpaca_pipe.data.run_names import history
@@ -33,10 +33,18 @@ class StageFiles:
     def summary(self) -> Mapping[str, Any]:
         return dict(self.done.get("summary") or {})
 
-    def rows(self, name: str) -> Iterator[Any]:
-        """The rows of a JSON-lines file, up to the first line that was cut off; none where there is no file."""
+    def rows(self, name: str, places: Container[int] | None = None) -> Iterator[Any]:
+        """The rows of a JSON-lines file, up to the first line that was cut off; none where there is no file. places: only
+        those, counted from 0."""
         path = self._as_sealed(name)
-        return read_jsonl_so_far(path) if path else iter(())
+        return read_jsonl_so_far(path, places) if path else iter(())
+
+    def count(self, name: str) -> int:
+        """How many rows() there are."""
+        path = self._as_sealed(name)
+        if path is None or name not in (self.done.get("files") or {}):
+            return sum(1 for _ in self.rows(name))
+        return sum(1 for _ in jsonl_lines(path)) if path.is_file() else 0
 
     def value(self, name: str) -> Any:
         path = self._as_sealed(name)

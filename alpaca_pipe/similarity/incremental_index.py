@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
     from alpaca_pipe.similarity.text_table import TextTable
 
-_COMPILED_FROM = (
-    4000  # texts: below, loading Numba (1 s, and 20 s once a machine) would cost more than it saves
-)
+_COMPILED_FROM = 2000  # texts: below, loading Numba (0.5 s, and 10 s once a machine) would cost more than it saves
 
 
 class IncrementalIndex:

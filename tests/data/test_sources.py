@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.example import Rejected
 from alpaca_pipe.data.reading import read
 from alpaca_pipe.data.splits import split_of
 from tests.data.test_reading import as_csv, as_jsonl, as_parquet
@@ -58,6 +59,57 @@ def test_of_a_folder_with_splits_one_is_named(tmp_path: Path) -> None:
         asked(tmp_path, split="dev")
     with pytest.raises(UserError, match="the file holds no splits"):
         asked(tmp_path / "data" / "test.jsonl", split="test")
+
+
+SPLIT_ROWS = [
+    {"question": f"What is {place}?", "answer": f"The number {place}.", "Split": split}
+    for place, split in enumerate(["train", "test", "validation", "train", "", "dev"])
+]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "parquet", "zip", "folder"])
+def test_the_split_that_a_column_names(tmp_path: Path, form: str) -> None:
+    file = tmp_path / f"rows.{form}"
+    if form in ("jsonl", "folder", "zip"):
+        file = tmp_path / "all" / "rows.jsonl"
+        file.parent.mkdir()
+        file.write_bytes(as_jsonl(SPLIT_ROWS))
+    elif form == "json":
+        file.write_text(json.dumps(SPLIT_ROWS))
+    elif form == "csv":
+        lines = [",".join(row.values()) for row in SPLIT_ROWS]
+        file.write_text("\n".join(["question,answer,Split", *lines]))
+    else:
+        pa = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pa.Table.from_pylist(SPLIT_ROWS), file)
+    if form == "zip":
+        with zipfile.ZipFile(tmp_path / "rows.zip", "w") as packed:
+            packed.write(file, "rows.jsonl")
+        file = tmp_path / "rows.zip"
+    if form == "folder":
+        file = file.parent
+    aside: list[Rejected] = []
+    assert asked(file, split="train", aside=aside.append) == ["What is 0?", "What is 3?"]
+    assert {one.rule for one in aside} == {"other_split"} and len(aside) == 4
+    assert "'Split' is 'test', and 'train' is asked for" in {one.reason for one in aside}
+    assert asked(file, split="validation") == ["What is 2?", "What is 5?"]
+    assert asked(file, split="test") == ["What is 1?"]
+    with pytest.raises(
+        UserError, match="no row is of the split 'spring'; they name train, .*'train'"
+    ):
+        asked(file, split="spring")
+
+
+def test_objects_behind_each_other_are_not_read_whole_where_a_split_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "rows.json"
+    file.write_text("\n".join(json.dumps(row, indent=1) for row in SPLIT_ROWS))
+    assert asked(file, split="test") == ["What is 1?"]
+    file.write_text("\n".join(json.dumps(row, indent=1) for row in ROWS))
+    with pytest.raises(UserError, match="holds no splits, and no row of it names one"):
+        asked(file, split="test")
 
 
 def test_files_beside_a_split_are_no_part_of_it(tmp_path: Path) -> None:

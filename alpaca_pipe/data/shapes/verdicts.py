@@ -177,7 +177,7 @@ _OPINIONS = frozenset(
         "answer_quality",
     ]
 )
-_SPLITS = frozenset(("split", "data_split", "partition", "subset_split"))
+SPLIT_KEYS = frozenset(("split", "data_split", "partition", "subset_split"))
 _HELD_OUT = frozenset(
     ["test", "validation", "valid", "val", "dev", "eval", "evaluation", "heldout", "held_out"]
 )
@@ -219,18 +219,21 @@ def verdict_columns(layout: Layout) -> list[Column]:
     ]
     texts = [one for one in layout.columns if one.kind == "text"]
     opinions = [one for one in texts if one.plain in _OPINIONS]
-    splits = [one for one in texts if one.plain in _SPLITS]
+    splits = [one for one in texts if one.plain in SPLIT_KEYS]
     return said + [one._replace(meaning="label", rank=WEAK) for one in opinions] + splits
 
 
-def check_wanted(row: Mapping[str, Any], columns: list[Column], about: About) -> bool | None:
+def check_wanted(
+    row: Mapping[str, Any], columns: list[Column], about: About, by_split: bool = False
+) -> bool | None:
     """Whether the row's answer is labelled as good (True, False; None: nothing is said). Raises NotWanted where it is to be
-    left out, NotARow where what is said cannot be understood."""
+    left out, NotARow where what is said cannot be understood. by_split: its split was looked at already."""
     label: bool | None = None
     for column in columns:
         value = row[column.key]
-        if column.plain in _SPLITS:
-            _check_split(column.key, value)
+        if column.plain in SPLIT_KEYS:
+            if not by_split:
+                _check_split(column.key, value)
             about.passed[column.key] += 1
             continue
         said = _understood(column, value)

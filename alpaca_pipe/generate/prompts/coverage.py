@@ -112,15 +112,20 @@ class Balance:
     def __init__(self, rows: Iterable[Example] = ()) -> None:
         self._kinds: Counter[str] = Counter()
         self._first: Counter[str] = Counter()
-        self.add(rows)
+        self._came = list(rows)  # not counted yet: many styles never ask
 
     def add(self, rows: Iterable[Example]) -> None:
-        for row in rows:
+        self._came += rows
+
+    def _count(self) -> None:
+        for row in self._came:
             self._kinds[kind_of(row)] += 1
             self._first[first_word(row.instruction)] += 1
+        self._came.clear()
 
     def lacks(self, count: int, draw: int) -> tuple[str, ...]:
         """So many kinds to ask for: the rarer one is, the likelier; each of them once before one comes again."""
+        self._count()
         chance, share = random.Random(draw), sum(self._kinds[kind] for kind in KINDS) / len(KINDS)
         weights = {
             kind: min(max(2 - self._kinds[kind] / share, _LEAST), _HIGHEST) if share else 1.0
@@ -136,6 +141,7 @@ class Balance:
 
     def worn(self) -> tuple[str, ...]:
         """The first words that too many rows share, the commonest first."""
+        self._count()
         rows = sum(self._first.values())
         often = sorted(
             (-number, word)
