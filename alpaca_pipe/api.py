@@ -390,6 +390,26 @@ def carry_out(
     from alpaca_pipe.recipe.runner import run as run_recipe
     from alpaca_pipe.report.summary import close
 
+    if recipe.sweep:
+        return _carry_out_points(
+            recipe,
+            workspace,
+            console,
+            rehearse,
+            lambda one: carry_out(
+                one,
+                workspace,
+                console,
+                until=until,
+                only=only,
+                rehearse=rehearse,
+                spend=spend,
+                fresh=fresh,
+                accept_terms=accept_terms,
+                new_ledger=new_ledger,
+                verbose=verbose,
+            ),
+        )
     done = run_recipe(
         recipe,
         CATALOG,
@@ -420,6 +440,24 @@ def carry_out(
         report if report.is_file() else None,
         closing,
     )
+
+
+def _carry_out_points(
+    recipe: Recipe,
+    workspace: Workspace,
+    console: Console,
+    rehearse: bool,
+    one: Callable[[Recipe], Result],
+) -> Result:
+    """Of a recipe with a table `sweep:`; see sweep/sweep_run.py."""
+    from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.sweep.sweep_plan import point_recipes
+    from alpaca_pipe.sweep.sweep_run import run_sweep
+
+    runs = workspace.root.parent if rehearse else workspace.root
+    points = point_recipes(recipe, CATALOG, runs, rehearse)
+    found: Result = run_sweep(recipe, points, CATALOG, workspace, console, one)
+    return found
 
 
 def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:

@@ -23,6 +23,7 @@ from alpaca_pipe.data.shapes.keys import known_names
 from alpaca_pipe.generate.style_registry import style_class, style_names
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.schema import recipe_model
+from alpaca_pipe.recipe.sweep_points import SWEEP, SweepTable
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _MADE = "<!-- made by `python -m tools.reference`; edit the help texts in the code instead -->\n\n"
@@ -114,6 +115,7 @@ def _recipe_lines() -> Iterator[str]:
     for name, table in [
         *CATALOG.tables.items(),
         *((stage.kind, stage.config) for stage in CATALOG.stages),
+        (SWEEP, SweepTable),
     ]:
         yield f"## `{name}:`\n"
         yield from _table(table, defs)

@@ -47,23 +47,43 @@ def history(
 
 @app.command(rich_help_panel=LOOKING_BACK)
 def compare(
-    x: Annotated[str, typer.Argument(metavar="X", help=_RUN, autocompletion=recipe_names)],
-    y: Annotated[str, typer.Argument(metavar="Y", help="The other run, named in the same way.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help=_RUN, autocompletion=recipe_names)
+    ],
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
+    form: Annotated[
+        str, typer.Option("--format", help="Of the table: text, markdown, csv or latex.")
+    ] = "text",
     as_json: Json = False,
 ) -> None:
-    """Compare two runs: recipe, steps, rows, rules, money, and the loss on the rows that both hold out."""
+    """Compare two runs in full, or any number as one table with mean and spread over seeds. One RECIPE alone: its last sweep."""
     from alpaca_pipe.data.run_names import past_run
     from alpaca_pipe.report.compare_runs import beside
     from alpaca_pipe.report.compare_text import print_beside
+    from alpaca_pipe.report.runs_table import runs_table, sweep_of
 
+    if form not in ("text", "markdown", "csv", "latex"):
+        raise UserError(
+            f"--format: should be text, markdown, csv or latex, not '{form}'",
+            "see `alpaca-pipe compare --help`",
+        )
     workspace = runs / "rehearsal" if rehearse else runs
-    found = beside(past_run(workspace, x), past_run(workspace, y), workspace)
+    if len(names) == 2 and form == "text":
+        one, other = (past_run(workspace, name) for name in names)
+        found = beside(one, other, workspace)
+        if as_json:
+            echo_json(found.to_row())
+        else:
+            print_beside(found, wide())
+        return
+    alone = len(names) == 1
+    past = sweep_of(workspace, recipe_called(names[0])) if alone else []
+    table = runs_table(past or [past_run(workspace, name) for name in names], workspace)
     if as_json:
-        echo_json(found.to_row())
+        echo_json(table.to_row())
     else:
-        print_beside(found, wide())
+        echo(table.written(form).rstrip("\n"))
 
 
 @app.command(rich_help_panel=LOOKING_BACK)

@@ -121,6 +121,12 @@ def plan(
     from alpaca_pipe.planner.plan_page import print_plan
 
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
+    if loaded.sweep:
+        from alpaca_pipe.sweep.sweep_plan import plan_sweep, point_recipes, print_sweep_plan
+
+        points = point_recipes(loaded, CATALOG, runs, rehearse)
+        print_sweep_plan(plan_sweep(loaded, points, CATALOG, workspace), as_json)
+        return
     print_plan(loaded, CATALOG, workspace, rehearse, as_json, TONE.get().verbose)
 
 

@@ -208,7 +208,7 @@ def look(
     machine, job = machine_of(recipe.tables), _job(steps, recipe, workspace)
     fit = job.on(machine.gpu) if job and machine.gpu else None
     found = cheaper(steps, recipe, workspace, estimates, job, machine, day)
-    held = tuple(_held(recipe, workspace, estimates))
+    held = tuple(held_against(recipe, workspace, estimates))
     rows, scaled = _at_alpacas_size(estimates, recipe, _spent(recipe, workspace))
     return PlanSummary(
         recipe.name,
@@ -327,7 +327,7 @@ def _job(steps: list[Step], recipe: Recipe, workspace: Workspace) -> Job | None:
     )
 
 
-def _held(
+def held_against(
     recipe: Recipe, workspace: Workspace, estimates: Mapping[str, Estimate]
 ) -> Iterator[CapCheck]:
     """Each cap, once, against what all steps to come are expected to spend under it."""

@@ -22,6 +22,7 @@ from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recip
 from alpaca_pipe.recipe.located_yaml import Key, Place, override
 from alpaca_pipe.recipe.other_names import first_names, in_one_name, tables_of
 from alpaca_pipe.recipe.stage import Catalog
+from alpaca_pipe.recipe.sweep_points import SWEEP, SweepPoint, SweepTable, sweep_points
 
 _NAME = r"^\w[\w.-]*$"
 _WORDS = {  # where pydantic speaks of Python's types
@@ -49,6 +50,7 @@ class Recipe:
         default_factory=dict
     )  # as these files and the overrides have it, no default filled in
     left_out: tuple[str, ...] = ()  # sentences on what an override made idle
+    sweep: tuple[SweepPoint, ...] = ()  # of a recipe that is several: see sweep_points.py
 
     def rehearsed(self) -> Recipe:
         """The same road in minutes, for nothing: every table shrunk by its own rule."""
@@ -88,15 +90,18 @@ def load_recipe(
     overrides: Sequence[str] = (),
     runs: Path | None = None,
     complete: bool = True,
+    point: bool = False,
 ) -> Recipe:
     """Reads, overrides and validates a recipe, those that it extends included. runs: the workspace in which it names earlier
-    runs, as RECIPE@DATE.  complete: False for a file of some tables. Raises UserErrors with all that is wrong with it."""
+    runs, as RECIPE@DATE.  complete: False for a file of some tables.  point: it is one point of its own sweep. Raises UserErrors with all that is wrong with it."""
     path = find_recipe(name)
     refuse_keys((f"override '{item.partition('=')[0]}=...'", item) for item in overrides)
     model = recipe_model(catalog)
     written = read_recipe(path, lambda data, places: in_one_name(data, places, model))
     data, places = written.data, written.places
     left_out = _override(data, places, overrides, catalog, model)
+    if point:
+        data.pop(SWEEP, None)
     for table in [*catalog.tables, *(stage.kind for stage in catalog.stages)]:
         if table in data and data[table] is None:
             data[table] = {}  # `export:` with nothing after it asks for the stage as it is
@@ -137,6 +142,7 @@ def load_recipe(
         written.files,
         data,
         tuple(left_out),
+        sweep_points(whole.sweep, places) if whole.sweep else (),
     )
     if complete:
         _check_complete(recipe, places, catalog)
@@ -224,6 +230,13 @@ def recipe_model(catalog: Catalog) -> type[BaseModel]:
             "research",
         ),
     }
+    fields[SWEEP] = (
+        Annotated[
+            SweepTable | None,
+            Field(description="keys to vary: the recipe is run once for each point, under one cap"),
+        ],
+        None,
+    )
     for table, kind in catalog.tables.items():
         fields[table] = (kind | None, None)
     for stage in catalog.stages:

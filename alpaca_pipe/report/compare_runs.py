@@ -129,10 +129,15 @@ def beside(first: PastRun, second: PastRun, workspace: Any) -> RunComparison:
 
 
 def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
-    one, other = (dict(_flat(_of_its_kind(config))) for config in (was, now))
+    one, other = flat_config(was), flat_config(now)
     for key in dict.fromkeys([*one, *other]):
         if key != "name" and one.get(key) != other.get(key):
             yield Change(key, one.get(key), other.get(key))
+
+
+def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`table.key` -> value, of a run's recipe."""
+    return dict(_flat(_of_its_kind(config)))
 
 
 def _of_its_kind(config: Mapping[str, Any]) -> Mapping[str, Any]:

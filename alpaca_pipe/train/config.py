@@ -162,6 +162,11 @@ class TrainConfig(Table):
         description="on a GPU: products of linear layers in fp8, a scale a row (extra 'kernels'): coarser, needs torch_compile to be fast",
     )
     lora: Lora = Field(Lora(), description="methods lora and qlora: the adapter")
+    seed: Annotated[int | None, Added()] = Field(
+        None,
+        ge=0,
+        description="of adapter, order of rows and dropout, where it is not the recipe's: another tune of the same rows",
+    )
     hosted: Annotated[HostedTuning | None, Added()] = Field(
         None,
         description="a provider that tunes in our place, together or fireworks; the weights stay there",
@@ -257,6 +262,7 @@ class TrainConfig(Table):
         return Kernels(self.use_liger_kernel, self.torch_compile, self.tf32, self.fp8)
 
     def hyper(self, seed: int) -> Hyperparameters:
+        """seed: the recipe's."""
         return Hyperparameters(
             self.learning_rate or LEARNING_RATE[self.method],
             self.num_train_epochs,
@@ -266,7 +272,7 @@ class TrainConfig(Table):
             self.lr_scheduler_type,
             self.warmup_steps,
             self.weight_decay,
-            seed,
+            seed if self.seed is None else self.seed,
             None if self.method == "full" else self.lora.arguments(),
             objective=Objective(self.loss, self.prompt_loss_weight, self.neftune_noise_alpha),
             processes=self.processes,

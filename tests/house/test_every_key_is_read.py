@@ -433,6 +433,7 @@ def test_the_keys_of_the_recipe_itself(home: Path) -> None:
     assert loaded(seed=1).everything()["seed"] != plain.everything()["seed"]
     assert loaded(use="commercial").use != plain.use
     assert loaded(extends="below.yaml").files != plain.files
+    assert loaded(sweep={"seeds": [1]}).sweep != plain.sweep
     known = (
         set(recipe_model(CATALOG).model_fields)
         - {*CATALOG.tables}
@@ -444,6 +445,7 @@ def test_the_keys_of_the_recipe_itself(home: Path) -> None:
         "name",
         "seed",
         "use",
+        "sweep",
     }  # the first: test_schema.py
 
 

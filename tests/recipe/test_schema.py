@@ -131,6 +131,7 @@ def test_the_schema_names_every_table() -> None:
         "name",
         "seed",
         "use",
+        "sweep",
         "paint",
         "sow",
         "reap",
