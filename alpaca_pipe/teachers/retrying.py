@@ -20,7 +20,9 @@ _REFUSED_AGAIN = 2  # times a refused request is asked again
 _ANOTHER_SEED = (
     7919  # added to the seed for each failed try: the draws of one question lie next to each other
 )
-_UNREACHED = 3  # tries of one request while nothing at all has been reached: it is not there
+# While nothing at all has been reached, it is not there: after so many tries of one request, or more than so many of all, which
+# is the first one after the breaker's first pause.
+_UNREACHED, _UNREACHED_IN_ALL = 3, 20
 _FEW, _SHARE = 3, 50  # so many requests may fail for good, or one in so many of those answered
 _MOST_SEED = (1 << 31) - 1
 
@@ -52,6 +54,7 @@ class Retrying:
         self._tries: dict[str, _Tries] = {}
         self._answered = 0
         self._reached = False  # whatever it answered
+        self._unreached = 0  # tries
         self._given_up = 0
         self._told: Counter[str] = Counter()
 
@@ -98,7 +101,8 @@ class Retrying:
         tries = self._tries.setdefault(key, _Tries(answered_before=self._answered))
         tries.tried += 1
         tries.failed += failure.of_the_request
-        if not self._reached and tries.tried >= _UNREACHED:
+        self._unreached += not self._reached
+        if not self._reached and (tries.tried >= _UNREACHED or self._unreached > _UNREACHED_IN_ALL):
             raise Fatal(
                 f"the teacher was not reached once: {failure.what}",
                 "see that it is up, and that `teacher.base_url`, the network and the proxy are right, then run the same "

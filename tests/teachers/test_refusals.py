@@ -230,3 +230,18 @@ def test_a_teacher_that_was_never_reached_is_given_up_within_seconds(
     assert ends[:2] == ["Failure: it cannot be reached"] * 2
     stops = "Fatal: the teacher was not reached once: it cannot be reached"
     assert ends[2:] == ([stops] if given_up else ["Failure: it cannot be reached"]) * 3
+
+
+def test_many_requests_that_reach_nobody_are_given_up_together() -> None:
+    """At a cap they are asked one by one, each for the first time: no one of them is tried again before the breaker opens."""
+
+    async def main() -> list[str]:
+        teacher, ends = Retrying(Away(), attempts=6), list[str]()
+        for number in range(22):
+            try:
+                await teacher.ask(question(f"q{number}"))
+            except (Failure, Fatal) as error:
+                ends.append(type(error).__name__)
+        return ends
+
+    assert asyncio.run(main()) == ["Failure"] * 20 + ["Fatal"] * 2
