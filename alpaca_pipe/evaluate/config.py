@@ -10,6 +10,7 @@ from pydantic import Field
 from alpaca_pipe.core.config_table import Added, Knob, Table
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.evaluate.judge.judge_config import Judging
+from alpaca_pipe.evaluate.lm_eval_harness import LmEval
 
 TUNED, SHUFFLED = "train/model", "train/control"
 CHOSEN_ON = (
@@ -58,6 +59,9 @@ class EvaluateConfig(Table):
     judge: Annotated[Judging | None, Added()] = Field(
         None, description="any teacher as the judge of answers of base and tuned"
     )
+    lm_eval: Annotated[LmEval | None, Added()] = Field(
+        None, description="tasks of lm-eval, run by its own command on base and tuned"
+    )
     answer_tokens: Annotated[int, Added()] = Field(
         160, ge=1, description="length of the answers of rules and habits"
     )
@@ -77,6 +81,7 @@ class EvaluateConfig(Table):
                 "habits": min(self.habits, 4),
                 "answer_tokens": min(self.answer_tokens, 8),
                 "judge": self.judge and self.judge.rehearsed(),
+                "lm_eval": None,
             }
         )
 

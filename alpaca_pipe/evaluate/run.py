@@ -21,6 +21,8 @@ from alpaca_pipe.evaluate.evaluations.base import (
 )
 from alpaca_pipe.evaluate.held_out import encode_alike
 from alpaca_pipe.evaluate.judge.judged import judged
+from alpaca_pipe.evaluate.lm_eval_harness import harness
+from alpaca_pipe.evaluate.lm_eval_harness import said as said_by_harness
 from alpaca_pipe.evaluate.logits_differ import check_changed
 from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer, positions
 from alpaca_pipe.models.loss_mask import Encoder
@@ -64,6 +66,17 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     context.progress.say(summary["sentence"])
     if config.judge:  # last: what costs nothing is done and said when a judge is down
         summary |= judged(config.judge, pairs(_of(said, TO_JUDGE), given, config.judge), context)
+    if config.lm_eval:
+        found = harness(
+            config.lm_eval,
+            checkpoint,
+            context.inputs[TUNED],
+            context.scratch,
+            context.folder / "lm_eval.log",
+        )
+        for line in said_by_harness(found["lm_eval"]["tasks"]):
+            context.progress.say(line)
+        summary |= found
     return Outcome(summary)
 
 

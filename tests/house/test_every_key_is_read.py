@@ -62,6 +62,10 @@ NEEDS: dict[str, dict[str, Any]] = {
     },
     "export.browser": {"gguf": ["q4_0"]},
     **{
+        f"evaluate.lm_eval.{name}": {"lm_eval": {"tasks": ["arc_easy"]}}
+        for name in ("tasks", "include", "limit", "arguments")
+    },
+    **{
         f"evaluate.judge.{name}": {"judge": {"teacher": {"kind": "rehearsed", "model": "m"}}}
         for name in ("prompts", "count", "mode", "against", "ratings", "answer_tokens")
         + ("max_tokens", "temperature", "teacher")
@@ -116,6 +120,10 @@ OTHERS: dict[str, Any] = {
     "curate.grade.teacher": {"kind": "rehearsed", "model": "m"},
     "curate.filters.language.wanted": "da",
     "curate.filters.length.tokenizer": "notes.md",
+    "evaluate.lm_eval": {"tasks": ["arc_easy"]},
+    "evaluate.lm_eval.tasks": ["arc_challenge"],
+    "evaluate.lm_eval.include": "tokenizer",
+    "evaluate.lm_eval.arguments": ["--num_fewshot", "5"],
     "evaluate.judge": {"teacher": {"kind": "rehearsed", "model": "m"}},
     "evaluate.judge.teacher": {"kind": "rehearsed", "model": "another"},
     "evaluate.judge.prompts": "rows.jsonl",

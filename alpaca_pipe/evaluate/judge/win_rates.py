@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_RESAMPLES, _RESAMPLES_FITTED = 2_000, 400
+_RESAMPLES, _RESAMPLES_FITTED = 10_000, 400
 _SPREAD = (
     1.0,
     1000.0,
@@ -111,80 +111,91 @@ def _by_category(rows: Sequence[ScoredPair]) -> dict[str, list[float]]:
     return dict(sorted(found.items()))
 
 
-def _resampled(
-    rows: Sequence[ScoredPair],
-    seed: int,
-    count: int,
-    value: Callable[[NDArray[np.int64]], float],
-) -> tuple[float, float]:
-    """Percentiles of a value over draws of whole prompts: turns of one prompt are no two opinions."""
+def _prompts(rows: Sequence[ScoredPair]) -> NDArray[np.int64]:
+    """Of each row the number of its prompt. Drawn are prompts: turns of one prompt are no two opinions."""
     import numpy as np
 
-    places: dict[str, list[int]] = {}
-    for at, row in enumerate(rows):
-        places.setdefault(row.pair.prompt, []).append(at)
-    of_prompt = [np.array(one) for one in places.values()]
-    found = [
-        value(np.concatenate([of_prompt[one] for one in drawn]))
-        for some in draws(len(of_prompt), count, seed)
-        for drawn in some
-    ]
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(row.pair.prompt, len(numbers)) for row in rows])
+
+
+def _mean(values: NDArray[np.float64], of: NDArray[np.int64], seed: int) -> Interval:
+    """Of one value a row, with percentiles of the bootstrap over prompts."""
+    import numpy as np
+
+    sums, counts = np.bincount(of, values), np.bincount(of)
+    found = np.concatenate(
+        [
+            sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+            for drawn in draws(len(sums), _RESAMPLES, seed)
+        ]
+    )
     low, high = np.percentile(found, [2.5, 97.5])
-    return float(low), float(high)
+    return Interval(float(values.mean()), float(low), float(high))
 
 
 def bootstrap_rate(rows: Sequence[ScoredPair], seed: int) -> Interval:
     import numpy as np
 
-    scores = np.array([row.score for row in rows])
-    low, high = _resampled(rows, seed, _RESAMPLES, lambda drawn: float(scores[drawn].mean()))
-    return Interval(float(scores.mean()), low, high)
+    return _mean(np.array([row.score for row in rows]), _prompts(rows), seed)
 
 
 def length_controlled(rows: Sequence[ScoredPair], seed: int) -> Interval:
     """The rate that would be seen if both answers were equally long, after Dubois et al. 2024 (arXiv:2404.04475): a logistic
     curve of the score over quality + weight * tanh(difference of lengths / its standard deviation), read at difference 0.
 
-    Both unknowns are held near 0 by a normal prior (standard deviations 1 and 1,000): where the tuned answer is always the longer
-    one the two cannot be told apart, and then length gets the credit.
+    Both unknowns are held near 0 by a normal prior (standard deviations 1 and 1,000): where the tuned answer is always the
+    longer one the two cannot be told apart, and then length gets the credit.
     """
     import numpy as np
 
     scores = np.array([row.score for row in rows])
     apart = np.array([_apart(row.pair) for row in rows], dtype=float)
     spread = float(apart.std()) or float(np.abs(apart).max()) or 1.0
-    lengths = np.tanh(apart / spread)
+    columns = np.stack([np.ones_like(apart), np.tanh(apart / spread)], axis=1)
+    of = _prompts(rows)
+    whole = _fitted(scores, columns, np.ones_like(scores), np.zeros(2))
+    found = [
+        _rate(_fitted(scores, columns, np.bincount(drawn, minlength=of.max() + 1)[of], whole))
+        for some in draws(int(of.max()) + 1, _RESAMPLES_FITTED, seed)
+        for drawn in some
+    ]
+    low, high = np.percentile(found, [2.5, 97.5])
+    return Interval(_rate(whole), float(low), float(high))
 
-    def rate(drawn: NDArray[np.int64]) -> float:
-        return 1 / (1 + math.exp(-_fitted(scores[drawn], lengths[drawn])))
 
-    low, high = _resampled(rows, seed, _RESAMPLES_FITTED, rate)
-    return Interval(rate(np.arange(len(rows))), low, high)
+def _rate(fitted: NDArray[np.float64]) -> float:
+    return 1 / (1 + math.exp(-float(fitted[0])))
 
 
-def _fitted(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> float:
-    """The quality: Newton's method on a concave function, to 1e-9, with halved steps where a whole one overshoots."""
+def _fitted(
+    scores: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    start: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """(quality, weight of length): Newton's method on a concave function, with halved steps where a whole one overshoots."""
     import numpy as np
 
-    columns = np.stack([np.ones_like(lengths), lengths], axis=1)
-    prior = np.diag([1 / spread**2 for spread in _SPREAD])
+    prior = np.array([1 / spread**2 for spread in _SPREAD])
 
     def likely(at: NDArray[np.float64]) -> float:
         logits = columns @ at
-        return float(scores @ logits - np.logaddexp(0, logits).sum() - at @ prior @ at / 2)
+        told = weights @ (scores * logits - np.logaddexp(0, logits))
+        return float(told - at @ (prior * at) / 2)
 
-    at = np.zeros(2)
+    at, now = start, likely(start)
     for _ in range(100):
-        chance = 1 / (1 + np.exp(-(columns @ at)))
-        slope = columns.T @ (scores - chance) - prior @ at
-        bend = (columns * (chance * (1 - chance))[:, None]).T @ columns + prior
-        step = np.linalg.solve(bend, slope)
-        while likely(at + step) < likely(at) and np.abs(step).max() > 1e-12:
+        chance = 0.5 * (1 + np.tanh(columns @ at / 2))
+        slope = columns.T @ (weights * (scores - chance)) - prior * at
+        bend = (columns * (weights * chance * (1 - chance))[:, None]).T @ columns
+        step = np.linalg.solve(bend + np.diag(prior), slope)
+        while (then := likely(at + step)) < now and np.abs(step).max() > 1e-9:
             step = step / 2
-        at = at + step
-        if np.abs(step).max() < 1e-9:
+        at, now = at + step, then
+        if np.abs(step).max() < 1e-7:
             break
-    return float(at[0])
+    return at
 
 
 def grade_summary(judgements: Sequence[Opinion], seed: int) -> dict[str, Any]:
@@ -199,10 +210,7 @@ def grade_summary(judgements: Sequence[Opinion], seed: int) -> dict[str, Any]:
     both = [key for key in grades["tuned"] if key in grades["other"]]
     apart = np.array([grades["tuned"][key] - grades["other"][key] for key in both])
     rows = [ScoredPair(AnswerPair(key[0], key[1], "", (), (), ()), 0.0) for key in both]
-    gap = None
-    if len(both):
-        low, high = _resampled(rows, seed, _RESAMPLES, lambda drawn: float(apart[drawn].mean()))
-        gap = Interval(float(apart.mean()), low, high).rounded()
+    gap = _mean(apart, _prompts(rows), seed).rounded() if both else None
     return {
         "requests": len(judgements),
         "unread_replies": sum(one.value is None for one in judgements),
