@@ -155,8 +155,13 @@ def length_controlled(rows: Sequence[ScoredPair], seed: int) -> Interval:
     columns = np.stack([np.ones_like(apart), np.tanh(apart / spread)], axis=1)
     of = _prompts(rows)
     whole = _fitted(scores, columns, np.ones_like(scores), np.zeros(2))
+
+    def drawn_rate(drawn: NDArray[np.int64]) -> float:
+        times = np.bincount(drawn, minlength=int(of.max()) + 1)[of].astype(float)
+        return _rate(_fitted(scores, columns, times, whole))
+
     found = [
-        _rate(_fitted(scores, columns, np.bincount(drawn, minlength=of.max() + 1)[of], whole))
+        drawn_rate(drawn)
         for some in draws(int(of.max()) + 1, _RESAMPLES_FITTED, seed)
         for drawn in some
     ]
