@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROMISING = ("money.md", "machines.md", "doors.md")
 
 
-def tests_there_are() -> set[str]:
+def there_are_tests() -> set[str]:
     return {
         node.name
         for file in (ROOT / "tests").rglob("test_*.py")
@@ -21,7 +21,7 @@ def tests_there_are() -> set[str]:
 
 
 def test_every_test_that_the_manual_names_is_there() -> None:
-    known = tests_there_are()
+    known = there_are_tests()
     for page in (ROOT / "docs").glob("*.md"):
         named = set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")))
         assert named <= known, (page.name, sorted(named - known))

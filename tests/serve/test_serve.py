@@ -52,7 +52,7 @@ def status(
 
 def test_the_openai_client_is_answered_whole_and_in_pieces(address: str) -> None:
     asked = client(address)
-    assert [model.id for model in asked.models.list()] == ["letters"]
+    assert [model.id for model in asked.models.list()] == ["letters", "letters-base"]
     whole = asked.chat.completions.create(model="letters", messages=QUESTION, temperature=0)
     assert whole.choices[0].message.content == "one two" and whole.model == "letters"
     assert whole.choices[0].finish_reason == "stop" and whole.usage.completion_tokens == 8
