@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.segment import Segment
 
 READER_GONE = 141  # 128 + SIGPIPE
+_GONE: list[IO[str]] = []  # the first stream whose reader went
 _KEEPS = "\n\t\u200c\u200d"  # zero-width joiners belong to scripts and emoji
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -92,7 +93,10 @@ def reader_gone(stream: IO[str]) -> None:
     its terminal goes; any other command ends here, with the exit code of the tools that the signal kills."""
     with suppress(OSError, ValueError), open(os.devnull, "r+b") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
+    if _GONE:  # a run was asked already; once more would not be polite, and both streams may lead to one reader
+        return
     if callable(signal.getsignal(signal.SIGTERM)):
+        _GONE.append(stream)
         os.kill(os.getpid(), signal.SIGTERM)
         return
     raise SystemExit(READER_GONE)
