@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from alpaca_pipe.core.config_table import Added, Table
 from alpaca_pipe.data.source_kinds import Published
@@ -24,6 +25,10 @@ class ExportConfig(Table):
         (),
         description="GGUF files of the merged model for llama.cpp and Ollama, each of them held against it first",
     )
+    gguf_max_shard_size: Annotated[str | None, Added()] = Field(
+        None,
+        description="a larger GGUF is written in parts of so much, such as 2GB or 512MB; null: one file",
+    )
     browser: Annotated[bool, Added()] = Field(
         False,
         description="a folder of static files with the first GGUF: a page that answers in the browser itself",
@@ -36,6 +41,13 @@ class ExportConfig(Table):
     check_rows: int = Field(
         8, ge=1, description="held-out rows on which the reloaded model is compared"
     )
+
+    @field_validator("gguf_max_shard_size")
+    @classmethod
+    def _is_a_size(cls, size: str | None) -> str | None:
+        if size is not None:
+            bytes_of(size)
+        return size
 
     @model_validator(mode="after")
     def _of_a_merged_model(self) -> Self:
@@ -60,3 +72,14 @@ class ExportConfig(Table):
 
     def rehearsed(self) -> Self:
         return self.model_copy(update={"check_rows": min(self.check_rows, 2)})
+
+
+_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def bytes_of(size: str) -> int:
+    """Of a size as `save_pretrained(max_shard_size=...)` takes it: 2GB, 512MiB. Raises ValueError."""
+    found = re.fullmatch(r"(\d+)\s*([KMG]i?B)", size.strip())
+    if not found or not int(found[1]):
+        raise ValueError(f"'{size}' is no size of a file - write it like 2GB or 512MB")
+    return int(found[1]) * _UNITS[found[2]]

@@ -61,7 +61,8 @@ def merge(
 ) -> Agreement:
     """Writes model, tokenizer and template.json into `folder`, reloads them and compares. All in fp32 on the CPU.
 
-    A full model is saved again the same way. Raises UserError where the reloaded model answers otherwise.
+    A full model is saved again the same way. Raises UserError where the reloaded model answers otherwise, or where
+    an adapter changes nothing.
     """
     import torch
 
@@ -132,7 +133,13 @@ def _trained(
     base = load_base_of(checkpoint, trained, "float32").to("cpu").eval()
     before = _logits(base, rows)
     model = put_adapter(base, trained).eval()
-    return model, _apart(before, _logits(model, rows))
+    effect = _apart(before, _logits(model, rows))
+    if effect == 0:
+        raise UserError(
+            f"the adapter in {trained} changes nothing: with it the base answers as without it",
+            "nothing was learned: look at the loss curve and train.learning_rate, and train again",
+        )
+    return model, effect
 
 
 def _merged(model: Any, trained: Path) -> PreTrainedModel:

@@ -14,7 +14,16 @@ from alpaca_pipe.core.files import open_to_others, read_json, read_jsonl, write_
 from alpaca_pipe.data.cards import Fact, dataset_card, model_card
 from alpaca_pipe.data.publish import publish
 from alpaca_pipe.export.browser.static_folder import write_folder
-from alpaca_pipe.export.config import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, ExportConfig
+from alpaca_pipe.export.config import (
+    HELD_OUT,
+    ROWS,
+    TRAIN,
+    TRAINED,
+    VERDICT,
+    ExportConfig,
+    bytes_of,
+)
+from alpaca_pipe.export.gguf.parts import all_parts, first_part
 from alpaca_pipe.export.merge import merge
 from alpaca_pipe.models.loading import is_adapter, load_tokenizer, positions
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
@@ -105,7 +114,14 @@ def _ggufs(config: ExportConfig, context: StageContext) -> list[dict[str, Any]]:
     examples = [example for example, row in found if not isinstance(row, Rejected)]
     shutil.rmtree(draft, ignore_errors=True)
     figures = ggufs(
-        merged, draft, context.scratch, config.gguf, encoder, examples, context.progress.say
+        merged,
+        draft,
+        context.scratch,
+        config.gguf,
+        encoder,
+        examples,
+        context.progress.say,
+        bytes_of(config.gguf_max_shard_size) if config.gguf_max_shard_size else None,
     )
     write_json(note, figures)
     open_to_others(draft)
@@ -131,7 +147,7 @@ def _browser(config: ExportConfig, context: StageContext) -> dict[str, Any]:
         draft,
         f"{said}, tuned",
         f"{config.gguf[0].upper()}, by llama.cpp in this browser",
-        [context.folder / "gguf" / f"model-{config.gguf[0]}.gguf"],
+        all_parts(first_part(context.folder / "gguf", config.gguf[0])),
         encoder.template.many_turns,
         positions(Checkpoint(str(merged)), _LONGEST * 8),
     )

@@ -11,6 +11,7 @@ from typing import Any
 from alpaca_pipe.chat.find_model import find
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.export.gguf.parts import all_parts, is_first, missing_parts
 from alpaca_pipe.weights.gguf import open_gguf
 from alpaca_pipe.weights.gguf_header import NoGguf, read_gguf_header
 from alpaca_pipe.weights.known import KNOWN
@@ -72,20 +73,28 @@ def tuned_model(workspace: Path, recipe: str, when: str = "", gguf: str = "") ->
 
 def whole(path: Path) -> Path:
     """The GGUF, looked at before llama.cpp loads it. Raises UserError for one that is cut short, or is none."""
-    try:
-        read_gguf_header(path)
-    except NoGguf as error:
-        raise UserError(f"{path} {error}", "copy it again, or export it again") from None
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read: {error.strerror or error}", "give the path of a GGUF file"
-        ) from None
+    if missing := missing_parts(path):
+        raise UserError(f"{path}: {missing} of its parts are not beside it", "copy all of them")
+    for part in all_parts(path):
+        try:
+            read_gguf_header(part)
+        except NoGguf as error:
+            raise UserError(f"{part} {error}", "copy it again, or export it again") from None
+        except OSError as error:
+            raise UserError(
+                f"{part} cannot be read: {error.strerror or error}", "give the path of a GGUF file"
+            ) from None
     return path
+
+
+def _quantization(first: Path) -> str:
+    return re.sub(r"-00001-of-\d+$", "", first.stem).rpartition("-")[2]
 
 
 def _of_folder(folder: Path, gguf: str) -> Path:
     """The file that is asked for; else the one that the Modelfile beside it names, which the recipe asked for first."""
-    files = {path.stem.rpartition("-")[2]: path for path in sorted(folder.glob("*.gguf"))}
+    firsts = filter(is_first, folder.glob("*.gguf"))
+    files = {_quantization(path): path for path in sorted(firsts)}
     if not files:
         raise UserError(f"{folder} holds no GGUF file", "export it again")
     if gguf and gguf not in files:

@@ -456,3 +456,21 @@ def test_a_gguf_is_asked_only_what_the_template_writes(
     assert [one.instruction for one in asked] == [
         row.instruction for row in rows[2:] + EXAMPLES[:4]
     ]
+
+
+def test_an_adapter_of_zeros_is_one_sentence(
+    base: Path, bench: StageContext, tmp_path: Path
+) -> None:
+    """As a fresh LoRA is: its B is zero, so nothing was learned."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=4, target_modules="all-linear")
+    zeros = saved(
+        get_peft_model(load_model(Checkpoint(str(base)), "float32"), config),
+        base,
+        tmp_path / "zeros",
+    )
+    context = replace(bench, inputs={**bench.inputs, "train/model": zeros})
+    with pytest.raises(UserError, match="changes nothing.*nothing was learned"):
+        STAGE.run(ExportConfig(), context)
+    assert not (bench.folder / "merged").exists()

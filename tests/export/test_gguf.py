@@ -64,11 +64,11 @@ def merged(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exported(
-    merged: Path, folder: Path, template: str, *quantizations: str
+    merged: Path, folder: Path, template: str, *quantizations: str, most: int | None = None
 ) -> list[dict[str, Any]]:
     encoder = Encoder(load_tokenizer(Checkpoint(str(merged))), TEMPLATES[template])
     return ggufs(
-        merged, folder / "gguf", folder, quantizations, encoder, ROWS, lambda sentence: None
+        merged, folder / "gguf", folder, quantizations, encoder, ROWS, lambda sentence: None, most
     )
 
 
@@ -117,7 +117,7 @@ def test_a_file_that_converses_otherwise_is_refused(
 ) -> None:
     whole = write_gguf.write_gguf
     monkeypatch.setattr(
-        build, "write_gguf", lambda a, b, c, said, name: whole(a, b, c, change(said), name)
+        build, "write_gguf", lambda a, b, c, said, *more: whole(a, b, c, change(said), *more)
     )
     refused(merged, tmp_path, says)
 
@@ -328,3 +328,72 @@ def test_a_file_cut_short_is_one_sentence(merged: Path, tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="cannot serve"):
         asyncio.run(open_it())
+
+
+def test_parts_are_the_model_too(merged: Path, tmp_path: Path) -> None:
+    """Of 100 kB each: llama.cpp, given the first, passes the same gate, and nothing is in them twice."""
+    from gguf import GGUFReader
+
+    (whole,) = exported(merged, tmp_path / "whole", "chat", "f16")
+    (found,) = exported(merged, tmp_path / "parts", "chat", "f16", most=100_000)
+    files = sorted((tmp_path / "parts" / "gguf").glob("*.gguf"))
+    assert len(files) > 1 and [file.name for file in files] == list(found["parts"])
+    assert found["file"] == f"model-f16-00001-of-{len(files):05d}.gguf"
+    assert {name: found[name] for name in ("kl", "positions", "differing")} == {
+        name: whole[name] for name in ("kl", "positions", "differing")
+    }
+    (one,) = (tmp_path / "whole" / "gguf").glob("*.gguf")
+    names = [tensor.name for file in files for tensor in GGUFReader(file).tensors]
+    assert names == [tensor.name for tensor in GGUFReader(one).tensors]
+    assert f"FROM ./{files[0].name}" in (tmp_path / "parts" / "gguf" / "Modelfile").read_text()
+    assert not list((tmp_path / "parts").glob("*.gguf")), "no draft is left"
+
+
+@pytest.mark.parametrize("size", ["2", "2 TB", "-1GB", "0MB", "1.5GB"])
+def test_what_is_no_size_is_refused(size: str) -> None:
+    with pytest.raises(ValueError, match="is no size of a file"):
+        ExportConfig(gguf=("f16",), gguf_max_shard_size=size)
+
+
+def test_sizes_are_those_of_save_pretrained() -> None:
+    from alpaca_pipe.export.config import bytes_of
+
+    assert (bytes_of("2GB"), bytes_of("512MiB"), bytes_of("7 KB")) == (2 * 10**9, 2**29, 7000)
+    assert "gguf_max_shard_size" not in ExportConfig(gguf=("f16",)).identity()
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(
+    merged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full in the middle of the file: the real writer has written its head by then."""
+    import errno
+
+    from alpaca_pipe.export.gguf import write_gguf as writing
+
+    def full(weight: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writing, "stored", full)
+    with pytest.raises(UserError, match=r"cannot be written: No space left.*MB free"):
+        exported(merged, tmp_path, "chat", "f16")
+    assert not list(tmp_path.rglob("*.gguf"))
+
+
+@pytest.mark.parametrize("kind", ["F16", "Q8_0", "Q4_0"])
+def test_numbers_are_stored_as_the_package_gguf_stores_them(kind: str) -> None:
+    """Its own, slower way is the oracle: the same bytes, of rows that are no multiple of what we hand over at once."""
+    import numpy
+    from gguf import GGMLQuantizationType, quants
+
+    from alpaca_pipe.export.gguf.tensors import Weight, stored
+
+    chance = numpy.random.default_rng(3)
+    numbers = (
+        chance.standard_normal((4099, 96)) * 10.0 ** chance.integers(-6, 4, (4099, 1))
+    ).astype(numpy.float32)
+    numbers[7] = 0
+    which = GGMLQuantizationType[kind]
+    found = stored(Weight("x", numbers.shape, which, lambda: numbers.copy()))
+    wanted = quants.quantize(numbers, which)
+    assert found.dtype == wanted.dtype and found.shape == wanted.shape
+    assert found.tobytes() == wanted.tobytes()

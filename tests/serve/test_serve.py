@@ -181,6 +181,8 @@ def test_what_cannot_be_served_is_one_sentence(workspace: Path) -> None:
     assert "there is no file gone.gguf" in sentence("gone.gguf")
     assert "cut.gguf is cut short: it has" in sentence("cut.gguf")
     assert "no.gguf does not begin as a GGUF does" in sentence("no.gguf")
+    (home / "part-00001-of-00002.gguf").write_bytes(whole)
+    assert "1 of its parts are not beside it" in sentence("part-00001-of-00002.gguf")
     assert "holds no f17 file - did you mean 'f16'" in sentence("letters", "--gguf", "f17")
     assert "vLLM is not installed" in sentence("letters", "--engine", "vllm")
     assert "unknown" in sentence("unknown")

@@ -50,7 +50,7 @@ def write_folder(
     if any(file["bytes"] > _LARGEST for file in files):
         raise UserError(
             f"{ggufs[0].name} has {size / 1e9:.1f} GB, and a browser loads files of 2 GB at most",
-            "ask for a smaller one first: export.gguf: [q4_0]",
+            "ask for parts: export.gguf_max_shard_size: 512MB",
         )
     data = {
         "name": name,

@@ -12,8 +12,8 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import file_digest, write_atomic
 from alpaca_pipe.export.gguf.gate import gate, questions
 from alpaca_pipe.export.gguf.modelfile import blocks, modelfile
-from alpaca_pipe.export.gguf.vocabulary import Vocabulary
-from alpaca_pipe.export.gguf.write_gguf import Conversation, write_gguf
+from alpaca_pipe.export.gguf.parts import first_part
+from alpaca_pipe.export.gguf.write_gguf import Conversation, WrittenGguf, write_gguf
 from alpaca_pipe.models.decoding import ends
 from alpaca_pipe.models.loading import load_model
 from alpaca_pipe.models.loss_mask import Encoder
@@ -31,10 +31,11 @@ def ggufs(
     encoder: Encoder,
     examples: Sequence[Example],
     say: Callable[[str], None],
+    most: int | None = None,
 ) -> list[dict[str, Any]]:
     """Writes model-QUANTIZATION.gguf into `folder`, and a Modelfile for the first of them. Answers the figures of each.
 
-    merged: the checkpoint's folder.  examples: whose questions are asked.  Raises UserError where a file cannot be written, or
+    merged: the checkpoint's folder.  examples: whose questions are asked.  most: bytes of a part, see `write_gguf`.  Raises UserError where a file cannot be written, or
     where llama.cpp with that file is not the model that was trained; such a file is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,14 +46,14 @@ def ggufs(
     for quantization in sorted(quantizations, key=lambda one: one == "f16"):  # it rounds the model
         if quantization == "f16":
             _round(model)
-        draft, file = scratch / f"model-{quantization}.gguf", folder / f"model-{quantization}.gguf"
+        draft = scratch / f"model-{quantization}.gguf"
         try:
-            words = _write(merged, draft, quantization, conversation)
+            words, parts = _write(merged, draft, quantization, conversation, most)
             asked = questions(examples, words.composes)
-            say(f"{file.name}: asking llama.cpp whether it is the trained model")
+            say(f"{draft.name}: asking llama.cpp whether it is the trained model")
             found = asyncio.run(
                 gate(
-                    draft,
+                    parts[0],
                     quantization,
                     model,
                     encoder,
@@ -61,17 +62,21 @@ def ggufs(
                     scratch / "log",
                 )
             )
-            draft.rename(file)
+            files = [part.rename(folder / part.name) for part in parts]
         finally:
-            draft.unlink(missing_ok=True)
-        size = round(file.stat().st_size / 1e6, 1)
-        said = {"file": file.name, "megabytes": size, "sha256": file_digest(file)}
+            for left in scratch.glob(f"model-{quantization}*.gguf"):
+                left.unlink()
+        size = round(sum(part.stat().st_size for part in files) / 1e6, 1)
+        said: dict[str, Any] = {"file": files[0].name, "megabytes": size}
+        said["sha256"] = file_digest(files[0])
+        if len(files) > 1:
+            said["parts"] = {part.name: file_digest(part) for part in files}
         notes = [_COMPOSES] if words.composes else []
         figures.append(said | {"quantization": quantization, "notes": notes} | found._asdict())
-        say("; ".join([f"{file.name}, {size:.0f} MB: {found.sentence()}", *notes]))
+        say("; ".join([f"{files[0].name}, {size:.0f} MB: {found.sentence()}", *notes]))
     bos = encoder.tokenizer.bos_token if conversation.begins else ""
     text = modelfile(
-        f"model-{quantizations[0]}.gguf",
+        first_part(folder, quantizations[0]).name,
         blocks(encoder.form, str(bos)),
         [encoder.tokenizer.decode([end]) for end in conversation.ends],
     )
@@ -82,9 +87,11 @@ def ggufs(
 _COMPOSES = "llama.cpp does not compose characters (NFC) as this tokenizer does: a letter and its accent written apart get other ids"
 
 
-def _write(merged: Path, draft: Path, quantization: str, conversation: Conversation) -> Vocabulary:
+def _write(
+    merged: Path, draft: Path, quantization: str, conversation: Conversation, most: int | None
+) -> WrittenGguf:
     try:
-        return write_gguf(merged, draft, quantization, conversation, "alpaca-pipe")
+        return write_gguf(merged, draft, quantization, conversation, "alpaca-pipe", most)
     except OSError as error:
         needed = sum(path.stat().st_size for path in merged.glob("*.safetensors")) / 2e6
         raise UserError(

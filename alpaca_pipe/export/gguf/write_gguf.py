@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.export.gguf.architecture_keys import GgufArchitecture
@@ -32,11 +32,23 @@ class Conversation:
     begins: bool
 
 
+class WrittenGguf(NamedTuple):
+    """files: one, or the parts of one in their order; llama.cpp is given the first and finds the others beside it."""
+
+    vocabulary: Vocabulary
+    files: list[Path]
+
+
 def write_gguf(
-    folder: Path, file: Path, quantization: str, conversation: Conversation, name: str
-) -> Vocabulary:
-    """`folder` holds config.json, tokenizer.json and safetensors. At most one tensor is in memory. Answers the vocabulary
-    that was written.
+    folder: Path,
+    file: Path,
+    quantization: str,
+    conversation: Conversation,
+    name: str,
+    most: int | None = None,
+) -> WrittenGguf:
+    """`folder` holds config.json, tokenizer.json and safetensors. At most one tensor is in memory. most: bytes of a part's
+    tensors; where they are more, the file becomes parts called as llama.cpp calls them, `NAME-00001-of-00003.gguf`.
 
     Raises UserError for a model or a tokenizer that cannot be written so that llama.cpp reads it alike.
     """
@@ -44,7 +56,7 @@ def write_gguf(
 
     config = read_json(folder / "config.json")
     architecture = GgufArchitecture.of(config)
-    writer = GGUFWriter(file, architecture.name)
+    writer = GGUFWriter(file, architecture.name, split_max_size=most or 0)
     try:
         writer.add_type("model")
         writer.add_name(name)
@@ -61,7 +73,7 @@ def write_gguf(
         writer.write_ti_data_to_file()
         for weight in found:
             writer.write_tensor_data(stored(weight))
-        return words
+        return WrittenGguf(words, writer.format_shard_names(file))
     finally:
         writer.close()
 
