@@ -6,10 +6,11 @@ One question and its answer is the simple case, held as instruction, input and o
 
 from __future__ import annotations
 
-import hashlib
+import struct
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from hashlib import sha256
 from typing import Any, Literal, NamedTuple
 
 from alpaca_pipe.core.fast_dataclass import compact_dataclass
@@ -267,9 +268,15 @@ def example_id(*texts: str) -> str:
     """`e1-` + 20 hex of sha256 over the NFC texts, each with its length in bytes before it."""
     parts: list[bytes] = []
     for text in texts:
+        if not text:
+            parts.append(_NO_TEXT)
+            continue
         data = (text if text.isascii() else unicodedata.normalize("NFC", text)).encode()
-        parts += (len(data).to_bytes(8, "big"), data)
-    return f"e1-{hashlib.sha256(b''.join(parts)).hexdigest()[:20]}"
+        parts += (_EIGHT(len(data)), data)
+    return f"e1-{sha256(b''.join(parts)).hexdigest()[:20]}"
+
+
+_NO_TEXT, _EIGHT = bytes(8), struct.Struct(">Q").pack
 
 
 def conversation_id(system: str, messages: Sequence[Message]) -> str:

@@ -218,18 +218,16 @@ def _of_one(
     if reader.split and not reader.split.said:
         reader.split.check_any(file)
     ends = Separators.of([one for one in looked if isinstance(one, Example)])
-    rest = (
-        judged
-        for one in found
-        for judged in _of_record(one, file, name, between, reader, shapeless)
+    rest = chain.from_iterable(
+        _of_record(one, file, name, between, reader, shapeless) for one in found
     )
-    for judged in chain(looked, rest):
-        if ends and isinstance(judged, Example):
-            cut = ends.cut(judged)
+    if not ends:
+        yield from chain(looked, rest)
+    else:
+        for judged in chain(looked, rest):
+            cut = ends.cut(judged) if isinstance(judged, Example) else judged
             told.remarks["separators that every row shares are cut"] += cut is not judged
             yield cut
-        else:
-            yield judged
     if reader.split:
         reader.split.check_any(file)
 
@@ -249,11 +247,11 @@ def _of_record(
     between: str,
     reader: RowReader,
     shapeless: list[NoShape],
-) -> list[_Judged]:
+) -> Sequence[_Judged]:
     source = f"{name}#{one.at}"
     if isinstance(one, Record):
         try:
-            return [*reader.read(one.value, source)]
+            return reader.read(one.value, source)
         except NotARow as error:
             if isinstance(error, NoShape) and len(shapeless) < _LOOKED_AT:
                 shapeless.append(error)

@@ -89,7 +89,8 @@ class RowReader:
             return None
         asking, giving, answering, steering = plan.plain
         asked, answer = row[asking], row[answering]
-        given, system = row[giving] if giving else "", row[steering] if steering else ""
+        given = row[giving] if giving else ""
+        system = row[steering] if steering else ""
         if not is_clean(asked, given, answer, system):
             return None
         plan.rows[0] += 1

@@ -41,14 +41,13 @@ _TRAILING = re.compile(rf"\s*(?:(?:{ENDS.pattern})\s*)+\Z")
 
 def is_clean(asked: Any, given: Any, answer: Any, system: Any) -> bool:
     """Whether four values are texts of whole characters, without anything that looks like a template's or a page's marks."""
-    for value in (asked, given, answer, system):
-        if not isinstance(value, str):
+    if not (type(asked) is type(given) is type(answer) is type(system) is str):
+        return False
+    if not (asked.isascii() and given.isascii() and answer.isascii() and system.isascii()):
+        try:
+            f"{asked}{given}{answer}{system}".encode()
+        except UnicodeEncodeError:
             return False
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                return False
     marked = "<" in answer or "<" in asked or "[EOS]" in answer
     return not marked and not asked.startswith(_OPENED)
 
