@@ -111,6 +111,9 @@ class _Policy(HTMLParser):
         "report/report.html.j2",
         "curate/review/review_page.html",
         "teacher_comparison/comparison_page.py",
+        "serve/chat_page.html",
+        "export/browser/browser_page.html",
+        "evaluate/judge/rating_page.html",
     ],
 )
 def test_every_page_has_a_policy_that_asks_nothing_of_the_network(page: str) -> None:
@@ -137,4 +140,7 @@ def test_no_other_page_is_written() -> None:
         "report/report.html.j2",
         "curate/review/review_page.html",
         "teacher_comparison/comparison_page.py",
+        "serve/chat_page.html",
+        "export/browser/browser_page.html",
+        "evaluate/judge/rating_page.html",
     }

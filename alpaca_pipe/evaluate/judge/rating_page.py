@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion
+from alpaca_pipe.pages.page_parts import digest_for_policy, inside_script
 
 Side = Literal["A", "B"]
 
@@ -23,9 +24,11 @@ def rating_page(pairs: Sequence[AnswerPair], seed: int) -> str:
     """Answers that are the same are left out. The page's order is by lot too."""
     shown = [_shown(pair, side_of(pair, seed)) for pair in pairs if not pair.same]
     Random(seed).shuffle(shown)
-    data = json.dumps(shown, ensure_ascii=False).replace("<", "\\u003c")
-    template = Path(__file__).with_name("rating_page.html").read_text(encoding="utf-8")
-    return template.replace("__PAIRS__", data)
+    text = Path(__file__).with_name("rating_page.html").read_text(encoding="utf-8")
+    for part, tag in (("style_digest", "style"), ("script_digest", "script")):
+        inside = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+        text = text.replace("{{" + part + "}}", digest_for_policy(inside))
+    return text.replace("{{data}}", inside_script(shown))
 
 
 def _shown(pair: AnswerPair, side: Side) -> dict[str, Any]:
