@@ -7,15 +7,27 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
-from alpaca_pipe.core.config_table import Added, Knob, Table
+from alpaca_pipe.core.config_table import Added, ExistingPath, Knob, Table
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.evaluate.judge.judge_config import Judging
-from alpaca_pipe.evaluate.lm_eval_harness import LmEval
 
 TUNED, SHUFFLED = "train/model", "train/control"
 CHOSEN_ON = (
     "train/chosen_on.jsonl"  # ids of the held-out rows that chose the tuned model's checkpoint
 )
+
+
+class LmEval(Table):
+    """Tasks of lm-eval (extra `lm-eval`), run by its own command on base and tuned."""
+
+    tasks: tuple[str, ...] = Field(min_length=1, description="as `lm_eval --tasks` has them")
+    include: ExistingPath | None = Field(
+        None, description="a folder with tasks of your own, as `--include_path`"
+    )
+    limit: int | None = Field(None, ge=1, description="documents of each task; null: all")
+    arguments: tuple[str, ...] = Field(
+        (), description="more of lm_eval's arguments, as they are: [--num_fewshot, '5']"
+    )
 
 
 class EvaluateConfig(Table):

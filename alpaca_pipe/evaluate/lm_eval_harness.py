@@ -11,27 +11,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
-from alpaca_pipe.core.config_table import ExistingPath, Table
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.evaluate.config import LmEval
 from alpaca_pipe.weights.base import Checkpoint
 
 PYTHON = "LM_EVAL_PYTHON"  # of an environment that has lm-eval, where this one has not
 _ANSWERED = "results_*.json"
-
-
-class LmEval(Table):
-    """Tasks of lm-eval (extra `lm-eval`), run by its own command on base and tuned."""
-
-    tasks: tuple[str, ...] = Field(min_length=1, description="as `lm_eval --tasks` has them")
-    include: ExistingPath | None = Field(
-        None, description="a folder with tasks of your own, as `--include_path`"
-    )
-    limit: int | None = Field(None, ge=1, description="documents of each task; null: all")
-    arguments: tuple[str, ...] = Field(
-        (), description="more of lm_eval's arguments, as they are: [--num_fewshot, '5']"
-    )
 
 
 def harness(

@@ -9,7 +9,6 @@ from typing import Any
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.evaluate.config import CHOSEN_ON, SHUFFLED, TUNED, EvaluateConfig
 from alpaca_pipe.evaluate.judge.judge_config import Judging, outlay
-from alpaca_pipe.evaluate.judge.prompt_sets import read_prompts
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.architecture import shape_of
 from alpaca_pipe.models.fit import training_flops
@@ -61,6 +60,8 @@ def _prompts(how: Judging, tables: Mapping[str, Any]) -> tuple[int, int]:
     if how.prompts is None:
         rows = min(how.count, getattr(tables.get("curate"), "held_out", how.count))
         return rows, rows
+    from alpaca_pipe.evaluate.judge.prompt_sets import read_prompts
+
     found = read_prompts(how.prompts, how.count)
     return len(found), sum(len(one.turns) for one in found)
 

@@ -23,7 +23,7 @@ def _told(facts: Facts) -> Told | None:
         "worse": list(found.get("worse", ())),
         "forgotten": list((found.get("forgetting") or {}).get("forgotten", ())),
         "rows": [_row(row, rows[at - 1]["suite"] if at else "") for at, row in enumerate(rows)],
-        "words": _words((found.get("habits") or {}).get("median_words")),
+        "words": _words(found.get("habits") or {}),
     }
 
 
@@ -47,9 +47,10 @@ def _signed(share: float) -> str:
     return f"{share * 100:+.0f}".replace("-", "−")
 
 
-def _words(median: Mapping[str, Any] | None) -> str:
-    if not median:
+def _words(habits: Mapping[str, Any]) -> str:
+    if not habits.get("rows"):
         return ""
+    median = habits["median_words"]
     return (
         f"Words in an answer, the middle one: {median['wanted']:g} wanted, {median['base']:g} by the base, "
         f"{median['tuned']:g} by the tuned model."
