@@ -20,8 +20,9 @@ _NF4_BITS = 4.127  # a weight, with double quantisation (QLoRA, arXiv:2305.14314
 _LOGIT_BYTES = 12  # for each learned token and word: bf16, fp32, its softmax and gradient
 _LEARNED = 0.6  # share of a row's tokens that carry loss; 51.5 % in the released 52K
 _CONTEXT = 1.0 * GB  # CUDA's own, kernels and workspaces
-_PROCESS = 0.52 * GB  # of memory, on a CPU: Python with torch, transformers and trl (2026-11)
-_CPU_PLACES = 128  # whose logits are there at once
+# Of memory, on a CPU: Python with torch, transformers and trl; where layers are lean (train/lean) also what an allocator holds.
+_PROCESS: dict[Method, float] = {"full": 0.72 * GB, "lora": 0.72 * GB, "qlora": 0.52 * GB}
+_CPU_PLACES = 256  # whose logits are there at once, in one buffer
 _MOMENTS = 8  # bytes a trained parameter: AdamW's two, in fp32
 _USABLE = 0.97  # of the memory, since an allocator leaves gaps
 
@@ -120,9 +121,9 @@ def activation_bytes(
     return shape.layers * 2 * shape.hidden + layer if recompute else shape.layers * layer
 
 
-# Of what a layer's arithmetic would keep (5 hidden, 2 queries, 3 keys, 4 feed-forward, fp32), the share that a process grows
-# by on a CPU, an allocator's gaps and what is made and thrown away within a pass included. Fitted to measured peaks of three shapes.
-_CPU_SHARE: dict[Method, float] = {"full": 1.9, "lora": 2.2, "qlora": 3.0}
+# Of what a layer keeps for the backward pass, the share that a process grows by on a CPU, gaps and what is made and thrown away
+# within a pass included. Fitted to measured peaks of three shapes.
+_CPU_SHARE: dict[Method, float] = {"full": 1.2, "lora": 1.2, "qlora": 3.0}
 
 
 def memory_on_cpu(
@@ -133,22 +134,33 @@ def memory_on_cpu(
     rank: int = 16,
     targets: str | tuple[str, ...] = "all-linear",
 ) -> Memory:
-    """Of one step in fp32 with AdamW, `tokens_at_once` in a micro-batch: what the whole process takes at its height."""
+    """Of one step in fp32 with AdamW, `tokens_at_once` in a micro-batch: what the whole process takes at its height.
+
+    A lean layer keeps its two inputs, queries, keys, values, what attention gave, gate and up. QLoRA's layers keep what their
+    own code does (5 hidden, 2 queries, 3 keys, 4 feed-forward), and so does a layer that is not as LLaMA's, which needs more
+    than is said here.
+    """
+    hidden, query, key, inner = (5, 2, 3, 4) if method == "qlora" else (2, 2, 2, 2)
     layer = 4 * (
-        5 * shape.hidden + 2 * shape.attention_width + 3 * shape.kv_width + 4 * shape.feed_forward
+        hidden * shape.hidden
+        + query * shape.attention_width
+        + key * shape.kv_width
+        + inner * shape.feed_forward
     )
     activations = _CPU_SHARE[method] * tokens_at_once * shape.layers * layer
     size, trained = shape.parameters, shape.parameters
-    logits: float = _CPU_PLACES * shape.vocabulary * _LOGIT_BYTES
-    if method == "full":  # the head's gradient, and what it is summed and scaled from
-        logits += 3 * 4 * shape.hidden * shape.vocabulary
+    logits: float = _CPU_PLACES * shape.vocabulary * 4
+    if method == "full":  # the head's gradient, before it is added to what is there
+        logits += 4 * shape.hidden * shape.vocabulary
     weights = 4 * size
     if method != "full":
         trained = shape.adapter(rank, targets)
         weights += 4 * trained
     if method == "qlora":  # made from the whole ones, which the allocator keeps a part of
         weights = 4 * size + 4 * trained
-    return Memory(weights, 0, 4 * trained, _MOMENTS * trained, activations, logits, _PROCESS)
+    return Memory(
+        weights, 0, 4 * trained, _MOMENTS * trained, activations, logits, _PROCESS[method]
+    )
 
 
 def checkpoint_bytes(
