@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
@@ -505,3 +505,41 @@ def _ours(path: Path) -> bool:
         and isinstance(first.get("origin"), dict)
         and {"id", "instruction", "output"} <= first.keys()
     )
+
+
+def push_model(
+    loaded: Recipe, workspace: Workspace, name: str, accepted: Collection[str], private: bool
+) -> str:
+    """The newest exported model of a recipe to the hub, as `owner/name`; answers its address. Gated as a dataset is: the
+    teachers of its rows must be among `accepted`. Raises UserError."""
+    from tempfile import TemporaryDirectory
+
+    from alpaca_pipe.core.files import digest_of
+    from alpaca_pipe.data.hub import push_to_hub
+    from alpaca_pipe.export.model_folder import gather
+    from alpaca_pipe.ledger.money import shown
+    from alpaca_pipe.ledger.statements.sums import sums
+    from alpaca_pipe.ledger.store.journal import Journal
+    from alpaca_pipe.report.run_files import left
+
+    step = left(workspace.root, loaded.name).step("export").folder
+    if step is None:
+        raise UserError(
+            f"{loaded.name}: export was not run yet", f"run `alpaca-pipe run {loaded.name}`"
+        )
+    lock = workspace.lock(loaded.name)
+    facts = [("recipe", f"{loaded.name}, sha256 {digest_of(lock.get('config', {}))[:16]}")]
+    if workspace.ledger.exists():
+        with Journal.open(workspace.ledger) as journal:
+            facts.append(("cost", shown(sums(journal, recipe=loaded.name).total.settled)))
+    with TemporaryDirectory(dir=workspace.root, prefix=".push.") as folder:
+        gather(step, Path(folder), facts)
+        rows = step / "dataset" / "README.md"
+        return push_to_hub(
+            Path(folder),
+            name,
+            accepted=accepted,
+            private=private,
+            kind="model",
+            rows_card=rows if rows.is_file() else None,
+        )

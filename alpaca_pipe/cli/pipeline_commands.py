@@ -327,7 +327,7 @@ def report(
 def push(
     recipe: RecipeName,
     name: Annotated[
-        str, typer.Argument(metavar="OWNER/NAME", help="The dataset on the Hugging Face hub.")
+        str, typer.Argument(metavar="OWNER/NAME", help="Its name on the Hugging Face hub.")
     ],
     accept: Annotated[
         list[str] | None,
@@ -339,12 +339,21 @@ def push(
     public: Annotated[
         bool, typer.Option("--public", help="Make it public; the default is private.")
     ] = False,
+    model: Annotated[
+        bool, typer.Option("--model", help="The merged model and its GGUF files, not the dataset.")
+    ] = False,
     runs: Runs = Path("runs"),
 ) -> None:
-    """Upload the dataset that RECIPE exported, with its card, to the hub. Private by default; its teachers' terms must be accepted."""
+    """Upload the dataset (with --model the model) that RECIPE exported, with its card, to the hub. Private by default; the terms of
+    its rows' teachers must be accepted."""
     from alpaca_pipe.data.hub import push_to_hub
 
     loaded, workspace = opened(recipe, None, runs, False)
+    if model:
+        from alpaca_pipe.api import push_model
+
+        echo(push_model(loaded, workspace, name, accept or (), not public))
+        return
     echo(
         push_to_hub(
             result(workspace, loaded.name, "export") / "dataset",

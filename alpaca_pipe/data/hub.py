@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alpaca_pipe.core.errors import UserError, first_line
 from alpaca_pipe.data.archives import AnyFile, archive_kind, packed_files
@@ -102,44 +102,49 @@ def push_to_hub(
     private: bool = True,
     endpoint: str | None = None,
     token: str | None = None,
+    kind: Literal["dataset", "model"] = "dataset",
+    rows_card: Path | None = None,
 ) -> str:
-    """Sends a published folder (with its card) to the hub as dataset `owner/name`; answers its address.
+    """Sends a published folder (with its card) to the hub as dataset or model `owner/name`; answers its address.
+
+    rows_card: of a model, the card of the rows that it was tuned on, which names their teachers.
 
     accepted: the models whose terms the user says to have read and accepted; each teacher that the card names must be among
     them. Private unless `private=False`; a dataset that is public already is never taken for a private one.
     Raises UserError; nothing is sent before all is checked.
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise UserError(f"'{name}' is not the name of a dataset on the hub", "write owner/name")
+        raise UserError(f"'{name}' is not the name of a {kind} on the hub", "write owner/name")
     card = folder / "README.md"
     if not card.is_file():
         raise UserError(
             f"{folder}: there is no card (README.md), so nobody could tell where the rows are from",
             "name the folder `dataset` that export made",
         )
-    _check_terms(teachers_of(card.read_text(encoding="utf-8")), accepted, name)
+    _check_terms(teachers_of((rows_card or card).read_text(encoding="utf-8")), accepted, name)
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
     api = HfApi(endpoint=endpoint, token=token)
     try:
-        there = _visibility(api, name)
+        there = _visibility(api, name, kind)
         if there is None:
-            api.create_repo(name, repo_type="dataset", private=private)
+            api.create_repo(name, repo_type=kind, private=private)
         elif private and there == "public":
             raise UserError(
-                f"{name}: this dataset is public already, and the rows were to stay private",
+                f"{name}: this {kind} is public already, and it was to stay private",
                 "choose another name, make it private on the hub, or say that it may be public",
             )
         sent: Any = api.upload_folder(
-            repo_id=name, repo_type="dataset", folder_path=folder, ignore_patterns=[".*", "**/.*"]
+            repo_id=name, repo_type=kind, folder_path=folder, ignore_patterns=[".*", "**/.*"]
         )
     except (OSError, ValueError, RuntimeError, HTTPError) as error:
         raise UserError(
             f"{name}: not sent: {first_line(error)}",
             "look at the network and at HF_TOKEN; nothing was lost",
         ) from None
-    return str(getattr(sent, "commit_url", "") or f"https://huggingface.co/datasets/{name}")
+    place = f"datasets/{name}" if kind == "dataset" else name
+    return str(getattr(sent, "commit_url", "") or f"https://huggingface.co/{place}")
 
 
 def _check_terms(teachers: Collection[str], accepted: Collection[str], name: str) -> None:
@@ -152,11 +157,11 @@ def _check_terms(teachers: Collection[str], accepted: Collection[str], name: str
         )
 
 
-def _visibility(api: Any, name: str) -> str | None:
-    """ "public", "private", or None where there is no such dataset yet."""
+def _visibility(api: Any, name: str, kind: str) -> str | None:
+    """ "public", "private", or None where there is none of that name yet."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        return "private" if api.repo_info(name, repo_type="dataset").private else "public"
+        return "private" if api.repo_info(name, repo_type=kind).private else "public"
     except RepositoryNotFoundError:
         return None

@@ -303,3 +303,60 @@ def test_a_hub_id_without_a_network_is_one_sentence(tmp_path: Path) -> None:
         "hub:tatsu-lab/alpaca: cannot be fetched: "
     )
     assert "name the folder in place of the id" in done.stdout
+
+
+def test_a_model_goes_as_a_model_once_the_terms_of_its_rows_are_accepted(
+    published: Path, tmp_path: Path, hub: Hub
+) -> None:
+    """The card that is sent says base, recipe, cost and what the gate found; the stand-in takes no file, and that is one sentence."""
+    from alpaca_pipe.core.files import write_json
+    from alpaca_pipe.data.cards import model_card
+    from alpaca_pipe.export.model_folder import gather
+
+    step = tmp_path / "export-1"
+    card = model_card("org/base", "LoRA", "### Instruction:", [("rows", "3")], [("same", "100%")])
+    write_atomic(step / "merged" / "README.md", card)
+    write_atomic(step / "merged" / "model.safetensors", "weights")
+    write_atomic(step / "gguf" / "model-f16.gguf", "GGUF")
+    gate = {"file": "model-f16.gguf", "sha256": "ab" * 32, "prompts": 50, "positions": 600}
+    gate |= {"differing": 0, "kl": 1e-5, "kl_limit": 0.001}
+    write_json(
+        step / "done.json",
+        {
+            "files": {},
+            "finished": "2026-11-30",
+            "seconds": 1.0,
+            "machine": {},
+            "summary": {"gguf": [gate]},
+        },
+    )
+    folder = tmp_path / "model"
+    gather(step, folder, [("recipe", "vet, sha256 0123"), ("cost", "$1.23")])
+    said = (folder / "README.md").read_text()
+    assert {one.name for one in folder.iterdir()} == {
+        "README.md",
+        "model.safetensors",
+        "model-f16.gguf",
+    }
+    assert said.startswith("---\n") and "base_model: org/base" in said
+    assert "| recipe | vet, sha256 0123 |" in said and "| cost | $1.23 |" in said
+    assert "the ids of 50 prompts equal; 100.0% of 600 greedy tokens equal" in said
+    assert said.index("## How it was made") < said.index("## Licence")
+    how = {"endpoint": hub.url, "kind": "model", "rows_card": published / "README.md"}
+    with pytest.raises(UserError, match="terms of those who wrote the rows were not accepted"):
+        push_to_hub(folder, "me/new", **how)  # type: ignore[arg-type]
+    assert not hub.asked, "nothing is sent before all is checked"
+    with pytest.raises(UserError, match="not sent"):
+        push_to_hub(folder, "me/new", accepted=[TEACHER], token="hf_x", **how)  # type: ignore[arg-type]
+    made = next(body for way, path, body in hub.asked if path == "/api/repos/create")
+    assert json.loads(made)["visibility"] == "private" and "dataset" not in made
+    assert not any("/api/datasets/" in path for _, path, _ in hub.asked)
+    with pytest.raises(UserError, match="this model is public already"):
+        push_to_hub(folder, "me/public", accepted=[TEACHER], token="hf_x", **how)  # type: ignore[arg-type]
+
+
+def test_without_a_model_one_sentence(tmp_path: Path) -> None:
+    from alpaca_pipe.export.model_folder import gather
+
+    with pytest.raises(UserError, match="no model was exported"):
+        gather(tmp_path, tmp_path / "model", [])
