@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
@@ -36,9 +37,19 @@ def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInp
                 "curate: it reads 'from', so what generate: makes would be paid for and not used",
                 "take one of them out",
             )
+        if isinstance(config.source, Path):
+            from alpaca_pipe.curate.input_peek import check_columns, check_held_out
+
+            check_columns(config.source, config.columns)
+            check_held_out(config.source, config.held_out)
         rows = rows_expected(config.source)
     else:
         rows = getattr(tables.get("generate"), "count", 0)
+        if rows and config.held_out >= rows:
+            raise UserError(
+                f"curate.held_out: {config.held_out} of the {rows} rows that generate.count asks for would leave none to train on",
+                "lower curate.held_out, or raise generate.count",
+            )
     rows = min(rows, config.first or rows)
     filters = len(config.filters.active())
     plain = Estimate(

@@ -74,6 +74,7 @@ class TrainConfig(Table):
     processes: Annotated[int, Added()] = Field(
         1,
         ge=1,
+        le=128,
         description="processes that train together, a GPU each; a step has so many times the rows",
     )
     save_steps: Annotated[int | None, Knob()] = Field(

@@ -20,6 +20,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.local.child_process import last_lines
+from alpaca_pipe.train.cores import check_cores
 from alpaca_pipe.train.job import TuneJob
 
 JOB, STOP = "job.pickle", "stop"  # files in the scratch folder
@@ -61,6 +62,7 @@ def check_processes(wanted: int) -> None:
     import torch
 
     there = torch.cuda.device_count()
+    check_cores(wanted if not there else 1)
     if there and wanted > there:
         raise UserError(
             f"train.processes: {wanted}, and {there} GPU{'s' * (there > 1)} can be seen",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
+from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
@@ -66,6 +67,10 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
         machine_of(tables),
         job_of(config, tables, known),
     )
+    if config.processes > 1 and not machine.gpu and not machine.says:
+        from alpaca_pipe.train.cores import check_cores
+
+        check_cores(config.processes)
     if length.several and not TEMPLATES[config.template].many_turns:
         raise conversations_refused(length.several, length.rows or 0, config.template)
     rows = length.rows or _rows_expected(tables)
@@ -107,8 +112,21 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
         minutes,
         f"{says}, on 2 CPU cores{_memory(job)}",
         f"{measured}; SmolLM2-135M measured on 2 CPU cores",
-        notes=notes,
+        notes=(*notes, *_without_gpu(minutes, machine)),
     )
+
+
+def _without_gpu(minutes: Range, machine: Machine) -> Iterator[str]:
+    if minutes.p50 > _LONG_ON_CPU:
+        why = (
+            "no datasheet of the GPU is held"
+            if machine.says
+            else "no GPU is found here and none is named"
+        )
+        yield (
+            f"{why}, so this is what 2 CPU cores would take: plan it for a GPU with gpu.name (H200, "
+            "A100-80, RTX4090 ...)"
+        )
 
 
 def _on_the_way(
@@ -228,10 +246,58 @@ def _notes(config: TrainConfig, base: BaseTable | None, gpus: int | None) -> Ite
         yield f"it needs {package}, which is not installed"
     if config.method == "full" and config.lora != Lora():
         yield "method full has no adapter, so nothing of train.lora is used"
+    targets = () if config.method == "full" else config.lora.target_modules
+    named = () if isinstance(targets, str) else targets
+    if unknown := [name for name in named if _last(name) not in _LAYERS]:
+        yield (
+            f"train.lora.target_modules: no base that is known here has a linear layer '{unknown[0]}': "
+            f"{did_you_mean(_last(unknown[0]), _LAYERS)}"
+        )
     if gpus is not None and gpus != config.processes:
         yield f"{gpus} GPUs are billed (gpu.count), and train.processes uses {config.processes}"
 
 
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+# Linear layers by the names that transformers gives them; a base that lies here is asked itself (models/base_check.py).
+_LAYERS = (
+    *(
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "out_proj",
+        "qkv_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+    ),
+    *(
+        "gate_up_proj",
+        "query_key_value",
+        "dense",
+        "dense_h_to_4h",
+        "dense_4h_to_h",
+        "c_attn",
+        "c_proj",
+        "c_fc",
+    ),
+    *(
+        "fc1",
+        "fc2",
+        "fc_in",
+        "fc_out",
+        "Wqkv",
+        "lm_head",
+        "in_proj",
+        "x_proj",
+        "dt_proj",
+        "embed_out",
+    ),
+)
+_LONG_ON_CPU = 120.0  # minutes, from which a CPU is hardly meant
 _BYTES_A_ROW = 430  # of a JSON file, the released 52K
 _START_SECONDS = 12.0  # imports, loading, saving
 _FLOP = {

@@ -193,7 +193,7 @@ def test_only_the_first_rows_are_read(tmp_path: Path) -> None:
 
 def test_rows_that_would_be_paid_for_and_not_used_are_told_in_the_plan(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text("{}")
-    config = CurateConfig.model_validate({"from": tmp_path / "mine.jsonl"})
+    config = CurateConfig.model_validate({"from": tmp_path / "mine.jsonl", "held_out": 0})
     assert STAGE.estimate(config, {}, EstimateInputs())
     with pytest.raises(UserError, match="paid for and not used - take one of them out"):
         STAGE.estimate(config, {"generate": object()}, EstimateInputs())

@@ -166,7 +166,10 @@ def test_a_row_weighs_by_its_grade() -> None:
 def test_gpus_that_are_billed_and_not_used_are_said(processes: int, said: bool) -> None:
     tables = {"gpu": SimpleNamespace(count=4), "base": BaseTable(model="tiny")}
     config = CONFIG.model_copy(update={"processes": processes})
-    with patch("alpaca_pipe.train.stage.machine_of", lambda tables: SimpleNamespace(gpu=None)):
+    with patch(
+        "alpaca_pipe.train.stage.machine_of",
+        lambda tables: SimpleNamespace(gpu=None, says="4 x B9"),
+    ):
         notes = estimate(config, tables, EstimateInputs()).notes
     assert any("4 GPUs are billed" in note for note in notes) == said
 

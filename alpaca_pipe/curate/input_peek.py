@@ -1,0 +1,67 @@
+"""A glance at a plain file of rows, so that a plan refuses what a run would: a column that no row has, more rows held out than
+there are. Only what lies in lines is looked at; any other file is the run's to read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+
+from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError
+
+_ROWS = 200  # whose keys are looked at
+_COUNTED = 50_000_000  # bytes of a file whose lines are counted
+
+
+def check_columns(source: Path, columns: Mapping[str, tuple[str, ...]]) -> None:
+    """UserError for a column that none of the first rows has. A file of more rows may have it further down, so then nothing is said."""
+    known, whole = _keys(source)
+    if not whole or not known:
+        return
+    for name in (name for names in columns.values() for name in names):
+        if "." not in name and name not in known:
+            raise UserError(
+                f"curate.columns: no row of {source} has '{name}'",
+                did_you_mean(name, known),
+            )
+
+
+def check_held_out(source: Path, held_out: int) -> None:
+    """UserError where a file has no more lines than are to be held out: fewer rows than lines can be in it, never more."""
+    lines = _lines(source)
+    if lines is not None and held_out >= lines:
+        raise UserError(
+            f"curate.held_out: {held_out} of {lines} rows of {source} would leave none to train on",
+            "lower curate.held_out, or name a file of more rows",
+        )
+
+
+def _lines(source: Path) -> int | None:
+    if source.suffix != ".jsonl" or not source.is_file() or source.stat().st_size > _COUNTED:
+        return None
+    with source.open("rb") as lines:
+        return sum(1 for line in lines if line.strip())
+
+
+def _keys(source: Path) -> tuple[list[str], bool]:
+    """Keys of the first rows, and whether those are all that any row can have."""
+    if not source.is_file() or source.suffix not in (".jsonl", ".csv", ".tsv"):
+        return [], False
+    try:
+        with source.open(encoding="utf-8-sig", newline="") as lines:
+            if source.suffix != ".jsonl":
+                mark = "\t" if source.suffix == ".tsv" else ","
+                head = next(csv.reader(lines, delimiter=mark), [])
+                return head, len(head) > 1  # of one column, another mark may part them
+            keys: dict[str, None] = {}
+            for line in islice(lines, _ROWS):
+                row = json.loads(line) if line.strip() else {}
+                if not isinstance(row, dict):
+                    return [], False
+                keys |= dict.fromkeys(row)
+            return list(keys), next(lines, None) is None
+    except (OSError, ValueError):
+        return [], False  # the run says what is wrong with it
