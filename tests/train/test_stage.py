@@ -294,7 +294,7 @@ def test_names_are_those_of_training_arguments() -> None:
     own = {"method", "template", "max_length", "lora", "control", "row_weights", "processes"}
     own |= {"eval_every_usd", "max_eval_samples"}  # the second as in transformers' examples
     own |= {"early_stopping_patience", "early_stopping_threshold"}  # its EarlyStoppingCallback
-    own |= {"hosted", "loss", "prompt_loss_weight"}  # TRL's loss_type, and OpenAI's key
+    own |= {"fp8", "hosted", "loss", "prompt_loss_weight"}  # TRL's loss_type, and OpenAI's key
     arguments = set(TrainingArguments.__dataclass_fields__)
     assert set(TrainConfig.model_fields) - own <= arguments
     assert not set(TrainConfig.renamed) & set(TrainConfig.model_fields)
