@@ -11,6 +11,7 @@ from alpaca_pipe.curate.review import overrides
 from alpaca_pipe.data.reading import UNREADABLE
 from alpaca_pipe.data.row_reader import TURNS
 from alpaca_pipe.data.shapes.verdicts import BAD_ANSWER, NOT_LEARNED
+from alpaca_pipe.data.split_column import OTHER_SPLIT
 from alpaca_pipe.report.heavy_rules import SAID, heavy_rules
 
 RULES = {
@@ -22,6 +23,7 @@ RULES = {
     UNREADABLE,
     BAD_ANSWER,
     NOT_LEARNED,
+    OTHER_SPLIT,
     grader.RULE,
 }
 
