@@ -47,7 +47,7 @@ class Terminal:
             start_new_session=True,
             close_fds=True,
             env={**settings, "TERM": "xterm", "COLUMNS": "100", **(env or {})},
-            preexec_fn=_take_terminal,  # noqa: PLW1509
+            preexec_fn=take_terminal,  # noqa: PLW1509
         )
         os.close(theirs)
 
@@ -99,7 +99,7 @@ class Terminal:
         return bool(data)
 
 
-def _take_terminal() -> None:
+def take_terminal() -> None:
     """Makes the pseudo-terminal the one that Ctrl-C comes from, and Ctrl-C heard: children of a shell's `&` inherit that it
     is not."""
     import fcntl

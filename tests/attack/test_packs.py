@@ -3,14 +3,12 @@ beyond its own folder, its own recipe and its own books."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import pty
 import shutil
 import subprocess
 import sys
-import termios
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +25,7 @@ from tests.attack.commands import call
 from tests.attack.examples import some
 from tests.attack.forging import Parts, at, sealed, taken_apart, tree
 from tests.attack.test_own_files import changed
+from tests.terminal import take_terminal
 
 Forge = Callable[[Parts], object]
 
@@ -677,7 +676,7 @@ def test_at_a_terminal_it_is_a_question(
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+        preexec_fn=take_terminal,  # noqa: PLW1509
     ) as process:
         os.close(theirs)
         said = b""
