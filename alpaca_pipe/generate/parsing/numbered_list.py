@@ -18,7 +18,8 @@ from alpaca_pipe.generate.parsing.reply import Draft, Piece, Unread, fault_of, u
 _PART = "Instruction|Input|Output"
 _NO_INPUT = "<noinput>"
 _LINE_HEAD = lazy_regex(rf"^[ \t#]*(\d+)\.\s+({_PART}):", re.MULTILINE)
-_HEAD = lazy_regex(rf"(\d+)\.\s+({_PART}):")
+# The digits before are looked at first: else a reply of digits alone would be read from each of them anew, for hours.
+_HEAD = lazy_regex(rf"(?<!\d)(\d+)\.\s+({_PART}):")
 
 
 class Bugs(Table):
