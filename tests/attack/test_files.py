@@ -91,7 +91,7 @@ def test_a_split_of_a_file_without_splits_is_refused(tmp_path: Path) -> None:
     row = {"instruction": "Name a colour that many people like.", "input": "", "output": "Blue."}
     (tmp_path / "rows.jsonl").write_text(2 * (json.dumps(row) + "\n"))
     code, said = call("curate", "rows.jsonl", "-o", "out", "--split", "test")
-    assert code == 2 and "one list of rows and holds no splits" in said
+    assert code == 2 and "holds no splits, and no row of it names one" in said
 
 
 def test_a_place_that_cannot_be_written_or_read_is_one_sentence(tmp_path: Path) -> None:
