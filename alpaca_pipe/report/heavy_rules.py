@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from alpaca_pipe.curate.filter_config import NAMES
+
 _PART = 3  # one row of so many
 SAID = {
     "likeness": "compare the whole rows with {on} (what was told like what: groups.jsonl)",
@@ -19,6 +21,7 @@ SAID = {
     "grade": "curate.grade.threshold or top_k says how good a row must be",
 }
 _OF_A_FILTER = "where that is not wanted, leave the filter out: {off}"
+_OF_THEIR_OWN = "it is a filter of your own: where that is not wanted, take it out of `filters`"
 
 
 def heavy_rules(summary: Mapping[str, Any], filters: str = "") -> Iterator[str]:
@@ -26,7 +29,8 @@ def heavy_rules(summary: Mapping[str, Any], filters: str = "") -> Iterator[str]:
     read = summary.get("read", 0)
     for rule, dropped in summary.get("rejected", {}).items():
         if dropped * _PART > read:
-            cure = SAID.get(rule, _OF_A_FILTER).format(**_written(rule, filters))
+            usual = _OF_A_FILTER if rule in NAMES else _OF_THEIR_OWN
+            cure = SAID.get(rule, usual).format(**_written(rule, filters))
             yield f"{rule} drops {dropped:,} of {read:,} rows, more than a third: {cure}"
 
 
