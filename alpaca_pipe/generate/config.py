@@ -203,6 +203,11 @@ class GenerateConfig(Table):
         return None if unasked else self.temperature
 
     @property
+    def many_turns(self) -> bool:
+        """Whether its rows are conversations of several turns."""
+        return bool(style_class(self.style).many_turns)
+
+    @property
     def limits(self) -> Limits:
         return Limits(self.count, self.max_requests, self.max_candidates)
 

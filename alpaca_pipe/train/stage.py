@@ -71,8 +71,12 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
         from alpaca_pipe.train.cores import check_cores
 
         check_cores(config.processes)
-    if length.several and not TEMPLATES[config.template].many_turns:
-        raise conversations_refused(length.several, length.rows or 0, config.template)
+    if not TEMPLATES[config.template].many_turns:
+        if length.several:
+            raise conversations_refused(length.several, length.rows or 0, config.template)
+        if getattr(tables.get("generate"), "many_turns", False):
+            rows = tables["generate"].count
+            raise conversations_refused(rows, rows, config.template)
     rows = length.rows or _rows_expected(tables)
     tunes = 2 if config.control == "shuffled" else 1
     steps = config.hyper(0).steps(rows)

@@ -69,3 +69,15 @@ def test_a_layer_that_no_base_has_and_days_on_a_cpu_are_said(home: Path) -> None
     assert "no GPU is found here and none is named, so this is what 2 CPU cores would take" in plain
     named = " ".join(told("plan", "local-teacher", "gpu.name=H200", cwd=home).split())
     assert "2 CPU cores" not in named
+
+
+def test_a_style_of_several_turns_under_a_template_of_one(home: Path) -> None:
+    text = (
+        "teacher: {kind: rehearsed, model: m, price: free}\ngenerate: {count: 300, style: react}\n"
+    )
+    (home / "tea.yaml").write_text(
+        text + RECIPE.replace("from: rows.jsonl, columns: {instruction: q, output: a}, ", "")
+    )
+    said = command("plan", "tea", cwd=home)
+    assert said.code == 2 and "template alpaca holds one exchange" in said.err
+    assert command("plan", "tea", "train.template=chatml", cwd=home).code == 0

@@ -114,6 +114,7 @@ class Plain(ABC):
     grounded: ClassVar[bool] = False
     novel: ClassVar[bool] = True
     machine: ClassVar[int] = 0
+    many_turns: ClassVar[bool] = False  # its rows are conversations of several turns
     steered: ClassVar[bool] = False
     dialects: ClassVar[tuple[str, ...]] = ("chat",)
 

@@ -51,6 +51,7 @@ class React(Plain):
     keys: ClassVar[tuple[str, ...]] = ("rows", "times")
     defaults: ClassVar[Mapping[str, Any]] = {"times": 1}
     follows: ClassVar[int] = _MOST - 1
+    many_turns: ClassVar[bool] = True
     seeded: ClassVar[bool] = False
     grounded: ClassVar[bool] = True
     novel: ClassVar[bool] = False  # its instructions are those of the rows
