@@ -8,7 +8,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def _reap(config: toy.Reap, bench: StageContext) -> Outcome:
     for phase in ("load", "train"):
         bench.phase(phase)
-        toy.time.sleep(0.05)
+        toy.pause(0.05)  # by the clock of `hand`: no time passes
     return toy._reap(config, bench)
 
 
@@ -98,7 +97,7 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MeterTiming, "every", 3600.0)
     monkeypatch.setattr(MeterTiming, "with_grace", lambda grace: MeterTiming(3600, 600, grace))
     monkeypatch.setattr(meter, "_ticks", lambda: now[0])
-    monkeypatch.setattr(toy, "time", SimpleNamespace(sleep=wait))
+    monkeypatch.setattr(toy, "pause", wait)
     monkeypatch.setenv("TOY_SLEEP", "0.1")
 
 
