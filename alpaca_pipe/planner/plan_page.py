@@ -19,6 +19,7 @@ from alpaca_pipe.planner.plan_lines import (
 )
 from alpaca_pipe.planner.plan_summary import PlanLine, PlanSummary, look
 from alpaca_pipe.planner.savings import savings
+from alpaca_pipe.recipe.dotenv import key_names
 from alpaca_pipe.recipe.plan import NEVER_RUN
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog
@@ -48,9 +49,9 @@ def print_plan(
         _print_brief(outlook)
     for sentence in recipe.left_out:
         say(f"note: {sentence}")
-    variable = getattr(recipe.tables.get("teacher"), "key_variable", None)
-    if variable and not os.environ.get(variable):
-        say(f"note: the teacher's key {variable} is not set; planning does without, a run does not")
+    for name in dict.fromkeys(key_names({**recipe.tables, **recipe.stages})):
+        if not os.environ.get(name):
+            say(f"note: the teacher's key {name} is not set; planning does without, a run does not")
     for sentence in outlook.doubts:
         say(f"warning: {sentence}")
     for sentence in outlook.terms.warnings():

@@ -25,7 +25,7 @@ def lend_keys(
     """Adds the keys that the recipe's teachers want and the environment does not have; answers their names."""
     wanted = [
         name
-        for name in dict.fromkeys(_key_names({**recipe.tables, **recipe.stages}))
+        for name in dict.fromkeys(key_names({**recipe.tables, **recipe.stages}))
         if name not in environment
     ]
     if not wanted:
@@ -60,13 +60,13 @@ def read_env(file: Path) -> dict[str, str]:
     return {one.key: one.value for one in found if one.key and one.value is not None}
 
 
-def _key_names(value: Any) -> Iterator[str]:
-    """Of all teachers, wherever they stand in the recipe."""
+def key_names(value: Any) -> Iterator[str]:
+    """The variables with the keys of all teachers, wherever they stand in it: a recipe's tables, or a part of them."""
     if name := getattr(value, "key_variable", None):
         yield name
     if isinstance(value, BaseModel):
         for field in type(value).model_fields:
-            yield from _key_names(getattr(value, field))
+            yield from key_names(getattr(value, field))
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _key_names(item)
+            yield from key_names(item)

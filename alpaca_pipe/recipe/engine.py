@@ -20,6 +20,7 @@ from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.recipe.dotenv import key_names
 from alpaca_pipe.recipe.estimates import rented, row_of, with_rent
 from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.machine_billing import Rent
@@ -127,12 +128,20 @@ class Engine:
 
     def _look_for_key(self, wanted: Sequence[Step]) -> None:
         """Said at once, not after what takes a minute; what is stored can be read without."""
-        variable = getattr(self.recipe.tables.get("teacher"), "key_variable", None)
-        asks = self.spend is not False and any("teacher" in step.stage.uses for step in wanted)
-        if asks and variable and not os.environ.get(variable):
-            self.screen.say(
-                f"the teacher's key {variable} is not set: only stored replies can be read"
-            )
+        if self.spend is False:
+            return
+        used = {
+            name: self.recipe.tables[name]
+            for step in wanted
+            for name in step.stage.uses
+            if name in self.recipe.tables
+        }
+        asked = used | {step.stage.kind: step.config for step in wanted}
+        for name in dict.fromkeys(key_names(asked)):
+            if not os.environ.get(name):
+                self.screen.say(
+                    f"the teacher's key {name} is not set: only stored replies can be read"
+                )
 
     def _prove(self, wanted: Sequence[Step]) -> None:
         """What later steps need is looked at closely before the first one is paid for. The first looks for itself."""

@@ -14,7 +14,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from alpaca_pipe.recipe.hooks import HookEvent, Hooks, is_address
+from alpaca_pipe.recipe.hooks import HookEvent, Hooks, is_address, is_command, variable_of
 
 _ATTEMPTS, _WITHIN, _FIRST_PAUSE = 3, 10.0, 1.0  # a try, and seconds
 _A_COMMAND = 60.0  # seconds
@@ -59,7 +59,7 @@ class HookCalls:
 
     def _call(self, hook: str, event: str, payload: bytes) -> None:
         try:
-            fault = self._post(hook, payload) if _is_posted(hook) else _run(hook, event, payload)
+            fault = _run(hook, event, payload) if is_command(hook) else self._post(hook, payload)
         except Exception as error:  # noqa: BLE001  whatever it is, it is no reason to end a run
             fault = f"{type(error).__name__}: {error}"
         if fault:
@@ -67,7 +67,8 @@ class HookCalls:
 
     def _post(self, hook: str, payload: bytes) -> str:
         """What went wrong, or "". An address often is a secret: only its host is ever named."""
-        address = os.environ.get(hook[1:], "") if hook.startswith("$") else hook
+        name = variable_of(hook)
+        address = os.environ.get(name, "") if name else hook
         if not is_address(address):
             return "the variable holds no https:// address"
         fault = ""
@@ -104,10 +105,6 @@ def _run(command: str, event: str, payload: bytes) -> str:
         return ""
     said = done.stderr.decode("utf-8", "replace").strip().splitlines()
     return f"it ended with {done.returncode}" + (f": {said[-1][:200]}" if said else "")
-
-
-def _is_posted(hook: str) -> bool:
-    return is_address(hook) or hook.startswith("$")
 
 
 def _named(hook: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -40,6 +42,15 @@ _EACH = (
 )
 
 
+def variable_of(hook: str) -> str:
+    """The name of the variable that holds its address; "" where it is none: `$HOME/bin/tell` is a command."""
+    return hook[1:] if re.fullmatch(r"\$[A-Za-z_]\w*", hook) else ""
+
+
+def is_command(hook: str) -> bool:
+    return not is_address(hook) and not variable_of(hook)
+
+
 class Hooks(Table):
     """Who is told of a run's end, or of a budget that is nearly used. A hook that fails is said, and changes nothing else."""
 
@@ -55,12 +66,18 @@ class Hooks(Table):
     @property
     def commands(self) -> tuple[str, ...]:
         """What would be run on this machine."""
-        return tuple(one for one in self._every() if not is_address(one) and one[0] != "$")
+        return tuple(filter(is_command, self._every()))
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """Who would be told elsewhere: addresses, and names of variables that hold one."""
-        return tuple(one for one in self._every() if is_address(one) or one[0] == "$")
+        return tuple(one for one in self._every() if not is_command(one))
+
+    @property
+    def unset(self) -> tuple[str, ...]:
+        """Variables that should hold an address, and do not."""
+        names = dict.fromkeys(filter(None, map(variable_of, self._every())))
+        return tuple(name for name in names if not is_address(os.environ.get(name, "")))
 
     def _every(self) -> tuple[str, ...]:
         return (*self.done, *self.stopped, *self.failed, *self.budget_80)

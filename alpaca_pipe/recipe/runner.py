@@ -131,6 +131,10 @@ def _hooks(engine: Engine, rehearsal: bool) -> HookCalls:
             calls.budget_nearly_used(sentence)
 
     engine.screen.listeners.append(hear)
+    for name in calls.hooks.unset:
+        engine.screen.say(
+            f"on: the variable {name} holds no https:// address, so nobody is told by it"
+        )
     return calls
 
 

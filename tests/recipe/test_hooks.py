@@ -108,6 +108,26 @@ def test_an_address_may_stand_in_a_variable(heard: Heard, monkeypatch: pytest.Mo
     assert said == ["on.done: `$MY_HOOK` was not told: the variable holds no https:// address"]
 
 
+def test_a_command_may_begin_with_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setenv("PLACE", str(tmp_path))
+    hooks = Hooks(done="$(command -v cat) > $PLACE/told", failed="$PLACE/tell")
+    assert hooks.commands == (*hooks.done, *hooks.failed) and hooks.unset == ()
+    HookCalls(hooks, lambda: FACTS, said.append, pause=0).ended("done", "")
+    assert said == [] and "vet: done" in (tmp_path / "told").read_text()
+
+
+def test_a_variable_that_is_not_set_is_said_when_the_run_begins(tmp_path: Path) -> None:
+    text = _RECIPE.format(cap=5, address="$NO_SUCH_HOOK")
+    (tmp_path / "own.yaml").write_text(text)
+    said = command("run", "own.yaml", cwd=tmp_path).out
+    assert said.index("the variable NO_SUCH_HOOK holds no") < said.index(
+        "never run with this recipe"
+    )
+
+
 def test_a_command_that_fails_is_said_with_its_last_words() -> None:
     said: list[str] = []
     calls(said, done="echo first >&2; echo no such user >&2; exit 3").ended("done", "")
