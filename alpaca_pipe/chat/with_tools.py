@@ -7,7 +7,6 @@ as in every stage: priced, capped, each reply in the ledger.
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,6 +20,7 @@ from alpaca_pipe.chat.inference import ChatModel, ChatSettings, asked, load
 from alpaca_pipe.core.completion import PromptMessage, Request
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Message, Origin
+from alpaca_pipe.core.files import append_jsonl
 from alpaca_pipe.core.screen import echo, json_text
 from alpaca_pipe.ledger.money import exactly
 from alpaca_pipe.react.solve import Ask, Solved, solve
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from alpaca_pipe.recipe.workspace import Workspace
     from alpaca_pipe.teachers.metering.metered import Metered
 
-_STEP_TOKENS = 400  # of one step; an answer of more words is cut, and said to be
-
 
 @dataclass
 class Speaker:
@@ -43,13 +41,15 @@ class Speaker:
     name: str
     ask: Ask
     journal: Journal | None = None
+    run: str = ""  # of the ledger: what an earlier one paid for is not paid again
     keys: list[str] = field(default_factory=list)
 
     def nanodollars(self) -> int:
         if self.journal is None:
             return 0
         entries = (entry for key in self.keys for entry in self.journal.entries_of(key))
-        return sum(entry.nanodollars for entry in entries if entry.kind == "settled")
+        own = (entry for entry in entries if entry.run == self.run and entry.kind == "settled")
+        return sum(entry.nanodollars for entry in own)
 
 
 def talk_with_tools(
@@ -77,9 +77,7 @@ async def _one(
     speaker.keys.clear()
     solved = await solve(question, tools, speaker.ask, tell=lambda said: echo(said, err=as_json))
     row = _row(solved, question, speaker)
-    transcript.parent.mkdir(parents=True, exist_ok=True)
-    with transcript.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+    append_jsonl(transcript, [row])
     if as_json:
         echo(json_text(row))
     elif solved.answer is None:
@@ -120,15 +118,20 @@ def new_transcript(workspace: Path, recipe: str) -> Path:
 
 
 @asynccontextmanager
-async def tuned_speaker(workspace: Path, recipe: str, when: str) -> AsyncIterator[Speaker]:
-    """The tuned model, greedily."""
+async def tuned_speaker(
+    workspace: Path, recipe: str, when: str, step_tokens: int
+) -> AsyncIterator[Speaker]:
+    """The tuned model, greedily. step_tokens: of one step; what is longer is cut, and said to be."""
     trained = find(workspace, recipe, when)
     model = load(trained, lambda said: echo(said, err=True))
-    how = ChatSettings(0.0, _STEP_TOKENS)
+    how = ChatSettings(0.0, step_tokens)
 
     async def ask(system: str, said: Sequence[Message]) -> str:
         example = asked_of(model, system, said)
-        return (await asyncio.to_thread(model.answer, example, how)).text
+        found = await asyncio.to_thread(model.answer, example, how)
+        if found.note:
+            echo(found.note, err=True)
+        return found.text
 
     yield Speaker(f"{recipe}: the {trained.form} of run {trained.run}", ask)
 
@@ -142,7 +145,9 @@ def asked_of(model: ChatModel, system: str, said: Sequence[Message]) -> Any:
 
 
 @asynccontextmanager
-async def teacher_speaker(loaded: Recipe, workspace: Workspace) -> AsyncIterator[Speaker]:
+async def teacher_speaker(
+    loaded: Recipe, workspace: Workspace, step_tokens: int
+) -> AsyncIterator[Speaker]:
     """The recipe's teacher, metered. Raises UserError where the recipe has none, or no price is known."""
     from alpaca_pipe.ledger.store.journal import Journal
     from alpaca_pipe.recipe.locks import held
@@ -169,17 +174,13 @@ async def teacher_speaker(loaded: Recipe, workspace: Workspace) -> AsyncIterator
                     say=lambda said: echo(said, err=True),
                 )
             )
-            speaker = Speaker(f"{loaded.name}: the teacher {table.called}", _nobody, journal)
-            speaker.ask = _asking(metered, speaker)
-            yield speaker
+            keys: list[str] = []
+            ask = _asking(metered, keys, step_tokens)
+            yield Speaker(f"{loaded.name}: the teacher {table.called}", ask, journal, run, keys)
 
 
-async def _nobody(system: str, said: Sequence[Message]) -> str:
-    raise AssertionError("replaced before it is asked")
-
-
-def _asking(metered: Metered, speaker: Speaker) -> Ask:
-    decoding: dict[str, Any] = {"max_tokens": _STEP_TOKENS}
+def _asking(metered: Metered, keys: list[str], step_tokens: int) -> Ask:
+    decoding: dict[str, Any] = {"max_tokens": step_tokens}
     if "stop" in metered.takes:
         decoding["stop"] = list(STOP)
     if "temperature" in metered.takes:
@@ -192,9 +193,11 @@ def _asking(metered: Metered, speaker: Speaker) -> Ask:
             for one in said
         ]
         reply = await metered.ask(Request(tuple(told), decoding))
-        speaker.keys.append(reply.key)
+        keys.append(reply.key)
         if reply.finish in ("refused", "failed", "content_filter"):
             raise UserError(f"the teacher gave no answer ({reply.finish}): {reply.text[:200]}", "")
+        if reply.finish == "length":
+            echo(f"[cut off after {step_tokens} tokens]", err=True)
         return reply.text
 
     return ask

@@ -78,9 +78,9 @@ def chat(
         if input or system or base or temperature or seed is not None:
             raise UserError(
                 "--tools takes a question alone",
-                "leave out --input, --system, --base, --temperature",
+                "leave out --input, --system, --base, --temperature, --seed",
             )
-        _with_tools(recipe, prompt, tools, teacher, as_json, runs, rehearse)
+        _with_tools(recipe, prompt, tools, teacher, max_tokens, as_json, runs, rehearse)
         return
     called, _, when = recipe.partition("@")
     name, workspace = finished(called, runs, rehearse)
@@ -103,6 +103,7 @@ def _with_tools(
     prompt: str | None,
     tools: str,
     teacher: bool,
+    step_tokens: int,
     as_json: bool,
     runs: Path,
     rehearse: bool,
@@ -115,10 +116,15 @@ def _with_tools(
         raise UserError("--prompt is empty", 'write a question: --prompt "What is 12 * 12?"')
     called, _, when = recipe.partition("@")
     if teacher:
+        if when:
+            raise UserError(
+                f"--teacher asks the teacher of the recipe as it is now, not of {when}",
+                f"write {called} alone",
+            )
         loaded, workspace = opened(called, None, runs, rehearse)
         name, root = loaded.name, workspace.root
-        who = with_tools.teacher_speaker(loaded, workspace)
+        who = with_tools.teacher_speaker(loaded, workspace, step_tokens)
     else:
         name, root = finished(called, runs, rehearse)
-        who = with_tools.tuned_speaker(root, name, when)
+        who = with_tools.tuned_speaker(root, name, when, step_tokens)
     with_tools.talk_with_tools(who, named, prompt, with_tools.new_transcript(root, name), as_json)

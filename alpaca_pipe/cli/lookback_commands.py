@@ -68,6 +68,8 @@ def compare(
             f"--format: should be text, markdown, csv or latex, not '{form}'",
             "see `alpaca-pipe compare --help`",
         )
+    if as_json and form != "text":
+        raise UserError(f"--json and --format {form} are two forms", "give one of them")
     workspace = runs / "rehearsal" if rehearse else runs
     if len(names) == 2 and form == "text":
         one, other = (past_run(workspace, name) for name in names)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from alpaca_pipe.cli.common import ROAD, TONE, Rehearsed, Runs, finished
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.screen import echo
 
 app = typer.Typer()
@@ -39,7 +40,9 @@ def serve(
     context: Annotated[
         int | None, typer.Option(min=64, help="Tokens of one request and its answer together.")
     ] = None,
-    parallel: Annotated[int, typer.Option(min=1, help="Requests answered at once.")] = 2,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="Requests answered at once; 2 if not said.")
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of computation; all cores but one if not said.")
     ] = None,
@@ -66,6 +69,14 @@ def serve(
         log = workspace / name / "serve.log"
         votes = workspace / name / "chats" / "votes.jsonl"
     runner = engine_for(chosen, "" if engine == "auto" else engine)
+    if gguf and runner.source(chosen) != chosen.gguf:
+        raise UserError(
+            f"--gguf {gguf} is for llama.cpp, and {runner.name} reads the checkpoint",
+            "say --engine llama.cpp, or leave --gguf out",
+        )
+    given = {"context": context, "threads": threads, "parallel": parallel}
+    if idle := [f"--{one}" for one, value in given.items() if value and one not in runner.takes]:
+        raise UserError(f"{runner.name} takes no {' and no '.join(idle)}", "leave them out")
 
     def note(text: str) -> None:
         if not TONE.get().quiet:
@@ -79,7 +90,7 @@ def serve(
     answer(
         served(chosen, runner, votes),
         runner,
-        EngineSettings(parallel, context, threads, log),
+        EngineSettings(parallel or 2, context, threads, log),
         Address(host, port),
         os.environ.get(KEY, ""),
         tell,

@@ -124,6 +124,28 @@ def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     write_atomic(path, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
+def append_jsonl(path: Path, rows: Iterable[Any]) -> None:
+    """Adds rows at the end of a file, and returns when the disk has them. A line that a crash cut off stays its own. OSError."""
+    data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(
+        "utf-8", "replace"
+    )
+    new = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+", buffering=0) as out:
+        if out.seek(0, os.SEEK_END):
+            out.seek(-1, os.SEEK_END)
+            data = data if out.read(1) == b"\n" else b"\n" + data
+        while data:
+            data = data[out.write(data) or 0 :]
+        os.fsync(out.fileno())
+    if new:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the name of a new file is on the disk only when its folder is
+        finally:
+            os.close(folder)
+
+
 def jsonl_lines(path: Path) -> Iterator[str]:
     """The lines of a JSON-lines file that are not blank; only a line feed ends one."""
     with path.open(encoding="utf-8", newline="\n") as stream:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WrapValidator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WrapValidator
 
 from alpaca_pipe.core.config_table import Added, Exact, ExistingPath, Knob, Table
 from alpaca_pipe.core.errors import UserError
@@ -109,6 +109,12 @@ ColumnNames = Annotated[
 ]
 
 
+def _several_instructions(value: int | None) -> int | None:
+    if value == 1:
+        raise ValueError("1 would drop every row: write 0 for none, or 2 and more")
+    return value
+
+
 class CurateConfig(Table):
     """Which rows are kept, and how many of them are held out from training."""
 
@@ -151,7 +157,7 @@ class CurateConfig(Table):
         description="filter: true, false, or its settings; or none, "  # type: ignore[assignment]
         "stanford, default, or a list of names",
     )
-    same_answer: Annotated[int | None, Added()] = Field(
+    same_answer: Annotated[int | None, AfterValidator(_several_instructions), Added()] = Field(
         None,
         ge=0,
         description="rows whose answer, of five words or more, stands under so many different instructions, and under more "

@@ -59,8 +59,8 @@ def _keys(source: Path) -> tuple[list[str], bool]:
             keys: dict[str, None] = {}
             for line in islice(lines, _ROWS):
                 row = json.loads(line) if line.strip() else {}
-                if not isinstance(row, dict):
-                    return [], False
+                if not isinstance(row, dict) or any(isinstance(one, dict) for one in row.values()):
+                    return [], False  # a row in another is read as that one
                 keys |= dict.fromkeys(row)
             return list(keys), next(lines, None) is None
     except (OSError, ValueError):

@@ -123,15 +123,16 @@ class RowReader:
         return value
 
     def _of_row(
-        self, row: Mapping[str, Any], source: str
+        self, row: Mapping[str, Any], source: str, around: Mapping[str, Any] = {}
     ) -> Iterator[Example | Preference | Rejected]:
+        """around: what stands about a row that is wrapped in another; its split may."""
         self._check_columns(row)
-        if self.split:
-            self.split.check(row)
         plan = self._plan(row)
         if not plan.options and (inner := self._unwrapped(row)) is not None:
-            yield from self._of_row(inner, source)
+            yield from self._of_row(inner, source, {**row, **around})
             return
+        if self.split:
+            self.split.check({**row, **around})
         if not plan.options:
             raise no_shape(row, plan.layout, self.columns)
         about = About(source, self.columns.roles, self.columns.turns)
@@ -139,7 +140,7 @@ class RowReader:
             at, found, about = self._best(row, plan, about)
         except NoTurns:
             if (inner := self._unwrapped(row)) is not None:
-                yield from self._of_row(inner, source)
+                yield from self._of_row(inner, source, {**row, **around})
                 return
             raise no_shape(row, plan.layout, self.columns) from None
         fit = plan.options[at][1]

@@ -34,10 +34,10 @@ def split_of(name: str) -> str:
 
 
 def is_split(said: str, wanted: str) -> bool:
-    """Whether a row or file that says `said` is of the split that is wanted: `dev` is `validation`."""
-    return said.strip().lower() == wanted.strip().lower() or (
-        split_of(said) != "" and split_of(said) == split_of(wanted)
-    )
+    """Whether a row or file that says `said` is of the split that is wanted: `dev` is `validation`, and `train_sft` is no
+    `train_prefs`."""
+    one, other = said.strip().lower(), wanted.strip().lower()
+    return _BY_WORD.get(one, one) == _BY_WORD.get(other, other)
 
 
 def chosen_split(named: Iterable[str], wanted: str | None, what: str) -> str:

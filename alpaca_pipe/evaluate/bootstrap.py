@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 200_000  # drawn row numbers held at once: 1.6 MB, and as much again for each quantity
 
+_NO_ERROR = 1e-9  # of the error of all rows
+
 
 class Interval(NamedTuple):
     """An estimate with its 95 % interval, in nats per token."""
@@ -101,7 +103,9 @@ def _intervals(
         errors = _standard_error(some - ratios[:, :, None] * weighed, totals, rows)
         drawn.append(ratios)
         with np.errstate(divide="ignore", invalid="ignore"):
-            scaled.append(np.where(errors > 0, (ratios - ratio[:, None]) / errors, np.nan))
+            # a draw of one row again and again has no error but that of floating point: it says nothing
+            told = errors > _NO_ERROR * error[:, None]
+            scaled.append(np.where(told, (ratios - ratio[:, None]) / errors, np.nan))
     ratios, ts = np.concatenate(drawn, axis=1), np.concatenate(scaled, axis=1)
     unseen = UNSEEN * np.abs(apart).max(axis=1) / total
     return [

@@ -82,8 +82,14 @@ def sweep_points(table: SweepTable, places: Mapping[Key, Place]) -> tuple[SweepP
 
 def _point(items: Sequence[tuple[str, Any, Key]], places: Mapping[Key, Place]) -> SweepPoint:
     overrides, where = [], []
+    names = [name for name, _, _ in items]
     for name, value, key in items:
         place = _place((SWEEP, *key), places)
+        if names.count(name) > 1:
+            raise UserError(
+                f"{place}: sweep: {name} is varied twice, and the later value would hide the other",
+                "vary it in one place: grid, runs or seeds",
+            )
         if name.split(".")[0] in _NOT_SWEPT:
             raise UserError(f"{place}: sweep: {name} is no key of a point", "vary keys of tables")
         overrides.append(f"{name}={json.dumps(value)}")

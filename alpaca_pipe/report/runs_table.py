@@ -150,6 +150,9 @@ class RunsTable:
 
 def runs_table(runs: Sequence[PastRun], workspace: Path) -> RunsTable:
     """Runs that differ in seeds alone share a line. Nothing that is missing on the disk raises: it is a dash."""
+    runs = list(
+        {(run.recipe, run.id): run for run in runs}.values()
+    )  # one named twice is no spread
     found = [(run, left(workspace, run.recipe, run.row)) for run in runs]
     configs = [flat_config(files.config) for _, files in found]
     names = dict.fromkeys(name for config in configs for name in config)

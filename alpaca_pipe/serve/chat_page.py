@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alpaca_pipe.core.files import read_json
+from alpaca_pipe.core.files import append_jsonl, read_json
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.pages.page_parts import filled
 from alpaca_pipe.serve.model_choice import ModelChoice
-from alpaca_pipe.serve.votes import NoVote, keep, vote_rows
+from alpaca_pipe.serve.votes import NoVote, vote_rows
 
 if TYPE_CHECKING:
     from aiohttp.web import Request, StreamResponse
@@ -51,7 +51,7 @@ class ChatPage:
             return _answer(404, "votes are kept for a recipe's model")
         try:
             rows = vote_rows(await request.json(), self.abouts)
-            await asyncio.to_thread(keep, self.votes, rows)
+            await asyncio.to_thread(append_jsonl, self.votes, rows)
         except (NoVote, ValueError, TypeError) as error:
             return _answer(400, f"this is no vote: {error}")
         except OSError as error:

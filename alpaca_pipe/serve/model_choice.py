@@ -45,11 +45,16 @@ def is_a_model(text: str) -> bool:
 def named_model(text: str, gguf: str = "") -> ModelChoice:
     """The model that a path or a known name means. gguf: which of a folder's files, as `q8_0`. Raises UserError."""
     path = Path(text).expanduser()
+    if gguf and (text in KNOWN or not path.is_dir()):
+        raise UserError(
+            f"--gguf {gguf} chooses among several files, and {text} is one",
+            "leave --gguf out, or name a recipe or a folder",
+        )
     if text in KNOWN:
         return ModelChoice(text, text, open_gguf(text), None)
     if path.is_dir():
         checkpoint = path if (path / "config.json").is_file() else None
-        file = _of_folder(path, gguf) if list(path.glob("*.gguf")) else None
+        file = _of_folder(path, gguf) if gguf or list(path.glob("*.gguf")) else None
         return ModelChoice(path.resolve().name, str(path), file and whole(file), checkpoint)
     if not path.is_file():
         raise UserError(f"there is no file {path}", "give the path of a GGUF file")

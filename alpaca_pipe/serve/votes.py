@@ -5,11 +5,8 @@ They are appended to one file, in the form that `curate` and `review` read, each
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.example import Message, Origin
@@ -56,15 +53,3 @@ def _preferences(
         return
     for answer, origin in zip(answers, origins, strict=True):
         yield Preference.labelled(prompt, answer, vote == "good", origin, system)
-
-
-def keep(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Appends them, and returns when they are on the disk. Raises OSError."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        os.write(handle, text.encode("utf-8", "replace"))
-        os.fsync(handle)
-    finally:
-        os.close(handle)

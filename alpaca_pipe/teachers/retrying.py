@@ -60,19 +60,19 @@ class Retrying:
 
     async def ask(self, request: Request, name: str = "") -> Completion:
         key = name.rpartition(".")[0].rpartition(".")[0] or request.key(self.identity)
-        tries = self._tries.get(key)
+        tries, before = self._tries.get(key), self._unreached
         try:
             reply = await self._teacher.ask(_with_another_seed(request, tries), name)
         except Failure as failure:
             self._reached = self._reached or failure.sent != "no"
-            return self._failed(key, failure)
+            return self._failed(key, failure, before)
         except Denied as denied:
             self._reached = True
             if not self._answered:
                 raise
             self._tell("denied", f"{denied.what}; it has answered before, so that is tried again")
             said = f"after {self._answered:,} answers on the same key and model: {denied.what}"
-            return self._failed(key, Failure(said, sent="refused", retry=True))
+            return self._failed(key, Failure(said, sent="refused", retry=True), before)
         if reply.finish == "refused" and not reply.usage.tokens_in + reply.usage.tokens_out:
             return self._refused(key, reply)
         self._answered += 1
@@ -96,13 +96,14 @@ class Retrying:
         self._tries.pop(key, None)
         return reply
 
-    def _failed(self, key: str, failure: Failure) -> Completion:
-        """Raises the failure, or answers for the request where it is the one that fails."""
+    def _failed(self, key: str, failure: Failure, before: int) -> Completion:
+        """Raises the failure, or answers for the request where it is the one that fails. before: attempts that had reached nobody
+        when this one began: what was in flight together is one miss, not many."""
         tries = self._tries.setdefault(key, _Tries(answered_before=self._answered))
         tries.tried += 1
         tries.failed += failure.of_the_request
         self._unreached += not self._reached
-        if not self._reached and (tries.tried >= _UNREACHED or self._unreached > _UNREACHED_IN_ALL):
+        if not self._reached and (tries.tried >= _UNREACHED or before >= _UNREACHED_IN_ALL):
             raise Fatal(
                 f"the teacher was not reached once: {failure.what}",
                 "see that it is up, and that `teacher.base_url`, the network and the proxy are right, then run the same "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from alpaca_pipe.core.config_table import Added, Table
+from alpaca_pipe.core.config_table import Added, Table, wrong_key
 
+_HEADS = ("lm_head", "embed_out")  # output layers, as transformers names them
 Initial = Literal["default", "gaussian", "orthogonal", "pissa"]
 
 
@@ -44,6 +45,18 @@ class Lora(Table):
         "rslora": "use_rslora",
         "dora": "use_dora",
     }
+
+    @model_validator(mode="after")
+    def _head_is_not_adapted(self) -> Self:
+        """The loss is calculated from the output layer's own weight, which an adapter is no part of; trl refuses it too."""
+        names = () if isinstance(self.target_modules, str) else self.target_modules
+        if any(name.rpartition(".")[2] in _HEADS for name in names):
+            sentence = (
+                "an adapter on the output layer would not be trained - take it out, or train "
+                "the layer whole: lora.modules_to_save: [lm_head]"
+            )
+            raise wrong_key("target_modules", list(names), sentence)
+        return self
 
     def arguments(self) -> dict[str, Any]:
         """Of peft's LoraConfig."""

@@ -211,12 +211,12 @@ class TrainConfig(Table):
         if self.eval_strategy == "usd" and self.eval_every_usd is None:
             sentence = "eval_strategy: usd does not say how many dollars - add eval_every_usd: 0.25"
             raise wrong_key("eval_strategy", self.eval_strategy, sentence)
-        if self.eval_strategy == "no" and self.keeps_best:
-            name = (
-                "early_stopping_patience"
-                if self.early_stopping_patience is not None
-                else "load_best_model_at_end"
-            )
+        if self.eval_steps > 1 and self.eval_steps != int(self.eval_steps):
+            sentence = "above 1 it is a number of steps - write a whole one"
+            raise wrong_key("eval_steps", self.eval_steps, sentence)
+        waits = self.early_stopping_patience is not None
+        if self.eval_strategy == "no" and (self.keeps_best or waits):
+            name = "early_stopping_patience" if waits else "load_best_model_at_end"
             sentence = "nothing is evaluated on the way - add eval_strategy: steps, epoch or usd"
             raise wrong_key(name, getattr(self, name), sentence)
         return self

@@ -82,9 +82,9 @@ class Evaluations:
     def score(self, model: Any, step: int, epoch: float, tokens: int) -> bool:
         """Logs the held-out loss of the model as it is; True where patience has run out."""
         loss = self._loss(model)
-        better = self._weigh(loss)
+        lowest = self._weigh(loss)
         if place_and_count()[0] == 0:
-            if better and self._midway.best:
+            if lowest and self._midway.best:
                 keep_best(model, self._scratch, Best(step, loss))
             rows = len(self._midway.rows)
             row = asdict(
@@ -98,10 +98,12 @@ class Evaluations:
         return self.ended_early
 
     def _weigh(self, loss: float) -> bool:
-        better = gained(loss, self._best, self._midway.threshold)
-        self._waited = 0 if better else self._waited + 1
-        self._best = loss if better else self._best
-        return better
+        """Whether it is the lowest so far; patience asks for more, a gain above the threshold (as transformers has it)."""
+        gain = gained(loss, self._best, self._midway.threshold)
+        lowest = self._best is None or loss < self._best
+        self._waited = 0 if gain else self._waited + 1
+        self._best = loss if lowest else self._best
+        return lowest
 
     def _loss(self, model: Any) -> float:
         """Nats a learned token over all rows together."""

@@ -100,3 +100,8 @@ def test_it_finds_what_counting_finds(
     }
     stored = store_rows(rows, tmp_path_factory.mktemp("rows"), "these")
     assert same_answers(stored, least).instructions == wanted
+
+
+def test_same_answer_of_one_would_drop_everything() -> None:
+    with pytest.raises(ValueError, match="1 would drop every row"):
+        CurateConfig.model_validate({"same_answer": 1})

@@ -326,3 +326,16 @@ def test_csv_without_a_header(tmp_path: Path) -> None:
         UserError, match="the header names no columns .* - the first line names the columns"
     ):
         asked(path)
+
+
+def test_a_split_about_a_wrapped_row_and_names_that_only_begin_alike(tmp_path: Path) -> None:
+    row = {"instruction": "Name a river.", "output": "The Rhine."}
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps({"split": s, "row": row}) + "\n" for s in ("train", "test")))
+    assert len(list(read(file, split="train"))) == 1
+    file.write_text(
+        "".join(json.dumps({"split": s, **row}) + "\n" for s in ("train_prefs", "train_sft"))
+    )
+    assert len(list(read(file, split="train_prefs"))) == 1
+    with pytest.raises(UserError, match="train_prefs"):
+        list(read(file, split="train"))

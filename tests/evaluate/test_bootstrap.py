@@ -162,3 +162,14 @@ def test_what_is_there_is_found() -> None:
         nats = {"base": list(base), "tuned": list(tuned)}
         found += paired(nats, list(tokens), "tuned", trial, resamples=300)[1]["base"].hi < 0
     assert found >= 80
+
+
+@pytest.mark.parametrize("losses", [[2.1, 3.3], [2.13, 3.37, 4.41]])
+def test_a_draw_of_one_row_again_and_again_says_nothing(losses: list[float]) -> None:
+    """Its error is 0 but for floating point; divided by that, an end of the interval came out as 1e13."""
+    tokens = [7, 11, 13][: len(losses)]
+    base = [loss * count for loss, count in zip(losses, tokens, strict=True)]
+    tuned = [one - 0.1 * place for place, one in enumerate(base, 1)]
+    means, differences = paired({"base": base, "tuned": tuned}, tokens, "tuned", seed=0)
+    for found in (*means.values(), *differences.values()):
+        assert found.hi - found.lo < 50

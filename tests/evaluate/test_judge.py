@@ -261,3 +261,30 @@ def test_nobody_is_asked_about_answers_that_are_the_same() -> None:
     how = Judging(teacher=teacher("http://127.0.0.1:9"))
     assert asyncio.run(judge_all(same, nobody, how)) == []
     assert pair_summary(same, [], 0)["rate"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ('{"better": "B", "reason": "B is better: a clear answer"}', "B"),
+        ("{'better': 'A'}", "A"),
+        ('```json\n{"better": "tie"}\n```', "tie"),
+        ("**better: B**", "B"),
+        ("The second answer is better: a clearer one.", None),
+    ],
+)
+def test_prose_is_no_choice(said: str, value: str | None) -> None:
+    from alpaca_pipe.core.completion import Completion, Usage
+    from alpaca_pipe.evaluate.judge.judge_requests import read_choice
+
+    assert read_choice(Completion(said, "stop", Usage())).value == value
+
+
+@pytest.mark.parametrize(
+    "said", ["{'grade': 8}", '{"grade": 8/10}', "**Grade: 8/10**", '{"grade": "8", "reason": "x"}']
+)
+def test_a_grade_is_read_as_judges_write_it(said: str) -> None:
+    from alpaca_pipe.core.completion import Completion, Usage
+    from alpaca_pipe.evaluate.judge.judge_requests import read_judged_grade
+
+    assert read_judged_grade(Completion(said, "stop", Usage())).value == 8

@@ -74,6 +74,7 @@ NEEDS: dict[str, dict[str, Any]] = {
 # Values that no rule could guess: of texts, files and tables.
 OTHERS: dict[str, Any] = {
     "teacher.model": "another",
+    "curate.same_answer": 2,
     "export.gguf_max_shard_size": "2GB",
     "teacher.local_server.model": "own.gguf",
     "teacher.identity": "somebody",

@@ -191,3 +191,20 @@ def test_what_cannot_be_served_is_one_sentence(workspace: Path) -> None:
     said = sentence("letters", "--engine", "llama.cpp")
     assert "there is no GGUF of it - run `alpaca-pipe run letters 'export.gguf=[q4_0]'`" in said
     assert "no GGUF was exported" in sentence("letters", "--gguf", "q8_0")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("smollm2-135m-instruct", "--gguf", "q4_0"), "--gguf q4_0 chooses among several files"),
+        (("one.gguf", "--gguf", "q4_0"), "and one.gguf is one"),
+    ],
+)
+def test_a_choice_among_files_of_one_is_refused(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    from tests.command import command
+
+    (tmp_path / "one.gguf").write_bytes(b"GGUF")
+    done = command("serve", *words, "--port", "0", cwd=tmp_path)
+    assert done.code == 2 and said in done.err

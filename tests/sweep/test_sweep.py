@@ -196,3 +196,21 @@ def test_a_seed_of_the_tune_leaves_the_rows_alone(home: Path) -> None:
 def test_a_spread_and_a_cell_of_latex() -> None:
     assert Spread(1.0, None).shown(2) == "1.00" and Spread(1.25, 0.5).shown(1, "+-") == "1.2+-0.5"
     assert _in_latex("a_b & 50% ± 1") == r"a\_b \& 50\% $\pm$ 1"
+
+
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        "{grid: {train.seed: [1, 2]}, seeds: [3, 4]}",
+        "{grid: {train.learning_rate: [1.0e-4]}, runs: [{train.learning_rate: 2.0e-4}]}",
+    ],
+)
+def test_a_key_that_is_varied_twice_is_refused(tmp_path: Path, sweep: str) -> None:
+    (tmp_path / "twice.yaml").write_text(
+        f"base: {{model: tiny}}\ncurate: {{from: rows.jsonl}}\ntrain: {{}}\nsweep: {sweep}\n"
+    )
+    (tmp_path / "rows.jsonl").write_text('{"instruction": "a", "output": "b"}\n' * 40)
+    from tests.command import command
+
+    said = command("plan", "twice.yaml", cwd=tmp_path)
+    assert said.code == 2 and "is varied twice" in said.err

@@ -711,3 +711,16 @@ def test_the_proxy_that_the_environment_names(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert proxy_of_environment("https://api.teacher.test/v1") == way
+
+
+def test_a_bare_deflate_body_is_unpacked_to_its_end() -> None:
+    """zlib may have read all of it and hold back what did not fit into the first piece."""
+    import zlib
+
+    from alpaca_pipe.teachers.openai.bounded_answer import _layers, _unpacked
+
+    for size in range(131_000, 131_200):
+        body = b"ab" * (size // 2)
+        packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+        packed = packer.compress(body) + packer.flush()
+        assert b"".join(_unpacked(packed, _layers("deflate"))) == body, size

@@ -245,3 +245,19 @@ def test_many_requests_that_reach_nobody_are_given_up_together() -> None:
         return ends
 
     assert asyncio.run(main()) == ["Failure"] * 20 + ["Fatal"] * 2
+
+
+def test_what_was_in_flight_together_is_one_miss() -> None:
+    """The breaker cannot pause what is sent already: 32 at once say no more than one that nobody is there."""
+
+    class Far(Away):
+        async def ask(self, request: Request, name: str = "") -> Completion:
+            await asyncio.sleep(0)  # the others are sent meanwhile
+            return await super().ask(request, name)
+
+    async def main() -> list[Any]:
+        teacher = Retrying(Far(), attempts=6)
+        asked = (teacher.ask(question(f"q{number}")) for number in range(32))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    assert {type(one).__name__ for one in asyncio.run(main())} == {"Failure"}

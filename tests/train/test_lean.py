@@ -226,3 +226,26 @@ def test_an_adapter_that_is_not_plain_keeps_its_own_code_wherever_it_stands(
     for module in model.modules():
         module.__dict__.pop("forward", None)
     assert torch.allclose(lean, answered(), atol=1e-5)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_layer_that_draws_keeps_its_own_code(dropout: float) -> None:
+    """Dropout after the projections, in eval mode as `from_pretrained` leaves a model: seen in training alone."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    shape = KINDS["llama"] | {"residual_dropout": dropout, "attention_dropout": 0.0, "head_dim": 16}
+    torch.manual_seed(0)
+    model = (
+        AutoModelForCausalLM.from_config(AutoConfig.for_model("seed_oss", **shape)).float().eval()
+    )
+    lay_end_to_end(model, 100)
+    make_lean(model)
+    model.train()
+    batch = as_tensors(lay_out(ROWS))
+    one, other = (
+        model(
+            **{k: v for k, v in batch.items() if k not in ("targets", "weights", "learned")}
+        ).logits
+        for _ in range(2)
+    )
+    assert torch.equal(one, other) is (dropout == 0.0)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
@@ -16,6 +17,7 @@ from alpaca_pipe.models.loading import load_base_of, load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.models.nf4 import note_nf4
 from alpaca_pipe.train.adapter import save_adapter, with_adapter
+from alpaca_pipe.train.adapter_config import Lora
 from alpaca_pipe.train.hyperparameters import Hyperparameters, Objective
 from alpaca_pipe.train.micro_batches import IGNORED, Row, as_padded_tensors, as_tensors, lay_out
 from alpaca_pipe.train.neftune import lengths_of, noise
@@ -236,3 +238,9 @@ def test_a_copy_of_tied_weights_is_refused(tiny: Path, tmp_path: Path) -> None:
         with_adapter(base(tiny), ADAPTERS["head too"], tmp_path)
     with pytest.raises(UserError, match="no module 'lm_haed'"):
         with_adapter(base(tiny), PLAIN | {"modules_to_save": ["lm_haed"]}, tmp_path)
+
+
+def test_an_adapter_on_the_head_is_refused() -> None:
+    """The loss is calculated from the head's own weight: what is added to it would never be trained."""
+    with pytest.raises(ValidationError, match="modules_to_save"):
+        Lora(target_modules=("q_proj", "lm_head"))

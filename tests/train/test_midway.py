@@ -282,6 +282,11 @@ def test_the_held_out_rows_enter_the_identity_only_where_they_are_read(tmp_path:
         ({"eval_strategy": "usd"}, "does not say how many dollars"),
         ({"early_stopping_patience": 2}, "nothing is evaluated on the way"),
         ({"load_best_model_at_end": True}, "nothing is evaluated on the way"),
+        (
+            {"load_best_model_at_end": False, "early_stopping_patience": 2},
+            "nothing is evaluated on the way",
+        ),
+        ({"eval_strategy": "steps", "eval_steps": 2.5}, "write a whole one"),
     ],
 )
 def test_what_cannot_be_is_refused(keys: dict[str, Any], sentence: str) -> None:
@@ -330,3 +335,30 @@ def test_checkpoints_that_are_kept(tiny: Path, encoded: list[Encoded], tmp_path:
     assert left == ["checkpoint-4", "checkpoint-5"]
     state = json.loads((tmp_path / "scratch" / left[0] / "trainer_state.json").read_text())
     assert state["global_step"] == 4
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.05])
+def test_the_lowest_is_kept_and_patience_runs_as_transformers_has_it(
+    tmp_path: Path, threshold: float
+) -> None:
+    from transformers import EarlyStoppingCallback, TrainerState, TrainingArguments
+
+    from alpaca_pipe.train.eval_watch import Evaluations
+
+    ours = Evaluations(
+        Midway([], 1, threshold=threshold),
+        tmp_path,
+        tmp_path / "eval.jsonl",
+        "tuned",
+        "sdpa",
+        print,
+    )
+    theirs, state = EarlyStoppingCallback(9, threshold), TrainerState()
+    args = TrainingArguments(output_dir="unused", metric_for_best_model="loss")
+    args.greater_is_better = False
+    for loss in (1.0, 0.97, 0.96, 0.99, 0.9):
+        lowest = state.best_metric is None or loss < state.best_metric
+        theirs.check_metric_value(args, state, None, loss)
+        state.best_metric = loss if lowest else state.best_metric
+        assert ours._weigh(loss) is lowest
+        assert ours._waited == theirs.early_stopping_patience_counter

@@ -7,7 +7,6 @@ Who, when, notes, seconds and the order of the lines are kept, and change no res
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.core.fast_dataclass import dataclass
-from alpaca_pipe.core.files import digest_of
+from alpaca_pipe.core.files import append_jsonl, digest_of
 from alpaca_pipe.core.text import whole
 
 Verdict = Literal["keep", "drop", "edit", "note", "undo"]
@@ -202,22 +201,7 @@ ByHand = Annotated[
 
 def append(path: Path, lines: Iterable[Decision]) -> None:
     """Adds decisions at the end of the file and returns when the disk has them. A line that a crash cut off stays its own."""
-    data = "".join(json.dumps(line.to_row(), ensure_ascii=False) + "\n" for line in lines).encode()
-    new = not path.exists()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+", buffering=0) as out:
-        if out.seek(0, os.SEEK_END):
-            out.seek(-1, os.SEEK_END)
-            data = data if out.read(1) == b"\n" else b"\n" + data
-        while data:
-            data = data[out.write(data) or 0 :]
-        os.fsync(out.fileno())
-    if new:
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the name of a new file is on the disk only when its folder is
-        finally:
-            os.close(folder)
+    append_jsonl(path, (line.to_row() for line in lines))
 
 
 def _line(line: bytes) -> Decision:

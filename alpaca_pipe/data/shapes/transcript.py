@@ -51,7 +51,9 @@ _ONCE = re.compile(
     r"\s*(?:Q|Question|User|Customer|用户|问) ?[:：](.*?)\n\s*(?:A|Answer|Assistant|AI|Bot|Agent|助手|答) ?[:：]\s*",
     re.DOTALL,
 )
-_ONCE_MORE = re.compile(r"^\s*(?:Q|A|Question|Answer|User|Assistant|AI|Bot) ?[:：]", re.MULTILINE)
+_ONCE_MORE = re.compile(
+    r"^[^\S\n]*(?:Q|A|Question|Answer|User|Assistant|AI|Bot) ?[:：]", re.MULTILINE
+)
 _VICUNA = re.compile(
     r"(?:^|(?<=\s)|(?<=</s>))(USER|ASSISTANT|SYSTEM|FUNCTION RESPONSE|GPT4 Correct User|GPT4 Correct Assistant): ?"
 )

@@ -25,9 +25,14 @@ Grade from 1 to 10 how well the answer serves the one who asked: 10 for one that
 Answer with a JSON object alone: {{"grade": whole number, "reason": "one short sentence"}}"""
 _TURNS = " Judge the last answer; what was said before it stands there to be understood."
 
-_KEYED = re.compile(r'"?better"?\s*:\s*"?\s*(A|B|tie)\b', re.IGNORECASE)
+# What ends a value of JSON follows: "better: a clearer one" is prose, and no A.
+_END = r"""(?=\s*(?:["',}\n.*]|$))"""
+_KEYED = re.compile(r"""["']?better["']?\s*:\s*["']?\s*(A|B|tie)""" + _END, re.IGNORECASE)
 _BARE = re.compile(r"^\W*(?:answer\s+)?(A|B|tie)\W*$", re.IGNORECASE)
-_GRADE = re.compile(r'"?grade"?\s*:\s*"?(\d+(?:\.\d+)?)"?\s*[,}\n]', re.IGNORECASE)
+_GRADE = re.compile(
+    r"""["']?grade["']?\s*:\s*["']?(\d+(?:\.\d+)?)(?:\s*/\s*10)?(?:["'*.]|\s)*[,}\n]""",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"^\W*(\d+(?:\.\d+)?)(?:\s*/\s*10)?\W*$")
 _REASON = re.compile(r'"?reason"?\s*:\s*"((?:[^"\\]|\\.)*)', re.IGNORECASE)
 

@@ -13,14 +13,14 @@ _GROUP = "layout"
 @rule(_GROUP)
 def bullets(answer: str, count: int) -> str | None:
     """Lines that begin with a bullet, `*` or `-`."""
-    found = re.findall(r"^\s*(?:\*(?!\*)|-(?!--)|•).+$", answer, re.MULTILINE)
+    found = re.findall(r"^[^\S\n]*(?:\*(?!\*)|-(?!--)|•).+$", answer, re.MULTILINE)
     return outside(len(found), "bullets", count, count)
 
 
 @rule(_GROUP)
 def numbered(answer: str, count: int) -> str | None:
     """Lines that begin with 1., 2., 3. and so on, in order."""
-    found = [int(one) for one in re.findall(r"^\s*(\d+)[.)]\s+\S", answer, re.MULTILINE)]
+    found = [int(one) for one in re.findall(r"^[^\S\n]*(\d+)[.)]\s+\S", answer, re.MULTILINE)]
     if found != list(range(1, len(found) + 1)):
         return f"the lines are numbered {', '.join(map(str, found))}"
     return outside(len(found), "numbered lines", count, count)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from alpaca_pipe.evaluate.rules.base import outside, rule
 
 _GROUP = "whole answer"
-_FENCE = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(r"\A```(?:json)?(.*?)```\Z", re.DOTALL | re.IGNORECASE)
 
 
 @rule(_GROUP)

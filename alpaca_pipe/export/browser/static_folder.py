@@ -28,7 +28,7 @@ def digest_of_page() -> str:
         path.read_text(encoding="utf-8")
         for path in (TEMPLATE, TEMPLATE.with_suffix(".js"), CONVERSATION)
     ]
-    return digest_of([VERSION, _HEADERS, *texts])
+    return digest_of([VERSION, _HEADERS, _CONTEXT, _MAX_TOKENS, *texts])
 
 
 def write_folder(

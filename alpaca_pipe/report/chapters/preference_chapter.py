@@ -60,7 +60,7 @@ def _graded(judge: Mapping[str, Any]) -> Iterator[str]:
 def _row(name: str, found: Mapping[str, Any]) -> dict[str, str]:
     return {
         "name": name,
-        "pairs": f"{found['pairs']:,}",
+        "pairs": f"{found['pairs'] - found['unread']:,}",
         "rate": _around(found["bootstrap"]),
         "wilson": _around(found["wilson"]),
         "even": _around(found["length_controlled"]),

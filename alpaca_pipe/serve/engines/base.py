@@ -15,8 +15,8 @@ from alpaca_pipe.teachers.local.child_process import Child
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """parallel: requests answered at once.  context: tokens of one request and its answer together; None: the model's own, at
-    most 4,096.  threads: of computation; None: all cores but one."""
+    """parallel: requests answered at once.  context: tokens of one request and its answer together; None: the model's own, by
+    llama.cpp at most 4,096.  threads: of computation; None: all cores but one."""
 
     parallel: int
     context: int | None
@@ -29,6 +29,7 @@ class ServingEngine(Protocol):
 
     name: str
     paths: frozenset[str]  # what it answers below /v1/
+    takes: frozenset[str]  # of the settings: parallel, context, threads
 
     @abstractmethod
     def missing(self, model: ModelChoice) -> tuple[str, str] | None:

@@ -19,6 +19,7 @@ _USUAL_CONTEXT = 4096  # tokens; a cache of the keys and values of 128,000 would
 class LlamaEngine(ServingEngine):
     name = "llama.cpp"
     paths = frozenset({"chat/completions", "completions", "responses"})
+    takes = frozenset({"parallel", "context", "threads"})
 
     def missing(self, model: ModelChoice) -> tuple[str, str] | None:
         if model.gguf is None:

@@ -18,6 +18,7 @@ from alpaca_pipe.teachers.local.child_process import Child
 class TransformersEngine(ServingEngine):
     name = "transformers"
     paths = frozenset({"chat/completions", "completions", "responses"})
+    takes = frozenset[str]()
 
     def missing(self, model: ModelChoice) -> tuple[str, str] | None:
         if model.checkpoint is None:

@@ -17,6 +17,7 @@ from alpaca_pipe.teachers.local.child_process import Child
 class VllmEngine(ServingEngine):
     name = "vllm"
     paths = frozenset({"chat/completions", "completions", "responses"})
+    takes = frozenset({"parallel", "context"})
 
     def missing(self, model: ModelChoice) -> tuple[str, str] | None:
         if model.checkpoint is None:

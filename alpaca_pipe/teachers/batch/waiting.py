@@ -73,10 +73,9 @@ class BatchWaiting:
             except Failure as failure:
                 tried, now = tried + 1, self._clock()
                 self._reached = self._reached or failure.sent != "no"
-                if tries and not self._reached:
-                    tries = min(tries, UNREACHED)
+                few = min(tries, UNREACHED) if tries and not self._reached else tries
                 an_error = failure.of_the_request and now - began > _AN_ERROR_STAYS
-                if not failure.retry or tried == tries or an_error:
+                if not failure.retry or (few and tried >= few) or an_error:
                     raise given_up(failure, tried) from failure
                 if tried == 3 or (tried > 3 and now - said >= _SAY_EVERY):
                     said = now

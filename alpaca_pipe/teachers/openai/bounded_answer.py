@@ -95,8 +95,11 @@ def _unpacked(piece: bytes, layers: list[_Layer]) -> Iterator[bytes]:
         yield piece
         return
     try:
-        while piece:
+        more = bool(piece)
+        while more:
             part, piece = layers[0].unpack(piece), layers[0].left
+            # without a header, zlib may have read all of it and hold back what did not fit
+            more = bool(piece) or len(part) == _AT_A_TIME
             yield from _unpacked(part, layers[1:])
     except zlib.error:
         raise ValueError("it is not packed as it says") from None

@@ -86,7 +86,7 @@ def _layer_agrees(layer: Any, rotary: Any) -> bool:
     layout = as_tensors(lay_out(_ROWS))
     places, width = layout["position_ids"].shape[1], layer.self_attn.q_proj.in_features
     training = layer.training
-    layer.eval()
+    layer.train()  # what draws, as dropout does, must not agree
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         x, weighed = torch.randn(2, 1, places, width)
@@ -107,13 +107,18 @@ def _layer_agrees(layer: Any, rotary: Any) -> bool:
 
 
 def _replace(module: Any, forward: Any, width: int) -> int:
-    """Takes `forward` where it answers as the module itself does."""
+    """Takes `forward` where it answers as the module itself does, in training too: what draws does not."""
     import torch
 
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        sample = torch.randn(3, width)
-        wanted, found = module.forward(sample), forward(sample)
+    training = module.training
+    module.train()
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            sample = torch.randn(3, width)
+            wanted, found = module.forward(sample), forward(sample)
+    finally:
+        module.train(training)
     if found.shape != wanted.shape or not torch.allclose(found, wanted, rtol=_NEAR, atol=_NEAR):
         return 0
     module.forward = forward
