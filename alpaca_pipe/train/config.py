@@ -15,6 +15,7 @@ from alpaca_pipe.models.templates import TemplateName
 from alpaca_pipe.train.adapter_config import Lora
 from alpaca_pipe.train.hosted_config import HostedTuning
 from alpaca_pipe.train.hyperparameters import LEARNING_RATE, Hyperparameters, Kernels, Objective
+from alpaca_pipe.train.resume import Start
 from alpaca_pipe.weights.base import BaseTable
 
 if TYPE_CHECKING:
@@ -82,6 +83,10 @@ class TrainConfig(Table):
     )
     save_total_limit: Annotated[int, Knob()] = Field(
         1, ge=1, description="checkpoints that are kept while it runs, the last ones"
+    )
+    resume_from_checkpoint: Annotated[Start, Knob()] = Field(
+        True,
+        description="where an interrupted tune goes on: at its last checkpoint, at one that is still kept (checkpoint-300), at a folder of the same step kept elsewhere, or (false) at the beginning",
     )
     eval_strategy: Annotated[Literal["no", "steps", "epoch", "usd"], Added()] = Field(
         "no",
@@ -249,6 +254,7 @@ class TrainConfig(Table):
                 "gradient_accumulation_steps": 1,
                 "processes": 1,
                 "report_to": "none",
+                "resume_from_checkpoint": True,
                 "use_liger_kernel": False,
                 "torch_compile": False,
                 "tf32": None,

@@ -27,6 +27,7 @@ from alpaca_pipe.train.midway import Midway, midway_of
 from alpaca_pipe.train.packages import check_packages
 from alpaca_pipe.train.processes import check_processes, perform_together
 from alpaca_pipe.train.recompute import recomputes
+from alpaca_pipe.train.resume import Owner, go_on_from
 from alpaca_pipe.train.shuffled_control import shuffled
 from alpaca_pipe.train.trackers import TRACKED, Tracking, described
 from alpaca_pipe.train.training_rows import training_rows
@@ -62,8 +63,11 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     midway = _midway(config, context, encoder, hyper, len(rows))
     _announce(context, config, told.rows, steps, len(tunes))
     calibration = Calibration(steps * len(tunes), context.per_hour, context.progress.say)
+    start = config.resume_from_checkpoint
     for place, (which, its_rows) in enumerate(tunes.items()):
         if not (context.folder / FOLDERS[which]).is_dir():
+            _place(which, start, context)
+            start = True  # it was asked for the tune that was interrupted
             _tune(
                 which,
                 its_rows,
@@ -177,6 +181,14 @@ def _announce(
     context.progress.start(steps * tunes, "steps", sum(1 for _ in read_jsonl_so_far(log)))
 
 
+def _place(which: str, start: bool | str | Path, context: StageContext) -> None:
+    """The tune's scratch folder, with the checkpoint that it is to go on from as its last one."""
+    scratch = context.scratch / which
+    scratch.mkdir(exist_ok=True)
+    if said := go_on_from(scratch, Owner(context.folder.name, which), start, context.folder):
+        context.progress.say(said)
+
+
 def _tune(
     which: str,
     rows: list[Encoded],
@@ -192,7 +204,6 @@ def _tune(
 ) -> None:
     base: BaseTable = context.tables["base"]
     scratch, draft = context.scratch / which, context.scratch / f"{which}-model"
-    scratch.mkdir(exist_ok=True)
     shutil.rmtree(draft, ignore_errors=True)
     job = TuneJob(
         which,

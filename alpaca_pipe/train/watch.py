@@ -86,7 +86,7 @@ def watch(
         def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
             wait_for_all()
             if state.is_world_process_zero:
-                mark_whole(scratch, state.global_step, save_total_limit)
+                mark_whole(scratch, state.global_step, save_total_limit, which, log.parent)
             self.saved = time.monotonic()
             self.cost = self.saved - self.began
             # only here: a checkpoint remembers the control, and one that says "stop" would stop its resume

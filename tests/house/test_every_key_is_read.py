@@ -250,6 +250,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "train.hosted.poll": lambda table: table.hosted.poll,
     "train.save_steps": lambda table: table.hyper(0),
     "train.save_total_limit": lambda table: table.hyper(0),
+    "train.resume_from_checkpoint": lambda table: table.resume_from_checkpoint,
     "train.report_to": lambda table: table.trackers,
     "train.gradient_checkpointing": lambda table: table.gradient_checkpointing,
 }
