@@ -18,11 +18,11 @@ from alpaca_pipe.curate.review.decisions import ByHand, Decisions
 from alpaca_pipe.data.dataset_info import columns_beside
 from alpaca_pipe.data.shapes.columns import Columns
 from alpaca_pipe.data.source_kinds import Format, HubId, Turns
+from alpaca_pipe.similarity.overlap import LEAST_INSIDE
 from alpaca_pipe.similarity.words import Words
 
 GENERATED = "generate/examples.jsonl"  # what it reads where no `from` is given
 READING = 3  # the version of how foreign rows are read: another one reads `from` again
-LEAST_INSIDE = 8  # words of a text of an evaluation set that counts wherever it stands
 
 Engine = Literal["local", "ray"]
 On = Literal["task", "instruction", "input", "output", "row", "instruction+input"]

@@ -9,7 +9,7 @@ from decimal import Decimal
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.ordered_processes import spare_cores
 from alpaca_pipe.curate.config import CurateConfig, Duplicates, Engine
-from alpaca_pipe.curate.contamination import overlap
+from alpaca_pipe.curate.contamination import as_filter, overlap
 from alpaca_pipe.curate.filter_config import ActiveFilter
 from alpaca_pipe.curate.review.decisions import Decisions
 from alpaca_pipe.curate.review.overrides import IncomingRow, coming
@@ -36,7 +36,7 @@ class CurationRules:
         """As a recipe wants it. Reads the evaluation sets, where it names any."""
         filters = table.filters.active()
         if table.contamination:
-            filters = (*filters, overlap(table.contamination).as_filter())
+            filters = (*filters, as_filter(overlap(table.contamination)))
         return CurationRules(
             filters,
             table.repair,

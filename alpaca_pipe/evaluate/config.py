@@ -12,6 +12,7 @@ from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.evaluate.judge.judge_config import Judging
 
 TUNED, SHUFFLED = "train/model", "train/control"
+TRAINED = "curate/train.jsonl"  # which foreign rows must not be among
 CHOSEN_ON = (
     "train/chosen_on.jsonl"  # ids of the held-out rows that chose the tuned model's checkpoint
 )
@@ -40,7 +41,13 @@ class EvaluateConfig(Table):
     }
 
     rows: int = Field(
-        200, ge=1, description="held-out rows to score, at most; the first ones of the file"
+        200,
+        ge=1,
+        description="held-out rows to score, at most, the first ones of the file; and so many foreign ones",
+    )
+    foreign: Annotated[ExistingPath | None, Added()] = Field(
+        None,
+        description="a file of others' instructions and answers, in any form: so many rows of it are scored too, for a verdict of their own; rows that were trained on are left out",
     )
     max_length: int = Field(
         1024, ge=16, description="tokens of prompt and answer; longer rows are left out for all"
@@ -96,6 +103,9 @@ class EvaluateConfig(Table):
                 "lm_eval": None,
             }
         )
+
+    def reads(self) -> tuple[str, ...]:
+        return (TRAINED,) if self.foreign else ()
 
     def brings(self) -> tuple[Ingredient, ...]:
         judges = self.judge.teacher.brings() if self.judge else ()

@@ -19,7 +19,10 @@ class HeldOut(NamedTuple):
 
 
 def encode_alike(
-    examples: Sequence[Example], encoders: Mapping[str, Encoder], max_length: int
+    examples: Sequence[Example],
+    encoders: Mapping[str, Encoder],
+    max_length: int,
+    whose: str = "held-out",
 ) -> HeldOut:
     """Encodes each row for each prompt; a row that is too long for one of them is left out for all.
 
@@ -48,8 +51,8 @@ def encode_alike(
             kept.encoded[name].append(found)
     if not kept.examples:
         raise UserError(
-            f"none of the {len(examples)} held-out rows can be scored at max_length {max_length}",
-            "raise evaluate.max_length, or hold more rows out with curate",
+            f"none of the {len(examples)} {whose} rows can be scored at max_length {max_length}",
+            "raise evaluate.max_length, or bring more rows (curate.held_out, evaluate.foreign)",
         )
     return kept
 

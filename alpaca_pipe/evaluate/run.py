@@ -11,14 +11,16 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, write_json
 from alpaca_pipe.core.registry import members
 from alpaca_pipe.evaluate.changes import what_got_worse
-from alpaca_pipe.evaluate.config import CHOSEN_ON, SHUFFLED, TUNED, EvaluateConfig
+from alpaca_pipe.evaluate.config import CHOSEN_ON, SHUFFLED, TRAINED, TUNED, EvaluateConfig
 from alpaca_pipe.evaluate.evaluations.answers_to_judge import TO_JUDGE, pairs
 from alpaca_pipe.evaluate.evaluations.base import (
     Contestant,
     Evaluation,
     EvaluationInputs,
+    ForeignSet,
     LoadedModel,
 )
+from alpaca_pipe.evaluate.foreign_rows import foreign_rows
 from alpaca_pipe.evaluate.held_out import encode_alike
 from alpaca_pipe.evaluate.judge.judged import judged
 from alpaca_pipe.evaluate.lm_eval_harness import harness
@@ -34,12 +36,12 @@ from alpaca_pipe.weights.base import Checkpoint, resolve
 
 def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     """Writes what each evaluation writes: losses.jsonl (per row and contestant: nats, tokens), verdict.json, samples.jsonl,
-    left_out.jsonl, and where they are asked for rules.jsonl, habits.jsonl and forgetting.jsonl.
+    left_out.jsonl, and where they are asked for foreign_losses.jsonl, rules.jsonl, habits.jsonl and forgetting.jsonl.
 
     Summary, as verdict.json: verdict, sentence, rows, tokens, loss (base, tuned and, where measured, chat and shuffled:
     mean, lo, hi in nats a token), difference (tuned - other, the same), missing (control -> why), left_out (rows); where asked for, rules,
-    habits and forgetting, each with what it compared, and worse: a sentence for each thing that got worse; judge: see
-    judge/win_rates.py.
+    habits and forgetting, each with what it compared, and worse: a sentence for each thing that got worse; foreign: the same as
+    of the held-out rows, on rows of others; judge: see judge/win_rates.py.
     """
     checkpoint = resolve(context.tables["base"], context.progress.say)
     encoders, missing = _encoders(checkpoint, context.inputs[TUNED])
@@ -57,13 +59,16 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
         contestants["shuffled"] = Contestant(context.inputs[SHUFFLED], {"shuffled": "ours"})
     else:
         missing["shuffled"] = "the training made none"
-    given = EvaluationInputs(rows, encoders, config, context.seed, missing, longest)
+    foreign = _foreign(config, context, encoders, longest)
+    given = EvaluationInputs(rows, encoders, config, context.seed, missing, longest, foreign)
     said = _ask_all(contestants, checkpoint, given, context)
     summary: dict[str, Any] = {}
     for one in evaluations():
         summary |= one.conclude(_of(said, one), given, context.folder)
     summary |= _changed(summary, context)
     context.progress.say(summary["sentence"])
+    if foreign:
+        context.progress.say(summary["foreign"]["sentence"])
     if config.judge:  # last: what costs nothing is done and said when a judge is down
         summary |= judged(config.judge, pairs(_of(said, TO_JUDGE), given, config.judge), context)
     if config.lm_eval:
@@ -103,6 +108,21 @@ def _examples(config: EvaluateConfig, context: StageContext) -> list[Example]:
                 "raise curate.held_out, or set train.load_best_model_at_end: false",
             )
     return rows[: config.rows]
+
+
+def _foreign(
+    config: EvaluateConfig, context: StageContext, encoders: Mapping[str, Encoder], longest: int
+) -> ForeignSet | None:
+    """None where no file is named. Says how many of its rows were trained on."""
+    if config.foreign is None:
+        return None
+    trained = (Example.from_row(row) for row in read_jsonl(context.inputs[TRAINED]))
+    found = foreign_rows(config.foreign, config.rows, trained)
+    if known := found.left_out["trained_on"]:
+        context.progress.say(
+            f"{known} rows of {found.name} are left out: they stand among the rows that were trained on"
+        )
+    return ForeignSet(found, encode_alike(found.rows, encoders, longest, "foreign"))
 
 
 def _changed(summary: Mapping[str, Any], context: StageContext) -> dict[str, Any]:

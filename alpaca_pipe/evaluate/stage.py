@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +30,14 @@ def run(config: EvaluateConfig, context: StageContext) -> Outcome:
 
     with room("evaluate", context.folder, _OUT_OF_MEMORY):
         return evaluate(config, context)
+
+
+def prove(config: EvaluateConfig, tables: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """Files and programs that are used last are there and can be read, before anything is paid."""
+    if config.foreign:
+        from alpaca_pipe.evaluate.foreign_rows import foreign_rows
+
+        foreign_rows(config.foreign, config.rows)
 
 
 _OUT_OF_MEMORY = "lower evaluate.batch_tokens, or close what else runs on this machine"
@@ -72,8 +80,12 @@ def _without_judge(config: EvaluateConfig, tables: Mapping[str, Any]) -> Estimat
         tables.get("base"),
         machine_of(tables),
     )
+    foreign = config.rows if config.foreign else 0
     says = f"{rows} held-out rows x 4 contestants and 2 x {config.samples} answers to read"
+    if foreign:
+        says = f"{rows} held-out and {foreign} foreign rows x 4 contestants and 2 x {config.samples} answers to read"
     many, small = _beside_the_loss(config, rows)
+    scored_rows = rows + foreign
     if many:
         says += f", 2 x {many} answers to be checked"
     if small:
@@ -86,8 +98,10 @@ def _without_judge(config: EvaluateConfig, tables: Mapping[str, Any]) -> Estimat
     if machine.gpu and shape:
         steps = config.samples * config.max_new_tokens + config.answer_tokens * many / _AT_ONCE
         answers = 2 * steps * shape.layers * _LAYER_SECONDS
-        scored = training_flops(shape.multiplied, 4 * rows * _TOKENS_A_ROW) / 3  # forward only
-        seconds = reached(machine.gpu, scored, 4 * rows * shape.layers / 8) + loading(
+        scored = (
+            training_flops(shape.multiplied, 4 * scored_rows * _TOKENS_A_ROW) / 3
+        )  # forward only
+        seconds = reached(machine.gpu, scored, 4 * scored_rows * shape.layers / 8) + loading(
             shape.parameters, 3, True
         )
         minutes = (seconds + Range.about(answers, 2)).times(1 / 60)
@@ -100,7 +114,7 @@ def _without_judge(config: EvaluateConfig, tables: Mapping[str, Any]) -> Estimat
     seconds_cpu = (
         (
             3 * _LOAD_SECONDS
-            + (4 * rows + small) * _ROW_SECONDS
+            + (4 * scored_rows + small) * _ROW_SECONDS
             + 2 * many * config.answer_tokens * _BATCHED_SECONDS
             + 2 * config.samples * config.max_new_tokens * _TOKEN_SECONDS
         )
@@ -132,11 +146,12 @@ _LAYER_SECONDS = (
 
 STAGE = Stage(
     "evaluate",
-    version=3,
+    version=4,
     config=EvaluateConfig,
     run=run,
     estimate=estimate,
     reads=("curate/held_out.jsonl", TUNED, f"{SHUFFLED}?", f"{CHOSEN_ON}?"),
     uses=("base", "seed"),
     on_gpu=True,
+    prove=prove,
 )

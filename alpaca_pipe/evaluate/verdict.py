@@ -27,6 +27,16 @@ class Verdict(NamedTuple):
     sentence: str
 
 
+class RowsOf(NamedTuple):
+    """On whose rows it is said. more: the key that brings more of them."""
+
+    called: str
+    more: str
+
+
+HELD_OUT = RowsOf("held-out rows", "curate.held_out")
+
+
 def judge(
     means: Mapping[str, Interval],
     differences: Mapping[str, Interval],
@@ -34,6 +44,7 @@ def judge(
     missing: Mapping[str, str],
     least: float = LEAST_DIFFERENCE,
     needed: Mapping[str, int | None] = MappingProxyType({}),
+    rows_of: RowsOf = HELD_OUT,
 ) -> Verdict:
     """'better' only where tuned is lower than the base and both controls: the interval beyond 0, the difference at least `least`.
 
@@ -52,7 +63,7 @@ def judge(
     if not all(map(math.isfinite, figures)):
         why = "a loss is not a number: the training diverged"
     elif rows < LEAST_ROWS:
-        why = f"too few rows to say: at least {LEAST_ROWS} are needed (curate.held_out)"
+        why = f"too few rows to say: at least {LEAST_ROWS} are needed ({rows_of.more})"
     elif above:
         word, why = "worse", f"the loss is higher than that of {_against(above, differences)}"
     elif unsure:
@@ -69,7 +80,7 @@ def judge(
     )
     return Verdict(
         word,
-        f"{word}: held-out loss {means['base'].mean:.3f} -> {means['tuned'].mean:.3f} "
+        f"{word} on {rows_of.called}: loss {means['base'].mean:.3f} -> {means['tuned'].mean:.3f} "
         f"on {rows} rows; {why}{notes}",
     )
 

@@ -85,8 +85,9 @@ def loss_curves(curves: Curves, held_out: Curves | None = None) -> str:
 _NAMES = {"tuned": "tuned", "control": "shuffled"}
 
 
-def held_out_losses(points: Sequence[tuple[str, str, Point]]) -> str:
-    """(label, role, loss) from top to bottom, each a dot with its interval; role: tuned, control or base."""
+def held_out_losses(points: Sequence[tuple[str, str, Point]], name: str = "held-out") -> str:
+    """(label, role, loss) from top to bottom, each a dot with its interval; role: tuned, control or base. name: of the figure in
+    its page, and of the loss."""
     if not points:
         return ""
     figure, axes = _canvas(0.62 + 0.33 * len(points))
@@ -124,11 +125,15 @@ def held_out_losses(points: Sequence[tuple[str, str, Point]]) -> str:
     axes.set_yticks([])
     axes.margins(x=0.06)
     axes.set_xlabel(
-        "held-out loss, nats per token, with 95 % interval", color=QUIET, fontsize=_SMALL
+        "loss on rows of others, nats per token, with 95 % interval"
+        if name == "foreign"
+        else "held-out loss, nats per token, with 95 % interval",
+        color=QUIET,
+        fontsize=_SMALL,
     )
     height = figure.get_figheight()
     figure.subplots_adjust(left=0.36, right=0.88, top=1 - 0.05 / height, bottom=0.47 / height)
-    return svg_of(figure, "held-out")
+    return svg_of(figure, name)
 
 
 def columns(bars: Sequence[tuple[str, int]], title: str) -> str:

@@ -148,6 +148,10 @@ def _losses(found: RunFiles) -> Iterator[str]:
     for name, why in verdict.get("missing", {}).items():
         yield f"  {_CONTESTANTS[name]:<38} not measured: {why}"
     yield f"verdict     {verdict['sentence']}"
+    if foreign := verdict.get("foreign"):
+        yield f"            {foreign['sentence']}"
+    elif "rows_of" in verdict:
+        yield "            rows of others were not scored (evaluate.foreign)"
 
 
 def _money(found: RunFiles) -> Iterator[str]:

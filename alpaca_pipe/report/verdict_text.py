@@ -45,11 +45,13 @@ class Round:
 
 @dataclass(frozen=True)
 class VerdictText:
-    """tone: better, worse or ""; points: (label, role, loss) for the figure, best first."""
+    """tone: better, worse or ""; foreign: what is said of others' rows, or that none were scored; points: (label, role, loss)
+    for the figure, best first."""
 
     tone: str
     headline: str
     lead: str
+    foreign: str = ""
     method: str = ""
     rounds: tuple[Round, ...] = ()
     points: tuple[tuple[str, str, Point], ...] = ()
@@ -68,12 +70,6 @@ def in_words(verdict: Mapping[str, Any] | None, outcome: str) -> VerdictText:
             "so far is below; the same command goes on from there.",
         )
     word = str(verdict.get("verdict", ""))
-    headline = {
-        "better": "The tuned model is better than the base",
-        "worse": "The tuned model is worse than the base"
-        if "base" in _lost(verdict)
-        else "The tuned model loses to a control",
-    }.get(word, "The tuned model is not shown to be better")
     losses = {name: _point(loss) for name, loss in verdict["loss"].items()}
     points = [
         (*_RIVALS.get(name, (name, name))[:2], loss)
@@ -82,11 +78,42 @@ def in_words(verdict: Mapping[str, Any] | None, outcome: str) -> VerdictText:
     ]
     return VerdictText(
         {"better": "better", "worse": "worse"}.get(word, ""),
-        headline,
+        _headline(verdict),
         _lead(verdict, losses),
+        _foreign(verdict),
         _method(verdict),
         tuple(_rounds(verdict)),
         tuple(sorted(points, key=lambda point: -point[2].mean)),
+    )
+
+
+def _headline(verdict: Mapping[str, Any]) -> str:
+    """Of a verdict of before 2026-12 it is not known whose rows the held-out ones were."""
+    said = {
+        "better": "The tuned model is better than the base",
+        "worse": "The tuned model is worse than the base"
+        if "base" in _lost(verdict)
+        else "The tuned model loses to a control",
+    }.get(str(verdict.get("verdict", "")), "The tuned model is not shown to be better")
+    return f"{said} on {verdict['rows_of']}" if "rows_of" in verdict else said
+
+
+def _foreign(verdict: Mapping[str, Any]) -> str:
+    """Better on the rows of its own teacher is not better on others'."""
+    if not (found := verdict.get("foreign")):
+        if "rows_of" not in verdict:
+            return ""
+        return "Whether it is better on the rows of others was not measured (evaluate.foreign)."
+    gap = found["difference"].get("base")
+    figures = ""
+    if gap and _is_number(_point(gap)):
+        figures = f" ({_signed(gap['mean'])} [{_signed(gap['lo'])}, {_signed(gap['hi'])}] against the base)"
+    known = found.get("not_scored", {}).get("trained_on", 0)
+    left = f" {known} rows that were trained on too are left out." if known else ""
+    words = {"better": "it is better", "worse": "it is worse"}
+    return (
+        f"On {found['rows']} {found['rows_of'].replace('foreign rows', 'rows of others')}, "
+        f"{words.get(found['verdict'], 'it is not shown to be better')}{figures}.{left}"
     )
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.curate.config import Contamination, CurateConfig
-from alpaca_pipe.curate.contamination import Overlap, overlap
+from alpaca_pipe.curate.contamination import overlap
 from alpaca_pipe.curate.stage import STAGE
+from alpaca_pipe.similarity.overlap import Overlap
 from alpaca_pipe.similarity.words import unicode_words
 from tests.curate.test_stage import bench, row
 

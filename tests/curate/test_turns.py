@@ -13,13 +13,14 @@ import pytest
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.curate import dedup
-from alpaca_pipe.curate.contamination import Overlap
+from alpaca_pipe.curate.contamination import as_filter
 from alpaca_pipe.curate.diversity import Diversity
 from alpaca_pipe.curate.filter_config import Filters, first_reason
 from alpaca_pipe.curate.grading.config import Grading
 from alpaca_pipe.curate.review.decisions import Decision, Decisions, read_decisions, row_of
 from alpaca_pipe.curate.review.editing import fields_of, texts_of
 from alpaca_pipe.curate.review.overrides import coming
+from alpaca_pipe.similarity.overlap import Overlap
 
 FILE = Origin("imported", "chats.jsonl#1")
 
@@ -124,7 +125,7 @@ def test_duplicates_are_told_by_all_questions() -> None:
 
 def test_contamination_is_found_in_every_exchange() -> None:
     text = "one two three four five six seven eight nine ten eleven twelve thirteen"
-    found = Overlap.of([("set#1", text)]).as_filter().reason(chat(*SOUND[:3], text, given=(4,)))
+    found = as_filter(Overlap.of([("set#1", text)])).reason(chat(*SOUND[:3], text, given=(4,)))
     assert found is not None and found.startswith("answer 2: the output shares 13 words")
 
 

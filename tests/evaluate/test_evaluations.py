@@ -17,7 +17,10 @@ from tests.evaluate.conftest import World
 
 def test_each_has_a_name_and_a_place_of_its_own() -> None:
     found = evaluate_run.evaluations()
-    assert [one.name for one in found][:2] == ["losses", "answers"]  # as kept by interrupted runs
+    assert [one.name for one in found][:2] == [
+        "losses",
+        "foreign",
+    ]  # the second needs the first's file
     assert len({one.name for one in found}) == len({one.order for one in found}) == len(found)
     assert all(one.ask.__module__.startswith("alpaca_pipe.evaluate.evaluations.") for one in found)
 

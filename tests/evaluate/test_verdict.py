@@ -109,7 +109,7 @@ def test_table(
     verdict = judge(MEANS, differences, rows, missing, needed=would_do)
     assert verdict.word == word
     assert (
-        verdict.sentence.startswith(f"{word}: held-out loss 2.500 -> 2.100")
+        verdict.sentence.startswith(f"{word} on held-out rows: loss 2.500 -> 2.100")
         and says in verdict.sentence
     )
 
@@ -118,5 +118,5 @@ def test_a_loss_that_is_no_number_is_never_better() -> None:
     verdict = judge(MEANS | {"tuned": NAN}, {"base": NAN, "shuffled": NAN}, 200, {})
     assert (
         verdict.sentence
-        == f"not shown to be better: held-out loss 2.500 -> nan on 200 rows; {DIVERGED}"
+        == f"not shown to be better on held-out rows: loss 2.500 -> nan on 200 rows; {DIVERGED}"
     )

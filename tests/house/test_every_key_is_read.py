@@ -128,6 +128,7 @@ OTHERS: dict[str, Any] = {
     "evaluate.lm_eval.arguments": ["--num_fewshot", "5"],
     "evaluate.judge": {"teacher": {"kind": "rehearsed", "model": "m"}},
     "evaluate.judge.teacher": {"kind": "rehearsed", "model": "another"},
+    "evaluate.foreign": "rows.jsonl",
     "evaluate.judge.prompts": "rows.jsonl",
     "evaluate.judge.ratings": "rows.jsonl",
     "train.hosted": "together",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.evaluate.config import EvaluateConfig
+from alpaca_pipe.evaluate.foreign_rows import ForeignRows
 from alpaca_pipe.evaluate.held_out import HeldOut
 from alpaca_pipe.models.loss_mask import Encoder
 
@@ -26,9 +27,17 @@ class Contestant:
 
 
 @dataclass(frozen=True)
+class ForeignSet:
+    """Rows of others, as found in their file and as every contestant sees them."""
+
+    found: ForeignRows
+    rows: HeldOut
+
+
+@dataclass(frozen=True)
 class EvaluationInputs:
     """All that every model is asked about. missing: contestant -> why it is none. longest: tokens of prompt and answer that
-    every model has places for."""
+    every model has places for. foreign: None where no file is named."""
 
     rows: HeldOut
     encoders: Mapping[str, Encoder]
@@ -36,6 +45,7 @@ class EvaluationInputs:
     seed: int
     missing: Mapping[str, str]
     longest: int
+    foreign: ForeignSet | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,16 @@ def _told(facts: Facts) -> Told | None:
     if not verdict.rounds:
         return None
     losses = drawn("", figures.held_out_losses(verdict.points)).svg
-    return {"method": verdict.method, "rounds": verdict.rounds, "losses": losses}
+    foreign = in_words((facts.verdict or {}).get("foreign"), "")
+    return {
+        "method": verdict.method,
+        "rounds": verdict.rounds,
+        "losses": losses,
+        "foreign": foreign if foreign.rounds else None,
+        "foreign_losses": drawn("", figures.held_out_losses(foreign.points, "foreign")).svg
+        if foreign.rounds
+        else "",
+    }
 
 
 VERDICT = ReportChapter("evaluate", 10, _told, "verdict_chapter.html.j2")
