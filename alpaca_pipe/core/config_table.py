@@ -75,6 +75,10 @@ class Table(BaseModel):
         """Files of earlier stages that are read because of what stands here, beside those that the stage always reads."""
         return ()
 
+    def shares(self) -> tuple[str, ...]:
+        """Shared tables that are used because of what stands here, beside those that the stage always uses."""
+        return ()
+
     def brings(self) -> tuple[Ingredient, ...]:
         """Models and data of others, whose licences and terms bind what is made with this table."""
         return ()

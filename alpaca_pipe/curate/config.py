@@ -14,6 +14,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.curate.filter_config import Filters
 from alpaca_pipe.curate.grading.config import Grading
+from alpaca_pipe.curate.pieces import MaybeSplitLong
 from alpaca_pipe.curate.review.decisions import ByHand, Decisions
 from alpaca_pipe.data.dataset_info import columns_beside
 from alpaca_pipe.data.shapes.columns import Columns
@@ -22,7 +23,7 @@ from alpaca_pipe.similarity.overlap import LEAST_INSIDE
 from alpaca_pipe.similarity.words import Words
 
 GENERATED = "generate/examples.jsonl"  # what it reads where no `from` is given
-READING = 3  # the version of how foreign rows are read: another one reads `from` again
+READING = 4  # the version of how foreign rows are read: another one reads `from` again
 
 Engine = Literal["local", "ray"]
 On = Literal["task", "instruction", "input", "output", "row", "instruction+input"]
@@ -143,6 +144,11 @@ class CurateConfig(Table):
         "all",
         description="of a conversation of several exchanges: all of them, the first, or the row is rejected (refuse)",
     )
+    split_long: Annotated[MaybeSplitLong, Added()] = Field(
+        None,
+        description="conversations of `from` with more tokens are cut in pieces where a user speaks; pieces of one are held out "
+        "together. null: none is cut",
+    )
     columns: ColumnNames = Field(
         {},
         description="what the columns of `from` are, where their names do not say it: {instruction: query, "
@@ -225,6 +231,10 @@ class CurateConfig(Table):
             answer["turns"] = "refuse"  # as it stood before foreign rows were conversations
         return answer | ({"decisions": self.decisions.identity()} if self.decisions else {})
 
+    def shares(self) -> tuple[str, ...]:
+        """The base, whose tokenizer counts."""
+        return ("base",) if self.split_long and not self.split_long.tokenizer else ()
+
     def brings(self) -> tuple[Ingredient, ...]:
         data = (
             (
@@ -245,5 +255,6 @@ class CurateConfig(Table):
                 "first": min(self.first or 500, 500),
                 "grade": self.grade and self.grade.rehearsed(),
                 "decisions": Decisions(),
+                "split_long": self.split_long and self.split_long.rehearsed(),
             }
         )

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import digest_of, read_json, read_jsonl, tree_digest, write_json
+from alpaca_pipe.curate.pieces import Counted, Cutter
 from alpaca_pipe.data.dataset_info import columns_beside
 from alpaca_pipe.data.reading import ReadingNotes, read
 from alpaca_pipe.data.shapes.columns import Columns
@@ -55,19 +56,24 @@ def imported(
     how: HowToRead,
     scratch: Path,
     tick: Callable[[int], None],
+    cut: tuple[int, Counted] | None = None,
 ) -> Incoming:
     """Reads the whole source before a row of it is judged. tick: is told how many rows were read so far, and may raise
-    Stopped. A resumed run finds below `scratch` what it had read. Raises UserError with what cannot be read."""
+    Stopped. cut: conversations with more tokens than this, so counted, come in pieces. A resumed run finds below `scratch` what it had read. Raises UserError with what cannot be read."""
     from alpaca_pipe.data.arrow import store_rows
 
     content = tree_digest(source) if isinstance(source, Path) else source
     beside = columns_beside(source) if isinstance(source, Path) else {}
-    name = digest_of([content, asdict(how), beside])[:32]
+    name = digest_of([content, asdict(how), beside, *([cut[0]] if cut else [])])[:32]
     aside, said = scratch / f"aside-{name}.jsonl", scratch / f"said-{name}.json"
     told = ReadingNotes()
 
     def rows() -> Iterator[Example]:
         with aside.open("w", encoding="utf-8", newline="\n") as out:
+
+            def put_aside(row: Rejected) -> None:
+                out.write(json.dumps(row.to_row(), ensure_ascii=False) + "\n")
+
             found = read(
                 source,
                 how.format,
@@ -77,13 +83,17 @@ def imported(
                 columns=Columns.of(how.columns),
                 split=how.split,
                 told=told,
-                aside=lambda row: out.write(json.dumps(row.to_row(), ensure_ascii=False) + "\n"),
+                aside=put_aside,
             )
+            cutter = Cutter(*cut, put_aside) if cut else None
             for number, example in enumerate(found, 1):
                 if number % 5000 == 0:
                     tick(number)
-                yield example
-        write_json(said, told.summary())
+                if cutter:
+                    yield from cutter(example)
+                else:
+                    yield example
+        write_json(said, told.summary() | (cutter.summary() if cutter else {}))
 
     return Incoming(store_rows(rows(), scratch, name), aside, said)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from alpaca_pipe.curate.diversity import Diversity
 from alpaca_pipe.curate.judgement import Judged
+from alpaca_pipe.curate.pieces import WHOLE
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _ID = '{"id": "'
@@ -34,12 +35,14 @@ def write_lines(path: Path, rows: Iterable[Any]) -> None:
 
 @dataclass
 class CurationCounts:
-    """rejected, repairs: rows by rule. kept: ids, in order. varied: None where it is not measured."""
+    """rejected, repairs: rows by rule. kept: ids, in order; wholes: of those that are pieces, the conversation's id. varied:
+    None where it is not measured."""
 
     rejected: Counter[str] = field(default_factory=Counter)
     repairs: Counter[str] = field(default_factory=Counter)
     repaired: int = 0
     kept: list[str] = field(default_factory=list)
+    wholes: dict[str, str] = field(default_factory=dict)
     varied: Diversity | None = None
 
     def add(self, other: CurationCounts) -> None:
@@ -47,6 +50,7 @@ class CurationCounts:
         self.repairs.update(other.repairs)
         self.repaired += other.repaired
         self.kept += other.kept
+        self.wholes.update(other.wholes)
         if self.varied and other.varied:
             self.varied.update(other.varied)
 
@@ -97,6 +101,8 @@ def outputs_of(rows: Iterable[Judged], varied: bool) -> Outputs:
             dropped.append((row.rejected.rule, row.rejected.reason, row.example.id))
         else:
             counts.kept.append(row.example.id)
+            if whole := row.example.origin.details.get(WHOLE):
+                counts.wholes[row.example.id] = str(whole)
             examples.append(line_of(row.example.to_row()))
             if counts.varied:
                 counts.varied.add(row.example)

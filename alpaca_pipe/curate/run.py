@@ -21,6 +21,7 @@ from alpaca_pipe.curate.grading.grader import Grades, at_once, grade
 from alpaca_pipe.curate.inputs import HowToRead, Incoming, generated, imported
 from alpaca_pipe.curate.judgement import Judged, Judgement
 from alpaca_pipe.curate.outputs import CurationCounts, id_of, line_of, outputs_of, write_lines
+from alpaca_pipe.curate.pieces import counter
 from alpaca_pipe.curate.pipeline import judged
 from alpaca_pipe.curate.review.overrides import OverrideTally
 from alpaca_pipe.curate.rules import CurationRules
@@ -69,10 +70,12 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
     if said := tally.said():
         context.progress.say(said)
     _check_enough(len(counts.kept), counts.rejected, config)
-    _split(context.folder, held_out_ids(counts.kept, config.held_out))
+    held_out = held_out_ids(counts.kept, config.held_out, counts.wholes)
+    _check_held_out(len(held_out), config)
+    _split(context.folder, held_out)
     return Outcome(
         {"read": len(rows) + came.count_aside()}
-        | counts.summary(config.held_out)
+        | counts.summary(len(held_out))
         | came.said()
         | ({"grade": grades.summary()} if grades else {})
         | tally.summary()
@@ -175,6 +178,7 @@ def _rows(config: CurateConfig, context: StageContext) -> Incoming:
     """What is judged: the source of one's own, or what generate accepted; of either the first so many."""
     if config.source:
         context.progress.start(0, "rows")
+        say = context.progress.say
 
         def tick(number: int) -> None:
             context.progress.at(number, f"{number:,} rows read")
@@ -192,6 +196,11 @@ def _rows(config: CurateConfig, context: StageContext) -> Incoming:
             ),
             context.scratch,
             tick,
+            (
+                (config.split_long.tokens, counter(config.split_long, context.tables, say))
+                if config.split_long
+                else None
+            ),
         )
     if GENERATED in context.inputs:
         return generated(context.inputs[GENERATED], config.first, context.scratch)
@@ -218,6 +227,14 @@ def _check_enough(kept: int, rejected: Counter[str], config: CurateConfig) -> No
         "leaves none to train on",
         ", ".join(cures[:-1]) + f", or {cures[-1]}",
     )
+
+
+def _check_held_out(found: int, config: CurateConfig) -> None:
+    if config.held_out and not found:
+        raise UserError(
+            f"curate: every conversation has more than {config.held_out} pieces, so none can be held out whole",
+            "raise curate.held_out, or curate.split_long.tokens",
+        )
 
 
 def _split(folder: Path, held_out: frozenset[str]) -> None:

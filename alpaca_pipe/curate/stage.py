@@ -12,6 +12,7 @@ from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.curate.config import GENERATED, CurateConfig
 from alpaca_pipe.curate.grading.config import outlay
 from alpaca_pipe.curate.input_count import rows_expected
+from alpaca_pipe.curate.pieces import check_counted
 from alpaca_pipe.recipe.stage import (
     Estimate,
     EstimateInputs,
@@ -31,6 +32,7 @@ def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInp
             f"curate: no row is held out, and {reader} measures the tuned model on such rows",
             "set curate.held_out above 0",
         )
+    check_counted(config.split_long, tables, config.source is not None)
     if config.source:
         if "generate" in tables:
             raise UserError(

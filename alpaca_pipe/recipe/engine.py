@@ -28,7 +28,14 @@ from alpaca_pipe.recipe.permission import Permission
 from alpaca_pipe.recipe.plan import Step, steps_of
 from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.recipe.stage import Catalog, Estimate, EstimateInputs, Outcome, StageContext
+from alpaca_pipe.recipe.stage import (
+    Catalog,
+    Estimate,
+    EstimateInputs,
+    Outcome,
+    StageContext,
+    used_by,
+)
 from alpaca_pipe.recipe.store import Done
 from alpaca_pipe.recipe.workspace import Workspace
 
@@ -208,7 +215,7 @@ class Engine:
 
     def _context(self, step: Step) -> StageContext:
         assert step.folder is not None
-        named = {name.rstrip("?") for name in step.stage.uses}
+        named = used_by(step.stage, step.config)
         tables = {name: table for name, table in self.recipe.tables.items() if name in named}
         kind, folder = step.stage.kind, self.workspace.store.root
         before, begun = (

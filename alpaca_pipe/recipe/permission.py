@@ -15,7 +15,7 @@ from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.data.terms import NO_ADVICE, Finding, Use, answer, findings
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.recipe.stage import Catalog
+from alpaca_pipe.recipe.stage import Catalog, used_by
 
 FLAG = "--i-accept-terms"
 
@@ -99,7 +99,11 @@ def permission(
 
 def _brought(recipe: Recipe, catalog: Catalog) -> Iterator[Ingredient]:
     """Of the stages, and of the shared tables that they use; each once."""
-    used = {name.rstrip("?") for kind in recipe.stages for name in catalog.stage(kind).uses}
+    used = {
+        name
+        for kind, table in recipe.stages.items()
+        for name in used_by(catalog.stage(kind), table)
+    }
     tables = [table for name, table in recipe.tables.items() if name in used]
     yield from dict.fromkeys(
         one for table in (*tables, *recipe.stages.values()) for one in table.brings()

@@ -10,7 +10,7 @@ from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.recipe.schema import Recipe
-from alpaca_pipe.recipe.stage import Catalog, Stage
+from alpaca_pipe.recipe.stage import Catalog, Stage, used_by
 from alpaca_pipe.recipe.store import Done, StepStore
 from alpaca_pipe.recipe.workspace import Workspace
 
@@ -119,10 +119,9 @@ def identify(
     stage: Stage, config: Table, recipe: Recipe, inputs: Mapping[str, str]
 ) -> dict[str, Any]:
     """kind + version + config without knobs + shared tables that it uses + inputs by content."""
-    named = [name.rstrip("?") for name in stage.uses]
     uses = {
         name: recipe.seed if name == "seed" else recipe.tables[name].identity()
-        for name in named
+        for name in used_by(stage, config)
         if name == "seed" or name in recipe.tables
     }
     return {

@@ -142,6 +142,11 @@ class Stage:
     prove: Callable[[Any, Mapping[str, Any], Callable[[str], None]], None] | None = None
 
 
+def used_by(stage: Stage, config: Table) -> tuple[str, ...]:
+    """The names of the shared tables that a step uses, and "seed", as it has them: without "?", each once."""
+    return tuple(dict.fromkeys(name.rstrip("?") for name in (*stage.uses, *config.shares())))
+
+
 @dataclass(frozen=True)
 class Catalog:
     """The table of contents that the engine is handed: stages in the order of the road, and the shared tables."""

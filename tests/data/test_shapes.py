@@ -754,6 +754,19 @@ def test_the_same_rows_from_json_and_jsonl(tmp_path: Path) -> None:
         ("<hr><p>Rule</p>", "---\n\nRule"),
         ("Use `<br>` for a new line.", "Use `<br>` for a new line."),
         ("Write <b>so</b>: the tag makes it bold.", "Write <b>so</b>: the tag makes it bold."),
+        (
+            (
+                '<pre><div class="bg-black"><span>python</span><button>Copy code</button></div><div>'
+                '<code class="hljs language-python">x = 1 &lt; 2\n</code></div></pre>'
+            ),
+            "```python\nx = 1 < 2\n```",
+        ),
+        ("So:\n```python\nCopy code\nx = 1\n```", "So:\n```python\nx = 1\n```"),
+        ("So:\n```\nbashCopy codels -l\n```", "So:\n```bash\nls -l\n```"),
+        ("So:\n```phpCopy code\necho 1;\n```", "So:\n```php\necho 1;\n```"),
+        ("One line.\n\nCopy9 chars / 2 words", "One line."),
+        ("Press the button Copy code above it.", "Press the button Copy code above it."),
+        ("```\nx = 'Copy code'\n```", "```\nx = 'Copy code'\n```"),
         ("<form><p>x</p></form>", "<form><p>x</p></form>"),
         ("If a < b and c > d, stop.", "If a < b and c > d, stop."),
         ("Call f<T>(x) first.", "Call f<T>(x) first."),

@@ -10,9 +10,11 @@ from typing import Any
 from alpaca_pipe.core.example import Example, Message
 from alpaca_pipe.data.shapes.base import About, NotHeld
 from alpaca_pipe.data.shapes.scraped import (
+    BUTTON,
     has_stray_tags,
     is_scraped,
     markdown_of,
+    without_buttons,
     without_stray_tags,
 )
 from alpaca_pipe.data.shapes.transcript import ENDS, parsed
@@ -35,6 +37,7 @@ _OPENED = (
     "A chat between",
     "The conversation between",
 )
+_MARKS = "<", "[EOS]", BUTTON  # without any of them an answer is as it should be
 _LEADING = re.compile(rf"(?:\s*(?:{ENDS.pattern}))+\s*")
 _TRAILING = re.compile(rf"\s*(?:(?:{ENDS.pattern})\s*)+\Z")
 
@@ -48,7 +51,7 @@ def is_clean(asked: Any, given: Any, answer: Any, system: Any) -> bool:
             f"{asked}{given}{answer}{system}".encode()
         except UnicodeEncodeError:
             return False
-    marked = "<" in answer or "<" in asked or "[EOS]" in answer
+    marked = "<" in answer or "<" in asked or "[EOS]" in answer or BUTTON in answer
     return not marked and not asked.startswith(_OPENED)
 
 
@@ -64,7 +67,7 @@ def unframed(example: Example, about: About, spoken: bool) -> Example:
     prompt, answer = example.instruction, example.output
     if prompt.startswith(_OPENED) and (told := parsed(prompt, opened=True)):
         return _of_prompt(example, told, about)
-    if "<" not in answer and "[EOS]" not in answer and "<" not in prompt:
+    if not any(mark in answer for mark in _MARKS) and "<" not in prompt:
         return example
     asked = without_ends(prompt, about)
     told_back = without_ends(answer, about)
@@ -89,7 +92,7 @@ def _of_prompt(example: Example, told: Sequence[Message], about: About) -> Examp
 
 
 def _cleaned(one: Message, said: Sequence[Message], about: About) -> Message:
-    if "<" not in one.text and "[EOS]" not in one.text:
+    if not any(mark in one.text for mark in _MARKS):
         return one
     text = without_ends(one.text, about)
     asked = "\n".join(other.text for other in said if other.role == "user")
@@ -99,7 +102,10 @@ def _cleaned(one: Message, said: Sequence[Message], about: About) -> Message:
 
 
 def _untagged(text: str, asked: str, spoken: bool, about: About) -> str:
-    """An answer without the tags of the page that it was scraped from."""
+    """An answer without the tags and buttons of the page that it was scraped from."""
+    if spoken and BUTTON in text and (kept := without_buttons(text)) != text:
+        about.say("the buttons of a scraped page are taken out")
+        text = kept
     if is_scraped(text, asked, spoken):
         text = markdown_of(text)
     elif spoken and has_stray_tags(text, asked):

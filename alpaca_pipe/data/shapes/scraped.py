@@ -71,6 +71,22 @@ _STRAY: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
+# What the page's own buttons left around code: "pythonCopy code" before or after the line that opens it, a count below.
+BUTTON = "Copy"
+_FENCED = re.compile(
+    r"^(`{3,})[ \t]*([\w+#.-]*)[ \t]*\n([\w+#.-]*?)[ \t]*(?:Copy code)+[ \t]*\n?", re.MULTILINE
+)
+_FENCED_TOGETHER = re.compile(r"^(`{3,})([\w+#.-]*?)(?:Copy code)+[ \t]*\n?", re.MULTILINE)
+_COUNTED = re.compile(r"\n*^Copy\d+ chars / \d+ words[ \t]*$", re.MULTILINE)
+
+
+def without_buttons(text: str) -> str:
+    """The text without the words of the buttons that a chat's page shows at its code; the same where it has none."""
+    text = _FENCED.sub(lambda found: f"{found[1]}{found[2] or found[3]}\n", text)
+    text = _FENCED_TOGETHER.sub(r"\1\2\n", text)
+    return _COUNTED.sub("", text)
+
+
 def has_stray_tags(text: str, asked: str) -> bool:
     """Whether a text has tags that only show it (`<br>`, `<span>`), no code, and nobody speaks of such tags."""
     if "<" not in text or "`" in text or not _SHOWN.search(text):
