@@ -6,6 +6,7 @@ from alpaca_pipe.curate.stage import STAGE as CURATE
 from alpaca_pipe.evaluate.stage import STAGE as EVALUATE
 from alpaca_pipe.export.stage import STAGE as EXPORT
 from alpaca_pipe.generate.stage import STAGE as GENERATE
+from alpaca_pipe.grow.stage import STAGE as GROW
 from alpaca_pipe.ledger.budget import BudgetTable
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.recipe.hooks import Hooks
@@ -15,7 +16,7 @@ from alpaca_pipe.train.stage import STAGE as TRAIN
 from alpaca_pipe.weights.base import BaseTable
 
 CATALOG = Catalog(
-    stages=(GENERATE, CURATE, TRAIN, EVALUATE, EXPORT),
+    stages=(GENERATE, CURATE, GROW, TRAIN, EVALUATE, EXPORT),
     tables={
         "teacher": TeacherTable,
         "base": BaseTable,

@@ -86,6 +86,8 @@ def _of_run(
     workspace: Path, recipe: str, row: Mapping[str, Any], last: Mapping[str, Any]
 ) -> Trained | None:
     steps, base = row.get("steps", {}), (row.get("config") or {}).get("base") or {}
+    if "grow" in steps:  # the adapter lies on what grew, the model was tuned from it
+        base = {**base, "model": str(within(workspace / "store", steps["grow"]) / "model")}
     newer = "" if row is last else str(last.get("run", ""))
     for stage, name in (("export", "merged"), ("train", "model")):
         folder = within(workspace / "store", steps[stage]) / name if stage in steps else None

@@ -31,7 +31,7 @@ from alpaca_pipe.models.loss_mask import Encoder
 from alpaca_pipe.models.saved_template import saved_encoder
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
-from alpaca_pipe.weights.base import Checkpoint, resolve
+from alpaca_pipe.weights.base import Checkpoint, base_or_grown, resolve
 
 
 def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
@@ -43,7 +43,9 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     habits and forgetting, each with what it compared, and worse: a sentence for each thing that got worse; foreign: the same as
     of the held-out rows, on rows of others; judge: see judge/win_rates.py.
     """
-    checkpoint = resolve(context.tables["base"], context.progress.say)
+    checkpoint = resolve(
+        base_or_grown(context.tables["base"], context.inputs), context.progress.say
+    )
     encoders, missing = _encoders(checkpoint, context.inputs[TUNED])
     longest = positions(checkpoint, config.max_length)
     rows = encode_alike(_examples(config, context), encoders, longest)

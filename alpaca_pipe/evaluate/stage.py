@@ -10,7 +10,7 @@ from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.evaluate.config import CHOSEN_ON, SHUFFLED, TUNED, EvaluateConfig
 from alpaca_pipe.evaluate.judge.judge_config import Judging, outlay
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
-from alpaca_pipe.models.architecture import shape_of
+from alpaca_pipe.models.architecture import parameters_in, shape_in
 from alpaca_pipe.models.fit import training_flops
 from alpaca_pipe.models.speed import loading, reached
 from alpaca_pipe.recipe.stage import (
@@ -20,7 +20,7 @@ from alpaca_pipe.recipe.stage import (
     Stage,
     StageContext,
 )
-from alpaca_pipe.weights.base import TINY
+from alpaca_pipe.weights.base import GROWN, TINY
 
 
 def run(config: EvaluateConfig, context: StageContext) -> Outcome:
@@ -94,7 +94,7 @@ def _without_judge(config: EvaluateConfig, tables: Mapping[str, Any]) -> Estimat
         return Estimate(
             Range.about(0.1, 2), f"{rows} held-out rows x 4 contestants, on a tiny model"
         )
-    shape = shape_of(base) if base else None
+    shape = shape_in(tables)
     if machine.gpu and shape:
         steps = config.samples * config.max_new_tokens + config.answer_tokens * many / _AT_ONCE
         answers = 2 * steps * shape.layers * _LAYER_SECONDS
@@ -110,7 +110,7 @@ def _without_judge(config: EvaluateConfig, tables: Mapping[str, Any]) -> Estimat
             f"{says}, on one {machine.gpu.name}",
             "the same share of the datasheet's rate as in train; not measured on a GPU yet",
         )
-    size = (base.parameters() if base else None) or _MEASURED_ON
+    size = parameters_in(tables) or _MEASURED_ON
     seconds_cpu = (
         (
             3 * _LOAD_SECONDS
@@ -150,7 +150,7 @@ STAGE = Stage(
     config=EvaluateConfig,
     run=run,
     estimate=estimate,
-    reads=("curate/held_out.jsonl", TUNED, f"{SHUFFLED}?", f"{CHOSEN_ON}?"),
+    reads=("curate/held_out.jsonl", TUNED, f"{SHUFFLED}?", f"{CHOSEN_ON}?", f"{GROWN}?"),
     uses=("base", "seed"),
     on_gpu=True,
     prove=prove,

@@ -30,7 +30,7 @@ from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.models.nf4 import trained_on_nf4
 from alpaca_pipe.models.saved_template import saved_encoder
 from alpaca_pipe.recipe.stage import Outcome, StageContext
-from alpaca_pipe.weights.base import Checkpoint, resolve
+from alpaca_pipe.weights.base import Checkpoint, base_or_grown, resolve
 
 
 def export(config: ExportConfig, context: StageContext) -> Outcome:
@@ -69,7 +69,9 @@ def _model(config: ExportConfig, context: StageContext) -> dict[str, Any]:
         kept: dict[str, Any] = read_json(note)
         return kept
     trained = context.inputs[TRAINED]
-    checkpoint = resolve(context.tables["base"], context.progress.say)
+    checkpoint = resolve(
+        base_or_grown(context.tables["base"], context.inputs), context.progress.say
+    )
     encoder = saved_encoder(load_tokenizer(Checkpoint(str(trained))), trained)
     shutil.rmtree(draft, ignore_errors=True)
     agreement = merge(
@@ -141,7 +143,7 @@ def _browser(config: ExportConfig, context: StageContext) -> dict[str, Any]:
         return kept
     merged = context.folder / "merged"
     encoder = saved_encoder(load_tokenizer(Checkpoint(str(merged))), merged)
-    said = context.tables["base"].published.rpartition("/")[2]
+    said = base_or_grown(context.tables["base"], context.inputs).published.rpartition("/")[2]
     shutil.rmtree(draft, ignore_errors=True)
     found = write_folder(
         draft,
@@ -165,7 +167,7 @@ _GGUF_QUESTIONS = 200  # candidates for the prompts that are compared; some are 
 
 def _rows_to_check(config: ExportConfig, context: StageContext, encoder: Encoder) -> list[Encoded]:
     examples = [Example.from_row(row) for row in read_jsonl(context.inputs[HELD_OUT])]
-    longest = positions(resolve(context.tables["base"]), _LONGEST)
+    longest = positions(resolve(base_or_grown(context.tables["base"], context.inputs)), _LONGEST)
     found = encoder.encode(examples, longest)
     fitting = (row[0] for row in found if not isinstance(row, Rejected))
     rows = list(islice(fitting, config.check_rows))
@@ -220,7 +222,12 @@ def _card(context: StageContext, figures: Mapping[str, Any], encoder: Encoder) -
         )
     prompt = encoder.prompt_text(Example.of("Name a colour.", "", "", Origin("seed")))
     return model_card(
-        context.tables["base"].published, method, prompt, facts, checks, context.terms
+        base_or_grown(context.tables["base"], context.inputs).published,
+        method,
+        prompt,
+        facts,
+        checks,
+        context.terms,
     )
 
 

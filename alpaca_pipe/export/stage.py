@@ -9,6 +9,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.export.config import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, ExportConfig
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
+from alpaca_pipe.models.architecture import parameters_in
 from alpaca_pipe.models.speed import loading
 from alpaca_pipe.recipe.stage import (
     Estimate,
@@ -17,7 +18,7 @@ from alpaca_pipe.recipe.stage import (
     Stage,
     StageContext,
 )
-from alpaca_pipe.weights.base import TINY
+from alpaca_pipe.weights.base import GROWN, TINY
 
 
 def run(config: ExportConfig, context: StageContext) -> Outcome:
@@ -41,7 +42,7 @@ def estimate(config: ExportConfig, tables: Mapping[str, Any], known: EstimateInp
         return Estimate(Range.about(0.1, 2), "writes the dataset")
     if getattr(base, "model", None) == TINY:
         return Estimate(Range.about(0.1, 2), "a tiny model")
-    size = (base.parameters() if base else None) or _MEASURED_ON
+    size = parameters_in(tables) or _MEASURED_ON
     if machine.gpu:
         width = 4 if config.dtype == "float32" else 2
         seconds = loading(size, 3, True) + Range.about(
@@ -88,5 +89,5 @@ STAGE = Stage(
     uses=("base?",),
     on_gpu=True,
     prove=prove,
-    reads=(ROWS, TRAIN, HELD_OUT, f"{TRAINED}?", f"{VERDICT}?"),
+    reads=(ROWS, TRAIN, HELD_OUT, f"{TRAINED}?", f"{VERDICT}?", f"{GROWN}?"),
 )

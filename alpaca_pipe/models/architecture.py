@@ -119,6 +119,20 @@ def shape_of(base: BaseTable) -> Architecture | None:
     return of_size(size) if size else None
 
 
+def shape_in(tables: Mapping[str, Any]) -> Architecture | None:
+    """Of what a recipe trains: its base's, or what `grow:` makes of it. tables: all of the recipe, by name."""
+    base, grow = tables.get("base"), tables.get("grow")
+    shape = shape_of(base) if base else None
+    return grow.grown(shape) if shape and grow else shape
+
+
+def parameters_in(tables: Mapping[str, Any]) -> float | None:
+    """How many weights a recipe trains; None where nothing says it."""
+    base, grow = tables.get("base"), tables.get("grow")
+    shape = shape_in(tables) if grow else None
+    return shape.parameters if shape else base.parameters() if base else None
+
+
 def shape_named(model: str) -> Architecture | None:
     """Of a model that the table knows by its hub id or its name."""
     return next((shape for pattern, shape in _KNOWN if re.search(pattern, model.lower())), None)

@@ -31,7 +31,7 @@ from alpaca_pipe.train.resume import Owner, go_on_from
 from alpaca_pipe.train.shuffled_control import shuffled
 from alpaca_pipe.train.trackers import TRACKED, Tracking, described
 from alpaca_pipe.train.training_rows import training_rows
-from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
+from alpaca_pipe.weights.base import BaseTable, Checkpoint, base_or_grown, resolve
 
 
 def train(config: TrainConfig, context: StageContext) -> Outcome:
@@ -43,7 +43,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     from the hub; sequences, where conversations take more of them than there are rows; unsaid (what -> messages of which
     the template does not write it); what was evaluated on the way: see ears.py.
     """
-    base: BaseTable = context.tables["base"]
+    base = base_or_grown(context.tables["base"], context.inputs)
     if config.hosted:
         return _there(config, context)
     check(config, base)
@@ -202,7 +202,7 @@ def _tune(
     before: int,
     calibration: Calibration,
 ) -> None:
-    base: BaseTable = context.tables["base"]
+    base = base_or_grown(context.tables["base"], context.inputs)
     scratch, draft = context.scratch / which, context.scratch / f"{which}-model"
     shutil.rmtree(draft, ignore_errors=True)
     job = TuneJob(

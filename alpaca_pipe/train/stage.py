@@ -12,7 +12,7 @@ from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
 from alpaca_pipe.ledger.pricing.token_prices import OLD
-from alpaca_pipe.models.architecture import has_weights, shape_of
+from alpaca_pipe.models.architecture import has_weights, parameters_in, shape_in
 from alpaca_pipe.models.fit import GB
 from alpaca_pipe.models.speed import PUBLISHED
 from alpaca_pipe.models.templates import TEMPLATES
@@ -28,7 +28,7 @@ from alpaca_pipe.train.config import OF_EVALUATION, ROWS, TrainConfig, check, co
 from alpaca_pipe.train.cost_estimate import OPENING, Job, lengths
 from alpaca_pipe.train.hosted_config import check_hosted
 from alpaca_pipe.train.packages import missing_packages
-from alpaca_pipe.weights.base import BaseTable
+from alpaca_pipe.weights.base import GROWN, BaseTable
 
 
 def run(config: TrainConfig, context: StageContext) -> Outcome:
@@ -101,7 +101,7 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
             f"{measured}{_shared(job)}; {PUBLISHED}{'; the shape of the base is guessed from its size' * job.shape.guessed}",
             notes=notes,
         )
-    parameters = base.parameters() if base else None
+    parameters = parameters_in(tables)
     if parameters is None:
         return Estimate(
             NOTHING,
@@ -194,7 +194,7 @@ def _memory(job: Job | None) -> str:
 def job_of(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Job | None:
     """The stage's work by the shape of its base; None where that is not known, and for the tiny stand-in."""
     base: BaseTable | None = tables.get("base")
-    shape = shape_of(base) if base else None
+    shape = shape_in(tables)
     if base is None or shape is None:
         return None
     length = lengths(known.inputs.get(ROWS))
@@ -316,7 +316,7 @@ STAGE = Stage(
     "train",
     version=1,
     config=TrainConfig,
-    reads=(ROWS,),
+    reads=(ROWS, f"{GROWN}?"),
     uses=("base", "seed"),
     estimate=estimate,
     run=run,

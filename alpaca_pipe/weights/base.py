@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -175,6 +175,15 @@ class BaseTable(Table):
             folder = exported_path(self.model)
             return folder if folder.is_dir() else None
         return None
+
+
+GROWN = "grow/model"  # what a recipe's `grow:` made, as a step reads it
+
+
+def base_or_grown(base: BaseTable, inputs: Mapping[str, Path]) -> BaseTable:
+    """What is trained, scored and exported: the recipe's base, or what `grow` made of it. inputs: files that the step reads."""
+    grown = inputs.get(GROWN)
+    return base.model_copy(update={"model": grown}) if grown else base
 
 
 def resolve(base: BaseTable, say: Callable[[str], None] = lambda sentence: None) -> Checkpoint:

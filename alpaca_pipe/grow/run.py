@@ -1,0 +1,93 @@
+"""The work of [grow]: the larger models, and how far each still answers as the base does."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import read_json, write_json
+from alpaca_pipe.grow.config import SAME, GrowConfig
+from alpaca_pipe.grow.grown_model import check_kind, copied, save_grown
+from alpaca_pipe.grow.preserved import LIMIT, Kept, drawn_rows, kept
+from alpaca_pipe.models.architecture import Architecture, of_config
+from alpaca_pipe.models.loading import load_model, load_tokenizer
+from alpaca_pipe.recipe.stage import Outcome, StageContext
+from alpaca_pipe.weights.base import BaseTable, resolve
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_LENGTH = 32  # tokens of a row that is compared
+
+
+def grow(config: GrowConfig, context: StageContext) -> Outcome:
+    """Writes model/ (by `method`) and beside/METHOD/ for each other one: checkpoints in float32 with the base's tokenizer.
+
+    Summary: before and after (sizes, by the names of Architecture, and parameters); methods (method -> how it answers beside the
+    base: see Kept, and same: whether that is within the limit).
+    """
+    table: BaseTable = context.tables["base"]
+    checkpoint = resolve(table, context.progress.say)
+    base, tokenizer = load_model(checkpoint, "float32"), load_tokenizer(checkpoint)
+    check_kind(base.config)
+    before = of_config(base.config.to_dict())
+    after = config.grown(before)
+    context.progress.say(
+        f"{before.parameters / 1e6:.3g}M parameters become {after.parameters / 1e6:.3g}M: "
+        f"{before.layers:g} layers of {before.hidden:g} to {after.layers:g} of {after.hidden:g}"
+    )
+    rows = drawn_rows(config.check_rows, _LENGTH, base.config.vocab_size, context.seed)
+    context.progress.start(len(config.methods), "models")
+    found = {}
+    for done, method in enumerate(config.methods, 1):
+        found[method] = _one(method, config, context, base, tokenizer, (before, after), rows)
+        context.progress.at(done, method)
+        context.stop_here()
+    sizes = {
+        "before": asdict(before) | {"parameters": before.parameters},
+        "after": asdict(after) | {"parameters": after.parameters},
+    }
+    return Outcome(sizes | {"methods": found})
+
+
+def _one(
+    method: str,
+    config: GrowConfig,
+    context: StageContext,
+    base: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    shapes: tuple[Architecture, Architecture],
+    rows: list[list[int]],
+) -> dict[str, Any]:
+    """One method's figures; its model lies in its folder. A model that is there already is not made again."""
+    folder = context.folder / ("model" if method == config.method else f"beside/{method}")
+    note = context.scratch / f"{method}.json"
+    if folder.is_dir() and note.is_file():
+        figures: dict[str, Any] = read_json(note)
+        return figures
+    model = copied(base.float(), method, *shapes, context.seed)
+    told = kept(base, model, rows)
+    _say(method, told, context)
+    figures = told._asdict() | {"same": told.same}
+    write_json(note, figures)
+    save_grown(model, tokenizer, context.scratch / method, folder)
+    return figures
+
+
+def _say(method: str, told: Kept, context: StageContext) -> None:
+    """UserError where a method that promises the base's answers does not keep them."""
+    difference = f"{told.difference:.1e} of {told.largest:.3g}"
+    if method in SAME and not told.same:
+        raise UserError(
+            f"grow: {method} promises the base's own answers, and logits differ by {difference} (limit {LIMIT:.0e} of it)",
+            "use method stack, and tell us the base: this one is built as we do not know it",
+        )
+    if told.same:
+        said = f"answers as the base does, logits within {difference}"
+    else:
+        said = (
+            f"answers otherwise than the base: logits differ by up to {difference}, {told.kl:.2g} nats of KL a token, "
+            f"loss of these rows {told.nats_before:.3f} to {told.nats_after:.3f}"
+        )
+    context.progress.say(f"{method}: {said} ({told.rows} rows)")
