@@ -9,17 +9,17 @@ from alpaca_pipe.generate.stage import STAGE as GENERATE
 from alpaca_pipe.grow.stage import STAGE as GROW
 from alpaca_pipe.ledger.budget import BudgetTable
 from alpaca_pipe.ledger.machine.config import GpuTable
+from alpaca_pipe.models.run_as_base import RecipeBase
 from alpaca_pipe.recipe.hooks import Hooks
 from alpaca_pipe.recipe.stage import Catalog
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.train.stage import STAGE as TRAIN
-from alpaca_pipe.weights.base import BaseTable
 
 CATALOG = Catalog(
     stages=(GENERATE, CURATE, GROW, TRAIN, EVALUATE, EXPORT),
     tables={
         "teacher": TeacherTable,
-        "base": BaseTable,
+        "base": RecipeBase,
         "budget": BudgetTable,
         "gpu": GpuTable,
         "on": Hooks,

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from alpaca_pipe.chat.find_model import Trained, base_folder
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.models.decoding import decoding, ends
+from alpaca_pipe.models.run_as_base import base_folder
+from alpaca_pipe.models.trained_model import Trained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from alpaca_pipe.chat.find_model import Trained, find
 from alpaca_pipe.chat.inference import ChatModel, ChatSettings, asked, load, load_base
 from alpaca_pipe.chat.pipe import Piped
 from alpaca_pipe.chat.repl import Terminal
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.screen import echo, new_console
+from alpaca_pipe.models.trained_model import Trained, find
 
 
 def talk(

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alpaca_pipe.chat.find_model import find
 from alpaca_pipe.chat.inference import ChatModel, ChatSettings, asked, load
 from alpaca_pipe.core.completion import PromptMessage, Request
 from alpaca_pipe.core.errors import Stopped, UserError
@@ -23,6 +22,7 @@ from alpaca_pipe.core.example import Message, Origin
 from alpaca_pipe.core.files import append_jsonl
 from alpaca_pipe.core.screen import echo, json_text
 from alpaca_pipe.ledger.money import exactly
+from alpaca_pipe.models.trained_model import find
 from alpaca_pipe.react.solve import Ask, Solved, solve
 from alpaca_pipe.react.steps import STOP
 from alpaca_pipe.react.tools import Tool

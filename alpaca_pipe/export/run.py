@@ -199,7 +199,10 @@ def _card(context: StageContext, figures: Mapping[str, Any], encoder: Encoder) -
         if VERDICT in context.inputs
         else "not evaluated"
     )
+    base = base_or_grown(context.tables["base"], context.inputs)
+    first = base.tuned_from
     facts: list[Fact] = [
+        *([("tuned before", f"began at {base.published}, tuned from {first}")] if first else []),
         ("method", method),
         ("training rows", str(rows)),
         ("template", encoder.template.name),
@@ -221,14 +224,7 @@ def _card(context: StageContext, figures: Mapping[str, Any], encoder: Encoder) -
             ("for comparison: largest difference made by the training", f"{figures['effect']:.2e}")
         )
     prompt = encoder.prompt_text(Example.of("Name a colour.", "", "", Origin("seed")))
-    return model_card(
-        base_or_grown(context.tables["base"], context.inputs).published,
-        method,
-        prompt,
-        facts,
-        checks,
-        context.terms,
-    )
+    return model_card(first or base.published, method, prompt, facts, checks, context.terms)
 
 
 def _input_fact(encoder: Encoder) -> list[Fact]:

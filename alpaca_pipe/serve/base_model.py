@@ -3,7 +3,6 @@ once, in the user's cache. It is asked in its own chat template where it has one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ def base_choice(tuned: ModelChoice) -> ModelChoice:
     """The base of a tuned model, found when it is first asked for. Raises UserError where it is not on this machine."""
     from pydantic import ValidationError
 
-    from alpaca_pipe.weights.base import BaseTable, resolve
+    from alpaca_pipe.models.run_as_base import base_of
+    from alpaca_pipe.weights.base import resolve
 
     name = f"{tuned.name}-base"
     model = str(tuned.base.get("model", ""))
@@ -28,9 +28,8 @@ def base_choice(tuned: ModelChoice) -> ModelChoice:
     if model.endswith(".gguf") and Path(model).is_file():
         return ModelChoice(name, model, Path(model), None)
     try:
-        table = BaseTable.model_validate_json(
-            json.dumps(dict(tuned.base)), context={"folder": Path.cwd()}
-        )
+        workspace = tuned.checkpoint.parents[2] if tuned.checkpoint else None
+        table = base_of(tuned.base, workspace)
     except ValidationError as error:
         raise UserError(
             f"the base of {tuned.name} is not here: {error.errors()[0]['msg']}",

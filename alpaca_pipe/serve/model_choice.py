@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.chat.find_model import find
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.export.gguf.parts import all_parts, is_first, missing_parts
+from alpaca_pipe.models.trained_model import find
 from alpaca_pipe.weights.gguf import open_gguf
 from alpaca_pipe.weights.gguf_header import NoGguf, read_gguf_header
 from alpaca_pipe.weights.known import KNOWN
@@ -62,7 +62,7 @@ def named_model(text: str, gguf: str = "") -> ModelChoice:
 
 
 def tuned_model(workspace: Path, recipe: str, when: str = "", gguf: str = "") -> ModelChoice:
-    """The model of a recipe's newest run that left one, see chat/find_model.py. Raises UserError."""
+    """The model of a recipe's newest run that left one, see models/trained_model.py. Raises UserError."""
     trained = find(workspace, recipe, when)
     files = trained.folder.parent / "gguf"
     export = f"run `alpaca-pipe run {recipe} 'export.gguf=[q4_0]'`"

@@ -14,6 +14,7 @@ from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
 from alpaca_pipe.ledger.pricing.token_prices import OLD
 from alpaca_pipe.models.architecture import has_weights, parameters_in, shape_in
 from alpaca_pipe.models.fit import GB
+from alpaca_pipe.models.run_as_base import check_own_run, goes_on_from
 from alpaca_pipe.models.speed import PUBLISHED
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import (
@@ -62,6 +63,7 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
         return hosted_estimate(config, tables, known)
     if base:
         check(config, base)
+        check_own_run(base, known.recipe)
     length, machine, job = (
         lengths(known.inputs.get(ROWS)),
         machine_of(tables),
@@ -84,6 +86,8 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     says = f"{config.method}, {steps:,} steps of {batch} rows" + (
         ", twice (control)" if tunes == 2 else ""
     )
+    if earlier := goes_on_from(base):
+        says = f"goes on from the {earlier.form} of {earlier.run}: {says}"
     measured = f"rows of {length.mean:.0f} tokens" + (
         " (the curated ones)" if length.rows else ", as in the released 52K"
     )

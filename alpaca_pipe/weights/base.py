@@ -29,7 +29,7 @@ class Checkpoint:
     revision: str | None = None
 
 
-def _model(value: Any, info: ValidationInfo) -> Any:
+def read_model(value: Any, info: ValidationInfo) -> Any:
     """A known name stays; an existing file or folder becomes a path; the rest must look like a hub id."""
     if value in KNOWN or value == TINY or isinstance(value, Path):
         return value
@@ -66,7 +66,7 @@ class BaseTable(Table):
 
     model: Annotated[
         str | Path,
-        PlainValidator(_model, json_schema_input_type=str),
+        PlainValidator(read_model, json_schema_input_type=str),
         Field(
             description="a known name (smollm2-135m-instruct), a hub id (org/name), a checkpoint folder, or a GGUF file"
         ),
@@ -88,7 +88,7 @@ class BaseTable(Table):
         return said | ({"cut": "as pre-trained"} if self._is_cut_otherwise() else {})
 
     def brings(self) -> tuple[Ingredient, ...]:
-        return () if self.model == TINY else (Ingredient("base", self.called),)
+        return () if self.model == TINY else (Ingredient("base", self.tuned_from or self.called),)
 
     def rehearsed(self) -> Self:
         """A tiny model, with the recipe's own tokenizer where it lies on this machine."""
@@ -111,6 +111,16 @@ class BaseTable(Table):
             return str(content.get("hub", TINY))
         known = (weight.source_model for weight in KNOWN.values() if weight.sha256 == content)
         return next(known, f"checkpoint-{content[:12]}")
+
+    @property
+    def tuned_from(self) -> str:
+        """What the card in a checkpoint's folder names as its `base_model`: the hub id that a tuned model goes back to; or ""."""
+        card = self.model / "README.md" if isinstance(self.model, Path) else None
+        if card is None or not card.is_file():
+            return ""
+        head = card.read_text(encoding="utf-8", errors="replace").partition("\n---")[0]
+        found = re.search(r"^base_model: +([\w.-]+/[\w.-]+) *$", head, re.MULTILINE | re.ASCII)
+        return found[1] if found and head.startswith("---") else ""
 
     @property
     def on_hub(self) -> bool:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from alpaca_pipe.chat import find_model, inference
+from alpaca_pipe.chat import inference
 from alpaca_pipe.chat.inference import ChatModel, ChatSettings, asked
 from alpaca_pipe.cli import app
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.models import trained_model
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.chat.conftest import CONFIG, RUN, history
 
@@ -26,7 +27,7 @@ def chat(workspace: Workspace, *arguments: str, stdin: str = "", recipe: str = "
 
 @pytest.fixture(scope="module")
 def tuned(letters: Workspace) -> ChatModel:
-    return inference.load(find_model.find(letters.root, "letters"), print)
+    return inference.load(trained_model.find(letters.root, "letters"), print)
 
 
 def said_by_transformers(folder: Path, messages: list[dict[str, str]], most: int) -> str:
@@ -142,7 +143,7 @@ def test_an_adapter_answers_on_its_base(letters: Workspace, tmp_path: Path) -> N
     from alpaca_pipe.models.templates import TEMPLATES
     from alpaca_pipe.weights.base import Checkpoint
 
-    base = find_model.find(letters.root, "letters").base
+    base = trained_model.find(letters.root, "letters").base
     checkpoint = Checkpoint(str(base["model"]))
     adapted = get_peft_model(
         load_model(checkpoint, "float32"),
@@ -152,7 +153,7 @@ def test_an_adapter_answers_on_its_base(letters: Workspace, tmp_path: Path) -> N
     adapted.save_pretrained(folder)
     save_template(folder, Encoder(load_tokenizer(checkpoint), TEMPLATES["alpaca-2023"]))
     history(tmp_path, ("2026-11-20T10", {"train": "train-1"}), config={**CONFIG, "base": base})
-    found = find_model.find(tmp_path, "letters")
+    found = trained_model.find(tmp_path, "letters")
     assert found.form == "adapter" and found.template[0] == "alpaca-2023"
     tuned = inference.load(found, print)
     assert not tuned.encoder.prompt_text(asked("AAAA 7")).endswith("\n")  # as Stanford's own
@@ -169,7 +170,7 @@ def test_an_adapter_answers_on_its_base(letters: Workspace, tmp_path: Path) -> N
         config={**CONFIG, "base": {"model": str(tmp_path / "gone")}},
     )
     with pytest.raises(UserError, match="the base of letters is not here"):
-        inference.load(find_model.find(tmp_path, "letters"), print)
+        inference.load(trained_model.find(tmp_path, "letters"), print)
 
 
 def test_the_newest_run_that_left_a_model_is_taken_and_said(
@@ -186,8 +187,8 @@ def test_the_newest_run_that_left_a_model_is_taken_and_said(
         ("2026-11-22T10", {"curate": "curate-9"}),
     )
     newest, first = (
-        find_model.find(tmp_path, "letters"),
-        find_model.find(tmp_path, "letters", "2026-11-20"),
+        trained_model.find(tmp_path, "letters"),
+        trained_model.find(tmp_path, "letters", "2026-11-20"),
     )
     assert newest.run == "2026-11-21T10" and "the last run, 2026-11-22T10, made no model" in list(
         newest.lines()
@@ -216,7 +217,7 @@ def test_without_a_model_one_sentence(
 ) -> None:
     history(tmp_path, ("2026-11-20T10", steps), config=config)
     with pytest.raises(UserError) as error:
-        find_model.find(tmp_path, "letters")
+        trained_model.find(tmp_path, "letters")
     assert sentence in str(error.value)
 
 

@@ -26,6 +26,9 @@ def _provenance(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "recipe", facts.recipe
     if facts.run.get("run"):
         yield "run", str(facts.run["run"])
+    base = str((facts.config or {}).get("base", {}).get("model", ""))
+    if base.startswith("run:"):
+        yield "base", f"the model of {base.removeprefix('run:')}"
     if facts.run.get("overrides"):
         pairs = (override.partition("=") for override in facts.run["overrides"])
         yield (

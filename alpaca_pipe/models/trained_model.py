@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json
+from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.safe_names import within
 from alpaca_pipe.data.own_files import lock_of
 from alpaca_pipe.data.run_names import history, matching
@@ -21,7 +21,7 @@ NOTE = "template.json"  # stands in every folder of ours that holds a trained mo
 @dataclass(frozen=True)
 class Trained:
     """folder: a checkpoint, or an adapter for the base. run: the run that it belongs to. newer: the last run, where that
-    trained nothing. base: the recipe's table `base:` as that run had it."""
+    trained nothing. base: the recipe's table `base:` as that run had it. brings: models and data that it was made of."""
 
     recipe: str
     run: str
@@ -29,6 +29,11 @@ class Trained:
     form: str  # "merged model", "adapter" or "fully tuned model"
     base: Mapping[str, Any]
     newer: str = ""
+    brings: tuple[Ingredient, ...] = ()
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder.parents[2]  # store/STEP/NAME
 
     @property
     def template(self) -> tuple[str, str]:
@@ -99,23 +104,7 @@ def _of_run(
                 if is_adapter(folder)
                 else "fully tuned model"
             )
-            return Trained(recipe, str(row.get("run", "")), folder, form, base, newer)
+            brings = (row.get("terms") or {}).get("brings", ())
+            made_of = tuple(Ingredient(*one) for one in brings)
+            return Trained(recipe, str(row.get("run", "")), folder, form, base, newer, made_of)
     return None
-
-
-def base_folder(trained: Trained, say: Callable[[str], None]) -> Any:
-    """The base as `weights` knows it (a Checkpoint). Raises UserError where it is not on this machine."""
-    from pydantic import ValidationError
-
-    from alpaca_pipe.weights.base import BaseTable, resolve
-
-    try:
-        table = BaseTable.model_validate_json(
-            json.dumps(trained.base), context={"folder": Path.cwd()}
-        )
-    except ValidationError as error:
-        raise UserError(
-            f"the base of {trained.recipe} is not here: {error.errors()[0]['msg']}",
-            "only the merged model needs no base: `alpaca-pipe run RECIPE --until export` makes it",
-        ) from None
-    return resolve(table, say)
