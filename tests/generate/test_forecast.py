@@ -15,10 +15,10 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.generate.forecast.posterior import ImaginedTeacher
+from alpaca_pipe.generate.forecast.saturation import Saturation
 from alpaca_pipe.generate.forecast.simulation import (
     RequestTiming,
     Workload,
-    _seats,
     foresee,
     imagine,
 )
@@ -95,7 +95,7 @@ def test_more_rows_take_more(count: int, more: int) -> None:
 def test_the_integral_over_the_growing_pool_is_exact_enough(hazard: float, bend: float) -> None:
     """Against the sum row by row, within 0.5 %."""
     rows = sum(math.exp(hazard * ((30 + n + 0.5) / 1000) ** bend) / 3.5 for n in range(8000))
-    assert _seats(3.5, hazard, bend, 30, 8030) == pytest.approx(rows, rel=0.005)
+    assert Saturation(hazard, bend).seats(3.5, 30, 8030) == pytest.approx(rows, rel=0.005)
 
 
 def test_a_pool_that_is_full_ends_the_run() -> None:
@@ -126,8 +126,7 @@ def _teacher(
     one = imagine(TASK_LIST, order, draws=40)
     return replace(
         one,
-        hazard=[hazard] * 40,
-        bend=[bend] * 40,
+        saturation=[Saturation(hazard, bend, known=order.known)] * 40,
         pieces=[pieces] * 40,
         readable=[0.99] * 40,
         finished=[0.99] * 40,
@@ -158,10 +157,7 @@ def test_what_was_seen_often_is_believed(near: float, fault: float, out: int) ->
     teachers = imagine(TASK_LIST, ORDER, 100).learned(parts, 4, STEADY, 0.03, 0.12)
     assert median(teachers.out_first) == pytest.approx(out, rel=0.05)
     assert median(teachers.readable) == pytest.approx(1 - fault, abs=0.02)
-    risks = [
-        1 - math.exp(-hazard * 2.2**bend)
-        for hazard, bend in zip(teachers.hazard, teachers.bend, strict=True)
-    ]
+    risks = [1 - one.fresh(2200) for one in teachers.saturation]
     assert median(risks) == pytest.approx(near, abs=0.03)
 
 

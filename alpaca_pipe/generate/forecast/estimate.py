@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from alpaca_pipe.generate.forecast.history import Past
 from alpaca_pipe.generate.forecast.posterior import DRIFT_BETWEEN, HASTE_BETWEEN
+from alpaca_pipe.generate.forecast.run_out import rounded, short_of
 from alpaca_pipe.generate.forecast.simulation import (
     Forecast,
     Workload,
@@ -40,20 +41,24 @@ def expected(
         stored = stored + one
         if before.kept and stored.accepted >= order.count:
             break
-    forecast = foresee(order, teachers, stored if stored.seats and before.kept else None)
+    had = stored if stored.seats and before.kept else None
+    forecast = foresee(order, teachers, had)
+    short = short_of(order, teachers, forecast, had)
     if stored.seats and not before.kept:
         forecast = forecast.less(stored.requests)
     return (
         forecast,
         "; ".join(_says(order, forecast, stored)),
         f"{before.words or _PRIORS}{_money(order)}",
-        (*_short(forecast), *_cut(order, prior, evidence)),
+        (*([f"{short}{_more(order)}"] if short else []), *_cut(order, prior, evidence)),
     )
 
 
-def _short(forecast: Forecast) -> list[str]:
-    tenths = round(10 * forecast.stalled / len(forecast.rows))
-    return [f"in {tenths} of 10 cases it ends with fewer rows than are wanted"] if tenths else []
+def _more(order: Workload) -> str:
+    if not order.sources:
+        return ""
+    more = {"passages": "documents", "rows": "rows"}.get(order.source_word, "seeds")
+    return f": more {more} bring more, or lower generate.count"
 
 
 def _unjudged(one: RoundStats) -> RoundStats:
@@ -63,14 +68,17 @@ def _unjudged(one: RoundStats) -> RoundStats:
 
 def _says(order: Workload, forecast: Forecast, stored: RoundStats) -> list[str]:
     requests, rows = forecast.range("requests").p50, forecast.range("rows").p50
-    said = [f"until {order.count:,} rows are accepted"]
+    stalls = 2 * forecast.stalled > len(forecast.rows)
+    said = [f"until {order.count:,} rows are accepted{' or nothing new comes' if stalls else ''}"]
     if stored.requests:
         said.append(
             f"{stored.requests:,} of about {stored.requests + requests:,.0f} requests are stored and cost nothing"
         )
     money = forecast.range("dollars").p50
     if money and rows > stored.accepted:
-        said.append(f"a dollar buys about {_round(NANO * (rows - stored.accepted) / money):,} rows")
+        said.append(
+            f"a dollar buys about {rounded(NANO * (rows - stored.accepted) / money):,} rows"
+        )
     return said
 
 
@@ -93,9 +101,3 @@ def _money(order: Workload) -> str:
         return ""
     limited = order.pace.requests_per_minute or order.pace.tokens_per_minute
     return f"; {_NO_CACHE}" + ("" if limited else f", {_NO_LIMIT}")
-
-
-def _round(value: float) -> int:
-    """To two digits: nobody knows more."""
-    digits: int = max(len(str(int(value))) - 2, 0)
-    return int(round(value / 10**digits) * 10**digits)

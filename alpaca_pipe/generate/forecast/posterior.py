@@ -10,11 +10,14 @@ from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from itertools import accumulate
-from math import exp, expm1, hypot, log, log1p, sqrt
+from math import exp, hypot, log, log1p, sqrt
 from random import Random
 from statistics import fmean, pstdev
+from typing import Any
 
 from alpaca_pipe.core.fast_dataclass import dataclass
+from alpaca_pipe.generate.forecast.novelty_learned import learned
+from alpaca_pipe.generate.forecast.saturation import Saturation
 from alpaca_pipe.generate.prior import RoundVariation
 from alpaca_pipe.generate.round_stats import RoundStats
 
@@ -35,8 +38,7 @@ class ImaginedTeacher:
     pieces: list[float]
     readable: list[float]
     finished: list[float]
-    hazard: list[float]
-    bend: list[float]
+    saturation: list[Saturation]
     lost: list[float]
     seconds: list[float]
 
@@ -47,14 +49,16 @@ class ImaginedTeacher:
         swing: RoundVariation,
         drift: float,
         haste: float,
+        doubt: float = 1.0,
     ) -> ImaginedTeacher:
         """The same teachers after what was seen of the real one, round by round.
 
         asked: tasks in a seat.  drift: how far a figure may move between then and now (standard deviation of its
-        logarithm).  haste: the same for the pace.
+        logarithm).  haste: the same for the pace.  doubt: how much less than usual is concluded from what was near a
+        known instruction, where it misled already.
         """
         whole = sum(seen, RoundStats())
-        changed = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
 
         def mean(name: str, total: float, squares: float, count: int, swings: float = 0.0) -> None:
             if count and total:
@@ -89,9 +93,7 @@ class ImaginedTeacher:
                 changed["seconds"], log(whole.seconds / whole.timed), haste, log, exp
             )
         if whole.near + whole.new:
-            changed["hazard"], changed["bend"] = _novelty(
-                self.hazard, self.bend, seen, Random("novelty")
-            )
+            changed["saturation"] = learned(self.saturation, seen, doubt)
         if whole.attempts:
             changed["lost"] = _lost(self.lost, whole, Random("lost"))
         return ImaginedTeacher(**changed)
@@ -152,85 +154,6 @@ def _odds(share: float) -> float:
 
 def _share(odds: float) -> float:
     return 1 / (1 + exp(-odds))
-
-
-def _novelty(
-    hazard: list[float], bend: list[float], seen: Sequence[RoundStats], chance: Random
-) -> tuple[list[float], list[float]]:
-    """Hazard and bend after what was dropped as near a known one, from a grid over both that closes in once.
-
-    The hazard is taken at the middle of the pools that were seen: there it is known best, and apart from the bend.
-    """
-    parts = _bins(seen)
-    tried = sum(part.near + part.new for part in parts)
-    pivot = exp(sum((part.near + part.new) * log(part.pool) for part in parts) / tried) / 1000
-    at = [log(h) + b * log(pivot) for h, b in zip(hazard, bend, strict=True)]
-    before = (
-        fmean(map(log, hazard)),
-        pstdev(map(log, hazard)),
-        fmean(map(log, bend)),
-        pstdev(map(log, bend)),
-    )
-
-    def likely(height: float, bent: float) -> float:
-        b = exp(bent)
-        away = ((height - b * log(pivot) - before[0]) / before[1]) ** 2 + (
-            (bent - before[2]) / before[3]
-        ) ** 2
-        fit = 0.0
-        for part in parts:
-            risk = exp(min(height + b * log(part.pool / 1000 / pivot), 4.0))
-            fit += part.near * log(-expm1(-max(risk, 1e-9))) - part.new * risk
-        return fit / _TOGETHER - away / 2
-
-    low, high = min(at) - 1, max(at) + 1
-    left, right = before[2] - 3 * before[3], before[2] + 3 * before[3]
-    for size in (24, 20):
-        heights = [low + (high - low) * (i + 0.5) / size for i in range(size)]
-        bents = [left + (right - left) * (i + 0.5) / 12 for i in range(12)]
-        cells = [(height, bent) for height in heights for bent in bents]
-        found = [likely(*cell) for cell in cells]
-        best = max(found)
-        weights = [exp(value - best) for value in found]
-        wide = ((high - low) / size, (right - left) / 12)
-        kept = [cell for cell, weight in zip(cells, weights, strict=True) if weight > 1e-4]
-        low, high = min(h for h, _ in kept) - wide[0] / 2, max(h for h, _ in kept) + wide[0] / 2
-        left, right = min(b for _, b in kept) - wide[1] / 2, max(b for _, b in kept) + wide[1] / 2
-    summed = list(accumulate(weights))
-    hazards, bends = [], []
-    for _ in hazard:
-        height, bent = cells[min(bisect(summed, chance.random() * summed[-1]), len(cells) - 1)]
-        b = exp(bent + wide[1] * (chance.random() - 0.5))
-        bends.append(b)
-        hazards.append(exp(height + wide[0] * (chance.random() - 0.5) - b * log(pivot)))
-    return hazards, bends
-
-
-@dataclass(frozen=True)
-class _PoolBin:
-    """Verdicts on pieces that were compared with pools of about one size."""
-
-    pool: float
-    near: int
-    new: int
-
-
-def _bins(seen: Sequence[RoundStats]) -> list[_PoolBin]:
-    """Rounds laid together until their pools differ by a quarter."""
-    rounds = sorted(
-        (one.pool + one.new / 2, one.near, one.new) for one in seen if one.near + one.new
-    )
-    parts: list[_PoolBin] = []
-    for pool, near, new in rounds:
-        last = parts[-1] if parts else None
-        if last and pool < 1.25 * last.pool:
-            share = (near + new) / (last.near + last.new + near + new)
-            parts[-1] = _PoolBin(
-                last.pool + share * (pool - last.pool), last.near + near, last.new + new
-            )
-        else:
-            parts.append(_PoolBin(max(pool, 1.0), near, new))
-    return parts
 
 
 def _lost(rates: list[float], whole: RoundStats, chance: Random) -> list[float]:

@@ -16,32 +16,12 @@ from random import Random
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.generate.forecast.posterior import ImaginedTeacher
+from alpaca_pipe.generate.forecast.saturation import Saturation
 from alpaca_pipe.generate.prior import STEADY, LogNormal, Prior, RoundVariation
 from alpaca_pipe.generate.round_stats import RoundStats
-from alpaca_pipe.generate.stop_rules import STALL_ROUNDS, STALL_SEATS
+from alpaca_pipe.generate.stop_rules import STALL_ROUNDS
 
 DRAWS = 400
-# Gauss and Legendre's points and weights on [0, 1], for the integral over the growing pool.
-_POINTS = (
-    0.019855071751232,
-    0.101666761293187,
-    0.237233795041836,
-    0.408282678752175,
-    0.591717321247825,
-    0.762766204958164,
-    0.898333238706813,
-    0.980144928248768,
-)
-_WEIGHTS = (
-    0.050614268145188,
-    0.111190517226687,
-    0.156853322938944,
-    0.181341891689181,
-    0.181341891689181,
-    0.156853322938944,
-    0.111190517226687,
-    0.050614268145188,
-)
 _FIFTHS = (
     -1.2816,
     -0.5244,
@@ -70,7 +50,8 @@ class Workload:
     """What is asked for. letters: of the prompts on average, a first one and one for an answer; around: tokens that
     every prompt has besides; limits: of tokens out, for the same two.  price: nano-dollars a token, in and out; ceiling: what a
     lost attempt counts.  swing: of its rounds.  known: instructions before the first row.  tasks: asked for in a seat;
-    follows: requests for each of them after the first reply."""
+    follows: requests for each of them after the first reply.  sources: passages, or seeds and topics, that its ideas
+    come from, and what they are called; 0 where they do not run out."""
 
     count: int
     round_size: int
@@ -85,6 +66,8 @@ class Workload:
     ceiling: float
     pace: RequestTiming
     swing: RoundVariation = STEADY
+    sources: int = 0
+    source_word: str = "passages"
 
 
 @dataclass(frozen=True)
@@ -145,12 +128,13 @@ def imagine(prior: Prior, order: Workload, draws: int = DRAWS) -> ImaginedTeache
             "finished",
             "hazard",
             "bend",
+            "ideas",
             "lost",
             "seconds",
             "speed",
         )
     }
-    made = ImaginedTeacher([], [], [], [], [], [], [], [], [], [], [])
+    made = ImaginedTeacher([], [], [], [], [], [], [], [], [], [])
     for _ in range(draws):
         letters = prior.letters.draw(chances["letters"])
         out, answer = (
@@ -169,8 +153,14 @@ def imagine(prior: Prior, order: Workload, draws: int = DRAWS) -> ImaginedTeache
         made.finished.append(
             _share(chances["finished"].gauss(*prior.finished)) * done if order.follows else 1.0
         )
-        made.hazard.append(prior.hazard.draw(chances["hazard"]))
-        made.bend.append(prior.bend.draw(chances["bend"]))
+        made.saturation.append(
+            Saturation(
+                prior.hazard.draw(chances["hazard"]),
+                prior.bend.draw(chances["bend"]),
+                *prior.ideas.draw(order.sources, chances["ideas"]),
+                known=order.known,
+            )
+        )
         made.lost.append(chances["lost"].gammavariate(0.5, 2 * prior.lost) if prior.lost else 0.0)
         made.seconds.append(
             _seconds(
@@ -226,7 +216,7 @@ def foresee(
     stalled = 0
     chance = Random("forecast played")
     for number in range(len(teachers.in_first)):
-        luck = [chance.gauss(0, 1) for _ in range(12)]
+        luck = [chance.gauss(0, 1) for _ in range(13)]
         stalled += _play(order, teachers, number, had, luck, told)
     return replace(told, stalled=stalled)
 
@@ -240,18 +230,18 @@ def _play(
     told: Forecast,
 ) -> bool:
     """One imagined teacher; answers whether it ends with too few rows."""
-    finished, hazard, bend = teachers.finished[i], teachers.hazard[i], teachers.bend[i]
+    finished, saturation = teachers.finished[i], teachers.saturation[i]
     most = (
         teachers.pieces[i] * teachers.readable[i]
     )  # new instructions a seat, if none were near a known one
     begin = order.known + had.new
     missing = max(order.count - had.accepted, 0)
     end = begin + missing / finished
-    full = _full(most * finished, hazard, bend)
-    short = full < end
-    end = max(min(end, full), begin)
+    full = saturation.full(most * finished, begin, end, order.round_size, luck[12])
+    short = full is not None
+    end = end if full is None else full
     rows = (end - begin) * finished
-    seats = _seats(most, hazard, bend, begin, end)
+    seats = saturation.seats(most, begin, end)
     uneven = 0.0  # of one seat's rows, their variance
     if seats:
         mean = rows / seats
@@ -264,12 +254,12 @@ def _play(
         seats = max(
             seats * (1 + luck[0] * sqrt(uneven / seats) / mean + luck[8] * swings), seats / 4
         )
-    seats += STALL_ROUNDS * order.round_size if short else 0
+    seats += STALL_ROUNDS / 2 * order.round_size if short else 0
     whole: float = ceil(seats / order.round_size) * order.round_size if missing else 0
     if whole and not short:
         rows += _beyond(
             whole - seats,
-            most * finished * exp(-hazard * (end / 1000) ** bend),
+            most * finished * saturation.fresh(end),
             uneven,
             order,
             luck[10],
@@ -349,40 +339,18 @@ def _beyond(seats: float, mean: float, uneven: float, order: Workload, luck: flo
     return int(max(seats, 0.0) * mean * exp(spread * luck + spread**2 / 2))
 
 
-def _full(most: float, hazard: float, bend: float) -> float:
-    """The pool at which fewer than one row comes from so many seats that the run stops."""
-    bears = log(max(most * STALL_SEATS, 1.0)) / hazard
-    power = log(bears) / bend if bears else -1e9
-    return 1000 * exp(power) if power < 100 else float("inf")
-
-
-def _seats(most: float, hazard: float, bend: float, begin: float, end: float) -> float:
-    """Seats until the pool has grown from begin to end: the integral of 1 / (new instructions a seat)."""
-    wide = end - begin
-    if wide <= 0:
-        return 0.0
-    return (
-        wide
-        / most
-        * sum(
-            weight * exp(hazard * ((begin + point * wide) / 1000) ** bend)
-            for point, weight in zip(_POINTS, _WEIGHTS, strict=True)
-        )
-    )
-
-
 def rows_of(seats: float, teachers: ImaginedTeacher, known: int) -> Range:
     """How many rows so many prompts bring, where no answer is asked for by itself."""
     brought = []
-    for pieces, readable, hazard, bend in zip(
-        teachers.pieces, teachers.readable, teachers.hazard, teachers.bend, strict=True
+    for pieces, readable, saturation in zip(
+        teachers.pieces, teachers.readable, teachers.saturation, strict=True
     ):
         low, high = 0.0, pieces * readable * seats
         for _ in range(40):
             middle = (low + high) / 2
             low, high = (
                 (middle, high)
-                if _seats(pieces * readable, hazard, bend, known, known + middle) <= seats
+                if saturation.seats(pieces * readable, known, known + middle) <= seats
                 else (low, middle)
             )
         brought.append(low)

@@ -72,7 +72,20 @@ def order_of(
         fmean(ceiling_of(request, price) for request in (firsts[0], *answers[:1])),
         _pace(teacher),
         SWINGING if style.one_prefix else STEADY,
+        *_sources(seating),
     )
+
+
+def _sources(seating: Seating) -> tuple[int, str]:
+    """What ideas come from; 0 where they do not run out: rows that come of rows, and instructions that are taken as they are."""
+    style = seating.style
+    if not style.novel or style.depth > 1:
+        return 0, ""
+    if style.grounded:
+        passages = seating.grounds and seating.grounds[0].example is None
+        return len(seating.grounds), "passages" if passages else "rows"
+    topics = len(seating.topics) if style.topics else 0
+    return len(seating.seeds) + topics, "seeds and topics" if topics else "seeds"
 
 
 def _following(style: Style, seat: Seat) -> Iterator[Request]:

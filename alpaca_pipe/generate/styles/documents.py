@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.novelty import unsound
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, read_tasks, unread
-from alpaca_pipe.generate.prior import SCRIPTED_TASK_LIST, TASK_LIST, Prior
+from alpaca_pipe.generate.prior import OF_PASSAGE, SCRIPTED_TASK_LIST, TASK_LIST, Prior
 from alpaca_pipe.generate.sources.groundedness import ungrounded
 from alpaca_pipe.generate.styles.alpaca import task_request, task_row, works_in
 from alpaca_pipe.generate.styles.base import Plain, Seat, Style
@@ -71,8 +71,8 @@ class Documents(Plain):
     domain: str = ""
     name: ClassVar[str] = "documents"
     says: ClassVar[str] = "tasks that a passage of your own files answers"
-    prior: ClassVar[Prior] = TASK_LIST
-    scripted_prior: ClassVar[Prior] = SCRIPTED_TASK_LIST
+    prior: ClassVar[Prior] = replace(TASK_LIST, ideas=OF_PASSAGE)
+    scripted_prior: ClassVar[Prior] = replace(SCRIPTED_TASK_LIST, ideas=OF_PASSAGE)
     keys: ClassVar[tuple[str, ...]] = ("domain", "tasks", "documents", "passage", "times")
     needs: ClassVar[Mapping[str, str]] = {
         "documents": "style documents asks about your own files - name them: documents: [FOLDER]"
