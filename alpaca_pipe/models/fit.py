@@ -5,7 +5,7 @@ The unit of bytes is GB = 1e9, as in model cards and papers; a GPU's memory come
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Literal
 
 from alpaca_pipe.core.fast_dataclass import dataclass
@@ -99,6 +99,32 @@ def memory(
         activations,
         logits,
     )
+
+
+# What processes hold a part of, each, by how the work is split among them. ZeRO: DeepSpeed's stages.
+PARTS = {
+    "fsdp": ("weights", "gradients", "optimizer"),
+    "zero-1": ("optimizer",),
+    "zero-2": ("gradients", "optimizer"),
+    "zero-3": ("weights", "gradients", "optimizer"),
+}
+
+
+def in_parts(one: Memory, shape: Architecture, method: Method, how: str, processes: int) -> Memory:
+    """Of one GPU of several, from the Memory `one` of a GPU alone.
+
+    Where weights lie in parts, two layers are whole at once in bf16, the one that is computed and the next, embedding and output
+    layer beside them; in full tuning so is a layer's gradient in bf16 and, while it is summed, in fp32.
+    """
+    parts = PARTS[how]
+    less = {name: getattr(one, name) / processes for name in parts}
+    if "weights" not in parts:
+        return replace(one, **less)
+    word = shape.hidden * shape.vocabulary
+    layer = shape.linear / shape.layers
+    ends = word * (1 if shape.tied else 2)
+    moving = 2 * 2 * layer + 2 * ends + ((2 + 4) * (layer + word) if method == "full" else 0.0)
+    return replace(one, **less, copies=moving)
 
 
 def activation_bytes(

@@ -173,7 +173,7 @@ def _machines(
                     name,
                     rate.provider,
                     f"${rate.per_hour:.2f} an hour",
-                    round(taken / 60 * rate.nanodollars_per_hour),
+                    round(taken / 60 * rate.nanodollars_per_hour * job.processes),
                     f"{taken:.0f} min{'' if supported else ', on ROCm: not tried'}",
                     _age(rate.checked, day),
                     supported=supported,

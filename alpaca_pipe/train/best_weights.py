@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.fast_dataclass import dataclass
+from alpaca_pipe.train.sharding import fill, rest_in_parts, whole
+from alpaca_pipe.train.together import place_and_count
 
 if TYPE_CHECKING:
     import torch
@@ -21,10 +23,17 @@ class Best:
 
 
 def keep_best(model: torch.nn.Module, scratch: Path, best: Best) -> None:
-    """What is trained, as it is now; whole or not at all."""
+    """What is trained, as it is now; whole or not at all. Every process must ask, and the first one writes."""
     from safetensors.torch import save_file
 
-    trained = {name: one.detach().cpu().contiguous() for name, one in _trained(model)}
+    rest_in_parts(model)
+    first, trained = place_and_count()[0] == 0, {}
+    for name, one in _trained(model):
+        weight = whole(one)
+        if first:
+            trained[name] = weight.cpu().contiguous()
+    if not first:
+        return
     new = scratch / f"{_FILE}.new"
     save_file(trained, new, {"step": str(best.step), "eval_loss": repr(best.eval_loss)})
     new.replace(scratch / _FILE)
@@ -45,9 +54,10 @@ def put_back(model: torch.nn.Module, scratch: Path) -> None:
     import torch
     from safetensors import safe_open
 
+    rest_in_parts(model)
     with safe_open(scratch / _FILE, "pt") as file, torch.no_grad():
         for name, weight in _trained(model):
-            weight.copy_(file.get_tensor(name))
+            fill(weight, file.get_tensor(name))
 
 
 def _trained(model: torch.nn.Module) -> Any:

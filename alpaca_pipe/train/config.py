@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from alpaca_pipe.core.config_table import Added, Exact, Knob, Table, wrong_key
+from alpaca_pipe.core.config_table import Added, Exact, ExistingPath, Knob, Table, wrong_key
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.models.architecture import files_here
 from alpaca_pipe.models.templates import TemplateName
 from alpaca_pipe.train.adapter_config import Lora
+from alpaca_pipe.train.deepspeed_config import read_deepspeed, zero_stage
 from alpaca_pipe.train.hosted_config import HostedTuning
 from alpaca_pipe.train.hyperparameters import LEARNING_RATE, Hyperparameters, Kernels, Objective
 from alpaca_pipe.train.resume import Start
+from alpaca_pipe.train.split_check import not_beside
 from alpaca_pipe.weights.base import BaseTable
 
 if TYPE_CHECKING:
@@ -77,6 +79,14 @@ class TrainConfig(Table):
         ge=1,
         le=128,
         description="processes that train together, a GPU each; a step has so many times the rows",
+    )
+    fsdp: Annotated[bool, Added()] = Field(
+        False,
+        description="FSDP2: each process holds a part of weights, gradients and optimizer; losses are the same",
+    )
+    deepspeed: Annotated[ExistingPath | None, Added()] = Field(
+        None,
+        description="a DeepSpeed file of your own, ZeRO stage 1, 2 or 3 (extra 'deepspeed'): batches, clipping, bf16 in it are \"auto\"",
     )
     save_steps: Annotated[int | None, Knob()] = Field(
         None, ge=1, description="steps between checkpoints; default: by what one takes, in seconds"
@@ -226,6 +236,21 @@ class TrainConfig(Table):
             raise wrong_key(name, getattr(self, name), sentence)
         return self
 
+    @model_validator(mode="after")
+    def _in_parts(self) -> Self:
+        """See split_check.py."""
+        if found := not_beside(self):
+            key, sentence = found
+            raise wrong_key(key, getattr(self, key), sentence)
+        return self
+
+    @property
+    def split(self) -> str:
+        """How the processes hold the weights: whole ("") or in parts (models/fit.PARTS)."""
+        if self.deepspeed:
+            return f"zero-{zero_stage(read_deepspeed(self.deepspeed))}"
+        return "fsdp" if self.fsdp else ""
+
     @property
     def keeps_best(self) -> bool:
         """Whether the checkpoint is chosen by the rows that are scored on the way."""
@@ -253,6 +278,8 @@ class TrainConfig(Table):
                 "max_length": 4 * self.max_length,
                 "gradient_accumulation_steps": 1,
                 "processes": 1,
+                "fsdp": False,
+                "deepspeed": None,
                 "report_to": "none",
                 "resume_from_checkpoint": True,
                 "use_liger_kernel": False,
@@ -283,6 +310,8 @@ class TrainConfig(Table):
             None if self.method == "full" else self.lora.arguments(),
             objective=Objective(self.loss, self.prompt_loss_weight, self.neftune_noise_alpha),
             processes=self.processes,
+            fsdp=self.fsdp,
+            deepspeed=read_deepspeed(self.deepspeed) if self.deepspeed else None,
             save_steps=self.save_steps,
             save_total_limit=self.save_total_limit,
             kernels=self.kernels,

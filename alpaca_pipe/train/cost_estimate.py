@@ -23,6 +23,7 @@ from alpaca_pipe.models.fit import (
     Method,
     checkpoint_bytes,
     fit,
+    in_parts,
     memory,
     memory_on_cpu,
     training_flops,
@@ -88,6 +89,7 @@ class Job:
     opening: float = 0.0  # tokens that a row shares with the others of its micro-batch
     processes: int = 1
     recompute: bool | Literal["auto"] = False
+    split: str = ""  # how weights lie in parts: see fit.PARTS
 
     @property
     def computed(self) -> float:
@@ -113,7 +115,7 @@ class Job:
         return self._memory(min(self.max_length, 2 * self.length.mean))
 
     def _memory(self, row: float) -> Memory:
-        return memory(
+        one = memory(
             self.shape,
             self.method,
             self.rows_at_once * row,
@@ -122,6 +124,9 @@ class Job:
             targets=self.targets,
             recompute=self.recompute is True,
         )
+        if not self.split:
+            return one
+        return in_parts(one, self.shape, self.method, self.split, self.processes)
 
     def on(self, gpu: Gpu) -> Fit:
         job = self.chosen(gpu)
@@ -173,7 +178,7 @@ class Job:
         """Where it does not fit, the mildest changes that would make it fit, each with its GB."""
         if self.on(gpu).fits:
             return ()
-        ways = (self._fewer_at_once(), self._frozen())
+        ways = (self._fewer_at_once(), self._in_parts(), self._frozen())
         first = (next(((how, job) for how, job in way if job.on(gpu).fits), None) for way in ways)
         return tuple(
             f"{found[0]}: {found[1].chosen(gpu).worst.total / GB:.0f} GB"
@@ -193,6 +198,15 @@ class Job:
                 ),
                 replace(self, rows_at_once=fewer),
             )
+
+    def _in_parts(self) -> Iterator[tuple[str, Job]]:
+        """The same numbers, with weights, gradients and optimizer split over more GPUs."""
+        if self.method == "qlora" or self.split:
+            return
+        for count in sorted({self.processes, 2, 4, 8}):
+            if count >= max(2, self.processes):
+                way = "train.fsdp=true" + (f" train.processes={count}" * (count > self.processes))
+                yield way, replace(self, processes=count, split="fsdp")
 
     def _frozen(self) -> Iterator[tuple[str, Job]]:
         """Another method, or half the bytes for weights that do not change."""

@@ -16,6 +16,7 @@ from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.models.scoring import response_losses
 from alpaca_pipe.train.best_weights import Best, keep_best
 from alpaca_pipe.train.midway import CALIBRATED_OVER, EvalRow, Midway, gained
+from alpaca_pipe.train.sharding import is_part
 from alpaca_pipe.train.together import as_the_first_says, place_and_count, summed, wait_for_all
 
 if TYPE_CHECKING:
@@ -83,9 +84,9 @@ class Evaluations:
         """Logs the held-out loss of the model as it is; True where patience has run out."""
         loss = self._loss(model)
         lowest = self._weigh(loss)
+        if lowest and self._midway.best:
+            keep_best(model, self._scratch, Best(step, loss))
         if place_and_count()[0] == 0:
-            if lowest and self._midway.best:
-                keep_best(model, self._scratch, Best(step, loss))
             rows = len(self._midway.rows)
             row = asdict(
                 EvalRow(self._which, step, round(epoch, 4), loss, rows, tokens, self._waited)
@@ -107,11 +108,13 @@ class Evaluations:
 
     def _loss(self, model: Any) -> float:
         """Nats a learned token over all rows together."""
-        rank, of = place_and_count()
+        parted = any(map(is_part, model.parameters()))
+        rank, of = (0, 1) if parted else place_and_count()  # in parts, all compute each layer
         mine = self._midway.rows[rank::of]
         with _as_evaluate_has_it(model, self._own):
             found = response_losses(model, mine) if mine else []
-        nats, tokens = summed(sum(one.nats for one in found), sum(one.tokens for one in found))
+        counts = sum(one.nats for one in found), sum(one.tokens for one in found)
+        nats, tokens = counts if parted else summed(*counts)
         return nats / tokens
 
 

@@ -61,6 +61,8 @@ class Hyperparameters:
     checkpointing: bool = False
     kernels: Kernels = Kernels()
     processes: int = 1
+    fsdp: bool = False
+    deepspeed: Mapping[str, Any] | None = None
     save_steps: int | None = None
     save_total_limit: int = 1
 
@@ -68,6 +70,11 @@ class Hyperparameters:
     def rows_a_step(self) -> int:
         """Of one optimizer step, on all processes together."""
         return self.per_device_train_batch_size * self.gradient_accumulation_steps * self.processes
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether processes hold weights or gradients in parts, so that all must do the same at the same time."""
+        return self.fsdp or self.deepspeed is not None
 
     @property
     def draws(self) -> bool:

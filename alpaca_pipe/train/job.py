@@ -17,8 +17,14 @@ from alpaca_pipe.train.best_weights import NOTE, best_so_far
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.midway import Midway
 from alpaca_pipe.train.sft import tune
+from alpaca_pipe.train.sharding import put_together
 from alpaca_pipe.train.trackers import Tracking
 from alpaca_pipe.weights.base import Checkpoint
+
+OUT_OF_MEMORY = (
+    "lower train.per_device_train_batch_size (and raise gradient_accumulation_steps), or set "
+    "train.gradient_checkpointing: true, or base.dtype: bfloat16 with method lora, or over several GPUs train.fsdp: true"
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,10 @@ def perform(
     if model is None:
         return False
     phase("save")
-    if int(os.environ.get("RANK", "0")) == 0:
+    first = int(os.environ.get("RANK", "0")) == 0
+    if job.hyper.in_parts:
+        put_together(model, first)
+    if first:
         if job.method == "full":
             model.save_pretrained(job.model)
         else:

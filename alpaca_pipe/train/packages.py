@@ -35,6 +35,8 @@ def _needed(config: TrainConfig) -> Iterator[str]:
         yield "bitsandbytes"
     if config.optim in _TORCHAO or config.fp8:
         yield "torchao"
+    if config.deepspeed:
+        yield "deepspeed"
     if config.use_liger_kernel:
         yield "liger_kernel"
     yield from config.trackers
@@ -43,6 +45,8 @@ def _needed(config: TrainConfig) -> Iterator[str]:
 def _what(config: TrainConfig, package: str) -> str:
     if package == "bitsandbytes" and config.method == "qlora":
         return "method qlora"
+    if package == "deepspeed":
+        return "deepspeed"
     if package == "liger_kernel":
         return "use_liger_kernel"
     if package == "torchao" and config.fp8:

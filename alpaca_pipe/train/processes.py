@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from alpaca_pipe.train.job import TuneJob
 
 JOB, STOP = "job.pickle", "stop"  # files in the scratch folder
 STOPPED = 3  # exit code of a process that was asked to stop, and has saved
+_PORTS = 3  # that are tried
+_IN_USE = ("EADDRINUSE", "ddress already in use")
 _LOOKS_EVERY = 0.05  # seconds
 _GONE_WITHIN = 10.0  # seconds from asking a process to leave to killing it
 
@@ -38,6 +41,23 @@ def perform_together(
     """As job.perform, by job.hyper.processes processes of this machine. UserError, with what it said, for one that failed."""
     (job.scratch / STOP).unlink(missing_ok=True)
     (job.scratch / JOB).write_bytes(pickle.dumps(job))
+    for _ in range(_PORTS):
+        done = _once(job, stopping, at, told)
+        if done is not None:
+            return done
+    raise UserError(
+        f"train: {_PORTS} free ports of this machine were taken by others before the processes could meet there",
+        "run the same command again, when what takes them is done",
+    )
+
+
+def _once(
+    job: TuneJob,
+    stopping: Callable[[], bool],
+    at: Callable[[int, float], None],
+    told: Callable[[Mapping[str, Any]], None],
+) -> bool | None:
+    """None where another program took the port first: nothing was done then."""
     said: list[dict[str, Any]] = []
     processes = [_start(job, rank) for rank in range(job.hyper.processes)]
     ears = [_listen(process, said, at, told) for process in processes]
@@ -52,6 +72,8 @@ def perform_together(
             _leave(process)
         for ear in ears:
             ear.join()
+    if first is not None and not said and _port_was_taken(job):
+        return None
     if first is not None:
         raise _sentence(job, processes, first, said)
     return all(process.returncode == 0 for process in processes)
@@ -91,7 +113,7 @@ def _start(job: TuneJob, rank: int) -> subprocess.Popen[str]:
         "MASTER_PORT": (job.scratch / "port").read_text(),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
     }
-    with _log(job, rank).open("ab") as log:
+    with _log(job, rank).open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "alpaca_pipe.train.worker", str(job.scratch)],
             env=environment,
@@ -108,6 +130,11 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _port_was_taken(job: TuneJob) -> bool:
+    """By the log of the first process, which is the one that binds it."""
+    return any(word in last_lines(_log(job, 0)) for word in _IN_USE)
 
 
 def _log(job: TuneJob, rank: int) -> Path:
@@ -166,6 +193,8 @@ def _sentence(
         return UserError(said[0]["what"], said[0]["cure"])
     code = processes[rank].returncode
     how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+    if code == -signal.SIGKILL:
+        how += ", as a machine does whose memory runs out"
     return UserError(
         f"train: process {rank + 1} of {len(processes)} ended ({how}), so the others were ended too; "
         f"the end of its log: {last_lines(_log(job, rank))}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alpaca_pipe.models.architecture import shape_of
-from alpaca_pipe.models.fit import memory
+from alpaca_pipe.models.fit import in_parts, memory
 from alpaca_pipe.models.loading import device
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.train.config import TrainConfig
@@ -32,5 +32,7 @@ def recomputes(config: TrainConfig, base: BaseTable, rows: Sequence[Encoded]) ->
         rank=config.lora.r,
         targets=config.lora.target_modules,
     )
+    if config.split:
+        needed = in_parts(needed, shape, config.method, config.split, config.processes)
     free: int = torch.cuda.mem_get_info()[0]
     return needed.total > _USED * free

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from alpaca_pipe.train.lean.products import product
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import torch
 
@@ -28,6 +28,11 @@ def summed_nats(
     (places,), None: all 1. dft: each place also times its own p(target), which is held fixed (arXiv:2508.05629).
     The gradient is made on the way forward: the logits are never there all at once, nor computed twice.
     """
+    import torch
+
+    where = hidden.device.type
+    if torch.is_autocast_enabled(where):  # as the model's own head would have it
+        hidden = hidden.to(torch.get_autocast_dtype(where))
     found: torch.Tensor = _summed().apply(hidden, head, targets, weights, dft)
     return found
 
@@ -122,9 +127,16 @@ def _summed() -> Any:
 
 
 @contextmanager
-def without_head(head: torch.nn.Module) -> Iterator[None]:
-    """Inside, the model's output head hands on what it is given: the hidden states, where the logits would stand."""
-    forward, head.forward = head.forward, lambda hidden, *args, **more: hidden  # type: ignore[method-assign]
+def instead_of_head(
+    head: torch.nn.Module, loss: Callable[[torch.Tensor], torch.Tensor]
+) -> Iterator[None]:
+    """Inside, the model's output head answers the loss of the hidden states that it is given, where the logits would stand.
+
+    So its weights are read in the middle of the model's forward pass, which is when they are whole where processes hold a part
+    each. The loss comes in the form of logits, (1, 1, 1), for models that cut theirs to a size.
+    """
+    forward = head.forward
+    head.forward = lambda hidden, *args, **more: loss(hidden).view(1, 1, 1)  # type: ignore[method-assign]
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.models.loading import device
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.models.nf4 import is_nf4
@@ -22,6 +23,7 @@ from alpaca_pipe.train.micro_batches import Row
 from alpaca_pipe.train.midway import Midway
 from alpaca_pipe.train.probe import agrees, stays
 from alpaca_pipe.train.resume import last_whole
+from alpaca_pipe.train.sharding import FSDP, shard, too_large
 from alpaca_pipe.train.together import wait_for_all
 from alpaca_pipe.train.track_watch import track_watch
 from alpaca_pipe.train.trackers import Tracking
@@ -63,6 +65,8 @@ def tune(
     _silence()
     own = model.config._attn_implementation
     trainer = _trainer(model, tokenizer, rows, hyper, scratch, weights)
+    if hyper.fsdp:
+        shard(trainer)
     trainer.remove_callback(PrinterCallback)
     saves = (hyper.save_steps, hyper.save_total_limit)
     trainer.add_callback(watch(scratch, log, which, stopping, at, *saves))
@@ -101,7 +105,13 @@ def _trainer(
 ) -> SFTTrainer:
     from transformers import set_seed
 
-    if not is_nf4(model):
+    if hyper.fsdp and too_large(model):
+        if hyper.kernels.use_liger_kernel:
+            raise UserError(
+                "train.use_liger_kernel: the base is larger than one GPU, so its own numbers cannot be had there",
+                "leave it out",
+            )
+    elif not is_nf4(model):
         model.to(device())  # type: ignore[arg-type]
     own = model.config._attn_implementation
     longest = max(len(row.ids) for row in rows)
@@ -124,7 +134,10 @@ def _trainer(
             weight.data = weight.data.float()
     if hyper.kernels.fp8:
         products_in_fp8(trained)
-    make_lean(trainer.model)
+    if (
+        hyper.deepspeed is None
+    ):  # it gathers a weight for the layer that it stands in, and a lean layer reads it from outside
+        make_lean(trainer.model)
     if hyper.kernels.torch_compile:
         compile_parts(trained)
     if hyper.processes == 1:  # gradients are exchanged whole
@@ -179,6 +192,8 @@ def _arguments(hyper: Hyperparameters, scratch: Path) -> SFTConfig:
         use_cpu=not on_gpu,
         ddp_backend="gloo" if hyper.processes > 1 and not on_gpu else None,
         ddp_find_unused_parameters=False,
+        **(FSDP if hyper.fsdp else {}),
+        deepspeed=dict(hyper.deepspeed) if hyper.deepspeed else None,
         tf32=hyper.kernels.tf32,
         bf16=on_gpu and torch.cuda.is_bf16_supported(),
         gradient_checkpointing=False,

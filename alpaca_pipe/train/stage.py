@@ -10,6 +10,7 @@ from typing import Any
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
+from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
 from alpaca_pipe.ledger.pricing.token_prices import OLD
 from alpaca_pipe.models.architecture import has_weights, parameters_in, shape_in
@@ -35,16 +36,11 @@ from alpaca_pipe.weights.base import GROWN, BaseTable
 def run(config: TrainConfig, context: StageContext) -> Outcome:
     """See run.py: it is loaded where the work is done, so that a plan need not wait for it."""
     from alpaca_pipe.models.out_of_room import room
+    from alpaca_pipe.train.job import OUT_OF_MEMORY
     from alpaca_pipe.train.run import train
 
-    with room("train", context.folder, _OUT_OF_MEMORY):
+    with room("train", context.folder, OUT_OF_MEMORY):
         return train(config, context)
-
-
-_OUT_OF_MEMORY = (
-    "lower train.per_device_train_batch_size (and raise gradient_accumulation_steps), or set "
-    "train.gradient_checkpointing: true, or base.dtype: bfloat16 with method lora"
-)
 
 
 def prove(config: TrainConfig, tables: Mapping[str, Any], say: Callable[[str], None]) -> None:
@@ -93,7 +89,7 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     )
     scored, more = _on_the_way(config, tables, machine, steps, rows)
     scored *= length.mean * tunes
-    notes = (*_notes(config, base, getattr(tables.get("gpu"), "count", None)), *more)
+    notes = (*_notes(config, base, tables.get("gpu")), *more)
     if base and job and machine.gpu:
         fit = job.on(machine.gpu)
         minutes = job.minutes(machine.gpu, has_weights(base)) + job.scoring(machine.gpu, scored)
@@ -221,6 +217,7 @@ def job_of(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs
         OPENING if TEMPLATES[config.template].with_input and not config.hyper(0).draws else 0.0,
         config.processes,
         config.gradient_checkpointing,
+        config.split,
     )
 
 
@@ -242,7 +239,8 @@ def _rows_expected(tables: Mapping[str, Any]) -> int:
     )
 
 
-def _notes(config: TrainConfig, base: BaseTable | None, gpus: int | None) -> Iterator[str]:
+def _notes(config: TrainConfig, base: BaseTable | None, gpu: GpuTable | None) -> Iterator[str]:
+    gpus = gpu.count if gpu else None
     if base and base.on_hub and base.commit() != base.revision:
         yield (
             f"hub revision '{base.revision}' is not pinned: write base.revision: "
@@ -263,6 +261,8 @@ def _notes(config: TrainConfig, base: BaseTable | None, gpus: int | None) -> Ite
         )
     if gpus is not None and gpus != config.processes:
         yield f"{gpus} GPUs are billed (gpu.count), and train.processes uses {config.processes}"
+    if gpus is None and config.processes > 1 and getattr(gpu, "name", None):
+        yield f"train.processes uses {config.processes} GPUs: write gpu.count: {config.processes}, so that each is priced"
 
 
 def _last(name: str) -> str:

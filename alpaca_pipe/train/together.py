@@ -40,6 +40,17 @@ def summed(*numbers: float) -> list[float]:
     return [float(one) for one in total]
 
 
+def largest(number: int) -> int:
+    """The largest of the processes' numbers, in all of them."""
+    if not together():
+        return number
+    import torch
+
+    said = torch.tensor(number, device=_where())
+    torch.distributed.all_reduce(said, torch.distributed.ReduceOp.MAX)
+    return int(said)
+
+
 def wait_for_all() -> None:
     if together():
         import torch

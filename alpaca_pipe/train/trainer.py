@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.models.loading import device
@@ -19,7 +20,8 @@ from alpaca_pipe.train.micro_batches import (
     micro_batches,
 )
 from alpaca_pipe.train.neftune import lengths_of, noise
-from alpaca_pipe.train.response_loss import nats_of_logits, summed_nats, without_head
+from alpaca_pipe.train.response_loss import instead_of_head, nats_of_logits, summed_nats
+from alpaca_pipe.train.together import largest
 
 if TYPE_CHECKING:
     import torch
@@ -37,9 +39,13 @@ def nats_of(
 ) -> torch.Tensor:
     """The loss of one micro-batch, summed over what is learned, in nats. head: its output head, reached by itself."""
     rest = {name: value for name, value in inputs.items() if name not in _OURS}
-    with without_head(head):
-        hidden = model(**rest, use_cache=False).logits
-    return summed_nats(_learned(hidden, inputs), head.weight, *_wanted(inputs), dft)
+
+    def nats(hidden: torch.Tensor) -> torch.Tensor:
+        return summed_nats(_learned(hidden, inputs), head.weight, *_wanted(inputs), dft)
+
+    with instead_of_head(head, nats):
+        found: torch.Tensor = model(**rest, use_cache=False).logits
+    return found.sum()
 
 
 def nats_by_logits(model: Any, inputs: Mapping[str, Any], dft: bool = False) -> torch.Tensor:
@@ -69,6 +75,11 @@ def tensors_of(rows: Sequence[Row], at_once: int, apart: bool, share: bool, pad:
     return [as_padded_tensors(part, pad) for part in grouped(rows, at_once, tokens)]
 
 
+def in_step(batches: list[Any], nothing: Callable[[], Any]) -> list[Any]:
+    """As many micro-batches as the process with the most has: where weights lie in parts, all compute each layer together."""
+    return batches + [nothing() for _ in range(largest(len(batches)) - len(batches))]
+
+
 def collated(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Row]]:
     return {"rows": [Row(row["input_ids"], row["labels"], row.get("weights")) for row in rows]}
 
@@ -77,7 +88,13 @@ def own_part(rows: Sequence[Row], process: int, of: int) -> list[Row]:
     """Every `of`-th row, longest first, so that all have about as much to do. Where nothing is left, a row that teaches
     nothing: every process takes part in every step."""
     ordered = sorted(rows, key=lambda row: (-len(row.ids), list(row.ids))) if of > 1 else rows
-    return list(ordered[process::of]) or [Row(rows[0].ids, [IGNORED] * len(rows[0].ids))]
+    return list(ordered[process::of]) or [teaches_nothing(rows)]
+
+
+def teaches_nothing(rows: Sequence[Row]) -> Row:
+    """The shortest of the rows, with nothing to learn."""
+    shortest = min(rows, key=lambda row: len(row.ids))
+    return Row(shortest.ids, [IGNORED] * len(shortest.ids))
 
 
 def trainer_class(hyper: Hyperparameters, apart: bool) -> type[SFTTrainer]:
@@ -110,9 +127,15 @@ def trainer_class(hyper: Hyperparameters, apart: bool) -> type[SFTTrainer]:
             head, embedding = bare.get_output_embeddings(), bare.get_input_embeddings()
             total = torch.zeros((), device=self.args.device)
             batches = tensors_of(rows, at_once, apart, share, pad)
+            if hyper.in_parts:
+                nothing = lambda: tensors_of([teaches_nothing(rows)], 1, apart, share, pad)[0]
+                batches = in_step(batches, nothing)
             for number, batch in enumerate(batches):
                 last = number == len(batches) - 1
-                with nullcontext() if last else self.accelerator.no_sync(model):
+                if hyper.deepspeed:  # its engine steps after the one that is said to be the last
+                    self.accelerator.gradient_state._set_sync_gradients(last)
+                # in parts, a gradient is summed at once: kept until the last it would be whole
+                with nullcontext() if last or hyper.in_parts else self.accelerator.no_sync(model):
                     with self.compute_loss_context_manager():
                         inputs = self._prepare_inputs(batch)
                         with noise(embedding, alpha, lengths_of(batch) if alpha else None):
@@ -135,6 +158,13 @@ def trainer_class(hyper: Hyperparameters, apart: bool) -> type[SFTTrainer]:
                 batches = loader.batch_sampler
                 batches.num_processes, batches.process_index, batches.even_batches = 1, 0, False
             return loader
+
+        def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+            """Of a checkpoint: DeepSpeed writes the model with the rest, in parts; here it would be gathered first."""
+            if hyper.deepspeed:
+                Path(output_dir or self.args.output_dir).mkdir(parents=True, exist_ok=True)
+            else:
+                super().save_model(output_dir, _internal_call)
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """None in a checkpoint."""

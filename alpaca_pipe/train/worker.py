@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.models.out_of_room import room
 from alpaca_pipe.teachers.local.child_process import lifeline
-from alpaca_pipe.train.job import TuneJob, perform
+from alpaca_pipe.train.job import OUT_OF_MEMORY, TuneJob, perform
 from alpaca_pipe.train.processes import JOB, STOP, STOPPED
 
 
@@ -21,13 +22,15 @@ def main(scratch: Path) -> int:
 
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    who = f"train, process {int(os.environ['RANK']) + 1} of {os.environ['WORLD_SIZE']}"
     try:
-        done = perform(
-            job,
-            stopping=(scratch / STOP).exists,
-            at=lambda step, loss: tell({"step": step, "loss": loss}),
-            told=tell,
-        )
+        with room(who, scratch, OUT_OF_MEMORY):
+            done = perform(
+                job,
+                stopping=(scratch / STOP).exists,
+                at=lambda step, loss: tell({"step": step, "loss": loss}),
+                told=tell,
+            )
     except UserError as error:
         tell({"what": error.what, "cure": error.cure})
         return 1

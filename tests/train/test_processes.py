@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,7 +19,7 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.recipe.stage import StageContext
-from alpaca_pipe.train import processes
+from alpaca_pipe.train import processes, worker
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.job import TuneJob, perform
 from alpaca_pipe.train.micro_batches import Row
@@ -25,6 +28,7 @@ from alpaca_pipe.train.stage import run
 from alpaca_pipe.train.trainer import own_part
 from alpaca_pipe.weights.base import Checkpoint
 from tests.train.conftest import HYPER, with_
+from tests.train.test_out_of_room import no_file_larger_than
 from tests.train.test_stage import CONFIG
 
 PLAIN = with_(HYPER, lora={**(HYPER.lora or {}), "lora_dropout": 0.0}, save_steps=1)
@@ -130,6 +134,79 @@ def test_the_stage_with_two_processes(bench: Callable[..., StageContext]) -> Non
     assert (here.folder / "model" / "template.json").is_file()
     with pytest.raises(Stopped):
         run(config, bench("stopped", lambda: True))
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_a_port_that_another_program_took_first_is_passed_over(
+    tiny: Path,
+    encoded: list[Encoded],
+    tmp_path: Path,
+    taken_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free, given = processes._free_port, [taken_port]
+    monkeypatch.setattr(processes, "_free_port", lambda: given.pop() if given else free())
+    both = job(tiny, encoded[:8], with_(PLAIN, **TWO), tmp_path)
+    assert perform_together(both, lambda: False, lambda *_: None)
+    assert not given and len(losses(tmp_path)) == 2
+
+
+@pytest.mark.slow
+def test_ports_that_are_all_taken_are_a_sentence(
+    tiny: Path,
+    encoded: list[Encoded],
+    tmp_path: Path,
+    taken_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "_free_port", lambda: taken_port)
+    monkeypatch.setattr(processes, "_PORTS", 1)
+    both = job(tiny, encoded[:8], with_(PLAIN, **TWO), tmp_path)
+    with pytest.raises(UserError, match="taken by others before the processes could meet"):
+        perform_together(both, lambda: False, lambda *_: None)
+    assert not psutil.Process().children()
+
+
+def test_one_of_several_that_runs_out_of_memory_says_which_and_what_to_do(
+    tiny: Path, encoded: list[Encoded], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch's own error, from where a GPU would raise it."""
+    both = job(tiny, encoded[:8], with_(PLAIN, **TWO), tmp_path)
+    (both.scratch / processes.JOB).write_bytes(pickle.dumps(both))
+    told: list[dict[str, str]] = []
+
+    def out_of_memory(*args: Any, **more: Any) -> bool:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(worker, "lifeline", lambda: told.append)
+    monkeypatch.setattr(worker, "perform", out_of_memory)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert worker.main(both.scratch) == 1
+    (word,) = told
+    assert word["what"].startswith("train, process 2 of 2: memory ran out (CUDA out of memory")
+    assert "train.fsdp: true" in word["cure"]
+
+
+@pytest.mark.slow
+def test_a_full_disk_of_one_process_is_a_sentence_and_costs_nothing(
+    tiny: Path, encoded: list[Encoded], tmp_path: Path
+) -> None:
+    both = job(tiny, encoded[:8], with_(FULL, **TWO), tmp_path)
+    with (
+        no_file_larger_than(100_000),
+        pytest.raises(UserError, match="process 1 of 2: the disk does not take"),
+    ):
+        perform_together(both, lambda: False, lambda *_: None)
+    assert perform_together(both, lambda: False, lambda *_: None)
 
 
 def test_parts_of_a_step_are_all_of_it() -> None:
