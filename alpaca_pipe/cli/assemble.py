@@ -38,6 +38,7 @@ MODULES = {
     "pack_commands": ("pack", "unpack"),
     "chat_command": ("chat",),
     "serve_command": ("serve",),
+    "watch_command": ("watch",),
     "lookback_commands": ("history", "compare", "status", "verify", "gc"),
     "ledger_commands": ("ledger", "prices", "claims"),
     "teacher_commands": ("teachers",),

@@ -94,6 +94,9 @@ def status(
         str | None,
         typer.Argument(metavar="[RECIPE]", help="Only this recipe.", autocompletion=recipe_names),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every 2 seconds, until Ctrl-C.")
+    ] = False,
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
     as_json: Json = False,
@@ -111,7 +114,12 @@ def status(
                 f"{recipe}: nothing was run in {workspace.root}",
                 f"known here: {', '.join(known) or 'none'}",
             )
-    print_status(workspace, recipe, as_json)
+    if watch:
+        from alpaca_pipe.recipe.status_watch import watch_status
+
+        watch_status(workspace, recipe, as_json)
+    else:
+        print_status(workspace, recipe, as_json)
 
 
 @app.command(rich_help_panel=LOOKING_BACK)

@@ -53,9 +53,10 @@ def serve(
     import os
 
     from alpaca_pipe.core.files import cache_dir
+    from alpaca_pipe.pages.listening import Address
     from alpaca_pipe.serve import model_choice
     from alpaca_pipe.serve.engines.base import EngineSettings
-    from alpaca_pipe.serve.run import KEY, Address, engine_for, served
+    from alpaca_pipe.serve.run import KEY, engine_for, served
     from alpaca_pipe.serve.run import serve as answer
 
     votes = None

@@ -16,11 +16,15 @@ CONVERSATION = Path(__file__).with_name("conversation.css")
 
 
 def filled(template: Path, title: str, data: Any) -> str:
-    """The page of a template. Beside `NAME.html` stands its script, `NAME.js`; its style is conversation.css.
+    """The page of a template. Beside `NAME.html` stands its script, `NAME.js`; its style is conversation.css, and after it
+    `NAME.css` where there is one.
 
     Its policy (CSP) stands in the template and takes `{{style_digest}}` and `{{script_digest}}`.
     """
-    style = CONVERSATION.read_text(encoding="utf-8")
+    own = template.with_suffix(".css")
+    style = "".join(
+        path.read_text(encoding="utf-8") for path in (CONVERSATION, own) if path.is_file()
+    )
     script = template.with_suffix(".js").read_text(encoding="utf-8")
     parts = {
         "title": html.escape(title),

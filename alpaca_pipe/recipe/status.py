@@ -116,7 +116,7 @@ def recipes_of(workspace: Workspace) -> list[str]:
 def status(workspace: Workspace, recipe: str) -> Status:
     """Never raises for what is missing, or is being written while it is read."""
     own = workspace.of(recipe)
-    pid, log = holder(own / ".lock"), list(_tail(own / "log.jsonl"))
+    pid, log = holder(own / ".lock"), list(rows_of_last_run(own / "log.jsonl"))
     began: Mapping[str, Any] = next(
         (row for row in reversed(log) if row.get("event") == "began"), {}
     )
@@ -166,7 +166,7 @@ def _now(pid: int, began: Mapping[str, Any], log: list[Mapping[str, Any]]) -> Ru
     return RunningNow(pid, str(began["run"]), str(began["at"]), stage, said, counted)
 
 
-def _tail(path: Path) -> Iterator[Mapping[str, Any]]:
+def rows_of_last_run(path: Path) -> Iterator[Mapping[str, Any]]:
     """The last lines of a log, back to where its last run began; a line that is being written is left out."""
     raw, length = b"", _TAIL
     try:

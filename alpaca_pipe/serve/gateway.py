@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError, first_line
-from alpaca_pipe.serve.door import Door
+from alpaca_pipe.pages.door import Door
+from alpaca_pipe.pages.listening import SAFE_HEADERS
 from alpaca_pipe.serve.fleet import Fleet
 
 if TYPE_CHECKING:
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from aiohttp.web import Application, Request, StreamResponse
 
 _LARGEST = 16 << 20  # bytes of a request
-_SAFE = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 Handler = Callable[["Request"], Awaitable["StreamResponse"]]
 
 
@@ -73,7 +69,7 @@ class Gateway:
             except web.HTTPException as error:
                 return _error(error.status, f"{request.method} {request.path}: {error.reason}")
             if not response.prepared:
-                response.headers.update(_SAFE)
+                response.headers.update(SAFE_HEADERS)
             return response
 
         return guarded
@@ -122,7 +118,7 @@ class Gateway:
             ) as reply:
                 kind = reply.headers.get("Content-Type", "application/json")
                 response = web.StreamResponse(
-                    status=reply.status, headers={"Content-Type": kind, **_SAFE}
+                    status=reply.status, headers={"Content-Type": kind, **SAFE_HEADERS}
                 )
                 await response.prepare(request)
                 async for piece in reply.content.iter_any():
@@ -153,4 +149,4 @@ def _error(status: int, says: str, kind: str = "invalid_request_error") -> Strea
     from aiohttp import web
 
     error = {"message": says, "type": kind, "param": None, "code": None}
-    return web.json_response({"error": error}, status=status, headers=_SAFE)
+    return web.json_response({"error": error}, status=status, headers=SAFE_HEADERS)

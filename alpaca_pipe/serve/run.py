@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import secrets
-import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.pages.door import Door, stays_here
+from alpaca_pipe.pages.listening import (
+    Address,
+    Stop,
+    answering,
+    taken_port,
+    until_signal,
+    url_of,
+)
 from alpaca_pipe.serve.base_model import base_choice, with_gguf
 from alpaca_pipe.serve.chat_page import ChatPage
-from alpaca_pipe.serve.door import Door, stays_here
 from alpaca_pipe.serve.engines.base import EngineSettings, ServingEngine
 from alpaca_pipe.serve.engines.llama_engine import LlamaEngine
 from alpaca_pipe.serve.engines.transformers_engine import TransformersEngine
@@ -27,22 +31,11 @@ from alpaca_pipe.serve.gateway import Gateway, Handler
 from alpaca_pipe.serve.model_choice import ModelChoice
 from alpaca_pipe.teachers.local.child_process import Child, last_lines
 
-if TYPE_CHECKING:
-    from aiohttp.web import Application
-
 KEY = "ALPACA_PIPE_SERVE_KEY"
 ENGINES: Mapping[str, ServingEngine] = {
     engine.name: engine for engine in (LlamaEngine(), TransformersEngine(), VllmEngine())
 }
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where to listen. port 0: any that is free."""
-
-    host: str
-    port: int
 
 
 @dataclass(frozen=True)
@@ -113,8 +106,8 @@ async def _serve(
     import aiohttp
 
     key = drawn_key(address.host, key, note)
-    with _port(address) as taken, contextlib.suppress(_Stop):
-        async with _until_signal(), AsyncExitStack() as stack:
+    with taken_port(address) as taken, contextlib.suppress(Stop):
+        async with until_signal(), AsyncExitStack() as stack:
             fleet = Fleet(engine, how, served.models, stack)
             await fleet.child(fleet.first)
             # llama.cpp hangs up on a connection that was quiet for 5 s; an answer may take as long as it takes
@@ -124,8 +117,8 @@ async def _serve(
             )
             await stack.enter_async_context(session)
             app = Gateway(Door(address.host, key), fleet, session, served.pages, served.posts).app()
-            async with _answering(app, taken):
-                tell(_url(address.host, taken.getsockname()[1]))
+            async with answering(app, taken):
+                tell(url_of(address.host, taken))
                 raise _obituary(await fleet.died)
     note("stopped")
 
@@ -137,74 +130,6 @@ def drawn_key(host: str, key: str, note: Say) -> str:
     drawn = secrets.token_urlsafe(24)
     note(f"the key that each request must carry, drawn for this time: {drawn}")
     return drawn
-
-
-class _Stop(Exception):
-    """Ctrl-C, SIGTERM, or a terminal that went."""
-
-
-@contextlib.asynccontextmanager
-async def _until_signal() -> AsyncIterator[None]:
-    """Raises _Stop out of the block when a signal comes; a second one changes nothing, for the end takes seconds."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    asked = asyncio.Event()
-
-    def stop() -> None:
-        if not asked.is_set() and task is not None:
-            asked.set()
-            task.cancel()
-
-    heard = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # else nohup asked us to go on
-        heard.append(signal.SIGHUP)
-    for number in heard:
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not asked.is_set():
-            raise
-        raise _Stop from None
-
-
-@contextlib.asynccontextmanager
-async def _answering(app: Application, taken: socket.socket) -> AsyncIterator[None]:
-    from aiohttp import web
-
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5, access_log=None)
-    await runner.setup()
-    try:
-        await web.SockSite(runner, taken).start()
-        yield
-    finally:
-        await runner.cleanup()
-
-
-@contextlib.contextmanager
-def _port(address: Address) -> Iterator[socket.socket]:
-    """Taken before a model is loaded, so that a port in use is known at once. Raises UserError."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with socket.socket(family) as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
-        try:
-            taken.bind((address.host, address.port))
-            taken.listen()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                what = f"port {address.port} of this machine is in use"
-            elif error.errno == errno.EACCES:
-                what = f"port {address.port} is not yours to take"
-            else:
-                what = f"{address.host} port {address.port} cannot be listened at: {error.strerror or error}"
-            raise UserError(
-                what, "name another one with --port, or 0 for any that is free"
-            ) from None
-        yield taken
-
-
-def _url(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
 
 
 def _obituary(child: Child) -> UserError:

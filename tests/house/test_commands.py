@@ -72,6 +72,7 @@ WITHOUT_JSON = {
     "seeds draft": "a person answers it",
     "review": "a person answers it",
     "serve": "it answers with an address",
+    "watch": "it answers with an address; `status --watch --json` is for programs",
     "push": "it answers with an address",
 }
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpaca_pipe.serve.door import Door, stays_here
+from alpaca_pipe.pages.door import Door, stays_here
 from alpaca_pipe.serve.run import drawn_key
 
 
