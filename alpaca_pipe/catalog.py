@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alpaca_pipe.align.stage import STAGE as ALIGN
 from alpaca_pipe.curate.stage import STAGE as CURATE
 from alpaca_pipe.evaluate.stage import STAGE as EVALUATE
 from alpaca_pipe.export.stage import STAGE as EXPORT
@@ -16,7 +17,7 @@ from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.train.stage import STAGE as TRAIN
 
 CATALOG = Catalog(
-    stages=(GENERATE, CURATE, GROW, TRAIN, EVALUATE, EXPORT),
+    stages=(GENERATE, CURATE, GROW, TRAIN, ALIGN, EVALUATE, EXPORT),
     tables={
         "teacher": TeacherTable,
         "base": RecipeBase,

@@ -13,6 +13,7 @@ from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Example, Rejected, numbered
 from alpaca_pipe.core.files import refuse_pipe
+from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.data.archives import AnyFile
 from alpaca_pipe.data.dataset_info import columns_beside, names_dataset
 from alpaca_pipe.data.file_formats import FORMS, has_splits, rows_of
@@ -35,7 +36,7 @@ _TOLD = 20  # errors told at once; a file of another kind would fill the screen
 _LOOKED_AT = (
     200  # rows that say what ends every text of a file; if none of them has a shape, none has
 )
-_Judged = Example | Rejected | tuple[Unreadable, str, str]
+_Judged = Example | Preference | Rejected | tuple[Unreadable, str, str]
 
 __all__ = ["TURNS", "UNREADABLE", "Aside", "ReadingNotes", "read"]
 
@@ -104,18 +105,20 @@ def read(
     columns: what the user says that columns mean. split: which of several. told: gathers what is to be said, by the end.
     """
     told = told if told is not None else ReadingNotes()
-    judged = _judged(source, format, turns, columns, split, told)
-    return numbered(_strict(islice(judged, first), keep_going, aside, str(source)))
+    found = judged(source, format, turns, columns, split, told)
+    rows = strict(islice(found, first), keep_going, aside, str(source))
+    return numbered(one for one in rows if isinstance(one, Example))
 
 
-def _strict(
+def strict(
     found: Iterable[_Judged], keep_going: bool, aside: Aside, whole: str
-) -> Iterator[Example]:
+) -> Iterator[Example | Preference]:
+    """The rows that are read; the others as `read` tells."""
     faults: list[UserError] = []
     count = 0
     for one in found:
         count += 1
-        if isinstance(one, Example):
+        if isinstance(one, Example | Preference):
             if not faults:
                 yield one
         elif isinstance(one, Rejected):
@@ -137,15 +140,17 @@ def _strict(
         )
 
 
-def _judged(
+def judged(
     source: Path | HubId,
     format: Format | None,
     turns: Turns,
     columns: Columns | None,
     split: str | None,
     told: ReadingNotes,
+    kind: type[RowReader] = RowReader,
 ) -> Iterator[_Judged]:
-    """Each row of each file as an Example, a Rejected, or (why it cannot be read, its place, its source)."""
+    """Each row of each file as an Example, a Rejected, or (why it cannot be read, its place, its source). kind: what reads
+    them; one for preferences answers those."""
     form = next((form for form in FORMS if form == format), None)
     wanted = PRESETS.get(format or "") or columns
     keys: set[str] = set()
@@ -154,7 +159,7 @@ def _judged(
         columns = wanted
         if not wanted and isinstance(path, Path) and (beside := columns_beside(path)):
             columns = Columns.of(beside)
-        reader = RowReader(columns, turns, by_column)
+        reader = kind(columns, turns, by_column)
         told.readers.append(reader)
         yield from _of_one(found, file, name, between, reader, told)
         keys |= reader.keys()

@@ -69,12 +69,12 @@ class RowReader:
         self.remarks: Counter[str] = Counter()
         self._passed: Counter[str] = Counter()
 
-    def read(self, value: Any, source: str) -> list[Example | Rejected]:
+    def read(self, value: Any, source: str) -> list[Example | Preference | Rejected]:
         """The rows of ours; Rejected for one that is sound and not held, or says that it is not to be learned. Raises NotARow."""
         plain = isinstance(value, dict) and not self.split
         if plain and (example := self._plain(value, source)):
             return [example]
-        found: list[Example | Rejected] = []
+        found: list[Example | Preference | Rejected] = []
         for one in self.judged(value, source):
             if isinstance(one, Preference):
                 found.append(self._to_tune(one, source))
@@ -232,7 +232,9 @@ class RowReader:
             raise fault
         return best[1:]
 
-    def _labelled(self, one: Example, label: bool, source: str, about: About) -> Example | Rejected:
+    def _labelled(
+        self, one: Example, label: bool, source: str, about: About
+    ) -> Example | Preference | Rejected:
         if not label:
             why = "its answer is labelled as a bad one"
             return Rejected(one, BAD_ANSWER, why, source, kind="imported")

@@ -13,6 +13,7 @@ from alpaca_pipe.evaluate.judge.judge_config import Judging
 
 TUNED, SHUFFLED = "train/model", "train/control"
 TRAINED = "curate/train.jsonl"  # which foreign rows must not be among
+ALIGNED = "align/model"  # where it is there, it is the tuned model
 CHOSEN_ON = (
     "train/chosen_on.jsonl"  # ids of the held-out rows that chose the tuned model's checkpoint
 )

@@ -11,7 +11,7 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, write_json
 from alpaca_pipe.core.registry import members
 from alpaca_pipe.evaluate.changes import what_got_worse
-from alpaca_pipe.evaluate.config import CHOSEN_ON, SHUFFLED, TRAINED, TUNED, EvaluateConfig
+from alpaca_pipe.evaluate.config import ALIGNED, CHOSEN_ON, SHUFFLED, TRAINED, TUNED, EvaluateConfig
 from alpaca_pipe.evaluate.evaluations.answers_to_judge import TO_JUDGE, pairs
 from alpaca_pipe.evaluate.evaluations.base import (
     Contestant,
@@ -46,7 +46,8 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     checkpoint = resolve(
         base_or_grown(context.tables["base"], context.inputs), context.progress.say
     )
-    encoders, missing = _encoders(checkpoint, context.inputs[TUNED])
+    tuned = context.inputs.get(ALIGNED, context.inputs[TUNED])
+    encoders, missing = _encoders(checkpoint, tuned)
     longest = positions(checkpoint, config.max_length)
     rows = encode_alike(_examples(config, context), encoders, longest)
     # a base is read at its best: asked as it knows it
@@ -55,7 +56,7 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
         "base": Contestant(
             None, {"base": "ours"} | ({"chat": "chat"} if fair == "chat" else {}), fair
         ),
-        "tuned": Contestant(context.inputs[TUNED], {"tuned": "ours"}, "ours"),
+        "tuned": Contestant(tuned, {"tuned": "ours"}, "ours"),
     }
     if SHUFFLED in context.inputs:
         contestants["shuffled"] = Contestant(context.inputs[SHUFFLED], {"shuffled": "ours"})
@@ -77,7 +78,7 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
         found = harness(
             config.lm_eval,
             checkpoint,
-            context.inputs[TUNED],
+            tuned,
             context.scratch,
             context.folder / "lm_eval.log",
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.evaluate.config import CHOSEN_ON, SHUFFLED, TUNED, EvaluateConfig
+from alpaca_pipe.evaluate.config import ALIGNED, CHOSEN_ON, SHUFFLED, TUNED, EvaluateConfig
 from alpaca_pipe.evaluate.judge.judge_config import Judging, outlay
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.architecture import parameters_in, shape_in
@@ -150,7 +150,14 @@ STAGE = Stage(
     config=EvaluateConfig,
     run=run,
     estimate=estimate,
-    reads=("curate/held_out.jsonl", TUNED, f"{SHUFFLED}?", f"{CHOSEN_ON}?", f"{GROWN}?"),
+    reads=(
+        "curate/held_out.jsonl",
+        TUNED,
+        f"{ALIGNED}?",
+        f"{SHUFFLED}?",
+        f"{CHOSEN_ON}?",
+        f"{GROWN}?",
+    ),
     uses=("base", "seed"),
     on_gpu=True,
     prove=prove,

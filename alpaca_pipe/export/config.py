@@ -12,6 +12,7 @@ from alpaca_pipe.data.source_kinds import Published
 
 ROWS, TRAIN, HELD_OUT = "curate/examples.jsonl", "curate/train.jsonl", "curate/held_out.jsonl"
 TRAINED, VERDICT = "train/model", "evaluate/verdict.json"
+ALIGNED = "align/model"  # where it is there, it is what is exported
 
 
 class ExportConfig(Table):

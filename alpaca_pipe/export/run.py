@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
@@ -15,6 +16,7 @@ from alpaca_pipe.data.cards import Fact, dataset_card, model_card
 from alpaca_pipe.data.publish import publish
 from alpaca_pipe.export.browser.static_folder import write_folder
 from alpaca_pipe.export.config import (
+    ALIGNED,
     HELD_OUT,
     ROWS,
     TRAIN,
@@ -41,7 +43,7 @@ def export(config: ExportConfig, context: StageContext) -> Outcome:
     with browser/ its files of the model, wllama's version and megabytes.
     """
     model, files, page = None, None, None
-    if config.merge and TRAINED in context.inputs:
+    if config.merge and _trained(context):
         model = _model(config, context)
         context.stop_here()
         files = _ggufs(config, context) if config.gguf else None
@@ -58,6 +60,11 @@ def export(config: ExportConfig, context: StageContext) -> Outcome:
     )
 
 
+def _trained(context: StageContext) -> Path | None:
+    """What is exported: the aligned model, else the tuned one."""
+    return context.inputs.get(ALIGNED) or context.inputs.get(TRAINED)
+
+
 def _model(config: ExportConfig, context: StageContext) -> dict[str, Any]:
     """The merged checkpoint, under its name only once it was checked; its figures."""
     folder, draft, note = (
@@ -68,7 +75,8 @@ def _model(config: ExportConfig, context: StageContext) -> dict[str, Any]:
     if folder.exists():
         kept: dict[str, Any] = read_json(note)
         return kept
-    trained = context.inputs[TRAINED]
+    trained = _trained(context)
+    assert trained is not None
     checkpoint = resolve(
         base_or_grown(context.tables["base"], context.inputs), context.progress.say
     )
@@ -183,7 +191,8 @@ _LONGEST = 1024  # tokens; a comparison of logits gains nothing from longer rows
 
 
 def _card(context: StageContext, figures: Mapping[str, Any], encoder: Encoder) -> str:
-    trained = context.inputs[TRAINED]
+    trained = _trained(context)
+    assert trained is not None
     method = "full"
     if is_adapter(trained):
         adapter = read_json(trained / "adapter_config.json")
@@ -207,6 +216,7 @@ def _card(context: StageContext, figures: Mapping[str, Any], encoder: Encoder) -
         ("training rows", str(rows)),
         ("template", encoder.template.name),
         *_input_fact(encoder),
+        *([("trained further", "on preferences (align)")] if ALIGNED in context.inputs else []),
         ("verdict", verdict),
     ]
     checks: list[Fact] = [

@@ -7,7 +7,15 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.export.config import HELD_OUT, ROWS, TRAIN, TRAINED, VERDICT, ExportConfig
+from alpaca_pipe.export.config import (
+    ALIGNED,
+    HELD_OUT,
+    ROWS,
+    TRAIN,
+    TRAINED,
+    VERDICT,
+    ExportConfig,
+)
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.architecture import parameters_in
 from alpaca_pipe.models.speed import loading
@@ -38,7 +46,7 @@ _OUT_OF_MEMORY = (
 def estimate(config: ExportConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
     base, machine = tables.get("base"), machine_of(tables)
     says = "loads, merges, saves, reloads and compares the model, then writes the dataset"
-    if not config.merge or "train" not in tables:
+    if not config.merge or not {"train", "align"} & set(tables):
         return Estimate(Range.about(0.1, 2), "writes the dataset")
     if getattr(base, "model", None) == TINY:
         return Estimate(Range.about(0.1, 2), "a tiny model")
@@ -65,7 +73,7 @@ def prove(config: ExportConfig, tables: Mapping[str, Any], say: Callable[[str], 
 
     from alpaca_pipe.export.browser.wllama_package import wllama_files
 
-    if config.gguf and "train" in tables:
+    if config.gguf and {"train", "align"} & set(tables):
         if find_spec("xllamacpp") is None:
             raise UserError(
                 "export.gguf: a GGUF is held against the model by llama.cpp, and xllamacpp is not there",
@@ -89,5 +97,5 @@ STAGE = Stage(
     uses=("base?",),
     on_gpu=True,
     prove=prove,
-    reads=(ROWS, TRAIN, HELD_OUT, f"{TRAINED}?", f"{VERDICT}?", f"{GROWN}?"),
+    reads=(ROWS, TRAIN, HELD_OUT, f"{TRAINED}?", f"{ALIGNED}?", f"{VERDICT}?", f"{GROWN}?"),
 )

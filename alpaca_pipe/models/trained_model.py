@@ -71,7 +71,7 @@ def find(workspace: Path, recipe: str, when: str = "") -> Trained:
         if found := _of_run(workspace, recipe, row, told[0]):
             return found
     config = told[0].get("config") or lock.get("config") or {}
-    if "train" not in config:
+    if not {"train", "align"} & set(config):
         raise UserError(
             f"{recipe}: nothing was trained, this recipe has no 'train:'",
             "add 'base:' and 'train:' to it",
@@ -94,7 +94,11 @@ def _of_run(
     if "grow" in steps:  # the adapter lies on what grew, the model was tuned from it
         base = {**base, "model": str(within(workspace / "store", steps["grow"]) / "model")}
     newer = "" if row is last else str(last.get("run", ""))
-    for stage, name in (("export", "merged"), ("train", "model")):
+    for stage, name in (
+        ("export", "merged"),
+        ("align", "model"),
+        ("train", "model"),
+    ):
         folder = within(workspace / "store", steps[stage]) / name if stage in steps else None
         if folder and (folder / NOTE).is_file():
             form = (

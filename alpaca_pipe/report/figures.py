@@ -37,16 +37,20 @@ class Point(NamedTuple):
 Curves = Mapping[str, Sequence[tuple[float, float]]]
 
 
-def loss_curves(curves: Curves, held_out: Curves | None = None) -> str:
-    """Training loss by step for "tuned" and "control"; a line is named where it ends. held_out: losses on the way, as dots in
-    the colour of their line. "" where nothing was drawn."""
+def loss_curves(
+    curves: Curves,
+    held_out: Curves | None = None,
+    title: str = "training loss, nats per token",
+) -> str:
+    """Training loss, or what the title says, by step for each model; a line is named where it ends. held_out: losses on the
+    way, as dots in the colour of their line. "" where nothing was drawn."""
     drawn = {name: points for name, points in curves.items() if points}
     if not drawn:
         return ""
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = _canvas(2.5)
-    colours = {"tuned": TUNED, "control": CONTROL}
+    colours = {"tuned": TUNED, "control": CONTROL, "aligned": TUNED, "shuffled": CONTROL}
     last = max(points[-1][0] for points in drawn.values())
     ends = _apart([points[-1][1] for points in drawn.values()], 0.09 * _span(drawn))
     for (name, points), end in zip(drawn.items(), ends, strict=True):
@@ -59,7 +63,7 @@ def loss_curves(curves: Curves, held_out: Curves | None = None) -> str:
             linewidth=1.6,
             marker="o" if len(points) == 1 else None,
             markersize=3,
-            linestyle="-" if name == "tuned" else (0, (4, 2)),
+            linestyle="-" if name in ("tuned", "aligned") else (0, (4, 2)),
         )
         axes.annotate(
             _NAMES.get(name, name),
@@ -75,11 +79,11 @@ def loss_curves(curves: Curves, held_out: Curves | None = None) -> str:
         steps, losses = zip(*points, strict=True)
         axes.plot(steps, losses, "o:", color=colours.get(name, BASE), linewidth=0.8, markersize=3.5)
     axes.set_xlabel("step", color=QUIET, fontsize=_SMALL)
-    axes.set_title("training loss, nats per token", loc="left", color=QUIET, fontsize=_SMALL)
+    axes.set_title(title, loc="left", color=QUIET, fontsize=_SMALL)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(right=last)
     figure.subplots_adjust(left=0.08, right=0.8, top=0.9, bottom=0.17)
-    return svg_of(figure, "loss")
+    return svg_of(figure, title.partition(",")[0].rpartition(" ")[2])
 
 
 _NAMES = {"tuned": "tuned", "control": "shuffled"}

@@ -1,0 +1,1 @@
+"""[align]: the tuned model is trained further on what is preferred to what."""

@@ -1,0 +1,115 @@
+"""What a model makes of held-out preferences, and what its own answers look like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from alpaca_pipe.align.preference_ids import LabelledIds, PairIds
+from alpaca_pipe.models.drawn_answers import DrawnAnswer, drawn_answers
+from alpaca_pipe.models.loss_mask import Encoded
+from alpaca_pipe.models.scoring import response_losses
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+HeldOut = Sequence[PairIds | LabelledIds]
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Of held-out rows, in order. margin: how much further the model has gone towards the chosen answer than towards the
+    rejected one, in nats times beta; of a labelled answer, towards it where it is good, else away from it."""
+
+    margins: tuple[float, ...]
+
+    @property
+    def right(self) -> list[bool]:
+        return [margin > 0 for margin in self.margins]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.margins) / len(self.margins)
+
+
+def said_of_answers(
+    model: PreTrainedModel, rows: HeldOut, told: Callable[[int], None] = lambda done: None
+) -> list[tuple[float, float]]:
+    """Log-probability in nats of each row's (chosen, rejected) answer; of a labelled one (answer, 0)."""
+    sides = [
+        (row.prompt, answer)
+        for row in rows
+        for answer in ((row.chosen, row.rejected) if isinstance(row, PairIds) else (row.answer,))
+    ]
+    encoded = [(_encoded(prompt, answer),) for prompt, answer in sides]
+    found = iter(-one.nats for one in response_losses(model, encoded, after_batch=told))
+    return [(next(found), next(found) if isinstance(row, PairIds) else 0.0) for row in rows]
+
+
+def margins(
+    said: Sequence[tuple[float, float]],
+    before: Sequence[tuple[float, float]],
+    rows: HeldOut,
+    beta: float,
+) -> Margins:
+    """before: what the model said where it began."""
+    found = []
+    for (one, other), (was, other_was), row in zip(said, before, rows, strict=True):
+        moved = (one - was) - (other - other_was)
+        sign = 1 if isinstance(row, PairIds) or row.label else -1
+        found.append(beta * sign * moved)
+    return Margins(tuple(found))
+
+
+@dataclass(frozen=True)
+class OwnAnswers:
+    """Drawn answers to held-out prompts: tokens (each with its end), and the log-probability that their model gives them."""
+
+    answers: tuple[tuple[int, ...], ...]
+    ended: tuple[bool, ...]
+    nats: tuple[float, ...]
+
+    def to_row(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_row(row: dict[str, Any]) -> OwnAnswers:
+        return OwnAnswers(
+            tuple(tuple(ids) for ids in row["answers"]), tuple(row["ended"]), tuple(row["nats"])
+        )
+
+    @property
+    def length(self) -> float:
+        """Mean tokens of an answer."""
+        return sum(map(len, self.answers)) / max(len(self.answers), 1)
+
+
+def own_answers(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[tuple[int, ...]],
+    most: int,
+    end: int,
+    seed: int,
+) -> OwnAnswers:
+    """One each, drawn at temperature 1, which is what a distance to another model is measured on."""
+    drawn: list[DrawnAnswer] = [
+        group[0] for group in drawn_answers(model, tokenizer, prompts, 1, most, 1.0, end, seed)
+    ]
+    answers = tuple((*one.ids, end) if one.ended else one.ids for one in drawn)
+    nats = log_probs(model, prompts, answers)
+    return OwnAnswers(answers, tuple(one.ended for one in drawn), tuple(nats))
+
+
+def log_probs(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+) -> list[float]:
+    """Of each answer after its prompt, in nats."""
+    rows = [(_encoded(prompt, answer),) for prompt, answer in zip(prompts, answers, strict=True)]
+    return [-one.nats for one in response_losses(model, rows)]
+
+
+def _encoded(prompt: Sequence[int], answer: Sequence[int]) -> Encoded:
+    mask = (False,) * len(prompt) + (True,) * len(answer)
+    return Encoded((*prompt, *answer), mask)

@@ -1,0 +1,188 @@
+"""Models loaded one after the other and measured on held-out rows; what an interrupted run has measured is not measured again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.align.config import AlignConfig
+from alpaca_pipe.align.held_out_margins import (
+    Margins,
+    OwnAnswers,
+    log_probs,
+    margins,
+    own_answers,
+    said_of_answers,
+)
+from alpaca_pipe.align.policy import Beginning
+from alpaca_pipe.align.preference_ids import PairIds
+from alpaca_pipe.align.reward_model import load_reward_model, rewards
+from alpaca_pipe.core.files import read_json, write_json
+from alpaca_pipe.evaluate.bootstrap import paired
+from alpaca_pipe.evaluate.proportions import wilson
+from alpaca_pipe.models.loading import load_for_scoring
+
+Prompts = Sequence[tuple[int, ...]]
+
+
+def measure_offline(
+    begin: Beginning,
+    folders: Mapping[str, Path],
+    rows: Any,
+    prompts: Prompts,
+    config: AlignConfig,
+    end: int,
+    seed: int,
+    scratch: Path,
+) -> tuple[dict[str, Margins], dict[str, Any]]:
+    """(margins of each model on the held-out rows, {length: {before, aligned}, kl: see `distance`})."""
+    note, kept = scratch / "measured.json", dict[str, Any]()
+    if note.exists():
+        kept = read_json(note)
+    for name, folder in {**folders, "before": begin.tuned}.items():
+        if name in kept:
+            continue
+        model, tokenizer = load_for_scoring(begin.checkpoint, folder, begin.dtype)
+        kept[name] = {"said": said_of_answers(model, rows)}
+        if prompts and name in ("aligned", "before"):
+            drawn = own_answers(model, tokenizer, prompts, config.max_completion_length, end, seed)
+            kept[name]["own"] = drawn.to_row()
+        if prompts and name == "before":
+            answers = kept["aligned"]["own"]["answers"]
+            kept[name]["of_aligned"] = log_probs(model, prompts, answers)
+        write_json(note, kept)
+    before = [tuple(one) for one in kept["before"]["said"]]
+    found = {
+        name: margins([tuple(one) for one in kept[name]["said"]], before, rows, config.strength)  # type: ignore[misc]
+        for name in folders
+    }
+    return found, _own(kept) if prompts else {}
+
+
+def _own(kept: Mapping[str, Any]) -> dict[str, Any]:
+    aligned = OwnAnswers.from_row(kept["aligned"]["own"])
+    before = OwnAnswers.from_row(kept["before"]["own"])
+    return {
+        "length": {"before": round(before.length, 2), "aligned": round(aligned.length, 2)},
+        "ended": {"before": sum(before.ended), "aligned": sum(aligned.ended)},
+        "kl": distance(aligned, kept["before"]["of_aligned"]),
+        "answers": len(aligned.answers),
+    }
+
+
+def distance(own: OwnAnswers, before: Sequence[float]) -> dict[str, float]:
+    """How far the model is from where it began: the mean of log p - log p before over answers that it drew, in nats an answer
+    and a token. An estimate of the KL divergence: of few answers it may be below 0."""
+    apart = [one - was for one, was in zip(own.nats, before, strict=True)]
+    tokens = sum(map(len, own.answers))
+    return {
+        "answer": round(sum(apart) / len(apart), 6),
+        "token": round(sum(apart) / max(tokens, 1), 6),
+    }
+
+
+def measure_reward(
+    begin: Beginning, folders: Mapping[str, Path], rows: Sequence[PairIds], scratch: Path
+) -> dict[str, Margins]:
+    """Reward of the chosen less that of the rejected answer."""
+    note, kept = scratch / "measured.json", dict[str, Any]()
+    if note.exists():
+        kept = read_json(note)
+    for name, folder in folders.items():
+        if name not in kept:
+            kept[name] = _reward_margins(begin, folder, rows)
+            write_json(note, kept)
+    return {name: Margins(tuple(kept[name])) for name in folders}
+
+
+def _reward_margins(begin: Beginning, folder: Path, rows: Sequence[PairIds]) -> list[float]:
+    model = load_reward_model(folder, begin.checkpoint, begin.dtype)
+    chosen = rewards(model, [(*row.prompt, *row.chosen) for row in rows])
+    rejected = rewards(model, [(*row.prompt, *row.rejected) for row in rows])
+    return [one - other for one, other in zip(chosen, rejected, strict=True)]
+
+
+def measure_online(
+    begin: Beginning,
+    folder: Path,
+    judge: Path,
+    rows: Sequence[PairIds] | None,
+    prompts: Prompts,
+    config: AlignConfig,
+    end: int,
+    seed: int,
+    scratch: Path,
+) -> dict[str, Any]:
+    """reward: {before, aligned, difference: {mean, lo, hi}} of answers drawn to held-out prompts; kl, length; reward_accuracy:
+    the share of held-out pairs that the reward model gets right. Its sentence says whether the reward rose for sure."""
+    kept: dict[str, Any] = {}
+    for name, where in (("aligned", folder), ("before", begin.tuned)):
+        kept[name] = _once(
+            scratch / f"own-{name}.json",
+            lambda where=where: _drawn(begin, where, prompts, config, end, seed),  # type: ignore[misc]
+        )
+    answers = kept["aligned"]["answers"]
+    kept_of = _once(
+        scratch / "of-aligned.json",
+        lambda: log_probs(
+            load_for_scoring(begin.checkpoint, begin.tuned, begin.dtype)[0], prompts, answers
+        ),
+    )
+    model = load_reward_model(judge, begin.checkpoint, begin.dtype)
+    given = {
+        name: rewards(
+            model, [(*p, *a) for p, a in zip(prompts, kept[name]["answers"], strict=True)]
+        )
+        for name in kept
+    }
+    _, beyond = paired(given, [1] * len(prompts), "aligned", seed)
+    found = {
+        "reward": {name: round(sum(of) / len(of), 6) for name, of in given.items()}
+        | {"difference": beyond["before"].rounded()},
+        **_own(
+            {
+                "aligned": {"own": kept["aligned"]},
+                "before": {"own": kept["before"], "of_aligned": kept_of},
+            }
+        ),
+    }
+    if rows:
+        right = sum(margin > 0 for margin in _reward_margins(begin, judge, rows))
+        found["reward_accuracy"] = wilson(right, len(rows)).rounded()
+    return found | {"sentence": _online_sentence(found), "verdict": _rose(found)}
+
+
+def _once(note: Path, make: Callable[[], Any]) -> Any:
+    if not note.exists():
+        write_json(note, make())
+    return read_json(note)
+
+
+def _drawn(
+    begin: Beginning,
+    folder: Path | None,
+    prompts: Prompts,
+    config: AlignConfig,
+    end: int,
+    seed: int,
+) -> dict[str, Any]:
+    model, tokenizer = load_for_scoring(begin.checkpoint, folder, begin.dtype)
+    most = config.max_completion_length
+    return own_answers(model, tokenizer, prompts, most, end, seed).to_row()
+
+
+def _rose(found: Mapping[str, Any]) -> str:
+    gap = found["reward"]["difference"]
+    return "better" if gap["lo"] > 0 else "worse" if gap["hi"] < 0 else "not shown"
+
+
+def _online_sentence(found: Mapping[str, Any]) -> str:
+    reward, kl, length = found["reward"], found["kl"], found["length"]
+    gap = reward["difference"]
+    return (
+        f"align: {_rose(found)}: reward of {found['answers']} held-out answers {reward['before']:.3f} -> "
+        f"{reward['aligned']:.3f}, {gap['mean']:+.3f} [{gap['lo']:+.3f}, {gap['hi']:+.3f}]; "
+        f"{kl['answer']:.2f} nats an answer from where it began; "
+        f"{length['before']:.0f} -> {length['aligned']:.0f} tokens long"
+    )

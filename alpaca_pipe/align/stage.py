@@ -1,0 +1,43 @@
+"""[align] the tuned model is trained further on what is preferred to what: DPO, KTO, a reward model, RLOO, GRPO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from alpaca_pipe.align.align_estimate import align_outlay
+from alpaca_pipe.align.config import PAIRS, TRAINED, AlignConfig
+from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageContext
+from alpaca_pipe.weights.base import GROWN
+
+
+def estimate(config: AlignConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
+    """UserError for a recipe that cannot be aligned."""
+    found = align_outlay(config, tables, known.inputs.get(PAIRS))
+    return Estimate(found.minutes, found.says, found.rests_on)
+
+
+def run(config: AlignConfig, context: StageContext) -> Outcome:
+    """See run.py: it is loaded where the work is done, so that a plan need not wait for it."""
+    from alpaca_pipe.align.run import align
+    from alpaca_pipe.models.out_of_room import room
+
+    with room("align", context.folder, _OUT_OF_MEMORY):
+        return align(config, context)
+
+
+_OUT_OF_MEMORY = (
+    "lower align.per_device_train_batch_size (and raise gradient_accumulation_steps), "
+    "align.max_length or align.max_completion_length"
+)
+
+STAGE = Stage(
+    "align",
+    version=1,
+    config=AlignConfig,
+    reads=(f"{TRAINED}?", f"{GROWN}?"),
+    uses=("base", "seed"),
+    estimate=estimate,
+    run=run,
+    on_gpu=True,
+)
