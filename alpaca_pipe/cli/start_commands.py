@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import START, Json, RecipeName, Runs, fallback, opened
+from alpaca_pipe.cli.common import START, Json, RecipeName, Runs, fallback, opened, result
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.screen import echo, new_console
 
@@ -123,19 +123,53 @@ def _seeds_of(recipe: Recipe) -> Path:
 
 @app.command(rich_help_panel=START)
 def migrate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Your recipe.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Your recipe, or a config of axolotl or LLaMA-Factory."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="PATH",
+            help="The recipe to write from another tool's config, or the folder of --to.",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOOL",
+            help="Write RECIPE's training rows and a config for axolotl or llama-factory.",
+        ),
+    ] = None,
+    runs: Runs = Path("runs"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the changes and write nothing.")
     ] = False,
 ) -> None:
-    """Rewrite a recipe of an older alpaca-pipe with today's keys. Comments stay, and each change is shown."""
+    """Rewrite a recipe of an older alpaca-pipe with today's keys, or write one from a config of axolotl or LLaMA-Factory; each key
+    is accounted for. With --to, the other way."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.recipe.extends import find_recipe
     from alpaca_pipe.recipe.migrate import migrate as brought_up
+    from alpaca_pipe.start.other_tools.foreign_recipe import print_foreign
 
+    if to is not None:
+        _for_another(str(file), to, out, runs)
+        return
     if not file.exists():
         raise UserError(
             f"{file}: no such file", "name a recipe of yours; those that are shipped are up to date"
+        )
+    if file.is_file() and print_foreign(file, out, write=not dry_run):
+        return
+    if out is not None:
+        raise UserError(
+            f"{file}: it is no config of axolotl or LLaMA-Factory, and a recipe is rewritten where it stands",
+            "leave --out away",
         )
     path = find_recipe(str(file))
     done = brought_up(path, CATALOG, write=not dry_run)
@@ -144,3 +178,16 @@ def migrate(
         echo(f"{path}: {change}")
     if not done.changes:
         echo(f"{path}: nothing to change")
+
+
+def _for_another(recipe: str, tool: str, out: Path | None, runs: Path) -> None:
+    from alpaca_pipe.core.did_you_mean import did_you_mean
+    from alpaca_pipe.start.other_tools.starter import STARTERS, write_starter
+
+    if tool not in STARTERS:
+        raise UserError(f"--to {tool}: no such tool is known here", did_you_mean(tool, STARTERS))
+    loaded, workspace = opened(recipe, None, runs, rehearse=False)
+    rows = result(workspace, loaded.name, "curate") / "train.jsonl"
+    folder = out or Path(f"{loaded.name}-{tool}")
+    notes = write_starter(loaded, rows, tool, folder)
+    echo("\n".join([str(path) for path in sorted(folder.iterdir())] + notes))

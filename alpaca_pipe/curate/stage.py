@@ -11,8 +11,9 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.curate.config import GENERATED, CurateConfig
 from alpaca_pipe.curate.grading.config import outlay
-from alpaca_pipe.curate.input_count import rows_expected
 from alpaca_pipe.curate.pieces import check_counted
+from alpaca_pipe.data.source_kinds import HubId
+from alpaca_pipe.data.source_size import rows_expected
 from alpaca_pipe.recipe.stage import (
     Estimate,
     EstimateInputs,
@@ -54,9 +55,10 @@ def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInp
             )
     rows = min(rows, config.first or rows)
     filters = len(config.filters.active())
+    guessed = isinstance(config.source, HubId) and rows != config.first
     plain = Estimate(
         Range.about(_START_MINUTES + rows * _MINUTES_A_ROW, 2),
-        f"about {rows:,} rows past {filters} filters and a search for duplicates (likeness above "
+        f"{'assumed, for it is not fetched yet: ' if guessed else 'about '}{rows:,} rows past {filters} filters and a search for duplicates (likeness above "
         f"{config.likeness}); {config.held_out} held out",
         "the released 52K, measured on one CPU core",
     )

@@ -6,8 +6,6 @@ over files; that the copy has the same identities is checked before a cent is le
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,6 +15,7 @@ from typing import Any, get_args
 from alpaca_pipe.core.config_table import AnyPath, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.secrets import holds_a_key
+from alpaca_pipe.core.written_yaml import yaml_text
 from alpaca_pipe.curate.review.decisions import Decisions
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.weights.base import BaseTable
@@ -42,7 +41,7 @@ def portable(recipe: Recipe) -> Portable:
         if name != "on"  # who is told here, and by which commands, is this machine's
     }
     values = {name: value for name, value in values.items() if value != {} or name in recipe.stages}
-    text = f"# {recipe.name}, as it was packed: everything that it extends or overrides is in it\n{_yaml(values)}"
+    text = f"# {recipe.name}, as it was packed: everything that it extends or overrides is in it\n{yaml_text(values)}"
     if holds_a_key(text):
         raise UserError(
             f"the recipe {recipe.name} holds what looks like a key",
@@ -149,16 +148,6 @@ def _number(value: Any, plain: Any) -> Any:
         number = int(value) if value == value.to_integral_value() else float(value)
         return number if Decimal(str(number)) == value else str(value)
     return plain
-
-
-def _yaml(values: Mapping[str, Any]) -> str:
-    from ruamel.yaml import YAML
-
-    out, yaml = io.StringIO(), YAML(typ="safe", pure=True)
-    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False  # type: ignore[assignment]
-    yaml.width = 120
-    yaml.dump(values, out)
-    return re.sub(r"(?m)^(\w[\w.-]*): \{\}$", r"\1: {}", out.getvalue())
 
 
 def same_recipe(one: Recipe, other: Recipe) -> str:

@@ -318,7 +318,8 @@ def _line(step: Step, estimate: Estimate | None, running: str | None) -> PlanLin
 def _job(steps: list[Step], recipe: Recipe, workspace: Workspace) -> Job | None:
     """The tune, where one must still be made."""
     train = next((step for step in steps if step.stage.kind == "train" and not step.done), None)
-    if train is None or getattr(train.config, "hosted", None):
+    config = getattr(train, "config", None)
+    if train is None or getattr(config, "hosted", None) or getattr(config, "source", None):
         return None
     return job_of(
         train.config,  # type: ignore[arg-type]

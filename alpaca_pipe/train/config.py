@@ -19,6 +19,7 @@ from alpaca_pipe.train.hyperparameters import LEARNING_RATE, Hyperparameters, Ke
 from alpaca_pipe.train.resume import Start
 from alpaca_pipe.train.split_check import not_beside
 from alpaca_pipe.weights.base import BaseTable
+from alpaca_pipe.weights.folder_digest import tuned_digest
 
 if TYPE_CHECKING:
     from alpaca_pipe.models.base_check import Asked
@@ -54,6 +55,11 @@ class TrainConfig(Table):
 
     also: ClassVar[Mapping[str, str]] = {"loss_type": "loss"}
 
+    source: Annotated[ExistingPath | None, Added()] = Field(
+        None,
+        alias="from",
+        description="a model that another tool tuned on these rows: the folder of an adapter or of a whole model. It is taken as it is, and nothing is trained",
+    )
     method: Literal["lora", "qlora", "full"] = Field(
         "lora",
         description="an adapter beside frozen weights (qlora: linear layers of the base in 4 bits, nf4), or all weights",
@@ -251,6 +257,21 @@ class TrainConfig(Table):
             return f"zero-{zero_stage(read_deepspeed(self.deepspeed))}"
         return "fsdp" if self.fsdp else ""
 
+    @model_validator(mode="after")
+    def _tuned_once(self) -> Self:
+        """What was tuned elsewhere is neither tuned here nor by a provider, and it has no control."""
+        if self.source and self.hosted:
+            sentence = (
+                "the model is there already, and hosted asks for another - take one of them out"
+            )
+            raise wrong_key("from", str(self.source), sentence)
+        if self.source and self.control != "none":
+            sentence = (
+                "a control is another tune by the same tool, and there is none - set control: none"
+            )
+            raise wrong_key("control", self.control, sentence)
+        return self
+
     @property
     def keeps_best(self) -> bool:
         """Whether the checkpoint is chosen by the rows that are scored on the way."""
@@ -268,12 +289,16 @@ class TrainConfig(Table):
     def identity(self) -> dict[str, Any]:
         """With the base's own template an answer was once trained to end with EOS, whatever that template ends it with."""
         derived = {"end": "the template's"} if self.template == "chat" else {}
-        return super().identity() | derived
+        if self.source is None:
+            return super().identity() | derived
+        said = self.model_copy(update={"source": None}).identity()
+        return said | {"source": tuned_digest(self.source)}
 
     def rehearsed(self) -> Self:
         """A few steps; four times the length, for a stand-in tokenizer spells bytes, about four to a token."""
         return self.model_copy(
             update={
+                "source": None,
                 "max_steps": 4,
                 "max_length": 4 * self.max_length,
                 "gradient_accumulation_steps": 1,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import open_to_others, read_json, read_jsonl, read_jsonl_so_far
@@ -30,7 +31,8 @@ from alpaca_pipe.train.recompute import recomputes
 from alpaca_pipe.train.resume import Owner, go_on_from
 from alpaca_pipe.train.shuffled_control import shuffled
 from alpaca_pipe.train.trackers import TRACKED, Tracking, described
-from alpaca_pipe.train.training_rows import training_rows
+from alpaca_pipe.train.training_rows import TrainingRows, training_rows
+from alpaca_pipe.train.tuned_elsewhere import take
 from alpaca_pipe.weights.base import BaseTable, Checkpoint, base_or_grown, resolve
 
 
@@ -54,6 +56,12 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     told = training_rows(
         config, context.inputs[ROWS], encoder, context.folder, context.progress.say
     )
+    if config.source:
+        draft = context.scratch / "model"
+        take(config, base, checkpoint, encoder, draft)
+        draft.rename(context.folder / FOLDERS["tuned"])
+        context.progress.say(f"{config.method}, tuned elsewhere: {config.source}, as it is")
+        return Outcome(_what(config, context, told) | {"tuned_elsewhere": True})
     rows = told.sequences
     hyper = replace(config.hyper(context.seed), checkpointing=recomputes(config, base, rows))
     tunes = {"tuned": rows}
@@ -83,20 +91,25 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
             )
     commit = {"base_commit": base.commit()} if base.on_hub else {}
     return Outcome(
-        {
-            "method": config.method,
-            "template": config.template,
-            "rows": told.rows,
-            "dropped": sum(1 for _ in read_jsonl(context.folder / "dropped.jsonl")),
+        _what(config, context, told)
+        | {
             "steps": steps,
             "tokens": sum(len(row.ids) for row in rows),
             "learned_tokens": sum(row.learned for row in rows),
             "loss": _losses(context.folder / "loss.jsonl"),
         }
-        | told.summary()
         | on_the_way(midway, context.folder, steps)
         | commit
     )
+
+
+def _what(config: TrainConfig, context: StageContext, told: TrainingRows) -> dict[str, Any]:
+    return {
+        "method": config.method,
+        "template": config.template,
+        "rows": told.rows,
+        "dropped": sum(1 for _ in read_jsonl(context.folder / "dropped.jsonl")),
+    } | told.summary()
 
 
 def _midway(

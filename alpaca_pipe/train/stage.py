@@ -10,6 +10,7 @@ from typing import Any
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
+from alpaca_pipe.data.source_size import rows_expected
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
 from alpaca_pipe.ledger.pricing.token_prices import OLD
@@ -60,6 +61,8 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     if base:
         check(config, base)
         check_own_run(base, known.recipe)
+    if config.source:
+        return _taken(config)
     length, machine, job = (
         lengths(known.inputs.get(ROWS)),
         machine_of(tables),
@@ -117,6 +120,24 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
         f"{says}, on 2 CPU cores{_memory(job)}",
         f"{measured}; SmolLM2-135M measured on 2 CPU cores",
         notes=(*notes, *_without_gpu(minutes, machine)),
+    )
+
+
+_TAKEN_WITH = frozenset({"source", "method", "template", "max_length", "control"})
+
+
+def _taken(config: TrainConfig) -> Estimate:
+    """Of what was tuned elsewhere."""
+    idle = sorted(config.model_fields_set - _TAKEN_WITH)
+    notes = (
+        (f"nothing is trained, so these keys of train have no effect: {', '.join(idle)}",)
+        if idle
+        else ()
+    )
+    return Estimate(
+        Range.about(0.3, 3),
+        f"{config.method}, tuned elsewhere: {config.source} is taken as it is",
+        notes=notes,
     )
 
 
@@ -229,11 +250,7 @@ def _shared(job: Job) -> str:
 def _rows_expected(tables: Mapping[str, Any]) -> int:
     curate = tables.get("curate")
     source = getattr(curate, "source", None)
-    rows = (
-        source.stat().st_size // _BYTES_A_ROW
-        if source
-        else getattr(tables.get("generate"), "count", 0)
-    )
+    rows = rows_expected(source) if source else getattr(tables.get("generate"), "count", 0)
     return max(
         1, min(rows, getattr(curate, "first", None) or rows) - getattr(curate, "held_out", 0)
     )
@@ -306,7 +323,6 @@ _LAYERS = (
     ),
 )
 _LONG_ON_CPU = 120.0  # minutes, from which a CPU is hardly meant
-_BYTES_A_ROW = 430  # of a JSON file, the released 52K
 _START_SECONDS = 12.0  # imports, loading, saving
 _FLOP = {
     "lora": 4,

@@ -17,6 +17,11 @@ def checkpoint_digest(folder: Path) -> str:
     return _digest(folder, _DECISIVE)
 
 
+def tuned_digest(folder: Path) -> str:
+    """Of all files of an adapter, or of a whole model, that decide what it answers."""
+    return _digest(folder, rf"{_DECISIVE}|adapter_config\.json")
+
+
 def tokenizer_digest(folder: Path) -> str:
     """Of all files that decide what its tokenizer does."""
     return _digest(folder, _WORDS)

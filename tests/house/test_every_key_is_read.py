@@ -63,6 +63,7 @@ NEEDS: dict[str, dict[str, Any]] = {
         for name in ("file", "function")
     },
     "export.browser": {"gguf": ["q4_0"]},
+    "train.from": {"control": "none"},
     **{
         f"evaluate.lm_eval.{name}": {"lm_eval": {"tasks": ["arc_easy"]}}
         for name in ("tasks", "include", "limit", "arguments")
@@ -111,6 +112,7 @@ OTHERS: dict[str, Any] = {
         [f"on.{event}" for event in ("done", "stopped", "failed", "budget_80")], "echo told"
     ),
     "curate.from": "rows.jsonl",
+    "train.from": "tuned",
     "curate.columns": {"instruction": "query"},
     "curate.split": "train",
     "curate.split_long": 900,
@@ -341,6 +343,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mine_too.py").write_text("def one(row): return 'no'\n")
     (folder / "own.gguf").write_bytes(b"GGUF")
     (folder / "tokenizer").mkdir()
+    (folder / "tuned").mkdir()
+    (folder / "tuned" / "adapter_model.safetensors").write_bytes(b"weights")
     (folder / "tokenizer" / "tokenizer.json").write_text("{}")
     return folder
 
