@@ -11,7 +11,7 @@ from typing import Any
 from alpaca_pipe.align.config import AlignConfig
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
-from alpaca_pipe.curate.input_count import rows_expected
+from alpaca_pipe.data.source_size import rows_expected
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.ledger.pricing.gpu_rates import Gpu
 from alpaca_pipe.models.architecture import Architecture, shape_of
@@ -181,7 +181,7 @@ def _adapter(config: AlignConfig, tables: Mapping[str, Any]) -> bool:
 
 def _rows(config: AlignConfig, tables: Mapping[str, Any], pairs: Path | None) -> int:
     if config.source:
-        return int(rows_expected(config.source))
+        return rows_expected(config.source)
     if pairs is not None:
         with pairs.open("rb") as lines:
             return sum(1 for _ in lines)
