@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alpaca_pipe.align.stage import STAGE as ALIGN
 from alpaca_pipe.curate.stage import STAGE as CURATE
+from alpaca_pipe.data.texts_table import TextsTable
 from alpaca_pipe.evaluate.stage import STAGE as EVALUATE
 from alpaca_pipe.export.stage import STAGE as EXPORT
 from alpaca_pipe.generate.stage import STAGE as GENERATE
@@ -21,6 +22,7 @@ CATALOG = Catalog(
     tables={
         "teacher": TeacherTable,
         "base": RecipeBase,
+        "texts": TextsTable,
         "budget": BudgetTable,
         "gpu": GpuTable,
         "on": Hooks,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from alpaca_pipe.core.config_table import Table, wrong_key
 from alpaca_pipe.models.architecture import Architecture
-
-Method = Literal["zero_blocks", "stack", "net2net", "ligo", "scratch"]
+from alpaca_pipe.weights.base import Growth
 
 SAME = frozenset({"zero_blocks", "net2net"})  # methods that promise the base's own answers
 
@@ -28,7 +27,7 @@ class GrowConfig(Table):
 
     also: ClassVar[Mapping[str, str]] = {"layers": "num_hidden_layers"}
 
-    method: Method = Field(
+    method: Growth = Field(
         "zero_blocks",
         description="where weights come from: zero_blocks (copies of layers that add nothing yet) and net2net (width alone) keep "
         "the base's answers; stack repeats the layers, ligo learns a map from the small weights, scratch draws them",
@@ -48,10 +47,22 @@ class GrowConfig(Table):
     num_key_value_heads: int | None = Field(
         None, ge=1, description="key and value heads; default: grows as hidden_size does"
     )
-    beside: tuple[Method, ...] = Field(
+    beside: tuple[Growth, ...] = Field(
         (),
         description="other methods for the same shape, to be trained on the same texts and compared: stack, scratch ...",
     )
+    steps: int = Field(100, ge=1, description="ligo: steps in which the map is learned on `texts:`")
+    learning_rate: float = Field(1e-3, gt=0, description="ligo: AdamW's, of the map")
+    base_steps: int = Field(
+        0,
+        ge=0,
+        description="steps of pre-training on `texts:` that the base itself is given first: for base.model: new",
+    )
+    base_learning_rate: float = Field(3e-3, gt=0, description="of base_steps")
+    per_device_train_batch_size: int = Field(
+        16, ge=1, description="ligo and base_steps: sequences of a step"
+    )
+    max_length: int = Field(128, ge=8, description="ligo and base_steps: tokens of a sequence")
     check_rows: int = Field(32, ge=1, description="rows whose logits are compared with the base's")
 
     @model_validator(mode="after")
@@ -66,7 +77,11 @@ class GrowConfig(Table):
         return self
 
     @property
-    def methods(self) -> tuple[Method, ...]:
+    def reads_texts(self) -> bool:
+        return "ligo" in self.methods or self.base_steps > 0
+
+    @property
+    def methods(self) -> tuple[Growth, ...]:
         """All of them, the one that the recipe goes on with first."""
         return (self.method, *self.beside)
 
@@ -93,4 +108,5 @@ class GrowConfig(Table):
         return self.model_copy(
             update=dict.fromkeys(SHAPE)
             | {"num_hidden_layers": deeper, "hidden_size": wider, "check_rows": 8}
+            | {"steps": 2, "base_steps": min(self.base_steps, 2), "per_device_train_batch_size": 2}
         )

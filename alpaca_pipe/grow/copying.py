@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EMBEDDING, HEAD, FINAL_NORM = "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"
 _LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)\.(weight|bias)$")
-_NORMS = ("input_layernorm", "post_attention_layernorm")
+NORMS = ("input_layernorm", "post_attention_layernorm")
 SPREAD = 0.02  # of what is drawn for places that hold nothing yet: LLaMA's initializer_range
 _OUTPUTS = ("self_attn.o_proj", "mlp.down_proj")  # what a layer adds to the residual
 
@@ -39,7 +39,7 @@ LINEAR: Mapping[str, tuple[str, str]] = {
 def place_of(name: str) -> tuple[int, str, str]:
     """(layer, part, weight or bias) of a weight inside a layer. UserError for a part that no LLaMA has."""
     found = _LAYER.match(name)
-    if not found or (found[2] not in LINEAR and found[2] not in _NORMS):
+    if not found or (found[2] not in LINEAR and found[2] not in NORMS):
         raise UserError(
             f"grow: the base has a weight {name}, and only a LLaMA's are known to it",
             "grow a model whose config.json says model_type llama",
@@ -64,11 +64,11 @@ def widened(weights: Weights, sides: Sides, head: int, generator: torch.Generato
         elif name == HEAD:
             done[name] = _read(sides.hidden, weight, generator)
         elif name == FINAL_NORM:
-            done[name] = _norm(weight, sides) * (sides.hidden.shares if tied else 1)
+            done[name] = norm_widened(weight, sides) * (sides.hidden.shares if tied else 1)
         else:
             _, part, kind = place_of(name)
-            if part in _NORMS:
-                done[name] = _norm(weight, sides)
+            if part in NORMS:
+                done[name] = norm_widened(weight, sides)
                 continue
             writes, reads = (of[side] for side in LINEAR[part])
             wide = writes.written(weight)
@@ -83,7 +83,7 @@ def _read(side: Side, weight: torch.Tensor, generator: torch.Generator) -> torch
     return side.read(weight, SPREAD * torch.randn(shape, generator=generator))
 
 
-def _norm(weight: torch.Tensor, sides: Sides) -> torch.Tensor:
+def norm_widened(weight: torch.Tensor, sides: Sides) -> torch.Tensor:
     """The weight of a norm over the wider residual, whose mean square is smaller by `norm`."""
     found = weight[sides.hidden.copies.clamp(min=0)]
     mean = weight.mean()

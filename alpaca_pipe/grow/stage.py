@@ -9,7 +9,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.grow.config import GrowConfig
 from alpaca_pipe.models.architecture import Architecture, shape_of
-from alpaca_pipe.models.fit import GB
+from alpaca_pipe.models.fit import GB, training_flops
 from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageContext
 
 
@@ -32,6 +32,12 @@ def estimate(config: GrowConfig, tables: Mapping[str, Any], known: EstimateInput
     base = tables.get("base")
     if base is None:
         raise UserError("grow: there is no base to grow", "add 'base:' to the recipe")
+    if config.reads_texts and "texts" not in tables:
+        what = "ligo" if "ligo" in config.methods else "base_steps"
+        raise UserError(
+            f"grow: {what} learns on plain texts, and the recipe names none",
+            "add `texts: {from: my-texts/}`; `own` is this program's own source",
+        )
     before = shape_of(base)
     if before is None:
         return Estimate(
@@ -41,7 +47,11 @@ def estimate(config: GrowConfig, tables: Mapping[str, Any], known: EstimateInput
     many = len(config.methods)
     memory = _MEMORY * (before.parameters + after.parameters) + _PROCESS
     flops = 2 * config.check_rows * _TOKENS * (before.multiplied + after.multiplied)
-    seconds = _START + many * (after.parameters * _A_WEIGHT + flops / _FLOPS)
+    tokens = config.per_device_train_batch_size * config.max_length
+    learned = config.base_steps * training_flops(before.multiplied, tokens)
+    if "ligo" in config.methods:
+        learned += _OF_MAP * config.steps * training_flops(after.multiplied, tokens)
+    seconds = learned / _LEARNED + _START + many * (after.parameters * _A_WEIGHT + flops / _FLOPS)
     others = f", and by {', '.join(config.beside)} beside it" * bool(config.beside)
     return Estimate(
         Range.about(seconds / 60, 2),
@@ -62,6 +72,8 @@ _START = 6.0  # seconds, imports and the base
 _A_WEIGHT = 40e-9  # seconds, to make and to save
 _FLOPS = 30e9  # a second in float64 on 2 cores
 _TOKENS = 32
+_OF_MAP = 2.0  # what a step of the map takes, beside one of the weights
+_LEARNED = 40e9  # operations a second in float32 on 2 cores, of models this small
 
 STAGE = Stage(
     "grow",
@@ -69,5 +81,5 @@ STAGE = Stage(
     config=GrowConfig,
     run=run,
     estimate=estimate,
-    uses=("base", "seed"),
+    uses=("base", "seed", "texts?"),
 )

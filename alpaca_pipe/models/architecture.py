@@ -108,6 +108,8 @@ def shape_of(base: BaseTable) -> Architecture | None:
     the name says; None where nothing says it, and for the tiny stand-in."""
     if base.model == TINY:
         return None
+    if base.shape:
+        return of_config(base.shape.config() | {"vocab_size": _words(base.tokenizer)})
     if folder := files_here(base):
         try:
             return of_config(read_json(folder / "config.json"))
@@ -129,8 +131,18 @@ def shape_in(tables: Mapping[str, Any]) -> Architecture | None:
 def parameters_in(tables: Mapping[str, Any]) -> float | None:
     """How many weights a recipe trains; None where nothing says it."""
     base, grow = tables.get("base"), tables.get("grow")
-    shape = shape_in(tables) if grow else None
+    shape = shape_in(tables) if grow or getattr(base, "shape", None) else None
     return shape.parameters if shape else base.parameters() if base else None
+
+
+def _words(tokenizer: Path | None) -> int:
+    """How many a tokenizer has; of the stand-in 256 bytes and three."""
+    if tokenizer is None:
+        return 259
+    said = read_json(tokenizer / "tokenizer.json")
+    return len(said["model"]["vocab"]) + sum(
+        one["content"] not in said["model"]["vocab"] for one in said.get("added_tokens", ())
+    )
 
 
 def shape_named(model: str) -> Architecture | None:

@@ -88,8 +88,8 @@ class RecipeBase(BaseTable):
         PlainValidator(_model, json_schema_input_type=str),
         PlainSerializer(_plain, return_type=str),
         Field(
-            description="a known name (smollm2-135m-instruct), a hub id (org/name), a checkpoint folder, a GGUF file, or "
-            "run:RECIPE@DATE, the model that an earlier run exported"
+            description="a known name (smollm2-135m-instruct), a hub id (org/name), a checkpoint folder, a GGUF file, "
+            "run:RECIPE@DATE, the model that an earlier run exported, or new (drawn, in the shape of `shape`)"
         ),
     ]
 

@@ -291,7 +291,9 @@ def _check_complete(
                     )
                 )
         for source in dict.fromkeys(
-            read.split("/")[0] for read in stage.reads if not read.endswith("?")
+            read.split("/")[0]
+            for read in (*stage.reads, *recipe.stages[stage.kind].reads())
+            if not read.endswith("?")
         ):
             if source not in recipe.stages:
                 errors.append(

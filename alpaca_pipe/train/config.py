@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -15,10 +15,16 @@ from alpaca_pipe.models.templates import TemplateName
 from alpaca_pipe.train.adapter_config import Lora
 from alpaca_pipe.train.deepspeed_config import read_deepspeed, zero_stage
 from alpaca_pipe.train.hosted_config import HostedTuning
-from alpaca_pipe.train.hyperparameters import LEARNING_RATE, Hyperparameters, Kernels, Objective
+from alpaca_pipe.train.hyperparameters import (
+    LEARNING_RATE,
+    PRETRAINING_RATE,
+    Hyperparameters,
+    Kernels,
+    Objective,
+)
 from alpaca_pipe.train.resume import Start
 from alpaca_pipe.train.split_check import not_beside
-from alpaca_pipe.weights.base import BaseTable
+from alpaca_pipe.weights.base import BESIDE, BaseTable, Growth
 from alpaca_pipe.weights.folder_digest import tuned_digest
 
 if TYPE_CHECKING:
@@ -28,7 +34,19 @@ ROWS, HELD_OUT = "curate/train.jsonl", "curate/held_out.jsonl"
 CHOSEN_ON = "chosen_on.jsonl"  # ids of the held-out rows that chose the checkpoint
 # Keys that mean nothing without evaluation on the way.
 OF_EVALUATION = {"eval_steps", "eval_every_usd", "max_eval_samples", "early_stopping_threshold"}
-FOLDERS = {"tuned": "model", "control": "control"}
+# Keys that mean nothing for plain texts, and why; unless they say what is not.
+OF_ANSWERS = {
+    "template": "a template writes what is asked and answered",
+    "control": "a control exchanges answers",
+    "prompt_loss_weight": "a prompt is what stands before an answer",
+    "row_weights": "a grade is of an answer",
+    "hosted": "a provider tunes on conversations",
+    "source": "what another tool tuned is judged by its answers",
+}
+_NOTHING = {"control": "none", "prompt_loss_weight": 0.0, "row_weights": "none", "hosted": None}
+FOLDERS = {"tuned": "model", "control": "control"} | {
+    growth: f"beside/{growth}" for growth in get_args(Growth)
+}
 
 
 Tracker = Literal["none", "tensorboard", "trackio", "wandb"]
@@ -64,6 +82,10 @@ class TrainConfig(Table):
         "lora",
         description="an adapter beside frozen weights (qlora: linear layers of the base in 4 bits, nf4), or all weights",
     )
+    objective: Annotated[Literal["sft", "pretrain"], Added()] = Field(
+        "sft",
+        description="sft: the answers of the curated rows; pretrain: every token of the plain texts of `texts:`, packed into sequences of max_length",
+    )
     template: TemplateName = Field(
         "alpaca",
         description="the text around what is said: see the templates",
@@ -72,7 +94,9 @@ class TrainConfig(Table):
         512, ge=8, description="tokens of prompt, answer and EOS; longer rows are dropped"
     )
     learning_rate: float | None = Field(
-        None, gt=0, description="default: 2e-4 for lora and qlora, 2e-5 for full"
+        None,
+        gt=0,
+        description="default: 2e-4 for lora and qlora, 2e-5 for full, 3e-4 for full with objective pretrain",
     )
     num_train_epochs: float = Field(3.0, gt=0, description="how often each row is used")
     max_steps: int | None = Field(None, ge=1, description="steps, instead of num_train_epochs")
@@ -227,6 +251,16 @@ class TrainConfig(Table):
     }
 
     @model_validator(mode="after")
+    def _texts_have_no_answers(self) -> Self:
+        if self.objective != "pretrain":
+            return self
+        for name, why in OF_ANSWERS.items():
+            if name in self.model_fields_set and getattr(self, name) != _NOTHING.get(name):
+                sentence = f"{why}, and objective pretrain reads plain texts - leave it out"
+                raise wrong_key(name, getattr(self, name), sentence)
+        return self
+
+    @model_validator(mode="after")
     def _evaluated_as_asked(self) -> Self:
         """As transformers has it: a best checkpoint needs an evaluation that chooses it."""
         if self.eval_strategy == "usd" and self.eval_every_usd is None:
@@ -279,12 +313,25 @@ class TrainConfig(Table):
         return patient if self.load_best_model_at_end is None else self.load_best_model_at_end
 
     @property
+    def usual_rate(self) -> float:
+        """Where the recipe says none."""
+        texts = self.objective == "pretrain" and self.method == "full"
+        return PRETRAINING_RATE if texts else LEARNING_RATE[self.method]
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether a control is tuned on exchanged answers; plain texts have none."""
+        return self.control == "shuffled" and self.objective != "pretrain"
+
+    @property
     def trackers(self) -> tuple[str, ...]:
         named = (self.report_to,) if isinstance(self.report_to, str) else self.report_to
         return tuple(dict.fromkeys(name for name in named if name != "none"))
 
     def reads(self) -> tuple[str, ...]:
-        return () if self.eval_strategy == "no" else (HELD_OUT,)
+        if self.objective == "pretrain":
+            return (f"{BESIDE}?",)
+        return (ROWS,) if self.eval_strategy == "no" else (ROWS, HELD_OUT)
 
     def identity(self) -> dict[str, Any]:
         """With the base's own template an answer was once trained to end with EOS, whatever that template ends it with."""
@@ -323,7 +370,7 @@ class TrainConfig(Table):
     def hyper(self, seed: int) -> Hyperparameters:
         """seed: the recipe's."""
         return Hyperparameters(
-            self.learning_rate or LEARNING_RATE[self.method],
+            self.learning_rate or self.usual_rate,
             self.num_train_epochs,
             self.max_steps,
             self.per_device_train_batch_size,

@@ -33,7 +33,7 @@ from alpaca_pipe.models.speed import loading, reached
 TOKENS_ON_CPU = 512  # of a micro-batch, unless one row alone is longer
 TOKENS_A_ROW = 130  # the released 52K in LLaMA's tokens, prompt and EOS included: 127.14 on average
 _AROUND_ROW = 44  # tokens of the template: 127.14 less those of instruction, input and answer
-_BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
+BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
 # Of each row but the first in a micro-batch, tokens that stand there already: both of Stanford's prompts begin alike. Counted
 # with micro_batches on the released 52K in LLaMA's tokens: 25.5, 29.8, 31.9, 33.0 a row at 4, 8, 16, 32 rows at once.
 OPENING = 34.06
@@ -68,7 +68,7 @@ def lengths(file: Path | None) -> Lengths:
     with file.open("rb") as lines:
         rows = len(sizes) if len(sizes) < _LOOKED_AT else sum(1 for _ in lines)
     several = sum(len(row.messages) > 2 for row in looked)
-    return Lengths(_AROUND_ROW + sum(sizes) / len(sizes) / _BYTES_A_TOKEN, rows, several)
+    return Lengths(_AROUND_ROW + sum(sizes) / len(sizes) / BYTES_A_TOKEN, rows, several)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ LEARNING_RATE = {
     "qlora": 2e-4,
     "full": 2e-5,
 }  # unless the recipe says otherwise, by method
+PRETRAINING_RATE = 3e-4  # of all weights on plain texts: LLaMA's for 7B (arXiv:2302.13971, table 2)
 
 
 @dataclass(frozen=True)

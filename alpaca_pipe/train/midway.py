@@ -74,7 +74,7 @@ def midway_of(
 ) -> Midway:
     """What the recipe asks for. file: the held-out rows; steps: of the whole tune and of an epoch; per_hour: nano-dollars. Writes
     chosen_on.jsonl into `folder` where these rows choose the checkpoint. UserError where no row can be scored, and for dollars that no time costs."""
-    check_billed(config, per_hour)
+    check_billed(config, per_hour)  # before anything is written
     best = config.keeps_best
     held_out = [Example.from_row(row) for row in read_jsonl(file)]
     examples = some_of(held_out, rows_scored(config, len(held_out)))
@@ -93,6 +93,15 @@ def midway_of(
     )
     if best:
         write_jsonl(folder / CHOSEN_ON, ({"id": row.id} for row in examples))
+    return midway_on(rows, config, steps, per_hour)
+
+
+def midway_on(
+    rows: Sequence[EncodedRow], config: TrainConfig, steps: tuple[int, int], per_hour: int
+) -> Midway:
+    """On these rows, as the recipe asks for it."""
+    check_billed(config, per_hour)
+    best = config.keeps_best
     return Midway(
         rows,
         steps_between(config, *steps),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any
 
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import open_to_others, read_json, read_jsonl, read_jsonl_so_far
+from alpaca_pipe.data.texts_table import TextsTable
 from alpaca_pipe.models.base_proof import prove_base
 from alpaca_pipe.models.loading import load_tokenizer
-from alpaca_pipe.models.loss_mask import Encoded, Encoder
+from alpaca_pipe.models.loss_mask import Encoded, EncodedRow, Encoder
 from alpaca_pipe.models.saved_template import save_template
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
@@ -24,16 +25,17 @@ from alpaca_pipe.train.ears import Ears, on_the_way
 from alpaca_pipe.train.gpu_kernels import check_gpu
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.job import TuneJob, perform
-from alpaca_pipe.train.midway import Midway, midway_of
+from alpaca_pipe.train.midway import Midway, midway_of, midway_on
 from alpaca_pipe.train.packages import check_packages
 from alpaca_pipe.train.processes import check_processes, perform_together
 from alpaca_pipe.train.recompute import recomputes
 from alpaca_pipe.train.resume import Owner, go_on_from
 from alpaca_pipe.train.shuffled_control import shuffled
+from alpaca_pipe.train.text_rows import text_rows
 from alpaca_pipe.train.trackers import TRACKED, Tracking, described
 from alpaca_pipe.train.training_rows import TrainingRows, training_rows
 from alpaca_pipe.train.tuned_elsewhere import take
-from alpaca_pipe.weights.base import BaseTable, Checkpoint, base_or_grown, resolve
+from alpaca_pipe.weights.base import BESIDE, BaseTable, Checkpoint, base_or_grown, resolve
 
 
 def train(config: TrainConfig, context: StageContext) -> Outcome:
@@ -53,9 +55,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     check_packages(config)
     checkpoint = resolve(base, context.progress.say)
     encoder = Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template])
-    told = training_rows(
-        config, context.inputs[ROWS], encoder, context.folder, context.progress.say
-    )
+    told, scored = _rows(config, context, encoder)
     if config.source:
         draft = context.scratch / "model"
         take(config, base, checkpoint, encoder, draft)
@@ -64,15 +64,15 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
         return Outcome(_what(config, context, told) | {"tuned_elsewhere": True})
     rows = told.sequences
     hyper = replace(config.hyper(context.seed), checkpointing=recomputes(config, base, rows))
-    tunes = {"tuned": rows}
-    if config.control == "shuffled":
-        tunes["control"] = shuffled(rows, context.seed)
+    tunes = {"tuned": (rows, checkpoint)} | _beside(context.inputs.get(BESIDE), rows)
+    if config.shuffles:
+        tunes["control"] = (shuffled(rows, context.seed), checkpoint)
     steps = hyper.steps(len(rows))
-    midway = _midway(config, context, encoder, hyper, len(rows))
+    midway = _midway(config, context, encoder, hyper, len(rows), scored)
     _announce(context, config, told.rows, steps, len(tunes))
     calibration = Calibration(steps * len(tunes), context.per_hour, context.progress.say)
     start = config.resume_from_checkpoint
-    for place, (which, its_rows) in enumerate(tunes.items()):
+    for place, (which, (its_rows, its_base)) in enumerate(tunes.items()):
         if not (context.folder / FOLDERS[which]).is_dir():
             _place(which, start, context)
             start = True  # it was asked for the tune that was interrupted
@@ -82,7 +82,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
                 told.weights,
                 config,
                 hyper,
-                checkpoint,
+                its_base,
                 encoder,
                 context,
                 midway,
@@ -103,6 +103,17 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     )
 
 
+def _rows(
+    config: TrainConfig, context: StageContext, encoder: Encoder
+) -> tuple[TrainingRows, list[EncodedRow]]:
+    """(what is trained on; of plain texts also what is scored on the way)."""
+    say = context.progress.say
+    if config.objective == "pretrain":
+        texts: TextsTable = context.tables["texts"]
+        return text_rows(config, texts, encoder.tokenizer, context.folder, say)
+    return training_rows(config, context.inputs[ROWS], encoder, context.folder, say), []
+
+
 def _what(config: TrainConfig, context: StageContext, told: TrainingRows) -> dict[str, Any]:
     return {
         "method": config.method,
@@ -112,13 +123,29 @@ def _what(config: TrainConfig, context: StageContext, told: TrainingRows) -> dic
     } | told.summary()
 
 
+def _beside(
+    folder: Path | None, rows: list[Encoded]
+) -> dict[str, tuple[list[Encoded], Checkpoint]]:
+    """The same rows for each model that `grow` made by another method, to be compared."""
+    models = sorted(folder.iterdir()) if folder else []
+    return {model.name: (rows, Checkpoint(str(model))) for model in models}
+
+
 def _midway(
-    config: TrainConfig, context: StageContext, encoder: Encoder, hyper: Hyperparameters, rows: int
+    config: TrainConfig,
+    context: StageContext,
+    encoder: Encoder,
+    hyper: Hyperparameters,
+    rows: int,
+    scored: Sequence[EncodedRow],
 ) -> Midway | None:
-    """Evaluation on the way, where it is asked for."""
+    """Evaluation on the way, where it is asked for. scored: sequences of held-out texts, for objective pretrain."""
     if config.eval_strategy == "no":
         return None
     epoch = replace(hyper, num_train_epochs=1.0, max_steps=None)
+    if config.objective == "pretrain":
+        steps = (hyper.steps(rows), epoch.steps(rows))
+        return midway_on(scored, config, steps, context.per_hour)
     return midway_of(
         config,
         context.inputs[HELD_OUT],
@@ -186,7 +213,9 @@ def _check_machine(config: TrainConfig) -> None:
 def _announce(
     context: StageContext, config: TrainConfig, rows: int, steps: int, tunes: int
 ) -> None:
-    both = ", then the control with exchanged answers" if tunes == 2 else ""
+    both = ", then the control with exchanged answers" if config.shuffles else ""
+    if tunes > 1 and not config.shuffles:
+        both = f", then {tunes - 1} models that grew by other methods"
     if config.processes > 1:
         both += f"; {config.processes} processes"
     context.progress.say(f"{config.method}, {rows} rows, {steps} steps{both}")
@@ -250,6 +279,7 @@ def _tune(
         ears.kept(read_json(draft / NOTE))
     save_template(draft, encoder)
     open_to_others(draft)
+    (context.folder / FOLDERS[which]).parent.mkdir(exist_ok=True)
     draft.rename(context.folder / FOLDERS[which])
     shutil.rmtree(scratch)
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from alpaca_pipe.core.did_you_mean import did_you_mean
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
 from alpaca_pipe.data.source_size import rows_expected
@@ -28,7 +29,7 @@ from alpaca_pipe.recipe.stage import (
 )
 from alpaca_pipe.train.adapter_config import Lora
 from alpaca_pipe.train.config import OF_EVALUATION, ROWS, TrainConfig, check, conversations_refused
-from alpaca_pipe.train.cost_estimate import OPENING, Job, lengths
+from alpaca_pipe.train.cost_estimate import BYTES_A_TOKEN, OPENING, Job, Lengths, lengths
 from alpaca_pipe.train.hosted_config import check_hosted
 from alpaca_pipe.train.packages import missing_packages
 from alpaca_pipe.weights.base import GROWN, BaseTable
@@ -61,10 +62,11 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     if base:
         check(config, base)
         check_own_run(base, known.recipe)
+    check_texts(config, tables)
     if config.source:
         return _taken(config)
     length, machine, job = (
-        lengths(known.inputs.get(ROWS)),
+        _lengths(config, tables, known),
         machine_of(tables),
         job_of(config, tables, known),
     )
@@ -72,24 +74,20 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
         from alpaca_pipe.train.cores import check_cores
 
         check_cores(config.processes)
-    if not TEMPLATES[config.template].many_turns:
+    if config.objective == "sft" and not TEMPLATES[config.template].many_turns:
         if length.several:
             raise conversations_refused(length.several, length.rows or 0, config.template)
         if getattr(tables.get("generate"), "many_turns", False):
             rows = tables["generate"].count
             raise conversations_refused(rows, rows, config.template)
     rows = length.rows or _rows_expected(tables)
-    tunes = 2 if config.control == "shuffled" else 1
+    tunes = tunes_of(config, tables)
     steps = config.hyper(0).steps(rows)
     batch = min(rows, config.hyper(0).rows_a_step)
-    says = f"{config.method}, {steps:,} steps of {batch} rows" + (
-        ", twice (control)" if tunes == 2 else ""
-    )
+    says = f"{config.method}, {steps:,} steps of {batch} rows{_again(config, tunes)}"
     if earlier := goes_on_from(base):
         says = f"goes on from the {earlier.form} of {earlier.run}: {says}"
-    measured = f"rows of {length.mean:.0f} tokens" + (
-        " (the curated ones)" if length.rows else ", as in the released 52K"
-    )
+    measured = f"rows of {length.mean:.0f} tokens{_whose(config, length)}"
     scored, more = _on_the_way(config, tables, machine, steps, rows)
     scored *= length.mean * tunes
     notes = (*_notes(config, base, tables.get("gpu")), *more)
@@ -218,7 +216,7 @@ def job_of(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs
     shape = shape_in(tables)
     if base is None or shape is None:
         return None
-    length = lengths(known.inputs.get(ROWS))
+    length = _lengths(config, tables, known)
     rows = length.rows or _rows_expected(tables)
     step = min(rows, config.hyper(0).rows_a_step)
     trained = config.max_steps * step if config.max_steps else rows * config.num_train_epochs
@@ -234,12 +232,60 @@ def job_of(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs
         length,
         trained * length.mean,
         trained / at_once,
-        2 if config.control == "shuffled" else 1,
-        OPENING if TEMPLATES[config.template].with_input and not config.hyper(0).draws else 0.0,
+        tunes_of(config, tables),
+        OPENING if _opens(config) else 0.0,
         config.processes,
         config.gradient_checkpointing,
         config.split,
     )
+
+
+def check_texts(config: TrainConfig, tables: Mapping[str, Any]) -> None:
+    """UserError where the objective and the recipe's other tables do not go together."""
+    if config.objective == "pretrain":
+        if "texts" not in tables:
+            raise UserError(
+                "train.objective: pretrain reads plain texts, and the recipe names none",
+                "add `texts: {from: my-texts/}`; `own` is this program's own source",
+            )
+    elif named := getattr(tables.get("grow"), "beside", ()):
+        raise UserError(
+            f"grow.beside: {', '.join(named)} would be made and never trained: growths are compared on plain texts",
+            "set train.objective: pretrain, or leave grow.beside out",
+        )
+
+
+def tunes_of(config: TrainConfig, tables: Mapping[str, Any]) -> int:
+    """How many there are: the control, and of plain texts each model that `grow` makes beside."""
+    beside = getattr(tables.get("grow"), "beside", ()) if config.objective == "pretrain" else ()
+    return 1 + config.shuffles + len(beside)
+
+
+def _lengths(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Lengths:
+    """Of the curated rows; of plain texts all sequences are as long as they may be."""
+    if config.objective != "pretrain":
+        return lengths(known.inputs.get(ROWS))
+    bytes_a_token = 1 if getattr(tables.get("base"), "bytes", False) else BYTES_A_TOKEN
+    tokens = tables["texts"].characters() / bytes_a_token
+    return Lengths(config.max_length, math.ceil(tokens / (config.max_length - 1)))
+
+
+def _again(config: TrainConfig, tunes: int) -> str:
+    if config.shuffles:
+        return ", twice (control)"
+    return f", {tunes} times (models that grew by other methods)" if tunes > 1 else ""
+
+
+def _whose(config: TrainConfig, length: Lengths) -> str:
+    if config.objective == "pretrain":
+        return ", by the size of the texts"
+    return " (the curated ones)" if length.rows else ", as in the released 52K"
+
+
+def _opens(config: TrainConfig) -> bool:
+    """Whether rows begin alike."""
+    asked = config.objective != "pretrain" and TEMPLATES[config.template].with_input
+    return bool(asked) and not config.hyper(0).draws
 
 
 def _shared(job: Job) -> str:
@@ -336,8 +382,8 @@ STAGE = Stage(
     "train",
     version=1,
     config=TrainConfig,
-    reads=(ROWS, f"{GROWN}?"),
-    uses=("base", "seed"),
+    reads=(f"{GROWN}?",),
+    uses=("base", "seed", "texts?"),
     estimate=estimate,
     run=run,
     prove=prove,

@@ -51,7 +51,7 @@ def training_rows(
     rows = [row for _, row in kept]
     dropped = [row for row in found if isinstance(row, Rejected)]
     write_jsonl(folder / "dropped.jsonl", (row.to_row() for row in dropped))
-    least = 2 if config.control == "shuffled" else 1
+    least = 2 if config.shuffles else 1
     if len(rows) < least:
         raise UserError(
             f"train: {len(rows)} of {len(examples)} rows fit into {config.max_length} tokens, "

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainValidator, ValidationInfo
+from pydantic import Field, PlainValidator, ValidationInfo, model_validator
 
-from alpaca_pipe.core.config_table import ExistingPath, Table, folder_of
+from alpaca_pipe.core.config_table import Added, ExistingPath, Table, folder_of, wrong_key
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import read_json
@@ -17,8 +17,11 @@ from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.weights.folder_digest import checkpoint_digest, tokenizer_digest
 from alpaca_pipe.weights.gguf import gguf_digest
 from alpaca_pipe.weights.known import KNOWN
+from alpaca_pipe.weights.new_shape import NewShape
 
 TINY = "tiny"  # a random LLaMA of two layers: proves the road in seconds, knows nothing
+NEW = "new"  # a random LLaMA of the recipe's own shape, to be pre-trained
+DRAWN = (TINY, NEW)
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Checkpoint:
 
 def read_model(value: Any, info: ValidationInfo) -> Any:
     """A known name stays; an existing file or folder becomes a path; the rest must look like a hub id."""
-    if value in KNOWN or value == TINY or isinstance(value, Path):
+    if value in KNOWN or value in DRAWN or isinstance(value, Path):
         return value
     if not isinstance(value, str):
         raise ValueError("should be the name or the path of a model")
@@ -54,7 +57,7 @@ def read_model(value: Any, info: ValidationInfo) -> Any:
     if value.startswith((".", "/", "~")) or value.endswith(".gguf"):
         raise ValueError(f"no such file or folder: {path}")
     if not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", value, re.ASCII):
-        hint = did_you_mean(value, [*KNOWN, TINY])
+        hint = did_you_mean(value, [*KNOWN, *DRAWN])
         raise ValueError(
             f"no model of this name - {hint} Else: org/name on the hub, a folder, or a GGUF file"
         )
@@ -68,7 +71,7 @@ class BaseTable(Table):
         str | Path,
         PlainValidator(read_model, json_schema_input_type=str),
         Field(
-            description="a known name (smollm2-135m-instruct), a hub id (org/name), a checkpoint folder, or a GGUF file"
+            description="a known name (smollm2-135m-instruct), a hub id (org/name), a checkpoint folder, a GGUF file, or new (drawn, in the shape of `shape`)"
         ),
     ]
     revision: Annotated[str, Field(description="branch, tag or commit of a hub id")] = "main"
@@ -80,15 +83,36 @@ class BaseTable(Table):
     ] = "float32"
     tokenizer: Annotated[
         ExistingPath | None,
-        Field(description="with model: tiny, the checkpoint folder whose tokenizer it takes"),
+        Field(
+            description="with model: tiny or new, the checkpoint folder whose tokenizer it takes"
+        ),
     ] = None
+    shape: Annotated[
+        NewShape | None, Added(), Field(description="with model: new, what is drawn")
+    ] = None
+
+    @model_validator(mode="after")
+    def _has_a_shape(self) -> Self:
+        if (self.model == NEW) != (self.shape is not None):
+            said = (
+                "is drawn in the shape that `shape:` says"
+                if self.model == NEW
+                else "has its own shape"
+            )
+            cure = (
+                "add base.shape"
+                if self.model == NEW
+                else "leave base.shape out, or write model: new"
+            )
+            raise wrong_key("shape", self.shape, f"model {self.model} {said} - {cure}")
+        return self
 
     def identity(self) -> dict[str, Any]:
         said = {"model": self._content(), "dtype": self.dtype}
         return said | ({"cut": "as pre-trained"} if self._is_cut_otherwise() else {})
 
     def brings(self) -> tuple[Ingredient, ...]:
-        return () if self.model == TINY else (Ingredient("base", self.tuned_from or self.called),)
+        return () if self.model in DRAWN else (Ingredient("base", self.tuned_from or self.called),)
 
     def rehearsed(self) -> Self:
         """A tiny model, with the recipe's own tokenizer where it lies on this machine."""
@@ -102,6 +126,11 @@ class BaseTable(Table):
         if isinstance(self.model, Path):
             return self.model.stem if self.model.suffix == ".gguf" else self.model.name
         return KNOWN[self.model].source_model if self.model in KNOWN else self.model
+
+    @property
+    def bytes(self) -> bool:
+        """Whether its tokenizer is the stand-in, one token a byte."""
+        return self.model in DRAWN and self.tokenizer is None
 
     @property
     def published(self) -> str:
@@ -124,7 +153,7 @@ class BaseTable(Table):
 
     @property
     def on_hub(self) -> bool:
-        return isinstance(self.model, str) and self.model not in KNOWN and self.model != TINY
+        return isinstance(self.model, str) and self.model not in (*KNOWN, *DRAWN)
 
     def commit(self) -> str | None:
         """The commit that a hub base's revision stands for: itself, or what the hub's cache on this machine noted."""
@@ -159,8 +188,10 @@ class BaseTable(Table):
         return float(said[1]) * {"m": 1e6, "b": 1e9}[said[2]] if said else None
 
     def _content(self) -> Any:
+        if self.shape:
+            return {"new": self.shape.config(), "tokenizer": self._words()}
         if self.model == TINY:
-            return {"tiny": self.tokenizer and tokenizer_digest(self.tokenizer)}
+            return {"tiny": self._words()}
         if isinstance(self.model, Path):
             return checkpoint_digest(self.model) if self.model.is_dir() else gguf_digest(self.model)
         return (
@@ -168,6 +199,9 @@ class BaseTable(Table):
             if self.model in KNOWN
             else {"hub": self.model, "revision": self.revision}
         )
+
+    def _words(self) -> str | None:
+        return tokenizer_digest(self.tokenizer) if self.tokenizer else None
 
     def _is_cut_otherwise(self) -> bool:
         """Whether what was made with it before 2026-11 saw other ids: that is no longer the same step."""
@@ -188,6 +222,8 @@ class BaseTable(Table):
 
 
 GROWN = "grow/model"  # what a recipe's `grow:` made, as a step reads it
+BESIDE = "grow/beside"  # by other methods, a folder each
+Growth = Literal["zero_blocks", "stack", "net2net", "ligo", "scratch"]
 
 
 def base_or_grown(base: BaseTable, inputs: Mapping[str, Path]) -> BaseTable:
@@ -201,10 +237,12 @@ def resolve(base: BaseTable, say: Callable[[str], None] = lambda sentence: None)
 
     Raises UserError when a known weight is not on this machine or a GGUF is of a kind that cannot be trained.
     """
-    if base.model == TINY:
+    if base.model in DRAWN:
         from alpaca_pipe.weights.tiny import tiny_checkpoint
 
-        return Checkpoint(str(tiny_checkpoint(base.tokenizer)))
+        return Checkpoint(
+            str(tiny_checkpoint(base.tokenizer, base.shape.config() if base.shape else None))
+        )
     if isinstance(base.model, Path) and base.model.is_dir():
         return Checkpoint(str(base.model))
     if isinstance(base.model, Path) or base.model in KNOWN:

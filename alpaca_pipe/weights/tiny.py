@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.files import cache_dir, digest_of
 from alpaca_pipe.weights.checkpoint import save_tokenizer, whole_folder
@@ -23,17 +24,23 @@ _SHAPE = {
 _SEED = 0
 
 
-def tiny_checkpoint(tokenizer: Path | None = None) -> Path:
-    """The folder of the tiny model, built on first use. tokenizer: a folder that has one; None is the stand-in."""
+def tiny_checkpoint(tokenizer: Path | None = None, shape: Mapping[str, Any] | None = None) -> Path:
+    """The folder of the tiny model, built on first use. tokenizer: a folder that has one; None is the stand-in. shape: of a new
+    model in its place, as LlamaConfig takes it."""
     source = tokenizer_digest(tokenizer) if tokenizer else "bytes, answers end in EOS"
-    folder = cache_dir() / "checkpoints" / f"tiny-{digest_of([_SHAPE, _SEED, source])[:12]}"
+    name = "new" if shape else "tiny"
+    folder = (
+        cache_dir() / "checkpoints" / f"{name}-{digest_of([shape or _SHAPE, _SEED, source])[:12]}"
+    )
     if not folder.is_dir():
         with whole_folder(folder) as draft:
-            build_tiny(draft, tokenizer)
+            build_tiny(draft, tokenizer, shape)
     return folder
 
 
-def build_tiny(folder: Path, tokenizer: Path | None = None) -> None:
+def build_tiny(
+    folder: Path, tokenizer: Path | None = None, shape: Mapping[str, Any] | None = None
+) -> None:
     """Writes model and tokenizer into `folder`; the same bytes on every call."""
     import torch
     import transformers
@@ -41,17 +48,16 @@ def build_tiny(folder: Path, tokenizer: Path | None = None) -> None:
 
     transformers.logging.disable_progress_bar()
     words = AutoTokenizer.from_pretrained(tokenizer) if tokenizer else byte_tokenizer()
-    shape = LlamaConfig(
+    config = LlamaConfig(
         vocab_size=len(words),
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
         pad_token_id=words.pad_token_id,
-        tie_word_embeddings=True,
-        **_SHAPE,
+        **{"tie_word_embeddings": True, **(shape or _SHAPE)},
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
-        model = LlamaForCausalLM(shape)
+        model = LlamaForCausalLM(config)
     model.save_pretrained(folder)
     save_tokenizer(words, folder)
 

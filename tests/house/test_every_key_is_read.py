@@ -34,8 +34,13 @@ from alpaca_pipe.recipe.other_names import models_in
 from alpaca_pipe.recipe.schema import Recipe, load_recipe, recipe_model
 from alpaca_pipe.teachers import factory
 from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.weights.new_shape import NewShape
 from tests.house.test_layers import FILES, ROOT
 
+NEW = {
+    "model": "new",
+    "shape": {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4},
+}
 # The least that a table needs, or needs for a key to mean something.
 NEEDS: dict[str, dict[str, Any]] = {
     **{
@@ -47,6 +52,9 @@ NEEDS: dict[str, dict[str, Any]] = {
     "teacher.local_server": {"model": "smollm2-135m-instruct"},
     "base": {"model": "tiny"},
     "base.revision": {"model": "org/name"},
+    **dict.fromkeys(("base.shape", *(f"base.shape.{name}" for name in NewShape.model_fields)), NEW),
+    "base.model": {"model": "smollm2-135m-instruct"},
+    "texts": {"from": ["notes.md"]},
     "gpu": {"name": "H200"},
     "gpu.granularity": {"per_hour": 2},
     "gpu.watts": {"per_kwh": 0.3},
@@ -130,6 +138,13 @@ OTHERS: dict[str, Any] = {
     "curate.filters.language.wanted": "da",
     "curate.filters.length.tokenizer": "notes.md",
     "grow.beside": ["stack"],
+    "base.shape": NEW["shape"] | {"num_hidden_layers": 3},
+    "base.shape.hidden_size": 64,
+    "base.shape.num_attention_heads": 2,
+    "base.shape.num_key_value_heads": 2,
+    "texts.from": ["rows.jsonl"],
+    "texts.column": "body",
+    "base.shape.num_hidden_layers": 5,
     "evaluate.lm_eval": {"tasks": ["arc_easy"]},
     "evaluate.lm_eval.tasks": ["arc_challenge"],
     "evaluate.lm_eval.include": "tokenizer",

@@ -295,7 +295,13 @@ def test_names_are_those_of_training_arguments() -> None:
     own |= {"source"}  # the key `from`, as curate has it
     own |= {"eval_every_usd", "max_eval_samples"}  # the second as in transformers' examples
     own |= {"early_stopping_patience", "early_stopping_threshold"}  # its EarlyStoppingCallback
-    own |= {"fp8", "hosted", "loss", "prompt_loss_weight"}  # TRL's loss_type, and OpenAI's key
+    own |= {
+        "fp8",
+        "hosted",
+        "loss",
+        "prompt_loss_weight",
+        "objective",
+    }  # TRL's loss_type, and OpenAI's key
     arguments = set(TrainingArguments.__dataclass_fields__)
     assert set(TrainConfig.model_fields) - own <= arguments
     assert not set(TrainConfig.renamed) & set(TrainConfig.model_fields)

@@ -1,0 +1,68 @@
+"""The recipe's `texts:` table: plain text to pre-train on, and to learn a growth's map on."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from alpaca_pipe.core.config_table import Exact, ExistingPath, Table
+from alpaca_pipe.core.files import digest_of, file_digest, tree_digest
+
+OWN = "own"  # the program's own source text: what a machine without any other text has
+_OWN = Path(__file__).resolve().parents[1]
+
+
+def _as_list(value: Any) -> Any:
+    many = value if isinstance(value, list | tuple) else [value]
+    return tuple(_OWN if one == OWN else one for one in many)
+
+
+class TextsTable(Table):
+    """Plain texts, known by their content."""
+
+    also: ClassVar[dict[str, str]] = {"test_size": "held_out"}
+
+    source: Annotated[
+        tuple[ExistingPath, ...],
+        BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+    ] = Field(
+        alias="from",
+        min_length=1,
+        description="files or folders: a text or Markdown file is one text, a row of JSON, JSONL, CSV or Parquet is one in its "
+        "column; `own`: this program's own source",
+    )
+    column: str = Field("text", description="of files of rows, where the text stands")
+    held_out: Exact = Field(
+        Decimal("0.1"),
+        gt=0,
+        lt=1,
+        description="share of all characters that is never trained on: whole texts, or the end of the only one",
+    )
+
+    def identity(self) -> dict[str, Any]:
+        """Of the program's own source its Python files alone, for what Python compiles of them is of one machine."""
+        own = {file.relative_to(_OWN).as_posix(): file_digest(file) for file in own_files()}
+        content = [digest_of(own) if one == _OWN else tree_digest(one) for one in self.source]
+        return {"from": content, "column": self.column, "held_out": str(self.held_out)}
+
+    def characters(self) -> int:
+        """About how many there are to train on: by the size of the files."""
+        files = [file for one in self.source for file in _below(one)]
+        return int(sum(file.stat().st_size for file in files) * (1 - self.held_out))
+
+
+def own_files() -> list[Path]:
+    return sorted(_OWN.rglob("*.py"))
+
+
+def _below(source: Path) -> list[Path]:
+    if source == _OWN:
+        return own_files()
+    return (
+        sorted(path for path in source.rglob("*") if path.is_file())
+        if source.is_dir()
+        else [source]
+    )
