@@ -6,11 +6,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 OVERRIDES ?=
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of Pythons are started here: each would compile all of it anew
 
-.PHONY: quickstart test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate bench-train chaos findings clean
+.PHONY: quickstart vicuna-small test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate bench-train chaos findings clean
 
 quickstart: $(VENV)/.installed-user
 	@$(BIN)/alpaca-pipe setup local
 	@$(BIN)/alpaca-pipe run quickstart $(OVERRIDES)
+
+# A published system in small, on a fresh clone too: docs/published.md.
+vicuna-small: $(VENV)/.installed-user
+	@$(BIN)/alpaca-pipe setup local
+	@$(BIN)/alpaca-pipe run $@ $(OVERRIDES)
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/alpaca-pipe setup local || echo "without the embedded model: its tests are skipped"
@@ -72,7 +77,7 @@ $(BIN)/python:
 
 $(VENV)/.installed-user: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing alpaca-pipe and what it needs into $(VENV) (a few minutes the first time)"
-	@$(PIP) -e '.[local,train,report]'
+	@$(PIP) -e '.[local,train,report,language]'
 	@$(BIN)/python -m compileall -q alpaca_pipe  # the first command then starts as fast as the second
 	@touch $@
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.files import same_file, write_json, write_jsonl
+from alpaca_pipe.core.files import same_file, shipped, write_json, write_jsonl
 from alpaca_pipe.curate.config import GENERATED, CurateConfig
 from alpaca_pipe.curate.diversity import Diversity
 from alpaca_pipe.curate.filter_config import first_reason
@@ -179,6 +179,8 @@ def _rows(config: CurateConfig, context: StageContext) -> Incoming:
     if config.source:
         context.progress.start(0, "rows")
         say = context.progress.say
+        if shipped("seed_tasks") in Path(config.source).parents:
+            say(f"the rows are shipped ones of our own writing: {Path(config.source).name}")
 
         def tick(number: int) -> None:
             context.progress.at(number, f"{number:,} rows read")

@@ -11,10 +11,10 @@ UNCOUNTED = 10_000  # of a dataset that is not fetched yet: said wherever it is 
 _PACKED = 3  # times as many rows in as many bytes of a packed file
 
 
-def rows_expected(source: Path | HubId) -> int:
-    """About how many rows a source holds, by its size; UNCOUNTED for what is not here."""
+def rows_expected(source: Path | HubId, first: int | None = None) -> int:
+    """About how many rows a source holds, by its size; of what is not here the first so many, or UNCOUNTED."""
     if isinstance(source, HubId):
-        return UNCOUNTED
+        return first or UNCOUNTED
     files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
     return max(
         1,

@@ -17,6 +17,9 @@ def reading_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"and in {len(shapes) - _SHOWN} other shapes (summary.json)"
     for remark, rows in summary.get("remarks", {}).items():
         yield f"{remark}: {rows:,} times"
+    if cut := summary.get("split_long"):
+        long = f"; {cut['over']:,} exchanges are longer by themselves" if cut["over"] else ""
+        yield f"{cut['conversations']:,} long conversations came in {cut['pieces']:,} pieces{long}"
     if unread := summary.get("unread", {}):
         shown = ", ".join(f"{key} ({rows:,})" for key, rows in list(unread.items())[:_SHOWN])
         more = f" and {len(unread) - _SHOWN} more" if len(unread) > _SHOWN else ""

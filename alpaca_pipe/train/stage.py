@@ -11,6 +11,7 @@ from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
+from alpaca_pipe.data.source_kinds import HubId
 from alpaca_pipe.data.source_size import rows_expected
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
@@ -262,9 +263,14 @@ def tunes_of(config: TrainConfig, tables: Mapping[str, Any]) -> int:
 
 
 def _lengths(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Lengths:
-    """Of the curated rows; of plain texts all sequences are as long as they may be."""
+    """Of the curated rows; of conversations that are not here and will be cut, what pieces may have; of plain texts all
+    sequences are as long as they may be."""
     if config.objective != "pretrain":
-        return lengths(known.inputs.get(ROWS))
+        found, curate = lengths(known.inputs.get(ROWS)), tables.get("curate")
+        cut = getattr(curate, "split_long", None)
+        if found.rows is None and cut and isinstance(getattr(curate, "source", None), HubId):
+            return Lengths(_OF_A_PIECE * cut.tokens)
+        return found
     bytes_a_token = 1 if getattr(tables.get("base"), "bytes", False) else BYTES_A_TOKEN
     tokens = tables["texts"].characters() / bytes_a_token
     return Lengths(config.max_length, math.ceil(tokens / (config.max_length - 1)))
@@ -279,7 +285,10 @@ def _again(config: TrainConfig, tunes: int) -> str:
 def _whose(config: TrainConfig, length: Lengths) -> str:
     if config.objective == "pretrain":
         return ", by the size of the texts"
-    return " (the curated ones)" if length.rows else ", as in the released 52K"
+    if length.rows:
+        return " (the curated ones)"
+    usual = length == Lengths()
+    return ", as in the released 52K" if usual else ", three fifths of curate.split_long: a guess"
 
 
 def _opens(config: TrainConfig) -> bool:
@@ -295,11 +304,9 @@ def _shared(job: Job) -> str:
 
 def _rows_expected(tables: Mapping[str, Any]) -> int:
     curate = tables.get("curate")
-    source = getattr(curate, "source", None)
-    rows = rows_expected(source) if source else getattr(tables.get("generate"), "count", 0)
-    return max(
-        1, min(rows, getattr(curate, "first", None) or rows) - getattr(curate, "held_out", 0)
-    )
+    source, first = getattr(curate, "source", None), getattr(curate, "first", None)
+    rows = rows_expected(source, first) if source else getattr(tables.get("generate"), "count", 0)
+    return max(1, min(rows, first or rows) - getattr(curate, "held_out", 0))
 
 
 def _notes(config: TrainConfig, base: BaseTable | None, gpu: GpuTable | None) -> Iterator[str]:
@@ -369,6 +376,7 @@ _LAYERS = (
     ),
 )
 _LONG_ON_CPU = 120.0  # minutes, from which a CPU is hardly meant
+_OF_A_PIECE = 0.6  # of the tokens that a piece may have; not measured
 _START_SECONDS = 12.0  # imports, loading, saving
 _FLOP = {
     "lora": 4,

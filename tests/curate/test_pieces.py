@@ -18,6 +18,7 @@ from alpaca_pipe.core.files import read_json, read_jsonl, write_json, write_json
 from alpaca_pipe.curate.config import CurateConfig
 from alpaca_pipe.curate.pieces import AROUND, WHOLE, Cutter, SplitLong, check_counted
 from alpaca_pipe.curate.split import held_out_ids
+from alpaca_pipe.report.reading_notes import reading_lines
 from tests.command import command, told
 
 FILE = Origin("imported", "chats.jsonl#1")
@@ -144,6 +145,9 @@ def test_the_stage_cuts_counts_and_keeps_conversations_on_one_side(tmp_path: Pat
     train, held = (list(read_jsonl(folder / f"{name}.jsonl")) for name in ("train", "held_out"))
     assert summary["read"] == summary["kept"] == len(kept) == len(train) + len(held)
     assert (summary["train"], summary["held_out"]) == (len(train), len(held))
+    cut = summary["split_long"]
+    said = f"{cut['conversations']} long conversations came in {cut['pieces']} pieces"
+    assert said in reading_lines(summary)
     pieces = [row for row in kept if WHOLE in row["origin"].get("details", {})]
     assert summary["split_long"]["pieces"] == len(pieces) > summary["split_long"]["conversations"]
     numbers = [{row["instruction"].split()[1] for row in part} for part in (train, held)]
