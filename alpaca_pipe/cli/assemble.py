@@ -40,6 +40,7 @@ MODULES = {
     "serve_command": ("serve",),
     "watch_command": ("watch",),
     "lookback_commands": ("history", "compare", "status", "verify", "gc"),
+    "mcp_command": ("mcp",),
     "ledger_commands": ("ledger", "prices", "claims"),
     "teacher_commands": ("teachers",),
     "setup_command": ("setup",),

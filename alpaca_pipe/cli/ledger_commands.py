@@ -37,6 +37,7 @@ class By(StrEnum):
     stage = "stage"
     model = "model"
     day = "day"
+    month = "month"
     class_ = "class"
     recipe = "recipe"
     run = "run"

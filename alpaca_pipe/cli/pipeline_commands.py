@@ -265,6 +265,13 @@ def rows(
     grep: Annotated[
         str | None, typer.Option(help="Only rows that match this regular expression.")
     ] = None,
+    start: Annotated[
+        int, typer.Option("--from", min=1, help="Begin with this one, counted from 1.")
+    ] = 1,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=0, help="At most so many; 0: all. Default: 50 in a terminal, else all."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the rows of RECIPE's last run, with their ids."""
@@ -278,6 +285,8 @@ def rows(
         rule=rule,
         sample=sample,
         grep=grep,
+        start=start,
+        limit=limit,
         as_json=as_json,
     )
 
@@ -304,13 +313,23 @@ def report(
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
     show: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Print what it comes to, and write nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write the report of RECIPE's last run again and print its path."""
     from alpaca_pipe.report.browser import open_page
     from alpaca_pipe.report.report_page import write
+    from alpaca_pipe.report.summary import close, summed_up
 
     name, workspace = finished(recipe, runs, rehearse)
+    if summary:
+        if as_json:
+            echo_json(summed_up(workspace, name, write=False))
+        else:
+            echo("\n".join(close(workspace, name, write=False)))
+        return
     page = write(workspace, name)
     if as_json:
         echo_json({"report": str(page)})

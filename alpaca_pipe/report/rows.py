@@ -23,6 +23,7 @@ DROPPED = (
     ("evaluate", "left_out.jsonl"),
 )  # the stages that drop rows, and where they say so
 
+_PAGE = 50  # rows that a terminal is shown
 _SEED = 42  # the same command shows the same rows
 
 
@@ -95,14 +96,20 @@ def print_rows(
     rule: str | None = None,
     sample: int | None = None,
     grep: str | None = None,
+    start: int = 1,
+    limit: int | None = None,
     as_json: bool = False,
 ) -> None:
-    """The same, for a terminal or for programs."""
+    """The same, for a terminal or for programs. start, limit: a page of them, from number `start` on; a terminal is shown 50 where
+    nothing else is said, and that there are more is said."""
     from rich.text import Text
 
     check_whole(workspace, recipe)
     console = new_console(soft_wrap=True)
-    found = rows(workspace, recipe, rejected=rejected, rule=rule, sample=sample, grep=grep)
+    every = rows(workspace, recipe, rejected=rejected, rule=rule, sample=sample, grep=grep)
+    if limit is None and console.is_terminal and not as_json:
+        limit = _PAGE
+    found = every[start - 1 :][: limit or None]
     if as_json:
         echo_json(
             [
@@ -124,7 +131,15 @@ def print_rows(
         if row.rule:
             near = f" (nearest {row.nearest})" if row.nearest else ""
             console.print(Text.assemble((f"  {row.rule:<14} ", "yellow"), f"{row.reason}{near}"))
-    console.print(f"{len(found)} rows", style="dim", highlight=False)
+    console.print(_how_many(len(every), start, len(found)), style="dim", highlight=False)
+
+
+def _how_many(every: int, start: int, shown: int) -> str:
+    if shown == every:
+        return f"{every} rows"
+    last = start + shown - 1
+    on = f"; --from {last + 1} goes on, --limit 0 shows all" if last < every else ""
+    return f"{shown} of {every:,} rows{on}"
 
 
 def matching(chosen: list[StageRow], grep: str) -> list[StageRow]:

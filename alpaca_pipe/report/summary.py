@@ -33,15 +33,15 @@ _CONTESTANTS = {
 }
 
 
-def close(workspace: Path, recipe: str) -> Iterator[str]:
-    """Lines for the end of `run`; writes the report first where the last run has none yet."""
+def close(workspace: Path, recipe: str, write: bool = True) -> Iterator[str]:
+    """Lines for the end of `run`; writes the report first where the last run has none yet, unless `write` is False."""
     found = left(workspace, recipe)
     yield ""
     yield from _rows(found)
     yield from _losses(found)
     yield from _money(found)
     yield from _minutes(found)
-    yield f"report      {_report(workspace, found)}"
+    yield f"report      {_report(workspace, found, write) or 'none yet'}"
 
 
 def history_rows(workspace: Path, recipe: str) -> list[dict[str, Any]]:
@@ -69,8 +69,9 @@ def _page(workspace: Path, recipe: str, run: Mapping[str, Any]) -> Path:
     return within(within(workspace, recipe) / "reports", run["run"], ".html")
 
 
-def summed_up(workspace: Path, recipe: str) -> dict[str, Any]:
-    """What the last lines of a run say, for programs; money in nano-dollars. Writes the report as `close` does."""
+def summed_up(workspace: Path, recipe: str, write: bool = True) -> dict[str, Any]:
+    """What the last lines of a run say, for programs; money in nano-dollars. Writes the report as `close` does; report: None where
+    there is none."""
     found = left(workspace, recipe)
     books, (_, costs) = money(found), gathered(found, funnel(found))
     spent = (
@@ -99,7 +100,7 @@ def summed_up(workspace: Path, recipe: str) -> dict[str, Any]:
             "a_kept_example": costs.kept_example,
         },
         "free": books.free if books else None,
-        "report": _report(workspace, found),
+        "report": _report(workspace, found, write),
     }
 
 
@@ -196,12 +197,14 @@ def _minutes(found: RunFiles) -> Iterator[str]:
     yield f"minutes     {', '.join(parts)}; in all {total:.1f}"
 
 
-def _report(workspace: Path, found: RunFiles) -> str:
+def _report(workspace: Path, found: RunFiles, write_it: bool) -> str | None:
     own = within(workspace, found.recipe)
     if (own / "report.html").exists() and (
         own / "reports" / f"{found.run.get('run')}.html"
     ).exists():
         return str(own / "report.html")
+    if not write_it:
+        return None
     if find_spec("matplotlib") is None or find_spec("jinja2") is None:
         return "not written: pip install 'alpaca-pipe[report]', then `alpaca-pipe report`"
     from alpaca_pipe.report.report_page import write

@@ -69,6 +69,20 @@ def test_printed_rows_take_no_markup_from_a_row(
     )
 
 
+def test_rows_come_in_pages(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    def page(**asked: int) -> tuple[list[str], str]:
+        print_rows(workspace.root, "tea", **asked)  # type: ignore[arg-type]
+        *_, last = said = capsys.readouterr().out.strip().splitlines()
+        return [line for line in said if line.startswith("  instruction")], last
+
+    whole, end = page()
+    assert len(whole) == 5 and end == "5 rows"  # nothing is cut where no terminal is
+    first, end = page(limit=2)
+    assert first == whole[:2] and end == "2 of 5 rows; --from 3 goes on, --limit 0 shows all"
+    rest, end = page(start=3, limit=0)
+    assert rest == whole[2:] and end == "3 of 5 rows"
+
+
 def passages(workspace: Workspace, id: str) -> dict[str, str]:
     [found] = trace(workspace.root, id)
     return {passage.title: "\n".join(passage.lines) for passage in found.passages}

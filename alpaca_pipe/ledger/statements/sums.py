@@ -18,7 +18,7 @@ from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.ledger.store.balance import STILL_OPEN
 from alpaca_pipe.ledger.store.journal import Journal, totals_of
 
-By = Literal["stage", "model", "day", "class", "recipe", "run", "machine"]
+By = Literal["stage", "model", "day", "month", "class", "recipe", "run", "machine"]
 Column = By | Literal["share"]  # whether it is of a share of the budget, lent to another machine
 BY: tuple[By, ...] = get_args(By)
 _LAST = 5  # anomalies that are quoted
@@ -35,6 +35,7 @@ _COLUMN: Mapping[str, str] = {
     "class": "e.class",
     "machine": "e.machine",
     "day": _DAY,
+    "month": f"substr({_DAY}, 1, 7)",
     "model": "COALESCE(e.price, '') || ' ' || e.class",
 }  # becomes a name afterwards: prices are few
 _COLUMNS: Mapping[By | None, tuple[Column, ...]] = {
