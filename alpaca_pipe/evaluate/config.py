@@ -76,6 +76,10 @@ class EvaluateConfig(Table):
     forgetting: Annotated[bool, Added()] = Field(
         False, description="small questions, to see what the tuned model forgot"
     )
+    refusals: Annotated[bool, Added()] = Field(
+        False,
+        description="requests that should be declined, and such that only look like them, answered by base and tuned",
+    )
     judge: Annotated[Judging | None, Added()] = Field(
         None, description="any teacher as the judge of answers of base and tuned"
     )
@@ -83,7 +87,7 @@ class EvaluateConfig(Table):
         None, description="tasks of lm-eval, run by its own command on base and tuned"
     )
     answer_tokens: Annotated[int, Added()] = Field(
-        160, ge=1, description="length of the answers of rules and habits"
+        160, ge=1, description="length of the answers of rules, habits and (at most 64) refusals"
     )
     batch_tokens: Annotated[int, Knob()] = Field(
         2048, ge=16, description="padded positions scored at once"

@@ -128,7 +128,10 @@ def _without_judge(config: EvaluateConfig, tables: Mapping[str, Any]) -> Estimat
 def _beside_the_loss(config: EvaluateConfig, rows: int) -> tuple[int, int]:
     """(answers of each of two models, sequences that each scores for small questions)."""
     judged = min(config.judge.count, 1000) if config.judge else 0
-    return config.rules + min(config.habits, rows) + judged, _SMALL if config.forgetting else 0
+    declined = _REQUESTS if config.refusals else 0
+    return config.rules + min(
+        config.habits, rows
+    ) + declined + judged, _SMALL if config.forgetting else 0
 
 
 # SmolLM2-135M in fp32 on 2 cores, 2026-11
@@ -137,6 +140,7 @@ _LOAD_SECONDS = 3.0
 _ROW_SECONDS = 0.2  # of about 120 tokens
 _TOKEN_SECONDS = 0.05  # four answers at once
 _SMALL = 960  # 120 questions, four answers, two wordings, each a third of a row
+_REQUESTS = 72  # lines of refusals/prompts.jsonl
 _BATCHED_SECONDS = 0.012  # a token of one of many answers
 _AT_ONCE = 32  # of these
 _TOKENS_A_ROW = 130

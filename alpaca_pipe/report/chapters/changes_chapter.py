@@ -8,7 +8,7 @@ from typing import Any
 from alpaca_pipe.report.chapters.base import ReportChapter, Told
 from alpaca_pipe.report.facts import Facts
 
-_PARTS = ("rules", "habits", "forgetting")
+_PARTS = ("rules", "habits", "forgetting", "refusals")
 _TONES = {"better": "won", "worse": "lost", "maybe worse": "lost", "maybe better": "won"}
 _MARKS = {"better": "✓", "worse": "✗", "maybe worse": "✗?", "maybe better": "✓?"}
 
