@@ -43,7 +43,7 @@ def descend(
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(held, 1.0)
             optimizer.step()
-            value, tokens = float(loss), tokens + batch.numel()
+            value, tokens = float(loss.detach()), tokens + batch.numel()
             if not math.isfinite(value):
                 raise UserError(
                     f"grow: at step {step} the loss is no number", "lower the learning rate"

@@ -107,7 +107,7 @@ def by_learned_map(
         given = {"input_ids": ids, "use_cache": False}
         answer = torch.func.functional_call(large, mapped.weights(maps), (), given)
         loss = next_token_loss(answer.logits, ids)
-        seen.append(float(loss))
+        seen.append(float(loss.detach()))
         return loss
 
     descend(

@@ -16,6 +16,9 @@ from alpaca_pipe.models.architecture import LLAMA_7B, Architecture, shape_named
 from alpaca_pipe.models.fit import GB, GIB, file_bytes, gpu_hours, memory, training_flops
 from alpaca_pipe.models.speed import reached
 from alpaca_pipe.planner.claim import Claim, compared
+from alpaca_pipe.planner.pretraining import pretraining
+from alpaca_pipe.planner.scaling_law import REPLICATION
+from alpaca_pipe.planner.serving import Traffic, by_api, desktop, rented
 from alpaca_pipe.recipe.stage import Estimate
 
 LLAMA = "LLaMA, arXiv:2302.13971"
@@ -45,10 +48,12 @@ def claims(day: date) -> tuple[Claim, ...]:
         *_energy(),
         *_llama(a100),
         *_smaller_llamas(a100),
+        *_longer(),
         *_earlier(),
         *_teaching(),
         *_tuning(a100, h200),
         *_using(),
+        *_serving(day),
     )
 
 
@@ -169,6 +174,62 @@ def _smaller_llamas(a100: GpuRate) -> Iterator[Claim]:
         f"{seven:,} h x $1 + $600 = ${seven + 600:,}",
         f"${seven + 600:,}; at {where} an hour ${seven * price + 600:,.0f}",
         *compared(85_000, seven + 600),
+    )
+
+
+def _longer() -> Iterator[Claim]:
+    """By `plan pretrain`."""
+    first = pretraining(model="llama-13b", tokens=1e12, gpu="A100-80", per_hour=1.0)
+    more = pretraining(model="llama-13b", tokens=1.4e12, seen=1e12, gpu="A100-80", per_hour=1.0)
+    whole = pretraining(model="llama-13b", tokens=1.4e12, gpu="A100-80", per_hour=1.0)
+    low, before, _ = first.loss()
+    after = more.loss()[1]
+    holds = more.dollars.p50 < 0.5 * whole.dollars.p50
+    yield Claim(
+        "train longer, then swap the model",
+        "a model in use can be trained on, and be replaced by what it becomes",
+        UNKNOWN,
+        "2023",
+        f"13B from 1.0T to 1.4T tokens: {more.hours.p50:,.0f} A100-hours beside {whole.hours.p50:,.0f} for all of them; Chinchilla's fit "
+        f"(arXiv:2404.10102): {before:.3f} to {after:.3f} nats",
+        f"{more.hours.p50 / whole.hours.p50:.0%} of the hours for {before - after:.3f} nats, while the fit itself is unsure by "
+        f"{before - low:.2f}",
+        "holds" if holds else "does not hold",
+        "" if holds else "going on costs as much as beginning again",
+    )
+    fit = REPLICATION.loss(first.active, first.tokens)
+    yield Claim(
+        "13B after 1.0T tokens",
+        "6 x parameters x tokens say what LLaMA-13B took",
+        f"{LLAMA}, table 15",
+        "2023-02",
+        f"{first.flops:.3g} operations at 0.30 to 0.52 of an A100's datasheet; printed: {_HOURS['LLaMA-13B']:,} h",
+        f"{first.hours.p50:,.0f} h ({first.hours.p10:,.0f} to {first.hours.p90:,.0f}); Chinchilla's fit: {fit:.3f} nats of its own texts",
+        *(
+            ("holds", "")
+            if first.hours.p10 <= _HOURS["LLaMA-13B"] <= first.hours.p90
+            else compared(_HOURS["LLaMA-13B"], first.hours.p50)
+        ),
+    )
+
+
+def _serving(day: date) -> Iterator[Claim]:
+    """By `plan serving`."""
+    traffic, size = Traffic(), _shape("llama-2-13b").parameters
+    paid, price = by_api(traffic, "gpt-6-luna", day)
+    own, lent = desktop(size, 4.5, "RTX4090", traffic), rented(size, 4.5, "L4", day)
+    yield Claim(
+        "one's own GPU is cheaper than an API",
+        "a model on a desktop of one's own answers for the price of electricity",
+        UNKNOWN,
+        "2023",
+        f"1,000 conversations a day of 4 turns, {traffic.tokens_in / 1e6:.2f}M tokens in, {traffic.tokens_out / 1e6:.2f}M out; 13B at 4.5 bits: "
+        f"{own.parts}; gpt-6-luna at {price}",
+        f"${own.a_day:.2f} a day on the desktop, ${lent.a_day:.2f} on a rented L4, ${paid:.2f} by the API",
+        "holds" if own.a_day < paid else "does not hold",
+        ""
+        if own.a_day < paid
+        else f"from {traffic.conversations * own.a_day / paid:,.0f} conversations a day on it does",
     )
 
 

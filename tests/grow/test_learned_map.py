@@ -92,7 +92,7 @@ def test_it_learns_and_every_map_moves() -> None:
             large, mapped.weights(maps), (), {"input_ids": ids, "use_cache": False}
         )
         loss = next_token_loss(said.logits, ids)
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         return loss
 
     from pathlib import Path
