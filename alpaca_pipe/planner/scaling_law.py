@@ -12,7 +12,7 @@ from alpaca_pipe.core.fast_dataclass import dataclass
 
 
 @dataclass(frozen=True)
-class Fit:
+class ChinchillaFit:
     """source: who fitted it. errors: standard errors of E, a and b as printed; None where none that can be believed are."""
 
     e: float
@@ -40,7 +40,7 @@ class Fit:
         return (self.b / left) ** (1 / self.beta) if left > 0 else None
 
 
-HOFFMANN = Fit(
+HOFFMANN = ChinchillaFit(
     1.69,
     406.4,
     410.7,
@@ -48,7 +48,7 @@ HOFFMANN = Fit(
     0.28,
     "Hoffmann et al. 2022, arXiv:2203.15556, equation 10 (their intervals are too narrow to be right, says the replication)",
 )
-REPLICATION = Fit(
+REPLICATION = ChinchillaFit(
     1.8172,
     482.01,
     2085.43,
@@ -63,7 +63,7 @@ _MIDDLE = (1e9, 2e10)  # parameters and tokens about which the fitted runs lie
 _TWO_SIDED = 1.96  # standard errors: 95 %
 
 
-def interval(fit: Fit, parameters: float, tokens: float) -> tuple[float, float, float]:
+def interval(fit: ChinchillaFit, parameters: float, tokens: float) -> tuple[float, float, float]:
     """(low, predicted, high), 95 %. What is printed of the fit has no covariances, and A alone has an error of a quarter, so A and
     B are taken to move with their exponents such that the fit stays where the runs lie; E, a and b move by themselves."""
     assert fit.errors is not None
