@@ -65,6 +65,8 @@ class Facts:
     rounds: Sequence[Mapping[str, Any]]  # of generate: seats, answers, accepted ... of each
     evaluation: Mapping[str, Any]  # the summary of evaluate; {} where it has none
     exported: Mapping[str, Any]  # that of export
+    grown: Mapping[str, Any]  # that of grow
+    eval_rows: tuple[Mapping[str, Any], ...]  # train's eval.jsonl
     aligned: Mapping[str, Any]  # that of align
     align_steps: tuple[Mapping[str, Any], ...]  # its steps.jsonl
     reading: Mapping[str, Any]  # of foreign rows: the summary of curate; {} where it read none
@@ -112,6 +114,8 @@ def gather(workspace: Path, recipe: str) -> Facts:
         rounds=tuple(found.step("generate").rows("rounds.jsonl")),
         evaluation=evaluate.summary,
         exported=found.step("export").summary,
+        grown=found.step("grow").summary,
+        eval_rows=tuple(found.step("train").rows("eval.jsonl")),
         aligned=found.step("align").summary,
         align_steps=tuple(found.step("align").rows("steps.jsonl")),
         reading=curated if (curated := found.step("curate").summary).get("shapes") else {},

@@ -86,6 +86,45 @@ def loss_curves(
     return svg_of(figure, title.partition(",")[0].rpartition(" ")[2])
 
 
+def operation_curves(curves: Curves, target: float) -> str:
+    """Held-out loss by operations for each method, the first in the colour of what is tuned, the drawn one in the control's; a thin
+    line at the loss that they are compared at. "" where nothing was drawn."""
+    shown = {name: points for name, points in curves.items() if points}
+    if not shown:
+        return ""
+    figure, axes = _canvas(2.9)
+    first = next(iter(shown))
+    last = max(points[-1][0] for points in shown.values())
+    top = max(
+        points[0][1] for name, points in shown.items() if name != "scratch" or len(shown) == 1
+    )
+    low = min(loss for points in shown.values() for _, loss in points)
+    top = max(top, target + 0.3 * (target - low) + 0.05)
+    ends = _apart([points[-1][1] for points in shown.values()], 0.07 * (top - low or 1.0))
+    for (name, points), end in zip(shown.items(), ends, strict=True):
+        colour = TUNED if name == first else CONTROL if name == "scratch" else BASE
+        operations, losses = zip(*points, strict=True)
+        dashed = (0, (4, 2)) if name == "scratch" else "-"
+        axes.plot(operations, losses, color=colour, linewidth=1.5, linestyle=dashed)
+        axes.annotate(
+            name,
+            (last, end),
+            xytext=(5, 0),
+            textcoords="offset points",
+            color=colour,
+            va="center",
+            fontsize=_TEXT,
+            annotation_clip=False,
+        )
+    axes.axhline(target, color=QUIET, linewidth=0.6)
+    axes.set_ylim(low - 0.03 * (top - low), top + 0.05 * (top - low))
+    axes.set_xlim(0, last)
+    axes.set_xlabel("operations", color=QUIET, fontsize=_SMALL)
+    axes.set_title("held-out loss, nats per token", loc="left", color=QUIET, fontsize=_SMALL)
+    figure.subplots_adjust(left=0.1, right=0.78, top=0.91, bottom=0.16)
+    return svg_of(figure, "operations")
+
+
 _NAMES = {"tuned": "tuned", "control": "shuffled"}
 
 
