@@ -11,7 +11,7 @@ from alpaca_pipe.core.config_table import Added, ExistingPath, Knob, Table
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.evaluate.judge.judge_config import Judging
 
-TUNED, SHUFFLED = "train/model", "train/control"
+TUNED, SHUFFLED, SFT = "train/model", "train/control", "train/sft"
 TRAINED = "curate/train.jsonl"  # which foreign rows must not be among
 ALIGNED = "align/model"  # where it is there, it is the tuned model
 CHOSEN_ON = (

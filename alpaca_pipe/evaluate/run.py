@@ -11,7 +11,15 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, write_json
 from alpaca_pipe.core.registry import members
 from alpaca_pipe.evaluate.changes import what_got_worse
-from alpaca_pipe.evaluate.config import ALIGNED, CHOSEN_ON, SHUFFLED, TRAINED, TUNED, EvaluateConfig
+from alpaca_pipe.evaluate.config import (
+    ALIGNED,
+    CHOSEN_ON,
+    SFT,
+    SHUFFLED,
+    TRAINED,
+    TUNED,
+    EvaluateConfig,
+)
 from alpaca_pipe.evaluate.evaluations.answers_to_judge import TO_JUDGE, pairs
 from alpaca_pipe.evaluate.evaluations.base import (
     Contestant,
@@ -38,7 +46,7 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     """Writes what each evaluation writes: losses.jsonl (per row and contestant: nats, tokens), verdict.json, samples.jsonl,
     left_out.jsonl, and where they are asked for foreign_losses.jsonl, rules.jsonl, habits.jsonl and forgetting.jsonl.
 
-    Summary, as verdict.json: verdict, sentence, rows, tokens, loss (base, tuned and, where measured, chat and shuffled:
+    Summary, as verdict.json: verdict, sentence, rows, tokens, loss (base, tuned and, where measured, chat, shuffled and sft:
     mean, lo, hi in nats a token), difference (tuned - other, the same), missing (control -> why), left_out (rows); where asked for, rules,
     habits and forgetting, each with what it compared, and worse: a sentence for each thing that got worse; foreign: the same as
     of the held-out rows, on rows of others; judge: see judge/win_rates.py.
@@ -60,8 +68,10 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     }
     if SHUFFLED in context.inputs:
         contestants["shuffled"] = Contestant(context.inputs[SHUFFLED], {"shuffled": "ours"})
-    else:
+    elif SFT not in context.inputs:
         missing["shuffled"] = "the training made none"
+    if SFT in context.inputs:
+        contestants["sft"] = Contestant(context.inputs[SFT], {"sft": "ours"})
     foreign = _foreign(config, context, encoders, longest)
     given = EvaluationInputs(rows, encoders, config, context.seed, missing, longest, foreign)
     said = _ask_all(contestants, checkpoint, given, context)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.evaluate.config import ALIGNED, CHOSEN_ON, SHUFFLED, TUNED, EvaluateConfig
+from alpaca_pipe.evaluate.config import ALIGNED, CHOSEN_ON, SFT, SHUFFLED, TUNED, EvaluateConfig
 from alpaca_pipe.evaluate.judge.judge_config import Judging, outlay
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.architecture import parameters_in, shape_in
@@ -159,6 +159,7 @@ STAGE = Stage(
         TUNED,
         f"{ALIGNED}?",
         f"{SHUFFLED}?",
+        f"{SFT}?",
         f"{CHOSEN_ON}?",
         f"{GROWN}?",
     ),

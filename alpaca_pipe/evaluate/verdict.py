@@ -16,6 +16,7 @@ NAMES = {
     "base": "the base with the same prompt",
     "chat": "the base with its own chat template",
     "shuffled": "the tune of equal steps on shuffled answers",
+    "sft": "the tune of equal steps on the same rows without the teacher",
 }
 
 LEAST_ROWS = LEAST  # fewer show too little of a loss's tail: by simulation, see docs/measured.md
@@ -49,7 +50,7 @@ def judge(
     """'better' only where tuned is lower than the base and both controls: the interval beyond 0, the difference at least `least`.
 
     differences: tuned - other, for "base" and, where measured, "chat" and "shuffled"; missing: why one was not. A chat
-    template that the base does not have need not be beaten and is only named; without the shuffled control nothing can
+    template that the base does not have need not be beaten and is only named; without the shuffled control, or plain SFT beside a distilled tune, nothing can
     be shown. needed: rows that would show the difference seen, by the other's name. All must hold at once, so no correction for several tests is due. A figure that is no number shows nothing.
     """
     figures = [
@@ -71,7 +72,7 @@ def judge(
         why += _rows_that_would_do(unsure, rows, needed)
     elif small:
         why = f"no difference that counts (less than {least:g}) from {_against(small, differences)}"
-    elif "shuffled" not in differences:
+    elif not differences.keys() & {"shuffled", "sft"}:
         why = "without the shuffled control the gain may come from the form of the answers alone"
     else:
         word, why = "better", f"lower than {_against(differences, differences)}"

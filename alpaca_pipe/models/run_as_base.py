@@ -35,7 +35,8 @@ class ModelOfRun(PosixPath):
         return self.run.rpartition("@")[0]
 
 
-def _model(value: Any, info: ValidationInfo) -> Any:
+def model_in_recipe(value: Any, info: ValidationInfo) -> Any:
+    """What a recipe names as a model, a run's model too, as read_model gives it."""
     if not (isinstance(value, str) and value.startswith(_RUN)):
         return read_model(value, info)
     workspace = (info.context or {}).get("runs") or os.environ.get("ALPACA_PIPE_RUNS") or "runs"
@@ -75,7 +76,7 @@ def _as_path(found: Trained, said: str) -> ModelOfRun:
     return model
 
 
-def _plain(model: str | Path) -> str:
+def plain_model(model: str | Path) -> str:
     """As the history keeps it: the run by its whole name, for a later one may be meant by what was written."""
     return f"{_RUN}{model.run}" if isinstance(model, ModelOfRun) else str(model)
 
@@ -85,8 +86,8 @@ class RecipeBase(BaseTable):
 
     model: Annotated[
         str | Path,
-        PlainValidator(_model, json_schema_input_type=str),
-        PlainSerializer(_plain, return_type=str),
+        PlainValidator(model_in_recipe, json_schema_input_type=str),
+        PlainSerializer(plain_model, return_type=str),
         Field(
             description="a known name (smollm2-135m-instruct), a hub id (org/name), a checkpoint folder, a GGUF file, "
             "run:RECIPE@DATE, the model that an earlier run exported, or new (drawn, in the shape of `shape`)"

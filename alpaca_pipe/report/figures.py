@@ -50,7 +50,13 @@ def loss_curves(
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = _canvas(2.5)
-    colours = {"tuned": TUNED, "control": CONTROL, "aligned": TUNED, "shuffled": CONTROL}
+    colours = {
+        "tuned": TUNED,
+        "control": CONTROL,
+        "sft": CONTROL,
+        "aligned": TUNED,
+        "shuffled": CONTROL,
+    }
     last = max(points[-1][0] for points in drawn.values())
     ends = _apart([points[-1][1] for points in drawn.values()], 0.09 * _span(drawn))
     for (name, points), end in zip(drawn.items(), ends, strict=True):
@@ -125,7 +131,7 @@ def operation_curves(curves: Curves, target: float) -> str:
     return svg_of(figure, "operations")
 
 
-_NAMES = {"tuned": "tuned", "control": "shuffled"}
+_NAMES = {"tuned": "tuned", "control": "shuffled", "sft": "plain SFT"}
 
 
 def held_out_losses(points: Sequence[tuple[str, str, Point]], name: str = "held-out") -> str:

@@ -29,6 +29,7 @@ _CONTESTANTS = {
     "base": "base",
     "chat": "base, asked in its own chat template",
     "shuffled": "tuned on shuffled answers",
+    "sft": "tuned without the teacher",
     "tuned": "tuned",
 }
 

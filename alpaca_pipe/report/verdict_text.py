@@ -23,6 +23,11 @@ _RIVALS = {  # evaluate's name -> (label in the figure, role there, what it is i
         "control",
         "a tune of equal steps on the same rows with the answers shuffled among the instructions",
     ),
+    "sft": (
+        "tuned without the teacher",
+        "control",
+        "a tune of equal steps on the same rows without the teacher's probabilities",
+    ),
 }
 
 

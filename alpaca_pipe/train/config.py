@@ -10,10 +10,11 @@ from pydantic import Field, model_validator
 
 from alpaca_pipe.core.config_table import Added, Exact, ExistingPath, Knob, Table, wrong_key
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.models.architecture import files_here
 from alpaca_pipe.models.templates import TemplateName
 from alpaca_pipe.train.adapter_config import Lora
-from alpaca_pipe.train.deepspeed_config import read_deepspeed, zero_stage
+from alpaca_pipe.train.distill_config import Distill, check_teacher_files, refused
 from alpaca_pipe.train.hosted_config import HostedTuning
 from alpaca_pipe.train.hyperparameters import (
     LEARNING_RATE,
@@ -23,7 +24,6 @@ from alpaca_pipe.train.hyperparameters import (
     Objective,
 )
 from alpaca_pipe.train.resume import Start
-from alpaca_pipe.train.split_check import not_beside
 from alpaca_pipe.weights.base import BESIDE, BaseTable, Growth
 from alpaca_pipe.weights.folder_digest import tuned_digest
 
@@ -44,7 +44,7 @@ OF_ANSWERS = {
     "source": "what another tool tuned is judged by its answers",
 }
 _NOTHING = {"control": "none", "prompt_loss_weight": 0.0, "row_weights": "none", "hosted": None}
-FOLDERS = {"tuned": "model", "control": "control"} | {
+FOLDERS = {"tuned": "model", "control": "control", "sft": "sft"} | {
     growth: f"beside/{growth}" for growth in get_args(Growth)
 }
 
@@ -68,6 +68,14 @@ Optimizer = Literal[
 ]
 
 
+def told_deepspeed(file: Path | None) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    from alpaca_pipe.train.deepspeed_config import read_deepspeed
+
+    return read_deepspeed(file)
+
+
 class TrainConfig(Table):
     """How the model is tuned. Keys have the names of TrainingArguments in transformers 5."""
 
@@ -78,13 +86,16 @@ class TrainConfig(Table):
         alias="from",
         description="a model that another tool tuned on these rows: the folder of an adapter or of a whole model. It is taken as it is, and nothing is trained",
     )
+    distill: Annotated[Distill, Added()] = Field(
+        Distill(), description="objective distill: the teacher, and what is learned of it"
+    )
     method: Literal["lora", "qlora", "full"] = Field(
         "lora",
         description="an adapter beside frozen weights (qlora: linear layers of the base in 4 bits, nf4), or all weights",
     )
-    objective: Annotated[Literal["sft", "pretrain"], Added()] = Field(
+    objective: Annotated[Literal["sft", "distill", "pretrain"], Added()] = Field(
         "sft",
-        description="sft: the answers of the curated rows; pretrain: every token of the plain texts of `texts:`, packed into sequences of max_length",
+        description="sft: the answers of the curated rows; distill: a teacher's probabilities of their tokens beside them; pretrain: every token of the plain texts of `texts:`, packed into sequences of max_length",
     )
     template: TemplateName = Field(
         "alpaca",
@@ -217,9 +228,10 @@ class TrainConfig(Table):
         None,
         description="a provider that tunes in our place, together or fireworks; the weights stay there",
     )
-    control: Literal["shuffled", "none"] = Field(
+    control: Literal["shuffled", "sft", "none"] = Field(
         "shuffled",
-        description="a second tune with the answers exchanged among the instructions: it shows what the form alone teaches",
+        description="a second tune with the answers exchanged among the instructions: it shows what the form alone teaches; sft, "
+        "the default of objective distill: the same rows and steps without the teacher",
     )
 
     renamed: ClassVar[dict[str, str]] = {
@@ -277,17 +289,23 @@ class TrainConfig(Table):
         return self
 
     @model_validator(mode="after")
-    def _in_parts(self) -> Self:
-        """See split_check.py."""
-        if found := not_beside(self):
-            key, sentence = found
-            raise wrong_key(key, getattr(self, key), sentence)
+    def _goes_together(self) -> Self:
+        """See distill_config.py and split_check.py."""
+        found = refused(self)
+        if self.fsdp or self.deepspeed:
+            from alpaca_pipe.train.split_check import not_beside
+
+            found = found or not_beside(self)
+        if found:
+            raise wrong_key(found[0], getattr(self, found[0]), found[1])
         return self
 
     @property
     def split(self) -> str:
         """How the processes hold the weights: whole ("") or in parts (models/fit.PARTS)."""
         if self.deepspeed:
+            from alpaca_pipe.train.deepspeed_config import read_deepspeed, zero_stage
+
             return f"zero-{zero_stage(read_deepspeed(self.deepspeed))}"
         return "fsdp" if self.fsdp else ""
 
@@ -321,7 +339,13 @@ class TrainConfig(Table):
     @property
     def shuffles(self) -> bool:
         """Whether a control is tuned on exchanged answers; plain texts have none."""
-        return self.control == "shuffled" and self.objective != "pretrain"
+        return self.control == "shuffled" and self.objective != "pretrain" and not self.compares
+
+    @property
+    def compares(self) -> bool:
+        """Whether the same rows are tuned on without the teacher too: what a distilled tune must beat, unless another control is named."""
+        unsaid = self.objective == "distill" and "control" not in self.model_fields_set
+        return unsaid or self.control == "sft"
 
     @property
     def trackers(self) -> tuple[str, ...]:
@@ -332,6 +356,9 @@ class TrainConfig(Table):
         if self.objective == "pretrain":
             return (f"{BESIDE}?",)
         return (ROWS,) if self.eval_strategy == "no" else (ROWS, HELD_OUT)
+
+    def brings(self) -> tuple[Ingredient, ...]:
+        return self.distill.brings() if self.objective == "distill" else ()
 
     def identity(self) -> dict[str, Any]:
         """With the base's own template an answer was once trained to end with EOS, whatever that template ends it with."""
@@ -352,6 +379,7 @@ class TrainConfig(Table):
                 "processes": 1,
                 "fsdp": False,
                 "deepspeed": None,
+                "distill": self.distill.rehearsed(),
                 "report_to": "none",
                 "resume_from_checkpoint": True,
                 "use_liger_kernel": False,
@@ -383,7 +411,7 @@ class TrainConfig(Table):
             objective=Objective(self.loss, self.prompt_loss_weight, self.neftune_noise_alpha),
             processes=self.processes,
             fsdp=self.fsdp,
-            deepspeed=read_deepspeed(self.deepspeed) if self.deepspeed else None,
+            deepspeed=told_deepspeed(self.deepspeed),
             save_steps=self.save_steps,
             save_total_limit=self.save_total_limit,
             kernels=self.kernels,
@@ -404,6 +432,8 @@ def check(config: TrainConfig, base: BaseTable) -> None:
             "train: full tuning of bfloat16 weights: at a rate of 2e-5, 70 % of them do not move in a step",
             "set base.dtype: float32, or train.method: lora",
         )
+    if config.objective == "distill":
+        check_teacher_files(base, config.distill)
     if files_here(base) or isinstance(base.model, Path):
         from alpaca_pipe.models.base_check import check_base
 

@@ -178,7 +178,9 @@ class Job:
         """Where it does not fit, the mildest changes that would make it fit, each with its GB."""
         if self.on(gpu).fits:
             return ()
-        ways = (self._fewer_at_once(), self._in_parts(), self._frozen())
+        ways = (self._fewer_at_once(), self._frozen(), self._in_parts())
+        if self.processes > 1:
+            ways = (ways[0], ways[2], ways[1])
         first = (next(((how, job) for how, job in way if job.on(gpu).fits), None) for way in ways)
         return tuple(
             f"{found[0]}: {found[1].chosen(gpu).worst.total / GB:.0f} GB"

@@ -18,6 +18,7 @@ from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.midway import Midway
 from alpaca_pipe.train.sft import tune
 from alpaca_pipe.train.sharding import put_together
+from alpaca_pipe.train.soft_targets import SoftTargets
 from alpaca_pipe.train.trackers import Tracking
 from alpaca_pipe.weights.base import Checkpoint
 
@@ -30,7 +31,8 @@ OUT_OF_MEMORY = (
 @dataclass(frozen=True)
 class TuneJob:
     """published: the base's name for others; weights: of the rows, or None; scratch: for checkpoints; log: see sft.tune;
-    model: the folder that is written at the end; midway: evaluation on the way; tracking: where figures go too."""
+    model: the folder that is written at the end; midway: evaluation on the way; tracking: where figures go too; soft: what a teacher says
+    of the rows."""
 
     which: str
     checkpoint: Checkpoint
@@ -45,6 +47,7 @@ class TuneJob:
     model: Path
     midway: Midway | None = None
     tracking: Tracking | None = None
+    soft: SoftTargets | None = None
 
 
 def perform(
@@ -74,6 +77,7 @@ def perform(
         job.midway,
         job.tracking,
         told,
+        job.soft,
     )
     if model is None:
         return False

@@ -22,11 +22,12 @@ IGNORED = -100  # the target of a place that carries no loss
 @dataclass(frozen=True)
 class Row:
     """ids of one row; targets[i] is the token that place i is to predict, or IGNORED; weights: of the targets, where not all
-    are 1. Equal lengths."""
+    are 1. Equal lengths. number: which of all rows it is, where something is known of each (soft_targets.py)."""
 
     ids: Sequence[int]
     targets: Sequence[int]
     weights: Sequence[float] | None = None
+    number: int = -1
 
     @staticmethod
     def of(
@@ -68,6 +69,7 @@ class MicroBatch:
     ids, targets, positions, weights (None: all 1): per place. runs: (rows, tokens each) of the rows read whole one after the other, equal
     lengths together. reads: for each token of those rows the place it is read from; returns: for each place, where
     among those tokens its own result stands; both None where nothing is shared and the rows lie in reading order.
+    numbers: of the rows, in the order in which their learned places lie.
     """
 
     ids: list[int]
@@ -77,6 +79,7 @@ class MicroBatch:
     reads: list[int] | None
     returns: list[int] | None
     weights: list[float] | None = None
+    numbers: tuple[int, ...] = ()
 
     @property
     def tokens(self) -> int:
@@ -124,15 +127,16 @@ def lay_out(rows: Sequence[Row], share: bool = True) -> MicroBatch:
         if weights is not None:
             weights += (row.weights or [1.0] * len(row.ids))[common:]
         where.append(places)
+    numbers = tuple(row.number for row in rows)
     where.sort(key=len)
     runs = tuple((len(list(group)), length) for length, group in groupby(where, key=len))
     reads = [place for places in where for place in places]
     if reads == list(range(len(ids))):
-        return MicroBatch(ids, targets, positions, runs, None, None, weights)
+        return MicroBatch(ids, targets, positions, runs, None, None, weights, numbers)
     returns = [0] * len(ids)
     for token, place in enumerate(reads):
         returns[place] = token
-    return MicroBatch(ids, targets, positions, runs, reads, returns, weights)
+    return MicroBatch(ids, targets, positions, runs, reads, returns, weights, numbers)
 
 
 def _common(one: Row, other: Row) -> int:
@@ -157,6 +161,7 @@ def as_tensors(batch: MicroBatch) -> dict[str, Any]:
         "targets": whole(batch.targets),
         "learned": learned_places(batch.targets),
         "weights": None if batch.weights is None else torch.tensor([batch.weights]),
+        "numbers": batch.numbers,
         "cu_seq_lens_q": ends,
         "max_length_q": max(lengths),
         "row_runs": batch.runs,
@@ -189,4 +194,5 @@ def as_padded_tensors(rows: Sequence[Row], pad: int) -> dict[str, Any]:
         "targets": targets,
         "learned": learned_places(targets.flatten().tolist()),
         "weights": None if weights is None else filled(weights, 0.0),
+        "numbers": tuple(row.number for row in rows),
     }

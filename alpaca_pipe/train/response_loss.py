@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from alpaca_pipe.train.distill_loss import Taught, mixed, nats_and_slope
 from alpaca_pipe.train.lean.products import product
 
 if TYPE_CHECKING:
@@ -21,19 +22,20 @@ def summed_nats(
     targets: torch.Tensor,
     weights: torch.Tensor | None = None,
     dft: bool = False,
+    taught: Taught | None = None,
 ) -> torch.Tensor:
     """The sum of -w ln p(target) over places, with its gradient.
 
     hidden (places, size), before the head; head (vocabulary, size), its weights; targets (places,) token ids; weights
     (places,), None: all 1. dft: each place also times its own p(target), which is held fixed (arXiv:2508.05629).
-    The gradient is made on the way forward: the logits are never there all at once, nor computed twice.
+    taught: the teacher's likeliest tokens of each place (distill_loss.py). The gradient is made on the way forward: the logits are never there all at once, nor computed twice.
     """
     import torch
 
     where = hidden.device.type
     if torch.is_autocast_enabled(where):  # as the model's own head would have it
         hidden = hidden.to(torch.get_autocast_dtype(where))
-    found: torch.Tensor = _summed().apply(hidden, head, targets, weights, dft)
+    found: torch.Tensor = _summed().apply(hidden, head, targets, weights, dft, taught)
     return found
 
 
@@ -82,6 +84,7 @@ def _summed() -> Any:
             targets: torch.Tensor,
             weights: torch.Tensor | None,
             dft: bool,
+            taught: Taught | None,
         ) -> torch.Tensor:
             wants_hidden, wants_weight = ctx.needs_input_grad[:2]
             total = torch.zeros((), dtype=torch.float32, device=hidden.device)
@@ -93,7 +96,10 @@ def _summed() -> Any:
             for start in range(0, len(targets), at_once):
                 part = slice(start, start + at_once)
                 logits = times(hidden[part], head).float()
+                soft = None if taught is None else nats_and_slope(logits, taught[part])
                 nats, slope = _nats_and_slope(logits, targets[part])
+                if taught is not None and soft is not None:
+                    nats, slope = mixed((nats, slope), soft, taught.alpha)
                 if weights is not None or dft:
                     factors = _factors(nats, None if weights is None else weights[part], dft)
                     nats = nats * factors
@@ -121,7 +127,7 @@ def _summed() -> Any:
                 d_hidden.mul_(scale.to(d_hidden.dtype))
             if d_weight is not None:
                 d_weight = d_weight.mul_(scale).to(ctx.dtype)
-            return d_hidden, d_weight, None, None, None
+            return d_hidden, d_weight, None, None, None, None
 
     return SummedNats
 

@@ -31,6 +31,7 @@ from alpaca_pipe.train.processes import check_processes, perform_together
 from alpaca_pipe.train.recompute import recomputes
 from alpaca_pipe.train.resume import Owner, go_on_from
 from alpaca_pipe.train.shuffled_control import shuffled
+from alpaca_pipe.train.soft_targets import SoftTargets
 from alpaca_pipe.train.text_rows import text_rows
 from alpaca_pipe.train.trackers import TRACKED, Tracking, described
 from alpaca_pipe.train.training_rows import TrainingRows, training_rows
@@ -67,8 +68,11 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     tunes = {"tuned": (rows, checkpoint)} | _beside(context.inputs.get(BESIDE), rows)
     if config.shuffles:
         tunes["control"] = (shuffled(rows, context.seed), checkpoint)
+    if config.compares:
+        tunes["sft"] = (rows, checkpoint)
     steps = hyper.steps(len(rows))
     midway = _midway(config, context, encoder, hyper, len(rows), scored)
+    soft = _taught(config, context, base, encoder, checkpoint, rows)
     _announce(context, config, told.rows, steps, len(tunes))
     calibration = Calibration(steps * len(tunes), context.per_hour, context.progress.say)
     start = config.resume_from_checkpoint
@@ -88,6 +92,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
                 midway,
                 before=place * steps,
                 calibration=calibration,
+                soft=soft if which == "tuned" else None,
             )
     commit = {"base_commit": base.commit()} if base.on_hub else {}
     return Outcome(
@@ -179,6 +184,10 @@ def open_base(config: TrainConfig, base: BaseTable, say: Callable[[str], None]) 
     _check_machine(config)
     check_packages(config)
     prove_base(base, asked_of(config), say)
+    if config.objective == "distill":
+        from alpaca_pipe.train.teaching import check_teacher
+
+        check_teacher(config, load_tokenizer(resolve(base, say)), say)
 
 
 def _there(config: TrainConfig, context: StageContext) -> Outcome:
@@ -210,11 +219,36 @@ def _check_machine(config: TrainConfig) -> None:
     check_gpu(config.kernels)
 
 
+def _taught(
+    config: TrainConfig,
+    context: StageContext,
+    base: BaseTable,
+    encoder: Encoder,
+    checkpoint: Checkpoint,
+    rows: list[Encoded],
+) -> SoftTargets | None:
+    """What the teacher says of the rows, where one is asked; it lies in the recipe's folder, for later tunes of these rows too."""
+    if config.objective != "distill":
+        return None
+    from alpaca_pipe.train.teaching import taught
+
+    place = (context.own or context.folder.parent) / "teacher_logprobs"
+    context.phase("teacher")
+
+    def between(done: int) -> None:
+        context.progress.say(f"the teacher has read {done} of {len(rows)} rows")
+        context.stop_here()
+
+    return taught(config, base, encoder, checkpoint, rows, place, context.progress.say, between)
+
+
 def _announce(
     context: StageContext, config: TrainConfig, rows: int, steps: int, tunes: int
 ) -> None:
     both = ", then the control with exchanged answers" if config.shuffles else ""
-    if tunes > 1 and not config.shuffles:
+    if config.compares:
+        both = ", then the same without the teacher"
+    elif tunes > 1 and not config.shuffles:
         both = f", then {tunes - 1} models that grew by other methods"
     if config.processes > 1:
         both += f"; {config.processes} processes"
@@ -243,6 +277,7 @@ def _tune(
     midway: Midway | None,
     before: int,
     calibration: Calibration,
+    soft: SoftTargets | None,
 ) -> None:
     base = base_or_grown(context.tables["base"], context.inputs)
     scratch, draft = context.scratch / which, context.scratch / f"{which}-model"
@@ -261,6 +296,7 @@ def _tune(
         draft,
         midway,
         _tracking(which, config, hyper, context),
+        soft,
     )
     ears = Ears(which, before, context.progress.at, context.progress.say)
 

@@ -23,7 +23,8 @@ from alpaca_pipe.train.micro_batches import Row
 from alpaca_pipe.train.midway import Midway
 from alpaca_pipe.train.probe import agrees, stays
 from alpaca_pipe.train.resume import last_whole
-from alpaca_pipe.train.sharding import FSDP, shard, too_large
+from alpaca_pipe.train.sharding import fsdp_arguments, shard, too_large
+from alpaca_pipe.train.soft_targets import SoftTargets
 from alpaca_pipe.train.together import wait_for_all
 from alpaca_pipe.train.track_watch import track_watch
 from alpaca_pipe.train.trackers import Tracking
@@ -50,6 +51,7 @@ def tune(
     midway: Midway | None = None,
     tracking: Tracking | None = None,
     told: Callable[[Mapping[str, Any]], None] = lambda said: None,
+    soft: SoftTargets | None = None,
 ) -> PreTrainedModel | None:
     """The tuned model (with its adapter, where hyper.lora is set), or None where `stopping` said so first.
 
@@ -57,14 +59,14 @@ def tune(
     a CPU, as a call that was never interrupted.  log: JSON lines {which, step, loss, learning_rate, tokens}, loss in
     nats a learned token, tokens seen so far; lines of other tunes are kept.  at: told each step and its loss.
     weights: of the rows; None: all weigh the same.  midway: evaluation on the way, into eval.jsonl beside the log;
-    tracking: where the figures go too; told: see eval_watch.py.
+    tracking: where the figures go too; told: see eval_watch.py.  soft: what a teacher says of the rows.
     """
     import torch
     from transformers.trainer_callback import PrinterCallback
 
     _silence()
     own = model.config._attn_implementation
-    trainer = _trainer(model, tokenizer, rows, hyper, scratch, weights)
+    trainer = _trainer(model, tokenizer, rows, hyper, scratch, weights, soft)
     if hyper.fsdp:
         shard(trainer)
     trainer.remove_callback(PrinterCallback)
@@ -102,6 +104,7 @@ def _trainer(
     hyper: Hyperparameters,
     scratch: Path,
     weights: Sequence[float] | None,
+    soft: SoftTargets | None,
 ) -> SFTTrainer:
     from transformers import set_seed
 
@@ -122,10 +125,10 @@ def _trainer(
         recompute(model)
     set_seed(hyper.seed)
     trained = with_adapter(model, hyper.lora, scratch) if hyper.lora else model
-    trainer = trainer_class(hyper, apart)(
+    trainer = trainer_class(hyper, apart, soft)(
         model=trained,
         args=_arguments(hyper, scratch),
-        train_dataset=_dataset(rows, hyper, weights),
+        train_dataset=_dataset(rows, hyper, weights, numbered=soft is not None),
         data_collator=collated,
         processing_class=tokenizer,
     )
@@ -152,7 +155,10 @@ def recompute(model: PreTrainedModel) -> None:
 
 
 def _dataset(
-    rows: Sequence[Encoded], hyper: Hyperparameters, weights: Sequence[float] | None
+    rows: Sequence[Encoded],
+    hyper: Hyperparameters,
+    weights: Sequence[float] | None,
+    numbered: bool,
 ) -> Dataset:
     from datasets import Dataset
 
@@ -165,6 +171,8 @@ def _dataset(
     }
     if any(row.weights is not None for row in data):
         columns["weights"] = [row.weights or [1.0] * len(row.ids) for row in data]
+    if numbered:
+        columns["number"] = list(range(len(data)))
     return Dataset.from_dict(columns)
 
 
@@ -192,7 +200,7 @@ def _arguments(hyper: Hyperparameters, scratch: Path) -> SFTConfig:
         use_cpu=not on_gpu,
         ddp_backend="gloo" if hyper.processes > 1 and not on_gpu else None,
         ddp_find_unused_parameters=False,
-        **(FSDP if hyper.fsdp else {}),
+        **(fsdp_arguments() if hyper.fsdp else {}),
         deepspeed=dict(hyper.deepspeed) if hyper.deepspeed else None,
         tf32=hyper.kernels.tf32,
         bf16=on_gpu and torch.cuda.is_bf16_supported(),

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     import torch
     from trl import SFTTrainer
 
-# Of SFTConfig. Parts are saved as parts: a whole state would be gathered by one process, the optimizer's with it.
-FSDP = {"fsdp": True, "fsdp_config": {"version": 2, "state_dict_type": "SHARDED_STATE_DICT"}}
+
+def fsdp_arguments() -> dict[str, Any]:
+    """Of SFTConfig. Parts are saved as parts: a whole state would be gathered by one process, the optimizer's with it."""
+    return {"fsdp": True, "fsdp_config": {"version": 2, "state_dict_type": "SHARDED_STATE_DICT"}}
+
 
 _OPENED = 0.7  # of the free memory: the probe's activations lie beside the weights
 

@@ -33,6 +33,7 @@ from alpaca_pipe.train.config import OF_EVALUATION, ROWS, TrainConfig, check, co
 from alpaca_pipe.train.cost_estimate import BYTES_A_TOKEN, OPENING, Job, Lengths, lengths
 from alpaca_pipe.train.hosted_config import check_hosted
 from alpaca_pipe.train.packages import missing_packages
+from alpaca_pipe.train.reading_cost import reading_of
 from alpaca_pipe.weights.base import GROWN, BaseTable
 
 
@@ -75,7 +76,7 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
         from alpaca_pipe.train.cores import check_cores
 
         check_cores(config.processes)
-    if config.objective == "sft" and not TEMPLATES[config.template].many_turns:
+    if config.objective != "pretrain" and not TEMPLATES[config.template].many_turns:
         if length.several:
             raise conversations_refused(length.several, length.rows or 0, config.template)
         if getattr(tables.get("generate"), "many_turns", False):
@@ -85,7 +86,8 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     tunes = tunes_of(config, tables)
     steps = config.hyper(0).steps(rows)
     batch = min(rows, config.hyper(0).rows_a_step)
-    says = f"{config.method}, {steps:,} steps of {batch} rows{_again(config, tunes)}"
+    reading = reading_of(config, base, rows * length.mean)
+    says = f"{config.method}, {steps:,} steps of {batch} rows{_again(config, tunes)}{reading.says}"
     if earlier := goes_on_from(base):
         says = f"goes on from the {earlier.form} of {earlier.run}: {says}"
     measured = f"rows of {length.mean:.0f} tokens{_whose(config, length)}"
@@ -95,6 +97,7 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     if base and job and machine.gpu:
         fit = job.on(machine.gpu)
         minutes = job.minutes(machine.gpu, has_weights(base)) + job.scoring(machine.gpu, scored)
+        minutes += reading.minutes(job, machine.gpu)
         again = job.chosen(machine.gpu).recompute is True
         tight = ", activations computed again" * again + ("" if fit.fits else f"; {fit}")
         return Estimate(
@@ -111,7 +114,7 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
             notes=notes,
         )
     tokens = steps * batch * length.mean * tunes
-    flop = tokens * parameters * _FLOP[config.method] + scored * parameters * 2
+    flop = tokens * parameters * _FLOP[config.method] + scored * parameters * 2 + reading.flop
     seconds = _START_SECONDS * tunes + flop / _CPU_FLOPS
     minutes = Range.about(seconds / 60, 2)
     return Estimate(
@@ -259,7 +262,7 @@ def check_texts(config: TrainConfig, tables: Mapping[str, Any]) -> None:
 def tunes_of(config: TrainConfig, tables: Mapping[str, Any]) -> int:
     """How many there are: the control, and of plain texts each model that `grow` makes beside."""
     beside = getattr(tables.get("grow"), "beside", ()) if config.objective == "pretrain" else ()
-    return 1 + config.shuffles + len(beside)
+    return 1 + config.shuffles + config.compares + len(beside)
 
 
 def _lengths(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Lengths:
@@ -279,6 +282,8 @@ def _lengths(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
 def _again(config: TrainConfig, tunes: int) -> str:
     if config.shuffles:
         return ", twice (control)"
+    if config.compares:
+        return ", twice (without the teacher)"
     return f", {tunes} times (models that grew by other methods)" if tunes > 1 else ""
 
 

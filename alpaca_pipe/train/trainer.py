@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.models.loading import device
 from alpaca_pipe.train.cost_estimate import TOKENS_ON_CPU
+from alpaca_pipe.train.distill_loss import Taught
+from alpaca_pipe.train.distill_loss import nats_of_logits as mixed_of_logits
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.micro_batches import (
     IGNORED,
@@ -21,6 +23,7 @@ from alpaca_pipe.train.micro_batches import (
 )
 from alpaca_pipe.train.neftune import lengths_of, noise
 from alpaca_pipe.train.response_loss import instead_of_head, nats_of_logits, summed_nats
+from alpaca_pipe.train.soft_targets import SoftTargets
 from alpaca_pipe.train.together import largest
 
 if TYPE_CHECKING:
@@ -31,28 +34,42 @@ if TYPE_CHECKING:
 _TOKENS = {"cpu": TOKENS_ON_CPU, "cuda": 16_384}
 
 
-_OURS = ("targets", "weights", "learned")  # of a micro-batch, what the model itself does not take
+_OURS = (
+    "targets",
+    "weights",
+    "learned",
+    "numbers",
+)  # of a micro-batch, what the model itself does not take
 
 
 def nats_of(
-    model: Any, head: torch.nn.Module, inputs: Mapping[str, Any], dft: bool = False
+    model: Any,
+    head: torch.nn.Module,
+    inputs: Mapping[str, Any],
+    dft: bool = False,
+    taught: Taught | None = None,
 ) -> torch.Tensor:
     """The loss of one micro-batch, summed over what is learned, in nats. head: its output head, reached by itself."""
     rest = {name: value for name, value in inputs.items() if name not in _OURS}
 
     def nats(hidden: torch.Tensor) -> torch.Tensor:
-        return summed_nats(_learned(hidden, inputs), head.weight, *_wanted(inputs), dft)
+        return summed_nats(_learned(hidden, inputs), head.weight, *_wanted(inputs), dft, taught)
 
     with instead_of_head(head, nats):
         found: torch.Tensor = model(**rest, use_cache=False).logits
     return found.sum()
 
 
-def nats_by_logits(model: Any, inputs: Mapping[str, Any], dft: bool = False) -> torch.Tensor:
+def nats_by_logits(
+    model: Any, inputs: Mapping[str, Any], dft: bool = False, taught: Taught | None = None
+) -> torch.Tensor:
     """The same by the model's own logits, whatever it does to them: caps, scales, a bias of its head."""
     rest = {name: value for name, value in inputs.items() if name not in _OURS}
     logits = model(**rest, use_cache=False).logits
-    return nats_of_logits(_learned(logits, inputs).float(), *_wanted(inputs), dft)
+    learned = _learned(logits, inputs).float()
+    if taught is not None:
+        return mixed_of_logits(learned, *_wanted(inputs), taught)
+    return nats_of_logits(learned, *_wanted(inputs), dft)
 
 
 def _learned(values: torch.Tensor, inputs: Mapping[str, Any]) -> torch.Tensor:
@@ -81,7 +98,12 @@ def in_step(batches: list[Any], nothing: Callable[[], Any]) -> list[Any]:
 
 
 def collated(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Row]]:
-    return {"rows": [Row(row["input_ids"], row["labels"], row.get("weights")) for row in rows]}
+    return {
+        "rows": [
+            Row(row["input_ids"], row["labels"], row.get("weights"), row.get("number", -1))
+            for row in rows
+        ]
+    }
 
 
 def own_part(rows: Sequence[Row], process: int, of: int) -> list[Row]:
@@ -97,8 +119,10 @@ def teaches_nothing(rows: Sequence[Row]) -> Row:
     return Row(shortest.ids, [IGNORED] * len(shortest.ids))
 
 
-def trainer_class(hyper: Hyperparameters, apart: bool) -> type[SFTTrainer]:
-    """The trainer for such a tune. apart: see tensors_of."""
+def trainer_class(
+    hyper: Hyperparameters, apart: bool, soft: SoftTargets | None = None
+) -> type[SFTTrainer]:
+    """The trainer for such a tune. apart: see tensors_of; soft: what a teacher says of the rows."""
     import torch
     from trl import SFTTrainer
 
@@ -138,11 +162,12 @@ def trainer_class(hyper: Hyperparameters, apart: bool) -> type[SFTTrainer]:
                 with nullcontext() if last or hyper.in_parts else self.accelerator.no_sync(model):
                     with self.compute_loss_context_manager():
                         inputs = self._prepare_inputs(batch)
+                        taught = soft.of(batch["numbers"]) if soft else None
                         with noise(embedding, alpha, lengths_of(batch) if alpha else None):
                             nats = (
-                                nats_of(model, head, inputs, dft)
+                                nats_of(model, head, inputs, dft, taught)
                                 if apart
-                                else nats_by_logits(model, inputs, dft)
+                                else nats_by_logits(model, inputs, dft, taught)
                             )
                         loss = nats * share_of_mean
                     self.accelerator.backward(loss)

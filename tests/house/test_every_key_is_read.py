@@ -65,6 +65,13 @@ NEEDS: dict[str, dict[str, Any]] = {
     "curate.split_long.tokenizer": {"split_long": {"tokens": 900}},
     "train.early_stopping_patience": {"eval_strategy": "epoch"},
     "train.load_best_model_at_end": {"eval_strategy": "epoch"},
+    "train.distill.revision": {"objective": "distill", "distill": {"teacher": "org/name"}},
+    "train.fsdp": {"processes": 2},
+    "train.deepspeed": {"processes": 2},
+    **{
+        f"train.distill.{name}": {"objective": "distill"}
+        for name in ("teacher", "top_k", "temperature", "alpha")
+    },
     "train.eval_strategy": {"eval_every_usd": 0.25},
     **{
         f"curate.filters.own.{name}": {"filters": {"own": {"file": "mine.py", "function": "one"}}}
@@ -160,6 +167,10 @@ OTHERS: dict[str, Any] = {
     "align.reward_model": "tokenizer",
     "align.lora.target_modules": ["q_proj"],
     "align.lora.modules_to_save": ["lm_head"],
+    "train.deepspeed": "zero.json",
+    "train.distill.teacher": "org/name",
+    "train.distill.revision": "0" * 40,
+    "train.control": "none",
     "train.hosted": "together",
     "train.hosted.model": "org/name",
     "train.hosted.account": "another",
@@ -353,6 +364,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "notes.md").write_text("A bridge carries a train.")
     (folder / "rows.jsonl").write_text('{"instruction": "Name a river.", "output": "The Rhine."}\n')
     (folder / "decided.jsonl").write_text('{"id": "e1-a", "verdict": "keep"}\n')
+    (folder / "zero.json").write_text('{"zero_optimization": {"stage": 2}}')
     (folder / "principles.yaml").write_text("- Be kind.\n")
     (folder / "mine.py").write_text("def one(row): ...\n\ndef two(row): ...\n")
     (folder / "mine_too.py").write_text("def one(row): return 'no'\n")

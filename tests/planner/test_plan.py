@@ -172,7 +172,8 @@ def test_full_tuning_does_not_fit_a_small_gpu_and_says_what_would(tmp_path: Path
     outlook = of(tmp_path, TUNED, "gpu.name=RTX4090", "gpu.per_hour=0.5", "train.method=full")
     assert outlook.fit and not outlook.fit.fits_usually
     assert [cure.split(":")[0] for cure in outlook.cures] == [
-        "train.method=lora base.dtype=bfloat16"
+        "train.method=lora base.dtype=bfloat16",
+        "train.fsdp=true train.processes=8",
     ]
     train = next(line for line in outlook.lines if line.step.stage.kind == "train")
     assert train.estimate and "does not fit" in train.estimate.says

@@ -22,6 +22,8 @@ def _sentence(facts: Facts) -> str:
             "instructions."
         )
         if facts.curves.get("control")
+        else " The dashed line is the same tune without the teacher, whose loss is another sum."
+        if facts.curves.get("sft")
         else ""
     )
     first, last = tuned[0][1], tuned[-1][1]
