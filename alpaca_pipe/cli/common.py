@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,6 +57,9 @@ Overrides = Annotated[
 ]
 Runs = Annotated[
     Path, typer.Option("--runs", envvar="ALPACA_PIPE_RUNS", help="The workspace folder.")
+]
+Again = Annotated[
+    bool, typer.Option("--again", help="Set what was set on the last run's command line too.")
 ]
 Rehearsed = Annotated[
     bool, typer.Option("--rehearse", help="Use the rehearsal instead of the real run.")
@@ -159,6 +162,41 @@ def finished(name: str, runs: Path, rehearse: bool) -> tuple[str, Path]:
             f"{own}: nothing was run in {workspace.root}", f"start with `alpaca-pipe run {name}`"
         )
     return own, workspace.root
+
+
+def finished_run(
+    name: str, runs: Path, rehearse: bool
+) -> tuple[str, Path, Mapping[str, Any] | None]:
+    """The same; RECIPE@WHEN too, with the line of the history that it means. None: the last run."""
+    if "@" not in name:
+        return *finished(name, runs, rehearse), None
+    from alpaca_pipe.data.run_names import past_run
+
+    root = runs / "rehearsal" if rehearse else runs
+    found = past_run(root, name)
+    if found.says:
+        echo(found.says, err=True)
+    return found.recipe, root, found.row
+
+
+def with_last(
+    again: bool, name: str, overrides: list[str] | None, runs: Path, rehearse: bool
+) -> list[str] | None:
+    """The overrides of the recipe's last run before the new ones, said; just the new ones where that is not asked for."""
+    if not again:
+        return overrides
+    from alpaca_pipe import api
+    from alpaca_pipe.data.run_names import history
+
+    loaded, workspace = api.opened(name, (), not_a_file(runs), rehearse)
+    past = history(workspace.root, loaded.name)
+    if not past:
+        raise UserError(
+            f"--again: {loaded.name} was not run in {workspace.root}", "leave --again away"
+        )
+    last = [str(one) for one in past[-1].get("overrides", ())]
+    echo(f"again, as at {past[-1]['run']}: {' '.join(last) or 'no overrides'}", err=True)
+    return [*last, *(overrides or ())]
 
 
 def result(workspace: Workspace, recipe: str, stage: str) -> Path:

@@ -13,16 +13,18 @@ from alpaca_pipe.cli.common import (
     ROWS,
     START,
     TONE,
+    Again,
     Json,
     Overrides,
     RecipeName,
     Rehearsed,
     Runs,
-    finished,
+    finished_run,
     narrator,
     opened,
     result,
     stage_names,
+    with_last,
 )
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.screen import echo, echo_json, new_console
@@ -77,6 +79,7 @@ def run(
             help="The ledger is lost for good: begin a new one, though paid steps lie beside it.",
         ),
     ] = False,
+    again: Again = False,
     as_json: Json = False,
 ) -> None:
     """Run the steps of RECIPE that are not up to date."""
@@ -84,6 +87,7 @@ def run(
     from alpaca_pipe.api import carry_out
     from alpaca_pipe.report.summary import summed_up
 
+    overrides = with_last(again, recipe, overrides, runs, rehearse)
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
     done = carry_out(
         loaded,
@@ -113,6 +117,7 @@ def plan(
     overrides: Overrides = None,
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
+    again: Again = False,
     as_json: Json = False,
 ) -> None:
     """Show for each step of RECIPE whether it must run, and what it will cost; with -v why, what that rests on, and all that would be
@@ -126,6 +131,7 @@ def plan(
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.planner.plan_page import print_plan
 
+    overrides = with_last(again, recipe, overrides, runs, rehearse)
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
     if loaded.sweep:
         from alpaca_pipe.sweep.sweep_plan import plan_sweep, point_recipes, print_sweep_plan
@@ -283,10 +289,11 @@ def rows(
     """List the rows of RECIPE's last run, with their ids."""
     from alpaca_pipe.report.rows import print_rows
 
-    name, workspace = finished(recipe, runs, rehearse)
+    name, workspace, past = finished_run(recipe, runs, rehearse)
     print_rows(
         workspace,
         name,
+        run=past,
         rejected=rejected or rule is not None,
         rule=rule,
         sample=sample,
@@ -327,16 +334,20 @@ def report(
     """Write the report of RECIPE's last run again and print its path."""
     from alpaca_pipe.report.browser import open_page
     from alpaca_pipe.report.report_page import write
-    from alpaca_pipe.report.summary import close, summed_up
+    from alpaca_pipe.report.summary import close, kept_page, summed_up
 
-    name, workspace = finished(recipe, runs, rehearse)
+    name, workspace, past = finished_run(recipe, runs, rehearse)
+    if past and summary:
+        raise UserError(
+            "--summary is of the last run", f"say `alpaca-pipe report {name} --summary`"
+        )
     if summary:
         if as_json:
             echo_json(summed_up(workspace, name, write=False))
         else:
             echo("\n".join(close(workspace, name, write=False)))
         return
-    page = write(workspace, name)
+    page = kept_page(workspace, name, past) if past else write(workspace, name)
     if as_json:
         echo_json({"report": str(page)})
     else:
@@ -354,6 +365,7 @@ def push(
     name: Annotated[
         str, typer.Argument(metavar="OWNER/NAME", help="Its name on the Hugging Face hub.")
     ],
+    overrides: Overrides = None,
     accept: Annotated[
         list[str] | None,
         typer.Option(
@@ -373,7 +385,7 @@ def push(
     its rows' teachers must be accepted."""
     from alpaca_pipe.data.hub import push_to_hub
 
-    loaded, workspace = opened(recipe, None, runs, False)
+    loaded, workspace = opened(recipe, overrides, runs, False)
     if model:
         from alpaca_pipe.api import push_model
 
@@ -478,11 +490,12 @@ def doctor(
     recipe: Annotated[
         str, typer.Argument(metavar="[RECIPE]", help="The recipe whose needs are checked.")
     ] = "quickstart",
+    overrides: Overrides = None,
     runs: Runs = Path("runs"),
     as_json: Json = False,
 ) -> None:
     """Check this machine: Python, memory, disk, GPU, key, local model. Each problem comes with what to do."""
     from alpaca_pipe.doctor import print_checks
 
-    loaded, workspace = opened(recipe, None, runs, False)
+    loaded, workspace = opened(recipe, overrides, runs, False)
     raise typer.Exit(0 if print_checks(loaded, workspace.root, as_json) else 2)

@@ -59,6 +59,9 @@ class Table(BaseModel):
     # The field's term -> our key: both are read and mean the same (recipe/other_names.py).
     also: ClassVar[Mapping[str, str]] = {}
 
+    # Keys that the field knows and this table has not -> why not.
+    absent: ClassVar[Mapping[str, str]] = {}
+
     def identity(self) -> dict[str, Any]:
         """What decides the result, as plain JSON: no knob, no path, no host, no time."""
         answer: dict[str, Any] = {}

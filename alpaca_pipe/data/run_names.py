@@ -33,7 +33,7 @@ _LISTED = 8
 
 @dataclass(frozen=True)
 class PastRun:
-    """A line of history.jsonl. number: 1 is the latest.  says: how the name was understood, where it could mean several."""
+    """A line of history.jsonl. number: 1 is the latest that was finished, 0 one that was not.  says: how the name was understood, where it could mean several."""
 
     recipe: str
     row: Mapping[str, Any]
@@ -55,11 +55,11 @@ def history(workspace: Path, recipe: str) -> list[Mapping[str, Any]]:
 
 
 def matching(runs: Sequence[Mapping[str, Any]], when: str) -> list[Mapping[str, Any]]:
-    """Those that `when` can mean: a beginning of the run's date, a month (`nov`, `nov-2026`), a number (1: the latest), the end
-    of its id."""
+    """Those that `when` can mean: a beginning of the run's date, a month (`nov`, `nov-2026`), a number (1: the latest that was
+    finished), the end of its id."""
     ids = [str(run.get("run", "")) for run in runs]
     if re.fullmatch(r"\d{1,3}", when):
-        return [runs[-int(when)]] if 0 < int(when) <= len(runs) else []
+        return [run for run, number in zip(runs, numbers(runs), strict=True) if number == int(when)]
     if month := _month(when):
         number, year = month
         return [
@@ -71,6 +71,16 @@ def matching(runs: Sequence[Mapping[str, Any]], when: str) -> list[Mapping[str, 
         run for run, id in zip(runs, ids, strict=True) if id.startswith(when.replace(":", "-"))
     ]
     return begun or [run for run, id in zip(runs, ids, strict=True) if id.endswith(when)]
+
+
+def numbers(runs: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Of each run its number: 1 is the latest that was finished; 0 for those that were stopped or failed."""
+    last = sum(run.get("outcome") == "done" for run in runs)
+    found = []
+    for run in runs:
+        found.append(last if run.get("outcome") == "done" else 0)
+        last -= run.get("outcome") == "done"
+    return found
 
 
 def past_run(workspace: Path, name: str) -> PastRun:
@@ -94,7 +104,7 @@ def past_run(workspace: Path, name: str) -> PastRun:
         if when and len(finished) > 1
         else ""
     )
-    return PastRun(recipe, run, len(runs) - runs.index(run), says)
+    return PastRun(recipe, run, numbers(runs)[runs.index(run)], says)
 
 
 def check_meaning(found: Sequence[Mapping[str, Any]], when: str, name: str) -> None:

@@ -54,8 +54,20 @@ def find_recipe(name: str) -> Path:
         )
     raise UserError(
         f"{name}: no such file, and no shipped recipe of that name",
-        did_you_mean(Path(name).stem, known),
+        did_you_mean(Path(name).stem, {*known, *_beside(path)}),
     )
+
+
+def _beside(path: Path) -> list[str]:
+    """Recipes of one's own where it was looked for: `vet.yaml`, and folders `vet/` that hold one."""
+    folder = path.parent
+    if not folder.is_dir():
+        return []
+    own = [
+        *folder.glob("*.yaml"),
+        *(one.parent for one in folder.glob("*/*.yaml") if one.stem == one.parent.name),
+    ]
+    return [one.stem for one in own]
 
 
 def refuse_keys(written: Iterable[tuple[str, str]]) -> None:

@@ -329,6 +329,8 @@ def _explained(
             else did_you_mean(str(key[-1]), _keys(owner))
         )
         what = "unknown key"
+        if why := getattr(owner, "absent", {}).get(key[-1]):
+            what, cure = f"there is no such key, for {why}", "take it out"
     elif item["type"] == "missing":
         what, cure = "this key is missing", f"add '{key[-1]}:'"
     else:

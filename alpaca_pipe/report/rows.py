@@ -62,14 +62,15 @@ def rows(
     rule: str | None = None,
     sample: int | None = None,
     grep: str | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> list[StageRow]:
     """In file order. Kept rows are curate's, or generate's where curate has not run; dropped rows are of all
     stages, also those that curate kept and that were too long to be trained on or scored.
 
-    sample: so many, drawn with a fixed seed. grep: a regular expression, in any case, over all texts and the reason.
+    run: the line of the history that is meant; None is the last run. sample: so many, drawn with a fixed seed. grep: a regular expression, in any case, over all texts and the reason.
     Raises UserError for a run that has no rows, a rule that dropped nothing, an expression that is none.
     """
-    found = left(workspace, recipe)
+    found = left(workspace, recipe, run)
     chosen = list(dropped(found) if rejected else kept(found))
     if not chosen and not any(step.folder for step in found.steps.values()):
         raise UserError(
@@ -96,6 +97,7 @@ def print_rows(
     rule: str | None = None,
     sample: int | None = None,
     grep: str | None = None,
+    run: Mapping[str, Any] | None = None,
     start: int = 1,
     limit: int | None = None,
     as_json: bool = False,
@@ -104,9 +106,9 @@ def print_rows(
     nothing else is said, and that there are more is said."""
     from rich.text import Text
 
-    check_whole(workspace, recipe)
+    check_whole(workspace, recipe, run)
     console = new_console(soft_wrap=True)
-    every = rows(workspace, recipe, rejected=rejected, rule=rule, sample=sample, grep=grep)
+    every = rows(workspace, recipe, rejected=rejected, rule=rule, sample=sample, grep=grep, run=run)
     if limit is None and console.is_terminal and not as_json:
         limit = _PAGE
     found = every[start - 1 :][: limit or None]
@@ -148,9 +150,9 @@ def matching(chosen: list[StageRow], grep: str) -> list[StageRow]:
     return [row for row in chosen if any(map(pattern.search, (*row.texts, row.reason)))]
 
 
-def check_whole(workspace: Path, recipe: str) -> None:
+def check_whole(workspace: Path, recipe: str, run: Mapping[str, Any] | None = None) -> None:
     """Raises UserError where a step's rows are no longer what was sealed."""
-    for step in left(workspace, recipe).steps.values():
+    for step in left(workspace, recipe, run).steps.values():
         done = StepStore(workspace / "store").done(step.folder) if step.folder else None
         if done and step.kind in ("generate", "curate") and (damage := done.damage()):
             raise UserError(

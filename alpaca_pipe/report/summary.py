@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.safe_names import within
-from alpaca_pipe.data.run_names import history
+from alpaca_pipe.data.run_names import history, numbers
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.statements.anomalies import anomalies
 from alpaca_pipe.ledger.statements.simulated import simulated, simulated_line
@@ -46,15 +47,16 @@ def close(workspace: Path, recipe: str, write: bool = True) -> Iterator[str]:
 
 
 def history_rows(workspace: Path, recipe: str) -> list[dict[str, Any]]:
-    """The runs of a recipe, the oldest first. number: RECIPE@1 is the latest; report: None where there is none."""
+    """The runs of a recipe, the oldest first. number: RECIPE@1 is the latest that was finished, None one that was not; report: None
+    where there is none."""
     runs = history(workspace, recipe)
     return [
         {
-            "number": len(runs) - place,
+            "number": number or None,
             **{key: value for key, value in run.items() if key != "config"},
             "report": str(page) if (page := _page(workspace, recipe, run)).exists() else None,
         }
-        for place, run in enumerate(runs)
+        for run, number in zip(runs, numbers(runs), strict=True)
     ]
 
 
@@ -63,11 +65,23 @@ def history_lines(workspace: Path, recipe: str) -> Iterator[str]:
     for row in history_rows(workspace, recipe):
         steps = ", ".join(f"{kind} {minutes:.1f} min" for kind, minutes in row["minutes"].items())
         changed = f"  [{' '.join(row['overrides'])}]" if row.get("overrides") else ""
-        yield f"@{row['number']:<3} {row['run']}  {row['outcome']:<8} {steps}{changed}  {row['report'] or 'no report'}"
+        number = f"@{row['number']}" if row["number"] else "-"
+        yield f"{number:<4} {row['run']}  {row['outcome']:<8} {steps}{changed}  {row['report'] or 'no report'}"
 
 
 def _page(workspace: Path, recipe: str, run: Mapping[str, Any]) -> Path:
     return within(within(workspace, recipe) / "reports", run["run"], ".html")
+
+
+def kept_page(workspace: Path, recipe: str, run: Mapping[str, Any]) -> Path:
+    """The report of an earlier run, as it was written then. Raises UserError where there is none."""
+    page = _page(workspace, recipe, run)
+    if not page.is_file():
+        raise UserError(
+            f"{recipe}@{run['run']}: no report of it was kept",
+            f"`alpaca-pipe history {recipe}` lists those that were; `alpaca-pipe report {recipe}` writes the last run's",
+        )
+    return page
 
 
 def summed_up(workspace: Path, recipe: str, write: bool = True) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.models.architecture import files_here
 from alpaca_pipe.models.templates import TemplateName
+from alpaca_pipe.train.absent_keys import ABSENT
 from alpaca_pipe.train.adapter_config import Lora
 from alpaca_pipe.train.distill_config import Distill, check_teacher_files, refused
 from alpaca_pipe.train.hosted_config import HostedTuning
@@ -80,6 +81,7 @@ class TrainConfig(Table):
     """How the model is tuned. Keys have the names of TrainingArguments in transformers 5."""
 
     also: ClassVar[Mapping[str, str]] = {"loss_type": "loss"}
+    absent: ClassVar[Mapping[str, str]] = ABSENT
 
     source: Annotated[ExistingPath | None, Added()] = Field(
         None,

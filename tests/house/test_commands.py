@@ -69,6 +69,7 @@ WITHOUT_JSON = {
     "setup browser": "it fetches, and says how far it is",
     "init": "it names the files that it made, one a line",
     "migrate": "it shows a diff",
+    "mcp": "it speaks JSON-RPC until its client leaves",
     "seeds draft": "a person answers it",
     "review": "a person answers it",
     "serve": "it answers with an address",

@@ -311,6 +311,17 @@ def test_names_are_those_of_training_arguments() -> None:
     )
 
 
+def test_each_argument_of_transformers_and_trl_is_a_key_or_says_why_not() -> None:
+    from transformers import TrainingArguments
+    from trl import SFTConfig
+
+    known = {*TrainConfig.model_fields, *TrainConfig.renamed, *TrainConfig.also}
+    arguments = {*TrainingArguments.__dataclass_fields__, *SFTConfig.__dataclass_fields__}
+    assert arguments - known <= set(TrainConfig.absent)
+    assert not known & set(TrainConfig.absent)
+    assert set(TrainConfig.absent) <= arguments
+
+
 def test_estimate_follows_rows_and_control(tiny: Path) -> None:
     base = BaseTable(model="smollm2-135m-instruct")
     one, two = (

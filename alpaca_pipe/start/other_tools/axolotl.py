@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from alpaca_pipe.start.other_tools.training_keys import (
+    DEEPSPEED,
     FOLDERS,
+    SHARDED,
     SHARED,
     SPEED,
     half_precision,
@@ -212,7 +214,7 @@ _METHOD: Mapping[str, Rule] = {
     "lora_fan_in_fan_out": needless(_BASE),
     "lora_target_parameters": different("parameters that are no layer get no adapter"),
     "unfrozen_parameters": different("method full trains all weights; lora.modules_to_save some"),
-    "rl": different("preferences are no key of `train:`"),
+    "rl": different("preferences are learned by a stage of their own, `align:`"),
     "qat": different(_OFF_METHODS),
     "gptq": different("a quantised base is not trained; method qlora quantises one itself"),
     "relora": different(_OFF_METHODS),
@@ -228,7 +230,9 @@ _ROWS: Mapping[str, Rule] = {
     "tokens": different("no tokens are added to the base's"),
     "eot_tokens": needless("what ends an answer is found by rendering the template"),
     "train_on_inputs": _on_inputs,
-    "pretraining_dataset": different("text without instructions is not read by curate"),
+    "pretraining_dataset": different(
+        "plain text is learned by train.objective: pretrain, from a table `texts:`"
+    ),
     "dataset_exact_deduplication": needless("exact repeats are always dropped"),
     "resize_token_embeddings_to_32x": different("the embedding keeps its size"),
     "sequence_len": to("train.max_length", int),
@@ -277,10 +281,10 @@ _STEPS: Mapping[str, Rule] = {
     "eval_max_new_tokens": needless("evaluate.max_new_tokens is of the evaluation afterwards"),
     "do_causal_lm_eval": different("`evaluate:` scores the held-out rows afterwards"),
     "curriculum_sampling": different("rows come in an order that train.seed draws"),
-    "fsdp": different("one process a GPU holds the whole model"),
-    "fsdp_config": different("one process a GPU holds the whole model"),
-    "fsdp_version": different("one process a GPU holds the whole model"),
-    "deepspeed": different("one process a GPU holds the whole model"),
+    "fsdp": different(SHARDED),
+    "fsdp_config": different(SHARDED),
+    "fsdp_version": different(SHARDED),
+    "deepspeed": different(DEEPSPEED),
     "plugins": _plugins,
     **{
         key: different("processes share rows only: train.processes")

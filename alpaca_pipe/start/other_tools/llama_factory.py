@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from alpaca_pipe.start.other_tools.training_keys import (
+    DEEPSPEED,
     FOLDERS,
+    SHARDED,
     SHARED,
     SPEED,
     half_precision,
@@ -25,6 +27,12 @@ from alpaca_pipe.start.other_tools.translation import (
 )
 
 _NO_LAYERS = "method full trains all layers, lora those that lora.target_modules names"
+_STAGES = {
+    "pt": "plain text is learned by train.objective: pretrain, from a table `texts:`",
+    "dpo": "preferences are learned by a stage of their own, `align:`",
+    "kto": "preferences are learned by a stage of their own, `align:`",
+    "rm": "a reward model is made by a stage of its own, `align:`",
+}
 _TEMPLATES = {
     "alpaca": "alpaca",
     "vicuna": "vicuna",
@@ -35,7 +43,11 @@ _TEMPLATES = {
 
 
 def _stage(draft: Translated, value: Any) -> Said:
-    return ("needless", "as here") if value == "sft" else ("different", f"{value}: `train:` is sft")
+    return (
+        ("needless", "as here")
+        if value == "sft"
+        else ("different", f"{value}: {_STAGES.get(str(value), 'there is no such training here')}")
+    )
 
 
 def _method(draft: Translated, value: Any) -> Said:
@@ -107,10 +119,6 @@ def _eval_strategy(draft: Translated, value: Any) -> Said:
 
 def _on_prompt(draft: Translated, value: Any) -> Said:
     return draft.put("train.prompt_loss_weight", 1.0) if value else ("needless", "as here")
-
-
-def _sharded(draft: Translated, value: Any) -> Said:
-    return "different", "one process a GPU holds the whole model"
 
 
 _METHOD: Mapping[str, Rule] = {
@@ -188,15 +196,15 @@ _STEPS: Mapping[str, Rule] = {
     "plot_loss": needless("the report draws the curve"),
     "run_name": needless("a run has the recipe's name and a date"),
     "fp8_backend": needless("torchao's"),
-    "fp8_enable_fsdp_float8_all_gather": different("one process a GPU holds the whole model"),
+    "fp8_enable_fsdp_float8_all_gather": different(SHARDED),
     **{
         key: needless(SPEED)
         for key in ("flash_attn", "use_unsloth", "use_unsloth_gc", "use_v1_kernels")
     },
-    **{
-        key: _sharded
-        for key in ("deepspeed", "fsdp", "fsdp_config", "fsdp_transformer_layer_cls_to_wrap")
-    },
+    "deepspeed": different(DEEPSPEED),
+    "fsdp": different(SHARDED),
+    "fsdp_config": different(SHARDED),
+    "fsdp_transformer_layer_cls_to_wrap": needless("each layer is a part of its own"),
     **{
         key: different("processes share rows only: train.processes")
         for key in ("tensor_model_parallel_size", "pipeline_model_parallel_size")

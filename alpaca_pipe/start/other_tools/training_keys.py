@@ -15,6 +15,7 @@ from alpaca_pipe.start.other_tools.translation import (
     needless,
     to,
 )
+from alpaca_pipe.train.absent_keys import ABSENT
 from alpaca_pipe.train.config import Optimizer
 
 SCHEDULES = {name: name for name in ("linear", "cosine", "constant", "constant_with_warmup")}
@@ -24,10 +25,9 @@ OPTIMIZERS = {name: name for name in get_args(Optimizer)} | {
     "adamw_hf": "adamw_torch",
 }
 HELD_OUT = 200  # rows, where a config says a share of an unknown number
-_REPOSITORY_CODE = (
-    "code of a model's repository is never run here; a base that needs it is refused by `plan`"
-)
 SPEED = "speed alone: chosen here by what the machine has"
+SHARDED = "set train.processes to the number of GPUs, and train.fsdp: true"
+DEEPSPEED = "set train.processes to the number of GPUs, and name the file as train.deepspeed"
 FOLDERS = "results lie in runs/, a folder a step"
 
 
@@ -101,7 +101,11 @@ def half_precision(draft: Translated, value: Any) -> Said:
     return draft.put("base.dtype", "bfloat16")
 
 
+# What a recipe has no key for, and which would change the result where it is set.
+_CHANGES = ("label_smoothing_factor", "lr_scheduler_kwargs", "optim_args", "router_aux_loss_coef")
+
 SHARED: Mapping[str, Rule] = {
+    **{key: (different if key in _CHANGES else needless)(why) for key, why in ABSENT.items()},
     **{
         key: to(f"train.{key}", float)
         for key in ("learning_rate", "weight_decay", "max_grad_norm", "neftune_noise_alpha")
@@ -123,23 +127,11 @@ SHARED: Mapping[str, Rule] = {
     "torch_compile": flag("train.torch_compile"),
     "fp8": flag("train.fp8"),
     "load_best_model_at_end": flag("train.load_best_model_at_end"),
-    "trust_remote_code": needless(_REPOSITORY_CODE),
     "resume_from_checkpoint": different(
         "the same command goes on from where a run was stopped, by itself"
     ),
     "group_by_length": needless(SPEED),
-    "remove_unused_columns": needless(SPEED),
-    "logging_steps": needless("each step is logged, in loss.jsonl"),
-    "output_dir": needless(FOLDERS),
     "overwrite_output_dir": needless(FOLDERS),
-    "save_only_model": needless("what a checkpoint holds is decided by resuming bit for bit"),
     "save_safetensors": needless("weights are always safetensors"),
-    "ddp_timeout": needless(SPEED),
-    "ddp_find_unused_parameters": needless(SPEED),
-    "dataloader_num_workers": needless(SPEED),
     "low_cpu_mem_usage": needless(SPEED),
-    "gradient_checkpointing_kwargs": needless(SPEED),
-    "debug": needless("--debug stands on the command line"),
-    "local_rank": needless("train.processes are started by the run itself"),
-    "hub_model_id": needless("`alpaca-pipe push RECIPE OWNER/NAME --model` uploads, afterwards"),
 }
