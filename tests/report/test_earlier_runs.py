@@ -9,9 +9,7 @@ import pytest
 
 from tests.command import command
 
-RECIPE = (
-    "base: {model: tiny}\ncurate: {from: rows.json, held_out: 2, likeness: 1, filters: none}\n"
-)
+RECIPE = "base: {model: tiny}\ncurate: {from: rows.json, held_out: 2, likeness: 1, filters: none}\n"
 
 
 @pytest.fixture
