@@ -20,8 +20,7 @@ from alpaca_pipe.curate.review.decisions import ByHand, Decisions
 from alpaca_pipe.data.dataset_info import columns_beside
 from alpaca_pipe.data.shapes.columns import Columns
 from alpaca_pipe.data.source_kinds import Format, HubId, Turns
-from alpaca_pipe.similarity.overlap import LEAST_INSIDE
-from alpaca_pipe.similarity.words import Words
+from alpaca_pipe.similarity.words import LEAST_INSIDE, Words
 
 GENERATED = "generate/examples.jsonl"  # what it reads where no `from` is given
 READING = 4  # the version of how foreign rows are read: another one reads `from` again

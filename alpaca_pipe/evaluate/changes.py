@@ -6,16 +6,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from alpaca_pipe.evaluate.bootstrap import Interval
+from alpaca_pipe.evaluate.least_difference import SHARE, direction
 from alpaca_pipe.evaluate.proportions import paired_shares, z_of
 
 ChangeWord = Literal[
-    "better", "worse", "maybe better", "maybe worse", "within the noise", "no difference shown"
+    "better",
+    "worse",
+    "maybe better",
+    "maybe worse",
+    "within the noise",
+    "no difference",
+    "no difference shown",
 ]
 
 
 class ShareChange(NamedTuple):
     """A share of rows, base and tuned, on the same rows. difference: tuned - base, above 0 is good, 95 %; wide: the same for
-    all lines at once; noise: how far the base differs from itself, asked another way."""
+    all lines at once; noise: how far the base differs from itself, asked another way; least: the smallest difference that
+    counts."""
 
     suite: str
     name: str
@@ -25,12 +33,16 @@ class ShareChange(NamedTuple):
     difference: Interval
     wide: Interval
     noise: float = 0.0
+    least: float = SHARE.least
 
     @property
     def word(self) -> ChangeWord:
-        """Worse, or better: beyond the noise, and sure among all lines; maybe: sure only if it were the only line."""
-        seen, sure = _side(self.difference), _side(self.wide)
-        if seen == "no difference shown":
+        """Worse, or better: beyond the noise, and sure among all lines; maybe: sure only if it were the only line. No difference:
+        sure to be none that counts."""
+        seen, sure = (direction(one, self.least, SHARE) for one in (self.difference, self.wide))
+        if seen == "unsure":
+            return "no difference shown"
+        if seen == "no difference":
             return seen
         if abs(self.difference.mean) <= self.noise:
             return "within the noise"
@@ -47,14 +59,9 @@ class ShareChange(NamedTuple):
             "tuned": round(self.tuned, 4),
             "difference": self.difference.rounded(),
             "noise": round(self.noise, 4),
+            "min_difference": self.least,
             "word": self.word,
         }
-
-
-def _side(found: Interval) -> Literal["better", "worse", "no difference shown"]:
-    if found.hi < 0:
-        return "worse"
-    return "better" if found.lo > 0 else "no difference shown"
 
 
 class Line(NamedTuple):
@@ -67,7 +74,9 @@ class Line(NamedTuple):
     noise: float = 0.0
 
 
-def changes(lines: Iterable[Line]) -> list[ShareChange]:
+def changes(lines: Iterable[Line], least: float = SHARE.least) -> list[ShareChange]:
+    """All lines that one reader will see, of whatever suites: each is one more look that may find something by chance. Lines
+    without a row are left out."""
     found = [line for line in lines if line.base]
     z = z_of(looks=len(found))
     return [
@@ -80,6 +89,7 @@ def changes(lines: Iterable[Line]) -> list[ShareChange]:
             paired_shares(line.tuned, line.base),
             paired_shares(line.tuned, line.base, z),
             line.noise,
+            least,
         )
         for line in found
     ]

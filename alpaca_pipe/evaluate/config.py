@@ -10,6 +10,7 @@ from pydantic import Field
 from alpaca_pipe.core.config_table import Added, ExistingPath, Knob, Table
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.evaluate.judge.judge_config import Judging
+from alpaca_pipe.evaluate.least_difference import LOSS, SHARE
 
 TUNED, SHUFFLED, SFT = "train/model", "train/control", "train/sft"
 TRAINED = "curate/train.jsonl"  # which foreign rows must not be among
@@ -54,9 +55,15 @@ class EvaluateConfig(Table):
         1024, ge=16, description="tokens of prompt and answer; longer rows are left out for all"
     )
     min_difference: Annotated[float, Added()] = Field(
-        0.01,
+        LOSS.least,
         ge=0,
-        description="nats a token: a smaller difference of losses is called no difference, however sure it is",
+        description="nats a token: the smallest difference of losses that counts, however sure it is",
+    )
+    min_share_difference: Annotated[float, Added()] = Field(
+        SHARE.least,
+        ge=0,
+        le=1,
+        description="of answers: the smallest difference that counts in rules, habits and small questions; 0.02: two percentage points",
     )
     resamples: int = Field(10_000, ge=100, description="draws of the bootstrap")
     samples: int = Field(

@@ -10,7 +10,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_json, read_jsonl, write_json
 from alpaca_pipe.core.registry import members
-from alpaca_pipe.evaluate.changes import what_got_worse
+from alpaca_pipe.evaluate.changes import Line, changes, what_got_worse
 from alpaca_pipe.evaluate.config import (
     ALIGNED,
     CHOSEN_ON,
@@ -78,7 +78,7 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     summary: dict[str, Any] = {}
     for one in evaluations():
         summary |= one.conclude(_of(said, one), given, context.folder)
-    summary |= _changed(summary, context)
+    summary |= _changed(summary, config.min_share_difference, context)
     context.progress.say(summary["sentence"])
     if foreign:
         context.progress.say(summary["foreign"]["sentence"])
@@ -138,19 +138,26 @@ def _foreign(
     return ForeignSet(found, encode_alike(found.rows, encoders, longest, "foreign"))
 
 
-def _changed(summary: Mapping[str, Any], context: StageContext) -> dict[str, Any]:
-    """What got worse, of all that evaluations compared beside the loss; says it."""
-    found = [
-        row
-        for part in summary.values()
-        if isinstance(part, Mapping)
-        for row in part.get("compared", ())
-    ]
-    if not found:
-        return {}
-    worse, sentence = what_got_worse(found)
+def _changed(summary: dict[str, Any], least: float, context: StageContext) -> dict[str, Any]:
+    """What got worse, of all that evaluations compared beside the loss; says it. Their lines become rows here, so that every look
+    counts, whichever suite it is in."""
+    parts = {
+        name: part
+        for name, part in summary.items()
+        if isinstance(part, Mapping) and "compared" in part
+    }
+    lines: list[Line] = [line for part in parts.values() for line in part["compared"]]
+    rows = [one.to_row() for one in changes(lines, least)]
+    rest = iter(rows)
+    told = {
+        name: {**part, "compared": [next(rest) for line in part["compared"] if line.base]}
+        for name, part in parts.items()
+    }
+    if not rows:
+        return told
+    worse, sentence = what_got_worse(rows)
     context.progress.say(sentence)
-    return {"worse": worse, "worse_sentence": sentence}
+    return {**told, "looks": len(rows), "worse": worse, "worse_sentence": sentence}
 
 
 def evaluations() -> tuple[Evaluation, ...]:

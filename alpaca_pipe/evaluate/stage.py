@@ -150,7 +150,7 @@ _LAYER_SECONDS = (
 
 STAGE = Stage(
     "evaluate",
-    version=4,
+    version=5,
     config=EvaluateConfig,
     run=run,
     estimate=estimate,

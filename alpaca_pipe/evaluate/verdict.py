@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from alpaca_pipe.evaluate.bootstrap import Interval
+from alpaca_pipe.evaluate.least_difference import LOSS, direction
 from alpaca_pipe.evaluate.tail import LEAST
 
 Word = Literal["better", "not shown to be better", "worse"]
@@ -20,7 +21,6 @@ NAMES = {
 }
 
 LEAST_ROWS = LEAST  # fewer show too little of a loss's tail: by simulation, see docs/measured.md
-LEAST_DIFFERENCE = 0.01  # nats a token: the right token 1 % likelier
 
 
 class Verdict(NamedTuple):
@@ -43,11 +43,11 @@ def judge(
     differences: Mapping[str, Interval],
     rows: int,
     missing: Mapping[str, str],
-    least: float = LEAST_DIFFERENCE,
+    least: float = LOSS.least,
     needed: Mapping[str, int | None] = MappingProxyType({}),
     rows_of: RowsOf = HELD_OUT,
 ) -> Verdict:
-    """'better' only where tuned is lower than the base and both controls: the interval beyond 0, the difference at least `least`.
+    """'better' only where tuned is lower than the base and both controls, beyond `least`, nats a token: see `direction`.
 
     differences: tuned - other, for "base" and, where measured, "chat" and "shuffled"; missing: why one was not. A chat
     template that the base does not have need not be beaten and is only named; without the shuffled control, or plain SFT beside a distilled tune, nothing can
@@ -71,7 +71,7 @@ def judge(
         why = f"the difference may be 0 against {_against(unsure, differences)}"
         why += _rows_that_would_do(unsure, rows, needed)
     elif small:
-        why = f"no difference that counts (less than {least:g}) from {_against(small, differences)}"
+        why = f"no difference that counts (less than {LOSS.said(least)}) from {_against(small, differences)}"
     elif not differences.keys() & {"shuffled", "sft"}:
         why = "without the shuffled control the gain may come from the form of the answers alone"
     else:
@@ -84,20 +84,6 @@ def judge(
         f"{word} on {rows_of.called}: loss {means['base'].mean:.3f} -> {means['tuned'].mean:.3f} "
         f"on {rows} rows; {why}{notes}",
     )
-
-
-def direction(
-    difference: Interval, least: float
-) -> Literal["better", "worse", "no difference", "unsure"]:
-    """Of a difference of losses, below 0 is good. 'no difference': the interval lies beyond 0, or within `least` on both sides,
-    and the difference is less than `least`."""
-    sure = difference.hi < 0 or difference.lo > 0
-    within = -least < difference.lo and difference.hi < least
-    if abs(difference.mean) < least and (sure or within):
-        return "no difference"
-    if not sure:
-        return "unsure"
-    return "better" if difference.hi < 0 else "worse"
 
 
 def _rows_that_would_do(unsure: Iterable[str], rows: int, needed: Mapping[str, int | None]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from alpaca_pipe.evaluate.least_difference import LOSS
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.report.compare_runs import Bought, RunComparison, StepPair
 
@@ -51,7 +52,8 @@ def print_beside(found: RunComparison, console: Console) -> None:
     _titled(
         console,
         "held-out loss",
-        f", nats a token on the {found.scores[0].rows} rows that both runs hold out (95 % interval, paired)",
+        f", nats a token on the {found.scores[0].rows} rows that both runs hold out (95 % interval, paired; less than "
+        f"{LOSS.said(found.scores[0].least)} does not count)",
     )
     for score in found.scores:
         gap = score.difference

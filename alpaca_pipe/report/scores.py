@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from alpaca_pipe.evaluate.bootstrap import Interval, paired
-from alpaca_pipe.evaluate.verdict import LEAST_DIFFERENCE, LEAST_ROWS, direction
+from alpaca_pipe.evaluate.least_difference import LOSS, direction
+from alpaca_pipe.evaluate.verdict import LEAST_ROWS
 from alpaca_pipe.report.run_files import StageFiles
 
 _SEED = 42
@@ -16,17 +17,19 @@ _MODELS = ("base", "tuned")
 
 @dataclass(frozen=True)
 class Score:
-    """A model's loss in nats a token, on the same rows in both runs. difference: second - first, below 0 is good."""
+    """A model's loss in nats a token, on the same rows in both runs. difference: second - first, below 0 is good. least: the
+    smallest one that counts, of two runs that name one each the larger."""
 
     model: str
     rows: int
     first: Interval
     second: Interval
     difference: Interval
+    least: float = LOSS.least
 
     @property
     def word(self) -> str:
-        found = direction(self.difference, LEAST_DIFFERENCE)
+        found = direction(self.difference, self.least)
         return "no difference shown" if found in ("unsure", "no difference") else found
 
     def to_row(self) -> dict[str, Any]:
@@ -34,6 +37,7 @@ class Score:
             "model": self.model,
             "rows": self.rows,
             "word": self.word,
+            "min_difference": self.least,
             "first": self.first.rounded(),
             "second": self.second.rounded(),
             "difference": self.difference.rounded(),
@@ -48,6 +52,7 @@ def scores(one: StageFiles, other: StageFiles) -> tuple[tuple[Score, ...], str]:
             f"{'only one of the runs' if one.sealed or other.sealed else 'neither run'} was evaluated",
         )
     was, now = _losses(one), _losses(other)
+    least = max(float(step.summary.get("min_difference", LOSS.least)) for step in (one, other))
     found = []
     for model in _MODELS:
         mine, theirs = was.get(model, {}), now.get(model, {})
@@ -70,7 +75,7 @@ def scores(one: StageFiles, other: StageFiles) -> tuple[tuple[Score, ...], str]:
         nats = {"first": [mine[id][0] for id in alike], "second": [theirs[id][0] for id in alike]}
         means, differences = paired(nats, [mine[id][1] for id in alike], "second", _SEED)
         found.append(
-            Score(model, len(alike), means["first"], means["second"], differences["first"])
+            Score(model, len(alike), means["first"], means["second"], differences["first"], least)
         )
     return tuple(found), ""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alpaca_pipe.evaluate.bootstrap import Interval
-from alpaca_pipe.evaluate.verdict import direction
+from alpaca_pipe.evaluate.least_difference import LOSS, direction
 from alpaca_pipe.report.figures import Point
 
 _RIVALS = {  # evaluate's name -> (label in the figure, role there, what it is in a sentence)
@@ -198,8 +198,20 @@ def _method(verdict: Mapping[str, Any]) -> str:
     return (
         f"Loss on the answers of {verdict.get('rows', 0)} held-out rows{tokens}, the same rows for all. "
         "A difference is tuned minus rival, so below 0 is good. Intervals: 95 %, over rows, paired: the widest of three methods."
-        f"{left_out}"
+        f"{left_out}{_least(verdict)}"
     )
+
+
+def _least(verdict: Mapping[str, Any]) -> str:
+    """The smallest difference that counts, and how many rows would show it."""
+    if not (least := verdict.get("min_difference")):
+        return ""
+    said = f" A difference of less than {LOSS.said(least)} does not count"
+    wanted = (verdict.get("rows_needed") or {}).get("base", 0)
+    if wanted == 0:
+        return f"{said}."
+    rows = f"about {wanted:,} rows" if wanted else "more rows than anybody has"
+    return f"{said}; one of that size against the base is shown four times in five with {rows}."
 
 
 def _point(found: Mapping[str, float]) -> Point:

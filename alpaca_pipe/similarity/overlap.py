@@ -19,9 +19,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.similarity.words import unicode_words
+from alpaca_pipe.similarity.words import LEAST_INSIDE, unicode_words
 
-LEAST_INSIDE = 8  # words of a text that counts wherever it stands
 LEAST_WHOLE = 4  # words of a text that counts where it is all of an instruction or an input
 TEMPLATE = 10  # different texts that may share a run of words
 

@@ -15,6 +15,8 @@ Text = (
     str | tuple[str, str]
 )  # or two texts of a row, each of which must be near; their F is then the lesser one
 
+LEAST_INSIDE = 8  # words of a text that is looked for wherever it stands (overlap.py)
+
 _ROUGE = lazy_regex(r"[a-z0-9]+")
 # Scripts that are written without blanks between words; a character with its marks stands for a word there.
 _UNSPACED = lazy_regex(

@@ -1,4 +1,4 @@
-"""How often 'better' is said where nothing is better, and where something is: by simulation, printed as a table.
+"""How often 'better' and 'worse' are said where nothing is, and 'better' where something is: by simulation, printed as a table.
 
     python -m tests.bench.verdict_rates
 
@@ -9,10 +9,12 @@ or with a gain of one standard deviation of the rows. The tails are those in whi
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 
 from alpaca_pipe.evaluate.bootstrap import needed, paired
+from alpaca_pipe.evaluate.least_difference import LOSS, direction
 
 Losses = tuple[dict[str, list[float]], list[int]]
 TRIALS, RESAMPLES = 1000, 400
@@ -32,47 +34,52 @@ def losses(tail: float, rows: int, gain: float, random: np.random.Generator) -> 
     return {"base": list(base), "tuned": list(tuned)}, list(tokens)
 
 
-def better(tail: float, rows: int, gain: float, trials: int = TRIALS) -> float:
-    random, found = np.random.default_rng(rows), 0
+def said(tail: float, rows: int, gain: float, trials: int = TRIALS) -> tuple[float, float]:
+    """How often "better" and "worse" are said."""
+    random, found = np.random.default_rng(rows), Counter[str]()
     for trial in range(trials):
         nats, tokens = losses(tail, rows, gain, random)
-        found += paired(nats, tokens, "tuned", trial, RESAMPLES)[1]["base"].hi < 0
-    return found / trials
+        found[
+            direction(paired(nats, tokens, "tuned", trial, RESAMPLES)[1]["base"], LOSS.least)
+        ] += 1
+    return found["better"] / trials, found["worse"] / trials
 
 
 def spread(tail: float) -> float:
     return 0.2 * math.sqrt((math.exp(tail**2) - 1) * math.exp(tail**2)) if tail else 0.3
 
 
-def stated(tail: float, gain: float) -> tuple[int, float]:
-    """Rows that a pilot of 64 rows says are needed (the middle one of 9 pilots), and how often so many show the gain."""
-    random = np.random.default_rng(1)
-    said = []
-    for _ in range(9):
-        nats, tokens = losses(tail, 64, gain, random)
-        found = needed(nats, tokens, "tuned", lambda name: gain)["base"]
-        said.append(found or 100_000)
-    rows = sorted(said)[4]
-    return rows, better(tail, rows, gain, 200)
+def stated(tail: float, pilot: int, gain: float, trials: int = 200) -> tuple[int, float]:
+    """Rows that a pilot of so many says are needed (the middle one), and how often so many, drawn anew each time, show a gain that
+    is the smallest that counts."""
+    random, stated, found = np.random.default_rng(pilot), list[int](), 0
+    for trial in range(trials):
+        nats, tokens = losses(tail, pilot, gain, random)
+        rows = needed(nats, tokens, "tuned", lambda name: gain)["base"]
+        assert rows
+        stated.append(rows)
+        nats, tokens = losses(tail, rows, gain, random)
+        gap = paired(nats, tokens, "tuned", trial, RESAMPLES // 4)[1]["base"]
+        found += direction(gap, gain) == "better"
+    return sorted(stated)[trials // 2], found / trials
 
 
 def main() -> None:
     print("| rows | " + " | ".join(TAILS) + " | a gain of one standard deviation |")
     for rows in (12, 16, 32, 64, 200):
-        rates = [better(tail, rows, 0) for tail in TAILS.values()]
+        rates = [said(tail, rows, 0) for tail in TAILS.values()]
         print(
             f"| {rows} | "
-            + " | ".join(f"{rate:.1%}" for rate in (*rates, better(0, rows, 0.3)))
-            + " |",
+            + " | ".join(f"{better:.1%}, {worse:.1%}" for better, worse in rates)
+            + f" | {said(0, rows, 0.3)[0]:.0%} |",
             flush=True,
         )
     for name, tail in TAILS.items():
-        gain = spread(tail) / 4
-        rows, power = stated(tail, gain)
-        print(
-            f"{name}: a gain of a quarter of the rows' spread, {gain:.3f} nats: {rows} rows are said to show it, {power:.0%} do",
-            flush=True,
-        )
+        for part in (4, 2):
+            gain = spread(tail) / part
+            for pilot in (24, 64, 200):
+                rows, power = stated(tail, pilot, gain)
+                print(f"{name}, spread / {part}, {pilot}: {rows} rows, {power:.0%}", flush=True)
 
 
 if __name__ == "__main__":

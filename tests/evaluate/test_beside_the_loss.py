@@ -9,9 +9,11 @@ import pytest
 
 from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.core.files import read_jsonl
+from alpaca_pipe.evaluate.changes import Line, changes
 from alpaca_pipe.evaluate.config import EvaluateConfig
 from alpaca_pipe.evaluate.evaluations.answer_habits import echoes, repeats_itself
 from alpaca_pipe.evaluate.evaluations.forgetting_suite import questions, right
+from alpaca_pipe.evaluate.proportions import paired_shares, z_of
 from alpaca_pipe.evaluate.stage import STAGE
 from tests.evaluate.conftest import World
 
@@ -75,6 +77,23 @@ def test_what_got_worse_is_said(done: tuple[Path, dict[str, Any]]) -> None:
     ]
     worse = [row for row in compared if row["word"] in ("worse", "maybe worse")]
     assert len(summary["worse"]) == len(worse) and summary["worse_sentence"]
+
+
+def test_looks_are_counted_over_all_suites(done: tuple[Path, dict[str, Any]]) -> None:
+    """Among so many lines one in twenty shows something by chance: a word that is sure of one suite's lines alone is not enough."""
+    folder, summary = done
+    compared = [
+        row for part in ("rules", "habits", "forgetting") for row in summary[part]["compared"]
+    ]
+    assert summary["looks"] == len(compared) > 20
+    habits = list(read_jsonl(folder / "habits.jsonl"))
+    base, tuned = ([row[f"{who}_ended"] for row in habits] for who in ("base", "tuned"))
+    wide = paired_shares(tuned, base, z_of(looks=summary["looks"]))
+    stopped = next(row for row in compared if row["name"] == "stopped by itself")
+    assert (stopped["word"] == "better") == (wide.lo > 0)
+    alone = changes([Line("s", "n", [True] * 10, [True] * 4 + [False] * 6)])[0]
+    among = changes([Line("s", str(n), [True] * 10, [True] * 4 + [False] * 6) for n in range(22)])
+    assert (alone.word, among[0].word) == ("worse", "maybe worse")
 
 
 def test_off_it_costs_nothing_and_leaves_old_steps_as_they_are(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.evaluate import bootstrap
 from alpaca_pipe.evaluate.bootstrap import paired
+from alpaca_pipe.evaluate.least_difference import LOSS, direction
 from alpaca_pipe.evaluate.tail import rows_to_show, tail_room
 
 
@@ -97,27 +99,32 @@ NULLS = {  # differences of the rows' losses, nats a token, mean 0: from no tail
     ),
     "few rows much worse": lambda random, n: (np.exp(random.normal(0, 1, n)) - math.exp(0.5)) * 0.2,
     "heavier": lambda random, n: (np.exp(random.normal(0, 1.5, n)) - math.exp(1.125)) * 0.2,
+    "few rows much better": lambda random, n: -NULLS["few rows much worse"](random, n),
+    "heavier on the good side": lambda random, n: -NULLS["heavier"](random, n),
 }
 
 
-def better_under(null: str, rows: int, trials: int, seed: int) -> float:
-    """How often the whole interval lies below 0 though the true difference is 0."""
+def said_under(null: str, rows: int, trials: int, seed: int) -> tuple[float, float]:
+    """How often "better" and "worse" are said though the true difference is 0."""
     random = np.random.default_rng(seed)
-    found = 0
+    found: Counter[str] = Counter()
     for trial in range(trials):
         tokens = random.integers(8, 200, rows)
         apart = NULLS[null](random, rows) * tokens
         base = random.uniform(1, 3, rows) * tokens
         nats = {"base": list(base), "tuned": list(base + apart)}
-        found += paired(nats, list(tokens), "tuned", trial, resamples=300)[1]["base"].hi < 0
-    return found / trials
+        gap = paired(nats, list(tokens), "tuned", trial, resamples=300)[1]["base"]
+        found[direction(gap, LOSS.least)] += 1
+    return found["better"] / trials, found["worse"] / trials
 
 
 @pytest.mark.parametrize("rows", [12, 16, 64])
 @pytest.mark.parametrize("null", NULLS)
-def test_better_is_rarely_said_where_nothing_is(null: str, rows: int) -> None:
-    """At most 2.5 %, and 3 standard errors of 400 trials; a tail that 12 rows do not show too."""
-    assert better_under(null, rows, 400, seed=rows) <= 0.025 + 3 * math.sqrt(0.025 * 0.975 / 400)
+def test_better_and_worse_are_rarely_said_where_nothing_is(null: str, rows: int) -> None:
+    """Each at most 2.5 %, and 3 standard errors of 400 trials; a tail that 12 rows do not show too."""
+    most = 0.025 + 3 * math.sqrt(0.025 * 0.975 / 400)
+    better, worse = said_under(null, rows, 400, seed=rows)
+    assert better <= most and worse <= most
 
 
 def test_a_tail_gets_room_on_its_own_side_alone() -> None:
@@ -130,19 +137,31 @@ def test_a_tail_gets_room_on_its_own_side_alone() -> None:
     assert tail_room(worse - 100, tokens) == (0, 0)  # every row is better: no tail explains that
 
 
-def test_the_rows_that_are_said_to_show_a_difference_show_it() -> None:
-    """Planned on 60 rows, drawn again: at least 4 times in 5, less 3 standard errors of 60 trials."""
-    random, found = np.random.default_rng(11), 0
-    tokens = random.integers(8, 200, 60).astype(float)
-    rows = rows_to_show(random.normal(0, 0.3, 60) * tokens, tokens, 0.08)
-    assert rows and 150 < rows < 500
-    for trial in range(60):
-        weights = random.integers(8, 200, rows)
-        base = random.uniform(1, 3, rows) * weights
-        tuned = base + random.normal(-0.08, 0.3, rows) * weights
+SPREADS = {"normal": 0.3, "a few rows worse": 0.1208, "few rows much worse": 0.4321}
+
+
+@pytest.mark.parametrize("pilot", [24, 64])
+@pytest.mark.parametrize("null", SPREADS)
+def test_the_rows_that_are_said_to_show_a_difference_show_it(null: str, pilot: int) -> None:
+    """The smallest difference that counts, here a quarter of the rows' spread: each time a pilot of so many rows says how many
+    show it, and so many are drawn anew. "Better" at least 4 times in 5, less 3 standard errors of 80 trials."""
+    random, found = np.random.default_rng(pilot), 0
+    least = SPREADS[null] / 4
+
+    def drawn(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        tokens = random.integers(8, 200, rows)
+        base = random.uniform(1, 3, rows) * tokens
+        return base, base + (NULLS[null](random, rows) - least) * tokens, tokens
+
+    for trial in range(80):
+        base, tuned, tokens = drawn(pilot)
+        rows = rows_to_show(tuned - base, tokens.astype(float), least)
+        assert rows and rows > 100
+        base, tuned, tokens = drawn(rows)
         nats = {"base": list(base), "tuned": list(tuned)}
-        found += paired(nats, list(weights), "tuned", trial, resamples=300)[1]["base"].hi < 0
-    assert found / 60 >= 0.8 - 3 * math.sqrt(0.16 / 60)
+        gap = paired(nats, list(tokens), "tuned", trial, resamples=100)[1]["base"]
+        found += direction(gap, least) == "better"
+    assert found / 80 >= 0.8 - 3 * math.sqrt(0.16 / 80)
 
 
 def test_rows_that_nobody_has_are_said_to_be_none() -> None:

@@ -89,6 +89,8 @@ def test_a_judge_that_always_takes_the_first_ends_at_a_half(
     assert found["rate"] == 0.5 and found["ties"] == 60 and found["same"] == 1
     assert found["first"] == 1.0 and found["agreed"] == 0.0 and found["requests"] == 118
     assert found["bootstrap"] == {"mean": 0.5, "lo": 0.5, "hi": 0.5}
+    around = found["interval"]  # all pairs agree, and that says something of 60 pairs alone
+    assert around == found["wilson"] and 0.37 < around["lo"] < 0.5 < around["hi"] < 0.63
     assert found["length_controlled"]["mean"] == pytest.approx(0.5)
     assert server.state()["answered"] == 118
     rows = list(read_jsonl(tmp_path / "own" / "judgements.jsonl"))
@@ -288,3 +290,36 @@ def test_a_grade_is_read_as_judges_write_it(said: str) -> None:
     from alpaca_pipe.evaluate.judge.judge_requests import read_judged_grade
 
     assert read_judged_grade(Completion(said, "stop", Usage())).value == 8
+
+
+@pytest.mark.parametrize("prompts", [1, 5, 80])
+@pytest.mark.parametrize("score", [0.0, 0.5, 1.0])
+def test_no_interval_of_a_judge_has_width_0(prompts: int, score: float) -> None:
+    """Where all agree, so many prompts may still hide some that do not: Wilson's limits, and of grades a share of them at the end
+    of the scale."""
+    one = {"first": {0.0: "B", 0.5: "tie", 1.0: "A"}, "second": {0.0: "A", 0.5: "tie", 1.0: "B"}}
+    some = pairs(prompts)
+    said = [
+        Opinion(pair, place, one[place][score], "", "")  # type: ignore[arg-type]
+        for pair in some
+        for place in one
+    ]
+    found = pair_summary(some, said, 1)
+    for name in ("interval", "length_controlled"):
+        low, high = found[name]["lo"], found[name]["hi"]
+        assert 0 <= low < high <= 1 and low <= found[name]["mean"] <= high
+        assert high - low > 0.5 / prompts**0.5 / 10
+    grades = grade_summary(
+        [Opinion(pair, who, 7, "", "") for pair in some for who in ("tuned", "other")],  # type: ignore[arg-type]
+        1,
+    )["difference"]
+    assert grades["mean"] == 0 and grades["lo"] == -grades["hi"]
+    unseen = 1 - 0.025 ** (1 / prompts)
+    assert grades["hi"] == pytest.approx(9 * unseen, abs=1e-6)
+
+
+def test_turns_of_one_prompt_are_one_opinion() -> None:
+    some = [replace(pair, turn=turn) for pair in pairs(20) for turn in (1, 2)]
+    said = [Opinion(pair, place, "tie", "", "") for pair in some for place in ("first", "second")]
+    twice, once = pair_summary(some, said, 1), pair_summary(some[::2], said, 1)
+    assert twice["pairs"] == 2 * once["pairs"] and twice["interval"] == once["interval"]

@@ -69,16 +69,22 @@ def test_words_of_a_change() -> None:
     same = Line("suite", "same", [True, False] * 20, [True, False] * 20)
     noisy = Line("suite", "noisy", [True] * 40, [False] * 20 + [True] * 20, noise=0.6)
     better = Line("suite", "new", [False] * 40, [True] * 40)
+    equal = Line("suite", "equal", [True, False] * 20_000, [True, False] * 20_000)
+    hardly = Line("suite", "hardly", [True] * 40_000, [True] * 39_800 + [False] * 200)
     many = [same._replace(name=f"same {n}") for n in range(15)]
-    found = changes([worse, maybe, same, noisy, better, Line("suite", "none", [], []), *many])
+    found = changes(
+        [worse, maybe, same, noisy, better, equal, hardly, Line("suite", "none", [], []), *many]
+    )
     words = {one.name: one.word for one in found}
     assert "none" not in words
-    assert {name: words[name] for name in ("much", "a little", "same", "noisy", "new")} == {
+    assert {name: word for name, word in words.items() if not name.startswith("same ")} == {
         "much": "worse",
         "a little": "maybe worse",
         "same": "no difference shown",
         "noisy": "within the noise",
         "new": "better",
+        "equal": "no difference",  # less than two percentage points, and that is sure
+        "hardly": "no difference",
     }
     told, sentence = what_got_worse([one.to_row() for one in found])
     assert told[0].startswith("suite, much: 100% -> 0% of 40, -100% [")

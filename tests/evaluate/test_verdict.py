@@ -83,7 +83,7 @@ DIVERGED = "a loss is not a number: the training diverged"
             BELOW,
             400,
             "not shown to be better",
-            "no difference that counts (less than 0.01)",
+            "no difference that counts (less than 0.01 nats a token)",
         ),
         (TINY_LOSS, BELOW, BELOW, 400, "not shown to be better", "no difference that counts"),
         (NOTHING, BELOW, BELOW, 400, "not shown to be better", "no difference that counts"),

@@ -60,7 +60,7 @@ def test_what_a_judge_preferred(tmp_path: Path) -> None:
     assert '<section id="preference">' in text and "judge: big" in text and "people" in text
     assert "20 pairs of answers" in text and "19 won, 0 lost, 0 ties" in text
     assert "2 of 40 replies could not be read, and 1 pairs are left out" in text
-    assert "100% [100%, 100%]" in text and "facts" in text
+    assert "100% [83%, 100%]" in text and "facts" in text
 
 
 def test_grades_are_sentences(tmp_path: Path) -> None:

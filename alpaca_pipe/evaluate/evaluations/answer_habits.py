@@ -10,7 +10,7 @@ from typing import Any
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.evaluate.answering import answer_all
-from alpaca_pipe.evaluate.changes import Line, changes
+from alpaca_pipe.evaluate.changes import Line
 from alpaca_pipe.evaluate.evaluations.base import (
     Contestant,
     Evaluation,
@@ -104,7 +104,6 @@ def _conclude(said: Mapping[str, Any], given: EvaluationInputs, folder: Path) ->
         for name in ("base", "tuned")
         for what, holds in _GOOD.items()
     }
-    found = changes(Line(SUITE, what, good["base", what], good["tuned", what]) for what in _GOOD)
     words = {
         name: median(len(words_of(text)) for text, _ in said[name]) if rows else 0
         for name in ("base", "tuned")
@@ -116,7 +115,9 @@ def _conclude(said: Mapping[str, Any], given: EvaluationInputs, folder: Path) ->
             "rows": len(rows),
             "left_out": asked - len(rows),
             "median_words": {**words, "wanted": wanted},
-            "compared": [one.to_row() for one in found],
+            "compared": [
+                Line(SUITE, what, good["base", what], good["tuned", what]) for what in _GOOD
+            ],
         }
     }
 

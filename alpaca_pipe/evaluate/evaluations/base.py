@@ -62,7 +62,7 @@ class LoadedModel:
 class Evaluation:
     """name: of its part of what is kept of each model, so that an interrupted run goes on. work: units that `ask` does on a
     model. ask: plain JSON of one model. conclude: from each model's, by its name; writes files into the folder and answers
-    its part of the summary: under a key of its own, in which `compared` holds rows of changes.py, where there are any. order: of asking and concluding."""
+    its part of the summary: under a key of its own, in which `compared` holds Lines (changes.py), where there are any: run.py makes rows of all of them together. order: of asking and concluding."""
 
     name: str
     order: int

@@ -13,7 +13,7 @@ from typing import Any
 
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.evaluate.answering import question
-from alpaca_pipe.evaluate.changes import Line, changes
+from alpaca_pipe.evaluate.changes import Line
 from alpaca_pipe.evaluate.evaluations.base import (
     Contestant,
     Evaluation,
@@ -104,10 +104,7 @@ def _conclude(said: Mapping[str, Any], given: EvaluationInputs, folder: Path) ->
         "forgetting": {
             "questions": len(asked),
             "forgotten": forgotten,
-            "compared": [
-                one.to_row()
-                for one in changes(_line(name, at, found) for name, at in kinds.items())
-            ],
+            "compared": [_line(name, at, found) for name, at in kinds.items()],
         }
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.evaluate.answering import answer_all, question
-from alpaca_pipe.evaluate.changes import Line, changes
+from alpaca_pipe.evaluate.changes import Line
 from alpaca_pipe.evaluate.evaluations.base import (
     Contestant,
     Evaluation,
@@ -72,7 +72,7 @@ def _conclude(said: Mapping[str, Any], given: EvaluationInputs, folder: Path) ->
     by_group: dict[str, list[dict[str, Any]]] = {}
     for row in judged:
         by_group.setdefault(rules()[row["rules"][0]["rule"]].group, []).append(row)
-    found = changes(
+    found = [
         Line(
             SUITE,
             group,
@@ -80,7 +80,7 @@ def _conclude(said: Mapping[str, Any], given: EvaluationInputs, folder: Path) ->
             [not row["tuned_broken"] for row in some],
         )
         for group, some in {**by_group, "all of them": judged}.items()
-    )
+    ]
     kept = {
         name: wilson(sum(not row[f"{name}_broken"] for row in judged), len(judged)).rounded()
         for name in ("base", "tuned")
@@ -90,7 +90,7 @@ def _conclude(said: Mapping[str, Any], given: EvaluationInputs, folder: Path) ->
             "prompts": len(judged),
             "kept": kept,
             "by_rule": _by_rule(judged),
-            "compared": [one.to_row() for one in found],
+            "compared": found,
         }
     }
 

@@ -72,7 +72,7 @@ def _sentence(told: dict[str, Any]) -> str:
         )
     if told["rate"] is None:
         return ""
-    won, even = told["bootstrap"], told["length_controlled"]
+    won, even = told["interval"], told["length_controlled"]
     return (
         f"judge: tuned preferred in {won['mean']:.0%} [{won['lo']:.0%}, {won['hi']:.0%}] of {told['pairs'] - told['unread']} pairs, "
         f"{even['mean']:.0%} [{even['lo']:.0%}, {even['hi']:.0%}] at equal length{unread}"

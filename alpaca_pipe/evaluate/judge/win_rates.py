@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.evaluate.bootstrap import Interval, draws
+from alpaca_pipe.evaluate.judge.judge_requests import BEST
 from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion
 from alpaca_pipe.evaluate.proportions import wilson
 
@@ -50,7 +51,8 @@ def scored(pairs: Iterable[AnswerPair], judgements: Iterable[Opinion]) -> list[S
 def pair_summary(
     pairs: Sequence[AnswerPair], judgements: Sequence[Opinion], seed: int
 ) -> dict[str, Any]:
-    """wins + losses + ties + unread = pairs. rate: the mean score, ties half; wilson, bootstrap, length_controlled: 95 %.
+    """wins + losses + ties + unread = pairs. rate: the mean score, ties half; wilson, bootstrap, interval (the wider of both on
+    either side, so never of width 0) and length_controlled: 95 %, over prompts.
     at_worst, at_best: were every pair that was not read lost, or won. first: share of replies, ties aside, for the answer
     that stood first; agreed: of the pairs, those of which both orders say the same."""
     rows = scored(pairs, judgements)
@@ -69,14 +71,15 @@ def pair_summary(
         "rate": round(sum(scores) / len(scores), 6) if scores else None,
         "at_worst": round(sum(scores) / max(len(pairs), 1), 6),
         "at_best": round((sum(scores) + unread) / max(len(pairs), 1), 6),
-        "wilson": wilson(sum(scores), len(scores)).rounded() if scores else None,
+        "wilson": _wilson(rows).rounded() if rows else None,
         "bootstrap": bootstrap_rate(rows, seed).rounded() if rows else None,
+        "interval": rate_interval(rows, seed).rounded() if rows else None,
         "length_controlled": length_controlled(rows, seed).rounded() if rows else None,
         "longer": _longer(rows),
         "first": round(sum(one.value == "A" for one in said) / len(said), 6) if said else None,
         "agreed": _agreed(judgements),
         "by_category": {
-            name: {"pairs": len(some), **wilson(sum(some), len(some)).rounded()}
+            name: {"pairs": len(some), **_wilson(some).rounded()}
             for name, some in _by_category(rows).items()
         },
     }
@@ -103,11 +106,11 @@ def _agreed(judgements: Sequence[Opinion]) -> float | None:
     return round(alike / len(both), 6) if both else None
 
 
-def _by_category(rows: Sequence[ScoredPair]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+def _by_category(rows: Sequence[ScoredPair]) -> dict[str, list[ScoredPair]]:
+    found: dict[str, list[ScoredPair]] = {}
     for row in rows:
         if row.pair.category:
-            found.setdefault(row.pair.category, []).append(row.score)
+            found.setdefault(row.pair.category, []).append(row)
     return dict(sorted(found.items()))
 
 
@@ -134,6 +137,24 @@ def _mean(values: NDArray[np.float64], of: NDArray[np.int64], seed: int) -> Inte
     return Interval(float(values.mean()), float(low), float(high))
 
 
+def _wilson(rows: Sequence[ScoredPair]) -> Interval:
+    """Of as many rows as there are prompts."""
+    share, prompts = (
+        sum(row.score for row in rows) / len(rows),
+        len({row.pair.prompt for row in rows}),
+    )
+    return wilson(share * prompts, prompts)
+
+
+def rate_interval(rows: Sequence[ScoredPair], seed: int) -> Interval:
+    """The wider of Wilson's and the bootstrap's: where all pairs agree the bootstrap sees nothing that it could draw."""
+    return _at_least(bootstrap_rate(rows, seed), _wilson(rows))
+
+
+def _at_least(found: Interval, other: Interval) -> Interval:
+    return Interval(found.mean, min(found.lo, other.lo), max(found.hi, other.hi))
+
+
 def bootstrap_rate(rows: Sequence[ScoredPair], seed: int) -> Interval:
     import numpy as np
 
@@ -144,7 +165,7 @@ def length_controlled(rows: Sequence[ScoredPair], seed: int) -> Interval:
     """The rate that would be seen if both answers were equally long, after Dubois et al. 2024 (arXiv:2404.04475): a logistic
     curve of the score over quality + weight * tanh(difference of lengths / its standard deviation), read at difference 0.
 
-    Both unknowns are held near 0 by a normal prior (standard deviations 1 and 1,000): where the tuned answer is always the
+    The interval is the bootstrap's, and at least Wilson's of that rate. Both unknowns are held near 0 by a normal prior (standard deviations 1 and 1,000): where the tuned answer is always the
     longer one the two cannot be told apart, and then length gets the credit.
     """
     import numpy as np
@@ -166,7 +187,8 @@ def length_controlled(rows: Sequence[ScoredPair], seed: int) -> Interval:
         for drawn in some
     ]
     low, high = np.percentile(found, [2.5, 97.5])
-    return Interval(_rate(whole), float(low), float(high))
+    rate, prompts = _rate(whole), int(of.max()) + 1
+    return _at_least(Interval(rate, float(low), float(high)), wilson(rate * prompts, prompts))
 
 
 def _rate(fitted: NDArray[np.float64]) -> float:
@@ -203,9 +225,18 @@ def _fitted(
     return at
 
 
+def grade_interval(apart: NDArray[np.float64], of: NDArray[np.int64], seed: int) -> Interval:
+    """Of the mean of differences from 1 - BEST to BEST - 1. The bootstrap's, and at least what is left unseen by so many prompts
+    (Clopper and Pearson 1934, of none that differs): that share of prompts may lie at either end of the scale."""
+    found, end = _mean(apart, of, seed), BEST - 1
+    unseen = 1 - 0.025 ** (1 / (int(of.max()) + 1))
+    low, high = (found.mean + unseen * (side - found.mean) for side in (-end, end))
+    return _at_least(found, Interval(found.mean, low, high))
+
+
 def grade_summary(judgements: Sequence[Opinion], seed: int) -> dict[str, Any]:
     """Mean grades from 1 to 10, and the mean difference tuned - other over prompts of which both were read, with bootstrap
-    intervals. graded + unread = requests."""
+    intervals (`grade_interval`). graded + unread = requests."""
     import numpy as np
 
     grades: dict[str, dict[tuple[str, int], float]] = {"tuned": {}, "other": {}}
@@ -215,7 +246,7 @@ def grade_summary(judgements: Sequence[Opinion], seed: int) -> dict[str, Any]:
     both = [key for key in grades["tuned"] if key in grades["other"]]
     apart = np.array([grades["tuned"][key] - grades["other"][key] for key in both])
     rows = [ScoredPair(AnswerPair(key[0], key[1], "", (), (), ()), 0.0) for key in both]
-    gap = _mean(apart, _prompts(rows), seed).rounded() if both else None
+    gap = grade_interval(apart, _prompts(rows), seed).rounded() if both else None
     return {
         "requests": len(judgements),
         "unread_replies": sum(one.value is None for one in judgements),

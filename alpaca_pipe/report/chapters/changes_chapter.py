@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from alpaca_pipe.evaluate.least_difference import SHARE
 from alpaca_pipe.report.chapters.base import ReportChapter, Told
 from alpaca_pipe.report.facts import Facts
 
@@ -23,8 +24,16 @@ def _told(facts: Facts) -> Told | None:
         "worse": list(found.get("worse", ())),
         "forgotten": list((found.get("forgetting") or {}).get("forgotten", ())),
         "rows": [_row(row, rows[at - 1]["suite"] if at else "") for at, row in enumerate(rows)],
+        "least": _least(rows[0]),
         "words": _words(found.get("habits") or {}),
     }
+
+
+def _least(row: Mapping[str, Any]) -> str:
+    """A row of before 2026-12 knows no smallest difference."""
+    if "min_difference" not in row:
+        return ""
+    return f" A difference of less than {SHARE.said(row['min_difference'])} does not count."
 
 
 def _row(row: Mapping[str, Any], suite_before: str) -> dict[str, str]:

@@ -61,8 +61,7 @@ def _row(name: str, found: Mapping[str, Any]) -> dict[str, str]:
     return {
         "name": name,
         "pairs": f"{found['pairs'] - found['unread']:,}",
-        "rate": _around(found["bootstrap"]),
-        "wilson": _around(found["wilson"]),
+        "rate": _around(found.get("interval") or found["bootstrap"]),  # steps of before 2026-12
         "even": _around(found["length_controlled"]),
     }
 
