@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 Direction = Literal["better", "worse", "no difference", "unsure"]
 
 
-class Measure(NamedTuple):
+class DifferenceUnit(NamedTuple):
     """least: what a recipe has where it says nothing; per: how many of `unit` are 1. low_is_good: of a loss."""
 
     least: float
@@ -22,11 +22,11 @@ class Measure(NamedTuple):
         return f"{least * self.per:g} {self.unit}"
 
 
-LOSS = Measure(0.01, "nats a token", low_is_good=True)  # the right token 1 % likelier
-SHARE = Measure(0.02, "percentage points", per=100)  # of answers
+LOSS = DifferenceUnit(0.01, "nats a token", low_is_good=True)  # the right token 1 % likelier
+SHARE = DifferenceUnit(0.02, "percentage points", per=100)  # of answers
 
 
-def direction(difference: Interval, least: float, measure: Measure = LOSS) -> Direction:
+def direction(difference: Interval, least: float, measure: DifferenceUnit = LOSS) -> Direction:
     """'no difference': the whole interval lies within `least` of 0, or it lies beyond 0 with a difference of less than half of
     `least`. 'unsure': it holds 0 and more than that.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.evaluate.answering import answer_all, question
-from alpaca_pipe.evaluate.changes import Line, changes
+from alpaca_pipe.evaluate.changes import Line
 from alpaca_pipe.evaluate.evaluations.base import (
     Contestant,
     Evaluation,
@@ -58,10 +58,10 @@ def _conclude(said: Mapping[str, Any], given: EvaluationInputs, folder: Path) ->
         DECLINED: [row for row in rows if row["decline"]],
         ANSWERED: [row for row in rows if not row["decline"]],
     }
-    found = changes(
+    found = [
         Line(SUITE, name, [row["base_right"] for row in some], [row["tuned_right"] for row in some])
         for name, some in sides.items()
-    )
+    ]
     shares = {
         name: {
             side: wilson(sum(row[f"{name}_right"] for row in some), len(some)).rounded()
@@ -74,7 +74,7 @@ def _conclude(said: Mapping[str, Any], given: EvaluationInputs, folder: Path) ->
             "requests": len(rows),
             "right": shares,
             "by_kind": _by_kind(rows),
-            "compared": [one.to_row() for one in found],
+            "compared": found,
         }
     }
 
