@@ -122,8 +122,8 @@ def plan(
 ) -> None:
     """Show for each step of RECIPE whether it must run, and what it will cost; with -v why, what that rests on, and all that would be
     cheaper. Nothing is run or sent. `plan pretrain parameters=13b tokens=1t` and `plan serving conversations=1000` price what has no
-    recipe: pre-training, and answering by API or on a GPU of one's own."""
-    if recipe in ("pretrain", "serving") and not Path(recipe).exists():
+    recipe: pre-training, and answering by API or on a GPU of one's own; `plan prompts count=52m` simulates."""
+    if recipe in ("pretrain", "serving", "prompts") and not Path(recipe).exists():
         from alpaca_pipe.planner.plans_without_recipe import PLANS
 
         PLANS[recipe](overrides or (), as_json)

@@ -9,6 +9,7 @@ from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.screen import echo, echo_json
 from alpaca_pipe.planner.plan_keys import keys, size
 from alpaca_pipe.planner.pretraining import Pretraining, doubts, pretraining
+from alpaca_pipe.planner.prompts_at_scale import print_prompts
 from alpaca_pipe.planner.scaling_law import HOFFMANN, REPLICATION
 from alpaca_pipe.planner.serving import Traffic, by_api, desktop, rented, size_of
 
@@ -205,4 +206,5 @@ def print_serving(words: Sequence[str], as_json: bool = False) -> None:
 PLANS: dict[str, Callable[[Sequence[str], bool], None]] = {
     "pretrain": print_pretraining,
     "serving": print_serving,
+    "prompts": print_prompts,
 }
