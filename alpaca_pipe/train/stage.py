@@ -93,7 +93,7 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     measured = f"rows of {length.mean:.0f} tokens{_whose(config, length)}"
     scored, more = _on_the_way(config, tables, machine, steps, rows)
     scored *= length.mean * tunes
-    notes = (*_notes(config, base, tables.get("gpu")), *more)
+    notes = (*_notes(config, base, tables.get("gpu")), *more, *reading.notes(machine.gpu))
     if base and job and machine.gpu:
         fit = job.on(machine.gpu)
         minutes = job.minutes(machine.gpu, has_weights(base)) + job.scoring(machine.gpu, scored)
@@ -211,7 +211,8 @@ def _disk(job: Job) -> str:
 
 def _memory(job: Job | None) -> str:
     """Of a tune on a CPU; nothing of the tiny stand-in and of a base whose shape nobody knows."""
-    return f"; {job.on_cpu.total / GB:.1f} GB of memory{_disk(job)}" if job else ""
+    each = " a process" if job and job.processes > 1 else ""
+    return f"; {job.on_cpu.total / GB:.1f} GB of memory{each}{_disk(job)}" if job else ""
 
 
 def job_of(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Job | None:

@@ -15,9 +15,11 @@ pytest.importorskip("trl")
 
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import read_jsonl
+from alpaca_pipe.ledger.pricing.gpu_rates import gpus
 from alpaca_pipe.models.loading import load_model
 from alpaca_pipe.models.loss_mask import Encoded
-from alpaca_pipe.recipe.stage import StageContext
+from alpaca_pipe.models.run_as_base import RecipeBase
+from alpaca_pipe.recipe.stage import EstimateInputs, StageContext
 from alpaca_pipe.train.config import TrainConfig
 from alpaca_pipe.train.distill_config import check_vocabularies
 from alpaca_pipe.train.distill_loss import Taught, likeliest, nats_and_slope
@@ -26,9 +28,10 @@ from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.job import TuneJob, perform
 from alpaca_pipe.train.micro_batches import Row, as_tensors, micro_batches
 from alpaca_pipe.train.processes import perform_together
+from alpaca_pipe.train.reading_cost import TeacherReading, reading_of
 from alpaca_pipe.train.response_loss import summed_nats
 from alpaca_pipe.train.soft_targets import AskedOfTeacher, SoftTargets, soft_targets
-from alpaca_pipe.train.stage import run
+from alpaca_pipe.train.stage import job_of, run
 from alpaca_pipe.train.trainer import nats_by_logits, nats_of
 from alpaca_pipe.weights.base import Checkpoint
 from alpaca_pipe.weights.tiny import build_tiny
@@ -338,3 +341,22 @@ def test_other_recipes_are_the_steps_that_they_were() -> None:
     assert settings().identity()["objective"] == "distill" and settings().compares
     shuffled = settings(control="shuffled")
     assert shuffled.shuffles and not shuffled.compares
+
+
+def test_plan_prices_the_teachers_minutes_and_says_where_it_does_not_fit() -> None:
+    base = RecipeBase(model="huggyllama/llama-7b")
+    big = settings(distill={"teacher": "huggyllama/llama-65b", "top_k": 64})
+    small = settings(distill={"teacher": "huggyllama/llama-13b"})
+    plain = TrainConfig.model_validate({"method": "full", "processes": 4, "fsdp": True})
+    assert reading_of(plain, base, 1e6) == TeacherReading()
+    found = [reading_of(one, base, 1e6) for one in (small, big)]
+    assert found[1].flop == pytest.approx(5 * found[0].flop, rel=0.05)
+    assert "llama-65b reads the rows once (top 64" in found[1].says
+    card = gpus()["H100"]
+    assert not list(found[0].notes(card))
+    (note,) = found[1].notes(card)
+    assert "260 GB and H100 has 85" in note
+    job = job_of(small, {"base": base}, EstimateInputs({}, Path("runs"), "r"))
+    assert job
+    minutes = [one.minutes(job, card) for one in found]
+    assert 0 < minutes[0].p50 < minutes[1].p50
