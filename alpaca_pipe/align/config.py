@@ -20,7 +20,7 @@ from alpaca_pipe.core.config_table import Added, ExistingPath, Knob, Table, wron
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.curate.config import ColumnNames, Source
 from alpaca_pipe.data.source_kinds import HubId
-from alpaca_pipe.models.templates import TemplateName
+from alpaca_pipe.models.own_template import TemplateChoice
 from alpaca_pipe.train.adapter_config import Lora
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 
@@ -86,7 +86,7 @@ class AlignConfig(Table):
         description="an adapter (that of train: is trained on) or all weights; default: as train: had it, else an adapter",
     )
     lora: Lora = Field(Lora(), description="the adapter, where train: left none")
-    template: TemplateName | None = Field(
+    template: TemplateChoice | None = Field(
         None, description="default: the template of train:, else chat"
     )
     max_length: int = Field(

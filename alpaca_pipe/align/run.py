@@ -31,8 +31,8 @@ from alpaca_pipe.core.files import open_to_others, read_jsonl_so_far, write_json
 from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.models.own_template import template_of
 from alpaca_pipe.models.saved_template import save_template, saved_encoder
-from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.weights.base import Checkpoint, base_or_grown, resolve
@@ -100,12 +100,13 @@ class _Work:
     def encoder(self) -> Encoder:
         if self.begin.tuned is None:
             return Encoder(
-                load_tokenizer(self.begin.checkpoint), TEMPLATES[self.config.template or "chat"]
+                load_tokenizer(self.begin.checkpoint), template_of(self.config.template or "chat")
             )
         found = saved_encoder(load_tokenizer(Checkpoint(str(self.begin.tuned))), self.begin.tuned)
-        if self.config.template not in (None, found.template.name):
+        named = self.config.template
+        if named is not None and template_of(named).name != found.template.name:
             raise UserError(
-                f"align.template: {self.config.template}, and the tuned model was trained with {found.template.name}",
+                f"align.template: {template_of(named).name}, and the tuned model was trained with {found.template.name}",
                 "take align.template out",
             )
         return found

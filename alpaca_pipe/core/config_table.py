@@ -166,7 +166,7 @@ def from_recipe(value: Any, info: ValidationInfo) -> Path:
     return value
 
 
-def _existing(value: Any, info: ValidationInfo) -> Path:
+def existing_path(value: Any, info: ValidationInfo) -> Path:
     path = from_recipe(value, info)
     if not path.exists():
         raise ValueError(
@@ -182,4 +182,4 @@ def _existing(value: Any, info: ValidationInfo) -> Path:
 Exact = Annotated[Decimal, BeforeValidator(_exact)]  # the decimal that the user wrote: 0.7 is 7/10
 # Plain, because in JSON mode pydantic's own Path refuses the path that a validator before it has made.
 AnyPath = Annotated[Path, PlainValidator(from_recipe, json_schema_input_type=str)]
-ExistingPath = Annotated[Path, PlainValidator(_existing, json_schema_input_type=str)]
+ExistingPath = Annotated[Path, PlainValidator(existing_path, json_schema_input_type=str)]

@@ -28,7 +28,7 @@ _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
 class Asked:
     """What is to be done with a base. targets: names of layers that get an adapter; saved: of those trained beside one."""
 
-    template: str
+    template: str | Path  # a name, or a file
     max_length: int
     targets: Sequence[str] = ()
     saved: Sequence[str] = ()

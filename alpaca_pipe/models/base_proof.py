@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin
-from alpaca_pipe.core.files import cache_dir, digest_of, write_json
+from alpaca_pipe.core.files import cache_dir, digest_of, tree_digest, write_json
 from alpaca_pipe.models.base_check import Asked
 from alpaca_pipe.models.loading import load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.models.own_template import template_of
 from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.weights.base import BaseTable, resolve
 from alpaca_pipe.weights.hub_base import ask_hub
@@ -39,7 +40,7 @@ def prove_base(base: BaseTable, asked: Asked, say: Callable[[str], None]) -> Non
         ask_hub(str(base.model), base.revision, say)
     checkpoint = resolve(base, say)
     tokenizer = load_tokenizer(checkpoint)
-    encoder = Encoder(tokenizer, TEMPLATES[asked.template])
+    encoder = Encoder(tokenizer, template_of(asked.template))
     for sentence in encoder.form.notes:
         say(sentence)
     if asked.template != "chat" and tokenizer.chat_template:
@@ -50,13 +51,14 @@ def prove_base(base: BaseTable, asked: Asked, say: Callable[[str], None]) -> Non
     model = load_model(checkpoint, base.dtype)
     _check_ends(model, encoder, say)
     _check_answer(model, encoder)
-    write_json(note, {"base": base.called, "template": asked.template})
+    write_json(note, {"base": base.called, "template": encoder.template.name})
 
 
 def _note(base: BaseTable, asked: Asked) -> Path:
     from importlib.metadata import version
 
-    stamp: list[Any] = [_RULES, base.identity(), base.commit(), asked.template]
+    named = asked.template if isinstance(asked.template, str) else tree_digest(asked.template)
+    stamp: list[Any] = [_RULES, base.identity(), base.commit(), named]
     stamp += [version(name) for name in ("transformers", "tokenizers", "torch")]
     return cache_dir() / "proved" / f"{digest_of(stamp)[:32]}.json"
 

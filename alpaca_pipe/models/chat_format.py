@@ -75,7 +75,8 @@ class ChatFormat:
         notes: tuple[str, ...] = ()
         if not template.is_chat:
             _check_control(tokenizer, template)
-            jinja = _bos_first(tokenizer) + template.body
+            written = template.own and "bos_token" in template.body  # by the file itself
+            jinja = ("" if written else _bos_first(tokenizer)) + template.body
             found = _around(tokenizer, jinja, template)
         else:
             jinja = own_template(tokenizer)
@@ -200,6 +201,8 @@ def _around(
     cure = (
         "mend chat_template in the base's tokenizer, or use template: alpaca"
         if template.is_chat
+        else f"mend {template.name}"
+        if template.own
         else "use another template"
     )
     try:
@@ -209,6 +212,8 @@ def _around(
         raise UserError(f"{name} cannot write a question and its answer: {error}", cure) from None
     if whole.count(_SAID) != 1:
         raise UserError(f"{name} writes an answer {whole.count(_SAID)} times", cure)
+    if _ASKED not in prompt:
+        raise UserError(f"{name} leaves the question out of what is asked", cure)
     before, rest = whole.split(_SAID)
     if not before.startswith(prompt) or before[len(prompt) :].strip():
         raise UserError(

@@ -99,6 +99,13 @@ class Encoder:
         """The ids of each prompt, as the model gets them when it is asked to answer."""
         return self._all_ids([self.prompt_text(example) for example in examples])
 
+    def unwritten(self, example: Example) -> str:
+        """Why the template cannot write a row, in a part of a sentence; "" where it can, or where the row's text is at fault."""
+        if self.form.spelled(example):
+            return ""
+        told = self._exchanges(example)
+        return told if isinstance(told, str) else ""
+
     def ids(self, text: str) -> list[int]:
         """Of a text that a template wrote."""
         return self._all_ids([text])[0]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.core.files import read_json, write_json
 from alpaca_pipe.models.loss_mask import Encoder
-from alpaca_pipe.models.templates import TEMPLATES
+from alpaca_pipe.models.templates import TEMPLATES, Template
 from alpaca_pipe.weights.checkpoint import save_tokenizer
 
 if TYPE_CHECKING:
@@ -44,10 +44,16 @@ def save_template(folder: Path, encoder: Encoder) -> None:
         save_tokenizer(words, folder)
     finally:
         words.chat_template, words.eos_token = template, eos
-    write_json(
-        folder / "template.json",
-        {"template": encoder.template.name, "sha256": _digest(form.jinja)},
-    )
+    template_of_it: dict[str, Any] = {
+        "template": encoder.template.name,
+        "sha256": _digest(form.jinja),
+    }
+    if encoder.template.own:
+        template_of_it["own"] = {
+            "many_turns": encoder.template.many_turns,
+            "with_input": encoder.template.with_input,
+        }
+    write_json(folder / "template.json", template_of_it)
     from transformers import AutoTokenizer
 
     saved = AutoTokenizer.from_pretrained(folder)
@@ -66,11 +72,24 @@ def save_template(folder: Path, encoder: Encoder) -> None:
 def saved_encoder(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Encoder:
     """The encoder that a model folder was trained with. `tokenizer` is the one in the folder."""
     said = read_json(folder / "template.json")
-    if said["template"] not in TEMPLATES or said["sha256"] != _digest(str(tokenizer.chat_template)):
+    jinja, own = str(tokenizer.chat_template), said.get("own")
+    if (said["template"] not in TEMPLATES and own is None) or said["sha256"] != _digest(jinja):
         raise UserError(
             f"the chat template in {folder} is not the one the model was trained with",
             "train again, or restore the folder's chat_template.jinja",
         )
+    if own is not None:
+        asks = own["with_input"]
+        template = Template(
+            said["template"],
+            "your own",
+            jinja,
+            many_turns=own["many_turns"],
+            with_input=asks,
+            without_input="{instruction}" if asks else "",
+            own=True,
+        )
+        return Encoder(tokenizer, template)
     return Encoder(tokenizer, TEMPLATES[said["template"]])
 
 

@@ -64,7 +64,10 @@ def many_turns(model: ModelChoice) -> bool:
     note = model.checkpoint / "template.json" if model.checkpoint else None
     if note is None or not note.is_file():
         return True
-    template = TEMPLATES.get(read_json(note)["template"])
+    said = read_json(note)
+    if own := said.get("own"):
+        return bool(own["many_turns"])
+    template = TEMPLATES.get(said["template"])
     return template is None or template.many_turns
 
 

@@ -12,7 +12,7 @@ from alpaca_pipe.core.config_table import Added, Exact, ExistingPath, Knob, Tabl
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.models.architecture import files_here
-from alpaca_pipe.models.templates import TemplateName
+from alpaca_pipe.models.own_template import TemplateChoice
 from alpaca_pipe.train.absent_keys import ABSENT
 from alpaca_pipe.train.adapter_config import Lora
 from alpaca_pipe.train.distill_config import Distill, check_teacher_files, refused
@@ -99,9 +99,9 @@ class TrainConfig(Table):
         "sft",
         description="sft: the answers of the curated rows; distill: a teacher's probabilities of their tokens beside them; pretrain: every token of the plain texts of `texts:`, packed into sequences of max_length",
     )
-    template: TemplateName = Field(
+    template: TemplateChoice = Field(
         "alpaca",
-        description="the text around what is said: see the templates",
+        description="the text around what is said: see the templates; or a Jinja file of your own, mine.jinja",
     )
     max_length: int = Field(
         512, ge=8, description="tokens of prompt, answer and EOS; longer rows are dropped"

@@ -15,8 +15,8 @@ from alpaca_pipe.data.texts_table import TextsTable
 from alpaca_pipe.models.base_proof import prove_base
 from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, EncodedRow, Encoder
+from alpaca_pipe.models.own_template import template_of
 from alpaca_pipe.models.saved_template import save_template
-from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.train.best_weights import NOTE
 from alpaca_pipe.train.calibration import Calibration
@@ -55,7 +55,7 @@ def train(config: TrainConfig, context: StageContext) -> Outcome:
     _check_machine(config)
     check_packages(config)
     checkpoint = resolve(base, context.progress.say)
-    encoder = Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template])
+    encoder = Encoder(load_tokenizer(checkpoint), template_of(config.template))
     told, scored = _rows(config, context, encoder)
     if config.source:
         draft = context.scratch / "model"
@@ -122,7 +122,7 @@ def _rows(
 def _what(config: TrainConfig, context: StageContext, told: TrainingRows) -> dict[str, Any]:
     return {
         "method": config.method,
-        "template": config.template,
+        "template": template_of(config.template).name,
         "rows": told.rows,
         "dropped": sum(1 for _ in read_jsonl(context.folder / "dropped.jsonl")),
     } | told.summary()

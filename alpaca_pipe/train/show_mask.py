@@ -13,7 +13,7 @@ from alpaca_pipe.core.screen import echo, echo_json, new_console
 from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder
 from alpaca_pipe.models.mask_view import Piece, show_mask
-from alpaca_pipe.models.templates import TEMPLATES
+from alpaca_pipe.models.own_template import template_of
 from alpaca_pipe.train.training_rows import unsaid_in_words
 from alpaca_pipe.weights.base import resolve
 
@@ -35,7 +35,7 @@ def print_mask(tables: Mapping[str, Any], rows: Path, row: int, as_json: bool = 
         raise UserError(
             f"show-mask: there is no row {row}", f"{rows.name} has rows 0 to {len(examples) - 1}"
         )
-    encoder = Encoder(load_tokenizer(resolve(tables["base"])), TEMPLATES[config.template])
+    encoder = Encoder(load_tokenizer(resolve(tables["base"])), template_of(config.template))
     example = examples[row]
     encoded = next(encoder.encode([example], config.max_length))
     if isinstance(encoded, Rejected):

@@ -18,9 +18,9 @@ from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
 from alpaca_pipe.ledger.pricing.token_prices import OLD
 from alpaca_pipe.models.architecture import has_weights, parameters_in, shape_in
 from alpaca_pipe.models.fit import GB
+from alpaca_pipe.models.own_template import template_of
 from alpaca_pipe.models.run_as_base import check_own_run, goes_on_from
 from alpaca_pipe.models.speed import PUBLISHED
-from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.recipe.stage import (
     Estimate,
     EstimateInputs,
@@ -76,12 +76,14 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
         from alpaca_pipe.train.cores import check_cores
 
         check_cores(config.processes)
-    if config.objective != "pretrain" and not TEMPLATES[config.template].many_turns:
+    if config.objective != "pretrain" and not template_of(config.template).many_turns:
         if length.several:
-            raise conversations_refused(length.several, length.rows or 0, config.template)
+            raise conversations_refused(
+                length.several, length.rows or 0, template_of(config.template).name
+            )
         if getattr(tables.get("generate"), "many_turns", False):
             rows = tables["generate"].count
-            raise conversations_refused(rows, rows, config.template)
+            raise conversations_refused(rows, rows, template_of(config.template).name)
     rows = length.rows or _rows_expected(tables)
     tunes = tunes_of(config, tables)
     steps = config.hyper(0).steps(rows)
@@ -299,7 +301,7 @@ def _whose(config: TrainConfig, length: Lengths) -> str:
 
 def _opens(config: TrainConfig) -> bool:
     """Whether rows begin alike."""
-    asked = config.objective != "pretrain" and TEMPLATES[config.template].with_input
+    asked = config.objective != "pretrain" and template_of(config.template).with_input
     return bool(asked) and not config.hyper(0).draws
 
 

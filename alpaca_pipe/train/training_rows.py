@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
-from alpaca_pipe.models.loss_mask import Encoded, Encoder
+from alpaca_pipe.models.loss_mask import Encoded, EncodedRow, Encoder
 from alpaca_pipe.train.config import TrainConfig, conversations_refused
 from alpaca_pipe.train.row_weights import weights_of
 
@@ -43,6 +43,8 @@ def training_rows(
         )
     _check_turns(examples, encoder)
     found = list(encoder.encode(examples, config.max_length))
+    if encoder.template.own:
+        _check_own(examples, found, encoder)
     kept = [
         (example, row)
         for example, row in zip(examples, found, strict=True)
@@ -65,7 +67,7 @@ def training_rows(
     unsaid = encoder.unsaid(examples)
     for sentence in (
         *encoder.form.notes,
-        *_left_out(dropped, len(examples), config),
+        *_left_out(dropped, len(examples), config, encoder.template.name),
         *unsaid_in_words(unsaid),
     ):
         say(sentence)
@@ -78,7 +80,24 @@ def _check_turns(examples: Sequence[Example], encoder: Encoder) -> None:
         raise conversations_refused(several, len(examples), template.name)
 
 
-def _left_out(dropped: Sequence[Rejected], of: int, config: TrainConfig) -> list[str]:
+def _check_own(
+    examples: Sequence[Example], found: Sequence[EncodedRow | Rejected], encoder: Encoder
+) -> None:
+    """The user's own template must write each row: one that it fails on says what is wrong with it."""
+    for number, row in enumerate(found, 1):
+        if not isinstance(row, Rejected) or row.rule != "template":
+            continue
+        example = examples[number - 1]
+        if fault := encoder.unwritten(example):
+            raise UserError(
+                f"train: template {encoder.template.name} fails on row {number} ({example.id}): {fault}",
+                "mend the template, or drop such rows with a filter",
+            )
+
+
+def _left_out(
+    dropped: Sequence[Rejected], of: int, config: TrainConfig, template: str
+) -> list[str]:
     long = sum(row.rule == "max_length" for row in dropped)
     other = [row for row in dropped if row.rule != "max_length"]
     said = []
@@ -89,7 +108,7 @@ def _left_out(dropped: Sequence[Rejected], of: int, config: TrainConfig) -> list
         )
     if other:
         said.append(
-            f"{len(other)} of {of} rows cannot be written with template {config.template} and are "
+            f"{len(other)} of {of} rows cannot be written with template {template} and are "
             f"left out ({other[0].reason}): dropped.jsonl"
         )
     return said

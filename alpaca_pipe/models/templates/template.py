@@ -20,6 +20,7 @@ class Template:
     many_turns: bool = True  # takes more than one exchange
     with_input: str = ""  # of Stanford's: the prompt with {instruction} and {input} ...
     without_input: str = ""  # ... and the one with {instruction} alone
+    own: bool = False  # the user's, from a file
 
     def holds(self, example: Example) -> bool:
         """Whether it has a place for all turns of the row."""
