@@ -76,14 +76,7 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
         from alpaca_pipe.train.cores import check_cores
 
         check_cores(config.processes)
-    if config.objective != "pretrain" and not template_of(config.template).many_turns:
-        if length.several:
-            raise conversations_refused(
-                length.several, length.rows or 0, template_of(config.template).name
-            )
-        if getattr(tables.get("generate"), "many_turns", False):
-            rows = tables["generate"].count
-            raise conversations_refused(rows, rows, template_of(config.template).name)
+    _refuse_conversations(config, tables, length)
     rows = length.rows or _rows_expected(tables)
     tunes = tunes_of(config, tables)
     steps = config.hyper(0).steps(rows)
@@ -297,6 +290,17 @@ def _whose(config: TrainConfig, length: Lengths) -> str:
         return " (the curated ones)"
     usual = length == Lengths()
     return ", as in the released 52K" if usual else ", three fifths of curate.split_long: a guess"
+
+
+def _refuse_conversations(config: TrainConfig, tables: Mapping[str, Any], length: Lengths) -> None:
+    """Where rows have several turns and the template holds one exchange: before they are paid for."""
+    if config.objective == "pretrain" or (template := template_of(config.template)).many_turns:
+        return
+    if length.several:
+        raise conversations_refused(length.several, length.rows or 0, template.name)
+    if getattr(tables.get("generate"), "many_turns", False):
+        rows = tables["generate"].count
+        raise conversations_refused(rows, rows, template.name)
 
 
 def _opens(config: TrainConfig) -> bool:
