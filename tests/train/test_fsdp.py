@@ -26,6 +26,7 @@ from alpaca_pipe.train.config import TrainConfig
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.job import perform
 from alpaca_pipe.train.processes import perform_together
+from alpaca_pipe.train.sharding import fill, is_part, put_together, too_large, whole
 from alpaca_pipe.train.trainer import in_step
 from alpaca_pipe.weights.base import Checkpoint
 from tests.train.conftest import with_
@@ -186,3 +187,22 @@ def test_memory_of_a_gpu_that_holds_a_part() -> None:
     assert 2 * GB < four.copies < 5 * GB
     assert four.activations == one.activations
     assert four.total < 80 * GB < one.total
+
+
+def test_a_base_that_one_gpu_would_not_hold_is_opened_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer = torch.nn.Linear(100, 100, bias=False)  # 40,000 bytes
+    assert not too_large(layer), "there is no GPU to be too large for"
+    monkeypatch.setattr("alpaca_pipe.train.sharding.device", lambda: torch.device("cuda"))
+    for free, expected in ((60_000, False), (50_000, True)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free=free: (free, 10**9))
+        assert too_large(layer) is expected
+
+
+def test_what_has_no_parts_is_whole_and_filled_as_it_is() -> None:
+    weight = torch.nn.Parameter(torch.zeros(3))
+    with torch.no_grad():
+        fill(weight, torch.ones(3))
+    assert not is_part(weight) and torch.equal(whole(weight), torch.ones(3))
+    put_together(torch.nn.Linear(2, 2), first=True)
