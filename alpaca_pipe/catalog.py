@@ -12,13 +12,14 @@ from alpaca_pipe.grow.stage import STAGE as GROW
 from alpaca_pipe.ledger.budget import BudgetTable
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.models.run_as_base import RecipeBase
+from alpaca_pipe.pairs.stage import STAGE as PAIRS
 from alpaca_pipe.recipe.hooks import Hooks
 from alpaca_pipe.recipe.stage import Catalog
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.train.stage import STAGE as TRAIN
 
 CATALOG = Catalog(
-    stages=(GENERATE, CURATE, GROW, TRAIN, ALIGN, EVALUATE, EXPORT),
+    stages=(GENERATE, CURATE, GROW, TRAIN, PAIRS, ALIGN, EVALUATE, EXPORT),
     tables={
         "teacher": TeacherTable,
         "base": RecipeBase,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,42 +23,66 @@ from alpaca_pipe.core.files import read_json, write_json
 from alpaca_pipe.evaluate.bootstrap import paired
 from alpaca_pipe.evaluate.proportions import wilson
 from alpaca_pipe.models.loading import load_for_scoring
+from alpaca_pipe.pairs.answer_rules import score
 
-Prompts = Sequence[tuple[int, ...]]
+
+@dataclass(frozen=True)
+class HeldOutPrompts:
+    """What is asked: token ids, and the question as a person reads it."""
+
+    ids: tuple[tuple[int, ...], ...]
+    questions: tuple[str, ...]
 
 
 def measure_offline(
     begin: Beginning,
     folders: Mapping[str, Path],
     rows: Any,
-    prompts: Prompts,
+    prompts: HeldOutPrompts,
     config: AlignConfig,
     end: int,
     seed: int,
     scratch: Path,
 ) -> tuple[dict[str, Margins], dict[str, Any]]:
-    """(margins of each model on the held-out rows, {length: {before, aligned}, kl: see `distance`})."""
-    note, kept = scratch / "measured.json", dict[str, Any]()
-    if note.exists():
-        kept = read_json(note)
+    """(margins of each model on the held-out rows, {length, ended, kl, rules: of answers that it draws}). One model is held at
+    a time."""
+    kept: dict[str, Any] = {}
     for name, folder in {**folders, "before": begin.tuned}.items():
-        if name in kept:
-            continue
-        model, tokenizer = load_for_scoring(begin.checkpoint, folder, begin.dtype)
-        kept[name] = {"said": said_of_answers(model, rows)}
-        if prompts and name in ("aligned", "before"):
-            drawn = own_answers(model, tokenizer, prompts, config.max_completion_length, end, seed)
-            kept[name]["own"] = drawn.to_row()
-        if prompts and name == "before":
-            answers = kept["aligned"]["own"]["answers"]
-            kept[name]["of_aligned"] = log_probs(model, prompts, answers)
-        write_json(note, kept)
+        draws = prompts if name in ("aligned", "before") and prompts.ids else None
+        drawn = kept["aligned"]["own"]["answers"] if draws and name == "before" else None
+        kept[name] = _once(
+            scratch / f"measured-{name}.json",
+            lambda folder=folder, draws=draws, drawn=drawn: _said_by(  # type: ignore[misc]
+                begin, folder, rows, draws, drawn, config, end, seed
+            ),
+        )
     before = [tuple(one) for one in kept["before"]["said"]]
     found = {
         name: margins([tuple(one) for one in kept[name]["said"]], before, rows, config.strength)  # type: ignore[misc]
         for name in folders
     }
-    return found, _own(kept) if prompts else {}
+    return found, _own(kept) if prompts.ids else {}
+
+
+def _said_by(
+    begin: Beginning,
+    folder: Path | None,
+    rows: Any,
+    prompts: HeldOutPrompts | None,
+    of_aligned: Any,
+    config: AlignConfig,
+    end: int,
+    seed: int,
+) -> dict[str, Any]:
+    """What one model makes of the rows; with prompts its own answers, and with the aligned model's also what it makes of those."""
+    model, tokenizer = load_for_scoring(begin.checkpoint, folder, begin.dtype)
+    found: dict[str, Any] = {"said": said_of_answers(model, rows)}
+    if prompts is not None:
+        own = own_answers(model, tokenizer, prompts.ids, config.max_completion_length, end, seed)
+        found["own"] = own.to_row() | _by_rules(tokenizer, prompts, own)
+    if prompts is not None and of_aligned is not None:
+        found["of_aligned"] = log_probs(model, prompts.ids, of_aligned)
+    return found
 
 
 def _own(kept: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,6 +93,25 @@ def _own(kept: Mapping[str, Any]) -> dict[str, Any]:
         "ended": {"before": sum(before.ended), "aligned": sum(aligned.ended)},
         "kl": distance(aligned, kept["before"]["of_aligned"]),
         "answers": len(aligned.answers),
+        "rules": _won(kept["aligned"]["own"]["rules"], kept["before"]["own"]["rules"]),
+    }
+
+
+def _by_rules(tokenizer: Any, prompts: HeldOutPrompts, own: OwnAnswers) -> dict[str, Any]:
+    """What the rules of pairs/ say of each answer: a judge that the training did not ask."""
+    texts = tokenizer.batch_decode([list(ids) for ids in own.answers], skip_special_tokens=True)
+    both = zip(prompts.questions, texts, own.ended, strict=True)
+    return {"rules": [score(*one) for one in both], "texts": texts}
+
+
+def _won(aligned: Sequence[float], before: Sequence[float]) -> dict[str, Any]:
+    """Mean scores, and the share of prompts whose answer the rules prefer to the one before, ties half."""
+    pairs = list(zip(aligned, before, strict=True))
+    points = sum(1.0 if one > was else 0.5 if one == was else 0.0 for one, was in pairs)
+    return {
+        "aligned": round(sum(aligned) / len(pairs), 6),
+        "before": round(sum(before) / len(pairs), 6),
+        "won": wilson(points, len(pairs)).rounded(),
     }
 
 
@@ -86,14 +130,17 @@ def measure_reward(
     begin: Beginning, folders: Mapping[str, Path], rows: Sequence[PairIds], scratch: Path
 ) -> dict[str, Margins]:
     """Reward of the chosen less that of the rejected answer."""
-    note, kept = scratch / "measured.json", dict[str, Any]()
-    if note.exists():
-        kept = read_json(note)
-    for name, folder in folders.items():
-        if name not in kept:
-            kept[name] = _reward_margins(begin, folder, rows)
-            write_json(note, kept)
-    return {name: Margins(tuple(kept[name])) for name in folders}
+    return {
+        name: Margins(
+            tuple(
+                _once(
+                    scratch / f"measured-{name}.json",
+                    lambda folder=folder: _reward_margins(begin, folder, rows),  # type: ignore[misc]
+                )
+            )
+        )
+        for name, folder in folders.items()
+    }
 
 
 def _reward_margins(begin: Beginning, folder: Path, rows: Sequence[PairIds]) -> list[float]:
@@ -108,7 +155,7 @@ def measure_online(
     folder: Path,
     judge: Path,
     rows: Sequence[PairIds] | None,
-    prompts: Prompts,
+    prompts: HeldOutPrompts,
     config: AlignConfig,
     end: int,
     seed: int,
@@ -126,17 +173,17 @@ def measure_online(
     kept_of = _once(
         scratch / "of-aligned.json",
         lambda: log_probs(
-            load_for_scoring(begin.checkpoint, begin.tuned, begin.dtype)[0], prompts, answers
+            load_for_scoring(begin.checkpoint, begin.tuned, begin.dtype)[0], prompts.ids, answers
         ),
     )
     model = load_reward_model(judge, begin.checkpoint, begin.dtype)
     given = {
         name: rewards(
-            model, [(*p, *a) for p, a in zip(prompts, kept[name]["answers"], strict=True)]
+            model, [(*p, *a) for p, a in zip(prompts.ids, kept[name]["answers"], strict=True)]
         )
         for name in kept
     }
-    _, beyond = paired(given, [1] * len(prompts), "aligned", seed)
+    _, beyond = paired(given, [1] * len(prompts.ids), "aligned", seed)
     found = {
         "reward": {name: round(sum(of) / len(of), 6) for name, of in given.items()}
         | {"difference": beyond["before"].rounded()},
@@ -162,14 +209,15 @@ def _once(note: Path, make: Callable[[], Any]) -> Any:
 def _drawn(
     begin: Beginning,
     folder: Path | None,
-    prompts: Prompts,
+    prompts: HeldOutPrompts,
     config: AlignConfig,
     end: int,
     seed: int,
 ) -> dict[str, Any]:
     model, tokenizer = load_for_scoring(begin.checkpoint, folder, begin.dtype)
     most = config.max_completion_length
-    return own_answers(model, tokenizer, prompts, most, end, seed).to_row()
+    own = own_answers(model, tokenizer, prompts.ids, most, end, seed)
+    return own.to_row() | _by_rules(tokenizer, prompts, own)
 
 
 def _rose(found: Mapping[str, Any]) -> str:
@@ -179,10 +227,11 @@ def _rose(found: Mapping[str, Any]) -> str:
 
 def _online_sentence(found: Mapping[str, Any]) -> str:
     reward, kl, length = found["reward"], found["kl"], found["length"]
-    gap = reward["difference"]
+    gap, won = reward["difference"], found["rules"]["won"]
     return (
         f"align: {_rose(found)}: reward of {found['answers']} held-out answers {reward['before']:.3f} -> "
         f"{reward['aligned']:.3f}, {gap['mean']:+.3f} [{gap['lo']:+.3f}, {gap['hi']:+.3f}]; "
         f"{kl['answer']:.2f} nats an answer from where it began; "
-        f"{length['before']:.0f} -> {length['aligned']:.0f} tokens long"
+        f"{length['before']:.0f} -> {length['aligned']:.0f} tokens long; "
+        f"rules prefer {won['mean']:.0%} [{won['lo']:.0%}, {won['hi']:.0%}] of them"
     )

@@ -51,6 +51,7 @@ def new_reward_model(
 
         assert begin.tuned is not None
         weights = load_file(begin.tuned / "adapter_model.safetensors")
+        weights[f"base_model.model.{HEAD}.weight"] = model.score.weight.detach()  # type: ignore[union-attr, operator]
         left = set_peft_model_state_dict(adapted, weights)
         assert not left.unexpected_keys, left.unexpected_keys
     return adapted  # type: ignore[return-value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,12 @@ from typing import Any
 from alpaca_pipe.align.align_verdict import verdict_of
 from alpaca_pipe.align.config import MODEL, REWARD_MODEL, TRAINED, AlignConfig
 from alpaca_pipe.align.control_rows import good_answers, other_labels, to_swap
-from alpaca_pipe.align.measuring import measure_offline, measure_online, measure_reward
+from alpaca_pipe.align.measuring import (
+    HeldOutPrompts,
+    measure_offline,
+    measure_online,
+    measure_reward,
+)
 from alpaca_pipe.align.online import OnlineTune, tune_online
 from alpaca_pipe.align.policy import Beginning
 from alpaca_pipe.align.preference_ids import (
@@ -161,10 +167,13 @@ class _Work:
         return dict(zip(rows, prompt_ids(list(rows.values()), self.encoder), strict=True))
 
     @cached_property
-    def held_out_prompts(self) -> list[tuple[int, ...]]:
+    def held_out_prompts(self) -> HeldOutPrompts:
         rows = {asked(row): row for row in self.rows.held_out}
         some: list[Preference] = list(rows.values())[: self.config.samples]
-        return prompt_ids(some, self.encoder)
+        ids = prompt_ids(some, self.encoder) if some else []
+        return HeldOutPrompts(
+            tuple(ids), tuple(f"{row.prompt[-1].text}\n{row.input}".strip() for row in some)
+        )
 
     def offline(self) -> dict[str, Any]:
         held_out = self.ids[1]
@@ -338,7 +347,9 @@ class _Work:
         if target.is_dir():
             return
         self.context.stop_here()
-        if not tune():
+        finished = tune()
+        gc.collect()  # a trainer and its model hold each other
+        if not finished:
             raise Stopped
         draft = self.context.scratch / f"{name}-model"
         save_template(draft, self.encoder)

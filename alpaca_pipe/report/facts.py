@@ -67,6 +67,7 @@ class Facts:
     exported: Mapping[str, Any]  # that of export
     grown: Mapping[str, Any]  # that of grow
     eval_rows: tuple[Mapping[str, Any], ...]  # train's eval.jsonl
+    pairs: Mapping[str, Any]  # that of pairs
     aligned: Mapping[str, Any]  # that of align
     align_steps: tuple[Mapping[str, Any], ...]  # its steps.jsonl
     reading: Mapping[str, Any]  # of foreign rows: the summary of curate; {} where it read none
@@ -116,6 +117,7 @@ def gather(workspace: Path, recipe: str) -> Facts:
         exported=found.step("export").summary,
         grown=found.step("grow").summary,
         eval_rows=tuple(found.step("train").rows("eval.jsonl")),
+        pairs=found.step("pairs").summary,
         aligned=found.step("align").summary,
         align_steps=tuple(found.step("align").rows("steps.jsonl")),
         reading=curated if (curated := found.step("curate").summary).get("shapes") else {},

@@ -103,7 +103,8 @@ def planned_minutes(step: StageFiles) -> float | None:
 
 def _compared(step: StageFiles, was: Spent) -> StepComparison:
     money, rows = (_range(step, "api"), _range(step, "gpu")), _range(step, "rows")
-    made = step.done["summary"]["accepted"] if rows and rows[2] else 0
+    summary = step.done["summary"]
+    made = summary.get("accepted", summary.get("pairs", 0)) if rows and rows[2] else 0
     dollars = None
     if money[0] and money[1]:
         dollars = money[0][0] + money[1][0], money[0][1] + money[1][1], money[0][2] + money[1][2]

@@ -13,7 +13,7 @@ from alpaca_pipe.core.safe_names import within
 from alpaca_pipe.data.own_files import done_of, identity_of, lock_of
 from alpaca_pipe.data.run_names import history
 
-ROAD = ("generate", "curate", "grow", "train", "align", "evaluate", "export")
+ROAD = ("generate", "curate", "grow", "train", "pairs", "align", "evaluate", "export")
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ def close(workspace: Path, recipe: str, write: bool = True) -> Iterator[str]:
     found = left(workspace, recipe)
     yield ""
     yield from _rows(found)
+    yield from _preferences(found)
     yield from _losses(found)
     yield from _money(found)
     yield from _minutes(found)
@@ -145,6 +146,14 @@ def _rows(found: RunFiles) -> Iterator[str]:
             yield f"            {line}"
         if by_hand := curated.get("by_hand"):
             yield f"            {by_hand_in_words(by_hand)}"
+
+
+def _preferences(found: RunFiles) -> Iterator[str]:
+    made, aligned = found.step("pairs").summary, found.step("align").summary
+    if made:
+        yield f"pairs       {made['pairs']} of {made['rows']} prompts, {made['ties']} ties"
+    if sentence := aligned.get("sentence"):
+        yield f"aligned     {sentence.removeprefix('align: ')}"
 
 
 def _losses(found: RunFiles) -> Iterator[str]:

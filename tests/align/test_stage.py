@@ -15,6 +15,7 @@ pytest.importorskip("trl")
 
 from alpaca_pipe.align.config import AlignConfig
 from alpaca_pipe.align.preference_rows import asked, split
+from alpaca_pipe.align.reward_model import load_reward_model, rewards
 from alpaca_pipe.align.stage import estimate, run
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import read_jsonl, tree_digest, write_jsonl
@@ -96,6 +97,30 @@ def test_answers_of_its_own(bench: Bench, method: str) -> None:
     again = bench(f"{method}2")
     given = config(method, reward_model=context.folder / "reward_model")
     assert run(given, again).summary["reward"]["before"] == said["reward"]["before"]
+
+
+@pytest.mark.parametrize("use_peft", [True, False])
+def test_a_reward_model_of_the_tuned_model(
+    bench: Bench, tiny: Path, tmp_path: Path, use_peft: bool
+) -> None:
+    """What is scored is the tuned model's own last state: without a step, it is that state times the drawn head."""
+    rows = tmp_path / "train.jsonl"
+    write_jsonl(rows, (row.to_row() for row in examples(8)))
+    first = replace(bench("tuned"), inputs={"curate/train.jsonl": rows})
+    how = TrainConfig(
+        max_length=700, max_steps=2, learning_rate=1e-2, lora=Lora(r=2), control="none"
+    )
+    train(how, first)
+    context = bench("rewarded")
+    context = replace(context, inputs={**context.inputs, "train/model": first.folder / "model"})
+    still = config("reward", learning_rate=1e-30, control="none", use_peft=use_peft)
+    run(still, context)
+    made: Any = load_reward_model(context.folder / "reward_model", Checkpoint(str(tiny)), "float32")
+    model: Any = load_for_scoring(Checkpoint(str(tiny)), first.folder / "model")[0]
+    ids = [1, 5, 6, 7, 8, 2]
+    hidden = model(torch.tensor([ids]), output_hidden_states=True).hidden_states[-1][0, -1]
+    bare = made.get_base_model() if use_peft else made
+    assert rewards(made, [ids])[0] == pytest.approx(float(bare.score(hidden)[0]), abs=1e-4)
 
 
 @pytest.mark.parametrize("use_peft", [True, False])

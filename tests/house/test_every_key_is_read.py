@@ -77,6 +77,18 @@ NEEDS: dict[str, dict[str, Any]] = {
         f"curate.filters.own.{name}": {"filters": {"own": {"file": "mine.py", "function": "one"}}}
         for name in ("file", "function")
     },
+    "pairs.teacher": {
+        "answers": "teacher",
+        "teacher": {"kind": "rehearsed", "model": "another"},
+    },
+    **{
+        f"pairs.judge.{name}": {"judge": {"teacher": {"kind": "rehearsed", "model": "m"}}}
+        for name in ("teacher", "max_tokens", "temperature")
+    },
+    **{
+        f"pairs.rule.{name}": {"rule": {"file": "mine.py", "function": "one"}}
+        for name in ("file", "function")
+    },
     "export.browser": {"gguf": ["q4_0"]},
     "train.from": {"control": "none"},
     **{
@@ -161,6 +173,16 @@ OTHERS: dict[str, Any] = {
     "evaluate.foreign": "rows.jsonl",
     "evaluate.judge.prompts": "rows.jsonl",
     "evaluate.judge.ratings": "rows.jsonl",
+    "pairs.from": "rows.jsonl",
+    "pairs.answers": "kept",
+    "pairs.columns": {"instruction": "query"},
+    "pairs.split": "train",
+    "pairs.teacher": {"kind": "rehearsed", "model": "m"},
+    "pairs.judge": {"teacher": {"kind": "rehearsed", "model": "m"}},
+    "pairs.judge.teacher": {"kind": "rehearsed", "model": "another"},
+    "pairs.rule": "mine.py:one",
+    "pairs.rule.file": "mine_too.py",
+    "pairs.rule.function": "two",
     "align.from": "rows.jsonl",
     "align.columns": {"instruction": "query"},
     "align.split": "train",

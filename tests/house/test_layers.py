@@ -23,7 +23,7 @@ def table(name: str) -> list[str]:
 
 
 # From the top down. A room imports from rows below its own, never from its own row.
-VERBS = ("generate", "curate", "grow", "train", "align", "evaluate", "export")
+VERBS = ("generate", "curate", "grow", "train", "pairs", "align", "evaluate", "export")
 ROWS = tuple(tuple(line.split()) for line in table("layers"))
 HEIGHT = {room: len(ROWS) - height for height, row in enumerate(ROWS) for room in row}
 INSIDE: dict[str, dict[str, int]] = {}  # room -> what stands in it -> height

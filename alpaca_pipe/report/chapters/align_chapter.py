@@ -59,6 +59,12 @@ def _sentences(told: Mapping[str, Any]) -> Iterator[str]:
             f"answers that it drew; they are {lengths['aligned']:.0f} tokens long (before: {lengths['before']:.0f}), and "
             f"{ended['aligned']} of them ended by themselves (before: {ended['before']})."
         )
+    if rules := told.get("rules"):
+        won = rules["won"]
+        yield (
+            f"Rules that look at habits alone give those answers {rules['aligned']:.2f} (before: {rules['before']:.2f}) and prefer "
+            f"them to those before in {won['mean']:.0%} [{won['lo']:.0%}, {won['hi']:.0%}]."
+        )
     if right := told.get("reward_accuracy"):
         yield f"The reward model puts {right['mean']:.0%} [{right['lo']:.0%}, {right['hi']:.0%}] of held-out pairs the right way round."
 

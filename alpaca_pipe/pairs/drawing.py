@@ -1,0 +1,93 @@
+"""Answers that the tuned model draws here; each prompt's are stored as they come, and an interrupted run goes on after them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.files import read_jsonl_so_far, write_jsonl
+from alpaca_pipe.models.drawn_answers import drawn_answers
+from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer, positions
+from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.models.saved_template import saved_encoder
+from alpaca_pipe.models.templates import TEMPLATES
+from alpaca_pipe.pairs.config import PairsConfig
+from alpaca_pipe.pairs.prompts import Answer
+from alpaca_pipe.weights.base import Checkpoint
+
+
+def draw_here(
+    rows: Sequence[Example],
+    config: PairsConfig,
+    checkpoint: Checkpoint,
+    tuned: Path | None,
+    seed: int,
+    stored: Path,
+    stopping: Callable[[], bool],
+    at: Callable[[int], None],
+) -> list[list[Answer]]:
+    """num_generations answers to each row's prompt, in order; [] for a prompt that has no room. Raises Stopped."""
+    known = [_read(row) for row in read_jsonl_so_far(stored)][: len(rows)]
+    write_jsonl(stored, [_row(answers) for answers in known])
+    if len(known) == len(rows):
+        return known
+    model, tokenizer = load_for_scoring(checkpoint, tuned)
+    encoder = (
+        saved_encoder(tokenizer, tuned)
+        if tuned
+        else Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template or "chat"])
+    )
+    if config.template not in (None, encoder.template.name):
+        raise UserError(
+            f"pairs.template: {config.template}, and the tuned model was trained with {encoder.template.name}",
+            "take pairs.template out",
+        )
+    room = positions(checkpoint, 1 << 20)
+    with stored.open("a", encoding="utf-8") as stream:
+        for row in rows[len(known) :]:
+            if stopping():
+                raise Stopped
+            answers = _answers(row, config, model, encoder, seed, room)
+            stream.write(json.dumps(_row(answers)) + "\n")
+            stream.flush()
+            known.append(answers)
+            at(len(known))
+    return known
+
+
+def _answers(
+    row: Example, config: PairsConfig, model: Any, encoder: Encoder, seed: int, room: int
+) -> list[Answer]:
+    prompt = encoder.prompts([row])[0]
+    if len(prompt) + config.max_completion_length > room:
+        return []
+    (drawn,) = drawn_answers(
+        model,
+        encoder.tokenizer,
+        [prompt],
+        config.num_generations,
+        config.max_completion_length,
+        config.temperature,
+        encoder.form.end_id,
+        seed,
+    )
+    texts = encoder.tokenizer.batch_decode(
+        [list(one.ids) for one in drawn],
+        skip_special_tokens=True,
+        clean_up_tokenization_spaces=False,
+    )
+    return [
+        Answer(encoder.form.bare(text), one.ended) for text, one in zip(texts, drawn, strict=True)
+    ]
+
+
+def _row(answers: Sequence[Answer]) -> list[Any]:
+    return [[one.text, one.ended] for one in answers]
+
+
+def _read(row: Sequence[Any]) -> list[Answer]:
+    return [Answer(text, ended) for text, ended in row]

@@ -1,0 +1,145 @@
+"""What [pairs] will take: answers drawn here or bought, and judgements bought; in requests, tokens, money and minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.completion import Usage
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.ranges import NOTHING, Range
+from alpaca_pipe.curate.input_count import rows_expected
+from alpaca_pipe.evaluate.judge.judge_config import outlay
+from alpaca_pipe.ledger.machine.planned_machine import machine_of
+from alpaca_pipe.models.architecture import shape_of
+from alpaca_pipe.pairs.config import PairsConfig
+from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.past_its_end import refuse_past_its_end
+
+_PROMPT_TOKENS = 40  # of a task and its input, the released 52K
+_CPU_TOKENS = 18.0  # drawn a second and answer at once by 135M parameters on 2 cores
+_MEASURED_ON = 135e6
+_LAYER_SECONDS = 0.25e-3  # of a GPU, for each layer and token that is drawn
+
+
+@dataclass(frozen=True)
+class PairsOutlay:
+    """What it takes, before it is known; api: nano-dollars."""
+
+    minutes: Range
+    says: str
+    rests_on: str = ""
+    requests: Range = NOTHING
+    tokens_in: Range = NOTHING
+    tokens_out: Range = NOTHING
+    api: Range = NOTHING
+    pairs: Range = NOTHING
+
+
+def pairs_outlay(
+    config: PairsConfig, tables: Mapping[str, Any], ledger: Path | None
+) -> PairsOutlay:
+    """UserError where nobody is there to answer, or a teacher or judge has no price or is past its end."""
+    rows = min(config.count, _rows(config, tables))
+    if config.answers == "kept":
+        return PairsOutlay(
+            Range.about(0.02, 2),
+            f"the pairs that up to {rows:,} rows kept",
+            pairs=Range.about(rows, 2),
+        )
+    each = config.num_generations
+    says = f"{each} answers to each of {rows:,} prompts by "
+    if config.teacher is not None:
+        found = _bought(
+            config, config.teacher, rows * each, f"{says}{config.teacher.called}", ledger
+        )
+    else:
+        found = _drawn(config, tables, rows, f"{says}the tuned model")
+    judged_by = "rules" if config.judge is None else config.judge.teacher.called
+    says = f"{found.says}, compared by {judged_by}"
+    pairs = Range.about(0.8 * rows, 1.3)
+    if config.judge is None:
+        return PairsOutlay(
+            found.minutes,
+            says,
+            found.rests_on,
+            found.requests,
+            found.tokens_in,
+            found.tokens_out,
+            found.api,
+            pairs,
+        )
+    how = config.judge.judging().model_copy(update={"answer_tokens": config.max_completion_length})
+    paid = outlay(how, rows * each * (each - 1) // 2, ledger)
+    return PairsOutlay(
+        found.minutes + paid.minutes,
+        says,
+        f"{found.rests_on}; judgements: every two answers twice, stored replies not counted off",
+        found.requests + paid.requests,
+        found.tokens_in + paid.tokens_in,
+        found.tokens_out + paid.tokens_out,
+        found.api + paid.api,
+        pairs,
+    )
+
+
+def _bought(
+    config: PairsConfig, teacher: TeacherTable, answers: int, says: str, ledger: Path | None
+) -> PairsOutlay:
+    if teacher.speaks != "chat":
+        raise UserError(
+            "pairs.teacher: it is asked in chat, and this one only completes texts",
+            "use kind: openai_chat, or dialect: chat",
+        )
+    refuse_past_its_end(teacher, ledger)
+    out = min(config.max_completion_length, 200)
+    price = teacher.priced()
+    one = price.cost(Usage(uncached_in=_PROMPT_TOKENS * 1000, visible_out=out * 1000)) / 1000
+    seconds = answers * teacher.expected_pace().grade / teacher.concurrency
+    return PairsOutlay(
+        Range.about(max(seconds / 60, 0.01), 3),
+        says,
+        f"prompts of {_PROMPT_TOKENS} tokens, answers of {out}; stored replies not counted off",
+        Range.about(answers, 1.15),
+        Range.about(answers * _PROMPT_TOKENS, 1.6),
+        Range.about(answers * out, 1.6),
+        Range.about(answers * one, 1.6) if one else Range.exactly(0),
+    )
+
+
+def _drawn(config: PairsConfig, tables: Mapping[str, Any], rows: int, says: str) -> PairsOutlay:
+    base, machine = tables.get("base"), machine_of(tables)
+    if base is None:
+        raise UserError("pairs: nobody is there to answer", "add `base:`, or set pairs.teacher")
+    tokens = rows * config.max_completion_length
+    shape = shape_of(base)
+    if machine.gpu and shape:
+        seconds = tokens * shape.layers * _LAYER_SECONDS
+        return PairsOutlay(
+            Range.about(seconds / 60 + 0.5, 2),
+            f"{says} on one {machine.gpu.name}",
+            "a token and layer in 0.25 ms: not measured on a GPU yet",
+        )
+    parameters = base.parameters() or _MEASURED_ON
+    at_once = min(config.num_generations, 8)
+    seconds = tokens * config.num_generations / (_CPU_TOKENS * at_once) * parameters / _MEASURED_ON
+    return PairsOutlay(
+        Range.about(seconds / 60 + 0.2, 2),
+        f"{says} on 2 CPU cores",
+        "SmolLM2-135M on 2 CPU cores, every answer as long as it may be",
+    )
+
+
+def _rows(config: PairsConfig, tables: Mapping[str, Any]) -> int:
+    if config.source:
+        return rows_expected(config.source) or config.count
+    curate = tables.get("curate")
+    source = getattr(curate, "source", None)
+    rows = (
+        rows_expected(source) if source else getattr(tables.get("generate"), "count", config.count)
+    )
+    return max(
+        1, min(rows, getattr(curate, "first", None) or rows) - getattr(curate, "held_out", 0)
+    )
