@@ -10,7 +10,7 @@ from typing import Any
 from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
-from alpaca_pipe.curate.input_count import rows_expected
+from alpaca_pipe.data.source_size import rows_expected
 from alpaca_pipe.evaluate.judge.judge_config import outlay
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.architecture import shape_of
