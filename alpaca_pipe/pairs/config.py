@@ -13,7 +13,7 @@ from alpaca_pipe.core.own_function import OwnFunction
 from alpaca_pipe.curate.config import ColumnNames, Source
 from alpaca_pipe.data.source_kinds import HubId
 from alpaca_pipe.evaluate.judge.judge_config import Judging
-from alpaca_pipe.models.templates import TemplateName
+from alpaca_pipe.models.own_template import TemplateChoice
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.weights.base import GROWN
 
@@ -77,7 +77,7 @@ class PairsConfig(Table):
     )
     max_completion_length: int = Field(128, ge=1, description="tokens of an answer")
     temperature: float = Field(1.0, gt=0, le=2, description="at which the answers are drawn")
-    template: TemplateName | None = Field(
+    template: TemplateChoice | None = Field(
         None, description="answers: tuned: default: the template of train:, else chat"
     )
     judge: PairJudging | None = Field(

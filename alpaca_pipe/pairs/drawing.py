@@ -13,8 +13,8 @@ from alpaca_pipe.core.files import read_jsonl_so_far, write_jsonl
 from alpaca_pipe.models.drawn_answers import drawn_answers
 from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer, positions
 from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.models.own_template import template_of
 from alpaca_pipe.models.saved_template import saved_encoder
-from alpaca_pipe.models.templates import TEMPLATES
 from alpaca_pipe.pairs.config import PairsConfig
 from alpaca_pipe.pairs.prompts import Answer
 from alpaca_pipe.weights.base import Checkpoint
@@ -39,11 +39,12 @@ def draw_here(
     encoder = (
         saved_encoder(tokenizer, tuned)
         if tuned
-        else Encoder(load_tokenizer(checkpoint), TEMPLATES[config.template or "chat"])
+        else Encoder(load_tokenizer(checkpoint), template_of(config.template or "chat"))
     )
-    if config.template not in (None, encoder.template.name):
+    named = config.template
+    if named is not None and template_of(named).name != encoder.template.name:
         raise UserError(
-            f"pairs.template: {config.template}, and the tuned model was trained with {encoder.template.name}",
+            f"pairs.template: {template_of(named).name}, and the tuned model was trained with {encoder.template.name}",
             "take pairs.template out",
         )
     room = positions(checkpoint, 1 << 20)
