@@ -10,7 +10,7 @@ from typing import Any
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.pairs.config import PairsConfig
-from alpaca_pipe.pairs.prompts import Answer, preference
+from alpaca_pipe.pairs.prompts import PromptAnswer, preference
 from alpaca_pipe.pairs.scoring_answers import Scores
 
 
@@ -24,7 +24,7 @@ class Chosen:
     lost: Counter[str] = field(default_factory=Counter)
 
 
-def distinct(answers: Sequence[Answer]) -> list[Answer]:
+def distinct(answers: Sequence[PromptAnswer]) -> list[PromptAnswer]:
     """Those that say something, each text once."""
     found = {one.text: one for one in reversed(answers) if one.text.strip()}
     return [one for one in answers if found.get(one.text) is one]
@@ -32,7 +32,7 @@ def distinct(answers: Sequence[Answer]) -> list[Answer]:
 
 def choose(
     rows: Sequence[Example],
-    answers: Sequence[Sequence[Answer]],
+    answers: Sequence[Sequence[PromptAnswer]],
     scores: Sequence[Scores],
     config: PairsConfig,
 ) -> Chosen:

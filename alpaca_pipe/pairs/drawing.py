@@ -16,7 +16,7 @@ from alpaca_pipe.models.loss_mask import Encoder
 from alpaca_pipe.models.own_template import template_of
 from alpaca_pipe.models.saved_template import saved_encoder
 from alpaca_pipe.pairs.config import PairsConfig
-from alpaca_pipe.pairs.prompts import Answer
+from alpaca_pipe.pairs.prompts import PromptAnswer
 from alpaca_pipe.weights.base import Checkpoint
 
 
@@ -29,7 +29,7 @@ def draw_here(
     stored: Path,
     stopping: Callable[[], bool],
     at: Callable[[int], None],
-) -> list[list[Answer]]:
+) -> list[list[PromptAnswer]]:
     """num_generations answers to each row's prompt, in order; [] for a prompt that has no room. Raises Stopped."""
     known = [_read(row) for row in read_jsonl_so_far(stored)][: len(rows)]
     write_jsonl(stored, [_row(answers) for answers in known])
@@ -62,7 +62,7 @@ def draw_here(
 
 def _answers(
     row: Example, config: PairsConfig, model: Any, encoder: Encoder, seed: int, room: int
-) -> list[Answer]:
+) -> list[PromptAnswer]:
     prompt = encoder.prompts([row])[0]
     if len(prompt) + config.max_completion_length > room:
         return []
@@ -82,13 +82,14 @@ def _answers(
         clean_up_tokenization_spaces=False,
     )
     return [
-        Answer(encoder.form.bare(text), one.ended) for text, one in zip(texts, drawn, strict=True)
+        PromptAnswer(encoder.form.bare(text), one.ended)
+        for text, one in zip(texts, drawn, strict=True)
     ]
 
 
-def _row(answers: Sequence[Answer]) -> list[Any]:
+def _row(answers: Sequence[PromptAnswer]) -> list[Any]:
     return [[one.text, one.ended] for one in answers]
 
 
-def _read(row: Sequence[Any]) -> list[Answer]:
-    return [Answer(text, ended) for text, ended in row]
+def _read(row: Sequence[Any]) -> list[PromptAnswer]:
+    return [PromptAnswer(text, ended) for text, ended in row]

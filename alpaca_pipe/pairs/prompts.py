@@ -17,7 +17,7 @@ from alpaca_pipe.pairs.config import ROWS, PairsConfig
 
 
 @dataclass(frozen=True)
-class Answer:
+class PromptAnswer:
     """One answer to a prompt. ended: it stopped by itself."""
 
     text: str

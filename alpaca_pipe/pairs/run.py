@@ -16,11 +16,11 @@ from alpaca_pipe.data.preferences import preference_of, read_preferences
 from alpaca_pipe.data.shapes.columns import Columns
 from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion, judge_all
 from alpaca_pipe.pairs.answer_rules import score
-from alpaca_pipe.pairs.asking import ask_all
+from alpaca_pipe.pairs.bought_answers import ask_all
 from alpaca_pipe.pairs.choosing import Chosen, choose, distinct
 from alpaca_pipe.pairs.config import ROWS, TRAINED, PairJudging, PairsConfig
 from alpaca_pipe.pairs.drawing import draw_here
-from alpaca_pipe.pairs.prompts import Answer, rows_to_ask
+from alpaca_pipe.pairs.prompts import PromptAnswer, rows_to_ask
 from alpaca_pipe.pairs.scoring_answers import Scores, by_opinions, by_rule, to_compare
 from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.teachers.factory import connect
@@ -119,7 +119,7 @@ def _compared(
 
 def _answers(
     config: PairsConfig, context: StageContext, rows: Sequence[Example]
-) -> list[list[Answer]]:
+) -> list[list[PromptAnswer]]:
     if config.teacher is not None:
         context.progress.start(len(rows) * config.num_generations, "answers")
         return asyncio.run(_asked(config, context, rows))
@@ -141,7 +141,7 @@ def _answers(
 
 async def _asked(
     config: PairsConfig, context: StageContext, rows: Sequence[Example]
-) -> list[list[Answer]]:
+) -> list[list[PromptAnswer]]:
     assert config.teacher is not None
     async with connect(config.teacher, **context.asking("pairs", "teacher.log")) as teacher:
         return await ask_all(rows, config, teacher, context.progress.at)
@@ -151,7 +151,7 @@ def _scores(
     config: PairsConfig,
     context: StageContext,
     rows: Sequence[Example],
-    answers: Sequence[Sequence[Answer]],
+    answers: Sequence[Sequence[PromptAnswer]],
 ) -> tuple[list[Scores], int | None]:
     """(of each answer, replies that could not be read)."""
     if config.judge is None:

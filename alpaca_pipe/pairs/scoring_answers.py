@@ -10,14 +10,14 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion
 from alpaca_pipe.evaluate.judge.win_rates import scored
-from alpaca_pipe.pairs.prompts import Answer, question
+from alpaca_pipe.pairs.prompts import PromptAnswer, question
 
 Scores = list[float | None]  # of each answer; None where nobody could be read
 
 
 def by_rule(
     rows: Sequence[Example],
-    answers: Sequence[Sequence[Answer]],
+    answers: Sequence[Sequence[PromptAnswer]],
     rule: Callable[[str, str, bool], float],
     called: str,
 ) -> list[Scores]:
@@ -35,7 +35,9 @@ def by_rule(
     return found
 
 
-def to_compare(rows: Sequence[Example], answers: Sequence[Sequence[Answer]]) -> list[AnswerPair]:
+def to_compare(
+    rows: Sequence[Example], answers: Sequence[Sequence[PromptAnswer]]
+) -> list[AnswerPair]:
     """Every two answers of a prompt; `turn` numbers them within it."""
     found = []
     for row, own in zip(rows, answers, strict=True):
@@ -48,7 +50,7 @@ def to_compare(rows: Sequence[Example], answers: Sequence[Sequence[Answer]]) -> 
 
 
 def by_opinions(
-    answers: Sequence[Sequence[Answer]], pairs: Sequence[AnswerPair], said: Sequence[Opinion]
+    answers: Sequence[Sequence[PromptAnswer]], pairs: Sequence[AnswerPair], said: Sequence[Opinion]
 ) -> list[Scores]:
     """Of each answer the mean over the others of 1 for preferred in both orders, 0.5 for a tie or two orders that disagree, 0."""
     told = {(one.pair.prompt, one.pair.turn): one.score for one in scored(pairs, said)}

@@ -22,7 +22,7 @@ from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.pairs.answer_rules import score
 from alpaca_pipe.pairs.choosing import choose, distinct
 from alpaca_pipe.pairs.config import PairJudging, PairsConfig
-from alpaca_pipe.pairs.prompts import Answer
+from alpaca_pipe.pairs.prompts import PromptAnswer
 from alpaca_pipe.pairs.stage import estimate, run
 from alpaca_pipe.recipe.stage import EstimateInputs, StageContext
 from alpaca_pipe.weights.base import BaseTable
@@ -228,9 +228,9 @@ def test_rules_look_at_habits_alone() -> None:
 
 def test_best_and_worst_and_ties() -> None:
     rows = [Example.of(f"Q{n}", "", "x", Origin("seed")) for n in range(4)]
-    answers = [[Answer("a", True), Answer("b", True), Answer("c", False)]] * 2 + [
-        distinct([Answer("a", True), Answer("a", True), Answer(" ", True)]),
-        [Answer("a", True), Answer("b", True)],
+    answers = [[PromptAnswer("a", True), PromptAnswer("b", True), PromptAnswer("c", False)]] * 2 + [
+        distinct([PromptAnswer("a", True), PromptAnswer("a", True), PromptAnswer(" ", True)]),
+        [PromptAnswer("a", True), PromptAnswer("b", True)],
     ]
     given: Any = [[0.5, 1.0, 0.0], [0.5, 0.5, 0.5], [1.0], [None, 0.5]]
     found = choose(rows, answers, given, config())

@@ -9,7 +9,7 @@ from typing import Any
 from alpaca_pipe.core.completion import Completion, Request
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.pairs.config import PairsConfig
-from alpaca_pipe.pairs.prompts import Answer, as_messages
+from alpaca_pipe.pairs.prompts import PromptAnswer, as_messages
 from alpaca_pipe.teachers.base import Teacher
 
 _AT_ONCE = 1024
@@ -20,7 +20,7 @@ async def ask_all(
     config: PairsConfig,
     teacher: Teacher,
     tick: Callable[[int], None] = lambda done: None,
-) -> list[list[Answer]]:
+) -> list[list[PromptAnswer]]:
     """num_generations answers to each row's prompt, in order, each a draw of its own; those that were refused, failed or came
     without a text are left out. Raises what asking raises; every reply that came until then is stored."""
     each = config.num_generations
@@ -38,7 +38,7 @@ async def ask_all(
         own = [reply.for_the_reader() for reply in replies[place * each : (place + 1) * each]]
         found.append(
             [
-                Answer(one.text.strip(), one.finish == "stop")
+                PromptAnswer(one.text.strip(), one.finish == "stop")
                 for one in own
                 if one.finish in ("stop", "length")
             ]
