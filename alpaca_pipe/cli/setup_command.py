@@ -39,6 +39,17 @@ def setup_local() -> None:
 @setup_app.command("browser")
 def setup_browser() -> None:
     """Fetch llama.cpp for browsers from npm (8 MB, once; pinned by digest), for export.browser."""
-    from alpaca_pipe.export.browser.wllama_package import fetch_wllama
+    from alpaca_pipe.export.browser.wllama_package import WLLAMA
 
-    echo(f"for browsers: {fetch_wllama(echo)}")
+    echo(f"for browsers: {WLLAMA.fetch(echo)}")
+
+
+@setup_app.command("onnx")
+def setup_onnx() -> None:
+    """Fetch Transformers.js with its runtime from npm (35 MB, once; pinned by digest), for export.onnx."""
+    from alpaca_pipe.export.onnx.transformers_js import TRANSFORMERS_JS
+    from alpaca_pipe.export.onnx.write_onnx import missing_packages
+
+    echo(f"for browsers: {TRANSFORMERS_JS.fetch(echo)}")
+    if missing := missing_packages():
+        echo(f"not here: {', '.join(missing)} - pip install 'alpaca-pipe[onnx]'")

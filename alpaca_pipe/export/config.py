@@ -34,6 +34,11 @@ class ExportConfig(Table):
         False,
         description="a folder of static files with the first GGUF: a page that answers in the browser itself",
     )
+    onnx: Annotated[bool, Added()] = Field(
+        False,
+        description="the merged model as ONNX, held against it first, in a folder of static files: a page that answers by "
+        "Transformers.js in the browser",
+    )
     dataset: tuple[Published, ...] = Field(
         ("json", "jsonl", "datasets"),
         description="formats of the dataset: json is "
@@ -56,6 +61,10 @@ class ExportConfig(Table):
             raise ValueError(
                 "a GGUF is written from the merged model: set merge: true, or take gguf out"
             )
+        if self.onnx and not self.merge:
+            raise ValueError(
+                "the ONNX file is written from the merged model: set merge: true, or take onnx out"
+            )
         if self.browser and not self.gguf:
             raise ValueError(
                 "the browser's page loads a GGUF: set gguf: [q4_0], or take browser out"
@@ -63,13 +72,17 @@ class ExportConfig(Table):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """With the browser's page goes what it is made of, so that a new page is a new step."""
+        """With a page goes what it is made of, so that a new page is a new step."""
         said = super().identity()
-        if not self.browser:
-            return said
-        from alpaca_pipe.export.browser.static_folder import digest_of_page
+        if self.browser:
+            from alpaca_pipe.export.browser.static_folder import digest_of_page
 
-        return said | {"page": digest_of_page()}
+            said["page"] = digest_of_page()
+        if self.onnx:
+            from alpaca_pipe.export.onnx.onnx_folder import digest_of_onnx_page
+
+            said["onnx_page"] = digest_of_onnx_page()
+        return said
 
     def rehearsed(self) -> Self:
         return self.model_copy(update={"check_rows": min(self.check_rows, 2)})

@@ -36,19 +36,21 @@ from alpaca_pipe.weights.base import Checkpoint, base_or_grown, resolve
 
 
 def export(config: ExportConfig, context: StageContext) -> Outcome:
-    """Writes merged/ (a checkpoint; README.md is its card), gguf/, browser/ and dataset/ (README.md is its card).
+    """Writes merged/ (a checkpoint; README.md is its card), gguf/, browser/, onnx/ and dataset/ (README.md is its card).
 
     Summary: dataset (rows, train, test), forms, and where a model was merged: model (Agreement's fields, dtype,
     megabytes), and with gguf/ a list of GateFigures' fields with file, quantization, megabytes and sha256;
-    with browser/ its files of the model, wllama's version and megabytes.
+    with browser/ its files of the model, wllama's version and megabytes; with onnx/ what `write_onnx_folder` answers.
     """
-    model, files, page = None, None, None
+    model, files, page, onnx = None, None, None, None
     if config.merge and _trained(context):
         model = _model(config, context)
         context.stop_here()
         files = _ggufs(config, context) if config.gguf else None
         context.stop_here()
         page = _browser(config, context) if config.browser else None
+        context.stop_here()
+        onnx = _onnx(context) if config.onnx else None
     elif config.merge:
         context.progress.say("this recipe has no 'train:', so only the dataset is exported")
     counts = _dataset(config, context) if config.dataset else {}
@@ -57,6 +59,7 @@ def export(config: ExportConfig, context: StageContext) -> Outcome:
         | ({"model": model} if model else {})
         | ({"gguf": files} if files else {})
         | ({"browser": page} if page else {})
+        | ({"onnx": onnx} if onnx else {})
     )
 
 
@@ -118,10 +121,7 @@ def _ggufs(config: ExportConfig, context: StageContext) -> list[dict[str, Any]]:
 
     merged = context.folder / "merged"
     encoder = saved_encoder(load_tokenizer(Checkpoint(str(merged))), merged)
-    rows = chain(read_jsonl(context.inputs[HELD_OUT]), read_jsonl(context.inputs[TRAIN]))
-    some = [Example.from_row(row) for row in islice(rows, _GGUF_QUESTIONS)]
-    found = zip(some, encoder.encode(some, _LONGEST), strict=True)
-    examples = [example for example, row in found if not isinstance(row, Rejected)]
+    examples = _examples_to_ask(context, encoder)
     shutil.rmtree(draft, ignore_errors=True)
     figures = ggufs(
         merged,
@@ -137,6 +137,14 @@ def _ggufs(config: ExportConfig, context: StageContext) -> list[dict[str, Any]]:
     open_to_others(draft)
     draft.rename(folder)
     return figures
+
+
+def _examples_to_ask(context: StageContext, encoder: Encoder) -> list[Example]:
+    """Rows whose questions a file for others is asked, held-out ones first."""
+    rows = chain(read_jsonl(context.inputs[HELD_OUT]), read_jsonl(context.inputs[TRAIN]))
+    some = [Example.from_row(row) for row in islice(rows, _QUESTIONS)]
+    found = zip(some, encoder.encode(some, _LONGEST), strict=True)
+    return [example for example, row in found if not isinstance(row, Rejected)]
 
 
 def _browser(config: ExportConfig, context: StageContext) -> dict[str, Any]:
@@ -170,7 +178,38 @@ def _browser(config: ExportConfig, context: StageContext) -> dict[str, Any]:
     return found
 
 
-_GGUF_QUESTIONS = 200  # candidates for the prompts that are compared; some are too long, or no template writes them
+def _onnx(context: StageContext) -> dict[str, Any]:
+    """The folder with graph and page, under its name only once it passed its gate; what is in it."""
+    folder, draft, note = (
+        context.folder / "onnx",
+        context.scratch / "onnx",
+        context.scratch / "onnx.json",
+    )
+    if folder.exists():
+        kept: dict[str, Any] = read_json(note)
+        return kept
+    from alpaca_pipe.export.onnx.onnx_folder import write_onnx_folder
+
+    merged = context.folder / "merged"
+    encoder = saved_encoder(load_tokenizer(Checkpoint(str(merged))), merged)
+    said = context.tables["base"].published.rpartition("/")[2]
+    shutil.rmtree(draft, ignore_errors=True)
+    found = write_onnx_folder(
+        merged,
+        draft,
+        f"{said}, tuned",
+        encoder,
+        _examples_to_ask(context, encoder),
+        context.progress.say,
+    )
+    write_json(note, found)
+    open_to_others(draft)
+    draft.rename(folder)
+    context.progress.say("onnx/: put it on any web host, or `python3 -m http.server` in it")
+    return found
+
+
+_QUESTIONS = 200  # candidates for the prompts that are compared; some are too long, or no template writes them
 
 
 def _rows_to_check(config: ExportConfig, context: StageContext, encoder: Encoder) -> list[Encoded]:

@@ -62,30 +62,53 @@ def estimate(config: ExportConfig, tables: Mapping[str, Any], known: EstimateInp
             "the CPU of a machine with a GPU: assumed, not measured yet",
         )
     minutes = Range.about(
-        (_MERGE_MINUTES + len(config.gguf) * _GATE_MINUTES) * size / _MEASURED_ON, 2
+        (_MERGE_MINUTES + len(config.gguf) * _GATE_MINUTES + config.onnx * _ONNX_MINUTES)
+        * size
+        / _MEASURED_ON,
+        2,
     )
     return Estimate(minutes, says, "SmolLM2-135M measured on 2 CPU cores")
 
 
 def prove(config: ExportConfig, tables: Mapping[str, Any], say: Callable[[str], None]) -> None:
     """What a file for others needs here is there, before anything is paid."""
+    tuned = bool({"train", "align"} & set(tables))
+    if config.gguf and tuned:
+        _prove_gguf(config)
+    if config.onnx and tuned:
+        _prove_onnx()
+
+
+def _prove_gguf(config: ExportConfig) -> None:
     from importlib.util import find_spec
 
-    from alpaca_pipe.export.browser.wllama_package import wllama_files
+    from alpaca_pipe.export.browser.wllama_package import WLLAMA
 
-    if config.gguf and {"train", "align"} & set(tables):
-        if find_spec("xllamacpp") is None:
-            raise UserError(
-                "export.gguf: a GGUF is held against the model by llama.cpp, and xllamacpp is not there",
-                "pip install 'alpaca-pipe[local]', or take export.gguf out",
-            )
-        if config.browser:
-            wllama_files()
+    if find_spec("xllamacpp") is None:
+        raise UserError(
+            "export.gguf: a GGUF is held against the model by llama.cpp, and xllamacpp is not there",
+            "pip install 'alpaca-pipe[local]', or take export.gguf out",
+        )
+    if config.browser:
+        WLLAMA.files()
+
+
+def _prove_onnx() -> None:
+    from alpaca_pipe.export.onnx.transformers_js import TRANSFORMERS_JS
+    from alpaca_pipe.export.onnx.write_onnx import missing_packages
+
+    if missing := missing_packages():
+        raise UserError(
+            f"export.onnx: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there",
+            "pip install 'alpaca-pipe[onnx]', or take export.onnx out",
+        )
+    TRANSFORMERS_JS.files()
 
 
 _MEASURED_ON = 135e6
 _MERGE_MINUTES = 0.25  # 2026-11: 15 s
 _GATE_MINUTES = 0.35  # 2026-11-30: 17 to 24 s for a file, 640 greedy tokens of llama.cpp among them
+_ONNX_MINUTES = 2.0  # 2026-11-30: 45 to 55 s of CPU to export, 640 greedy tokens of ONNX Runtime
 _ROW_SECONDS = 0.5e-9  # for a parameter and a row of 130 tokens, at 0.5 TFLOP/s in fp32: 16 cores
 
 STAGE = Stage(

@@ -17,7 +17,7 @@ import pytest
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.export.browser.static_folder import write_folder
-from alpaca_pipe.export.browser.wllama_package import PACKAGES, fetch_wllama, wllama_files
+from alpaca_pipe.export.browser.wllama_package import PACKAGES, WLLAMA
 from alpaca_pipe.export.config import ExportConfig
 from alpaca_pipe.export.stage import STAGE
 from alpaca_pipe.weights.gguf import cached_path
@@ -39,7 +39,7 @@ QUESTIONS = ("AAAA 7", "CCCC 2", "Was ist das? «é»")
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     try:
-        wllama_files()
+        WLLAMA.files()
     except UserError as error:
         pytest.skip(str(error))
     with chromium() as launched:
@@ -238,7 +238,7 @@ def tokens_by_llama_cpp(
 def test_the_folder_holds_all_that_the_page_asks_for(folder: Path) -> None:
     text = (folder / "index.html").read_text()
     assert "default-src 'none'" in text and "unsafe-inline" not in text and "https://" not in text
-    assert {path.name for path in (folder / "wllama").iterdir()} == set(wllama_files())
+    assert {path.name for path in (folder / "wllama").iterdir()} == set(WLLAMA.files())
     assert "Cross-Origin-Embedder-Policy" in (folder / "_headers").read_text()
 
 
@@ -257,9 +257,9 @@ def test_what_was_not_fetched_or_was_changed_is_one_sentence(
     with hosted(tmp_path / "npm") as url:
         monkeypatch.setenv("NPM_CONFIG_REGISTRY", url.removesuffix("/#cpu"))
         with pytest.raises(UserError, match="another sha512"):
-            fetch_wllama(lambda said: None)
+            WLLAMA.fetch(lambda said: None)
     with pytest.raises(UserError, match="could not be fetched"):
-        fetch_wllama(lambda said: None)
+        WLLAMA.fetch(lambda said: None)
     assert not (tmp_path / "cache" / "npm").exists()
 
 

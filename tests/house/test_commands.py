@@ -67,6 +67,7 @@ WITH_JSON = {
 WITHOUT_JSON = {
     "setup local": "it fetches, and says how far it is",
     "setup browser": "it fetches, and says how far it is",
+    "setup onnx": "it fetches, and says how far it is",
     "init": "it names the files that it made, one a line",
     "migrate": "it shows a diff",
     "mcp": "it speaks JSON-RPC until its client leaves",

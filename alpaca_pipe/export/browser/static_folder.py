@@ -8,14 +8,14 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import digest_of, file_digest, same_file, write_atomic
-from alpaca_pipe.export.browser.wllama_package import VERSION, wllama_files
+from alpaca_pipe.export.browser.wllama_package import VERSION, WLLAMA
 from alpaca_pipe.pages.page_parts import CONVERSATION, filled
 
 TEMPLATE = Path(__file__).with_name("browser_page.html")
 _LARGEST = 2_000_000_000  # bytes: what a browser holds in one piece
 _CONTEXT, _MAX_TOKENS = 2048, 512  # tokens: a phone has the memory of a phone
 # Several threads need a page that is isolated from others; hosts that read this file (Netlify, Cloudflare Pages) send it.
-_HEADERS = """\
+HEADERS = """\
 /*
   Cross-Origin-Opener-Policy: same-origin
   Cross-Origin-Embedder-Policy: require-corp
@@ -28,7 +28,7 @@ def digest_of_page() -> str:
         path.read_text(encoding="utf-8")
         for path in (TEMPLATE, TEMPLATE.with_suffix(".js"), CONVERSATION)
     ]
-    return digest_of([VERSION, _HEADERS, _CONTEXT, _MAX_TOKENS, *texts])
+    return digest_of([VERSION, HEADERS, _CONTEXT, _MAX_TOKENS, *texts])
 
 
 def write_folder(
@@ -41,7 +41,7 @@ def write_folder(
     """
     files: list[Mapping[str, Any]] = []
     (folder / "wllama").mkdir(parents=True)
-    for inside, path in wllama_files().items():
+    for inside, path in WLLAMA.files().items():
         same_file(path, folder / "wllama" / inside)
     for gguf in ggufs:
         same_file(gguf, folder / gguf.name)
@@ -62,6 +62,6 @@ def write_folder(
         "max_tokens": min(_MAX_TOKENS, context // 2),
     }
     write_atomic(folder / "index.html", filled(TEMPLATE, f"{name} · in this browser", data))
-    write_atomic(folder / "_headers", _HEADERS)
+    write_atomic(folder / "_headers", HEADERS)
     whole = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {"files": files, "wllama": VERSION, "megabytes": round(whole / 1e6, 1)}

@@ -1,0 +1,131 @@
+"""The static folder: page, Transformers.js, and the model in the places where it looks for them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.example import Example
+from alpaca_pipe.core.files import (
+    digest_of,
+    file_digest,
+    read_json,
+    same_file,
+    write_atomic,
+    write_json,
+)
+from alpaca_pipe.export.browser.static_folder import HEADERS
+from alpaca_pipe.export.gguf.gate import questions
+from alpaca_pipe.export.onnx.onnx_gate import onnx_gate
+from alpaca_pipe.export.onnx.transformers_js import TRANSFORMERS_JS, VERSION
+from alpaca_pipe.export.onnx.write_onnx import write_onnx
+from alpaca_pipe.models.decoding import ends
+from alpaca_pipe.models.loading import load_model, positions
+from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.pages.page_parts import CONVERSATION, filled
+from alpaca_pipe.weights.base import Checkpoint
+
+TEMPLATE = Path(__file__).with_name("onnx_page.html")
+_CONTEXT, _MAX_TOKENS = 2048, 512  # tokens: a phone has the memory of a phone
+_COPIED = ("tokenizer.json", "generation_config.json")
+
+
+def digest_of_onnx_page() -> str:
+    """Of all that the folder holds but for the model."""
+    texts = [
+        path.read_text(encoding="utf-8")
+        for path in (TEMPLATE, TEMPLATE.with_suffix(".js"), CONVERSATION)
+    ]
+    return digest_of([VERSION, HEADERS, *texts])
+
+
+def write_onnx_folder(
+    merged: Path,
+    folder: Path,
+    name: str,
+    encoder: Encoder,
+    examples: Sequence[Example],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Writes the folder and answers what is in it: OnnxFigures' fields, files of the model with bytes and sha256, Transformers.js's
+    version, megabytes.
+
+    examples: whose questions are asked.  Raises UserError where the file cannot be written, or where ONNX Runtime with it is not the
+    model that was trained; the folder is then removed.
+    """
+    checkpoint = Checkpoint(str(merged))
+    model = load_model(checkpoint, "float32").eval()
+    asked = questions(examples, composed=False)
+    prompts = encoder.prompts(asked)
+    stops = ends(model, encoder.tokenizer, encoder.form.end_id)
+    try:
+        file = folder / "model" / "onnx" / "model.onnx"
+        say("writing the ONNX graph")
+        write_onnx(model, file)
+        say(f"{file.name}: asking ONNX Runtime whether it is the trained model")
+        figures = onnx_gate(file, model, prompts, stops)
+        checks = [
+            {"messages": encoder.messages(one), "ids": list(ids)}
+            for one, ids in zip(asked, prompts, strict=True)
+        ]
+        told = _around(folder, merged, name, encoder, checks, stops)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    say(f"model.onnx, {told['megabytes']:.0f} MB with its page: {figures.sentence()}")
+    return told | {"prompts": len(checks), "stops": list(stops)} | figures._asdict()
+
+
+def _around(
+    folder: Path,
+    merged: Path,
+    name: str,
+    encoder: Encoder,
+    checks: Sequence[Mapping[str, Any]],
+    stops: Sequence[int],
+) -> dict[str, Any]:
+    """All but the graph."""
+    model = folder / "model"
+    (folder / "transformers").mkdir(parents=True)
+    for inside, path in TRANSFORMERS_JS.files().items():
+        same_file(path, folder / "transformers" / inside)
+    for copied in _COPIED:
+        same_file(merged / copied, model / copied)
+    # Transformers.js does not read chat_template.jinja, in which transformers 5 keeps the template
+    words = read_json(merged / "tokenizer_config.json") | {"chat_template": encoder.form.jinja}
+    write_json(model / "tokenizer_config.json", words)
+    config = read_json(merged / "config.json")
+    config["transformers.js_config"] = {"dtype": "fp32", "use_external_data_format": 1}
+    write_json(model / "config.json", config)
+    files: list[dict[str, Any]] = [
+        {
+            "path": path.relative_to(folder).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": file_digest(path),
+        }
+        for path in sorted(model.rglob("*"))
+        if path.is_file()
+    ]
+    context = positions(Checkpoint(str(merged)), _CONTEXT)
+    data = {
+        "name": name,
+        "about": "fp32, by Transformers.js in this browser",
+        "files": files,
+        "bytes": sum(file["bytes"] for file in files),
+        "digest": digest_of(files)[:16],
+        "many_turns": encoder.template.many_turns,
+        "context": context,
+        "max_tokens": min(_MAX_TOKENS, context // 2),
+        "checks": checks,
+        "stops": list(stops),
+    }
+    write_atomic(folder / "index.html", filled(TEMPLATE, f"{name} · in this browser", data))
+    write_atomic(folder / "_headers", HEADERS)
+    whole = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return {
+        "files": files,
+        "transformers_js": VERSION,
+        "megabytes": round(whole / 1e6, 1),
+    }
