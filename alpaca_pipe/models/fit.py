@@ -159,13 +159,42 @@ def memory_on_cpu(
     *,
     rank: int = 16,
     targets: str | tuple[str, ...] = "all-linear",
+    step: float | None = None,
 ) -> Memory:
-    """Of one step in fp32 with AdamW, `tokens_at_once` in a micro-batch: what the whole process takes at its height.
+    """Of one step in fp32 with AdamW, `tokens_at_once` in a micro-batch: what the whole process takes at its height. step: its
+    tokens, where all its rows may lie in one micro-batch; of full tuning they do as far as tokens_for_gradients goes, and
+    then the gradients come as the activations go.
 
-    A lean layer keeps its two inputs, queries, keys, values, what attention gave, gate and up. QLoRA's layers keep what their
-    own code does (5 hidden, 2 queries, 3 keys, 4 feed-forward), and so does a layer that is not as LLaMA's, which needs more
-    than is said here.
+    QLoRA's layers keep what their own code does (5 hidden, 2 queries, 3 keys, 4 feed-forward), and so does a layer that is
+    not as LLaMA's, which needs more than is said here.
     """
+    room = tokens_at_once + tokens_for_gradients(shape)
+    alone = method == "full" and step is not None and step <= room
+    tokens = step if alone and step is not None else tokens_at_once
+    activations = tokens * _kept_on_cpu(shape, method)
+    size, trained = shape.parameters, shape.parameters
+    logits: float = _CPU_PLACES * shape.vocabulary * 4
+    weights = 4 * size
+    if method != "full":
+        trained = shape.adapter(rank, targets)
+        weights += 4 * trained
+    if method == "qlora":  # made from the whole ones, which the allocator keeps a part of
+        weights = 4 * size + 4 * trained
+    gradients: float = 4 * trained
+    if alone:
+        gradients = max(gradients - activations, 4 * shape.hidden * shape.vocabulary)
+    return Memory(weights, 0, gradients, _MOMENTS * trained, activations, logits, _PROCESS[method])
+
+
+def tokens_for_gradients(shape: Architecture) -> float:
+    """Tokens whose activations take what the gradients of full tuning will take on a CPU. Before the first backward pass of a
+    step those are not there, but for the head's: its first micro-batch may have so many tokens more than the others."""
+    head = shape.hidden * shape.vocabulary
+    return 4 * (shape.parameters - head) / _kept_on_cpu(shape, "full")
+
+
+def _kept_on_cpu(shape: Architecture, method: Method) -> float:
+    """Bytes a token. A lean layer keeps its two inputs, queries, keys, values, what attention gave, gate and up."""
     hidden, query, key, inner = (5, 2, 3, 4) if method == "qlora" else (2, 2, 2, 2)
     layer = 4 * (
         hidden * shape.hidden
@@ -173,20 +202,7 @@ def memory_on_cpu(
         + key * shape.kv_width
         + inner * shape.feed_forward
     )
-    activations = _CPU_SHARE[method] * tokens_at_once * shape.layers * layer
-    size, trained = shape.parameters, shape.parameters
-    logits: float = _CPU_PLACES * shape.vocabulary * 4
-    if method == "full":  # the head's gradient, before it is added to what is there
-        logits += 4 * shape.hidden * shape.vocabulary
-    weights = 4 * size
-    if method != "full":
-        trained = shape.adapter(rank, targets)
-        weights += 4 * trained
-    if method == "qlora":  # made from the whole ones, which the allocator keeps a part of
-        weights = 4 * size + 4 * trained
-    return Memory(
-        weights, 0, 4 * trained, _MOMENTS * trained, activations, logits, _PROCESS[method]
-    )
+    return _CPU_SHARE[method] * shape.layers * layer
 
 
 def checkpoint_bytes(

@@ -90,6 +90,7 @@ class Job:
     processes: int = 1
     recompute: bool | Literal["auto"] = False
     split: str = ""  # how weights lie in parts: see fit.PARTS
+    alone: bool = False  # a step has no more rows than lie in memory at once
 
     @property
     def computed(self) -> float:
@@ -135,8 +136,16 @@ class Job:
     @cached_property
     def on_cpu(self) -> Memory:
         """Of the whole process, whose micro-batches are short on a CPU (trainer.py)."""
-        at_once = min(max(self.max_length, TOKENS_ON_CPU), self.rows_at_once * self.length.mean)
-        return memory_on_cpu(self.shape, self.method, at_once, rank=self.rank, targets=self.targets)
+        in_all = self.rows_at_once * self.length.mean
+        at_once = min(max(self.max_length, TOKENS_ON_CPU), in_all)
+        return memory_on_cpu(
+            self.shape,
+            self.method,
+            at_once,
+            rank=self.rank,
+            targets=self.targets,
+            step=in_all if self.alone else None,
+        )
 
     @cached_property
     def disk(self) -> float:

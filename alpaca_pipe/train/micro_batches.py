@@ -88,23 +88,30 @@ class MicroBatch:
 
 
 def micro_batches(
-    rows: Sequence[Row], at_once: int, share: bool = True, tokens: int | None = None
+    rows: Sequence[Row],
+    at_once: int,
+    share: bool = True,
+    tokens: int | None = None,
+    more_at_first: int = 0,
 ) -> Iterator[MicroBatch]:
-    """The rows in micro-batches of at most `at_once` rows and about `tokens` tokens (at least one row); rows that begin
-    alike lie in the same one."""
+    """The rows in micro-batches of at most `at_once` rows and about `tokens` tokens (at least one row), the first one of so
+    many more; rows that begin alike lie in the same one."""
     ordered = sorted(rows, key=lambda row: list(row.ids)) if share else list(rows)
-    for part in grouped(ordered, at_once, tokens):
+    for part in grouped(ordered, at_once, tokens, more_at_first):
         yield lay_out(part, share)
 
 
-def grouped(rows: Sequence[Row], at_once: int, tokens: int | None) -> Iterator[list[Row]]:
+def grouped(
+    rows: Sequence[Row], at_once: int, tokens: int | None, more_at_first: int = 0
+) -> Iterator[list[Row]]:
     """Neighbours together: at most `at_once`, and not beyond `tokens` in all unless one row alone is."""
     part: list[Row] = []
+    room = math.inf if tokens is None else tokens + more_at_first
     for row in rows:
         sum_of = sum(len(one.ids) for one in part) + len(row.ids)
-        if part and (len(part) == at_once or (tokens is not None and sum_of > tokens)):
+        if part and (len(part) == at_once or sum_of > room):
             yield part
-            part = []
+            part, room = [], math.inf if tokens is None else tokens
         part.append(row)
     if part:
         yield part

@@ -23,19 +23,23 @@ def summed_nats(
     weights: torch.Tensor | None = None,
     dft: bool = False,
     taught: Taught | None = None,
+    scale: float | None = None,
 ) -> torch.Tensor:
     """The sum of -w ln p(target) over places, with its gradient.
 
     hidden (places, size), before the head; head (vocabulary, size), its weights; targets (places,) token ids; weights
     (places,), None: all 1. dft: each place also times its own p(target), which is held fixed (arXiv:2508.05629).
-    taught: the teacher's likeliest tokens of each place (distill_loss.py). The gradient is made on the way forward: the logits are never there all at once, nor computed twice.
+    taught: the teacher's likeliest tokens of each place (distill_loss.py). The gradient is made on the way forward: the
+    logits are never there all at once, nor computed twice.
+    scale: the sum times it is the whole loss, on which backward() is called and nothing else. Then the gradient of a head in
+    fp32 is added to `head.grad` at once, and no second one as large as the head waits for the backward pass to end.
     """
     import torch
 
     where = hidden.device.type
     if torch.is_autocast_enabled(where):  # as the model's own head would have it
         hidden = hidden.to(torch.get_autocast_dtype(where))
-    found: torch.Tensor = _summed().apply(hidden, head, targets, weights, dft, taught)
+    found: torch.Tensor = _summed().apply(hidden, head, targets, weights, dft, taught, scale)
     return found
 
 
@@ -72,6 +76,18 @@ def _nats_and_slope(
     return (sums.log() - told)[:, 0], logits
 
 
+def _keeps_grad(weight: torch.Tensor, hidden: torch.Tensor) -> bool:
+    return weight.is_leaf and weight.dtype == hidden.dtype and hidden.element_size() == 4
+
+
+def _add_product(weight: torch.Tensor, slope: torch.Tensor, hidden: torch.Tensor) -> None:
+    """weight.grad + slope' hidden, where it lies."""
+    if weight.grad is None:
+        weight.grad = slope.T @ hidden
+    else:
+        weight.grad.addmm_(slope.T, hidden)
+
+
 def _summed() -> Any:
     import torch
 
@@ -85,8 +101,10 @@ def _summed() -> Any:
             weights: torch.Tensor | None,
             dft: bool,
             taught: Taught | None,
+            scale: float | None,
         ) -> torch.Tensor:
             wants_hidden, wants_weight = ctx.needs_input_grad[:2]
+            at_once_to = weight if scale is not None and _keeps_grad(weight, hidden) else None
             total = torch.zeros((), dtype=torch.float32, device=hidden.device)
             d_hidden = torch.empty_like(hidden) if wants_hidden else None
             d_weight: torch.Tensor | None = None
@@ -105,29 +123,40 @@ def _summed() -> Any:
                     nats = nats * factors
                     slope *= factors[:, None]
                 total += nats.sum()
+                if scale is not None:
+                    slope *= scale
                 slope = slope.to(hidden.dtype)
                 if d_hidden is not None:
                     d_hidden[part] = times(slope, head.T)
-                if wants_weight and d_weight is None:
+                if not wants_weight:
+                    continue
+                if at_once_to is not None:
+                    _add_product(at_once_to, slope, hidden[part])
+                elif d_weight is None:
                     d_weight = (slope.T @ hidden[part]).float()
-                elif d_weight is not None and d_weight.dtype == slope.dtype:
+                elif d_weight.dtype == slope.dtype:
                     d_weight.addmm_(slope.T, hidden[part])
-                elif d_weight is not None:
+                else:
                     d_weight += slope.T @ hidden[part]
-            if wants_weight and d_weight is None:
+            if wants_weight and d_weight is None and at_once_to is None:
                 d_weight = torch.zeros_like(weight, dtype=torch.float32)
             ctx.slopes, ctx.dtype = (d_hidden, d_weight), weight.dtype
-            return total
+            ctx.is_whole = at_once_to is not None
+            return total if scale is None else total * scale
 
         @staticmethod
         def backward(ctx: Any, scale: torch.Tensor) -> Any:
             """In place and handed on: a head's gradient is as large as the head."""
             (d_hidden, d_weight), ctx.slopes = ctx.slopes, None
+            if ctx.is_whole and not scale.is_cuda and scale != 1:  # a GPU would wait to be asked
+                raise RuntimeError(
+                    "the head's gradient was added already, for a loss that is whole"
+                )
             if d_hidden is not None:
                 d_hidden.mul_(scale.to(d_hidden.dtype))
             if d_weight is not None:
                 d_weight = d_weight.mul_(scale).to(ctx.dtype)
-            return d_hidden, d_weight, None, None, None, None
+            return d_hidden, d_weight, None, None, None, None, None
 
     return SummedNats
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.models.architecture import of_config
+from alpaca_pipe.models.fit import tokens_for_gradients
 from alpaca_pipe.models.loading import device
 from alpaca_pipe.models.loss_mask import Encoded
 from alpaca_pipe.models.nf4 import is_nf4
@@ -137,15 +139,24 @@ def _trainer(
             weight.data = weight.data.float()
     if hyper.kernels.fp8:
         products_in_fp8(trained)
-    if (
-        hyper.deepspeed is None
-    ):  # it gathers a weight for the layer that it stands in, and a lean layer reads it from outside
-        make_lean(trainer.model)
+    # it gathers a weight for the layer that it stands in, and a lean layer reads it from outside
+    lean = 0 if hyper.deepspeed else make_lean(trainer.model)
+    if not hyper.lora and hyper.processes == 1:
+        trainer.more_at_first = more_at_first(model, lean)  # type: ignore[attr-defined]
     if hyper.kernels.torch_compile:
         compile_parts(trained)
     if hyper.processes == 1:  # gradients are exchanged whole
         sparse_embedding(trained)
     return trainer
+
+
+def more_at_first(model: PreTrainedModel, lean: int) -> int:
+    """Tokens beyond the usual for the first micro-batch of a step, of a model all of whose layers are lean (on a CPU)."""
+    try:
+        shape = of_config(model.config.to_dict())
+    except KeyError:
+        return 0
+    return int(tokens_for_gradients(shape)) if lean >= shape.layers else 0
 
 
 def recompute(model: PreTrainedModel) -> None:

@@ -237,6 +237,7 @@ def job_of(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs
         config.processes,
         config.gradient_checkpointing,
         config.split,
+        step == at_once,
     )
 
 

@@ -48,12 +48,15 @@ def nats_of(
     inputs: Mapping[str, Any],
     dft: bool = False,
     taught: Taught | None = None,
+    scale: float | None = None,
 ) -> torch.Tensor:
-    """The loss of one micro-batch, summed over what is learned, in nats. head: its output head, reached by itself."""
+    """The loss of one micro-batch, summed over what is learned, in nats. head: its output head, reached by itself. scale: see
+    summed_nats."""
     rest = {name: value for name, value in inputs.items() if name not in _OURS}
 
     def nats(hidden: torch.Tensor) -> torch.Tensor:
-        return summed_nats(_learned(hidden, inputs), head.weight, *_wanted(inputs), dft, taught)
+        wanted = _wanted(inputs)
+        return summed_nats(_learned(hidden, inputs), head.weight, *wanted, dft, taught, scale)
 
     with instead_of_head(head, nats):
         found: torch.Tensor = model(**rest, use_cache=False).logits
@@ -84,11 +87,14 @@ def _wanted(inputs: Mapping[str, Any]) -> tuple[torch.Tensor, torch.Tensor | Non
     return targets, None if weights is None else weights.flatten().index_select(0, at)
 
 
-def tensors_of(rows: Sequence[Row], at_once: int, apart: bool, share: bool, pad: int) -> list[Any]:
+def tensors_of(
+    rows: Sequence[Row], at_once: int, apart: bool, share: bool, pad: int, more_at_first: int = 0
+) -> list[Any]:
     """The micro-batches of one step as the model takes them. apart: laid end to end, for attention.py."""
     tokens = _TOKENS[device().type]
     if apart:
-        return [as_tensors(batch) for batch in micro_batches(rows, at_once, share, tokens)]
+        batches = micro_batches(rows, at_once, share, tokens, more_at_first)
+        return [as_tensors(batch) for batch in batches]
     return [as_padded_tensors(part, pad) for part in grouped(rows, at_once, tokens)]
 
 
@@ -134,6 +140,9 @@ def trainer_class(
     alpha = hyper.objective.neftune_noise_alpha
 
     class RowTrainer(SFTTrainer):
+        # tokens of a step's first micro-batch beyond the usual: see fit.tokens_for_gradients
+        more_at_first = 0
+
         def training_step(
             self, model: Any, inputs: Any, num_items_in_batch: Any = None
         ) -> torch.Tensor:
@@ -146,11 +155,13 @@ def trainer_class(
             # of the whole step, which every process is given; rows may weigh nothing
             weight = max(math.fsum(row.weight for row in together), 1e-9)
             share_of_mean = self.accelerator.num_processes / weight
+            # several exchange gradients as they come
+            alone = self.accelerator.num_processes == 1 and not (hyper.in_parts or hyper.deepspeed)
             pad = self.processing_class.pad_token_id
             bare = self.accelerator.unwrap_model(model)
             head, embedding = bare.get_output_embeddings(), bare.get_input_embeddings()
             total = torch.zeros((), device=self.args.device)
-            batches = tensors_of(rows, at_once, apart, share, pad)
+            batches = tensors_of(rows, at_once, apart, share, pad, self.more_at_first)
             if hyper.in_parts:
                 nothing = lambda: tensors_of([teaches_nothing(rows)], 1, apart, share, pad)[0]
                 batches = in_step(batches, nothing)
@@ -164,12 +175,13 @@ def trainer_class(
                         inputs = self._prepare_inputs(batch)
                         taught = soft.of(batch["numbers"]) if soft else None
                         with noise(embedding, alpha, lengths_of(batch) if alpha else None):
-                            nats = (
-                                nats_of(model, head, inputs, dft, taught)
-                                if apart
-                                else nats_by_logits(model, inputs, dft, taught)
-                            )
-                        loss = nats * share_of_mean
+                            if apart and alone:
+                                loss = nats_of(model, head, inputs, dft, taught, share_of_mean)
+                            elif apart:
+                                loss = nats_of(model, head, inputs, dft, taught) * share_of_mean
+                            else:
+                                nats = nats_by_logits(model, inputs, dft, taught)
+                                loss = nats * share_of_mean
                     self.accelerator.backward(loss)
                 total += loss.detach()
             self.state.num_input_tokens_seen += sum(len(row.ids) for row in together)

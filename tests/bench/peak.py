@@ -18,7 +18,7 @@ from tests.bench.table import ROOT, publish
 from tests.models.test_fit import CPU_SHAPES
 
 METHODS: tuple[Method, ...] = ("lora", "full", "qlora")
-TOKENS, AT_ONCE = 128, 8  # of a row; rows: two micro-batches a step
+TOKENS, AT_ONCE = 128, 8  # of a row; rows: two micro-batches a step, or one of full tuning
 
 
 def of_process(folder: Path, method: str) -> float:
@@ -73,7 +73,8 @@ def main() -> None:
                 asked = [sys.executable, "-m", "tests.bench.peak", folder, method]
                 done = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True)
                 peak = json.loads(done.stdout.splitlines()[-1])
-                planned = memory_on_cpu(shape, method, TOKENS * AT_ONCE / 2).total
+                step = TOKENS * AT_ONCE
+                planned = memory_on_cpu(shape, method, step / 2, step=step).total
                 print(f"  {name}, {method}: {peak / 1e9:.2f} GB", flush=True)
                 lines.append(
                     {

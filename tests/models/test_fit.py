@@ -27,6 +27,7 @@ from alpaca_pipe.models.fit import (
     gpu_hours,
     memory,
     memory_on_cpu,
+    tokens_for_gradients,
     training_flops,
 )
 from alpaca_pipe.models.speed import SHARE, loading, reached
@@ -116,7 +117,7 @@ CPU_SHAPES = {
 }
 
 
-# GB at the height of a process that tunes, 512 tokens in a micro-batch: `python -m tests.bench.peak`, 2026-11-30, two cores
+# GB at the height of a process that tunes, eight rows of 128 tokens in a step: `python -m tests.bench.peak`, 2026-11-30, two cores
 # of x86-64, torch 2.13, transformers 5.23, peft 0.21.2, bitsandbytes 0.50.2.
 @pytest.mark.parametrize(
     ("shape", "method", "measured"),
@@ -133,8 +134,19 @@ CPU_SHAPES = {
     ],
 )
 def test_memory_on_a_cpu_is_what_was_measured(shape: str, method: str, measured: float) -> None:
-    planned = memory_on_cpu(CPU_SHAPES[shape], method, 512).total / GB  # type: ignore[arg-type]
+    planned = memory_on_cpu(CPU_SHAPES[shape], method, 512, step=1024).total / GB  # type: ignore[arg-type]
     assert planned == pytest.approx(measured, rel=0.15)
+
+
+@pytest.mark.parametrize("shape", CPU_SHAPES.values(), ids=CPU_SHAPES)
+def test_a_first_micro_batch_takes_no_more_than_the_ones_after_it(shape: Architecture) -> None:
+    """Its gradients are not there yet, so it may have as many tokens more as they will take."""
+    most = 512 + tokens_for_gradients(shape)
+    later = memory_on_cpu(shape, "full", 512).total
+    assert memory_on_cpu(shape, "full", 512, step=most).total == pytest.approx(later, rel=1e-6)
+    assert memory_on_cpu(shape, "full", 512, step=most - 100).total < later
+    assert memory_on_cpu(shape, "full", 512, step=most + 1).total == later
+    assert 300 < tokens_for_gradients(shape) < 2000
 
 
 def test_qlora_of_a_65b_fits_where_its_paper_fitted_it() -> None:

@@ -109,6 +109,35 @@ def test_a_row_longer_than_the_budget_goes_alone() -> None:
     assert [len(part) for part in grouped([short, long, short, short], 8, 5)] == [1, 1, 2]
 
 
+def test_the_first_one_may_be_larger() -> None:
+    rows = [Row([1] * 4, [1] * 4)] * 7
+    assert [len(part) for part in grouped(rows, 8, 8, 4)] == [3, 2, 2]
+    assert [len(part) for part in grouped(rows, 2, 8, 4)] == [2, 2, 2, 1]
+    assert [len(part) for part in grouped(rows, 8, None, 4)] == [7]
+
+
+@pytest.mark.parametrize("weighed", [False, True])
+def test_a_heads_gradient_at_once_is_the_one_that_comes_later(weighed: bool) -> None:
+    """Of two micro-batches, the second one longer than a part; the head's weights are the embedding's too."""
+    torch.manual_seed(0)
+    words = torch.nn.Parameter(torch.randn(50, 8))
+    scale, found = 0.37, []
+    for direct in (False, True):
+        words.grad = None
+        for count, seed in ((20, 1), (300, 2)):
+            torch.manual_seed(seed)
+            ids, targets = torch.randint(50, (count,)), torch.randint(50, (count,))
+            hidden = words[ids].tanh()
+            weights = torch.rand(count) if weighed else None
+            given = (hidden, words, targets, weights, weighed)
+            loss = summed_nats(*given, scale=scale) if direct else summed_nats(*given) * scale
+            loss.backward()
+        found.append((float(loss.detach()), words.grad.clone()))
+    (one, slope), (other, at_once) = found
+    assert other == pytest.approx(one, rel=1e-6)
+    assert torch.allclose(at_once, slope, rtol=1e-5, atol=1e-5)
+
+
 def test_the_loss_by_parts_is_the_loss_at_once() -> None:
     """300 places are three parts; value and both gradients."""
     torch.manual_seed(0)
