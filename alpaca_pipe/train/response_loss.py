@@ -76,16 +76,35 @@ def _nats_and_slope(
     return (sums.log() - told)[:, 0], logits
 
 
-def _keeps_grad(weight: torch.Tensor, hidden: torch.Tensor) -> bool:
-    return weight.is_leaf and weight.dtype == hidden.dtype and hidden.element_size() == 4
+class _HeadGradient:
+    """Of the head's weights, a part at a time. at_once: added to `weight.grad` where that lies, and nothing is handed on."""
 
+    def __init__(self, weight: torch.Tensor, at_once: bool) -> None:
+        self._weight, self.at_once = weight, at_once
+        self._sum: torch.Tensor | None = None
 
-def _add_product(weight: torch.Tensor, slope: torch.Tensor, hidden: torch.Tensor) -> None:
-    """weight.grad + slope' hidden, where it lies."""
-    if weight.grad is None:
-        weight.grad = slope.T @ hidden
-    else:
-        weight.grad.addmm_(slope.T, hidden)
+    def add(self, slope: torch.Tensor, hidden: torch.Tensor) -> None:
+        """slope (places, vocabulary), hidden (places, size)."""
+        there = self._weight.grad if self.at_once else self._sum
+        if there is None:
+            self._put((slope.T @ hidden).float())
+        elif there.dtype == slope.dtype:
+            there.addmm_(slope.T, hidden)
+        else:
+            there += slope.T @ hidden
+
+    def _put(self, first: torch.Tensor) -> None:
+        if self.at_once:
+            self._weight.grad = first
+        else:
+            self._sum = first
+
+    def handed_on(self) -> torch.Tensor | None:
+        import torch
+
+        if self.at_once or self._sum is not None:
+            return self._sum
+        return torch.zeros_like(self._weight, dtype=torch.float32)
 
 
 def _summed() -> Any:
@@ -104,10 +123,10 @@ def _summed() -> Any:
             scale: float | None,
         ) -> torch.Tensor:
             wants_hidden, wants_weight = ctx.needs_input_grad[:2]
-            at_once_to = weight if scale is not None and _keeps_grad(weight, hidden) else None
+            plain = weight.is_leaf and weight.dtype == hidden.dtype == torch.float32
+            of_head = _HeadGradient(weight, scale is not None and plain) if wants_weight else None
             total = torch.zeros((), dtype=torch.float32, device=hidden.device)
             d_hidden = torch.empty_like(hidden) if wants_hidden else None
-            d_weight: torch.Tensor | None = None
             head = weight.to(hidden.dtype)
             times = product if hidden.dtype == torch.float32 else torch.nn.functional.linear
             at_once = _AT_ONCE.get(hidden.device.type, 256)
@@ -128,20 +147,11 @@ def _summed() -> Any:
                 slope = slope.to(hidden.dtype)
                 if d_hidden is not None:
                     d_hidden[part] = times(slope, head.T)
-                if not wants_weight:
-                    continue
-                if at_once_to is not None:
-                    _add_product(at_once_to, slope, hidden[part])
-                elif d_weight is None:
-                    d_weight = (slope.T @ hidden[part]).float()
-                elif d_weight.dtype == slope.dtype:
-                    d_weight.addmm_(slope.T, hidden[part])
-                else:
-                    d_weight += slope.T @ hidden[part]
-            if wants_weight and d_weight is None and at_once_to is None:
-                d_weight = torch.zeros_like(weight, dtype=torch.float32)
+                if of_head is not None:
+                    of_head.add(slope, hidden[part])
+            ctx.is_whole = of_head is not None and of_head.at_once
+            d_weight = of_head.handed_on() if of_head is not None else None
             ctx.slopes, ctx.dtype = (d_hidden, d_weight), weight.dtype
-            ctx.is_whole = at_once_to is not None
             return total if scale is None else total * scale
 
         @staticmethod

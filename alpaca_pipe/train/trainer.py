@@ -155,8 +155,8 @@ def trainer_class(
             # of the whole step, which every process is given; rows may weigh nothing
             weight = max(math.fsum(row.weight for row in together), 1e-9)
             share_of_mean = self.accelerator.num_processes / weight
-            # several exchange gradients as they come
-            alone = self.accelerator.num_processes == 1 and not (hyper.in_parts or hyper.deepspeed)
+            # several processes exchange gradients as they come
+            whole = share_of_mean if apart and self.accelerator.distributed_type == "NO" else None
             pad = self.processing_class.pad_token_id
             bare = self.accelerator.unwrap_model(model)
             head, embedding = bare.get_output_embeddings(), bare.get_input_embeddings()
@@ -175,13 +175,12 @@ def trainer_class(
                         inputs = self._prepare_inputs(batch)
                         taught = soft.of(batch["numbers"]) if soft else None
                         with noise(embedding, alpha, lengths_of(batch) if alpha else None):
-                            if apart and alone:
-                                loss = nats_of(model, head, inputs, dft, taught, share_of_mean)
-                            elif apart:
-                                loss = nats_of(model, head, inputs, dft, taught) * share_of_mean
-                            else:
-                                nats = nats_by_logits(model, inputs, dft, taught)
-                                loss = nats * share_of_mean
+                            nats = (
+                                nats_of(model, head, inputs, dft, taught, whole)
+                                if apart
+                                else nats_by_logits(model, inputs, dft, taught)
+                            )
+                        loss = nats if whole else nats * share_of_mean
                     self.accelerator.backward(loss)
                 total += loss.detach()
             self.state.num_input_tokens_seen += sum(len(row.ids) for row in together)
