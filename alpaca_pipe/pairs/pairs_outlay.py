@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,14 @@ from alpaca_pipe.data.source_size import rows_expected
 from alpaca_pipe.evaluate.judge.judge_config import outlay
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.models.architecture import shape_of
+from alpaca_pipe.models.drawn_answers import prompts_at_once
+from alpaca_pipe.models.fit import GB
 from alpaca_pipe.pairs.config import PairsConfig
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.past_its_end import refuse_past_its_end
 
 _PROMPT_TOKENS = 40  # of a task and its input, the released 52K
-_CPU_TOKENS = 18.0  # drawn a second and answer at once by 135M parameters on 2 cores
+_CPU_STEP = 0.2  # seconds for a token of each of 32 answers, by 135M parameters on 2 cores
 _MEASURED_ON = 135e6
 _LAYER_SECONDS = 0.25e-3  # of a GPU, for each layer and token that is drawn
 
@@ -113,18 +116,19 @@ def _drawn(config: PairsConfig, tables: Mapping[str, Any], rows: int, says: str)
     base, machine = tables.get("base"), machine_of(tables)
     if base is None:
         raise UserError("pairs: nobody is there to answer", "add `base:`, or set pairs.teacher")
-    tokens = rows * config.max_completion_length
+    batches = math.ceil(rows / prompts_at_once(config.num_generations))
+    steps = batches * config.max_completion_length
     shape = shape_of(base)
     if machine.gpu and shape:
-        seconds = tokens * shape.layers * _LAYER_SECONDS
+        seconds = steps * shape.layers * _LAYER_SECONDS
+        held = shape.parameters * 2 / GB
         return PairsOutlay(
             Range.about(seconds / 60 + 0.5, 2),
-            f"{says} on one {machine.gpu.name}",
+            f"{says} on one {machine.gpu.name} ({held:.0f} GB of weights)",
             "a token and layer in 0.25 ms: not measured on a GPU yet",
         )
     parameters = base.parameters() or _MEASURED_ON
-    at_once = min(config.num_generations, 8)
-    seconds = tokens * config.num_generations / (_CPU_TOKENS * at_once) * parameters / _MEASURED_ON
+    seconds = steps * _CPU_STEP * parameters / _MEASURED_ON
     return PairsOutlay(
         Range.about(seconds / 60 + 0.2, 2),
         f"{says} on 2 CPU cores",

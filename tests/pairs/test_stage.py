@@ -114,7 +114,7 @@ def test_drawn_answers_by_a_rule_of_ones_own_and_a_stop_that_costs_nothing(
 
     def stopping() -> bool:
         asked[0] += 1
-        return asked[0] % 3 == 0
+        return asked[0] in (1, 3)  # before the draws, and before the comparison
 
     for _ in range(20):
         try:
@@ -122,7 +122,7 @@ def test_drawn_answers_by_a_rule_of_ones_own_and_a_stop_that_costs_nothing(
             break
         except Stopped:
             continue
-    assert asked[0] > 6
+    assert asked[0] >= 4  # stopped twice, and gone on
     assert results(stopped.folder) == results(whole.folder)
 
 
