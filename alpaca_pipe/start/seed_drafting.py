@@ -132,8 +132,10 @@ class Session:
             why = ", ".join(f"{rule} {count}" for rule, count in self.dropped.most_common())
             self._say(f"not shown: {why}")
         spent = self.journal.totals(self.recipe.name, stage=STAGE)
+        lost = f", {shown(spent.lost)} lost" if spent.lost else ""
+        paper = " (simulated: a script answers, nothing is paid)"
         self._say(
-            f"spent on drafts so far: {shown(spent.settled)}{f', {shown(spent.lost)} lost' if spent.lost else ''}"
+            f"spent on drafts so far: {shown(spent.settled)}{lost}{paper if self.teacher.kind == 'rehearsed' else ''}"
         )
 
     def _decide(self, draft: Drafted, own: set[str]) -> None:
@@ -179,7 +181,7 @@ class Session:
         )
         if not new:
             return
-        asking = f"{len(new)} request{'s' if len(new) > 1 else ''} to {self.teacher.called} for up to {TASKS} drafts each"
+        asking = f"{len(new)} request{'s' if len(new) > 1 else ''} to {self.teacher.author} for up to {TASKS} drafts each"
         if self.price.free:
             self._say(f"{asking}: free{stored}")
             return

@@ -12,6 +12,8 @@ from typing import Any
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import open_to_others, read_json, read_jsonl, read_jsonl_so_far
 from alpaca_pipe.data.texts_table import TextsTable
+from alpaca_pipe.ledger.machine import detect
+from alpaca_pipe.ledger.machine.planned_machine import idle_gpus
 from alpaca_pipe.models.base_proof import prove_base
 from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoded, EncodedRow, Encoder
@@ -253,6 +255,8 @@ def _announce(
     if config.processes > 1:
         both += f"; {config.processes} processes"
     context.progress.say(f"{config.method}, {rows} rows, {steps} steps{both}")
+    if context.per_hour and (gpus := len(detect.gpus())) > config.processes:
+        context.progress.say(idle_gpus(gpus, config.processes, context.per_hour))
     log = context.folder / "loss.jsonl"
     context.progress.start(steps * tunes, "steps", sum(1 for _ in read_jsonl_so_far(log)))
 

@@ -14,7 +14,7 @@ from alpaca_pipe.core.today import today
 from alpaca_pipe.data.source_kinds import HubId
 from alpaca_pipe.data.source_size import rows_expected
 from alpaca_pipe.ledger.machine.config import GpuTable
-from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
+from alpaca_pipe.ledger.machine.planned_machine import Machine, idle_gpus, machine_of
 from alpaca_pipe.ledger.pricing.token_prices import OLD
 from alpaca_pipe.models.architecture import has_weights, parameters_in, shape_in
 from alpaca_pipe.models.fit import GB
@@ -343,7 +343,7 @@ def _notes(config: TrainConfig, base: BaseTable | None, gpu: GpuTable | None) ->
             f"{did_you_mean(_last(unknown[0]), _LAYERS)}"
         )
     if gpus is not None and gpus != config.processes:
-        yield f"{gpus} GPUs are billed (gpu.count), and train.processes uses {config.processes}"
+        yield idle_gpus(gpus, config.processes, machine_of({"gpu": gpu}).per_hour)
     if gpus is None and config.processes > 1 and getattr(gpu, "name", None):
         yield f"train.processes uses {config.processes} GPUs: write gpu.count: {config.processes}, so that each is priced"
 

@@ -104,7 +104,7 @@ def test_for_scripts_all_sound_drafts_are_taken_with_their_source_and_nothing_is
 ) -> None:
     said = run("--yes")
     assert re.search(
-        r"3 requests to gpt-4.1-nano for up to 3 drafts each: about \$0.000\d, at most \$0.00\d+; budget.api has \$5.00 left",
+        r"3 requests to a script in place of gpt-4.1-nano for up to 3 drafts each: about \$0.000\d, at most \$0.00\d+; budget.api has \$5.00 left",
         said,
     )
     assert (

@@ -16,7 +16,6 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from alpaca_pipe.core.fast_dataclass import dataclass
-from alpaca_pipe.generate.forecast.novelty_learned import learned
 from alpaca_pipe.generate.forecast.saturation import Saturation
 from alpaca_pipe.generate.prior import RoundVariation
 from alpaca_pipe.generate.round_stats import RoundStats
@@ -93,6 +92,8 @@ class ImaginedTeacher:
                 changed["seconds"], log(whole.seconds / whole.timed), haste, log, exp
             )
         if whole.near + whole.new:
+            from alpaca_pipe.generate.forecast.novelty_learned import learned
+
             changed["saturation"] = learned(self.saturation, seen, doubt)
         if whole.attempts:
             changed["lost"] = _lost(self.lost, whole, Random("lost"))

@@ -181,11 +181,19 @@ def terms(table: GpuTable, day: date, on_gpu: bool) -> LeaseTerms:
     if not on_gpu and table.lease_start in ("run", "gpu"):
         return IDLE
     found = detect.gpus()
-    rate = table.rate(day, found)
+    other = _another(table, found)
+    if table.name and not found and other:
+        table.rate(
+            day
+        )  # a name or a provider that is not in the book is refused before anything is spent
+        return LeaseTerms("machine", "this machine", says=other)
+    # of another GPU than the one that is named, its own price, whoever lets it
+    billed = table.model_copy(update={"name": None, "provider": None}) if other else table
+    rate = billed.rate(day, found)
     since, rental = _since(table)
-    count = table.count or len(found) or 1
+    count = len(found) if other else table.count or len(found) or 1
     per_hour = rate.nanodollars_per_hour * count if rate else 0
-    name = (rate.gpu if rate else "") or table.name or _known(found, quiet=True) or ""
+    name = (rate.gpu if rate else "") or billed.name or _known(found, quiet=True) or ""
     sheet = gpus().get(name)
     each = table.watts or (sheet.watts if sheet else None)
     watts = each * count if each else sum(gpu.watts or 0 for gpu in found)
@@ -206,7 +214,7 @@ def terms(table: GpuTable, day: date, on_gpu: bool) -> LeaseTerms:
         GRID.value if table.kg_per_kwh is None else table.kg_per_kwh,
         nanodollars(table.per_kwh) if table.per_kwh else 0,
         rate,
-        _said(table, found, rate, count),
+        "; ".join(filter(None, (other, _said(billed, found, rate, count)))),
     )
 
 
@@ -245,6 +253,19 @@ def _since(table: GpuTable) -> tuple[int | None, str]:
         round(table.lease_start.timestamp() * 1000),
         f"lease-{digest_of([machine_id(), table.lease_start.astimezone(UTC).isoformat()])[:16]}",
     )
+
+
+def _another(table: GpuTable, found: tuple[detect.DetectedGpu, ...]) -> str:
+    """That this machine is not the one that is named, so that its minutes are not booked at that one's price; "" where it is,
+    or where the recipe gives the price itself."""
+    if not table.name or table.per_hour is not None or table.name == _known(found, quiet=True):
+        return ""
+    if not found:
+        return (
+            f"no {table.name} is found here, so this machine's time is counted at $0; if it is one that cannot be seen, give its "
+            "price: gpu.per_hour"
+        )
+    return f"this machine has {len(found)} x {found[0].name} and no {table.name}: its own price is taken"
 
 
 def _said(

@@ -12,7 +12,7 @@ from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.machine import detect
 from alpaca_pipe.ledger.machine.config import GpuTable
-from alpaca_pipe.ledger.money import NANO
+from alpaca_pipe.ledger.money import NANO, shown
 from alpaca_pipe.ledger.pricing.gpu_rates import Gpu, GpuRate, gpu_named, gpus
 
 
@@ -58,3 +58,14 @@ def machine_of(tables: Mapping[str, Any], day: date | None = None) -> Machine:
     if isinstance(rate, GpuRate) and table.provider is None:
         who += "; the middle of the book's prices: name gpu.provider or gpu.per_hour for yours"
     return Machine(gpu, per_hour, f"{what} at ${per_hour / NANO:.2f} an hour ({who})")
+
+
+def idle_gpus(billed: int, used: int, per_hour: int) -> str:
+    """That GPUs are paid for and not used, with their cost. per_hour: nano-dollars of the whole machine; 0 where none is known."""
+    if used > billed:
+        return f"{billed} GPUs are billed (gpu.count), and train.processes uses {used}"
+    cost = f", {shown(round(per_hour * (billed - used) / billed))} of {shown(per_hour)} an hour"
+    return (
+        f"{billed} GPUs are billed and train.processes uses {used}: {billed - used} of them idle{cost if per_hour else ''}; "
+        f"train.processes={billed} uses all, a machine with {used} costs less"
+    )
