@@ -29,7 +29,7 @@ def grow(config: GrowConfig, context: StageContext) -> Outcome:
 
     Summary: before and after (sizes, by the names of Architecture, and parameters); methods (method -> how it answers beside the
     base: see Kept; same: whether that is within the limit; learned: what LiGO's map took); base: what base_steps took. Rows that are
-    compared are held-out texts where texts are read, else drawn tokens.
+    compared are held-out texts where the recipe names texts, else drawn tokens.
     """
     table: BaseTable = context.tables["base"]
     checkpoint = resolve(table, context.progress.say)
@@ -42,7 +42,7 @@ def grow(config: GrowConfig, context: StageContext) -> Outcome:
         f"{before.layers:g} layers of {before.hidden:g} to {after.layers:g} of {after.hidden:g}"
     )
     learned: Rows = ([], [])
-    if config.reads_texts:
+    if "texts" in context.tables:
         learned = sequences(config, context.tables["texts"], tokenizer, context.progress.say)
     sizes: dict[str, Any] = {
         "before": asdict(before) | {"parameters": before.parameters},

@@ -77,7 +77,7 @@ _LEARNED = 40e9  # operations a second in float32 on 2 cores, of models this sma
 
 STAGE = Stage(
     "grow",
-    version=1,
+    version=2,
     config=GrowConfig,
     run=run,
     estimate=estimate,
