@@ -202,7 +202,8 @@ def curate(
     written_as: Annotated[
         str | None,
         typer.Option(
-            "--as", help="Also write the kept rows as alpaca, messages, sharegpt, chatml, parquet."
+            "--as",
+            help="Also write the kept rows as alpaca, messages, sharegpt, chatml, parquet, openorca.",
         ),
     ] = None,
     decisions: Annotated[

@@ -19,6 +19,7 @@ _FILES = {
     "jsonl": "`examples.jsonl`: all rows, one a line, with id and origin",
     "datasets": "`data/*.parquet`: the same columns by split",
     "parquet": "`examples.parquet`: all rows, the same columns",
+    "openorca": "`openorca.jsonl`: all rows (id, system_prompt, question, response)",
     "sharegpt": "`sharegpt.json`: all rows as conversations (from, value)",
     "messages": "`messages.jsonl`: all rows as OpenAI's messages (role, content)",
 }

@@ -102,3 +102,19 @@ def stanford_row(example: Example) -> dict[str, Any]:
 def alpaca_row(example: Example) -> dict[str, Any]:
     """As `stanford_row`, with the system text where there is one."""
     return stanford_row(example) | ({"system": example.system} if example.system else {})
+
+
+def openorca_row(example: Example) -> dict[str, str]:
+    """OpenOrca's four columns; an input stands below its question, a blank line between. Raises UserError for a conversation."""
+    if example.messages:
+        raise UserError(
+            f"openorca: {example.id} is a conversation, and question and response hold one exchange",
+            _CURE,
+        )
+    asked, answer = example.conversation()
+    return {
+        "id": example.id,
+        "system_prompt": example.system,
+        "question": asked.text,
+        "response": answer.text,
+    }

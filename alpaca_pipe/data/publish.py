@@ -17,6 +17,7 @@ from alpaca_pipe.data.conversation_forms import (
     alpaca_row,
     chatml_row,
     messages_row,
+    openorca_row,
     sharegpt_row,
     stanford_row,
 )
@@ -38,7 +39,7 @@ def publish(
     jsonl: `examples.jsonl`, all rows, with id, system and origin in flat columns.
     datasets: `data/<split>.parquet`, the same columns; the card (cards.py) names them for `load_dataset(folder)`.
     parquet: `examples.parquet`, all rows, the same columns. sharegpt: `sharegpt.json`, messages: `messages.jsonl`; both with
-    the input below the instruction, a blank line between, and the system text as the first turn.
+    the input below the instruction, a blank line between, and the system text as the first turn. openorca: `openorca.jsonl`.
     Arrow files are made below `scratch`; memory does not grow with the rows.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,6 +55,8 @@ def publish(
         _write_list(folder / "sharegpt.json", map(sharegpt_row, whole))
     if "messages" in forms:
         _write_jsonl(folder / "messages.jsonl", map(messages_row, whole))
+    if "openorca" in forms:
+        _write_jsonl(folder / "openorca.jsonl", map(openorca_row, whole))
     if "datasets" in forms:
         (folder / "data").mkdir(exist_ok=True)
         for name, part in parts.items():
@@ -67,6 +70,7 @@ AS: Mapping[WrittenAs, str] = {
     "sharegpt": "sharegpt.json",
     "chatml": "chatml.jsonl",
     "parquet": "examples.parquet",
+    "openorca": "openorca.jsonl",
 }
 
 
@@ -95,11 +99,12 @@ def write_as(form: WrittenAs, path: Path, rows: Path) -> int:
         elif form == "sharegpt":
             _write_list(path, map(sharegpt_row, examples))
         else:
-            _write_jsonl(path, map(messages_row if form == "messages" else chatml_row, examples))
+            rows_as = {"messages": messages_row, "chatml": chatml_row, "openorca": openorca_row}
+            _write_jsonl(path, map(rows_as[form], examples))
     except UserError:
         path.unlink(missing_ok=True)
         raise
-    if form not in ("alpaca", "chatml"):
+    if form not in ("alpaca", "chatml", "openorca"):
         return 0
     return sum(bool(said.reasoning) for one in all_rows() for said in one.messages)
 

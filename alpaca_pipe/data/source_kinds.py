@@ -23,8 +23,8 @@ ShapeName = Literal[
 ]
 Turns = Literal["all", "first", "refuse"]
 Format = Literal[Form, ShapeName]
-Published = Literal["json", "jsonl", "datasets", "parquet", "sharegpt", "messages"]
-WrittenAs = Literal["alpaca", "messages", "sharegpt", "chatml", "parquet"]
+Published = Literal["json", "jsonl", "datasets", "parquet", "sharegpt", "messages", "openorca"]
+WrittenAs = Literal["alpaca", "messages", "sharegpt", "chatml", "parquet", "openorca"]
 _ID = lazy_regex(
     r"hub:(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w.-]+))?"
 )

@@ -13,7 +13,7 @@ from alpaca_pipe.core.config_table import Added, Exact, ExistingPath, Knob, Tabl
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.generate.parsing.numbered_list import Bugs
 from alpaca_pipe.generate.seeds.seeds import SeedFile
-from alpaca_pipe.generate.sources.earlier_rows import ROWS, Extended
+from alpaca_pipe.generate.sources.earlier_rows import ROWS, Extended, Reworked
 from alpaca_pipe.generate.stop_rules import Limits
 from alpaca_pipe.generate.style_registry import style_class, style_names
 from alpaca_pipe.similarity.words import Words
@@ -44,6 +44,10 @@ def _several(value: Any) -> Any:
     )
 
 
+PerSource = (
+    Annotated[int, Field(ge=1)]
+    | Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(min_length=1)]
+)
 Documents = Annotated[tuple[ExistingPath, ...], BeforeValidator(_several)]
 
 
@@ -99,9 +103,13 @@ class GenerateConfig(Table):
     passage: Annotated[int, OfSomeStyles()] = Field(
         250, ge=40, le=4000, description="style documents: words of a passage, at most"
     )
-    rows: Annotated[Extended, OfSomeStyles()] = Field(
+    rows: Annotated[Reworked, OfSomeStyles()] = Field(
         None,
-        description="styles constitutional, evol, orca and react: the rows to rework: RECIPE@DATE, or a file in any format; null: the seeds",
+        description="styles constitutional, evol, orca and react: the rows to rework: RECIPE@DATE, or a file or folder in any format; null: the seeds",
+    )
+    per_source: Annotated[PerSource | None, OfSomeStyles(), Added()] = Field(
+        None,
+        description="at most so many rows of each file of `rows`, or of the files that are named: {cot: 150, t0: 200}, without their endings; null: all",
     )
     depth: Annotated[int, OfSomeStyles()] = Field(
         1,
@@ -179,6 +187,10 @@ class GenerateConfig(Table):
         for name, sentence in own.needs.items():
             if not getattr(self, name):
                 raise ValueError(sentence)
+        if self.per_source and (self.rows is None or self.rows.name == ROWS):
+            raise ValueError(
+                "per_source caps the files of rows, and none is named - name a file or a folder in rows"
+            )
         return self
 
     def identity(self) -> dict[str, Any]:

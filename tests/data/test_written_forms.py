@@ -57,8 +57,22 @@ def said(example: Example) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("form", AS)
 def test_what_is_written_is_read_again(tmp_path: Path, form: WrittenAs) -> None:
-    rows = [*EXCHANGES, PLAIN]
+    rows = EXCHANGES if form == "openorca" else [*EXCHANGES, PLAIN]
     assert [*map(said, read(written(tmp_path, form, *rows)))] == [*map(said, rows)]
+
+
+def test_openorca_has_four_columns_and_no_place_for_a_conversation(tmp_path: Path) -> None:
+    path = written(tmp_path, "openorca", EXCHANGES[1])
+    (row,) = (json.loads(line) for line in path.open(encoding="utf-8"))
+    assert row == {
+        "id": EXCHANGES[1].id,
+        "system_prompt": "Be brief.",
+        "question": "Translate it.\n\nder Hafen\u2028\u4e2d",
+        "response": "the harbour",
+    }
+    with pytest.raises(UserError, match="is a conversation.*--as messages"):
+        written(tmp_path, "openorca", PLAIN)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("form", ["messages", "sharegpt", "parquet"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,10 @@ import pytest
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.generate.parsing.reply import Draft, Unread
 from alpaca_pipe.generate.sources.context import of_file
-from alpaca_pipe.generate.styles.orca import SYSTEMS, Orca
+from alpaca_pipe.generate.styles.orca import ADDED, SYSTEMS, Orca
 from tests.generate.scripted import ALL, ROWS, Scripted, reply, rules, run, seat
 
+EVERY = (*SYSTEMS, *ADDED)
 STYLE = Orca(500, None, ALL)
 
 
@@ -19,7 +22,7 @@ def test_the_task_is_asked_as_it_stands_and_its_answer_is_not_shown() -> None:
     ground = next(ground for ground in ROWS if ground.example and ground.example.input)
     assert ground.example
     system, user = STYLE.request_for(seat(ground, draw=3)).messages
-    assert system.content in SYSTEMS
+    assert system.content in EVERY
     assert user.content == f"{ground.example.instruction}\n\n{ground.example.input}"
 
 
@@ -32,7 +35,7 @@ def test_each_row_keeps_its_system_prompt_its_task_and_its_parent() -> None:
     for example in made.examples:
         parent = rows[example.origin.parents[0]]
         assert parent and (example.instruction, example.input) == (parent.instruction, parent.input)
-        assert example.system in SYSTEMS and example.output
+        assert example.system in EVERY and example.output
     assert len({example.system for example in made.examples}) > 6
     assert set(rules(made)) == {"cut_off"}
     assert len(made.examples) + len(made.rejected) == len(ROWS)
@@ -102,4 +105,13 @@ def test_rows_of_any_form_are_grounds(tmp_path: Path) -> None:
 
 
 def test_the_prompts_differ() -> None:
-    assert 12 <= len(set(SYSTEMS)) == len(SYSTEMS) <= 16
+    assert len(set(EVERY)) == len(EVERY) == 16
+
+
+def test_each_is_as_likely_and_most_rows_have_the_one_that_they_had() -> None:
+    draws = range(16_000)
+    asked = [STYLE.request_for(seat(ROWS[0], draw=draw)).messages[0].content for draw in draws]
+    counts = Counter(asked)
+    assert set(counts) == set(EVERY) and all(850 < many < 1150 for many in counts.values())
+    before = [random.Random(draw).choice(SYSTEMS) for draw in draws]
+    assert sum(map(str.__eq__, before, asked)) / len(asked) > 0.86

@@ -64,7 +64,7 @@ def grounds_of(config: GenerateConfig, style: Style) -> Sequence[Ground]:
     return (
         of_rows(map(Example.from_row, read_jsonl(config.rows)))
         if config.rows.name == ROWS
-        else of_file(config.rows)
+        else of_file(config.rows, config.per_source)
     )
 
 

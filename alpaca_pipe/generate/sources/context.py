@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
+from alpaca_pipe.generate.sources.caps import capped
 from alpaca_pipe.generate.sources.ground import Ground
 from alpaca_pipe.generate.sources.passages import chunks
 
@@ -26,8 +27,8 @@ def of_documents(paths: Sequence[Path], words: int) -> tuple[Ground, ...]:
     )
 
 
-def of_file(file: Path) -> tuple[Ground, ...]:
-    """The rows of a file of any form. Raises UserErrors where one cannot be read, or holds more than one exchange."""
+def of_file(file: Path, caps: int | Mapping[str, int] | None = None) -> tuple[Ground, ...]:
+    """The rows of a file or folder of any form, of each file at most so many. Raises UserErrors where one cannot be read, or holds more than one exchange."""
     from alpaca_pipe.data.reading import read
 
     refused: list[Rejected] = []
@@ -38,7 +39,7 @@ def of_file(file: Path) -> tuple[Ground, ...]:
             f"{file}: {len(refused):,} rows cannot be reworked, the first at {first.source}: {first.reason}",
             f"take them out first: alpaca-pipe curate {file.name} -o clean/",
         )
-    return of_rows(rows)
+    return of_rows(capped(rows, caps) if caps else rows)
 
 
 def of_rows(rows: Iterable[Example]) -> tuple[Ground, ...]:

@@ -61,4 +61,15 @@ def _workspace(info: ValidationInfo) -> Path:
     return Path((info.context or {}).get("runs") or os.environ.get("ALPACA_PIPE_RUNS") or "runs")
 
 
+def _rows_or_folder(value: Any, info: ValidationInfo) -> Path | None:
+    """A folder without rows of ours in it is a folder of files to read."""
+    named = from_recipe(value, info) if isinstance(value, str | Path) else None
+    if named is not None and named.is_dir() and not (named / ROWS).is_file():
+        return named
+    return _rows(value, info)
+
+
+Reworked = Annotated[
+    Path | None, PlainValidator(_rows_or_folder, json_schema_input_type=str | None)
+]
 Extended = Annotated[Path | None, PlainValidator(_rows, json_schema_input_type=str | None)]

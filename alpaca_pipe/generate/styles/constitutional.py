@@ -45,7 +45,7 @@ class Constitutional(Plain):
         hazard=LogNormal(1e-4, 0.1),
         pieces=LogNormal(1, 0.01),
     )
-    keys: ClassVar[tuple[str, ...]] = ("rows", "times", "principles")
+    keys: ClassVar[tuple[str, ...]] = ("rows", "per_source", "times", "principles")
     defaults: ClassVar[Mapping[str, Any]] = {"times": 1}
     follows: ClassVar[int] = 2
     seeded: ClassVar[bool] = False

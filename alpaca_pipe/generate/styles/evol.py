@@ -110,7 +110,7 @@ class Evol(Plain):
         hazard=LogNormal(0.02, 1.0),
     )
     scripted_prior: ClassVar[Prior] = replace(SCRIPTED_ONE_BY_ONE, out=LogNormal(36, 0.15))
-    keys: ClassVar[tuple[str, ...]] = ("rows", "depth", "times")
+    keys: ClassVar[tuple[str, ...]] = ("rows", "per_source", "depth", "times")
     defaults: ClassVar[Mapping[str, Any]] = {"times": 1}
     follows: ClassVar[int] = 1
     seeded: ClassVar[bool] = False

@@ -34,6 +34,14 @@ SYSTEMS = (
     "Explain what a common mistake in this task would be, and then how it is done right, step by step.",
     "You help somebody who has to pass this on to others. Give the answer, and the reasoning they will be asked for.",
 )
+# Later ones, drawn beside those, so that a row that asked under one of the others asks the same again.
+ADDED = (
+    "Say what you know for certain and what you only suppose, step by step; then answer, and say how sure you are.",
+    "Solve the task in two ways, if there are two, and say whether they agree. Else solve it and check the result backwards.",
+)
+
+
+_SHARE = len(ADDED) / (len(SYSTEMS) + len(ADDED))  # each of the sixteen is as likely
 
 
 @dataclass(frozen=True)
@@ -53,8 +61,9 @@ class Orca(Plain):
         hazard=LogNormal(1e-4, 0.1),
         pieces=LogNormal(1, 0.01),
     )
-    keys: ClassVar[tuple[str, ...]] = ("rows", "times")
+    keys: ClassVar[tuple[str, ...]] = ("rows", "per_source", "times")
     defaults: ClassVar[Mapping[str, Any]] = {"max_tokens": 2048, "times": 1}
+    marks: ClassVar[Mapping[str, int]] = {"systems": 2}  # sixteen; there were fourteen
     seeded: ClassVar[bool] = False
     grounded: ClassVar[bool] = True
     novel: ClassVar[bool] = False  # its instructions are those of the rows
@@ -82,4 +91,6 @@ class Orca(Plain):
 
 
 def _system(seat: Seat) -> str:
-    return random.Random(seat.draw).choice(SYSTEMS)
+    chance = random.Random(seat.draw)
+    usual = chance.choice(SYSTEMS)
+    return chance.choice(ADDED) if chance.random() < _SHARE else usual

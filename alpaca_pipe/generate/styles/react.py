@@ -48,7 +48,7 @@ class React(Plain):
         hazard=LogNormal(1e-4, 0.1),
         pieces=LogNormal(1, 0.01),
     )
-    keys: ClassVar[tuple[str, ...]] = ("rows", "times")
+    keys: ClassVar[tuple[str, ...]] = ("rows", "per_source", "times")
     defaults: ClassVar[Mapping[str, Any]] = {"times": 1}
     follows: ClassVar[int] = _MOST - 1
     many_turns: ClassVar[bool] = True
