@@ -20,6 +20,8 @@ _MOST = 100_000_000  # bytes of a safetensors header, as the format has it
 class StoredWeight:
     shape: tuple[int, ...]
     dtype: str  # as safetensors spells it: F32, BF16, U8 ...
+    file: Path
+    begins: int  # bytes from the file's beginning
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,10 @@ def _header(path: Path) -> dict[str, StoredWeight]:
             parts = {name: one for name, one in said.items() if name != "__metadata__"}
             ends = max((one["data_offsets"][1] for one in parts.values()), default=0)
             found = {
-                name: StoredWeight(tuple(one["shape"]), one["dtype"]) for name, one in parts.items()
+                name: StoredWeight(
+                    tuple(one["shape"]), one["dtype"], path, 8 + length + one["data_offsets"][0]
+                )
+                for name, one in parts.items()
             }
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UserError(

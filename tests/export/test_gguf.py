@@ -4,6 +4,8 @@ order of a tensor, vocabulary, a weight."""
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -146,8 +148,9 @@ def test_one_changed_tensor_is_refused(
     whole = tensors.stored
 
     def changed(weight: tensors.Weight) -> Any:
-        found = whole(weight)
-        return -found if weight.name == "blk.1.ffn_down.weight" else found
+        if weight.name != "blk.1.ffn_down.weight":
+            return whole(weight)
+        return whole(weight._replace(pieces=lambda: (-piece for piece in weight.pieces())))
 
     monkeypatch.setattr(write_gguf, "stored", changed)
     refused(merged, tmp_path, "says another token")
@@ -383,17 +386,66 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
 def test_numbers_are_stored_as_the_package_gguf_stores_them(kind: str) -> None:
     """Its own, slower way is the oracle: the same bytes, of rows that are no multiple of what we hand over at once."""
     import numpy
+    import torch
     from gguf import GGMLQuantizationType, quants
 
-    from alpaca_pipe.export.gguf.tensors import Weight, stored
+    from alpaca_pipe.export.gguf.quantized import KINDS
 
     chance = numpy.random.default_rng(3)
     numbers = (
         chance.standard_normal((4099, 96)) * 10.0 ** chance.integers(-6, 4, (4099, 1))
     ).astype(numpy.float32)
     numbers[7] = 0
+    halves = chance.integers(-254, 255, (64, 96)).astype(numpy.float32) / 2  # of Q8_0: a scale of 1
+    halves[:, ::32] = 127
+    level = numpy.tile(numpy.float32([3, -3, 1.5, 0.25]), (40, 24))  # of Q4_0: which came first?
+    near = numpy.full((1, 96), numpy.nextafter(numpy.float32(0.5), numpy.float32(0)))
+    near[0, ::32] = 127
+    numbers = numpy.concatenate([numbers, halves, level, -level, near])
     which = GGMLQuantizationType[kind]
-    found = stored(Weight("x", numbers.shape, which, lambda: numbers.copy()))
-    wanted = quants.quantize(numbers, which)
-    assert found.dtype == wanted.dtype and found.shape == wanted.shape
-    assert found.tobytes() == wanted.tobytes()
+    found = KINDS[kind](torch.from_numpy(numbers.copy()).view(-1)).numpy()
+    assert found.tobytes() == quants.quantize(numbers, which).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("quantization", ["f16", "q8_0", "q4_0"])
+def test_a_file_is_the_one_that_whole_tensors_and_the_package_make(
+    merged: Path, tmp_path: Path, quantization: str, kind: str
+) -> None:
+    """Written apart from ours: every tensor whole, in transformers' order turned by hand, rounded by the package gguf and written by
+    its own writer. The same bytes, the vocabulary among them."""
+    import numpy
+    import torch
+    from gguf import GGUFReader, GGUFWriter, quants
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "model"
+    shutil.copytree(merged, folder)
+    stored = load_file(folder / "model.safetensors")
+    cast = {name: one.to(getattr(torch, kind)) for name, one in stored.items()}
+    save_file(cast, folder / "model.safetensors", {"format": "pt"})
+    how = write_gguf.Conversation("{{ messages }}", [2, 3], 1, 0, True)
+    plain, ours = tmp_path / "plain.gguf", tmp_path / "ours.gguf"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("alpaca_pipe.export.gguf.write_gguf.packing_writer", lambda: GGUFWriter)
+        write_gguf.write_gguf(folder, plain, quantization, how, "x")
+    write_gguf.write_gguf(folder, ours, quantization, how, "x")
+    assert ours.read_bytes() == plain.read_bytes()
+    found = {one.name: one for one in GGUFReader(ours).tensors}
+    config = json.loads((folder / "config.json").read_text())
+    heads = {"q": config["num_attention_heads"], "k": config["num_key_value_heads"]}
+    for name, numbers in cast.items():
+        part = name.split(".")
+        if "self_attn" not in part or part[-2][0] not in heads:
+            continue
+        mine = found[f"blk.{part[2]}.attn_{part[-2][0]}.weight"]
+        whole = numbers.float().numpy()
+        size = whole.shape[0] // heads[part[-2][0]]
+        order = [
+            head * size + half * size // 2 + at
+            for head in range(heads[part[-2][0]])
+            for at in range(size // 2)
+            for half in (0, 1)
+        ]
+        wanted = quants.quantize(numpy.ascontiguousarray(whole[order]), mine.tensor_type)
+        assert mine.data.tobytes() == wanted.tobytes()

@@ -1,35 +1,36 @@
-"""The weights of a checkpoint as a GGUF stores them, one at a time."""
+"""The weights of a checkpoint as a GGUF stores them: read, brought into GGUF's order, rounded and handed on in pieces."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.export.gguf.architecture_keys import GgufArchitecture
+from alpaca_pipe.export.gguf.quantized import BLOCK, KINDS, LARGEST_F16
+from alpaca_pipe.weights.checkpoint_files import CheckpointFiles, StoredWeight
 
 if TYPE_CHECKING:
-    import numpy
+    import torch
     from gguf import GGMLQuantizationType
 
-_BLOCK = 32  # numbers that share a scale in Q8_0 and Q4_0
-_PIECE = 4096  # blocks, 512 kB in float32
-_LARGEST_F16 = 65504.0
+_PIECE = 1 << 17  # numbers, 512 kB in float32
 
 
 class Weight(NamedTuple):
-    """One tensor to be written. shape: as in the checkpoint.  load: reads it, in float32 and in GGUF's order."""
+    """One tensor to be written. shape: as in the checkpoint. pieces: its numbers in GGUF's order, flat and in float32; each holds
+    until the next is asked for."""
 
     name: str
     shape: tuple[int, ...]
     kind: GGMLQuantizationType
-    load: Callable[[], numpy.ndarray[Any, Any]]
+    pieces: Callable[[], Iterator[torch.Tensor]]
 
 
 def weights(folder: Path, architecture: GgufArchitecture, quantization: str) -> Iterator[Weight]:
-    """The weights of a checkpoint's safetensors, none of them loaded yet. quantization: f16, q8_0 or q4_0.
+    """The weights of a checkpoint's safetensors, none of them read yet. quantization: f16, q8_0 or q4_0.
 
     Raises UserError for a weight that the architecture has no place for.
     """
@@ -38,9 +39,10 @@ def weights(folder: Path, architecture: GgufArchitecture, quantization: str) -> 
     arch = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}[architecture.name]
     names = gguf.get_tensor_name_map(arch, architecture.layers)
     if factors := architecture.rope_factors():
-        yield Weight("rope_freqs.weight", (len(factors),), _kinds()["f32"], lambda: _array(factors))
+        kind = gguf.GGMLQuantizationType.F32
+        yield Weight("rope_freqs.weight", (len(factors),), kind, lambda: _of_list(factors))
     tied = architecture.config.get("tie_word_embeddings", False)
-    for key, file in sorted(_files(folder).items()):
+    for key, stored_weight in sorted(CheckpointFiles(folder).weights.items()):
         if key.endswith("rotary_emb.inv_freq") or (tied and key == "lm_head.weight"):
             continue
         name = names.get_name(key, try_suffixes=(".weight", ".bias"))
@@ -49,81 +51,37 @@ def weights(folder: Path, architecture: GgufArchitecture, quantization: str) -> 
                 f"no GGUF can be written: llama.cpp's {architecture.name} has no place for the weight {key}",
                 "leave export.gguf out and use merged/",
             )
-        shape = _shape(folder / file, key)
         yield Weight(
             name,
-            shape,
-            _kind(name, shape, quantization),
-            _loader(folder / file, key, _heads(architecture, name)),
+            stored_weight.shape,
+            gguf.GGMLQuantizationType[_kind(name, stored_weight.shape, quantization)],
+            _reader(stored_weight, _heads(architecture, name)),
         )
 
 
-def stored(weight: Weight) -> numpy.ndarray[Any, Any]:
-    """The bytes to be written. A weight that is too large for F16 is an error: it would become infinite."""
-    import numpy
-    from gguf import GGMLQuantizationType, quants
-
-    numbers = weight.load()
-    if weight.kind == GGMLQuantizationType.F32:
-        return numbers
-    if weight.kind == GGMLQuantizationType.F16:
-        with numpy.errstate(over="ignore"):  # told below
-            found: numpy.ndarray[Any, Any] = numbers.astype(numpy.float16)
-        if numpy.isinf(found).any():
+def stored(weight: Weight) -> Iterator[memoryview]:
+    """The bytes to be written. A number that is too large for F16 is an error: it would become infinite."""
+    quantized = KINDS[weight.kind.name]
+    for numbers in weight.pieces():
+        try:
+            found = quantized(numbers)
+        except OverflowError:
             raise UserError(
-                f"{weight.name} holds numbers beyond what F16 can hold ({_LARGEST_F16:.0f})",
+                f"{weight.name} holds numbers beyond what F16 can hold ({LARGEST_F16:.0f})",
                 "take f16 out of export.gguf",
-            )
-        return found
-    return _in_blocks(numbers, {"Q8_0": quants.Q8_0, "Q4_0": quants.Q4_0}[weight.kind.name])
+            ) from None
+        yield found.numpy().data.cast("B")
 
 
-def _in_blocks(numbers: numpy.ndarray[Any, Any], kind: Any) -> numpy.ndarray[Any, Any]:
-    """Quantized by the package gguf, in pieces that fit the processor's cache; its own way hands over 16 rows at a time."""
-    import numpy
-
-    blocks = numbers.reshape(-1, _BLOCK)
-    pieces = [
-        kind.quantize_blocks(blocks[at : at + _PIECE]) for at in range(0, len(blocks), _PIECE)
-    ]
-    return numpy.concatenate(pieces).reshape(*numbers.shape[:-1], -1)
-
-
-def _kind(name: str, shape: tuple[int, ...], quantization: str) -> GGMLQuantizationType:
+def _kind(name: str, shape: tuple[int, ...], quantization: str) -> str:
     """Norms and biases stay in F32, and with Q4_0 the embedding and the head in Q8_0: they suffer most from 4 bits."""
-    kinds = _kinds()
     if len(shape) == 1:
-        return kinds["f32"]
-    if quantization != "f16" and shape[-1] % _BLOCK:
-        return kinds["f16"]
+        return "F32"
+    if quantization != "f16" and shape[-1] % BLOCK:
+        return "F16"
     if quantization == "q4_0" and name in ("token_embd.weight", "output.weight"):
-        return kinds["q8_0"]
-    return kinds[quantization]
-
-
-def _kinds() -> Mapping[str, GGMLQuantizationType]:
-    from gguf import GGMLQuantizationType
-
-    return {name: GGMLQuantizationType[name.upper()] for name in ("f32", "f16", "q8_0", "q4_0")}
-
-
-def _files(folder: Path) -> dict[str, str]:
-    """Key of each weight -> the file that holds it."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        found: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        return found
-    from safetensors import safe_open
-
-    with safe_open(folder / "model.safetensors", "pt") as file:
-        return dict.fromkeys(file.keys(), "model.safetensors")
-
-
-def _shape(file: Path, key: str) -> tuple[int, ...]:
-    from safetensors import safe_open
-
-    with safe_open(file, "pt") as opened:
-        return tuple(opened.get_slice(key).get_shape())
+        return "Q8_0"
+    return quantization.upper()
 
 
 def _heads(architecture: GgufArchitecture, name: str) -> int | None:
@@ -135,26 +93,62 @@ def _heads(architecture: GgufArchitecture, name: str) -> int | None:
     return architecture.key_value_heads if ".attn_k." in name else None
 
 
-def _loader(file: Path, key: str, heads: int | None) -> Callable[[], numpy.ndarray[Any, Any]]:
-    def load() -> numpy.ndarray[Any, Any]:
-        from safetensors import safe_open
+def _reader(weight: StoredWeight, heads: int | None) -> Callable[[], Iterator[torch.Tensor]]:
+    """Plain reads into one piece of memory: a mapped file would be counted as ours, all of it."""
 
-        with safe_open(file, "pt") as opened:
-            numbers: numpy.ndarray[Any, Any] = opened.get_tensor(key).float().numpy()
-        return numbers if heads is None else _interleaved(numbers, heads)
+    def pieces() -> Iterator[torch.Tensor]:
+        kind, whole = _dtype(weight), prod(weight.shape)
+        most = whole // heads if heads else min(_PIECE, whole)
+        buffer = bytearray(most * kind.itemsize)
+        with weight.file.open("rb", buffering=0) as file:
+            file.seek(weight.begins)
+            for at in range(0, whole, most):
+                count = min(most, whole - at)
+                _fill(file, memoryview(buffer)[: count * kind.itemsize], weight.file)
+                yield _piece(buffer, kind, count, weight.shape, heads)
 
-    return load
+    return pieces
 
 
-def _interleaved(numbers: numpy.ndarray[Any, Any], heads: int) -> numpy.ndarray[Any, Any]:
+def _fill(file: Any, wanted: memoryview, path: Path) -> None:
+    while wanted:
+        count = file.readinto(wanted)
+        if not count:
+            raise UserError(f"{path.name} ended while it was read", "export again")
+        wanted = wanted[count:]
+
+
+def _piece(
+    buffer: bytearray, kind: torch.dtype, count: int, shape: tuple[int, ...], heads: int | None
+) -> torch.Tensor:
     """transformers rotates the two halves of a head against each other, llama.cpp's llama each pair of neighbours."""
-    import numpy
+    import torch
 
-    halves = numbers.reshape(heads, 2, -1, *numbers.shape[1:])
-    return numpy.ascontiguousarray(halves.swapaxes(1, 2).reshape(numbers.shape))
+    numbers = torch.frombuffer(buffer, dtype=kind, count=count).float()
+    if heads is None:
+        return numbers
+    halves = numbers.view(2, shape[0] // heads // 2, -1)
+    return halves.swapaxes(0, 1).contiguous().view(-1)
 
 
-def _array(values: list[float]) -> numpy.ndarray[Any, Any]:
-    import numpy
+def _dtype(weight: StoredWeight) -> torch.dtype:
+    import torch
 
-    return numpy.array(values, dtype=numpy.float32)
+    known = {
+        "F64": torch.float64,
+        "F32": torch.float32,
+        "F16": torch.float16,
+        "BF16": torch.bfloat16,
+    }
+    if weight.dtype not in known:
+        raise UserError(
+            f"no GGUF can be written: {weight.file.name} holds weights of the kind {weight.dtype}",
+            "export a model whose weights are plain numbers",
+        )
+    return known[weight.dtype]
+
+
+def _of_list(values: list[float]) -> Iterator[torch.Tensor]:
+    import torch
+
+    yield torch.tensor(values, dtype=torch.float32)

@@ -51,9 +51,7 @@ def vocabulary(tokenizer: Mapping[str, Any], size: int) -> Vocabulary:
             "leave export.gguf out and use merged/",
         )
     tokens, kinds = _tokens(tokenizer, size, by_sentence)
-    pairs = [
-        tuple(one.split(" ", 1)) if isinstance(one, str) else tuple(one) for one in model["merges"]
-    ]
+    merges = [one if isinstance(one, str) else " ".join(one) for one in model["merges"]]
     if by_sentence:
         return Vocabulary(
             "llama",
@@ -61,13 +59,13 @@ def vocabulary(tokenizer: Mapping[str, Any], size: int) -> Vocabulary:
             tokens,
             kinds,
             [],
-            _scores(tokens, pairs),
+            _scores(tokens, merges),
             _space_in_front(tokenizer),
         )
     cut = _cut(tokenizer)
     # llama.cpp loads no byte-level vocabulary without merges; two whole words are never beside each other before one
     longest = max(tokens, key=len)
-    merges = [" ".join(pair) for pair in pairs] or [f"{longest} {longest}"]
+    merges = merges or [f"{longest} {longest}"]
     return Vocabulary("gpt2", cut, tokens, kinds, merges, [], False, "NFC" in rules)
 
 
@@ -104,12 +102,12 @@ def _tokens(
     return tokens, kinds
 
 
-def _scores(tokens: list[str], pairs: list[tuple[str, ...]]) -> list[float]:
-    """SentencePiece merges the pair whose product scores highest; a BPE file has the pairs in that order."""
+def _scores(tokens: list[str], merges: list[str]) -> list[float]:
+    """SentencePiece merges the pair whose product scores highest; a BPE file has the pairs in that order, a blank between the two."""
     ranks: dict[str, int] = {}
-    for rank, (left, right) in enumerate(pairs):
-        ranks.setdefault(left + right, rank)
-    worst = len(pairs)
+    for rank, pair in enumerate(merges):
+        ranks.setdefault(pair.replace(" ", "", 1), rank)
+    worst = len(merges)
     return [-float(ranks.get(token, worst)) for token in tokens]
 
 

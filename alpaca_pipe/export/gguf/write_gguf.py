@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.export.gguf.architecture_keys import GgufArchitecture
+from alpaca_pipe.export.gguf.packing_writer import StoredInPieces, packing_writer
 from alpaca_pipe.export.gguf.tensors import stored, weights
 from alpaca_pipe.export.gguf.vocabulary import Vocabulary, vocabulary
 
@@ -47,16 +48,14 @@ def write_gguf(
     name: str,
     most: int | None = None,
 ) -> WrittenGguf:
-    """`folder` holds config.json, tokenizer.json and safetensors. At most one tensor is in memory. most: bytes of a part's
+    """`folder` holds config.json, tokenizer.json and safetensors. A piece of one tensor is in memory at a time. most: bytes of a part's
     tensors; where they are more, the file becomes parts called as llama.cpp calls them, `NAME-00001-of-00003.gguf`.
 
     Raises UserError for a model or a tokenizer that cannot be written so that llama.cpp reads it alike.
     """
-    from gguf import GGUFWriter
-
     config = read_json(folder / "config.json")
     architecture = GgufArchitecture.of(config)
-    writer = GGUFWriter(file, architecture.name, split_max_size=most or 0)
+    writer = packing_writer()(file, architecture.name, split_max_size=most or 0)
     try:
         writer.add_type("model")
         writer.add_name(name)
@@ -72,7 +71,9 @@ def write_gguf(
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
         for weight in found:
-            writer.write_tensor_data(stored(weight))
+            writer.write_tensor_data(
+                StoredInPieces(_bytes(weight.shape, weight.kind), stored(weight))
+            )
         return WrittenGguf(words, writer.format_shard_names(file))
     finally:
         writer.close()
@@ -82,13 +83,18 @@ def _announce(
     writer: GGUFWriter, name: str, shape: Sequence[int], kind: GGMLQuantizationType
 ) -> None:
     """The tensor's entry in the head of the file; its bytes follow later."""
+    import numpy
+
+    size = _bytes(shape, kind)
+    writer.add_tensor_info(name, shape, numpy.dtype(numpy.float32), size, raw_dtype=kind)
+
+
+def _bytes(shape: Sequence[int], kind: GGMLQuantizationType) -> int:
     from math import prod
 
-    import numpy
     from gguf.quants import quant_shape_to_byte_shape
 
-    size = prod(quant_shape_to_byte_shape(shape, kind))
-    writer.add_tensor_info(name, shape, numpy.dtype(numpy.float32), size, raw_dtype=kind)
+    return prod(quant_shape_to_byte_shape(shape, kind))
 
 
 def _write_words(writer: GGUFWriter, words: Vocabulary, conversation: Conversation) -> None:
