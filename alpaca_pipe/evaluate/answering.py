@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from alpaca_pipe.core.example import Example, Origin
+from alpaca_pipe.core.example import Example
 from alpaca_pipe.evaluate.evaluations.base import EvaluationInputs, LoadedModel
 from alpaca_pipe.evaluate.samples import SampleAnswer, answers
 
@@ -44,8 +44,3 @@ def _batch(
     while count < len(order) and (count + 1) * (len(prompts[order[count]]) + most) <= positions:
         count += 1
     return order[:count]
-
-
-def question(text: str) -> Example:
-    """A prompt of our own as a row; its answer is nobody's."""
-    return Example.of(text, "", "-", Origin("seed", "evaluate"))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
@@ -24,7 +25,7 @@ def harness(
 ) -> dict[str, Any]:
     """`lm_eval`: by task and metric the figures of base and tuned, with lm-eval's standard errors. A model that it has answered
     for is not asked again. UserError where it is not there, or ends with an error."""
-    python = _python()
+    python = python_of_lm_eval()
     found = {
         "base": _results(how, python, _of_checkpoint(base), scratch / "lm_eval_base", logs),
         "tuned": _results(how, python, _of_tuned(base, tuned), scratch / "lm_eval_tuned", logs),
@@ -32,9 +33,15 @@ def harness(
     return {"lm_eval": {"version": found["base"]["lm_eval_version"], "tasks": _beside(found)}}
 
 
-def _python() -> str:
+def python_of_lm_eval() -> str:
+    """UserError where there is none."""
     if named := os.environ.get(PYTHON):
-        return named
+        if which(named):
+            return named
+        raise UserError(
+            f"evaluate.lm_eval: {PYTHON} names {named}, which is no program",
+            f"name the Python of an environment that has lm-eval in {PYTHON}",
+        )
     if find_spec("lm_eval"):
         return sys.executable
     raise UserError(

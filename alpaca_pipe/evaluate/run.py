@@ -30,6 +30,7 @@ from alpaca_pipe.evaluate.evaluations.base import (
 )
 from alpaca_pipe.evaluate.foreign_rows import foreign_rows
 from alpaca_pipe.evaluate.held_out import encode_alike
+from alpaca_pipe.evaluate.judge.judge_set import judge_set
 from alpaca_pipe.evaluate.judge.judged import judged
 from alpaca_pipe.evaluate.lm_eval_harness import harness
 from alpaca_pipe.evaluate.lm_eval_harness import said as said_by_harness
@@ -73,7 +74,12 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     if SFT in context.inputs:
         contestants["sft"] = Contestant(context.inputs[SFT], {"sft": "ours"})
     foreign = _foreign(config, context, encoders, longest)
-    given = EvaluationInputs(rows, encoders, config, context.seed, missing, longest, foreign)
+    to_judge = judge_set(config.judge, rows.examples, encoders, longest) if config.judge else None
+    if to_judge and (said_of_it := to_judge.sentence()):
+        context.progress.say(f"evaluate.judge: {said_of_it}")
+    given = EvaluationInputs(
+        rows, encoders, config, context.seed, missing, longest, foreign, to_judge
+    )
     said = _ask_all(contestants, checkpoint, given, context)
     summary: dict[str, Any] = {}
     for one in evaluations():
@@ -82,8 +88,9 @@ def evaluate(config: EvaluateConfig, context: StageContext) -> Outcome:
     context.progress.say(summary["sentence"])
     if foreign:
         context.progress.say(summary["foreign"]["sentence"])
-    if config.judge:  # last: what costs nothing is done and said when a judge is down
-        summary |= judged(config.judge, pairs(_of(said, TO_JUDGE), given, config.judge), context)
+    if config.judge and to_judge:  # last: what costs nothing is done and said when a judge is down
+        answered = pairs(_of(said, TO_JUDGE), to_judge.prompts, config.judge)
+        summary |= judged(config.judge, answered, context)
     if config.lm_eval:
         found = harness(
             config.lm_eval,

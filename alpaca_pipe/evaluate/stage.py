@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.evaluate.config import ALIGNED, CHOSEN_ON, SFT, SHUFFLED, TUNED, EvaluateConfig
 from alpaca_pipe.evaluate.judge.judge_config import Judging, outlay
@@ -38,6 +39,27 @@ def prove(config: EvaluateConfig, tables: Mapping[str, Any], say: Callable[[str]
         from alpaca_pipe.evaluate.foreign_rows import foreign_rows
 
         foreign_rows(config.foreign, config.rows)
+    if config.judge:
+        _prove_judge(config.judge)
+    if config.lm_eval:
+        from alpaca_pipe.evaluate.lm_eval_harness import python_of_lm_eval
+
+        python_of_lm_eval()
+
+
+def _prove_judge(how: Judging) -> None:
+    """Whom to ask, the prompts, and that ratings are ratings: of prompts of a file also that they are of these."""
+    from alpaca_pipe.evaluate.judge.prompt_sets import read_prompts
+    from alpaca_pipe.evaluate.judge.rating_page import ratings_in
+
+    how.check()
+    prompts = read_prompts(how.prompts, how.count) if how.prompts else None
+    for id, _, _ in ratings_in(how.ratings) if how.ratings else ():
+        if prompts is not None and id not in {one.id for one in prompts}:
+            raise UserError(
+                f"evaluate.judge.ratings: it rates the prompt {id!r}, which is not among the {len(prompts)} that are judged",
+                "save it from rating.html of a run on the same prompts, or leave evaluate.judge.ratings out",
+            )
 
 
 _OUT_OF_MEMORY = "lower evaluate.batch_tokens, or close what else runs on this machine"

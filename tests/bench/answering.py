@@ -12,7 +12,8 @@ import time
 from typing import Any
 
 from alpaca_pipe.core.files import shipped
-from alpaca_pipe.evaluate.answering import answer_all, question
+from alpaca_pipe.evaluate.answering import answer_all
+from alpaca_pipe.evaluate.asked_rows import question
 from alpaca_pipe.evaluate.config import EvaluateConfig
 from alpaca_pipe.evaluate.evaluations.base import Contestant, EvaluationInputs, LoadedModel
 from alpaca_pipe.evaluate.evaluations.rule_following import prompts

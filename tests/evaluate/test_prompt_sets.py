@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.evaluate.judge.judge_config import Judging
 from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair
 from alpaca_pipe.evaluate.judge.prompt_sets import read_prompts
 from alpaca_pipe.evaluate.judge.rating_page import rating_page, read_ratings, side_of
@@ -152,3 +153,78 @@ def test_a_person_rates_in_a_browser(tmp_path: Path) -> None:
     (first,) = (one for one in some if one.prompt == said[0]["id"])
     assert seen == [(first.tuned if side_of(first, 7) == "A" else first.other)[0]]
     assert len(read_ratings(tmp_path / "ratings.json", some, 7)) == 6
+
+
+def test_every_turn_has_room_under_every_template(tmp_path: Path) -> None:
+    """What cannot be asked is known before a model is, counted and said: a first turn takes its prompt along, a later one falls out."""
+    from alpaca_pipe.evaluate.judge.judge_set import judge_set
+    from alpaca_pipe.models.loading import load_tokenizer
+    from alpaca_pipe.models.loss_mask import Encoder
+    from alpaca_pipe.models.templates import TEMPLATES
+    from alpaca_pipe.weights.base import Checkpoint
+    from alpaca_pipe.weights.tiny import build_tiny
+
+    (tmp_path / "base").mkdir()
+    build_tiny(tmp_path / "base")
+    tokenizer = load_tokenizer(Checkpoint(str(tmp_path / "base")))
+    chat = {"ours": Encoder(tokenizer, TEMPLATES["vicuna"])}
+    file = tmp_path / "own.jsonl"
+    rows = [
+        {"id": "fits", "turns": ["One.", "Two."], "answer": "x"},
+        {"id": "second too long", "turns": ["One.", "Two. " * 60], "answer": "x"},
+        {"id": "first too long", "turns": ["One. " * 120, "Two."], "answer": "x"},
+        {"id": "no answer", "turns": ["One."]},
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    teacher = {"kind": "openai_chat", "model": "j", "base_url": "http://127.0.0.1:9/v1"}
+    how = Judging.model_validate(
+        {"teacher": teacher, "prompts": str(file), "against": "file", "answer_tokens": 20},
+        context={"folder": str(tmp_path)},
+    )
+    found = judge_set(how, [], chat, 300)
+    assert [(one.id, len(one.turns)) for one in found.prompts] == [
+        ("fits", 2),
+        ("second too long", 1),
+    ]
+    assert (found.left_out, found.no_answer, found.turns_left_out, found.turns) == (2, 1, 1, 3)
+    assert "1 prompts are left out: too long" in found.sentence()
+    assert "1 later turns are left out" in found.sentence()
+    alone = judge_set(how, [], {**chat, "plain": Encoder(tokenizer, TEMPLATES["alpaca"])}, 900)
+    assert [len(one.turns) for one in alone.prompts] == [1, 1, 1] and alone.turns_left_out == 3
+
+
+def test_what_a_judge_needs_is_looked_at_before_anything_is_paid(tmp_path: Path) -> None:
+    from alpaca_pipe.evaluate.config import EvaluateConfig
+    from alpaca_pipe.evaluate.stage import STAGE
+
+    assert STAGE.prove
+    prompts, ratings = tmp_path / "own.jsonl", tmp_path / "ratings.json"
+    prompts.write_text('{"id": "a", "prompt": "Say a."}\n')
+    teacher = {"kind": "openai_chat", "model": "j", "base_url": "http://127.0.0.1:9/v1"}
+
+    def proved(**more: str) -> None:
+        config = EvaluateConfig.model_validate(
+            {"judge": {"teacher": teacher, **more}}, context={"folder": str(tmp_path)}
+        )
+        assert STAGE.prove
+        STAGE.prove(config, {}, lambda said: None)
+
+    ratings.write_text("{}")
+    with pytest.raises(UserError, match=r"ratings\.json is no file of ratings"):
+        proved(ratings="ratings.json")
+    ratings.write_text('{"ratings": [{"id": "b", "turn": 1, "choice": "A"}]}')
+    with pytest.raises(UserError, match="rates the prompt 'b', which is not among the 1"):
+        proved(prompts="own.jsonl", ratings="ratings.json")
+    prompts.write_text("{}\n")
+    with pytest.raises(UserError, match="it has no prompt"):
+        proved(prompts="own.jsonl")
+
+
+def test_lm_eval_is_looked_for_before_anything_is_paid(monkeypatch: pytest.MonkeyPatch) -> None:
+    from alpaca_pipe.evaluate.config import EvaluateConfig
+    from alpaca_pipe.evaluate.stage import STAGE
+
+    monkeypatch.setenv("LM_EVAL_PYTHON", "/no/such/python")
+    assert STAGE.prove
+    with pytest.raises(UserError, match="names /no/such/python, which is no program"):
+        STAGE.prove(EvaluateConfig.model_validate({"lm_eval": {"tasks": ("x",)}}), {}, print)

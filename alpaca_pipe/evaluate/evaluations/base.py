@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alpaca_pipe.evaluate.config import EvaluateConfig
 from alpaca_pipe.evaluate.foreign_rows import ForeignRows
 from alpaca_pipe.evaluate.held_out import HeldOut
+from alpaca_pipe.evaluate.judge.judge_set import JudgeSet
 from alpaca_pipe.models.loss_mask import Encoder
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class ForeignSet:
 @dataclass(frozen=True)
 class EvaluationInputs:
     """All that every model is asked about. missing: contestant -> why it is none. longest: tokens of prompt and answer that
-    every model has places for. foreign: None where no file is named."""
+    every model has places for. foreign: None where no file is named. to_judge: None where there is no judge."""
 
     rows: HeldOut
     encoders: Mapping[str, Encoder]
@@ -46,6 +47,7 @@ class EvaluationInputs:
     missing: Mapping[str, str]
     longest: int
     foreign: ForeignSet | None = None
+    to_judge: JudgeSet | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
-from alpaca_pipe.evaluate.answering import answer_all, question
+from alpaca_pipe.evaluate.answering import answer_all
+from alpaca_pipe.evaluate.asked_rows import question
 from alpaca_pipe.evaluate.changes import Line
 from alpaca_pipe.evaluate.evaluations.base import (
     Contestant,

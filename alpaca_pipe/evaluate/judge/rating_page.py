@@ -46,16 +46,8 @@ def read_ratings(path: Path, pairs: Iterable[AnswerPair], seed: int) -> list[Opi
     """What a person chose, as judgements of both orders: a person saw one, and has no liking for a side that could be found by
     asking twice. UserError for a file that is none, or of other answers."""
     known = {(pair.prompt, pair.turn): pair for pair in pairs}
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        rows = [(str(one["id"]), int(one["turn"]), one["choice"]) for one in said["ratings"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"evaluate.judge.ratings: {path.name} is no file of ratings: {error}",
-            "save it from rating.html of this step",
-        ) from None
     found = []
-    for id, turn, choice in rows:
+    for id, turn, choice in ratings_in(path):
         pair = known.get((id, turn))
         if pair is None or choice not in ("A", "B", "tie"):
             raise UserError(
@@ -70,3 +62,15 @@ def read_ratings(path: Path, pairs: Iterable[AnswerPair], seed: int) -> list[Opi
             Opinion(pair, "second", second, "", path.name),
         ]
     return found
+
+
+def ratings_in(path: Path) -> list[tuple[str, int, Any]]:
+    """(id, turn, choice) of each. UserError for a file that is none."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return [(str(one["id"]), int(one["turn"]), one["choice"]) for one in said["ratings"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"evaluate.judge.ratings: {path.name} is no file of ratings: {error}",
+            "save it from rating.html of this step",
+        ) from None
