@@ -318,8 +318,12 @@ def test_a_model_goes_as_a_model_once_the_terms_of_its_rows_are_accepted(
     write_atomic(step / "merged" / "README.md", card)
     write_atomic(step / "merged" / "model.safetensors", "weights")
     write_atomic(step / "gguf" / "model-f16.gguf", "GGUF")
+    write_atomic(step / "merged" / "config.json", "python's")
+    for name in ("config.json", "tokenizer_config.json", "onnx/model.onnx", "onnx/model.onnx_data"):
+        write_atomic(step / "onnx" / "model" / name, "with what JavaScript reads")
     gate = {"file": "model-f16.gguf", "sha256": "ab" * 32, "prompts": 50, "positions": 600}
     gate |= {"differing": 0, "kl": 1e-5, "kl_limit": 0.001}
+    graph = {"positions": 640, "differing": 0, "largest": 3e-5, "limit": 0.01}
     write_json(
         step / "done.json",
         {
@@ -327,7 +331,7 @@ def test_a_model_goes_as_a_model_once_the_terms_of_its_rows_are_accepted(
             "finished": "2026-11-30",
             "seconds": 1.0,
             "machine": {},
-            "summary": {"gguf": [gate]},
+            "summary": {"gguf": [gate], "onnx": graph},
         },
     )
     folder = tmp_path / "model"
@@ -337,7 +341,13 @@ def test_a_model_goes_as_a_model_once_the_terms_of_its_rows_are_accepted(
         "README.md",
         "model.safetensors",
         "model-f16.gguf",
+        "config.json",
+        "tokenizer_config.json",
+        "onnx",
     }
+    assert {one.name for one in (folder / "onnx").iterdir()} == {"model.onnx", "model.onnx_data"}
+    assert (folder / "config.json").read_text() == "with what JavaScript reads"
+    assert "| onnx/model.onnx | 100.0% of 640 greedy tokens of ONNX Runtime" in said
     assert said.startswith("---\n") and "base_model: org/base" in said
     assert "| recipe | vet, sha256 0123 |" in said and "| cost | $1.23 |" in said
     assert "the ids of 50 prompts equal; 100.0% of 600 greedy tokens equal" in said

@@ -94,7 +94,10 @@ def test_the_files_that_are_shipped(tmp_path: Path) -> None:
         "dtype": "float32",
         "megabytes": 541.6,
     }
-    text = page(tmp_path, {}, {"model": model, "gguf": [file]})
+    graph = {"megabytes": 553.4, "positions": 640, "differing": 0, "largest": 3e-5, "limit": 0.01}
+    graph["prompts"] = 50
+    text = page(tmp_path, {}, {"model": model, "gguf": [file], "onnx": graph})
+    assert "640 of 640 greedy" in text and "farther from it than 3e-05" in text
     assert '<section id="exports">' in text and "512 of 595" in text and "5d" * 32 in text
     assert "0.18 (at most 0.5)" in text and "228 positions" in text
 

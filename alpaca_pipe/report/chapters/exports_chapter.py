@@ -13,7 +13,8 @@ def _told(facts: Facts) -> Told | None:
     model, files = facts.exported.get("model"), facts.exported.get("gguf") or ()
     if not model and not files:
         return None
-    return {"merged": _merged(model), "files": [_file(one) for one in files]}
+    graph = _graph(facts.exported.get("onnx"))
+    return {"merged": _merged(model), "files": [_file(one) for one in files], "graph": graph}
 
 
 def _merged(model: Mapping[str, Any] | None) -> str:
@@ -23,6 +24,17 @@ def _merged(model: Mapping[str, Any] | None) -> str:
         f"The merged checkpoint, {model['megabytes']:,.0f} MB in {model['dtype']}, read back from the disk and held against base "
         f"and adapter at {model['positions']:,} positions: largest difference of a logit {model['max_difference']:.2g}, "
         f"at most {model['limit']:.2g} allowed; the same first choice at {model['top1']:.1%}."
+    )
+
+
+def _graph(found: Mapping[str, Any] | None) -> str:
+    if not found:
+        return ""
+    alike = found["positions"] - found["differing"]
+    return (
+        f"The ONNX graph, {found['megabytes']:,.0f} MB with its page, was loaded by ONNX Runtime: {alike:,} of {found['positions']:,} greedy "
+        f"tokens are the checkpoint's own first choice, and no logit is farther from it than {found['largest']:.2g}, at most "
+        f"{found['limit']:g} allowed. Its page compares the ids of {found['prompts']} prompts before it answers."
     )
 
 
