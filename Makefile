@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 OVERRIDES ?=
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of Pythons are started here: each would compile all of it anew
 
-.PHONY: quickstart vicuna-small constitutional-small orca-small test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate bench-train chaos findings clean
+.PHONY: quickstart vicuna-small constitutional-small orca-small ligo-small test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate bench-train chaos findings clean
 
 quickstart: $(VENV)/.installed-user
 	@$(BIN)/alpaca-pipe setup local
@@ -21,6 +21,9 @@ orca-small: $(VENV)/.installed-user
 	@$(BIN)/alpaca-pipe setup local
 	@$(BIN)/alpaca-pipe run orca-small $(OVERRIDES)
 	@$(BIN)/alpaca-pipe run orca-small-strong generate.extend=orca-small@1 $(OVERRIDES)
+
+ligo-small: $(VENV)/.installed-user  # no model to fetch: it draws its own
+	@$(BIN)/alpaca-pipe run $@ $(OVERRIDES)
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/alpaca-pipe setup local || echo "without the embedded model: its tests are skipped"
