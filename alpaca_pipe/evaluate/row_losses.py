@@ -62,7 +62,7 @@ def verdict_on(
         "tokens": sum(tokens),
         "loss": {
             name: means[name].rounded()
-            for name in ("base", "chat", "tuned", "shuffled")
+            for name in ("base", "chat", "tuned", "shuffled", "sft")
             if name in means
         },
         "difference": {name: interval.rounded() for name, interval in differences.items()},

@@ -87,6 +87,16 @@ def test_without_the_control_nothing_is_shown(world: World, tmp_path: Path) -> N
     assert set(summary["loss"]) == {"base", "chat", "tuned"}
 
 
+def test_a_distilled_tune_must_beat_the_one_without_its_teacher(
+    world: World, tmp_path: Path
+) -> None:
+    won = run(world, tmp_path / "won", control=None, sft=world.control)
+    assert won["verdict"] == "better" and not won["missing"]
+    assert set(won["loss"]) == {"base", "chat", "tuned", "sft"}
+    lost = run(world, tmp_path / "lost", model=world.control, control=None, sft=world.tuned)
+    assert lost["verdict"] == "worse" and "without the teacher" in lost["sentence"]
+
+
 def test_a_base_without_chat_template_is_said(world: World, tmp_path: Path) -> None:
     plain = tmp_path / "base"
     shutil.copytree(world.base, plain)
