@@ -14,6 +14,9 @@ from alpaca_pipe.models.scoring import response_losses
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_AT_ONCE = (
+    512  # padded tokens: their logits over a large vocabulary are what a CPU's memory peaks with
+)
 HeldOut = Sequence[PairIds | LabelledIds]
 
 
@@ -43,7 +46,7 @@ def said_of_answers(
         for answer in ((row.chosen, row.rejected) if isinstance(row, PairIds) else (row.answer,))
     ]
     encoded = [(_encoded(prompt, answer),) for prompt, answer in sides]
-    found = iter(-one.nats for one in response_losses(model, encoded, after_batch=told))
+    found = iter(-one.nats for one in response_losses(model, encoded, _AT_ONCE, told))
     return [(next(found), next(found) if isinstance(row, PairIds) else 0.0) for row in rows]
 
 
@@ -107,7 +110,7 @@ def log_probs(
 ) -> list[float]:
     """Of each answer after its prompt, in nats."""
     rows = [(_encoded(prompt, answer),) for prompt, answer in zip(prompts, answers, strict=True)]
-    return [-one.nats for one in response_losses(model, rows)]
+    return [-one.nats for one in response_losses(model, rows, _AT_ONCE)]
 
 
 def _encoded(prompt: Sequence[int], answer: Sequence[int]) -> Encoded:
