@@ -303,4 +303,5 @@ def test_the_folder_holds_all_that_the_page_asks_for(folder: Path) -> None:
         TRANSFORMERS_JS.files()
     )
     words = read_json(folder / "model" / "tokenizer_config.json")
+    assert "AAAA" not in text and "BBBB" not in text  # rows of the user's stay out of a public page
     assert words["chat_template"]  # Transformers.js reads no chat_template.jinja

@@ -18,7 +18,7 @@ from alpaca_pipe.core.files import (
 )
 from alpaca_pipe.export.browser.static_folder import HEADERS
 from alpaca_pipe.export.gguf.gate import questions
-from alpaca_pipe.export.onnx.onnx_gate import onnx_gate
+from alpaca_pipe.export.onnx.onnx_gate import ANSWERS, onnx_gate
 from alpaca_pipe.export.onnx.transformers_js import TRANSFORMERS_JS, VERSION
 from alpaca_pipe.export.onnx.write_onnx import write_onnx
 from alpaca_pipe.models.decoding import ends
@@ -58,7 +58,8 @@ def write_onnx_folder(
     checkpoint = Checkpoint(str(merged))
     model = load_model(checkpoint, "float32").eval()
     asked = questions(examples, composed=False)
-    prompts = encoder.prompts(asked)
+    prompts = encoder.prompts(asked[:: max(1, len(asked) // ANSWERS)])  # of ours and of the rows
+    own = questions((), composed=False)  # the page is for everybody: no row stands in it
     stops = ends(model, encoder.tokenizer, encoder.form.end_id)
     try:
         file = folder / "model" / "onnx" / "model.onnx"
@@ -68,7 +69,7 @@ def write_onnx_folder(
         figures = onnx_gate(file, model, prompts, stops)
         checks = [
             {"messages": encoder.messages(one), "ids": list(ids)}
-            for one, ids in zip(asked, prompts, strict=True)
+            for one, ids in zip(own, encoder.prompts(own), strict=True)
         ]
         told = _around(folder, merged, name, encoder, checks, stops)
     except BaseException:

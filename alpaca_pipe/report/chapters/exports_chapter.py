@@ -34,7 +34,7 @@ def _graph(found: Mapping[str, Any] | None) -> str:
     return (
         f"The ONNX graph, {found['megabytes']:,.0f} MB with its page, was loaded by ONNX Runtime: {alike:,} of {found['positions']:,} greedy "
         f"tokens are the checkpoint's own first choice, and no logit is farther from it than {found['largest']:.2g}, at most "
-        f"{found['limit']:g} allowed. Its page compares the ids of {found['prompts']} prompts before it answers."
+        f"{found['limit']:g} allowed. Its page compares the ids of {found['prompts']} texts before it answers."
     )
 
 
