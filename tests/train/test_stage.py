@@ -301,6 +301,7 @@ def test_names_are_those_of_training_arguments() -> None:
         "loss",
         "prompt_loss_weight",
         "objective",
+        "distill",
     }  # TRL's loss_type, and OpenAI's key
     arguments = set(TrainingArguments.__dataclass_fields__)
     assert set(TrainConfig.model_fields) - own <= arguments
