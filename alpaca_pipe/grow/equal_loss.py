@@ -19,7 +19,8 @@ Curve = Sequence[tuple[float, float]]  # (operations, held-out loss), in order
 @dataclass(frozen=True)
 class Reached:
     """method: as in `grow:`; start: operations before its first step (of LiGO's map); flops: until the target, None where it never
-    was; saved: share of the drawn model's operations, `whole` with those of the small model; last: its last loss."""
+    was; saved: share of the drawn model's operations, `whole` with those of the small model; last: its last loss; at_once: it was as good at its first evaluation, so that `flops` is
+    the most that it can have been."""
 
     method: str
     start: float
@@ -27,6 +28,7 @@ class Reached:
     saved: float | None
     whole: float | None
     last: float
+    at_once: bool = False
 
 
 def curves_of(rows: Iterable[Mapping[str, Any]], grown: Mapping[str, Any]) -> dict[str, Curve]:
@@ -69,7 +71,8 @@ def at_equal_loss(
         extra = 0.0 if name == DRAWN else small
         saved = None if flops is None else 1 - flops / paid
         whole = None if flops is None else 1 - (flops + extra) / paid
-        found.append(Reached(name, starts(grown, name), flops, saved, whole, curve[-1][1]))
+        at_once = name != DRAWN and curve[0][1] <= target
+        found.append(Reached(name, starts(grown, name), flops, saved, whole, curve[-1][1], at_once))
     return target, found
 
 

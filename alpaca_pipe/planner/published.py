@@ -264,7 +264,7 @@ def _earlier() -> Iterator[Claim]:
         f"(1 - 0.447) / (1 - 0.407) = {0.553 / 0.593:.2f}",
         "the two figures agree if its operations run 7 % slower",
         "not checkable here",
-        "it takes the training runs",
+        "it takes the training runs; `ligo-small` makes them in small",
     )
 
 

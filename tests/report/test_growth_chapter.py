@@ -40,6 +40,9 @@ def test_it_says_what_each_way_took() -> None:
     ligo, stack, drawn = told["reached"]
     assert ligo["saved"] == "+20.0%" and stack["flops"] == "not reached" and drawn["saved"] == ""
     assert "44.7%" in told["equal"][1] and "20.0% of operations" in told["equal"][1]
+    early = GROWTH.told(facts([row("tuned", 100, 1.9), *rows[-2:]], grown))
+    assert early and early["reached"][0]["flops"].startswith("at most ")
+    assert "too short to compare" in early["equal"][1]
     assert all(name in told["curve"] for name in ("ligo", "stack", "scratch"))
 
 

@@ -61,7 +61,9 @@ def _answer(name: str, told: Mapping[str, Any]) -> dict[str, str]:
 def _row(one: Reached) -> dict[str, str]:
     return {
         "method": one.method,
-        "flops": f"{one.flops:.3g}" if one.flops is not None else "not reached",
+        "flops": "not reached"
+        if one.flops is None
+        else f"{'at most ' * one.at_once}{one.flops:.3g}",
         "saved": "" if one.saved is None or one.method == DRAWN else f"{one.saved:+.1%}",
         "whole": "" if one.whole is None or one.method == DRAWN else f"{one.whole:+.1%}",
         "map": f"{one.start:.2g}" if one.start else "",
@@ -75,6 +77,11 @@ def _sentences(target: float, ways: list[Reached], grown: Mapping[str, Any]) -> 
         "until it was as good, and which share of the drawn model's it saved: without what the small model took, as LiGO's authors "
         "count, and with it."
     )
+    if any(one.at_once for one in ways):
+        yield (
+            "What was as good at its first evaluation is said with `at most`: there the small model itself had got farther than the drawn "
+            "one did, so this training was too short to compare them."
+        )
     ligo = next((one for one in ways if one.method == "ligo"), None)
     ours = f"here {ligo.saved:.1%} of operations" if ligo and ligo.saved is not None else "not here"
     yield (
