@@ -157,13 +157,21 @@ def same_recipe(one: Recipe, other: Recipe) -> str:
         (
             name
             for name in mine.keys() | theirs.keys()
-            if name not in mine
-            or name not in theirs
-            or mine[name].identity() != theirs[name].identity()
-            or _figures(mine[name]) != _figures(theirs[name])
+            if not _stays(name, theirs)
+            and (
+                name not in mine
+                or name not in theirs
+                or mine[name].identity() != theirs[name].identity()
+                or _figures(mine[name]) != _figures(theirs[name])
+            )
         ),
         "seed" if one.seed != other.seed else "use" if one.use != other.use else "",
     )
+
+
+def _stays(name: str, theirs: Mapping[str, Table]) -> bool:
+    """Who is told of a run's end is this machine's, and does not travel."""
+    return name == "on" and not (name in theirs and any(_figures(theirs[name]).values()))
 
 
 def _figures(table: Table) -> dict[str, Any]:
