@@ -17,7 +17,7 @@ from alpaca_pipe.curate.config import GENERATED, CurateConfig
 from alpaca_pipe.curate.diversity import Diversity
 from alpaca_pipe.curate.filter_config import first_reason
 from alpaca_pipe.curate.grading.config import Grading
-from alpaca_pipe.curate.grading.grader import Grades, at_once, grade
+from alpaca_pipe.curate.grading.grader import Grades, grade
 from alpaca_pipe.curate.inputs import HowToRead, Incoming, generated, imported
 from alpaca_pipe.curate.judgement import Judged, Judgement
 from alpaca_pipe.curate.outputs import CurationCounts, id_of, line_of, outputs_of, write_lines
@@ -32,6 +32,7 @@ from alpaca_pipe.data.reading import TURNS
 from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.similarity.words import Words
 from alpaca_pipe.teachers.factory import connect
+from alpaca_pipe.teachers.rounds import at_once
 
 _log = logging.getLogger(__name__)  # what becomes of each row, for `-v`
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,8 +10,7 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.pairs.config import PairsConfig
 from alpaca_pipe.pairs.prompts import PromptAnswer, as_messages
 from alpaca_pipe.teachers.base import Teacher
-
-_AT_ONCE = 1024
+from alpaca_pipe.teachers.rounds import USUAL, at_once, together
 
 
 async def ask_all(
@@ -30,8 +28,9 @@ async def ask_all(
         for sample in range(each)
     ]
     replies: list[Completion] = []
-    for start in range(0, len(asking), _AT_ONCE):
-        replies += await _together([teacher.ask(one) for one in asking[start : start + _AT_ONCE]])
+    size = at_once(config.teacher) if config.teacher else USUAL
+    for start in range(0, len(asking), size):
+        replies += await together([teacher.ask(one) for one in asking[start : start + size]])
         tick(len(replies))
     found = []
     for place in range(len(rows)):
@@ -51,13 +50,3 @@ def _decoding(config: PairsConfig, takes: frozenset[str]) -> dict[str, Any]:
     if "temperature" in takes or "temperature" in config.model_fields_set:
         wanted["temperature"] = config.temperature
     return wanted
-
-
-async def _together(asking: list[Any]) -> list[Completion]:
-    """The replies in the order of the requests. The first error ends it; what is in flight is kept."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in asking]
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.data.source_size import rows_expected
@@ -19,7 +18,7 @@ from alpaca_pipe.models.drawn_answers import prompts_at_once
 from alpaca_pipe.models.fit import GB
 from alpaca_pipe.pairs.config import PairsConfig
 from alpaca_pipe.teachers.config import TeacherTable
-from alpaca_pipe.teachers.past_its_end import refuse_past_its_end
+from alpaca_pipe.teachers.outlay import outlay_of
 
 _PROMPT_TOKENS = 40  # of a task and its input, the released 52K
 _CPU_STEP = 0.2  # seconds for a token of each of 32 answers, by 135M parameters on 2 cores
@@ -96,19 +95,16 @@ def _bought(
             "pairs.teacher: it is asked in chat, and this one only completes texts",
             "use kind: openai_chat, or dialect: chat",
         )
-    refuse_past_its_end(teacher, ledger)
     out = min(config.max_completion_length, 200)
-    price = teacher.priced()
-    one = price.cost(Usage(uncached_in=_PROMPT_TOKENS * 1000, visible_out=out * 1000)) / 1000
-    seconds = answers * teacher.expected_pace().grade / teacher.concurrency
+    paid = outlay_of(teacher, answers, _PROMPT_TOKENS, out, ledger)
     return PairsOutlay(
-        Range.about(max(seconds / 60, 0.01), 3),
+        paid.minutes,
         says,
         f"prompts of {_PROMPT_TOKENS} tokens, answers of {out}; stored replies not counted off",
-        Range.about(answers, 1.15),
-        Range.about(answers * _PROMPT_TOKENS, 1.6),
-        Range.about(answers * out, 1.6),
-        Range.about(answers * one, 1.6) if one else Range.exactly(0),
+        paid.requests,
+        paid.tokens_in,
+        paid.tokens_out,
+        paid.api,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.config import CurateConfig
 from alpaca_pipe.curate.grading.config import Grading
-from alpaca_pipe.curate.grading.grader import Grades, at_once, grade
+from alpaca_pipe.curate.grading.grader import Grades, grade
 from alpaca_pipe.curate.pipeline import judged
 from alpaca_pipe.curate.rules import CurationRules
 from alpaca_pipe.ledger.budget import Caps
@@ -19,6 +19,7 @@ from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.teacher_comparison.asking import STAGE
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import connect
+from alpaca_pipe.teachers.rounds import at_once
 
 _PASSES = Decimal("0.9")  # of the scale, where no threshold is set: AlpaGasus' 4.5 of 5
 

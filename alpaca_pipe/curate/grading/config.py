@@ -9,21 +9,18 @@ again. A grade that cannot be read is not asked for anew (at temperature 0 the s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag
 
-from alpaca_pipe.core.completion import PromptMessage, Request, Usage
+from alpaca_pipe.core.completion import PromptMessage, Request
 from alpaca_pipe.core.config_table import Exact, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.core.fast_dataclass import dataclass
-from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.teachers.config import TeacherTable
-from alpaca_pipe.teachers.past_its_end import refuse_past_its_end
+from alpaca_pipe.teachers.outlay import Outlay, Spread, outlay_of
 
 BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
 _ROW_TOKENS = 110  # of the released 52K as JSON, in LLaMA's tokens
@@ -156,43 +153,11 @@ def _schema(scale: int) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Outlay:
-    """What grading so many rows takes, before it is known."""
-
-    requests: Range
-    tokens_in: Range
-    tokens_out: Range
-    api: Range  # nano-dollars
-    minutes: Range
+_SPREAD = Spread(1.1, 1.25, 1.6, 1.35)
 
 
 def outlay(
     how: Grading, shared: TeacherTable | None, rows: int, ledger: Path | None = None
 ) -> Outlay:
     """At most the rows that come in; the filters take some. UserError where the teacher has no price."""
-    teacher = how.asked_of(shared)
-    refuse_past_its_end(teacher, ledger)
-    price = teacher.priced()
-    each_in, each_out = how.tokens()
-    one = (
-        price.cost(Usage(uncached_in=round(each_in * 1000), visible_out=round(each_out * 1000)))
-        / 1000
-    )
-    seconds = rows * teacher.expected_pace().grade / teacher.concurrency
-    limits: Mapping[float, int | None] = {
-        1.0: teacher.requests_per_minute,
-        each_in + each_out: teacher.tokens_per_minute,
-    }
-    minutes = max(
-        seconds / 60, *(rows * each / limit for each, limit in limits.items() if limit), 0.01
-    )
-    if teacher.by_batch and teacher.kind != "rehearsed":
-        minutes = max(minutes, 60.0)
-    return Outlay(
-        Range.about(rows, 1.1),
-        Range.about(rows * each_in, 1.25),
-        Range.about(rows * each_out, 1.6),
-        Range.about(rows * one, 1.35) if one else Range.exactly(0),
-        Range.about(minutes, 3),
-    )
+    return outlay_of(how.asked_of(shared), rows, *how.tokens(), ledger, _SPREAD)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections import Counter
@@ -18,14 +17,11 @@ from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.filter_config import ActiveFilter
 from alpaca_pipe.curate.grading.config import BYTES_A_TOKEN, Grading
 from alpaca_pipe.teachers.base import Teacher
-from alpaca_pipe.teachers.config import TeacherTable
+from alpaca_pipe.teachers.rounds import USUAL, together
 
 RULE = "grade"
 _TRIED = (
     32  # rows in the first round: where none of their grades can be read, nothing more is paid for
-)
-_AT_ONCE = (
-    2048  # requests of a round; their replies are read in row order, so that this changes no result
 )
 _TEMPLATE_TOKENS = 44  # around a row that is trained on, as in train/cost_estimate.py
 
@@ -180,7 +176,7 @@ async def grade(
     rows: Iterable[tuple[int, Example]],
     teacher: Teacher,
     how: Grading,
-    at_once: int = _AT_ONCE,
+    at_once: int = USUAL,
     tick: Callable[[int], None] = lambda place: None,
 ) -> Grades:
     """Asks about (place, row) in rounds: all of a round at once, as many in flight as the teacher's pace allows.
@@ -190,7 +186,7 @@ async def grade(
     """
     grades, rows, size = Grades(how), iter(rows), min(_TRIED, at_once)
     while part := list(islice(rows, size)):
-        replies = await _all(
+        replies = await together(
             [teacher.ask(how.request(example, teacher.takes)) for _, example in part]
         )
         for (place, example), reply in zip(part, replies, strict=True):
@@ -208,21 +204,6 @@ async def grade(
         size = at_once
     grades.close()
     return grades
-
-
-async def _all(asking: list[Any]) -> list[Completion]:
-    """The replies in the order of the requests. The first error ends it; what is in flight is kept."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in asking]
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
-
-
-def at_once(teacher: TeacherTable) -> int:
-    """Requests of a round: of a batch, as many as it takes."""
-    return teacher.batch_rules.most_requests if teacher.by_batch else _AT_ONCE
 
 
 def _trained(example: Example) -> int:

@@ -7,15 +7,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from alpaca_pipe.core.completion import Usage
 from alpaca_pipe.core.config_table import ExistingPath, Table
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.fast_dataclass import dataclass
-from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.teachers.config import TeacherTable
-from alpaca_pipe.teachers.past_its_end import refuse_past_its_end
+from alpaca_pipe.teachers.outlay import Outlay, outlay_of
 
-BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
 _RUBRIC_TOKENS, _QUESTION_TOKENS, _REPLY_TOKENS = 230, 60, 45
 
 
@@ -81,35 +77,9 @@ class Judging(Table):
         return wanted
 
 
-@dataclass(frozen=True)
-class JudgeOutlay:
-    """What judging takes, before it is known."""
-
-    requests: Range
-    tokens_in: Range
-    tokens_out: Range
-    api: Range  # nano-dollars
-    minutes: Range
-
-
-def outlay(how: Judging, turns: int, ledger: Path | None = None) -> JudgeOutlay:
+def outlay(how: Judging, turns: int, ledger: Path | None = None) -> Outlay:
     """Of so many turns, each in both orders, or both of its answers alone. UserError where the judge
     has no price, or is past its end."""
-    teacher = how.check()
-    refuse_past_its_end(teacher, ledger)
-    requests = 2 * turns
     answers = 2 if how.mode == "pairs" else 1
     each_in = _RUBRIC_TOKENS + _QUESTION_TOKENS + answers * min(how.answer_tokens, 200)
-    each_out = min(_REPLY_TOKENS, how.max_tokens)
-    price = teacher.priced()
-    one = price.cost(Usage(uncached_in=each_in * 1000, visible_out=each_out * 1000)) / 1000
-    minutes = max(requests * teacher.expected_pace().grade / teacher.concurrency / 60, 0.01)
-    if teacher.by_batch and teacher.kind != "rehearsed":
-        minutes = max(minutes, 60.0)
-    return JudgeOutlay(
-        Range.about(requests, 1.15),
-        Range.about(requests * each_in, 1.6),
-        Range.about(requests * each_out, 1.6),
-        Range.about(requests * one, 1.6) if one else Range.exactly(0),
-        Range.about(minutes, 3),
-    )
+    return outlay_of(how.check(), 2 * turns, each_in, min(_REPLY_TOKENS, how.max_tokens), ledger)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
-from alpaca_pipe.core.completion import Completion, Request
+from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.evaluate.judge.judge_config import Judging
 from alpaca_pipe.evaluate.judge.judge_requests import (
@@ -19,9 +18,9 @@ from alpaca_pipe.evaluate.judge.judge_requests import (
     read_judged_grade,
 )
 from alpaca_pipe.teachers.base import Teacher
+from alpaca_pipe.teachers.rounds import at_once, together
 
 _TRIED = 16  # in the first round: where none of their replies can be read, nothing more is paid for
-_AT_ONCE = 1024
 Place = Literal[
     "first", "second", "tuned", "other"
 ]  # where the tuned answer stood, or whose was graded
@@ -89,7 +88,7 @@ async def judge_all(
     read = read_choice if how.mode == "pairs" else read_judged_grade
     asking, done, size = _asked(pairs, how, teacher.takes), list[Opinion](), _TRIED
     while part := list(islice(asking, size)):
-        replies = await _together([teacher.ask(request) for _, _, request in part])
+        replies = await together([teacher.ask(request) for _, _, request in part])
         for (pair, place, _), reply in zip(part, replies, strict=True):
             found: Read = read(reply)
             done.append(Opinion(pair, place, found.value, found.words, reply.key))
@@ -99,15 +98,5 @@ async def judge_all(
                 "another judge may do better; a model that thinks needs more evaluate.judge.max_tokens",
             )
         tick(len(done))
-        size = _AT_ONCE
+        size = at_once(how.teacher)
     return done
-
-
-async def _together(asking: list[Any]) -> list[Completion]:
-    """The replies in the order of the requests. The first error ends it; what is in flight is kept."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in asking]
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
