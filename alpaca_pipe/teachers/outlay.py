@@ -14,7 +14,7 @@ _BATCH_MINUTES = 60.0  # that a batch is waited for, however small
 
 
 @dataclass(frozen=True)
-class Spread:
+class OutlaySpread:
     """How far each may lie off its middle, as a factor; dearer requests are also fewer, so money need not spread as tokens do."""
 
     requests: float = 1.15
@@ -38,11 +38,11 @@ def outlay_of(
     each_in: float,
     each_out: float,
     ledger: Path | None,
-    spread: Spread | None = None,
+    spread: OutlaySpread | None = None,
 ) -> Outlay:
     """each_in, each_out: tokens of a request and of its reply. UserError where the teacher has no price, or is past its end."""
     refuse_past_its_end(teacher, ledger)
-    spread = spread or Spread()
+    spread = spread or OutlaySpread()
     usage = Usage(uncached_in=round(each_in * 1000), visible_out=round(each_out * 1000))
     one = teacher.priced().cost(usage) / 1000
     return Outlay(

@@ -20,7 +20,7 @@ from alpaca_pipe.core.config_table import Exact, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.teachers.config import TeacherTable
-from alpaca_pipe.teachers.outlay import Outlay, Spread, outlay_of
+from alpaca_pipe.teachers.outlay import Outlay, OutlaySpread, outlay_of
 
 BYTES_A_TOKEN = 4.2  # of English, LLaMA's tokenizer on the released 52K
 _ROW_TOKENS = 110  # of the released 52K as JSON, in LLaMA's tokens
@@ -153,7 +153,7 @@ def _schema(scale: int) -> dict[str, Any]:
     }
 
 
-_SPREAD = Spread(1.1, 1.25, 1.6, 1.35)
+_SPREAD = OutlaySpread(1.1, 1.25, 1.6, 1.35)
 
 
 def outlay(
