@@ -17,6 +17,8 @@ from contextlib import suppress
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from alpaca_pipe.core.errors import UserError
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
@@ -91,8 +93,7 @@ def hold_streams() -> None:
 def reader_gone(stream: IO[str]) -> None:
     """Nobody reads what is printed any more (`| head -1`): the rest goes nowhere. A run that can be stopped politely is, as when
     its terminal goes; any other command ends here, with the exit code of the tools that the signal kills."""
-    with suppress(OSError, ValueError), open(os.devnull, "r+b") as nowhere:
-        os.dup2(nowhere.fileno(), stream.fileno())
+    _to_nowhere(stream)
     if _GONE:  # a run was asked already; once more would not be polite, and both streams may lead to one reader
         return
     if callable(signal.getsignal(signal.SIGTERM)):
@@ -102,12 +103,23 @@ def reader_gone(stream: IO[str]) -> None:
     raise SystemExit(READER_GONE)
 
 
+def _to_nowhere(stream: IO[str]) -> None:
+    with suppress(OSError, ValueError), open(os.devnull, "r+b") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
 def _written(stream: IO[str], text: str) -> None:
     try:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
         reader_gone(stream)
+    except OSError as error:
+        _to_nowhere(stream)
+        raise UserError(
+            f"what is printed cannot be written: {(error.strerror or str(error)).lower()}",
+            "send it to another file, or to none",
+        ) from None
 
 
 def new_console(*, markup: bool = False, **options: Any) -> Console:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.curate.filter_config import ActiveFilter
 from alpaca_pipe.data.arrow import StoredRows
+from alpaca_pipe.similarity.words import unicode_words
 
 RULE = "same_answer"
 LEAST = 3  # instructions, of what generate made
@@ -18,12 +19,12 @@ _ONE_IN = 1000  # rows: "The capital of France is Paris." stands under three of 
 
 @dataclass(frozen=True)
 class SameAnswers:
-    """instructions: under how many each such answer stands."""
+    """instructions: under how many the words of each such answer stand."""
 
     instructions: Mapping[str, int]
 
     def reason(self, example: Example) -> str | None:
-        many = None if example.messages else self.instructions.get(example.output.strip())
+        many = None if example.messages else self.instructions.get(_told(example.output))
         return f"the same answer stands under {many:,} different instructions" if many else None
 
     def as_filter(self) -> ActiveFilter:
@@ -38,7 +39,7 @@ def same_answers(rows: StoredRows, least: int) -> SameAnswers:
     under: dict[str, set[str]] = {}
     if often:
         for output, instruction in _answers(rows):
-            if hash(output) in often and len(output.split(maxsplit=_WORDS)) >= _WORDS:
+            if hash(output) in often and len(output.split()) >= _WORDS:
                 under.setdefault(output, set()).add(instruction)
     return SameAnswers({said: len(some) for said, some in under.items() if len(some) >= least})
 
@@ -55,7 +56,12 @@ def _more_often(hashes: array[int], least: int) -> set[int]:
 
 
 def _answers(rows: StoredRows) -> Iterator[tuple[str, str]]:
-    """(output, instruction) of each row that is no conversation."""
+    """(words of the output, instruction) of each row that is no conversation."""
     for output, instruction, messages in rows.columns("output", "instruction", "messages"):
         if not messages:
-            yield output.strip(), instruction
+            yield _told(output), instruction
+
+
+def _told(output: str) -> str:
+    """Its words, of any script: what a repair takes off, and how it is set, make no other answer."""
+    return " ".join(unicode_words(output))

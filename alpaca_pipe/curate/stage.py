@@ -103,7 +103,7 @@ def run(config: CurateConfig, context: StageContext) -> Outcome:
 
 STAGE = Stage(
     "curate",
-    version=6,
+    version=7,
     config=CurateConfig,
     reads=(f"{GENERATED}?",),
     uses=("teacher?",),

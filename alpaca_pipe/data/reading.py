@@ -28,6 +28,7 @@ from alpaca_pipe.data.shapes.presets import PRESETS
 from alpaca_pipe.data.shapes.unread import NoShape
 from alpaca_pipe.data.source_files import files_of
 from alpaca_pipe.data.source_kinds import Form, Format, HubId, Turns
+from alpaca_pipe.data.split_column import SplitColumn
 from alpaca_pipe.data.splits import REST, split_of
 
 Aside = Callable[[Rejected], object]
@@ -154,15 +155,19 @@ def judged(
     form = next((form for form in FORMS if form == format), None)
     wanted = PRESETS.get(format or "") or columns
     keys: set[str] = set()
+    column = SplitColumn(split) if split else None
+    alone = isinstance(source, Path) and source.is_file()
     for found, path, name, between, by_column in _files(source, form, split):
         file = str(path)
         columns = wanted
         if not wanted and isinstance(path, Path) and (beside := columns_beside(path)):
             columns = Columns.of(beside)
-        reader = kind(columns, turns, by_column)
+        reader = kind(columns, turns, column if by_column else None)
         told.readers.append(reader)
-        yield from _of_one(found, file, name, between, reader, told)
+        yield from _of_one(found, file, name, between, reader, told, alone)
         keys |= reader.keys()
+    if column and any(reader.split for reader in told.readers):
+        column.check_any(str(source))
     _check_named(wanted, keys, str(source))
 
 
@@ -210,7 +215,9 @@ def _of_one(
     between: str,
     reader: RowReader,
     told: ReadingNotes,
+    alone: bool,
 ) -> Iterator[_Judged]:
+    """alone: the source has no other file, which could hold the split that is wanted."""
     looked: list[_Judged] = []
     found = _rows_alone(put_together(found), told)
     begun = list(islice(found, _LOOKED_AT))
@@ -220,7 +227,7 @@ def _of_one(
     if shapeless and len(shapeless) == len(begun):
         _check_named(reader.columns, reader.keys(), file)
         raise UserError(f"{file}: {shapeless[0].whole}", shapeless[0].args[1])
-    if reader.split and not reader.split.said:
+    if alone and reader.split and not reader.split.said:
         reader.split.check_any(file)
     ends = Separators.of([one for one in looked if isinstance(one, Example)])
     rest = chain.from_iterable(
@@ -233,8 +240,6 @@ def _of_one(
             cut = ends.cut(judged) if isinstance(judged, Example) else judged
             told.remarks["separators that every row shares are cut"] += cut is not judged
             yield cut
-    if reader.split:
-        reader.split.check_any(file)
 
 
 def _rows_alone(found: Iterator[Found], told: ReadingNotes) -> Iterator[Record | Unreadable]:

@@ -60,11 +60,14 @@ class RowReader:
     """Reads the rows of one source. Each row by its own shape; a plan is made once for all rows that look alike."""
 
     def __init__(
-        self, columns: Columns | None = None, turns: Turns = "all", split: str | None = None
+        self,
+        columns: Columns | None = None,
+        turns: Turns = "all",
+        split: SplitColumn | None = None,
     ) -> None:
         """split: only rows that name this one in a column."""
         self.columns, self._turns = columns or Columns(), turns
-        self.split = SplitColumn(split) if split else None
+        self.split = split
         self._plans: dict[Signature, _Plan] = {}
         self.remarks: Counter[str] = Counter()
         self._passed: Counter[str] = Counter()

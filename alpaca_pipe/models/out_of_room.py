@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.errors import UserError, first_line
 
 # As torch's allocators and safetensors say it; they raise RuntimeError and an error of their own.
 _MEMORY = ("can't allocate memory", "out of memory", "not enough memory", "cannot allocate memory")
@@ -32,11 +32,11 @@ def room(stage: str, folder: Path, cure: str) -> Iterator[None]:
         if _is_disk(error):
             free = shutil.disk_usage(folder).free / 1e9
             raise UserError(
-                f"{stage}: the disk does not take what is to be saved ({_first_line(error)}; {free:.1f} GB are free)",
+                f"{stage}: the disk does not take what is to be saved ({first_line(error)[:160]}; {free:.1f} GB are free)",
                 "make room, then run the same command again: it goes on from the last checkpoint",
             ) from None
         if _is_memory(error):
-            raise UserError(f"{stage}: memory ran out ({_first_line(error)})", cure) from None
+            raise UserError(f"{stage}: memory ran out ({first_line(error)[:160]})", cure) from None
         raise
 
 
@@ -60,8 +60,3 @@ def _is_disk(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__

@@ -42,6 +42,8 @@ def read_recipe(path: Path, rename: Rename = lambda data, places: None) -> Writt
 
 def find_recipe(name: str) -> Path:
     """A path, `vet` for a folder `vet/` that holds `vet.yaml` or for `vet.yaml` itself, or the name of a shipped recipe."""
+    if not name.strip():
+        raise UserError("no recipe is named", "name a recipe's file, its folder, or a shipped one")
     path = Path(name)
     if found := _at(path):
         return found

@@ -16,6 +16,7 @@ from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import shipped
+from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.core.safe_names import is_recipe_name
 from alpaca_pipe.data.terms import Use
 from alpaca_pipe.recipe.extends import EXTENDS, VERSION, find_recipe, read_recipe, refuse_keys
@@ -24,12 +25,19 @@ from alpaca_pipe.recipe.other_names import first_names, in_one_name, tables_of
 from alpaca_pipe.recipe.stage import Catalog
 from alpaca_pipe.recipe.sweep_points import SWEEP, SweepPoint, SweepTable, sweep_points
 
+_UNION_TAG = lazy_regex(
+    r"(literal|tuple|list|set|dict|union|nullable|function-\w+)\["
+)  # pydantic's, of a type
+_KINDS = ("tuple_type", "list_type", "dict_type", "bool_type", "none_required")
 _NAME = r"^\w[\w.-]*$"
 _WORDS = {  # where pydantic speaks of Python's types
     "is_instance_of": "should be a number",
     "model_type": "should be a table of keys",
     "model_attributes_type": "should be a table of keys",
     "dict_type": "should be a table of keys",
+    "string_type": "should be a text",
+    "tuple_type": "should be a list",
+    "list_type": "should be a list",
     "string_pattern_mismatch": "should be of letters, digits, -, _ and .",
 }
 
@@ -117,7 +125,7 @@ def load_recipe(
             },
         )
     except ValidationError as error:
-        found = [_explained(item, data, places, catalog) for item in error.errors()]
+        found = [_explained(item, data, places, catalog) for item in _one_of_each(error.errors())]
         order = [str(file) for file in written.files]
         raise UserErrors(
             error for _, error in sorted(found, key=lambda pair: _by_line(pair[0], order))
@@ -306,6 +314,21 @@ def _check_complete(
         raise UserErrors(errors)
 
 
+def _one_of_each(errors: Sequence[Any]) -> list[Any]:
+    """Where a key may be one of several things (a word, or a list of words), it is none of them once: that it is no list is not
+    said beside which words there are."""
+    said: dict[tuple[Any, ...], list[Any]] = {}
+    for item in errors:
+        key = tuple(part for part in item["loc"] if not _UNION_TAG.match(str(part)))
+        said.setdefault(key, []).append(item)
+    return [
+        item
+        for some in said.values()
+        for item in some
+        if item["type"] not in _KINDS or all(one["type"] in _KINDS for one in some)
+    ]
+
+
 def _explained(
     item: Any, data: Any, places: Mapping[tuple[Any, ...], Place], catalog: Catalog
 ) -> tuple[Place, UserError]:
@@ -361,6 +384,7 @@ def _walk(loc: tuple[Any, ...], data: Any, catalog: Catalog) -> tuple[tuple[Any,
     key: list[Any] = []
     owner: Any = recipe_model(catalog)
     inside: Any = owner
+    loc = tuple(part for part in loc if not (isinstance(part, str) and _UNION_TAG.match(part)))
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
         options = tables_of(inside, data)

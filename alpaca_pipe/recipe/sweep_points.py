@@ -99,8 +99,12 @@ def _point(items: Sequence[tuple[str, Any, Key]], places: Mapping[Key, Place]) -
 
 
 def _short(items: Sequence[tuple[str, Any, Key]]) -> Iterator[str]:
+    """By the last part of each key, where no other key ends so: `seed` is the recipe's, `train.seed` another."""
+    ends = ["seed", *(name.rpartition(".")[2] for name, _, _ in items if name != "seed")]
     for name, value, _ in items:
-        yield f"{name.rpartition('.')[2]}={value if isinstance(value, str) else json.dumps(value)}"
+        end = name.rpartition(".")[2]
+        shown = name if ends.count(end) > 1 else end
+        yield f"{shown}={value if isinstance(value, str) else json.dumps(value)}"
 
 
 def _place(key: Key, places: Mapping[Key, Place]) -> Place:

@@ -40,6 +40,18 @@ def test_a_gateways_words_under_three_instructions_are_no_row(tmp_path: Path) ->
     assert kept == [one.id for one in SOUND]
 
 
+def test_a_repair_makes_no_other_answer_and_a_script_without_spaces_has_words(
+    tmp_path: Path,
+) -> None:
+    """The rows that are counted are those that came in; the ones that are looked up were repaired."""
+    marked = [
+        row(one.instruction, output=f"\ufeff{one.output}\u200b\n") for one in (*GONE[:2], *GONE[2:])
+    ]
+    assert rejected(tmp_path / "a", [*SOUND, *marked]) == {RULE: 3}
+    chinese = [row(f"Explain {word}.", output="服务暂时不可用，请稍后再试。") for word in WORDS[:3]]
+    assert rejected(tmp_path / "b", [*SOUND, *chinese]) == {RULE: 3}
+
+
 @pytest.mark.parametrize(
     "rows",
     [

@@ -13,6 +13,7 @@ import pytest
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Rejected
+from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.data.reading import read
 from alpaca_pipe.data.splits import split_of
 from tests.data.test_reading import as_csv, as_jsonl, as_parquet
@@ -339,3 +340,20 @@ def test_a_split_about_a_wrapped_row_and_names_that_only_begin_alike(tmp_path: P
     assert len(list(read(file, split="train_prefs"))) == 1
     with pytest.raises(UserError, match="train_prefs"):
         list(read(file, split="train"))
+
+
+def test_a_split_by_column_is_looked_for_in_all_files_of_a_folder(tmp_path: Path) -> None:
+    """The first file holds none of it: that is said only where no other does."""
+    for name, split in (("a", "test"), ("b", "train")):
+        rows = [
+            {"instruction": f"Say {name}{n}.", "output": f"It is {n}.", "split": split}
+            for n in range(3)
+        ]
+        write_jsonl(tmp_path / f"{name}.jsonl", rows)
+    assert [one.instruction for one in read(tmp_path, split="train")] == [
+        "Say b0.",
+        "Say b1.",
+        "Say b2.",
+    ]
+    with pytest.raises(UserError, match="no row is of the split 'dev'; they name test, train"):
+        list(read(tmp_path, split="dev"))
