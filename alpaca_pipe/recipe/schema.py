@@ -28,6 +28,7 @@ from alpaca_pipe.recipe.sweep_points import SWEEP, SweepPoint, SweepTable, sweep
 _UNION_TAG = lazy_regex(
     r"(literal|tuple|list|set|dict|union|nullable|function-\w+)\["
 )  # pydantic's, of a type
+_USUAL = ("generate", "curate", "train", "evaluate", "export", "teacher", "base")
 _KINDS = ("tuple_type", "list_type", "dict_type", "bool_type", "none_required")
 _NAME = r"^\w[\w.-]*$"
 _WORDS = {  # where pydantic speaks of Python's types
@@ -341,7 +342,7 @@ def _explained(
     if (
         item["type"] == "extra_forbidden"
         and len(key) == 1
-        and (homes := _homes(str(key[0]), catalog))
+        and (homes := _homes(str(key[0]), catalog, data))
     ):
         what, cure = "this key belongs into a table", f"did you mean '{homes[0]}'?"
     elif item["type"] == "extra_forbidden":
@@ -368,10 +369,12 @@ def _explained(
     return place, UserError(f"{place}: {name}: {what}" if name else f"{place}: {what}", cure)
 
 
-def _homes(key: str, catalog: Catalog) -> list[str]:
-    """`table.key` of each table that has such a key."""
+def _homes(key: str, catalog: Catalog, data: Any) -> list[str]:
+    """`table.key` of each table that has such a key: those that the recipe has first, then those of the usual road."""
     tables = {**{stage.kind: stage.config for stage in catalog.stages}, **catalog.tables}
-    return [f"{name}.{key}" for name, table in tables.items() if key in _keys(table)]
+    names = [name for name, table in tables.items() if key in _keys(table)]
+    names.sort(key=lambda name: (name not in data, name not in _USUAL))
+    return [f"{name}.{key}" for name in names]
 
 
 def _shown(value: Any) -> str:

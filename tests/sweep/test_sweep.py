@@ -67,7 +67,7 @@ def test_killed_and_gone_on_with_each_step_is_made_once(home: Path) -> None:
         if (path / "done.json").exists()
     ]
     out = told("run", "tea", cwd=home)
-    assert "point 1 of 4: learning_rate=0.001 seed=1: up to date" in out
+    assert "point 1 of 4: learning_rate=0.001 train.seed=1: up to date" in out
     assert [(path, (path / "done.json").read_bytes()) for path, _ in first] == first and first
     assert [len(folders(home, kind)) for kind in ("curate", "train", "evaluate")] == [1, 4, 4]
     runs = history(home / "runs", "tea")
@@ -126,7 +126,7 @@ def test_the_plan_counts_what_points_share_once(home: Path) -> None:
         ("train.learning_rate: [1e-3, fast]", "tea.yaml:8: sweep: train.learning_rate: "),
         (
             "train.max_steps: [2, 2]",
-            "tea.yaml:8: sweep: the point max_steps=2 seed=1 is there twice",
+            "tea.yaml:8: sweep: the point max_steps=2 train.seed=1 is there twice",
         ),
         ("name: [a, b]", "tea.yaml:8: sweep: name is no key of a point"),
         ("train.max_steps: []", "train.max_steps has no values"),
@@ -157,7 +157,7 @@ def test_a_point_that_fails_does_not_end_the_others(home: Path) -> None:
     said = command("run", "tea", cwd=home)
     assert (
         said.code == 2
-        and "1 of 2 points of the sweep failed: learning_rate=1e+30 seed=1" in said.err
+        and "1 of 2 points of the sweep failed: learning_rate=1e+30 train.seed=1" in said.err
     )
     assert "is no number" in said.err
     assert len([path for path in folders(home, "evaluate") if (path / "done.json").exists()]) == 1

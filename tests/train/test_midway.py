@@ -31,7 +31,7 @@ from alpaca_pipe.recipe.plan import identify
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.stage import EstimateInputs, StageContext
 from alpaca_pipe.train import eval_watch as eval_module
-from alpaca_pipe.train.config import HELD_OUT, TrainConfig
+from alpaca_pipe.train.config import HELD_OUT, ROWS, TrainConfig
 from alpaca_pipe.train.hyperparameters import Hyperparameters
 from alpaca_pipe.train.midway import Midway, gained, some_of
 from alpaca_pipe.train.midway_cost import rows_read
@@ -272,7 +272,8 @@ def test_the_held_out_rows_enter_the_identity_only_where_they_are_read(tmp_path:
         load_recipe(str(tmp_path / "r.yaml"), CATALOG, overrides)
         for overrides in ((), ("train.eval_strategy=epoch",))
     )
-    assert off.stages["train"].reads() == () and on.stages["train"].reads() == (HELD_OUT,)
+    assert off.stages["train"].reads() == (ROWS,)
+    assert on.stages["train"].reads() == (ROWS, HELD_OUT)
     assert "eval_strategy" not in identify(STAGE, off.stages["train"], off, {})["config"]
 
 

@@ -292,7 +292,7 @@ def test_names_are_those_of_training_arguments() -> None:
     from transformers import TrainingArguments
 
     own = {"method", "template", "max_length", "lora", "control", "row_weights", "processes"}
-    own |= {"source"}  # the key `from`, as curate has it
+    own |= {"source", "distill"}  # the key `from`, as curate has it
     own |= {"eval_every_usd", "max_eval_samples"}  # the second as in transformers' examples
     own |= {"early_stopping_patience", "early_stopping_threshold"}  # its EarlyStoppingCallback
     own |= {
