@@ -130,7 +130,7 @@ def _extras(recipe: Recipe) -> Iterator[Check]:
         "train": ("torch", "transformers", "trl", "peft", "accelerate"),
         "report": ("matplotlib", "jinja2"),
     }
-    if "train" not in recipe.stages:
+    if not {"train", "align"} & set(recipe.stages):
         del wanted["train"]
     if getattr(recipe.tables.get("teacher"), "kind", "") == "local_server":
         wanted["local"] = ("xllamacpp",)

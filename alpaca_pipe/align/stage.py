@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from alpaca_pipe.align.align_estimate import align_outlay
 from alpaca_pipe.align.config import PAIRS, TRAINED, AlignConfig
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageContext
 from alpaca_pipe.weights.base import GROWN
 
@@ -19,6 +21,11 @@ def estimate(config: AlignConfig, tables: Mapping[str, Any], known: EstimateInpu
 
 def run(config: AlignConfig, context: StageContext) -> Outcome:
     """See run.py: it is loaded where the work is done, so that a plan need not wait for it."""
+    if find_spec("trl") is None:
+        raise UserError(
+            "align: it needs the extra 'train', which is not installed",
+            "pip install 'alpaca-pipe[train]'",
+        )
     from alpaca_pipe.align.run import align
     from alpaca_pipe.models.out_of_room import room
 
