@@ -517,7 +517,7 @@ def push_model(
     from alpaca_pipe.core.files import digest_of
     from alpaca_pipe.data.hub import push_to_hub
     from alpaca_pipe.export.model_folder import gather
-    from alpaca_pipe.ledger.money import shown
+    from alpaca_pipe.ledger.statements.card_facts import card_facts
     from alpaca_pipe.ledger.statements.sums import sums
     from alpaca_pipe.ledger.store.journal import Journal
     from alpaca_pipe.report.run_files import left
@@ -531,7 +531,7 @@ def push_model(
     facts = [("recipe", f"{loaded.name}, sha256 {digest_of(lock.get('config', {}))[:16]}")]
     if workspace.ledger.exists():
         with Journal.open(workspace.ledger) as journal:
-            facts.append(("cost", shown(sums(journal, recipe=loaded.name).total.settled)))
+            facts.extend(card_facts(sums(journal, recipe=loaded.name).total))
     with TemporaryDirectory(dir=workspace.root, prefix=".push.") as folder:
         gather(step, Path(folder), facts)
         rows = step / "dataset" / "README.md"

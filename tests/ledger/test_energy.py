@@ -15,6 +15,8 @@ import pytest
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.machine import energy, lease
 from alpaca_pipe.ledger.machine.config import LeaseTerms
+from alpaca_pipe.ledger.statements.card_facts import card_facts
+from alpaca_pipe.ledger.statements.sums import StatementLine
 from tests.ledger.test_gpu import START, beat, ledger, of, slices, sums
 
 HERE = Path(__file__).parent
@@ -135,3 +137,12 @@ def test_nvml_names_the_gpus_and_measures_what_they_draw(path: Path, tmp_path: P
     assert drawn == pytest.approx(
         (readings[-1] - 5_000_000) / 1000, rel=1e-4
     )  # joules since the first reading
+
+
+def test_a_models_card_says_what_it_drew_and_how_that_is_known() -> None:
+    total = StatementLine(settled=1_230_000_000, kwh=10.56, kwh_measured=4.0, kg_co2e=4.07)
+    assert dict(card_facts(total)) == {
+        "cost": "$1.23",
+        "energy": "10.6 kWh (4 measured by the GPUs' counters, 6.56 assumed from the power limit), 4.07 kg CO2e",
+    }
+    assert [name for name, _ in card_facts(StatementLine(settled=5))] == ["cost"]
