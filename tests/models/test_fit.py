@@ -123,10 +123,10 @@ CPU_SHAPES = {
     ("shape", "method", "measured"),
     [
         ("30 layers of 576, tied", "lora", 1.73),
-        ("30 layers of 576, tied", "full", 3.39),
+        ("30 layers of 576, tied", "full", 3.51),
         ("30 layers of 576, tied", "qlora", 3.33),
         ("8 layers of 512", "lora", 1.09),
-        ("8 layers of 512", "full", 1.92),
+        ("8 layers of 512", "full", 1.88),
         ("8 layers of 512", "qlora", 1.44),
         ("12 layers of 1024", "lora", 2.02),
         ("12 layers of 1024", "full", 4.51),
