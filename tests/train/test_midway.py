@@ -272,12 +272,8 @@ def test_the_held_out_rows_enter_the_identity_only_where_they_are_read(tmp_path:
         load_recipe(str(tmp_path / "r.yaml"), CATALOG, overrides)
         for overrides in ((), ("train.eval_strategy=epoch",))
     )
-<<<<<<< HEAD
     assert off.stages["train"].reads() == (ROWS,)
     assert on.stages["train"].reads() == (ROWS, HELD_OUT)
-=======
-    assert HELD_OUT not in off.stages["train"].reads() and HELD_OUT in on.stages["train"].reads()
->>>>>>> 577a547 (Measured: full tuning on 64 rows, peaks with the larger first micro-batch; tests: keys that distilling brought, and which rows a tune reads)
     assert "eval_strategy" not in identify(STAGE, off.stages["train"], off, {})["config"]
 
 
