@@ -12,12 +12,12 @@ from alpaca_pipe.core.config_table import Exact, ExistingPath, Table
 from alpaca_pipe.core.files import digest_of, file_digest, tree_digest
 
 OWN = "own"  # the program's own source text: what a machine without any other text has
-_OWN = Path(__file__).resolve().parents[1]
+PROGRAM = Path(__file__).resolve().parents[1]
 
 
 def _as_list(value: Any) -> Any:
     many = value if isinstance(value, list | tuple) else [value]
-    return tuple(_OWN if one == OWN else one for one in many)
+    return tuple(PROGRAM if one == OWN else one for one in many)
 
 
 class TextsTable(Table):
@@ -44,8 +44,8 @@ class TextsTable(Table):
 
     def identity(self) -> dict[str, Any]:
         """Of the program's own source its Python files alone, for what Python compiles of them is of one machine."""
-        own = {file.relative_to(_OWN).as_posix(): file_digest(file) for file in own_files()}
-        content = [digest_of(own) if one == _OWN else tree_digest(one) for one in self.source]
+        own = {file.relative_to(PROGRAM).as_posix(): file_digest(file) for file in own_files()}
+        content = [digest_of(own) if one == PROGRAM else tree_digest(one) for one in self.source]
         return {"from": content, "column": self.column, "held_out": str(self.held_out)}
 
     def characters(self) -> int:
@@ -55,11 +55,11 @@ class TextsTable(Table):
 
 
 def own_files() -> list[Path]:
-    return sorted(_OWN.rglob("*.py"))
+    return sorted(PROGRAM.rglob("*.py"))
 
 
 def _below(source: Path) -> list[Path]:
-    if source == _OWN:
+    if source == PROGRAM:
         return own_files()
     return (
         sorted(path for path in source.rglob("*") if path.is_file())

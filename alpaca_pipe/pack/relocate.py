@@ -17,6 +17,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.secrets import holds_a_key
 from alpaca_pipe.core.written_yaml import yaml_text
 from alpaca_pipe.curate.review.decisions import Decisions
+from alpaca_pipe.data.texts_table import OWN, PROGRAM
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.weights.base import BaseTable
 
@@ -98,6 +99,8 @@ class _Walk:
             raise UserError(
                 f"{at.replace('/', '.')}: {path} is gone", "put it back, or mend the recipe"
             )
+        if path == PROGRAM:
+            return OWN  # the other machine has it
         inside = f"{self.folder}/{at}/{path.name}"
         found = (
             [path]
