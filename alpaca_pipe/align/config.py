@@ -186,6 +186,14 @@ class AlignConfig(Table):
                 self.loss_type,
                 f"no loss of method {self.method} - {'take one ' if known else ''}{cure}",
             )
+        if self.is_online and not self.samples:
+            raise wrong_key(
+                "samples", 0, f"{self.method} is measured on them alone - set 1 or more"
+            )
+        if self.beta == 0 and self.method in ("dpo", "kto"):
+            raise wrong_key(
+                "beta", self.beta, f"with 0 {self.method} learns nothing - set 0.01 or more"
+            )
         if self.loss_type == "exo_pair" and not self.label_smoothing:
             raise wrong_key(
                 "label_smoothing", self.label_smoothing, "exo_pair needs it above 0 - set 0.001"

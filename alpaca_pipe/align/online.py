@@ -91,6 +91,8 @@ def online_trainer(job: OnlineTune, model: Any) -> Any:
         train_dataset=Dataset.from_dict({"prompt": list(prompts)}),
         processing_class=tokenizer,
     )
+    if trainer.ref_model is not None:  # TRL loads it by the base's name: not what train left
+        trainer.ref_model.load_state_dict(trainer.model.state_dict())
     trainer.eos_token_ids = sorted({*trainer.eos_token_ids, job.end})
     trainer.generation_config.eos_token_id = trainer.eos_token_ids
     return trainer

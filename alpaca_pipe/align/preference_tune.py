@@ -123,11 +123,9 @@ def trained(
 def _reference(job: PreferenceTune, trainer: Any, listener: Listener) -> list[dict[str, Any]]:
     """Of the rows as this model sees them: a control with sides exchanged reads them the other way round."""
     if job.method == "kto":
-        at_once = job.hyper.per_device_train_batch_size
         return labelled_reference(
             trainer,
             job.rows,
-            at_once,
             job.reference,
             listener.stopping,
             listener.row,  # type: ignore[arg-type]

@@ -35,13 +35,12 @@ def pair_reference(
 def labelled_reference(
     trainer: Any,
     rows: Sequence[LabelledIds],
-    at_once: int,
     file: Path,
     stopping: Callable[[], bool] = lambda: False,
     at: Callable[[int], None] = lambda done: None,
 ) -> list[Said]:
     """{id, answer, other}: of its answer, and of the answer that KTO reads under its prompt."""
-    others = dict(zip((row.id for row in rows), mismatched(rows, at_once), strict=True))
+    others = dict(zip((row.id for row in rows), mismatched(rows), strict=True))
 
     def one(row: LabelledIds) -> Said:
         sides = [(row.prompt, row.answer), (row.prompt, others[row.id])]

@@ -34,7 +34,6 @@ from alpaca_pipe.align.reward_tune import RewardTune, tune_reward
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Rejected
 from alpaca_pipe.core.files import open_to_others, read_jsonl_so_far, write_json, write_jsonl
-from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder
 from alpaca_pipe.models.own_template import template_of
@@ -57,8 +56,8 @@ def align(config: AlignConfig, context: StageContext) -> Outcome:
     work = _Work(config, context)
     summary = {
         "method": config.method,
-        "rows": len(work.rows.learned),
-        "held_out": len(work.rows.held_out),
+        "rows": _rows_of(work.ids[0]),
+        "held_out": _rows_of(work.ids[1]),
         "left_out": len(work.left_out),
         "steps": work.steps,
         "adapter": work.use_peft,
@@ -76,6 +75,11 @@ def align(config: AlignConfig, context: StageContext) -> Outcome:
     if sentence := measured.get("sentence"):
         context.progress.say(sentence)
     return Outcome(summary | measured)
+
+
+def _rows_of(ids: Sequence[Any]) -> int:
+    """How many rows of preferences they are: kto reads a pair as two answers."""
+    return len({one.id.rstrip("+-") for one in ids})
 
 
 @dataclass(frozen=True)
@@ -156,23 +160,38 @@ class _Work:
         if not self.config.is_online:
             return self.hyper.steps(len(self.ids[0]))
         groups = self.hyper.rows_a_step // self.config.num_generations
+        if (prompts := len(self.prompts)) < groups:
+            raise UserError(
+                f"align: a step answers {groups} prompts, and there are {prompts} to learn from",
+                "lower align.per_device_train_batch_size, or raise align.num_generations, or bring more rows",
+            )
         return replace(
             self.hyper, per_device_train_batch_size=groups, gradient_accumulation_steps=1
-        ).steps(len(self.prompts))
+        ).steps(prompts // groups * groups)  # what is left over of an epoch is not used by TRL
 
     @cached_property
     def prompts(self) -> dict[str, tuple[int, ...]]:
         """Each prompt to learn from once, by its name."""
         rows = {asked(row): row for row in self.rows.learned}
-        return dict(zip(rows, prompt_ids(list(rows.values()), self.encoder), strict=True))
+        ids = prompt_ids(list(rows.values()), self.encoder)
+        return {
+            name: one
+            for name, one in zip(rows, ids, strict=True)
+            if len(one) < self.config.max_length
+        }
 
     @cached_property
     def held_out_prompts(self) -> HeldOutPrompts:
         rows = {asked(row): row for row in self.rows.held_out}
-        some: list[Preference] = list(rows.values())[: self.config.samples]
-        ids = prompt_ids(some, self.encoder) if some else []
+        all_ids = prompt_ids(list(rows.values()), self.encoder)
+        both = [
+            (row, ids)
+            for row, ids in zip(rows.values(), all_ids, strict=True)
+            if len(ids) < self.config.max_length
+        ][: self.config.samples]
         return HeldOutPrompts(
-            tuple(ids), tuple(f"{row.prompt[-1].text}\n{row.input}".strip() for row in some)
+            tuple(ids for _, ids in both),
+            tuple(f"{row.prompt[-1].text}\n{row.input}".strip() for row, _ in both),
         )
 
     def offline(self) -> dict[str, Any]:
@@ -212,7 +231,8 @@ class _Work:
         if name == "sft":
             method, objective = "dpo", {"loss_type": ["sft"]}
             rows, hyper = good_answers(learned), replace(hyper, max_steps=self.steps)
-            reference = "reference.jsonl" if rows is learned else ".scratch/sft_reference.jsonl"
+            if self.config.method == "kto":  # its rows are others, and so is what is said of them
+                reference = ".scratch/sft_reference.jsonl"
         elif name == "shuffled" and method == "dpo":
             swapped = to_swap([row.id for row in learned], self.context.seed)
         elif name == "shuffled":

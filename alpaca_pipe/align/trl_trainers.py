@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,14 +120,14 @@ def kto_trainer(
     scratch: Path,
     **own: Any,
 ) -> Trainer:
-    """As dpo_trainer. The rows come in their order, for an answer is also read under the prompt after it in its batch."""
+    """As dpo_trainer. Each answer is also read under another prompt; the rows come in their order."""
     from trl import KTOConfig, KTOTrainer
 
     at_once = hyper.per_device_train_batch_size
     columns: dict[str, list[Any]] = {
         "prompt_ids": [list(row.prompt) for row in rows],
         "completion_ids": [list(row.answer) for row in rows],
-        "KL_completion_ids": [list(ids) for ids in mismatched(rows, at_once)],
+        "KL_completion_ids": [list(ids) for ids in mismatched(rows)],
         "label": [row.label for row in rows],
     }
     args = arguments(
@@ -160,13 +161,15 @@ def with_reference(trainer: Any, reference: Sequence[Mapping[str, Any]]) -> None
             trainer.train_dataset = trainer.train_dataset.add_column(column, values)
 
 
-def mismatched(rows: Sequence[LabelledIds], at_once: int) -> list[tuple[int, ...]]:
-    """For each row the answer of the one before it in its batch: by such pairs KTO measures how far the model has gone
-    (arXiv:2402.01306, sec. 4.1)."""
-    found: list[tuple[int, ...]] = []
-    for start in range(0, len(rows), at_once):
-        answers = [row.answer for row in rows[start : start + at_once]]
-        found += [answers[-1], *answers[:-1]]
+def mismatched(rows: Sequence[LabelledIds]) -> list[tuple[int, ...]]:
+    """For each row an answer to another prompt, each answer once: by such pairs KTO measures how far the model has gone
+    (arXiv:2402.01306, sec. 4.1). With the rows of each prompt side by side, a turn by the most rows of one prompt parts all."""
+    most = max(Counter(row.prompt for row in rows).values())
+    first = {row.prompt: at for at, row in reversed(list(enumerate(rows)))}
+    order = sorted(range(len(rows)), key=lambda at: first[rows[at].prompt])
+    found: list[tuple[int, ...]] = [()] * len(rows)
+    for place, at in enumerate(order):
+        found[at] = rows[order[place - most]].answer
     return found
 
 

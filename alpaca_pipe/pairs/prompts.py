@@ -42,11 +42,11 @@ def rows_to_ask(config: PairsConfig, inputs: Mapping[str, Path], aside: Aside) -
             "pairs: there are no rows whose prompts could be answered",
             "add `curate:` to the recipe, or name a file with pairs.from",
         )
-    found: dict[tuple[Message, ...], Example] = {}
+    found: dict[tuple[str, tuple[Message, ...]], Example] = {}
     for row in rows:
         asked = prompt_of(row)
-        if asked and asked not in found:
-            found[asked] = row
+        if asked and (row.system, asked) not in found:
+            found[row.system, asked] = row
     if not found:
         raise UserError(
             "pairs: no row has a prompt that can be answered", "look at the rows that it reads"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import combinations
@@ -26,13 +27,20 @@ def by_rule(
     for row, own in zip(rows, answers, strict=True):
         asked = question(row)[0][-1]
         try:
-            found.append([float(rule(asked, one.text, one.ended)) for one in own])
+            found.append([_finite(rule(asked, one.text, one.ended)) for one in own])
         except Exception as error:  # noqa: BLE001  it may be the user's code
             raise UserError(
                 f"pairs.rule: {called} gives no number for the answers to row {row.id}: {type(error).__name__}: {error}",
                 "it is called with (question, answer, ended), two texts and true or false",
             ) from None
     return found
+
+
+def _finite(given: float) -> float:
+    number = float(given)
+    if not math.isfinite(number):
+        raise ValueError(f"it gave {number}")
+    return number
 
 
 def to_compare(

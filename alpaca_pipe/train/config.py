@@ -365,6 +365,8 @@ class TrainConfig(Table):
     def identity(self) -> dict[str, Any]:
         """With the base's own template an answer was once trained to end with EOS, whatever that template ends it with."""
         derived = {"end": "the template's"} if self.template == "chat" else {}
+        if self.compares:
+            derived["control"] = "sft"  # said or not: a shuffled one that is said is another tune
         if self.source is None:
             return super().identity() | derived
         said = self.model_copy(update={"source": None}).identity()

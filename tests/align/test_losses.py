@@ -19,7 +19,7 @@ from alpaca_pipe.align.preference_ids import LabelledIds, PairIds
 from alpaca_pipe.align.preference_tune import PreferenceTune, offline_trainer
 from alpaca_pipe.align.reference import labelled_reference, pair_reference
 from alpaca_pipe.align.reward_model import new_reward_model, padding_tokenizer, rewards
-from alpaca_pipe.align.trl_trainers import reward_trainer, with_reference
+from alpaca_pipe.align.trl_trainers import mismatched, reward_trainer, with_reference
 from alpaca_pipe.weights.base import Checkpoint
 from tests.align.conftest import END, hyper, labelled, pairs
 
@@ -77,7 +77,7 @@ def trainer_of(
         found = (
             pair_reference(trainer, rows, job.reference)
             if method == "dpo"
-            else labelled_reference(trainer, rows, at.per_device_train_batch_size, job.reference)
+            else labelled_reference(trainer, rows, job.reference)
         )
         with_reference(trainer, found)
     return trainer
@@ -407,3 +407,13 @@ def test_what_is_rewarded_becomes_likelier(tiny: Path, tmp_path: Path, method: s
         first, last = found[:5], found[-5:]
         spread = max(first) - min(first)
         assert sum(last) / 5 > sum(first) / 5 + spread, (seed, found)
+
+
+@pytest.mark.parametrize("each", [1, 2, 3])
+def test_kto_measures_on_answers_to_other_prompts(each: int) -> None:
+    """Pairs bring two answers to a prompt, one after the other; each answer is read once, under another prompt."""
+    rows = [LabelledIds(f"x{n}", (n // each,), (100 + n, END), n % 2 == 0) for n in range(each * 5)]
+    found = mismatched(rows)
+    assert sorted(found) == sorted(row.answer for row in rows)
+    own = {row.answer: row.prompt for row in rows}
+    assert all(own[answer] != row.prompt for row, answer in zip(rows, found, strict=True))

@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
 
-from alpaca_pipe.align.config import AlignConfig
+from alpaca_pipe.align.config import AlignConfig, RewardTraining
 from alpaca_pipe.align.preference_rows import asked, split
 from alpaca_pipe.align.reward_model import load_reward_model, rewards
 from alpaca_pipe.align.stage import estimate, run
@@ -74,6 +74,8 @@ def test_a_model_its_controls_and_a_verdict(bench: Bench, tiny: Path, method: st
     assert said["held_out"] == 3
     reference = list(read_jsonl(context.folder / "reference.jsonl"))
     assert len(reference) == (9 if method == "dpo" else 18)
+    again = context.scratch / "sft_reference.jsonl"  # pairs are the same rows: asked once
+    assert again.exists() == (method == "kto")
 
 
 def test_a_reward_model_and_what_it_gives(bench: Bench) -> None:
@@ -242,3 +244,58 @@ def test_nothing_to_learn_from(bench: Bench) -> None:
         run(config("dpo"), replace(context, inputs={}))
     with pytest.raises(UserError, match="held out"):
         run(config("dpo", held_out=50), context)
+
+
+def test_the_reference_of_rloo_is_the_tuned_model(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All weights are trained, from an adapter that is merged: at the first step nothing is away from where it began."""
+    rows = tmp_path / "train.jsonl"
+    write_jsonl(rows, (row.to_row() for row in examples(8)))
+    first = replace(bench("tuned"), inputs={"curate/train.jsonl": rows})
+    how = TrainConfig(
+        max_length=700, max_steps=4, learning_rate=3e-2, lora=Lora(r=2), control="none"
+    )
+    train(how, first)
+    context = bench("aligned")
+    context = replace(context, inputs={**context.inputs, "train/model": first.folder / "model"})
+    still = config("rloo", learning_rate=1e-30, use_peft=False, beta=0.5)
+    run(still, context)
+    steps = [row for row in read_jsonl(context.folder / "steps.jsonl") if row["which"] == "aligned"]
+    assert steps and all(row["kl"] == pytest.approx(0, abs=1e-6) for row in steps)
+
+
+@pytest.mark.parametrize("most", [None, 3])
+def test_steps_are_whole_groups_of_prompts(bench: Bench, most: int | None) -> None:
+    """TRL leaves out what fills no step: 9 prompts, 4 a step, are 2 steps an epoch, and 3 prompts are none."""
+    how = config(
+        "rloo",
+        max_steps=most,
+        per_device_train_batch_size=8,
+        reward=RewardTraining(max_steps=1),
+    )
+    context = bench("groups")
+    said = run(how, context).summary
+    done = [row for row in read_jsonl(context.folder / "steps.jsonl") if row["which"] == "aligned"]
+    assert len(done) == said["steps"] == (most or 2)
+    with pytest.raises(UserError, match="a step answers 4 prompts, and there are 3"):
+        run(how.model_copy(update={"held_out": 9}), bench("few"))
+
+
+def test_a_prompt_that_is_too_long_is_not_answered(bench: Bench, tmp_path: Path) -> None:
+    rows = [{"prompt": f"Q{n}?", "chosen": f"A{n}", "rejected": f"B{n} no"} for n in range(8)]
+    rows += [{"prompt": f"long{n} " * 900, "chosen": "A", "rejected": "B"} for n in range(4)]
+    file = tmp_path / "long.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    how = config("rloo", **{"from": file}, max_length=400, samples=9, held_out=4)
+    said = run(how, bench("long")).summary
+    assert (said["rows"] + said["held_out"], said["left_out"]) == (8, 4)
+    assert said["answers"] == said["held_out"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"beta": 0.0}, {"method": "kto", "beta": 0.0}, {"method": "rloo", "samples": 0}]
+)
+def test_nothing_that_could_not_be_learned_or_measured(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="set "):
+        AlignConfig.model_validate(wrong)

@@ -4,6 +4,7 @@ rows that kept a worse answer; nothing is lost without a word, and nothing is pa
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,8 @@ from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.pairs.answer_rules import score
 from alpaca_pipe.pairs.choosing import choose, distinct
 from alpaca_pipe.pairs.config import PairJudging, PairsConfig
-from alpaca_pipe.pairs.prompts import PromptAnswer
+from alpaca_pipe.pairs.prompts import PromptAnswer, rows_to_ask
+from alpaca_pipe.pairs.scoring_answers import by_rule
 from alpaca_pipe.pairs.stage import estimate, run
 from alpaca_pipe.recipe.stage import EstimateInputs, StageContext
 from alpaca_pipe.weights.base import BaseTable
@@ -256,3 +258,22 @@ def test_a_plan_prices_answers_and_judgements(tiny: Path) -> None:
     assert bought.api.p50 > 0
     with pytest.raises(UserError, match="nobody is there to answer"):
         estimate(config(), {}, known)
+
+
+@pytest.mark.parametrize("given", [math.nan, math.inf])
+def test_a_rule_that_gives_no_finite_number(given: float) -> None:
+    row = Example.of("Say one", "", "One", Origin("imported", "x"))
+    answers = [[PromptAnswer("one", True), PromptAnswer("two", True)]]
+    with pytest.raises(UserError, match="gives no number"):
+        by_rule([row], answers, lambda *asked: given, "mine.py:score")
+
+
+def test_another_system_text_is_another_prompt(tmp_path: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    asked = [
+        Example.of("Say hi", "", "Hi", Origin("imported", f"x{n}"), system)
+        for n, system in enumerate(["You are a pirate", "You are a poet", "You are a poet"])
+    ]
+    write_jsonl(file, (row.to_row() for row in asked))
+    found = rows_to_ask(PairsConfig(), {"curate/train.jsonl": file}, lambda row: None)
+    assert [row.system for row in found] == ["You are a pirate", "You are a poet"]

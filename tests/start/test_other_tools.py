@@ -199,3 +199,56 @@ def test_our_own_recipe_is_none_of_theirs(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("curate:\n  from: rows.jsonl\n")
     assert foreign_recipe(file) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("batch_size: 16\nmicro_batch_size: 2", {"gradient_accumulation_steps": 8}),
+        ("load_in_4bit: true\nadapter: lora", {"method": "qlora"}),
+        ("adapter: lora\nload_in_4bit: true", {"method": "qlora"}),
+        ("warmup_ratio: 0.1\nwarmup_steps: 0", {"warmup_steps": 0.1}),
+        ("warmup_steps: 20\nwarmup_ratio: 0.1", {"warmup_steps": 20.0}),
+    ],
+)
+def test_keys_that_say_one_thing_together(
+    tmp_path: Path, config: str, said: dict[str, object]
+) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(f"base_model: a/b\nsequence_len: 512\n{config}\n")
+    recipe = foreign_recipe(file)
+    assert recipe
+    assert {key: recipe.draft.recipe["train"][key] for key in said} == said
+
+
+def test_a_file_that_is_no_text_is_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_bytes(b"\xff\xfeb\x00")
+    with pytest.raises(UserError, match="not UTF-8"):
+        foreign_recipe(file)
+
+
+@pytest.mark.parametrize("tool", STARTERS)
+def test_a_starter_names_a_base_that_lies_here_and_the_recipes_seed(
+    tool: str, tmp_path: Path
+) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "config.json").write_text("{}")
+    (tmp_path / "rows.json").write_text("[]")
+    (tmp_path / "mine.jinja").write_text("{{ instruction }} {{ output }}")
+    mine = tmp_path / "mine.yaml"
+    text = "seed: 9\nbase: {model: base}\ncurate: {from: rows.json}\ntrain: "
+    rows = tmp_path / "train.jsonl"
+    example = Example("e1-0", "Say one.", "", "One.", Origin("seed", "rows.json"))
+    rows.write_text(json.dumps(example.to_row()) + "\n")
+    mine.write_text(text + "{method: lora}\n")
+    folder = tmp_path / "there"
+    write_starter(load_recipe(str(mine), CATALOG), rows, tool, folder)
+    told = yaml_of(folder / f"{tool}.yaml")
+    assert str(tmp_path / "base") in (told.get("base_model"), told.get("model_name_or_path"))
+    assert told["seed"] == 9
+    for train, said in (("template: mine.jinja", "of your own"), ("objective: distill", "is sft")):
+        mine.write_text(f"{text}{{{train}}}\n")
+        with pytest.raises(UserError, match=said):
+            write_starter(load_recipe(str(mine), CATALOG), rows, tool, tmp_path / "none")
+    assert not (tmp_path / "none").exists()

@@ -341,6 +341,7 @@ def test_other_recipes_are_the_steps_that_they_were() -> None:
     assert settings().identity()["objective"] == "distill" and settings().compares
     shuffled = settings(control="shuffled")
     assert shuffled.shuffles and not shuffled.compares
+    assert shuffled.identity() != settings().identity() == settings(control="sft").identity()
 
 
 def test_plan_prices_the_teachers_minutes_and_says_where_it_does_not_fit() -> None:

@@ -34,6 +34,8 @@ _OFF_METHODS = "there is no such training here"
 
 
 def _adapter(draft: Translated, value: Any) -> Said:
+    if str(value) == "lora" and draft.config.get("load_in_4bit"):
+        return draft.put("train.method", "qlora")
     if str(value) in ("lora", "qlora"):
         return draft.put("train.method", str(value))
     return "different", f"{value}: adapters here are LoRA; method lora is used"

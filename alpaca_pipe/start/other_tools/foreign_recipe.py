@@ -16,6 +16,9 @@ from alpaca_pipe.recipe.located_yaml import read_yaml
 from alpaca_pipe.start.other_tools import axolotl, llama_factory
 from alpaca_pipe.start.other_tools.translation import Rule, Translated, translated
 
+# A key -> the one that says the same in other words.
+_INSTEAD = {"warmup_steps": "warmup_ratio", "gradient_accumulation_steps": "batch_size"}
+
 
 @dataclass(frozen=True)
 class OtherTool:
@@ -63,14 +66,18 @@ class ForeignRecipe:
 
 def foreign_recipe(path: Path) -> ForeignRecipe | None:
     """None where the file is no config of a tool that is known here. Raises UserError for what is no YAML, or no model."""
-    config, _ = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: the file is not UTF-8", "save it as UTF-8") from None
+    config, _ = read_yaml(text, str(path))
     tool = next((one for one in TOOLS if one.recognises(config)), None)
     if tool is None:
         return None
     silent = {
         key: value
         for key, value in tool.defaults.items()
-        if config.get(key) is None and not (key == "warmup_steps" and config.get("warmup_ratio"))
+        if config.get(key) is None and not config.get(_INSTEAD.get(key, ""))
     }
     adapts = tool.method(config) != "full"
     silent = {key: value for key, value in silent.items() if adapts or not key.startswith("lora_")}

@@ -104,7 +104,7 @@ def _listed(value: Any) -> list[str]:
 
 
 def _rank(draft: Translated, value: Any) -> Said:
-    if "lora_alpha" not in draft.config:
+    if draft.config.get("lora_alpha") is None:
         draft.put("train.lora.alpha", 2 * int(value))  # its default
     return draft.put("train.lora.r", int(value))
 

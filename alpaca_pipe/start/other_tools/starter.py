@@ -31,11 +31,23 @@ def write_starter(recipe: Recipe, rows: Path, tool: str, folder: Path) -> Notes:
         raise UserError(
             f"{recipe.name}: it has no tables 'base:' and 'train:'", "name a recipe that trains"
         )
+    if isinstance(train.template, Path):
+        raise UserError(
+            f"{recipe.name}: train.template is a file of your own ({train.template.name}), which {tool} does not read",
+            "name one of the templates, for both sides",
+        )
+    if train.objective != "sft":
+        raise UserError(
+            f"{recipe.name}: train.objective is {train.objective}, and what is written for {tool} is sft",
+            "take it out of the recipe, or train it here",
+        )
     if folder.exists():
         raise UserError(f"{folder} is there already", "name another folder with --out")
     several = any(Example.from_row(row).messages for row in read_jsonl(rows))
     folder.mkdir(parents=True)
     write_as("sharegpt" if several else "alpaca", folder / _ROWS, rows)
+    if train.seed is None:
+        train = train.model_copy(update={"seed": recipe.seed})
     name, files, notes = _TOOLS[tool](train, base, several)
     for file, content in files.items():
         text = (
@@ -49,6 +61,11 @@ def write_starter(recipe: Recipe, rows: Path, tool: str, folder: Path) -> Notes:
     ]
 
 
+def _where(base: BaseTable) -> str:
+    """The other tool runs in a folder of its own: a base that lies here is named by its whole path."""
+    return str(base.model.resolve()) if isinstance(base.model, Path) else base.called
+
+
 def _steps(train: TrainConfig) -> dict[str, Any]:
     """What both call by transformers' names."""
     warm = train.warmup_steps
@@ -59,7 +76,7 @@ def _steps(train: TrainConfig) -> dict[str, Any]:
         **({"max_steps": train.max_steps} if train.max_steps else {}),
         "weight_decay": train.weight_decay,
         "max_grad_norm": train.max_grad_norm,
-        "seed": 42 if train.seed is None else train.seed,
+        "seed": train.seed,
         "logging_steps": 1,
     }
 
@@ -72,7 +89,7 @@ def _axolotl(
         keys = {"role": "from", "content": "value"}
         spoken = {"field_messages": "conversations", "message_property_mappings": keys}
         rows |= {"type": "chat_template"} | (spoken if several else {})
-    config: dict[str, Any] = {"base_model": base.called, "datasets": [rows]}
+    config: dict[str, Any] = {"base_model": _where(base), "datasets": [rows]}
     if rows["type"] == "chat_template":
         own = train.template in ("chatml", "llama3", "vicuna")
         config["chat_template"] = train.template if own else "tokenizer_default"
@@ -121,7 +138,7 @@ def _llama_factory(
     if several:
         entry |= {"formatting": "sharegpt", "columns": {"messages": "conversations"}}
     config: dict[str, Any] = {
-        "model_name_or_path": base.called,
+        "model_name_or_path": _where(base),
         "stage": "sft",
         "do_train": True,
         "finetuning_type": "full" if train.method == "full" else "lora",

@@ -66,6 +66,19 @@ def eval_steps(draft: Translated, value: Any) -> Said:
     return draft.put("train.eval_steps", float(value) if float(value) < 1 else int(float(value)))
 
 
+def warmup_ratio(draft: Translated, value: Any) -> Said:
+    if float(draft.config.get("warmup_steps") or 0):
+        return "needless", "warmup_steps goes before it"
+    return draft.put("train.warmup_steps", float(value))
+
+
+def warmup_steps(draft: Translated, value: Any) -> Said:
+    """As transformers has it: 0 leaves it to the ratio."""
+    if not float(value) and draft.config.get("warmup_ratio"):
+        return "needless", "warmup_ratio says it"
+    return draft.put("train.warmup_steps", float(value))
+
+
 def patience(draft: Translated, value: Any) -> Said:
     names = ("evals_per_epoch", "eval_steps", "eval_strategy", "evaluation_strategy")
     if not any(draft.config.get(name) not in (None, 0, "no") for name in names):
@@ -109,12 +122,13 @@ SHARED: Mapping[str, Rule] = {
     **{
         key: to(f"train.{key}", float)
         for key in ("learning_rate", "weight_decay", "max_grad_norm", "neftune_noise_alpha")
-        + ("adam_beta1", "adam_beta2", "adam_epsilon", "warmup_steps")
+        + ("adam_beta1", "adam_beta2", "adam_epsilon")
     },
     **{key: to(f"train.{key}", int) for key in ("gradient_accumulation_steps", "save_total_limit")},
     "early_stopping_patience": patience,
     "num_train_epochs": to("train.num_train_epochs", float),
-    "warmup_ratio": to("train.warmup_steps", float),
+    "warmup_ratio": warmup_ratio,
+    "warmup_steps": warmup_steps,
     "seed": lambda draft, value: draft.put("train.seed", int(value)),
     "max_steps": lambda draft, value: (
         draft.put("train.max_steps", int(value)) if int(value) > 0 else ("needless", "off")

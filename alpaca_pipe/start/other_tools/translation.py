@@ -91,7 +91,7 @@ def translated(
         else:
             try:
                 draft.said[key] = rule(draft, value)
-            except (TypeError, ValueError, AttributeError, IndexError):
+            except (TypeError, ValueError, AttributeError, IndexError, OverflowError):
                 raise UserError(
                     f"{key}: '{value}' is not what this key takes",
                     "mend it in that config, or take it out",
