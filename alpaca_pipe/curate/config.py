@@ -251,10 +251,12 @@ class CurateConfig(Table):
     def rehearsed(self) -> Self:
         """A set on the hub is not fetched for it: rows of our own stand in its place."""
         own = "systems/chats.json" if self.split_long else "alpaca.jsonl"
-        standing_in = shipped("seed_tasks") / own if isinstance(self.source, HubId) else self.source
+        on_hub = isinstance(self.source, HubId)
+        standing_in = shipped("seed_tasks") / own if on_hub else self.source
         return self.model_copy(
             update={
                 "source": standing_in,
+                **({"columns": {}, "format": None, "split": None} if on_hub else {}),
                 "held_out": min(self.held_out, 4),
                 "first": min(self.first or 500, 500),
                 "grade": self.grade and self.grade.rehearsed(),

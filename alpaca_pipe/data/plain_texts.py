@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.text import whole
 from alpaca_pipe.data.file_formats import SUFFIXES, form_of, rows_of
 from alpaca_pipe.data.records import Record
 from alpaca_pipe.data.texts_table import TextsTable, own_files
@@ -56,7 +57,9 @@ def _split(texts: list[str], share: float) -> Texts:
         parts = Texts([texts[0][:cut]], [texts[0][cut:]])
     else:
         wanted, held = share * sum(map(len, texts)), 0
-        while held < len(texts) - 1 and sum(map(len, texts[:held])) < wanted:
+        characters = 0
+        while held < len(texts) - 1 and characters < wanted:
+            characters += len(texts[held])
             held += 1
         parts = Texts(texts[held:], texts[:held])
     if not all(any(text.strip() for text in part) for part in parts):
@@ -108,4 +111,4 @@ def _of_rows(file: Path, column: str) -> Iterator[str]:
                 f"{file}:{found.at}: a row has no text in column '{column}' (it has: {there})",
                 "name its column: texts.column",
             )
-        yield value
+        yield whole(value)

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from alpaca_pipe.core.config_table import Exact, ExistingPath, Table
 from alpaca_pipe.core.files import digest_of, file_digest, tree_digest
+from alpaca_pipe.data.file_formats import SUFFIXES
 
 OWN = "own"  # the program's own source text: what a machine without any other text has
 PROGRAM = Path(__file__).resolve().parents[1]
@@ -45,13 +46,19 @@ class TextsTable(Table):
     def identity(self) -> dict[str, Any]:
         """Of the program's own source its Python files alone, for what Python compiles of them is of one machine."""
         own = {file.relative_to(PROGRAM).as_posix(): file_digest(file) for file in own_files()}
-        content = [digest_of(own) if one == PROGRAM else tree_digest(one) for one in self.source]
+        content = [digest_of(own) if one == PROGRAM else _content(one) for one in self.source]
         return {"from": content, "column": self.column, "held_out": str(self.held_out)}
 
     def characters(self) -> int:
         """About how many there are to train on: by the size of the files."""
         files = [file for one in self.source for file in _below(one)]
         return int(sum(file.stat().st_size for file in files) * (1 - self.held_out))
+
+
+def _content(source: Path) -> str:
+    """Of a single file also whether it is read as rows, which its ending says: with a folder go the names."""
+    rows = source.is_file() and SUFFIXES.search(source.name)
+    return digest_of([tree_digest(source), "rows"]) if rows else tree_digest(source)
 
 
 def own_files() -> list[Path]:

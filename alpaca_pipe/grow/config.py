@@ -102,9 +102,10 @@ class GrowConfig(Table):
         return found
 
     def rehearsed(self) -> Self:
-        """Of the stand-in: twice as many layers, twice the width, where the recipe changes them."""
-        deeper = 4 if self.num_hidden_layers else None
-        wider = 128 if self.hidden_size or self.intermediate_size else None
+        """Of the stand-in: twice as many layers where a method may add some, twice the width where the recipe changes it."""
+        deeper = 4 if self.num_hidden_layers and "net2net" not in self.methods else None
+        wide = self.hidden_size or self.intermediate_size
+        wider = 128 if wide or deeper is None else None
         return self.model_copy(
             update=dict.fromkeys(SHAPE)
             | {"num_hidden_layers": deeper, "hidden_size": wider, "check_rows": 8}

@@ -47,7 +47,7 @@ def print_pretraining(words: Sequence[str], as_json: bool = False) -> None:
     budget = said.pop("budget")
     plan = pretraining(gpus_at_once=said.pop("gpus"), **said)
     if as_json:
-        echo_json(_row(plan))
+        echo_json(_row(plan) | _budget_row(plan, budget))
         return
     for label, line in (*_lines(plan), *_budget(plan, budget)):
         echo(f"{label:<12} {line}")
@@ -131,6 +131,15 @@ def _budget(plan: Pretraining, dollars: float | None) -> Iterator[tuple[str, str
         "",
         f"or, best spent, {size(parameters)} parameters and {size(best)} tokens, loss {REPLICATION.loss(parameters, best):.3f}",
     )
+
+
+def _budget_row(plan: Pretraining, dollars: float | None) -> dict[str, Any]:
+    if dollars is None:
+        return {}
+    tokens = plan.affords(dollars)
+    affordable = plan.seen + tokens
+    loss = plan.loss(affordable)[1]
+    return {"budget": {"dollars": dollars, "tokens": tokens, "predicted_loss": loss}}
 
 
 def _around(amount: Range, form: str) -> str:

@@ -37,6 +37,7 @@ _KEYS: dict[str, float | str | None] = {
 }
 _PARTS = (9, 3, 1)  # the sizes: a ninth, a third, all
 _COMPILED_FROM = 20_000  # rows from which the search is compiled (curate/dedup.py): fewer of them say nothing of its seconds
+_ENDS = 0.05  # of the power: below it ten times the rows bring an eighth more at most
 _LIKENESS = Decimal("0.7")
 _IN_FLIGHT = 256  # attempts that the ledger is given together
 
@@ -156,9 +157,15 @@ def print_prompts(
             f"plan prompts: {rows:,} rows say nothing of {count:,.0f} prompts",
             "simulate at least 1,600 rows, and not more than count",
         )
-    if said["spread"] <= 1.01:
+    if not 1.05 <= said["spread"] <= 10:
         raise UserError(
-            "plan prompts: spread is above 1", "1.35 is a usual one; higher repeats sooner"
+            f"plan prompts: spread is from 1.05 to 10, and {said['spread']:g} is said",
+            "1.35 is a usual one; higher repeats sooner",
+        )
+    if said["tasks"] < 1 or not all(1 <= said[f"tokens_{way}"] <= 1e6 for way in ("in", "out")):
+        raise UserError(
+            "plan prompts: a request asks for a task at least, and has 1 to a million tokens in and out",
+            "tasks=12 tokens_in=640 tokens_out=900 are usual",
         )
     if rows >= _COMPILED_FROM * _PARTS[0]:  # once, before it is timed
         search(ImaginedRows(_COMPILED_FROM, said["spread"], 0), said["engine"])
@@ -208,8 +215,11 @@ def _conclusions(
         f"{size(count)} prompts' rows: {size(middle)} new ({size(low)} to {size(min(high, count))}), {middle / count:.0%} of them; "
         f"of the last {points[-1].rows:,} simulated {points[-1].kept / points[-1].rows:.0%}"
     )
-    wanted = (count / kept.factor) ** (1 / kept.power)
-    yield f"{size(count)} new rows would take {size(wanted)} rows, {wanted / count:.2g} times as many"
+    if kept.power < _ENDS:
+        yield f"{size(count)} new rows would not come, however many are asked for: ideas run out"
+    else:
+        wanted = (count / kept.factor) ** (1 / kept.power)
+        yield f"{size(count)} new rows would take {size(wanted)} rows, {wanted / count:.2g} times as many"
     low, middle, high = seconds.around(count)
     if points[0].rows < _COMPILED_FROM:
         yield f"the search: its seconds grow otherwise below {_COMPILED_FROM:,} rows; simulate {_COMPILED_FROM * _PARTS[0]:,} (rows=180k)"

@@ -76,3 +76,19 @@ def test_the_programs_own_source_is_known_by_its_python_files() -> None:
     found = read_texts(own)
     assert len(found.train) > len(found.held_out) > 10
     assert own.characters() > 1_000_000
+
+
+def test_half_of_a_surrogate_pair_is_no_crash(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "one two"}\n{"text": "half \\ud83d a pair"}\n')
+    train, held_out = read_texts(table(rows))
+    assert sorted(train + held_out) == ["half \ufffd a pair", "one two"]
+
+
+def test_a_file_that_is_read_as_rows_is_another_than_the_same_bytes_as_a_text(
+    tmp_path: Path,
+) -> None:
+    for name in ("a.jsonl", "b.jsonl", "a.txt"):
+        (tmp_path / name).write_text('{"text": "one"}\n{"text": "two"}\n')
+    one, other, text = (table(tmp_path / n).identity() for n in ("a.jsonl", "b.jsonl", "a.txt"))
+    assert one == other != text

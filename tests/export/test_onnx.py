@@ -305,3 +305,8 @@ def test_the_folder_holds_all_that_the_page_asks_for(folder: Path) -> None:
     words = read_json(folder / "model" / "tokenizer_config.json")
     assert "AAAA" not in text and "BBBB" not in text  # rows of the user's stay out of a public page
     assert words["chat_template"]  # Transformers.js reads no chat_template.jinja
+
+
+def test_the_graph_names_no_path_of_this_machine(folder: Path) -> None:
+    graph = (folder / "model" / "onnx" / "model.onnx").read_bytes()
+    assert not [word for word in (b"site-packages", b".py", b"stack_trace") if word in graph]

@@ -119,3 +119,11 @@ def test_what_cannot_be_capped_is_said_in_the_plan(
     (tmp_path / "r.yaml").write_text(json.dumps(recipe))
     answer = command("plan", "r.yaml", cwd=tmp_path)
     assert answer.code == 2 and said in answer.out + answer.err
+
+
+def test_files_of_one_name_in_two_folders_and_names_with_points_are_files_of_their_own() -> None:
+    rows = [row(name, n) for name in ("a/train", "b/train", "flan.v1", "flan.v2") for n in range(9)]
+    assert len(capped(rows, 4)) == 16
+    kept = capped(rows, {"b/train": 2, "flan.v2": 3})
+    assert [sum(file_of(one) == name for one in kept) for name in ("a/train", "b/train")] == [9, 2]
+    assert [sum(file_of(one) == name for one in kept) for name in ("flan.v1", "flan.v2")] == [9, 3]

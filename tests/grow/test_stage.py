@@ -18,6 +18,7 @@ from alpaca_pipe.data.texts_table import TextsTable
 from alpaca_pipe.grow.config import GrowConfig
 from alpaca_pipe.grow.run import grow
 from alpaca_pipe.grow.stage import STAGE, estimate
+from alpaca_pipe.models.architecture import of_config
 from alpaca_pipe.recipe.stage import EstimateInputs, StageContext
 from alpaca_pipe.weights.base import BaseTable
 from alpaca_pipe.weights.new_shape import NewShape
@@ -172,3 +173,26 @@ def test_keys_that_say_nothing_are_refused() -> None:
         GrowConfig()
     with pytest.raises(ValueError, match="named twice"):
         GrowConfig(num_hidden_layers=4, beside=("zero_blocks",))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"method": "net2net", "num_hidden_layers": 30, "hidden_size": 1152},
+        {"method": "net2net", "num_attention_heads": 18},
+        {"method": "stack", "num_hidden_layers": 60},
+    ],
+)
+def test_what_can_be_made_can_be_rehearsed(said: dict[str, Any]) -> None:
+    table = GrowConfig.model_validate(said)
+    base = of_config(
+        {"hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9, **_REST}
+    )
+    small = of_config(
+        {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, **_SMALL}
+    )
+    assert table.grown(base) != base and table.rehearsed().grown(small) != small
+
+
+_REST = {"num_key_value_heads": 3, "intermediate_size": 1536, "vocab_size": 300}
+_SMALL = {"num_key_value_heads": 2, "intermediate_size": 128, "vocab_size": 300}

@@ -52,7 +52,10 @@ def test_another_gpu_than_the_named_one_is_billed_at_its_own_price(
     found(monkeypatch, "NVIDIA GeForce RTX 4090")
     here = terms(H100.model_copy(update={"count": 8}), DAY, on_gpu=True)
     assert here.name == "1 x RTX4090" and "no H100" in here.says
-    assert 0 < here.per_hour == terms(GpuTable(), DAY, on_gpu=True).per_hour
+    own = GpuTable(name="RTX4090", provider="runpod")
+    assert 0 < here.per_hour == terms(own, DAY, on_gpu=True).per_hour
+    nobody = H100.model_copy(update={"provider": "nowhere"})  # who does not let this GPU
+    assert terms(nobody, DAY, on_gpu=True).per_hour == terms(GpuTable(), DAY, on_gpu=True).per_hour
 
 
 def test_the_named_gpu_is_billed_where_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,3 +195,12 @@ def recipe(folder: Path, gpu: str) -> None:
     (folder / "r.yaml").write_text(
         f"base: {{model: tiny}}\ngpu: {gpu}\ncurate: {{from: rows.jsonl, held_out: 4, filters: none}}\ntrain: {{max_steps: 2}}\n"
     )
+
+
+def test_another_gpu_of_the_named_provider_is_billed_as_that_provider_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found(monkeypatch, "NVIDIA H200")
+    here = terms(H100, DAY, on_gpu=True)
+    own = terms(GpuTable(name="H200", provider="runpod"), DAY, on_gpu=True)
+    assert here.name == "1 x H200" and here.per_hour == own.per_hour

@@ -154,3 +154,8 @@ def test_the_commands(tmp_path: Path) -> None:
 def test_what_is_wrong_is_a_sentence(words: list[str], what: str, tmp_path: Path) -> None:
     done = command("plan", *words, cwd=tmp_path)
     assert done.code == 2 and what in done.err and " - " in done.err
+
+
+def test_a_budget_is_answered_as_json_too(tmp_path: Path) -> None:
+    done = command("plan", "pretrain", "parameters=1b", "budget=1000", "--json", cwd=tmp_path)
+    assert json.loads(done.out)["budget"]["tokens"] > 0

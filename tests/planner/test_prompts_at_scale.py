@@ -82,10 +82,24 @@ def test_the_command(tmp_path: Path) -> None:
         (["rows=10"], "say nothing of"),
         (["rows=1m", "count=1k"], "say nothing of"),
         (["engine=spark"], "no engine 'spark'"),
-        (["spread=1"], "spread is above 1"),
+        (["spread=1"], "spread is from"),
         (["rwos=1m"], "did you mean 'rows'"),
     ],
 )
 def test_what_is_wrong_is_a_sentence(words: list[str], what: str, tmp_path: Path) -> None:
     done = command("plan", "prompts", *words, cwd=tmp_path)
     assert done.code == 2 and what in done.err
+
+
+@pytest.mark.parametrize(
+    "word", ["spread=1.011", "spread=1e6", "tasks=0.001", "tokens_in=0.5", "tokens_out=1e25"]
+)
+def test_what_cannot_be_simulated_is_a_sentence(word: str, tmp_path: Path) -> None:
+    done = command("plan", "prompts", "rows=1600", word, cwd=tmp_path)
+    assert done.code == 2 and "plan prompts:" in done.err
+
+
+@pytest.mark.parametrize("spread", ["1.05", "10"])
+def test_ideas_that_run_out_are_no_crash(spread: str, tmp_path: Path) -> None:
+    done = command("plan", "prompts", "rows=1600", f"spread={spread}", cwd=tmp_path)
+    assert done.code == 0, done.err

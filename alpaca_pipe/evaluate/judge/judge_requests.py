@@ -26,7 +26,7 @@ Answer with a JSON object alone: {{"grade": whole number, "reason": "one short s
 _TURNS = " Judge the last answer; what was said before it stands there to be understood."
 
 # What ends a value of JSON follows: "better: a clearer one" is prose, and no A.
-_END = r"""(?=\s*(?:["',}\n.*]|$))"""
+_END = r"""(?=\s*(?:["',}\n.*;!(–—-]|$))"""
 _KEYED = re.compile(r"""["']?better["']?\s*:\s*["']?\s*(A|B|tie)""" + _END, re.IGNORECASE)
 _BARE = re.compile(r"^\W*(?:answer\s+)?(A|B|tie)\W*$", re.IGNORECASE)
 _GRADE = re.compile(

@@ -29,16 +29,17 @@ from alpaca_pipe.weights.base import Checkpoint
 
 TEMPLATE = Path(__file__).with_name("onnx_page.html")
 _CONTEXT, _MAX_TOKENS = 2048, 512  # tokens: a phone has the memory of a phone
+_GRAPH = "without the exporter's notes"
 _COPIED = ("tokenizer.json", "generation_config.json")
 
 
 def digest_of_onnx_page() -> str:
-    """Of all that the folder holds but for the model."""
+    """Of all that the folder holds but for the model, and of how its graph is written."""
     texts = [
         path.read_text(encoding="utf-8")
         for path in (TEMPLATE, TEMPLATE.with_suffix(".js"), CONVERSATION)
     ]
-    return digest_of([VERSION, HEADERS, *texts])
+    return digest_of([VERSION, HEADERS, _CONTEXT, _MAX_TOKENS, _GRAPH, *texts])
 
 
 def write_onnx_folder(

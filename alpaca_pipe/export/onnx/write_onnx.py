@@ -79,7 +79,10 @@ def write_onnx(model: PreTrainedModel, file: Path) -> None:
     _rename(program)
     try:
         import onnx_ir
+        from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
+        # the exporter notes of each node the lines of Python that made it, by their paths on this machine
+        ClearMetadataAndDocStringPass()(program.model if hasattr(program, "model") else program)
         file.parent.mkdir(parents=True, exist_ok=True)
         onnx_ir.save(program, str(file), external_data=file.name + DATA)
     except OSError as error:

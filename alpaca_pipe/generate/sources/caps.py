@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
 
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
+from alpaca_pipe.data.file_formats import SUFFIXES
 
 
 def file_of(row: Example) -> str:
-    """The file that a row was read from, without its ending: `cot` of `cot.jsonl#7`, also where it is packed."""
-    return PurePosixPath(row.origin.source.rpartition("#")[0]).name.split(".")[0]
+    """The file that a row was read from, inside its folder and without its ending: `cot` of `cot.jsonl#7`, also where it is
+    packed, and `flan/train` of `flan/train.jsonl#7`."""
+    return SUFFIXES.sub("", row.origin.source.rpartition("#")[0])
 
 
 def capped(rows: Iterable[Example], caps: int | Mapping[str, int]) -> list[Example]:

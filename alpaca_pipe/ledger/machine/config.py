@@ -187,8 +187,13 @@ def terms(table: GpuTable, day: date, on_gpu: bool) -> LeaseTerms:
             day
         )  # a name or a provider that is not in the book is refused before anything is spent
         return LeaseTerms("machine", "this machine", says=other)
-    # of another GPU than the one that is named, its own price, whoever lets it
-    billed = table.model_copy(update={"name": None, "provider": None}) if other else table
+    # of another GPU than the one that is named, its own price: of the named provider, else of whoever lets it
+    billed = table.model_copy(update={"name": None}) if other else table
+    if other and not any(
+        (rate.gpu, rate.provider) == (_known(found, quiet=True), table.provider)
+        for rate in gpu_rates(day)
+    ):
+        billed = billed.model_copy(update={"provider": None})
     rate = billed.rate(day, found)
     since, rental = _since(table)
     count = len(found) if other else table.count or len(found) or 1
