@@ -181,7 +181,7 @@ def _adapter(config: AlignConfig, tables: Mapping[str, Any]) -> bool:
 
 def _rows(config: AlignConfig, tables: Mapping[str, Any], pairs: Path | None) -> int:
     if config.source:
-        return rows_expected(config.source)
+        return rows_expected(config.source, split=config.split)
     if pairs is not None:
         with pairs.open("rb") as lines:
             return sum(1 for _ in lines)

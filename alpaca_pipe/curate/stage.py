@@ -45,7 +45,7 @@ def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInp
 
             check_columns(config.source, config.columns)
             check_held_out(config.source, config.held_out)
-        rows = rows_expected(config.source, config.first)
+        rows = rows_expected(config.source, config.first, config.split)
     else:
         rows = getattr(tables.get("generate"), "count", 0)
         if rows and config.held_out >= _most_rows(tables["generate"]):

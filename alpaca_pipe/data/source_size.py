@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.data.compression import BreaksOff, Opens, chunks
+from alpaca_pipe.data.source_files import files_of
 from alpaca_pipe.data.source_kinds import HubId
 
 _BYTES_A_ROW = 430  # of the released 52K: where a file's form tells nothing
@@ -23,12 +24,25 @@ _FIRST_KEY = re.compile(rb'(?:\xef\xbb\xbf)?\s*\[\s*\{\s*("[^"\\]{1,80}"\s*:)')
 _SAMPLE = 256 << 10  # bytes of a file that does not lie in lines, whose rows are counted
 
 
-def rows_expected(source: Path | HubId, first: int | None = None) -> int:
-    """About how many rows a source holds; of what is not here the first so many, or UNCOUNTED."""
+def rows_expected(source: Path | HubId, first: int | None = None, split: str | None = None) -> int:
+    """About how many rows a source holds, of a folder those of its split; of what is not here the first so many, or
+    UNCOUNTED."""
     if isinstance(source, HubId):
         return first or UNCOUNTED
-    files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
-    return max(1, sum(_counted(path, path.stat().st_mtime_ns) for path in files))
+    return max(1, sum(_counted(path, path.stat().st_mtime_ns) for path in _files(source, split)))
+
+
+def _files(source: Path, split: str | None) -> list[Path]:
+    """Those that will be read; of a folder that cannot be, all: the run says so."""
+    if source.is_file():
+        return [source]
+    try:
+        found = [path for path, _, _ in files_of(source, None, split) if isinstance(path, Path)]
+    except UserError:
+        found = []
+    if found and source not in found:
+        return found
+    return [path for path in source.rglob("*") if path.is_file()]
 
 
 @lru_cache(maxsize=256)

@@ -134,11 +134,13 @@ def _drawn(config: PairsConfig, tables: Mapping[str, Any], rows: int, says: str)
 
 def _rows(config: PairsConfig, tables: Mapping[str, Any]) -> int:
     if config.source:
-        return rows_expected(config.source) or config.count
+        return rows_expected(config.source, split=config.split) or config.count
     curate = tables.get("curate")
     source = getattr(curate, "source", None)
     rows = (
-        rows_expected(source) if source else getattr(tables.get("generate"), "count", config.count)
+        rows_expected(source, split=getattr(curate, "split", None))
+        if source
+        else getattr(tables.get("generate"), "count", config.count)
     )
     return max(
         1, min(rows, getattr(curate, "first", None) or rows) - getattr(curate, "held_out", 0)

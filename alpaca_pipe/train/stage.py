@@ -318,7 +318,12 @@ def _shared(job: Job) -> str:
 def _rows_expected(tables: Mapping[str, Any]) -> int:
     curate = tables.get("curate")
     source, first = getattr(curate, "source", None), getattr(curate, "first", None)
-    rows = rows_expected(source, first) if source else getattr(tables.get("generate"), "count", 0)
+    split = getattr(curate, "split", None)
+    rows = (
+        rows_expected(source, first, split)
+        if source
+        else getattr(tables.get("generate"), "count", 0)
+    )
     return max(1, min(rows, first or rows) - getattr(curate, "held_out", 0))
 
 

@@ -204,3 +204,12 @@ def test_another_gpu_of_the_named_provider_is_billed_as_that_provider_does(
     here = terms(H100, DAY, on_gpu=True)
     own = terms(GpuTable(name="H200", provider="runpod"), DAY, on_gpu=True)
     assert here.name == "1 x H200" and here.per_hour == own.per_hour
+
+
+def test_of_a_folder_the_files_that_are_read_are_counted(tmp_path: Path) -> None:
+    for name, many in (("train", 100), ("test", 900)):
+        lines = [f'{{"instruction": "{name} {n}?", "output": "so"}}\n' for n in range(many)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    (tmp_path / "README.md").write_text("words " * 9000)
+    assert rows_expected(tmp_path, split="train") == 100
+    assert rows_expected(tmp_path, split="test") == 900
