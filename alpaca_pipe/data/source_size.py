@@ -12,7 +12,6 @@ from typing import IO, Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.data.compression import BreaksOff, Opens, chunks
-from alpaca_pipe.data.source_files import files_of
 from alpaca_pipe.data.source_kinds import HubId
 
 _BYTES_A_ROW = 430  # of the released 52K: where a file's form tells nothing
@@ -36,6 +35,8 @@ def _files(source: Path, split: str | None) -> list[Path]:
     """Those that will be read; of a folder that cannot be, all: the run says so."""
     if source.is_file():
         return [source]
+    from alpaca_pipe.data.source_files import files_of
+
     try:
         found = [path for path, _, _ in files_of(source, None, split) if isinstance(path, Path)]
     except UserError:

@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, Field
 
 from alpaca_pipe.core.config_table import Exact, ExistingPath, Table
 from alpaca_pipe.core.files import digest_of, file_digest, tree_digest
-from alpaca_pipe.data.file_formats import SUFFIXES
 
 OWN = "own"  # the program's own source text: what a machine without any other text has
 PROGRAM = Path(__file__).resolve().parents[1]
@@ -57,6 +56,8 @@ class TextsTable(Table):
 
 def _content(source: Path) -> str:
     """Of a single file also whether it is read as rows, which its ending says: with a folder go the names."""
+    from alpaca_pipe.data.file_formats import SUFFIXES
+
     rows = source.is_file() and SUFFIXES.search(source.name)
     return digest_of([tree_digest(source), "rows"]) if rows else tree_digest(source)
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
-from alpaca_pipe.data.file_formats import SUFFIXES
 
 
 def file_of(row: Example) -> str:
     """The file that a row was read from, inside its folder and without its ending: `cot` of `cot.jsonl#7`, also where it is
     packed, and `flan/train` of `flan/train.jsonl#7`."""
+    from alpaca_pipe.data.file_formats import SUFFIXES
+
     return SUFFIXES.sub("", row.origin.source.rpartition("#")[0])
 
 
