@@ -41,6 +41,15 @@ DpoLoss = Literal[
     "discopop",
     "sigmoid_norm",
 ]
+# Keys that some methods read -> those methods.
+READ_BY: Mapping[str, tuple[str, ...]] = {
+    "label_smoothing": ("dpo",),
+    "desirable_weight": ("kto",),
+    "undesirable_weight": ("kto",),
+    "center_rewards_coefficient": ("reward",),
+    "beta": ("dpo", "kto", "rloo", "grpo"),
+    **dict.fromkeys(("num_generations", "reward_model", "reward"), ("rloo", "grpo")),
+}
 Loss = DpoLoss | Literal["kto", "apo_zero_unpaired", "grpo", "dr_grpo", "dapo", "bnpo"]
 
 
@@ -212,6 +221,15 @@ class AlignConfig(Table):
                 "kto compares an answer with those of other prompts in its batch - set 2 or more",
             )
         return self
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Keys that are written and that this method does not read."""
+        return tuple(
+            key
+            for key in sorted(self.model_fields_set & READ_BY.keys())
+            if self.method not in READ_BY[key]
+        )
 
     @property
     def is_online(self) -> bool:

@@ -16,7 +16,8 @@ from alpaca_pipe.weights.base import GROWN
 def estimate(config: AlignConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
     """UserError for a recipe that cannot be aligned."""
     found = align_outlay(config, tables, known.inputs.get(PAIRS))
-    return Estimate(found.minutes, found.says, found.rests_on)
+    notes = tuple(f"align.{key} is not used by method {config.method}" for key in config.unused)
+    return Estimate(found.minutes, found.says, found.rests_on, notes=notes)
 
 
 def run(config: AlignConfig, context: StageContext) -> Outcome:
@@ -40,7 +41,7 @@ _OUT_OF_MEMORY = (
 
 STAGE = Stage(
     "align",
-    version=1,
+    version=2,
     config=AlignConfig,
     reads=(f"{TRAINED}?", f"{GROWN}?"),
     uses=("base", "seed"),

@@ -299,3 +299,13 @@ def test_a_prompt_that_is_too_long_is_not_answered(bench: Bench, tmp_path: Path)
 def test_nothing_that_could_not_be_learned_or_measured(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="set "):
         AlignConfig.model_validate(wrong)
+
+
+def test_a_key_that_the_method_does_not_read_is_said(tmp_path: Path) -> None:
+    """It would change nothing, and nothing would say so."""
+    from alpaca_pipe.align.config import READ_BY
+
+    assert AlignConfig(method="kto", label_smoothing=0.1, beta=0.2).unused == ("label_smoothing",)
+    assert AlignConfig(method="dpo", desirable_weight=2.0).unused == ("desirable_weight",)
+    assert AlignConfig(method="grpo", num_generations=4).unused == ()
+    assert set(READ_BY) <= set(AlignConfig.model_fields)

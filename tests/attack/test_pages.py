@@ -113,6 +113,8 @@ class _Policy(HTMLParser):
         "teacher_comparison/comparison_page.py",
         "serve/chat_page.html",
         "export/browser/browser_page.html",
+        "export/onnx/onnx_page.html",
+        "watch/watch_page.html",
         "evaluate/judge/rating_page.html",
     ],
 )
@@ -142,5 +144,7 @@ def test_no_other_page_is_written() -> None:
         "teacher_comparison/comparison_page.py",
         "serve/chat_page.html",
         "export/browser/browser_page.html",
+        "export/onnx/onnx_page.html",
+        "watch/watch_page.html",
         "evaluate/judge/rating_page.html",
     }

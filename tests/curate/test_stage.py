@@ -290,7 +290,7 @@ def test_golden(tmp_path: Path) -> None:
         ),
         at,
     )
-    assert (STAGE.version, tree_digest(at.folder)[:16]) == (6, "9a1d3116c205b385")
+    assert (STAGE.version, tree_digest(at.folder)[:16]) == (7, "9a1d3116c205b385")
 
 
 def test_a_rehearsal_of_a_set_on_the_hub_reads_ours_as_ours_is() -> None:

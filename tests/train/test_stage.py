@@ -168,7 +168,7 @@ def test_gpus_that_are_billed_and_not_used_are_said(processes: int, said: bool) 
     config = CONFIG.model_copy(update={"processes": processes})
     with patch(
         "alpaca_pipe.train.stage.machine_of",
-        lambda tables: SimpleNamespace(gpu=None, says="4 x B9"),
+        lambda tables: SimpleNamespace(gpu=None, says="4 x B9", per_hour=0),
     ):
         notes = estimate(config, tables, EstimateInputs()).notes
     assert any("4 GPUs are billed" in note for note in notes) == said
