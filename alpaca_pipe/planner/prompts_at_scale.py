@@ -101,7 +101,13 @@ def search(rows: ImaginedRows, engine: str) -> Measured:
     )
 
 
-def book(requests: int, tokens: tuple[int, int], model: str, file: Path) -> tuple[int, float]:
+def book(
+    requests: int,
+    tokens: tuple[int, int],
+    model: str,
+    file: Path,
+    clock: Callable[[], float] = time.process_time,
+) -> tuple[int, float]:
     """(nano-dollars settled, seconds of the processor for one request): each reserved and settled in a real ledger."""
     from alpaca_pipe.core.completion import Completion, PromptMessage, Request, Usage
     from alpaca_pipe.ledger.budget import Caps
@@ -112,7 +118,7 @@ def book(requests: int, tokens: tuple[int, int], model: str, file: Path) -> tupl
     price, usage = price_of(model, today()), Usage(tokens[0], 0, 0, tokens[1])
     request = Request((PromptMessage("user", "so many tasks"),), {"max_tokens": tokens[1]})
     ceiling, cost = price.worst(*tokens), price.cost(usage)
-    busy = time.process_time()
+    busy = clock()
     with Journal.open(file) as journal:
         numbers = iter(range(requests))
         while some := list(islice(numbers, _IN_FLIGHT)):
@@ -141,7 +147,7 @@ def book(requests: int, tokens: tuple[int, int], model: str, file: Path) -> tupl
         total = journal.totals()
     if total.settled != requests * cost:
         raise AssertionError(f"the ledger holds {total.settled}, and {requests * cost} were paid")
-    return int(total.settled), (time.process_time() - busy) / requests
+    return int(total.settled), (clock() - busy) / requests
 
 
 def print_prompts(

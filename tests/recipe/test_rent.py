@@ -27,6 +27,7 @@ from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.stage import Catalog, Estimate, Outcome, StageContext
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.recipe import toy
+from tests.recipe.toy import give
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +99,6 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MeterTiming, "with_grace", lambda grace: MeterTiming(3600, 600, grace))
     monkeypatch.setattr(meter, "_ticks", lambda: now[0])
     monkeypatch.setattr(toy, "pause", wait)
-    monkeypatch.setenv("TOY_SLEEP", "0.1")
 
 
 def test_each_stage_is_billed_with_its_phases(recipe: Path, counts: Path, tmp_path: Path) -> None:
@@ -226,9 +226,11 @@ def test_the_minutes_of_a_killed_run_are_booked(recipe: Path, counts: Path, tmp_
             "sow.count=300",
         ],
         cwd=ROOT,
+        stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=os.environ | {"TOY_SLEEP": "0.1"},
+        env=os.environ | {"TOY_TURNS": ""},
     )
+    give(process, 4)
     until(lambda: "sow:3" in counts.read_text(), process)
     process.kill()
     process.communicate()

@@ -22,7 +22,7 @@ from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.plan import steps_of
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.workspace import Workspace
-from tests.recipe.toy import CATALOG, run_toy
+from tests.recipe.toy import CATALOG, give, run_toy
 from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,13 +171,18 @@ def test_a_failed_stage_keeps_what_was_finished(recipe: Path, counts: Path, tmp_
     assert ran(counts) == {"sow": 1, "reap": 1, "sell": 2}
 
 
-def start(recipe: Path, runs: Path, sleep: str = "0.02") -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+def start(recipe: Path, runs: Path, turns: int | None = None) -> subprocess.Popen[bytes]:
+    """turns: parts that it makes before it waits; None: it runs freely."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "tests.recipe.toy", str(recipe), str(runs), "sow.count=30"],
         cwd=ROOT,
+        stdin=subprocess.DEVNULL if turns is None else subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=os.environ | {"TOY_SLEEP": sleep},
+        env=os.environ | ({} if turns is None else {"TOY_TURNS": ""}),
     )
+    if turns is not None:
+        give(process, turns)
+    return process
 
 
 def test_kill_9_at_random_moments_then_it_completes_without_doing_a_part_twice(
@@ -202,9 +207,10 @@ def test_kill_9_at_random_moments_then_it_completes_without_doing_a_part_twice(
 
 
 def test_ctrl_c_stops_between_parts_and_says_so(recipe: Path, counts: Path, tmp_path: Path) -> None:
-    process = start(recipe, tmp_path / "runs")
+    process = start(recipe, tmp_path / "runs", turns=4)
     until(lambda: "sow:3" in counts.read_text(), process)
     process.send_signal(signal.SIGINT)
+    give(process, 1)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130 and b"stopping" in errors
     assert [row["outcome"] for row in read_jsonl(tmp_path / "runs" / "toy" / "history.jsonl")] == [
@@ -215,12 +221,10 @@ def test_ctrl_c_stops_between_parts_and_says_so(recipe: Path, counts: Path, tmp_
 def test_a_second_process_on_the_same_run_folder_says_so(
     recipe: Path, counts: Path, tmp_path: Path
 ) -> None:
-    first = start(recipe, tmp_path / "runs")
+    first = start(recipe, tmp_path / "runs", turns=1)
     until(lambda: "sow:0" in counts.read_text(), first)
-    first.send_signal(signal.SIGSTOP)  # so that it cannot end before the second has looked
     second = start(recipe, tmp_path / "runs")
     _, errors = second.communicate(timeout=PATIENCE)
-    first.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert f"is in use by another process (pid {first.pid})" in errors.decode()
     first.communicate(timeout=PATIENCE)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +16,17 @@ from alpaca_pipe.recipe.stage import Catalog, Estimate, Outcome, Stage, StageCon
 
 
 def pause(seconds: float) -> None:
-    """Of the stages; a test with a clock of its own puts that in its place."""
-    time.sleep(seconds)
+    """Of the stages: no time passes, unless a test puts a clock of its own in its place. A process that is given turns goes on
+    with each byte of its standard input, and freely where that is closed."""
+    if "TOY_TURNS" in os.environ:
+        sys.stdin.buffer.read(1)
+
+
+def give(process: subprocess.Popen[bytes], turns: int) -> None:
+    """To a process that waits for them."""
+    assert process.stdin is not None
+    process.stdin.write(b"." * turns)
+    process.stdin.flush()
 
 
 class Paint(Table):
@@ -60,7 +69,7 @@ def _sow(config: Sow, bench: StageContext) -> Outcome:
     for number in range(config.count):
         part = begun / f"{number}.json"
         if not part.exists():
-            pause(float(os.environ.get("TOY_SLEEP", "0")))
+            pause(0.1)
             write_json(part, number)
             _count(f"sow:{number}")
         bench.progress.at(number + 1)
