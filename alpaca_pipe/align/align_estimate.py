@@ -11,10 +11,10 @@ from typing import Any
 from alpaca_pipe.align.config import AlignConfig
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
-from alpaca_pipe.data.source_size import rows_expected
+from alpaca_pipe.data.source_size import rows_expected, rows_to_train
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
 from alpaca_pipe.ledger.pricing.gpu_rates import Gpu
-from alpaca_pipe.models.architecture import Architecture, shape_of
+from alpaca_pipe.models.architecture import Architecture, parameters_in, shape_in
 from alpaca_pipe.models.fit import GB, Method, fit, memory, memory_on_cpu, training_flops
 from alpaca_pipe.models.speed import loading, reached
 from alpaca_pipe.train.hyperparameters import Hyperparameters
@@ -27,6 +27,7 @@ _CPU_TOKENS = 18.0  # drawn a second and answer at once by 135M parameters on 2 
 _MEASURED_ON = 135e6
 _LAYER_SECONDS = 0.25e-3  # of a GPU, for each layer and token that is drawn
 _START_SECONDS = 15.0
+_ROWS = 1000  # where nothing says how many
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def align_outlay(config: AlignConfig, tables: Mapping[str, Any], pairs: Path | N
     check_recipe(config, tables)
     ahead = _ahead(config, tables, pairs)
     base, machine = tables["base"], machine_of(tables)
-    parameters, shape = base.parameters(), shape_of(base)
+    parameters, shape = parameters_in(tables), shape_in(tables)
     if parameters is None:
         return AlignOutlay(NOTHING, f"{ahead.says}; the size of the base is not known here")
     if machine.gpu and shape:
@@ -187,8 +188,7 @@ def _rows(config: AlignConfig, tables: Mapping[str, Any], pairs: Path | None) ->
             return sum(1 for _ in lines)
     if "pairs" in tables:
         return int(tables["pairs"].count)
-    generate = tables.get("generate")
-    return int(getattr(generate, "count", 0)) or 1000
+    return rows_to_train(tables, _ROWS)
 
 
 def check_recipe(config: AlignConfig, tables: Mapping[str, Any]) -> None:

@@ -48,7 +48,7 @@ READ_BY: Mapping[str, tuple[str, ...]] = {
     "undesirable_weight": ("kto",),
     "center_rewards_coefficient": ("reward",),
     "beta": ("dpo", "kto", "rloo", "grpo"),
-    **dict.fromkeys(("num_generations", "reward_model", "reward"), ("rloo", "grpo")),
+    **dict.fromkeys(("num_generations", "reward_model", "reward", "temperature"), ("rloo", "grpo")),
 }
 Loss = DpoLoss | Literal["kto", "apo_zero_unpaired", "grpo", "dr_grpo", "dapo", "bnpo"]
 
@@ -271,8 +271,12 @@ class AlignConfig(Table):
                 "max_completion_length": min(self.max_completion_length, 8),
                 "held_out": min(self.held_out, 2),
                 "samples": min(self.samples, 2),
-                "reward": self.reward.model_copy(update={"max_steps": 2}),
             }
+            | (
+                {"reward": self.reward.model_copy(update={"max_steps": 2})}
+                if self.is_online
+                else {}
+            )
         )
 
     def hyper(self, seed: int, use_peft: bool) -> Hyperparameters:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.align.policy import Beginning, load_policy
-from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.errors import UserError, first_line
 from alpaca_pipe.models.loading import device, is_adapter, load_tokenizer, quiet_transformers
 from alpaca_pipe.models.nf4 import trained_on_nf4
 from alpaca_pipe.train.adapter import check_targets
@@ -146,9 +146,8 @@ def _with_head(source: Checkpoint, dtype: str) -> PreTrainedModel:
             trust_remote_code=False,
         )
     except Exception as error:  # noqa: BLE001  the loaders raise whatever their parts raise
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"align: no reward model can be made of {source.source}: {first}",
+            f"align: no reward model can be made of {source.source}: {first_line(error)}",
             "take a base whose architecture transformers can classify with",
         ) from None
     return model

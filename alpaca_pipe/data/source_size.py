@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +30,19 @@ def rows_expected(source: Path | HubId, first: int | None = None, split: str | N
     if isinstance(source, HubId):
         return first or UNCOUNTED
     return max(1, sum(_counted(path, path.stat().st_mtime_ns) for path in _files(source, split)))
+
+
+def rows_to_train(tables: Mapping[str, Any], otherwise: int = 0) -> int:
+    """About how many rows curation leaves to train on: of `curate.from`, or of what generate makes, less those that are held out.
+    tables: all of the recipe, by name; otherwise: rows where it says of none."""
+    curate = tables.get("curate")
+    source, first = getattr(curate, "source", None), getattr(curate, "first", None)
+    rows = (
+        rows_expected(source, first, getattr(curate, "split", None))
+        if source
+        else getattr(tables.get("generate"), "count", otherwise)
+    )
+    return max(1, min(rows, first or rows) - getattr(curate, "held_out", 0))
 
 
 def _files(source: Path, split: str | None) -> list[Path]:

@@ -192,7 +192,7 @@ def _onnx(context: StageContext) -> dict[str, Any]:
 
     merged = context.folder / "merged"
     encoder = saved_encoder(load_tokenizer(Checkpoint(str(merged))), merged)
-    said = context.tables["base"].published.rpartition("/")[2]
+    said = base_or_grown(context.tables["base"], context.inputs).published.rpartition("/")[2]
     shutil.rmtree(draft, ignore_errors=True)
     found = write_onnx_folder(
         merged,

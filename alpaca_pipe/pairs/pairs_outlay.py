@@ -10,10 +10,10 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
-from alpaca_pipe.data.source_size import rows_expected
+from alpaca_pipe.data.source_size import rows_expected, rows_to_train
 from alpaca_pipe.evaluate.judge.judge_config import outlay
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
-from alpaca_pipe.models.architecture import shape_of
+from alpaca_pipe.models.architecture import parameters_in, shape_in
 from alpaca_pipe.models.drawn_answers import prompts_at_once
 from alpaca_pipe.models.fit import GB
 from alpaca_pipe.pairs.config import PairsConfig
@@ -114,7 +114,7 @@ def _drawn(config: PairsConfig, tables: Mapping[str, Any], rows: int, says: str)
         raise UserError("pairs: nobody is there to answer", "add `base:`, or set pairs.teacher")
     batches = math.ceil(rows / prompts_at_once(config.num_generations))
     steps = batches * config.max_completion_length
-    shape = shape_of(base)
+    shape = shape_in(tables)
     if machine.gpu and shape:
         seconds = steps * shape.layers * _LAYER_SECONDS
         held = shape.parameters * 2 / GB
@@ -123,7 +123,7 @@ def _drawn(config: PairsConfig, tables: Mapping[str, Any], rows: int, says: str)
             f"{says} on one {machine.gpu.name} ({held:.0f} GB of weights)",
             "a token and layer in 0.25 ms: not measured on a GPU yet",
         )
-    parameters = base.parameters() or _MEASURED_ON
+    parameters = parameters_in(tables) or _MEASURED_ON
     seconds = steps * _CPU_STEP * parameters / _MEASURED_ON
     return PairsOutlay(
         Range.about(seconds / 60 + 0.2, 2),
@@ -134,14 +134,5 @@ def _drawn(config: PairsConfig, tables: Mapping[str, Any], rows: int, says: str)
 
 def _rows(config: PairsConfig, tables: Mapping[str, Any]) -> int:
     if config.source:
-        return rows_expected(config.source, split=config.split) or config.count
-    curate = tables.get("curate")
-    source = getattr(curate, "source", None)
-    rows = (
-        rows_expected(source, split=getattr(curate, "split", None))
-        if source
-        else getattr(tables.get("generate"), "count", config.count)
-    )
-    return max(
-        1, min(rows, getattr(curate, "first", None) or rows) - getattr(curate, "held_out", 0)
-    )
+        return rows_expected(config.source, split=config.split)
+    return rows_to_train(tables, config.count)

@@ -12,7 +12,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
 from alpaca_pipe.data.source_kinds import HubId
-from alpaca_pipe.data.source_size import rows_expected
+from alpaca_pipe.data.source_size import rows_to_train
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine, idle_gpus, machine_of
 from alpaca_pipe.ledger.pricing.token_prices import OLD
@@ -77,7 +77,7 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
 
         check_cores(config.processes)
     _refuse_conversations(config, tables, length)
-    rows = length.rows or _rows_expected(tables)
+    rows = length.rows or rows_to_train(tables)
     tunes = tunes_of(config, tables)
     steps = config.hyper(0).steps(rows)
     batch = min(rows, config.hyper(0).rows_a_step)
@@ -179,7 +179,7 @@ def hosted_estimate(
     base: BaseTable | None = tables.get("base")
     wanted = tuning_of(config, base)
     rate, length = rate_of_tune(config.hosted, wanted, base), lengths(known.inputs.get(ROWS))
-    rows = length.rows or _rows_expected(tables)
+    rows = length.rows or rows_to_train(tables)
     tokens = rows * length.mean * wanted.epochs
     money = Range(
         *(rate.nanodollars(tokens * factor) for factor in (1 / length.spread, 1, length.spread))
@@ -217,7 +217,7 @@ def job_of(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInputs
     if base is None or shape is None:
         return None
     length = _lengths(config, tables, known)
-    rows = length.rows or _rows_expected(tables)
+    rows = length.rows or rows_to_train(tables)
     step = min(rows, config.hyper(0).rows_a_step)
     trained = config.max_steps * step if config.max_steps else rows * config.num_train_epochs
     at_once = min(rows, config.per_device_train_batch_size)
@@ -313,18 +313,6 @@ def _opens(config: TrainConfig) -> bool:
 def _shared(job: Job) -> str:
     left_out = 1 - job.computed
     return f"; {left_out:.0%} of them, a shared opening, is computed once" if left_out else ""
-
-
-def _rows_expected(tables: Mapping[str, Any]) -> int:
-    curate = tables.get("curate")
-    source, first = getattr(curate, "source", None), getattr(curate, "first", None)
-    split = getattr(curate, "split", None)
-    rows = (
-        rows_expected(source, first, split)
-        if source
-        else getattr(tables.get("generate"), "count", 0)
-    )
-    return max(1, min(rows, first or rows) - getattr(curate, "held_out", 0))
 
 
 def _notes(config: TrainConfig, base: BaseTable | None, gpu: GpuTable | None) -> Iterator[str]:

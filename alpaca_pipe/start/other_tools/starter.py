@@ -18,6 +18,11 @@ from alpaca_pipe.train.hyperparameters import LEARNING_RATE
 from alpaca_pipe.weights.base import BaseTable
 
 _ROWS, _TUNED = "train.json", "tuned"
+_UNWRITTEN = ("loss", "prompt_loss_weight", "row_weights", "neftune_noise_alpha", "processes") + (
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+)
 Notes = list[str]
 
 
@@ -56,9 +61,17 @@ def write_starter(recipe: Recipe, rows: Path, tool: str, folder: Path) -> Notes:
         write_atomic(folder / file, text)
     return [
         *notes,
+        *(f"not written for {tool}, and not the same there: train.{key}" for key in _lost(train)),
         f"tune there: cd {folder} && {name}",
         f"verdict here: in {recipe.name} set train.from: {folder / _TUNED}, and run it",
     ]
+
+
+def _lost(train: TrainConfig) -> list[str]:
+    """Keys that are set otherwise than by default, and that no starter writes."""
+    fields = type(train).model_fields
+    lost = [key for key in _UNWRITTEN if getattr(train, key) != fields[key].default]
+    return lost + ["lora.init_lora_weights"] * (train.lora.init_lora_weights != "default")
 
 
 def _where(base: BaseTable) -> str:

@@ -48,16 +48,12 @@ def held_out(draft: Translated, value: Any) -> Said:
     )
 
 
-def optimizer(draft: Translated, value: Any) -> Said:
-    return by_name(
-        "train.optim", OPTIMIZERS, "not among the optimizers here; adamw_torch_fused is used"
-    )(draft, value)
-
-
-def schedule(draft: Translated, value: Any) -> Said:
-    return by_name(
-        "train.lr_scheduler_type", SCHEDULES, "not among the schedules here; cosine is used"
-    )(draft, value)
+optimizer = by_name(
+    "train.optim", OPTIMIZERS, "not among the optimizers here; adamw_torch_fused is used"
+)
+schedule = by_name(
+    "train.lr_scheduler_type", SCHEDULES, "not among the schedules here; cosine is used"
+)
 
 
 def eval_steps(draft: Translated, value: Any) -> Said:
