@@ -126,6 +126,11 @@ def plan(
     if recipe in ("pretrain", "serving", "prompts") and not Path(recipe).exists():
         from alpaca_pipe.planner.plans_without_recipe import PLANS
 
+        if again or rehearse:
+            raise UserError(
+                f"plan {recipe}: there is no recipe to rehearse or to run again",
+                "leave --again and --rehearse away",
+            )
         PLANS[recipe](overrides or (), as_json)
         return
     from alpaca_pipe.catalog import CATALOG

@@ -13,7 +13,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.text import whole
 from alpaca_pipe.data.file_formats import SUFFIXES, form_of, rows_of
 from alpaca_pipe.data.records import Record
-from alpaca_pipe.data.texts_table import TextsTable, own_files
+from alpaca_pipe.data.texts_table import PROGRAM, TextsTable, own_files
 
 _TEXT = re.compile(r"\.(txt|md|markdown|rst|py|tex)$", re.IGNORECASE)
 
@@ -70,7 +70,7 @@ def _split(texts: list[str], share: float) -> Texts:
 
 
 def _of_source(source: Path, table: TextsTable, passed: Counter[str]) -> Iterator[str]:
-    if source == Path(__file__).resolve().parents[1]:
+    if source == PROGRAM:
         files = own_files()
     elif source.is_dir():
         files = sorted(path for path in source.rglob("*") if path.is_file())

@@ -54,8 +54,9 @@ def _prove_judge(how: Judging) -> None:
 
     how.check()
     prompts = read_prompts(how.prompts, how.count) if how.prompts else None
+    known = {one.id for one in prompts or ()}
     for id, _, _ in ratings_in(how.ratings) if how.ratings else ():
-        if prompts is not None and id not in {one.id for one in prompts}:
+        if prompts is not None and id not in known:
             raise UserError(
                 f"evaluate.judge.ratings: it rates the prompt {id!r}, which is not among the {len(prompts)} that are judged",
                 "save it from rating.html of a run on the same prompts, or leave evaluate.judge.ratings out",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_atomic
 from alpaca_pipe.recipe.extends import VERSION
@@ -42,7 +43,14 @@ def migrate(path: Path, catalog: Catalog, write: bool = True) -> Migrated:
     ):  # one at a time: each may move the lines of the next
         text, said = change
         changes.append(said)
-    data, _ = read_yaml(text, str(path))
+    data, places = read_yaml(text, str(path))
+    model = recipe_model(catalog)
+    known = {field.alias or name for name, field in model.model_fields.items()} | {_HEAD, "extends"}
+    if strange := next((key for key in data if key not in known), None):
+        raise UserError(
+            f"{places[(strange,)]}: {strange}: no recipe has such a table, so nothing was changed",
+            did_you_mean(str(strange), known),
+        )
     if data.get(_HEAD) is None:
         text = _sure(
             _with_version(text, str(path)),

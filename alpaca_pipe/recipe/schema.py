@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -72,13 +72,7 @@ class Recipe:
     def differences(self, other: Recipe) -> list[str]:
         """`table.key=value` for each key that both recipes have, and this one otherwise."""
         mine, theirs = self.resolved(), other.resolved()
-        return [
-            f"{table}.{key}={value}"
-            for table, keys in mine.items()
-            if isinstance(keys, dict)
-            for key, value in keys.items()
-            if value is not None and theirs.get(table, {}).get(key, value) != value
-        ]
+        return list(_differences(mine, theirs))
 
     def everything(self) -> dict[str, Any]:
         """All tables by name: what an estimate may look at."""
@@ -91,6 +85,16 @@ class Recipe:
             for name, table in {**self.tables, **self.stages}.items()
         }
         return {"name": self.name, "seed": self.seed, "use": self.use, **plain}
+
+
+def _differences(mine: Mapping[str, Any], theirs: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    """Of tables within tables the keys that differ, not the tables."""
+    for key, value in mine.items():
+        name, other = f"{at}{key}", theirs.get(key)
+        if isinstance(value, dict):
+            yield from _differences(value, other if isinstance(other, dict) else {}, f"{name}.")
+        elif at and value is not None and key in theirs and other != value:
+            yield f"{name}={value}"
 
 
 def load_recipe(

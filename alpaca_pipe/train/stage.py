@@ -124,7 +124,11 @@ _TAKEN_WITH = frozenset({"source", "method", "template", "max_length", "control"
 
 
 def _taken(config: TrainConfig) -> Estimate:
-    """Of what was tuned elsewhere."""
+    """Of what was tuned elsewhere. UserError for a folder that holds no model."""
+    from alpaca_pipe.train.tuned_elsewhere import check_kind
+
+    assert config.source is not None
+    check_kind(config, config.source)
     idle = sorted(config.model_fields_set - _TAKEN_WITH)
     notes = (
         (f"nothing is trained, so these keys of train have no effect: {', '.join(idle)}",)

@@ -28,7 +28,7 @@ def take(
     """
     source = config.source
     assert source is not None
-    _check_kind(config, source)
+    check_kind(config, source)
     _check_words(source, encoder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -52,7 +52,8 @@ def _files(source: Path) -> list[Path]:
     return sorted(weights) + [source / name for name in _CONFIGS if (source / name).is_file()]
 
 
-def _check_kind(config: TrainConfig, source: Path) -> None:
+def check_kind(config: TrainConfig, source: Path) -> None:
+    """That the folder holds what method says: looked at by its files, before anything is paid."""
     adapter = is_adapter(source)
     weights = (source / _ADAPTER[1]).is_file() if adapter else any(source.glob("*.safetensors"))
     if not weights or not (adapter or (source / "config.json").is_file()):

@@ -17,7 +17,6 @@ MAY = {
     "attack/hostile.py": "a server that is slow on purpose",
     "attack/hostile_replies.py": "a server that is slow on purpose",
     "waiting.py": "the one place that waits, for what others do",
-    "recipe/toy.py": "a stage that takes a while, so that it can be stopped and killed",
     "road/test_road.py": "kills at moments of chance: right at each of them, on a slow machine too",
     "teachers/batch_server.py": "a provider whose batches take a while",
     "teachers/test_adapting.py": VIRTUAL,

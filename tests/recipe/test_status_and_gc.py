@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -28,10 +27,9 @@ def test_status_beside_a_running_run_and_after_it(
     recipe: Path, counts: Path, tmp_path: Path
 ) -> None:
     workspace = Workspace(tmp_path / "runs")
-    process = start(recipe, workspace.root, "0.15")
+    process = start(recipe, workspace.root, turns=3)
     try:
         until(lambda: (now := status(workspace, "toy").now) and now.counted, process)
-        process.send_signal(signal.SIGSTOP)  # so that it cannot end before it was looked at
         found = status(workspace, "toy")
         assert found.now and found.now.pid == process.pid and found.now.stage == "sow"
         assert found.now.counted["total"] == 30 and found.now.counted["unit"] == "seeds"
@@ -40,7 +38,6 @@ def test_status_beside_a_running_run_and_after_it(
         with pytest.raises(UserError, match="is running"):
             gc.check_idle(workspace)
     finally:
-        process.send_signal(signal.SIGCONT)
         process.communicate(timeout=PATIENCE)
     assert process.returncode == 0  # asking has disturbed nothing
     after = status(workspace, "toy")
@@ -195,13 +192,11 @@ def test_gc_waits_for_no_run_and_deletes_beside_none(
     workspace = Workspace(tmp_path / "runs")
     waste = workspace.store.root / "sow-0123456789abcdef"
     write_json(waste / "stage.json", {"kind": "sow"})
-    process = start(recipe, workspace.root, "0.15")
+    process = start(recipe, workspace.root, turns=3)
     try:
         until(lambda: recipes_of(workspace) and status(workspace, "toy").now, process)
-        process.send_signal(signal.SIGSTOP)  # so that it cannot end before the sweep has looked
         with pytest.raises(UserError, match="in use by another process"):
             gc.sweep(workspace, gc.wasted(workspace))
         assert waste.is_dir()
     finally:
-        process.send_signal(signal.SIGCONT)
         process.communicate(timeout=PATIENCE)

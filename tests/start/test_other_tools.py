@@ -252,3 +252,13 @@ def test_a_starter_names_a_base_that_lies_here_and_the_recipes_seed(
         with pytest.raises(UserError, match=said):
             write_starter(load_recipe(str(mine), CATALOG), rows, tool, tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_what_is_no_recipe_of_anybodys_is_left_as_it_is(tmp_path: Path) -> None:
+    from alpaca_pipe.recipe.migrate import migrate
+
+    file = tmp_path / "other.yml"
+    file.write_text("micro_batch_size: 1\nsequence_len: 5\n")
+    with pytest.raises(UserError, match="no recipe has such a table, so nothing was changed"):
+        migrate(file, CATALOG)
+    assert file.read_text() == "micro_batch_size: 1\nsequence_len: 5\n"

@@ -99,6 +99,10 @@ def test_refused_in_a_sentence(adapter: Path, bench: Bench, tiny: Path, tmp_path
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds neither an adapter"):
         taken(bench("c"), tmp_path / "empty")
+    for folder in (tmp_path / "empty", Path(__file__)):  # said by the plan too
+        config = TrainConfig(**{"from": folder, "control": "none"})
+        with pytest.raises(UserError, match="holds neither an adapter"):
+            STAGE.estimate(config, {"base": BaseTable(model="tiny")}, EstimateInputs())
     with pytest.raises(ValidationError, match="set control: none"):
         TrainConfig(**{"from": tiny, "method": "full"})
 

@@ -26,7 +26,7 @@ from alpaca_pipe.watch.look import WatchedRecipe, look, thinned
 from tests.browser import chromium
 from tests.command import command
 from tests.recipe.test_runner import start
-from tests.recipe.toy import run_toy
+from tests.recipe.toy import give, run_toy
 from tests.road.drive import Road
 from tests.terminal import Terminal
 from tests.waiting import PATIENCE, until
@@ -102,21 +102,19 @@ def test_beside_a_run_two_watch_and_see_its_end(
     browser: Browser, recipe: Path, counts: Path, tmp_path: Path
 ) -> None:
     workspace = Workspace(tmp_path / "runs")
-    run = start(recipe, workspace.root, "0.15")
+    run = start(recipe, workspace.root, turns=3)
     try:
         until(lambda: (now := status(workspace, "toy").now) and now.counted, run)
-        run.send_signal(signal.SIGSTOP)  # so that it cannot end before it was looked at
         with watching("toy", cwd=tmp_path) as url, seen(browser, url) as one:
             says(one, "running sow")
             assert "of 30" in (one.text_content("#figures") or "")
             with seen(browser, url) as other:
                 says(other, "running sow")
-                run.send_signal(signal.SIGCONT)
+                give(run, 30)
                 for page in (one, other):
                     says(page, "finished")
                     assert page.locator("#stages .sealed").count() == 3
     finally:
-        run.send_signal(signal.SIGCONT)
         run.communicate(timeout=PATIENCE)
     assert run.returncode == 0  # looking has disturbed nothing
 
