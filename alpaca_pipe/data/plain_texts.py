@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +12,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.text import whole
 from alpaca_pipe.data.file_formats import SUFFIXES, form_of, rows_of
 from alpaca_pipe.data.records import Record
-from alpaca_pipe.data.texts_table import PROGRAM, TextsTable, own_files
-
-_TEXT = re.compile(r"\.(txt|md|markdown|rst|py|tex)$", re.IGNORECASE)
+from alpaca_pipe.data.texts_table import TEXT, TextsTable, files_of
 
 
 class Texts(NamedTuple):
@@ -70,24 +67,13 @@ def _split(texts: list[str], share: float) -> Texts:
 
 
 def _of_source(source: Path, table: TextsTable, passed: Counter[str]) -> Iterator[str]:
-    if source == PROGRAM:
-        files = own_files()
-    elif source.is_dir():
-        files = sorted(path for path in source.rglob("*") if path.is_file())
-        files = [one for one in files if not _hidden(one.relative_to(source))]
-    else:
-        files = [source]
-    for file in files:
+    for file in files_of(source):
         if SUFFIXES.search(file.name):
             yield from _of_rows(file, table.column)
-        elif _TEXT.search(file.name) or file == source:
+        elif TEXT.search(file.name) or file == source:
             yield _whole(file)
         else:
             passed[f"files ending in {file.suffix or 'nothing'}"] += 1
-
-
-def _hidden(inside: Path) -> bool:
-    return any(part.startswith((".", "__")) for part in inside.parts[:-1]) or inside.name[0] == "."
 
 
 def _whole(file: Path) -> str:

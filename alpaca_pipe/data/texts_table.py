@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -10,8 +11,10 @@ from pydantic import BeforeValidator, Field
 
 from alpaca_pipe.core.config_table import Exact, ExistingPath, Table
 from alpaca_pipe.core.files import digest_of, file_digest, tree_digest
+from alpaca_pipe.core.lazy_regex import lazy_regex
 
 OWN = "own"  # the program's own source text: what a machine without any other text has
+TEXT = lazy_regex(r"\.(txt|md|markdown|rst|py|tex)$", re.IGNORECASE)  # a file is one text
 PROGRAM = Path(__file__).resolve().parents[1]
 
 
@@ -50,7 +53,14 @@ class TextsTable(Table):
 
     def characters(self) -> int:
         """About how many there are to train on: by the size of the files."""
-        files = [file for one in self.source for file in _below(one)]
+        from alpaca_pipe.data.file_formats import SUFFIXES
+
+        files = [
+            file
+            for one in self.source
+            for file in files_of(one)
+            if file == one or TEXT.search(file.name) or SUFFIXES.search(file.name)
+        ]
         return int(sum(file.stat().st_size for file in files) * (1 - self.held_out))
 
 
@@ -66,11 +76,15 @@ def own_files() -> list[Path]:
     return sorted(PROGRAM.rglob("*.py"))
 
 
-def _below(source: Path) -> list[Path]:
+def files_of(source: Path) -> list[Path]:
+    """Those that may be read of a source of `texts:`; hidden ones, and what Python leaves behind, are passed over."""
     if source == PROGRAM:
         return own_files()
-    return (
-        sorted(path for path in source.rglob("*") if path.is_file())
-        if source.is_dir()
-        else [source]
-    )
+    if not source.is_dir():
+        return [source]
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    return [one for one in files if not _hidden(one.relative_to(source))]
+
+
+def _hidden(inside: Path) -> bool:
+    return any(part.startswith((".", "__")) for part in inside.parts[:-1]) or inside.name[0] == "."

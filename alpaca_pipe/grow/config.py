@@ -11,6 +11,7 @@ from alpaca_pipe.core.config_table import Table, wrong_key
 from alpaca_pipe.models.architecture import Architecture
 from alpaca_pipe.weights.base import Growth
 
+DRAWN_TOKENS = 32  # of a drawn row that is compared, where the recipe names no texts
 SAME = frozenset({"zero_blocks", "net2net"})  # methods that promise the base's own answers
 
 SHAPE = (

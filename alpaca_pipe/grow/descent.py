@@ -6,12 +6,19 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from alpaca_pipe.core.errors import UserError
 
 if TYPE_CHECKING:
     import torch
+
+
+class Descent(NamedTuple):
+    """The loss of the last step, and how many tokens all steps saw."""
+
+    loss: float
+    tokens: int
 
 
 def descend(
@@ -22,10 +29,10 @@ def descend(
     rate: float,
     log: Path,
     at: Callable[[int, float], None],
-) -> float:
+) -> Descent:
     """AdamW without decay, the rate warmed up over a twentieth and then falling as a cosine to a tenth. Always from the first
-    step, so that it ends with the same bytes whenever it was killed. log: JSON lines {step, loss, tokens}. Returns the last loss.
-    UserError for a loss that is no number."""
+    step, so that it ends with the same bytes whenever it was killed. log: JSON lines {step, loss, tokens}. UserError for a
+    loss that is no number."""
     import torch
 
     held = list(parameters)
@@ -50,11 +57,11 @@ def descend(
                 )
             lines.write(json.dumps({"step": step, "loss": value, "tokens": tokens}) + "\n")
             at(step, value)
-    return value
+    return Descent(value, tokens)
 
 
 def batches_of(rows: Sequence[Sequence[int]], size: int, seed: int) -> Iterator[torch.Tensor]:
-    """(rows, tokens) of rows of equal length, drawn anew in each pass; without end."""
+    """(rows, tokens) of rows of equal length, drawn anew in each pass; without end. All rows at once where they are fewer than `size`."""
     import torch
 
     longest = max(map(len, rows))

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from alpaca_pipe.models.architecture import Architecture
+
 DRAWN = "scratch"
 PUBLISHED = {"flops": 0.447, "time": 0.407}  # LiGO, arXiv:2303.00980: BERT-Base from BERT-Small
 
@@ -46,9 +48,8 @@ def curves_of(rows: Iterable[Mapping[str, Any]], grown: Mapping[str, Any]) -> di
 
 def multiplied(shape: Mapping[str, Any]) -> float:
     """Parameters that a token is multiplied with, of a shape as a summary has it."""
-    embedding = shape["hidden"] * shape["vocabulary"]
-    norms = shape["hidden"] * (2 * shape["layers"] + 1)
-    return float(shape["parameters"] - norms - (0 if shape["tied"] else embedding))
+    said = {name: value for name, value in shape.items() if name != "parameters"}
+    return float(Architecture(**said).multiplied)
 
 
 def starts(grown: Mapping[str, Any], method: str) -> float:

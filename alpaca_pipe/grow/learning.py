@@ -52,6 +52,10 @@ def sequences(
             f"grow: the texts do not fill one sequence of {config.max_length} tokens on either side",
             "name more text, or lower grow.max_length",
         )
+    if len(train) < config.per_device_train_batch_size:
+        say(
+            f"grow: the texts fill {len(train)} sequences of {config.max_length} tokens, so that a step sees no more than these"
+        )
     return train, held_out
 
 
@@ -65,7 +69,7 @@ def train_base(
     """All weights of the base, for base_steps; its figures."""
     base.train()
     log = place.folder / "base.jsonl"
-    last = descend(
+    done = descend(
         base.parameters(),
         lambda ids: next_token_loss(base(input_ids=ids, use_cache=False).logits, ids),
         batches_of(rows, config.per_device_train_batch_size, place.seed),
@@ -75,12 +79,11 @@ def train_base(
         _telling("the base", config.base_steps, place),
     )
     base.eval()
-    tokens = config.base_steps * config.per_device_train_batch_size * config.max_length
     return {
         "steps": config.base_steps,
-        "loss": last,
-        "tokens": tokens,
-        "flops": training_flops(shape.multiplied, tokens),
+        "loss": done.loss,
+        "tokens": done.tokens,
+        "flops": training_flops(shape.multiplied, done.tokens),
     }
 
 
@@ -110,7 +113,7 @@ def by_learned_map(
         seen.append(float(loss.detach()))
         return loss
 
-    descend(
+    done = descend(
         maps.parameters(),
         loss_of,
         batches_of(rows, config.per_device_train_batch_size, place.seed),
@@ -119,12 +122,11 @@ def by_learned_map(
         place.folder / "ligo.jsonl",
         _telling("the map", config.steps, place),
     )
-    tokens = config.steps * config.per_device_train_batch_size * config.max_length
-    flops = training_flops(after.multiplied, tokens) + config.steps * map_flops(weights, maps)
+    flops = training_flops(after.multiplied, done.tokens) + config.steps * map_flops(weights, maps)
     with torch.no_grad():
         model = filled(base, after, sides, mapped.weights(maps))
-    figures = {"steps": config.steps, "first": seen[0], "last": seen[-1]}
-    return model, figures | {"tokens": tokens, "flops": flops}
+    figures = {"steps": config.steps, "first": seen[0], "last": done.loss}
+    return model, figures | {"tokens": done.tokens, "flops": flops}
 
 
 def _telling(what: str, steps: int, place: LearningPlace) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, write_json
-from alpaca_pipe.grow.config import SAME, GrowConfig
+from alpaca_pipe.grow.config import DRAWN_TOKENS, SAME, GrowConfig
 from alpaca_pipe.grow.grown_model import check_kind, copied, save_grown
 from alpaca_pipe.grow.learning import LearningPlace, by_learned_map, sequences, train_base
 from alpaca_pipe.grow.preserved import LIMIT, Kept, drawn_rows, kept
@@ -19,7 +19,6 @@ from alpaca_pipe.weights.base import BaseTable, Checkpoint, resolve
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_LENGTH = 32  # tokens of a drawn row that is compared
 Rows = tuple[list[tuple[int, ...]], list[tuple[int, ...]]]
 
 
@@ -51,7 +50,7 @@ def grow(config: GrowConfig, context: StageContext) -> Outcome:
     if config.base_steps:
         base, sizes["base"] = _trained(config, context, base, tokenizer, before, learned[0])
     rows = [list(ids) for ids in learned[1][: config.check_rows]] or drawn_rows(
-        config.check_rows, _LENGTH, base.config.vocab_size, context.seed
+        config.check_rows, DRAWN_TOKENS, base.config.vocab_size, context.seed
     )
     bench = _Bench(config, context, base, tokenizer, (before, after), learned[0], rows)
     context.progress.start(len(config.methods), "models")

@@ -7,7 +7,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
-from alpaca_pipe.grow.config import GrowConfig
+from alpaca_pipe.grow.config import DRAWN_TOKENS, GrowConfig
 from alpaca_pipe.models.architecture import Architecture, shape_of
 from alpaca_pipe.models.fit import GB, training_flops
 from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageContext
@@ -46,7 +46,8 @@ def estimate(config: GrowConfig, tables: Mapping[str, Any], known: EstimateInput
     after = config.grown(before)
     many = len(config.methods)
     memory = _MEMORY * (before.parameters + after.parameters) + _PROCESS
-    flops = 2 * config.check_rows * _TOKENS * (before.multiplied + after.multiplied)
+    compared = config.max_length if "texts" in tables else DRAWN_TOKENS
+    flops = 2 * config.check_rows * compared * (before.multiplied + after.multiplied)
     tokens = config.per_device_train_batch_size * config.max_length
     learned = config.base_steps * training_flops(before.multiplied, tokens)
     if "ligo" in config.methods:
@@ -71,13 +72,12 @@ _PROCESS = 0.6 * GB
 _START = 6.0  # seconds, imports and the base
 _A_WEIGHT = 40e-9  # seconds, to make and to save
 _FLOPS = 30e9  # a second in float64 on 2 cores
-_TOKENS = 32
 _OF_MAP = 2.0  # what a step of the map takes, beside one of the weights
 _LEARNED = 40e9  # operations a second in float32 on 2 cores, of models this small
 
 STAGE = Stage(
     "grow",
-    version=2,
+    version=3,
     config=GrowConfig,
     run=run,
     estimate=estimate,

@@ -139,10 +139,9 @@ def _words(tokenizer: Path | None) -> int:
     """How many a tokenizer has; of the stand-in 256 bytes and three."""
     if tokenizer is None:
         return 259
-    said = read_json(tokenizer / "tokenizer.json")
-    return len(said["model"]["vocab"]) + sum(
-        one["content"] not in said["model"]["vocab"] for one in said.get("added_tokens", ())
-    )
+    from alpaca_pipe.models.tokenizer_table import tokens_of
+
+    return len(tokens_of(tokenizer) or ())
 
 
 def shape_named(model: str) -> Architecture | None:

@@ -15,12 +15,15 @@ def keys(
     words: Sequence[str], known: Mapping[str, float | str | None], plan: str
 ) -> dict[str, float | str | None]:
     """The defaults, with what is named in their place. A number may end in k, m, b (1e9) or t (1e12); a default of None is of a
-    number. UserError for what is no such key, and for no number."""
-    found = dict(known)
+    number. UserError for what is no such key or named twice, and for no number."""
+    found, said = dict(known), set[str]()
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or name not in known:
             raise UserError(f"plan {plan}: no key '{name}'", did_you_mean(name, known))
+        if name in said:
+            raise UserError(f"plan {plan}: '{name}' is said twice", "say it once")
+        said.add(name)
         found[name] = (
             value if isinstance(known[name], str) else number(value, f"plan {plan}: {name}")
         )

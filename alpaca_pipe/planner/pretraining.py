@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 from alpaca_pipe.core.errors import UserError
@@ -128,10 +129,14 @@ def pretraining(
     rate = None if per_hour else rate_of(gpu, day or today())
     price = per_hour or (float(rate.per_hour) if rate else 0.0)
     found = Pretraining(count, multiplied, wanted, gpu, 1, rate, price, seen or 0.0, speed, shape)
-    at_once = gpus_at_once or max(1, found.least_gpus)
-    return Pretraining(
-        count, multiplied, wanted, gpu, at_once, rate, price, seen or 0.0, speed, shape
-    )
+    least = found.least_gpus
+    if gpus_at_once and gpus_at_once < least:
+        raise UserError(
+            f"plan pretrain: {gpus_at_once:g} x {gpu} do not hold it: weights, gradients and moments of all parameters are "
+            f"{_PRECISION * count / GB:,.0f} GB",
+            f"write gpus={least} or more, or leave it out",
+        )
+    return replace(found, gpus=gpus_at_once or least)
 
 
 def doubts(plan: Pretraining) -> Iterator[str]:
@@ -142,11 +147,6 @@ def doubts(plan: Pretraining) -> Iterator[str]:
         yield (
             "loss: the fit is of dense models; a mixture of experts lies between a dense model of its active parameters (said "
             f"here) and one of all ({REPLICATION.loss(plan.parameters, plan.tokens):.3f})"
-        )
-    if plan.gpus < plan.least_gpus:
-        yield (
-            f"memory: {plan.gpus:g} GPUs do not hold it; {plan.least_gpus} do, with weights, gradients and moments split "
-            f"({_PRECISION * plan.parameters / GB:,.0f} GB of them)"
         )
     hoffmann, replicated = HOFFMANN.loss(plan.active, plan.tokens), plan.loss()
     if not replicated[0] <= hoffmann <= replicated[2]:

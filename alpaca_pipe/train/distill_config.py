@@ -9,7 +9,6 @@ from pydantic import Field, PlainSerializer, PlainValidator, ValidationInfo
 
 from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import read_json
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.models.architecture import files_here
 from alpaca_pipe.models.run_as_base import RecipeBase, model_in_recipe, plain_model
@@ -101,7 +100,10 @@ def check_teacher_files(base: BaseTable, distill: Distill) -> None:
     teacher = distill.checkpoint()
     if teacher is None:
         return
-    ours, theirs = (_vocabulary(files_here(one)) for one in (base, teacher))
+    from alpaca_pipe.models.tokenizer_table import tokens_of
+
+    folders = [files_here(one) for one in (base, teacher)]
+    ours, theirs = (tokens_of(folder) if folder else None for folder in folders)
     if ours is not None and theirs is not None:
         check_vocabularies(ours, theirs, teacher.called)
 
@@ -118,15 +120,3 @@ def check_vocabularies(ours: dict[str, int], theirs: dict[str, int], called: str
         f"({', '.join(map(repr, other[:3]))}), and probabilities belong to tokens",
         "use a teacher of the base's own family, or its answers as rows (generate) instead of its probabilities",
     )
-
-
-def _vocabulary(folder: Path | None) -> dict[str, int] | None:
-    """Of a tokenizer.json whose model keeps a table of tokens; None where there is none."""
-    file = folder / "tokenizer.json" if folder else None
-    if file is None or not file.is_file():
-        return None
-    told = read_json(file)
-    table = told.get("model", {}).get("vocab")
-    if not isinstance(table, dict):
-        return None
-    return {**table, **{one["content"]: one["id"] for one in told.get("added_tokens", [])}}

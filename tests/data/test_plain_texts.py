@@ -50,6 +50,9 @@ def test_a_folder_of_texts_and_rows_says_what_it_leaves_out(tmp_path: Path) -> N
     said: list[str] = []
     found = read_texts(table(tmp_path), said.append)
     assert sorted(found.train + found.held_out) == ["Alpha.", "Beta.", "Gamma."]
+    read = ("a.md", "b.txt", "empty.txt", "d.jsonl")  # what a plan reckons with
+    size = sum((tmp_path / name).stat().st_size for name in read)
+    assert table(tmp_path).characters() == int(size * Decimal("0.9"))
     assert "texts: 1 files ending in .png are left out" in said
     assert "texts: 1 empty texts are left out" in said
     assert "texts: 1 texts stand there twice and are read once" in said

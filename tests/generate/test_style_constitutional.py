@@ -9,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError, UserErrors
+from alpaca_pipe.core.files import shipped
+from alpaca_pipe.evaluate.refusals.declines import declines
 from alpaca_pipe.generate.parsing.reply import Draft, Unread
+from alpaca_pipe.generate.sources.context import of_file
 from alpaca_pipe.generate.sources.principles import OURS, Principle, drawn, read_principles
 from alpaca_pipe.generate.styles.constitutional import Constitutional
+from alpaca_pipe.teachers.scripted.recorded_replies import RecordedReplies
 from tests.generate.scripted import ALL, ROWS, Scripted, reply, rules, run, seat
 
 STYLE = Constitutional(300, 0.7, ALL)
@@ -93,6 +97,31 @@ def test_a_changed_principle_buys_only_the_rows_that_it_was_drawn_for(tmp_path: 
     cut = [one for one in made.rejected if one.rule == "cut_off"]
     assert touched and len(touched) <= len(bought) <= len(touched) + len(cut)
     assert len(bought) < len(ROWS) / 2
+
+
+def test_the_small_recipe_has_its_three_answers_to_each_request() -> None:
+    """Recorded under its one principle: half decline and half help, and no draft is its revision."""
+    folder = shipped("seed_tasks") / "systems"
+    style = Constitutional(320, None, ALL, read_principles(folder / "principle.yaml"))
+    said = RecordedReplies.of_file(folder / "revised.jsonl")
+    grounds = of_file(folder / "requests.jsonl")
+    rows = []
+    for ground in grounds:
+        place, request = seat(ground), style.request_for(seat(ground))
+        text = said.next_turn(request.asked())
+        assert text, ground.text
+        (piece,) = style.parse(place, reply(text))
+        while isinstance(piece, Draft) and (asked := style.follow_up(place, piece)):
+            text = said.next_turn(asked.asked())
+            assert text, ground.text
+            (piece,) = style.parse_follow_up(place, piece, reply(text))
+        assert isinstance(piece, Draft) and style.rejection(place, piece) is None
+        rows.append(piece)
+    assert len(rows) >= 60 and all(row.output != row.details["draft"] for row in rows)
+    assert sum(declines(str(row.output)) for row in rows) * 2 == len(rows)
+    turned_down = [row for row in rows if declines(str(row.details["draft"]))]
+    assert len(turned_down) > len(rows) / 3  # drafts that decline what harms nobody
+    assert not any(declines(str(row.output)) for row in turned_down)
 
 
 @given(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -12,13 +13,7 @@ from alpaca_pipe.grow.equal_loss import at_equal_loss, curves_of, multiplied, op
 from alpaca_pipe.models.architecture import Architecture
 
 SHAPE = Architecture(8, 16, 2, 2, 2, 32, tied=True)
-AFTER: dict[str, Any] = {
-    "hidden": 8,
-    "layers": 2,
-    "vocabulary": 32,
-    "tied": True,
-    "parameters": SHAPE.parameters,
-}
+AFTER: dict[str, Any] = asdict(SHAPE) | {"parameters": SHAPE.parameters}
 GROWN: dict[str, Any] = {
     "before": AFTER,
     "after": AFTER,
@@ -38,7 +33,8 @@ def row(which: str, tokens: int, loss: float) -> dict[str, Any]:
 def test_what_is_multiplied_is_the_shapes_own() -> None:
     untied = Architecture(8, 16, 2, 2, 2, 32)
     assert multiplied(AFTER) == SHAPE.multiplied
-    assert multiplied(AFTER | {"tied": False, "parameters": untied.parameters}) == untied.multiplied
+    assert multiplied(asdict(untied) | {"parameters": 0}) == untied.multiplied
+    assert multiplied(AFTER) == 2 * (4 * 8 * 8 + 3 * 8 * 16) + 8 * 32
 
 
 def test_savings_by_hand() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -95,14 +96,24 @@ def test_it_learns_and_every_map_moves() -> None:
         losses.append(float(loss.detach()))
         return loss
 
-    from pathlib import Path
-
     descend(
         maps.parameters(), loss_of, batches_of(rows, 8, 0), 25, 1e-2, Path("/dev/null"), _nobody
     )
     assert losses[-1] < losses[0] - 0.3
     for was, one in zip(before, maps.parameters(), strict=True):
         assert not torch.equal(was, one)
+
+
+def test_tokens_are_those_that_steps_saw_where_texts_are_few() -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    rows, seen = [[1, 2, 3, 4]] * 3, []
+
+    def loss_of(ids: Any) -> Any:
+        seen.append(ids.numel())
+        return weight.sum() + 1.0
+
+    done = descend([weight], loss_of, batches_of(rows, 8, 0), 5, 1e-3, Path("/dev/null"), _nobody)
+    assert done.tokens == sum(seen) == 5 * 3 * 4
 
 
 def _nobody(step: int, loss: float) -> None:

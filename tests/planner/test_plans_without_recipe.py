@@ -91,6 +91,14 @@ def test_a_mixture_of_experts_is_paid_by_its_active_parameters_and_held_whole() 
     assert not any("mixture" in one for one in doubts(pretraining(model="llama-7b", day=DAY)))
 
 
+def test_fewer_gpus_than_hold_it_have_no_price() -> None:
+    least = pretraining(parameters=13e9, per_hour=2).least_gpus
+    assert least > 1 and pretraining(parameters=13e9, per_hour=2).gpus == least
+    assert pretraining(parameters=13e9, per_hour=2, gpus_at_once=64).gpus == 64
+    with pytest.raises(UserError, match=f"1 x H100 do not hold it.*208 GB.*gpus={least}"):
+        pretraining(parameters=13e9, per_hour=2, gpus_at_once=1)
+
+
 def test_each_turn_sends_what_was_said_before() -> None:
     traffic = Traffic(10, 3, 50, 200)
     sent = sum(50 + turn * 250 for turn in range(3))
@@ -148,6 +156,7 @@ def test_the_commands(tmp_path: Path) -> None:
         (["pretrain", "parameters=1b", "tokens=1b", "seen=2b"], "are not beyond"),
         (["pretrain", "model=nothing"], "no shape is known"),
         (["pretrain", "parameters=1b", "gpu=Z80"], "no datasheet"),
+        (["pretrain", "parameters=1b", "tokens=1b", "parameters=2b"], "'parameters' is said twice"),
         (["serving", "api=nobody"], "nobody"),
     ],
 )

@@ -204,6 +204,68 @@ def test_what_is_not_recorded_is_fatal_and_not_counted_as_served(tmp_path: Path)
     assert not (tmp_path / "served.jsonl").exists()
 
 
+def talk(*contents: str) -> dict[str, Any]:
+    """A recorded conversation that the user begins."""
+    roles = ("user", "assistant")
+    return {
+        "messages": [
+            {"role": roles[place % 2], "content": content} for place, content in enumerate(contents)
+        ]
+    }
+
+
+def test_a_recorded_conversation_is_said_turn_by_turn(tmp_path: Path) -> None:
+    lines = tmp_path / "lines.jsonl"
+    write_jsonl(lines, [talk("Why?", "So.", "Say more.", "Because it is."), talk("Who?", "I.")])
+    again = Request(
+        (
+            PromptMessage("user", "Why?"),
+            PromptMessage("assistant", "So."),
+            PromptMessage("user", "Say more."),
+        ),
+        {"max_tokens": 2},
+    )
+    first, other, cut = ask(
+        [question("Why?", 3, temperature=0.2), question("Who?"), again],
+        tmp_path / "log",
+        lines=lines,
+    )
+    assert (first.text, first.finish, other.text) == ("So.", "stop", "I.")
+    assert (cut.text, cut.finish) == ("Because ", "length")
+    assert cut.usage.tokens_out == 2 and first.usage.tokens_in > 0
+    with pytest.raises(Fatal, match="no reply to this request is recorded"):
+        ask([question("What?")], tmp_path / "log", lines=lines)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([talk("Why?", "So."), {"text": "So."}], "line 2 is no recorded reply"),
+        ([talk("Why?")], "line 1 is no recorded reply"),
+        ([{"messages": ["Why?"]}], "line 1 is no recorded reply"),
+        ([{"messages": [{"role": "user", "content": 7}]}], "line 1 is no recorded reply"),
+        ([["Why?"]], "line 1 is no recorded reply"),
+        (
+            [talk("Why?", "So."), talk("Why?", "No.")],
+            "line 2 begins like an earlier one, and answers otherwise",
+        ),
+    ],
+)
+def test_what_is_no_recording_is_told_before_anything_is_asked(
+    rows: list[Any], said: str, tmp_path: Path
+) -> None:
+    write_jsonl(tmp_path / "lines.jsonl", rows)
+    with pytest.raises(UserError, match=rf"lines\.jsonl: {said}"):
+        ask([question("Why?")], tmp_path / "log", lines=tmp_path / "lines.jsonl")
+
+
+def test_rows_of_a_recording_name_it_and_no_model(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "lines.jsonl", [talk("Why?", "So.")])
+    table = TeacherTable(kind="rehearsed", model="us", lines=tmp_path / "lines.jsonl", price="free")
+    assert table.author == "recorded replies of us"
+    assert table.rehearsed().author == "a script in place of us"
+
+
 def test_the_server_reads_back_what_was_asked() -> None:
     request = question("Why?", 2, seed=5, temperature=1.0, response_format=as_json(ROWS))
     body = {

@@ -24,7 +24,9 @@ class RehearsedTable(BatchFileKeys, OwnServerTable):
 
     kind: Literal["rehearsed"]
     lines: ExistingPath | None = Field(
-        None, description="JSONL of recorded replies; default the built-in script"
+        None,
+        description="JSONL of recorded replies or of conversations (`messages`), each turn of which is said where it was said; "
+        "default the built-in script",
     )
     delay: Annotated[float, Knob()] = Field(0.0, ge=0, description="seconds before each reply")
     served: Annotated[AnyPath | None, Knob()] = Field(
@@ -38,7 +40,11 @@ class RehearsedTable(BatchFileKeys, OwnServerTable):
     @property
     def author(self) -> str:
         """Never the model whose name and price it goes by."""
-        return f"a script in place of {self.called}"
+        return (
+            f"recorded replies of {self.called}"
+            if self.lines
+            else f"a script in place of {self.called}"
+        )
 
     @property
     def by_batch(self) -> bool:

@@ -14,9 +14,11 @@ from typing import Any
 
 from aiohttp import web
 
-from alpaca_pipe.core.files import digest_of, read_jsonl
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.files import digest_of
 from alpaca_pipe.teachers.local.child_process import lifeline, port_in_use, port_is_free
 from alpaca_pipe.teachers.openai.http_attempt import DRAW
+from alpaca_pipe.teachers.scripted.recorded_replies import RecordedReplies
 from alpaca_pipe.teachers.scripted.scripted_batches import ScriptedBatches
 from alpaca_pipe.teachers.scripted.scripted_replies import answer_to
 
@@ -30,7 +32,7 @@ class Server:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         lines = settings["lines"]
         self.delay = float(settings["delay"])
-        self.lines = {line["asked"]: line for line in read_jsonl(Path(lines))} if lines else None
+        self.lines = RecordedReplies.of_file(Path(lines)) if lines else None
         self.lines_name = Path(lines).name if lines else ""
         self.served = Path(settings["served"]) if settings["served"] else None
 
@@ -49,7 +51,7 @@ class Server:
         asked = asked_of(body, draw)
         digest = digest_of(asked)
         await asyncio.sleep(self.delay)
-        reply = scripted(asked) if self.lines is None else self.lines.get(digest)
+        reply = scripted(asked) if self.lines is None else recorded_reply(self.lines, asked)
         if reply is None:
             return _error(
                 404,
@@ -85,9 +87,21 @@ def asked_of(body: Mapping[str, Any], draw: int) -> dict[str, Any]:
 
 
 def scripted(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The script's reply, cut where a stop stands or the limit is reached, and what it would have been billed as."""
-    decoding = asked["decoding"]
-    text, finish = answer_to(asked), "stop"
+    """The script's reply, as a teacher would have sent it."""
+    return _sent(answer_to(asked), asked)
+
+
+def recorded_reply(lines: RecordedReplies, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A recorded reply as it stands, or the next turn of a recorded conversation as a teacher would have sent it."""
+    if found := lines.whole(asked):
+        return found
+    said = lines.next_turn(asked)
+    return None if said is None else _sent(said, asked)
+
+
+def _sent(text: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Cut where a stop stands or the limit is reached, and what it would have been billed as."""
+    decoding, finish = asked["decoding"], "stop"
     stops = decoding.get("stop") or []
     places = [
         text.find(stop) for stop in ([stops] if isinstance(stops, str) else stops) if stop in text
@@ -182,7 +196,11 @@ async def serve(settings: Mapping[str, Any]) -> None:
     if port and not port_is_free(port):
         tell(port_in_use(port))
         return
-    server = Server(settings)
+    try:
+        server = Server(settings)
+    except UserError as error:
+        tell({"what": error.what, "cure": error.cure})
+        return
     key = secrets.token_hex(16)
     app = web.Application(client_max_size=1 << 28, middlewares=[_only_for(key)])
     app.router.add_post("/v1/chat/completions", server.answer)
