@@ -75,9 +75,9 @@ class ExportConfig(Table):
         """With a page goes what it is made of, so that a new page is a new step."""
         said = super().identity()
         if self.browser:
-            from alpaca_pipe.export.browser.static_folder import digest_of_page
+            from alpaca_pipe.export.browser.static_folder import ENGINE
 
-            said["page"] = digest_of_page()
+            said["page"] = ENGINE.digest()
         if self.onnx:
             from alpaca_pipe.export.onnx.onnx_folder import digest_of_onnx_page
 

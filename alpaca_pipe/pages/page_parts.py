@@ -12,21 +12,18 @@ from typing import Any
 
 from alpaca_pipe.core.text import whole
 
-CONVERSATION = Path(__file__).with_name("conversation.css")
+_SHARED = Path(__file__).with_name("conversation")
 
 
-def filled(template: Path, title: str, data: Any) -> str:
-    """The page of a template. Beside `NAME.html` stands its script, `NAME.js`; its style is conversation.css, and after it
-    `NAME.css` where there is one.
+def filled(template: Path, title: str, data: Any, engine: Path | None = None, **more: str) -> str:
+    """The page of a template. Beside `NAME.html` stand its script, `NAME.js`, and its style, `NAME.css`, where it has them; before
+    them go conversation.js and conversation.css, which all our pages share.
 
-    Its policy (CSP) stands in the template and takes `{{style_digest}}` and `{{script_digest}}`.
+    Its policy (CSP) stands in the template and takes `{{style_digest}}` and `{{script_digest}}`. engine: a script before its own.
+    more: what else the template takes.
     """
-    own = template.with_suffix(".css")
-    style = "".join(
-        path.read_text(encoding="utf-8") for path in (CONVERSATION, own) if path.is_file()
-    )
-    script = template.with_suffix(".js").read_text(encoding="utf-8")
-    parts = {
+    style, script = _text(template, ".css"), _text(template, ".js", engine)
+    parts = more | {
         "title": html.escape(title),
         "data": inside_script(data),
         "style": style,
@@ -36,6 +33,11 @@ def filled(template: Path, title: str, data: Any) -> str:
     }
     text = template.read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], text)
+
+
+def _text(template: Path, suffix: str, engine: Path | None = None) -> str:
+    files = (_SHARED.with_suffix(suffix), engine, template.with_suffix(suffix))
+    return "".join(file.read_text(encoding="utf-8") for file in files if file and file.is_file())
 
 
 def inside_script(value: Any) -> str:

@@ -1,6 +1,3 @@
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const $ = (id) => document.getElementById(id);
 const votes = {};
 let key = new URLSearchParams(location.hash.slice(1)).get("key") || sessionStorage.getItem("key") || "";
 let said = []; // what both are shown: the answer that was voted for counts, else the tuned one
@@ -11,19 +8,6 @@ $("about").textContent = data.about;
 $("alone").hidden = data.many_turns;
 $("beside-tool").hidden = $("blind-tool").hidden = !data.base;
 $("votes-hint").hidden = !data.votes;
-
-function tell(text, bad) {
-  $("said").textContent = text;
-  $("said").classList.toggle("bad", Boolean(bad));
-}
-
-function add(parent, tag, kind, text) {
-  const made = document.createElement(tag);
-  made.className = kind;
-  made.textContent = text || "";
-  parent.append(made);
-  return made;
-}
 
 async function post(path, body, signal) {
   const headers = { "Content-Type": "application/json", ...(key ? { Authorization: `Bearer ${key}` } : {}) };
@@ -183,10 +167,5 @@ $("new").addEventListener("click", () => {
   said = [];
   document.querySelectorAll(".turn").forEach((turn) => turn.remove());
   $("hint").hidden = false;
-});
-$("theme").addEventListener("click", () => {
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const now = document.documentElement.dataset.theme || (dark ? "dark" : "light");
-  document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
 });
 $("question").focus();

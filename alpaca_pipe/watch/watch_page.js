@@ -1,6 +1,3 @@
-"use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
-const $ = (id) => document.getElementById(id);
 const EVERY = 2000; // milliseconds between two looks
 const MARKS = { sealed: "✓", running: "●", "half done": "◐", "to come": "○" };
 const HIGH = 200;
@@ -179,10 +176,5 @@ async function once() {
   setTimeout(once, EVERY);
 }
 
-$("theme").addEventListener("click", () => {
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const now = document.documentElement.dataset.theme || (dark ? "dark" : "light");
-  document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
-});
 addEventListener("resize", () => latest && show(latest)); // charts are drawn for the width that there is
 once();

@@ -17,6 +17,9 @@ from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.data.cards import dataset_card, model_card, teachers_of
 from alpaca_pipe.data.commercial_use import as_chapter
 from alpaca_pipe.data.markdown import as_text, fenced
+from alpaca_pipe.export.browser.static_folder import ENGINE as WLLAMA_ENGINE
+from alpaca_pipe.export.onnx.onnx_folder import ENGINE as TRANSFORMERS_ENGINE
+from alpaca_pipe.export.static_page.static_page import Engine
 from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.statements.focus import Charge, focus_row
 from tests.attack.examples import many
@@ -33,6 +36,15 @@ BAD = [
     "`a` | b | c",
     "\x1b[31m\u202e",
     "**yes**",
+]
+PAGES = [
+    "report/report.html.j2",
+    "curate/review/review_page.html",
+    "teacher_comparison/comparison_page.py",
+    "serve/chat_page.html",
+    "export/static_page/static_page.html",
+    "watch/watch_page.html",
+    "evaluate/judge/rating_page.html",
 ]
 
 
@@ -105,19 +117,7 @@ class _Policy(HTMLParser):
             self.found = said.get("content") or ""
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        "report/report.html.j2",
-        "curate/review/review_page.html",
-        "teacher_comparison/comparison_page.py",
-        "serve/chat_page.html",
-        "export/browser/browser_page.html",
-        "export/onnx/onnx_page.html",
-        "watch/watch_page.html",
-        "evaluate/judge/rating_page.html",
-    ],
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_every_page_has_a_policy_that_asks_nothing_of_the_network(page: str) -> None:
     reader = _Policy()
     reader.feed(
@@ -125,6 +125,16 @@ def test_every_page_has_a_policy_that_asks_nothing_of_the_network(page: str) -> 
     )
     assert "default-src 'none'" in reader.found and "script-src 'unsafe" not in reader.found
     assert "http" not in reader.found
+
+
+@pytest.mark.parametrize("engine", [WLLAMA_ENGINE, TRANSFORMERS_ENGINE])
+def test_a_page_with_an_engine_asks_its_own_folder_and_nothing_else(engine: Engine) -> None:
+    page, reader = engine.page("t", {}), _Policy()
+    reader.feed(page)
+    said = dict(part.strip().split(" ", 1) for part in reader.found.split(";"))
+    assert said["default-src"] == "'none'" and "{{" not in page
+    for kind in ("worker-src", "connect-src"):
+        assert set(said[kind].split()) <= {"'self'", "blob:"}
 
 
 def test_no_other_page_is_written() -> None:
@@ -138,13 +148,4 @@ def test_no_other_page_is_written() -> None:
         for p in pages
         if re.search("<!doctype html", p.read_text(encoding="utf-8"), re.IGNORECASE)
     }
-    assert heads == {
-        "report/report.html.j2",
-        "curate/review/review_page.html",
-        "teacher_comparison/comparison_page.py",
-        "serve/chat_page.html",
-        "export/browser/browser_page.html",
-        "export/onnx/onnx_page.html",
-        "watch/watch_page.html",
-        "evaluate/judge/rating_page.html",
-    }
+    assert heads == set(PAGES)

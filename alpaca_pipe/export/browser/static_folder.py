@@ -7,28 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import digest_of, file_digest, same_file, write_atomic
+from alpaca_pipe.core.files import file_digest, same_file
 from alpaca_pipe.export.browser.wllama_package import VERSION, WLLAMA
-from alpaca_pipe.pages.page_parts import CONVERSATION, filled
+from alpaca_pipe.export.static_page.static_page import Engine
 
-TEMPLATE = Path(__file__).with_name("browser_page.html")
+ENGINE = Engine(
+    Path(__file__).with_name("wllama_engine.js"),
+    "worker-src blob:; connect-src 'self' blob:",
+    VERSION,
+)
 _LARGEST = 2_000_000_000  # bytes: what a browser holds in one piece
-_CONTEXT, _MAX_TOKENS = 2048, 512  # tokens: a phone has the memory of a phone
-# Several threads need a page that is isolated from others; hosts that read this file (Netlify, Cloudflare Pages) send it.
-HEADERS = """\
-/*
-  Cross-Origin-Opener-Policy: same-origin
-  Cross-Origin-Embedder-Policy: require-corp
-"""
-
-
-def digest_of_page() -> str:
-    """Of all that the folder holds but for the model."""
-    texts = [
-        path.read_text(encoding="utf-8")
-        for path in (TEMPLATE, TEMPLATE.with_suffix(".js"), CONVERSATION)
-    ]
-    return digest_of([VERSION, HEADERS, _CONTEXT, _MAX_TOKENS, *texts])
 
 
 def write_folder(
@@ -52,16 +40,6 @@ def write_folder(
             f"{ggufs[0].name} has {size / 1e9:.1f} GB, and a browser loads files of 2 GB at most",
             "ask for parts: export.gguf_max_shard_size: 512MB",
         )
-    data = {
-        "name": name,
-        "about": about,
-        "files": files,
-        "bytes": size,
-        "many_turns": many_turns,
-        "context": min(context, _CONTEXT),
-        "max_tokens": min(_MAX_TOKENS, context // 2),
-    }
-    write_atomic(folder / "index.html", filled(TEMPLATE, f"{name} · in this browser", data))
-    write_atomic(folder / "_headers", HEADERS)
-    whole = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return {"files": files, "wllama": VERSION, "megabytes": round(whole / 1e6, 1)}
+    data = {"about": about, "files": files, "bytes": size, "many_turns": many_turns}
+    megabytes = ENGINE.write(folder, name, data, context)
+    return {"files": files, "wllama": VERSION, "megabytes": megabytes}

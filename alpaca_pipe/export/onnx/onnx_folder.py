@@ -13,33 +13,30 @@ from alpaca_pipe.core.files import (
     file_digest,
     read_json,
     same_file,
-    write_atomic,
     write_json,
 )
-from alpaca_pipe.export.browser.static_folder import HEADERS
 from alpaca_pipe.export.gguf.gate import questions
 from alpaca_pipe.export.onnx.onnx_gate import ANSWERS, onnx_gate
 from alpaca_pipe.export.onnx.transformers_js import TRANSFORMERS_JS, VERSION
 from alpaca_pipe.export.onnx.write_onnx import write_onnx
+from alpaca_pipe.export.static_page.static_page import CONTEXT, Engine
 from alpaca_pipe.models.decoding import ends
 from alpaca_pipe.models.loading import load_model, positions
 from alpaca_pipe.models.loss_mask import Encoder
-from alpaca_pipe.pages.page_parts import CONVERSATION, filled
 from alpaca_pipe.weights.base import Checkpoint
 
-TEMPLATE = Path(__file__).with_name("onnx_page.html")
-_CONTEXT, _MAX_TOKENS = 2048, 512  # tokens: a phone has the memory of a phone
+ENGINE = Engine(
+    Path(__file__).with_name("transformers_engine.js"),
+    "worker-src 'self' blob:; connect-src 'self'",
+    VERSION,
+)
 _GRAPH = "without the exporter's notes"
 _COPIED = ("tokenizer.json", "generation_config.json")
 
 
 def digest_of_onnx_page() -> str:
     """Of all that the folder holds but for the model, and of how its graph is written."""
-    texts = [
-        path.read_text(encoding="utf-8")
-        for path in (TEMPLATE, TEMPLATE.with_suffix(".js"), CONVERSATION)
-    ]
-    return digest_of([VERSION, HEADERS, _CONTEXT, _MAX_TOKENS, _GRAPH, *texts])
+    return ENGINE.digest(_GRAPH)
 
 
 def write_onnx_folder(
@@ -110,24 +107,14 @@ def _around(
         for path in sorted(model.rglob("*"))
         if path.is_file()
     ]
-    context = positions(Checkpoint(str(merged)), _CONTEXT)
     data = {
-        "name": name,
         "about": "fp32, by Transformers.js in this browser",
         "files": files,
         "bytes": sum(file["bytes"] for file in files),
         "digest": digest_of(files)[:16],
         "many_turns": encoder.template.many_turns,
-        "context": context,
-        "max_tokens": min(_MAX_TOKENS, context // 2),
         "checks": checks,
         "stops": list(stops),
     }
-    write_atomic(folder / "index.html", filled(TEMPLATE, f"{name} · in this browser", data))
-    write_atomic(folder / "_headers", HEADERS)
-    whole = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return {
-        "files": files,
-        "transformers_js": VERSION,
-        "megabytes": round(whole / 1e6, 1),
-    }
+    megabytes = ENGINE.write(folder, name, data, positions(Checkpoint(str(merged)), CONTEXT))
+    return {"files": files, "transformers_js": VERSION, "megabytes": megabytes}

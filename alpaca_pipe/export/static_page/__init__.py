@@ -1,0 +1,1 @@
+"""What the static folders of both exports share: the page, whose engine answers in the browser."""
