@@ -32,8 +32,8 @@ def packing_writer() -> type[GGUFWriter]:
         def _pack_val(
             self, val: Any, vtype: GGUFValueType, add_vtype: bool, sub_type: Any = None
         ) -> bytes:
-            kind = type(val[0]) if vtype == GGUFValueType.ARRAY and type(val) is list else None
-            plain = kind in (str, int, float) and all(type(one) is kind for one in val)
+            kinds = set(map(type, val)) if vtype == GGUFValueType.ARRAY else set()
+            plain = type(val) is list and kinds in ({str}, {int}, {float})
             if not plain or sub_type is not None or self.endianess != GGUFEndian.LITTLE:
                 packed: bytes = super()._pack_val(val, vtype, add_vtype, sub_type)
                 return packed
@@ -45,7 +45,9 @@ def packing_writer() -> type[GGUFWriter]:
 
 def _packed(values: Sequence[Any]) -> bytes:
     if isinstance(values[0], str):
-        texts = [one.encode("utf-8") for one in values]
-        lengths = [length.to_bytes(8, "little") for length in map(len, texts)]
-        return b"".join(part for pair in zip(lengths, texts, strict=True) for part in pair)
+        texts = list(map(str.encode, values))
+        parts = [b""] * (2 * len(texts))
+        parts[::2] = map(struct.Struct("<Q").pack, map(len, texts))
+        parts[1::2] = texts
+        return b"".join(parts)
     return struct.pack(f"<{len(values)}{'i' if isinstance(values[0], int) else 'f'}", *values)

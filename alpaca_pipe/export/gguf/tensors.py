@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from gguf import GGMLQuantizationType
 
-_PIECE = 1 << 17  # numbers, 512 kB in float32
+_PIECE = 1 << 18  # numbers, 1 MB in float32
 
 
 class Weight(NamedTuple):

@@ -87,13 +87,16 @@ def _tokens(
 ) -> tuple[list[str], list[int]]:
     tokens = [f"[PAD{place}]" for place in range(size)]
     kinds = [_UNUSED] * size
-    model = tokenizer["model"]
-    for token, place in model["vocab"].items():
+    known, unknown = tokenizer["model"]["vocab"], tokenizer["model"].get("unk_token")
+    for token, place in known.items():
         tokens[place] = token
-        is_byte = by_sentence and len(token) == 6 and token.startswith("<0x")
-        kinds[place] = (
-            _BYTE if is_byte else _UNKNOWN if token == model.get("unk_token") else _NORMAL
-        )
+        kinds[place] = _NORMAL
+    if by_sentence:
+        for token, place in known.items():
+            if len(token) == 6 and token.startswith("<0x"):
+                kinds[place] = _BYTE
+    if unknown in known:
+        kinds[known[unknown]] = _UNKNOWN
     for added in tokenizer.get("added_tokens", ()):
         place = added["id"]
         tokens[place] = added["content"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from alpaca_pipe.core.collector import collected_seldom
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.export.gguf.architecture_keys import GgufArchitecture
 from alpaca_pipe.export.gguf.packing_writer import StoredInPieces, packing_writer
-from alpaca_pipe.export.gguf.tensors import stored, weights
+from alpaca_pipe.export.gguf.tensors import Weight, stored, weights
 from alpaca_pipe.export.gguf.vocabulary import Vocabulary, vocabulary
 
 if TYPE_CHECKING:
@@ -57,26 +59,41 @@ def write_gguf(
     architecture = GgufArchitecture.of(config)
     writer = packing_writer()(file, architecture.name, split_max_size=most or 0)
     try:
-        writer.add_type("model")
-        writer.add_name(name)
-        writer.add_file_type(FILE_TYPES[quantization])
-        writer.add_quantization_version(2)
-        architecture.write(writer)
-        words = vocabulary(read_json(folder / "tokenizer.json"), int(config["vocab_size"]))
-        _write_words(writer, words, conversation)
-        found = list(weights(folder, architecture, quantization))
-        for weight in found:
-            _announce(writer, weight.name, weight.shape, weight.kind)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_ti_data_to_file()
-        for weight in found:
-            writer.write_tensor_data(
-                StoredInPieces(_bytes(weight.shape, weight.kind), stored(weight))
-            )
+        with collected_seldom(), _one_thread():
+            words = vocabulary(read_json(folder / "tokenizer.json"), int(config["vocab_size"]))
+            writer.add_type("model")
+            writer.add_name(name)
+            writer.add_file_type(FILE_TYPES[quantization])
+            writer.add_quantization_version(2)
+            architecture.write(writer)
+            _write_words(writer, words, conversation)
+            _write_weights(writer, list(weights(folder, architecture, quantization)))
         return WrittenGguf(words, writer.format_shard_names(file))
     finally:
         writer.close()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A step on a piece is too short for several: beside other work they waited for each other twenty times as long as they worked."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _write_weights(writer: GGUFWriter, found: Sequence[Weight]) -> None:
+    for weight in found:
+        _announce(writer, weight.name, weight.shape, weight.kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    for weight in found:
+        writer.write_tensor_data(StoredInPieces(_bytes(weight.shape, weight.kind), stored(weight)))
 
 
 def _announce(
