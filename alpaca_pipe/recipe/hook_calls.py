@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from alpaca_pipe.recipe.hooks import HookEvent, Hooks, is_address, is_command, variable_of
 
@@ -77,7 +77,7 @@ class HookCalls:
                 time.sleep(self.pause * 2 ** (attempt - 1))
             request = Request(address, payload, {"Content-Type": "application/json"})
             try:
-                with urlopen(request, timeout=_WITHIN):
+                with build_opener(_NotElsewhere()).open(request, timeout=_WITHIN):
                     return ""
             except HTTPError as error:
                 fault = f"it answered {error.code}"
@@ -86,6 +86,12 @@ class HookCalls:
             except (URLError, OSError) as error:
                 fault = f"it cannot be reached ({getattr(error, 'reason', error)})"
         return fault
+
+
+class _NotElsewhere(HTTPRedirectHandler):
+    """urllib would go on to the other address without the payload, and call that told."""
+
+    def redirect_request(self, *_: Any) -> None: ...
 
 
 def _run(command: str, event: str, payload: bytes) -> str:

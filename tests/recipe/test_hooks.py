@@ -37,10 +37,18 @@ class Hearer(BaseHTTPRequestHandler):
     def log_message(self, *said: object) -> None:
         pass
 
+    def do_GET(self) -> None:
+        self.send_response(200)  # where it would go on to, without what it has to tell
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def do_POST(self) -> None:
         size = int(self.headers["Content-Length"])
         self.server.posted.append(json.loads(self.rfile.read(size)))
-        self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
+        status = self.server.statuses.pop(0) if self.server.statuses else 200
+        self.send_response(status)
+        if status in (301, 302):
+            self.send_header("Location", "/elsewhere")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -87,15 +95,17 @@ def test_a_server_that_is_busy_is_asked_again(heard: Heard) -> None:
     assert len(heard.posted) == 3 and said == []
 
 
-@pytest.mark.parametrize(("statuses", "tries"), [([500] * 9, 3), ([404], 1)])
+@pytest.mark.parametrize(
+    ("statuses", "tries"), [([500] * 9, 3), ([404], 1), ([302], 1), ([301], 1)]
+)
 def test_one_that_never_takes_it_is_said_without_its_path(
     heard: Heard, statuses: list[int], tries: int
 ) -> None:
     said: list[str] = []
-    heard.statuses = statuses
+    heard.statuses = [*statuses]
     calls(said, done=heard.address).ended("done", "")
     assert len(heard.posted) == tries
-    assert said == [f"on.done: 127.0.0.1 was not told: it answered {[404, 500][tries == 3]}"]
+    assert said == [f"on.done: 127.0.0.1 was not told: it answered {statuses[0]}"]
 
 
 def test_an_address_may_stand_in_a_variable(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:

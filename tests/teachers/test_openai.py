@@ -24,7 +24,12 @@ from alpaca_pipe.teachers.openai.chat_dialect import CHAT, TAKES
 from alpaca_pipe.teachers.openai.completions_dialect import COMPLETIONS
 from alpaca_pipe.teachers.openai.error_mapping import key_from, retry_after, without_keys
 from alpaca_pipe.teachers.openai.http_attempt import HttpConnection
-from alpaca_pipe.teachers.openai.http_client import http_client, proxy_of_environment
+from alpaca_pipe.teachers.openai.http_client import (
+    HttpClient,
+    WholeAnswer,
+    http_client,
+    proxy_of_environment,
+)
 from alpaca_pipe.teachers.openai.usage import usage_of
 
 KEY = "sk-test-0123456789abcdef"
@@ -656,6 +661,43 @@ def test_a_missing_or_broken_key_is_said_without_showing_it(value: str | None, s
 
 def test_a_key_is_read_without_its_newline() -> None:
     assert key_from({"K": "sk-abc\n"}, "K") == "sk-abc"
+
+
+def test_a_download_takes_no_header_of_ours_from_https_to_http_or_to_another_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also not whom OpenAI bills, which goes with every request of ours."""
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-ours")
+    seen: list[tuple[str, set[str]]] = []
+    ways = {
+        "https://api.openai.com/v1/files/f/content": "http://api.openai.com/v1/files/f/content",
+        "http://api.openai.com/v1/files/f/content": "https://api.openai.com:444/f",
+        "https://api.openai.com:444/f": "https://api.openai.com/f",
+    }
+
+    async def send(
+        self: HttpClient, method: str, url: str, headers: Any, most: int, body: Any = None
+    ) -> WholeAnswer:
+        seen.append((url, set(headers)))
+        return WholeAnswer(302 if url in ways else 200, {"location": ways.get(url, "")}, b"lines")
+
+    async def main() -> set[str]:
+        async with http_client("https://api.openai.com/v1", headers={"X-Mine": "x"}) as client:
+            line = HttpConnection(client, "https://api.openai.com/v1", "m", KEY, 5, TAKES, CHAT)
+            assert await BatchClient(line).content("f", 1000) == b"lines"
+            return set(client._session.headers)
+
+    monkeypatch.setattr(HttpClient, "send", send)
+    everywhere = asyncio.run(main())
+    assert not everywhere & {"OpenAI-Organization", "Authorization", "X-Mine"}
+    ours = {"OpenAI-Organization", "Authorization", "X-Mine"}
+    assert [(url, bool(headers & ours)) for url, headers in seen] == [
+        ("https://api.openai.com/v1/files/f/content", True),
+        ("http://api.openai.com/v1/files/f/content", False),
+        ("https://api.openai.com:444/f", False),
+        ("https://api.openai.com/f", True),
+    ]
+    assert ours <= seen[0][1]
 
 
 def test_a_download_follows_to_another_host_and_leaves_the_key_behind() -> None:

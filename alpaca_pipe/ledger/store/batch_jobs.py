@@ -26,9 +26,13 @@ _ENDED = """EXISTS (SELECT 1 FROM entries WHERE request = l.request AND attempt 
                     AND kind IN ('settled', 'released', 'lost'))"""
 
 
+_GUESSED = "found by its size and its time"
+
+
 @dataclass(frozen=True)
 class Intent:
-    """One batch, from before it exists. `file`, `batch`: the provider's ids, as far as they are known."""
+    """One batch, from before it exists. `file`, `batch`: the provider's ids, as far as they are known. guessed: nothing but its size
+    and its time says that this batch is ours."""
 
     id: str
     at: str  # UTC, ISO 8601
@@ -39,6 +43,7 @@ class Intent:
     teacher: Mapping[str, Any] = field(repr=False)  # the identity that its requests were asked of
     file: str = ""
     batch: str = ""
+    guessed: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,15 @@ class BatchJobs:
         return self._journal.write(work)
 
     def enter(
-        self, intent: Intent, event: Event, provider: str = "", note: str = ""
+        self,
+        intent: Intent,
+        event: Event,
+        provider: str = "",
+        note: str = "",
+        guessed: bool = False,
     ) -> Future[Intent]:
         """Enters what became of it, once; answers the intent with the id that the provider gave."""
+        note = _GUESSED if guessed else note
 
         def work(db: sqlite3.Connection) -> Intent:
             if not db.execute(
@@ -89,7 +100,9 @@ class BatchJobs:
                 _enter(db, intent, event, provider, note)
             if event == "uploaded":
                 return replace(intent, file=provider)
-            return replace(intent, batch=provider) if event == "created" else intent
+            if event == "created":
+                return replace(intent, batch=provider, guessed=guessed)
+            return intent
 
         return self._journal.write(work)
 
@@ -101,9 +114,9 @@ class BatchJobs:
                 (recipe,),
             ).fetchall()
             ids = {
-                (intent, event): provider
-                for intent, event, provider in db.execute(
-                    f"""SELECT intent, event, provider FROM batches WHERE event IN ('uploaded', 'created')
+                (intent, event): (provider, note == _GUESSED)
+                for intent, event, provider, note in db.execute(
+                    f"""SELECT intent, event, provider, note FROM batches WHERE event IN ('uploaded', 'created')
                     AND intent IN (SELECT intent {_OPEN})""",
                     (recipe,),
                 )
@@ -117,11 +130,19 @@ class BatchJobs:
                 stage,
                 address,
                 json.loads(teacher),
-                ids.get((id, "uploaded"), ""),
-                ids.get((id, "created"), ""),
+                ids.get((id, "uploaded"), ("", False))[0],
+                *ids.get((id, "created"), ("", False)),
             )
             for id, at, recipe, run, stage, address, teacher in rows
         ]
+
+    def has(self, batch: str) -> bool:
+        """Whether a batch of that id is in the books, of whatever intent."""
+        with self._journal.read() as db:
+            row = db.execute(
+                "SELECT 1 FROM batches WHERE event = 'created' AND provider = ?", (batch,)
+            ).fetchone()
+        return row is not None
 
     def lines(self, intent: Intent) -> list[BatchLine]:
         """Its requests, in no particular order."""

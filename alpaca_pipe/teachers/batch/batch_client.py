@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, ClassVar, TypeGuard
 from urllib.parse import quote
 
 from alpaca_pipe.core.outside_numbers import BadNumber, exact_json, shown_value, whole_number
@@ -44,6 +44,7 @@ class BatchClient:
 
     wire: HttpConnection
     child: Child | None = None  # a server of our own
+    guesses: ClassVar[bool] = False  # whether a batch that `find` brings may be another's
 
     async def upload(self, name: str, data: bytes) -> str:
         """The id of the new file."""

@@ -20,7 +20,7 @@ from alpaca_pipe.ledger.budget import bounds_of
 from alpaca_pipe.ledger.store.batch_jobs import BatchJobs, BatchLine, Event, Intent
 from alpaca_pipe.teachers.base import Failure, Fatal, Sent
 from alpaca_pipe.teachers.batch.batch_client import BatchClient, NotThere, counts, why_failed
-from alpaca_pipe.teachers.batch.batch_file import Outcome, line_of, read
+from alpaca_pipe.teachers.batch.batch_file import Answers, Outcome, line_of, read
 from alpaca_pipe.teachers.batch.polling import until_ended
 from alpaca_pipe.teachers.batch.submit import BatchSubmission, done
 from alpaca_pipe.teachers.batch.waiting import GLANCE, BatchWaiting
@@ -163,7 +163,8 @@ class Batcher:
         self._left |= {asked.name: asked for asked in left}
         names = {line.attempt.name: bounds_of(line.request)[1] for line in lines}
         self._start(
-            left, lambda: self._see_home(intent, self._making.again(intent), left, names, cancel)
+            left,
+            lambda: self._see_home(intent, self._making.again(intent, cancel), left, names, cancel),
         )
 
     def _put(self, asked: _Asked) -> None:
@@ -275,7 +276,7 @@ class Batcher:
             (intent, "collected", "; ".join(filter(None, [made["status"], oddities])))
         )
         try:
-            missing = await self._missing(intent, made, answers.answered, len(batch))
+            missing = await self._missing(intent, made, answers, len(batch))
             outcomes = [answers.outcomes.get(asked.name) or missing() for asked in batch]
             again = sum(isinstance(outcome, Failure) for outcome in outcomes)
             self._say(
@@ -312,12 +313,15 @@ class Batcher:
         return await self.patience.insist(lambda: self._office.content(file, most))
 
     async def _missing(
-        self, intent: Intent, made: Mapping[str, Any], answered: int, requests: int
+        self, intent: Intent, made: Mapping[str, Any], found: Answers, requests: int
     ) -> Callable[[], Failure]:
         """What became of a line that did not come back. It is not billed, unless the provider counts more answers than it
         gave us, or does not count. Fatal where the whole batch was refused for a fault of its own."""
         what = f"the batch {intent.batch} ({made['status']}) came back without it"
         sent: Sent = "refused"
+        if intent.guessed and not found.outcomes:
+            what = f"the batch {intent.batch}, found by its size and its time, is another's"
+            return lambda: Failure(what, sent="unknown", retry=True)
         if made["status"] == "failed":
             reason, codes = why_failed(made, self._office.wire.key)
             if not codes & _LATER:
@@ -331,7 +335,7 @@ class Batcher:
         self._larger(requests)
         total, answers, _ = counts(made)
         never_begun = made["status"] == "cancelled" and made.get("request_counts")
-        if answers > answered or not (total or never_begun):
+        if answers > found.answered or not (total or never_begun):
             sent = "unknown"
         return lambda: Failure(what, sent=sent, retry=True)
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from alpaca_pipe.ledger.store.batch_jobs import Intent
@@ -39,6 +39,7 @@ class MessageBatches(BatchClient):
 
     _held: dict[str, bytes] = field(default_factory=dict)  # lines that are not handed in yet
     _known: set[str] = field(default_factory=set)  # batches that have an intent already
+    guesses: ClassVar[bool] = True
 
     async def upload(self, name: str, data: bytes) -> str:
         """There are no files: the lines go with the batch."""

@@ -41,22 +41,29 @@ class BatchSubmission:
                 lambda: self.office.upload(_file_of(intent), whole), _TRIES
             )
             intent = await done(self.books.enter(intent, "uploaded", file))
-            made = await self._create(intent)
+            made, guessed = await self._create(intent)
         except (Failure, UserError):
             if intent.file:
                 await self.gone(intent.file)
             raise
-        return await self._made(intent, made)
+        return await self._made(intent, made, guessed)
 
-    async def again(self, intent: Intent) -> Intent:
-        """What an earlier run has handed in, or was about to. Failure where there is no batch, and none can come."""
+    async def again(self, intent: Intent, cancel: bool) -> Intent:
+        """What an earlier run has handed in, or was about to. Failure where there is no batch, and none can come; and where it is to
+        be ended and may be another's."""
+        if cancel and intent.guessed:
+            raise Failure(
+                f"the batch {intent.batch} was found by its size and its time alone: it may be another's, and is not ended",
+                sent="unknown",
+                retry=False,
+            )
         if intent.batch:
             return intent
         if not intent.file:  # that run died before it could ask for the batch
             for file in await self._orphans(intent):
                 await self.gone(file)
             raise Failure("its batch was never asked for", sent="no", retry=True)
-        return await self._made(intent, await self._found(intent))
+        return await self._made(intent, await self._found(intent), self.office.guesses)
 
     async def gone(self, file: str) -> bool:
         """Whether a file of ours is not there any more, after it was asked to go."""
@@ -68,13 +75,14 @@ class BatchSubmission:
             return False
         return True
 
-    async def _create(self, intent: Intent) -> dict[str, Any]:
+    async def _create(self, intent: Intent) -> tuple[dict[str, Any], bool]:
+        """The batch, and whether that it is ours is a guess."""
         for tries in range(1, _TRIES + 1):
             try:
-                return await self.office.create(intent.file, self.window, intent)
+                return await self.office.create(intent.file, self.window, intent), False
             except Failure as failure:
                 if failure.sent == "unknown":
-                    return await self._found(intent)
+                    return await self._found(intent), self.office.guesses
                 if not failure.retry or tries == _TRIES:
                     raise given_up(failure, tries) from failure
                 await self.patience.rest(tries, failure.retry_after)
@@ -82,12 +90,12 @@ class BatchSubmission:
 
     async def _found(self, intent: Intent) -> dict[str, Any]:
         with self.patience.at_the_provider():
-            made = await self.patience.insist(lambda: self.office.find(intent))
+            made = await self._listed(intent)
             if made is not None:
                 return made
             gone = await self.gone(intent.file)
             await self.patience.sleep(self.pause)
-            made = await self.patience.insist(lambda: self.office.find(intent))
+            made = await self._listed(intent)
         if made is None:
             raise Failure(
                 "its batch was asked for, and was not made",
@@ -96,9 +104,13 @@ class BatchSubmission:
             )
         return made
 
-    async def _made(self, intent: Intent, made: dict[str, Any]) -> Intent:
+    async def _listed(self, intent: Intent) -> dict[str, Any] | None:
+        made = await self.patience.insist(lambda: self.office.find(intent))
+        return None if made is None or self.books.has(str(made["id"])) else made
+
+    async def _made(self, intent: Intent, made: dict[str, Any], guessed: bool) -> Intent:
         with self.patience.at_the_provider():
-            return await done(self.books.enter(intent, "created", str(made["id"])))
+            return await done(self.books.enter(intent, "created", str(made["id"]), guessed=guessed))
 
     async def _orphans(self, intent: Intent) -> list[str]:
         try:

@@ -72,10 +72,10 @@ class HttpClient:
             return WholeAnswer(response.status, response.headers, content)
 
     async def download(self, url: str, headers: Mapping[str, str], most: int) -> WholeAnswer:
-        """A file, from wherever the endpoint keeps it; our headers go to its own host alone."""
-        host = urlsplit(url).netloc
+        """A file, from wherever the endpoint keeps it; our headers go to its own origin alone, and never from https to http."""
+        origin = _origin(url)
         for _ in range(_HOPS):
-            own = headers if urlsplit(url).netloc == host else {}
+            own = headers if _origin(url) == origin else {}
             answer = await self.send("GET", url, own, most)
             elsewhere = answer.headers.get("location")
             if answer.status not in (301, 302, 303, 307, 308) or not elsewhere:
@@ -90,6 +90,11 @@ class HttpClient:
         if begins not in self._proxies:
             self._proxies[begins] = proxy_of_environment(url)
         return self._proxies[begins]
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 @contextlib.asynccontextmanager
@@ -126,11 +131,11 @@ async def http_client(
         timeout=aiohttp.ClientTimeout(
             total=None, sock_connect=min(CONNECT_WITHIN, timeout), sock_read=timeout
         ),
-        headers={**_USUAL, **own},
+        headers=_USUAL,  # of every host that a download is sent on to
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
     ) as session:
-        yield HttpClient(session, headers or {}, None if ours else proxy, ours)
+        yield HttpClient(session, {**own, **(headers or {})}, None if ours else proxy, ours)
 
 
 def proxy_of_environment(url: str) -> str | None:
