@@ -65,6 +65,8 @@ def judge(
         why = "a loss is not a number: the training diverged"
     elif rows < LEAST_ROWS:
         why = f"too few rows to say: at least {LEAST_ROWS} are needed ({rows_of.more})"
+        if None not in needed.values():
+            why += _rows_that_would_do(differences, LEAST_ROWS, needed)
     elif above:
         word, why = "worse", f"the loss is higher than that of {_against(above, differences)}"
     elif unsure:

@@ -9,6 +9,7 @@ from typing import Any
 
 from alpaca_pipe.evaluate.bootstrap import Interval
 from alpaca_pipe.evaluate.least_difference import LOSS, direction
+from alpaca_pipe.evaluate.tail import LEAST as LEAST_ROWS
 from alpaca_pipe.report.figures import Point
 
 _RIVALS = {  # evaluate's name -> (label in the figure, role there, what it is in a sentence)
@@ -94,6 +95,9 @@ def in_words(verdict: Mapping[str, Any] | None, outcome: str) -> VerdictText:
 
 def _headline(verdict: Mapping[str, Any]) -> str:
     """Of a verdict of before 2026-12 it is not known whose rows the held-out ones were."""
+    if few := _too_few(verdict):
+        whose = f" on {verdict['rows_of']}" if "rows_of" in verdict else ""
+        return f"Too few rows to say whether the tuned model is better{whose}: {few}"
     said = {
         "better": "The tuned model is better than the base",
         "worse": "The tuned model is worse than the base"
@@ -115,11 +119,27 @@ def _foreign(verdict: Mapping[str, Any]) -> str:
         figures = f" ({_signed(gap['mean'])} [{_signed(gap['lo'])}, {_signed(gap['hi'])}] against the base)"
     known = found.get("not_scored", {}).get("trained_on", 0)
     left = f" {known} rows that were trained on too are left out." if known else ""
+    if few := _too_few(found):
+        whose = found["rows_of"].replace("foreign rows", "rows of others")
+        return f"On {whose}, too few rows to say: {few}.{left}"
     words = {"better": "it is better", "worse": "it is worse"}
     return (
         f"On {found['rows']} {found['rows_of'].replace('foreign rows', 'rows of others')}, "
         f"{words.get(found['verdict'], 'it is not shown to be better')}{figures}.{left}"
     )
+
+
+def _too_few(verdict: Mapping[str, Any]) -> str:
+    """How many there are and how many would do; "" where there are enough to say anything."""
+    rows = verdict.get("rows", LEAST_ROWS)
+    if rows >= LEAST_ROWS:
+        return ""
+    wanted = (verdict.get("rows_needed") or {}).get("base") or 0
+    more = ""
+    if wanted > LEAST_ROWS:
+        least = LOSS.said(verdict["min_difference"])
+        more = f", about {wanted:,} to show a difference of {least}"
+    return f"{rows}, and at least {LEAST_ROWS} are needed{more}"
 
 
 def _lead(verdict: Mapping[str, Any], losses: Mapping[str, Point]) -> str:

@@ -135,5 +135,23 @@ def test_the_headline_says_of_what(done: tuple[Path, dict[str, Any]]) -> None:
     assert in_words(before, "done").headline == "The tuned model is better than the base"
 
 
+def test_few_rows_of_others_are_too_few_to_say_and_how_many_would_do(
+    done: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, _ = done
+    verdict = read_json(folder / "verdict.json")
+    few = verdict["foreign"] | {"rows": 5, "rows_needed": {"base": 1234}, "min_difference": 0.01}
+    told = in_words(verdict | {"foreign": few}, "done")
+    assert told.foreign.startswith(
+        "On rows of others (theirs.json), too few rows to say: 5, and at least 12 are needed, about 1,234 to show a "
+        "difference of 0.01 nats a token."
+    )
+    assert told.headline == "The tuned model is better than the base on its teacher's own rows"
+    own = in_words(verdict | {"rows": 5, "rows_needed": {"base": 12}}, "done")
+    assert own.headline == (
+        "Too few rows to say whether the tuned model is better on its teacher's own rows: 5, and at least 12 are needed"
+    )
+
+
 def test_without_the_key_old_identities_stay() -> None:
     assert "foreign" not in EvaluateConfig().identity() and not EvaluateConfig().reads()

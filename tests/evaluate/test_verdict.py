@@ -76,6 +76,7 @@ DIVERGED = "a loss is not a number: the training diverged"
         (BELOW, ABOVE, ACROSS, 16, "worse", "its own chat template (+0.400 [+0.300, +0.500])"),
         (BELOW, BELOW, ABOVE, 16, "worse", "shuffled"),
         (BELOW, BELOW, BELOW, 11, "not shown to be better", "too few rows to say: at least 12"),
+        (ACROSS, BELOW, BELOW, 5, "not shown to be better", "about 131 rows would show it"),
         (BELOW, BELOW, BELOW, 12, "better", "2.500 -> 2.100 on 12 rows"),
         (
             TINY_GAIN,

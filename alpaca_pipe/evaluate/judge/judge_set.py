@@ -10,6 +10,7 @@ from typing import Any
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.evaluate.asked_rows import conversation, question
 from alpaca_pipe.evaluate.judge.judge_config import Judging
+from alpaca_pipe.evaluate.judge.left_out import left_out
 from alpaca_pipe.evaluate.judge.prompt_sets import JudgedPrompt, read_prompts
 from alpaca_pipe.models.loss_mask import Encoder
 
@@ -40,16 +41,7 @@ class JudgeSet:
 
     def sentence(self) -> str:
         """ "" where everything is judged."""
-        said = []
-        if long := self.left_out - self.no_answer:
-            said.append(f"{long} prompts are left out: too long for one of the templates")
-        if self.no_answer:
-            said.append(f"{self.no_answer} prompts are left out: the file has no answer to them")
-        if self.turns_left_out:
-            said.append(
-                f"{self.turns_left_out} later turns are left out: a template holds one exchange, or has no room for them"
-            )
-        return "; ".join(said)
+        return "; ".join(left_out(self.to_summary()))
 
 
 def judge_set(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from alpaca_pipe.evaluate.judge.left_out import left_out
 from alpaca_pipe.report.chapters.base import ReportChapter, Told
 from alpaca_pipe.report.facts import Facts
 
@@ -19,7 +20,7 @@ def _told(facts: Facts) -> Told | None:
     return {
         "sentences": [
             *(_graded(judge) if graded else _asked(judge)),
-            *_left_out(facts.evaluation.get("to_judge") or {}),
+            *(f"{said}." for said in left_out(facts.evaluation.get("to_judge") or {})),
         ],
         "rows": [_row(name, found) for name, found in sides if found.get("rate") is not None],
         "categories": [
@@ -58,17 +59,6 @@ def _graded(judge: Mapping[str, Any]) -> Iterator[str]:
         )
     if judge["unread_replies"]:
         yield f"{judge['unread_replies']:,} of {judge['requests']:,} replies could not be read."
-
-
-def _left_out(asked: Mapping[str, Any]) -> Iterator[str]:
-    """What nobody was asked about."""
-    without = asked.get("no_answer", 0)
-    if long := asked.get("left_out", 0) - without:
-        yield f"{long:,} prompts are left out: they are too long for one of the templates."
-    if without:
-        yield f"{without:,} prompts are left out: the file has no answer to them."
-    if turns := asked.get("turns_left_out", 0):
-        yield f"{turns:,} later turns are left out: a template holds one exchange, or has no room for them."
 
 
 def _row(name: str, found: Mapping[str, Any]) -> dict[str, str]:
