@@ -19,7 +19,7 @@ from alpaca_pipe.data.commercial_use import as_chapter
 from alpaca_pipe.data.markdown import as_text, fenced
 from alpaca_pipe.export.browser.static_folder import ENGINE as WLLAMA_ENGINE
 from alpaca_pipe.export.onnx.onnx_folder import ENGINE as TRANSFORMERS_ENGINE
-from alpaca_pipe.export.static_page.static_page import Engine
+from alpaca_pipe.export.static_page.static_page import PageEngine
 from alpaca_pipe.ledger.entries import LedgerEntry
 from alpaca_pipe.ledger.statements.focus import Charge, focus_row
 from tests.attack.examples import many
@@ -128,7 +128,7 @@ def test_every_page_has_a_policy_that_asks_nothing_of_the_network(page: str) -> 
 
 
 @pytest.mark.parametrize("engine", [WLLAMA_ENGINE, TRANSFORMERS_ENGINE])
-def test_a_page_with_an_engine_asks_its_own_folder_and_nothing_else(engine: Engine) -> None:
+def test_a_page_with_an_engine_asks_its_own_folder_and_nothing_else(engine: PageEngine) -> None:
     page, reader = engine.page("t", {}), _Policy()
     reader.feed(page)
     said = dict(part.strip().split(" ", 1) for part in reader.found.split(";"))

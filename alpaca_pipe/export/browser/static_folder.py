@@ -9,9 +9,9 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import file_digest, same_file
 from alpaca_pipe.export.browser.wllama_package import VERSION, WLLAMA
-from alpaca_pipe.export.static_page.static_page import Engine
+from alpaca_pipe.export.static_page.static_page import PageEngine
 
-ENGINE = Engine(
+ENGINE = PageEngine(
     Path(__file__).with_name("wllama_engine.js"),
     "worker-src blob:; connect-src 'self' blob:",
     VERSION,

@@ -19,13 +19,13 @@ from alpaca_pipe.export.gguf.gate import questions
 from alpaca_pipe.export.onnx.onnx_gate import ANSWERS, onnx_gate
 from alpaca_pipe.export.onnx.transformers_js import TRANSFORMERS_JS, VERSION
 from alpaca_pipe.export.onnx.write_onnx import write_onnx
-from alpaca_pipe.export.static_page.static_page import CONTEXT, Engine
+from alpaca_pipe.export.static_page.static_page import CONTEXT, PageEngine
 from alpaca_pipe.models.decoding import ends
 from alpaca_pipe.models.loading import load_model, positions
 from alpaca_pipe.models.loss_mask import Encoder
 from alpaca_pipe.weights.base import Checkpoint
 
-ENGINE = Engine(
+ENGINE = PageEngine(
     Path(__file__).with_name("transformers_engine.js"),
     "worker-src 'self' blob:; connect-src 'self'",
     VERSION,

@@ -19,7 +19,7 @@ _HEADERS = """\
 """
 
 
-class Engine(NamedTuple):
+class PageEngine(NamedTuple):
     """script: what static_page.js asks for. policy: from where it may work and load, as a page's policy says it. version: of the
     library that it runs."""
 
