@@ -132,6 +132,11 @@ def _rows(found: RunFiles) -> Iterator[str]:
             f"accepted    {generated['accepted']} examples of {generated['pieces']} read, "
             f"from {generated['requests']} requests{stored}"
         )
+        if before := generated.get("extended"):
+            full = (
+                "" if generated["requests"] else ": generate.count wants no more, nobody was asked"
+            )
+            yield f"            after {before} rows of an earlier run{full}"
         if generated.get("note"):
             yield f"            {generated['note']}"
     if curated:

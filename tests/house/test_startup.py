@@ -36,22 +36,45 @@ LATER = (
 )
 
 
+# Each published system at full size and in small: docs/published.md says a second.
+SYSTEMS = (
+    *("vicuna-7b", "orca-7b", "orca-7b-strong", "constitutional-7b", "rlhf-7b", "ligo-small"),
+    *("vicuna-small", "orca-small", "orca-small-strong", "constitutional-small", "rlhf-small"),
+)
+SECONDS_TO_LOAD = {"asyncio", "openai", "numpy", "datasets", "torch", "transformers"}
+
+
 @pytest.mark.parametrize(
     ("words", "ours", "all_"),
     [("--help", 25, 200), ("plan alpaca-52k", 210, 508), ("doctor", 194, 489)],
 )
 def test_it_loads_few_modules(words: str, ours: int, all_: int, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CALL, *words.split()],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "PATH": ""},
-    )
-    loaded = json.loads(done.stdout)
+    loaded = loaded_by(words, tmp_path)
     assert not {name.partition(".")[0] for name in loaded} & set(LATER)
     own = [name for name in loaded if name.startswith("alpaca_pipe")]
     own = [name for name in own if not name.startswith("alpaca_pipe.curate.filters.")]  # any number
     assert 5 < len(own) <= ours, own
     assert len(loaded) <= all_, f"{len(loaded)} modules: {loaded}"
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_plan_of_a_published_system_loads_nothing_that_takes_long(
+    name: str, tmp_path: Path
+) -> None:
+    loaded = loaded_by(f"plan {name}", tmp_path)
+    assert not {name.partition(".")[0] for name in loaded} & SECONDS_TO_LOAD
+    assert len(loaded) <= 640, f"{len(loaded)} modules"
+
+
+def loaded_by(words: str, home: Path) -> list[str]:
+    """Names of all modules that are there after the command."""
+    done = subprocess.run(
+        [sys.executable, "-c", CALL, *words.split()],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT), "HOME": str(home), "PATH": ""},
+    )
+    names: list[str] = json.loads(done.stdout)
+    return names
