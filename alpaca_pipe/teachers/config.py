@@ -137,6 +137,11 @@ class TeacherTable(TableOfKinds):
         return self.model
 
     @property
+    def recorded(self) -> bool:
+        """Whether all that it will say is written down already."""
+        return False
+
+    @property
     def author(self) -> str:
         """Who is said to have written what it answers."""
         return self.called

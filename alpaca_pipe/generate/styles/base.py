@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from alpaca_pipe.core.completion import Completion, Request
@@ -18,6 +19,11 @@ from alpaca_pipe.generate.sources.ground import Ground
 if TYPE_CHECKING:
     from alpaca_pipe.generate.config import GenerateConfig
     from alpaca_pipe.teachers.config import TeacherTable
+
+_WRITTEN = (
+    6.0,
+    0.5,
+)  # log-odds that an answer which was recorded for this very question makes a row
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,10 @@ class Plain(ABC):
     @classmethod
     def prior_of(cls, teacher: TeacherTable) -> Prior:
         """What is believed of this teacher before it was heard; what it thinks comes on top."""
-        return cls.scripted_prior if teacher.kind == "rehearsed" else cls.prior
+        if teacher.kind != "rehearsed":
+            return cls.prior
+        written = teacher.recorded and not cls.novel
+        return replace(cls.scripted_prior, readable=_WRITTEN) if written else cls.scripted_prior
 
     @property
     def topics(self) -> int:

@@ -38,6 +38,10 @@ class RehearsedTable(BatchFileKeys, OwnServerTable):
     )
 
     @property
+    def recorded(self) -> bool:
+        return self.lines is not None
+
+    @property
     def author(self) -> str:
         """Never the model whose name and price it goes by."""
         return (
