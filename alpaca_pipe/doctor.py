@@ -114,7 +114,9 @@ def _disk(runs: Path) -> Check:
     gib = shutil.disk_usage(there).free / 2**30
     if not os.access(there, os.W_OK):
         return Check(
-            "no", f"disk: {there} may not be written by you", "choose another folder with --runs"
+            "no",
+            f"disk: {there} cannot be written: you have no permission",
+            "choose another folder with --runs",
         )
     if gib >= _DISK:
         return Check("yes", f"disk: {gib:.0f} GiB free at {there}")

@@ -101,7 +101,7 @@ def _tools(runs: Path, rehearse: bool) -> list[Any]:
 def _named(text: str) -> list[str]:
     """A name or an id, which is no option."""
     if text.startswith("-") or not text.strip():
-        raise _refused(f"'{text}' is no name")
+        raise _refused(f"'{text}' is not a name")
     return [text]
 
 

@@ -195,13 +195,13 @@ def check_recipe(config: AlignConfig, tables: Mapping[str, Any]) -> None:
     if config.source and "pairs" in tables:
         raise UserError(
             "align: it reads 'from', so what pairs: makes would not be used",
-            "take one of them out",
+            "remove one of them",
         )
     train = tables.get("train")
     if train is not None and getattr(train, "hosted", None):
         raise UserError(
             "align: the weights that train.hosted makes stay with the provider",
-            "train here (take train.hosted out), or take align: out",
+            "train here (remove train.hosted), or remove align:",
         )
     if config.reward_model and config.is_online:
         from alpaca_pipe.align.reward_model import check_head

@@ -189,7 +189,7 @@ class AlignConfig(Table):
     def _fits_the_method(self) -> Self:
         known = {"dpo": DPO_LOSSES, "kto": KTO_LOSSES, "grpo": GRPO_LOSSES}.get(self.method, ())
         if self.loss_type is not None and self.loss_type not in known:
-            cure = f"of {', '.join(known)}" if known else "take it out: this method has one loss"
+            cure = f"of {', '.join(known)}" if known else "remove it: this method has one loss"
             raise wrong_key(
                 "loss_type",
                 self.loss_type,
@@ -212,7 +212,7 @@ class AlignConfig(Table):
             raise wrong_key(
                 "num_generations",
                 self.num_generations,
-                f"a step has {rows} answers (per_device_train_batch_size x gradient_accumulation_steps), and they are no whole number of groups - make them a multiple",
+                f"a step has {rows} answers (per_device_train_batch_size x gradient_accumulation_steps), and they do not make whole groups - make them a multiple",
             )
         if self.method == "kto" and self.per_device_train_batch_size < 2:
             raise wrong_key(

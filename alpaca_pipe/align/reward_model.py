@@ -77,7 +77,7 @@ def check_head(folder: Path) -> None:
     if not files:
         raise UserError(
             f"align.reward_model: {folder} has no weights (*.safetensors)",
-            "name the folder `reward_model` that method: reward leaves, or take the key out",
+            "name the folder `reward_model` that method: reward leaves, or remove the key",
         )
     for path in files:
         try:
@@ -90,7 +90,7 @@ def check_head(folder: Path) -> None:
             ) from None
     raise UserError(
         f"align.reward_model: the model in {folder} has no reward head (no weight '{HEAD}'), so it gives no reward",
-        "name the folder `reward_model` that method: reward leaves, or take the key out: one is trained first",
+        "name the folder `reward_model` that method: reward leaves, or remove the key: one is trained first",
     )
 
 

@@ -117,7 +117,7 @@ class _Work:
         if named is not None and template_of(named).name != found.template.name:
             raise UserError(
                 f"align.template: {template_of(named).name}, and the tuned model was trained with {found.template.name}",
-                "take align.template out",
+                "remove align.template",
             )
         return found
 

@@ -183,7 +183,7 @@ class Terminal:
             value = -1
         if not 0 <= value <= 5:
             raise UserError(
-                f"'{text}' is no temperature", "write it like /temperature 0.7; 0 is greedy"
+                f"'{text}' is not a temperature", "write it like /temperature 0.7; 0 is greedy"
             )
         self._how = ChatSettings(value, self._how.max_tokens)
         self._say(f"(temperature {value:g}{', greedy' if not value else ''})")

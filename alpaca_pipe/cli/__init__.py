@@ -26,7 +26,7 @@ def __getattr__(name: str) -> Any:
 
 
 def main() -> None:
-    """The console script. Exit codes: 0 done, 1 our fault, 2 yours to mend, 130 stopped, 141 nobody reads what is printed."""
+    """The console script. Exit codes: 0 done, 1 our fault, 2 yours to fix, 130 stopped, 141 nobody reads what is printed."""
     hold_streams()
     gc.set_threshold(50_000, 20, 20)  # what is loaded stays: to look for rubbish in it took a sixth
     debug = "--debug" in sys.argv
@@ -49,7 +49,7 @@ def main() -> None:
             end.code = READER_GONE
         raise
     except Stopped:
-        _fail("stopped; all finished work is kept - run the same command again to go on", 130)
+        _fail("stopped; all finished work is kept - run the same command again to continue", 130)
     except UserError as error:
         if debug:
             raise
@@ -60,9 +60,9 @@ def main() -> None:
         if isinstance(error, ModuleNotFoundError) and (extra := _extra_of(error.name or "")):
             _fail(f"{error.name} is not installed - pip install 'alpaca-pipe[{extra}]'", 2)
         if refused := _refused_by_the_system(error):
-            _fail(f"{refused} - name another file or folder, or mend that one", 2)
+            _fail(f"{refused} - name another file or folder, or fix that one", 2)
         _fail(
-            f"a fault of ours: {type(error).__name__}: {error} - run again with --debug and report what it prints",
+            f"a bug in alpaca-pipe: {type(error).__name__}: {error} - run again with --debug and report what it prints",
             1,
         )
 

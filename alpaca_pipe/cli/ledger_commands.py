@@ -219,7 +219,7 @@ def enter(
 
     given = {"human": minutes, "storage": storage, "egress": egress}
     if not any(given.values()):
-        raise UserError("nothing is to be entered", "say --minutes 30, --storage 12 or --egress 40")
+        raise UserError("nothing is to be entered", "use --minutes 30, --storage 12 or --egress 40")
     loaded, workspace = opened(recipe, None, runs, rehearse=False)
     with Journal.open(workspace.ledger) as journal:
         amounts = {what: _amount(amount) for what, amount in given.items() if amount is not None}
@@ -284,7 +284,7 @@ def correct(
         amount = nanodollars_of(cost)
     except BadNumber as bad:
         raise UserError(
-            f"--cost: '{bad}' is no amount", "write dollars like --cost 0.0123"
+            f"--cost: '{bad}' is not an amount", "write dollars like --cost 0.0123"
         ) from None
     with Journal.open(path) as journal:
         done = enter_correction(journal, attempt, amount, reason, evidence)
@@ -369,7 +369,7 @@ def _amount(text: str) -> Decimal:
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0:
-        raise UserError(f"'{text}' is no amount", "write it like 30 or 0.5")
+        raise UserError(f"'{text}' is not an amount", "write it like 30 or 0.5")
     return amount
 
 
@@ -377,4 +377,4 @@ def _day(text: str | None) -> date | None:
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
-        raise UserError(f"--from: '{text}' is no day", "write it like 2026-11-21") from None
+        raise UserError(f"--from: '{text}' is not a date", "write it like 2026-11-21") from None

@@ -160,7 +160,7 @@ def gc(
     if deletes:
         work.check_idle(workspace)
         if not yes and as_json:
-            raise UserError("nobody can be asked with --json", "say --yes, or --dry-run")
+            raise UserError("--json cannot ask you first", "use --yes, or --dry-run")
         if not yes and not confirmed("delete this?"):
             deletes = False
     freed = work.sweep(workspace, found) if deletes else 0

@@ -226,7 +226,7 @@ def _agreement(yes: bool, as_json: bool) -> Callable[[Sequence[str]], None]:
             refuse_unasked(asks)
         for sentence in asks:
             _say(f"careful: {sentence}")
-        if not confirmed("unpack it all the same?"):
+        if not confirmed("unpack it anyway?"):
             raise UserError("nothing was unpacked", "look at its recipe: tar --zstd -xf FILE")
 
     return agree
@@ -272,7 +272,7 @@ def _amount(option: str, text: str | None) -> int | None:
     except InvalidOperation:
         amount = Decimal("NaN")
     if amount is not None and (not amount.is_finite() or amount < 0):
-        raise UserError(f"{option}: '{text}' is no amount", "write dollars, like 5 or 0.50")
+        raise UserError(f"{option}: '{text}' is not an amount", "write dollars, like 5 or 0.50")
     return None if amount is None else nanodollars(amount)
 
 

@@ -76,7 +76,7 @@ def run(
         bool,
         typer.Option(
             "--new-ledger",
-            help="The ledger is lost for good: begin a new one, though paid steps lie beside it.",
+            help="The ledger is lost for good: start a new one, although this workspace has steps that cost money.",
         ),
     ] = False,
     again: Again = False,
@@ -345,7 +345,7 @@ def report(
     name, workspace, past = finished_run(recipe, runs, rehearse)
     if past and summary:
         raise UserError(
-            "--summary is of the last run", f"say `alpaca-pipe report {name} --summary`"
+            "--summary is of the last run", f"run `alpaca-pipe report {name} --summary`"
         )
     if summary:
         if as_json:

@@ -229,7 +229,7 @@ def _decisions_of(loaded: Recipe, recipe: str) -> Path:
     if path is None:
         raise UserError(
             f"{recipe}: curate.decisions is false, so decisions would play no part",
-            "take that key out of the recipe",
+            "remove that key from the recipe",
         )
     return path
 

@@ -73,7 +73,7 @@ def serve(
     if gguf and runner.source(chosen) != chosen.gguf:
         raise UserError(
             f"--gguf {gguf} is for llama.cpp, and {runner.name} reads the checkpoint",
-            "say --engine llama.cpp, or leave --gguf out",
+            "use --engine llama.cpp, or leave --gguf out",
         )
     given = {"context": context, "threads": threads, "parallel": parallel}
     if idle := [f"--{one}" for one, value in given.items() if value and one not in runner.takes]:

@@ -105,7 +105,7 @@ def draft(
     given = [Path(text) for text in more or () if "=" not in text or Path(text).exists()]
     overrides = [text for text in more or () if Path(text) not in given]
     if not (sources := [*(notes or ()), *given]):
-        raise UserError("no notes are named", "say --from notes/*.md, or --from a folder")
+        raise UserError("no notes are named", "use --from notes/*.md, or --from a folder")
     loaded, workspace = opened(recipe, overrides, runs, rehearse=False)
     drafted(loaded, workspace, new_console(soft_wrap=True, highlight=False), sources, want, yes)
 
@@ -168,7 +168,7 @@ def migrate(
         return
     if out is not None:
         raise UserError(
-            f"{file}: it is no config of axolotl or LLaMA-Factory, and a recipe is rewritten where it stands",
+            f"{file}: it is not a config of axolotl or LLaMA-Factory, and a recipe is rewritten where it stands",
             "leave --out away",
         )
     path = find_recipe(str(file))

@@ -129,7 +129,7 @@ def _nanodollars(cap: str | None) -> int | None:
     except InvalidOperation:
         amount = Decimal(-1)
     if amount is not None and not (amount.is_finite() and amount >= 0):
-        raise UserError(f"--cap: '{cap}' is no amount of dollars", "write it like 0.50")
+        raise UserError(f"--cap: '{cap}' is not an amount of dollars", "write it like 0.50")
     return None if amount is None else nanodollars(amount)
 
 

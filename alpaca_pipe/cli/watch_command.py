@@ -1,4 +1,4 @@
-"""The command that shows a run while it goes on."""
+"""The command that shows a run while it runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def watch(
     runs: Runs = Path("runs"),
     rehearse: Rehearsed = False,
 ) -> None:
-    """Show the run of RECIPE as a page of this machine while it goes on: stages, rows, money, rate, losses. Ends with Ctrl-C; changes
+    """Show the run of RECIPE as a page of this machine while it runs: stages, rows, money, rate, losses. Ends with Ctrl-C; changes
     nothing."""
     from alpaca_pipe import api
     from alpaca_pipe.recipe.status import recipes_of

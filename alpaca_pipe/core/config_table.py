@@ -141,9 +141,9 @@ def _exact(value: Any) -> Any:
     try:
         number = exact_number(value, least=-_LARGEST, most=_LARGEST)
     except BadNumber as bad:
-        raise ValueError(f"{bad} is no number to reckon with") from None
+        raise ValueError(f"{bad} cannot be used as a number here") from None
     if number and number.adjusted() < -_FINEST:
-        raise ValueError(f"{number} is too small to reckon with")
+        raise ValueError(f"{number} is too small to be used here")
     return number
 
 

@@ -13,7 +13,7 @@ _MOST_NODES = 20_000  # with every alias written out
 _LONG = 1 << 15  # characters; a text below that with few brackets is not looked at twice
 _MOST_BITS = 256  # of a whole number
 _FEW = 60  # brackets: as many cannot be too deep
-_CURE = "mend the YAML there"
+_CURE = "fix the YAML there"
 
 
 class NotYaml(ValueError):
@@ -67,7 +67,7 @@ def _looks_large(text: str) -> bool:
 
 
 def _too_deep(line: int) -> NotYaml:
-    return NotYaml("tables and lists lie in each other too deeply", "write it flatter", line)
+    return NotYaml("tables and lists are nested too deeply", "write it flatter", line)
 
 
 def _refuse_large(events: Iterator[Any], most_nodes: int) -> None:
@@ -81,7 +81,7 @@ def _refuse_large(events: Iterator[Any], most_nodes: int) -> None:
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, AliasEvent):
             if event.anchor in {anchor for anchor, _ in open_}:
-                raise NotYaml(f"*{event.anchor} stands within itself", "take it out", line)
+                raise NotYaml(f"*{event.anchor} refers to itself", "remove it", line)
             nodes += sizes.get(event.anchor, 1)
         elif isinstance(event, CollectionStartEvent):
             open_.append((event.anchor, nodes))
@@ -116,9 +116,7 @@ def _refuse_odd(value: Any, line: int) -> None:
     if isinstance(value, TaggedScalar | CommentedSet) or (
         tag is not None and isinstance(value, CommentedMap | CommentedSeq)
     ):
-        raise NotYaml(
-            f"{tag or 'a set'} is a tag of YAML that nothing here knows", "take it out", line
-        )
+        raise NotYaml(f"{tag or 'a set'} is an unknown YAML tag", "remove it", line)
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:
         raise NotYaml("a number of very many digits", "write it as a text, in quotes", line)
     if isinstance(value, dict):
@@ -126,7 +124,7 @@ def _refuse_odd(value: Any, line: int) -> None:
         for key in value:
             if not isinstance(key, str | int | float) and key is not None or str(key) in seen:
                 raise NotYaml(
-                    f"the key {str(key)[:40]} is no text, or stands there twice", _CURE, line
+                    f"the key {str(key)[:40]} is not text, or is there twice", _CURE, line
                 )
             seen.add(str(key))
     for one in (

@@ -33,7 +33,7 @@ class OwnFunction(Table):
             tree = ast.parse(self.file.read_bytes(), str(self.file))
         except (SyntaxError, ValueError, OSError, RecursionError) as error:
             line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
-            raise ValueError(f"{self.file}{line} is no Python: {first_line(error)}") from None
+            raise ValueError(f"{self.file}{line} is not Python: {first_line(error)}") from None
         names = [one.name for one in tree.body if isinstance(one, ast.FunctionDef)]
         if self.function not in names:
             having = f"it has {', '.join(names)}" if names else "it has none"
@@ -59,7 +59,7 @@ class OwnFunction(Table):
         except (Exception, SystemExit) as error:  # noqa: BLE001  it is the user's code
             raise UserError(
                 f"{self.file} cannot be loaded: {type(error).__name__}: {first_line(error)}",
-                "mend it; `python FILE` shows where",
+                "fix it; `python FILE` shows where",
             ) from None
         return found  # type: ignore[no-any-return]
 

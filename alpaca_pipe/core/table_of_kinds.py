@@ -122,7 +122,7 @@ def _explained(root: type[TableOfKinds], table: type[TableOfKinds], error: Any) 
     others = " or ".join(one.__module__.rpartition(".")[2] for one in having)
     kind = table.__module__.rpartition(".")[2]
     said = ValueError(
-        f"a {root.noun} of kind {kind} has no '{loc[0]}' - take it out, or use kind: {others}"
+        f"a {root.noun} of kind {kind} has no '{loc[0]}' - remove it, or use kind: {others}"
     )
     return InitErrorDetails(type="value_error", loc=loc, input=error["input"], ctx={"error": said})
 

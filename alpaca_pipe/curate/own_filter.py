@@ -47,7 +47,7 @@ class OwnFilter:
         where = f"row {example.id} ({example.origin.source})"
         return UserError(
             f"the filter {self.named.called} {what} at {where}",
-            "mend it and run again: nothing was lost",
+            "fix it and run again: nothing was lost",
         )
 
 

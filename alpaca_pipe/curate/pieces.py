@@ -136,7 +136,7 @@ def check_counted(how: SplitLong | None, tables: Mapping[str, Any], imports: boo
     if not imports:
         raise UserError(
             "curate.split_long: it cuts the conversations of `from`, and there is none",
-            "take it out, or name a file in curate.from",
+            "remove it, or name a file in curate.from",
         )
     if how.tokenizer is None and "base" not in tables:
         raise UserError(

@@ -38,7 +38,7 @@ def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInp
         if "generate" in tables:
             raise UserError(
                 "curate: it reads 'from', so what generate: makes would be paid for and not used",
-                "take one of them out",
+                "remove one of them",
             )
         if isinstance(config.source, Path):
             from alpaca_pipe.curate.input_peek import check_columns, check_held_out

@@ -13,7 +13,7 @@ from alpaca_pipe.data.records import LONGEST, Found, Record, Unreadable, bad_byt
 
 _LATIN = "convert the file: iconv -f latin1 -t utf-8 FILE > FIXED"
 _AGAIN = "fetch it again, or unpack what is left of it"
-_MEND = "mend this place; a list is [ {...}, {...} ]"
+_MEND = "fix this place; a list is [ {...}, {...} ]"
 _REPR = re.compile(r"""\s*[\[({]*\s*[{]\s*'""")
 _DUMPS = "write it with json.dumps; ast.literal_eval reads what is there"
 _NEAR = (

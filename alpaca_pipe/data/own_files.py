@@ -50,7 +50,7 @@ def history_of(file: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        raise _changed(file, getattr(error, "strerror", None) or "it is no text") from None
+        raise _changed(file, getattr(error, "strerror", None) or "it is not text") from None
     return [
         history_row(line, f"{file}:{number}")
         for number, line in enumerate(lines, 1)
@@ -77,7 +77,7 @@ def _read(file: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise _changed(file, getattr(error, "strerror", None) or "it is no text") from None
+        raise _changed(file, getattr(error, "strerror", None) or "it is not text") from None
     return cast("dict[str, Any]", _checked(text, file.name, str(file)))
 
 
@@ -91,7 +91,7 @@ def _checked(text: str, shape: str, place: str) -> Any:
         if _HALVES.search(text):  # of a character: no file of ours and no digest can hold one
             json.dumps(value, ensure_ascii=False).encode()
         if value is None or not isinstance(value, dict):
-            raise _changed(place, "it is no object")
+            raise _changed(place, "it is not an object")
         adapter(shape).validate_python(value, strict=True)
         return value
     except ValidationError as error:
@@ -99,11 +99,11 @@ def _checked(text: str, shape: str, place: str) -> Any:
         key = ".".join(str(part)[:40] for part in first["loc"])
         raise _changed(place, f"{key}: {first['msg'].removeprefix('Value error, ')}") from None
     except (ValueError, RecursionError):
-        raise _changed(place, "it is no JSON") from None
+        raise _changed(place, "it is not JSON") from None
 
 
 def _changed(place: Path | str, what: str) -> UserError:
     return UserError(
         f"{place} is not as alpaca-pipe wrote it: {what}",
-        "put a copy of it back, or move it away and run the recipe again: replies that are paid for are in the ledger",
+        "restore a copy of it, or move it away and run the recipe again: replies that are paid for are in the ledger",
     )

@@ -13,13 +13,13 @@ from alpaca_pipe.core.safe_names import is_name, is_path_below
 
 def _name(text: str) -> str:
     if not is_name(text):
-        raise ValueError(f"{text[:60]!r} is no name")
+        raise ValueError(f"{text[:60]!r} is not a name")
     return text
 
 
 def _below(text: str) -> str:
     if not is_path_below(text):
-        raise ValueError(f"{text[:60]!r} is no file below a folder")
+        raise ValueError(f"{text[:60]!r} is not a file below a folder")
     return text
 
 

@@ -81,7 +81,7 @@ def _whole(file: Path) -> str:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{file} is no text in UTF-8 (byte {error.start})", "convert it, or leave it out"
+            f"{file} is not UTF-8 text (byte {error.start})", "convert it, or leave it out"
         ) from None
 
 
@@ -89,7 +89,7 @@ def _of_rows(file: Path, column: str) -> Iterator[str]:
     for found in rows_of(file, form_of(file)):
         if not isinstance(found, Record):
             what = getattr(found, "what", "what stands beside the rows")
-            raise UserError(f"{file}:{found.at}: {what}", getattr(found, "cure", "take it out"))
+            raise UserError(f"{file}:{found.at}: {what}", getattr(found, "cure", "remove it"))
         value = found.value.get(column) if isinstance(found.value, dict) else None
         if not isinstance(value, str):
             there = ", ".join(found.value) if isinstance(found.value, dict) else "no columns"

@@ -46,7 +46,7 @@ class _PreferenceReader(RowReader):
         try:
             return Preference.labelled(prompt, [answer], label, one.origin, one.system)
         except ValueError as error:
-            raise NotARow(f"of its answer: {error}", "give it an answer, or take it out") from None
+            raise NotARow(f"of its answer: {error}", "give it an answer, or remove it") from None
 
 
 def read_preferences(
@@ -119,4 +119,4 @@ def _says_something(side: Any) -> bool:
     return bool(str(side).strip()) if side is not None else False
 
 
-_CURE = "give it one, or take the row out; with keep_going it is set aside"
+_CURE = "give it one, or remove the row; with keep_going it is set aside"

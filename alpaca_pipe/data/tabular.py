@@ -43,7 +43,7 @@ def csv_rows(data: Iterable[bytes], delimiter: str) -> Iterator[Found]:
         yield Unreadable(
             at,
             f"not CSV: {error}",
-            "mend this row: a quote inside a cell is written twice, a cell with line ends "
+            "fix this row: a quote inside a cell is written twice, a cell with line ends "
             "stands in quotes",
             ends=True,
         )

@@ -26,7 +26,7 @@ def yaml_rows(data: Iterable[bytes]) -> Iterator[Found]:
     except (UnicodeDecodeError, BreaksOff, ValueError) as error:
         what = str(error).strip().split("\n")[0]
         yield Unreadable(
-            1, f"not YAML: {what}", "mend it, or write one JSON object a line", ends=True
+            1, f"not YAML: {what}", "fix it, or write one JSON object a line", ends=True
         )
         return
     rows = document if isinstance(document, list) else [document]

@@ -101,10 +101,10 @@ def what_got_worse(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], str]:
     maybe = [row for row in rows if row["word"] == "maybe worse"]
     told = [_told(row) for row in (*worse, *maybe)]
     if not told:
-        return [], f"nothing of {len(rows)} things that were looked at is shown to have got worse"
+        return [], f"nothing of {len(rows)} things measured is shown to be worse"
     names = ", ".join(row["name"] for row in worse) or "nothing for sure"
     perhaps = f"; perhaps {', '.join(row['name'] for row in maybe)}" if maybe else ""
-    return told, f"got worse: {names}{perhaps} (of {len(rows)} things that were looked at)"
+    return told, f"got worse: {names}{perhaps} (of {len(rows)} things measured)"
 
 
 def _told(row: Mapping[str, Any]) -> str:

@@ -104,9 +104,9 @@ def _without_judge(config: EvaluateConfig, tables: Mapping[str, Any]) -> Estimat
         machine_of(tables),
     )
     foreign = config.rows if config.foreign else 0
-    says = f"{rows} held-out rows x 4 contestants and 2 x {config.samples} answers to read"
+    says = f"{rows} held-out rows x 4 models and 2 x {config.samples} answers to read"
     if foreign:
-        says = f"{rows} held-out and {foreign} foreign rows x 4 contestants and 2 x {config.samples} answers to read"
+        says = f"{rows} held-out and {foreign} foreign rows x 4 models and 2 x {config.samples} answers to read"
     many, small = _beside_the_loss(config, rows)
     scored_rows = rows + foreign
     if many:
@@ -114,9 +114,7 @@ def _without_judge(config: EvaluateConfig, tables: Mapping[str, Any]) -> Estimat
     if small:
         says += ", small questions to both"
     if getattr(base, "model", None) == TINY:
-        return Estimate(
-            Range.about(0.1, 2), f"{rows} held-out rows x 4 contestants, on a tiny model"
-        )
+        return Estimate(Range.about(0.1, 2), f"{rows} held-out rows x 4 models, on a tiny model")
     shape = shape_in(tables)
     if machine.gpu and shape:
         steps = config.samples * config.max_new_tokens + config.answer_tokens * many / _AT_ONCE

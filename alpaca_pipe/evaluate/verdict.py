@@ -16,8 +16,8 @@ Word = Literal["better", "not shown to be better", "worse"]
 NAMES = {
     "base": "the base with the same prompt",
     "chat": "the base with its own chat template",
-    "shuffled": "the tune of equal steps on shuffled answers",
-    "sft": "the tune of equal steps on the same rows without the teacher",
+    "shuffled": "the control trained on shuffled answers",
+    "sft": "the control trained on the same rows without the teacher",
 }
 
 LEAST_ROWS = LEAST  # fewer show too little of a loss's tail: by simulation, see docs/measured.md

@@ -24,7 +24,7 @@ class ExportConfig(Table):
     )
     gguf: Annotated[tuple[Literal["f16", "q8_0", "q4_0"], ...], Added()] = Field(
         (),
-        description="GGUF files of the merged model for llama.cpp and Ollama, each of them held against it first",
+        description="GGUF files of the merged model for llama.cpp and Ollama, each of them compared with it first",
     )
     gguf_max_shard_size: Annotated[str | None, Added()] = Field(
         None,
@@ -36,7 +36,7 @@ class ExportConfig(Table):
     )
     onnx: Annotated[bool, Added()] = Field(
         False,
-        description="the merged model as ONNX, held against it first, in a folder of static files: a page that answers by "
+        description="the merged model as ONNX, compared with it first, in a folder of static files: a page that answers by "
         "Transformers.js in the browser",
     )
     dataset: tuple[Published, ...] = Field(
@@ -59,16 +59,14 @@ class ExportConfig(Table):
     def _of_a_merged_model(self) -> Self:
         if self.gguf and not self.merge:
             raise ValueError(
-                "a GGUF is written from the merged model: set merge: true, or take gguf out"
+                "a GGUF is written from the merged model: set merge: true, or remove gguf"
             )
         if self.onnx and not self.merge:
             raise ValueError(
-                "the ONNX file is written from the merged model: set merge: true, or take onnx out"
+                "the ONNX file is written from the merged model: set merge: true, or remove onnx"
             )
         if self.browser and not self.gguf:
-            raise ValueError(
-                "the browser's page loads a GGUF: set gguf: [q4_0], or take browser out"
-            )
+            raise ValueError("the browser's page loads a GGUF: set gguf: [q4_0], or remove browser")
         return self
 
     def identity(self) -> dict[str, Any]:
@@ -95,5 +93,5 @@ def bytes_of(size: str) -> int:
     """Of a size as `save_pretrained(max_shard_size=...)` takes it: 2GB, 512MiB. Raises ValueError."""
     found = re.fullmatch(r"(\d+)\s*([KMG]i?B)", size.strip())
     if not found or not int(found[1]):
-        raise ValueError(f"'{size}' is no size of a file - write it like 2GB or 512MB")
+        raise ValueError(f"'{size}' is not a size of a file - write it like 2GB or 512MB")
     return int(found[1]) * _UNITS[found[2]]

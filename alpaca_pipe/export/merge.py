@@ -100,7 +100,7 @@ def check(agreement: Agreement, folder: Path) -> None:
     """UserError beyond the limit, NaN included."""
     if not agreement.max_difference <= agreement.limit:
         raise UserError(
-            f"the merged model in {folder.name}/, reloaded, answers otherwise than base + adapter: logits "
+            f"the merged model in {folder.name}/, reloaded, answers differently from base + adapter: logits "
             f"differ by {agreement.max_difference:.2g}, at most {agreement.limit:.2g} is rounding",
             "run again; if it comes back, check the disk, and report it with the versions of peft and "
             "transformers",

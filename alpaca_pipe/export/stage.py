@@ -86,8 +86,8 @@ def _prove_gguf(config: ExportConfig) -> None:
 
     if find_spec("xllamacpp") is None:
         raise UserError(
-            "export.gguf: a GGUF is held against the model by llama.cpp, and xllamacpp is not there",
-            "pip install 'alpaca-pipe[local]', or take export.gguf out",
+            "export.gguf: a GGUF is compared with the model by llama.cpp, and xllamacpp is not installed",
+            "pip install 'alpaca-pipe[local]', or remove export.gguf",
         )
     if config.browser:
         WLLAMA.files()
@@ -100,7 +100,7 @@ def _prove_onnx() -> None:
     if missing := missing_packages():
         raise UserError(
             f"export.onnx: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there",
-            "pip install 'alpaca-pipe[onnx]', or take export.onnx out",
+            "pip install 'alpaca-pipe[onnx]', or remove export.onnx",
         )
     TRANSFORMERS_JS.files()
 

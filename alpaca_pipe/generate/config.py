@@ -182,7 +182,7 @@ class GenerateConfig(Table):
             if given and name not in own.keys:
                 having = [one for one in style_names() if name in style_class(one).keys]
                 raise ValueError(
-                    f"style {self.style} has no '{name}' - take it out, or use style: {' or '.join(having)}"
+                    f"style {self.style} has no '{name}' - remove it, or use style: {' or '.join(having)}"
                 )
         for name, sentence in own.needs.items():
             if not getattr(self, name):

@@ -148,7 +148,7 @@ class Generation:
         if near * 2 >= pieces:
             return f"{near} of the {pieces} tasks that came were near a known one: the teacher has few new ideas left here"
         rules = Counter(rejected.rule for rejected in self.rejected[-pieces:])
-        return f"of the {pieces} pieces that came, most fell to {rules.most_common(1)[0][0]}"
+        return f"of the {pieces} candidates, most were dropped by {rules.most_common(1)[0][0]}"
 
     @property
     def seats_left(self) -> int:

@@ -43,7 +43,7 @@ class OwnPrompt:
         if not text or len(text) > _MOST:
             what = "nothing" if not text else f"{len(text):,} characters"
             raise UserError(
-                f"{self._file}: the prompt comes out as {what}", "mend the file; `plan` tries it"
+                f"{self._file}: the prompt comes out as {what}", "fix the file; `plan` tries it"
             )
         return replace(asked, messages=(*before, replace(last, content=text)))
 

@@ -94,7 +94,7 @@ async def _run(config: GenerateConfig, context: StageContext) -> Outcome:
             "it was read; it was billed, so turn it off where the model can (extra_body: {reasoning_effort: none})"
         )
     if generation.does_without or generation.asked.otherwise:
-        context.progress.say(f"{_replayed(generation)}; they were judged anew")
+        context.progress.say(f"{_replayed(generation)}; they were judged again")
     return Outcome(_summary(generation, len(seeds), note, context.tables["teacher"]))
 
 

@@ -53,7 +53,7 @@ def descend(
             value, tokens = float(loss.detach()), tokens + batch.numel()
             if not math.isfinite(value):
                 raise UserError(
-                    f"grow: at step {step} the loss is no number", "lower the learning rate"
+                    f"grow: at step {step} the loss is not a number", "lower the learning rate"
                 )
             lines.write(json.dumps({"step": step, "loss": value, "tokens": tokens}) + "\n")
             at(step, value)

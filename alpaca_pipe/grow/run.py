@@ -128,7 +128,7 @@ def _say(method: str, told: Kept, context: StageContext) -> None:
         said = f"answers as the base does, logits within {difference}"
     else:
         said = (
-            f"answers otherwise than the base: logits differ by up to {difference}, {told.kl:.2g} nats of KL a token, "
+            f"answers differently from the base: logits differ by up to {difference}, {told.kl:.2g} nats of KL a token, "
             f"loss of these rows {told.nats_before:.3f} to {told.nats_after:.3f}"
         )
     context.progress.say(f"{method}: {said} ({told.rows} rows)")

@@ -80,7 +80,7 @@ def read_budget(file: Path) -> BudgetTable | None:
         ) from None
     except (OSError, UnicodeDecodeError, NotYaml) as error:
         raise UserError(
-            f"{file}: these are no caps: {' '.join(str(error).split())[:200]}", _LIKE_THIS
+            f"{file}: these are not caps: {' '.join(str(error).split())[:200]}", _LIKE_THIS
         ) from None
 
 
@@ -217,12 +217,12 @@ def ceiling_of(request: Request, price: Price) -> int:
     tier = request.decoding.get("service_tier")
     if tier not in USUAL_TIERS and price in book():
         raise UserError(
-            f"service_tier '{tier}' is billed otherwise than the price book's price of '{price.model}'",
-            "take it out, or write what that tier costs as teacher.price",
+            f"service_tier '{tier}' is billed differently from the price book's price of '{price.model}'",
+            "remove it, or write what that tier costs as teacher.price",
         )
     if brought is None:
         raise UserError(
-            f"requests to '{price.model}' have no output limit, so nobody can say what one may cost",
+            f"requests to '{price.model}' have no output limit, so there is no limit to what one may cost",
             "set max_tokens (or max_completion_tokens) among the decoding fields of the stage",
         )
     return price.worst(sent, brought)

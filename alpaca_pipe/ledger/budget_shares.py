@@ -145,7 +145,7 @@ def give_up(db: sqlite3.Connection, share: BudgetShare, spent: int | None) -> No
     if "returned" in events or "given up" in events:
         how = "came back" if "returned" in events else "was given up"
         raise UserError(
-            f"{share.id} {how} already", "see `alpaca-pipe ledger`: what is lent stands there"
+            f"{share.id} {how} already", "see `alpaca-pipe ledger`: it lists what is lent"
         )
     if spent is not None and None not in (share.gpu, share.api) and spent > share.amount:
         raise UserError(
@@ -354,7 +354,7 @@ def _already_lent(db: sqlite3.Connection, cap: Cap, recipe: str) -> str:
 def _nothing_left(db: sqlite3.Connection, cap: Cap, recipe: str) -> UserError:
     return UserError(
         f"nothing is left of {cap.key} ({shown(cap.nanodollars)}) to share{_already_lent(db, cap, recipe)}",
-        f"raise {cap.key}, or say --share 0 for a machine that costs nothing",
+        f"raise {cap.key}, or use --share 0 for a machine that costs nothing",
     )
 
 

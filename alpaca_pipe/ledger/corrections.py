@@ -35,11 +35,11 @@ def correct(journal: Journal, named: str, cost: int, reason: str, evidence: str)
     digest is kept, or words: an invoice's number, an address. Raises UserError."""
     found = _NAME.fullmatch(named)
     if found is None:
-        raise UserError(f"'{named[:60]}' is no attempt", _CURE)
+        raise UserError(f"'{named[:60]}' is not an attempt", _CURE)
     if not reason.strip() or not evidence.strip():
         raise UserError(
             "a correction has a reason and its evidence",
-            "say --reason 'usage was true' --evidence invoice.pdf (or its number)",
+            "use --reason 'usage was true' --evidence invoice.pdf (or its number)",
         )
     if holds_a_key(reason + " " + evidence):
         raise UserError("the reason or the evidence holds a key", "leave it out: it would be kept")

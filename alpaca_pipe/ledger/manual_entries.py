@@ -50,12 +50,12 @@ def enter_by_hand(
     sort = next((sort for sort in UNITS if sort == named), None)
     if sort is None:
         raise UserError(
-            f"'{named}' is no cost that can be entered", f"known are: {', '.join(UNITS)}"
+            f"'{named}' is not a cost that can be entered", f"known are: {', '.join(UNITS)}"
         )
     if amount <= 0:
         raise UserError(
             f"{amount} {UNITS[sort]} is nothing to enter",
-            "give more than 0; what was wrong is mended by a correction",
+            "give more than 0; what was wrong is fixed by a correction",
         )
     cost = cost_by_hand(sort, amount, table)
     span = Attempt(journal.machine, recipe, "", stage, f"{sort}-{uuid.uuid4().hex[:16]}", 1, 0, "")

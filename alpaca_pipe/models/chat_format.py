@@ -199,9 +199,9 @@ def _around(
     """(blanks before an answer, blanks after it, the end token)."""
     name = "the chat template" if template.is_chat else f"template {template.name}"
     cure = (
-        "mend chat_template in the base's tokenizer, or use template: alpaca"
+        "fix chat_template in the base's tokenizer, or use template: alpaca"
         if template.is_chat
-        else f"mend {template.name}"
+        else f"fix {template.name}"
         if template.own
         else "use another template"
     )

@@ -96,7 +96,7 @@ def load_model(checkpoint: Checkpoint, dtype: str, nf4: bool = False) -> PreTrai
 def _not_itself(model: PreTrainedModel, nf4: bool) -> str | None:
     """What transformers did to it by itself, for what lies in the folder."""
     if getattr(model, "_hf_peft_config_loaded", False):
-        return "an adapter lies beside it and was laid onto it"
+        return "its folder has an adapter too, and it was added to the model"
     if getattr(model.config, "quantization_config", None) is not None and not nf4:
         return "it is quantised, so its weights cannot be tuned or merged"
     return None

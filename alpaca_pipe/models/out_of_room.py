@@ -33,7 +33,7 @@ def room(stage: str, folder: Path, cure: str) -> Iterator[None]:
             free = shutil.disk_usage(folder).free / 1e9
             raise UserError(
                 f"{stage}: the disk does not take what is to be saved ({first_line(error)[:160]}; {free:.1f} GB are free)",
-                "make room, then run the same command again: it goes on from the last checkpoint",
+                "make room, then run the same command again: it continues from the last checkpoint",
             ) from None
         if _is_memory(error):
             raise UserError(f"{stage}: memory ran out ({first_line(error)[:160]})", cure) from None

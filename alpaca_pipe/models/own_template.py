@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ENDINGS = (".jinja", ".jinja2", ".j2")
 _ANSWER = re.compile(r"\{\{-?\s*output\s*-?\}\}")
 _ASKED, _SAID, _GIVEN = "question-5c1e", "answer-5c1e", "input-5c1e"
-_CURE = "mend the file; the manual has one to begin with (docs/train.md)"
+_CURE = "fix the file; the manual has one to begin with (docs/train.md)"
 
 
 def template_of(named: str | Path) -> Template:

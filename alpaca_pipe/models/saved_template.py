@@ -64,7 +64,7 @@ def save_template(folder: Path, encoder: Encoder) -> None:
         ]
         if asked != encoder.prompts([sample])[0]:
             raise UserError(
-                f"the tokenizer saved in {folder} tokenises a prompt otherwise than in training",
+                f"the tokenizer saved in {folder} tokenises a prompt differently from in training",
                 "report this with the name of the base model: its tokenizer does not survive saving",
             )
 

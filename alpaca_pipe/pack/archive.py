@@ -344,7 +344,7 @@ def _is_seal(seal: Any) -> bool:
 
 def _foreign(path: Path) -> UserError:
     return UserError(
-        f"{path} is no pack of alpaca-pipe", "name a file that `alpaca-pipe pack` has written"
+        f"{path} is not a pack of alpaca-pipe", "name a file that `alpaca-pipe pack` has written"
     )
 
 

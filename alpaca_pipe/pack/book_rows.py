@@ -150,7 +150,7 @@ class RepliesChecked:
     def row(self, table: str, row: Mapping[str, Any]) -> None:
         """Raises BadRow."""
         if table != "replies" or set(row) != set(_REPLY):
-            raise BadRow(f"a row of '{table[:40]}' is no reply")
+            raise BadRow(f"a row of '{table[:40]}' is not a reply")
         for column, check in _REPLY.items():
             try:
                 check(row[column])
@@ -172,7 +172,7 @@ def _text(most: int) -> Check:
 
 def _named(value: Any) -> None:
     if not is_name(value):
-        raise BadRow("it is no name")
+        raise BadRow("it is not a name")
 
 
 def _or_empty(check: Check) -> Check:
@@ -193,14 +193,14 @@ def _one_of(*words: str) -> Check:
 
 def _amount(value: Any) -> None:
     if type(value) is not int:
-        raise BadRow("it is no whole number")
+        raise BadRow("it is not a whole number")
     whole_number(value, least=-MOST, most=MOST)
 
 
 def _count(most: int, least: int = 0) -> Check:
     def check(value: Any) -> None:
         if type(value) is not int:
-            raise BadRow("it is no whole number")
+            raise BadRow("it is not a whole number")
         whole_number(value, least=least, most=most)
 
     return check
@@ -208,10 +208,10 @@ def _count(most: int, least: int = 0) -> Check:
 
 def _object(text: Any) -> dict[str, Any]:
     if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
-        raise BadRow("it is no JSON")
+        raise BadRow("it is not JSON")
     found = exact_json(text)
     if not isinstance(found, dict):
-        raise BadRow("it is no object")
+        raise BadRow("it is not an object")
     return found
 
 
@@ -224,7 +224,7 @@ def _usage(text: Any) -> None:
         elif name in ("seconds", *_UNIT.values()):
             exact_number(value, least=-_MOST_MEASURED, most=_MOST_MEASURED)
         elif name in ("phases", "counters") and not isinstance(value, dict):
-            raise BadRow(f"its {name} are no table")
+            raise BadRow(f"its {name} are not a table")
         else:
             _measured(value)
 
@@ -244,7 +244,7 @@ def _price(text: Any) -> None:
         try:
             figures: list[Any] = [*Price.from_row(row).per_million.values()]
         except (KeyError, TypeError, ArithmeticError) as error:
-            raise BadRow(f"it is no price ({type(error).__name__})") from None
+            raise BadRow(f"it is not a price ({type(error).__name__})") from None
     else:
         figures = [value for name, value in row.items() if name.startswith(("per_", "minimum"))]
     for figure in figures:

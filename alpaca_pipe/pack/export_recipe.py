@@ -244,7 +244,7 @@ def _ready(steps: list[Step], stage: str) -> list[Step]:
         if step.done and (damage := step.done.damage(read_again=True)):
             raise UserError(
                 f"{step.done.folder}: {damage}",
-                "nothing was packed or lent; `alpaca-pipe run RECIPE` makes that step anew from what is paid for",
+                "nothing was packed or lent; `alpaca-pipe run RECIPE` makes that step again from what is paid for",
             )
     return [step for step in steps if step.done]
 

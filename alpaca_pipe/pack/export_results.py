@@ -78,7 +78,7 @@ def pack_results(
         os.replace(write_box(file, facts, files), file)
     if nothing:
         say(
-            f"nothing of '{recipe}' was made or spent here; its share is closed all the same and goes back with this file"
+            f"nothing of '{recipe}' was made or spent here; its share is closed anyway and goes back with this file"
         )
     if behind:
         say(f"{behind:,} raw replies that were bought here stay here; --replies takes them along")
@@ -91,7 +91,7 @@ def _shares(journal: Journal, recipe: str, workspace: Workspace) -> list[dict[st
         came, still_out = budget_shares.received(db, recipe), budget_shares.out(db, recipe)
     if not came:
         raise UserError(
-            f"'{recipe}' was not unpacked in {workspace.root}, so there is nobody to send results to",
+            f"'{recipe}' was not unpacked in {workspace.root}, so there is no place to send results to",
             "results go from the machine where a pack was unpacked; name its workspace with --runs",
         )
     if still_out:
@@ -132,7 +132,7 @@ def _steps_made_here(
         if done := workspace.store.done(workspace.store.root / name):
             if damage := done.damage(read_again=True):
                 raise UserError(
-                    f"{done.folder}: {damage}", f"`alpaca-pipe run {recipe}` makes it anew"
+                    f"{done.folder}: {damage}", f"`alpaca-pipe run {recipe}` makes it again"
                 )
             files |= step_files(done.folder)
     return named, files

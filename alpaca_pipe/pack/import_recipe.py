@@ -129,7 +129,7 @@ def refuse_unasked(asks: Sequence[str]) -> None:
     """Where nobody can be asked. Raises UserError."""
     raise UserError(
         f"this pack wants to be agreed to: {'; '.join(asks)}",
-        "look at its recipe (`tar --zstd -xf`), then say --yes if you trust whoever made it",
+        "look at its recipe (`tar --zstd -xf`), then use --yes if you trust whoever made it",
     )
 
 
@@ -198,6 +198,6 @@ def _told(
     for step in steps:
         if step.stage.kind in pack.steps and not step.done:
             say(
-                f"{step.stage.kind} came along and must run anew here: {step.why}; it was packed by alpaca-pipe {pack.by}"
+                f"{step.stage.kind} came along and must run again here: {step.why}; it was packed by alpaca-pipe {pack.by}"
             )
     return steps

@@ -90,7 +90,7 @@ def _merged(
         if (less := before - totals_of(db).spent) > 0 and not lowered:
             raise UserError(
                 f"{path} says that {shown(less)} less was spent than earlier results of its machine did",
-                "ask whoever worked there; then say --yes, or leave the books as they are",
+                "ask whoever worked there; then use --yes, or leave the books as they are",
             )
         return merged, [budget_shares.come_back(db, share, pack.machine) for share in known]
 

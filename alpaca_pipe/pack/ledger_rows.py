@@ -82,7 +82,7 @@ def read_books(file: Path, ledger: Path, checked: BooksChecked | RepliesChecked)
     except (ValueError, KeyError, TypeError, AttributeError, sqlite3.Error) as error:
         raise UserError(
             f"the books in this pack cannot be read: {first_line(error)[:200]}",
-            "nothing was merged: they were made by another version of alpaca-pipe, or by nobody we know; use the same "
+            "nothing was merged: they were made by another version of alpaca-pipe, or by an unknown program; use the same "
             "version on both machines",
         ) from None
 
@@ -110,9 +110,9 @@ def _read(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Raises ValueError for what is no row."""
     for line in read_jsonl(file):
         if not isinstance(line, dict) or set(line) != {"table", "row"}:
-            raise ValueError("a line is no row of a table")
+            raise ValueError("a line is not a row of a table")
         if not isinstance(line["table"], str) or not isinstance(line["row"], dict):
-            raise ValueError("a line is no row of a table")
+            raise ValueError("a line is not a row of a table")
         yield line["table"], line["row"]
 
 

@@ -144,7 +144,7 @@ def _read(box: Manifest) -> RecipePack | ResultsPack:
         if pack.home in (pack.machine, *pack.machines):
             raise _Unsound("it comes from the machine that it goes to")
     if facts:
-        raise _Unsound(f"nobody here knows its {min(facts)[:60]!r}")
+        raise _Unsound(f"this version does not know its {min(facts)[:60]!r}")
     return pack
 
 
@@ -156,7 +156,7 @@ def _recipe(value: Any) -> str:
 
 def _name(value: Any) -> str:
     if not is_name(value):
-        raise _Unsound("it is no name")
+        raise _Unsound("it is not a name")
     return str(value)
 
 
@@ -168,13 +168,13 @@ def _matching(pattern: re.Pattern[str], value: Any) -> str:
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list) or len(value) > 1000:
-        raise _Unsound("it is no list")
+        raise _Unsound("it is not a list")
     return value
 
 
 def _steps(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise _Unsound("it is no table")
+        raise _Unsound("it is not a table")
     for kind, folder in value.items():
         if not (is_name(kind) and is_name(folder)) or not re.fullmatch(
             rf"{re.escape(kind)}-[0-9a-f]{{16}}", folder
@@ -192,7 +192,7 @@ def _shares(value: Any) -> tuple[str, ...]:
 
 def _share(value: Any) -> BudgetShare:
     if not isinstance(value, dict) or set(value) != set(BudgetShare.__dataclass_fields__):
-        raise _Unsound("it is no share")
+        raise _Unsound("it is not a share")
     file = value["file"]
     if not is_path_below(file) or "/" in file:
         raise _Unsound("its file has no name")

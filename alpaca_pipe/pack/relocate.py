@@ -97,7 +97,7 @@ class _Walk:
         """Where a file or folder will lie, beside the recipe. Its own name stays: rows name the file they came from."""
         if not path.exists():
             raise UserError(
-                f"{at.replace('/', '.')}: {path} is gone", "put it back, or mend the recipe"
+                f"{at.replace('/', '.')}: {path} is gone", "put it back, or fix the recipe"
             )
         if path == PROGRAM:
             return OWN  # the other machine has it
@@ -116,7 +116,7 @@ class _Walk:
             if file.stat().st_size <= _SMALL and _holds_a_key(file.read_bytes(), words=not base):
                 raise UserError(
                     f"{at}: {file} holds what looks like a key, and no key leaves this machine",
-                    "take it out of the file",
+                    "remove it from the file",
                 )
             self.files[
                 inside if file == path else f"{inside}/{file.relative_to(path).as_posix()}"

@@ -105,7 +105,7 @@ def _said(what: str, address: str, variable: str | None, share: BudgetShare) -> 
     key = f"with the key in {variable}" if variable else "without a key"
     most = "without a cap" if share.api is None else f"for at most {shown(share.api)}"
     if share.api == 0:
-        most = "for nothing: its share is for the machine alone"
+        most = "for free: its share of the budget is for machine time only"
     return f"a run may ask {urlsplit(address).netloc} for {what}, {key}, {most}"
 
 
@@ -135,7 +135,7 @@ def _code_asks(table: Table) -> Iterator[str]:
 
 def _way_asks(teacher: EndpointTable) -> Iterator[str]:
     if teacher.key_variable and teacher.proxy:
-        yield f"it asks by way of the proxy {teacher.proxy}"
+        yield f"it asks through the proxy {teacher.proxy}"
     if teacher.key_variable and teacher.ca_file:
         yield f"it trusts a certificate authority that came with the pack ({teacher.ca_file.name})"
 

@@ -105,7 +105,7 @@ class PairsConfig(Table):
                 "answers", self.answers, f"a teacher is named where one answers - {cure}"
             )
         if self.judge is not None and self.rule is not None:
-            raise wrong_key("rule", self.rule, "a judge is named too - take one of them out")
+            raise wrong_key("rule", self.rule, "a judge is named too - remove one of them")
         return self
 
     def reads(self) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ def draw_here(
     if named is not None and template_of(named).name != encoder.template.name:
         raise UserError(
             f"pairs.template: {template_of(named).name}, and the tuned model was trained with {encoder.template.name}",
-            "take pairs.template out",
+            "remove pairs.template",
         )
     room = positions(checkpoint, 1 << 20)
     with stored.open("a", encoding="utf-8") as stream:

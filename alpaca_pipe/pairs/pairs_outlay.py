@@ -43,7 +43,7 @@ class PairsOutlay:
 def pairs_outlay(
     config: PairsConfig, tables: Mapping[str, Any], ledger: Path | None
 ) -> PairsOutlay:
-    """UserError where nobody is there to answer, or a teacher or judge has no price or is past its end."""
+    """UserError where no model is named that answers, or a teacher or judge has no price or is past its end."""
     rows = min(config.count, _rows(config, tables))
     if config.answers == "kept":
         return PairsOutlay(
@@ -111,7 +111,9 @@ def _bought(
 def _drawn(config: PairsConfig, tables: Mapping[str, Any], rows: int, says: str) -> PairsOutlay:
     base, machine = tables.get("base"), machine_of(tables)
     if base is None:
-        raise UserError("pairs: nobody is there to answer", "add `base:`, or set pairs.teacher")
+        raise UserError(
+            "pairs: no model is named that answers", "add `base:`, or set pairs.teacher"
+        )
     batches = math.ceil(rows / prompts_at_once(config.num_generations))
     steps = batches * config.max_completion_length
     shape = shape_in(tables)

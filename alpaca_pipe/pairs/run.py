@@ -124,7 +124,9 @@ def _answers(
         context.progress.start(len(rows) * config.num_generations, "answers")
         return asyncio.run(_asked(config, context, rows))
     if "base" not in context.tables:
-        raise UserError("pairs: nobody is there to answer", "add `base:`, or set pairs.teacher")
+        raise UserError(
+            "pairs: no model is named that answers", "add `base:`, or set pairs.teacher"
+        )
     base = base_or_grown(context.tables["base"], context.inputs)
     context.progress.start(len(rows), "prompts")
     return draw_here(

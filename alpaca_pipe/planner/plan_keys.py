@@ -38,7 +38,9 @@ def number(text: str, what: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < 1e30:
-        raise UserError(f"{what}: '{text}' is no number above zero", "write 13b, 1.4t, 100k or 52m")
+        raise UserError(
+            f"{what}: '{text}' is not a number above zero", "write 13b, 1.4t, 100k or 52m"
+        )
     return value
 
 

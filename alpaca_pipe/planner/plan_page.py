@@ -51,12 +51,12 @@ def print_plan(
         say(f"note: {sentence}")
     for name in dict.fromkeys(key_names({**recipe.tables, **recipe.stages})):
         if not os.environ.get(name):
-            say(f"note: the teacher's key {name} is not set; planning does without, a run does not")
+            say(f"note: the teacher's key {name} is not set; planning does not need it, a run does")
     for sentence in outlook.doubts:
         say(f"warning: {sentence}")
     for sentence in outlook.terms.warnings():
         say(f"terms: {sentence}")
-    say(last_line(outlook) + ("" if full else "; -v says the whole"))
+    say(last_line(outlook) + ("" if full else "; -v shows all of it"))
     outlook.terms.check()
 
 

@@ -204,7 +204,7 @@ def print_serving(words: Sequence[str], as_json: bool = False) -> None:
         echo(f"${a_day:>8.2f}    a day, ${a_day * 30.4:,.0f} a month: {name} ({made_of}){slow}")
     own = machines[1].a_day
     echo(
-        f"note: {said['model']} at {bits:g} bits is another model than {said['api']}: hold both against each other before the prices. The "
+        f"note: {said['model']} at {bits:g} bits is another model than {said['api']}: compare the two models before the prices. The "
         f"desktop is ${own - paid:+.2f} a day beside the API"
     )
     for one in machines:

@@ -57,7 +57,7 @@ def calculator(text: str) -> str:
     try:
         tree = ast.parse(said, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise NotCalculated(f"{text.strip()[:80]!r} is no arithmetic") from None
+        raise NotCalculated(f"{text.strip()[:80]!r} is not arithmetic") from None
     try:
         return written(_value(tree, 0))
     except ZeroDivisionError:
@@ -98,7 +98,7 @@ def _value(node: ast.expr, depth: int) -> Number:
             return _bounded(function(*(_value(one, depth + 1) for one in args)))
         case ast.Name(id="pi"):
             return math.pi
-    raise NotCalculated(f"{ast.unparse(node)[:60]!r} is no arithmetic")
+    raise NotCalculated(f"{ast.unparse(node)[:60]!r} is not arithmetic")
 
 
 def _calculated(sign: ast.operator, left: Number, right: Number) -> Number:
@@ -117,7 +117,7 @@ def _calculated(sign: ast.operator, left: Number, right: Number) -> Number:
 
 def _bounded(value: Any) -> Number:
     if isinstance(value, complex):
-        raise NotCalculated("the result is no real number")
+        raise NotCalculated("the result is not a real number")
     if isinstance(value, int) and value.bit_length() > _BITS:
         raise NotCalculated("the number is too large")
     found: Number = value

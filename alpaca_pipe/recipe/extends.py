@@ -76,7 +76,7 @@ def refuse_keys(written: Iterable[tuple[str, str]]) -> None:
     """(where, what): a recipe is copied into the workspace and sent to others, its comments too. The key is not repeated."""
     found = [
         UserError(
-            f"{place}: here stands what looks like a key",
+            f"{place}: this looks like a key",
             "put it in an environment variable (export "
             "OPENAI_API_KEY=...) and that name into teacher.api_key_env; a key that stood in a file should be "
             "revoked",
@@ -145,8 +145,8 @@ def _base(base: Any, place: Place, path: Path, above: tuple[Path, ...]) -> Path:
     if found.resolve() in circle:
         way = " -> ".join(one.name for one in (*line[circle.index(found.resolve()) :], found))
         raise UserError(
-            f"{place}: extends: a recipe cannot rest on itself: {way}",
-            "take one of these lines out",
+            f"{place}: extends: a recipe cannot extend itself: {way}",
+            "remove one of these lines",
         )
     return found
 

@@ -125,7 +125,7 @@ def _why(path: Path, named: set[str], workspace: Workspace) -> str:
     if path.name.endswith(_GONE):
         return "left over from a gc that was cut off"
     if _DAMAGED.fullmatch(path.name):
-        return "damaged, and set aside when it was made anew"
+        return "damaged, and set aside when it was made again"
     if (
         not _STEP.fullmatch(path.name)
         or path.name in named
@@ -134,7 +134,7 @@ def _why(path: Path, named: set[str], workspace: Workspace) -> str:
         return ""
     if workspace.store.done(path):
         return "sealed, and no recipe's lock or history names it any more"
-    return "begun and never sealed, and no recipe would go on with it"
+    return "begun and never sealed, and no recipe would continue it"
 
 
 def _size(path: Path) -> int:
@@ -172,6 +172,6 @@ def check_idle(workspace: Workspace) -> None:
     for name in _lockable(workspace):
         if pid := holder(workspace.of(name) / ".lock"):
             raise UserError(
-                f"{name} is running (pid {pid}), and may be about to use what nobody names yet",
+                f"{name} is running (pid {pid}), and may be about to use files that no recipe names yet",
                 "wait for it to end",
             )

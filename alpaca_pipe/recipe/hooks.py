@@ -21,7 +21,7 @@ def _several(value: Any) -> Any:
 def _callable(hooks: tuple[str, ...]) -> tuple[str, ...]:
     for hook in hooks:
         if not hook.strip():
-            raise ValueError("an empty text tells nobody - write a command or a https:// address")
+            raise ValueError("it is empty - write a command or a https:// address")
         if is_address(hook) and not urlsplit(hook).hostname:
             raise ValueError(f"'{hook}' names no host - write https://host/path")
     return hooks

@@ -18,8 +18,11 @@ _CURES = {
     errno.ENOSPC: ("is full", "free some space"),
     errno.EDQUOT: ("is over its quota", "free some space"),
     errno.EROFS: ("is read-only", "choose another folder with --runs"),
-    errno.EACCES: ("may not be written by you", "choose another folder with --runs"),
-    errno.EPERM: ("may not be written by you", "choose another folder with --runs"),
+    errno.EACCES: (
+        "cannot be written: you have no permission",
+        "choose another folder with --runs",
+    ),
+    errno.EPERM: ("cannot be written: you have no permission", "choose another folder with --runs"),
 }
 _STOPPING = b"\nstopping: what is in flight is finished and kept; once more to stop at once\n"
 _FULL = 1 << 20  # bytes free: below this, a library's failure to write is taken for a full disk

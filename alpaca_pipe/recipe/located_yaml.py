@@ -29,12 +29,12 @@ class Place:
 
 _PLAINLY = {  # in words, the parser's complaints that are met every day: (what it says, what to do)
     "expected <block end>": (
-        "this line does not stand under the ones above it",
-        "begin all keys of a table in one column",
+        "this line is indented differently from the lines above it",
+        "start all keys of a table in the same column",
     ),
     "mapping values are not allowed here": (
-        "there is a second colon, or this line stands further in than the one above it",
-        "put text with a colon in quotes; begin all keys of a table in one column",
+        "there is a second colon, or this line is indented more than the one above it",
+        "put text with a colon in quotes; start all keys of a table in the same column",
     ),
     "character '\\t'": ("there is a tab", "indent with blanks"),
     "could not find expected ':'": ("a key has no colon", "write `key: value`"),

@@ -84,7 +84,7 @@ def _one(text: str, file: str, catalog: Catalog) -> tuple[str, str] | None:
         if isinstance(holder, dict) and name in holder:
             raise UserError(
                 f"{place}: {'.'.join(map(str, key))}: it is called '{new}' now, and that is there too",
-                "take one of them out",
+                "remove one of them",
             )
         lines = text.splitlines(keepends=True)
         at = place.line - 1

@@ -67,7 +67,7 @@ def _rename(
             errors.append(
                 UserError(
                     f"{places[(*key, name)]}: {said}: it is another name of '{first}', and both are given",
-                    "take one of them out",
+                    "remove one of them",
                 )
             )
             continue

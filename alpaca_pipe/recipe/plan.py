@@ -17,7 +17,7 @@ from alpaca_pipe.recipe.workspace import Workspace
 Verdict = Literal["up to date", "run", "resume"]
 
 
-NEVER_RUN = "never run with this recipe here"  # a reason that says no more than the verdict
+NEVER_RUN = "not run yet with this recipe"  # a reason that says no more than the verdict
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _step(
     if done is None:
         resume = folder.exists()
         why = (
-            "an interrupted run left its work; it goes on there"
+            "an interrupted run left its work; the next run continues from it"
             if resume
             else _changes(identity, store, before)
         )

@@ -133,7 +133,7 @@ def _hooks(engine: Engine, rehearsal: bool) -> HookCalls:
     engine.screen.listeners.append(hear)
     for name in calls.hooks.unset:
         engine.screen.say(
-            f"on: the variable {name} holds no https:// address, so nobody is told by it"
+            f"on: the variable {name} holds no https:// address, so that hook is not called"
         )
     return calls
 

@@ -173,7 +173,8 @@ def _override(
     names = [item.partition("=")[0].strip() for item in overrides]
     if any(name.split(".")[0] == EXTENDS for name in names):
         raise UserError(
-            f"{EXTENDS}=...: what a recipe extends stands in its file", f"write {EXTENDS}: there"
+            f"{EXTENDS}=...: what a recipe extends is written in its file",
+            f"write {EXTENDS}: there",
         )
 
     def apply() -> None:
@@ -358,7 +359,7 @@ def _explained(
         )
         what = "unknown key"
         if why := getattr(owner, "absent", {}).get(key[-1]):
-            what, cure = f"there is no such key, for {why}", "take it out"
+            what, cure = f"there is no such key, for {why}", "remove it"
     elif item["type"] == "missing":
         what, cure = "this key is missing", f"add '{key[-1]}:'"
     else:

@@ -28,7 +28,7 @@ class SweepTable(Table):
     )
     runs: tuple[dict[str, Any], ...] = Field(
         (),
-        description="instead of or beside the grid, a list of keys with a value each: [{train.method: full}]",
+        description="instead of the grid, or with it, a list of keys with a value each: [{train.method: full}]",
     )
     seeds: tuple[int, ...] = Field(
         (), description="train.seed of each point in turn; the table says the spread over them"
@@ -70,7 +70,7 @@ def sweep_points(table: SweepTable, places: Mapping[Key, Place]) -> tuple[SweepP
         if one.overrides in points:
             raise UserError(
                 f"{one.places[0]}: sweep: the point {one.label} is there twice",
-                "take one of them out",
+                "remove one of them",
             )
         points[one.overrides] = one
         if len(points) > _MOST:

@@ -25,7 +25,7 @@ State = Literal[
     "whole", "open", "damaged"
 ]  # open: begun and not sealed, or in use; that is no fault
 _CURES = {
-    "store": "run its recipe again: the step is made anew, and what was paid for comes from the ledger",
+    "store": "run its recipe again: the step is made again, and what was paid for comes from the ledger",
     "ledger": "keep the file, it is the record of what was paid, and put a copy back",
     "own": "put a copy back, or move it away and run the recipe again",
 }

@@ -21,7 +21,7 @@ SAID = {
     "grade": "curate.grade.threshold or top_k says how good a row must be",
 }
 _OF_A_FILTER = "where that is not wanted, leave the filter out: {off}"
-_OF_THEIR_OWN = "it is a filter of your own: where that is not wanted, take it out of `filters`"
+_OF_THEIR_OWN = "it is a filter of your own: where that is not wanted, remove it from `filters`"
 
 
 def heavy_rules(summary: Mapping[str, Any], filters: str = "") -> Iterator[str]:

@@ -47,7 +47,7 @@ def to_review(
         by = f"the rule '{rule}'" if rule else "a rule"
         raise UserError(
             f"{recipe}: what {by} dropped never came to curate, or has no id, so it cannot be kept in review",
-            "loosen that rule in the recipe and run again: the stored replies are judged anew, nothing is asked",
+            "loosen that rule in the recipe and run again: the stored replies are judged again, nothing is asked",
         )
     here = matching(here, grep) if grep is not None else here
     library = _Library(found)

@@ -140,7 +140,7 @@ def _how_many(every: int, start: int, shown: int) -> str:
     if shown == every:
         return f"{every} rows"
     last = start + shown - 1
-    on = f"; --from {last + 1} goes on, --limit 0 shows all" if last < every else ""
+    on = f"; --from {last + 1} continues, --limit 0 shows all" if last < every else ""
     return f"{shown} of {every:,} rows{on}"
 
 
@@ -157,7 +157,7 @@ def check_whole(workspace: Path, recipe: str, run: Mapping[str, Any] | None = No
         if done and step.kind in ("generate", "curate") and (damage := done.damage()):
             raise UserError(
                 f"{done.folder.name}: its sealed result is damaged: {damage}",
-                f"run `alpaca-pipe run {recipe}` again, which sets it aside and makes it anew",
+                f"run `alpaca-pipe run {recipe}` again, which sets it aside and makes it again",
             )
 
 

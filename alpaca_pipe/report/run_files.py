@@ -58,7 +58,7 @@ class StageFiles:
         if seal and path.is_file() and file_digest(path) != seal["sha256"]:
             raise UserError(
                 f"{path} was changed since it was sealed",
-                "`alpaca-pipe verify` tells what else was; running the recipe makes the step anew, replies come from the ledger",
+                "`alpaca-pipe verify` tells what else was; running the recipe makes the step again, replies come from the ledger",
             )
         return path
 

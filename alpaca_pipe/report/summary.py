@@ -129,7 +129,7 @@ def _rows(found: RunFiles) -> Iterator[str]:
             else ""
         )
         yield (
-            f"accepted    {generated['accepted']} examples of {generated['pieces']} read, "
+            f"accepted    {generated['accepted']} examples of {generated['pieces']} candidates, "
             f"from {generated['requests']} requests{stored}"
         )
         if before := generated.get("extended"):

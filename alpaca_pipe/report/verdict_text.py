@@ -22,12 +22,12 @@ _RIVALS = {  # evaluate's name -> (label in the figure, role there, what it is i
     "shuffled": (
         "tuned on shuffled answers",
         "control",
-        "a tune of equal steps on the same rows with the answers shuffled among the instructions",
+        "a control trained for as many steps on the same rows, with the answers shuffled among the instructions",
     ),
     "sft": (
         "tuned without the teacher",
         "control",
-        "a tune of equal steps on the same rows without the teacher's probabilities",
+        "a control trained for as many steps on the same rows, without the teacher's probabilities",
     ),
 }
 
@@ -72,8 +72,8 @@ def in_words(verdict: Mapping[str, Any] | None, outcome: str) -> VerdictText:
         return VerdictText(
             "",
             "No verdict yet",
-            f"{end}: the tuned model has not been held against the base. What is here "
-            "so far is below; the same command goes on from there.",
+            f"{end}: the tuned model has not been compared with the base. What is here "
+            "so far is below; the same command continues from there.",
         )
     word = str(verdict.get("verdict", ""))
     losses = {name: _point(loss) for name, loss in verdict["loss"].items()}
@@ -204,7 +204,7 @@ def _rounds(verdict: Mapping[str, Any]) -> Iterator[Round]:
         )
     for name, why in (verdict.get("missing") or {}).items():
         yield Round(
-            "unsure", "–", f"Not held against {_RIVALS.get(name, (name, '', name))[2]}: {why}."
+            "unsure", "–", f"Not compared with {_RIVALS.get(name, (name, '', name))[2]}: {why}."
         )
 
 

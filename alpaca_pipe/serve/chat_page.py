@@ -53,7 +53,7 @@ class ChatPage:
             rows = vote_rows(await request.json(), self.abouts)
             await asyncio.to_thread(append_jsonl, self.votes, rows)
         except (NoVote, ValueError, TypeError) as error:
-            return _answer(400, f"this is no vote: {error}")
+            return _answer(400, f"this is not a vote: {error}")
         except OSError as error:
             return _answer(507, f"{self.votes} cannot be written: {error.strerror or error}")
         return web.json_response({"rows": len(rows), "file": str(self.votes)})

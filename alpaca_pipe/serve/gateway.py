@@ -139,9 +139,9 @@ def _read(body: bytes) -> dict[str, Any]:
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
-        raise NotAnswered(400, "the body is no JSON") from None
+        raise NotAnswered(400, "the body is not JSON") from None
     if not isinstance(said, dict):
-        raise NotAnswered(400, "the body is no JSON object")
+        raise NotAnswered(400, "the body is not a JSON object")
     return said
 
 

@@ -68,7 +68,7 @@ def _repeated(seeds: Sequence[Seed], path: Path) -> Iterator[UserError]:
         elif near.score == 1:
             yield UserError(
                 f"{path}:{place}: the instruction of line {near.id} again",
-                "take one of them out, or reword it",
+                "remove one of them, or reword it",
             )
         else:
             yield UserError(

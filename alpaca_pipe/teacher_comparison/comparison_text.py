@@ -94,7 +94,7 @@ def rows(result: ComparisonResult) -> Iterator[tuple[str, Sequence[str]]]:
     yield "tokens in", [f"{one.tokens_in:,}" for one in found]
     yield "tokens out", [f"{one.tokens_out:,}" for one in found]
     yield (
-        "rows accepted, of pieces",
+        "rows accepted, of candidates",
         [
             f"{one.accepted:,} of {one.pieces:,} ({_share(one.accepted, one.pieces)})"
             for one in found

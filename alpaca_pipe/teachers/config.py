@@ -105,7 +105,7 @@ class TeacherTable(TableOfKinds):
             raise wrong_key(
                 "top_logprobs",
                 self.top_logprobs,
-                f"a teacher of kind {self.kind} tells no probabilities, or is said to refuse them - take it out",
+                f"a teacher of kind {self.kind} tells no probabilities, or is said to refuse them - remove it",
             )
         return self
 

@@ -81,7 +81,7 @@ class EndpointTable(TeacherTable):
         if parts.username or parts.password or parts.query or LOOKS_LIKE_A_KEY.search(url):
             raise ValueError(
                 "a proxy in a recipe holds no user or password - "
-                "take it out and set it in the environment: export HTTPS_PROXY=http://user:password@host:port"
+                "remove it and set it in the environment: export HTTPS_PROXY=http://user:password@host:port"
             )
         return url
 
@@ -105,8 +105,8 @@ class EndpointTable(TeacherTable):
             raise wrong_key(
                 "price",
                 None,
-                f"extra_body asks for service_tier '{tier}', which is billed otherwise than the usual one - "
-                "say here what it costs, or take it out",
+                f"extra_body asks for service_tier '{tier}', which is billed differently from the usual one - "
+                "say here what it costs, or remove it",
             )
         return self
 
@@ -118,7 +118,7 @@ class EndpointTable(TeacherTable):
                 "extra_body",
                 None,
                 f"'{field}' asks for what is billed beside the tokens and their limit, so a cap could not hold - take it "
-                "out, or say `price: free` where nobody bills it",
+                "out, or set `price: free` if it is free",
             )
         return self
 
@@ -130,7 +130,7 @@ class EndpointTable(TeacherTable):
                     "extra_body",
                     None,
                     f"'{name}' is written for each request, and this would take its place - "
-                    "take it out, and use the keys of the teacher and of the stage",
+                    "remove it, and use the keys of the teacher and of the stage",
                 )
         return self
 

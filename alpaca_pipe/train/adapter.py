@@ -73,7 +73,7 @@ def _check_saved_modules(model: PreTrainedModel, names: Sequence[str]) -> None:
     if tied and ends:
         raise UserError(
             f"train.lora.modules_to_save: {ends[0]} of this base is embedding and output layer at once, and a copy of one would leave the other behind",
-            "take it out, or set train.method: full",
+            "remove it, or set train.method: full",
         )
 
 

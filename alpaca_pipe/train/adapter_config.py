@@ -52,7 +52,7 @@ class Lora(Table):
         names = () if isinstance(self.target_modules, str) else self.target_modules
         if any(name.rpartition(".")[2] in _HEADS for name in names):
             sentence = (
-                "an adapter on the output layer would not be trained - take it out, or train "
+                "an adapter on the output layer would not be trained - remove it, or train "
                 "the layer whole: lora.modules_to_save: [lm_head]"
             )
             raise wrong_key("target_modules", list(names), sentence)

@@ -139,7 +139,7 @@ class TrainConfig(Table):
     )
     resume_from_checkpoint: Annotated[Start, Knob()] = Field(
         True,
-        description="where an interrupted tune goes on: at its last checkpoint, at one that is still kept (checkpoint-300), at a folder of the same step kept elsewhere, or (false) at the beginning",
+        description="where an interrupted tune continues: at its last checkpoint, at one that is still kept (checkpoint-300), at a folder of the same step kept elsewhere, or (false) at the beginning",
     )
     eval_strategy: Annotated[Literal["no", "steps", "epoch", "usd"], Added()] = Field(
         "no",
@@ -316,7 +316,7 @@ class TrainConfig(Table):
         """What was tuned elsewhere is neither tuned here nor by a provider, and it has no control."""
         if self.source and self.hosted:
             sentence = (
-                "the model is there already, and hosted asks for another - take one of them out"
+                "the model is there already, and hosted asks for another - remove one of them"
             )
             raise wrong_key("from", str(self.source), sentence)
         if self.source and self.control != "none":

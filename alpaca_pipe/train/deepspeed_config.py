@@ -48,9 +48,9 @@ def read_deepspeed(file: Path) -> dict[str, Any]:
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise _bad(f"{file.name} cannot be read as JSON ({error})", "mend it") from None
+        raise _bad(f"{file.name} cannot be read as JSON ({error})", "fix it") from None
     if not isinstance(told, dict):
-        raise _bad(f"{file.name} holds no JSON object", "mend it")
+        raise _bad(f"{file.name} holds no JSON object", "fix it")
     for key, value in told.items():
         _check_key(key, value)
     zero_stage(told)
@@ -75,7 +75,7 @@ def _check_key(key: str, value: Any) -> None:
             raise _bad(f"{key} is {json.dumps(value)}, and {_OURS[key]} says that", 'write "auto"')
     elif key == "bf16":
         if not isinstance(value, dict) or value != {"enabled": "auto"}:
-            raise _bad("bf16 is decided by the GPU", 'write {"enabled": "auto"}, or take it out')
+            raise _bad("bf16 is decided by the GPU", 'write {"enabled": "auto"}, or remove it')
     elif key in _INSTEAD:
         if not (key == "fp16" and isinstance(value, dict) and value.get("enabled") is False):
             raise _bad(f"{key} is not taken from there: {_INSTEAD[key]}", f"take {key} out")

@@ -81,7 +81,7 @@ def refused(config: TrainConfig) -> tuple[str, str] | None:
     if config.objective != "distill":
         wrong = {
             "distill": config.distill != Distill()
-            and f"nothing of it is read with objective {config.objective} - set objective: distill, or take it out",
+            and f"nothing of it is read with objective {config.objective} - set objective: distill, or remove it",
             "control": config.control == "sft"
             and "no teacher is left out by it, there is none - set control: shuffled or none",
         }

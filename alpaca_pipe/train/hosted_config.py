@@ -54,7 +54,7 @@ class HostedTuning(Table):
             raise ValueError(
                 "Fireworks tunes for an account - write hosted: {provider: fireworks, account: NAME}"
                 if self.provider == "fireworks"
-                else "an account is named for Fireworks alone - take it out"
+                else "an account is named for Fireworks alone - remove it"
             )
         return self
 
@@ -105,5 +105,5 @@ def check_hosted(config: TrainConfig, tables: Mapping[str, Any]) -> None:
     if untold:
         raise UserError(
             f"train.hosted: {hosted.provider} is not told train.{untold[0]}, so it would change nothing",
-            f"take it out ({', '.join(untold)}), or tune here",
+            f"remove it ({', '.join(untold)}), or tune here",
         )

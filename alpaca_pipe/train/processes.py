@@ -198,5 +198,5 @@ def _sentence(
     return UserError(
         f"train: process {rank + 1} of {len(processes)} ended ({how}), so the others were ended too; "
         f"the end of its log: {last_lines(_log(job, rank))}",
-        "run the same command again: it goes on from the last checkpoint",
+        "run the same command again: it continues from the last checkpoint",
     )

@@ -105,7 +105,7 @@ def go_on_from(folder: Path, owner: Owner, wanted: bool | str | Path, logs: Path
             raise _not_kept(wanted, owner.which, steps)
     later = [one for one in steps if one > step]
     _remove_all_but(folder, [one for one in _whole(folder) if one <= step])
-    return f"{owner.which}: goes on from step {step}{_gone(later)}"
+    return f"{owner.which}: continues from step {step}{_gone(later)}"
 
 
 def _gone(steps: Sequence[int]) -> str:
@@ -128,7 +128,7 @@ def _checked(wanted: Path, owner: Owner) -> int:
     where = f"train.resume_from_checkpoint: {wanted}"
     if not _NUMBERED.fullmatch(wanted.name) or not (wanted / _MARK).is_file():
         raise UserError(
-            f"{where} is no whole checkpoint of ours",
+            f"{where} is not a whole checkpoint of ours",
             "name a folder checkpoint-N from the .scratch of an interrupted step",
         )
     found = (wanted / _MARK).read_text(encoding="utf-8", errors="replace")

@@ -29,7 +29,7 @@ def not_beside(config: TrainConfig) -> tuple[str, str] | None:
         and f"it is not tried beside {name} - leave one of them out",
         "lora": config.method == "lora"
         and config.lora.init_lora_weights == "pissa"
-        and f"PiSSA changes the base, which {name} splits - take init_lora_weights out",
+        and f"PiSSA changes the base, which {name} splits - remove init_lora_weights",
         "load_best_model_at_end": name == "deepspeed"
         and config.keeps_best
         and "DeepSpeed keeps weights in forms of its own - set it to false, or use fsdp",

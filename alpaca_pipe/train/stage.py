@@ -84,7 +84,7 @@ def estimate(config: TrainConfig, tables: Mapping[str, Any], known: EstimateInpu
     reading = reading_of(config, base, rows * length.mean)
     says = f"{config.method}, {steps:,} steps of {batch} rows{_again(config, tunes)}{reading.says}"
     if earlier := goes_on_from(base):
-        says = f"goes on from the {earlier.form} of {earlier.run}: {says}"
+        says = f"continues from the {earlier.form} of {earlier.run}: {says}"
     measured = f"rows of {length.mean:.0f} tokens{_whose(config, length)}"
     scored, more = _on_the_way(config, tables, machine, steps, rows)
     scored *= length.mean * tunes

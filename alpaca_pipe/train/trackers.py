@@ -65,7 +65,7 @@ class Trackers:
         except Exception as error:  # noqa: BLE001  whatever a tracker raises
             self._open.pop(kind, None)
             lines = str(error).strip().splitlines() or [type(error).__name__]
-            self._say(f"{kind} failed ({lines[0]}): the training goes on without it")
+            self._say(f"{kind} failed ({lines[0]}): the training continues without it")
 
 
 class _TensorBoard:

@@ -91,7 +91,7 @@ def _check_own(
         if fault := encoder.unwritten(example):
             raise UserError(
                 f"train: template {encoder.template.name} fails on row {number} ({example.id}): {fault}",
-                "mend the template, or drop such rows with a filter",
+                "fix the template, or drop such rows with a filter",
             )
 
 

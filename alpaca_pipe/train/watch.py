@@ -97,6 +97,6 @@ def watch(
 
 def _diverged(which: str, step: int, loss: float, rate: float) -> UserError:
     return UserError(
-        f"train: the loss of step {step} of the {which} model is no number ({loss}): the training has diverged",
+        f"train: the loss of step {step} of the {which} model is not a number ({loss}): the training has diverged",
         f"lower train.learning_rate (here {rate:g}), or look for broken weights in the base",
     )

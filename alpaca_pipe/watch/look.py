@@ -114,7 +114,7 @@ def _state(found: Status, log: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     if began and began.get("run") != found.last.get("run"):
         if last.get("event") in _ENDS:
             return "ended", _ENDS[last["event"]]
-        return "lost", "its process ended without a word; the next run goes on where it was"
+        return "lost", "its process ended unexpectedly; the next run continues where it was"
     outcome = str(found.last.get("outcome", ""))
     return "ended", _ENDS.get(outcome, outcome)
 

@@ -170,7 +170,7 @@ async function once() {
     $("foot").textContent = `looked at ${look.at.slice(11, 19)} UTC, again every ${EVERY / 1000} s · this page only looks: closing it changes nothing`;
     $("foot").classList.remove("bad");
   } catch (error) {
-    $("foot").textContent = "`alpaca-pipe watch` does not answer any more: this is what it showed last. The run itself goes on without it.";
+    $("foot").textContent = "`alpaca-pipe watch` does not answer any more: this is what it showed last. The run itself continues without it.";
     $("foot").classList.add("bad");
   }
   setTimeout(once, EVERY);

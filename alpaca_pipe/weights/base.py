@@ -51,7 +51,7 @@ def read_model(value: Any, info: ValidationInfo) -> Any:
     if path.is_file():
         if path.suffix != ".gguf":
             raise ValueError(
-                f"{path} is no model - give a checkpoint's folder, or a file that ends in .gguf"
+                f"{path} is not a model - give a checkpoint's folder, or a file that ends in .gguf"
             )
         return path
     if value.startswith((".", "/", "~")) or value.endswith(".gguf"):

@@ -62,7 +62,7 @@ def export_gguf(model: str | Path, say: Callable[[str], None] = lambda sentence:
     if (old := _former_path(model)) != folder and old.is_dir():
         say(
             f"the checkpoint in {old} gives some texts other ids than the model was pre-trained with: "
-            "it is made anew, and may be deleted"
+            "it is made again, and may be deleted"
         )
     say(f"{file.name} becomes a training checkpoint, once: {folder}")
     began = time.monotonic()

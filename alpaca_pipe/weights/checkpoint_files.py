@@ -70,7 +70,7 @@ class CheckpointFiles:
         except (OSError, ValueError) as error:
             raise UserError(f"{path} cannot be read: {error}", "fetch the file again") from None
         if not isinstance(found, dict):
-            raise UserError(f"{path} is no JSON object", "fetch the file again")
+            raise UserError(f"{path} is not a JSON object", "fetch the file again")
         return found
 
     def weight_files(self) -> list[Path]:
@@ -123,7 +123,7 @@ def _header(path: Path) -> dict[str, StoredWeight]:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else _MOST + 1
         if length > min(_MOST, size):
             raise UserError(
-                f"{path} is no safetensors file, or is cut short", "fetch the file again"
+                f"{path} is not a safetensors file, or is cut short", "fetch the file again"
             )
         try:
             said = json.loads(stream.read(length))

@@ -44,7 +44,7 @@ def ask_hub(model: str, revision: str, say: Hearer, endpoint: str | None = None)
         ) from None
     except errors.EntryNotFoundError:
         raise UserError(
-            f"base.model: {model} has no config.json, so it is no checkpoint of transformers",
+            f"base.model: {model} has no config.json, so it is not a checkpoint of transformers",
             "name the original model, not a GGUF or an adapter made from it",
         ) from None
 

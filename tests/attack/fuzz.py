@@ -169,8 +169,8 @@ def _run(
 
 def _wrong(code: int, said: str, ledger: Path) -> list[str]:
     wrong = [] if code in CLEAN else [f"exit code {code}"]
-    if "a fault of ours" in said or "Traceback" in said:
-        wrong.append("a fault of ours")
+    if "a bug in alpaca-pipe" in said or "Traceback" in said:
+        wrong.append("a bug in alpaca-pipe")
     if OBEYED.search(said):
         wrong.append(f"{OBEYED.search(said)!r} on the screen")
     if ledger.exists():

@@ -236,8 +236,8 @@ def test_a_correction_is_a_row_of_its_own_with_reason_and_evidence(
 @pytest.mark.parametrize(
     ("named", "reason", "evidence", "says"),
     [
-        ("r1-0", "x", "y", "is no attempt"),
-        ("../../x", "x", "y", "is no attempt"),
+        ("r1-0", "x", "y", "is not an attempt"),
+        ("../../x", "x", "y", "is not an attempt"),
         ("r1-" + "0" * 32, "x", "y", "has no billed attempt"),
         ("", " ", "y", "a correction has a reason"),
         ("", "x", "", "a correction has a reason"),
@@ -277,6 +277,10 @@ def test_ledger_correct_from_the_command_line(
     told = ["--reason", "billed so", "--evidence", "bill 7", "--runs", str(tmp_path)]
     done = CliRunner().invoke(app, ["ledger", "correct", name, "--cost", "0.5", "--json", *told])
     assert done.exit_code == 0 and json.loads(done.stdout)["nanodollars"] == 500_000_000
-    for cost, says in (("1e99", "is no amount"), ("nan", "is no amount"), ("0.5", "already")):
+    for cost, says in (
+        ("1e99", "is not an amount"),
+        ("nan", "is not an amount"),
+        ("0.5", "already"),
+    ):
         refused = CliRunner().invoke(app, ["ledger", "correct", name, "--cost", cost, *told])
         assert refused.exit_code != 0 and says in str(refused.exception)

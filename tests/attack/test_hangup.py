@@ -90,7 +90,7 @@ def test_a_run_whose_output_nobody_reads_any_more_stops_politely(
                 break
         process.stdout.close()
         said = process.stderr.read() if process.stderr else ""
-        assert process.wait(60) == 130 and "a fault of ours" not in said, said
+        assert process.wait(60) == 130 and "a bug in alpaca-pipe" not in said, said
     with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
         assert journal.totals().lost == journal.totals().pending == 0, said
 

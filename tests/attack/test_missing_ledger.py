@@ -31,11 +31,11 @@ def take_away(home: Path, how: str) -> None:
         file.unlink()
     if how == "emptied":
         (home / "runs" / "ledger.sqlite").write_bytes(b"")
-    if how == "made anew":
+    if how == "made again":
         Journal.open(home / "runs" / "ledger.sqlite").close()
 
 
-@pytest.mark.parametrize("how", ["removed", "emptied", "made anew"])
+@pytest.mark.parametrize("how", ["removed", "emptied", "made again"])
 @pytest.mark.parametrize(
     "words",
     [

@@ -99,7 +99,7 @@ def test_any_name_that_passes_leaves_the_workspace_usable(
     text = RECIPE.replace("name: small", f"name: {_quoted(name)}").replace("count: 6", "count: 2")
     (home / "r.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
     code, said = call("run", "r.yaml", "--until", "generate")
-    assert code in CLEAN and "a fault of ours" not in said, said
+    assert code in CLEAN and "a bug in alpaca-pipe" not in said, said
     if code == 0:
         for words in (("status", name), ("history", name), ("ledger",), ("gc", "--dry-run")):
             answer, told = call(*words)

@@ -69,7 +69,7 @@ def asked_of(home: Path, commands: list[tuple[str, ...]]) -> None:
     try:
         for words in commands:
             code, said = call(*words)
-            assert code in CLEAN and "a fault of ours" not in said, (words, code, said[-500:])
+            assert code in CLEAN and "a bug in alpaca-pipe" not in said, (words, code, said[-500:])
             assert not set(said) & set("\x1b\x9b\u202e\r"), (words, said)
     finally:
         os.chdir(here)

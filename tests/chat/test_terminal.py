@@ -52,7 +52,7 @@ def test_a_conversation(there: Terminal, tmp_path: Path) -> None:
     assert "has this input" in asked(there, "/input first line")
     there.type('"""\nDDDD 1\n')
     asked(there, 'and more"""')
-    assert "is no temperature" in asked(there, "/temperature hot")
+    assert "is not a temperature" in asked(there, "/temperature hot")
     assert "(temperature 0, greedy)" in asked(there, "/temperature 0")
     assert "3 answers written to talk.jsonl" in asked(there, "/save talk.jsonl")
     assert "is there already" in asked(there, "/save talk.jsonl")

@@ -36,7 +36,7 @@ def test_large_results_do_not_clog_it() -> None:
 def test_what_is_raised_is_raised_here() -> None:
     def work(number: int) -> int:
         if number == 4:
-            raise UserErrors([UserError("row 4 is bad", "mend it")]) if number else ValueError
+            raise UserErrors([UserError("row 4 is bad", "fix it")]) if number else ValueError
         return number
 
     found = in_order(work, 9, 2)

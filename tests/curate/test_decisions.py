@@ -445,7 +445,7 @@ def test_a_recipe_with_a_broken_line_is_told_which(tmp_path: Path) -> None:
     path = recipe(tmp_path)
     (tmp_path / "decisions.jsonl").write_text('{"id": "e1-a", "verdict": "keep"}\n{"id": \n')
     with pytest.raises(
-        UserErrors, match=r"decisions\.jsonl:2: this is not JSON - mend the line or take it out"
+        UserErrors, match=r"decisions\.jsonl:2: this is not JSON - fix the line or remove it"
     ):
         load_recipe(str(path), CATALOG)
 

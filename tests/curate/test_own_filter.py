@@ -139,7 +139,7 @@ def test_what_it_prints_is_no_output_of_ours(
     [
         ("mine.py:too_polit", "has no function 'too_polit' at its top - it has too_polite"),
         ("none.py:x", "no such file or folder"),
-        ("broken.py:x", "broken.py:1 is no Python"),
+        ("broken.py:x", "broken.py:1 is not Python"),
         ("mine.py:refusal", "a rule is called 'refusal' already"),
         (["mine.py:counts", "mine.py:counts"], "a rule is called 'counts' already"),
         ("mine.py:a-b", "String should match pattern"),

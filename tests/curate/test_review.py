@@ -330,13 +330,13 @@ def test_what_cannot_be_reviewed_is_told(home: Path) -> None:
         home, "review", "vet.yaml", "--rule", "empty_ouput", code=2
     )
     (home / "decisions.jsonl").write_text('{"id": "e1-a", "verdict": "kep"}\n')
-    assert "decisions.jsonl:1: 'kep' is no verdict - known are: keep" in pipe(
+    assert "decisions.jsonl:1: 'kep' is not a verdict - known are: keep" in pipe(
         home, "review", "vet.yaml", code=2
     )
     (home / "decisions.jsonl").unlink()
     (home / "new.yaml").write_text(RECIPE)
     assert "nothing was run" in pipe(home, "review", "new.yaml", code=2)
     (home / "vet.yaml").write_text(f"{RECIPE}  decisions: false\n")
-    assert "decisions would play no part - take that key out" in pipe(
+    assert "decisions would play no part - remove that key" in pipe(
         home, "review", "vet.yaml", code=2
     )

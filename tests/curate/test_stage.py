@@ -195,7 +195,7 @@ def test_rows_that_would_be_paid_for_and_not_used_are_told_in_the_plan(tmp_path:
     (tmp_path / "mine.jsonl").write_text("{}")
     config = CurateConfig.model_validate({"from": tmp_path / "mine.jsonl", "held_out": 0})
     assert STAGE.estimate(config, {}, EstimateInputs())
-    with pytest.raises(UserError, match="paid for and not used - take one of them out"):
+    with pytest.raises(UserError, match="paid for and not used - remove one of them"):
         STAGE.estimate(config, {"generate": object()}, EstimateInputs())
 
 

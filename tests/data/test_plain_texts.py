@@ -63,7 +63,7 @@ def test_what_is_no_text_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"rows.jsonl:1: a row has no text in column 'text' .*body"):
         read_texts(table(tmp_path / "rows.jsonl"))
     (tmp_path / "latin.txt").write_bytes("é".encode("latin-1"))
-    with pytest.raises(UserError, match="is no text in UTF-8"):
+    with pytest.raises(UserError, match="is not UTF-8 text"):
         read_texts(table(tmp_path / "latin.txt"))
     (tmp_path / "blank.txt").write_text("\n")
     with pytest.raises(UserError, match="holds no text"):

@@ -75,7 +75,7 @@ def test_sets_of_ones_own(tmp_path: Path, name: str, text: str, turns: list[tupl
     [
         ("a.jsonl", "", "holds no prompt"),
         ("a.jsonl", '{"prompt": "x"}\n{"prompt": ""}', "row 2: it has no prompt"),
-        ("a.jsonl", '{"prompt": "x"}\n{"pro', "line 2 is no JSON"),
+        ("a.jsonl", '{"prompt": "x"}\n{"pro', "line 2 is not JSON"),
         ("a.jsonl", '{"prompt": 7}', "row 1: a prompt is 7"),
         ("a.jsonl", "[1]", "row 1: it is neither"),
         (
@@ -84,7 +84,7 @@ def test_sets_of_ones_own(tmp_path: Path, name: str, text: str, turns: list[tupl
             "rows 1 and 2 have the same",
         ),
         ("a.jsonl", '{"turns": ["a", ""]}', "row 1: it has no prompt"),
-        ("a.jsonl", "\ufffe".encode("utf-16").decode("latin-1"), "no JSON"),
+        ("a.jsonl", "\ufffe".encode("utf-16").decode("latin-1"), "not JSON"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, text: str, says: str) -> None:
@@ -121,7 +121,7 @@ def test_ratings_are_counted_for_whom_they_were_given(tmp_path: Path) -> None:
     found = pair_summary(some[:5], read_ratings(file, some, 7), 0)
     assert (found["wins"], found["losses"], found["ties"], found["unread"]) == (4, 0, 1, 0)
     for bad, says in (
-        ("{}", "no file of ratings"),
+        ("{}", "not a file of ratings"),
         ('{"ratings": [{"id": "q", "turn": 1, "choice": "A"}]}', "not of these answers"),
         ('{"ratings": [{"id": "p1", "turn": 1, "choice": "both"}]}', "not of these answers"),
     ):
@@ -210,7 +210,7 @@ def test_what_a_judge_needs_is_looked_at_before_anything_is_paid(tmp_path: Path)
         STAGE.prove(config, {}, lambda said: None)
 
     ratings.write_text("{}")
-    with pytest.raises(UserError, match=r"ratings\.json is no file of ratings"):
+    with pytest.raises(UserError, match=r"ratings\.json is not a file of ratings"):
         proved(ratings="ratings.json")
     ratings.write_text('{"ratings": [{"id": "b", "turn": 1, "choice": "A"}]}')
     with pytest.raises(UserError, match="rates the prompt 'b', which is not among the 1"):

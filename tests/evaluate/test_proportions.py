@@ -89,10 +89,7 @@ def test_words_of_a_change() -> None:
     told, sentence = what_got_worse([one.to_row() for one in found])
     assert told[0].startswith("suite, much: 100% -> 0% of 40, -100% [")
     assert "by chance" in told[1] and len(told) == 2
-    assert (
-        sentence
-        == f"got worse: much; perhaps a little (of {len(found)} things that were looked at)"
-    )
+    assert sentence == f"got worse: much; perhaps a little (of {len(found)} things measured)"
     assert what_got_worse([found[2].to_row()])[0] == []
 
 

@@ -46,7 +46,7 @@ DIVERGED = "a loss is not a number: the training diverged"
             ACROSS,
             16,
             "not shown to be better",
-            "may be 0 against the tune of equal steps on shuffled",
+            "may be 0 against the control trained on shuffled",
         ),
         (
             BELOW,

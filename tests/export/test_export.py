@@ -370,7 +370,7 @@ def test_a_damaged_merge_is_caught(
         broken.save_pretrained(folder)
 
     monkeypatch.setattr(merging, "save", damaging)
-    with pytest.raises(UserError, match="answers otherwise than base \\+ adapter"):
+    with pytest.raises(UserError, match="answers differently from base \\+ adapter"):
         STAGE.run(ExportConfig(), bench)
     assert not (bench.folder / "merged").exists()
 

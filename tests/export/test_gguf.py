@@ -354,7 +354,7 @@ def test_parts_are_the_model_too(merged: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", ["2", "2 TB", "-1GB", "0MB", "1.5GB"])
 def test_what_is_no_size_is_refused(size: str) -> None:
-    with pytest.raises(ValueError, match="is no size of a file"):
+    with pytest.raises(ValueError, match="is not a size of a file"):
         ExportConfig(gguf=("f16",), gguf_max_shard_size=size)
 
 

@@ -289,7 +289,7 @@ def test_what_cannot_be_exported_is_one_sentence(
 
 
 def test_the_key_leaves_sealed_steps_alone() -> None:
-    with pytest.raises(ValueError, match="take onnx out"):
+    with pytest.raises(ValueError, match="remove onnx"):
         ExportConfig(merge=False, onnx=True)
     assert not {"onnx", "onnx_page"} & set(ExportConfig().identity())
     assert {"onnx", "onnx_page"} <= set(ExportConfig(onnx=True).identity())

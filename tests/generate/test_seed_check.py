@@ -72,7 +72,7 @@ def test_repeats_are_named_and_the_mixture_is_counted(
         print_check(tmp_path / "a.jsonl")
     said = str(caught.value)
     assert "a.jsonl:2: ROUGE-L 0.86 like line 1, at most 0.7 wanted" in said
-    assert "a.jsonl:3: the instruction of line 1 again - take one of them out" in said
+    assert "a.jsonl:3: the instruction of line 1 again - remove one of them" in said
     printed = capsys.readouterr().out
     assert "4 seed tasks: 0 classification, 4 without an input" in printed
     assert (

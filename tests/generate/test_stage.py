@@ -120,7 +120,7 @@ def test_a_budget_that_ends_keeps_what_was_bought(tmp_path: Path) -> None:
         ("generate: {count: 5, style: no-such}", "r.yaml:2: generate.style"),
         (
             "generate: {count: 5, bugs: {misnumbered: false}}",
-            "style alpaca has no 'bugs' - take it out, or use style: alpaca-2023",
+            "style alpaca has no 'bugs' - remove it, or use style: alpaca-2023",
         ),
         ("generate: {count: 5, extend: r@2026-01-01}", "r has no run of 2026-01-01 that made rows"),
         ("generate: {count: 5, extend: mine.jsonl}", "name an examples.jsonl of ours"),

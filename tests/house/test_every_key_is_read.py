@@ -478,7 +478,7 @@ def test_another_value_changes_something(key: Key, home: Path) -> None:
     changes = key.told(CHANGES)
     if changes is None:
         assert before.identity() != after.identity(), (
-            f"{key.name} is in no identity: say in CHANGES what it changes, or take it out"
+            f"{key.name} is in no identity: say in CHANGES what it changes, or remove it"
         )
     else:
         assert changes(before) != changes(after), f"{key.name} changes nothing of that"

@@ -13,7 +13,7 @@ APART = ("bench", "proving")  # measurements; a server with latencies, and storm
 # file -> why it may. An allowance that is not used any more fails too.
 VIRTUAL = "in virtual time (tests/teachers/virtual.py)"
 MAY = {
-    "attack/fuzz.py": "no test: it goes on for as many minutes as it is told to",
+    "attack/fuzz.py": "no test: it continues for as many minutes as it is told to",
     "attack/hostile.py": "a server that is slow on purpose",
     "attack/hostile_replies.py": "a server that is slow on purpose",
     "waiting.py": "the one place that waits, for what others do",
@@ -81,7 +81,7 @@ def test_nothing_sleeps_and_nothing_reads_a_clock(path: Path) -> None:
     found = uses(ast.parse(path.read_text(encoding="utf-8")))
     name = str(path.relative_to(TESTS))
     if name in MAY:
-        assert found, f"{name} needs no allowance any more: take it out of MAY"
+        assert found, f"{name} needs no allowance any more: remove it from MAY"
     else:
         assert not found, (
             f"{name}: {'; '.join(found)}. Wait for an event (tests/waiting.py) or hand in a clock."

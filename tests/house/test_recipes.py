@@ -24,7 +24,7 @@ def test_there_are_recipes() -> None:
 def test_it_plans_offline(name: str, tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ["-v", "plan", name, "--runs", str(tmp_path / "runs")])
     assert answer.exit_code == 0, answer.output
-    assert "never run with this recipe here" in answer.output
+    assert "not run yet with this recipe" in answer.output
     said = " ".join(answer.output.split())
     short = re.search(r"in (\d+) of 10 cases it ends with fewer rows than are wanted", said)
     assert short is None or int(short[1]) <= 2  # what it promises is what it expects

@@ -64,7 +64,7 @@ def test_the_wheel_carries_recipes_and_seed_tasks(tmp_path: Path) -> None:
         return done.stdout
 
     assert "quickstart" in alpaca_pipe("recipes")
-    assert "never run with this recipe here" in alpaca_pipe("plan", "quickstart", "-v")
+    assert "not run yet with this recipe" in alpaca_pipe("plan", "quickstart", "-v")
     assert "accepted" in alpaca_pipe("run", "quickstart", "--rehearse", "--until", "curate")
     code = "from alpaca_pipe import plan; print([step.verdict for step in plan('quickstart', rehearse=True).steps])"
     done = subprocess.run(

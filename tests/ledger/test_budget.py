@@ -141,7 +141,7 @@ def test_the_workspace_has_a_budget_of_its_own(tmp_path: Path) -> None:
         ("total: much", "total: "),
         ("totl: 5", "totl: unknown key"),
         ("- 5", "input should be"),
-        ("total: [", "these are no caps"),
+        ("total: [", "these are not caps"),
         ("total: -1", "total: input should be greater than or equal to 0"),
     ):
         file.write_text(wrong)

@@ -129,7 +129,7 @@ def test_gpus_and_tuning_of_ones_own(mine: Path) -> None:
 )
 def test_a_broken_file_says_where(mine: Path, text: str, line: int, what: str) -> None:
     mine.write_text(text)
-    with pytest.raises(UserError, match=rf"prices\.yaml:{line}: .*{what}.* - mend"):
+    with pytest.raises(UserError, match=rf"prices\.yaml:{line}: .*{what}.* - fix"):
         price_of("gpt-4o-mini", DAY, host=OPENAI)
 
 

@@ -44,11 +44,7 @@ def test_what_was_pinned_is_the_price(mine: Path) -> None:
         Decimal(cost) for cost in ("0.15", "0.0028", "0.15", "0.6", "0.6")
     ]
     assert (price.start, price.checked, price.source) == (DAY, DAY, 'a letter: "so much"')
-    assert (
-        str(mine) in said[0]
-        and "in: 0.15" in said[1]
-        and "nobody had said what it costs" in said[2]
-    )
+    assert str(mine) in said[0] and "in: 0.15" in said[1] and "it had no price before" in said[2]
 
 
 def test_rows_are_appended_and_what_stands_there_stays(mine: Path) -> None:
@@ -221,7 +217,7 @@ def test_an_address_is_pinned_by_its_host_under_which_the_price_is_looked_up(
         (["m", "--in", "1", "--out", "2", "--host", "my host"], "--host my host: no host"),
         (["", "--in", "1", "--out", "2"], "the model has no name"),
         (["m", "--in", "1"], "needs --in and --out"),
-        (["m", "--in", "1", "--out", "2", "--from", "monday"], "'monday' is no day"),
+        (["m", "--in", "1", "--out", "2", "--from", "monday"], "'monday' is not a date"),
         ([], "a MODEL or to a --gpu"),
     ],
 )

@@ -66,7 +66,7 @@ def test_a_changed_price_is_appended_and_is_the_price_from_today(
     assert now.checked == date(2026, 11, 28) or now.checked == DAY
     assert "llm-prices" in now.source and not now.doubt(DAY)
     yesterday = price_of("gpt-6-luna", date(2026, 11, 29), host=OPENAI)
-    assert yesterday.per_million["uncached_in"] == Decimal("0.1"), "history is not priced anew"
+    assert yesterday.per_million["uncached_in"] == Decimal("0.1"), "history is not priced again"
 
 
 def test_a_price_that_is_confirmed_is_no_longer_doubted(mine: Path, tmp_path: Path) -> None:
@@ -121,9 +121,15 @@ def test_the_row_of_the_day_is_taken_from_a_history(mine: Path, tmp_path: Path) 
         ("[1, 2", "no JSON"),
         ("{}", "holds no list of prices"),
         ('{"prices": [{"id": "m"}]}', "price 1 names no id and vendor"),
-        ('{"prices": [{"id": "m", "vendor": "openai", "input": "1", "output": 2}]}', "is no price"),
-        ('{"prices": [{"id": "m", "vendor": "openai", "input": -1, "output": 2}]}', "is no price"),
-        ('{"updated_at": "soon", "prices": [{}]}', "'soon' is no day"),
+        (
+            '{"prices": [{"id": "m", "vendor": "openai", "input": "1", "output": 2}]}',
+            "is not a price",
+        ),
+        (
+            '{"prices": [{"id": "m", "vendor": "openai", "input": -1, "output": 2}]}',
+            "is not a price",
+        ),
+        ('{"updated_at": "soon", "prices": [{}]}', "'soon' is not a date"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused_in_a_sentence(
@@ -168,4 +174,4 @@ def test_the_command_shows_and_writes(mine: Path, tmp_path: Path) -> None:
 
 def test_a_price_of_ones_own_without_a_day_is_doubted(mine: Path) -> None:
     mine.write_text("- {model: m, host: llm.example.com, in: 1, out: 2, source: their mail}\n")
-    assert "nobody says when" in price_of("m", DAY, host="llm.example.com").doubt(DAY)
+    assert "no date says when" in price_of("m", DAY, host="llm.example.com").doubt(DAY)

@@ -570,8 +570,8 @@ def test_tolerances(book: Book, path: Path, file: Path) -> None:
             "BilledCost,ChargePeriodStart,BillingCurrency\n1,2026-10-20T00:00:00Z,EUR\n",
             "holds amounts in EUR",
         ),
-        (f"BilledCost,ChargePeriodStart\n{'1' * 200_000},x\n", "after line 1 this is no CSV"),
-        ("BilledCost,ChargePeriodStart\nNaN,2026-10-20T00:00:00Z\n", "is no number"),
+        (f"BilledCost,ChargePeriodStart\n{'1' * 200_000},x\n", "after line 1 this is not CSV"),
+        ("BilledCost,ChargePeriodStart\nNaN,2026-10-20T00:00:00Z\n", "is not a number"),
     ],
 )
 def test_a_file_that_is_no_bill(

@@ -152,7 +152,7 @@ def test_what_is_wrong_with_a_file_is_a_sentence(tmp_path: Path, text: str, said
 def test_it_is_proved_with_the_tokenizer_as_ours_are(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(UserError, match=said) as told:
         Encoder(BYTES, own_template(file(tmp_path, text)))
-    assert told.value.cure == "mend mine.jinja"
+    assert told.value.cure == "fix mine.jinja"
 
 
 def test_a_row_that_it_fails_on_is_named(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_plan_history_and_report_say_where_it_came_from(home: Path) -> None:
     write(home, "more", "run:first")
     whole = next(read_jsonl(home / "runs" / "first" / "history.jsonl"))["run"]
     plan = command("plan", "more", "--json", cwd=home)
-    assert f"goes on from the merged model of first@{whole}" in plan.out, plan
+    assert f"continues from the merged model of first@{whole}" in plan.out, plan
     assert run(home, "more", "--until", "train") == 0
     row = next(read_jsonl(home / "runs" / "more" / "history.jsonl"))
     assert row["config"]["base"]["model"] == f"run:first@{whole}"

@@ -131,7 +131,8 @@ def test_cut_off(box: Path, tmp_path: Path, share: float) -> None:
     whole = box.read_bytes()
     box.write_bytes(whole[: int(len(whole) * share)])
     assert any(
-        words in refused(box, tmp_path / "out") for words in ("not whole", "damaged", "is no pack")
+        words in refused(box, tmp_path / "out")
+        for words in ("not whole", "damaged", "is not a pack")
     )
 
 
@@ -140,12 +141,12 @@ def test_foreign_files(tmp_path: Path) -> None:
 
     for name, data in (("text", b"hello"), ("gzip", b"\x1f\x8b123"), ("empty", b"")):
         (tmp_path / name).write_bytes(data)
-        assert "is no pack of alpaca-pipe" in refused(tmp_path / name, tmp_path / "out")
+        assert "is not a pack of alpaca-pipe" in refused(tmp_path / name, tmp_path / "out")
     with pyarrow.CompressedOutputStream(str(tmp_path / "zst"), "zstd") as out:
         out.write(b"no tar at all" * 100)
     assert "is damaged" in refused(tmp_path / "zst", tmp_path / "out")
     assert "cannot be read" in refused(tmp_path / "none", tmp_path / "out")
-    assert "is no pack of alpaca-pipe" in refused(
+    assert "is not a pack of alpaca-pipe" in refused(
         packed(tmp_path / "p", {}, format="other"), tmp_path / "out"
     )
 
@@ -240,7 +241,7 @@ def test_bombs(tmp_path: Path) -> None:
 
     with pyarrow.CompressedOutputStream(str(tmp_path / "s"), "zstd") as out:
         out.write(info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20))
-    assert "is no pack of alpaca-pipe" in refused(tmp_path / "s", tmp_path / "out")
+    assert "is not a pack of alpaca-pipe" in refused(tmp_path / "s", tmp_path / "out")
 
 
 def test_a_manifest_nested_without_end(tmp_path: Path) -> None:
@@ -251,7 +252,7 @@ def test_a_manifest_nested_without_end(tmp_path: Path) -> None:
     info.size = len(manifest)
     with pyarrow.CompressedOutputStream(str(tmp_path / "p"), "zstd") as out:
         out.write(info.tobuf(tarfile.USTAR_FORMAT) + manifest + bytes(-len(manifest) % 512 + 1024))
-    assert "is no pack of alpaca-pipe" in refused(tmp_path / "p", tmp_path / "out")
+    assert "is not a pack of alpaca-pipe" in refused(tmp_path / "p", tmp_path / "out")
 
 
 @pytest.mark.parametrize(

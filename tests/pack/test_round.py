@@ -206,7 +206,7 @@ def test_results_of_nothing_close_the_share_and_say_so(
     away.unpack(home.pack(gpu=NANO).file)
     home.unpack(away.results().file)
     assert (
-        "nothing of 'field' was made or spent here; its share is closed all the same"
+        "nothing of 'field' was made or spent here; its share is closed anyway"
         in capsys.readouterr().out
     )
     assert home.totals().open == 0
@@ -312,7 +312,7 @@ def test_what_must_run_first_and_what_is_not_overwritten(home: Place, away: Plac
     ):
         home.unpack(packed.file)
     (home.folder / "mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="mine.txt is no pack of alpaca-pipe"):
+    with pytest.raises(UserError, match="mine.txt is not a pack of alpaca-pipe"):
         home.pack(gpu=NANO, out=Path("mine.txt"))
     with pytest.raises(UserError, match="was not unpacked in"):
         home.results()

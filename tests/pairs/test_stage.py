@@ -256,7 +256,7 @@ def test_a_plan_prices_answers_and_judgements(tiny: Path) -> None:
     )
     assert bought.requests.p50 == 8 * 3 + 2 * 8 * 3
     assert bought.api.p50 > 0
-    with pytest.raises(UserError, match="nobody is there to answer"):
+    with pytest.raises(UserError, match="no model is named that answers"):
         estimate(config(), {}, known)
 
 

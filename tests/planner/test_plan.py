@@ -75,7 +75,7 @@ def test_its_page_is_short_and_says_what_decides(tmp_path: Path) -> None:
         "what would save most",
         "memory: fits",
         "days ago)",
-        "-v says the whole",
+        "-v shows all of it",
     ):
         assert said in page
     table = page.split("what would save most")[1].split("note:")[0]

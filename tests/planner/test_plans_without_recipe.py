@@ -150,8 +150,8 @@ def test_the_commands(tmp_path: Path) -> None:
     [
         (["pretrain"], "how large is it"),
         (["pretrain", "paramters=3b"], "did you mean 'parameters'"),
-        (["pretrain", "parameters=many"], "is no number above zero"),
-        (["pretrain", "parameters=-1"], "is no number above zero"),
+        (["pretrain", "parameters=many"], "is not a number above zero"),
+        (["pretrain", "parameters=-1"], "is not a number above zero"),
         (["pretrain", "parameters=1b", "active=2b"], "active is a part of all"),
         (["pretrain", "parameters=1b", "tokens=1b", "seen=2b"], "are not beyond"),
         (["pretrain", "model=nothing"], "no shape is known"),

@@ -107,7 +107,7 @@ def test_a_path_is_read_from_the_folder_of_the_file_that_says_it(files: Path) ->
         ),
         (
             "extends: mine.yaml\nsow: {}\n",
-            "mine.yaml:1: extends: a recipe cannot rest on itself: mine.yaml -> mine.yaml",
+            "mine.yaml:1: extends: a recipe cannot extend itself: mine.yaml -> mine.yaml",
         ),
         ("extends: [a, b]\nsow: {}\n", "mine.yaml:1: extends: should be the path of a recipe"),
         (
@@ -130,13 +130,13 @@ def test_a_circle_of_three_is_told_as_it_goes(files: Path) -> None:
         write(files, f"{name}.yaml", f"extends: {base}.yaml\nsow: {{}}\n")
     with pytest.raises(
         UserError,
-        match="c.yaml:1: extends: a recipe cannot rest on itself: b.yaml -> c.yaml -> b.yaml",
+        match="c.yaml:1: extends: a recipe cannot extend itself: b.yaml -> c.yaml -> b.yaml",
     ):
         load_recipe("a.yaml", CATALOG)
 
 
 def test_it_is_not_set_on_the_command_line(files: Path) -> None:
-    with pytest.raises(UserError, match="stands in its file"):
+    with pytest.raises(UserError, match="is written in its file"):
         load_recipe(write(files, "mine.yaml", "sow: {}\n"), CATALOG, ["extends=base/base.yaml"])
 
 

@@ -134,7 +134,7 @@ def test_a_variable_that_is_not_set_is_said_when_the_run_begins(tmp_path: Path) 
     (tmp_path / "own.yaml").write_text(text)
     said = command("run", "own.yaml", cwd=tmp_path).out
     assert said.index("the variable NO_SUCH_HOOK holds no") < said.index(
-        "never run with this recipe"
+        "not run yet with this recipe"
     )
 
 
@@ -153,7 +153,7 @@ def test_a_budget_that_is_nearly_used_is_told_once(heard: Heard) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hook", "said"), [("", "tells nobody"), ("https://", "names no host"), (7, "string")]
+    ("hook", "said"), [("", "it is empty"), ("https://", "names no host"), (7, "string")]
 )
 def test_what_is_no_hook_is_refused(hook: Any, said: str) -> None:
     with pytest.raises(ValidationError, match=said):

@@ -107,7 +107,7 @@ def test_both_in_one_table_is_an_error(tmp_path: Path) -> None:
         load(tmp_path, text)
     assert (
         "r.yaml:4: generate.similarity_threshold: it is another name of 'likeness', and both are given - "
-        "take one of them out"
+        "remove one of them"
     ) in str(caught.value)
 
 

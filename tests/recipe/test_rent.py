@@ -200,7 +200,7 @@ def test_a_run_whose_money_ends_stores_its_work_and_goes_on_with_more(
     ) as stopped:
         paid(4)
     assert (
-        "raise budget.gpu and run again, it goes on where it stopped; one more dollar buys about 1 second"
+        "raise budget.gpu and run again, it continues where it stopped; one more dollar buys about 1 second"
         in str(stopped.value)
     )
     with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:

@@ -16,11 +16,11 @@ from alpaca_pipe.recipe.schema import load_recipe
     [
         (
             "generate:\n  count: 5\n seeds: vet\n",
-            ":3: this line does not stand under the ones above it - begin all keys of a table",
+            ":3: this line is indented differently from the lines above it - start all keys of a table",
         ),
         (
             "generate:\n  count: 5\n    seeds: vet\n",
-            ":3: there is a second colon, or this line stands further in than the one above",
+            ":3: there is a second colon, or this line is indented more than the one above",
         ),
         ("generate:\n\tcount: 5\n", ":2: there is a tab - indent with blanks"),
         (

@@ -54,4 +54,4 @@ def test_ones_own_recipe_is_meant_too(home: Path) -> None:
 
 def test_a_key_of_transformers_says_why_it_is_none(home: Path) -> None:
     said = command("plan", "vet.yaml", "train.dataloader_num_workers=4", cwd=home)
-    assert said.code == 2 and "tokenised once, and lie in memory - take it out" in said.err
+    assert said.code == 2 and "tokenised once, and lie in memory - remove it" in said.err

@@ -54,4 +54,4 @@ def test_what_the_command_prints_is_an_option_that_it_takes() -> None:
 
 def test_a_filter_of_the_users_own_is_taken_out_where_it_was_named() -> None:
     (said,) = heavy_rules({"read": 3, "rejected": {"too_polite": 2}}, "default,mine.py:too_polite")
-    assert "take it out of `filters`" in said and "-too_polite" not in said
+    assert "remove it from `filters`" in said and "-too_polite" not in said

@@ -77,5 +77,7 @@ def test_what_did_this_row_cost(workspace: Workspace) -> None:
     assert books and report["recipe"] == "tea" and state
     assert all(one.is_error for one in wrong)
     assert "no example 'nothing-of-this-name'" in wrong[0].content[0].text
-    assert "is no name" in wrong[1].content[0].text and "changes no key" in wrong[2].content[0].text
+    assert (
+        "is not a name" in wrong[1].content[0].text and "changes no key" in wrong[2].content[0].text
+    )
     assert content(workspace.root) == before

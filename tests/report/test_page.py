@@ -172,7 +172,7 @@ def test_words_for_other_verdicts() -> None:
     unsure = in_words(changed(shuffled=(-0.1, -0.3, 0.1)), "done")
     assert unsure.headline == "The tuned model is not shown to be better" and unsure.tone == ""
     assert unsure.lead.endswith(
-        "But it does not clearly beat a tune of equal steps on the same rows with the answers "
+        "But it does not clearly beat a control trained for as many steps on the same rows, with the answers "
         "shuffled among the instructions."
     )
     assert [entry.tone for entry in unsure.rounds] == ["won", "won", "unsure"]
@@ -189,7 +189,8 @@ def test_words_for_other_verdicts() -> None:
     loses = in_words(changed(shuffled=(0.2, 0.1, 0.3)) | {"verdict": "worse"}, "done")
     assert loses.headline == "The tuned model loses to a control" and loses.tone == "worse"
     assert (
-        "its loss fell from" in loses.lead and "But it loses to a tune of equal steps" in loses.lead
+        "its loss fell from" in loses.lead
+        and "But it loses to a control trained for as many steps" in loses.lead
     )
     assert in_words(None, "failed").lead.startswith("The run failed")
 

@@ -78,7 +78,7 @@ def test_rows_come_in_pages(workspace: Workspace, capsys: pytest.CaptureFixture[
     whole, end = page()
     assert len(whole) == 5 and end == "5 rows"  # nothing is cut where no terminal is
     first, end = page(limit=2)
-    assert first == whole[:2] and end == "2 of 5 rows; --from 3 goes on, --limit 0 shows all"
+    assert first == whole[:2] and end == "2 of 5 rows; --from 3 continues, --limit 0 shows all"
     rest, end = page(start=3, limit=0)
     assert rest == whole[2:] and end == "3 of 5 rows"
 

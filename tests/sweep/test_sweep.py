@@ -159,7 +159,7 @@ def test_a_point_that_fails_does_not_end_the_others(home: Path) -> None:
         said.code == 2
         and "1 of 2 points of the sweep failed: learning_rate=1e+30 train.seed=1" in said.err
     )
-    assert "is no number" in said.err
+    assert "is not a number" in said.err
     assert len([path for path in folders(home, "evaluate") if (path / "done.json").exists()]) == 1
     assert len(list(read_jsonl(home / "runs" / "tea" / "history.jsonl"))) >= 1
 

@@ -93,7 +93,7 @@ def test_only_the_kind_that_is_asked_is_imported() -> None:
             "kind: openai_chat\n  model: m\n  poll: 5",
             (
                 ":6: teacher.poll: a teacher of kind openai_chat has no 'poll' - "
-                "take it out, or use kind: anthropic_batch or openai_batch or rehearsed"
+                "remove it, or use kind: anthropic_batch or openai_batch or rehearsed"
             ),
         ),
         (

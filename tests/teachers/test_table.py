@@ -83,7 +83,7 @@ def table(folder: Path = Path("."), **fields: Any) -> TeacherTable:
             (
                 CHAT | {"extra_body": {"max_completion_tokens": limit}},
                 "extra_body",
-                "is no output limit",
+                "is not an output limit",
             )
             for limit in (None, -1, 0, True, "many")
         ),

@@ -73,7 +73,7 @@ class Gated(Scripted):
     [
         Failure("500", sent="refused", retry=False),
         Failure("cut", sent="unknown", retry=False),
-        Fatal("wrong key", "mend it"),
+        Fatal("wrong key", "fix it"),
     ],
 )
 def test_a_request_that_fails_for_good_costs_its_neighbours_nothing(

@@ -156,6 +156,6 @@ def test_one_is_killed_and_both_go_on_under_zero_3(
         perform_together(parts, lambda: False, kill)
     seen: list[int] = []
     assert perform_together(parts, lambda: False, lambda step, loss: seen.append(step))
-    assert seen[0] >= 4, "it began anew"
+    assert seen[0] >= 4, "it began again"
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
     assert_same_model(tmp_path / "whole", tmp_path / "parts", 0.0)

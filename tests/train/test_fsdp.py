@@ -107,7 +107,7 @@ def test_one_is_killed_and_both_go_on_with_the_same_numbers(
     assert not psutil.Process().children()
     seen: list[int] = []
     assert perform_together(parts, go_on, lambda step, loss: seen.append(step))
-    assert seen[0] >= 4, "it began anew"
+    assert seen[0] >= 4, "it began again"
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
     assert_same_model(tmp_path / "whole", tmp_path / "parts", 0.0)
 

@@ -187,7 +187,7 @@ def test_a_loss_that_is_no_number_stops_the_tune_at_once(
     tiny: Path, encoded: list[Encoded], tmp_path: Path
 ) -> None:
     """transformers would log it as 0.0."""
-    with pytest.raises(UserError, match="is no number") as failed:
+    with pytest.raises(UserError, match="is not a number") as failed:
         tuned(tiny, encoded, with_(HYPER, lora=None, learning_rate=1e30), tmp_path)
     assert "train.learning_rate" in failed.value.cure
 

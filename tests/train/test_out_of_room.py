@@ -58,7 +58,7 @@ def test_a_full_disk_costs_nothing_that_was_saved(bench: Bench) -> None:
         pytest.raises(UserError, match="train: the disk does not take") as failed,
     ):
         run(CONFIG, again)
-    assert "goes on from the last checkpoint" in failed.value.cure
+    assert "continues from the last checkpoint" in failed.value.cure
     assert not (here.folder / "model").exists() and 0 < len(steps) < 4
     run(CONFIG, again)
     assert (here.folder / "loss.jsonl").read_text() == (whole.folder / "loss.jsonl").read_text()

@@ -97,7 +97,7 @@ def test_one_of_two_is_killed_and_both_go_on_from_the_last_checkpoint(
     assert not psutil.Process().children()
     seen: list[int] = []
     assert perform_together(parts, lambda: False, lambda step, loss: seen.append(step))
-    assert seen[0] >= 3, "it began anew"
+    assert seen[0] >= 3, "it began again"
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
 
 
@@ -116,7 +116,7 @@ def test_what_a_process_says_is_what_the_user_reads(
     tiny: Path, encoded: list[Encoded], tmp_path: Path
 ) -> None:
     wild = with_(FULL, **TWO, learning_rate=1e30, num_train_epochs=9.0)
-    with pytest.raises(UserError, match="is no number .* the training has diverged"):
+    with pytest.raises(UserError, match="is not a number .* the training has diverged"):
         perform_together(job(tiny, encoded, wild, tmp_path), lambda: False, lambda *_: None)
 
 

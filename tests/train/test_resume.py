@@ -81,7 +81,7 @@ def bench_of(here: StageContext) -> StageContext:
         (
             "checkpoint-2",
             [3, 4, 5],
-            "tuned: goes on from step 2; removed: checkpoint-3, checkpoint-4",
+            "tuned: continues from step 2; removed: checkpoint-3, checkpoint-4",
         ),
         (
             False,
@@ -157,9 +157,9 @@ def test_another_tunes_checkpoint_is_refused_and_nothing_is_lost(
     (old / "whole").write_text("")
     for start, sentence in (
         (other, "is of another tune .the tuned model of other., and this is the tuned model"),
-        (torn, "is no whole checkpoint of ours"),
+        (torn, "is not a whole checkpoint of ours"),
         (old, "which one, it does not say"),
-        (tmp_path, "is no whole checkpoint of ours"),
+        (tmp_path, "is not a whole checkpoint of ours"),
         ("checkpoint-9", "no checkpoint-9 of the tuned model is kept - did you mean"),
     ):
         with pytest.raises(UserError, match=sentence):

@@ -241,7 +241,7 @@ def test_kill_minus_nine(tiny: Path, encoded: list[Encoded], tmp_path: Path) -> 
         tmp_path / "parts",
         at=lambda step, loss: asked.append(step),
     )
-    assert asked[0] >= 4, "it began anew"
+    assert asked[0] >= 4, "it began again"
     assert whole and resumed and same(whole, resumed)
 
 

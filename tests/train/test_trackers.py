@@ -132,8 +132,8 @@ def test_one_that_fails_is_said_once_and_changes_nothing(
     plain = tuned(tiny, encoded[:16], HYPER, tmp_path / "plain")
     found = tuned(tiny, encoded[:16], HYPER, tmp_path / "seen", tracking=where, told=heard.append)
     assert [word["say"] for word in heard] == [
-        "wandb failed (RuntimeError): the training goes on without it",
-        "tensorboard failed (no space left): the training goes on without it",
+        "wandb failed (RuntimeError): the training continues without it",
+        "tensorboard failed (no space left): the training continues without it",
     ]
     assert plain and found and all(torch.equal(plain[name], found[name]) for name in plain)
     assert curve(tmp_path / "plain") == curve(tmp_path / "seen")
@@ -157,7 +157,7 @@ def test_what_a_training_that_fails_has_logged_is_kept(
     monkeypatch.setitem(trackers.OPENERS, "tensorboard", Closes)
     wild = with_(HYPER, lora=None, learning_rate=1e30, num_train_epochs=9.0)
     where = Tracking(("tensorboard",), "tea", "run", tmp_path, {})
-    with pytest.raises(UserError, match="is no number"):
+    with pytest.raises(UserError, match="is not a number"):
         tuned(tiny, encoded[:16], wild, tmp_path, tracking=where)
     assert len(closed) == 1 and closed[0] >= 1
 

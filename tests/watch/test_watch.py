@@ -167,7 +167,7 @@ def test_what_comes_from_outside_is_text(tmp_path: Path, browser: Browser) -> No
     rows = [row | {"event": "began", "pid": 1}, row | {"event": "said", "sentence": bad}]
     (own / "log.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
     with watching("toy", cwd=tmp_path) as url, seen(browser, url) as page:
-        says(page, "its process ended without a word")
+        says(page, "its process ended unexpectedly")
         assert bad in (page.text_content("#said") or "") and "taken" not in page.title()
 
 

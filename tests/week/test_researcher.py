@@ -60,7 +60,7 @@ def test_few_passages_promise_little_and_the_forecast_is_near_what_comes(lab: Pa
     done = command("run", "few", cwd=lab)
     assert done.code == 0, done.err
     said = " ".join((done.err + done.out).split())
-    first = said.partition("forecast after 24 prompts")[2].partition("forecast anew")[0]
+    first = said.partition("forecast after 24 prompts")[2].partition("forecast again")[0]
     found = re.search(
         r"2 passages rarely give more than about (\d+) rows, and 256 are wanted", first
     )

@@ -83,7 +83,7 @@ def test_a_hub_id_is_itself_and_its_revision(tmp_path: Path) -> None:
         ("smollm2-135m", "did you mean 'smollm2-135m-instruct'?"),
         ("./nothing", "no such file or folder"),
         ("nothing.gguf", "no such file or folder"),
-        ("notes.txt", "is no model"),
+        ("notes.txt", "is not a model"),
         ("empty", "has a config.json"),
         ("adapter", "is an adapter: merge it first"),
         (7, "should be the name or the path"),

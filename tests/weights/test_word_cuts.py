@@ -190,7 +190,7 @@ def test_a_checkpoint_of_before_is_made_anew_with_a_word(
         made = export_gguf(file, said.append)
         assert (made != former) == anew
         assert ("cut" in BaseTable(model=file).identity()) == anew
-    assert sum("it is made anew" in one for one in said) == 1
+    assert sum("it is made again" in one for one in said) == 1
 
 
 def test_a_known_weight_says_the_cut_that_its_file_has() -> None:

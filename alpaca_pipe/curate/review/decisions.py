@@ -205,7 +205,7 @@ def append(path: Path, lines: Iterable[Decision]) -> None:
 
 
 def _line(line: bytes) -> Decision:
-    cure = "mend the line or take it out; every other line stands for itself"
+    cure = "fix the line or remove it; every other line stands for itself"
     if line.startswith((b"<<<<<<<", b"=======", b">>>>>>>")):
         raise UserError(
             "a mark of a merge conflict", "keep the lines of both sides and take out the marks"
@@ -218,14 +218,14 @@ def _line(line: bytes) -> Decision:
         raise UserError("a decision is a JSON object", cure)
     for name in row:
         if name not in _KEYS:
-            raise UserError(f"'{name}' is no part of a decision", did_you_mean(name, _KEYS))
+            raise UserError(f"'{name}' is not a part of a decision", did_you_mean(name, _KEYS))
     if not isinstance(row.get("id"), str) or not row["id"]:
         raise UserError(
             "no 'id' of an example is given", "ids are listed by `alpaca-pipe rows RECIPE`"
         )
     if row.get("verdict") not in get_args(Verdict):
         raise UserError(
-            f"'{row.get('verdict', '')}' is no verdict",
+            f"'{row.get('verdict', '')}' is not a verdict",
             f"known are: {', '.join(get_args(Verdict))}",
         )
     for name in ("why", "about", "who", "when", "session"):
@@ -249,7 +249,7 @@ def _check_when(text: str) -> None:
             raise ValueError
     except ValueError:
         raise UserError(
-            f"'when' is no time: '{text}'",
+            f"'when' is not a time: '{text}'",
             "write it like 2026-11-21T08:00:00+00:00, or leave it out",
         ) from None
 
@@ -288,5 +288,7 @@ def _checked_turns(texts: dict[str, Any], cure: str) -> dict[str, str]:
     try:
         row_of(told, Origin("imported"))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"the messages of this edit are no conversation: {error}", cure) from None
+        raise UserError(
+            f"the messages of this edit are not a conversation: {error}", cure
+        ) from None
     return told

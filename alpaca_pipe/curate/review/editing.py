@@ -150,7 +150,7 @@ def checked(texts: dict[str, str], before: Mapping[str, str]) -> dict[str, str]:
 def _by_field(before: Mapping[str, str], console: ReviewConsole) -> dict[str, str] | None:
     """Asks for each text; None where Ctrl-C gives the edit up."""
     console.say(
-        "Enter leaves a text as it is, a single - empties it; a line that ends with \\ goes on in the next.",
+        "Enter leaves a text as it is, a single - empties it; a line that ends with \\ continues in the next.",
         "dim",
     )
     texts = dict(before)

@@ -103,7 +103,9 @@ def _done(
         return int(texts is not None)
     if letter in ("s", "b"):
         return 1 if letter == "s" else -1
-    return _told(HELP if letter in ("?", "h", "") else f"'{letter}' is no command\n{HELP}", console)
+    return _told(
+        HELP if letter in ("?", "h", "") else f"'{letter}' is not a command\n{HELP}", console
+    )
 
 
 def _told(sentence: str, console: ReviewConsole) -> int:

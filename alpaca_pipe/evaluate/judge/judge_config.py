@@ -30,7 +30,7 @@ class Judging(Table):
     )
     against: Literal["base", "file"] = Field(
         "base",
-        description="whom the tuned model is held against: the base, or the answers that stand in the file of prompts",
+        description="whom the tuned model is compared with: the base, or the answers that stand in the file of prompts",
     )
     ratings: ExistingPath | None = Field(
         None,

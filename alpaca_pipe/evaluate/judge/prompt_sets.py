@@ -77,7 +77,7 @@ def _json(text: str, path: Path, number: int) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"evaluate.judge.prompts: {path.name}, line {number} is no JSON: {error}", _CURE
+            f"evaluate.judge.prompts: {path.name}, line {number} is not JSON: {error}", _CURE
         ) from None
 
 
@@ -129,5 +129,5 @@ def _first(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"a prompt is {json.dumps(value)[:40]}, which is no text")
+        raise ValueError(f"a prompt is {json.dumps(value)[:40]}, which is not text")
     return value.strip()

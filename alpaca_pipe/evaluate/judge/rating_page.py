@@ -71,6 +71,6 @@ def ratings_in(path: Path) -> list[tuple[str, int, Any]]:
         return [(str(one["id"]), int(one["turn"]), one["choice"]) for one in said["ratings"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"evaluate.judge.ratings: {path.name} is no file of ratings: {error}",
+            f"evaluate.judge.ratings: {path.name} is not a file of ratings: {error}",
             "save it from rating.html of this step",
         ) from None

@@ -82,7 +82,7 @@ async def llama_cpp(file: Path, context: int, log: Path) -> AsyncIterator[LlamaC
         import xllamacpp  # noqa: F401  (only the server's own process uses it)
     except ImportError:
         raise UserError(
-            "a GGUF is held against the model by llama.cpp, and the package xllamacpp is not there",
+            "a GGUF is compared with the model by llama.cpp, and the package xllamacpp is not installed",
             "pip install 'alpaca-pipe[local]'",
         ) from None
     async with local_server(

@@ -96,7 +96,7 @@ def _found(form: ChatFormat, bos: str) -> Blocks:
     before, after = form.write(chat, True).split(_ANSWER)
     before_answer = before.split(_USER)[1]
     if not before_answer.startswith(asked):
-        raise ValueError("an answer that is there begins otherwise than one that is to come")
+        raise ValueError("an answer that is there begins differently from one that is to come")
     between = after.split(_AGAIN)[0]
     before_user = _common_end(begin, between)
     if form.takes_system:

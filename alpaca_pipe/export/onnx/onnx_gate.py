@@ -80,7 +80,7 @@ def _check(file: Path, figures: OnnxFigures) -> None:
     if what:
         raise UserError(
             f"{file.name} is not the model that was trained: {what}",
-            "take export.onnx out, use merged/, and report this with the name of the base",
+            "remove export.onnx, use merged/, and report this with the name of the base",
         )
 
 
@@ -94,7 +94,7 @@ def _session(file: Path) -> Any:
     except Exception as error:  # noqa: BLE001  its exceptions have no class in common
         raise UserError(
             f"ONNX Runtime does not load {file.name}: {first_line(error)}",
-            "take export.onnx out, use merged/, and report this with the name of the base",
+            "remove export.onnx, use merged/, and report this with the name of the base",
         ) from None
 
 

@@ -36,12 +36,12 @@ def check_taken(config: Any) -> None:
     if kind not in TAKEN:
         raise UserError(
             f"export.onnx takes {', '.join(TAKEN)}, and this base is of type '{kind}'",
-            "take export.onnx out, and use merged/",
+            "remove export.onnx, and use merged/",
         )
     if sliding(config):
         raise UserError(
             "export.onnx takes attention over the whole text, and this base slides a window over it",
-            "take export.onnx out, and use merged/",
+            "remove export.onnx, and use merged/",
         )
 
 
@@ -64,7 +64,7 @@ def write_onnx(model: PreTrainedModel, file: Path) -> None:
     if size > _LARGEST:
         raise UserError(
             f"the ONNX file would have {size / 1e9:.1f} GB, and a browser loads 2 GB at most",
-            "take export.onnx out; export.browser with gguf: [q4_0] is an eighth of it",
+            "remove export.onnx; export.browser with gguf: [q4_0] is an eighth of it",
         )
     try:
         with _quiet():
@@ -74,7 +74,7 @@ def write_onnx(model: PreTrainedModel, file: Path) -> None:
             raise
         raise UserError(
             f"transformers' exporter does not take this {type(model).__name__}: {first_line(error)}",
-            "take export.onnx out, and use merged/",
+            "remove export.onnx, and use merged/",
         ) from None
     _rename(program)
     try:

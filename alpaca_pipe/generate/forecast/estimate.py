@@ -18,12 +18,10 @@ from alpaca_pipe.generate.prior import Prior
 from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.ledger.money import NANO
 
-_PRIORS = (
-    "priors: nobody has asked this teacher these prompts here, a pilot or a run will narrow them"
-)
+_PRIORS = "an estimate without data: this teacher was not asked yet; a run's first replies make it narrower"
 _ENOUGH = 0.8
-_NO_CACHE = "the price of cached tokens is not counted on"
-_NO_LIMIT = "the provider's limits a minute are not known"
+_NO_CACHE = "no discount for cached tokens is counted"
+_NO_LIMIT = "the provider's limits per minute are not known"
 
 
 def expected(
@@ -72,7 +70,7 @@ def _says(order: Workload, forecast: Forecast, stored: RoundStats) -> list[str]:
     said = [f"until {order.count:,} rows are accepted{' or nothing new comes' if stalls else ''}"]
     if stored.requests:
         said.append(
-            f"{stored.requests:,} of about {stored.requests + requests:,.0f} requests are stored and cost nothing"
+            f"{stored.requests:,} of about {stored.requests + requests:,.0f} requests are stored already and free"
         )
     money = forecast.range("dollars").p50
     if money and rows > stored.accepted:

@@ -78,7 +78,7 @@ class Pilot:
         short = short_of(self._order, teachers, forecast, whole)
         wrong = f"; {self._misses} of this run's forecasts missed" if self._misses else ""
         yield (
-            f"forecast {'' if first else 'anew '}after {whole.seats:,} prompts: about {requests.p50:,.0f} requests in all "
+            f"forecast {'' if first else 'again '}after {whole.seats:,} prompts: about {requests.p50:,.0f} requests in all "
             f"({requests.p10:,.0f} to {requests.p90:,.0f} in 8 of 10 cases{wrong}){_and_dollars(total)}"
             f"{short and '; '}{short}"
         )
@@ -158,11 +158,11 @@ class Pilot:
                 raise UserError(
                     f"generate: {what}",
                     f"{more(cap.key, shown(enough))} or lower generate.count, and run "
-                    "again: nothing is asked twice; or set budget.go_on=true to go on until the cap is reached",
+                    "again: nothing is asked twice; or set budget.go_on=true to continue until the cap is reached",
                 )
             if not self._warned:
                 self._warned = True
-                yield f"{what}; budget.go_on is set, so it goes on until the cap is reached"
+                yield f"{what}; budget.go_on is set, so it continues until the cap is reached"
 
 
 def _and_dollars(total: Range) -> str:

@@ -97,7 +97,7 @@ class Forecast:
             yield ordered[low] + (at - low) * (ordered[high] - ordered[low])
 
     def less(self, requests: int) -> Forecast:
-        """Without so many requests that are stored and cost nothing."""
+        """Without so many requests that are stored already and free."""
         left = [max(whole - requests, 0) / whole if whole else 0.0 for whole in self.requests]
 
         def cut(figures: list[float]) -> list[float]:

@@ -165,7 +165,7 @@ def _explained(error: ValidationError, where: str) -> Iterator[UserError]:
             case "missing":
                 yield UserError(f"{where}: {key}: it is missing", f"add the {key} to this row")
             case "string_too_short" | "string_pattern_mismatch":
-                yield UserError(f"{where}: {key}: it is empty", "write it, or take the row out")
+                yield UserError(f"{where}: {key}: it is empty", "write it, or remove the row")
             case _:
                 yield UserError(
                     f"{where}: {key or 'the row'}: {item['msg']}",

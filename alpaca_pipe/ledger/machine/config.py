@@ -41,7 +41,7 @@ class GpuTable(Table):
         Knob(),
         Field(
             ge=0,
-            description="$ per hour for one GPU (or for the machine, without a GPU); 0 if nobody bills it",
+            description="$ per hour for one GPU (or for the machine, without a GPU); 0 if it is free",
         ),
     ] = None
     granularity: Annotated[
@@ -231,7 +231,7 @@ def _known(found: tuple[detect.DetectedGpu, ...], quiet: bool = False) -> str | 
     if gpu is None and not quiet:
         raise UserError(
             f"no rate is known for the GPU of this machine, '{found[0].name}'",
-            "say what an hour of it costs: gpu.per_hour: 1.20 (0 where nobody bills you for it)",
+            "say what an hour of it costs: gpu.per_hour: 1.20 (0 if it is free)",
         )
     return gpu.name if gpu else found[0].name
 

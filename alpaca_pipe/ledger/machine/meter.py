@@ -206,7 +206,7 @@ class Meter:
                 if isinstance(error, UserError)
                 else UserError(
                     f"the meter of {self._lease.terms.name} cannot enter what it costs: {error}",
-                    "nothing more was reserved for it; run again, it goes on where it stopped",
+                    "nothing more was reserved for it; run again, it continues where it stopped",
                 )
             )
             self._stop(False)
@@ -255,7 +255,7 @@ class Meter:
         return UserError(
             f"the budget of {shown(short.cap)} ({short.budget}) is reached: {shown(short.settled)} settled{lost}{held}, and "
             f"{self._lease.terms.name} costs {shown(self._lease.terms.per_hour)} an hour",
-            f"{more(short.budget)} and run again, it goes on where it stopped; one more dollar buys about {minutes}",
+            f"{more(short.budget)} and run again, it continues where it stopped; one more dollar buys about {minutes}",
         )
 
     def _now(self) -> int:

@@ -195,7 +195,7 @@ def hosted_rate(
             return rate
     known = ", ".join(sorted({rate.model for rate in here})) or "none"
     raise UserError(
-        f"nobody says what {provider} asks for tuning '{model}' by {method} on {day} (known there: {known})",
+        f"no price of {provider} is known for tuning '{model}' by {method} on {day} (known there: {known})",
         "add a row to your price file: {tuning: MODEL, provider: "
         f"{provider}, method: {method}, per_million: 0.50, from: {day}}}",
     )

@@ -126,7 +126,7 @@ def pin_gpu(
     lines = [*place, _was(f"{name} at {provider}", before, first)]
     if known is None:
         lines.append(
-            f"note: no datasheet is known for '{gpu}', so nobody can say what fits in it; "
+            f"note: no datasheet is known for '{gpu}', so what fits in it is not known; "
             f"{did_you_mean(gpu, gpus())}"
         )
     return lines
@@ -193,7 +193,7 @@ def _append(kind: Kind, cells: dict[str, Any]) -> list[str]:
         if _names(kind, own) == _names(kind, OwnRow(cells, "")):
             raise UserError(
                 f"{own.place} already pins this price from {cells['from']} on",
-                "give the day on which the new price began with --from, or take that row out",
+                "give the day on which the new price began with --from, or remove that row",
             )
     gap = "" if text.endswith("\n") else "\n"
     after = rows_in(f"{text}{gap}{row}", str(path))
@@ -268,7 +268,7 @@ def _as_yaml(cells: dict[str, Any]) -> str:
 def _was(what: str, before: Price | GpuRate | None, first: date) -> str:
     now = f"from {first} on this is the price of {what}"
     if before is None:
-        return f"{now}; nobody had said what it costs"
+        return f"{now}; it had no price before"
     if isinstance(before, GpuRate):
         return f"{now}; it was ${before.per_hour:f} an hour ({before.source})"
     each = before.per_million

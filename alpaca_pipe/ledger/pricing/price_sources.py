@@ -184,7 +184,7 @@ def _llm_row(
     if not isinstance(row, dict) or not all(
         isinstance(row.get(name), str) and row[name] for name in ("id", "vendor")
     ):
-        raise UserError(f"{place} names no id and vendor", "mend that row, or take it out")
+        raise UserError(f"{place} names no id and vendor", "fix that row, or remove it")
     figures = {}
     for ours, theirs in (("in", "input"), ("out", "output"), ("cache_read", "input_cached")):
         value = row.get(theirs)
@@ -192,7 +192,7 @@ def _llm_row(
             continue
         if not isinstance(value, Decimal) or value < 0:
             raise UserError(
-                f"{place}: {theirs}: {value!r} is no price", "write dollars a million tokens"
+                f"{place}: {theirs}: {value!r} is not a price", "write dollars a million tokens"
             )
         figures[ours] = value
     vendor = str(_OURS.get(row["vendor"], row["vendor"]))
@@ -212,4 +212,4 @@ def _day_in(said: Any, path: Path) -> date | None:
     try:
         return date.fromisoformat(re.split(r"[T ]", str(said))[0])
     except ValueError:
-        raise UserError(f"{path}: '{said}' is no day", "write it like 2026-11-30") from None
+        raise UserError(f"{path}: '{said}' is not a date", "write it like 2026-11-30") from None

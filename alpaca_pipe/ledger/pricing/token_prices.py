@@ -112,9 +112,9 @@ class Price:
         fresh, free, or the recipe's own."""
         who = f"the price of '{self.model}'" + (f" at {self.provider}" if self.provider else "")
         if self.source.startswith(_PINNED) and not self.free:
-            return f"{who} has no source ({self.source}): say whose word it is (source: ...)"
+            return f"{who} has no source ({self.source}): write where it comes from (source: ...)"
         if self.checked is None and not self.free and self.source != _OF_THE_RECIPE:
-            return f"nobody says when {who} was last looked at ({self.source}): pin it with its day (from: ...)"
+            return f"no date says when {who} was last checked ({self.source}): pin it with its day (from: ...)"
         age = (day - self.checked).days if self.checked and not self.free else 0
         if age <= OLD:
             return ""

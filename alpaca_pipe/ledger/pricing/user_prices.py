@@ -27,9 +27,7 @@ from alpaca_pipe.core.guarded_yaml import NotYaml, load_yaml
 
 Kind = Literal["price", "gpu", "tuning"]
 _NAMED_BY: dict[str, Kind] = {"model": "price", "gpu": "gpu", "tuning": "tuning"}
-_CURE = (
-    "mend it, or take the row out; `alpaca-pipe ledger pin-price --help` says what a row may hold"
-)
+_CURE = "fix it, or remove the row; `alpaca-pipe ledger pin-price --help` says what a row may hold"
 
 T = TypeVar("T", bound=Table)
 _PACKED: ContextVar[Path | None] = ContextVar("packed prices", default=None)
@@ -69,7 +67,7 @@ def own_text() -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"the price file {path} cannot be read: {getattr(error, 'strerror', None) or error}",
-            "mend it, or point ALPACA_PIPE_PRICES at another one",
+            "fix it, or point ALPACA_PIPE_PRICES at another one",
         ) from None
 
 

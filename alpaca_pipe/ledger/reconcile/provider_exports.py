@@ -175,7 +175,7 @@ def _focus(text: str, file: Path) -> ProviderBooks:
             )  # the latter since FOCUS 1.3
         except (ValueError, TypeError, ArithmeticError) as error:
             raise UserError(
-                f"{file}:{number}: this row cannot be read ({error})", "export the file anew"
+                f"{file}:{number}: this row cannot be read ({error})", "export the file again"
             ) from None
     if not times:
         times = [datetime.now(UTC)]
@@ -196,7 +196,8 @@ def _rows(text: str, file: Path) -> Iterator[dict[str, str]]:
         yield from reader
     except csv.Error as error:
         raise UserError(
-            f"{file}: after line {reader.line_num} this is no CSV ({error})", "export the file anew"
+            f"{file}: after line {reader.line_num} this is not CSV ({error})",
+            "export the file again",
         ) from None
 
 
@@ -248,7 +249,7 @@ def _decimal(value: Any) -> Decimal:
     try:
         amount = exact_number(value, least=-MOST_BILLED, most=MOST_BILLED)
     except BadNumber as bad:
-        raise ValueError(f"the amount {bad} is no number of dollars") from None
+        raise ValueError(f"the amount {bad} is not a number of dollars") from None
     return amount.quantize(_STEP, ROUND_HALF_EVEN) if amount else Decimal(0)
 
 

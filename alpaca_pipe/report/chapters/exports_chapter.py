@@ -21,7 +21,7 @@ def _merged(model: Mapping[str, Any] | None) -> str:
     if not model:
         return ""
     return (
-        f"The merged checkpoint, {model['megabytes']:,.0f} MB in {model['dtype']}, read back from the disk and held against base "
+        f"The merged checkpoint, {model['megabytes']:,.0f} MB in {model['dtype']}, read back from the disk and compared with base "
         f"and adapter at {model['positions']:,} positions: largest difference of a logit {model['max_difference']:.2g}, "
         f"at most {model['limit']:.2g} allowed; the same first choice at {model['top1']:.1%}."
     )

@@ -100,7 +100,7 @@ def _source(draft: Translated, entry: Mapping[str, Any]) -> str:
     elif re.fullmatch(r"[\w.-]+/[\w.-]+", path):
         draft.put("curate.from", f"hub:{path}" + (f":{split}" if _plain(split) else ""))
     else:
-        return f"{path} is no dataset on the hub: write curate.from"
+        return f"{path} is not a dataset on the hub: write curate.from"
     names = {"messages": entry.get("field_messages"), "system": entry.get("field_system")}
     names |= _turn_keys(entry.get("message_property_mappings"))
     if columns := {part: str(name) for part, name in names.items() if name}:
@@ -214,7 +214,7 @@ _METHOD: Mapping[str, Rule] = {
         "a tune begins with a model: merge that adapter, and name the folder"
     ),
     "lora_fan_in_fan_out": needless(_BASE),
-    "lora_target_parameters": different("parameters that are no layer get no adapter"),
+    "lora_target_parameters": different("parameters that are not layers get no adapter"),
     "unfrozen_parameters": different("method full trains all weights; lora.modules_to_save some"),
     "rl": different("preferences are learned by a stage of their own, `align:`"),
     "qat": different(_OFF_METHODS),
@@ -266,17 +266,17 @@ _STEPS: Mapping[str, Rule] = {
         "checkpoints are spaced by what one takes; train.save_steps says otherwise"
     ),
     "save_strategy": needless("checkpoints are spaced by what one takes"),
-    "auto_resume_from_checkpoints": needless("the same command always goes on where it was"),
+    "auto_resume_from_checkpoints": needless("the same command always continues where it was"),
     "bf16": half_precision,
     "bfloat16": half_precision,
     "float16": different("weights are float32 or bfloat16 here"),
     "torch_dtype": needless("base.dtype"),
     "gradient_checkpointing": _recompute,
     "loss_watchdog_threshold": different(
-        "a loss that is no number stops a tune; no other is judged"
+        "a loss that is not a number stops a tune; no other is judged"
     ),
     "loss_watchdog_patience": different(
-        "a loss that is no number stops a tune; no other is judged"
+        "a loss that is not a number stops a tune; no other is judged"
     ),
     "eval_batch_size": needless(SPEED),
     "eval_table_size": needless("answers side by side stand in the report"),

@@ -44,7 +44,7 @@ def write_starter(recipe: Recipe, rows: Path, tool: str, folder: Path) -> Notes:
     if train.objective != "sft":
         raise UserError(
             f"{recipe.name}: train.objective is {train.objective}, and what is written for {tool} is sft",
-            "take it out of the recipe, or train it here",
+            "remove it from the recipe, or train it here",
         )
     if folder.exists():
         raise UserError(f"{folder} is there already", "name another folder with --out")

@@ -138,7 +138,7 @@ SHARED: Mapping[str, Rule] = {
     "fp8": flag("train.fp8"),
     "load_best_model_at_end": flag("train.load_best_model_at_end"),
     "resume_from_checkpoint": different(
-        "the same command goes on from where a run was stopped, by itself"
+        "the same command continues from where a run was stopped, by itself"
     ),
     "group_by_length": needless(SPEED),
     "overwrite_output_dir": needless(FOLDERS),

@@ -94,6 +94,6 @@ def translated(
             except (TypeError, ValueError, AttributeError, IndexError, OverflowError):
                 raise UserError(
                     f"{key}: '{value}' is not what this key takes",
-                    "mend it in that config, or take it out",
+                    "fix it in that config, or remove it",
                 ) from None
     return draft

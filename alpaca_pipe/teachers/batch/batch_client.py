@@ -135,7 +135,7 @@ class BatchClient:
         failure = answered_with_error(said, answer.headers, wire.address, wire.model, wire.key, {})
         if isinstance(failure, Fatal):
             return failure
-        what = str(failure) if failure else "with something that is no reply"
+        what = str(failure) if failure else "with something that is not a reply"
         return Failure(
             what if failure else f"{wire.address} answered {answer.status} {what}",
             sent="unknown",
@@ -192,7 +192,7 @@ class BatchClient:
         if isinstance(failure, Refused):
             return Fatal(
                 f"{self.wire.address} does not take the batch ({status}): {failure.reason}",
-                "mend what it names, or use kind: openai_chat",
+                "fix what it names, or use kind: openai_chat",
             )
         if (
             isinstance(failure, Failure)

@@ -327,7 +327,7 @@ class Batcher:
             if not codes & _LATER:
                 raise Fatal(
                     f"{self._office.wire.address} refuses the batch {intent.batch}: {reason}",
-                    "mend what it names, then run the same command again; nothing of it was billed",
+                    "fix what it names, then run the same command again; nothing of it was billed",
                 )
             what = f"its batch was not taken: {reason}"
             await self._smaller(reason, requests)

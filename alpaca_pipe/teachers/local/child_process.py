@@ -114,7 +114,7 @@ async def _first_word(process: asyncio.subprocess.Process, log: Path, what: str)
         raise Fatal(
             f"{what} ended while starting (exit code {process.returncode}); the end of its log {log}: "
             f"{last_lines(log)}",
-            "mend what the log names, then run the same command again",
+            "fix what the log names, then run the same command again",
         )
     word: dict[str, str] = json.loads(line)
     if "url" not in word:
@@ -179,5 +179,5 @@ def port_is_free(port: int) -> bool:
 def port_in_use(port: int) -> dict[str, str]:
     return {
         "what": f"port {port} of this machine is in use or not yours to take",
-        "cure": "set `teacher.port` to another one, or take it out and a free port is found",
+        "cure": "set `teacher.port` to another one, or remove it and a free port is found",
     }

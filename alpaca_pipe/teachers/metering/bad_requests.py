@@ -97,7 +97,7 @@ class BadRequests:
             raise self._ended() or Fatal(
                 f"the teacher refused {self._row} requests in a row with the same words: "
                 f"{completion.text or 'it gives no reason'}",
-                "mend what they say (money, a limit of the key, a field), then run again",
+                "fix what they say (money, a limit of the key, a field), then run again",
             )
 
     def _count(self, reason: str) -> None:

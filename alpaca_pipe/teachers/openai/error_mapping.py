@@ -186,7 +186,7 @@ def _explained(
         field = without_keys(str(error.get("param") or "a field"), key)
         return Fatal(
             f"the model '{model}' does not take '{field}': {said}",
-            f"take it out of the recipe, or write `teacher.refuses: [{field}]` with `on_unsupported: drop`"
+            f"remove it from the recipe, or write `teacher.refuses: [{field}]` with `on_unsupported: drop`"
             + (_WHILE_IT_REASONS if field in _SAMPLING else ""),
         )
     if status in (404, 405) or codes & _NO_MODEL:

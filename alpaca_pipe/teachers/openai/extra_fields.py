@@ -89,12 +89,12 @@ def billed_otherwise(added: Mapping[str, Any]) -> str | None:
     for name in _NOT_ADDED:
         if name in added and not (name == "stream" and added[name] is False):
             return (
-                f"'{name}' changes what is asked or billed behind the ledger's back - take it out; the model is "
+                f"'{name}' changes what is asked or billed behind the ledger's back - remove it; the model is "
                 "`teacher.model`, the rest belongs to the stage"
             )
     for name in OUTPUT_LIMITS:
         if name in added and limit_of(added[name]) is None:
-            return f"'{name}: {added[name]}' is no output limit, so nobody can say what a request may cost - write a number"
+            return f"'{name}: {added[name]}' is not an output limit, so there is no limit to what a request may cost - write a number"
     return None
 
 
@@ -103,7 +103,7 @@ def _one_line_each(value: dict[str, str]) -> dict[str, str]:
     for name, text in value.items():
         if not _HEADER.fullmatch(name):
             raise ValueError(
-                f"'{name[:40]}' is no name of a header - letters, digits and - make one"
+                f"'{name[:40]}' is not a name of a header - letters, digits and - make one"
             )
         if found := _OUTSIDE.search(text):
             raise ValueError(

@@ -113,9 +113,9 @@ class HttpConnection:
         if failure is not None:
             raise failure
         what = (
-            "a stream, which was not asked for and is no whole reply"
+            "a stream, which was not asked for and is not a whole reply"
             if streams
-            else "something that is no reply"
+            else "something that is not a reply"
         )
         raise Failure(
             f"{self.address} answered {answer.status} with {what}",
@@ -193,7 +193,7 @@ class HttpConnection:
         if others and not self.drop:
             raise Fatal(
                 f"the teacher '{self.model}' does not take the decoding field '{others[0]}'",
-                "take it out of the recipe, or set `teacher.on_unsupported: drop`",
+                "remove it from the recipe, or set `teacher.on_unsupported: drop`",
             )
         fields = {
             self._called(name): value

@@ -135,7 +135,7 @@ class ProviderCalls:
             raise Passing(found.what, found.sent == "unknown")
         if isinstance(found, Refused):
             raise UserError(
-                f"{self.address} refuses it: {found.reason}", "mend what it names, and run again"
+                f"{self.address} refuses it: {found.reason}", "fix what it names, and run again"
             )
         raise found if isinstance(found, UserError) else UserError(str(found), "run again later")
 
