@@ -79,7 +79,7 @@ def test_the_price_book_holds_for_the_usual_tier_only() -> None:
     ]
     assert min(usual) > 0 and ceiling_of(asked(max_tokens=10, service_tier="priority"), mine) > 0
     with pytest.raises(
-        UserError, match="service_tier 'priority' is billed otherwise .* - .*teacher.price"
+        UserError, match="service_tier 'priority' is billed differently .* - .*teacher.price"
     ):
         ceiling_of(asked(max_tokens=10, service_tier="priority"), MINI)
 
