@@ -28,7 +28,7 @@ from alpaca_pipe.train.watch import watch
 @dataclass(frozen=True)
 class PreferenceTune:
     """which: its name in the logs. objective: of TRL's config (beta, loss_type ...). reference: the file of the beginning's
-    log-probabilities; order: what becomes of them for a control whose rows are others."""
+    log-probabilities, of rows in their own order. swapped: ids of `rows` whose sides are exchanged against that order."""
 
     which: str
     method: str
@@ -121,7 +121,8 @@ def trained(
 
 
 def _reference(job: PreferenceTune, trainer: Any, listener: Listener) -> list[dict[str, Any]]:
-    """Of the rows as this model sees them: a control with sides exchanged reads them the other way round."""
+    """Of the rows as this model learns them. The file has the order of the preferences, so rows that a control has exchanged are
+    asked for, and read, the other way round."""
     if job.method == "kto":
         return labelled_reference(
             trainer,

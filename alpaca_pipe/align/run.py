@@ -235,6 +235,7 @@ class _Work:
                 reference = ".scratch/sft_reference.jsonl"
         elif name == "shuffled" and method == "dpo":
             swapped = to_swap([row.id for row in learned], self.context.seed)
+            rows = [row.swapped() if row.id in swapped else row for row in learned]
         elif name == "shuffled":
             rows = other_labels(learned, self.context.seed)
         scratch, draft = self._places(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +67,10 @@ def test_a_model_its_controls_and_a_verdict(bench: Bench, tiny: Path, method: st
     assert [(row["which"], row["step"]) for row in steps] == [
         (which, step) for which in ("aligned", "sft", "shuffled") for step in (1, 2, 3)
     ]
-    assert steps[0]["margin"] == pytest.approx(0, abs=1e-5)
+    first = [row for row in steps if row["step"] == 1]  # nobody has moved from where it began yet
+    assert [row["margin"] for row in first] == pytest.approx([0, 0, 0], abs=1e-5)
+    if method == "dpo":
+        assert [first[0]["loss"], first[2]["loss"]] == pytest.approx([math.log(2)] * 2, abs=1e-6)
     assert said["steps"] == 3
     assert said["verdict"] in ("better", "worse", "not shown")
     assert set(said["accuracy"]) == {"aligned", "sft", "shuffled"}
