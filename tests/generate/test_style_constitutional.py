@@ -100,7 +100,7 @@ def test_a_changed_principle_buys_only_the_rows_that_it_was_drawn_for(tmp_path: 
 
 
 def test_the_small_recipe_has_its_three_answers_to_each_request() -> None:
-    """Recorded under its one principle: half decline and half help, and no draft is its revision."""
+    """Recorded under its one principle: about half decline, the others help, and no draft is its revision."""
     folder = shipped("seed_tasks") / "systems"
     style = Constitutional(320, None, ALL, read_principles(folder / "principle.yaml"))
     said = RecordedReplies.of_file(folder / "revised.jsonl")
@@ -118,7 +118,7 @@ def test_the_small_recipe_has_its_three_answers_to_each_request() -> None:
         assert isinstance(piece, Draft) and style.rejection(place, piece) is None
         rows.append(piece)
     assert len(rows) >= 60 and all(row.output != row.details["draft"] for row in rows)
-    assert sum(declines(str(row.output)) for row in rows) * 2 == len(rows)
+    assert 0.4 < sum(declines(str(row.output)) for row in rows) / len(rows) < 0.6
     turned_down = [row for row in rows if declines(str(row.details["draft"]))]
     assert len(turned_down) > len(rows) / 3  # drafts that decline what harms nobody
     assert not any(declines(str(row.output)) for row in turned_down)

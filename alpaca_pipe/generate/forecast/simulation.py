@@ -273,7 +273,7 @@ def _play(
         odd = order.follows and luck[6] > 0  # one request is left, and a seat needs two
         kept = max(order.max_requests - had.requests - odd, 0) / requests
         short, whole, answers, rows, requests = (
-            True,
+            short or rows * kept < missing,  # a round is taken whole: there may be enough of them
             whole * kept,
             answers * kept,
             rows * kept,
