@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.generate.config import GenerateConfig
@@ -17,6 +17,9 @@ from alpaca_pipe.generate.novelty import output_fault
 from alpaca_pipe.generate.parsing.reply import Draft, Piece, Rejection, fault_of
 from alpaca_pipe.generate.prior import SCRIPTED_TASK_LIST, TASK_LIST, LogNormal, Prior
 from alpaca_pipe.generate.styles.base import Plain, Seat, Style, decoding
+
+if TYPE_CHECKING:
+    from alpaca_pipe.teachers.config import TeacherTable
 
 SYSTEMS = (
     "Think the task through step by step before you answer, and show the steps. End with the answer on a line of its own.",
@@ -40,7 +43,16 @@ ADDED = (
     "Solve the task in two ways, if there are two, and say whether they agree. Else solve it and check the result backwards.",
 )
 
-
+# Of the embedded model, 2026-11-30: 81 tokens a reply at its own temperature, 137 at none; of 40 replies two were cut off at 512 and 640.
+SMALL = replace(
+    TASK_LIST,
+    out=LogNormal(105, 0.3),
+    out_spread=0.8,
+    hazard=LogNormal(1e-4, 0.5),
+    pieces=LogNormal(1, 0.01),
+    readable=(4.0, 0.8),
+    lost=0.0,
+)
 _SHARE = len(ADDED) / (len(SYSTEMS) + len(ADDED))  # each of the sixteen is as likely
 
 
@@ -51,7 +63,7 @@ class Orca(Plain):
     takes: frozenset[str]
     name: ClassVar[str] = "orca"
     says: ClassVar[str] = "rows answered anew, step by step"
-    # Guesses, measured nowhere yet. Rows that exist are told apart already, so what is made of them is seldom near another.
+    # Guesses, but for SMALL. Rows that exist are told apart already, so what is made of them is seldom near another.
     prior: ClassVar[Prior] = replace(
         TASK_LIST, out=LogNormal(300, 0.5), hazard=LogNormal(1e-4, 0.5), pieces=LogNormal(1, 0.01)
     )
@@ -67,6 +79,11 @@ class Orca(Plain):
     seeded: ClassVar[bool] = False
     grounded: ClassVar[bool] = True
     novel: ClassVar[bool] = False  # its instructions are those of the rows
+
+    @classmethod
+    def prior_of(cls, teacher: TeacherTable) -> Prior:
+        small = teacher.kind == "local_server" and teacher.called.startswith("smollm2-135m")
+        return SMALL if small else super().prior_of(teacher)
 
     @classmethod
     def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:
