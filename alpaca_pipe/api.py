@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.core.errors import Stopped, UserError, UserErrors
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import read_jsonl, read_jsonl_so_far
@@ -466,6 +466,7 @@ def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple
     from alpaca_pipe.core.system import check_system
     from alpaca_pipe.ledger.pricing.user_prices import use_packed
     from alpaca_pipe.recipe.dotenv import lend_keys
+    from alpaca_pipe.recipe.extends import find_recipe
     from alpaca_pipe.recipe.schema import load_recipe
     from alpaca_pipe.recipe.workspace import Workspace
 
@@ -475,7 +476,13 @@ def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple
         if isinstance(overrides, Mapping)
         else list(overrides)
     )
-    loaded = load_recipe(name, CATALOG, pairs, runs)
+    try:
+        loaded = load_recipe(name, CATALOG, pairs, runs)
+    except UserErrors:
+        from alpaca_pipe.start.other_tools.foreign_recipe import refuse_foreign
+
+        refuse_foreign(find_recipe(name))
+        raise
     lend_keys(loaded)
     use_packed(Workspace(runs).packed_prices(loaded.name))
     there = next(

@@ -1,4 +1,5 @@
-"""The work of [evaluate]: every contestant scored on the same rows, and the verdict."""
+"""The work of [evaluate]: every contestant on the same rows, the verdict, what got worse; and, where they are named, rows from
+elsewhere, a judge and lm-eval's tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`alpaca-pipe plan pretrain` and `plan serving`: what is too large to run here, priced. Nothing is run or sent."""
+"""`alpaca-pipe plan pretrain`, `plan serving` and `plan prompts`: what is too large to run here, priced or played through. Nothing
+is sent."""
 
 from __future__ import annotations
 

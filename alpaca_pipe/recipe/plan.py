@@ -90,7 +90,7 @@ def _step(
     folder = store.folder(identity)
     done = store.done(folder)
     if done is None:
-        resume = folder.exists()
+        resume = _holds_work(folder)
         why = (
             "an interrupted run left its work; the next run continues from it"
             if resume
@@ -113,6 +113,11 @@ def _step(
         )
     why = f"made {done.finished[:16].replace('T', ' ')}"
     return Step(stage, config, "up to date", why, identity, folder, done, paths)
+
+
+def _holds_work(folder: Path) -> bool:
+    """Whether an earlier run left more than that it had begun: one that was refused at its first step did no work."""
+    return any(path.is_file() and path.name != "stage.json" for path in folder.rglob("*"))
 
 
 def identify(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +31,7 @@ _UNION_TAG = lazy_regex(
 _USUAL = ("generate", "curate", "train", "evaluate", "export", "teacher", "base")
 _KINDS = ("tuple_type", "list_type", "dict_type", "bool_type", "none_required")
 _NAME = r"^\w[\w.-]*$"
+_READ = ConfigDict(extra="forbid", strict=True, defer_build=True)
 _WORDS = {  # where pydantic speaks of Python's types
     "is_instance_of": "should be a number",
     "model_type": "should be a table of keys",
@@ -109,10 +110,11 @@ def load_recipe(
     runs, as RECIPE@DATE.  complete: False for a file of some tables.  point: it is one point of its own sweep. Raises UserErrors with all that is wrong with it."""
     path = find_recipe(name)
     refuse_keys((f"override '{item.partition('=')[0]}=...'", item) for item in overrides)
-    model = recipe_model(catalog)
-    written = read_recipe(path, lambda data, places: in_one_name(data, places, model))
+    written = read_recipe(
+        path, lambda data, places: in_one_name(data, places, recipe_model(catalog, data))
+    )
     data, places = written.data, written.places
-    left_out = _override(data, places, overrides, catalog, model)
+    left_out = _override(data, places, overrides, catalog)
     if point:
         data.pop(SWEEP, None)
     for table in [*catalog.tables, *(stage.kind for stage in catalog.stages)]:
@@ -120,7 +122,7 @@ def load_recipe(
             data[table] = {}  # `export:` with nothing after it asks for the stage as it is
     try:
         # JSON mode: strict, and yet a list may become a tuple and a string a path
-        whole: Any = model.model_validate_json(
+        whole: Any = recipe_model(catalog, data).model_validate_json(
             json.dumps(data, default=str),
             context={
                 "folder": path.resolve().parent,
@@ -138,10 +140,11 @@ def load_recipe(
     stages = {
         stage.kind: getattr(whole, stage.kind)
         for stage in catalog.stages
-        if getattr(whole, stage.kind) is not None
+        if getattr(whole, stage.kind, None) is not None
     }
     tables = {
-        table: getattr(whole, table) or _default(kind) for table, kind in catalog.tables.items()
+        table: getattr(whole, table, None) or _default(kind)
+        for table, kind in catalog.tables.items()
     }
     tables = {table: value for table, value in tables.items() if value is not None}
     recipe = Recipe(
@@ -167,10 +170,10 @@ def _override(
     places: dict[Key, Place],
     overrides: Sequence[str],
     catalog: Catalog,
-    model: type[BaseModel],
 ) -> list[str]:
     """Applies them in turn; sentences on what they made idle."""
     names = [item.partition("=")[0].strip() for item in overrides]
+    model = recipe_model(catalog, {*data, *(name.split(".")[0] for name in names)})
     if any(name.split(".")[0] == EXTENDS for name in names):
         raise UserError(
             f"{EXTENDS}=...: what a recipe extends is written in its file",
@@ -207,8 +210,9 @@ def _by_line(place: Place, files: Sequence[str]) -> tuple[int, int]:
     return files.index(place.file) if place.file in files else -1, place.line
 
 
-def recipe_model(catalog: Catalog) -> type[BaseModel]:
-    """The pydantic model of a whole recipe: one optional table per stage and per shared table."""
+def recipe_model(catalog: Catalog, named: Collection[str] | None = None) -> type[BaseModel]:
+    """The pydantic model of a whole recipe: one optional table per stage and per shared table; where tables are `named`, of one
+    that has no others, for which nobody waits."""
     name = Annotated[
         str, Field(pattern=_NAME, description="names the run folder; default: the file's name")
     ]
@@ -252,10 +256,12 @@ def recipe_model(catalog: Catalog) -> type[BaseModel]:
         None,
     )
     for table, kind in catalog.tables.items():
-        fields[table] = (kind | None, None)
+        if named is None or table in named:
+            fields[table] = (kind | None, None)
     for stage in catalog.stages:
-        fields[stage.kind] = (stage.config | None, None)
-    return create_model("Recipe", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+        if named is None or stage.kind in named:
+            fields[stage.kind] = (stage.config | None, None)
+    return create_model("Recipe", __config__=_READ, **fields)
 
 
 def _name(name: str, path: Path) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from alpaca_pipe.core.config_table import Table
 from alpaca_pipe.core.errors import Stopped
@@ -140,6 +141,24 @@ class Stage:
     on_gpu: bool = False  # it works on the GPU: a run that has it to do is billed for the machine
     # (its config, all tables, a hearer of sentences): looks closely at what it will need, before an earlier step is paid for
     prove: Callable[[Any, Mapping[str, Any], Callable[[str], None]], None] | None = None
+
+
+class _StageByName:
+    """Becomes, attribute by attribute, the stage that it stands for; its kind is known before."""
+
+    def __init__(self, kind: str, module: str) -> None:
+        self.kind, self._module = kind, module
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(import_module(self._module).STAGE, name)
+        setattr(self, name, found)
+        return found
+
+
+def stage_of(module: str) -> Stage:
+    """The `STAGE` of `alpaca_pipe.KIND.stage`, which is imported when more than its kind is asked: a recipe waits for no stage that it
+    does not name."""
+    return cast("Stage", _StageByName(module.split(".")[-2], module))
 
 
 def used_by(stage: Stage, config: Table) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def loss_curves(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(right=last)
     figure.subplots_adjust(left=0.08, right=0.8, top=0.9, bottom=0.17)
-    return svg_of(figure, title.partition(",")[0].rpartition(" ")[2])
+    return svg_of(figure, title)
 
 
 def operation_curves(curves: Curves, target: float) -> str:

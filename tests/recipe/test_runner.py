@@ -69,6 +69,18 @@ def test_what_changed_is_said_and_only_what_depends_on_it_runs(
     assert ran(counts) == {"sow": 1, "reap": 2, "sell": 2}
 
 
+def test_a_step_that_was_refused_before_it_did_anything_left_no_work(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    with pytest.raises(ValueError, match="the market is closed"):
+        run_toy(recipe, runs, "sell.fail=true")
+    assert whys(recipe, runs, "sell.fail=true")["sell"] == (
+        "run",
+        "never run with this recipe here",
+    )
+
+
 def test_each_run_is_remembered_with_the_steps_that_belong_together(
     recipe: Path, counts: Path, tmp_path: Path
 ) -> None:

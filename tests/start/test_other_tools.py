@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from alpaca_pipe.api import opened
 from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin
@@ -262,3 +263,17 @@ def test_what_is_no_recipe_of_anybodys_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no recipe has such a table, so nothing was changed"):
         migrate(file, CATALOG)
     assert file.read_text() == "micro_batch_size: 1\nsequence_len: 5\n"
+
+
+@pytest.mark.parametrize(("config", "tool"), [(AXOLOTL, "axolotl"), (FACTORY, "LLaMA-Factory")])
+def test_a_plan_of_their_config_names_the_command_that_reads_it(
+    config: dict[str, Any], tool: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "theirs.yml"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(UserError) as refused:
+        opened(str(file), (), tmp_path / "runs", rehearse=False)
+    assert str(refused.value) == (
+        f"{file}: this is a config of {tool}, and no recipe - `alpaca-pipe migrate {file}` writes a recipe of it, and accounts "
+        "for each key"
+    )

@@ -88,6 +88,17 @@ def foreign_recipe(path: Path) -> ForeignRecipe | None:
     return ForeignRecipe(tool.name, path.name, draft, tuple(silent))
 
 
+def refuse_foreign(path: Path) -> None:
+    """Raises UserError where a file that was to be a recipe is a config of a tool that is known here."""
+    config, _ = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    for tool in TOOLS:
+        if tool.recognises(config):
+            raise UserError(
+                f"{path}: this is a config of {tool.name}, and no recipe",
+                f"`alpaca-pipe migrate {path}` writes a recipe of it, and accounts for each key",
+            )
+
+
 def print_foreign(path: Path, out: Path | None, write: bool) -> bool:
     """Writes the recipe, says what became of each key; False where the file is no config of a tool that is known here.
 
