@@ -200,12 +200,12 @@ def test_an_earlier_run_replaces_the_priors(tmp_path: Path) -> None:
     blind = estimated(tmp_path, TEXT, "seed=5", runs="runs")
     done = generate(tmp_path, TEXT)
     taught = estimated(tmp_path, TEXT, "seed=5", "generate.count=200", runs="runs")
-    assert "priors" in blind.rests_on
+    assert "without data" in blind.rests_on
     assert f"{done.summary['requests']} requests of the run of 20" in taught.rests_on
     assert wide(taught.tokens_out) < wide(
         estimated(tmp_path, TEXT, "generate.count=200").tokens_out
     )
-    assert "priors" in estimated(tmp_path, TEXT, "generate.temperature=0.3", runs="runs").rests_on
+    assert "without data" in estimated(tmp_path, TEXT, "generate.temperature=0.3", runs="runs").rests_on
     truth = generate(tmp_path, TEXT, "seed=5", "generate.count=200").summary
     for name in ("requests", "tokens_in", "tokens_out"):
         figure = getattr(taught, name)
@@ -218,13 +218,13 @@ def test_what_is_stored_costs_nothing(tmp_path: Path, style: str) -> None:
     done = generate(tmp_path, text)
     more = estimated(tmp_path, text, "generate.count=90", runs="runs")
     whole = estimated(tmp_path, text, "generate.count=90")
-    assert f"{done.summary['requests']} of about " in more.says and "cost nothing" in more.says
+    assert f"{done.summary['requests']} of about " in more.says and "already and free" in more.says
     assert more.requests.p50 < 0.6 * whole.requests.p50
     assert estimated(tmp_path, text, "generate.count=50", runs="runs").requests == Range(0, 0, 0)
     other = estimated(tmp_path, text, "generate.count=90", "generate.likeness=0.6", runs="runs")
-    assert "cost nothing" in other.says
+    assert "already and free" in other.says
     (tmp_path / "runs" / "ledger.sqlite").unlink()
-    assert "cost nothing" not in estimated(tmp_path, text, "generate.count=90", runs="runs").says
+    assert "already and free" not in estimated(tmp_path, text, "generate.count=90", runs="runs").says
 
 
 def test_an_interrupted_run_is_known(tmp_path: Path) -> None:
