@@ -12,13 +12,12 @@ from alpaca_pipe.chat.pipe import Piped
 from alpaca_pipe.chat.repl import Terminal
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.screen import echo, new_console
-from alpaca_pipe.models.trained_model import Trained, find
+from alpaca_pipe.models.trained_model import Trained
 
 
 def talk(
-    workspace: Path,
-    recipe: str,
-    when: str = "",
+    trained: Trained,
+    chats: Path,
     *,
     prompt: str | None = None,
     input: str = "",
@@ -28,11 +27,10 @@ def talk(
     seed: int | None = None,
     as_json: bool = False,
 ) -> None:
-    """One prompt, the lines of a pipe, or a terminal. What it says of itself goes to standard error, answers to standard
-    output. Raises UserError; Stopped after Ctrl-C outside a terminal's conversation."""
+    """One prompt, the lines of a pipe, or a terminal. chats: where a conversation is saved to. What it says of itself goes to
+    standard error, answers to standard output. Raises UserError; Stopped after Ctrl-C outside a terminal's conversation."""
     if prompt is not None and not prompt.strip():
         raise UserError("--prompt is empty", 'write an instruction: --prompt "Name three herbs."')
-    trained = find(workspace, recipe, when)
     interactive = prompt is None and sys.stdin.isatty()
     if interactive and as_json:
         raise UserError(
@@ -59,7 +57,7 @@ def talk(
                 how,
                 new_console(soft_wrap=False),
                 _about(trained),
-                workspace / recipe / "chats",
+                chats,
                 input,
                 system,
             ).run()

@@ -22,7 +22,7 @@ from alpaca_pipe.core.example import Message, Origin
 from alpaca_pipe.core.files import append_jsonl
 from alpaca_pipe.core.screen import echo, json_text
 from alpaca_pipe.ledger.money import exactly
-from alpaca_pipe.models.trained_model import find
+from alpaca_pipe.models.trained_model import Trained
 from alpaca_pipe.react.solve import Ask, Solved, solve
 from alpaca_pipe.react.steps import STOP
 from alpaca_pipe.react.tools import Tool
@@ -118,11 +118,8 @@ def new_transcript(workspace: Path, recipe: str) -> Path:
 
 
 @asynccontextmanager
-async def tuned_speaker(
-    workspace: Path, recipe: str, when: str, step_tokens: int
-) -> AsyncIterator[Speaker]:
+async def tuned_speaker(trained: Trained, step_tokens: int) -> AsyncIterator[Speaker]:
     """The tuned model, greedily. step_tokens: of one step; what is longer is cut, and said to be."""
-    trained = find(workspace, recipe, when)
     model = load(trained, lambda said: echo(said, err=True))
     how = ChatSettings(0.0, step_tokens)
 
@@ -133,7 +130,7 @@ async def tuned_speaker(
             echo(found.note, err=True)
         return found.text
 
-    yield Speaker(f"{recipe}: the {trained.form} of run {trained.run}", ask)
+    yield Speaker(f"{trained.recipe}: the {trained.form} of run {trained.run}", ask)
 
 
 def asked_of(model: ChatModel, system: str, said: Sequence[Message]) -> Any:

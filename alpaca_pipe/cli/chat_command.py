@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alpaca_pipe.cli.common import ROAD, Rehearsed, Runs, finished, opened
+from alpaca_pipe.cli.common import ROAD, Rehearsed, Runs, finished, opened, refuse_packed
 from alpaca_pipe.core.errors import UserError
+
+if TYPE_CHECKING:
+    from alpaca_pipe.models.trained_model import Trained
 
 app = typer.Typer()
 
@@ -18,7 +21,8 @@ def chat(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE", help="A recipe that was run; RECIPE@2026-11-20: of that day."
+            metavar="RECIPE",
+            help="A recipe that was run; RECIPE@2026-11-20: of that day; or the folder of an unpacked adapter.",
         ),
     ],
     prompt: Annotated[
@@ -82,12 +86,10 @@ def chat(
             )
         _with_tools(recipe, prompt, tools, teacher, max_tokens, as_json, runs, rehearse)
         return
-    called, _, when = recipe.partition("@")
-    name, workspace = finished(called, runs, rehearse)
+    trained, own = _trained(recipe, runs, rehearse)
     talk(
-        workspace,
-        name,
-        when,
+        trained,
+        own / "chats",
         prompt=prompt,
         input=input,
         system=system,
@@ -125,6 +127,21 @@ def _with_tools(
         name, root = loaded.name, workspace.root
         who = with_tools.teacher_speaker(loaded, workspace, step_tokens)
     else:
-        name, root = finished(called, runs, rehearse)
-        who = with_tools.tuned_speaker(root, name, when, step_tokens)
+        trained, own = _trained(recipe, runs, rehearse)
+        name, root = own.name, own.parent
+        who = with_tools.tuned_speaker(trained, step_tokens)
     with_tools.talk_with_tools(who, named, prompt, with_tools.new_transcript(root, name), as_json)
+
+
+def _trained(recipe: str, runs: Path, rehearse: bool) -> tuple[Trained, Path]:
+    """The model of a recipe, or of an unpacked adapter's folder; and the folder in which its conversations are kept."""
+    from alpaca_pipe.models.packed_adapter import adapter_in, is_packed_adapter
+    from alpaca_pipe.models.trained_model import find
+
+    refuse_packed(recipe)
+    if is_packed_adapter(Path(recipe)):
+        trained = adapter_in(Path(recipe))
+        return trained, runs / trained.recipe
+    called, _, when = recipe.partition("@")
+    name, workspace = finished(called, runs, rehearse)
+    return find(workspace, name, when), workspace / name

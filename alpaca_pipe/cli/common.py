@@ -149,6 +149,12 @@ def recipe_called(text: str) -> str:
     return path.stem if path.suffix in (".yaml", ".yml") else path.resolve().name
 
 
+def refuse_packed(name: str) -> None:
+    """Raises UserError where a file that `pack` wrote is named in the place of what it holds."""
+    if name.endswith(".tar.zst") and Path(name).is_file():
+        raise UserError(f"{name} is packed", f"unpack it first: alpaca-pipe unpack {name}")
+
+
 def finished(name: str, runs: Path, rehearse: bool) -> tuple[str, Path]:
     """A recipe's name and workspace for commands that only read: the recipe file need not be there any more."""
     from alpaca_pipe.recipe.workspace import Workspace

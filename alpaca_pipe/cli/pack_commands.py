@@ -16,8 +16,10 @@ from alpaca_pipe.cli.common import (
     Json,
     Overrides,
     RecipeName,
+    Rehearsed,
     Runs,
     confirmed,
+    finished,
     opened,
     recipe_called,
 )
@@ -32,6 +34,7 @@ app = typer.Typer()
 
 class Part(StrEnum):
     results = "results"
+    adapter = "adapter"
 
 
 @app.command(rich_help_panel=ROAD)
@@ -48,7 +51,10 @@ def pack(
     ] = None,
     only: Annotated[
         Part | None,
-        typer.Option(help="On the other machine: pack what was made and spent, for the way back."),
+        typer.Option(
+            help="results: on the other machine, what was made and spent, for the way back. adapter: what was trained, with its "
+            "template, tokenizer and card, for use on its base anywhere."
+        ),
     ] = None,
     share: Annotated[
         str | None,
@@ -67,8 +73,10 @@ def pack(
     ] = None,
     as_json: Json = False,
     runs: Runs = Path("runs"),
+    rehearse: Rehearsed = False,
 ) -> None:
-    """Write one file for another machine: RECIPE, its finished steps and a share of its budget; or, there, the results. Never an API key."""
+    """Write one file for another machine: RECIPE, its finished steps and a share of its budget; or, there, the results; or the
+    trained adapter alone (RECIPE@DATE: of that run). Never an API key."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.pack.export_recipe import pack as write
     from alpaca_pipe.pack.export_results import pack_results
@@ -77,10 +85,24 @@ def pack(
 
     if (stage is None) == (only is None):
         raise UserError(
-            "either --for STAGE or --only results says what is packed",
+            "either --for STAGE, --only results or --only adapter says what is packed",
             "for example `alpaca-pipe pack vet --for train`",
         )
-    if only:
+    if rehearse and only is not Part.adapter:
+        raise UserError("--rehearse goes with --only adapter", "leave it out")
+    if only is Part.adapter:
+        if share or api or replies or overrides:
+            raise UserError(
+                "--only adapter takes what a run left: no KEY=VALUE, --share, --api or --replies",
+                "leave them out",
+            )
+        from alpaca_pipe.pack.adapter_pack import pack_adapter
+
+        called, _, when = recipe.partition("@")
+        name, root = finished(called, runs, rehearse)
+        done = pack_adapter(name, Workspace(root), when, out=out)
+        next_ = f"there: alpaca-pipe unpack {done.file.name}; alpaca-pipe chat {name}-adapter"
+    elif only:
         name = recipe_called(recipe)
         name = (
             name
@@ -119,9 +141,8 @@ def pack(
             }
         )
         return
-    echo(
-        f"{done.file}  {spelled(done.size)}  {done.kind} of {done.recipe}, with {', '.join(done.steps) or 'no step'}"
-    )
+    held = "" if only is Part.adapter else f", with {', '.join(done.steps) or 'no step'}"
+    echo(f"{done.file}  {spelled(done.size)}  {done.kind} of {done.recipe}{held}")
     if done.share:
         echo(
             f"share       {done.share.says()}, reserved here until its results are unpacked ({done.share.id})"
@@ -160,10 +181,11 @@ def unpack(
     """Unpack a recipe on another machine, or its results at home, completely or not at all. The ledgers are merged; doing it twice changes nothing."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.ledger.money import shown
+    from alpaca_pipe.pack.adapter_pack import unpack_adapter
     from alpaca_pipe.pack.import_recipe import arrive
     from alpaca_pipe.pack.import_results import come_home
     from alpaca_pipe.pack.import_results import give_up as end
-    from alpaca_pipe.pack.manifest import RecipePack
+    from alpaca_pipe.pack.manifest import AdapterPack, RecipePack
     from alpaca_pipe.pack.manifest import opened as looked
     from alpaca_pipe.recipe.interrupts import plain_disk_errors
     from alpaca_pipe.recipe.workspace import Workspace
@@ -194,11 +216,13 @@ def unpack(
         return
     with plain_disk_errors(runs):
         found = looked(Path(file))
-        done = (
-            arrive(Path(file), found, CATALOG, workspace, into, _say, _agreement(yes, as_json))
-            if isinstance(found, RecipePack)
-            else come_home(Path(file), found, workspace, _say, lowered=yes)
-        )
+        if isinstance(found, AdapterPack):
+            done = unpack_adapter(Path(file), found, into, _say)
+        elif isinstance(found, RecipePack):
+            agree = _agreement(yes, as_json)
+            done = arrive(Path(file), found, CATALOG, workspace, into, _say, agree)
+        else:
+            done = come_home(Path(file), found, workspace, _say, lowered=yes)
     if as_json:
         echo_json(
             {
@@ -237,7 +261,10 @@ def _tell(done: Unpacked, where: str) -> None:
     from alpaca_pipe.ledger.money import shown
     from alpaca_pipe.report.run_files import ROAD
 
-    if done.kind == "recipe":
+    if done.kind == "adapter":
+        echo(f"unpacked    {done.file}")
+        echo(f"alpaca-pipe chat {done.file}; alpaca-pipe serve {done.file}")
+    elif done.kind == "recipe":
         echo(f"unpacked    {done.file}; up to date here: {', '.join(done.steps) or 'nothing'}")
         echo(
             f"share       {done.says} may be spent here"

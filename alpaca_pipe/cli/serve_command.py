@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from alpaca_pipe.cli.common import ROAD, TONE, Rehearsed, Runs, finished
+from alpaca_pipe.cli.common import ROAD, TONE, Rehearsed, Runs, finished, refuse_packed
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.screen import echo
 
@@ -20,7 +20,7 @@ def serve(
         str,
         typer.Argument(
             metavar="RECIPE|MODEL",
-            help="A recipe that was run (RECIPE@2026-11-20: of that day), a GGUF file, a checkpoint's folder, or a known weight.",
+            help="A recipe that was run (RECIPE@2026-11-20: of that day), a GGUF file, the folder of a checkpoint or of an unpacked adapter, or a known weight.",
         ),
     ],
     host: Annotated[
@@ -53,15 +53,20 @@ def serve(
     import os
 
     from alpaca_pipe.core.files import cache_dir
+    from alpaca_pipe.models.packed_adapter import is_packed_adapter
     from alpaca_pipe.pages.listening import Address
     from alpaca_pipe.serve import model_choice
+    from alpaca_pipe.serve.adapter_model import merged_choice
     from alpaca_pipe.serve.engines.base import EngineSettings
     from alpaca_pipe.serve.run import KEY, engine_for, served
     from alpaca_pipe.serve.run import serve as answer
 
     votes = None
     log = cache_dir() / "logs" / "serve.log"
-    if model_choice.is_a_model(model):
+    refuse_packed(model)
+    if is_packed_adapter(Path(model)):
+        chosen = merged_choice(Path(model), gguf, engine, lambda said: echo(said, err=True))
+    elif model_choice.is_a_model(model):
         chosen = model_choice.named_model(model, gguf)
     else:
         called, _, when = model.partition("@")

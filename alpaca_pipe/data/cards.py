@@ -176,6 +176,56 @@ def model_card(
     )
 
 
+def adapter_card(
+    base: str,
+    facts: Sequence[Fact],
+    files: Sequence[Fact],
+    terms: Mapping[str, Any] | None = None,
+) -> str:
+    """The card of an adapter that travels without its base. base: its name for others; files: (name, sha256)."""
+    bound = terms or {}
+    known = bool(_HUB_ID.fullmatch(base))
+    return "\n".join(
+        [
+            *_head(
+                [
+                    "library_name: peft",
+                    *([f"base_model: {base}"] if known else []),
+                    "pipeline_tag: text-generation",
+                    "license: other",
+                    "tags: [instruction-tuning, alpaca]",
+                ]
+            ),
+            f"# An adapter for {as_text(base)}",
+            "",
+            *_table(facts),
+            "",
+            "`alpaca-pipe chat FOLDER` and `alpaca-pipe serve FOLDER` put it onto its base. So does PEFT:",
+            "",
+            "```python",
+            "from peft import PeftModel",
+            "from transformers import AutoModelForCausalLM, AutoTokenizer",
+            f'base = AutoModelForCausalLM.from_pretrained("{base if known else "folder/of/the/base"}")',
+            'model = PeftModel.from_pretrained(base, "path/of/this/folder")',
+            'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")',
+            "```",
+            "",
+            "The tokenizer's `chat_template` writes the prompt as in training.",
+            "",
+            "## Files",
+            "",
+            *_table([(name, f"sha256 {digest}") for name, digest in files]),
+            "",
+            "## Licence",
+            "",
+            "Two bind this adapter: the base's licence, and the terms of the training rows' teacher.",
+            "",
+            *as_chapter(brought(bound), bound.get("accepted")),
+            "",
+        ]
+    )
+
+
 def _head(lines: Sequence[str]) -> list[str]:
     return ["---", *lines, "---", ""]
 

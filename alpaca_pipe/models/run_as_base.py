@@ -127,12 +127,20 @@ def base_of(table: Mapping[str, Any], workspace: Path | None) -> RecipeBase:
 
 
 def base_folder(trained: Trained, say: Callable[[str], None]) -> Checkpoint:
-    """The base that a model was tuned from. Raises UserError where it is not on this machine."""
+    """The base that a model was tuned from. Raises UserError where it is not on this machine, or is another one than an adapter
+    that was packed was trained on."""
+    cure = "only the merged model needs no base: `alpaca-pipe run RECIPE --until export` makes it"
+    if trained.packed:
+        cure = f"name its folder on this machine as base.model in {trained.folder}/adapter_of.json"
     try:
         table = base_of(trained.base, trained.workspace)
     except ValidationError as error:
         raise UserError(
-            f"the base of {trained.recipe} is not here: {error.errors()[0]['msg']}",
-            "only the merged model needs no base: `alpaca-pipe run RECIPE --until export` makes it",
+            f"the base of {trained.recipe} is not here: {error.errors()[0]['msg']}", cure
         ) from None
+    if trained.packed and table.identity()["model"] != trained.base_is:
+        raise UserError(
+            f"{table.model} is not the base that the adapter of {trained.recipe} was trained on: its files differ",
+            cure,
+        )
     return resolve(table, say)

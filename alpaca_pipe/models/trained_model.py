@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ NOTE = "template.json"  # stands in every folder of ours that holds a trained mo
 @dataclass(frozen=True)
 class Trained:
     """folder: a checkpoint, or an adapter for the base. run: the run that it belongs to. newer: the last run, where that
-    trained nothing. base: the recipe's table `base:` as that run had it. brings: models and data that it was made of."""
+    trained nothing. base: the recipe's table `base:` as that run had it. brings: models and data that it was made of.
+    packed: it lies in a folder of its own, in no workspace; base_is: then its base by content, as BaseTable.identity has it."""
 
     recipe: str
     run: str
@@ -30,10 +31,12 @@ class Trained:
     base: Mapping[str, Any]
     newer: str = ""
     brings: tuple[Ingredient, ...] = ()
+    packed: bool = False
+    base_is: Any = None
 
     @property
-    def workspace(self) -> Path:
-        return self.folder.parents[2]  # store/STEP/NAME
+    def workspace(self) -> Path | None:
+        return None if self.packed else self.folder.parents[2]  # store/STEP/NAME
 
     @property
     def template(self) -> tuple[str, str]:
@@ -54,8 +57,12 @@ class Trained:
         yield f"template {name}, sha256 {digest[:12]}: the one it was trained with"
 
 
-def find(workspace: Path, recipe: str, when: str = "") -> Trained:
-    """The model of the newest run that left one. when: only of runs that it can mean (`2026-11-20`, `nov`, `2`). Raises UserError."""
+_FOLDERS = (("export", "merged"), ("align", "model"), ("train", "model"))
+
+
+def find(workspace: Path, recipe: str, when: str = "", *, merged: bool = True) -> Trained:
+    """The model of the newest run that left one. when: only of runs that it can mean (`2026-11-20`, `nov`, `2`).
+    merged: also one that export merged; else what training itself saved. Raises UserError."""
     runs = history(workspace, recipe)
     lock = lock_of(within(workspace, recipe))
     told = list(reversed(matching(runs, when) if when else runs))
@@ -68,7 +75,7 @@ def find(workspace: Path, recipe: str, when: str = "") -> Trained:
     if not when:
         told.append({"run": lock.get("run", ""), **lock})
     for row in told:
-        if found := _of_run(workspace, recipe, row, told[0]):
+        if found := _of_run(workspace, recipe, row, told[0], _FOLDERS[0 if merged else 1 :]):
             return found
     config = told[0].get("config") or lock.get("config") or {}
     if not {"train", "align"} & set(config):
@@ -88,17 +95,17 @@ def find(workspace: Path, recipe: str, when: str = "") -> Trained:
 
 
 def _of_run(
-    workspace: Path, recipe: str, row: Mapping[str, Any], last: Mapping[str, Any]
+    workspace: Path,
+    recipe: str,
+    row: Mapping[str, Any],
+    last: Mapping[str, Any],
+    folders: Iterable[tuple[str, str]],
 ) -> Trained | None:
     steps, base = row.get("steps", {}), (row.get("config") or {}).get("base") or {}
     if "grow" in steps:  # the adapter lies on what grew, the model was tuned from it
         base = {**base, "model": str(within(workspace / "store", steps["grow"]) / "model")}
     newer = "" if row is last else str(last.get("run", ""))
-    for stage, name in (
-        ("export", "merged"),
-        ("align", "model"),
-        ("train", "model"),
-    ):
+    for stage, name in folders:
         folder = within(workspace / "store", steps[stage]) / name if stage in steps else None
         if folder and (folder / NOTE).is_file():
             form = (

@@ -27,6 +27,7 @@ _CENTURIES = range(2000, 2200)  # days beyond them overflow somebody's arithmeti
 _ALONE = {
     "recipe": {"prices.yaml", "replies.jsonl"},
     "results": {"books.jsonl", "history.jsonl", "log.jsonl"},
+    "adapter": set[str](),
 }
 _SMALL = {"prices.yaml": 1 << 20}  # bytes; and of the recipe's own file
 _LARGEST_RECIPE = 1 << 20
@@ -63,7 +64,23 @@ class ResultsPack:
     kind: str = "results"
 
 
-def opened(path: Path) -> RecipePack | ResultsPack:
+@dataclass(frozen=True)
+class AdapterPack:
+    """A trained adapter by itself, to be used on its base anywhere. run: which made it; "" where that was not finished."""
+
+    recipe: str
+    made: str
+    by: str
+    steps: Mapping[str, str]
+    run: str
+    box: Manifest
+    kind: str = "adapter"
+
+
+Pack = RecipePack | ResultsPack | AdapterPack
+
+
+def opened(path: Path) -> Pack:
     """What a pack says that it is, and whether we understand all of it. Raises UserError."""
     box = look(path)
     try:
@@ -105,7 +122,7 @@ class _Unsound(ValueError):
     """A part of a manifest that cannot be so."""
 
 
-def _read(box: Manifest) -> RecipePack | ResultsPack:
+def _read(box: Manifest) -> Pack:
     facts = dict(box.facts)
     for ours in ("format", "version"):
         facts.pop(ours, None)
@@ -128,11 +145,13 @@ def _read(box: Manifest) -> RecipePack | ResultsPack:
         "steps": take("steps", _steps),
         "box": box,
     }
-    pack: RecipePack | ResultsPack
+    pack: Pack
     if kind == "recipe":
         pack = RecipePack(stage=take("stage", _name), share=take("share", _share), **said)
         if pack.share.recipe != pack.recipe:
             raise _Unsound("its share is of another recipe")
+    elif kind == "adapter":
+        pack = AdapterPack(run=take("run", _run), **said)
     else:
         pack = ResultsPack(
             shares=take("shares", _shares),
@@ -158,6 +177,10 @@ def _name(value: Any) -> str:
     if not is_name(value):
         raise _Unsound("it is not a name")
     return str(value)
+
+
+def _run(value: Any) -> str:
+    return "" if value == "" else _name(value)
 
 
 def _matching(pattern: re.Pattern[str], value: Any) -> str:
@@ -210,9 +233,11 @@ def _share(value: Any) -> BudgetShare:
     )
 
 
-def _belongs(file: str, pack: RecipePack | ResultsPack) -> bool:
+def _belongs(file: str, pack: Pack) -> bool:
     if file in _ALONE[pack.kind]:
         return True
+    if pack.kind == "adapter":
+        return file.startswith("adapter/") and file.count("/") == 1
     if file.startswith("store/"):
         return file.count("/") >= 2 and (
             pack.kind == "results" or file.split("/")[1] in pack.steps.values()
