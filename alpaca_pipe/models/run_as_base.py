@@ -129,18 +129,27 @@ def base_of(table: Mapping[str, Any], workspace: Path | None) -> RecipeBase:
 def base_folder(trained: Trained, say: Callable[[str], None]) -> Checkpoint:
     """The base that a model was tuned from. Raises UserError where it is not on this machine, or is another one than an adapter
     that was packed was trained on."""
-    cure = "only the merged model needs no base: `alpaca-pipe run RECIPE --until export` makes it"
-    if trained.packed:
-        cure = f"name its folder on this machine as base.model in {trained.folder}/adapter_of.json"
-    try:
-        table = base_of(trained.base, trained.workspace)
-    except ValidationError as error:
-        raise UserError(
-            f"the base of {trained.recipe} is not here: {error.errors()[0]['msg']}", cure
-        ) from None
+    table = base_here(trained)
     if trained.packed and table.identity()["model"] != trained.base_is:
         raise UserError(
             f"{table.model} is not the base that the adapter of {trained.recipe} was trained on: its files differ",
-            cure,
+            _cure(trained),
         )
     return resolve(table, say)
+
+
+def base_here(trained: Trained) -> RecipeBase:
+    """Its table. Raises UserError where it names what is not on this machine."""
+    try:
+        return base_of(trained.base, trained.workspace)
+    except ValidationError as error:
+        what = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UserError(
+            f"the base of {trained.recipe} is not here: {what}", _cure(trained)
+        ) from None
+
+
+def _cure(trained: Trained) -> str:
+    if trained.packed:
+        return f"name its folder on this machine as base.model in {trained.folder}/adapter_of.json"
+    return "only the merged model needs no base: `alpaca-pipe run RECIPE --until export` makes it"

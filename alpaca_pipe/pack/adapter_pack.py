@@ -15,7 +15,7 @@ from alpaca_pipe.core.files import file_digest, read_json
 from alpaca_pipe.core.safe_names import within
 from alpaca_pipe.data.cards import adapter_card
 from alpaca_pipe.models.packed_adapter import ABOUT, NEEDED, adapter_in, note_of, write_note
-from alpaca_pipe.models.run_as_base import base_of, plain_model
+from alpaca_pipe.models.run_as_base import base_here, plain_model
 from alpaca_pipe.models.trained_model import Trained, find
 from alpaca_pipe.pack.archive import Source, read_box, write_box
 from alpaca_pipe.pack.export_recipe import SUFFIX, Packed, facts_of
@@ -79,7 +79,7 @@ def _refuse(trained: Trained, workspace: Workspace) -> None:
 
 def _files(trained: Trained, workspace: Workspace, scratch: Path) -> dict[str, Source]:
     scratch.mkdir(parents=True)
-    table = base_of(trained.base, trained.workspace)
+    table = base_here(trained)
     shown = Path(table.model).name if isinstance(table.model, Path) else table.model
     if plain_model(table.model).startswith("run:"):
         shown = plain_model(table.model)

@@ -226,7 +226,7 @@ def test_json_asks_for_a_prompt_or_a_pipe(
 ) -> None:
     from alpaca_pipe.chat import main
 
-    trained = find(letters.root, "letters")
+    trained = trained_model.find(letters.root, "letters")
     monkeypatch.setattr(main.sys.stdin, "isatty", lambda: True, raising=False)
     with pytest.raises(UserError, match="--json is for scripts"):
         main.talk(trained, letters.root, how=ChatSettings(), as_json=True)

@@ -205,7 +205,10 @@ def test_an_earlier_run_replaces_the_priors(tmp_path: Path) -> None:
     assert wide(taught.tokens_out) < wide(
         estimated(tmp_path, TEXT, "generate.count=200").tokens_out
     )
-    assert "without data" in estimated(tmp_path, TEXT, "generate.temperature=0.3", runs="runs").rests_on
+    assert (
+        "without data"
+        in estimated(tmp_path, TEXT, "generate.temperature=0.3", runs="runs").rests_on
+    )
     truth = generate(tmp_path, TEXT, "seed=5", "generate.count=200").summary
     for name in ("requests", "tokens_in", "tokens_out"):
         figure = getattr(taught, name)
@@ -224,7 +227,9 @@ def test_what_is_stored_costs_nothing(tmp_path: Path, style: str) -> None:
     other = estimated(tmp_path, text, "generate.count=90", "generate.likeness=0.6", runs="runs")
     assert "already and free" in other.says
     (tmp_path / "runs" / "ledger.sqlite").unlink()
-    assert "already and free" not in estimated(tmp_path, text, "generate.count=90", runs="runs").says
+    assert (
+        "already and free" not in estimated(tmp_path, text, "generate.count=90", runs="runs").says
+    )
 
 
 def test_an_interrupted_run_is_known(tmp_path: Path) -> None:

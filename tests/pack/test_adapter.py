@@ -21,6 +21,7 @@ from alpaca_pipe.weights.tiny import build_tiny
 from tests.command import command, told
 from tests.once import once
 
+
 def refused(*words: str, cwd: Path) -> str:
     said = command(*words, cwd=cwd)
     assert said.code == 2, said
@@ -54,7 +55,7 @@ def _make(home: Path) -> None:
     (folder / "model" / "README.md").unlink(missing_ok=True)
     save_template(folder / "model", Encoder(load_tokenizer(base), TEMPLATES["alpaca"]))
     (folder / "control.txt").write_text("it stays at home")
-    store.seal(folder, {}, {})
+    store.seal(folder, {}, {"finished": "2026-11-20T10:00:00", "seconds": 1.0})
     row = {"run": RUN, "outcome": "done", "steps": {"train": folder.name}}
     row["config"] = {"name": "vet", "train": {}, "base": {"model": str(home / "base")}}
     own = home / "runs" / "vet"
@@ -69,13 +70,14 @@ def home(tmp_path: Path) -> Path:
     shutil.copytree(made, tmp_path / "home")
     for file in ("history.jsonl", "lock.json"):  # the base moved with it
         place = tmp_path / "home" / "runs" / "vet" / file
-        place.write_text(place.read_text().replace(str(made), str(tmp_path / "home")))
+        moved = place.read_text().replace(str(made.with_suffix(".part")), str(tmp_path / "home"))
+        place.write_text(moved)
     return tmp_path / "home"
 
 
 @pytest.fixture
 def packed(home: Path) -> Path:
-    said = command("pack", "vet", "--only", "adapter", cwd=home).out
+    said = told("pack", "vet", "--only", "adapter", cwd=home)
     assert "adapter of vet" in said and "alpaca-pipe unpack vet-adapter.tar.zst" in said
     return home / "vet-adapter.tar.zst"
 
@@ -205,6 +207,7 @@ def test_what_is_no_adapter_is_not_packed(home: Path) -> None:
     weights.write_bytes(whole)
     (model / "adapter_config.json").unlink()
     assert "train.method full changed all weights" in packing()
+    (home / "base").rename(home / "elsewhere")
     workspace = Workspace(home / "runs")
     with pytest.raises(UserError, match="there is no run of 2020"):
         pack_adapter("vet", workspace, "2020")
