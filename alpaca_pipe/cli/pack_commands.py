@@ -27,7 +27,9 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.screen import echo, echo_json
 
 if TYPE_CHECKING:
+    from alpaca_pipe.pack.export_recipe import Packed
     from alpaca_pipe.pack.unpacking import Unpacked
+    from alpaca_pipe.recipe.workspace import Workspace
 
 app = typer.Typer()
 
@@ -80,7 +82,6 @@ def pack(
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.pack.export_recipe import pack as write
     from alpaca_pipe.pack.export_results import pack_results
-    from alpaca_pipe.recipe.gc import spelled
     from alpaca_pipe.recipe.workspace import Workspace
 
     if (stage is None) == (only is None):
@@ -96,12 +97,7 @@ def pack(
                 "--only adapter takes what a run left: no KEY=VALUE, --share, --api or --replies",
                 "leave them out",
             )
-        from alpaca_pipe.pack.adapter_pack import pack_adapter
-
-        called, _, when = recipe.partition("@")
-        name, root = finished(called, runs, rehearse)
-        done = pack_adapter(name, Workspace(root), when, out=out)
-        next_ = f"there: alpaca-pipe unpack {done.file.name}; alpaca-pipe chat {name}-adapter"
+        done, next_ = _adapter(recipe, out, runs, rehearse)
     elif only:
         name = recipe_called(recipe)
         name = (
@@ -128,6 +124,26 @@ def pack(
             f"there: alpaca-pipe unpack {done.file.name}; alpaca-pipe run {done.recipe}; "
             f"alpaca-pipe pack {done.recipe} --only results"
         )
+    _show_packed(done, next_, as_json)
+
+
+def _adapter(recipe: str, out: Path | None, runs: Path, rehearse: bool) -> tuple[Packed, str]:
+    """The file, and what to do next."""
+    from alpaca_pipe.pack.adapter_pack import pack_adapter
+    from alpaca_pipe.recipe.workspace import Workspace
+
+    called, _, when = recipe.partition("@")
+    name, root = finished(called, runs, rehearse)
+    done = pack_adapter(name, Workspace(root), when, out=out)
+    return (
+        done,
+        f"there: alpaca-pipe unpack {done.file.name}; alpaca-pipe chat {name}-adapter",
+    )
+
+
+def _show_packed(done: Packed, next_: str, as_json: bool) -> None:
+    from alpaca_pipe.recipe.gc import spelled
+
     if as_json:
         lent = done.share and {"id": done.share.id, "gpu": done.share.gpu, "api": done.share.api}
         echo_json(
@@ -141,7 +157,7 @@ def pack(
             }
         )
         return
-    held = "" if only is Part.adapter else f", with {', '.join(done.steps) or 'no step'}"
+    held = "" if done.kind == "adapter" else f", with {', '.join(done.steps) or 'no step'}"
     echo(f"{done.file}  {spelled(done.size)}  {done.kind} of {done.recipe}{held}")
     if done.share:
         echo(
@@ -180,11 +196,9 @@ def unpack(
 ) -> None:
     """Unpack a recipe on another machine, or its results at home, completely or not at all. The ledgers are merged; doing it twice changes nothing."""
     from alpaca_pipe.catalog import CATALOG
-    from alpaca_pipe.ledger.money import shown
     from alpaca_pipe.pack.adapter_pack import unpack_adapter
     from alpaca_pipe.pack.import_recipe import arrive
     from alpaca_pipe.pack.import_results import come_home
-    from alpaca_pipe.pack.import_results import give_up as end
     from alpaca_pipe.pack.manifest import AdapterPack, RecipePack
     from alpaca_pipe.pack.manifest import opened as looked
     from alpaca_pipe.recipe.interrupts import plain_disk_errors
@@ -194,25 +208,7 @@ def unpack(
     if spent is not None and not give_up:
         raise UserError("--spent belongs to --give-up", "results bring their own books")
     if give_up:
-        told = _amount("--spent", spent)
-        share = end(file, told, workspace)
-        lost = (
-            f"{shown(share.amount)} count as lost until `--spent` or the results say otherwise"
-            if told is None
-            else "as you said"
-        )
-        if as_json:
-            echo_json(
-                {
-                    "kind": "given up",
-                    "recipe": share.recipe,
-                    "share": share.id,
-                    "amount": share.amount,
-                    "spent": told,
-                }
-            )
-        else:
-            echo(f"{share.id} of {share.recipe} is given up: {lost}")
+        _give_up(file, spent, workspace, as_json)
         return
     with plain_disk_errors(runs):
         found = looked(Path(file))
@@ -237,6 +233,31 @@ def unpack(
         )
     else:
         _tell(done, "" if runs == Path("runs") else f" --runs {runs}")
+
+
+def _give_up(file: str, spent: str | None, workspace: Workspace, as_json: bool) -> None:
+    from alpaca_pipe.ledger.money import shown
+    from alpaca_pipe.pack.import_results import give_up
+
+    told = _amount("--spent", spent)
+    share = give_up(file, told, workspace)
+    lost = (
+        f"{shown(share.amount)} count as lost until `--spent` or the results say otherwise"
+        if told is None
+        else "as you said"
+    )
+    if as_json:
+        echo_json(
+            {
+                "kind": "given up",
+                "recipe": share.recipe,
+                "share": share.id,
+                "amount": share.amount,
+                "spent": told,
+            }
+        )
+    else:
+        echo(f"{share.id} of {share.recipe} is given up: {lost}")
 
 
 def _agreement(yes: bool, as_json: bool) -> Callable[[Sequence[str]], None]:
