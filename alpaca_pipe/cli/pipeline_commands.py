@@ -135,9 +135,12 @@ def plan(
         return
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.planner.plan_page import print_plan
+    from alpaca_pipe.recipe.same_name import another_of_that_name
 
     overrides = with_last(again, recipe, overrides, runs, rehearse)
     loaded, workspace = opened(recipe, overrides, runs, rehearse)
+    if twin := another_of_that_name(loaded, workspace):
+        echo(f"note: {twin}", err=True)
     if loaded.sweep:
         from alpaca_pipe.sweep.sweep_plan import plan_sweep, point_recipes, print_sweep_plan
 

@@ -117,15 +117,18 @@ def check_meaning(found: Sequence[Mapping[str, Any]], when: str, name: str) -> N
         and not _month(when)
     ):
         raise UserError(
-            f"'{name}' can mean {len(found)} runs: {listed(found)}",
+            f"'{name}' can mean {len(found)} runs: {', '.join(str(run.get('run', '')) for run in found[-_LISTED:])}",
             "write the year too, or more of the run's name",
         )
 
 
 def listed(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Their names, the latest ones."""
-    names = [str(run.get("run", "")) for run in runs[-_LISTED:]]
-    return ("... " if len(runs) > _LISTED else "") + ", ".join(names)
+    """Their names, the latest ones, with the number by which each can be meant too. runs: all of them."""
+    names = [
+        f"{run.get('run', '')}{f' (@{number})' if number else ''}"
+        for run, number in zip(runs, numbers(runs), strict=True)
+    ]
+    return ("... " if len(runs) > _LISTED else "") + ", ".join(names[-_LISTED:])
 
 
 def _month(when: str) -> tuple[str, str | None] | None:

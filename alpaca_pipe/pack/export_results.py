@@ -17,6 +17,7 @@ from alpaca_pipe.pack.archive import Source, write_box
 from alpaca_pipe.pack.export_recipe import SUFFIX, Packed, drafts, facts_of, may_replace, step_files
 from alpaca_pipe.pack.ledger_rows import FILE, open_attempts, write_books
 from alpaca_pipe.recipe.locks import held
+from alpaca_pipe.recipe.same_name import KEY as FILE_KEY
 from alpaca_pipe.recipe.workspace import Workspace
 
 
@@ -63,7 +64,9 @@ def pack_results(
             behind = write_books(db, recipe, came[0]["after"], replies, scratch / FILE)
         files |= {
             FILE: scratch / FILE,
-            "history.jsonl": _lines(history),
+            "history.jsonl": _lines(
+                [{key: row[key] for key in row if key != FILE_KEY} for row in history]
+            ),
             "log.jsonl": _lines(list(read_jsonl_so_far(own / "log.jsonl"))),
         }
         facts = facts_of(

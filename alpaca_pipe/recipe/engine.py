@@ -27,6 +27,7 @@ from alpaca_pipe.recipe.machine_billing import Rent
 from alpaca_pipe.recipe.permission import Permission
 from alpaca_pipe.recipe.plan import Step, steps_of
 from alpaca_pipe.recipe.progress import Screen
+from alpaca_pipe.recipe.same_name import KEY, file_in_history
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import (
     Catalog,
@@ -283,6 +284,8 @@ class Engine:
             "terms": self.terms.to_row(),
             "minutes": {kind: round(seconds / 60, 3) for kind, seconds in self.this.ran.items()},
         }
+        if self.recipe.files:
+            row[KEY] = file_in_history(self.recipe, self.workspace)
         write_jsonl(path, [*before, row])
 
     def _current(self) -> dict[str, str]:

@@ -24,6 +24,7 @@ from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.missing_ledger import refuse_missing_ledger
 from alpaca_pipe.recipe.permission import permission
 from alpaca_pipe.recipe.progress import Level
+from alpaca_pipe.recipe.same_name import another_of_that_name
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog
 from alpaca_pipe.recipe.workspace import Workspace
@@ -88,7 +89,9 @@ def run(
             engine.screen.listeners.append(listener)
         engine.screen.write("began", pid=os.getpid(), budget=recipe.resolved().get("budget"))
         engine.screen.begin("terms")
+        twin = another_of_that_name(recipe, workspace)
         for sentence in (
+            *((twin,) if twin else ()),
             *recipe.left_out,
             *terms.warnings(),
             *_of_the_file_system(journal),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,20 +40,9 @@ def trace(workspace: Path, id: str) -> list[Trace]:
     Looks at the last run of every recipe in the workspace. Raises UserError for an unknown or ambiguous id.
     """
     runs = [left(workspace, name) for name in recipes(workspace)]
-    known = (
-        {row["id"] for found in runs for _, row in _rows(found) if row["id"].startswith(id)}
-        if id
-        else set()
-    )
-    if id in known:
-        known = {id}
+    known = _known(runs, id)
     if not known:
-        names = ", ".join(found.recipe for found in runs)
-        raise UserError(
-            f"no example '{id}' in {workspace}",
-            "list them with `alpaca-pipe rows RECIPE` "
-            f"{f'(recipes here: {names})' if names else '(nothing was run here yet)'}",
-        )
+        raise UserError(f"no example '{id}' in {workspace}", _where_else(workspace, runs, id))
     if len(known) > 1:
         raise UserError(
             f"'{id}' begins {len(known)} ids: {', '.join(sorted(known)[:3])} ...",
@@ -61,10 +50,65 @@ def trace(workspace: Path, id: str) -> list[Trace]:
         )
     whole = known.pop()
     return [
-        Trace(whole, found.recipe, tuple(_passages(found, whole)))
+        Trace(whole, found.recipe, tuple(passages))
         for found in runs
-        if any(row["id"] == whole for _, row in _rows(found))
+        if (passages := _way(found, whole))
     ]
+
+
+def _known(runs: Sequence[RunFiles], id: str) -> set[str]:
+    """The ids that begin so; only the id itself, where it is one. Seeds have ids too: a row's nearest may be one."""
+    if not id:
+        return set()
+    every = (row["id"] for found in runs for _, row in (*_rows(found), *_seeds(found)))
+    known = {one for one in every if one.startswith(id)}
+    return {id} if id in known else known
+
+
+def _where_else(workspace: Path, runs: Sequence[RunFiles], id: str) -> str:
+    """What to do about an id that is not here: it may be a rehearsal's."""
+    rehearsal = workspace / "rehearsal"
+    rehearsed = [left(rehearsal, name) for name in recipes(rehearsal)] if rehearsal.is_dir() else []
+    if _known(rehearsed, id):
+        return f"it is a row of a rehearsal: alpaca-pipe trace {id} --rehearse"
+    names = ", ".join(found.recipe for found in runs)
+    if not names and rehearsed:
+        return "only rehearsals were run here: look at one with --rehearse"
+    return (
+        "list them with `alpaca-pipe rows RECIPE` "
+        f"{f'(recipes here: {names})' if names else '(nothing was run here yet)'}"
+    )
+
+
+def _way(found: RunFiles, id: str) -> list[Passage]:
+    """Of a row, or of a seed that is no row; empty where the recipe has neither."""
+    if any(row["id"] == id for _, row in _rows(found)):
+        return list(_passages(found, id))
+    return next((list(_of_seed(found, row)) for _, row in _seeds(found) if row["id"] == id), [])
+
+
+def _seeds(found: RunFiles) -> Iterator[tuple[str, Any]]:
+    rows = found.step("generate").rows("seeds.jsonl")
+    return (("generate/seeds.jsonl", row) for row in rows if row.get("id"))
+
+
+def _of_seed(found: RunFiles, row: Mapping[str, Any]) -> Iterator[Passage]:
+    """Where it is from, what it was shown for, and which rows are near it."""
+    origin, id = row["origin"], row["id"]
+    yield Passage("example", tuple(f"{name}: {text}" for name, text in texts_by_name(row)))
+    yield Passage("origin", (f"{origin['kind']} from {origin['source']}",))
+    made = list(found.step("generate").rows("examples.jsonl"))
+    shown = sum(id in one["origin"].get("parents", ()) for one in made)
+    near = sum(one["origin"].get("details", {}).get("nearest") == id for one in made)
+    dropped = sum(one.get("nearest") == id for one in found.step("generate").rows("rejected.jsonl"))
+    yield Passage(
+        "used",
+        (
+            f"shown in the prompts of {shown} accepted rows",
+            f"the nearest known one of {near} accepted rows and of {dropped} that were dropped",
+        ),
+    )
+    yield Passage("money", ("a seed is given, not bought: it cost $0",))
 
 
 def print_trace(workspace: Path, id: str, as_json: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from alpaca_pipe.curate.repairs import mended
 from alpaca_pipe.report.facts import gather
 from alpaca_pipe.report.report_page import render
 from alpaca_pipe.report.rows import print_rows, rows
+from alpaca_pipe.report.run_files import left
 from alpaca_pipe.report.trace import print_trace, trace
 from tests.report.conftest import TEXTS, Workspace, buy, examples
 
@@ -191,6 +193,25 @@ def test_unknown_and_ambiguous_ids(
         trace(tmp_path / "empty", "e1-0")
     print_trace(workspace.root, examples()[0].id)
     assert "kept, and held out" in capsys.readouterr().out
+
+
+def test_a_nearest_that_is_a_seed_is_traced_too(workspace: Workspace) -> None:
+    seeds = left(workspace.root, "tea").step("generate").folder
+    assert seeds is not None
+    seed = Example.of("Pour the tea into a cup.", "", "Done.", Origin("seed", "tea.csv#1"))
+    write_jsonl(seeds / "seeds.jsonl", [seed.to_row()])
+    told = passages(workspace, seed.id[:12])
+    assert told["origin"] == "seed from tea.csv#1" and "it cost $0" in told["money"]
+    assert "shown in the prompts of 0 accepted rows" in told["used"]
+
+
+def test_an_id_of_a_rehearsal_says_so(workspace: Workspace, tmp_path: Path) -> None:
+    shutil.copytree(workspace.root, tmp_path / "other" / "rehearsal")
+    id = examples()[0].id
+    with pytest.raises(UserError, match=f"alpaca-pipe trace {id} --rehearse"):
+        trace(tmp_path / "other", id)
+    with pytest.raises(UserError, match="look at one with --rehearse"):
+        trace(tmp_path / "other", "e1-none")
 
 
 def test_rows_too_long_for_training_or_scoring_are_counted_and_found(tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""Two recipes of one name in one workspace: they would share budget, history and reports, so it is said before anything is done."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from alpaca_pipe.data.own_files import history_of
+from alpaca_pipe.recipe.schema import Recipe
+from alpaca_pipe.recipe.workspace import Workspace
+
+KEY = "file"  # in a line of the history: the recipe's file, as the way from the workspace to it
+
+
+def file_in_history(recipe: Recipe, workspace: Workspace) -> str:
+    return os.path.relpath(recipe.files[0].resolve(), workspace.root.resolve())
+
+
+def another_of_that_name(recipe: Recipe, workspace: Workspace) -> str:
+    """A sentence where the last run of this name was of another file, which is still there and says something else; else "".
+    A file that was moved, or copied as it is, is the same recipe."""
+    rows = history_of(workspace.of(recipe.name) / "history.jsonl")
+    said = next((row[KEY] for row in reversed(rows) if isinstance(row.get(KEY), str)), "")
+    if not said or not recipe.files:
+        return ""
+    before, mine = (workspace.root.resolve() / said).resolve(), recipe.files[0].resolve()
+    if before == mine or not before.is_file() or _bytes(before) == _bytes(mine):
+        return ""
+    return (
+        f"another recipe called '{recipe.name}' was run here: {before}; both share this workspace's budget, history and reports "
+        "under that name - rename one of the files, or keep them apart with --runs"
+    )
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
