@@ -41,7 +41,7 @@ _OUT_OF_MEMORY = (
 
 STAGE = Stage(
     "align",
-    version=3,  # 3: the control of dpo learned from rows in their true order, beside a reference of shuffled ones
+    version=3,  # 3: the control of dpo learned from rows in their true order, beside a reference of shuffled ones; verdict by sign tests
     config=AlignConfig,
     reads=(f"{TRAINED}?", f"{GROWN}?"),
     uses=("base", "seed"),
