@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -229,6 +229,9 @@ def unpack(
                 "spent": done.spent,
                 "entries": done.entries,
                 "file": str(done.file) if done.file else None,
+                "apart": list(done.apart),
+                "why_apart": list(done.why),
+                "changed": list(done.changed),
             }
         )
     else:
@@ -306,9 +309,30 @@ def _tell(done: Unpacked, where: str) -> None:
             else f"; it was lent {done.says}"
         )
         echo(f"share       {shown(done.spent)} spent there{left}")
-        echo(
-            f"alpaca-pipe report {done.recipe}{where}; alpaca-pipe ledger {done.recipe} --by machine{where}"
+        for line in _whose_run(done, where):
+            echo(line)
+
+
+def _whose_run(done: Unpacked, where: str) -> Iterator[str]:
+    """What the recipe's last run is now, and what can be done with what came."""
+    from alpaca_pipe.pack.which_run_is_last import few
+
+    if not done.why:
+        if done.changed:
+            yield f"changed     {few(done.changed)}: set there, otherwise than in the last run here"
+        yield f"last run    {done.recipe} is now what came"
+        yield (
+            f"alpaca-pipe report {done.recipe}{where}; "
+            f"alpaca-pipe ledger {done.recipe} --by machine{where}"
         )
+        return
+    for run in done.apart:
+        yield f"kept apart  {done.recipe}@{run}; {done.recipe} is what it was before"
+    if done.changed:
+        yield f"            set there, otherwise than in the last run here: {few(done.changed)}"
+    if done.apart:
+        name = f"{done.recipe}@{done.apart[-1]}"
+        yield f"alpaca-pipe compare {done.recipe} {name}{where}; alpaca-pipe chat {name}{where}"
 
 
 def _amount(option: str, text: str | None) -> int | None:

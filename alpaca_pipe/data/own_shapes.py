@@ -76,6 +76,10 @@ class HistoryRow(_Run, total=False):
     terms: dict[str, Any] | None
     minutes: dict[Name, Figure]
     machine: str
+    apart: (
+        bool  # it came from another machine with other settings, and is not the recipe's last run
+    )
+    changed: list[str]  # what it set otherwise than the last run here
 
 
 class LogRow(TypedDict, total=False):

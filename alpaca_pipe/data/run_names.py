@@ -50,8 +50,10 @@ class PastRun:
 
 
 def history(workspace: Path, recipe: str) -> list[Mapping[str, Any]]:
-    """The oldest first; empty where nothing was run."""
-    return list(history_of(within(workspace, recipe) / "history.jsonl"))
+    """The oldest first; before them those that came from another machine with other settings: none of them is the last run, or
+    takes the place of one of ours. Empty where nothing was run."""
+    rows = history_of(within(workspace, recipe) / "history.jsonl")
+    return sorted(rows, key=lambda row: not row.get("apart"))
 
 
 def matching(runs: Sequence[Mapping[str, Any]], when: str) -> list[Mapping[str, Any]]:
@@ -74,13 +76,21 @@ def matching(runs: Sequence[Mapping[str, Any]], when: str) -> list[Mapping[str, 
 
 
 def numbers(runs: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Of each run its number: 1 is the latest that was finished; 0 for those that were stopped or failed."""
-    last = sum(run.get("outcome") == "done" for run in runs)
+    """Of each run its number: 1 is the latest that was finished; 0 for those that were stopped or failed, or came from another
+    machine and are kept apart."""
+    counted = [finished(run) for run in runs]
+    last = sum(counted)
     found = []
-    for run in runs:
-        found.append(last if run.get("outcome") == "done" else 0)
-        last -= run.get("outcome") == "done"
+    for counts in counted:
+        found.append(last if counts else 0)
+        last -= counts
     return found
+
+
+def finished(run: Mapping[str, Any]) -> bool:
+    """Whether a run can be the recipe's last one: one that came with other settings from another machine is known by its own
+    name alone."""
+    return run.get("outcome") == "done" and not run.get("apart")
 
 
 def past_run(workspace: Path, name: str) -> PastRun:
@@ -93,15 +103,16 @@ def past_run(workspace: Path, name: str) -> PastRun:
         raise UserError(
             f"{recipe}: nothing was run in {workspace}", f"start with `alpaca-pipe run {recipe}`"
         )
-    found = matching(runs, when) if when else runs
+    own = [run for run in runs if not run.get("apart")]
+    found = matching(runs, when) if when else own or runs
     if not found:
         raise UserError(f"{recipe} has no run '{when}'", f"it has {listed(runs)}")
     check_meaning(found, when, name)
-    finished = [run for run in found if run.get("outcome") == "done"] or found
-    run = finished[-1]
+    ended = [run for run in found if run.get("outcome") == "done"] or found
+    run = ended[-1]
     says = (
-        f"{name} is {run['run']}, the last of {len(finished)} finished"
-        if when and len(finished) > 1
+        f"{name} is {run['run']}, the last of {len(ended)} finished"
+        if when and len(ended) > 1
         else ""
     )
     return PastRun(recipe, run, numbers(runs)[runs.index(run)], says)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -117,9 +117,14 @@ def lend(
     return share
 
 
-def note_packed(db: sqlite3.Connection, share: BudgetShare, steps: Mapping[str, str]) -> None:
-    """Its file is whole. steps: kind -> folder, of those that went along."""
-    _note(db, share, "packed", {"steps": dict(steps)})
+def note_packed(
+    db: sqlite3.Connection,
+    share: BudgetShare,
+    steps: Mapping[str, str],
+    overrides: Sequence[str] = (),
+) -> None:
+    """Its file is whole. steps: kind -> folder, of those that went along.  overrides: set on the command line that packed."""
+    _note(db, share, "packed", {"steps": dict(steps), "overrides": list(overrides)})
 
 
 def take_back(db: sqlite3.Connection, share: BudgetShare) -> None:

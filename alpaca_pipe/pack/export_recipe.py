@@ -134,7 +134,7 @@ def _packed(
         journal.write(lambda db: budget_shares.take_back(db, share)).result()
         raise
     journal.write(
-        lambda db: budget_shares.note_packed(db, share, named)
+        lambda db: budget_shares.note_packed(db, share, named, recipe.overrides)
     ).result()  # from here on the share is out: see _finished
     os.replace(draft, file)
     return Packed(file, "recipe", recipe.name, named, file.stat().st_size, share)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.core.files import read_jsonl_so_far, write_json, write_jsonl
 from alpaca_pipe.data.own_files import history_of, log_row
 from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.money import shown
@@ -19,10 +17,9 @@ from alpaca_pipe.pack.book_rows import BooksChecked
 from alpaca_pipe.pack.foreign_books import refuse_open_leases, refuse_ours
 from alpaca_pipe.pack.ledger_rows import FILE, read_books
 from alpaca_pipe.pack.manifest import STRANGE, RecipePack, ResultsPack, opened
+from alpaca_pipe.pack.runs_that_came import take_runs
 from alpaca_pipe.pack.unpacking import Say, Unpacked, aside, place_steps
 from alpaca_pipe.recipe.workspace import Workspace
-
-_TO_THE_SECOND = 19  # characters of a run's id
 
 
 def come_home(
@@ -53,13 +50,11 @@ def come_home(
             spent = theirs.totals().spent
             with journal.read() as db, theirs.read() as books:
                 refuse_ours(db, books, pack, journal.machine, path)
-            place_steps(draft, workspace.store, say)
-
+            otherwise = place_steps(draft, workspace.store, say)
             merged, ended = _merged(journal, theirs, path, pack, known, lowered)
         journal.check()
         _tell_of_shares(journal, pack, known, spent, say)
-        _take_history(workspace, pack, history, log)
-        _take_steps(workspace, pack, mine[known[-1].id][1], say)
+        told = take_runs(workspace, pack, history, log, otherwise, mine[known[-1].id][1], say)
     if not merged.entries and not any(ended):
         say("these results were unpacked before: nothing changed")
     return Unpacked(
@@ -70,6 +65,9 @@ def come_home(
         " and ".join(share.says() for share in known),
         spent,
         merged.entries,
+        apart=told.apart,
+        why=told.why,
+        changed=told.changed,
     )
 
 
@@ -99,9 +97,9 @@ def _merged(
 
 def _packed_here(
     db: sqlite3.Connection, pack: ResultsPack
-) -> Iterator[tuple[str, tuple[budget_shares.BudgetShare, Mapping[str, str]]]]:
+) -> Iterator[tuple[str, tuple[budget_shares.BudgetShare, Mapping[str, Any]]]]:
     for share, events in budget_shares.lent_shares(db, pack.recipe):
-        yield share.id, (share, events.get("packed", {}).get("steps", {}))
+        yield share.id, (share, events.get("packed", {}))
 
 
 def _tell_of_shares(
@@ -185,50 +183,3 @@ def _log_in(draft: Path) -> list[dict[str, Any]]:
                 )
             rows.append(row)
     return rows
-
-
-def _take_history(
-    workspace: Workspace,
-    pack: ResultsPack,
-    came: list[dict[str, Any]],
-    log: list[dict[str, Any]],
-) -> None:
-    """Runs that are not known here, in the order of time; and the log's lines."""
-    own, lock = workspace.of(pack.recipe), workspace.lock(pack.recipe)
-    history = {row["run"]: row for row in read_jsonl_so_far(own / "history.jsonl")}
-    new = [row for row in came if row["run"] not in history]
-    for row in new:
-        if lock.get("config") and set(lock.get("steps", {}).items()) <= set(row["steps"].items()):
-            row["config"] = lock["config"]  # the same recipe: with the paths of here
-        history[row["run"]] = {**row, "machine": pack.machine}
-    if new:
-        write_jsonl(
-            own / "history.jsonl",
-            sorted(history.values(), key=lambda row: str(row["run"])[:_TO_THE_SECOND]),
-        )  # else as they came
-    there = list(read_jsonl_so_far(own / "log.jsonl"))
-    known = {json.dumps(row, ensure_ascii=False) for row in there}
-    lines = [row for row in log if json.dumps(row, ensure_ascii=False) not in known]
-    if lines:
-        write_jsonl(own / "log.jsonl", [*there, *lines])
-
-
-def _take_steps(workspace: Workspace, pack: ResultsPack, went: Mapping[str, str], say: Say) -> None:
-    """What was made there is the recipe's last run, unless what went there is not the recipe's any more."""
-    lock, store = workspace.lock(pack.recipe), workspace.store
-    steps = {kind: name for kind, name in pack.steps.items() if store.done(store.root / name)}
-    for kind in pack.steps.keys() - steps.keys():
-        say(f"{kind} is said to be {pack.steps[kind]}, which is neither in this file nor here")
-    if not lock or set(steps.items()) <= set(lock["steps"].items()):
-        return
-    if other := [
-        kind for kind, folder in went.items() if lock["steps"].get(kind, folder) != folder
-    ]:
-        say(
-            f"{' and '.join(other)} of the last run of {pack.recipe} here is another one: what came stands in its history, and "
-            "the last run stays"
-        )
-        return
-    write_json(
-        workspace.of(pack.recipe) / "lock.json", {**lock, "steps": {**lock["steps"], **steps}}
-    )

@@ -26,7 +26,8 @@ Say = Callable[[str], None]
 @dataclass(frozen=True)
 class Unpacked:
     """steps: kind -> folder, of those that are sealed here now.  share, spent: nano-dollars.  says: the share in words.
-    entries: added to the books."""
+    entries: added to the books.  apart: names of runs that came and are not the recipe's last one.  why: what they have
+    otherwise, a sentence each.  changed: keys that the last run that came sets otherwise than the one here did."""
 
     kind: str
     recipe: str
@@ -36,6 +37,9 @@ class Unpacked:
     spent: int = 0
     entries: int = 0
     file: Path | None = None  # of the recipe
+    apart: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -90,8 +94,9 @@ def _check_steps(path: Path, store: StepStore) -> None:
 
 
 def place_steps(draft: Path, store: StepStore, say: Say) -> list[str]:
-    """Moves the steps into the store; one that is there already stays. Answers the names of those that came."""
-    came = []
+    """Moves the steps into the store; one that is there already stays. Answers the names of those that were made here too, with
+    other bytes."""
+    otherwise = []
     for folder in sorted((draft / "store").iterdir()) if (draft / "store").is_dir() else ():
         target = store.root / folder.name
         with held(store.root / f".{folder.name}.lock", f"the step {folder.name}"):
@@ -99,6 +104,7 @@ def place_steps(draft: Path, store: StepStore, say: Say) -> list[str]:
             assert theirs is not None
             if here and not here.damage():
                 if here.files != theirs.files:
+                    otherwise.append(folder.name)
                     say(
                         f"{folder.name} was made here too, with other bytes; ours stays, and what was made from theirs is not taken "
                         "for what is made from ours"
@@ -114,5 +120,4 @@ def place_steps(draft: Path, store: StepStore, say: Say) -> list[str]:
                 else:
                     target.rmdir()
             folder.rename(target)
-            came.append(folder.name)
-    return came
+    return otherwise

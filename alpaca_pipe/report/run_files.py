@@ -11,7 +11,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import file_digest, jsonl_lines, read_json, read_jsonl_so_far
 from alpaca_pipe.core.safe_names import within
 from alpaca_pipe.data.own_files import done_of, identity_of, lock_of
-from alpaca_pipe.data.run_names import history
+from alpaca_pipe.data.run_names import finished, history
 
 ROAD = ("generate", "curate", "grow", "train", "pairs", "align", "evaluate", "export")
 
@@ -92,11 +92,8 @@ def left(workspace: Path, recipe: str, run: Mapping[str, Any] | None = None) -> 
     own = within(workspace, recipe)
     lock = {} if run else lock_of(own)
     if run is None:
-        runs = history(workspace, recipe)
-        run = next(
-            (row for row in reversed(runs) if row.get("outcome") == "done"),
-            runs[-1] if runs else {},
-        )
+        runs = [row for row in history(workspace, recipe) if not row.get("apart")]
+        run = next((row for row in reversed(runs) if finished(row)), runs[-1] if runs else {})
     config = run.get("config") or lock.get("config") or {}
     folders: Mapping[str, str] = (
         run.get("steps") or lock.get("steps") or {}

@@ -26,6 +26,7 @@ from alpaca_pipe.report.heavy_rules import heavy_rules
 from alpaca_pipe.report.reading_notes import reading_lines
 from alpaca_pipe.report.run_files import RunFiles, left
 
+_TO_THE_SECOND = 19  # characters of a run's id
 _CONTESTANTS = {
     "base": "base",
     "chat": "base, asked in its own chat template",
@@ -51,7 +52,7 @@ def history_rows(workspace: Path, recipe: str) -> list[dict[str, Any]]:
     """The runs of a recipe, the oldest first. number: RECIPE@1 is the latest that was finished, None one that was not; report: None
     where there is none."""
     runs = history(workspace, recipe)
-    return [
+    told = [
         {
             "number": number or None,
             **{key: value for key, value in run.items() if key != "config"},
@@ -59,15 +60,23 @@ def history_rows(workspace: Path, recipe: str) -> list[dict[str, Any]]:
         }
         for run, number in zip(runs, numbers(runs), strict=True)
     ]
+    return sorted(told, key=lambda row: str(row["run"])[:_TO_THE_SECOND])
 
 
 def history_lines(workspace: Path, recipe: str) -> Iterator[str]:
     """The same, a line each."""
     for row in history_rows(workspace, recipe):
         steps = ", ".join(f"{kind} {minutes:.1f} min" for kind, minutes in row["minutes"].items())
-        changed = f"  [{' '.join(row['overrides'])}]" if row.get("overrides") else ""
+        changed = f"  [{' '.join(set_)}]" if (set_ := _changed(row)) else ""
+        if row.get("apart"):
+            changed += f"  kept apart: unpacked from {row.get('machine', 'another machine')}"
         number = f"@{row['number']}" if row["number"] else "-"
         yield f"{number:<4} {row['run']}  {row['outcome']:<8} {steps}{changed}  {row['report'] or 'no report'}"
+
+
+def _changed(row: Mapping[str, Any]) -> list[str]:
+    """What it was set otherwise: on its command line, or where it came from."""
+    return list(row.get("changed" if row.get("apart") else "overrides") or ())
 
 
 def _page(workspace: Path, recipe: str, run: Mapping[str, Any]) -> Path:
