@@ -27,6 +27,7 @@ from alpaca_pipe.export.config import (
 )
 from alpaca_pipe.export.gguf.parts import all_parts, first_part
 from alpaca_pipe.export.merge import merge
+from alpaca_pipe.ledger.statements.card_facts import energy_so_far
 from alpaca_pipe.models.loading import is_adapter, load_tokenizer, positions
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.models.nf4 import trained_on_nf4
@@ -257,6 +258,7 @@ def _card(context: StageContext, figures: Mapping[str, Any], encoder: Encoder) -
         *_input_fact(encoder),
         *([("trained further", "on preferences (align)")] if ALIGNED in context.inputs else []),
         ("verdict", verdict),
+        *energy_so_far(context.journal, context.recipe),
     ]
     checks: list[Fact] = [
         ("answer positions compared", f"{figures['positions']} in {figures['rows']} held-out rows"),

@@ -113,7 +113,7 @@ _ROW_SECONDS = 0.5e-9  # for a parameter and a row of 130 tokens, at 0.5 TFLOP/s
 
 STAGE = Stage(
     "export",
-    version=3,
+    version=4,
     config=ExportConfig,
     run=run,
     estimate=estimate,

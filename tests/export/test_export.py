@@ -23,8 +23,9 @@ from alpaca_pipe.export.config import ExportConfig
 from alpaca_pipe.export.stage import STAGE
 from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.entries import Attempt
+from alpaca_pipe.ledger.machine.energy import assumed
 from alpaca_pipe.ledger.pricing.token_prices import Price, PriceTable
-from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.ledger.store.journal import Journal, enter
 from alpaca_pipe.models.loading import load_for_scoring, load_model, load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder
 from alpaca_pipe.models.saved_template import save_template, saved_encoder
@@ -319,6 +320,24 @@ def test_the_cards_hold_the_figures_and_no_path_of_this_machine(bench: StageCont
     for file in bench.folder.rglob("*"):
         if file.suffix in (".json", ".md", ".jinja") and ".scratch" not in file.parts:
             assert str(bench.folder.parent.parent) not in file.read_text(), file
+
+
+def test_the_card_says_what_the_recipe_drew_and_how_that_is_known(bench: StageContext) -> None:
+    own = Attempt("here", "toy", "run-1", "train", "lease-train-energy", 1, 0, "")
+    other = Attempt("here", "other", "run-2", "train", "lease-train-energy-2", 1, 0, "")
+    for attempt, hours in ((own, 2), (other, 50)):
+        usage = assumed(hours, 250, pue=1.0, kg_per_kwh=0.4).usage()
+        bench.journal.write(
+            lambda db, attempt=attempt, usage=usage: enter(  # type: ignore[misc]
+                db, attempt, "settled", 0, class_="energy", usage=usage
+            )
+        ).result()
+    STAGE.run(ExportConfig(dataset=()), bench)
+    card = (bench.folder / "merged" / "README.md").read_text()
+    assert (
+        "| energy until this export | 0.5 kWh (0.5 assumed from the power limit), 0.2 kg CO2e |"
+        in card
+    )
 
 
 def test_the_cards_are_the_same_whatever_the_recipe_and_the_base_are_called(
