@@ -65,6 +65,7 @@ class Facts:
     rounds: Sequence[Mapping[str, Any]]  # of generate: seats, answers, accepted ... of each
     evaluation: Mapping[str, Any]  # the summary of evaluate; {} where it has none
     exported: Mapping[str, Any]  # that of export
+    shipped: Mapping[str, str]  # weights of others' programs: file -> sha256, as sealed
     grown: Mapping[str, Any]  # that of grow
     eval_rows: tuple[Mapping[str, Any], ...]  # train's eval.jsonl
     pairs: Mapping[str, Any]  # that of pairs
@@ -115,6 +116,7 @@ def gather(workspace: Path, recipe: str) -> Facts:
         rounds=tuple(found.step("generate").rows("rounds.jsonl")),
         evaluation=evaluate.summary,
         exported=found.step("export").summary,
+        shipped=_shipped(found.step("export")),
         grown=found.step("grow").summary,
         eval_rows=tuple(found.step("train").rows("eval.jsonl")),
         pairs=found.step("pairs").summary,
@@ -214,3 +216,12 @@ def _some_of_each_rule(rows: list[StageRow]) -> tuple[StageRow, ...]:
 def _machine(found: RunFiles) -> Mapping[str, Any]:
     made = [step.done.get("machine") for step in found.steps.values() if step.done.get("machine")]
     return dict(made[-1]) if made and made[-1] else {}
+
+
+def _shipped(step: StageFiles) -> Mapping[str, str]:
+    return {
+        name: str(seal["sha256"])
+        for name, seal in (step.done.get("files") or {}).items()
+        if name.endswith((".safetensors", ".gguf", ".onnx", ".onnx_data"))
+        and not name.startswith("browser/")  # the GGUF again
+    }

@@ -173,7 +173,16 @@ def _controls(verdict: Mapping[str, Any]) -> str:
         begins = "It also" if "base" in _lost(verdict) else "But it"
         return f" {begins} loses to {' and to '.join(lost)}."
     open_ = [_RIVALS[name][2] for name, won in beaten.items() if not won and name in _RIVALS]
-    return f" But it does not clearly beat {' nor '.join(open_)}." if open_ else ""
+    if open_:
+        return f" But it does not clearly beat {' nor '.join(open_)}."
+    if _words(verdict).get("base") == "better" and not verdict["difference"].keys() & {
+        "shuffled",
+        "sft",
+    }:
+        return (
+            " But no control was trained, so the gain may come from the form of the answers alone."
+        )
+    return ""
 
 
 def _lost(verdict: Mapping[str, Any]) -> list[str]:

@@ -145,6 +145,8 @@ def test_a_person_rates_in_a_browser(tmp_path: Path) -> None:
         shown.click("#say-A")
         shown.keyboard.press("t")
         shown.keyboard.press("b")
+        shown.reload()  # nothing of it is lost
+        assert shown.inner_text("#place") == "Pair 1 of 3, 3 rated"
         with shown.expect_download() as saved:
             shown.click("#save")
         saved.value.save_as(tmp_path / "ratings.json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.files import read_json, write_json
 from alpaca_pipe.evaluate.changes import Line, changes, what_got_worse
 from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion
 from alpaca_pipe.evaluate.judge.win_rates import grade_summary, pair_summary
@@ -98,8 +99,24 @@ def test_the_files_that_are_shipped(tmp_path: Path) -> None:
     graph["prompts"] = 50
     text = page(tmp_path, {}, {"model": model, "gguf": [file], "onnx": graph})
     assert "640 of 640 greedy" in text and "farther from it than 3e-05" in text
-    assert '<section id="exports">' in text and "512 of 595" in text and "5d" * 32 in text
+    assert '<section id="exports">' in text and "512 of 595" in text
     assert "0.18 (at most 0.5)" in text and "228 positions" in text
+
+
+def test_every_file_of_weights_has_its_digest_as_it_was_sealed(tmp_path: Path) -> None:
+    made = Workspace(tmp_path / "runs")
+    names = ("merged/model.safetensors", "gguf/model-q8_0-00002-of-00002.gguf", "onnx/m.onnx_data")
+    kept = {name: {"sha256": f"{n}b" * 32, "size": 1} for n, name in enumerate(names)}
+    model = {"positions": 228, "max_difference": 7.4e-5, "limit": 0.0041, "top1": 1.0}
+    folder = made.step("export", {"model": model | {"dtype": "float32", "megabytes": 541.6}})
+    done = read_json(folder / "done.json")
+    kept["merged/README.md"] = kept["browser/model-q4_0.gguf"] = {"sha256": "ff" * 32, "size": 1}
+    write_json(folder / "done.json", done | {"files": kept})
+    made.close()
+    text = render(gather(made.root, "tea"))
+    for n, name in enumerate(names):
+        assert f"{name} sha256 {f'{n}b' * 32}" in text
+    assert "ff" * 32 not in text
 
 
 def test_what_the_requests_yielded(tmp_path: Path) -> None:

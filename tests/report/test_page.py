@@ -222,6 +222,7 @@ def test_it_names_files_and_not_where_they_lie(workspace: Workspace) -> None:
     facts = gather(workspace.root, "tea")
     overrides = ["base.model=/home/ada/weights/small.gguf", "train.method=full"]
     text = Page(render(replace(facts, run={**facts.run, "overrides": overrides}))).text
+    assert f"alpaca-pipe run {facts.recipe} base.model=small.gguf train.method=full" in text
     assert "/home/ada" not in text and str(workspace.root) not in text
     for name in (
         "tasks.jsonl",

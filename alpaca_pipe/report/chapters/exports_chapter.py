@@ -14,7 +14,12 @@ def _told(facts: Facts) -> Told | None:
     if not model and not files:
         return None
     graph = _graph(facts.exported.get("onnx"))
-    return {"merged": _merged(model), "files": [_file(one) for one in files], "graph": graph}
+    return {
+        "merged": _merged(model),
+        "files": [_file(one) for one in files],
+        "graph": graph,
+        "sums": [f"{name} sha256 {digest}" for name, digest in facts.shipped.items()],
+    }
 
 
 def _merged(model: Mapping[str, Any] | None) -> str:
@@ -46,7 +51,6 @@ def _file(one: Mapping[str, Any]) -> dict[str, str]:
         "prompts": f"{one['prompts']:,}",
         "agreed": f"{agreed:,} of {one['compared']:,}",
         "kl": f"{one['kl']:.2g} (at most {one['kl_limit']:g})",
-        "sha256": str(one["sha256"]),
     }
 
 

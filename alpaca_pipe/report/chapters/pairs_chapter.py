@@ -23,8 +23,10 @@ def pairs_made(summary: Mapping[str, Any]) -> Told | None:
 
 def _sentences(told: Mapping[str, Any]) -> Iterator[str]:
     compared = f", compared by {told['judge']}" if told.get("judge") else ""
+    distinct = told.get("distinct", told["answers"])
+    apart = f" ({distinct:,} of them distinct)" if distinct < told["answers"] else ""
     yield (
-        f"{told['rows']:,} rows, {told['answers']:,} answers {_BY[told['answers_by']]}{compared}: {told['pairs']:,} pairs, "
+        f"{told['rows']:,} rows, {told['answers']:,} answers {_BY[told['answers_by']]}{apart}{compared}: {told['pairs']:,} pairs, "
         f"{told['ties']:,} ties."
     )
     for reason, count in (told.get("lost") or {}).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 
 from alpaca_pipe.report.chapters.base import ReportChapter, Told, names_only
@@ -13,6 +14,7 @@ def _told(facts: Facts) -> Told:
     config = names_only(facts.config) if facts.config else None
     return {
         "provenance": list(_provenance(facts)),
+        "again": _again(facts),
         "config": json.dumps(config, indent=2, ensure_ascii=False) if config else "",
         "identities": [
             {"kind": step.kind, "identity": json.dumps(step.identity, indent=2, ensure_ascii=False)}
@@ -20,6 +22,13 @@ def _told(facts: Facts) -> Told:
             if step.identity
         ],
     }
+
+
+def _again(facts: Facts) -> str:
+    """The command line that makes the same steps, of a shipped recipe or of a file of that name; a path in it is its name alone."""
+    pairs = (override.partition("=") for override in facts.run.get("overrides") or ())
+    said = [f"{name}{sign}{names_only(value)}" for name, sign, value in pairs]
+    return shlex.join(["alpaca-pipe", "run", facts.recipe, *said])
 
 
 def _provenance(facts: Facts) -> Iterator[tuple[str, str]]:
