@@ -14,8 +14,10 @@ from alpaca_pipe.weights.gguf import open_gguf
 from alpaca_pipe.weights.known import KNOWN
 
 
-def base_choice(tuned: ModelChoice) -> ModelChoice:
-    """The base of a tuned model, found when it is first asked for. Raises UserError where it is not on this machine."""
+def base_choice(tuned: ModelChoice, as_file: bool = True) -> ModelChoice:
+    """The base of a tuned model, found when it is first asked for. as_file: one that is a GGUF stays that file; else its checkpoint.
+
+    Raises UserError where it is not on this machine."""
     from pydantic import ValidationError
 
     from alpaca_pipe.models.run_as_base import base_of
@@ -23,9 +25,9 @@ def base_choice(tuned: ModelChoice) -> ModelChoice:
 
     name = f"{tuned.name}-base"
     model = str(tuned.base.get("model", ""))
-    if model in KNOWN:
+    if model in KNOWN and as_file:
         return ModelChoice(name, model, open_gguf(model), None)
-    if model.endswith(".gguf") and Path(model).is_file():
+    if model.endswith(".gguf") and as_file and Path(model).is_file():
         return ModelChoice(name, model, Path(model), None)
     try:
         workspace = tuned.checkpoint.parents[2] if tuned.checkpoint else None

@@ -15,7 +15,7 @@ async function post(path, body, signal) {
   if (reply.ok) return reply;
   if (reply.status === 401) $("keys").hidden = false;
   const found = await reply.json().catch(() => ({}));
-  throw new Error((found.error && found.error.message) || `status ${reply.status}`);
+  throw new Error((found.error && found.error.message) || found.detail || `status ${reply.status}`);
 }
 
 /* The events of a stream, as JSON. */
@@ -36,7 +36,7 @@ async function answer(model, card, messages) {
   const temperature = Number($("temperature").value), began = performance.now();
   let first = 0, tokens = 0, end = "";
   try {
-    const how = { model, messages, temperature, max_tokens: 512, stream: true, ...(temperature ? {} : { top_k: 1 }) };
+    const how = { model, messages, temperature, max_tokens: 512, stream: true };
     for await (const piece of events(await post("/v1/chat/completions", how, stop.signal))) {
       if (piece.error) throw new Error(piece.error.message);
       const choice = (piece.choices || [])[0] || {};

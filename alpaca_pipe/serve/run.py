@@ -52,8 +52,9 @@ def served(chosen: ModelChoice, engine: ServingEngine, votes: Path | None) -> Se
     base = f"{chosen.name}-base" if chosen.base else ""
 
     def of_base() -> ModelChoice:
-        found = base_choice(chosen)
-        return with_gguf(found, chosen) if engine.name == "llama.cpp" else found
+        if engine.name == "llama.cpp":
+            return with_gguf(base_choice(chosen), chosen)
+        return base_choice(chosen, as_file=False)
 
     models: dict[str, Callable[[], ModelChoice]] = {chosen.name: lambda: chosen}
     abouts = {chosen.name: chosen.about, base: f"the base {chosen.base.get('model', '')}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from alpaca_pipe.core.preference import Preference
+from alpaca_pipe.serve.base_model import base_choice
+from alpaca_pipe.serve.model_choice import ModelChoice
 from alpaca_pipe.serve.votes import NoVote, vote_rows
 from tests.browser import chromium
 from tests.command import command
@@ -82,6 +85,44 @@ def test_base_beside_tuned_blind_and_votes(page: tuple[Page, list[str]], workspa
     assert done.code == 0, done.err
     read = (workspace.parent / "clean").rglob("*.jsonl")
     assert any("fish" in path.read_text() for path in read)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("fastapi", "uvicorn"))), reason="needs the extra `serve`"
+)
+def test_transformers_takes_all_that_the_page_sends(workspace: Path) -> None:
+    """`transformers serve` refuses a request with a field that it does not know."""
+    words = ("letters", "--runs", str(workspace), "--engine", "transformers")
+    with served(*words) as (url, _), chromium() as browser:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE * 1000)
+        page.goto(url.removesuffix("v1"))
+        page.check("#beside")
+        both = ask(page, "AAAA 7")
+        assert len(both) == 2 and "one two" in both
+        assert "failed" not in " ".join(page.locator(".note").all_text_contents())
+
+
+def test_a_base_that_is_a_gguf_is_served_as_a_checkpoint_where_the_engine_wants_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from alpaca_pipe.weights import base as weights_base
+
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    (tmp_path / "checkpoint").mkdir()
+    asked: list[Any] = []
+
+    def resolve(table: Any, say: Any) -> weights_base.Checkpoint:
+        asked.append(table.model)
+        return weights_base.Checkpoint(str(tmp_path / "checkpoint"))
+
+    monkeypatch.setattr(weights_base, "resolve", resolve)
+    tuned = ModelChoice("t", "", None, None, base={"model": str(tmp_path / "m.gguf")})
+    assert base_choice(tuned).gguf == tmp_path / "m.gguf" and not asked
+    found = base_choice(tuned, as_file=False)
+    assert (found.gguf, found.checkpoint) == (None, tmp_path / "checkpoint")
+    assert asked == [tmp_path / "m.gguf"]
 
 
 def test_the_page_asks_for_the_key(workspace: Path) -> None:
