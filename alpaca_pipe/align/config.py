@@ -9,11 +9,10 @@ from pydantic import Field, model_validator
 
 from alpaca_pipe.align.objective import (
     BETA,
-    DPO_LOSSES,
-    GRPO_LOSSES,
-    KTO_LOSSES,
     LEARNING_RATE,
+    LOSSES,
     ONLINE,
+    Loss,
     Method,
 )
 from alpaca_pipe.core.config_table import Added, ExistingPath, Knob, Table, wrong_key
@@ -27,30 +26,17 @@ from alpaca_pipe.train.hyperparameters import Hyperparameters
 PAIRS, ROWS, TRAINED = "pairs/pairs.jsonl", "curate/train.jsonl", "train/model"
 MODEL, REWARD_MODEL = "model", "reward_model"  # folders that it leaves
 
-DpoLoss = Literal[
-    "sigmoid",
-    "hinge",
-    "ipo",
-    "exo_pair",
-    "nca_pair",
-    "robust",
-    "bco_pair",
-    "sppo_hard",
-    "apo_zero",
-    "apo_down",
-    "discopop",
-    "sigmoid_norm",
-]
 # Keys that some methods read -> those methods.
 READ_BY: Mapping[str, tuple[str, ...]] = {
     "label_smoothing": ("dpo",),
     "desirable_weight": ("kto",),
     "undesirable_weight": ("kto",),
     "center_rewards_coefficient": ("reward",),
-    "beta": ("dpo", "kto", "rloo", "grpo"),
-    **dict.fromkeys(("num_generations", "reward_model", "reward", "temperature"), ("rloo", "grpo")),
+    "loss_type": tuple(LOSSES),
+    "control": ("dpo", "kto", "reward"),
+    **dict.fromkeys(("beta", "samples", "max_completion_length"), ("dpo", "kto", "rloo", "grpo")),
+    **dict.fromkeys(("num_generations", "reward_model", "reward", "temperature"), ONLINE),
 }
-Loss = DpoLoss | Literal["kto", "apo_zero_unpaired", "grpo", "dr_grpo", "dapo", "bnpo"]
 
 
 class RewardTraining(Table):
@@ -187,7 +173,7 @@ class AlignConfig(Table):
 
     @model_validator(mode="after")
     def _fits_the_method(self) -> Self:
-        known = {"dpo": DPO_LOSSES, "kto": KTO_LOSSES, "grpo": GRPO_LOSSES}.get(self.method, ())
+        known = LOSSES.get(self.method, ())
         if self.loss_type is not None and self.loss_type not in known:
             cure = f"of {', '.join(known)}" if known else "remove it: this method has one loss"
             raise wrong_key(
@@ -225,11 +211,14 @@ class AlignConfig(Table):
     @property
     def unused(self) -> tuple[str, ...]:
         """Keys that are written and that this method does not read."""
-        return tuple(
-            key
-            for key in sorted(self.model_fields_set & READ_BY.keys())
-            if self.method not in READ_BY[key]
-        )
+        written = self.model_fields_set - ({"control"} if self.control == "none" else set())
+        unread = {key for key in written if not self._reads(key)}
+        if self.reward_model is not None:
+            unread |= written & {"reward"}
+        return tuple(sorted(unread))
+
+    def _reads(self, key: str) -> bool:
+        return self.method in READ_BY.get(key, (self.method,))
 
     @property
     def is_online(self) -> bool:
@@ -262,21 +251,19 @@ class AlignConfig(Table):
     def rehearsed(self) -> Self:
         """A few steps; four times the length, for a stand-in tokenizer spells bytes."""
         groups = self.num_generations if self.is_online else 2
+        smaller: dict[str, Any] = {
+            "max_steps": 2,
+            "max_length": 4 * self.max_length,
+            "per_device_train_batch_size": groups,
+            "gradient_accumulation_steps": 1,
+            "max_completion_length": min(self.max_completion_length, 8),
+            "held_out": min(self.held_out, 2),
+            "samples": min(self.samples, 2),
+        }
+        if self.reward_model is None:
+            smaller["reward"] = self.reward.model_copy(update={"max_steps": 2})
         return self.model_copy(
-            update={
-                "max_steps": 2,
-                "max_length": 4 * self.max_length,
-                "per_device_train_batch_size": groups,
-                "gradient_accumulation_steps": 1,
-                "max_completion_length": min(self.max_completion_length, 8),
-                "held_out": min(self.held_out, 2),
-                "samples": min(self.samples, 2),
-            }
-            | (
-                {"reward": self.reward.model_copy(update={"max_steps": 2})}
-                if self.is_online
-                else {}
-            )
+            update={key: value for key, value in smaller.items() if self._reads(key)}
         )
 
     def hyper(self, seed: int, use_peft: bool) -> Hyperparameters:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +36,7 @@ class Margins:
         return sum(self.margins) / len(self.margins)
 
 
-def said_of_answers(
-    model: PreTrainedModel, rows: HeldOut, told: Callable[[int], None] = lambda done: None
-) -> list[tuple[float, float]]:
+def said_of_answers(model: PreTrainedModel, rows: HeldOut) -> list[tuple[float, float]]:
     """Log-probability in nats of each row's (chosen, rejected) answer; of a labelled one (answer, 0)."""
     sides = [
         (row.prompt, answer)
@@ -46,7 +44,7 @@ def said_of_answers(
         for answer in ((row.chosen, row.rejected) if isinstance(row, PairIds) else (row.answer,))
     ]
     encoded = [(_encoded(prompt, answer),) for prompt, answer in sides]
-    found = iter(-one.nats for one in response_losses(model, encoded, _AT_ONCE, told))
+    found = iter(-one.nats for one in response_losses(model, encoded, _AT_ONCE))
     return [(next(found), next(found) if isinstance(row, PairIds) else 0.0) for row in rows]
 
 

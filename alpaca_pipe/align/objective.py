@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, get_args
 
 Method = Literal["dpo", "kto", "reward", "rloo", "grpo"]
 ONLINE = ("rloo", "grpo")  # trained on answers of their own
 
 # Of dpo those whose batch is a mean over pairs, so that it may be computed pair by pair (not aot, which sorts a batch).
-DPO_LOSSES = (
+DpoLoss = Literal[
     "sigmoid",
     "hinge",
     "ipo",
@@ -21,9 +22,15 @@ DPO_LOSSES = (
     "apo_down",
     "discopop",
     "sigmoid_norm",
-)
-KTO_LOSSES = ("kto", "apo_zero_unpaired")
-GRPO_LOSSES = ("grpo", "dr_grpo", "dapo", "bnpo")
+]
+KtoLoss = Literal["kto", "apo_zero_unpaired"]
+GrpoLoss = Literal["grpo", "dr_grpo", "dapo", "bnpo"]
+Loss = DpoLoss | KtoLoss | GrpoLoss
+LOSSES: Mapping[str, tuple[str, ...]] = {
+    "dpo": get_args(DpoLoss),
+    "kto": get_args(KtoLoss),
+    "grpo": get_args(GrpoLoss),
+}
 BETA = {"dpo": 0.1, "kto": 0.1, "reward": 0.0, "rloo": 0.05, "grpo": 0.0}  # TRL's defaults
 # With an adapter, and for all weights: TRL's defaults are for all weights, an adapter takes ten times and more.
 LEARNING_RATE = {

@@ -95,13 +95,15 @@ def asked(row: Preference) -> str:
 
 def split(rows: Sequence[Preference], held_out: int) -> tuple[list[Preference], list[Preference]]:
     """(to learn from, held out): at least so many rows, all rows of a prompt on one side. Rows that come later move few."""
-    of_prompt = Counter(map(asked, rows))
+    prompts = [asked(row) for row in rows]
+    of_prompt = Counter(prompts)
     names = held_out_ids(of_prompt, held_out)  # more prompts than there need be rows
     kept, count = set[str](), 0
     for name in sorted(names, key=lambda name: (hashlib.sha256(name.encode()).digest(), name)):
         if count < held_out:
             kept.add(name)
             count += of_prompt[name]
-    return [row for row in rows if asked(row) not in kept], [
-        row for row in rows if asked(row) in kept
+    both = list(zip(rows, prompts, strict=True))
+    return [row for row, name in both if name not in kept], [
+        row for row, name in both if name in kept
     ]

@@ -34,13 +34,11 @@ from alpaca_pipe.align.reward_tune import RewardTune, tune_reward
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Rejected
 from alpaca_pipe.core.files import open_to_others, read_jsonl_so_far, write_json, write_jsonl
-from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder
-from alpaca_pipe.models.own_template import template_of
-from alpaca_pipe.models.saved_template import save_template, saved_encoder
+from alpaca_pipe.models.saved_template import encoder_of, save_template
 from alpaca_pipe.recipe.stage import Outcome, StageContext
 from alpaca_pipe.train.hyperparameters import Hyperparameters
-from alpaca_pipe.weights.base import Checkpoint, base_or_grown, resolve
+from alpaca_pipe.weights.base import base_or_grown, resolve
 
 FOLDERS = {"aligned": MODEL, "sft": "control_sft", "shuffled": "control_shuffled"}
 
@@ -108,18 +106,8 @@ class _Work:
 
     @cached_property
     def encoder(self) -> Encoder:
-        if self.begin.tuned is None:
-            return Encoder(
-                load_tokenizer(self.begin.checkpoint), template_of(self.config.template or "chat")
-            )
-        found = saved_encoder(load_tokenizer(Checkpoint(str(self.begin.tuned))), self.begin.tuned)
-        named = self.config.template
-        if named is not None and template_of(named).name != found.template.name:
-            raise UserError(
-                f"align.template: {template_of(named).name}, and the tuned model was trained with {found.template.name}",
-                "remove align.template",
-            )
-        return found
+        begin = self.begin
+        return encoder_of(begin.checkpoint, begin.tuned, self.config.template, "align.template")
 
     @cached_property
     def rows(self) -> PreferenceRows:
@@ -394,6 +382,8 @@ class _Work:
         return Listener(
             self.context.stopping,
             lambda step, loss: self.context.progress.at(before + step, f"loss {loss:.3f}"),
-            lambda row: None,
+            lambda done: self.context.progress.at(
+                before, f"read before the first step: {done} rows"
+            ),
             self.context.phase,
         )

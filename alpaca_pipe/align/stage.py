@@ -8,6 +8,7 @@ from typing import Any
 
 from alpaca_pipe.align.align_estimate import align_outlay
 from alpaca_pipe.align.config import PAIRS, TRAINED, AlignConfig
+from alpaca_pipe.align.rows_ahead import doubts
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageContext
 from alpaca_pipe.weights.base import GROWN
@@ -17,6 +18,7 @@ def estimate(config: AlignConfig, tables: Mapping[str, Any], known: EstimateInpu
     """UserError for a recipe that cannot be aligned."""
     found = align_outlay(config, tables, known.inputs.get(PAIRS))
     notes = tuple(f"align.{key} is not used by method {config.method}" for key in config.unused)
+    notes += doubts(config, tables, known.inputs)
     return Estimate(found.minutes, found.says, found.rests_on, notes=notes)
 
 

@@ -9,6 +9,10 @@ from typing import Any
 from alpaca_pipe.core.example import Example, Message, Origin, conversation_id, example_id
 
 
+class SameAnswers(ValueError):
+    """Both sides of a pair say the same."""
+
+
 @dataclass(frozen=True)
 class Preference:
     """A prompt and `chosen` over `rejected`, or one `answer` with its `label`. Make it with `pair` or `labelled`.
@@ -44,7 +48,7 @@ class Preference:
         _check(chosen, "the chosen side holds")
         _check(rejected, "the rejected side holds")
         if tuple(chosen) == tuple(rejected):
-            raise ValueError("the chosen and the rejected answer are the same")
+            raise SameAnswers("the chosen and the rejected answer are the same")
         name = _id(system, input, "", asked, chosen, rejected)
         return Preference(
             name, asked, origin, system, input, chosen=tuple(chosen), rejected=tuple(rejected)

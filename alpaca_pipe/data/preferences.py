@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from alpaca_pipe.core.example import Example, Message, Origin, Rejected
 from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.data.reading import Aside, ReadingNotes, judged, strict
 from alpaca_pipe.data.row_reader import RowReader
-from alpaca_pipe.data.shapes.base import About, NotARow
+from alpaca_pipe.data.shapes.base import About, EqualAnswers, NotARow, NotHeld
 from alpaca_pipe.data.shapes.columns import Columns
 from alpaca_pipe.data.source_kinds import HubId
 
@@ -34,10 +35,11 @@ class _PreferenceReader(RowReader):
                         _CURE,
                     )
                 one = replace(pair, origin=replace(pair.origin, kind="imported", source=source))
-            if isinstance(one, Rejected) and "are the same" in one.reason:
-                one = replace(one, rule=EQUAL)
             found.append(one)
         return found
+
+    def _rule_of(self, reason: NotHeld) -> str:
+        return EQUAL if isinstance(reason, EqualAnswers) else super()._rule_of(reason)
 
     def _labelled(
         self, one: Example, label: bool, source: str, about: About
@@ -55,16 +57,17 @@ def read_preferences(
     keep_going: bool = False,
     columns: Columns | None = None,
     split: str | None = None,
+    first: int | None = None,
     aside: Aside = lambda rejected: None,
     told: ReadingNotes | None = None,
 ) -> Iterator[Preference]:
     """The preferences of a file, a folder or a hub id, in order, each once. A pair whose sides are the same goes `aside` with
     rule `equal_answers`. A row without a rejected answer is an error, as one that cannot be read; with `keep_going` both go
-    `aside` too."""
+    `aside` too. first: reads so many rows only."""
     told = told if told is not None else ReadingNotes()
     found = judged(source, None, "all", columns, split, told, _PreferenceReader)
     known = set[str]()
-    for one in strict(found, keep_going, aside, str(source)):
+    for one in strict(islice(found, first), keep_going, aside, str(source)):
         if isinstance(one, Preference) and one.id not in known:
             known.add(one.id)
             yield one

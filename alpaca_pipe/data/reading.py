@@ -34,6 +34,7 @@ from alpaca_pipe.data.splits import REST, split_of
 Aside = Callable[[Rejected], object]
 UNREADABLE = "unreadable"  # the rule under which rows are set aside that cannot be read
 _TOLD = 20  # errors told at once; a file of another kind would fill the screen
+_APART = 3  # places of one fault that are told apart
 _LOOKED_AT = (
     200  # rows that say what ends every text of a file; if none of them has a shape, none has
 )
@@ -115,7 +116,7 @@ def strict(
     found: Iterable[_Judged], keep_going: bool, aside: Aside, whole: str
 ) -> Iterator[Example | Preference]:
     """The rows that are read; the others as `read` tells."""
-    faults: list[UserError] = []
+    faults: list[tuple[str, Unreadable]] = []
     count = 0
     for one in found:
         count += 1
@@ -129,16 +130,29 @@ def strict(
             aside(Rejected(bad.text, UNREADABLE, bad.what, source, kind="imported"))
         else:
             bad, place, _ = one
-            faults.append(UserError(f"{place}: {bad.what}", bad.cure))
+            faults.append((place, bad))
             if len(faults) == _TOLD or bad.ends:
                 break
     if faults:
-        raise UserErrors(faults)
+        raise UserErrors(_told_once(faults))
     if not count:
         raise UserError(
             f"{whole}: the file has no rows",
             "name a file with at least one instruction and its output",
         )
+
+
+def _told_once(faults: Sequence[tuple[str, Unreadable]]) -> list[UserError]:
+    """A fault of many rows is one sentence, with its first place and how many more there are."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for place, bad in faults:
+        places.setdefault((bad.what, bad.cure), []).append(place)
+    found = []
+    for (what, cure), at in places.items():
+        alone = len(at) <= _APART
+        told = at if alone else [f"{at[0]} and {len(at) - 1} more, to {at[-1]}"]
+        found += [UserError(f"{one}: {what}", cure) for one in told]
+    return found
 
 
 def judged(

@@ -105,10 +105,15 @@ class RowReader:
         try:
             yield from self._of_row(row, source)
         except NotHeld as reason:
-            yield Rejected(kept_text(value), TURNS, str(reason), source, kind="imported")
+            rule = self._rule_of(reason)
+            yield Rejected(kept_text(value), rule, str(reason), source, kind="imported")
         except NotWanted as said:
             rule, why = said.args
             yield Rejected(kept_text(value), rule, why, source, kind="imported")
+
+    def _rule_of(self, reason: NotHeld) -> str:
+        """Under which a row is set aside that ours cannot hold."""
+        return TURNS
 
     def _row(self, value: Any) -> Mapping[str, Any]:
         if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from alpaca_pipe.models.decoding import decoding, ends
@@ -35,7 +35,6 @@ def drawn_answers(
     temperature: float,
     end: int,
     seed: int,
-    told: Callable[[int], None] = lambda done: None,
 ) -> list[list[DrawnAnswer]]:
     """`each` answers to every prompt (ids), in order. Draws depend on the seed and on the prompts of their batch, the first
     `prompts_at_once(each)` of the list, the next ones and so on, and on nothing that was drawn before. The model is in eval
@@ -46,7 +45,6 @@ def drawn_answers(
         batch = prompts[start : start + size]
         rows = _of_batch(model, tokenizer, batch, each, max_new_tokens, temperature, end, seed)
         found += [rows[at * each : (at + 1) * each] for at in range(len(batch))]
-        told(len(found))
     return found
 
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.core.files import read_json, write_json
+from alpaca_pipe.models.loading import load_tokenizer
 from alpaca_pipe.models.loss_mask import Encoder
+from alpaca_pipe.models.own_template import TemplateChoice, template_of
 from alpaca_pipe.models.templates import TEMPLATES, Template
+from alpaca_pipe.weights.base import Checkpoint
 from alpaca_pipe.weights.checkpoint import save_tokenizer
 
 if TYPE_CHECKING:
@@ -67,6 +70,22 @@ def save_template(folder: Path, encoder: Encoder) -> None:
                 f"the tokenizer saved in {folder} tokenises a prompt differently from in training",
                 "report this with the name of the base model: its tokenizer does not survive saving",
             )
+
+
+def encoder_of(
+    checkpoint: Checkpoint, tuned: Path | None, named: TemplateChoice | None, key: str
+) -> Encoder:
+    """That of the tuned model in the folder; without one the checkpoint's, by the template that is named, else chat. key: of the
+    recipe, for the UserError where the tuned model was trained with another."""
+    if tuned is None:
+        return Encoder(load_tokenizer(checkpoint), template_of(named or "chat"))
+    found = saved_encoder(load_tokenizer(Checkpoint(str(tuned))), tuned)
+    if named is not None and template_of(named).name != found.template.name:
+        raise UserError(
+            f"{key}: {template_of(named).name}, and the tuned model was trained with {found.template.name}",
+            f"remove {key}",
+        )
+    return found
 
 
 def saved_encoder(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Encoder:

@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.core.errors import Stopped
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import read_jsonl_so_far, write_jsonl
 from alpaca_pipe.models.drawn_answers import drawn_answers, prompts_at_once
-from alpaca_pipe.models.loading import load_for_scoring, load_tokenizer, positions
+from alpaca_pipe.models.loading import load_for_scoring, positions
 from alpaca_pipe.models.loss_mask import Encoder
-from alpaca_pipe.models.own_template import template_of
-from alpaca_pipe.models.saved_template import saved_encoder
+from alpaca_pipe.models.saved_template import encoder_of
 from alpaca_pipe.pairs.config import PairsConfig
 from alpaca_pipe.pairs.prompts import PromptAnswer
 from alpaca_pipe.weights.base import Checkpoint
@@ -38,18 +37,8 @@ def draw_here(
     write_jsonl(stored, [_row(answers) for answers in known])
     if len(known) == len(rows):
         return known
-    model, tokenizer = load_for_scoring(checkpoint, tuned)
-    encoder = (
-        saved_encoder(tokenizer, tuned)
-        if tuned
-        else Encoder(load_tokenizer(checkpoint), template_of(config.template or "chat"))
-    )
-    named = config.template
-    if named is not None and template_of(named).name != encoder.template.name:
-        raise UserError(
-            f"pairs.template: {template_of(named).name}, and the tuned model was trained with {encoder.template.name}",
-            "remove pairs.template",
-        )
+    encoder = encoder_of(checkpoint, tuned, config.template, "pairs.template")
+    model, _ = load_for_scoring(checkpoint, tuned)
     room = positions(checkpoint, 1 << 20)
     with stored.open("a", encoding="utf-8") as stream:
         for start in range(len(known), len(rows), size):

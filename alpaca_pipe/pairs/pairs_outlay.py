@@ -10,6 +10,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
+from alpaca_pipe.data.preferences_ahead import of_curated, of_source
 from alpaca_pipe.data.source_size import rows_expected, rows_to_train
 from alpaca_pipe.evaluate.judge.judge_config import outlay
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
@@ -41,11 +42,16 @@ class PairsOutlay:
 
 
 def pairs_outlay(
-    config: PairsConfig, tables: Mapping[str, Any], ledger: Path | None
+    config: PairsConfig,
+    tables: Mapping[str, Any],
+    ledger: Path | None,
+    sealed: Path | None = None,
 ) -> PairsOutlay:
-    """UserError where no model is named that answers, or a teacher or judge has no price or is past its end."""
+    """sealed: the curated rows, where they are there. UserError where rows are to have kept a worse answer and have none, where
+    no model is named that answers, or a teacher or judge has no price or is past its end."""
     rows = min(config.count, _rows(config, tables))
     if config.answers == "kept":
+        _check_kept(config, tables, sealed)
         return PairsOutlay(
             Range.about(0.02, 2),
             f"the pairs that up to {rows:,} rows kept",
@@ -85,6 +91,18 @@ def pairs_outlay(
         found.api + paid.api,
         pairs,
     )
+
+
+def _check_kept(config: PairsConfig, tables: Mapping[str, Any], sealed: Path | None) -> None:
+    if config.source:
+        ahead = of_source(config.source, config.columns, config.split, config.keep_going)
+    else:
+        ahead = of_curated(tables, sealed)
+    if ahead.none:
+        raise UserError(
+            f"pairs: no pair can be made of what rows kept: {ahead.none}",
+            "set pairs.answers: tuned or teacher, or name a file of chosen and rejected answers with pairs.from",
+        )
 
 
 def _bought(

@@ -49,10 +49,19 @@ def pairs(config: PairsConfig, context: StageContext) -> Outcome:
     if not summary["pairs"]:
         raise UserError(
             f"pairs: none of {summary['rows']} prompts gave a pair ({_why(summary)})",
-            "draw more answers (pairs.num_generations, temperature), or take another judge",
+            _cure(config),
         )
     context.progress.say(f"{summary['pairs']} pairs of {summary['rows']} prompts ({_why(summary)})")
     return Outcome(summary)
+
+
+def _cure(config: PairsConfig) -> str:
+    """What would give pairs, by where the answers come from and who compares them."""
+    if config.answers == "kept":
+        return "take rows with a rejected answer or a label, or let answers be compared (pairs.answers: tuned or teacher)"
+    more = "draw" if config.answers == "tuned" else "buy"
+    other = "another judge" if config.judge else "another rule" if config.rule else "a judge"
+    return f"{more} more answers a prompt (pairs.num_generations, temperature), or take {other}"
 
 
 def _why(summary: dict[str, Any]) -> str:

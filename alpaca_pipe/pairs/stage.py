@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from alpaca_pipe.pairs.config import PairsConfig
+from alpaca_pipe.pairs.config import ROWS, PairsConfig
 from alpaca_pipe.pairs.pairs_outlay import pairs_outlay
 from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageContext
 
@@ -24,7 +24,8 @@ _OUT_OF_MEMORY = "lower pairs.num_generations or pairs.max_completion_length"
 
 def estimate(config: PairsConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
     """UserError for a recipe whose pairs cannot be made."""
-    found = pairs_outlay(config, tables, known.workspace and known.workspace / "ledger.sqlite")
+    ledger = known.workspace and known.workspace / "ledger.sqlite"
+    found = pairs_outlay(config, tables, ledger, known.inputs.get(ROWS))
     return Estimate(
         found.minutes,
         found.says,

@@ -313,3 +313,22 @@ def test_a_key_that_the_method_does_not_read_is_said(tmp_path: Path) -> None:
     assert AlignConfig(method="dpo", desirable_weight=2.0).unused == ("desirable_weight",)
     assert AlignConfig(method="grpo", num_generations=4).unused == ()
     assert set(READ_BY) <= set(AlignConfig.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("how", "unused"),
+    [
+        (
+            {"method": "reward", "samples": 3, "max_completion_length": 9},
+            ["max_completion_length", "samples"],
+        ),
+        ({"method": "rloo", "control": "both"}, ["control"]),
+        ({"method": "rloo", "control": "none"}, []),
+        ({"method": "kto", "samples": 3, "control": "both"}, []),
+        ({"method": "rloo", "reward_model": Path(), "reward": {"max_steps": 1}}, ["reward"]),
+    ],
+)
+def test_more_keys_that_change_nothing(how: dict[str, Any], unused: list[str]) -> None:
+    config = AlignConfig.model_validate(how)
+    assert list(config.unused) == unused
+    assert set(config.rehearsed().unused) <= set(unused)  # a rehearsal writes no key of its own

@@ -19,6 +19,7 @@ from alpaca_pipe.core.example import Example, Message, Origin
 from alpaca_pipe.core.files import read_jsonl, tree_digest, write_jsonl
 from alpaca_pipe.core.own_function import OwnFunction
 from alpaca_pipe.core.preference import Preference
+from alpaca_pipe.data.preferences import EQUAL, read_preferences
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.pairs.answer_rules import score
 from alpaca_pipe.pairs.choosing import choose, distinct
@@ -277,3 +278,39 @@ def test_another_system_text_is_another_prompt(tmp_path: Path) -> None:
     write_jsonl(file, (row.to_row() for row in asked))
     found = rows_to_ask(PairsConfig(), {"curate/train.jsonl": file}, lambda row: None)
     assert [row.system for row in found] == ["You are a pirate", "You are a poet"]
+
+
+@pytest.mark.parametrize(
+    ("how", "cure", "never"),
+    [
+        ({"answers": "kept"}, "rows with a rejected answer", "num_generations"),
+        ({}, "draw more answers a prompt", "another judge"),
+        ({"rule": True}, "another rule", "another judge"),
+    ],
+)
+def test_what_to_do_where_no_pair_is(
+    bench: Bench, tmp_path: Path, how: dict[str, Any], cure: str, never: str
+) -> None:
+    """Only what this recipe can do is offered: nothing is drawn or judged of answers that rows kept."""
+    if how.get("rule"):
+        (tmp_path / "mine.py").write_text("def same(question, answer, ended):\n    return 1\n")
+        how = {"rule": OwnFunction(file=tmp_path / "mine.py", function="same")}
+    at = bench("none")
+    if "rule" not in how and "answers" not in how:
+        how = {"least_margin": 1.0}
+    with pytest.raises(UserError) as said:
+        run(config(**how), at)
+    assert cure in said.value.cure and never not in said.value.cure
+
+
+def test_a_tie_is_known_by_what_it_is_and_not_by_its_words(tmp_path: Path) -> None:
+    """A row whose own text says so is not a pair of the same answers."""
+    rows = [
+        {"prompt": "Q?", "chosen": "they are the same", "rejected": "are the same"},
+        {"prompt": "R?", "chosen": "yes", "rejected": "yes"},
+    ]
+    file = tmp_path / "own.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    aside: list[Any] = []
+    assert len(list(read_preferences(file, aside=aside.append))) == 1
+    assert [one.rule for one in aside] == [EQUAL]

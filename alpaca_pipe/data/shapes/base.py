@@ -20,6 +20,10 @@ class NotHeld(Exception):
     """The row is sound, and ours cannot hold it: the reason."""
 
 
+class EqualAnswers(NotHeld):
+    """The row compares two answers that say the same."""
+
+
 class NoneBetter(NotHeld):
     """The row compares answers and says that none is the better one: no other shape is to read one of them."""
 
