@@ -13,7 +13,8 @@ from alpaca_pipe.models.loss_mask import EncodedRow, Encoder
 
 @dataclass(frozen=True)
 class PairIds:
-    """A pair in token ids; each answer ends in its end token. Learned are the answers, the prompt never."""
+    """A pair in token ids; each answer ends in its end token, but for one that was cut off. Learned are the answers, the prompt
+    never."""
 
     id: str
     prompt: tuple[int, ...]
@@ -45,11 +46,13 @@ class LabelledIds:
 def pair_ids(
     rows: Sequence[Preference], encoder: Encoder, max_length: int
 ) -> Iterator[PairIds | Rejected]:
-    """One for each row of chosen and rejected, in order, or why it is left out."""
+    """One for each row of chosen and rejected, in order, or why it is left out. An answer of which its row says that it was cut
+    off has no end token: the model never gave one, and is not to learn when to."""
     better = encoder.encode([_told(row, row.chosen) for row in rows], max_length)
     worse = encoder.encode([_told(row, row.rejected) for row in rows], max_length)
     for row, one, other in zip(rows, better, worse, strict=True):
-        first, second = _split(one), _split(other)
+        chosen, rejected = _ended(row)
+        first, second = _split(one, chosen), _split(other, rejected)
         if isinstance(first, _Unfit) or isinstance(second, _Unfit):
             fault = first if isinstance(first, _Unfit) else second
             assert isinstance(fault, _Unfit)
@@ -68,22 +71,31 @@ def labelled_ids(
 ) -> Iterator[LabelledIds | Rejected]:
     """One for each answer: of a pair two, the chosen one good and the rejected one bad."""
     told = [
-        (row, name, answer, label)
+        (row, name, answer, label, ended)
         for row in rows
-        for name, answer, label in (
-            (f"{row.id}+", row.chosen, True),
-            (f"{row.id}-", row.rejected, False),
-            (row.id, row.answer, row.label),
+        for name, answer, label, ended in (
+            (f"{row.id}+", row.chosen, True, _ended(row)[0]),
+            (f"{row.id}-", row.rejected, False, _ended(row)[1]),
+            (row.id, row.answer, row.label, True),
         )
         if answer
     ]
-    found = encoder.encode([_told(row, answer) for row, _, answer, _ in told], max_length)
-    for (row, name, _, label), one in zip(told, found, strict=True):
-        found_in = _split(one)
+    found = encoder.encode([_told(row, answer) for row, _, answer, _, _ in told], max_length)
+    for (row, name, _, label, ended), one in zip(told, found, strict=True):
+        found_in = _split(one, ended)
         if isinstance(found_in, _Unfit):
             yield Rejected(str(row.to_row()), found_in.rule, found_in.reason)
         else:
             yield LabelledIds(name, found_in.prompt, found_in.answer, bool(label))
+
+
+def _ended(row: Preference) -> tuple[bool, bool]:
+    """Whether the chosen and the rejected answer ended by themselves, as far as the row says it: pairs: does."""
+    match row.origin.details.get("ended"):
+        case [bool(chosen), bool(rejected)]:
+            return chosen, rejected
+        case _:
+            return True, True
 
 
 def prompt_ids(rows: Sequence[Preference], encoder: Encoder) -> list[tuple[int, ...]]:
@@ -117,12 +129,12 @@ class _Unfit(NamedTuple):
     reason: str
 
 
-def _split(row: EncodedRow | Rejected) -> _Side | _Unfit:
-    """Prompt and answer of a row whose one learned stretch ends it."""
+def _split(row: EncodedRow | Rejected, ended: bool = True) -> _Side | _Unfit:
+    """Prompt and answer of a row whose one learned stretch ends it; ended: with its end token."""
     if isinstance(row, Rejected):
         return _Unfit(row.rule, row.reason)
     spans = row[-1].spans()
     if len(row) > 1 or len(spans) != 1 or spans[0][1] != len(row[-1].ids):
         return _Unfit("template", "its answer is of several messages, which cannot be compared")
     first, _ = spans[0]
-    return _Side(row[-1].ids[:first], row[-1].ids[first:])
+    return _Side(row[-1].ids[:first], row[-1].ids[first : len(row[-1].ids) if ended else -1])

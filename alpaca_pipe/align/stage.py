@@ -43,7 +43,7 @@ _OUT_OF_MEMORY = (
 
 STAGE = Stage(
     "align",
-    version=3,  # 3: the control of dpo learned from rows in their true order, beside a reference of shuffled ones; verdict by sign tests
+    version=4,  # 3: the control of dpo learned from rows in their true order; verdict by sign tests; 4: what was cut off has no end
     config=AlignConfig,
     reads=(f"{TRAINED}?", f"{GROWN}?"),
     uses=("base", "seed"),

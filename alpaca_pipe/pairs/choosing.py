@@ -16,7 +16,7 @@ from alpaca_pipe.pairs.scoring_answers import Scores
 
 @dataclass
 class Chosen:
-    """pairs: with margin and scores in their origin. ties: rows of prompts whose answers nobody could tell apart. lost: reason
+    """pairs: with margin, scores and whether each ended by itself in their origin. ties: rows of prompts whose answers nobody could tell apart. lost: reason
     -> prompts that gave no pair for another reason."""
 
     pairs: list[Preference] = field(default_factory=list)
@@ -56,5 +56,7 @@ def choose(
             if margin <= 0 or margin < config.least_margin:
                 found.ties.append({"id": row.id, "answers": [one.text for one in own], **said})
             else:
-                found.pairs.append(preference(row, best[0].text, worst[0].text, said))
+                ended = [best[0].ended, worst[0].ended]
+                both = best[0].text, worst[0].text
+                found.pairs.append(preference(row, *both, said | {"ended": ended}))
     return found

@@ -40,7 +40,7 @@ def estimate(config: PairsConfig, tables: Mapping[str, Any], known: EstimateInpu
 
 STAGE = Stage(
     "pairs",
-    version=1,
+    version=2,
     config=PairsConfig,
     uses=("base?", "seed"),
     estimate=estimate,
