@@ -6,14 +6,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 OVERRIDES ?=
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of Pythons are started here: each would compile all of it anew
 
-.PHONY: quickstart vicuna-small constitutional-small orca-small ligo-small test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate bench-train chaos findings clean
+.PHONY: quickstart vicuna-small constitutional-small rlhf-small orca-small ligo-small test test-all lint docs bench bench-teachers bench-curate bench-forecast bench-generate bench-train chaos findings clean
 
 quickstart: $(VENV)/.installed-user
 	@$(BIN)/alpaca-pipe setup local
 	@$(BIN)/alpaca-pipe run quickstart $(OVERRIDES)
 
 # A published system in small, on a fresh clone too: docs/published.md.
-vicuna-small constitutional-small: $(VENV)/.installed-user
+vicuna-small constitutional-small rlhf-small: $(VENV)/.installed-user
 	@$(BIN)/alpaca-pipe setup local
 	@$(BIN)/alpaca-pipe run $@ $(OVERRIDES)
 

@@ -239,6 +239,7 @@ def test_best_and_worst_and_ties() -> None:
     found = choose(rows, answers, given, config())
     assert [(one.chosen[0].text, one.rejected[0].text) for one in found.pairs] == [("b", "c")]
     assert found.pairs[0].origin.details["margin"] == 1.0
+    assert found.pairs[0].origin.details["ended"] == [True, False]
     assert len(found.ties) == 1 and sum(found.lost.values()) == 2
     none = choose(rows[:1], answers[:1], given[:1], config(least_margin=1.0))
     assert len(none.pairs) == 1
