@@ -164,7 +164,8 @@ def _tokens(
                 else learned * config.reward.num_train_epochs
             )
             reward = 2 * pairs * _TOKENS_A_SIDE
-        drawn = (answers + 2 * config.samples) * config.max_completion_length
+        measured = 2 * config.samples * config.num_generations
+        drawn = (answers + measured) * config.max_completion_length
         return reward + answers * length, 3.0 * answers * length, drawn
     trained = steps * rows_a_step * sides * _TOKENS_A_SIDE
     scored = (learned + (models + 1) * config.held_out) * sides * _TOKENS_A_SIDE

@@ -90,16 +90,17 @@ def own_answers(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[tuple[int, ...]],
+    each: int,
     most: int,
     end: int,
     seed: int,
 ) -> OwnAnswers:
-    """One each, drawn at temperature 1, which is what a distance to another model is measured on."""
-    drawn: list[DrawnAnswer] = [
-        group[0] for group in drawn_answers(model, tokenizer, prompts, 1, most, 1.0, end, seed)
-    ]
+    """So many to each prompt, one after the other, drawn at temperature 1, which is what a distance to another model is measured
+    on."""
+    groups = drawn_answers(model, tokenizer, prompts, each, most, 1.0, end, seed)
+    drawn: list[DrawnAnswer] = [one for group in groups for one in group]
     answers = tuple((*one.ids, end) if one.ended else one.ids for one in drawn)
-    nats = log_probs(model, prompts, answers)
+    nats = log_probs(model, [prompt for prompt in prompts for _ in range(each)], answers)
     return OwnAnswers(answers, tuple(one.ended for one in drawn), tuple(nats))
 
 

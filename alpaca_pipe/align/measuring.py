@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from alpaca_pipe.align.config import AlignConfig
@@ -20,7 +21,7 @@ from alpaca_pipe.align.policy import Beginning
 from alpaca_pipe.align.preference_ids import PairIds
 from alpaca_pipe.align.reward_model import load_reward_model, rewards
 from alpaca_pipe.core.files import read_json, write_json
-from alpaca_pipe.evaluate.bootstrap import paired
+from alpaca_pipe.evaluate.bootstrap import of_mean
 from alpaca_pipe.evaluate.proportions import wilson
 from alpaca_pipe.models.loading import load_for_scoring
 from alpaca_pipe.pairs.answer_rules import score
@@ -28,10 +29,21 @@ from alpaca_pipe.pairs.answer_rules import score
 
 @dataclass(frozen=True)
 class HeldOutPrompts:
-    """What is asked: token ids, and the question as a person reads it."""
+    """What is asked: token ids, and the question as a person reads it. each: answers that are drawn to one."""
 
     ids: tuple[tuple[int, ...], ...]
     questions: tuple[str, ...]
+    each: int = 1
+
+    @property
+    def of_answers(self) -> list[tuple[int, ...]]:
+        """The prompt of every answer."""
+        return [ids for ids in self.ids for _ in range(self.each)]
+
+    def by_prompt(self, of_answers: Sequence[float]) -> list[list[float]]:
+        """What is said of the answers, those to a prompt together."""
+        starts = range(0, len(of_answers), self.each)
+        return [list(of_answers[start : start + self.each]) for start in starts]
 
 
 def measure_offline(
@@ -61,7 +73,7 @@ def measure_offline(
         name: margins([tuple(one) for one in kept[name]["said"]], before, rows, config.strength)  # type: ignore[misc]
         for name in folders
     }
-    return found, _own(kept) if prompts.ids else {}
+    return found, _own(kept, prompts) if prompts.ids else {}
 
 
 def _said_by(
@@ -78,14 +90,15 @@ def _said_by(
     model, tokenizer = load_for_scoring(begin.checkpoint, folder, begin.dtype)
     found: dict[str, Any] = {"said": said_of_answers(model, rows)}
     if prompts is not None:
-        own = own_answers(model, tokenizer, prompts.ids, config.max_completion_length, end, seed)
+        most = config.max_completion_length
+        own = own_answers(model, tokenizer, prompts.ids, prompts.each, most, end, seed)
         found["own"] = own.to_row() | _by_rules(tokenizer, prompts, own)
     if prompts is not None and of_aligned is not None:
-        found["of_aligned"] = log_probs(model, prompts.ids, of_aligned)
+        found["of_aligned"] = log_probs(model, prompts.of_answers, of_aligned)
     return found
 
 
-def _own(kept: Mapping[str, Any]) -> dict[str, Any]:
+def _own(kept: Mapping[str, Any], prompts: HeldOutPrompts) -> dict[str, Any]:
     aligned = OwnAnswers.from_row(kept["aligned"]["own"])
     before = OwnAnswers.from_row(kept["before"]["own"])
     return {
@@ -93,25 +106,32 @@ def _own(kept: Mapping[str, Any]) -> dict[str, Any]:
         "ended": {"before": sum(before.ended), "aligned": sum(aligned.ended)},
         "kl": distance(aligned, kept["before"]["of_aligned"]),
         "answers": len(aligned.answers),
-        "rules": _won(kept["aligned"]["own"]["rules"], kept["before"]["own"]["rules"]),
+        "rules": _won(kept["aligned"]["own"]["rules"], kept["before"]["own"]["rules"], prompts),
     }
 
 
 def _by_rules(tokenizer: Any, prompts: HeldOutPrompts, own: OwnAnswers) -> dict[str, Any]:
     """What the rules of pairs/ say of each answer: a judge that the training did not ask."""
     texts = tokenizer.batch_decode([list(ids) for ids in own.answers], skip_special_tokens=True)
-    both = zip(prompts.questions, texts, own.ended, strict=True)
+    asked = [question for question in prompts.questions for _ in range(prompts.each)]
+    both = zip(asked, texts, own.ended, strict=True)
     return {"rules": [score(*one) for one in both], "texts": texts}
 
 
-def _won(aligned: Sequence[float], before: Sequence[float]) -> dict[str, Any]:
-    """Mean scores, and the share of prompts whose answer the rules prefer to the one before, ties half."""
-    pairs = list(zip(aligned, before, strict=True))
-    points = sum(1.0 if one > was else 0.5 if one == was else 0.0 for one, was in pairs)
+def _won(
+    aligned: Sequence[float], before: Sequence[float], prompts: HeldOutPrompts
+) -> dict[str, Any]:
+    """Mean scores, and how often the rules prefer an answer to one before to the same prompt, ties half, with the interval of so
+    many prompts: rules see no order, so every two are compared once."""
+    groups = zip(prompts.by_prompt(aligned), prompts.by_prompt(before), strict=True)
+    points = [
+        sum((one > was) + (one == was) / 2 for one in new for was in old) / len(new) / len(old)
+        for new, old in groups
+    ]
     return {
-        "aligned": round(sum(aligned) / len(pairs), 6),
-        "before": round(sum(before) / len(pairs), 6),
-        "won": wilson(points, len(pairs)).rounded(),
+        "aligned": round(sum(aligned) / len(aligned), 6),
+        "before": round(sum(before) / len(before), 6),
+        "won": wilson(sum(points), len(points)).rounded(),
     }
 
 
@@ -161,7 +181,7 @@ def measure_online(
     seed: int,
     scratch: Path,
 ) -> dict[str, Any]:
-    """reward: {before, aligned, difference: {mean, lo, hi}} of answers drawn to held-out prompts; kl, length; reward_accuracy:
+    """reward: {before, aligned, difference: {mean, lo, hi} over prompts} of answers drawn to held-out prompts; kl, length; reward_accuracy:
     the share of held-out pairs that the reward model gets right. Its sentence says whether the reward rose for sure."""
     kept: dict[str, Any] = {}
     for name, where in (("aligned", folder), ("before", begin.tuned)):
@@ -173,25 +193,31 @@ def measure_online(
     kept_of = _once(
         scratch / "of-aligned.json",
         lambda: log_probs(
-            load_for_scoring(begin.checkpoint, begin.tuned, begin.dtype)[0], prompts.ids, answers
+            load_for_scoring(begin.checkpoint, begin.tuned, begin.dtype)[0],
+            prompts.of_answers,
+            answers,
         ),
     )
     model = load_reward_model(judge, begin.checkpoint, begin.dtype)
     given = {
         name: rewards(
-            model, [(*p, *a) for p, a in zip(prompts.ids, kept[name]["answers"], strict=True)]
+            model,
+            [(*p, *a) for p, a in zip(prompts.of_answers, kept[name]["answers"], strict=True)],
         )
         for name in kept
     }
-    _, beyond = paired(given, [1] * len(prompts.ids), "aligned", seed)
+    means = {name: list(map(fmean, prompts.by_prompt(of))) for name, of in given.items()}
+    apart = [one - was for one, was in zip(means["aligned"], means["before"], strict=True)]
     found = {
-        "reward": {name: round(sum(of) / len(of), 6) for name, of in given.items()}
-        | {"difference": beyond["before"].rounded()},
+        "reward": {name: round(fmean(of), 6) for name, of in means.items()}
+        | {"difference": of_mean(apart).rounded()},
+        "prompts": len(prompts.ids),
         **_own(
             {
                 "aligned": {"own": kept["aligned"]},
                 "before": {"own": kept["before"], "of_aligned": kept_of},
-            }
+            },
+            prompts,
         ),
     }
     if rows:
@@ -216,7 +242,7 @@ def _drawn(
 ) -> dict[str, Any]:
     model, tokenizer = load_for_scoring(begin.checkpoint, folder, begin.dtype)
     most = config.max_completion_length
-    own = own_answers(model, tokenizer, prompts.ids, most, end, seed)
+    own = own_answers(model, tokenizer, prompts.ids, prompts.each, most, end, seed)
     return own.to_row() | _by_rules(tokenizer, prompts, own)
 
 
@@ -229,7 +255,7 @@ def _online_sentence(found: Mapping[str, Any]) -> str:
     reward, kl, length = found["reward"], found["kl"], found["length"]
     gap, won = reward["difference"], found["rules"]["won"]
     return (
-        f"align: {_rose(found)}: reward of {found['answers']} held-out answers {reward['before']:.3f} -> "
+        f"align: {_rose(found)}: reward of {found['answers']} answers to {found['prompts']} held-out prompts {reward['before']:.3f} -> "
         f"{reward['aligned']:.3f}, {gap['mean']:+.3f} [{gap['lo']:+.3f}, {gap['hi']:+.3f}]; "
         f"{kl['answer']:.2f} nats an answer from where it began; "
         f"{length['before']:.0f} -> {length['aligned']:.0f} tokens long; "

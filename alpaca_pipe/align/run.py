@@ -180,6 +180,7 @@ class _Work:
         return HeldOutPrompts(
             tuple(ids for _, ids in both),
             tuple(f"{row.prompt[-1].text}\n{row.input}".strip() for row, _ in both),
+            self.config.num_generations if self.config.is_online else 1,
         )
 
     def offline(self) -> dict[str, Any]:

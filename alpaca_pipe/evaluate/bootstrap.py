@@ -3,8 +3,9 @@ tail. Three are known for such ratios, each too narrow somewhere; the widest is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from statistics import NormalDist
+from statistics import NormalDist, fmean, stdev
 from typing import TYPE_CHECKING, NamedTuple
 
 from alpaca_pipe.evaluate.tail import UNSEEN, rows_to_show, tail_room
@@ -141,6 +142,15 @@ def _widest(
         low, high = np.percentile(ts, [2.5, 97.5])
         lo, hi = min(lo, ratio - high * error), max(hi, ratio - low * error)
     return Interval(float(ratio), float(lo - unseen), float(hi + unseen))
+
+
+def of_mean(values: Sequence[float]) -> Interval:
+    """The mean of values without a long tail, with Student's t; of one value nothing is sure, so that it reaches 0."""
+    middle = fmean(values)
+    if len(values) < 2:
+        return Interval(middle, min(0.0, middle), max(0.0, middle))
+    half = student_t(len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return Interval(middle, middle - half, middle + half)
 
 
 def student_t(degrees: int) -> float:

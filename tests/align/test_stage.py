@@ -294,7 +294,7 @@ def test_a_prompt_that_is_too_long_is_not_answered(bench: Bench, tmp_path: Path)
     how = config("rloo", **{"from": file}, max_length=400, samples=9, held_out=4)
     said = run(how, bench("long")).summary
     assert (said["rows"] + said["held_out"], said["left_out"]) == (8, 4)
-    assert said["answers"] == said["held_out"]
+    assert said["answers"] == 2 * said["prompts"] == 2 * said["held_out"]
 
 
 @pytest.mark.parametrize(
