@@ -9,7 +9,7 @@ from typing import Any
 from alpaca_pipe.core.example import Example, Message, Origin, conversation_id, example_id
 
 
-class SameAnswers(ValueError):
+class NothingPreferred(ValueError):
     """Both sides of a pair say the same."""
 
 
@@ -48,7 +48,7 @@ class Preference:
         _check(chosen, "the chosen side holds")
         _check(rejected, "the rejected side holds")
         if tuple(chosen) == tuple(rejected):
-            raise SameAnswers("the chosen and the rejected answer are the same")
+            raise NothingPreferred("the chosen and the rejected answer are the same")
         name = _id(system, input, "", asked, chosen, rejected)
         return Preference(
             name, asked, origin, system, input, chosen=tuple(chosen), rejected=tuple(rejected)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from alpaca_pipe.core.example import Message
-from alpaca_pipe.core.preference import Preference, SameAnswers
+from alpaca_pipe.core.preference import NothingPreferred, Preference
 from alpaca_pipe.data.shapes.base import About, EqualAnswers, NoneBetter, NotARow, NotHeld, ShapeFit
 from alpaca_pipe.data.shapes.columns import option
 from alpaca_pipe.data.shapes.keys import plain
@@ -83,7 +83,7 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Prefer
         better, worse = better[shared:], worse[shared:]
     try:
         pair = Preference.pair(asked, better, worse, about.origin(), system, input_)
-    except SameAnswers as error:
+    except NothingPreferred as error:
         raise EqualAnswers(str(error)) from None
     except (ValueError, IndexError) as error:
         raise NotHeld(str(error) or "it has no prompt") from None
