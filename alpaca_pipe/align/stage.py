@@ -8,7 +8,6 @@ from typing import Any
 
 from alpaca_pipe.align.align_estimate import align_outlay
 from alpaca_pipe.align.config import PAIRS, TRAINED, AlignConfig
-from alpaca_pipe.align.rows_ahead import doubts
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.recipe.stage import Estimate, EstimateInputs, Outcome, Stage, StageContext
 from alpaca_pipe.weights.base import GROWN
@@ -16,6 +15,8 @@ from alpaca_pipe.weights.base import GROWN
 
 def estimate(config: AlignConfig, tables: Mapping[str, Any], known: EstimateInputs) -> Estimate:
     """UserError for a recipe that cannot be aligned."""
+    from alpaca_pipe.align.rows_ahead import doubts
+
     found = align_outlay(config, tables, known.inputs.get(PAIRS))
     notes = tuple(f"align.{key} is not used by method {config.method}" for key in config.unused)
     notes += doubts(config, tables, known.inputs)

@@ -10,7 +10,6 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
-from alpaca_pipe.data.preferences_ahead import of_curated, of_source
 from alpaca_pipe.data.source_size import rows_expected, rows_to_train
 from alpaca_pipe.evaluate.judge.judge_config import outlay
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
@@ -94,6 +93,8 @@ def pairs_outlay(
 
 
 def _check_kept(config: PairsConfig, tables: Mapping[str, Any], sealed: Path | None) -> None:
+    from alpaca_pipe.data.preferences_ahead import of_curated, of_source
+
     if config.source:
         ahead = of_source(config.source, config.columns, config.split, config.keep_going)
     else:
