@@ -15,7 +15,7 @@ import typer
 
 from alpaca_pipe.cli.assemble import app_for, whole_app
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.core.screen import READER_GONE, echo, hold_streams
+from alpaca_pipe.core.screen import READER_GONE, echo, hold_streams, nobody_reads
 
 
 def __getattr__(name: str) -> Any:
@@ -47,8 +47,12 @@ def main() -> None:
             type(sys.stdout).__name__ == "PacifyFlushWrapper"
         ):  # typer's, for a help page that nobody reads
             end.code = READER_GONE
+        if nobody_reads() and not end.code:
+            end.code = READER_GONE
         raise
     except Stopped:
+        if nobody_reads():  # it is no news to them, and nobody else stopped it
+            sys.exit(READER_GONE)
         _fail("stopped; all finished work is kept - run the same command again to continue", 130)
     except UserError as error:
         if debug:

@@ -188,6 +188,9 @@ def unpack(
         bool,
         typer.Option("--yes", help="Do not ask: agree to what the pack would be asked about."),
     ] = False,
+    read: Annotated[
+        bool, typer.Option("--read", help="Print its recipe and the code in it; unpack nothing.")
+    ] = False,
     into: Annotated[
         Path, typer.Option("--into", metavar="FOLDER", help="The folder to put the recipe in.")
     ] = Path("."),
@@ -205,6 +208,12 @@ def unpack(
     from alpaca_pipe.recipe.workspace import Workspace
 
     workspace = Workspace(runs)
+    if read:
+        from alpaca_pipe.pack.read_before import texts_in
+
+        for name, text in texts_in(Path(file)):
+            echo(f"---- {name}\n{text.rstrip()}\n")
+        return
     if spent is not None and not give_up:
         raise UserError("--spent belongs to --give-up", "results bring their own books")
     if give_up:
@@ -274,8 +283,10 @@ def _agreement(yes: bool, as_json: bool) -> Callable[[Sequence[str]], None]:
             refuse_unasked(asks)
         for sentence in asks:
             _say(f"careful: {sentence}")
+        if any("read it first" in sentence for sentence in asks):
+            _say("its recipe and its code: `alpaca-pipe unpack FILE --read`")
         if not confirmed("unpack it anyway?"):
-            raise UserError("nothing was unpacked", "look at its recipe: tar --zstd -xf FILE")
+            raise UserError("nothing was unpacked", "look at what is in it: unpack FILE --read")
 
     return agree
 

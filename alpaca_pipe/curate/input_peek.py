@@ -14,6 +14,7 @@ from alpaca_pipe.core.errors import UserError
 
 _ROWS = 200  # whose keys are looked at
 _COUNTED = 50_000_000  # bytes of a file whose lines are counted
+_PARSED = 2_000_000  # bytes of a file of one list that is read for it
 
 
 def check_columns(source: Path, columns: Mapping[str, tuple[str, ...]]) -> None:
@@ -29,21 +30,35 @@ def check_columns(source: Path, columns: Mapping[str, tuple[str, ...]]) -> None:
             )
 
 
-def check_held_out(source: Path, held_out: int) -> None:
-    """UserError where a file has no more lines than are to be held out: fewer rows than lines can be in it, never more."""
-    lines = _lines(source)
-    if lines is not None and held_out >= lines:
+def check_held_out(source: Path, held_out: int, first: int | None = None) -> str:
+    """A warning where more rows are held out than are left to train on, or "". UserError where none is left: fewer rows than
+    lines can be in a file, never more. first: so many of its rows are read."""
+    lines = most_rows(source)
+    lines = min(lines, first or lines) if lines is not None else None
+    if lines is None or held_out * 2 <= lines:
+        return ""
+    if held_out >= lines:
         raise UserError(
             f"curate.held_out: {held_out} of {lines} rows of {source} would leave none to train on",
             "lower curate.held_out, or name a file of more rows",
         )
+    return f"curate.held_out: of {lines:,} rows at most {lines - held_out:,} are left to train on, lower curate.held_out"
 
 
-def _lines(source: Path) -> int | None:
-    if source.suffix != ".jsonl" or not source.is_file() or source.stat().st_size > _COUNTED:
+def most_rows(source: Path) -> int | None:
+    """How many rows a file can give, where that is seen at a glance; None where it is not."""
+    if not source.is_file() or source.stat().st_size > _COUNTED:
         return None
-    with source.open("rb") as lines:
-        return sum(1 for line in lines if line.strip())
+    if source.suffix == ".jsonl":
+        with source.open("rb") as lines:
+            return sum(1 for line in lines if line.strip())
+    if source.suffix != ".json" or source.stat().st_size > _PARSED:
+        return None
+    try:
+        rows = json.loads(source.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return None  # the run says what is wrong with it
+    return len(rows) if isinstance(rows, list) and rows else None
 
 
 def _keys(source: Path) -> tuple[list[str], bool]:

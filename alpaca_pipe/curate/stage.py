@@ -33,6 +33,7 @@ def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInp
             f"curate: no row is held out, and {reader} measures the tuned model on such rows",
             "set curate.held_out above 0",
         )
+    careful = ""
     check_counted(config.split_long, tables, config.source is not None)
     if config.source:
         if "generate" in tables:
@@ -44,7 +45,8 @@ def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInp
             from alpaca_pipe.curate.input_peek import check_columns, check_held_out
 
             check_columns(config.source, config.columns)
-            check_held_out(config.source, config.held_out)
+            if config.split_long is None:  # else a row can become several
+                careful = check_held_out(config.source, config.held_out, config.first)
         rows = rows_expected(config.source, config.first, config.split)
     else:
         rows = getattr(tables.get("generate"), "count", 0)
@@ -61,6 +63,7 @@ def estimate(config: CurateConfig, tables: Mapping[str, Any], known: EstimateInp
         f"{'assumed, for it is not fetched yet: ' if guessed else 'about '}{rows:,} rows past {filters} filters and a search for duplicates (likeness above "
         f"{config.likeness}); {config.held_out} held out",
         "the released 52K, measured on one CPU core",
+        (careful,) if careful else (),
     )
     if not config.grade:
         return plain

@@ -70,6 +70,7 @@ class HistoryRow(_Run, total=False):
     __pydantic_config__ = _OPEN  # type: ignore[misc]
     at: str
     outcome: str
+    cause: str
     rehearsal: bool
     overrides: list[str]
     config: Config

@@ -147,7 +147,11 @@ class Cap:
         )
 
 
-class OverBudget(UserError):
+class BudgetReached(UserError):
+    """A budget ended the work: it is stopped, not broken, and goes on once there is room."""
+
+
+class OverBudget(BudgetReached):
     """The next request may cost more than is left, and nothing is under way whose end could make room."""
 
     def __init__(self, short: Short, so_far: Totals) -> None:

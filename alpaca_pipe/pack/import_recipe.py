@@ -129,7 +129,7 @@ def refuse_unasked(asks: Sequence[str]) -> None:
     """Where nobody can be asked. Raises UserError."""
     raise UserError(
         f"this pack wants to be agreed to: {'; '.join(asks)}",
-        "look at its recipe (`tar --zstd -xf`), then use --yes if you trust whoever made it",
+        "`alpaca-pipe unpack FILE --read` prints its recipe and its code; then use --yes if you trust whoever made it",
     )
 
 

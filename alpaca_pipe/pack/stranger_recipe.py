@@ -125,7 +125,7 @@ def _key_asks(address: str, variable: str | None, environment: Mapping[str, str]
 def _code_asks(table: Table) -> Iterator[str]:
     """What a run would execute here that somebody else wrote."""
     for own in _found(table, OwnFunction):
-        yield f"it runs code that came with it, {own.called}: read {own.file} first"
+        yield f"it runs code that came with it, {own.called} in {own.file.name}: read it first"
     if isinstance(table, Hooks):
         for command in table.commands:
             yield f"it runs a command of its own on this machine: {command}"

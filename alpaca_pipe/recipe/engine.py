@@ -44,12 +44,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+Cause = Literal["", "person", "output", "budget", "error"]  # of an end that is not "done"
+
+
 @dataclass
 class Run:
-    """What one call of `run` did: the finished steps in order, which of them ran here, and how it ended."""
+    """What one call of `run` did: the finished steps in order, which of them ran here, and how it ended. cause: why it is not done: a
+    person stopped it, nobody reads its output, its budget is used, or an error ended it."""
 
     id: str
     outcome: Literal["done", "stopped", "failed"] = "done"
+    cause: Cause = ""
     steps: dict[str, Done] = field(default_factory=dict)
     ran: dict[str, float] = field(default_factory=dict)  # stage -> seconds in this run
 
@@ -277,6 +282,7 @@ class Engine:
             "run": self.this.id,
             "at": _now(),
             "outcome": self.this.outcome,
+            **({"cause": self.this.cause} if self.this.cause else {}),
             "rehearsal": rehearsal,
             "overrides": list(self.recipe.overrides),
             "config": self.recipe.resolved(),

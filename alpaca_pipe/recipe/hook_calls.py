@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -24,13 +25,17 @@ _A_COMMAND = 60.0  # seconds
 class HookCalls:
     """The hooks of one run. facts: of the run as it is now, for the payload: no key and no text of a row is among them.
 
-    The payload is a JSON object: event, recipe, run, sentence, at, dollars, minutes, rehearsal; and the same in a line as `text`
-    and as `content`, which chat services show."""
+    The payload is a JSON object: event, sentence, and what runner.py says of the run (recipe, run, at, outcome, cause, dollars,
+    dollars_of_all_runs, rows, verdict, report, minutes, rehearsal); and the same in a line as `text` and as `content`, which chat
+    services show."""
 
     hooks: Hooks
     facts: Callable[[], Mapping[str, Any]]
     say: Callable[[str], None]
     pause: float = _FIRST_PAUSE
+    keys: Collection[
+        str
+    ] = ()  # variables that hold a teacher's key: no command inherits one that it does not name
     _told: set[str] = field(default_factory=set)
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -59,7 +64,11 @@ class HookCalls:
 
     def _call(self, hook: str, event: str, payload: bytes) -> None:
         try:
-            fault = _run(hook, event, payload) if is_command(hook) else self._post(hook, payload)
+            fault = (
+                _run(hook, event, payload, self.keys)
+                if is_command(hook)
+                else self._post(hook, payload)
+            )
         except Exception as error:  # noqa: BLE001  whatever it is, it is no reason to end a run
             fault = f"{type(error).__name__}: {error}"
         if fault:
@@ -94,7 +103,9 @@ class _NotElsewhere(HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None: ...
 
 
-def _run(command: str, event: str, payload: bytes) -> str:
+def _run(command: str, event: str, payload: bytes, keys: Collection[str]) -> str:
+    hidden = {name for name in keys if not re.search(rf"\b{re.escape(name)}\b", command)}
+    inherited = {name: value for name, value in os.environ.items() if name not in hidden}
     try:
         done = subprocess.run(
             command,
@@ -102,7 +113,7 @@ def _run(command: str, event: str, payload: bytes) -> str:
             input=payload,
             capture_output=True,
             timeout=_A_COMMAND,
-            env={**os.environ, "ALPACA_PIPE_EVENT": event},
+            env={**inherited, "ALPACA_PIPE_EVENT": event},
             check=False,
         )
     except subprocess.TimeoutExpired:

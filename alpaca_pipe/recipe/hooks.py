@@ -55,7 +55,10 @@ class Hooks(Table):
     """Who is told of a run's end, or of a budget that is nearly used. A hook that fails is said, and changes nothing else."""
 
     done: _Calls = Field((), description=f"when a run ended well: {_EACH}")
-    stopped: _Calls = Field((), description="when a run was stopped, by a person or by its budget")
+    stopped: _Calls = Field(
+        (),
+        description="when a run was stopped, by a person or by its budget: `cause` in the event says by which",
+    )
     failed: _Calls = Field((), description="when a run failed")
     budget_80: _Calls = Field((), description="once a run, when 80 % of a budget are used")
 

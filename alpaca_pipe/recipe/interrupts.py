@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from alpaca_pipe.core.errors import Stopped, UserError
+from alpaca_pipe.core.screen import nobody_reads
 
 _CURES = {
     errno.ENOSPC: ("is full", "free some space"),
@@ -44,8 +45,9 @@ def asked_to_stop(stopping: threading.Event | None = None) -> Iterator[threading
             raise KeyboardInterrupt
         stopping.set()
         # straight to the terminal: a handler that waits for the screen's lock could wait for the thread it interrupted
-        with contextlib.suppress(OSError):
-            os.write(2, _STOPPING)
+        if not nobody_reads():
+            with contextlib.suppress(OSError):
+                os.write(2, _STOPPING)
 
     if threading.current_thread() is not threading.main_thread():
         yield stopping

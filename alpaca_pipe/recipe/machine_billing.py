@@ -11,7 +11,7 @@ from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
-from alpaca_pipe.ledger.budget import Caps, more
+from alpaca_pipe.ledger.budget import BudgetReached, Caps, more
 from alpaca_pipe.ledger.machine import config as machine_config
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.meter import Meter, MeterTiming
@@ -148,7 +148,7 @@ class Rent:
             left = cap.nanodollars - held.spent - held.open + own.open
             if cost.p50 > left:
                 kinds = ", ".join(step.stage.kind for step, _ in anew if step.on_gpu)
-                raise UserError(
+                raise BudgetReached(
                     f"{kinds} will take about {shown(round(cost.p50))} of {self._terms.name} ({shown(round(cost.p10))} to "
                     f"{shown(round(cost.p90))}), and {shown(max(0, left))} is left of {cap.key} ({shown(cap.nanodollars)})",
                     f"{more(cap.key, shown(cap.nanodollars - left + round(cost.p90)))}, or choose a cheaper machine; one "

@@ -12,13 +12,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import Stopped, UserError
-from alpaca_pipe.ledger.budget import NEARLY_USED
+from alpaca_pipe.core.screen import nobody_reads
+from alpaca_pipe.ledger.budget import NEARLY_USED, BudgetReached
 from alpaca_pipe.ledger.machine import meter
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.recipe.engine import Engine, Run
+from alpaca_pipe.recipe.dotenv import key_names
+from alpaca_pipe.recipe.engine import Cause, Engine, Run
 from alpaca_pipe.recipe.hook_calls import HookCalls
 from alpaca_pipe.recipe.hooks import Hooks
+from alpaca_pipe.recipe.how_it_went import STOPPED_BY, how_it_went, rows_of, verdict_of
 from alpaca_pipe.recipe.interrupts import asked_to_stop, plain_disk_errors
 from alpaca_pipe.recipe.locks import held
 from alpaca_pipe.recipe.missing_ledger import refuse_missing_ledger
@@ -122,12 +125,23 @@ def _hooks(engine: Engine, rehearsal: bool) -> HookCalls:
             "recipe": recipe,
             "run": this.id,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "outcome": this.outcome,
+            "cause": this.cause,
             "dollars": spent / NANO,
+            "dollars_of_all_runs": engine.journal.totals(recipe=recipe).settled / NANO,
+            "rows": rows_of(this.steps),
+            "verdict": verdict_of(this.steps),
+            "report": str(engine.workspace.of(recipe) / "reports" / f"{this.id}.html"),
             "minutes": round((time.monotonic() - began) / 60, 2),
             "rehearsal": rehearsal,
         }
 
-    calls = HookCalls(engine.recipe.tables.get("on") or Hooks(), facts, engine.screen.say)
+    calls = HookCalls(
+        engine.recipe.tables.get("on") or Hooks(),
+        facts,
+        engine.screen.say,
+        keys=frozenset(key_names(engine.recipe.everything())),
+    )
 
     def hear(row: Mapping[str, Any]) -> None:
         if (sentence := str(row.get("sentence", ""))).startswith(NEARLY_USED):
@@ -149,19 +163,31 @@ def _to_its_end(
     try:
         with engine.screen.listening():
             engine.road(until, only)
+        why = how_it_went(this.steps)
     except (Stopped, KeyboardInterrupt):
-        this.outcome, why = "stopped", str(engine.rent.refused or "")
-        raise engine.rent.refused or Stopped from None
+        refused = engine.rent.refused
+        this.outcome, this.cause = "stopped", _who_stopped(refused)
+        why = str(refused or STOPPED_BY[this.cause])
+        raise refused or Stopped from None
+    except BudgetReached as error:
+        this.outcome, this.cause, why = "stopped", "budget", str(error)
+        raise
     except BaseException as error:
-        this.outcome, why = "failed", str(error) or type(error).__name__
+        this.outcome, this.cause, why = "failed", "error", str(error) or type(error).__name__
         raise
     finally:
         engine.screen.end()
         engine.rent.close()
         engine.remember(rehearsal)
         level: Level = "error" if this.outcome == "failed" else "info"
-        engine.screen.write(this.outcome, level, sentence=why)
+        engine.screen.write(this.outcome, level, sentence=why, cause=this.cause)
         hooks.ended(this.outcome, why)
+
+
+def _who_stopped(refused: UserError | None) -> Cause:
+    if refused:
+        return "budget" if isinstance(refused, BudgetReached) else "error"
+    return "output" if nobody_reads() else "person"
 
 
 def _of_the_file_system(journal: Journal) -> Iterator[str]:

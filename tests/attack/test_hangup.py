@@ -90,7 +90,7 @@ def test_a_run_whose_output_nobody_reads_any_more_stops_politely(
                 break
         process.stdout.close()
         said = process.stderr.read() if process.stderr else ""
-        assert process.wait(60) == 130 and "a bug in alpaca-pipe" not in said, said
+        assert process.wait(60) == 141 and "a bug in alpaca-pipe" not in said, said
     with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
         assert journal.totals().lost == journal.totals().pending == 0, said
 
@@ -107,6 +107,19 @@ def test_a_reader_that_goes_is_no_fault(tmp_path: Path, words: list[str]) -> Non
         stderr=subprocess.PIPE,
         text=True,
         check=False,
+    )
+    os.close(writing)
+    assert (said.returncode, said.stderr) == (141, "")
+
+
+def test_a_run_that_finds_all_up_to_date_is_quiet_too(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(RECIPE.replace("count: 6", "count: 2"))
+    command = [sys.executable, "-m", "alpaca_pipe", "run", "small.yaml", "--until", "generate"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    reading, writing = os.pipe()
+    os.close(reading)
+    said = subprocess.run(
+        command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(writing)
     assert (said.returncode, said.stderr) == (141, "")

@@ -797,3 +797,21 @@ def test_a_folder_where_a_pack_should_be_written_is_one_sentence(
     (home / "out").mkdir()
     said = refused(home, "pack", "small.yaml", "--for", "curate", "-o", "out")
     assert "out is a folder" in said
+
+
+def test_what_is_to_be_read_first_can_be_read(sent: Path, tmp_path: Path) -> None:
+    """Before anything of it is unpacked, and nothing is left of it afterwards."""
+    away = tmp_path / "away"
+    away.mkdir()
+
+    def forge(parts: Parts) -> None:
+        without_steps(parts)
+        parts.files["recipe/small.files/mine.py"] = b"def look(row): ..."
+        recipe(RUNS[next(iter(RUNS))][0])(parts)
+
+    file = forged(sent, tmp_path, "recipe", forge)
+    assert "--read` prints its recipe and its code" in refused(away, "unpack", str(file))
+    with at(away):
+        code, said = call("unpack", str(file), "--read")
+    assert code == 0 and said.index("small.yaml") < said.index("def look(row): ...")
+    assert not list(away.iterdir())

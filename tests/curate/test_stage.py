@@ -199,6 +199,25 @@ def test_rows_that_would_be_paid_for_and_not_used_are_told_in_the_plan(tmp_path:
         STAGE.estimate(config, {"generate": object()}, EstimateInputs())
 
 
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_a_plan_counts_what_is_left_to_train_on(tmp_path: Path, form: str) -> None:
+    rows = [{"instruction": f"Say {n}.", "output": f"It is {n}."} for n in range(150)]
+    file = tmp_path / f"rows.{form}"
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+    file.write_text(json.dumps(rows) if form == "json" else lines)
+
+    def says(held_out: int, first: int | None = None) -> str:
+        config = CurateConfig.model_validate({"from": file, "held_out": held_out, "first": first})
+        return "".join(STAGE.estimate(config, {}, EstimateInputs({})).notes)
+
+    with pytest.raises(UserError, match="200 of 150 rows .* leave none to train on"):
+        says(200)
+    with pytest.raises(UserError, match="60 of 50 rows"):
+        says(60, first=50)
+    assert "of 150 rows at most 10 are left to train on" in says(140)
+    assert says(75) == ""
+
+
 def test_the_estimate_knows_how_many_rows_come(tmp_path: Path) -> None:
     class Generate:
         count = 60

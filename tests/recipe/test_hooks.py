@@ -172,7 +172,7 @@ on:
 """
 
 
-@pytest.mark.parametrize(("cap", "events"), [(5, ["done"]), (0.002, ["budget_80", "failed"])])
+@pytest.mark.parametrize(("cap", "events"), [(5, ["done"]), (0.002, ["budget_80", "stopped"])])
 def test_by_the_command(heard: Heard, tmp_path: Path, cap: float, events: list[str]) -> None:
     (tmp_path / "own.yaml").write_text(_RECIPE.format(cap=cap, address=heard.address))
     done = command("run", "own.yaml", "budget.go_on=true", cwd=tmp_path)
@@ -180,5 +180,28 @@ def test_by_the_command(heard: Heard, tmp_path: Path, cap: float, events: list[s
     assert sorted(one["event"] for one in heard.posted) == sorted(events)
     last = heard.posted[-1]
     assert last["recipe"] == "own" and last["dollars"] > 0 and not last["rehearsal"]
+    told = next(one for one in heard.posted if one["event"] in ("done", "stopped"))
+    if events == ["done"]:
+        assert told["cause"] == "" and told["rows"] >= 40
+        assert told["sentence"] == f"{told['rows']} rows"
+    else:
+        assert told["cause"] == "budget" and "the budget of $0.0020" in told["sentence"]
+    assert told["dollars_of_all_runs"] == told["dollars"]
+    assert told["report"].endswith(f"{told['run']}.html")
     assert ("`exit 3` was not told" in done.out) == (events == ["done"])
     assert "a-secret-path" not in done.out + done.err
+
+
+def test_a_command_inherits_no_key_that_it_does_not_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TEACHER_KEY", "sk-0123456789abcdef")
+    monkeypatch.setenv("OTHER_VARIABLE", "stays")
+    file = tmp_path / "told"
+    shell = f'printf "%s" "$(env)" > {file}'
+    keys = {"MY_TEACHER_KEY"}
+    HookCalls(Hooks(done=(shell,)), lambda: FACTS, print, keys=keys).ended("done", "")
+    assert "MY_TEACHER_KEY" not in file.read_text() and "OTHER_VARIABLE=stays" in file.read_text()
+    named = f'printf "%s" "$MY_TEACHER_KEY" > {file}'
+    HookCalls(Hooks(done=(named,)), lambda: FACTS, print, keys=keys).ended("done", "")
+    assert file.read_text() == "sk-0123456789abcdef"

@@ -277,3 +277,23 @@ def test_a_plan_of_their_config_names_the_command_that_reads_it(
         f"{file}: this is a config of {tool}, and no recipe - `alpaca-pipe migrate {file}` writes a recipe of it, and accounts "
         "for each key"
     )
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+@pytest.mark.parametrize(("share", "held", "fate"), [(0.1, 15, "carried"), (0.9, 75, "carried")])
+def test_a_share_of_rows_that_are_at_hand_is_a_number(
+    tmp_path: Path, form: str, share: float, held: int, fate: str
+) -> None:
+    rows = [{"instruction": f"Say {n}.", "output": f"It is {n}."} for n in range(150)]
+    text = json.dumps(rows) if form == "json" else "".join(f"{json.dumps(row)}\n" for row in rows)
+    (tmp_path / f"rows.{form}").write_text(text)
+    data = [{"path": f"rows.{form}", "type": "alpaca"}]
+    recipe, said = written(tmp_path, AXOLOTL, datasets=data, val_set_size=share)
+    assert recipe.stages["curate"].held_out == held  # type: ignore[attr-defined]
+    assert said["val_set_size"][0] == fate and "of 150 rows" in said["val_set_size"][1]
+
+
+def test_a_share_of_rows_that_are_not_here_is_the_smallest_sensible_number(tmp_path: Path) -> None:
+    recipe, said = written(tmp_path, AXOLOTL, val_set_size=0.05)
+    assert recipe.stages["curate"].held_out == 16  # type: ignore[attr-defined]
+    assert "a share of 0.05 of rows that are not here yet" in said["val_set_size"][1]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.generate.forecast.posterior import DRIFT_BETWEEN, HASTE_BETWEEN, ImaginedTeacher
 from alpaca_pipe.generate.forecast.run_out import short_of
 from alpaca_pipe.generate.forecast.simulation import Forecast, Workload, foresee
 from alpaca_pipe.generate.round_stats import RoundStats
-from alpaca_pipe.ledger.budget import Caps, more
+from alpaca_pipe.ledger.budget import BudgetReached, Caps, more
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
 
@@ -50,7 +49,7 @@ class Pilot:
         self.note = ""  # for the line of progress
 
     def renew(self, rounds: Sequence[RoundStats]) -> Iterator[str]:
-        """Sentences to say after these rounds of the run. Raises UserError where its middle is more than a cap leaves."""
+        """Sentences to say after these rounds of the run. Raises BudgetReached where its middle is more than a cap leaves."""
         whole = sum(rounds, RoundStats())
         if whole.seats < self._next and not self._passed(whole):
             return
@@ -155,7 +154,7 @@ class Pilot:
             )
             if not self._go_on:
                 enough = held.spent + held.open + round(money.p90)
-                raise UserError(
+                raise BudgetReached(
                     f"generate: {what}",
                     f"{more(cap.key, shown(enough))} or lower generate.count, and run "
                     "again: nothing is asked twice; or set budget.go_on=true to continue until the cap is reached",

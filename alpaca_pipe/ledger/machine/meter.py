@@ -11,7 +11,7 @@ from threading import Event, Lock, Thread
 from typing import TypeVar
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.budget import WARN_AT, Caps, lent_out, more
+from alpaca_pipe.ledger.budget import WARN_AT, BudgetReached, Caps, lent_out, more
 from alpaca_pipe.ledger.entries import Short
 from alpaca_pipe.ledger.machine import detect, lease
 from alpaca_pipe.ledger.machine.config import LeaseTerms
@@ -242,7 +242,7 @@ class Meter:
             self.refused = self._over(answer)
             self._stop(False)
 
-    def _over(self, short: Short) -> UserError:
+    def _over(self, short: Short) -> BudgetReached:
         per_hour = self._lease.terms.per_hour + self._lease.terms.energy_per_hour
         lost = f", {shown(short.lost)} lost until reconciled" if short.lost else ""
         held = f", {shown(short.open - short.lent)} reserved" if short.open > short.lent else ""
@@ -252,7 +252,7 @@ class Meter:
             if NANO * 60 // per_hour
             else f"{NANO * 3600 / per_hour:,.0f} seconds"
         )
-        return UserError(
+        return BudgetReached(
             f"the budget of {shown(short.cap)} ({short.budget}) is reached: {shown(short.settled)} settled{lost}{held}, and "
             f"{self._lease.terms.name} costs {shown(self._lease.terms.per_hour)} an hour",
             f"{more(short.budget)} and run again, it continues where it stopped; one more dollar buys about {minutes}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,11 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_atomic
 from alpaca_pipe.core.screen import echo
 from alpaca_pipe.core.written_yaml import yaml_text
+from alpaca_pipe.curate.input_peek import most_rows
 from alpaca_pipe.recipe.extends import VERSION
 from alpaca_pipe.recipe.located_yaml import read_yaml
 from alpaca_pipe.start.other_tools import axolotl, llama_factory
+from alpaca_pipe.start.other_tools.training_keys import share_of_rows
 from alpaca_pipe.start.other_tools.translation import Rule, Translated, translated
 
 # A key -> the one that says the same in other words.
@@ -85,7 +88,23 @@ def foreign_recipe(path: Path) -> ForeignRecipe | None:
     draft = translated({**config, **silent}, tool.rules, begun)
     if not adapts:
         draft.recipe["train"].pop("lora", None)
+    if rows := _rows_at_hand(draft.recipe.get("curate", {}), path.parent):
+        share_of_rows(draft, rows)
     return ForeignRecipe(tool.name, path.name, draft, tuple(silent))
+
+
+def _rows_at_hand(curate: Mapping[str, Any], folder: Path) -> int | None:
+    """How many rows the file that is read can give, where it lies here; LLaMA-Factory's folders name it in dataset_info.json."""
+    if not isinstance(source := curate.get("from"), str) or source.startswith("hub:"):
+        return None
+    file = folder / source
+    if file.is_dir() and (info := file / "dataset_info.json").is_file():
+        try:
+            told = json.loads(info.read_text(encoding="utf-8"))[curate.get("split")]["file_name"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        file = file / str(told)
+    return most_rows(file)
 
 
 def refuse_foreign(path: Path) -> None:

@@ -24,8 +24,11 @@ OPTIMIZERS = {name: name for name in get_args(Optimizer)} | {
     "paged_adamw": "paged_adamw_32bit",
     "adamw_hf": "adamw_torch",
 }
-HELD_OUT = 200  # rows, where a config says a share of an unknown number
+HELD_OUT = 16  # rows, where a config says a share of an unknown number: curate's own default
+NO_SHARE = 0.1  # of the rows, where a config holds none out: with none there would be no verdict
+MOST_HELD_OUT = 2000  # rows: more of them do not make a verdict surer
 SPEED = "speed alone: chosen here by what the machine has"
+_HELD = "curate.held_out"
 SHARDED = "set train.processes to the number of GPUs, and train.fsdp: true"
 DEEPSPEED = "set train.processes to the number of GPUs, and name the file as train.deepspeed"
 FOLDERS = "results lie in runs/, a folder a step"
@@ -37,6 +40,7 @@ def held_out(draft: Translated, value: Any) -> Said:
     draft.put("curate.held_out", rows)
     if float(value) >= 1:
         return "carried", f"curate.held_out: {rows}"
+    draft.share = float(value) or NO_SHARE
     if not float(value):
         return (
             "different",
@@ -44,8 +48,29 @@ def held_out(draft: Translated, value: Any) -> Said:
         )
     return (
         "different",
-        f"curate.held_out: it is a number of rows, {rows} where a share of {value} was meant",
+        f"curate.held_out: it is a number of rows, {rows} where a share of {value} of rows that are not here yet was meant",
     )
+
+
+def share_of_rows(draft: Translated, rows: int) -> None:
+    """The rows are at hand, so a share of them is a number. rows: as many as can be read."""
+    key = next((key for key, (_, words) in draft.said.items() if words.startswith(_HELD)), None)
+    if draft.share is None or key is None or rows < 2:
+        return
+    rows = min(rows, int(draft.recipe["curate"].get("first") or rows))
+    found = min(max(1, round(draft.share * rows)), rows // 2, MOST_HELD_OUT)
+    draft.put("curate.held_out", found)
+    if draft.config.get(key):
+        less = f", and more than {MOST_HELD_OUT} are not needed" if found == MOST_HELD_OUT else ""
+        draft.said[key] = (
+            "carried",
+            f"{_HELD}: {found}, a share of {draft.share} of {rows:,} rows{less}",
+        )
+    else:
+        said = (
+            f"{_HELD}: {found} of {rows:,} rows are kept for the verdict, none of them trained on"
+        )
+        draft.said[key] = "different", said
 
 
 optimizer = by_name(

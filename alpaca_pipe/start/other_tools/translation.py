@@ -19,6 +19,7 @@ class Translated:
     config: Mapping[str, Any]
     recipe: dict[str, dict[str, Any]] = field(default_factory=dict)
     said: dict[str, Said] = field(default_factory=dict)
+    share: float | None = None  # of the rows, to be held out
 
     def put(self, key: str, value: Any) -> Said:
         """key: `table.key`, or `table.inner.key`."""
