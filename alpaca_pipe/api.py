@@ -515,10 +515,15 @@ def _ours(path: Path) -> bool:
 
 
 def push_model(
-    loaded: Recipe, workspace: Workspace, name: str, accepted: Collection[str], private: bool
+    loaded: Recipe,
+    workspace: Workspace,
+    name: str,
+    accepted: Collection[str],
+    private: bool,
+    dry_run: bool = False,
 ) -> str:
     """The newest exported model of a recipe to the hub, as `owner/name`; answers its address. Gated as a dataset is: the
-    teachers of its rows must be among `accepted`. Raises UserError."""
+    teachers of its rows must be among `accepted`. dry_run: answers what would be sent, and asks no network. Raises UserError."""
     from tempfile import TemporaryDirectory
 
     from alpaca_pipe.core.files import digest_of
@@ -542,11 +547,15 @@ def push_model(
     with TemporaryDirectory(dir=workspace.root, prefix=".push.") as folder:
         gather(step, Path(folder), facts)
         rows = step / "dataset" / "README.md"
+        rows_card = rows if rows.is_file() else None
+        whole = Path(folder)
+        if dry_run:
+            from alpaca_pipe.data.push_preview import preview
+
+            told = preview(
+                whole, name, accepted=accepted, private=private, kind="model", rows_card=rows_card
+            )
+            return "\n".join(told)
         return push_to_hub(
-            Path(folder),
-            name,
-            accepted=accepted,
-            private=private,
-            kind="model",
-            rows_card=rows if rows.is_file() else None,
+            whole, name, accepted=accepted, private=private, kind="model", rows_card=rows_card
         )

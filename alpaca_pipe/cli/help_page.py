@@ -10,9 +10,30 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from alpaca_pipe.core.errors import UserError
+
+_PREFIX = "Value error, "  # of the library that reads the words
+_EXAMPLES = {  # of a command that needs more than one word
+    "init": "alpaca-pipe init acme --domain 'customer support for a bicycle shop'",
+    "push": "alpaca-pipe push vet me/vet --dry-run",
+}
+
 
 class Page(TyperCommand):
-    """The page of one command."""
+    """The page of one command, and how its words are refused."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = str(error.message).removeprefix(_PREFIX)
+            example = _EXAMPLES.get(self.name or "")
+            if example and type(error) is not typer.BadParameter:  # a word is missing
+                said = error.format_message().strip().rstrip(".")
+                raise UserError(
+                    f"{said[:1].lower()}{said[1:]}", f"for example: {example}"
+                ) from None
+            raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         formatter.write_heading = _bold(formatter.write)

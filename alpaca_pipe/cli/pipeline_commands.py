@@ -388,6 +388,12 @@ def push(
     model: Annotated[
         bool, typer.Option("--model", help="The merged model and its GGUF files, not the dataset.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the files and the card; send nothing, ask no network."
+        ),
+    ] = False,
     runs: Runs = Path("runs"),
 ) -> None:
     """Upload the dataset (with --model the model) that RECIPE exported, with its card, to the hub. Private by default; the terms of
@@ -398,7 +404,14 @@ def push(
     if model:
         from alpaca_pipe.api import push_model
 
-        echo(push_model(loaded, workspace, name, accept or (), not public))
+        echo(push_model(loaded, workspace, name, accept or (), not public, dry_run))
+        return
+    if dry_run:
+        from alpaca_pipe.data.push_preview import preview
+
+        folder = result(workspace, loaded.name, "export") / "dataset"
+        for line in preview(folder, name, accepted=accept or (), private=not public):
+            echo(line)
         return
     echo(
         push_to_hub(

@@ -113,14 +113,8 @@ def push_to_hub(
     them. Private unless `private=False`; a dataset that is public already is never taken for a private one.
     Raises UserError; nothing is sent before all is checked.
     """
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise UserError(f"'{name}' is not the name of a {kind} on the hub", "write owner/name")
-    card = folder / "README.md"
-    if not card.is_file():
-        raise UserError(
-            f"{folder}: there is no card (README.md), so nobody could tell where the rows are from",
-            "name the folder `dataset` that export made",
-        )
+    check_name(name, kind)
+    card = card_in(folder)
     _check_terms(teachers_of((rows_card or card).read_text(encoding="utf-8")), accepted, name)
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
@@ -145,6 +139,23 @@ def push_to_hub(
         ) from None
     place = f"datasets/{name}" if kind == "dataset" else name
     return str(getattr(sent, "commit_url", "") or f"https://huggingface.co/{place}")
+
+
+def check_name(name: str, kind: str) -> None:
+    """Raises UserError for what is not owner/name."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise UserError(f"'{name}' is not the name of a {kind} on the hub", "write owner/name")
+
+
+def card_in(folder: Path) -> Path:
+    """Raises UserError where there is none."""
+    card = folder / "README.md"
+    if not card.is_file():
+        raise UserError(
+            f"{folder}: there is no card (README.md), so nobody could tell where the rows are from",
+            "name the folder `dataset` that export made",
+        )
+    return card
 
 
 def _check_terms(teachers: Collection[str], accepted: Collection[str], name: str) -> None:

@@ -6,7 +6,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,6 +110,12 @@ class Engine:
             run=this.id,
         )
 
+    def notices(self, about: str, sentences: Iterable[str]) -> None:
+        """Before the first step, under what they are about."""
+        self.screen.begin(about)
+        for sentence in sentences:
+            self.screen.say(sentence)
+
     def road(self, until: str | None, only: str | None) -> None:
         """Each step in turn; the plan is made anew after one that ran, since its result may be what was there before."""
         steps = steps_of(self.recipe, self.catalog, self.workspace)
@@ -118,6 +124,7 @@ class Engine:
         wanted = [(step, estimate) for step, estimate in coming if self._wanted(step, until, only)]
         self._look_for_key([step for step, _ in wanted])
         self._prove([step for step, _ in wanted])
+        self.screen.begin("machine")
         self.rent.look_ahead(wanted)
         self._machine = rented([step for step, _ in wanted], self.recipe)
         for place, kind in enumerate(self.recipe.stages):
@@ -149,6 +156,7 @@ class Engine:
             for name in step.stage.uses
             if name in self.recipe.tables
         }
+        self.screen.begin("teacher")
         asked = used | {step.stage.kind: step.config for step in wanted}
         for name in dict.fromkeys(key_names(asked)):
             if not os.environ.get(name):

@@ -91,16 +91,10 @@ def run(
         if listener:
             engine.screen.listeners.append(listener)
         engine.screen.write("began", pid=os.getpid(), budget=recipe.resolved().get("budget"))
-        engine.screen.begin("terms")
         twin = another_of_that_name(recipe, workspace)
-        for sentence in (
-            *((twin,) if twin else ()),
-            *recipe.left_out,
-            *terms.warnings(),
-            *_of_the_file_system(journal),
-            *found,
-        ):
-            engine.screen.say(sentence)
+        engine.notices("recipe", (*((twin,) if twin else ()), *recipe.left_out))
+        engine.notices("terms", terms.warnings())
+        engine.notices("ledger", (*_of_the_file_system(journal), *found))
         _to_its_end(engine, until, only, rehearsal, _hooks(engine, rehearsal))
     return this
 
@@ -148,10 +142,13 @@ def _hooks(engine: Engine, rehearsal: bool) -> HookCalls:
             calls.budget_nearly_used(sentence)
 
     engine.screen.listeners.append(hear)
-    for name in calls.hooks.unset:
-        engine.screen.say(
+    engine.notices(
+        "on",
+        [
             f"on: the variable {name} holds no https:// address, so that hook is not called"
-        )
+            for name in calls.hooks.unset
+        ],
+    )
     return calls
 
 

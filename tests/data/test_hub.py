@@ -18,6 +18,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_atomic
 from alpaca_pipe.data.cards import dataset_card
 from alpaca_pipe.data.hub import push_to_hub
+from alpaca_pipe.data.push_preview import preview
 from alpaca_pipe.data.source_kinds import HubId
 
 TEACHER = "gpt-4.1-nano"
@@ -166,6 +167,30 @@ for name in sys.argv[1:]:
     except UserError as error:
         print(error)
 """
+
+
+def test_what_would_be_sent_is_shown_and_no_network_is_asked(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    (published / ".hidden").write_text("stays")
+    lines = list(preview(published, "me/rows"))
+    said = "\n".join(lines)
+    card = (published / "README.md").read_text(encoding="utf-8")
+    size = (published / "README.md").stat().st_size + 2
+    assert lines[0] == f"me/rows: a private dataset of 2 files, {size:,} bytes; nothing is sent"
+    assert lines[1].split() == [f"{size - 2:,}", "README.md"]
+    assert lines[2].split() == ["2", "alpaca_data.json"]
+    assert f"(--accept {TEACHER})" in said and said.endswith(card.rstrip())
+    assert "--accept" not in "\n".join(preview(published, "me/rows", accepted=[TEACHER]))
+    with pytest.raises(UserError, match="write owner/name"):
+        list(preview(published, "rows"))
+    (published / "README.md").unlink()
+    with pytest.raises(UserError, match="there is no card"):
+        list(preview(published, "me/rows"))
 
 
 def test_an_id_gives_the_rows_that_its_files_give(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_step_that_was_refused_before_it_did_anything_left_no_work(
         run_toy(recipe, runs, "sell.fail=true")
     assert whys(recipe, runs, "sell.fail=true")["sell"] == (
         "run",
-        "never run with this recipe here",
+        "not run yet with this recipe",
     )
 
 
