@@ -47,7 +47,7 @@ class Ideas:
 
 # Not measured on real teachers, hence wide. A passage of 300 words holds some dozens of questions that are worded unlike each
 # other. Stanford's 175 seeds brought 52,000 rows without an end in sight.
-OF_PASSAGE = Ideas(LogNormal(30, 0.9), 0.1)
+OF_PASSAGE = Ideas(LogNormal(30, 0.9), 0.3)
 OF_SEED = Ideas(LogNormal(300, 1.2), 0.5, 1.5)
 
 

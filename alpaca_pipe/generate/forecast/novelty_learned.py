@@ -17,6 +17,8 @@ from alpaca_pipe.generate.round_stats import RoundStats
 
 _CHAINS, _STEPS = 48, 60
 _TOGETHER = 1.4  # pieces of one reply fall together: their counts say less than so many coins
+# What a passage is asked for the first time: no reply repeats itself, so that all is new says little of how much is left.
+_FIRST = 4.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class _PoolBin:
     pool: float
     near: int
     new: int
+    doubt: float = 1.0  # how much less than usual these verdicts say
 
 
 class _Figure:
@@ -57,7 +60,8 @@ def learned(
     before: Sequence[Saturation], seen: Sequence[RoundStats], doubt: float = 1.0
 ) -> list[Saturation]:
     """As many as before. doubt: how much less than usual the counts say, where they misled already."""
-    parts, known = bins(seen), before[0].known
+    known, passages = before[0].known, before[0].passages
+    parts = bins(seen, known, passages)
     figures = [[_place(one)[i] for one in before] for i in range(5)]
     beliefs = [_Figure(draws) for draws in figures]
     free = [i for i, belief in enumerate(beliefs) if not belief.fixed]
@@ -65,11 +69,12 @@ def learned(
         return list(before)
 
     def fit(place: Sequence[float]) -> float:
-        one = _saturation(place, known)
+        one = _saturation(place, known, passages)
         told = 0.0
         for part in parts:
             fresh = min(one.fresh(part.pool), 1 - 1e-9)
-            told += part.new * log(fresh) + (part.near * log1p(-fresh) if part.near else 0.0)
+            said = part.new * log(fresh) + (part.near * log1p(-fresh) if part.near else 0.0)
+            told += said / part.doubt
         return told / (_TOGETHER * doubt) + sum(beliefs[i].log_density(place[i]) for i in free)
 
     chance = Random("novelty")
@@ -94,7 +99,7 @@ def learned(
         if step >= _STEPS:
             kept += [list(chain) for chain in chains]
     chance.shuffle(kept)
-    return [_saturation(place, known) for place in kept[: len(before)]]
+    return [_saturation(place, known, passages) for place in kept[: len(before)]]
 
 
 def _place(one: Saturation) -> tuple[float, ...]:
@@ -108,7 +113,7 @@ def _place(one: Saturation) -> tuple[float, ...]:
     )
 
 
-def _saturation(place: Sequence[float], known: int) -> Saturation:
+def _saturation(place: Sequence[float], known: int, passages: int) -> Saturation:
     hazard, bend, ideas, skew, reworded = place
     return Saturation(
         exp(min(max(hazard, -40), 20)),
@@ -117,23 +122,31 @@ def _saturation(place: Sequence[float], known: int) -> Saturation:
         exp(min(skew, 3)),
         1 / (1 + exp(-reworded)) if reworded > -13 else 0.0,
         known,
+        passages,
     )
 
 
-def bins(seen: Sequence[RoundStats]) -> list[_PoolBin]:
+def bins(seen: Sequence[RoundStats], known: int = 0, passages: int = 0) -> list[_PoolBin]:
     """Rounds laid together until their pools differ by a quarter, or a tenth of all pieces lies together."""
     rounds = sorted(
-        (one.pool + one.new / 2, one.near, one.new) for one in seen if one.near + one.new
+        (one.pool + one.new / 2, one.near, one.new, _first(one, known, passages))
+        for one in seen
+        if one.near + one.new
     )
-    most = sum(near + new for _, near, new in rounds) / 10
+    most = sum(near + new for _, near, new, _ in rounds) / 10
     parts: list[_PoolBin] = []
-    for pool, near, new in rounds:
-        last = parts[-1] if parts else None
+    for pool, near, new, doubt in rounds:
+        last = parts[-1] if parts and parts[-1].doubt == doubt else None
         if last and pool < 1.25 * last.pool and last.near + last.new < most:
             share = (near + new) / (last.near + last.new + near + new)
             parts[-1] = _PoolBin(
-                last.pool + share * (pool - last.pool), last.near + near, last.new + new
+                last.pool + share * (pool - last.pool), last.near + near, last.new + new, doubt
             )
         else:
-            parts.append(_PoolBin(max(pool, 1.0), near, new))
+            parts.append(_PoolBin(max(pool, 1.0), near, new, doubt))
     return parts
+
+
+def _first(one: RoundStats, known: int, passages: int) -> float:
+    """The doubt of a round: whether its passages are shown for the first time, by how many rows a prompt brings."""
+    return _FIRST if (one.pool - known + one.new / 2) * one.seats < passages * one.new else 1.0

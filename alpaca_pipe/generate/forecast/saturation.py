@@ -38,7 +38,7 @@ class Saturation:
     """Of one teacher. hazard, bend: as in Prior.  ideas: that it has; skew: how uneven they come (1: all as often; above it
     the last ones are rare); reworded: share of repeated ideas whose new words pass as new,
     at first.  known: instructions in the pool
-    that are not its own."""
+    that are not its own.  passages: that are shown in turn, each a first time before any is shown again; 0 for none."""
 
     hazard: float
     bend: float
@@ -46,6 +46,7 @@ class Saturation:
     skew: float = 1.0
     reworded: float = 0.0
     known: int = 0
+    passages: int = 0
 
     def fresh(self, pool: float) -> float:
         """The share of readable pieces that are new beside a pool of so many."""

@@ -8,10 +8,12 @@ normal approximations. No run of ours is random in the forecast: the same questi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import field, replace
 from math import ceil, exp, hypot, log, sqrt
 from random import Random
+from statistics import median
 
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ranges import Range
@@ -22,6 +24,7 @@ from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.generate.stop_rules import STALL_ROUNDS
 
 DRAWS = 400
+_MIDDLE = 0.5
 _FIFTHS = (
     -1.2816,
     -0.5244,
@@ -87,14 +90,24 @@ class Forecast:
         """P10, P50 and P90 of one figure."""
         return Range(*self.quantiles(name, (0.1, 0.5, 0.9)))
 
-    def quantiles(self, name: str, shares: Sequence[float]) -> Iterator[float]:
-        """The middle one of so many teachers, and so on, between the two that lie nearest."""
+    def quantiles(self, name: str, shares: Sequence[float]) -> list[float]:
+        """The values between which so many teachers lie. Requests come in whole rounds and many teachers share a value: an end
+        lies on the value whose middle is nearest inside (mid-quantiles, Parzen 2004), so that 8 of 10 are not 9."""
         ordered = sorted(getattr(self, name))
+        values = sorted(set(ordered))
+        middles = [
+            (bisect_left(ordered, value) + bisect_right(ordered, value)) / 2 / len(ordered)
+            for value in values
+        ]
+        found = []
         for share in shares:
-            at = share * (len(ordered) - 1)
-            low = int(at)
-            high = min(low + 1, len(ordered) - 1)
-            yield ordered[low] + (at - low) * (ordered[high] - ordered[low])
+            if share == _MIDDLE:
+                found.append(median(ordered))
+            elif share < _MIDDLE:
+                found.append(values[bisect_left(middles, share)])
+            else:
+                found.append(values[bisect_right(middles, share) - 1])
+        return found
 
     def less(self, requests: int) -> Forecast:
         """Without so many requests that are stored already and free."""
@@ -159,6 +172,7 @@ def imagine(prior: Prior, order: Workload, draws: int = DRAWS) -> ImaginedTeache
                 prior.bend.draw(chances["bend"]),
                 *prior.ideas.draw(order.sources, chances["ideas"]),
                 known=order.known,
+                passages=order.sources if order.source_word in ("passages", "rows") else 0,
             )
         )
         made.lost.append(chances["lost"].gammavariate(0.5, 2 * prior.lost) if prior.lost else 0.0)
