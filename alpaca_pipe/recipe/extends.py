@@ -54,6 +54,13 @@ def find_recipe(name: str) -> Path:
         raise UserError(
             f"{name}: this folder holds no {path.resolve().name}.yaml", "name the recipe's file"
         )
+    recipe, at, when = name.partition("@")
+    if at and recipe and when:
+        raise UserError(
+            f"{name} is a past run of {recipe}, and a recipe is wanted here: what is planned or run is its file as it is now",
+            f"look at the run with `alpaca-pipe compare {name} {recipe}` or `alpaca-pipe report {name}`; `alpaca-pipe run {recipe} "
+            "--again` sets what its last run set",
+        )
     raise UserError(
         f"{name}: no such file, and no shipped recipe of that name",
         did_you_mean(Path(name).stem, {*known, *_beside(path)}),

@@ -9,6 +9,7 @@ import pytest
 from alpaca_pipe import catalog
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import file_digest
+from alpaca_pipe.recipe.extends import find_recipe
 from alpaca_pipe.recipe.plan import identify
 from alpaca_pipe.recipe.schema import Recipe, load_recipe
 from tests.recipe.toy import CATALOG
@@ -157,3 +158,8 @@ def test_a_shipped_recipe_can_be_extended_by_name(files: Path) -> None:
     shipped = load_recipe("domain", catalog.CATALOG)
     ours, theirs = mine.stages["generate"].identity(), shipped.stages["generate"].identity()
     assert ours == {**theirs, "count": 20}
+
+
+def test_a_past_run_is_no_recipe_and_what_it_would_mean_is_said() -> None:
+    with pytest.raises(UserError, match="acme@1 is a past run of acme, .*run acme --again"):
+        find_recipe("acme@1")
