@@ -84,10 +84,10 @@ def pack(
     from alpaca_pipe.pack.export_results import pack_results
     from alpaca_pipe.recipe.workspace import Workspace
 
-    if (stage is None) == (only is None):
+    if stage is not None and only is not None:
         raise UserError(
-            "either --for STAGE, --only results or --only adapter says what is packed",
-            "for example `alpaca-pipe pack vet --for train`",
+            "--for STAGE and --only are two kinds of pack",
+            "take one of them: `alpaca-pipe pack vet --for train`; without either, vet is handed over as it is",
         )
     if rehearse and only is not Part.adapter:
         raise UserError("--rehearse goes with --only adapter", "leave it out")
@@ -123,6 +123,8 @@ def pack(
         next_ = (
             f"there: alpaca-pipe unpack {done.file.name}; alpaca-pipe run {done.recipe}; "
             f"alpaca-pipe pack {done.recipe} --only results"
+            if stage
+            else f"there: alpaca-pipe unpack {done.file.name}; alpaca-pipe report {done.recipe}; alpaca-pipe rows {done.recipe}"
         )
     _show_packed(done, next_, as_json)
 

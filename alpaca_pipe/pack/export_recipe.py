@@ -61,9 +61,12 @@ def pack(
     replies: bool = False,
 ) -> Packed:
     """Writes the file, whole or not at all, and lends the share with it. gpu, api: nano-dollars; None: all that is left for
-    the machine, nothing for requests. Killed at any moment: the same call goes on. Raises UserError."""
+    the machine, nothing for requests. stage "": the finished recipe is handed over, with nothing to spend unless it is said.
+    Killed at any moment: the same call goes on. Raises UserError."""
     file = out or Path(f"{recipe.name}{SUFFIX}")
-    if stage not in recipe.stages:
+    if not stage:
+        gpu = gpu or 0
+    elif stage not in recipe.stages:
         raise UserError(
             f"{recipe.name}: there is no stage '{stage}'", f"it has: {', '.join(recipe.stages)}"
         )
@@ -93,6 +96,7 @@ def _packed(
     journal.recover(recipe.name)
     meter.recover(journal, recipe.name)
     steps = _ready(steps_of(recipe, catalog, workspace), stage)
+    stage = stage or steps[-1].stage.kind
     copy = _checked(recipe, portable(recipe), catalog, scratch)
     files: dict[str, Source] = {f"recipe/{name}": path for name, path in copy.files.items()}
     files[f"recipe/{recipe.name}.yaml"] = copy.text.encode()
@@ -211,7 +215,7 @@ def may_replace(journal: Journal, file: Path) -> None:
     carried = found.share.id if isinstance(found, RecipePack) else None
     with journal.read() as db:
         lent = next((share for share in budget_shares.out(db) if share.id == carried), None)
-    if lent:
+    if lent and (lent.gpu, lent.api) != (0, 0):  # one that lends nothing may be packed again
         raise UserError(
             f"{file} was packed before, and its share ({lent.says()}) is out",
             f"unpack its results, or give it up: `alpaca-pipe unpack {file} --give-up`; -o NAME packs a second one",
@@ -227,18 +231,21 @@ def _share_in(file: Path) -> RecipePack | None:
 
 
 def _ready(steps: list[Step], stage: str) -> list[Step]:
-    """The sealed steps that travel. Raises UserError where one must run first, or none is left to run."""
+    """The sealed steps that travel. Raises UserError where one must run first, or none is left to run; without a stage, where
+    none is made."""
     kinds = [step.stage.kind for step in steps]
-    for step in steps[: kinds.index(stage)]:
+    if not stage and not any(step.done for step in steps):
+        raise UserError("nothing of it is made yet", "run it first: `alpaca-pipe run RECIPE`")
+    for step in steps[: kinds.index(stage)] if stage else ():
         if step.done is None:
             raise UserError(
                 f"{stage}: {step.stage.kind} must run first ({step.why})",
                 f"run it here: `alpaca-pipe run RECIPE --until {kinds[kinds.index(stage) - 1]}`",
             )
-    if all(step.done for step in steps):
+    if stage and all(step.done for step in steps):
         raise UserError(
             f"every step from {stage} on is up to date here",
-            "there is nothing left to run elsewhere",
+            "there is nothing left to run elsewhere; `alpaca-pipe pack RECIPE` hands it over as it is",
         )
     for step in steps:
         if step.done and (damage := step.done.damage(read_again=True)):

@@ -449,3 +449,26 @@ def test_pinned_prices_come_along(
     assert theirs.read_text().count("\n") == 0  # as he wrote it
     came = away.workspace.packed_prices("field").read_text()
     assert "secret-project" not in came and "elsewhere" not in came
+
+
+def test_a_finished_recipe_is_handed_over(home: Place, away: Place) -> None:
+    """Nothing is left to run, and nothing is lent: all of it is up to date there."""
+    with pytest.raises(UserError, match="reap must run first"):
+        home.pack("sell")
+    home.run()
+    with pytest.raises(UserError, match="`alpaca-pipe pack RECIPE` hands it over as it is"):
+        home.pack("reap")
+    packed = home.pack("")
+    assert set(packed.steps) == {"sow", "reap", "sell"} and home.totals().lent == 0
+    assert packed.share is not None and packed.share.says() == "$0"
+    away.unpack(packed.file)
+    assert set(away.verdicts().values()) == {"up to date"}
+    assert away.workspace.lock("field")["steps"] == dict(packed.steps)
+    assert home.pack("").steps == packed.steps  # once more, over the same file
+
+
+def test_nothing_of_it_is_made_yet(tmp_path: Path) -> None:
+    place = Place.home(tmp_path / "new")
+    with pytest.raises(UserError, match="nothing of it is made yet"):
+        place.pack("")
+    assert not list(place.folder.glob("*.zst"))
