@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from alpaca_pipe.core.ingredient import Ingredient
@@ -101,12 +101,8 @@ def _licence(kinds: Mapping[str, int], teacher: str, terms: Mapping[str, Any]) -
     """Whose terms bind the rows, and what they say to selling. It names them; it does not judge them."""
     notes = ["## Licence", ""]
     brings = brought(terms)
-    said = next((one.said for one in brings if one.kind == "teacher"), "")
-    bound = (
-        [Ingredient("teacher", name, said) for name in filter(None, teacher.split(", "))]
-        if kinds.get("generated")
-        else []
-    )
+    named = [name for name in teacher.split(", ") if name]
+    bound = list(_teachers(named, brings)) if kinds.get("generated") else []
     if kinds.get("generated"):
         notes.append(
             f"The generated rows were written by {as_text(teacher) if teacher else 'a teacher model'}: the terms of that model and "
@@ -122,6 +118,21 @@ def _licence(kinds: Mapping[str, int], teacher: str, terms: Mapping[str, Any]) -
             else [Ingredient("data", "the imported rows")]
         )
     return [*notes, "", *as_chapter(bound, terms.get("accepted"))]
+
+
+def _teachers(named: Sequence[str], brings: Sequence[Ingredient]) -> Iterator[Ingredient]:
+    """Those who wrote the rows, each with the recipe's words about it and not about another. A provider may call it by a longer
+    name, with a date; whom the recipe names and no reply does is told too."""
+    known = [one for one in brings if one.kind == "teacher"]
+    if len(named) == len(known) == 1:
+        yield known[0]._replace(name=named[0])
+        return
+    for name in named:
+        said = next((one.said for one in known if name.startswith(one.name)), "")
+        yield Ingredient("teacher", name, said)
+    yield from (
+        one for one in known if one.said and not any(name.startswith(one.name) for name in named)
+    )
 
 
 def model_card(

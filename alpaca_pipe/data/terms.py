@@ -15,11 +15,20 @@ from typing import Any, Literal, get_args
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.lazy_regex import lazy_regex
+from alpaca_pipe.data.own_terms import Reading, read_terms
 
 Use = Literal["research", "internal", "commercial"]
 Answer = Literal["yes", "ask", "no"]
 USES: tuple[Use, ...] = get_args(Use)
 _WORST: tuple[Answer, ...] = ("no", "ask", "yes")
+# Of the recipe's own words, for research, internal and commercial use.
+_READ: dict[Reading, tuple[Answer, Answer, Answer]] = {
+    "open licence": ("yes", "yes", "yes"),
+    "not to be sold": ("ask", "ask", "no"),
+    "research only": ("ask", "no", "no"),
+    "not to train on": ("ask", "no", "no"),
+    "unread": ("ask", "ask", "ask"),
+}
 NO_ADVICE = "This is information from a dated table, not legal advice."
 
 
@@ -86,9 +95,12 @@ def terms_of(model: str) -> str:
 
 
 def _finding(one: Ingredient, use: Use, bases: Sequence[str]) -> Finding:
-    if one.said:
-        return Finding(one, "yes", f"as the recipe says: {one.said}")
     row = _row(one.kind, one.name)
+    known = _by_table(one, row, use, bases)
+    return _by_own_words(one, use, known, row is not None) if one.said else known
+
+
+def _by_table(one: Ingredient, row: LicenceTerms | None, use: Use, bases: Sequence[str]) -> Finding:
     if row is None:
         which = (
             "rows keep the licence of where they came from"
@@ -103,6 +115,21 @@ def _finding(one: Ingredient, use: Use, bases: Sequence[str]) -> Finding:
     return Finding(
         one, lifted if allowed else row.uses[use], f"{row.licence}: {row.says}", row.source
     )
+
+
+def _by_own_words(one: Ingredient, use: Use, known: Finding, in_table: bool) -> Finding:
+    """A licence that we know is believed, if our table does not forbid; other words allow nothing that the table does not."""
+    reading = read_terms(one.said)
+    read, said = _READ[reading][USES.index(use)], f"as the recipe says: {one.said}"
+    if reading == "open licence" and known.answer != "no":
+        return Finding(one, read, said)
+    told = {
+        "open licence": "which our table does not say",
+        "unread": "words in which we recognise no licence",
+    }.get(reading, reading)
+    beside = f"; by our table: {known.says}" if in_table else ""
+    worst = "ask" if reading == "open licence" else min(read, known.answer, key=_WORST.index)
+    return Finding(one, worst, f"{said} ({told}){beside}", known.source)
 
 
 def _row(kind: str, name: str) -> LicenceTerms | None:

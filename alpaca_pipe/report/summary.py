@@ -10,6 +10,7 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.safe_names import within
 from alpaca_pipe.data.run_names import history, numbers
+from alpaca_pipe.evaluate.judge.judge_words import judge_lines
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.statements.anomalies import anomalies
 from alpaca_pipe.ledger.statements.simulated import simulated, simulated_line
@@ -43,6 +44,7 @@ def close(workspace: Path, recipe: str, write: bool = True) -> Iterator[str]:
     yield from _rows(found)
     yield from _preferences(found)
     yield from _losses(found)
+    yield from _judge(found)
     yield from _money(found)
     yield from _minutes(found)
     yield f"report      {_report(workspace, found, write) or 'none yet'}"
@@ -223,6 +225,13 @@ def _planned(beside: tuple[StepComparison, ...]) -> str:
         return ""
     low, middle, high = (round(sum(planned[place] for planned in found)) for place in range(3))
     return f"; planned {shown(middle)} ({shown(low)} to {shown(high)})"
+
+
+def _judge(found: RunFiles) -> Iterator[str]:
+    if judge := found.step("evaluate").summary.get("judge"):
+        heads = iter(("judge       ",))
+        for line in judge_lines(judge):
+            yield f"{next(heads, ' ' * 12)}{line}"
 
 
 def _minutes(found: RunFiles) -> Iterator[str]:

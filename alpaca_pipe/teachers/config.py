@@ -79,7 +79,7 @@ class TeacherTable(TableOfKinds):
     )
     terms: Annotated[str | None, Knob()] = Field(
         None,
-        description="the terms for using its outputs, in words or as a link; default: what is known about the model",
+        description="the terms for using its outputs: the name of an open licence is a yes, words that forbid a no, others are asked about; null: what is known about the model",
     )
     concurrency: Annotated[int, Knob()] = Field(4, ge=1, le=1024, description="requests in flight")
     requests_per_minute: Annotated[int | None, Knob()] = Field(

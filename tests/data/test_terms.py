@@ -7,8 +7,11 @@ from datetime import date
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alpaca_pipe.core.ingredient import Ingredient, Kind
+from alpaca_pipe.data.cards import dataset_card
 from alpaca_pipe.data.commercial_use import as_chapter, selling
 from alpaca_pipe.data.terms import USES, answer, findings, table, terms_of
 
@@ -99,13 +102,100 @@ def test_all_together_are_as_free_as_the_least_free(names: tuple[str, ...]) -> N
     assert answer(()) == "yes"
 
 
-def test_the_recipes_own_words_about_a_teacher_go_first() -> None:
+def own_words(said: str, name: str = "somebody/own") -> str:
+    brings = [Ingredient("teacher", name, said)]
+    return " ".join(findings(brings, use)[0].answer for use in USES)
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("CC BY-NC 4.0: non-commercial research only", "ask no no"),
+        ("CC BY-NC 4.0", "ask ask no"),
+        ("cc-by-nc-sa-3.0", "ask ask no"),
+        ("https://creativecommons.org/licenses/by-nc/4.0/", "ask ask no"),
+        ("Apache-2.0, but non commercial", "ask ask no"),
+        ("MIT for the code; the output may not be used for commercial purposes", "ask ask no"),
+        ("commercial use is prohibited", "ask ask no"),
+        ("commercial use requires a licence of its own", "ask ask no"),
+        ("not for sale", "ask ask no"),
+        ("for academic use only", "ask no no"),
+        ("may only be used for research", "ask no no"),
+        ("internal evaluation only", "ask no no"),
+        ("the output may not be used to train other models", "ask no no"),
+        ("no fine-tuning on outputs", "ask no no"),
+        ("the output may not be used to train competing models", "ask ask ask"),
+        ("contract of 2026-05, annex B", "ask ask ask"),
+        ("https://example.org/terms", "ask ask ask"),
+        ("commercial and non-commercial use", "ask ask ask"),
+        ("not MIT", "ask ask ask"),
+        ("MIT-like", "ask ask ask"),
+        ("CC BY-SA 4.0", "ask ask ask"),
+        ("CC BY-ND 4.0", "ask ask ask"),
+        ("yes", "ask ask ask"),
+        ("MIT", "yes yes yes"),
+        ("the MIT License.", "yes yes yes"),
+        ("Apache-2.0", "yes yes yes"),
+        ("Apache License, Version 2.0", "yes yes yes"),
+        ("https://www.apache.org/licenses/LICENSE-2.0", "yes yes yes"),
+        ("CC-BY-4.0", "yes yes yes"),
+        ("https://creativecommons.org/licenses/by/4.0/", "yes yes yes"),
+        ("CC0", "yes yes yes"),
+    ],
+)
+def test_the_recipes_own_words_allow_only_as_the_name_of_an_open_licence(
+    said: str, read: str
+) -> None:
+    assert own_words(said) == read
+    assert own_words(f"  {said.upper()} ") == read
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "read"),
+    [
+        ("gpt-oss-20b", "see our wiki", "ask ask ask"),
+        ("gpt-oss-20b", "MIT", "yes yes yes"),
+        ("gpt-4.1-nano", "contract of 2026-05, annex B", "ask ask ask"),
+        ("mistral-small-3.2", "Apache-2.0", "yes yes yes"),
+        ("llama-2-70b-chat", "contract of 2026-05, annex B", "ask no no"),
+        ("llama-2-70b-chat", "MIT", "yes ask ask"),
+        ("gpt-oss-20b", "research only", "ask no no"),
+    ],
+)
+def test_own_words_never_allow_what_our_table_forbids(name: str, said: str, read: str) -> None:
+    assert own_words(said, name) == read
+
+
+@given(st.text(max_size=60), st.sampled_from(["gpt-oss-20b", "llama-2-70b", "own"]))
+def test_no_words_but_a_licence_make_a_yes(words: str, name: str) -> None:
+    assert "yes" not in own_words(f"terms {words}", name)
+
+
+def test_own_words_stand_beside_what_the_table_says() -> None:
     (found,) = findings(
         [Ingredient("teacher", "gpt-4.1-nano", "contract of 2026-05, annex B")], "commercial"
     )
-    assert (
-        found.answer == "yes" and found.says == "as the recipe says: contract of 2026-05, annex B"
+    assert found.says.startswith(
+        "as the recipe says: contract of 2026-05, annex B (words in which we recognise no licence); by our table: OpenAI's terms"
     )
+    assert "https://openai.com" in found.source
+
+
+@pytest.mark.parametrize("kind", ["base", "data", "teacher", "judge"])
+def test_words_about_any_ingredient_are_read_alike(kind: Kind) -> None:
+    brings = [Ingredient(kind, "own", "non-commercial research only")]
+    told = "\n".join(as_chapter(brings))
+    assert "**No: at least one of them forbids it.**" in told and f"- no: own ({kind})" in told
+
+
+def test_words_about_one_teacher_are_not_said_of_another() -> None:
+    brings = [["teacher", "first", "MIT"], ["teacher", "second", "research only"]]
+    card = dataset_card(
+        {"rows": 2}, {"generated": 2}, "first-2026-01, other", ("json",), terms={"brings": brings}
+    )
+    assert "- yes: first-2026-01 (teacher): as the recipe says: MIT" in card
+    assert "- ask: other (teacher): not in our table" in card
+    assert "- no: second (teacher): as the recipe says: research only" in card
 
 
 def test_a_sentence_names_source_and_age() -> None:

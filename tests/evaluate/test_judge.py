@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl
 from alpaca_pipe.evaluate.config import EvaluateConfig
 from alpaca_pipe.evaluate.judge.judge_config import Judging
+from alpaca_pipe.evaluate.judge.judge_words import even_in_words, judge_lines, unsteady
 from alpaca_pipe.evaluate.judge.judged import judged
 from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion, judge_all
 from alpaca_pipe.evaluate.judge.win_rates import grade_summary, pair_summary
@@ -92,6 +95,11 @@ def test_a_judge_that_always_takes_the_first_ends_at_a_half(
     around = found["interval"]  # all pairs agree, and that says something of 60 pairs alone
     assert around == found["wilson"] and 0.37 < around["lo"] < 0.5 < around["hi"] < 0.63
     assert found["length_controlled"]["mean"] == pytest.approx(0.5)
+    lines = list(judge_lines(found))
+    assert (
+        "stood first in 100% of its choices, the same in both orders of 0%: it chooses by place"
+        in lines[1]
+    )
     assert server.state()["answered"] == 118
     rows = list(read_jsonl(tmp_path / "own" / "judgements.jsonl"))
     assert len(rows) == 118 and {row["tuned"] for row in rows} == {"first", "second"}
@@ -131,7 +139,101 @@ def test_a_judge_that_likes_length_is_corrected(server: Proving, tmp_path: Path)
     even = found["length_controlled"]
     assert abs(even["mean"] - 0.5) < 0.06 and found["rate"] - even["mean"] > 0.2
     scores = [float(len(p.tuned[0]) > len(p.other[0])) for p in some]
-    assert even["mean"] == pytest.approx(independently(some, scores), abs=1e-5)
+    assert even["mean"] == pytest.approx(independently(some, scores), abs=0.06)
+    assert (even["lo"], even["hi"]) == (
+        0,
+        1,
+    )  # no pair of equal length was told apart by anything else
+    assert found["length_says"] == "length alone tells every choice"
+
+
+def unequal(apart: list[int], scores: list[float]) -> dict[str, Any]:
+    """The summary of pairs that differ by so many characters, and were judged so."""
+    some = [
+        AnswerPair(f"p{n}", 0, "", ("ask",), ("x" * (500 + by),), ("x" * 500,))
+        for n, by in enumerate(apart)
+    ]
+    order = {1.0: ("A", "B"), 0.0: ("B", "A"), 0.5: ("A", "A"), 0.75: ("A", "tie")}
+    said = [
+        Opinion(one, place, value, "", "")
+        for one, score in zip(some, scores, strict=True)
+        for place, value in zip(("first", "second"), order[score], strict=True)
+    ]
+    return pair_summary(some, said, 1)
+
+
+@pytest.mark.parametrize(
+    ("apart", "scores", "says"),
+    [
+        ([-9, -8, -7, -6, -5, -4, -3, -2], [0] * 8, "the tuned answer was never the longer one"),
+        ([-9, -8, -7, 0], [1, 0, 1, 0], "the tuned answer was never the longer one"),
+        ([9, 8, 7, 6], [1, 0, 1, 0], "the tuned answer was never the shorter one"),
+        ([5, 5, 5], [1, 0, 0.5], "the tuned answer was never the shorter one"),
+        ([-9, 8, -7, 6], [1, 1, 1, 1], "every pair was won, whatever its lengths"),
+        ([-9, 8, -7, 6], [0, 0, 0, 0], "every pair was lost, whatever its lengths"),
+        ([-9, -3, 4, 6], [0, 1, 1, 1], "one difference of lengths parts all that were won"),
+        ([-9, -3, 4, 6], [1, 1, 1, 0], "one difference of lengths parts all that were won"),
+        ([-9, 2, 2, 6], [0, 0.5, 0.75, 1], "one difference of lengths parts all that were won"),
+    ],
+)
+def test_a_rate_at_equal_length_that_cannot_be_known_is_not_told(
+    apart: list[int], scores: list[float], says: str
+) -> None:
+    """It was told as 50 % of eight pairs that were all lost, the tuned answer being the shorter one of each."""
+    found = unequal(apart, [float(score) for score in scores])
+    assert found["length_controlled"] is None and found["length_says"].startswith(says)
+    assert f"at equal length not known: {says}" in even_in_words(found)
+
+
+def can_be_parted(apart: list[int], scores: list[float]) -> bool:
+    """Albert and Anderson's condition, by trying every straight line that could part them: no best fit, if one does."""
+    for turn in (1, -1):
+        for at in {edge + by for edge in apart for by in (-0.5, 0, 0.5)}:
+            sides = [(turn * (x - at), score) for x, score in zip(apart, scores, strict=True)]
+            if all(
+                (side >= 0 or score == 0) and (side <= 0 or score == 1) for side, score in sides
+            ):
+                return True
+    return False
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-6, 6), st.sampled_from([0.0, 0.5, 0.75, 1.0])),
+        min_size=2,
+        max_size=9,
+    )
+)
+@settings(deadline=None)
+def test_a_narrow_rate_at_equal_length_is_told_only_where_a_best_fit_exists(
+    rows: list[tuple[int, float]],
+) -> None:
+    apart, scores = [row[0] for row in rows], [row[1] for row in rows]
+    found = unequal(apart, scores)
+    even = found["length_controlled"]
+    if not any(apart):
+        assert even["mean"] == pytest.approx(found["rate"], abs=1e-5)
+    elif max(apart) <= 0 or min(apart) >= 0 or can_be_parted(apart, scores):
+        assert found["length_says"] and (even is None or (even["lo"], even["hi"]) == (0, 1))
+    else:
+        assert even["lo"] <= even["mean"] <= even["hi"] and found["length_says"] == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        ({"chose": 40, "first": 1.0, "agreed": 0.0}, "it chooses by place and not by answer"),
+        ({"chose": 40, "first": 0.0, "agreed": 0.0}, "it chooses by place and not by answer"),
+        ({"chose": 80, "first": 0.7, "agreed": 0.6}, "it likes one place"),
+        ({"chose": 80, "first": 0.5, "agreed": 0.3}, "contradicts itself"),
+        ({"chose": 80, "first": 0.5, "agreed": 0.9}, ""),
+        ({"chose": 4, "first": 0.75, "agreed": 0.9}, ""),
+        ({"chose": 1, "first": 1.0, "agreed": None}, ""),
+    ],
+)
+def test_a_judge_that_cannot_be_heard_is_named(told: dict[str, Any], named: str) -> None:
+    assert named in unsteady({"wins": 0, "losses": 0, **told})
+    assert bool(unsteady({"wins": 0, "losses": 0, **told})) == bool(named)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -306,6 +408,9 @@ def test_no_interval_of_a_judge_has_width_0(prompts: int, score: float) -> None:
     ]
     found = pair_summary(some, said, 1)
     for name in ("interval", "length_controlled"):
+        if found[name] is None:
+            assert name == "length_controlled" and found["length_says"]
+            continue
         low, high = found[name]["lo"], found[name]["hi"]
         assert 0 <= low < high <= 1 and low <= found[name]["mean"] <= high
         assert high - low > 0.5 / prompts**0.5 / 10

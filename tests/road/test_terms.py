@@ -89,3 +89,22 @@ def test_internal_use_is_told_what_to_ask_about_and_research_is_not_bothered(hom
         in " ".join(alpaca(home, "plan", "own.yaml").split())
     )
     assert "terms:" not in alpaca(home, "plan", "own.yaml", "use=research")
+
+
+def test_a_teachers_words_that_forbid_are_refused_before_anything_is_asked(home: Path) -> None:
+    """The words stood in the recipe, and the card said "yes: as the recipe says: ... non-commercial research only"."""
+    (home / "words.yaml").write_text(
+        "recipe_version: 1\nuse: commercial\n"
+        'teacher: {kind: openai_chat, model: own, base_url: "http://127.0.0.1:9/v1", price: free, api_key_env: null, '
+        'terms: "CC BY-NC 4.0: non-commercial research only"}\n'
+        "generate: {seeds: alpaca, count: 4}\n"
+    )
+    refusal = "own (teacher): as the recipe says: CC BY-NC 4.0: non-commercial research only"
+    for verb in ("plan", "run"):
+        assert refusal in " ".join(alpaca(home, verb, "words.yaml", code=2).split())
+    assert not (home / "runs" / "store").exists()
+    asked = alpaca(home, "plan", "words.yaml", "teacher.terms=contract of 2026-05")
+    assert "before commercial use, ask about own (teacher): as the recipe says: contract" in (
+        " ".join(asked.split())
+    )
+    assert "terms:" not in alpaca(home, "plan", "words.yaml", "teacher.terms=Apache-2.0")

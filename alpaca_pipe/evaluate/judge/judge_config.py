@@ -44,6 +44,10 @@ class Judging(Table):
     )
     temperature: float | None = Field(0.0, ge=0, le=2, description="null: the judge's default")
 
+    def identity(self) -> dict[str, Any]:
+        """The rate at equal length was once told where no judgement could say it."""
+        return super().identity() | ({"equal_length": 2} if self.mode == "pairs" else {})
+
     def rehearsed(self) -> Self:
         return self.model_copy(
             update={

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.evaluate.judge.judge_config import Judging
+from alpaca_pipe.evaluate.judge.judge_words import judge_lines
 from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion, judge_all
 from alpaca_pipe.evaluate.judge.rating_page import read_ratings
 from alpaca_pipe.evaluate.judge.win_rates import grade_summary, pair_summary
@@ -45,8 +46,8 @@ def judged(how: Judging, pairs: Sequence[AnswerPair], bench: JudgeBench) -> dict
         else grade_summary(found, bench.seed)
     )
     told = {"mode": how.mode, "against": how.against, "judge": how.teacher.called, **summary}
-    if sentence := _sentence(told):
-        bench.progress.say(sentence)
+    for line in judge_lines(told):
+        bench.progress.say(f"judge: {line}")
     asked = list(dict.fromkeys(one.pair for one in people))
     return {"judge": told} | ({"people": pair_summary(asked, people, bench.seed)} if people else {})
 
@@ -58,22 +59,3 @@ async def _asked(how: Judging, pairs: Sequence[AnswerPair], bench: JudgeBench) -
     bench.progress.start(requests, "judgements")
     async with connect(how.check(), **bench.asking("evaluate", "judge.log")) as teacher:
         return await judge_all(pairs, teacher, how, bench.progress.at)
-
-
-def _sentence(told: dict[str, Any]) -> str:
-    unread = f"; {told['unread_replies']} replies could not be read" * bool(told["unread_replies"])
-    if told["mode"] == "grades":
-        if not told["difference"]:
-            return ""
-        gap, mean = told["difference"], told["mean"]
-        return (
-            f"judge: {mean['other']:.2f} -> {mean['tuned']:.2f} of 10 on {told['compared']} answers, "
-            f"{gap['mean']:+.2f} [{gap['lo']:+.2f}, {gap['hi']:+.2f}]{unread}"
-        )
-    if told["rate"] is None:
-        return ""
-    won, even = told["interval"], told["length_controlled"]
-    return (
-        f"judge: tuned preferred in {won['mean']:.0%} [{won['lo']:.0%}, {won['hi']:.0%}] of {told['pairs'] - told['unread']} pairs, "
-        f"{even['mean']:.0%} [{even['lo']:.0%}, {even['hi']:.0%}] at equal length{unread}"
-    )

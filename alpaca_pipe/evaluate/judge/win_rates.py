@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.evaluate.bootstrap import Interval, draws
+from alpaca_pipe.evaluate.judge.equal_length import at_equal_length
 from alpaca_pipe.evaluate.judge.judge_requests import BEST
 from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion
 from alpaca_pipe.evaluate.proportions import wilson
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_RESAMPLES, _RESAMPLES_FITTED = 10_000, 400
-_SPREAD = (
-    1.0,
-    1000.0,
-)  # standard deviations of what is held likely before: quality, weight of length
+_RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ def pair_summary(
 ) -> dict[str, Any]:
     """wins + losses + ties + unread = pairs. rate: the mean score, ties half; wilson, bootstrap, interval (the wider of both on
     either side, so never of width 0) and length_controlled: 95 %, over prompts.
-    at_worst, at_best: were every pair that was not read lost, or won. first: share of replies, ties aside, for the answer
+    at_worst, at_best: were every pair that was not read lost, or won. chose: replies that are no tie; first: the share of them for the answer
     that stood first; agreed: of the pairs, those of which both orders say the same."""
     rows = scored(pairs, judgements)
     scores = [row.score for row in rows]
@@ -74,14 +70,27 @@ def pair_summary(
         "wilson": _wilson(rows).rounded() if rows else None,
         "bootstrap": bootstrap_rate(rows, seed).rounded() if rows else None,
         "interval": rate_interval(rows, seed).rounded() if rows else None,
-        "length_controlled": length_controlled(rows, seed).rounded() if rows else None,
+        **_even(rows, seed),
         "longer": _longer(rows),
+        "chose": len(said),
         "first": round(sum(one.value == "A" for one in said) / len(said), 6) if said else None,
         "agreed": _agreed(judgements),
         "by_category": {
             name: {"pairs": len(some), **_wilson(some).rounded()}
             for name, some in _by_category(rows).items()
         },
+    }
+
+
+def _even(rows: Sequence[ScoredPair], seed: int) -> dict[str, Any]:
+    """length_controlled; length_says: where that is not known, or not by much, why."""
+    if not rows:
+        return {"length_controlled": None, "length_says": ""}
+    scores, apart = [row.score for row in rows], [_apart(row.pair) for row in rows]
+    found = at_equal_length(scores, apart, _prompts(rows), seed)
+    return {
+        "length_controlled": found.rate.rounded() if found.rate else None,
+        "length_says": found.says,
     }
 
 
@@ -159,70 +168,6 @@ def bootstrap_rate(rows: Sequence[ScoredPair], seed: int) -> Interval:
     import numpy as np
 
     return _mean(np.array([row.score for row in rows]), _prompts(rows), seed)
-
-
-def length_controlled(rows: Sequence[ScoredPair], seed: int) -> Interval:
-    """The rate that would be seen if both answers were equally long, after Dubois et al. 2024 (arXiv:2404.04475): a logistic
-    curve of the score over quality + weight * tanh(difference of lengths / its standard deviation), read at difference 0.
-
-    The interval is the bootstrap's, and at least Wilson's of that rate. Both unknowns are held near 0 by a normal prior (standard deviations 1 and 1,000): where the tuned answer is always the
-    longer one the two cannot be told apart, and then length gets the credit.
-    """
-    import numpy as np
-
-    scores = np.array([row.score for row in rows])
-    apart = np.array([_apart(row.pair) for row in rows], dtype=float)
-    spread = float(apart.std()) or float(np.abs(apart).max()) or 1.0
-    columns = np.stack([np.ones_like(apart), np.tanh(apart / spread)], axis=1)
-    of = _prompts(rows)
-    whole = _fitted(scores, columns, np.ones_like(scores), np.zeros(2))
-
-    def drawn_rate(drawn: NDArray[np.int64]) -> float:
-        times = np.bincount(drawn, minlength=int(of.max()) + 1)[of].astype(float)
-        return _rate(_fitted(scores, columns, times, whole))
-
-    found = [
-        drawn_rate(drawn)
-        for some in draws(int(of.max()) + 1, _RESAMPLES_FITTED, seed)
-        for drawn in some
-    ]
-    low, high = np.percentile(found, [2.5, 97.5])
-    rate, prompts = _rate(whole), int(of.max()) + 1
-    return _at_least(Interval(rate, float(low), float(high)), wilson(rate * prompts, prompts))
-
-
-def _rate(fitted: NDArray[np.float64]) -> float:
-    return 1 / (1 + math.exp(-float(fitted[0])))
-
-
-def _fitted(
-    scores: NDArray[np.float64],
-    columns: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    start: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """(quality, weight of length): Newton's method on a concave function, with halved steps where a whole one overshoots."""
-    import numpy as np
-
-    prior = np.array([1 / spread**2 for spread in _SPREAD])
-
-    def likely(at: NDArray[np.float64]) -> float:
-        logits = columns @ at
-        told = weights @ (scores * logits - np.logaddexp(0, logits))
-        return float(told - at @ (prior * at) / 2)
-
-    at, now = start, likely(start)
-    for _ in range(100):
-        chance = 0.5 * (1 + np.tanh(columns @ at / 2))
-        slope = columns.T @ (weights * (scores - chance)) - prior * at
-        bend = (columns * (weights * chance * (1 - chance))[:, None]).T @ columns
-        step = np.linalg.solve(bend + np.diag(prior), slope)
-        while (then := likely(at + step)) < now and np.abs(step).max() > 1e-9:
-            step = step / 2
-        at, now = at + step, then
-        if np.abs(step).max() < 1e-7:
-            break
-    return at
 
 
 def grade_interval(apart: NDArray[np.float64], of: NDArray[np.int64], seed: int) -> Interval:

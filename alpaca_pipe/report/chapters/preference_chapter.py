@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from alpaca_pipe.evaluate.judge.judge_words import around, even_in_words, unsteady
 from alpaca_pipe.evaluate.judge.left_out import left_out
 from alpaca_pipe.report.chapters.base import ReportChapter, Told
 from alpaca_pipe.report.facts import Facts
@@ -24,7 +25,7 @@ def _told(facts: Facts) -> Told | None:
         ],
         "rows": [_row(name, found) for name, found in sides if found.get("rate") is not None],
         "categories": [
-            {"name": name, "pairs": one["pairs"], "rate": _around(one)}
+            {"name": name, "pairs": one["pairs"], "rate": around(one)}
             for name, one in (judge.get("by_category") or {}).items()
         ],
     }
@@ -38,9 +39,14 @@ def _asked(judge: Mapping[str, Any]) -> Iterator[str]:
         + (f", {judge['same']:,} of them the same word for word." if judge["same"] else ".")
     )
     if judge["first"] is not None:
+        agreed = (
+            ""
+            if judge["agreed"] is None
+            else f", and said the same in both orders of {judge['agreed']:.0%} of the pairs"
+        )
         yield (
-            f"The judge took the answer that stood first in {judge['first']:.0%} of its choices, and said the same in both "
-            f"orders of {judge['agreed'] or 0:.0%} of the pairs. The tuned answer was the longer one in {judge['longer'] or 0:.0%}."
+            f"The judge took the answer that stood first in {judge['first']:.0%} of its choices{agreed}{unsteady(judge)}. "
+            f"The tuned answer was the longer one in {judge['longer'] or 0:.0%}."
         )
     if judge["unread"]:
         yield (
@@ -65,13 +71,11 @@ def _row(name: str, found: Mapping[str, Any]) -> dict[str, str]:
     return {
         "name": name,
         "pairs": f"{found['pairs'] - found['unread']:,}",
-        "rate": _around(found.get("interval") or found["bootstrap"]),  # steps of before 2026-12
-        "even": _around(found["length_controlled"]),
+        "rate": around(found.get("interval") or found["bootstrap"]),  # steps of before 2026-12
+        "even": even_in_words(found)
+        .removesuffix(" at equal length")
+        .removeprefix("at equal length "),
     }
-
-
-def _around(found: Mapping[str, float]) -> str:
-    return f"{found['mean']:.0%} [{found['lo']:.0%}, {found['hi']:.0%}]"
 
 
 PREFERENCE = ReportChapter("preference", 14, _told, "preference_chapter.html.j2")
