@@ -107,7 +107,7 @@ def read(
     columns: what the user says that columns mean. split: which of several. told: gathers what is to be said, by the end.
     """
     told = told if told is not None else ReadingNotes()
-    found = judged(source, format, turns, columns, split, told)
+    found = judged(source, format, turns, columns, split, told, first=first)
     rows = strict(islice(found, first), keep_going, aside, str(source))
     return numbered(one for one in rows if isinstance(one, Example))
 
@@ -163,14 +163,16 @@ def judged(
     split: str | None,
     told: ReadingNotes,
     kind: type[RowReader] = RowReader,
+    first: int | None = None,
 ) -> Iterator[_Judged]:
     """Each row of each file as an Example, a Rejected, or (why it cannot be read, its place, its source). kind: what reads
-    them; one for preferences answers those."""
+    them; one for preferences answers those. first: as many are wanted, so no more are counted in `told`."""
     form = next((form for form in FORMS if form == format), None)
     wanted = PRESETS.get(format or "") or columns
     keys: set[str] = set()
     column = SplitColumn(split) if split else None
     alone = isinstance(source, Path) and source.is_file()
+    left = first
     for found, path, name, between, by_column in _files(source, form, split):
         file = str(path)
         columns = wanted
@@ -178,8 +180,12 @@ def judged(
             columns = Columns.of(beside)
         reader = kind(columns, turns, column if by_column else None)
         told.readers.append(reader)
-        yield from _of_one(found, file, name, between, reader, told, alone)
+        for one in _of_one(found, file, name, between, reader, told, alone, left):
+            left = None if left is None else left - 1
+            yield one
         keys |= reader.keys()
+        if left is not None and left <= 0:
+            break
     if column and any(reader.split for reader in told.readers):
         column.check_any(str(source))
     _check_named(wanted, keys, str(source))
@@ -230,11 +236,12 @@ def _of_one(
     reader: RowReader,
     told: ReadingNotes,
     alone: bool,
+    wanted: int | None,
 ) -> Iterator[_Judged]:
-    """alone: the source has no other file, which could hold the split that is wanted."""
+    """alone: the source has no other file, which could hold the split that is wanted. wanted: rows, None for all."""
     looked: list[_Judged] = []
-    found = _rows_alone(put_together(found), told)
-    begun = list(islice(found, _LOOKED_AT))
+    rows = _rows_alone(put_together(found), told)
+    begun = list(islice(rows, _LOOKED_AT))
     shapeless: list[NoShape] = []
     for one in begun:
         looked += _of_record(one, file, name, between, reader, shapeless)
@@ -244,8 +251,11 @@ def _of_one(
     if alone and reader.split and not reader.split.said:
         reader.split.check_any(file)
     ends = Separators.of([one for one in looked if isinstance(one, Example)])
+    if wanted is not None and wanted < len(looked):  # counted are those that are handed out
+        reader.forget()
+        looked, rows = [], chain(begun, rows)
     rest = chain.from_iterable(
-        _of_record(one, file, name, between, reader, shapeless) for one in found
+        _of_record(one, file, name, between, reader, shapeless) for one in rows
     )
     if not ends:
         yield from chain(looked, rest)

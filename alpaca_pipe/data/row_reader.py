@@ -286,6 +286,13 @@ class RowReader:
         except ValueError as error:
             raise NotHeld(f"of its first exchange: {error}") from None
 
+    def forget(self) -> None:
+        """What was counted so far: the same rows come again."""
+        self.remarks.clear()
+        self._passed.clear()
+        for plan in self._plans.values():
+            plan.rows.clear()
+
     def shapes(self) -> list[dict[str, Any]]:
         """Which shapes were read: {"shape", "rows", "columns": part -> keys}, the most frequent first."""
         counts: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()

@@ -21,7 +21,7 @@ from alpaca_pipe.similarity.words import Words
 def similarity(file: Path, out: Path, words: Words, seeds: str | None) -> dict[str, Any]:
     """Writes the rows of a file of any form with `most_similar_instructions` (the ten likest of the seeds and of the rows
     before it, the likest first, as {instruction: F}) and `avg_similarity_score` (mean F with all of those) to `out`: a JSON
-    list where it is called .json, else a line each. Answers rows, seeds, pairs, wordless, highest, mean, seconds.
+    list where it is called .json, else a line each. Answers rows, seeds, pairs, wordless, highest, mean (of all pairs), seconds.
     Of a conversation all questions together are compared. Raises UserError. seeds: a file of seed tasks or the name of shipped ones, which stand before the first row."""
     if find_spec("numba") is None:
         raise UserError(
@@ -42,13 +42,17 @@ def similarity(file: Path, out: Path, words: Words, seeds: str | None) -> dict[s
     else:
         write_atomic(out, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     count = len(rows)
+    compared = range(
+        len(known), len(known) + count
+    )  # of each row: the seeds and the rows before it
+    total = sum(mean * others for mean, others in zip(found.means.tolist(), compared, strict=True))
     return {
         "rows": count,
         "seeds": len(known),
         "pairs": count * len(known) + count * (count - 1) // 2,
         "wordless": len(found.wordless),
         "highest": max(float(found.scores.max()), 0.0),
-        "mean": float(found.means.mean()),
+        "mean": total / max(sum(compared), 1),
         "seconds": round(seconds, 2),
         "out": str(out),
     }

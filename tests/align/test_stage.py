@@ -27,6 +27,7 @@ from alpaca_pipe.train.config import TrainConfig
 from alpaca_pipe.train.stage import run as train
 from alpaca_pipe.weights.base import BaseTable, Checkpoint
 from tests.align.conftest import preferences
+from tests.command import command
 from tests.train.conftest import examples
 
 Bench = Callable[..., StageContext]
@@ -332,3 +333,23 @@ def test_more_keys_that_change_nothing(how: dict[str, Any], unused: list[str]) -
     config = AlignConfig.model_validate(how)
     assert list(config.unused) == unused
     assert set(config.rehearsed().unused) <= set(unused)  # a rehearsal writes no key of its own
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"prompt": "2+1?", "chosen": 3, "rejected": 4}, "'chosen' is 3, which is no text"),
+        ({"prompt": "q?", "completion": "x"}, "no rejected answer and no label"),
+    ],
+)
+def test_pairs_that_cannot_be_read_are_told_by_the_plan(
+    tmp_path: Path, row: dict[str, Any], why: str
+) -> None:
+    """They were told after the tune."""
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(row) + "\n")
+    recipe = "recipe_version: 1\nbase: {model: tiny}\ncurate: {from: rows.jsonl, held_out: 2}\ntrain: {max_steps: 1}\n"
+    rows = [{"instruction": f"Say {n}.", "output": f"{n} it is."} for n in range(12)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    (tmp_path / "p.yaml").write_text(recipe + "align: {from: pairs.jsonl, held_out: 1}\n")
+    done = command("plan", "p.yaml", cwd=tmp_path)
+    assert done.code == 2 and why in " ".join((done.out + done.err).split())

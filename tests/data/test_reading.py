@@ -438,3 +438,30 @@ def test_other_real_files(data: Path) -> None:
         len(list(read(data / "datasets" / "sharegpt_dummy_conversation.json.gz", turns="first")))
         == 500
     )
+
+
+@pytest.mark.parametrize("first", [1, 120, 200, 201, 300, 400, None])
+@pytest.mark.parametrize("files", [1, 3])
+def test_as_many_rows_are_counted_as_are_read(
+    tmp_path: Path, first: int | None, files: int
+) -> None:
+    """`read as exchange: 200 rows` stood beside `read: 120`."""
+    rows = [
+        {"question": f"Q {n}?", "answer": f"A {n}.", "note": f"n {n}"} for n in range(300 // files)
+    ]
+    for number in range(files):
+        (tmp_path / f"{number}.jsonl").write_bytes(as_jsonl(rows))
+    told = ReadingNotes()
+    source = tmp_path if files > 1 else tmp_path / "0.jsonl"
+    found = list(read(source, first=first, told=told))
+    assert len(found) == min(first or 300, 300)
+    said = told.summary()
+    assert sum(one["rows"] for one in said["shapes"]) == len(found)
+    assert said["unread"] == {"note": len(found)}
+
+
+def test_what_every_text_ends_with_is_found_in_more_rows_than_are_wanted(tmp_path: Path) -> None:
+    rows = [{"instruction": f"Say {n}.", "output": f"{n}\n\n###\n\n"} for n in range(50)]
+    (tmp_path / "few.jsonl").write_bytes(as_jsonl(rows))
+    whole = [one.output for one in read(tmp_path / "few.jsonl")]
+    assert [one.output for one in read(tmp_path / "few.jsonl", first=3)] == whole[:3]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
+from alpaca_pipe.data.preferences import read_preferences
 from alpaca_pipe.data.reading import ReadingNotes, read
 from alpaca_pipe.data.shapes.columns import Columns
 from tests.data.cures import printed_columns
@@ -796,3 +799,56 @@ def test_instances_that_are_not_to_be_learned(tmp_path: Path) -> None:
     pairs = [{"question": Q, "answer": A}, {"question": Q, "answer": BAD, "label": False}]
     path.write_bytes(as_jsonl([{"qa_pairs": pairs}]))
     assert rows_of(path) == [("", ONE)]
+
+
+SHORT = ["3", "10", "true", "False", "0", "yes", "1.5", "-1", "12345", "a text of some length"]
+
+
+@pytest.mark.parametrize("prompt", ["What is 2+1?", "7", "true"])
+@pytest.mark.parametrize(("chosen", "rejected"), list(permutations(SHORT, 2)))
+def test_answers_that_look_like_numbers_or_flags_are_answers(
+    tmp_path: Path, prompt: str, chosen: str, rejected: str
+) -> None:
+    """They were refused with "the row does not have the keys of instruction data", after the tune."""
+    (tmp_path / "p.jsonl").write_text(
+        json.dumps({"prompt": prompt, "chosen": chosen, "rejected": rejected}) + "\n"
+    )
+    (pair,) = read_preferences(tmp_path / "p.jsonl")
+    sides = [pair.prompt[0].text, pair.chosen[0].text, pair.rejected[0].text]
+    assert sides == [prompt, chosen, rejected]
+    (row,) = read(tmp_path / "p.jsonl")
+    assert (row.instruction, row.output) == (prompt, chosen)
+
+
+@pytest.mark.parametrize("text", SHORT)
+@pytest.mark.parametrize(
+    "keys", [("prompt", "completion"), ("instruction", "output"), ("question", "answer")]
+)
+def test_an_exchange_of_short_texts_is_one(
+    tmp_path: Path, text: str, keys: tuple[str, str]
+) -> None:
+    for said in ([text, "an answer"], ["a question?", text], [text, text]):
+        (tmp_path / "p.jsonl").write_text(json.dumps(dict(zip(keys, said, strict=True))) + "\n")
+        (row,) = read(tmp_path / "p.jsonl")
+        assert [row.instruction, row.output] == said
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"prompt": "2+1?", "chosen": 3, "rejected": 4}, "'chosen' is 3, which is no text"),
+        (
+            {"prompt": "2+1?", "chosen": True, "rejected": False},
+            "'chosen' is true, which is no text",
+        ),
+        (
+            {"prompt": "q?", "response_a": "x", "response_b": "z", "chosen": "1", "rejected": "2"},
+            "'rejected' is '2' beside 'chosen', '1': places or flags, and no answers",
+        ),
+    ],
+)
+def test_places_and_flags_are_no_answers(tmp_path: Path, row: dict[str, Any], why: str) -> None:
+    """The second answer was read as `2`, and the chosen one as the first."""
+    (tmp_path / "p.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(UserError, match=re.escape(why)):
+        list(read_preferences(tmp_path / "p.jsonl"))

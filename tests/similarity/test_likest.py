@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,11 @@ def test_the_command_adds_the_two_fields(tmp_path: Path) -> None:
     as_list = CliRunner().invoke(
         app, ["similarity", str(tmp_path / "rows.json"), "-o", str(tmp_path / "all.json"), "--json"]
     )
-    assert json.loads(as_list.output)["pairs"] == 6
+    said = json.loads(as_list.output)
+    texts = [row["instruction"] for row in rows]
+    scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
+    each = [scorer.score(b, a)["rougeL"].fmeasure for a, b in combinations(texts, 2)]
+    assert said["pairs"] == len(each) == 6
+    assert said["mean"] == pytest.approx(sum(each) / 6)  # of pairs: not the mean of rows' means
     assert len(json.loads((tmp_path / "all.json").read_text())[3]["most_similar_instructions"]) == 3
     assert rouge_words("???") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,13 +27,16 @@ def fit(layout: Layout) -> ShapeFit | None:
     prompt = _prompt(layout)
     chosen = layout.first("chosen", kinds=_ANSWERS - {"bool", "number"})
     rejected = layout.first("rejected", kinds=_ANSWERS - {"bool", "number"})
+    if not (chosen and rejected) and (short := _short_answers(layout, prompt)):
+        return ShapeFit.of(**prompt, **short)
     answers = [one for one in layout.all("output", "messages", kinds=_ANSWERS) if one.variant]
     winner = layout.all("winner", kinds=TEXTS) or layout.all("chosen", kinds=TEXTS)[:1]
     if rejected and not chosen:  # the last answer of the messages, or the output, is the chosen one
         chosen = layout.first("output", kinds=_ANSWERS)
         if not chosen and not prompt.get("messages"):
             return None
-        return ShapeFit.of(**prompt, chosen=chosen, rejected=rejected)
+        flag = layout.first("chosen", kinds=("number", "bool"))
+        return ShapeFit.of(**prompt, chosen=chosen, rejected=rejected, flag=flag)
     if chosen and rejected:
         return ShapeFit.of(**prompt, chosen=chosen, rejected=rejected)
     if len(answers) == 2 and winner and winner[0] not in answers:
@@ -46,6 +50,15 @@ def fit(layout: Layout) -> ShapeFit | None:
     if scores and prompt.get("instruction"):
         return ShapeFit.of(**prompt, **scores)
     return None
+
+
+def _short_answers(layout: Layout, prompt: Mapping[str, Any]) -> dict[str, Column]:
+    """Both answers of a row that has no other: "3" and "true" are then what was answered, not a place or a flag."""
+    chosen, rejected = (layout.first(side, kinds=_ANSWERS) for side in ("chosen", "rejected"))
+    others = layout.all("output", kinds=_ANSWERS)
+    if not chosen or not rejected or others or prompt["messages"] or not prompt["instruction"]:
+        return {}
+    return {"chosen": chosen, "rejected": rejected}
 
 
 def _prompt(layout: Layout) -> dict[str, Column | None | list[Column]]:
@@ -138,11 +151,25 @@ def _sides(
     if fit.key("ranked"):
         return ranked_answers(row, fit, about)
     chosen, rejected = fit.key("chosen"), fit.key("rejected")
+    if _is_place(row, fit):
+        raise NotARow(
+            f"'{rejected}' is {row[rejected]!r} beside '{fit.key('flag')}', {row[fit.key('flag')]!r}: places or flags, and no answers",
+            f"say which columns are which: {option(('chosen', 'ANSWER'), ('rejected', 'OTHER'))}",
+        )
     return _answer(row, chosen, about) if chosen else None, _answer(row, rejected, about)
+
+
+def _is_place(row: Mapping[str, Any], fit: ShapeFit) -> bool:
+    said = row[fit.key("rejected")]
+    return bool(fit.key("flag")) and isinstance(said, str) and len(said) < 3 and said.isdigit()
 
 
 def _answer(row: Mapping[str, Any], key: str, about: About) -> list[Message]:
     value = unpacked(row[key])
+    if isinstance(value, bool | int | float) and not isinstance(row[key], str):
+        raise NotARow(f"'{key}' is {json.dumps(value)}, which is no text", "write it in quotes")
+    if isinstance(row[key], str) and not isinstance(value, str | list | dict):
+        value = row[key]
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
         value = value[0]
     if isinstance(value, str) and (told := parsed(value)):
