@@ -327,21 +327,26 @@ def load_examples(path: str | Path) -> list[Example]:
 
 
 def render(
-    example: Example, tokenizer: str | Path | PreTrainedTokenizerBase, template: str | None = None
+    example: Example,
+    tokenizer: str | Path | PreTrainedTokenizerBase,
+    template: str | Path | None = None,
 ) -> Rendered:
     """The row as training encodes it. tokenizer: a checkpoint's folder, a hub id, or a loaded tokenizer of transformers.
 
-    template: alpaca, alpaca-2023, chatml, llama3, vicuna or chat; None is the one that a folder of ours was trained with, else alpaca. An example
+    template: alpaca, alpaca-2023, chatml, llama3, vicuna, chat, or a file of your own (mine.jinja); None is the one that a folder of ours was trained with, else alpaca. An example
     with an empty output renders as the prompt and the end-of-text token; see `prompt_ids`.
     """
     from alpaca_pipe.core.did_you_mean import did_you_mean
     from alpaca_pipe.models.loading import load_tokenizer
     from alpaca_pipe.models.loss_mask import Encoder
+    from alpaca_pipe.models.own_template import ENDINGS, template_of
     from alpaca_pipe.models.saved_template import saved_encoder
     from alpaca_pipe.models.templates import TEMPLATES
     from alpaca_pipe.weights.base import Checkpoint
 
-    if template is not None and template not in TEMPLATES:
+    if isinstance(template, str) and template.endswith(ENDINGS):
+        template = Path(template)
+    if isinstance(template, str) and template not in TEMPLATES:
         raise UserError(f"there is no template '{template}'", did_you_mean(template, TEMPLATES))
     named = isinstance(tokenizer, str | Path)
     words = (
@@ -352,7 +357,7 @@ def render(
     if template is None and named and (Path(str(tokenizer)) / "template.json").is_file():
         encoder = saved_encoder(words, Path(str(tokenizer)))
     else:
-        encoder = Encoder(words, TEMPLATES[template or "alpaca"])
+        encoder = Encoder(words, template_of(template or "alpaca"))
     encoded = next(encoder.encode([example], sys.maxsize))
     if isinstance(encoded, Rejected):
         raise UserError(

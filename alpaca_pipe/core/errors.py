@@ -18,12 +18,13 @@ class UserError(Exception):
 
 
 class UserErrors(UserError):
-    """All the errors of one input at once, in the order of their lines."""
+    """All the errors of one input at once, in the order of their lines. what: a line each; cure: each once."""
 
     def __init__(self, errors: Iterable[UserError]) -> None:
         self.errors = tuple(errors)
         Exception.__init__(self, "\n".join(str(error) for error in self.errors))
-        self.what, self.cure = str(self), ""
+        self.what = "\n".join(error.what for error in self.errors)
+        self.cure = "; ".join(dict.fromkeys(error.cure for error in self.errors if error.cure))
 
 
 def first_line(error: BaseException) -> str:

@@ -209,3 +209,7 @@ def test_render_is_what_training_reads(tmp_path: Path) -> None:
     assert render(example, words, "chat").text.endswith("assistant: 5</s>")
     with pytest.raises(UserError, match="did you mean 'alpaca'"):
         render(example, words, "alpacca")
+    own = tmp_path / "mine.jinja"
+    own.write_text("Task: {{ instruction }}\nAnswer: {{ output }}\n")
+    for named in (own, str(own)):  # "there is no template" of a file was said of its path
+        assert render(example, words, named).text.startswith("<s>Task: Add the numbers.")
