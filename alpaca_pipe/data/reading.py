@@ -142,17 +142,17 @@ def strict(
         )
 
 
-def _told_once(faults: Sequence[tuple[str, Unreadable]]) -> list[UserError]:
-    """A fault of many rows is one sentence, with its first place and how many more there are."""
+def _told_once(faults: Sequence[tuple[str, Unreadable]]) -> Iterator[UserError]:
+    """A fault of many rows is one sentence, with its first place and how many more there are. In the order of the places."""
     places: dict[tuple[str, str], list[str]] = {}
     for place, bad in faults:
         places.setdefault((bad.what, bad.cure), []).append(place)
-    found = []
-    for (what, cure), at in places.items():
-        alone = len(at) <= _APART
-        told = at if alone else [f"{at[0]} and {len(at) - 1} more, to {at[-1]}"]
-        found += [UserError(f"{one}: {what}", cure) for one in told]
-    return found
+    for place, bad in faults:
+        at = places[bad.what, bad.cure]
+        if len(at) <= _APART:
+            yield UserError(f"{place}: {bad.what}", bad.cure)
+        elif place == at[0]:
+            yield UserError(f"{place} and {len(at) - 1} more, to {at[-1]}: {bad.what}", bad.cure)
 
 
 def judged(

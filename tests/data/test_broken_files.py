@@ -173,7 +173,8 @@ def test_all_bad_rows_are_told_at_once(tmp_path: Path) -> None:
     assert found[0] == ":1: 'output' is an object, not a text"
     assert "does not have the keys" in found[1] and "not JSON" in found[3]
     path.write_text("{broken\n" * 5000)
-    assert len(told(path)) == 20
+    (once,) = told(path)  # of the twenty that are told at most
+    assert once.startswith(f":1 and 19 more, to {path}:20: not JSON")
 
 
 def test_several_bad_elements_of_one_list(tmp_path: Path) -> None:
