@@ -4,12 +4,12 @@ schema, system text, follow-ups) and how the reply is read stay the style's."""
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from alpaca_pipe.core.completion import Request
-from alpaca_pipe.core.errors import UserError, first_line
+from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.jinja_file import JinjaFile
 
 _MOST = 1 << 20  # characters of a prompt
 _KNOWN = "prompt, seeds, tasks, topics, kinds, worn, domain, passage, row"
@@ -32,6 +32,7 @@ class OwnPrompt:
 
     def __init__(self, style: _Style, file: Path, domain: str) -> None:
         self._style, self._file, self._domain = style, file, domain
+        self._words = JinjaFile(file, "generate.prompt", _KNOWN)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._style, name)
@@ -48,8 +49,6 @@ class OwnPrompt:
         return replace(asked, messages=(*before, replace(last, content=text)))
 
     def _rendered(self, prompt: str, seat: Any) -> str:
-        from jinja2 import TemplateError
-
         row = seat.ground.example if seat.ground else None
         known = {
             "prompt": prompt,
@@ -62,44 +61,8 @@ class OwnPrompt:
             "passage": "" if row or not seat.ground else seat.ground.text,
             "row": _texts(row) if row else None,
         }
-        try:
-            return str(self._template.render(known))
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
-            raise self._wrong(error) from None
-
-    @cached_property
-    def _template(self) -> Any:
-        try:
-            from jinja2 import StrictUndefined, TemplateError
-            from jinja2.sandbox import ImmutableSandboxedEnvironment
-        except ModuleNotFoundError:
-            raise UserError(
-                "generate.prompt needs jinja2, which is not installed",
-                "pip install 'alpaca-pipe[report]'",
-            ) from None
-        try:
-            text = self._file.read_text(encoding="utf-8")
-            return ImmutableSandboxedEnvironment(undefined=StrictUndefined).from_string(text)
-        except UnicodeDecodeError:
-            raise UserError(f"{self._file}: the file is not UTF-8", "save it as UTF-8") from None
-        except TemplateError as error:
-            raise self._wrong(error) from None
-
-    def _wrong(self, error: Exception) -> UserError:
-        line = getattr(error, "lineno", None) or _line_in_template(error)
-        where = f"{self._file}:{line}" if line else str(self._file)
-        return UserError(f"{where}: {first_line(error)}", f"it may use {_KNOWN}")
+        return self._words.render(known)
 
 
 def _texts(row: Any) -> dict[str, str]:
     return {"instruction": row.instruction, "input": row.input, "output": row.output}
-
-
-def _line_in_template(error: Exception) -> int | None:
-    """Jinja writes the file's lines into the traceback."""
-    line, at = None, error.__traceback__
-    while at:
-        if at.tb_frame.f_code.co_filename == "<template>":
-            line = at.tb_lineno
-        at = at.tb_next
-    return line

@@ -99,7 +99,7 @@ NEEDS: dict[str, dict[str, Any]] = {
     },
     **{
         f"evaluate.judge.{name}": {"judge": {"teacher": {"kind": "rehearsed", "model": "m"}}}
-        for name in ("prompts", "count", "mode", "against", "ratings", "answer_tokens")
+        for name in ("prompts", "count", "mode", "against", "ratings", "question", "answer_tokens")
         + ("max_tokens", "temperature", "teacher")
     },
 }
@@ -175,6 +175,7 @@ OTHERS: dict[str, Any] = {
     "evaluate.judge.teacher": {"kind": "rehearsed", "model": "another"},
     "evaluate.foreign": "rows.jsonl",
     "evaluate.judge.prompts": "rows.jsonl",
+    "evaluate.judge.question": "notes.md",
     "evaluate.judge.ratings": "rows.jsonl",
     "pairs.from": "rows.jsonl",
     "pairs.answers": "kept",

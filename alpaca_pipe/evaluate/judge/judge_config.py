@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from alpaca_pipe.core.config_table import ExistingPath, Table
+from alpaca_pipe.core.config_table import Added, ExistingPath, Table
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.outlay import Outlay, outlay_of
@@ -36,6 +36,14 @@ class Judging(Table):
         None,
         description="what a person chose on rating.html of an earlier run: counted beside the judge",
     )
+    question: Annotated[
+        ExistingPath | None,
+        Added(),
+        Field(
+            description="a Jinja file in the place of our words to the judge, with question, A and B (mode grades: answer); its "
+            "replies are read as ours are"
+        ),
+    ] = None
     answer_tokens: int = Field(512, ge=1, description="length of the answers")
     max_tokens: int = Field(
         300,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from random import Random
 from typing import Any
 
 _WORD = re.compile(r"\w{4,}")
@@ -31,6 +32,15 @@ def judgement(question: str) -> str | None:
         return json.dumps(_better(row))
     if isinstance(row.get("answer"), str):
         return json.dumps(_grade(row))
+    return None
+
+
+def lot(system: str, chance: Random) -> str | None:
+    """The reply where a question of the user's own is asked, whose fields nobody here knows; None to anything else."""
+    if '{"better": "A", "B" or "tie"' in system:
+        return json.dumps({"better": chance.choice(("A", "B", "tie")), "reason": "Drawn by lot."})
+    if '{"grade": whole number from 1 to 10' in system:
+        return json.dumps({"grade": chance.randint(1, 10), "reason": "Drawn by lot."})
     return None
 
 

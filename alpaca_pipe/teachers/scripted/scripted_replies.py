@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from alpaca_pipe.core.files import digest_of
-from alpaca_pipe.teachers.scripted.scripted_judge import judgement
+from alpaca_pipe.teachers.scripted.scripted_judge import judgement, lot
 
 VERBS = (
     "Summarize",
@@ -180,7 +180,7 @@ def answer_to(asked: Mapping[str, Any]) -> str:
     if found := _GRADE.search(asked["messages"][0][1]):
         return _grade(int(found[1]), chance)
     question = asked["messages"][-1][1]
-    if said := judgement(question):
+    if said := judgement(question) or lot(asked["messages"][0][1], chance):
         return said
     if found := _PASSAGE.search(question):
         return _from_passage(found[1], chance)

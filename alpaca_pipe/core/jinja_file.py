@@ -1,0 +1,59 @@
+"""A Jinja file of the user's own, rendered in a sandbox: what is wrong with it is a sentence that names its line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from alpaca_pipe.core.errors import UserError, first_line
+
+
+class JinjaFile:
+    """key: of the recipe, that names the file.  known: the names that it may use, as a sentence lists them."""
+
+    def __init__(self, file: Path, key: str, known: str) -> None:
+        self._file, self._key, self._known = file, key, known
+
+    def render(self, values: Mapping[str, Any]) -> str:
+        """Raises UserError with the file's line."""
+        from jinja2 import TemplateError
+
+        try:
+            return str(self._template.render(values))
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise self._wrong(error) from None
+
+    @cached_property
+    def _template(self) -> Any:
+        try:
+            from jinja2 import StrictUndefined, TemplateError
+            from jinja2.sandbox import ImmutableSandboxedEnvironment
+        except ModuleNotFoundError:
+            raise UserError(
+                f"{self._key} needs jinja2, which is not installed",
+                "pip install 'alpaca-pipe[report]'",
+            ) from None
+        try:
+            text = self._file.read_text(encoding="utf-8")
+            return ImmutableSandboxedEnvironment(undefined=StrictUndefined).from_string(text)
+        except UnicodeDecodeError:
+            raise UserError(f"{self._file}: the file is not UTF-8", "save it as UTF-8") from None
+        except TemplateError as error:
+            raise self._wrong(error) from None
+
+    def _wrong(self, error: Exception) -> UserError:
+        line = getattr(error, "lineno", None) or _line_in_template(error)
+        where = f"{self._file}:{line}" if line else str(self._file)
+        return UserError(f"{where}: {first_line(error)}", f"it may use {self._known}")
+
+
+def _line_in_template(error: Exception) -> int | None:
+    """Jinja writes the file's lines into the traceback."""
+    line, at = None, error.__traceback__
+    while at:
+        if at.tb_frame.f_code.co_filename == "<template>":
+            line = at.tb_lineno
+        at = at.tb_next
+    return line
