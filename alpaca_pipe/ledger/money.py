@@ -51,3 +51,9 @@ def shown(amount: int) -> str:
         4 if amount < NANO - 50_000 else 2
     )  # what four places would round up to a dollar is shown as one
     return f"{sign}${round(Decimal(amount) / NANO, places):,}"
+
+
+def enough(amount: int) -> str:
+    """As `shown`, rounded up: a cap that is raised to just this holds the amount. `$0.5737` for 573,601 micro-dollars."""
+    step = NANO // (10_000 if amount < NANO - 50_000 else 100)
+    return shown(max(1, -(-amount // step)) * step)

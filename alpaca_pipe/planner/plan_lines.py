@@ -9,6 +9,7 @@ import textwrap
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.screen import Styled, put
+from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.planner.cheapest import cents
 from alpaca_pipe.planner.plan_summary import CapCheck, PlanLine, PlanSummary
 
@@ -28,9 +29,12 @@ def budget_line(held: CapCheck) -> str:
     amount = held.expected.p50 if stops else held.expected.p90
     of = cents(max(0, held.left)) + (f" left of {cents(held.cap)}" if held.left != held.cap else "")
     at = "" if held.word == "fits" else " at"
-    return (
-        f"budget: {held.word}{at} {held.key}: {'P50' if stops else 'P90'} {cents(amount)} of {of}"
+    kept = (
+        f"; {cents(held.kept)} of it is kept free to store the work in (gpu.grace)"
+        if held.kept >= NANO // 100
+        else ""
     )
+    return f"budget: {held.word}{at} {held.key}: {'P50' if stops else 'P90'} {cents(amount)} of {of}{kept}"
 
 
 def control_line(outlook: PlanSummary) -> str:

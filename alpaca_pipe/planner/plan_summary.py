@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from itertools import takewhile
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
@@ -13,6 +14,7 @@ from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.entries import Class, Totals
+from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
@@ -53,13 +55,19 @@ class PlanLine:
 @dataclass(frozen=True)
 class CapCheck:
     """A cap against what is to come, nano-dollars. word: fits, may stop, will stop, or unknown where the machine has no
-    price."""
+    price. kept: free below it, so that a run on a rented machine can store its work (gpu.grace)."""
 
     key: str
     cap: int
     left: int
     expected: Range
     unpriced: bool = False
+    kept: int = 0
+
+    @property
+    def suffices(self) -> int:
+        """The cap that would do for the P90."""
+        return self.cap - self.left + ceil(self.expected.p90) + self.kept
 
     @property
     def word(self) -> str:
@@ -67,9 +75,9 @@ class CapCheck:
             return "unknown"
         return (
             "fits"
-            if self.expected.p90 <= max(0, self.left)
+            if not self.expected.p90 or self.expected.p90 + self.kept <= self.left
             else "may stop"
-            if self.expected.p50 <= self.left
+            if self.expected.p50 + self.kept <= self.left
             else "will stop"
         )
 
@@ -333,11 +341,14 @@ def held_against(
 ) -> Iterator[CapCheck]:
     """Each cap, once, against what all steps to come are expected to spend under it."""
     caps = workspace.caps(recipe)
-    unpriced = machine_of(recipe.tables).unpriced
+    machine = machine_of(recipe.tables)
+    unpriced = machine.unpriced
+    grace = (recipe.tables.get("gpu") or GpuTable()).grace
     wanted: dict[Class | None, Range] = {
         "api": _sum(one.api for one in estimates.values()),
         "gpu": _sum(one.gpu for one in estimates.values()),
     }
+    kept = machine.to_stop_in(grace) if wanted["gpu"].p90 else 0
     wanted[None] = wanted["api"] + wanted["gpu"]
     seen = {cap.key: cap for class_ in ("api", "gpu") for cap in caps.over(class_)}  # type: ignore[arg-type]
     if not seen or not any(amount.p90 for amount in wanted.values()):
@@ -352,6 +363,7 @@ def held_against(
                 cap.nanodollars - spent.spent - spent.open,
                 wanted[cap.class_],
                 unpriced and cap.class_ != "api",
+                kept if cap.class_ != "api" else 0,
             )
 
 

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from alpaca_pipe.core.ranges import Range
+from alpaca_pipe.ledger.machine import detect
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine, machine_of
 from alpaca_pipe.recipe.plan import Step
@@ -41,15 +42,19 @@ def with_rent(estimate: Estimate, machine: Machine | None) -> Estimate:
 
 
 def rented(steps: Sequence[Step], recipe: Recipe) -> dict[str, Machine]:
-    """By stage, the machine that is billed while it runs: all steps of a run of which one works on the GPU, or from that one
-    on where the lease waits for it (gpu.lease_start: gpu); or all where it is rented already."""
+    """By stage, the machine that is billed while it runs."""
     table = recipe.tables.get("gpu") or GpuTable()
-    kinds = [step.stage.kind for step in steps]
+    paid = billed(steps, table)
+    return dict.fromkeys([step.stage.kind for step in paid], machine_of(recipe.tables))
+
+
+def billed(steps: Sequence[Step], table: GpuTable) -> Sequence[Step]:
+    """Those whose time is paid for: all steps of a run of which one works on the GPU, or from that one on where the lease waits
+    for it (gpu.lease_start: gpu); or all where the machine is rented whatever they do."""
     first = next((place for place, step in enumerate(steps) if step.on_gpu), None)
-    if first is None and table.lease_start in ("run", "gpu"):
-        return {}
-    machine = machine_of(recipe.tables)
-    return dict.fromkeys(kinds[first if table.waits() else 0 :], machine)
+    if first is None:
+        return steps if table.rented_anyway(detect.gpus()) else ()
+    return steps[first if table.waits() else 0 :]
 
 
 def row_of(estimate: Estimate) -> Mapping[str, Any]:

@@ -6,17 +6,19 @@ import _thread
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from math import ceil
 
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
-from alpaca_pipe.ledger.budget import BudgetReached, Caps, more
+from alpaca_pipe.ledger.budget import BudgetReached, Cap, Caps, more
 from alpaca_pipe.ledger.machine import config as machine_config
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.meter import Meter, MeterTiming
-from alpaca_pipe.ledger.money import NANO, shown
+from alpaca_pipe.ledger.money import NANO, enough, shown
 from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.recipe.estimates import billed
 from alpaca_pipe.recipe.plan import Step
 from alpaca_pipe.recipe.progress import Screen
 from alpaca_pipe.recipe.stage import Estimate
@@ -56,29 +58,29 @@ class Rent:
         """Before anything runs: a GPU without a price, and steps that will not fit below the caps. Raises UserError."""
         on_gpu = [step for step, _ in coming if step.on_gpu]
         self._terms = machine_config.terms(self._table, today(), bool(on_gpu))
-        if coming:
-            self._check(coming)
+        self._check(coming)
         waits = self._table.waits()
         idle = sum(estimate.minutes.p50 for step, estimate in coming if not (step.on_gpu or waits))
         if on_gpu and self._terms.per_hour and idle > _WORTH_SAYING:
             cost = round(self._terms.per_hour * idle / 60)
             self._screen.say(
                 f"about {spell(idle)} of this run do not use the GPU ({shown(cost)}): `--until "
-                f"{[step for step, _ in coming if not step.on_gpu][-1].stage.kind}` elsewhere saves them"
+                f"{[step for step, _ in coming if not step.on_gpu][-1].stage.kind} gpu.lease_start=gpu` elsewhere saves them"
             )
 
     def begin(self, step: Step, estimate: Estimate) -> None:
         """A step: it is refused where its P50 does not fit; else its time runs. Raises UserError."""
-        self._check([(step, estimate)])
         kind = step.stage.kind
         waiting = not step.on_gpu and not self._used and self._table.waits()
+        if not waiting:
+            self._check([(step, estimate)], alone=True)
         if step.on_gpu and not self._used:
             self._used = True
             if self._table.waits():
                 self.close()  # of the machine that was not rented
                 self._meter = None
         if self._meter is None:
-            terms = machine_config.IDLE if waiting else self._terms
+            terms = machine_config.unpaid(self._table) if waiting else self._terms
             if terms.says:
                 self._screen.say(terms.says)
             self._meter = Meter(
@@ -128,32 +130,65 @@ class Rent:
                 "the budget does not cover the machine's next minutes: what is under way is stored, then it ends"
             )
 
-    def _check(self, coming: Coming) -> None:
-        """What is expected of steps that begin anew, against what is left; one that resumes is guarded by its slices."""
+    def _check(self, coming: Coming, alone: bool = False) -> None:
+        """What is expected of steps that begin anew, against what is left; one that resumes is guarded by its slices. alone: one
+        that is billed whatever it needs."""
+        paid = (
+            [step for step, _ in coming]
+            if alone
+            else billed([step for step, _ in coming], self._table)
+        )
         anew = [
-            (step, _cost(estimate, self._terms.per_hour))
+            (step, estimate)
             for step, estimate in coming
-            if step.verdict == "run"
+            if step.verdict == "run" and any(step is one for one in paid)
         ]
-        cost = sum((cost for step, cost in anew if step.on_gpu), NOTHING)
+        cost = sum((_cost(estimate, self._terms.per_hour) for _, estimate in anew), NOTHING)
         if not cost.p50 or not self._terms.per_hour:
             return
-        for cap in self._caps.over(self._terms.class_):
-            held = self._journal.totals(
-                recipe=None if cap.everywhere else self._recipe, class_=cap.class_
+        kept = self._terms.to_stop_in(self._table.grace)
+        asked = sum((estimate.api for _, estimate in anew), NOTHING)
+        short = [
+            (cap, left)
+            for cap in self._caps.over(self._terms.class_)
+            if cost.p50 + kept > (left := self._left(cap))
+        ]
+        if not short:
+            return
+        cures = [
+            more(
+                cap.key,
+                enough(
+                    cap.nanodollars
+                    - left
+                    + kept
+                    + _most(cost)
+                    + (0 if cap.class_ else _most(asked))
+                ),
             )
-            own = self._journal.totals(
-                self._recipe, self._run, class_=cap.class_
-            )  # the slice that is reserved is this step's to use
-            left = cap.nanodollars - held.spent - held.open + own.open
-            if cost.p50 > left:
-                kinds = ", ".join(step.stage.kind for step, _ in anew if step.on_gpu)
-                raise BudgetReached(
-                    f"{kinds} will take about {shown(round(cost.p50))} of {self._terms.name} ({shown(round(cost.p10))} to "
-                    f"{shown(round(cost.p90))}), and {shown(max(0, left))} is left of {cap.key} ({shown(cap.nanodollars)})",
-                    f"{more(cap.key, shown(cap.nanodollars - left + round(cost.p90)))}, or choose a cheaper machine; one "
-                    f"dollar buys about {spell(60 * NANO / self._terms.per_hour)}",
-                )
+            for cap, left in short
+        ]
+        cap, left = short[0]
+        kinds = ", ".join(step.stage.kind for step, _ in anew)
+        raise BudgetReached(
+            f"{kinds} will take about {shown(round(cost.p50))} of {self._terms.name} ({shown(round(cost.p10))} to "
+            f"{shown(round(cost.p90))}) and {shown(kept)} is kept free to store the work in (gpu.grace), and "
+            f"{shown(max(0, left))} is left of {cap.key} ({shown(cap.nanodollars)})",
+            f"{' and '.join(cures)}, or choose a cheaper machine; one dollar buys about "
+            f"{spell(60 * NANO / self._terms.per_hour)}",
+        )
+
+    def _left(self, cap: Cap) -> int:
+        """Nano-dollars below it, the slice that is reserved for this run among them."""
+        held = self._journal.totals(
+            recipe=None if cap.everywhere else self._recipe, class_=cap.class_
+        )
+        own = self._journal.totals(self._recipe, self._run, class_=cap.class_)
+        return cap.left(held) + own.open
+
+
+def _most(cost: Range) -> int:
+    return ceil(cost.p90)
 
 
 def _cost(estimate: Estimate, per_hour: int) -> Range:

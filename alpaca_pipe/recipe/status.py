@@ -283,7 +283,13 @@ def lines(found: Status) -> Iterator[str]:
             if lease.alive
             else "; its process is gone, the next run closes it at its last sign of life"
         )
-        yield f"  machine   rented since {lease.since[:16].replace('T', ' ')} at {shown(lease.per_hour)} an hour{gone}"
+        since = lease.since[:16].replace("T", " ")
+        paid = (
+            f"rented since {since} at {shown(lease.per_hour)} an hour"
+            if lease.per_hour
+            else f"in use since {since}, its time is counted at $0"
+        )
+        yield f"  machine   {paid}{gone}"
     for pack in found.packs:
         yield f"  pack      {pack.file} is out since {pack.since[:16].replace('T', ' ')}, with {pack.says}"
 

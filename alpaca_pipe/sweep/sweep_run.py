@@ -11,7 +11,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_json
 from alpaca_pipe.data.run_names import PastRun, history
 from alpaca_pipe.ledger.budget import more
-from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.money import enough, shown
 from alpaca_pipe.recipe.plan import steps_of
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.stage import Catalog
@@ -72,11 +72,14 @@ def run_sweep(
 def _check_caps(
     recipe: Recipe, points: Sequence[PointRecipe], catalog: Catalog, workspace: Workspace
 ) -> None:
-    for cap in stops(plan_sweep(recipe, points, catalog, workspace)):
-        wanted = round(cap.expected.p50)
+    short = list(stops(plan_sweep(recipe, points, catalog, workspace)))
+    if short:
+        first = short[0]
+        cures = " and ".join(more(cap.key, enough(cap.suffices)) for cap in short)
         raise UserError(
-            f"the sweep's {len(points)} points will take about {shown(wanted)}, and {shown(max(0, cap.left))} is left of {cap.key}",
-            f"{more(cap.key, shown(cap.cap - cap.left + round(cap.expected.p90)))}, or vary less: nothing was run",
+            f"the sweep's {len(points)} points will take about {shown(round(first.expected.p50))}, and "
+            f"{shown(max(0, first.left))} is left of {first.key}",
+            f"{cures}, or vary less: nothing was run",
         )
 
 

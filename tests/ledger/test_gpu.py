@@ -471,7 +471,7 @@ def test_a_run_is_stopped_while_it_can_still_store_its_work(path: Path, hand: Ha
         totals = journal.totals("alpaca")
     assert calls == [False] and hand.seconds - 1000 == pytest.approx(1.5)
     assert totals.settled == 1.5 * per_second and totals.open == 0
-    assert "raise budget.gpu and run again" in str(
+    assert "raise budget.gpu to $0.0030 and run again" in str(
         running.refused
     ) and "one more dollar buys about 17 minutes" in str(running.refused)
 
@@ -560,9 +560,10 @@ def test_the_rate_is_the_recipes_own_or_one_of_the_books() -> None:
         GpuTable(name="H2000").rate(DAY)
 
 
-def test_a_run_without_steps_for_the_gpu_is_billed_only_where_the_rental_goes_on() -> None:
+def test_a_run_without_steps_for_the_gpu_is_billed_where_its_machine_is_rented() -> None:
     table = GpuTable(per_hour=Decimal(2), count=8)
-    assert terms(table, DAY, on_gpu=False) == IDLE
+    assert terms(table, DAY, on_gpu=False) == terms(table, DAY, on_gpu=True)
+    assert terms(GpuTable(), DAY, on_gpu=False).per_hour == 0
     assert terms(table, DAY, on_gpu=True).per_hour == 16 * NANO
     since = datetime(2026, 11, 20, 8, tzinfo=UTC)
     rented = terms(table.model_copy(update={"lease_start": since}), DAY, on_gpu=False)

@@ -162,8 +162,12 @@ def test_money_of_the_machine_is_its_minutes(tmp_path: Path) -> None:
         )
 
 
-def test_a_machine_is_not_billed_for_a_run_without_its_steps(tmp_path: Path) -> None:
-    assert of(tmp_path, PAID + "gpu: {name: H200, per_hour: 3.5}\n").total.gpu.p90 == 0
+def test_a_machine_at_a_stated_price_is_billed_whatever_stages_there_are(tmp_path: Path) -> None:
+    outlook = of(tmp_path, PAID + "gpu: {per_hour: 3.5}\nbudget: {gpu: 0.5}\n")
+    assert outlook.total.gpu.p50 == pytest.approx(outlook.total.minutes.p50 / 60 * 3.5e9)
+    assert [(held.key, held.word) for held in outlook.held] == [("budget.gpu", "will stop")]
+    assert of(tmp_path, PAID + "gpu: {per_hour: 3.5, lease_start: gpu}\n").total.gpu.p90 == 0
+    assert of(tmp_path, PAID).total.gpu.p90 == 0
     begun = "gpu: {name: H200, per_hour: 3.5, lease_start: 2026-11-01T08:00:00Z}\n"
     assert of(tmp_path, PAID + begun).total.gpu.p50 > 0
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from alpaca_pipe.core.files import read_json
-from alpaca_pipe.core.ranges import NOTHING, Range
+from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.ledger.machine import detect
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import machine_of
@@ -53,7 +53,7 @@ def test_the_whole_estimate_is_sealed_with_the_step(
         }
 
 
-def test_all_steps_of_a_run_are_billed_while_one_of_them_needs_the_gpu(tmp_path: Path) -> None:
+def test_all_steps_of_a_run_are_billed_at_a_stated_price(tmp_path: Path) -> None:
     loaded = load_recipe(str(recipe(tmp_path, "gpu: {name: H200, per_hour: 6}\n")), ON_GPU)
     found = expected(
         steps_of(loaded, ON_GPU, Workspace(tmp_path / "runs")), loaded, Workspace(tmp_path / "runs")
@@ -68,7 +68,7 @@ def test_all_steps_of_a_run_are_billed_while_one_of_them_needs_the_gpu(tmp_path:
         loaded,
         Workspace(tmp_path / "runs"),
     )
-    assert all(one.gpu == NOTHING for one in found.values())
+    assert [one.gpu.p50 for one in found.values()] == [pytest.approx(0.1 * 6 / 60 * NANO)] * 3
 
 
 def billed(steps: str, **gpu: Any) -> dict[str, int]:
@@ -84,7 +84,9 @@ def billed(steps: str, **gpu: Any) -> dict[str, int]:
 
 def test_a_machine_that_is_rented_already_is_billed_for_anything() -> None:
     assert billed("sow reap", lease_start="boot") == {"sow": NANO, "reap": NANO}
-    assert billed("sow reap", lease_start="run") == {} and billed("sow reap") == {}
+    assert billed("sow reap", lease_start="run") == {"sow": NANO, "reap": NANO}
+    assert billed("sow reap") == {} and billed("sow reap", lease_start="gpu") == {}
+    assert billed("sow reap", per_hour=None, name="H100", provider="runpod") == {}  # not found here
 
 
 def test_a_lease_that_waits_for_the_gpu_begins_with_the_first_step_on_it(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
 from alpaca_pipe.core.errors import UserError
@@ -51,7 +54,7 @@ def _nothing(config: Any, tables: Any, known: Any) -> Estimate:
 sow, reap, sell = toy.CATALOG.stages
 CATALOG = Catalog(
     (
-        sow,
+        replace(sow, estimate=_nothing),
         replace(reap, on_gpu=True, run=_reap, estimate=_an_hour),
         replace(sell, on_gpu=True, estimate=_nothing),
     ),
@@ -130,10 +133,56 @@ def test_each_stage_is_billed_with_its_phases(recipe: Path, counts: Path, tmp_pa
         assert (totals.open, totals.pending, totals.attempts) == (0, 0, 0)
 
 
-def test_what_does_not_need_the_gpu_is_not_billed(
+def test_a_stated_price_is_booked_whatever_stages_run(
     recipe: Path, counts: Path, tmp_path: Path
 ) -> None:
-    go(recipe, tmp_path / "runs", "gpu.per_hour=3600", until="sow")
+    said = go(recipe, tmp_path / "runs", "gpu.per_hour=3600", until="sow")
+    assert "this machine at $3,600.00 an hour from this run's start" in said
+    found = settled(tmp_path / "runs", "gpu")
+    assert [entry.stage for entry in found][-1] == "sow"
+    cost, seconds = (
+        sum(entry.nanodollars for entry in found),
+        sum(entry.usage["seconds"] for entry in found),
+    )
+    assert cost == round(seconds * 1000) * 1_000_000 > 0
+
+
+def test_a_cap_on_the_machine_binds_where_no_step_uses_a_gpu(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
+    """A dollar a second, of four and a half: three seconds of work and one to stop in."""
+    limits = ("gpu.grace=1", "gpu.per_hour=3600", "budget.gpu=4", "sow.count=45")
+    with pytest.raises(UserError, match=r"the budget of \$4.00 \(budget.gpu\) is reached"):
+        go(recipe, tmp_path / "runs", *limits, until="sow")
+    with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
+        assert journal.totals("toy").settled == 3_000_000_000
+
+
+def test_what_a_machine_is_not_billed_for_is_said(
+    recipe: Path, counts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detect, "gpus", lambda: ())
+    said = go(recipe, tmp_path / "a", "gpu.name=H200", until="sow")
+    assert "no H200 is found here, so this machine's time is counted at $0" in said
+    assert "no rate is given" in go(recipe, tmp_path / "b", until="sow")
+    waits = ("gpu.per_hour=3600", "gpu.lease_start=gpu")
+    assert "counted at $0 until a step uses the GPU" in go(
+        recipe, tmp_path / "c", *waits, until="sow"
+    )
+    here = detect.DetectedGpu("NVIDIA H200", "GPU-1", 700.0)
+    monkeypatch.setattr(detect, "gpus", lambda: (here,))
+    said = go(recipe, tmp_path / "d", until="sow")
+    assert "no step of this run uses the GPU of this machine: its time is counted at $0" in said
+    for place in "abcd":
+        found = settled(tmp_path / place, "gpu", "machine")
+        assert not any(entry.nanodollars for entry in found)
+    assert "1 x H200 at $" in go(recipe, tmp_path / "e", "gpu.name=H200", until="sow")
+
+
+def test_a_waiting_machine_is_not_billed_for_what_needs_no_gpu(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
+    go(recipe, tmp_path / "runs", "gpu.per_hour=3600", "gpu.lease_start=gpu", until="sow")
     assert not any(entry.nanodollars for entry in settled(tmp_path / "runs", "gpu", "machine"))
     assert [entry.stage for entry in settled(tmp_path / "runs", "machine")][-1] == "sow"
 
@@ -179,6 +228,47 @@ def test_a_step_that_is_expected_not_to_fit_is_refused_before_anything_runs(
     assert "sell\n" in counts.read_text()
 
 
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    price=st.sampled_from([0.017, 0.9, 3.5, 36, 3600]),
+    share=st.floats(0, 0.99),
+    grace=st.sampled_from([1, 30, 120]),
+    granularity=st.sampled_from([1, 60, 3600]),
+    capped=st.sets(st.sampled_from(["gpu", "total", "workspace"]), min_size=1),
+)
+def test_a_cure_that_is_followed_to_the_cent_is_one(
+    recipe: Path,
+    counts: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    price: float,
+    share: float,
+    grace: int,
+    granularity: int,
+    capped: set[str],
+) -> None:
+    """Whatever is refused before it begins, goes to its end once each `raise X to $Y` is done."""
+    runs = tmp_path_factory.mktemp("runs")
+    caps = dict.fromkeys(sorted(capped), f"{price * share:.6f}")
+
+    def attempt() -> None:
+        if "workspace" in caps:
+            (runs / "budget.yaml").write_text(f"total: {caps['workspace']}\n")
+        own = [f"budget.{key}={cap}" for key, cap in caps.items() if key != "workspace"]
+        terms = [f"gpu.per_hour={price}", f"gpu.grace={grace}", f"gpu.granularity={granularity}"]
+        go(recipe, runs, *terms, *own)
+
+    try:
+        attempt()
+    except UserError as refused:
+        cures = re.findall(r"raise (workspace )?budget\.(\w+)[^$]*? to \$([\d,.]+\d)", str(refused))
+        assert cures, refused
+        for everywhere, key, amount in cures:
+            caps["workspace" if everywhere else key] = amount.replace(",", "")
+        attempt()
+
+
 def test_a_run_whose_money_ends_stores_its_work_and_goes_on_with_more(
     recipe: Path, counts: Path, tmp_path: Path
 ) -> None:
@@ -200,7 +290,7 @@ def test_a_run_whose_money_ends_stores_its_work_and_goes_on_with_more(
     ) as stopped:
         paid(4)
     assert (
-        "raise budget.gpu and run again, it continues where it stopped; one more dollar buys about 1 second"
+        "raise budget.gpu to $604.00 and run again, it continues where it stopped; one more dollar buys about 1 second"
         in str(stopped.value)
     )
     with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:

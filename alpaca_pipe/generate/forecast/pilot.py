@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import ceil
 
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.generate.forecast.posterior import DRIFT_BETWEEN, HASTE_BETWEEN, ImaginedTeacher
 from alpaca_pipe.generate.forecast.run_out import short_of
 from alpaca_pipe.generate.forecast.simulation import Forecast, Workload, foresee
 from alpaca_pipe.generate.round_stats import RoundStats
-from alpaca_pipe.ledger.budget import BudgetReached, Caps, more
-from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.budget import BudgetReached, Cap, Caps, more
+from alpaca_pipe.ledger.entries import Totals
+from alpaca_pipe.ledger.money import enough, shown
 from alpaca_pipe.ledger.store.journal import Journal
 
 # How far a figure moves within a run (standard deviation of its logarithm), and the pace: the next hour's load.
@@ -143,25 +145,30 @@ class Pilot:
         return foresee(self._order, known, whole if rounds else None), known
 
     def _held_against_caps(self, money: Range) -> Iterator[str]:
-        for cap in self._caps.over("api"):
-            held = self._journal.totals(None if cap.everywhere else self._recipe, class_=cap.class_)
-            left = max(cap.nanodollars - held.spent - held.open, 0)
-            if money.p50 <= left:
-                continue
-            what = (
-                f"the rest of this run will cost about {shown(round(money.p50))} ({shown(round(money.p10))} to "
-                f"{shown(round(money.p90))} in 8 of 10 cases), and {cap.key} leaves {shown(left)}"
+        held = [(cap, self._held(cap)) for cap in self._caps.over("api")]
+        short = [(cap, was) for cap, was in held if money.p50 > max(cap.left(was), 0)]
+        if not short:
+            return
+        cap, was = short[0]
+        what = (
+            f"the rest of this run will cost about {shown(round(money.p50))} ({shown(round(money.p10))} to "
+            f"{shown(round(money.p90))} in 8 of 10 cases), and {cap.key} leaves {shown(max(cap.left(was), 0))}"
+        )
+        if not self._go_on:
+            # the last request of the run is sent only where its own worst case still fits
+            rest = ceil(money.p90) + self._order.ceiling
+            cures = [more(cap.key, enough(was.spent + was.open + rest)) for cap, was in short]
+            raise BudgetReached(
+                f"generate: {what}",
+                f"{' and '.join(cures)} or lower generate.count, and run "
+                "again: nothing is asked twice; or set budget.go_on=true to continue until the cap is reached",
             )
-            if not self._go_on:
-                enough = held.spent + held.open + round(money.p90)
-                raise BudgetReached(
-                    f"generate: {what}",
-                    f"{more(cap.key, shown(enough))} or lower generate.count, and run "
-                    "again: nothing is asked twice; or set budget.go_on=true to continue until the cap is reached",
-                )
-            if not self._warned:
-                self._warned = True
-                yield f"{what}; budget.go_on is set, so it continues until the cap is reached"
+        if not self._warned:
+            self._warned = True
+            yield f"{what}; budget.go_on is set, so it continues until the cap is reached"
+
+    def _held(self, cap: Cap) -> Totals:
+        return self._journal.totals(None if cap.everywhere else self._recipe, class_=cap.class_)
 
 
 def _and_dollars(total: Range) -> str:

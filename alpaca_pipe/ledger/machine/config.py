@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
@@ -18,6 +20,8 @@ from alpaca_pipe.ledger.machine import detect
 from alpaca_pipe.ledger.machine.energy import GRID, NO_OVERHEAD, PUE
 from alpaca_pipe.ledger.money import NANO, nanodollars, shown
 from alpaca_pipe.ledger.pricing.gpu_rates import GpuRate, gpu_named, gpu_rates, gpus, rate_of
+
+_NO_RATE = "machine time is counted at $0: no rate is given (gpu.per_hour)"
 
 
 class GpuTable(Table):
@@ -97,6 +101,16 @@ class GpuTable(Table):
         here = bool(found) and self.name in (None, _known(found, quiet=True))
         return self.lease_start == "gpu" and not here
 
+    def rented_anyway(self, found: tuple[detect.DetectedGpu, ...]) -> bool:
+        """Whether this machine is paid for though no step uses a GPU: the recipe says what an hour of it costs, or since when it
+        is rented, or names the GPU or the provider and the GPU is here."""
+        if self.waits():
+            return False
+        if self.per_hour is not None or self.lease_start not in ("run", "gpu"):
+            return True
+        stated = self.name or self.provider
+        return bool(stated and found) and self.name in (None, _known(found, quiet=True))
+
     def rehearsed(self) -> Self:
         """For nothing, on whatever machine this is."""
         return type(self)(per_hour=Decimal(0))
@@ -170,23 +184,43 @@ class LeaseTerms:
     def free(self) -> bool:
         return not self.per_hour and not self.energy_per_hour
 
+    def to_stop_in(self, grace: float) -> int:
+        """Nano-dollars that are kept free below a cap, so that a run can store its work: gpu.grace and a billing interval."""
+        seconds = Fraction(grace) + (self.granularity if self.granularity > 1 else 0)
+        return ceil((self.per_hour + self.energy_per_hour) * seconds / 3600)
 
-IDLE = LeaseTerms(
-    "machine", "this machine"
-)  # not rented by this run: its minutes are kept, at nothing
+
+IDLE = LeaseTerms("machine", "this machine")  # not rented: its minutes are kept, at nothing
+
+
+def unpaid(table: GpuTable) -> LeaseTerms:
+    """Of a machine that is not rented while no step uses a GPU: its minutes are kept, at $0, which is said."""
+    found = detect.gpus()
+    if table.waits():
+        why = (
+            "this machine's time is counted at $0 until a step uses the GPU (gpu.lease_start: gpu)"
+        )
+    elif found:
+        why = (
+            "no step of this run uses the GPU of this machine: its time is counted at $0; where it is rented, give its price: "
+            "gpu.per_hour"
+        )
+    else:
+        why = _another(table, found) or _NO_RATE
+    return replace(IDLE, says=why)
 
 
 def terms(table: GpuTable, day: date, on_gpu: bool) -> LeaseTerms:
     """Of a run that has steps for the GPU, or has none. Raises UserError for a GPU without a price, before it is used."""
-    if not on_gpu and table.lease_start in ("run", "gpu"):
-        return IDLE
     found = detect.gpus()
+    if not on_gpu and not table.rented_anyway(found):
+        return unpaid(table)
     other = _another(table, found)
     if table.name and not found and other:
         table.rate(
             day
         )  # a name or a provider that is not in the book is refused before anything is spent
-        return LeaseTerms("machine", "this machine", says=other)
+        return replace(IDLE, says=other)
     # of another GPU than the one that is named, its own price: of the named provider, else of whoever lets it
     billed = table.model_copy(update={"name": None}) if other else table
     if other and not any(
@@ -280,7 +314,7 @@ def _said(
     count: int,
 ) -> str:
     if rate is None:
-        return "machine time is counted at $0: no rate is given (gpu.per_hour)"
+        return _NO_RATE
     if table.per_hour == 0:
         return ""
     who = f"{rate.provider}, checked {rate.checked}" if isinstance(rate, GpuRate) else rate.source

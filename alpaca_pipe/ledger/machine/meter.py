@@ -16,7 +16,7 @@ from alpaca_pipe.ledger.entries import Short
 from alpaca_pipe.ledger.machine import detect, lease
 from alpaca_pipe.ledger.machine.config import LeaseTerms
 from alpaca_pipe.ledger.machine.lease import Heartbeat, Lease
-from alpaca_pipe.ledger.money import NANO, shown
+from alpaca_pipe.ledger.money import NANO, enough, shown
 from alpaca_pipe.ledger.store.journal import Journal
 
 T = TypeVar("T")
@@ -255,8 +255,14 @@ class Meter:
         return BudgetReached(
             f"the budget of {shown(short.cap)} ({short.budget}) is reached: {shown(short.settled)} settled{lost}{held}, and "
             f"{self._lease.terms.name} costs {shown(self._lease.terms.per_hour)} an hour",
-            f"{more(short.budget)} and run again, it continues where it stopped; one more dollar buys about {minutes}",
+            f"{more(short.budget, enough(self._for_another_slice(short)))} and run again, it continues where it stopped; "
+            f"one more dollar buys about {minutes}",
         )
+
+    def _for_another_slice(self, short: Short) -> int:
+        """The cap, in nano-dollars, under which the machine can be had for the usual slice from now on."""
+        seconds = self._tempo.ahead + self._tempo.grace
+        return short.settled + short.lost + short.open + self._lease.terms.to_stop_in(seconds)
 
     def _now(self) -> int:
         """Milliseconds of the epoch by this process's own clock: one that a correction of the time of day cannot move."""

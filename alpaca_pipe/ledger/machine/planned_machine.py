@@ -11,7 +11,7 @@ from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.machine import detect
-from alpaca_pipe.ledger.machine.config import GpuTable
+from alpaca_pipe.ledger.machine.config import GpuTable, LeaseTerms
 from alpaca_pipe.ledger.money import NANO, shown
 from alpaca_pipe.ledger.pricing.gpu_rates import Gpu, GpuRate, gpu_named, gpus
 
@@ -24,9 +24,16 @@ class Machine:
     per_hour: int
     says: str
     unpriced: bool = False  # a rate is wanted and none is known
+    granularity: int = 1  # seconds
 
     def money(self, minutes: Range) -> Range:
         return minutes.times(self.per_hour / 60) if self.per_hour else NOTHING
+
+    def to_stop_in(self, grace: float) -> int:
+        """As a lease's terms say it (gpu.grace), in nano-dollars."""
+        return LeaseTerms(
+            "gpu", "", per_hour=self.per_hour, granularity=self.granularity
+        ).to_stop_in(grace)
 
 
 def machine_of(tables: Mapping[str, Any], day: date | None = None) -> Machine:
@@ -57,7 +64,9 @@ def machine_of(tables: Mapping[str, Any], day: date | None = None) -> Machine:
     )
     if isinstance(rate, GpuRate) and table.provider is None:
         who += "; the middle of the book's prices: name gpu.provider or gpu.per_hour for yours"
-    return Machine(gpu, per_hour, f"{what} at ${per_hour / NANO:.2f} an hour ({who})")
+    says = f"{what} at ${per_hour / NANO:.2f} an hour ({who})"
+    granularity = table.granularity or (rate.granularity if rate else 1)
+    return Machine(gpu, per_hour, says, granularity=granularity)
 
 
 def idle_gpus(billed: int, used: int, per_hour: int) -> str:

@@ -11,7 +11,7 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.ledger.budget import Caps, more
 from alpaca_pipe.ledger.entries import Attempt, Class, Short
-from alpaca_pipe.ledger.money import shown
+from alpaca_pipe.ledger.money import enough, shown
 from alpaca_pipe.ledger.pricing.gpu_rates import Hosted
 from alpaca_pipe.ledger.store.balance import STILL_OPEN
 from alpaca_pipe.ledger.store.journal import Journal, enter
@@ -61,10 +61,10 @@ def reserved(order: TuneOrder, key: str, ceiling: int, rate: Hosted) -> Attempt:
     if isinstance(found, Attempt):
         return found
     assert isinstance(found, Short), "a tune has no stored reply"
-    left = max(0, found.cap - found.settled - found.lost - found.open)
+    held = found.settled + found.lost + found.open
     raise UserError(
-        f"the hosted tune may cost {shown(ceiling)}, and {shown(left)} is left of {found.budget} ({shown(found.cap)})",
-        f"{more(found.budget, shown(found.cap - left + ceiling))}, or tune fewer rows or epochs",
+        f"the hosted tune may cost {shown(ceiling)}, and {shown(max(0, found.cap - held))} is left of {found.budget} ({shown(found.cap)})",
+        f"{more(found.budget, enough(held + ceiling))}, or tune fewer rows or epochs",
     )
 
 
