@@ -465,13 +465,17 @@ def _carry_out_points(
     return found
 
 
-def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple[Recipe, Workspace]:
-    """A recipe and the workspace that it runs in; of a rehearsal, both are those of the rehearsal. Raises UserError."""
+def opened(
+    name: str, overrides: Overrides, runs: Path, rehearse: bool, anew: bool = False
+) -> tuple[Recipe, Workspace]:
+    """A recipe and the workspace that it runs in; of a rehearsal, both are those of the rehearsal. anew: though it was run in the
+    workspace beside its file. Raises UserError."""
     from alpaca_pipe.catalog import CATALOG
     from alpaca_pipe.core.system import check_system
     from alpaca_pipe.ledger.pricing.user_prices import use_packed
     from alpaca_pipe.recipe.dotenv import lend_keys
     from alpaca_pipe.recipe.extends import find_recipe
+    from alpaca_pipe.recipe.other_workspace import refuse_other_workspace
     from alpaca_pipe.recipe.schema import load_recipe
     from alpaca_pipe.recipe.workspace import Workspace
 
@@ -495,6 +499,8 @@ def opened(name: str, overrides: Overrides, runs: Path, rehearse: bool) -> tuple
     )
     if not there.is_dir():
         raise UserError(f"{there} is a file, not a folder", "choose another workspace with --runs")
+    if not (rehearse or anew):
+        refuse_other_workspace(loaded, runs)
     return (
         (loaded.rehearsed(), Workspace(runs).rehearsal()) if rehearse else (loaded, Workspace(runs))
     )

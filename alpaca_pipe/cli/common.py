@@ -129,7 +129,7 @@ def opened(
 
     loaded, workspace = api.opened(name, overrides or (), not_a_file(runs), rehearse)
     if rehearse:
-        real, _ = api.opened(name, overrides or (), runs, rehearse=False)
+        real, _ = api.opened(name, overrides or (), runs, rehearse=False, anew=True)
         echo(f"a rehearsal sets: {', '.join(loaded.differences(real))}", err=True)
         echo("its money is simulated: nothing is paid, and no budget is tried on it", err=True)
     return loaded, workspace

@@ -1,0 +1,61 @@
+"""A recipe that is called from another folder: its budget does not begin anew there without a word."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alpaca_pipe import UserError, api
+from tests.command import command
+
+RECIPE = "curate: {from: rows.jsonl, held_out: 1, filters: none}\n"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A folder `work` with a recipe that was run in it, and an empty one `elsewhere`."""
+    work = tmp_path / "work"
+    work.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    asked = ["Name a tree.", "What is 3 x 4?", "Who wrote Faust?", "Translate: house"]
+    rows = [{"instruction": one, "output": f"answer {n}"} for n, one in enumerate(asked)]
+    (work / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (work / "tea.yaml").write_text(RECIPE)
+    done = command("run", "tea.yaml", cwd=work)
+    assert done.code == 0, done.err
+    return tmp_path
+
+
+def test_another_folder_is_not_a_new_budget_without_a_word(home: Path) -> None:
+    elsewhere, runs = home / "elsewhere", home / "work" / "runs"
+    for words in (
+        ("plan", "../work/tea.yaml"),
+        ("run", "../work/tea.yaml"),
+        ("rows", "../work/tea.yaml"),
+    ):
+        refused = command(*words, cwd=elsewhere)
+        assert refused.code == 2 and f"tea was run in {runs}" in refused.err, refused.err
+        assert f"--runs {runs}" in refused.err
+    assert not list(elsewhere.iterdir())
+    assert command("plan", "../work/tea.yaml", "--runs", str(runs), cwd=elsewhere).code == 0
+    anew = command("run", "../work/tea.yaml", "--runs", str(elsewhere / "runs"), cwd=elsewhere)
+    assert anew.code == 0, anew.err
+    assert (
+        command("run", "../work/tea.yaml", cwd=elsewhere).code == 0
+    )  # this workspace knows it by now
+
+
+def test_a_folder_that_is_a_recipe_is_found_from_inside_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "work" / "tea").mkdir()
+    (home / "work" / "tea" / "tea.yaml").write_text(RECIPE)
+    (home / "work" / "tea" / "rows.jsonl").write_bytes((home / "work" / "rows.jsonl").read_bytes())
+    monkeypatch.chdir(home / "work" / "tea")
+    with pytest.raises(UserError, match=f"tea was run in {home / 'work' / 'runs'}"):
+        api.plan("tea.yaml")
+    api.plan("tea.yaml", rehearse=True)  # it costs nothing, wherever it is
+    monkeypatch.chdir(home / "elsewhere")
+    api.plan("quickstart")  # a shipped one lies beside no workspace
