@@ -251,7 +251,7 @@ def lines(found: Status) -> Iterator[str]:
         pace = f" at {counted['a_minute']:,.1f} a minute" if counted.get("a_minute") else ""
         note = f" ({counted['note']})" if counted.get("note") else ""
         yield (
-            f"  progress  {counted['done']:,} of {counted['total']:,} {counted['unit']}{pace}{eta}; {counted['money']} so far{note}; "
+            f"  progress  {counted['done']:,} of {counted['total']:,} {counted['unit']}{pace}{eta}; {counted['money']} so far in this run{note}; "
             f"as of {counted['at'][11:19]}"
         )
     for step in found.steps:

@@ -12,11 +12,10 @@ from alpaca_pipe.data.run_names import PastRun
 from alpaca_pipe.ledger.pricing.token_prices import CLASSES
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.plan import differences
+from alpaca_pipe.report.bought import cost_of, in_parts, keys_behind
 from alpaca_pipe.report.run_files import RunFiles, StageFiles, left
 from alpaca_pipe.report.scores import Score, scores
 from alpaca_pipe.teachers.config import TeacherTable
-
-_KEYS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -193,11 +192,7 @@ def _bought(found: RunFiles, kept: int) -> Bought:
         found.step("curate").summary.get("grade") or {},
     )
     asked = [generate, grade]
-    keys = [key for seat in found.step("generate").rows("seats.jsonl") for key in seat["keys"]]
-    keys += [
-        row["source"] for row in found.step("curate").rows("grades.jsonl") if row.get("source")
-    ]
-    cost, prices, this = _by_the_ledger(found, keys)
+    cost, prices, this = _by_the_ledger(found, keys_behind(found))
     return Bought(
         sum(one.get("requests", 0) for one in asked),
         cost,
@@ -216,17 +211,13 @@ def _by_the_ledger(
     """What these requests have cost, all attempts of each; at which prices; and what the run itself has spent."""
     if not found.ledger.is_file():
         return None, {}, None
-    cost, wanted = 0, list(dict.fromkeys(keys))
     prices: dict[str, str] = {}
     try:
         with Journal.open(found.ledger, read_only=True) as journal:
             with journal.read() as db:
-                for start in range(0, len(wanted), _KEYS_AT_ONCE):
-                    part = wanted[start : start + _KEYS_AT_ONCE]
+                cost = cost_of(db, keys)
+                for part in in_parts(keys):
                     marks = ",".join("?" * len(part))
-                    cost += (
-                        db.execute(f"{_COST} WHERE request IN ({marks})", part).fetchone()[0] or 0
-                    )
                     prices |= dict(
                         db.execute(
                             f"{_PRICES} WHERE request IN ({marks}) AND e.kind = 'settled'", part
@@ -238,8 +229,6 @@ def _by_the_ledger(
     return cost, dict(_readable(prices.values())), this
 
 
-_COST = """SELECT SUM(CASE kind WHEN 'settled' THEN nanodollars WHEN 'lost' THEN nanodollars WHEN 'correction' THEN nanodollars
-    WHEN 'reconciled' THEN nanodollars - frees ELSE 0 END) FROM entries"""
 _PRICES = (
     "SELECT DISTINCT prices.id, prices.price FROM entries AS e JOIN prices ON prices.id = e.price"
 )

@@ -31,6 +31,11 @@ class Money:
     energy: str = ""
 
     @property
+    def earlier(self) -> bool:
+        """Whether other runs of the recipe have cost something too."""
+        return self.total.settled != self.this_run
+
+    @property
     def faults(self) -> tuple[str, ...]:
         """The columns in which the lines do not make the total."""
         return faults(self.lines.values(), self.total)

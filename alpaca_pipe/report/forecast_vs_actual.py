@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.report.bought import cost_of, keys_behind
 from alpaca_pipe.report.funnel import Funnel
 from alpaca_pipe.report.run_files import RunFiles, StageFiles
 
@@ -131,15 +132,25 @@ def _range(step: StageFiles, name: str) -> tuple[float, float, float] | None:
 
 
 def costs(found: RunFiles, books: Mapping[tuple[str, str], Spent], rows: Funnel) -> Costs:
-    """Over all runs of the recipe: what an earlier one wasted is paid too."""
+    """kept_example: of the replies behind this run's rows, whichever run bought them, as `compare` has it; the others over all
+    runs of the recipe."""
     asked = sum((each for (_, stage), each in books.items() if stage == "generate"), Spent())
     tuned = sum(each.machine for (_, stage), each in books.items() if stage == "train")
     tokens = _trained_tokens(found.step("train"))
     return Costs(
-        asked.api / rows.last if asked.api and rows.last else None,
+        _a_kept_example(found, asked, rows.last) if books else None,
         tuned / tokens * 1e6 if tuned and tokens else None,
         dict(_wasted(asked, rows, found)),
     )
+
+
+def _a_kept_example(found: RunFiles, asked: Spent, kept: int) -> float | None:
+    """Nano-dollars; where the prompts of the run are not there, of all that generate has paid."""
+    paid = asked.api
+    if keys := keys_behind(found):
+        with Journal.open(found.ledger, read_only=True) as journal, journal.read() as db:
+            paid = cost_of(db, keys)
+    return paid / kept if paid and kept else None
 
 
 def _wasted(asked: Spent, rows: Funnel, found: RunFiles) -> Iterator[tuple[str, float]]:

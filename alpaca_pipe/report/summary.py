@@ -205,7 +205,13 @@ def _money(found: RunFiles) -> Iterator[str]:
     free = ", the teacher is free" if books.free else ""
     lost = f", {shown(books.total.lost)} lost" if books.total.lost else ""
     beside, costs = gathered(found, funnel(found))
-    yield f"money       {shown(books.total.settled)}{paper}{free}{lost}{_planned(beside)}"
+    if (
+        books.earlier
+    ):  # two sums, each named: this run's beside what was planned for it, and the recipe's
+        yield f"money       {shown(books.this_run)} in this run{paper}{free}{_planned(found, beside)}"
+        yield f"            {shown(books.total.settled)} in all runs of this recipe together{lost}"
+    else:
+        yield f"money       {shown(books.total.settled)}{paper}{free}{lost}{_planned(found, beside)}"
     for line in (*simulated_line(scripted), *unit_costs(costs)):
         yield f"            {line}"
     with Journal.open(found.ledger, read_only=True) as journal, journal.read() as db:
@@ -213,11 +219,13 @@ def _money(found: RunFiles) -> Iterator[str]:
             yield f"{'' if number else 'anomalies':<11} {line}"
 
 
-def _planned(beside: tuple[StepComparison, ...]) -> str:
-    """The forecast of the steps as they were made, in the middle and from P10 to P90."""
+def _planned(found_run: RunFiles, beside: tuple[StepComparison, ...]) -> str:
+    """The forecast of the steps that this run made, in the middle and from P10 to P90: of a step that it resumed, of the rest."""
+    own = found_run.run.get("run")
     found = [
         one.planned
         for step in beside
+        if found_run.step(step.kind).done.get("run") == own
         for one in step.measures
         if one.name == "dollars" and one.planned
     ]

@@ -8,6 +8,7 @@ from alpaca_pipe.core.files import read_json, write_json, write_jsonl
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.ledger.entries import Attempt
 from alpaca_pipe.ledger.machine.energy import assumed
+from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal, enter
 from alpaca_pipe.recipe.estimates import row_of
 from alpaca_pipe.recipe.stage import Estimate
@@ -22,7 +23,7 @@ from alpaca_pipe.report.forecast_vs_actual import (
 from alpaca_pipe.report.funnel import funnel
 from alpaca_pipe.report.report_page import render
 from alpaca_pipe.report.run_files import left
-from alpaca_pipe.report.summary import close
+from alpaca_pipe.report.summary import _money, close
 from tests.report.conftest import PRICE, Workspace, buy
 
 COST = 1000 * 150 + 333 * 600  # nano-dollars of one reply
@@ -117,6 +118,22 @@ def test_only_the_run_that_sealed_a_step_is_compared(workspace: Workspace) -> No
     assert {one.name: one.actual for one in compared(found, spent(found))[0].measures}[
         "requests"
     ] == 1
+
+
+def test_this_runs_money_is_not_taken_for_that_of_all_runs(workspace: Workspace) -> None:
+    """Two of four replies were bought by an earlier run: each sum is named, the plan is of this run, the rows' price of both."""
+    seats = [{"keys": [key], "pieces": 1, "accepted": 1} for key in KEYS[:4]]
+    write_jsonl(workspace.root / "store" / workspace.steps["generate"] / "seats.jsonl", seats)
+    buy(workspace.root, KEYS[:2])
+    assert "in this run" not in next(_money(left(workspace.root, "tea")))
+    buy(workspace.root, KEYS[2:4], run="run-0")
+    buy(workspace.root, ["r1-of-no-row"], run="run-0")
+    plan(workspace, "generate", Estimate(Range.about(4, 2), api=Range.about(2 * COST, 2)))
+    found = left(workspace.root, "tea")
+    first, second, *_ = _money(found)
+    assert first.startswith(f"money       {shown(2 * COST)} in this run; planned {shown(2 * COST)}")
+    assert second.split() == f"{shown(5 * COST)} in all runs of this recipe together".split()
+    assert costs(found, spent(found), funnel(found)).kept_example == 4 * COST / 5
 
 
 def test_unit_costs(workspace: Workspace) -> None:

@@ -20,7 +20,7 @@ def lines(**changed: Any) -> list[str]:
 
 @pytest.mark.parametrize("extended", [{}, {"extended": 0}])
 def test_a_run_of_its_own_names_no_earlier_rows(extended: dict[str, int]) -> None:
-    assert lines(**extended) == ["accepted    16 examples of 17 read, from 17 requests"]
+    assert lines(**extended) == ["accepted    16 examples of 17 candidates, from 17 requests"]
 
 
 def test_a_run_that_extends_another_says_how_many_rows_were_there() -> None:

@@ -100,9 +100,9 @@ def _compared(facts: Facts) -> Mapping[str, Any]:
     forecast = [one for step in facts.compared for one in step.measures if one.planned]
     inside = sum(one.inside for one in forecast)
     rested = "".join(
-        f" That of {step.kind} rested on {step.rests_on.removeprefix('on ')}."
+        f" That of {step.kind} rested on {step.rests_on.removeprefix('on ').strip(' ;')}."
         for step in facts.compared
-        if step.rests_on and any(one.name == "requests" for one in step.measures)
+        if step.rests_on.strip(" ;") and any(one.name == "requests" for one in step.measures)
     )
     return {
         "rows": rows if forecast else [],
