@@ -164,6 +164,11 @@ def finished(name: str, runs: Path, rehearse: bool) -> tuple[str, Path]:
     if not workspace.lock(own):
         own = opened(name, None, runs, rehearse)[0].name
     if not workspace.lock(own):
+        if (workspace.of(own) / "log.jsonl").exists():
+            raise UserError(
+                f"{own}: a run was begun in {workspace.root}, and no step of it is finished",
+                f"`alpaca-pipe run {name}` continues it; `alpaca-pipe status {own}` says how far it is",
+            )
         raise UserError(
             f"{own}: nothing was run in {workspace.root}", f"start with `alpaca-pipe run {name}`"
         )

@@ -107,7 +107,7 @@ class RunsTable:
         )
 
     def _csv(self) -> str:
-        """Mean and deviation in columns of their own, all digits."""
+        """Mean and deviation in columns of their own, with twelve digits."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         pairs = [f"{name} {what}" for name in _MEASURED for what in ("mean", "deviation")]
@@ -117,7 +117,9 @@ class RunsTable:
                 number
                 for name in _MEASURED
                 for one in (line.figures[name],)
-                for number in ((None, None) if one is None else (one.mean, one.deviation))
+                for number in (
+                    (None, None) if one is None else (_plain(one.mean), _plain(one.deviation))
+                )
             ]
             writer.writerow(
                 [
@@ -244,3 +246,8 @@ _LATEX = {
 
 def _in_latex(cell: str) -> str:
     return "".join(_LATEX.get(mark, mark) for mark in cell)
+
+
+def _plain(number: float | None) -> float | None:
+    """Without the noise of binary sums: -0.009184, not -0.009184000000000001."""
+    return None if number is None else float(f"{number:.12g}")

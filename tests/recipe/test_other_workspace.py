@@ -59,3 +59,11 @@ def test_a_folder_that_is_a_recipe_is_found_from_inside_too(
     api.plan("tea.yaml", rehearse=True)  # it costs nothing, wherever it is
     monkeypatch.chdir(home / "elsewhere")
     api.plan("quickstart")  # a shipped one lies beside no workspace
+
+
+def test_a_run_that_finished_no_step_is_not_called_none(home: Path) -> None:
+    work = home / "work"
+    (work / "bad.yaml").write_text("curate: {from: rows.jsonl, held_out: 4, filters: none}\n")
+    assert command("run", "bad.yaml", cwd=work).code == 2
+    said = command("history", "bad", cwd=work)
+    assert said.code == 2 and "a run was begun in runs, and no step of it is finished" in said.err

@@ -144,8 +144,8 @@ def _columns(line: StatementLine, of_tokens: bool) -> dict[str, str]:
         }
     each, million = unit_costs(line)
     return cells | {
-        "1,000 requests": shown(each) if each else "",
-        "1M tokens out": shown(million) if million else "",
+        "for 1,000 requests": shown(each) if each else "",
+        "for 1M tokens out": shown(million) if million else "",
         "time": _duration(line.seconds),
         "kWh": f"{line.kwh:,.3f}" if line.kwh else "",
         "kg CO2e": f"{line.kg_co2e:,.3f}" if line.kg_co2e else "",
