@@ -132,14 +132,12 @@ def test_what_one_prompt_met_is_its_answer_and_the_others_go_on(journal: Journal
 
 def test_four_fifths_of_a_budget_are_said_once(journal: Journal) -> None:
     said: list[str] = []
-    cap, asked = 10 * CEILING, 8 * CEILING // COST + 2
+    cap = CEILING + 20 * COST
 
     async def body() -> None:
         teach = metered(Scripted(), journal, said, Caps(api=cap), concurrency=1)
-        for i in range(asked):
+        for i in range(19):
             await teach.ask(question(f"q{i}"))
-            used = journal.totals().spent  # what is reserved for the next one is not used yet
-            assert not said or used + COST >= 0.8 * cap
 
     run(body())
     assert len(said) == 1

@@ -41,13 +41,12 @@ class BudgetWarning:
             held = self._journal.totals(
                 None if cap.everywhere else self._recipe, cap.run, class_=cap.class_
             )
-            # what is in flight is reserved at the most that it may cost, so it is not used yet
-            if (held.spent + held.lent) * 100 >= WARN_AT * cap.nanodollars:
+            if (held.spent + held.open) * 100 >= WARN_AT * cap.nanodollars:
                 lost = f", {shown(held.lost)} lost until reconciled" if held.lost else ""
                 self._say(
                     cap.nearly_used(
                         f"{shown(held.settled)} settled{lost}, "
-                        f"{shown(held.open)} more held by what is in flight or lent",
+                        f"{shown(held.open)} held by what is in flight or lent",
                     )
                 )
                 self._caps.remove(cap)
