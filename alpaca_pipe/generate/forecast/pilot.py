@@ -156,7 +156,7 @@ class Pilot:
         )
         if not self._go_on:
             # the last request of the run is sent only where its own worst case still fits
-            rest = ceil(money.p90) + self._order.ceiling
+            rest = ceil(money.p90 + self._order.ceiling)
             cures = [more(cap.key, enough(was.spent + was.open + rest)) for cap, was in short]
             raise BudgetReached(
                 f"generate: {what}",
