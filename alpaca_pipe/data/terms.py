@@ -10,12 +10,14 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.lazy_regex import lazy_regex
-from alpaca_pipe.data.own_terms import Reading, read_terms
+
+if TYPE_CHECKING:
+    from alpaca_pipe.data.own_terms import Reading
 
 Use = Literal["research", "internal", "commercial"]
 Answer = Literal["yes", "ask", "no"]
@@ -119,6 +121,8 @@ def _by_table(one: Ingredient, row: LicenceTerms | None, use: Use, bases: Sequen
 
 def _by_own_words(one: Ingredient, use: Use, known: Finding, in_table: bool) -> Finding:
     """A licence that we know is believed, if our table does not forbid; other words allow nothing that the table does not."""
+    from alpaca_pipe.data.own_terms import read_terms
+
     reading = read_terms(one.said)
     read, said = _READ[reading][USES.index(use)], f"as the recipe says: {one.said}"
     if reading == "open licence" and known.answer != "no":
