@@ -8,6 +8,8 @@ from typing import Any
 
 from alpaca_pipe.core.ranges import Range
 from alpaca_pipe.core.screen import echo, echo_json
+from alpaca_pipe.ledger.machine.energy import PUE
+from alpaca_pipe.ledger.pricing.gpu_rates import gpus
 from alpaca_pipe.planner.plan_keys import keys, size
 from alpaca_pipe.planner.pretraining import Pretraining, doubts, pretraining
 from alpaca_pipe.planner.prompts_at_scale import print_prompts
@@ -79,9 +81,12 @@ def _lines(plan: Pretraining) -> Iterator[tuple[str, str]]:
     days = plan.hours.times(1 / 24 / plan.gpus)
     yield (
         "time",
-        f"{_around(days, '.3g')} days on {plan.gpus:g}; at least {plan.least_gpus} hold it",
+        f"{_around(days, ',.0f' if days.p50 >= 100 else '.3g')} days on {plan.gpus:g}; at least {plan.least_gpus} hold it",
     )
-    yield "energy", f"{_around(plan.mwh, '.3g')} MWh with the building's part"
+    yield (
+        "energy",
+        f"{_around(plan.mwh, '.3g')} MWh: {gpus()[plan.gpu].watts} W a GPU, times {PUE.value} for its building ({PUE.source})",
+    )
     yield "carbon", f"{_around(plan.tonnes, '.3g')} t CO2e by the world's mean grid"
     source = (
         f"{plan.rate.provider}, checked {plan.rate.checked}" if plan.rate else "as the command says"

@@ -21,6 +21,7 @@ from alpaca_pipe.planner.scaling_law import HOFFMANN, REPLICATION, interval, out
 # (13B), 0.46 (33B) and 0.47 (65B) of an A100's, with kernels and a network of Meta's.
 PRETRAINING_SHARE = (0.30, 0.45, 0.52)
 _TOKENS_A_PARAMETER = 20  # Chinchilla's rule
+_LEAST = 1000  # parameters or tokens: below that a unit was forgotten
 _PRECISION = 16  # bytes a parameter: fp32 weight, gradient and two moments
 _DENSE = 0.95  # of a dense model more is multiplied: only its embedding is not
 _AT_ONCE = 4096  # tokens of a micro-batch
@@ -109,6 +110,12 @@ def pretraining(
         raise UserError(
             "plan pretrain: how large is it?", "write parameters=13b, or model=llama-13b"
         )
+    for name, value in (("parameters", count), ("tokens", tokens)):
+        if value and value < _LEAST:
+            raise UserError(
+                f"plan pretrain: {name}={value:g} is fewer than a language model has",
+                f"write the unit too, as in {name}={value:g}b (k, m, b or t)",
+            )
     if active and active > count:
         raise UserError(
             f"plan pretrain: {active:.3g} active parameters of {count:.3g}",

@@ -135,6 +135,7 @@ def test_the_commands(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert "13B parameters, 1T tokens (77 a parameter" in said and "7.8e+22" in said
+    assert "400 W a GPU, times 1.56" in said and "e+03 days" not in said
     assert "$100,000 buys" in said and "95 %" in said
     row = json.loads(
         told("plan", "pretrain", "model=llama-7b", "tokens=1t", "--json", cwd=tmp_path)
@@ -157,6 +158,8 @@ def test_the_commands(tmp_path: Path) -> None:
         (["pretrain", "model=nothing"], "no shape is known"),
         (["pretrain", "parameters=1b", "gpu=Z80"], "no datasheet"),
         (["pretrain", "parameters=1b", "tokens=1b", "parameters=2b"], "'parameters' is said twice"),
+        (["pretrain", "parameters=13"], "write the unit too, as in parameters=13b"),
+        (["pretrain", "parameters=13b", "tokens=1.4"], "write the unit too, as in tokens=1.4b"),
         (["serving", "api=nobody"], "nobody"),
     ],
 )

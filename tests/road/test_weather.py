@@ -102,7 +102,7 @@ def test_a_second_run_on_the_same_folder(road: Road) -> None:
     assert f"pid {first.pid}" in line
     first.terminate()  # the polite way, as Ctrl-C
     printed, _ = first.communicate(timeout=PATIENCE)
-    assert first.returncode == 130 and "go on" in printed
+    assert first.returncode == 130 and "to continue" in printed
 
 
 def test_a_read_only_run_folder(road: Road) -> None:
