@@ -266,7 +266,7 @@ def curate(
         f"{summary['read']:,} read: {summary['kept']:,} kept ({summary['repaired']:,} of the rows repaired), "
         f"{sum(summary['rejected'].values()):,} dropped ({why})"
     )
-    for line in (*reading_lines(summary), *heavy_rules(summary, filters)):
+    for line in (*reading_lines(summary), *heavy_rules(summary, filters, on or "")):
         echo(line)
     for name, answers in done.reasoning_left_out.items():
         echo(f"{name}: the reasoning of {answers:,} answers is left out; --as messages holds it")

@@ -20,17 +20,24 @@ SAID = {
     "same_answer": "their texts answer none of their instructions; where they do, write curate.same_answer: 0",
     "grade": "curate.grade.threshold or top_k says how good a row must be",
 }
+_WHOLE_ROWS = (
+    "their whole texts are alike (groups.jsonl says which); a higher {likeness} drops fewer"
+)
 _OF_A_FILTER = "where that is not wanted, leave the filter out: {off}"
 _OF_THEIR_OWN = "it is a filter of your own: where that is not wanted, remove it from `filters`"
 
 
-def heavy_rules(summary: Mapping[str, Any], filters: str = "") -> Iterator[str]:
-    """A line for each such rule. filters: what `--filters` of the command was; "": the words of a recipe are given."""
+def heavy_rules(summary: Mapping[str, Any], filters: str = "", compared: str = "") -> Iterator[str]:
+    """A line for each such rule. filters: what `--filters` of the command was; "": the words of a recipe are given. compared:
+    what likeness looked at, where that is known."""
     read = summary.get("read", 0)
     for rule, dropped in summary.get("rejected", {}).items():
         if dropped * _PART > read:
             usual = _OF_A_FILTER if rule in NAMES else _OF_THEIR_OWN
-            cure = SAID.get(rule, usual).format(**_written(rule, filters))
+            said = SAID.get(rule, usual)
+            if rule == "likeness" and compared == "row":
+                said = _WHOLE_ROWS
+            cure = said.format(**_written(rule, filters))
             yield f"{rule} drops {dropped:,} of {read:,} rows, more than a third: {cure}"
 
 
@@ -38,11 +45,13 @@ def _written(rule: str, filters: str) -> dict[str, str]:
     if filters:
         return {
             "on": "--on row",
+            "likeness": "--likeness",
             "unread": "--columns unread=COLUMN",
             "off": f"--filters {filters},-{rule}",
         }
     return {
         "on": "curate.duplicates: {on: row}",
+        "likeness": "curate.likeness",
         "unread": "curate.columns: {unread: COLUMN}",
         "off": f"curate.filters: {{{rule}: false}}",
     }

@@ -158,7 +158,8 @@ def _rows(found: RunFiles) -> Iterator[str]:
         )
         for line in reading_lines(curated):
             yield f"            {line}"
-        for line in heavy_rules(curated):
+        compared = found.config.get("curate", {}).get("duplicates", {}).get("on", "")
+        for line in heavy_rules(curated, compared=compared):
             yield f"            {line}"
         if by_hand := curated.get("by_hand"):
             yield f"            {by_hand_in_words(by_hand)}"

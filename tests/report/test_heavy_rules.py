@@ -55,3 +55,10 @@ def test_what_the_command_prints_is_an_option_that_it_takes() -> None:
 def test_a_filter_of_the_users_own_is_taken_out_where_it_was_named() -> None:
     (said,) = heavy_rules({"read": 3, "rejected": {"too_polite": 2}}, "default,mine.py:too_polite")
     assert "remove it from `filters`" in said and "-too_polite" not in said
+
+
+def test_what_was_done_already_is_not_advised() -> None:
+    alike = {"read": 3, "rejected": {"likeness": 2}}
+    (task,), (row,) = heavy_rules(alike, "default"), heavy_rules(alike, "default", "row")
+    assert "--on row" in task
+    assert "--on row" not in row and "a higher --likeness drops fewer" in row
