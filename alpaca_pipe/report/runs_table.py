@@ -29,6 +29,13 @@ _MEASURED: dict[str, tuple[str, tuple[str, ...], int]] = {
     "training loss": ("train", ("loss", "tuned", "last"), 4),
     "rows": ("train", ("rows",), 0),
 }
+# The same, for columns that only a table has in which one of the runs was measured so.
+_WHERE_MEASURED: dict[str, tuple[str, tuple[str, ...], int]] = {
+    "foreign minus base": ("evaluate", ("foreign", "difference", "base", "mean"), 4),
+    "judge prefers it": ("evaluate", ("judge", "rate"), 3),
+    "preferences right": ("align", ("accuracy", "aligned", "mean"), 3),
+}
+_ALL = _MEASURED | _WHERE_MEASURED
 
 
 @dataclass(frozen=True)
@@ -87,15 +94,25 @@ class RunsTable:
             for line in self.lines
         ]
 
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The columns of figures."""
+        found = (
+            name
+            for name in _WHERE_MEASURED
+            if any(line.figures[name] is not None for line in self.lines)
+        )
+        return (*_MEASURED, *found)
+
     def _head(self) -> list[str]:
-        return [*(self.keys or ("run",)), "seeds", *_MEASURED, "better"]
+        return [*(self.keys or ("run",)), "seeds", *self.measured, "better"]
 
     def _cells(self, between: str) -> Iterator[list[str]]:
         for line in self.lines:
             named = [_value(line.settings.get(key)) for key in self.keys] or [", ".join(line.runs)]
             figures = [
-                "–" if (one := line.figures[name]) is None else one.shown(digits, between)
-                for name, (_, _, digits) in _MEASURED.items()
+                "–" if (one := line.figures[name]) is None else one.shown(_ALL[name][2], between)
+                for name in self.measured
             ]
             better = f"{line.verdicts.count('better')} of {len(line.runs)}"
             yield [*named, str(len(line.runs)), *figures, better]
@@ -110,12 +127,12 @@ class RunsTable:
         """Mean and deviation in columns of their own, with twelve digits."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        pairs = [f"{name} {what}" for name in _MEASURED for what in ("mean", "deviation")]
+        pairs = [f"{name} {what}" for name in self.measured for what in ("mean", "deviation")]
         writer.writerow([*self.keys, "seeds", "runs", *pairs, "better"])
         for line in self.lines:
             figures = [
                 number
-                for name in _MEASURED
+                for name in self.measured
                 for one in (line.figures[name],)
                 for number in (
                     (None, None) if one is None else (_plain(one.mean), _plain(one.deviation))
@@ -207,7 +224,7 @@ def _line(
     ]
     figures = {
         name: _spread([_figure(files, stage, keys) for _, files in found])
-        for name, (stage, keys, _) in _MEASURED.items()
+        for name, (stage, keys, _) in _ALL.items()
     }
     verdicts = [str(files.step("evaluate").summary.get("verdict", "")) for _, files in found]
     return SettingLine(

@@ -19,7 +19,7 @@ from alpaca_pipe.catalog import CATALOG
 from alpaca_pipe.core.files import read_json, read_jsonl, write_jsonl
 from alpaca_pipe.data.run_names import history
 from alpaca_pipe.recipe.schema import load_recipe
-from alpaca_pipe.report.runs_table import Spread, _in_latex
+from alpaca_pipe.report.runs_table import _ALL, RunsTable, SettingLine, Spread, _in_latex
 from tests.command import command, told
 from tests.house.test_layers import ROOT
 from tests.waiting import until
@@ -191,6 +191,17 @@ def test_a_seed_of_the_tune_leaves_the_rows_alone(home: Path) -> None:
     assert one.stages["train"].hyper(7).seed == 1  # type: ignore[attr-defined]
     plain = load_recipe(str(home / "tea.yaml"), CATALOG, point=True).stages["train"]
     assert plain.hyper(7).seed == 7 and "seed" not in plain.identity()  # type: ignore[attr-defined]
+
+
+def test_what_one_of_the_runs_was_measured_by_has_a_column() -> None:
+    plain = dict.fromkeys(_ALL, None)
+    judged = plain | {"judge prefers it": Spread(0.6, None)}
+    lines = [SettingLine({}, (1,), figures, ("better",), ("a",)) for figures in (plain, judged)]
+    alone, both = RunsTable((), (lines[0],)), RunsTable((), tuple(lines))
+    assert "judge prefers it" not in alone.written("csv")
+    assert both.measured[-1] == "judge prefers it" and "foreign minus base" not in both.measured
+    assert both.written("markdown").splitlines()[-1].endswith("| 0.600 | 1 of 1 |")
+    assert {line.count(",") for line in both.written("csv").splitlines()} == {14}
 
 
 def test_a_spread_and_a_cell_of_latex() -> None:
