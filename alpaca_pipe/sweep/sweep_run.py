@@ -49,6 +49,7 @@ def run_sweep(
         console.print(f"point {place + 1} of {len(points)}: {label}", highlight=False)
         try:
             done.append(carry_out(one.recipe))
+            _written(recipe, points[: place + 1], catalog, workspace)  # may be looked at meanwhile
         except UserError as error:
             failed[label] = str(error)
             console.print(f"  {label}: {error}", highlight=False, markup=False)

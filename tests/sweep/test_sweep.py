@@ -57,8 +57,9 @@ def test_killed_and_gone_on_with_each_step_is_made_once(home: Path) -> None:
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    log = home / "runs" / "tea" / "history.jsonl"
-    until(lambda: log.exists() and log.read_text().strip(), process)
+    record = home / "runs" / "tea" / "sweep.json"
+    until(record.exists, process)  # once its first point is there
+    assert told("compare", "tea", "--format", "csv", cwd=home).count("\n") >= 2
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     first = [
