@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.align.policy import Beginning, load_policy, save_policy, set_quiet
+from alpaca_pipe.align.policy import Beginning, load_policy, save_policy
 from alpaca_pipe.align.preference_tune import Listener, trained
 from alpaca_pipe.align.trl_trainers import arguments, on_our_ids
 from alpaca_pipe.models.loading import device, load_tokenizer
@@ -39,7 +39,6 @@ def tune_online(job: OnlineTune, listener: Listener) -> bool:
     """Whether it came to its end; False where `stopping` said so first."""
     from transformers import set_seed
 
-    set_quiet()
     listener.phase("load")
     set_seed(job.hyper.seed)
     model = load_policy(job.begin, job.use_peft, job.hyper.lora, job.scratch)

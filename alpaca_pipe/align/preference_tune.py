@@ -12,7 +12,6 @@ from alpaca_pipe.align.policy import (
     drop_reference,
     load_policy,
     save_policy,
-    set_quiet,
 )
 from alpaca_pipe.align.preference_ids import PairIds
 from alpaca_pipe.align.reference import labelled_reference, pair_reference
@@ -58,7 +57,6 @@ def tune_on_preferences(job: PreferenceTune, listener: Listener) -> bool:
     """Whether it came to its end; False, or Stopped, where `stopping` said so first."""
     from transformers import set_seed
 
-    set_quiet()
     listener.phase("load")
     set_seed(job.hyper.seed)
     model = load_policy(job.begin, job.use_peft, job.hyper.lora, job.scratch)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.align.policy import Beginning, set_quiet
+from alpaca_pipe.align.policy import Beginning
 from alpaca_pipe.align.preference_ids import PairIds
 from alpaca_pipe.align.preference_tune import Listener, trained
 from alpaca_pipe.align.reward_model import new_reward_model, padding_tokenizer
@@ -38,7 +38,6 @@ def tune_reward(job: RewardTune, listener: Listener) -> bool:
     """Whether it came to its end; False where `stopping` said so first."""
     from transformers import set_seed
 
-    set_quiet()
     listener.phase("load")
     set_seed(job.hyper.seed)
     model = new_reward_model(job.begin, job.use_peft, job.hyper.lora, job.scratch)

@@ -20,7 +20,7 @@ from alpaca_pipe.align.measuring import (
     measure_reward,
 )
 from alpaca_pipe.align.online import OnlineTune, tune_online
-from alpaca_pipe.align.policy import Beginning
+from alpaca_pipe.align.policy import Beginning, set_quiet
 from alpaca_pipe.align.preference_ids import (
     PairIds,
     labelled_ids,
@@ -51,6 +51,7 @@ def align(config: AlignConfig, context: StageContext) -> Outcome:
     Summary: method, rows, held_out, left_out, steps, adapter, learning_rate, beta; what was measured: see measuring.py and
     align_verdict.py.
     """
+    set_quiet()
     work = _Work(config, context)
     summary = {
         "method": config.method,
