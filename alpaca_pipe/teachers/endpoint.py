@@ -117,8 +117,8 @@ class EndpointTable(TeacherTable):
             raise wrong_key(
                 "extra_body",
                 None,
-                f"'{field}' asks for what is billed beside the tokens and their limit, so a cap could not hold - take it "
-                "out, or set `price: free` if it is free",
+                f"'{field}' asks for what is billed beside the tokens and their limit, so a cap could not hold - remove it, "
+                "or set `price: free` if it is free",
             )
         return self
 
