@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,14 @@ class Margins:
 
     margins: tuple[float, ...]
 
-    @property
-    def right(self) -> list[bool]:
-        return [margin > 0 for margin in self.margins]
+    def votes(self, prompts: Sequence[Hashable]) -> list[float]:
+        """One of each prompt, for its rows are not independent: 1 where their mean margin is above 0, 1/2 where it is 0, else 0.
+        prompts: of each row; votes are in the order in which prompts first come."""
+        of_prompt: dict[Hashable, list[float]] = {}
+        for prompt, margin in zip(prompts, self.margins, strict=True):
+            of_prompt.setdefault(prompt, []).append(margin)
+        means = [sum(margins) / len(margins) for margins in of_prompt.values()]
+        return [0.5 if mean == 0 else float(mean > 0) for mean in means]
 
     @property
     def mean(self) -> float:

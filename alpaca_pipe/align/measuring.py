@@ -182,7 +182,7 @@ def measure_online(
     scratch: Path,
 ) -> dict[str, Any]:
     """reward: {before, aligned, difference: {mean, lo, hi} over prompts} of answers drawn to held-out prompts; kl, length; reward_accuracy:
-    the share of held-out pairs that the reward model gets right. Its sentence says whether the reward rose for sure."""
+    the share of held-out prompts whose pairs the reward model gets right. Its sentence says whether the reward rose for sure."""
     kept: dict[str, Any] = {}
     for name, where in (("aligned", folder), ("before", begin.tuned)):
         kept[name] = _once(
@@ -221,8 +221,10 @@ def measure_online(
         ),
     }
     if rows:
-        right = sum(margin > 0 for margin in _reward_margins(begin, judge, rows))
-        found["reward_accuracy"] = wilson(right, len(rows)).rounded()
+        right = Margins(tuple(_reward_margins(begin, judge, rows))).votes(
+            [row.prompt for row in rows]
+        )
+        found["reward_accuracy"] = wilson(sum(right), len(right)).rounded()
     return found | {"sentence": _online_sentence(found), "verdict": _rose(found)}
 
 

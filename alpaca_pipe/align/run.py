@@ -201,7 +201,7 @@ class _Work:
             self.context.seed,
             self.context.scratch,
         )
-        return verdict_of(found, self.config.controlled) | own
+        return verdict_of(found, [row.prompt for row in self.ids[1]], self.config.controlled) | own
 
     def _offline_tune(self, name: str) -> bool:
         learned, method, hyper = self.ids[0], self.config.method, self.hyper
@@ -261,7 +261,7 @@ class _Work:
             self.ids[1],
             self.context.scratch,
         )
-        return verdict_of(found, self.config.controlled)
+        return verdict_of(found, [row.prompt for row in self.ids[1]], self.config.controlled)
 
     def _reward_tune(self, name: str, hyper: Hyperparameters) -> bool:
         rows: Sequence[PairIds] = self.ids[0]

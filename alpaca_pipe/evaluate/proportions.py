@@ -27,11 +27,11 @@ def wilson(yes: float, rows: int, z: float | None = None) -> Interval:
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def paired_shares(one: Sequence[bool], other: Sequence[bool], z: float | None = None) -> Interval:
+def paired_shares(one: Sequence[float], other: Sequence[float], z: float | None = None) -> Interval:
     """Share of `one` less that of `other` on the same rows, with Newcombe's interval (Statistics in Medicine 17, 1998, method
-    10): Wilson's limits of both, joined with the rows' correlation. It needs no minimum of rows and is never of width 0."""
+    10): Wilson's limits of both, joined with the rows' correlation. A tie is a half. It needs no minimum of rows and is never of width 0."""
     rows = len(one)
-    both = sum(mine and theirs for mine, theirs in zip(one, other, strict=True))
+    both = sum(mine * theirs for mine, theirs in zip(one, other, strict=True))
     mine, theirs = sum(one), sum(other)
     first, second = wilson(mine, rows, z), wilson(theirs, rows, z)
     if not rows:
@@ -45,7 +45,7 @@ def paired_shares(one: Sequence[bool], other: Sequence[bool], z: float | None = 
     return Interval(apart, max(-1.0, apart - low), min(1.0, apart + high))
 
 
-def _phi(both: int, first: int, second: int, neither: int) -> float:
+def _phi(both: float, first: float, second: float, neither: float) -> float:
     """The correlation of two yes-no columns, less Newcombe's correction for few rows."""
     rows = both + first + second + neither
     sides = (both + first) * (second + neither) * (both + second) * (first + neither)
@@ -53,5 +53,5 @@ def _phi(both: int, first: int, second: int, neither: int) -> float:
         return 0.0
     found = both * neither - first * second
     if found > 0:
-        found = max(found - rows / 2, 0.0)  # type: ignore[assignment]
+        found = max(found - rows / 2, 0.0)
     return found / math.sqrt(sides)

@@ -49,7 +49,7 @@ def _sentences(told: Mapping[str, Any]) -> Iterator[str]:
     for name, share in (told.get("accuracy") or {}).items():
         margin = (told.get("margin") or {}).get(name, 0.0)
         yield (
-            f"{_CALLED.get(name, name)}: {share['mean']:.0%} [{share['lo']:.0%}, {share['hi']:.0%}] of held-out rows the right "
+            f"{_CALLED.get(name, name)}: {share['mean']:.0%} [{share['lo']:.0%}, {share['hi']:.0%}] of held-out prompts the right "
             f"way, mean margin {margin:+.4f}."
         )
     if far := told.get("kl"):
