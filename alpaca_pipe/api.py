@@ -475,8 +475,9 @@ def opened(
     from alpaca_pipe.ledger.pricing.user_prices import use_packed
     from alpaca_pipe.recipe.dotenv import lend_keys
     from alpaca_pipe.recipe.extends import find_recipe
+    from alpaca_pipe.recipe.other_workspace import refuse_other_workspace
     from alpaca_pipe.recipe.schema import load_recipe
-    from alpaca_pipe.recipe.workspace import Workspace, refuse_other_workspace
+    from alpaca_pipe.recipe.workspace import Workspace
 
     check_system()
     pairs = (

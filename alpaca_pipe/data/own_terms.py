@@ -25,6 +25,13 @@ _BOTH = lazy_regex(
     r"\b(?:non ?commercial(?: use)? (?:and|or|as well as) commercial|commercial(?: use)? (?:and|or|as well as|and also) non ?commercial)\b"
     r"|\bnot (?:limited|restricted|confined) to (?:non ?commercial|research|academic)\b"
 )
+# What is taken back: "no restrictions on commercial use" forbids nothing (nor is it a licence that we know: it is asked about).
+_LIFTED = lazy_regex(
+    r"\b(?:no|not any|without(?: any)?|free of)(?: \w+)? (?:restrictions?|limits?|limitations?|fees?|royalt(?:y|ies)|conditions?)\b"
+    r"(?: (?:on|for|to|against|of) (?:\w+ ){0,2}?(?:commercial(?: use)?|selling|sale|training(?: \w+)?))?"
+    r"|\b(?:training|commercial(?: use)?|sale|selling)(?: use| uses| usage)?(?: is| are)? not (?:restricted|limited|prohibited|forbidden|a problem|excluded)\b"
+    r"|\b(?:not|never) (?:need|require)s?(?: any| a)? permission(?: to \w+)?\b|\bwithout(?: any| a)? permission being needed\b"
+)
 _RESEARCH = r"(?:research|academi[ac]|academic research|scientific|education(?:al)?|teaching|evaluation|personal|private|study|hobby)"
 _FORBIDDEN = r"(?:not|never|no|prohibited|forbidden|disallowed|excluded|banned|requires?|needs?|by request|on request|upon request)"
 _ONLY_RESEARCH = lazy_regex(
@@ -49,7 +56,7 @@ def read_terms(words: str) -> Reading:
     plain = _plain(words)
     if _OPEN.fullmatch(plain.removesuffix(" license")):
         return "open licence"
-    plain = _BOTH.sub("", plain)
+    plain = _LIFTED.sub("", _BOTH.sub("", plain))
     if _UNTRAINED.search(plain) and "compet" not in plain:
         return "not to train on"
     if _ONLY_RESEARCH.search(plain):

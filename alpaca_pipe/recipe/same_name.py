@@ -16,15 +16,23 @@ def file_in_history(recipe: Recipe, workspace: Workspace) -> str:
     return os.path.relpath(recipe.files[0].resolve(), workspace.root.resolve())
 
 
-def another_of_that_name(recipe: Recipe, workspace: Workspace) -> str:
-    """A sentence where the last run of this name was of another file, which is still there and says something else; else "".
-    A file that was moved, or copied as it is, is the same recipe."""
+def another_file(recipe: Recipe, workspace: Workspace) -> Path | None:
+    """What the last run of this name was told from, where that is still there and says something else. A file that was moved, or
+    copied as it is, is the same recipe; where no run names its file, it was this one."""
     rows = history_of(workspace.of(recipe.name) / "history.jsonl")
     said = next((row[KEY] for row in reversed(rows) if isinstance(row.get(KEY), str)), "")
     if not said or not recipe.files:
-        return ""
+        return None
     before, mine = (workspace.root.resolve() / said).resolve(), recipe.files[0].resolve()
     if before == mine or not before.is_file() or _bytes(before) == _bytes(mine):
+        return None
+    return before
+
+
+def another_of_that_name(recipe: Recipe, workspace: Workspace) -> str:
+    """A sentence where the last run of this name was of another recipe; else ""."""
+    before = another_file(recipe, workspace)
+    if before is None:
         return ""
     return (
         f"another recipe called '{recipe.name}' was run here: {before}; both share this workspace's budget, history and reports "

@@ -6,18 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.safe_names import within
 from alpaca_pipe.data.own_files import lock_of
 from alpaca_pipe.ledger.budget import BudgetTable, Caps, read_budget
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.store import StepStore
-
-USUAL = Path(
-    "runs"
-)  # of the working directory, where neither --runs nor ALPACA_PIPE_RUNS names one
-_LEFT = ("history.jsonl", "lock.json", "begun.json")  # by a run
 
 
 @dataclass(frozen=True)
@@ -68,24 +62,3 @@ class Workspace:
 
     def rehearsal(self) -> Workspace:
         return Workspace(self.root / "rehearsal")
-
-
-def refuse_other_workspace(recipe: Recipe, runs: Path) -> None:
-    """A recipe that was run in the workspace beside its file is not begun anew without a word: another working directory means
-    another `runs/`, with budgets that begin at $0 and no stored replies. Raises UserError where nobody named a workspace, the one
-    here knows nothing of this recipe, and one beside it does: in its folder, or in the one above (`vet/vet.yaml` is run from there)."""
-    if runs != USUAL or not recipe.files or _knows(runs, recipe.name):
-        return
-    folder = Path(recipe.files[0]).resolve().parent
-    for other in (folder / USUAL, folder.parent / USUAL):
-        if other != runs.resolve() and _knows(other, recipe.name):
-            raise UserError(
-                f"{recipe.name} was run in {other}, and the workspace here, {runs.absolute()}, knows nothing of it: its budget "
-                "would begin at $0 and its replies would be bought again",
-                f"add --runs {other}, from any folder; or to begin anew here --runs {runs.absolute()}",
-            )
-
-
-def _knows(runs: Path, recipe: str) -> bool:
-    own = Workspace(runs).of(recipe)
-    return any((own / name).exists() for name in _LEFT)

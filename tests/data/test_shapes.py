@@ -845,6 +845,10 @@ def test_an_exchange_of_short_texts_is_one(
             {"prompt": "q?", "response_a": "x", "response_b": "z", "chosen": "1", "rejected": "2"},
             "'rejected' is '2' beside 'chosen', '1': places or flags, and no answers",
         ),
+        (
+            {"prompt": "q?", "left": "x", "right": "z", "chosen": "left", "rejected": "right"},
+            "'chosen' is 'left' and 'rejected' 'right': names of columns, and no answers",
+        ),
     ],
 )
 def test_places_and_flags_are_no_answers(tmp_path: Path, row: dict[str, Any], why: str) -> None:

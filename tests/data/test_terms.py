@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.ingredient import Ingredient, Kind
 from alpaca_pipe.data.cards import dataset_card
 from alpaca_pipe.data.commercial_use import as_chapter, selling
+from alpaca_pipe.data.own_terms import read_terms
 from alpaca_pipe.data.terms import USES, answer, findings, table, terms_of
 
 
@@ -179,6 +180,26 @@ def test_own_words_stand_beside_what_the_table_says() -> None:
         "as the recipe says: contract of 2026-05, annex B (words in which we recognise no licence); by our table: OpenAI's terms"
     )
     assert "https://openai.com" in found.source
+
+
+@pytest.mark.parametrize(
+    ("words", "read"),
+    [
+        ("no restrictions on commercial use", "unread"),
+        ("free to use without restriction, including commercial use", "unread"),
+        ("commercial use is not a problem", "unread"),
+        ("no limit on selling", "unread"),
+        ("MIT (no training restrictions)", "unread"),
+        ("we do not need permission to train", "unread"),
+        ("no restrictions, except no commercial use", "not to be sold"),
+        ("no commercial use without permission", "not to be sold"),
+        ("no fee, no resale", "not to be sold"),
+        ("no training without permission", "not to train on"),
+    ],
+)
+def test_what_is_said_not_to_be_restricted_is_not_forbidden(words: str, read: str) -> None:
+    """Nor allowed: it is asked about."""
+    assert read_terms(words) == read
 
 
 @pytest.mark.parametrize("kind", ["base", "data", "teacher", "judge"])

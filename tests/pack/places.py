@@ -40,7 +40,7 @@ CATALOG = Catalog(
 RECIPE = """# a field
 name: field
 budget: {total: 10, api: 4}
-gpu: {per_hour: 18}
+gpu: {per_hour: 18, lease_start: gpu}
 sow: {count: 4, share: 0.25, source: notes}
 reap: {}
 sell: {}

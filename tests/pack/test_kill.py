@@ -172,7 +172,9 @@ def test_unpack_a_recipe_with_prices(
     own.write_text("- {gpu: H100, provider: my-cloud, per_hour: 2.49, from: 2026-11-21}\n")
     text = (home.folder / "field.yaml").read_text()
     (home.folder / "field.yaml").write_text(
-        text.replace("gpu: {per_hour: 18}", "gpu: {provider: my-cloud}")
+        text.replace(
+            "gpu: {per_hour: 18, lease_start: gpu}", "gpu: {provider: my-cloud, lease_start: gpu}"
+        )
     )
     monkeypatch.setenv("ALPACA_PIPE_PRICES", str(own))
     packed = home.pack(gpu=SHARE).file

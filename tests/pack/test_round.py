@@ -430,7 +430,7 @@ def test_pinned_prices_come_along(
     theirs.write_text("- {gpu: L4, provider: my-cloud, per_hour: 0.7, from: 2026-11-21}")
     text = (home.folder / "field.yaml").read_text()
     (home.folder / "field.yaml").write_text(
-        text.replace("gpu: {per_hour: 18}", "gpu: {provider: my-cloud}")
+        text.replace("gpu: {per_hour: 18, lease_start: gpu}", "gpu: {provider: my-cloud}")
     )
     monkeypatch.setenv("ALPACA_PIPE_PRICES", str(mine))
     packed = home.pack(gpu=NANO)

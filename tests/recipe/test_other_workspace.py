@@ -58,7 +58,38 @@ def test_a_folder_that_is_a_recipe_is_found_from_inside_too(
         api.plan("tea.yaml")
     api.plan("tea.yaml", rehearse=True)  # it costs nothing, wherever it is
     monkeypatch.chdir(home / "elsewhere")
-    api.plan("quickstart")  # a shipped one lies beside no workspace
+
+
+def test_a_shipped_recipe_lies_beside_no_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`runs/` of a checkout stands beside its `recipes/`: a quickstart that was run there is planned anywhere else too."""
+    folder, elsewhere = tmp_path / "checkout" / "recipes", tmp_path / "elsewhere"
+    own = tmp_path / "checkout" / "runs" / "tea"
+    for made in (folder, elsewhere, own):
+        made.mkdir(parents=True)
+    (own / "begun.json").write_text("{}")
+    (folder / "tea.yaml").write_text(RECIPE)
+    rows = [
+        {"instruction": f"Name tree {n} of the {n * 7} here.", "output": f"t{n}"} for n in range(4)
+    ]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.chdir(elsewhere)
+    with pytest.raises(UserError, match="tea was run in"):
+        api.plan(folder / "tea.yaml")
+    monkeypatch.setattr("alpaca_pipe.recipe.other_workspace.shipped", lambda name: folder)
+    api.plan(folder / "tea.yaml")
+
+
+def test_another_recipe_of_that_name_has_not_run_there(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = home / "work" / "other"
+    own.mkdir()
+    (own / "tea.yaml").write_text(RECIPE.replace("held_out: 1", "held_out: 2"))
+    (own / "rows.jsonl").write_bytes((home / "work" / "rows.jsonl").read_bytes())
+    monkeypatch.chdir(own)
+    api.plan("tea.yaml")
 
 
 def test_a_run_that_finished_no_step_is_not_called_none(home: Path) -> None:

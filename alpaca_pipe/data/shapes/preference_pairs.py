@@ -156,6 +156,11 @@ def _sides(
             f"'{rejected}' is {row[rejected]!r} beside '{fit.key('flag')}', {row[fit.key('flag')]!r}: places or flags, and no answers",
             f"say which columns are which: {option(('chosen', 'ANSWER'), ('rejected', 'OTHER'))}",
         )
+    if chosen and all(isinstance(row[key], str) and row[key] in row for key in (chosen, rejected)):
+        raise NotARow(
+            f"'{chosen}' is {row[chosen]!r} and '{rejected}' {row[rejected]!r}: names of columns, and no answers",
+            f"say which columns are which: {option(('chosen', 'ANSWER'), ('rejected', 'OTHER'))}",
+        )
     return _answer(row, chosen, about) if chosen else None, _answer(row, rejected, about)
 
 
