@@ -9,6 +9,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import file_digest, read_json, write_json
+from alpaca_pipe.core.safe_names import is_recipe_name
 from alpaca_pipe.models.loading import is_adapter
 from alpaca_pipe.models.trained_model import NOTE, Trained
 
@@ -46,6 +47,7 @@ def adapter_in(folder: Path) -> Trained:
     try:
         note = read_json(folder / ABOUT)
         sound = all(isinstance(note[name], kind) for name, kind in _FACTS.items())
+        sound = sound and is_recipe_name(note["recipe"])  # folders are called so
         sound = sound and set(NEEDED) <= set(note["files"]) and isinstance(note["base_is"], object)
     except (OSError, ValueError, KeyError, TypeError):
         sound = False

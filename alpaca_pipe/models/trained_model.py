@@ -72,8 +72,10 @@ def find(workspace: Path, recipe: str, when: str = "", *, merged: bool = True) -
             f"{recipe}: there is no run of {when}",
             f"it has runs of {days}" if days else "see `alpaca-pipe history`",
         )
-    if not when:
-        told.append({"run": lock.get("run", ""), **lock})
+    if not when:  # a run that was killed stands in the lock alone, and is ours all the same
+        told = [row for row in told if not row.get("apart")]
+        told += [{"run": lock.get("run", ""), **lock}]
+        told += [row for row in reversed(runs) if row.get("apart")]
     for row in told:
         if found := _of_run(workspace, recipe, row, told[0], _FOLDERS[0 if merged else 1 :]):
             return found

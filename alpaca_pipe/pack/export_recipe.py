@@ -206,7 +206,7 @@ def _drafts_of(file: Path) -> list[Path]:
 
 
 def may_replace(journal: Journal, file: Path) -> None:
-    """Raises UserError for a folder, a file that is no pack, or one whose share is still out."""
+    """Raises UserError for a folder, a file that is no pack, or one whose share is still out; a share of nothing ends."""
     if file.is_dir():
         raise UserError(f"{file} is a folder", f"name a file: -o {file / 'NAME'}{SUFFIX}")
     if not file.exists():
@@ -215,11 +215,15 @@ def may_replace(journal: Journal, file: Path) -> None:
     carried = found.share.id if isinstance(found, RecipePack) else None
     with journal.read() as db:
         lent = next((share for share in budget_shares.out(db) if share.id == carried), None)
-    if lent and (lent.gpu, lent.api) != (0, 0):  # one that lends nothing may be packed again
+    if lent is None:
+        return
+    if (lent.gpu, lent.api) != (0, 0):
         raise UserError(
             f"{file} was packed before, and its share ({lent.says()}) is out",
             f"unpack its results, or give it up: `alpaca-pipe unpack {file} --give-up`; -o NAME packs a second one",
         )
+    # One that lends nothing may be packed again; given up, as results of the older file may come all the same.
+    journal.write(lambda db: budget_shares.give_up(db, lent, 0)).result()
 
 
 def _share_in(file: Path) -> RecipePack | None:

@@ -91,7 +91,8 @@ def pack_results(
 def _shares(journal: Journal, recipe: str, workspace: Workspace) -> list[dict[str, Any]]:
     """The packs that were unpacked here, all of whose results can go back."""
     with journal.read() as db:
-        came, still_out = budget_shares.received(db, recipe), budget_shares.out(db, recipe)
+        came = budget_shares.received(db, recipe)
+        still_out = [one for one in budget_shares.out(db, recipe) if (one.gpu, one.api) != (0, 0)]
     if not came:
         raise UserError(
             f"'{recipe}' was not unpacked in {workspace.root}, so there is no place to send results to",

@@ -47,7 +47,8 @@ def joined(lock: Mapping[str, Any], came: Mapping[str, str]) -> dict[str, str]:
 
 
 def at_home(theirs: Any, ours: Any) -> Any:
-    """A config of another machine as this one says it: a path of there is that of here."""
+    """A config of another machine as this one says it: a path of there is that of here, where it ends in the
+    same name; another is told by its name."""
     if isinstance(theirs, dict):
         own = ours if isinstance(ours, dict) else {}
         return {key: at_home(value, own.get(key)) for key, value in theirs.items()}
@@ -56,7 +57,8 @@ def at_home(theirs: Any, ours: Any) -> Any:
         beside = ours if fits else [None] * len(theirs)
         return [at_home(*pair) for pair in zip(theirs, beside, strict=True)]
     if isinstance(theirs, str) and _absolute(theirs):
-        return ours if isinstance(ours, str) else PureWindowsPath(theirs).name
+        name = PureWindowsPath(theirs).name  # reads / too; a pack changes where a file lies, never its own name
+        return ours if isinstance(ours, str) and PureWindowsPath(ours).name == name else name
     return theirs
 
 

@@ -183,6 +183,18 @@ def test_what_is_forged_is_refused_and_leaves_nothing(
     assert says in said and list(into.iterdir()) == []
 
 
+@pytest.mark.parametrize("recipe", ["../../../evil", "/evil", "store", ""])
+def test_a_note_names_no_path(packed: Path, tmp_path: Path, recipe: str) -> None:
+    """A folder that came without our pack, from a hub or a zip: its chats are kept in a folder called so."""
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    read_box(packed, folder)
+    folder /= "adapter"
+    write_json(folder / ABOUT, read_json(folder / ABOUT) | {"recipe": recipe})
+    with pytest.raises(UserError, match="does not say what this adapter is"):
+        adapter_in(folder)
+
+
 def test_what_is_there_already_stays(packed: Path, home: Path) -> None:
     (home / "vet-adapter").mkdir()
     (home / "vet-adapter" / "mine.txt").write_text("mine")

@@ -467,6 +467,23 @@ def test_a_finished_recipe_is_handed_over(home: Place, away: Place) -> None:
     assert home.pack("").steps == packed.steps  # once more, over the same file
 
 
+def test_a_recipe_handed_on_does_not_hold_back_its_results(
+    home: Place, away: Place, tmp_path: Path
+) -> None:
+    """It lends nothing, so nothing of it can be spent; packed over the same file, one such share is out, not two."""
+    away.unpack(home.pack(gpu=NANO).file)
+    away.run()
+    first = away.pack("")
+    third = Place.away(tmp_path / "third")
+    third.unpack(first.file)
+    away.pack("")
+    with away.at(), Journal.open(away.workspace.ledger) as journal, journal.read() as db:
+        assert [share.says() for share in budget_shares.out(db, "field")] == ["$0"]
+    away.unpack(third.results(out=Path("old.tar.zst")).file)  # of the older file, all the same
+    home.unpack(away.results(out=Path("results.tar.zst")).file)
+    assert home.totals().open == 0 and home.verdicts()["sell"] == "up to date"
+
+
 def test_nothing_of_it_is_made_yet(tmp_path: Path) -> None:
     place = Place.home(tmp_path / "new")
     with pytest.raises(UserError, match="nothing of it is made yet"):

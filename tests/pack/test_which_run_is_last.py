@@ -131,11 +131,17 @@ def test_a_model_of_theirs_is_not_taken_for_ours(tmp_path: Path) -> None:
     (own / "history.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     assert find(tmp_path, "acme").folder == store / "train-a" / "model"
     assert find(tmp_path, "acme", "2026-01-02").folder == store / "train-b" / "model"
+    (own / "history.jsonl").write_text(f"{json.dumps(lines[1])}\n")
+    (own / "lock.json").write_text(json.dumps({"steps": {"train": "train-a"}}))
+    assert find(tmp_path, "acme").folder == store / "train-a" / "model"  # ours was killed after it
+    (own / "lock.json").write_text(json.dumps({"steps": {}}))
+    assert find(tmp_path, "acme").folder == store / "train-b" / "model"
 
 
 @pytest.mark.parametrize(
     ("theirs", "ours", "found"),
     [
+        ({"a": "/there/other.txt"}, {"a": "/here/mine.txt"}, {"a": "other.txt"}),
         ({"a": "/x/b.txt"}, {"a": "/y/b.txt"}, {"a": "/y/b.txt"}),
         ({"a": "C:\\x\\b.txt"}, {"a": None}, {"a": "b.txt"}),
         ({"a": ["/x/b", 1]}, {"a": ["/y/b", 2]}, {"a": ["/y/b", 1]}),
