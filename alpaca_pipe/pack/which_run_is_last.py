@@ -57,7 +57,7 @@ def at_home(theirs: Any, ours: Any) -> Any:
         beside = ours if fits else [None] * len(theirs)
         return [at_home(*pair) for pair in zip(theirs, beside, strict=True)]
     if isinstance(theirs, str) and _absolute(theirs):
-        name = PureWindowsPath(theirs).name  # reads / too; a pack changes where a file lies, never its own name
+        name = PureWindowsPath(theirs).name  # reads / too; no pack changes the name of a file
         return ours if isinstance(ours, str) and PureWindowsPath(ours).name == name else name
     return theirs
 
