@@ -9,6 +9,9 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError, first_line
 
+# What a user's file may raise beside Jinja's own errors: a macro that calls itself without an end, a text too large for memory.
+FAILS = (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError)
+
 
 class JinjaFile:
     """key: of the recipe, that names the file.  known: the names that it may use, as a sentence lists them."""
@@ -22,7 +25,7 @@ class JinjaFile:
 
         try:
             return str(self._template.render(values))
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+        except (TemplateError, *FAILS) as error:
             raise self._wrong(error) from None
 
     @cached_property
@@ -40,13 +43,22 @@ class JinjaFile:
             return ImmutableSandboxedEnvironment(undefined=StrictUndefined).from_string(text)
         except UnicodeDecodeError:
             raise UserError(f"{self._file}: the file is not UTF-8", "save it as UTF-8") from None
-        except TemplateError as error:
+        except (TemplateError, RecursionError, MemoryError) as error:
             raise self._wrong(error) from None
 
     def _wrong(self, error: Exception) -> UserError:
         line = getattr(error, "lineno", None) or _line_in_template(error)
         where = f"{self._file}:{line}" if line else str(self._file)
-        return UserError(f"{where}: {first_line(error)}", f"it may use {self._known}")
+        return UserError(f"{where}: {what_failed(error)}", f"it may use {self._known}")
+
+
+def what_failed(error: Exception) -> str:
+    """One line; Python's own of memory says nothing."""
+    return (
+        "it needs more memory than there is"
+        if isinstance(error, MemoryError)
+        else first_line(error)
+    )
 
 
 def _line_in_template(error: Exception) -> int | None:

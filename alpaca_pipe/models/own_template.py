@@ -15,7 +15,7 @@ from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
 from alpaca_pipe.core.config_table import existing_path
 from alpaca_pipe.core.did_you_mean import did_you_mean
-from alpaca_pipe.core.errors import UserError, first_line
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.models.templates import TEMPLATES, Template
 from alpaca_pipe.models.templates.stanford_prompts import INPUT
 
@@ -82,6 +82,8 @@ def _read_by(file: Path, text: str) -> set[str]:
     """The names that a template reads. Refuses one that is no Jinja or reads other files."""
     try:
         from jinja2 import TemplateError, meta, nodes
+
+        from alpaca_pipe.core.jinja_file import what_failed
     except ModuleNotFoundError:
         raise UserError(
             "a template of your own needs jinja2, which is not installed",
@@ -89,9 +91,11 @@ def _read_by(file: Path, text: str) -> set[str]:
         ) from None
     try:
         tree = _environment().parse(text)
-    except TemplateError as error:
+    except (TemplateError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
-        raise UserError(f"{file}{f':{line}' if line else ''}: {first_line(error)}", _CURE) from None
+        raise UserError(
+            f"{file}{f':{line}' if line else ''}: {what_failed(error)}", _CURE
+        ) from None
     other = next(
         tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)), None
     )
@@ -106,14 +110,16 @@ def _read_by(file: Path, text: str) -> set[str]:
 def _render(file: Path, body: str, chat: list[dict[str, Any]], ask: bool) -> str:
     from jinja2 import TemplateError
 
+    from alpaca_pipe.core.jinja_file import FAILS, what_failed
+
     try:
         return str(
             _environment()
             .from_string(body)
             .render(messages=chat, add_generation_prompt=ask, bos_token="", eos_token="</s>")
         )
-    except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
-        raise UserError(f"{file} cannot write a row: {first_line(error)}", _CURE) from None
+    except (TemplateError, *FAILS) as error:
+        raise UserError(f"{file} cannot write a row: {what_failed(error)}", _CURE) from None
 
 
 def _chat(file: Path, text: str) -> Template:

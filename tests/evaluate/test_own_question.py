@@ -62,6 +62,8 @@ def test_without_one_nothing_is_another_step(tmp_path: Path) -> None:
         ("pairs", False, "{{ A }}\n{% if %}", r"judge\.j2:2: "),
         ("pairs", False, "{{ question }}{{ A[:1] }}{{ B }}", "leaves out A"),
         ("pairs", False, "{{ 1 / 0 }}", "division by zero"),
+        ("pairs", False, "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion depth"),
+        ("pairs", False, "{{ A * 9999999999999999 }}", "more memory than there is"),
         ("pairs", False, "{{ A.__class__.mro() }}", "unsafe"),
         ("pairs", False, "{# nothing #}", "comes out as nothing"),
     ],
@@ -73,6 +75,14 @@ def test_what_hides_an_answer_is_refused(
     assert how.question
     with pytest.raises(UserError, match=says):
         prove_question(how.question, mode, turns)
+
+
+def test_people_beside_grades_have_the_identity_of_their_rate(tmp_path: Path) -> None:
+    """Their choices are summed up as pairs are, so the rate at equal length is told of them too."""
+    file = tmp_path / "ratings.csv"
+    file.write_text("row,choice\n")
+    assert Judging(teacher=REHEARSED, mode="grades", ratings=file).identity()["equal_length"] == 2
+    assert "equal_length" not in Judging(teacher=REHEARSED, mode="grades").identity()
 
 
 def test_plan_tries_it(tmp_path: Path) -> None:

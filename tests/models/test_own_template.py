@@ -127,6 +127,11 @@ def test_ollama_is_told_of_it(tmp_path: Path) -> None:
         ),
         ("{{ messages[0].content.__class__.__mro__ }}", "cannot write a row: "),
         ("{{ messages[9].content }}", "cannot write a row: "),
+        (
+            "{% macro m() %}{{ m() }}{% endmacro %}{{ messages }}{{ m() }}",
+            "cannot write a row: maximum recursion",
+        ),
+        ("{{ messages * 9999999999999999 }}", "cannot write a row: it needs more memory"),
         ("{{ raise_exception('not today') }}{{ messages }}", "cannot write a row: not today"),
     ],
 )

@@ -221,13 +221,24 @@ def test_it_names_files_and_not_where_they_lie(workspace: Workspace) -> None:
     (workspace.root / "ledger.sqlite").write_text("no ledger " * 200)
     facts = gather(workspace.root, "tea")
     overrides = ["base.model=/home/ada/weights/small.gguf", "train.method=full"]
+    others = [
+        'curate.protect=["/home/ada/p.jsonl", ../../ada-home/q.jsonl]',
+        "generate.seeds=~/ada-home/r.jsonl",
+        'teacher.headers={"X-Api-Key": "abc-secret"}',
+        "judge.headers.X-Api-Key=abc-secret",
+    ]
+    overrides += others
     text = Page(render(replace(facts, run={**facts.run, "overrides": overrides}))).text
     assert f"alpaca-pipe run {facts.recipe} base.model=small.gguf train.method=full" in text
+    assert "ada-home" not in text and "abc-secret" not in text
     assert "/home/ada" not in text and str(workspace.root) not in text
     for name in (
         "tasks.jsonl",
         '"a.jsonl"',
         "base.model=small.gguf train.method=full",
         "ledger.sqlite is not a ledger",
+        "p.jsonl",
+        "q.jsonl",
+        "generate.seeds=r.jsonl",
     ):
         assert name in text, name

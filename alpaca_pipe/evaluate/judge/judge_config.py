@@ -54,7 +54,8 @@ class Judging(Table):
 
     def identity(self) -> dict[str, Any]:
         """The rate at equal length was once told where no judgement could say it."""
-        return super().identity() | ({"equal_length": 2} if self.mode == "pairs" else {})
+        told = self.mode == "pairs" or self.ratings is not None
+        return super().identity() | ({"equal_length": 2} if told else {})
 
     def rehearsed(self) -> Self:
         return self.model_copy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from alpaca_pipe.report.facts import Facts
 
 if TYPE_CHECKING:
     from markupsafe import Markup
+
+_HEADERS, _HIDDEN = "headers", "..."
 
 Told = Mapping[str, Any]
 
@@ -53,7 +56,34 @@ def dollars(amount: int) -> str:
 def names_only(value: Any) -> Any:
     """A config without places on this machine: the page is for others."""
     if isinstance(value, Mapping):
-        return {name: names_only(inner) for name, inner in value.items()}
+        return {name: _shown(name, inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [names_only(inner) for inner in value]
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+    return Path(value).name if isinstance(value, str) and _is_place(value) else value
+
+
+def override_shown(override: str) -> str:
+    """`key=value` of a command line, as `names_only`; its value is read as the recipe reads it."""
+    from alpaca_pipe.recipe.located_yaml import read_value
+
+    name, sign, text = override.partition("=")
+    *tables, key = name.strip().split(".")
+    value = read_value(text, override)
+    shown = _HIDDEN if _HEADERS in tables else _shown(key, value)
+    if shown == value:
+        return override
+    return (
+        f"{name}{sign}{shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)}"
+    )
+
+
+def _shown(name: Any, value: Any) -> Any:
+    """Headers of a request may hold a key, whatever they are called."""
+    if name == _HEADERS and isinstance(value, Mapping):
+        return dict.fromkeys(value, _HIDDEN)
+    return names_only(value)
+
+
+def _is_place(text: str) -> bool:
+    path = Path(text)
+    return path.is_absolute() or text.startswith("~") or ".." in path.parts

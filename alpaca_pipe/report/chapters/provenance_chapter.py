@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Iterator
 
-from alpaca_pipe.report.chapters.base import ReportChapter, Told, names_only
+from alpaca_pipe.report.chapters.base import ReportChapter, Told, names_only, override_shown
 from alpaca_pipe.report.facts import Facts
 
 
@@ -26,8 +26,7 @@ def _told(facts: Facts) -> Told:
 
 def _again(facts: Facts) -> str:
     """The command line that makes the same steps, of a shipped recipe or of a file of that name; a path in it is its name alone."""
-    pairs = (override.partition("=") for override in facts.run.get("overrides") or ())
-    said = [f"{name}{sign}{names_only(value)}" for name, sign, value in pairs]
+    said = map(override_shown, facts.run.get("overrides") or ())
     return shlex.join(["alpaca-pipe", "run", facts.recipe, *said])
 
 
@@ -39,11 +38,7 @@ def _provenance(facts: Facts) -> Iterator[tuple[str, str]]:
     if base.startswith("run:"):
         yield "base", f"the model of {base.removeprefix('run:')}"
     if facts.run.get("overrides"):
-        pairs = (override.partition("=") for override in facts.run["overrides"])
-        yield (
-            "overrides",
-            " ".join(f"{name}{sign}{names_only(value)}" for name, sign, value in pairs),
-        )
+        yield "overrides", " ".join(map(override_shown, facts.run["overrides"]))
     for step in facts.steps:
         if step.folder:
             yield step.kind, step.folder
