@@ -815,3 +815,19 @@ def test_what_is_to_be_read_first_can_be_read(sent: Path, tmp_path: Path) -> Non
         code, said = call("unpack", str(file), "--read")
     assert code == 0 and said.index("small.yaml") < said.index("def look(row): ...")
     assert not list(away.iterdir())
+
+
+def test_a_template_can_be_read_however_it_is_called(sent: Path, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    away.mkdir()
+
+    def forge(parts: Parts) -> None:
+        parts.files["recipe/small.files/question.txt"] = b"Which of {{ A }} and {{ B }}?"
+        parts.files["recipe/small.files/notes.txt"] = b"long notes"
+        judge = "{judge: {question: small.files/question.txt}}"
+        recipe(lambda text: f"{text}\nevaluate: {judge}\n")(parts)
+
+    file = forged(sent, tmp_path, "recipe", forge)
+    with at(away):
+        code, said = call("unpack", str(file), "--read")
+    assert code == 0 and "Which of {{ A }} and {{ B }}?" in said and "long notes" not in said
