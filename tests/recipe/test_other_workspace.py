@@ -15,46 +15,46 @@ RECIPE = "curate: {from: rows.jsonl, held_out: 1, filters: none}\n"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A folder `work` with a recipe that was run in it, and an empty one `elsewhere`."""
-    work = tmp_path / "work"
-    work.mkdir()
+    """A folder `mine` with a recipe that was run in it, and an empty one `elsewhere`."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
     (tmp_path / "elsewhere").mkdir()
     asked = ["Name a tree.", "What is 3 x 4?", "Who wrote Faust?", "Translate: house"]
     rows = [{"instruction": one, "output": f"answer {n}"} for n, one in enumerate(asked)]
-    (work / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (work / "tea.yaml").write_text(RECIPE)
-    done = command("run", "tea.yaml", cwd=work)
+    (mine / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (mine / "tea.yaml").write_text(RECIPE)
+    done = command("run", "tea.yaml", cwd=mine)
     assert done.code == 0, done.err
     return tmp_path
 
 
 def test_another_folder_is_not_a_new_budget_without_a_word(home: Path) -> None:
-    elsewhere, runs = home / "elsewhere", home / "work" / "runs"
+    elsewhere, runs = home / "elsewhere", home / "mine" / "runs"
     for words in (
-        ("plan", "../work/tea.yaml"),
-        ("run", "../work/tea.yaml"),
-        ("rows", "../work/tea.yaml"),
+        ("plan", "../mine/tea.yaml"),
+        ("run", "../mine/tea.yaml"),
+        ("rows", "../mine/tea.yaml"),
     ):
         refused = command(*words, cwd=elsewhere)
         assert refused.code == 2 and f"tea was run in {runs}" in refused.err, refused.err
         assert f"--runs {runs}" in refused.err
     assert not list(elsewhere.iterdir())
-    assert command("plan", "../work/tea.yaml", "--runs", str(runs), cwd=elsewhere).code == 0
-    anew = command("run", "../work/tea.yaml", "--runs", str(elsewhere / "runs"), cwd=elsewhere)
+    assert command("plan", "../mine/tea.yaml", "--runs", str(runs), cwd=elsewhere).code == 0
+    anew = command("run", "../mine/tea.yaml", "--runs", str(elsewhere / "runs"), cwd=elsewhere)
     assert anew.code == 0, anew.err
     assert (
-        command("run", "../work/tea.yaml", cwd=elsewhere).code == 0
+        command("run", "../mine/tea.yaml", cwd=elsewhere).code == 0
     )  # this workspace knows it by now
 
 
 def test_a_folder_that_is_a_recipe_is_found_from_inside_too(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (home / "work" / "tea").mkdir()
-    (home / "work" / "tea" / "tea.yaml").write_text(RECIPE)
-    (home / "work" / "tea" / "rows.jsonl").write_bytes((home / "work" / "rows.jsonl").read_bytes())
-    monkeypatch.chdir(home / "work" / "tea")
-    with pytest.raises(UserError, match=f"tea was run in {home / 'work' / 'runs'}"):
+    (home / "mine" / "tea").mkdir()
+    (home / "mine" / "tea" / "tea.yaml").write_text(RECIPE)
+    (home / "mine" / "tea" / "rows.jsonl").write_bytes((home / "mine" / "rows.jsonl").read_bytes())
+    monkeypatch.chdir(home / "mine" / "tea")
+    with pytest.raises(UserError, match=f"tea was run in {home / 'mine' / 'runs'}"):
         api.plan("tea.yaml")
     api.plan("tea.yaml", rehearse=True)  # it costs nothing, wherever it is
     monkeypatch.chdir(home / "elsewhere")
@@ -84,17 +84,17 @@ def test_a_shipped_recipe_lies_beside_no_workspace(
 def test_another_recipe_of_that_name_has_not_run_there(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = home / "work" / "other"
+    own = home / "mine" / "other"
     own.mkdir()
     (own / "tea.yaml").write_text(RECIPE.replace("held_out: 1", "held_out: 2"))
-    (own / "rows.jsonl").write_bytes((home / "work" / "rows.jsonl").read_bytes())
+    (own / "rows.jsonl").write_bytes((home / "mine" / "rows.jsonl").read_bytes())
     monkeypatch.chdir(own)
     api.plan("tea.yaml")
 
 
 def test_a_run_that_finished_no_step_is_not_called_none(home: Path) -> None:
-    work = home / "work"
-    (work / "bad.yaml").write_text("curate: {from: rows.jsonl, held_out: 4, filters: none}\n")
-    assert command("run", "bad.yaml", cwd=work).code == 2
-    said = command("history", "bad", cwd=work)
+    mine = home / "mine"
+    (mine / "bad.yaml").write_text("curate: {from: rows.jsonl, held_out: 4, filters: none}\n")
+    assert command("run", "bad.yaml", cwd=mine).code == 2
+    said = command("history", "bad", cwd=mine)
     assert said.code == 2 and "a run was begun in runs, and no step of it is finished" in said.err
