@@ -16,6 +16,7 @@ from random import Random
 from alpaca_pipe.generate.forecast.simulation import Workload
 from alpaca_pipe.generate.prior import STEADY
 from alpaca_pipe.generate.round_stats import RoundStats
+from tests.generate.round_tally import RoundTally
 from tests.generate.teachers_of_another_kind import PACE
 
 _HELD = {"early": (6, 22), "late": (40, 160), "never": (8, 80)}  # ideas of a passage, from and to
@@ -88,7 +89,7 @@ class ListingTeacher:
     def round(self, first: int) -> RoundStats:
         """One round of all its seats; each in its turn sees the next passage."""
         wanted, chance, known = self.order, self.chance, self.order.known + self.new
-        pieces = near = new = ins = squares = outs = out_squares = lost = 0
+        tally, lost = RoundTally(), 0
         lanes = [0.0] * min(wanted.pace.lanes, wanted.round_size)
         for seat in range(first, first + wanted.round_size):
             asks = max(sum(chance.random() >= self._fewer for _ in range(wanted.tasks)), 1)
@@ -97,34 +98,20 @@ class ListingTeacher:
             tokens_out = 10
             for fresh in listed:
                 tokens_out += round(chance.gammavariate(1.5, self._tokens / 1.5))
-                pieces += 1
+                tally.pieces += 1
                 if tokens_out > wanted.limits[0]:
                     break  # cut: what it was writing cannot be read
                 if chance.random() >= self._bad:
-                    near, new = near + (not fresh), new + fresh
+                    tally.row(fresh)
             tokens_out = min(tokens_out, wanted.limits[0])
             while chance.random() < self._loses:
                 lost += 1
             took = self._seconds * chance.uniform(0.6, 1.8) + tokens_out / self._speed
             heapreplace(lanes, lanes[0] + took)
-            ins, squares = ins + tokens_in, squares + tokens_in**2
-            outs, out_squares = outs + tokens_out, out_squares + tokens_out**2
-        self.new += new
-        return RoundStats(
-            wanted.round_size,
-            pieces=pieces,
-            near=near,
-            new=new,
-            accepted=new,
-            in_first=ins,
-            in_first_squares=squares,
-            out_first=outs,
-            out_first_squares=out_squares,
-            pool=known,
-            attempts=wanted.round_size + lost,
-            lost=lost,
-            timed=wanted.round_size,
-            seconds=max(lanes),
+            tally.reply(tokens_in, tokens_out)
+        self.new += tally.new
+        return tally.stats(
+            wanted.round_size, known, lost, timed=wanted.round_size, seconds=max(lanes)
         )
 
 

@@ -15,6 +15,7 @@ from alpaca_pipe.generate.forecast.simulation import Workload
 from alpaca_pipe.generate.prior import STEADY
 from alpaca_pipe.generate.round_stats import RoundStats
 from alpaca_pipe.generate.stop_rules import STALL_ROUNDS, STALL_SEATS
+from tests.generate.round_tally import RoundTally
 from tests.generate.teachers_of_another_kind import PACE
 
 KINDS = ("early", "late", "never")
@@ -97,34 +98,21 @@ class Teacher:
     def round(self, first: int) -> RoundStats:
         """One round of all its seats; each in its turn sees the next passage."""
         wanted, chance, known = self.order, self.chance, self.order.known + self.new
-        pieces = near = new = ins = squares = outs = out_squares = 0
+        tally = RoundTally()
         for seat in range(first, first + wanted.round_size):
             asks = sum(chance.random() >= self._lazy for _ in range(wanted.tasks)) or 1
             tokens_in = round(wanted.letters[0] * chance.uniform(0.8, 1.2) / self._letters + 11)
             tokens_out = 0
             for _ in range(asks):
-                pieces += 1
+                tally.pieces += 1
                 tokens_out += round((20 + chance.gammavariate(2, 40)) * self._wordy)
                 if chance.random() < self._faulty:
                     continue
                 fresh = self._is_new(seat % wanted.sources)
-                near, new = near + (not fresh), new + fresh
-            ins, squares = ins + tokens_in, squares + tokens_in**2
-            outs, out_squares = outs + tokens_out, out_squares + tokens_out**2
-        self.new += new
-        return RoundStats(
-            wanted.round_size,
-            pieces=pieces,
-            near=near,
-            new=new,
-            accepted=new,
-            in_first=ins,
-            in_first_squares=squares,
-            out_first=outs,
-            out_first_squares=out_squares,
-            pool=known,
-            attempts=wanted.round_size,
-        )
+                tally.row(fresh)
+            tally.reply(tokens_in, tokens_out)
+        self.new += tally.new
+        return tally.stats(wanted.round_size, known)
 
 
 def play(teacher: Teacher) -> list[RoundStats]:

@@ -17,6 +17,7 @@ from random import Random
 from alpaca_pipe.generate.forecast.simulation import Workload
 from alpaca_pipe.generate.prior import STEADY
 from alpaca_pipe.generate.round_stats import RoundStats
+from tests.generate.round_tally import RoundTally
 from tests.generate.teachers_of_another_kind import PACE
 
 _HELD = {"early": (4, 30), "late": (30, 200)}  # ideas of a passage, from and to
@@ -129,7 +130,7 @@ class UrnTeacher:
     def round(self, first: int) -> RoundStats:
         """One round of all its seats; each in its turn sees the next passage."""
         wanted, chance, known = self.order, self.chance, self.order.known + self.new
-        pieces = near = new = ins = squares = outs = out_squares = 0
+        tally = RoundTally()
         lanes = [0.0] * min(wanted.pace.lanes, wanted.round_size)
         for seat in range(first, first + wanted.round_size):
             passage = seat % wanted.sources
@@ -139,31 +140,16 @@ class UrnTeacher:
             tokens_in = round(wanted.letters[0] * self._long[passage] / self._letters + 11)
             mood, tokens_out = exp(chance.gauss(0, 0.15)), 8
             for _ in range(asks):
-                pieces += 1
+                tally.pieces += 1
                 tokens_out += round(
                     self._tokens * mood * exp(chance.gauss(0, self._uneven) - self._uneven**2 / 2)
                 )
                 if self._fails():
                     continue
                 fresh = self._is_new(passage)
-                near, new = near + (not fresh), new + fresh
+                tally.row(fresh)
                 self.new += fresh
             took = self._wait * exp(chance.gauss(0, 0.3)) + tokens_out / self._speed
             heapreplace(lanes, lanes[0] + took)
-            ins, squares = ins + tokens_in, squares + tokens_in**2
-            outs, out_squares = outs + tokens_out, out_squares + tokens_out**2
-        return RoundStats(
-            wanted.round_size,
-            pieces=pieces,
-            near=near,
-            new=new,
-            accepted=new,
-            in_first=ins,
-            in_first_squares=squares,
-            out_first=outs,
-            out_first_squares=out_squares,
-            pool=known,
-            attempts=wanted.round_size,
-            timed=wanted.round_size,
-            seconds=max(lanes),
-        )
+            tally.reply(tokens_in, tokens_out)
+        return tally.stats(wanted.round_size, known, timed=wanted.round_size, seconds=max(lanes))
