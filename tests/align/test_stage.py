@@ -48,6 +48,15 @@ def config(method: str, **more: Any) -> AlignConfig:
     return AlignConfig(method=method, **{**SMALL, **own, **more})  # type: ignore[arg-type]
 
 
+def tuned(bench: Bench, folder: Path, **how: Any) -> StageContext:
+    """Of a small tune on eight rows, which is there to be aligned."""
+    rows = folder / "train.jsonl"
+    write_jsonl(rows, (row.to_row() for row in examples(8)))
+    first = replace(bench("tuned"), inputs={"curate/train.jsonl": rows})
+    train(TrainConfig(max_length=700, lora=Lora(r=2), control="none", **how), first)
+    return first
+
+
 def results(folder: Path) -> dict[str, str]:
     """What is sealed: everything but the scratch folder."""
     return {
@@ -111,13 +120,7 @@ def test_a_reward_model_of_the_tuned_model(
     bench: Bench, tiny: Path, tmp_path: Path, use_peft: bool
 ) -> None:
     """What is scored is the tuned model's own last state: without a step, it is that state times the drawn head."""
-    rows = tmp_path / "train.jsonl"
-    write_jsonl(rows, (row.to_row() for row in examples(8)))
-    first = replace(bench("tuned"), inputs={"curate/train.jsonl": rows})
-    how = TrainConfig(
-        max_length=700, max_steps=2, learning_rate=1e-2, lora=Lora(r=2), control="none"
-    )
-    train(how, first)
+    first = tuned(bench, tmp_path, max_steps=2, learning_rate=1e-2)
     context = bench("rewarded")
     context = replace(context, inputs={**context.inputs, "train/model": first.folder / "model"})
     still = config("reward", learning_rate=1e-30, control="none", use_peft=use_peft)
@@ -255,13 +258,7 @@ def test_the_reference_of_rloo_is_the_tuned_model(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All weights are trained, from an adapter that is merged: at the first step nothing is away from where it began."""
-    rows = tmp_path / "train.jsonl"
-    write_jsonl(rows, (row.to_row() for row in examples(8)))
-    first = replace(bench("tuned"), inputs={"curate/train.jsonl": rows})
-    how = TrainConfig(
-        max_length=700, max_steps=4, learning_rate=3e-2, lora=Lora(r=2), control="none"
-    )
-    train(how, first)
+    first = tuned(bench, tmp_path, max_steps=4, learning_rate=3e-2)
     context = bench("aligned")
     context = replace(context, inputs={**context.inputs, "train/model": first.folder / "model"})
     still = config("rloo", learning_rate=1e-30, use_peft=False, beta=0.5)
