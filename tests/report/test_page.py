@@ -217,6 +217,10 @@ def test_it_names_files_and_not_where_they_lie(workspace: Workspace) -> None:
         "more": ["/home/ada/a.jsonl"],
     }
     workspace.config["base"] = {"model": "/home/ada/weights/small.gguf"}
+    workspace.config["on"] = {
+        "done": ["https://hooks.example/T1/abc-secret"],
+        "failed": ["tell --key abc-secret"],
+    }
     workspace.close()
     (workspace.root / "ledger.sqlite").write_text("no ledger " * 200)
     facts = gather(workspace.root, "tea")
@@ -226,6 +230,8 @@ def test_it_names_files_and_not_where_they_lie(workspace: Workspace) -> None:
         "generate.seeds=~/ada-home/r.jsonl",
         'teacher.headers={"X-Api-Key": "abc-secret"}',
         "judge.headers.X-Api-Key=abc-secret",
+        "on.done=https://chat.example/abc-secret",
+        'on={"failed": ["curl -H abc-secret", "https://ada:abc-secret@mail.example/x"]}',
     ]
     overrides += others
     text = Page(render(replace(facts, run={**facts.run, "overrides": overrides}))).text
@@ -240,5 +246,8 @@ def test_it_names_files_and_not_where_they_lie(workspace: Workspace) -> None:
         "p.jsonl",
         "q.jsonl",
         "generate.seeds=r.jsonl",
+        "hooks.example",
+        "on.done=chat.example",
+        "mail.example",
     ):
         assert name in text, name

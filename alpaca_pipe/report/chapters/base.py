@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.report.facts import Facts
@@ -14,7 +15,7 @@ from alpaca_pipe.report.facts import Facts
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-_HEADERS, _HIDDEN = "headers", "..."
+_HEADERS, _HOOKS, _HIDDEN = "headers", "on", "..."
 
 Told = Mapping[str, Any]
 
@@ -69,7 +70,10 @@ def override_shown(override: str) -> str:
     name, sign, text = override.partition("=")
     *tables, key = name.strip().split(".")
     value = read_value(text, override)
-    shown = _HIDDEN if _HEADERS in tables else _shown(key, value)
+    if _HEADERS in tables:
+        shown = _HIDDEN
+    else:
+        shown = _told_of(value) if _HOOKS in tables else _shown(key, value)
     if shown == value:
         return override
     return (
@@ -78,10 +82,23 @@ def override_shown(override: str) -> str:
 
 
 def _shown(name: Any, value: Any) -> Any:
-    """Headers of a request may hold a key, whatever they are called."""
+    """Headers of a request may hold a key, whatever they are called; a hook's address or command often is one."""
     if name == _HEADERS and isinstance(value, Mapping):
         return dict.fromkeys(value, _HIDDEN)
+    if name == _HOOKS and isinstance(value, Mapping):
+        return {event: _told_of(hooks) for event, hooks in value.items()}
     return names_only(value)
+
+
+def _told_of(hooks: Any) -> Any:
+    """Of who is told of an event, the hosts; the rest is hidden."""
+    from alpaca_pipe.recipe.hooks import is_address
+
+    if isinstance(hooks, list | tuple):
+        return [_told_of(hook) for hook in hooks]
+    if isinstance(hooks, str) and is_address(hooks):
+        return urlsplit(hooks).hostname or _HIDDEN
+    return _HIDDEN
 
 
 def _is_place(text: str) -> bool:
