@@ -55,7 +55,7 @@ def take_runs(
         if row["run"] not in known
     ]
     if new:
-        write_jsonl(own / "history.jsonl", _in_order(history, new, bool(apart)))
+        write_jsonl(own / "history.jsonl", _in_order([*history, *new]))
     _take_log(own / "log.jsonl", log, bool(apart))
     theirs = [*(known[name] for name in sorted(brought)), *new]
     last = theirs[-1] if theirs else {}
@@ -84,13 +84,9 @@ def _as_ours(
     return found | ({"apart": True} if apart else {})
 
 
-def _in_order(history: list[Row], new: list[Row], apart: bool) -> list[Row]:
-    """In the order of time; runs that are kept apart stand before the last one of here, which stays the last."""
-    if apart and history:
-        before, last = history[:-1], history[-1:]
-    else:
-        before, last = history, []
-    return sorted([*before, *new], key=lambda row: str(row["run"])[:_TO_THE_SECOND]) + last
+def _in_order(rows: Sequence[Row]) -> list[Row]:
+    """In the order of time, those that are kept apart first: the last one is the recipe's last run."""
+    return sorted(rows, key=lambda row: (not row.get("apart"), str(row["run"])[:_TO_THE_SECOND]))
 
 
 def _take_log(file: Any, log: Sequence[Row], apart: bool) -> None:

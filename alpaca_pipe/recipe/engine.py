@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.files import write_json, write_jsonl
-from alpaca_pipe.data.own_files import begun_of, history_of
+from alpaca_pipe.data.own_files import begun_of
+from alpaca_pipe.data.run_names import history
 from alpaca_pipe.ledger.machine.config import GpuTable
 from alpaca_pipe.ledger.machine.planned_machine import Machine
 from alpaca_pipe.ledger.money import shown
@@ -282,7 +283,7 @@ class Engine:
     def remember(self, rehearsal: bool) -> None:
         """Appends this run to history.jsonl, unless it found everything as the run before had left it."""
         path = self.workspace.of(self.recipe.name) / "history.jsonl"
-        before = history_of(path)
+        before = history(self.workspace.root, self.recipe.name)
         steps = self._current()
         if not self.this.ran and steps == (before[-1]["steps"] if before else {}):
             return

@@ -14,7 +14,8 @@ from typing import Any
 from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.screen import echo, echo_json
-from alpaca_pipe.data.own_files import begun_of, history_of, log_row
+from alpaca_pipe.data.own_files import begun_of, log_row
+from alpaca_pipe.data.run_names import history
 from alpaca_pipe.ledger import budget_shares
 from alpaca_pipe.ledger.entries import Totals
 from alpaca_pipe.ledger.machine import detect
@@ -121,7 +122,7 @@ def status(workspace: Workspace, recipe: str) -> Status:
         (row for row in reversed(log) if row.get("event") == "began"), {}
     )
     now = _now(int(pid), began, log) if pid else None
-    ended: Mapping[str, Any] = next(reversed(history_of(own / "history.jsonl")), {})
+    ended: Mapping[str, Any] = next(reversed(history(workspace.root, recipe)), {})
     budget = began.get("budget") or workspace.lock(recipe).get("config", {}).get("budget") or {}
     try:
         (money, batches, leases, packs), trouble = _books(workspace, recipe), ""

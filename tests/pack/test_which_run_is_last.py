@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alpaca_pipe.core.files import read_jsonl
+from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.data.run_names import past_run
 from alpaca_pipe.ledger.money import NANO
 from alpaca_pipe.models.trained_model import find
@@ -109,6 +109,32 @@ def test_a_run_that_was_stopped_here_stays_too(home: Place, away: Place) -> None
     assert home.unpack(away.results().file).why
     told = left(home.workspace.root, "field").run
     assert told["outcome"] == "stopped" and told["run"] == past_run(home.workspace.root, "field").id
+
+
+def test_one_kept_apart_is_never_the_last_however_late_it_was(
+    home: Place, away: Place, tmp_path: Path
+) -> None:
+    """Not in a history that an older version wrote, and not once results of our own come after it."""
+    home.run(until="reap")
+    away.unpack(home.pack(stage="sell", overrides=("reap.keep_even=true",), gpu=NANO).file)
+    away.run("reap.keep_even=false")
+    assert home.unpack(away.results().file).apart
+    apart, *ours = sorted(rows(home), key=lambda row: not row.get("apart"))
+    late = [*ours, apart | {"run": "2999-01-01T00-00-00-aaaa"}]
+    write_jsonl(home.folder / "runs/field/history.jsonl", late)
+    assert last_told(home) == ours[-1]["run"]
+    home.run(until="reap")
+    assert rows(home) == late, "nothing was made, so there is no new run"
+    third = Place.away(tmp_path / "third")
+    third.unpack(home.pack(stage="sell", gpu=NANO, out=Path("third.tar.zst")).file)
+    third.run()
+    assert not home.unpack(third.results().file).apart
+    assert rows(home)[0] == late[-1] and rows(home)[1:-1] == ours
+    assert last_told(home) == rows(home)[-1]["run"] != ours[-1]["run"]
+
+
+def last_told(home: Place) -> object:
+    return status(home.workspace, "field").last["run"]
 
 
 def test_a_model_of_theirs_is_not_taken_for_ours(tmp_path: Path) -> None:
