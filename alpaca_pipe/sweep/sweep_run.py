@@ -39,9 +39,11 @@ def run_sweep(
     _check_caps(recipe, points, catalog, workspace)
     done: list[Any] = []
     failed: dict[str, str] = {}
+    found: list[PastRun] = []
     for place, one in enumerate(points):
         label = one.point.label
-        if _run_of(one, catalog, workspace):
+        if before := _run_of(one, catalog, workspace):
+            found.append(before)
             console.print(
                 f"point {place + 1} of {len(points)}: {label}: up to date", highlight=False
             )
@@ -49,11 +51,14 @@ def run_sweep(
         console.print(f"point {place + 1} of {len(points)}: {label}", highlight=False)
         try:
             done.append(carry_out(one.recipe))
-            _written(recipe, points[: place + 1], catalog, workspace)  # may be looked at meanwhile
         except UserError as error:
             failed[label] = str(error)
             console.print(f"  {label}: {error}", highlight=False, markup=False)
-    table = _written(recipe, points, catalog, workspace)
+            continue
+        if made := _run_of(one, catalog, workspace):
+            found.append(made)
+        _written(recipe, found, workspace)  # may be looked at meanwhile
+    table = _written(recipe, found, workspace)
     if failed:
         raise UserError(
             f"{len(failed)} of {len(points)} points of the sweep failed: "
@@ -95,11 +100,8 @@ def _run_of(one: PointRecipe, catalog: Catalog, workspace: Workspace) -> PastRun
     return PastRun(one.recipe.name, found[0], len(rows) - rows.index(found[0])) if found else None
 
 
-def _written(
-    recipe: Recipe, points: Sequence[PointRecipe], catalog: Catalog, workspace: Workspace
-) -> RunsTable:
+def _written(recipe: Recipe, runs: Sequence[PastRun], workspace: Workspace) -> RunsTable:
     """The table of the points that are there; runs of the sweep by name, for `compare`."""
-    runs = [run for one in points if (run := _run_of(one, catalog, workspace))]
     own = workspace.of(recipe.name)
     write_json(own / SWEEP_RECORD, [run.id for run in runs])
     table = runs_table(runs, workspace.root)

@@ -15,11 +15,18 @@ import pytest
 
 pytest.importorskip("trl")
 
+from rich.console import Console
+
 from alpaca_pipe.catalog import CATALOG
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_json, read_jsonl, write_jsonl
 from alpaca_pipe.data.run_names import history
-from alpaca_pipe.recipe.schema import load_recipe
+from alpaca_pipe.recipe.schema import Recipe, load_recipe
+from alpaca_pipe.recipe.workspace import Workspace
 from alpaca_pipe.report.runs_table import _ALL, RunsTable, SettingLine, Spread, _in_latex
+from alpaca_pipe.sweep import sweep_run
+from alpaca_pipe.sweep.sweep_plan import PointRecipe, point_recipes
+from alpaca_pipe.sweep.sweep_run import run_sweep
 from tests.command import command, told
 from tests.house.test_layers import ROOT
 from tests.waiting import until
@@ -163,6 +170,39 @@ def test_a_point_that_fails_does_not_end_the_others(home: Path) -> None:
     assert "is not a number" in said.err
     assert len([path for path in folders(home, "evaluate") if (path / "done.json").exists()]) == 1
     assert len(list(read_jsonl(home / "runs" / "tea" / "history.jsonl"))) >= 1
+
+
+def test_a_table_that_cannot_be_written_is_no_point_that_failed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And each point is looked for once before it is run and once after, not again for every later one."""
+    recipe = load_recipe(str(home / "tea.yaml"), CATALOG)
+    points, ran = point_recipes(recipe, CATALOG, home / "runs", False), list[str]()
+    looked = list[str]()
+
+    def look(one: PointRecipe, *_: object) -> None:
+        looked.append(one.point.label)
+
+    def full(*_: object) -> None:
+        raise UserError("the disk is full")
+
+    def go_on() -> None:
+        run_sweep(recipe, points, CATALOG, Workspace(home / "runs"), Console(quiet=True), carry_out)
+
+    def carry_out(point: Recipe) -> None:
+        ran.append(point.name)
+        if len(ran) == 1:
+            raise UserError("the loss is not a number")
+
+    monkeypatch.setattr(sweep_run, "_run_of", look)
+    (home / "runs" / "tea").mkdir(parents=True)
+    with pytest.raises(UserError, match="1 of 4 points of the sweep failed"):
+        go_on()
+    assert len(ran) == 4 and len(looked) == 4 + 3
+    monkeypatch.setattr(sweep_run, "_written", full)
+    with pytest.raises(UserError, match=r"^the disk is full"):
+        go_on()
+    assert len(ran) == 5
 
 
 def test_a_list_of_runs_beside_a_grid_and_a_point_is_a_recipe_without_a_sweep(home: Path) -> None:
