@@ -188,7 +188,9 @@ def _rows(config: AlignConfig, tables: Mapping[str, Any], pairs: Path | None) ->
         with pairs.open("rb") as lines:
             return sum(1 for _ in lines)
     if "pairs" in tables:
-        return int(tables["pairs"].count)
+        from alpaca_pipe.pairs.pairs_outlay import prompts_wanted
+
+        return prompts_wanted(tables["pairs"], tables)
     return rows_to_train(tables, _ROWS)
 
 

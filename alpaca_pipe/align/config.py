@@ -221,6 +221,12 @@ class AlignConfig(Table):
         return self.method in READ_BY.get(key, (self.method,))
 
     @property
+    def prompts_a_step(self) -> int:
+        """Of rloo and grpo."""
+        rows = self.per_device_train_batch_size * self.gradient_accumulation_steps
+        return rows // self.num_generations
+
+    @property
     def is_online(self) -> bool:
         """Whether it is trained on answers of its own."""
         return self.method in ONLINE

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from alpaca_pipe.align.align_verdict import LEAST
 from alpaca_pipe.align.config import AlignConfig
 from alpaca_pipe.align.held_out_margins import (
     Margins,
@@ -250,14 +251,18 @@ def _drawn(
 
 def _rose(found: Mapping[str, Any]) -> str:
     gap = found["reward"]["difference"]
+    if found["prompts"] < LEAST:
+        return "not shown"
     return "better" if gap["lo"] > 0 else "worse" if gap["hi"] < 0 else "not shown"
 
 
 def _online_sentence(found: Mapping[str, Any]) -> str:
     reward, kl, length = found["reward"], found["kl"], found["length"]
     gap, won = reward["difference"], found["rules"]["won"]
+    few = found["prompts"] < LEAST
+    why = f" ({LEAST} prompts are the least that could show anything)" if few else ""
     return (
-        f"align: {_rose(found)}: reward of {found['answers']} answers to {found['prompts']} held-out prompts {reward['before']:.3f} -> "
+        f"align: {_rose(found)}{why}: reward of {found['answers']} answers to {found['prompts']} held-out prompts {reward['before']:.3f} -> "
         f"{reward['aligned']:.3f}, {gap['mean']:+.3f} [{gap['lo']:+.3f}, {gap['hi']:+.3f}]; "
         f"{kl['answer']:.2f} nats an answer from where it began; "
         f"{length['before']:.0f} -> {length['aligned']:.0f} tokens long; "

@@ -10,7 +10,6 @@ from alpaca_pipe.align.config import PAIRS, ROWS, AlignConfig
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.data.preferences_ahead import Ahead, of_curated, of_source
 
-_A_PAIR = 0.8  # of a prompt that is answered: what pairs: expects too
 _ADD = "add `pairs:` to the recipe, or name a file of chosen and rejected answers with align.from"
 
 
@@ -24,7 +23,9 @@ def preferences_ahead(
         with inputs[PAIRS].open("rb") as lines:
             return Ahead(sum(1 for _ in lines), True)
     if (pairs := tables.get("pairs")) is not None:
-        return Ahead(pairs.count, True)
+        from alpaca_pipe.pairs.pairs_outlay import prompts_wanted
+
+        return Ahead(prompts_wanted(pairs, tables), True)
     return of_curated(tables, inputs.get(ROWS))
 
 
@@ -49,7 +50,11 @@ def doubts(
             cure,
         )
     drawn = "pairs" in tables and not config.source and PAIRS not in inputs
-    expected = round(ahead.rows * _A_PAIR) if drawn else ahead.rows
+    expected = ahead.rows
+    if drawn:
+        from alpaca_pipe.pairs.pairs_outlay import A_PAIR
+
+        expected = round(expected * A_PAIR)
     if expected - config.held_out < least:
         return (
             f"align.held_out: {config.held_out} of about {expected:,} preferences are to be held out, and {what} - lower it",
@@ -61,6 +66,5 @@ def _least(config: AlignConfig) -> tuple[int, str]:
     """How many preferences must be left to learn from, as a sentence too."""
     if not config.is_online:
         return 2, "2 are the least to learn from"
-    rows = config.per_device_train_batch_size * config.gradient_accumulation_steps
-    groups = max(rows // config.num_generations, 2)
-    return groups, f"a step answers {groups} prompts"
+    groups = config.prompts_a_step
+    return max(groups, 2), f"a step answers {groups} prompts"

@@ -148,7 +148,7 @@ class _Work:
         """Of the model that is aligned."""
         if not self.config.is_online:
             return self.hyper.steps(len(self.ids[0]))
-        groups = self.hyper.rows_a_step // self.config.num_generations
+        groups = self.config.prompts_a_step
         if (prompts := len(self.prompts)) < groups:
             raise UserError(
                 f"align: a step answers {groups} prompts, and there are {prompts} to learn from",

@@ -21,10 +21,11 @@ class JinjaFile:
 
     def render(self, values: Mapping[str, Any]) -> str:
         """Raises UserError with the file's line."""
+        template = self._template  # says it where jinja2 is not there
         from jinja2 import TemplateError
 
         try:
-            return str(self._template.render(values))
+            return str(template.render(values))
         except (TemplateError, *FAILS) as error:
             raise self._wrong(error) from None
 

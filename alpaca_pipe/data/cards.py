@@ -124,14 +124,19 @@ def _teachers(named: Sequence[str], brings: Sequence[Ingredient]) -> Iterator[In
     """Those who wrote the rows, each with the recipe's words about it and not about another. A provider may call it by a longer
     name, with a date; whom the recipe names and no reply does is told too."""
     known = [one for one in brings if one.kind == "teacher"]
-    if len(named) == len(known) == 1:
-        yield known[0]._replace(name=named[0])
-        return
     for name in named:
-        said = next((one.said for one in known if name.startswith(one.name)), "")
+        said = next((one.said for one in known if _is_called(name, one.name)), "")
         yield Ingredient("teacher", name, said)
     yield from (
-        one for one in known if one.said and not any(name.startswith(one.name) for name in named)
+        one for one in known if one.said and not any(_is_called(name, one.name) for name in named)
+    )
+
+
+def _is_called(name: str, model: str) -> bool:
+    """By a provider: as the recipe has it, or with a date after it; gpt-4o-mini is no gpt-4."""
+    rest = name.removeprefix(model)
+    return name.startswith(model) and (
+        not rest or re.fullmatch(r"[-@:]\d{4}[\d-]*", rest) is not None
     )
 
 

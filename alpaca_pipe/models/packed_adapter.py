@@ -48,7 +48,7 @@ def adapter_in(folder: Path) -> Trained:
         note = read_json(folder / ABOUT)
         sound = all(isinstance(note[name], kind) for name, kind in _FACTS.items())
         sound = sound and is_recipe_name(note["recipe"])  # folders are called so
-        sound = sound and set(NEEDED) <= set(note["files"]) and isinstance(note["base_is"], object)
+        sound = sound and set(NEEDED) <= set(note["files"]) and note["base_is"] is not None
     except (OSError, ValueError, KeyError, TypeError):
         sound = False
     if not sound:

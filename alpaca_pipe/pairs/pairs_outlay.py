@@ -22,6 +22,7 @@ from alpaca_pipe.teachers.outlay import outlay_of
 
 _PROMPT_TOKENS = 40  # of a task and its input, the released 52K
 _CPU_STEP = 0.2  # seconds for a token of each of 32 answers, by 135M parameters on 2 cores
+A_PAIR = 0.8  # of a prompt that is answered: the others are ties
 _MEASURED_ON = 135e6
 _LAYER_SECONDS = 0.25e-3  # of a GPU, for each layer and token that is drawn
 
@@ -48,7 +49,7 @@ def pairs_outlay(
 ) -> PairsOutlay:
     """sealed: the curated rows, where they are there. UserError where rows are to have kept a worse answer and have none, where
     no model is named that answers, or a teacher or judge has no price or is past its end."""
-    rows = min(config.count, _rows(config, tables))
+    rows = prompts_wanted(config, tables)
     if config.answers == "kept":
         _check_kept(config, tables, sealed)
         return PairsOutlay(
@@ -66,7 +67,7 @@ def pairs_outlay(
         found = _drawn(config, tables, rows, f"{says}the tuned model")
     judged_by = "rules" if config.judge is None else config.judge.teacher.called
     says = f"{found.says}, compared by {judged_by}"
-    pairs = Range.about(0.8 * rows, 1.3)
+    pairs = Range.about(A_PAIR * rows, 1.3)
     if config.judge is None:
         return PairsOutlay(
             found.minutes,
@@ -153,7 +154,8 @@ def _drawn(config: PairsConfig, tables: Mapping[str, Any], rows: int, says: str)
     )
 
 
-def _rows(config: PairsConfig, tables: Mapping[str, Any]) -> int:
+def prompts_wanted(config: PairsConfig, tables: Mapping[str, Any]) -> int:
+    """Of `count`, as many as there will be rows."""
     if config.source:
-        return rows_expected(config.source, split=config.split)
-    return rows_to_train(tables, config.count)
+        return min(config.count, rows_expected(config.source, split=config.split))
+    return min(config.count, rows_to_train(tables, config.count))

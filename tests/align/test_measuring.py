@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from alpaca_pipe.align.measuring import HeldOutPrompts, _won
+from alpaca_pipe.align.align_verdict import LEAST
+from alpaca_pipe.align.measuring import HeldOutPrompts, _rose, _won
 from alpaca_pipe.evaluate.bootstrap import of_mean
 from alpaca_pipe.evaluate.proportions import wilson
 
@@ -27,3 +28,9 @@ def test_the_interval_of_a_mean_is_students() -> None:
     half = 2.306004 * 2.738613 / 3  # t of 8 degrees, the deviation of the nine, their root
     assert (found.lo, found.hi) == pytest.approx((4 - half, 4 + half), abs=2e-3)
     assert of_mean([0.7]) == (0.7, 0.0, 0.7)  # of one value nothing is sure
+
+
+def test_two_prompts_show_nothing() -> None:
+    found = {"reward": {"difference": {"lo": 1.0, "hi": 1.0}}}
+    assert _rose({**found, "prompts": LEAST - 1}) == "not shown"
+    assert _rose({**found, "prompts": LEAST}) == "better"

@@ -128,3 +128,10 @@ def test_rows_without_a_rejected_answer_are_told_once(tmp_path: Path) -> None:
     assert "rows.jsonl:1 and 19 more, to" in told
     with pytest.raises(UserError, match="no row of rows.jsonl prefers an answer to another"):
         aligned({**own, "keep_going": True}, {})
+
+
+def test_as_many_prompts_as_there_are_rows(tmp_path: Path) -> None:
+    """200 are wanted of 30 rows: curation holds 16 out, and the other 14 are what pairs can be of."""
+    drawn = {**curated(file_of(tmp_path, PLAIN)), "pairs": PairsConfig(count=200)}
+    with pytest.raises(UserError, match="of at most 14 preferences 64 are to be held out"):
+        aligned({"held_out": 64}, drawn)

@@ -833,6 +833,15 @@ def test_an_exchange_of_short_texts_is_one(
         assert [row.instruction, row.output] == said
 
 
+@pytest.mark.parametrize("text", ["[2, 4]", "[[1], [2]]", "[true, null]"])
+def test_an_answer_that_is_a_list_of_no_texts_stays_as_it_is(tmp_path: Path, text: str) -> None:
+    """`[2, 4]` was read as the answer 2."""
+    row = {"prompt": "Sort them.", "chosen": text, "rejected": "none"}
+    (tmp_path / "p.jsonl").write_text(json.dumps(row) + "\n")
+    (pair,) = read_preferences(tmp_path / "p.jsonl")
+    assert [one.text for one in pair.chosen] == [text]
+
+
 @pytest.mark.parametrize(
     ("row", "why"),
     [

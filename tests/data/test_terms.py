@@ -219,6 +219,15 @@ def test_words_about_one_teacher_are_not_said_of_another() -> None:
     assert "- no: second (teacher): as the recipe says: research only" in card
 
 
+def test_words_about_a_model_are_not_said_of_a_longer_name() -> None:
+    brings = [["teacher", "somebody/4", "MIT"]]
+    card = dataset_card(
+        {"rows": 1}, {"generated": 1}, "somebody/4o-mini", ("json",), terms={"brings": brings}
+    )
+    assert "- ask: somebody/4o-mini (teacher): not in our table" in card
+    assert "- yes: somebody/4 (teacher): as the recipe says: MIT" in card
+
+
 def test_a_sentence_names_source_and_age() -> None:
     assert "compete with OpenAI (https://openai.com/" in terms_of(
         "gpt-4.1-nano"

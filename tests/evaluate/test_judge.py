@@ -375,6 +375,10 @@ def test_nobody_is_asked_about_answers_that_are_the_same() -> None:
         ('```json\n{"better": "tie"}\n```', "tie"),
         ("**better: B**", "B"),
         ("The second answer is better: a clearer one.", None),
+        ("better: a (much) clearer answer is B", None),
+        ("The second is better: a - if dull - correct one.", None),
+        ("better: B (clearer)", "B"),
+        ("Better: tie - both are right", "tie"),
     ],
 )
 def test_prose_is_no_choice(said: str, value: str | None) -> None:

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.ledger.budget import Caps
-from alpaca_pipe.ledger.store.batch_jobs import BatchJobs
+from alpaca_pipe.ledger.store.batch_jobs import BatchJobs, Intent
 from alpaca_pipe.ledger.store.journal import Journal
+from alpaca_pipe.teachers.batch.message_batches import MessageBatches
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import cancel_batches, connect
 from tests.waiting import PATIENCE
@@ -191,3 +192,26 @@ def test_what_may_be_anothers_is_not_ended_by_a_cancel(tmp_path: Path) -> None:
         assert (collected.batches, collected.answered, collected.unanswered) == (1, 0, 1)
         assert kinds(journal) == ["lost"] and BatchJobs(journal).open("r") == []
     assert account.cancelled == []
+
+
+def test_one_that_the_books_know_is_no_candidate() -> None:
+    """Two of the same size: the one that another run has in its books leaves the other for us, and it is not asked for again."""
+    intent = Intent("i", "2026-11-30T10:00:00+00:00", "tea", "r", "generate", "a", {}, "f")
+
+    class Listed(MessageBatches):
+        async def _made(self, path: str, method: str, *rest: Any, **more: Any) -> dict[str, Any]:
+            return {"data": [listed("theirs"), listed("ours")]}
+
+    def listed(id: str) -> dict[str, Any]:
+        return {
+            "id": id,
+            "created_at": "2026-11-30T10:00:01+00:00",
+            "processing_status": "in_progress",
+            "request_counts": {"processing": 2},
+        }
+
+    office = Listed(cast(Any, None))
+    office._held["f"] = b"{}\n{}\n"
+    assert asyncio.run(office.find(intent)) is None
+    found = asyncio.run(office.find(intent, lambda batch: batch == "theirs"))
+    assert found and found["id"] == "ours"

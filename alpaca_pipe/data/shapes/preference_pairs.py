@@ -16,7 +16,7 @@ from alpaca_pipe.data.shapes.layout import LISTS, TALK, TEXTS, Column, Kind, Lay
 from alpaca_pipe.data.shapes.ranked import ranked_answers, ranked_columns
 from alpaca_pipe.data.shapes.transcript import parsed
 from alpaca_pipe.data.shapes.turns import answer_of, turns_of
-from alpaca_pipe.data.shapes.values import text_of, unpacked
+from alpaca_pipe.data.shapes.values import answer_in, text_of, unpacked
 
 name = "preference"
 _ANSWERS = TEXTS | LISTS
@@ -170,11 +170,9 @@ def _is_place(row: Mapping[str, Any], fit: ShapeFit) -> bool:
 
 
 def _answer(row: Mapping[str, Any], key: str, about: About) -> list[Message]:
-    value = unpacked(row[key])
-    if isinstance(value, bool | int | float) and not isinstance(row[key], str):
+    value = answer_in(row[key])
+    if isinstance(value, bool | int | float):
         raise NotARow(f"'{key}' is {json.dumps(value)}, which is no text", "write it in quotes")
-    if isinstance(row[key], str) and not isinstance(value, str | list | dict):
-        value = row[key]
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
         value = value[0]
     if isinstance(value, str) and (told := parsed(value)):

@@ -14,7 +14,7 @@ from alpaca_pipe.data.shapes.columns import option
 from alpaca_pipe.data.shapes.keys import WEAK, name_of, plain
 from alpaca_pipe.data.shapes.roles import CALLS, CONTENT_KEYS, ROLE_KEYS, role_of
 from alpaca_pipe.data.shapes.tool_calls import calls_of
-from alpaca_pipe.data.shapes.values import text_of, unpacked
+from alpaca_pipe.data.shapes.values import answer_in, text_of, unpacked
 from alpaca_pipe.data.shapes.verdicts import NOT_LEARNED, is_learned
 
 EMPTY = "an empty answer is not learned"
@@ -79,7 +79,7 @@ def _is_channel(turn: Any, name: str) -> bool:
 
 def answer_of(value: Any, key: str, about: About) -> list[Message]:
     """An answer that stands in a column of its own: one turn, several, or only its text."""
-    value = unpacked(value)
+    value = answer_in(value)
     if isinstance(value, dict):
         value = [value]
     if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):

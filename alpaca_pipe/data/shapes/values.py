@@ -107,6 +107,15 @@ def unpacked(value: Any) -> Any:
     return found if isinstance(found, list | dict) else value
 
 
+def answer_in(value: Any) -> Any:
+    """What a column of answers holds: turns or texts that stand in a text are unpacked; a list of anything else, `[2, 4]`, is what
+    was answered."""
+    found = unpacked(value)
+    if isinstance(value, str) and isinstance(found, list):
+        return found if found and all(isinstance(one, str | dict) for one in found) else value
+    return found
+
+
 def flat_texts(value: Any) -> list[str]:
     """Every text that stands anywhere in a value, but for who says it."""
     if isinstance(value, str):

@@ -30,9 +30,13 @@ _PAIR_FORM = '{"better": "A", "B" or "tie", "reason": "one short sentence"}'
 _GRADE_FORM = '{"grade": whole number from 1 to 10, "reason": "one short sentence"}'
 _TURNS = " Judge the last answer; what was said before it stands there to be understood."
 
-# What ends a value of JSON follows: "better: a clearer one" is prose, and no A.
-_END = r"""(?=\s*(?:["',}\n.*;!(–—-]|$))"""
-_KEYED = re.compile(r"""["']?better["']?\s*:\s*["']?\s*(A|B|tie)""" + _END, re.IGNORECASE)
+# What ends a value of JSON follows: "better: a clearer one" is prose, and no A; so is "better: a (much) clearer one". A capital
+# before a bracket or a dash is a choice.
+_END, _AFTER_A_CAPITAL = r"""(?=\s*(?:["',}\n.*]|$))""", r"(?=\s*[;!(–—-])"
+_KEYED = re.compile(
+    rf"""["']?better["']?\s*:\s*["']?\s*((?:A|B|tie){_END}|(?:(?-i:[AB])|tie){_AFTER_A_CAPITAL})""",
+    re.IGNORECASE,
+)
 _BARE = re.compile(r"^\W*(?:answer\s+)?(A|B|tie)\W*$", re.IGNORECASE)
 _GRADE = re.compile(
     r"""["']?grade["']?\s*:\s*["']?(\d+(?:\.\d+)?)(?:\s*/\s*10)?(?:["'*.]|\s)*[,}\n]""",

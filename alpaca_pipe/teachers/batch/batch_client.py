@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeGuard
 from urllib.parse import quote
@@ -75,8 +75,11 @@ class BatchClient:
         """Asks it to end; what is finished is kept. NotThere."""
         await self._json("POST", f"/batches/{quote(batch, safe='')}/cancel")
 
-    async def find(self, intent: Intent) -> dict[str, Any] | None:
-        """The batch that was made for an intent, by our mark or by its file; None if the provider's list has none."""
+    async def find(
+        self, intent: Intent, taken: Callable[[str], bool] = lambda batch: False
+    ) -> dict[str, Any] | None:
+        """The batch that was made for an intent, by our mark or by its file; None if the provider's list has none.
+        taken: whether a batch of that id is in our books already, of another intent."""
         after, seen = "", set[str]()
         while after not in seen:  # the whole list: nobody promises its order
             seen.add(after)
@@ -87,7 +90,8 @@ class BatchClient:
             for batch in _listed(page):
                 metadata = batch.get("metadata")
                 marked = isinstance(metadata, dict) and metadata.get(OURS) == intent.id
-                if marked or (intent.file and batch.get("input_file_id") == intent.file):
+                ours = marked or (intent.file and batch.get("input_file_id") == intent.file)
+                if ours and not taken(str(batch["id"])):
                     return dict(batch)
                 after = batch["id"]
             if not page.get("has_more"):

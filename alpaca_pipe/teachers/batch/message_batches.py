@@ -7,7 +7,7 @@ can keep a late one from being made: where none is found, its requests count as 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -61,7 +61,9 @@ class MessageBatches(BatchClient):
     async def cancel(self, batch: str) -> None:
         await self._json("POST", f"{_PATH}/{quote(batch, safe='')}/cancel")
 
-    async def find(self, intent: Intent) -> dict[str, Any] | None:
+    async def find(
+        self, intent: Intent, taken: Callable[[str], bool] = lambda batch: False
+    ) -> dict[str, Any] | None:
         """The one batch of its size that was made since, and that is nobody else's; None where that is not one."""
         size = self._held.get(intent.file, b"").count(b"\n")
         since, after, found = (
@@ -79,7 +81,11 @@ class MessageBatches(BatchClient):
                 row for row in page.get("data") or () if isinstance(row, dict) and row.get("id")
             ]
             young = [row for row in rows if _made_at(row) >= since]
-            found += [row for row in young if row["id"] not in self._known and _size(row) == size]
+            found += [
+                row
+                for row in young
+                if _size(row) == size and row["id"] not in self._known and not taken(str(row["id"]))
+            ]
             if len(young) < len(rows) or not rows or not page.get("has_more"):
                 break  # newest first
             after = rows[-1]["id"]

@@ -105,8 +105,7 @@ class BatchSubmission:
         return made
 
     async def _listed(self, intent: Intent) -> dict[str, Any] | None:
-        made = await self.patience.insist(lambda: self.office.find(intent))
-        return None if made is None or self.books.has(str(made["id"])) else made
+        return await self.patience.insist(lambda: self.office.find(intent, self.books.has))
 
     async def _made(self, intent: Intent, made: dict[str, Any], guessed: bool) -> Intent:
         with self.patience.at_the_provider():
