@@ -162,9 +162,12 @@ def _show_packed(done: Packed, next_: str, as_json: bool) -> None:
     held = "" if done.kind == "adapter" else f", with {', '.join(done.steps) or 'no step'}"
     echo(f"{done.file}  {spelled(done.size)}  {done.kind} of {done.recipe}{held}")
     if done.share:
-        echo(
-            f"share       {done.share.says()}, reserved here until its results are unpacked ({done.share.id})"
+        reserved = (
+            "nothing is reserved here"
+            if done.share.lends_nothing
+            else "reserved here until its results are unpacked"
         )
+        echo(f"share       {done.share.says()}, {reserved} ({done.share.id})")
     echo(next_)
 
 
@@ -309,7 +312,9 @@ def _tell(done: Unpacked, where: str) -> None:
             else f"share       {done.says}"
         )
         echo(
-            f"alpaca-pipe run {done.file}{where}; then alpaca-pipe pack {done.recipe} --only results{where}"
+            f"alpaca-pipe report {done.recipe}{where}; alpaca-pipe rows {done.recipe}{where}"
+            if done.handed_over
+            else f"alpaca-pipe run {done.file}{where}; then alpaca-pipe pack {done.recipe} --only results{where}"
         )
     else:
         steps = sorted(done.steps, key=(*ROAD, *done.steps).index)

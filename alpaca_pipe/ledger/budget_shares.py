@@ -48,6 +48,10 @@ class BudgetShare:
     def amount(self) -> int:
         return (self.gpu or 0) + (self.api or 0)
 
+    @property
+    def lends_nothing(self) -> bool:
+        return (self.gpu, self.api) == (0, 0)
+
     def says(self) -> str:
         if self.gpu is None and self.api is None:
             return "no budget holds, so none is shared"

@@ -81,7 +81,15 @@ def arrive(
                 "steps": {**pack.steps, **workspace.lock(name).get("steps", {}), **ready},
             },
         )
-    return Unpacked("recipe", name, ready, share.amount, share.says(), file=into / f"{name}.yaml")
+    return Unpacked(
+        "recipe",
+        name,
+        ready,
+        share.amount,
+        share.says(),
+        file=into / f"{name}.yaml",
+        handed_over=pack.stage in pack.steps and share.lends_nothing,
+    )
 
 
 def _receive(draft: Path, pack: RecipePack, files: Mapping[str, str], workspace: Workspace) -> bool:

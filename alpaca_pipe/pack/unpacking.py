@@ -27,7 +27,8 @@ Say = Callable[[str], None]
 class Unpacked:
     """steps: kind -> folder, of those that are sealed here now.  share, spent: nano-dollars.  says: the share in words.
     entries: added to the books.  apart: names of runs that came and are not the recipe's last one.  why: what they have
-    otherwise, a sentence each.  changed: keys that the last run that came sets otherwise than the one here did."""
+    otherwise, a sentence each.  changed: keys that the last run that came sets otherwise than the one here did.
+    handed_over: a finished recipe, to which nothing is lent: nothing is left to run, and no results are waited for."""
 
     kind: str
     recipe: str
@@ -40,6 +41,7 @@ class Unpacked:
     apart: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    handed_over: bool = False
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from alpaca_pipe.cli import pack_commands
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.ledger import budget_shares
@@ -468,6 +469,26 @@ def test_a_finished_recipe_is_handed_over(home: Place, away: Place) -> None:
     assert set(away.verdicts().values()) == {"up to date"}
     assert away.workspace.lock("field")["steps"] == dict(packed.steps)
     assert home.pack("").steps == packed.steps  # once more, over the same file
+
+
+def test_who_gets_a_finished_recipe_is_told_to_look_at_it_and_not_to_send_it_back(
+    home: Place, away: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    third = Place.away(tmp_path / "third")
+    lent = home.pack(gpu=NANO, out=Path("lent.tar.zst"))
+    pack_commands._tell(third.unpack(lent.file), "")
+    pack_commands._show_packed(lent, "", as_json=False)
+    said = capsys.readouterr().out
+    assert "pack field --only results" in said and "reserved here until its results" in said
+    away.unpack(lent.file)
+    away.run()
+    home.unpack(away.results().file)
+    packed = home.pack("")
+    pack_commands._tell(Place.away(tmp_path / "fourth").unpack(packed.file), " --runs there")
+    pack_commands._show_packed(packed, "", as_json=False)
+    said = capsys.readouterr().out
+    assert "\nalpaca-pipe report field --runs there; alpaca-pipe rows field --runs there\n" in said
+    assert "--only results" not in said and "share       $0, nothing is reserved here" in said
 
 
 def test_a_recipe_handed_on_does_not_hold_back_its_results(
