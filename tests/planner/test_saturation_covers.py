@@ -3,10 +3,11 @@ way. The priors were set on those of saturating_teachers.py; judged are teachers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import fmean, median
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -25,12 +26,16 @@ from tests.generate.urn_teachers import order as order_of_urns
 PLACES = {"start": 0.0, "pilot": 0.0, "a third": 1 / 3, "two thirds": 2 / 3}  # of the rounds
 Law = tuple[Callable[[Random], Workload], Callable[..., Any]]
 TUNED: tuple[Law, ...] = ((saturating_teachers.order, Teacher),)
+LISTINGS: Law = (listing_teachers.order, ListingTeacher)
 JUDGED: tuple[Law, ...] = (
     (order_of_urns, UrnTeacher),
-    (listing_teachers.order, ListingTeacher),
+    LISTINGS,
     (order_of_stretches, StretchTeacher),
 )
 LEAST_OF_FEW, MOST_OF_FEW = 0.6, 0.98
+LEAST, MOST = 0.72, 0.92  # what is wanted
+MEASURED_LESS = 0.65  # docs/measured.md: rows once a pilot is seen, dollars of listings
+ROWS_ON_THE_WAY = {(place, "rows"): MEASURED_LESS for place in PLACES if place != "start"}
 FIGURES: dict[str, Callable[[Workload, RoundStats], float]] = {
     "requests": lambda wanted, seen: float(seen.requests),
     "dollars": cost,
@@ -94,7 +99,7 @@ def check(name: str, teachers: int, laws: Sequence[Law]) -> list[Told]:
 def table(told: Sequence[Told]) -> dict[tuple[str, str], float]:
     """Prints what each band covers and how wide it is; answers the former."""
     covered: dict[tuple[str, str], float] = {}
-    for figure in FIGURES:
+    for figure in [figure for figure in FIGURES if any(one.figure == figure for one in told)]:
         for place in PLACES:
             some = [one for one in told if (one.place, one.figure) == (place, figure)]
             covered[place, figure] = fmean(one.covered for one in some)
@@ -112,11 +117,18 @@ def table(told: Sequence[Told]) -> dict[tuple[str, str], float]:
     return covered
 
 
-def hold(covered: dict[tuple[str, str], float], least: float, most: float) -> None:
+def hold(
+    covered: Mapping[tuple[str, str], float],
+    least: float,
+    most: float,
+    less: Mapping[tuple[str, str], float] = MappingProxyType({}),
+) -> None:
+    """less: the places and figures that may cover less than the least, and down to what share."""
     for (place, figure), share in covered.items():
         # Whole rounds: near the end one value alone holds more than 8 of 10 cases, and no band is narrower.
         whole = 0.05 if figure in ("requests", "rows") and place == "two thirds" else 0.0
-        assert least <= share <= most + whole, (place, figure, covered)
+        low = less.get((place, figure), least)
+        assert low <= share <= most + whole, (place, figure, covered)
 
 
 def test_forty_five_of_other_laws() -> None:
@@ -124,12 +136,25 @@ def test_forty_five_of_other_laws() -> None:
     hold(table(check("judged2", 45, JUDGED)), LEAST_OF_FEW, MOST_OF_FEW)
 
 
+def test_the_bar_is_lower_only_where_it_was_measured_so() -> None:
+    hold({("pilot", "rows"): 0.68, ("start", "rows"): 0.8}, LEAST, MOST, ROWS_ON_THE_WAY)
+    for place, figure in (("start", "rows"), ("pilot", "dollars"), ("two thirds", "tokens_out")):
+        with pytest.raises(AssertionError):
+            hold({(place, figure): 0.7}, LEAST, MOST, ROWS_ON_THE_WAY)
+    with pytest.raises(AssertionError):
+        hold({("pilot", "rows"): 0.64}, LEAST, MOST, ROWS_ON_THE_WAY)
+
+
 @pytest.mark.slow
 def test_two_hundred_of_other_laws() -> None:
-    """72 to 92 % is wanted; rows fall short of it after the pilot (docs/measured.md)."""
-    hold(table(check("judged2", 198, JUDGED)), 0.65, 0.92)
+    """72 to 92 % of all is wanted; rows fall short of it after the pilot, and dollars of listings taken alone (docs/measured.md).
+    It was not run yet with these bars, nor with the forecast's last rule."""
+    each = {law: check("judged2", 66, (law,)) for law in JUDGED}
+    hold(table([one for told in each.values() for one in told]), LEAST, MOST, ROWS_ON_THE_WAY)
+    listings = table([one for one in each[LISTINGS] if one.figure == "dollars"])
+    hold(listings, MEASURED_LESS, MOST)
 
 
 @pytest.mark.slow
 def test_two_hundred_of_the_law_that_priors_were_set_on() -> None:
-    hold(table(check("saturation", 200, TUNED)), 0.72, 0.92)
+    hold(table(check("saturation", 200, TUNED)), LEAST, MOST)
