@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.chat.inference import ChatModel, ChatSettings, asked, load
+from alpaca_pipe.core import own_loop
 from alpaca_pipe.core.completion import PromptMessage, Request
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Message, Origin
@@ -66,7 +67,7 @@ def talk_with_tools(
                 await _one(speaker, tools, question, transcript, as_json)
 
     try:
-        asyncio.run(run())
+        own_loop.run(run())
     except KeyboardInterrupt:
         raise Stopped from None
 

@@ -169,9 +169,10 @@ def finished(name: str, runs: Path, rehearse: bool) -> tuple[str, Path]:
                 f"{own}: a run was begun in {workspace.root}, and no step of it is finished",
                 f"`alpaca-pipe run {name}` continues it; `alpaca-pipe status {own}` says how far it is",
             )
-        raise UserError(
-            f"{own}: nothing was run in {workspace.root}", f"start with `alpaca-pipe run {name}`"
-        )
+        start = f"start with `alpaca-pipe run {name}`"
+        if not rehearse and workspace.rehearsal().lock(own):
+            start = f"it was rehearsed: add --rehearse to see that; or {start}"
+        raise UserError(f"{own}: nothing was run in {workspace.root.absolute()}", start)
     return own, workspace.root
 
 

@@ -186,10 +186,10 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """Cancel the batches of RECIPE that are still running at the provider; finished parts are fetched, paid and kept."""
-    import asyncio
     from dataclasses import asdict
     from functools import partial
 
+    from alpaca_pipe.core import own_loop
     from alpaca_pipe.ledger.store.journal import Journal
     from alpaca_pipe.recipe.interrupts import plain_disk_errors
     from alpaca_pipe.recipe.locks import held
@@ -202,7 +202,7 @@ def cancel(
         held(own / ".lock", str(own)),
         Journal.open(workspace.ledger) as journal,
     ):
-        done = asyncio.run(
+        done = own_loop.run(
             cancel_batches(
                 _teacher(loaded),
                 journal=journal,

@@ -261,6 +261,7 @@ class CurateConfig(Table):
                 "first": min(self.first or 500, 500),
                 "grade": self.grade and self.grade.rehearsed(),
                 "decisions": Decisions(),
+                "same_answer": 0,  # a scripted teacher says the same few sentences again and again
                 "split_long": self.split_long and self.split_long.rehearsed(),
             }
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core import own_loop
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import same_file, shipped, write_json, write_jsonl
@@ -53,7 +53,7 @@ def curate(config: CurateConfig, context: StageContext) -> Outcome:
         None,
     )
     if config.grade:
-        grades = asyncio.run(_graded(config.grade, again, how, context))
+        grades = own_loop.run(_graded(config.grade, again, how, context))
         write_jsonl(
             context.folder / "grades.jsonl", (one.to_row() for one in grades.by_place.values())
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import time
@@ -12,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core import own_loop
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.data.terms import terms_of
@@ -42,7 +42,7 @@ from alpaca_pipe.teachers.factory import connect
 def generate(config: GenerateConfig, context: StageContext) -> Outcome:
     """Writes examples, rejected, seats and seeds. Summary: pieces = accepted + the sum of rejected; `extended` rows stand
     before the accepted ones."""
-    return asyncio.run(_run(config, context))
+    return own_loop.run(_run(config, context))
 
 
 async def _run(config: GenerateConfig, context: StageContext) -> Outcome:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+from alpaca_pipe.core import own_loop
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Rejected
 from alpaca_pipe.core.files import read_jsonl, write_jsonl
@@ -131,7 +131,7 @@ def _answers(
 ) -> list[list[PromptAnswer]]:
     if config.teacher is not None:
         context.progress.start(len(rows) * config.num_generations, "answers")
-        return asyncio.run(_asked(config, context, rows))
+        return own_loop.run(_asked(config, context, rows))
     if "base" not in context.tables:
         raise UserError(
             "pairs: no model is named that answers", "add `base:`, or set pairs.teacher"
@@ -170,7 +170,7 @@ def _scores(
         return by_rule(rows, answers, rule, config.judged_by), None
     to_judge = to_compare(rows, answers)
     context.progress.start(2 * len(to_judge), "judgements")
-    said = asyncio.run(_judged(config.judge, context, to_judge)) if to_judge else []
+    said = own_loop.run(_judged(config.judge, context, to_judge)) if to_judge else []
     write_jsonl(context.folder / "judgements.jsonl", map(_judgement, said))
     unread = sum(one.value is None for one in said)
     return by_opinions(answers, to_judge, said), unread

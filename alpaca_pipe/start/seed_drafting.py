@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alpaca_pipe.core import own_loop
 from alpaca_pipe.core.completion import Completion
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.generate.novelty import Pool
@@ -218,7 +219,7 @@ class Session:
         ]
         if all(stored):
             return list(stored), None
-        return asyncio.run(self._send(batch))
+        return own_loop.run(self._send(batch))
 
     async def _send(
         self, batch: Sequence[DraftRequest]

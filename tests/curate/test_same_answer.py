@@ -117,3 +117,8 @@ def test_it_finds_what_counting_finds(
 def test_same_answer_of_one_would_drop_everything() -> None:
     with pytest.raises(ValueError, match="1 would drop every row"):
         CurateConfig.model_validate({"same_answer": 1})
+
+
+def test_a_rehearsal_does_not_ask_it() -> None:
+    """Of two small documents a script writes eight answers, and all of its thirty rows were dropped."""
+    assert CurateConfig().rehearsed().same_answer == 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from alpaca_pipe.core import own_loop
 from alpaca_pipe.core.files import write_jsonl
 from alpaca_pipe.evaluate.judge.judge_config import Judging
 from alpaca_pipe.evaluate.judge.judge_words import judge_lines
@@ -38,7 +38,7 @@ def judged(how: Judging, pairs: Sequence[AnswerPair], bench: JudgeBench) -> dict
     """Writes judgements.jsonl: every reply that was read or not, with its request. Answers `judge`, and `people` where there
     are ratings. Raises what asking raises (the cap, a judge that is down): every reply that came is stored by then."""
     people = read_ratings(how.ratings, pairs, bench.seed) if how.ratings else []
-    found = asyncio.run(_asked(how, pairs, bench))
+    found = own_loop.run(_asked(how, pairs, bench))
     write_jsonl(bench.folder / "judgements.jsonl", (one.to_row() for one in found))
     summary = (
         pair_summary(pairs, found, bench.seed)
