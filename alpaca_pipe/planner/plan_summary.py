@@ -348,8 +348,9 @@ def held_against(
         "api": _sum(one.api for one in estimates.values()),
         "gpu": _sum(one.gpu for one in estimates.values()),
     }
-    kept = machine.to_stop_in(grace) if wanted["gpu"].p90 else 0
-    wanted[None] = wanted["api"] + wanted["gpu"]
+    rents = bool(wanted["gpu"].p90)
+    energy = _sum(machine.energy(one.minutes) for one in estimates.values() if one.gpu.p90)
+    wanted[None] = wanted["api"] + wanted["gpu"] + energy
     seen = {cap.key: cap for class_ in ("api", "gpu") for cap in caps.over(class_)}  # type: ignore[arg-type]
     if not seen or not any(amount.p90 for amount in wanted.values()):
         return
@@ -363,7 +364,7 @@ def held_against(
                 cap.nanodollars - spent.spent - spent.open,
                 wanted[cap.class_],
                 unpriced and cap.class_ != "api",
-                kept if cap.class_ != "api" else 0,
+                machine.to_stop_in(grace, cap.class_) if rents and cap.class_ != "api" else 0,
             )
 
 

@@ -146,12 +146,19 @@ class Rent:
         cost = sum((_cost(estimate, self._terms.per_hour) for _, estimate in anew), NOTHING)
         if not cost.p50 or not self._terms.per_hour:
             return
-        kept = self._terms.to_stop_in(self._table.grace)
         asked = sum((estimate.api for _, estimate in anew), NOTHING)
+        minutes = sum((estimate.minutes for _, estimate in anew), NOTHING)
+        with_energy = cost + minutes.times(self._terms.energy_per_hour / 60)
+
+        def wanted(cap: Cap) -> tuple[Range, int]:
+            """What it will take of this cap, and what is kept free below it."""
+            kept = self._terms.to_stop_in(self._table.grace, cap.class_)
+            return cost if cap.class_ else with_energy, kept
+
         short = [
-            (cap, left)
+            (cap, left, *wanted(cap))
             for cap in self._caps.over(self._terms.class_)
-            if cost.p50 + kept > (left := self._left(cap))
+            if wanted(cap)[0].p50 + wanted(cap)[1] > (left := self._left(cap))
         ]
         if not short:
             return
@@ -162,17 +169,17 @@ class Rent:
                     cap.nanodollars
                     - left
                     + kept
-                    + _most(cost)
+                    + _most(takes)
                     + (0 if cap.class_ else _most(asked))
                 ),
             )
-            for cap, left in short
+            for cap, left, takes, kept in short
         ]
-        cap, left = short[0]
+        cap, left, takes, kept = short[0]
         kinds = ", ".join(step.stage.kind for step, _ in anew)
         raise BudgetReached(
-            f"{kinds} will take about {shown(round(cost.p50))} of {self._terms.name} ({shown(round(cost.p10))} to "
-            f"{shown(round(cost.p90))}) and {shown(kept)} is kept free to store the work in (gpu.grace), and "
+            f"{kinds} will take about {shown(round(takes.p50))} of {self._terms.name} ({shown(round(takes.p10))} to "
+            f"{shown(round(takes.p90))}) and {shown(kept)} is kept free to store the work in (gpu.grace), and "
             f"{shown(max(0, left))} is left of {cap.key} ({shown(cap.nanodollars)})",
             f"{' and '.join(cures)}, or choose a cheaper machine; one dollar buys about "
             f"{spell(60 * NANO / self._terms.per_hour)}",

@@ -226,6 +226,20 @@ def test_a_step_that_is_expected_not_to_fit_is_refused_before_anything_runs(
     assert "sell\n" in counts.read_text()
 
 
+def test_electricity_is_held_against_what_it_is_an_expense_of(
+    recipe: Path, counts: Path, tmp_path: Path
+) -> None:
+    """Dear electricity: of the machine's own cap it takes nothing, of the total it is most of what is expected."""
+    terms = ["gpu.per_hour=3", "gpu.watts=1000", "gpu.per_kwh=300"]
+    with pytest.raises(
+        UserError, match=r"will take about \$[34]\d\d\.\d\d .* raise budget.total to"
+    ):
+        go(recipe, tmp_path / "runs", *terms, "budget.total=100")
+    assert counts.read_text() == ""
+    go(recipe, tmp_path / "runs", *terms, "budget.gpu=10")
+    assert "sell\n" in counts.read_text()
+
+
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -235,6 +249,7 @@ def test_a_step_that_is_expected_not_to_fit_is_refused_before_anything_runs(
     grace=st.sampled_from([1, 30, 120]),
     granularity=st.sampled_from([1, 60, 3600]),
     capped=st.sets(st.sampled_from(["gpu", "total", "workspace"]), min_size=1),
+    per_kwh=st.sampled_from([0, 0.3, 3000]),
 )
 def test_a_cure_that_is_followed_to_the_cent_is_one(
     recipe: Path,
@@ -245,6 +260,7 @@ def test_a_cure_that_is_followed_to_the_cent_is_one(
     grace: int,
     granularity: int,
     capped: set[str],
+    per_kwh: float,
 ) -> None:
     """Whatever is refused before it begins, goes to its end once each `raise X to $Y` is done."""
     runs = tmp_path_factory.mktemp("runs")
@@ -255,6 +271,7 @@ def test_a_cure_that_is_followed_to_the_cent_is_one(
             (runs / "budget.yaml").write_text(f"total: {caps['workspace']}\n")
         own = [f"budget.{key}={cap}" for key, cap in caps.items() if key != "workspace"]
         terms = [f"gpu.per_hour={price}", f"gpu.grace={grace}", f"gpu.granularity={granularity}"]
+        terms += [f"gpu.per_kwh={per_kwh}", "gpu.watts=1000"]
         go(recipe, runs, *terms, *own)
 
     try:

@@ -184,10 +184,12 @@ class LeaseTerms:
     def free(self) -> bool:
         return not self.per_hour and not self.energy_per_hour
 
-    def to_stop_in(self, grace: float) -> int:
-        """Nano-dollars that are kept free below a cap, so that a run can store its work: gpu.grace and a billing interval."""
+    def to_stop_in(self, grace: float, class_: Class | None = None) -> int:
+        """Nano-dollars that are kept free below a cap of this class, so that a run can store its work: gpu.grace and a billing
+        interval. Electricity meets only caps of no class."""
         seconds = Fraction(grace) + (self.granularity if self.granularity > 1 else 0)
-        return ceil((self.per_hour + self.energy_per_hour) * seconds / 3600)
+        energy = 0 if class_ else self.energy_per_hour
+        return ceil((self.per_hour + energy) * seconds / 3600)
 
 
 IDLE = LeaseTerms("machine", "this machine")  # not rented: its minutes are kept, at nothing

@@ -10,9 +10,11 @@ from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.ranges import NOTHING, Range
 from alpaca_pipe.core.today import today
+from alpaca_pipe.ledger.entries import Class
 from alpaca_pipe.ledger.machine import detect
 from alpaca_pipe.ledger.machine.config import GpuTable, LeaseTerms
-from alpaca_pipe.ledger.money import NANO, shown
+from alpaca_pipe.ledger.machine.energy import PUE
+from alpaca_pipe.ledger.money import NANO, nanodollars, shown
 from alpaca_pipe.ledger.pricing.gpu_rates import Gpu, GpuRate, gpu_named, gpus
 
 
@@ -25,15 +27,20 @@ class Machine:
     says: str
     unpriced: bool = False  # a rate is wanted and none is known
     granularity: int = 1  # seconds
+    energy_per_hour: int = 0  # nano-dollars for electricity, which only caps of no class hold
 
     def money(self, minutes: Range) -> Range:
         return minutes.times(self.per_hour / 60) if self.per_hour else NOTHING
 
-    def to_stop_in(self, grace: float) -> int:
+    def energy(self, minutes: Range) -> Range:
+        return minutes.times(self.energy_per_hour / 60) if self.energy_per_hour else NOTHING
+
+    def to_stop_in(self, grace: float, class_: Class | None) -> int:
         """As a lease's terms say it (gpu.grace), in nano-dollars."""
-        return LeaseTerms(
-            "gpu", "", per_hour=self.per_hour, granularity=self.granularity
-        ).to_stop_in(grace)
+        per_hour = self.per_hour + (0 if class_ else self.energy_per_hour)
+        return LeaseTerms("gpu", "", per_hour=per_hour, granularity=self.granularity).to_stop_in(
+            grace
+        )
 
 
 def machine_of(tables: Mapping[str, Any], day: date | None = None) -> Machine:
@@ -66,7 +73,16 @@ def machine_of(tables: Mapping[str, Any], day: date | None = None) -> Machine:
         who += "; the middle of the book's prices: name gpu.provider or gpu.per_hour for yours"
     says = f"{what} at ${per_hour / NANO:.2f} an hour ({who})"
     granularity = table.granularity or (rate.granularity if rate else 1)
-    return Machine(gpu, per_hour, says, granularity=granularity)
+    each = table.watts or (gpu.watts if gpu else 0)
+    watts = each * count if each else sum(one.watts or 0 for one in found)
+    return Machine(gpu, per_hour, says, False, granularity, _energy_per_hour(table, watts))
+
+
+def _energy_per_hour(table: GpuTable, watts: float) -> int:
+    """Of a machine that is rented."""
+    pue = PUE.value if table.pue is None else table.pue
+    per_kwh = nanodollars(table.per_kwh) if table.per_kwh else 0
+    return LeaseTerms("gpu", "", watts=watts, pue=pue, per_kwh=per_kwh).energy_per_hour
 
 
 def idle_gpus(billed: int, used: int, per_hour: int) -> str:
