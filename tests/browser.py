@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.waiting import until
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -40,3 +42,14 @@ def chromium() -> Iterator[Browser]:
         launched = started.chromium.launch(executable_path=path, args=_ARGUMENTS)
         yield launched
         launched.close()
+
+
+def reload_until(page: Page, shown: Callable[[], bool]) -> None:
+    """Reloads a page until it shows what it stored. Chromium (156) hands what a page puts into localStorage
+    to the process that keeps it a moment later: a reload at once may read what was there before."""
+
+    def again() -> bool:
+        page.reload()
+        return shown()
+
+    until(again)

@@ -16,7 +16,7 @@ from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.curate.review.decisions import Decision, Decisions, decision, read_decisions
 from alpaca_pipe.curate.review.review_page import page_of, write_page
 from alpaca_pipe.curate.review.session import ReviewItem, take
-from tests.browser import chromium
+from tests.browser import chromium, reload_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -189,11 +189,8 @@ def test_the_page_remembers(page: Page, tmp_path: Path) -> None:
     opened(page, tmp_path / "page.html", rows)
     page.keyboard.press("k")
     first = saved(page, tmp_path, "first.jsonl")
-    page.reload()
-    assert (
-        page.locator("#place").text_content() == "2 of 3"
-        and page.locator("#count").text_content() == "1 of 3 read"
-    )
+    reload_until(page, lambda: page.locator("#count").text_content() == "1 of 3 read")
+    assert page.locator("#place").text_content() == "2 of 3"
     page.keyboard.press("d")
     page.keyboard.press("Enter")
     page.keyboard.press("b")
@@ -201,7 +198,7 @@ def test_the_page_remembers(page: Page, tmp_path: Path) -> None:
         page.locator("#facts").text_content()
     )
     opened(page, tmp_path / "page.html", rows, read_decisions(first).lines)
-    assert page.locator("#count").text_content() == "2 of 3 read"
+    reload_until(page, lambda: page.locator("#count").text_content() == "2 of 3 read")
     page.keyboard.press("ArrowRight")
     own = tmp_path / "own.jsonl"
     assert len(take(first, own, frozenset()).new) == 1

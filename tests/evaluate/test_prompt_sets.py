@@ -14,8 +14,7 @@ from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair
 from alpaca_pipe.evaluate.judge.prompt_sets import read_prompts
 from alpaca_pipe.evaluate.judge.rating_page import rating_page, read_ratings, side_of
 from alpaca_pipe.evaluate.judge.win_rates import pair_summary
-from tests.browser import chromium
-from tests.waiting import until
+from tests.browser import chromium, reload_until
 
 
 @pytest.mark.parametrize(
@@ -147,14 +146,9 @@ def test_a_person_rates_in_a_browser(tmp_path: Path) -> None:
         shown.keyboard.press("t")
         shown.keyboard.press("b")
         assert "3 rated" in shown.inner_text("#place")
-
-        def after_a_reload() -> (
-            str
-        ):  # Chromium keeps what a page stores a moment after the page went on
-            shown.reload()
-            return shown.inner_text("#place")
-
-        until(lambda: after_a_reload() == "Pair 1 of 3, 3 rated")  # nothing of it is lost
+        reload_until(
+            shown, lambda: shown.inner_text("#place") == "Pair 1 of 3, 3 rated"
+        )  # nothing of it is lost
         with shown.expect_download() as saved:
             shown.click("#save")
         saved.value.save_as(tmp_path / "ratings.json")
