@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from alpaca_pipe.data.compression import CHUNK, BreaksOff
@@ -110,7 +111,7 @@ def _why(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
     if error.msg == "Extra data":
         return f"not JSON: a second value begins at {place}", "write one object a line"
     return (
-        f"not JSON: {error.msg} at {place}",
+        f"not JSON: {error.msg.removesuffix(' at')} at {place}",
         "write one whole object a line, or one JSON list for the whole file",
     )
 
@@ -195,6 +196,7 @@ def json_list(data: Iterable[bytes]) -> Iterator[Found]:
 def elements(text: JsonText) -> Generator[Record | Unreadable, None, bool]:
     """The elements of the list that begins at the place, which moves behind it. Answers whether the list was closed: else
     nothing behind it can be read."""
+    line, number = 0, 0
     text.at += 1
     while (mark := text.skip()) != "]":
         if not mark:
@@ -203,8 +205,15 @@ def elements(text: JsonText) -> Generator[Record | Unreadable, None, bool]:
                 text.line(), what, _AGAIN if text.broken else _MEND, ends=bool(text.broken)
             )
             return False
+        begins, number = text.line(), number + 1
         found = element(text)
-        yield found
+        if begins > line:
+            yield found
+        elif isinstance(found, Record):
+            yield Record(found.at, found.value, number)
+        else:
+            yield replace(found, row=number)
+        line = begins
         if isinstance(found, Unreadable) and (
             found.ends or text.at == len(text.text) and text.ended
         ):

@@ -54,7 +54,7 @@ class _PreferenceReader(RowReader):
 def read_preferences(
     source: Path | HubId,
     *,
-    keep_going: bool = False,
+    keep_going: bool | None = None,
     columns: Columns | None = None,
     split: str | None = None,
     first: int | None = None,
@@ -62,8 +62,8 @@ def read_preferences(
     told: ReadingNotes | None = None,
 ) -> Iterator[Preference]:
     """The preferences of a file, a folder or a hub id, in order, each once. A pair whose sides are the same goes `aside` with
-    rule `equal_answers`. A row without a rejected answer is an error, as one that cannot be read; with `keep_going` both go
-    `aside` too. first: reads so many rows only."""
+    rule `equal_answers`. A row without a rejected answer is an error, as one that cannot be read; with `keep_going` (as of
+    `read`) both go `aside` too. first: reads so many rows only."""
     told = told if told is not None else ReadingNotes()
     found = judged(source, None, "all", columns, split, told, _PreferenceReader)
     known = set[str]()
@@ -122,4 +122,4 @@ def _says_something(side: Any) -> bool:
     return bool(str(side).strip()) if side is not None else False
 
 
-_CURE = "give it one, or remove the row; with keep_going it is set aside"
+_CURE = "give it one, or remove the row"

@@ -35,6 +35,10 @@ Aside = Callable[[Rejected], object]
 UNREADABLE = "unreadable"  # the rule under which rows are set aside that cannot be read
 _TOLD = 20  # errors told at once; a file of another kind would fill the screen
 _APART = 3  # places of one fault that are told apart
+_MAY_SET_ASIDE = UserError(
+    "rows that cannot be read can be set aside, with their reasons",
+    "set keep_going: true; `alpaca-pipe curate FILE` takes --keep-going",
+)
 _LOOKED_AT = (
     200  # rows that say what ends every text of a file; if none of them has a shape, none has
 )
@@ -88,7 +92,7 @@ def read(
     source: Path | HubId,
     format: Format | None = None,
     *,
-    keep_going: bool = False,
+    keep_going: bool | None = None,
     turns: Turns = "all",
     first: int | None = None,
     columns: Columns | None = None,
@@ -101,8 +105,8 @@ def read(
     Texts are kept as they are, empty ones too: judging them is the filters' work. A sound row that ours cannot hold goes
     `aside` with rule `turns`, one that says that it is a bad answer or not to be learned with rule `bad_answer` or
     `do_not_learn`. A row that cannot be read is an error: after the last row UserErrors tells the first 20 with their
-    places; with `keep_going` it goes `aside` too, with rule `unreadable`. Nothing that was handed out should be used before
-    the end is reached. Memory does not grow with the file.
+    places; with `keep_going` it goes `aside` too, with rule `unreadable`; False: the user may set it, and is told so. Nothing
+    that was handed out should be used before the end is reached. Memory does not grow with the file.
     format: forces the form of the file or the shape of its rows. first: reads so many rows only, bad ones among them.
     columns: what the user says that columns mean. split: which of several. told: gathers what is to be said, by the end.
     """
@@ -113,7 +117,7 @@ def read(
 
 
 def strict(
-    found: Iterable[_Judged], keep_going: bool, aside: Aside, whole: str
+    found: Iterable[_Judged], keep_going: bool | None, aside: Aside, whole: str
 ) -> Iterator[Example | Preference]:
     """The rows that are read; the others as `read` tells."""
     faults: list[tuple[str, Unreadable]] = []
@@ -134,7 +138,10 @@ def strict(
             if len(faults) == _TOLD or bad.ends:
                 break
     if faults:
-        raise UserErrors(_told_once(faults))
+        told = [*_told_once(faults)]
+        if keep_going is False and not faults[-1][1].ends:
+            told.append(_MAY_SET_ASIDE)
+        raise UserErrors(told)
     if not count:
         raise UserError(
             f"{whole}: the file has no rows",
@@ -290,5 +297,5 @@ def _of_record(
             if isinstance(error, NoShape) and len(shapeless) < _LOOKED_AT:
                 shapeless.append(error)
             what, cure = error.args
-            one = Unreadable(one.at, what, cure, kept_text(one.value))
-    return [(one, f"{file}{between}{one.at}", source)]
+            one = Unreadable(one.at, what, cure, kept_text(one.value), row=one.row)
+    return [(one, f"{file}{between}{one.place}", source)]

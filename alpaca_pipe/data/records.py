@@ -14,15 +14,17 @@ _SHOWN = 1 << 16  # characters of an unreadable row that are kept
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A value as the file holds it. at: the line that it begins on, or its number, from 1."""
+    """A value as the file holds it. at: the line that it begins on, or its number, from 1.  row: its number where `at` is a line
+    that a row before it begins on, else 0."""
 
     at: int
     value: Any
+    row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What is wrong at a place, what to do, and the text that stands there."""
+    """What is wrong at a place (`at` and `row` as of a Record), what to do, and the text that stands there."""
 
     at: int
     what: str
@@ -31,6 +33,12 @@ class Unreadable:
     ends: bool = (
         False  # nothing after it can be told apart, so that it cannot be set aside like one bad row
     )
+    row: int = 0
+
+    @property
+    def place(self) -> str:
+        """Within its file."""
+        return f"{self.at}, row {self.row}" if self.row else str(self.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,8 @@ def test_a_broken_file_leaves_nothing(at: At) -> None:
     at.write('{"instruction": "a b c d", "output": "e"}\n{broken\n[]\n', "rows.jsonl")
     with pytest.raises(UserError) as error:
         at.curate("rows.jsonl")
-    assert str(error.value).count("\n") == 1 and "rows.jsonl:2: not JSON" in str(error.value)
+    assert str(error.value).count("\n") == 2 and "rows.jsonl:2: not JSON" in str(error.value)
+    assert "--keep-going" in str(error.value).splitlines()[-1]
     assert sorted(path.name for path in at.root.iterdir()) == ["rows.json", "rows.jsonl", "runs"]
     at.write(ROWS, "rows.jsonl".replace("l", ""))
     assert at.curate().changed

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError, UserErrors
 from alpaca_pipe.core.example import Rejected
+from alpaca_pipe.data.preferences import read_preferences
 from alpaca_pipe.data.reading import read
 from alpaca_pipe.data.records import LONGEST
 from tests.data.test_reading import ROWS, as_csv, as_json, as_jsonl, as_parquet, zstd
@@ -231,8 +233,51 @@ def test_latin_bytes_are_set_aside_row_by_row(tmp_path: Path) -> None:
 def test_a_list_that_cannot_be_told_apart_is_never_cut(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(f"[{GOOD}, {GOOD[:-1]}, {GOOD}, {GOOD}]")
-    with pytest.raises(UserError, match="a.json:1: not JSON"):
+    with pytest.raises(UserError, match="a.json:1, row 2: not JSON"):
         list(read(path, keep_going=True))
+
+
+def test_a_row_among_others_on_its_line_is_told_by_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    bad = json.dumps({"x": 1})
+    path.write_text(f"[{GOOD}, {GOOD}, {bad},\n{bad}, {GOOD}, {bad}]")
+    with pytest.raises(UserErrors) as error:
+        list(read(path))
+    places = [str(one).split(": ")[0].removeprefix(str(path)) for one in error.value.errors]
+    assert places == [":1, row 3", ":2", ":2, row 6"]
+    aside: list[Rejected] = []
+    list(read(path, keep_going=True, aside=aside.append))
+    assert [one.source for one in aside] == ["a.json#1", "a.json#2", "a.json#2"]  # as it was
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ('{"instruction": "a', "Unterminated string starting at column 17"),
+        ('{"instruction": "a\tb"}', "Invalid control character at column 19"),
+    ],
+)
+def test_a_sentence_has_each_word_once(tmp_path: Path, line: str, what: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(f"{GOOD}\n{line}\n")
+    with pytest.raises(UserErrors, match=what):
+        list(read(path))
+
+
+@pytest.mark.parametrize("read_rows", [read, read_preferences])
+def test_who_may_set_rows_aside_is_told_how(tmp_path: Path, read_rows: Any) -> None:
+    """Only where the reader has the key, and where it would help."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{GOOD}\n{{"x": 1}}\n')
+    for keep_going, hint in ((False, True), (None, False)):
+        with pytest.raises(UserErrors) as error:
+            list(read_rows(path, keep_going=keep_going))
+        assert ("--keep-going" in error.value.cure) is hint
+    cut_off = tmp_path / "a.json"
+    cut_off.write_text(f"[{GOOD}, {GOOD[:-1]}, {GOOD}, {GOOD}]")  # nothing behind it can be told apart
+    with pytest.raises(UserErrors) as error:
+        list(read_rows(cut_off, keep_going=False))
+    assert "--keep-going" not in error.value.cure
 
 
 def test_folders_and_names(tmp_path: Path) -> None:
@@ -319,7 +364,9 @@ def test_a_bad_element_costs_no_good_one(elements: list[str], size: int) -> None
 MEASURE = """
 import sys
 from pathlib import Path
+from typing import Any
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.data.preferences import read_preferences
 from alpaca_pipe.data.reading import read
 peak = lambda: int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) // 1024
 before = peak()
