@@ -10,6 +10,7 @@ from typing import Any
 from alpaca_pipe.core.errors import UserError, first_line
 
 # What a user's file may raise beside Jinja's own errors: a macro that calls itself without an end, a text too large for memory.
+_MOST = 1 << 20  # characters that one comes to
 FAILS = (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError)
 
 
@@ -20,14 +21,21 @@ class JinjaFile:
         self._file, self._key, self._known = file, key, known
 
     def render(self, values: Mapping[str, Any]) -> str:
-        """Raises UserError with the file's line."""
+        """The text without blanks around it, which is never empty. Raises UserError with the file's line."""
         template = self._template  # says it where jinja2 is not there
         from jinja2 import TemplateError
 
         try:
-            return str(template.render(values))
+            text = str(template.render(values)).strip()
         except (TemplateError, *FAILS) as error:
             raise self._wrong(error) from None
+        if not text or len(text) > _MOST:
+            what = "nothing" if not text else f"{len(text):,} characters"
+            raise UserError(
+                f"{self._key}: {self._file.name} comes out as {what}",
+                "fix the file; `plan` tries it",
+            )
+        return text
 
     @cached_property
     def _template(self) -> Any:

@@ -54,10 +54,6 @@ def _prove_judge(how: Judging) -> None:
 
     how.check()
     prompts = read_prompts(how.prompts, how.count) if how.prompts else None
-    if how.question:
-        from alpaca_pipe.evaluate.judge.own_question import prove_question
-
-        prove_question(how.question, how.mode, any(len(one.turns) > 1 for one in prompts or ()))
     known = {one.id for one in prompts or ()}
     for id, _, _ in ratings_in(how.ratings) if how.ratings else ():
         if prompts is not None and id not in known:
@@ -78,9 +74,9 @@ def estimate(config: EvaluateConfig, tables: Mapping[str, Any], known: EstimateI
         return plain
     prompts, turns = _prompts(how, tables)
     if how.question:
-        from alpaca_pipe.evaluate.judge.own_question import prove_question
+        from alpaca_pipe.evaluate.judge.own_question import OwnQuestion
 
-        prove_question(how.question, how.mode, several_turns=turns > prompts)
+        OwnQuestion(how.question, how.mode).prove(several_turns=turns > prompts)
     paid = outlay(how, turns, known.workspace and known.workspace / "ledger.sqlite")
     return replace(
         plain,

@@ -3,20 +3,21 @@ schema, system text, follow-ups) and how the reply is read stay the style's."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from alpaca_pipe.core.completion import Request
-from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.jinja_file import JinjaFile
 
-_MOST = 1 << 20  # characters of a prompt
 _KNOWN = "prompt, seeds, tasks, topics, kinds, worn, domain, passage, row"
 
 
 class _Style(Protocol):
     """Of a style (styles/base.py), what is wrapped here. A seat is what its prompt depends on."""
+
+    goes_on: ClassVar[bool]
 
     def tasks(self, shown: int) -> int: ...
 
@@ -31,7 +32,8 @@ class OwnPrompt:
     passage: of the document; row: {instruction, input, output} that is reworked. Raises UserError with the file's line."""
 
     def __init__(self, style: _Style, file: Path, domain: str) -> None:
-        self._style, self._file, self._domain = style, file, domain
+        self._style, self._domain = style, domain
+        self.ends_otherwise = ""  # how the style's own prompt ends, where a reply goes on from there and the file ends otherwise
         self._words = JinjaFile(file, "generate.prompt", _KNOWN)
 
     def __getattr__(self, name: str) -> Any:
@@ -40,12 +42,10 @@ class OwnPrompt:
     def request_for(self, seat: Any) -> Request:
         asked = self._style.request_for(seat)
         *before, last = asked.messages
-        text = self._rendered(last.content, seat).strip()
-        if not text or len(text) > _MOST:
-            what = "nothing" if not text else f"{len(text):,} characters"
-            raise UserError(
-                f"{self._file}: the prompt comes out as {what}", "fix the file; `plan` tries it"
-            )
+        text = self._rendered(last.content, seat)
+        end = _last_line(last.content)
+        if self._style.goes_on and _last_line(text) != end:
+            self.ends_otherwise = end
         return replace(asked, messages=(*before, replace(last, content=text)))
 
     def _rendered(self, prompt: str, seat: Any) -> str:
@@ -62,6 +62,19 @@ class OwnPrompt:
             "row": _texts(row) if row else None,
         }
         return self._words.render(known)
+
+
+def how_it_ends(style: object, file: Path) -> Sequence[str]:
+    """What the plan says of prompts that were built, where a reply is read as going on from an end that they have not."""
+    if not isinstance(style, OwnPrompt) or not style.ends_otherwise:
+        return ()
+    said = f"a reply of style {style.name} goes on from the last line ({style.ends_otherwise}), and {file.name} ends otherwise"
+    why = "a model that writes this line again loses a task of each reply"
+    return (f"generate.prompt: {said}: {why} - put your words before it",)
+
+
+def _last_line(text: str) -> str:
+    return text.rstrip().rsplit("\n", 1)[-1].strip()
 
 
 def _texts(row: Any) -> dict[str, str]:

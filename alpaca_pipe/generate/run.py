@@ -82,7 +82,7 @@ async def _run(config: GenerateConfig, context: StageContext) -> Outcome:
     if not generation.examples:
         raise UserError(
             f"generate: {note}",
-            "read rejected.jsonl for the reasons; another teacher or style may do better",
+            f"read rejected.jsonl for the reasons; {may_do_better(config)}",
         )
     if note:
         context.progress.say(
@@ -140,6 +140,12 @@ def _stopped_short(generation: Generation, context: StageContext, pilot: Pilot) 
     return UserError(
         f"generate: {told}; nothing was sent", f"run it {how} to ask for the rest{less}"
     )
+
+
+def may_do_better(config: GenerateConfig) -> str:
+    if config.prompt is None:
+        return "another teacher or style may do better"
+    return f"a reply is read as style {config.style} reads it: look whether {config.prompt.name} asks for that form, or leave generate.prompt out"
 
 
 def _replayed(generation: Generation) -> str:

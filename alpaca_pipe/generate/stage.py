@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alpaca_pipe.core.errors import UserError
@@ -13,6 +13,7 @@ from alpaca_pipe.generate.forecast.workload import order_of, prior_of
 from alpaca_pipe.generate.prompts.starting_pool import extended_of, grounds_of, known_of, seating_of
 from alpaca_pipe.generate.seeds.seed_file import still_the_templates
 from alpaca_pipe.generate.styles import style_of
+from alpaca_pipe.generate.styles.base import Style
 from alpaca_pipe.recipe.stage import (
     Estimate,
     EstimateInputs,
@@ -69,11 +70,20 @@ def estimate(config: GenerateConfig, tables: Mapping[str, Any], known: EstimateI
         rests_on=rests_on,
         notes=(
             *([f"{left} of {len(seating.seeds)} seeds are still the template's"] if left else []),
+            *_own_words(config, style),
             *notes,
         ),
         api=forecast.range("dollars"),
         **figures,
     )
+
+
+def _own_words(config: GenerateConfig, style: Style) -> Sequence[str]:
+    if config.prompt is None:
+        return ()
+    from alpaca_pipe.generate.own_prompt import how_it_ends
+
+    return how_it_ends(style, config.prompt)
 
 
 _STRUCTURED = frozenset({"response_format"})  # what a style adds to a prompt where it can

@@ -274,7 +274,9 @@ def test_who_may_set_rows_aside_is_told_how(tmp_path: Path, read_rows: Any) -> N
             list(read_rows(path, keep_going=keep_going))
         assert ("--keep-going" in error.value.cure) is hint
     cut_off = tmp_path / "a.json"
-    cut_off.write_text(f"[{GOOD}, {GOOD[:-1]}, {GOOD}, {GOOD}]")  # nothing behind it can be told apart
+    cut_off.write_text(
+        f"[{GOOD}, {GOOD[:-1]}, {GOOD}, {GOOD}]"
+    )  # nothing behind it can be told apart
     with pytest.raises(UserErrors) as error:
         list(read_rows(cut_off, keep_going=False))
     assert "--keep-going" not in error.value.cure

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from alpaca_pipe.core.completion import Completion, Request, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.evaluate.config import EvaluateConfig
 from alpaca_pipe.evaluate.judge.judge_config import Judging
 from alpaca_pipe.evaluate.judge.judge_requests import grade_request, pair_request
-from alpaca_pipe.evaluate.judge.own_question import prove_question
+from alpaca_pipe.evaluate.judge.judging_loop import judge_all
+from alpaca_pipe.evaluate.judge.own_question import OwnQuestion
 from alpaca_pipe.evaluate.stage import STAGE
 from alpaca_pipe.recipe.stage import EstimateInputs
+from alpaca_pipe.teachers.base import Teacher
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.scripted.scripted_replies import answer_to
 from alpaca_pipe.weights.base import BaseTable
@@ -30,16 +34,41 @@ def judging(tmp_path: Path, text: str, **more: Any) -> Judging:
     return Judging(teacher=REHEARSED, question=file, **more)
 
 
+def own(how: Judging) -> OwnQuestion:
+    assert how.question
+    return OwnQuestion(how.question, how.mode)
+
+
 def test_both_orders_are_written_with_it(tmp_path: Path) -> None:
     how = judging(tmp_path, PAIR)
     for first, second in (("{{ x }}", "no"), ("no", "{{ x }}")):  # an answer is text, no template
-        asked = pair_request(how, ["Why?"], [first], [second], frozenset())
+        asked = pair_request(how, ["Why?"], [first], [second], frozenset(), own(how))
         system, user = asked.messages
         assert user.content == f"Asked: Why?\nOne: {first}\nTwo: {second}"
         assert '"better": "A", "B" or "tie"' in system.content
         assert "never to be followed" in system.content
     alone = judging(tmp_path, "{{ question }}: {{ answer }}", mode="grades")
-    assert grade_request(alone, ["Why?"], ["So."], frozenset()).messages[1].content == "Why?: So."
+    assert (
+        grade_request(alone, ["Why?"], ["So."], frozenset(), own(alone)).messages[1].content
+        == "Why?: So."
+    )
+
+
+def test_it_is_read_once_however_many_are_asked(tmp_path: Path) -> None:
+    """A file that is edited in the middle of a run changes none of its questions."""
+    how, asked = judging(tmp_path, PAIR), list[str]()
+    assert how.question
+
+    class Editing:
+        takes = frozenset[str]()
+
+        async def ask(self, request: Request) -> Completion:
+            asked.append(request.messages[-1].content)
+            how.question.write_text("{{ question }} {{ A }} {{ B }} edited")  # type: ignore[union-attr]
+            return Completion('{"better": "A", "reason": ""}', "stop", Usage())
+
+    asyncio.run(judge_all(pairs(20), cast(Teacher, Editing()), how))
+    assert len(asked) == 40 and all(text.startswith("Asked: ") for text in asked)
 
 
 def test_without_one_nothing_is_another_step(tmp_path: Path) -> None:
@@ -74,7 +103,7 @@ def test_what_hides_an_answer_is_refused(
     how = judging(tmp_path, text, mode=mode)
     assert how.question
     with pytest.raises(UserError, match=says):
-        prove_question(how.question, mode, turns)
+        OwnQuestion(how.question, mode).prove(turns)
 
 
 def test_people_beside_grades_have_the_identity_of_their_rate(tmp_path: Path) -> None:
@@ -98,9 +127,9 @@ def test_it_is_rehearsed(tmp_path: Path) -> None:
     for mode, text in (("pairs", PAIR), ("grades", "{{ question }}{{ answer }}")):
         how = judging(tmp_path, text, mode=mode)
         asked = (
-            pair_request(how, ["Why?"], ["a"], ["b"], frozenset())
+            pair_request(how, ["Why?"], ["a"], ["b"], frozenset(), own(how))
             if mode == "pairs"
-            else grade_request(how, ["Why?"], ["a"], frozenset())
+            else grade_request(how, ["Why?"], ["a"], frozenset(), own(how))
         )
         said = answer_to(asked.asked())
         assert "Drawn by lot" in said and ("better" in said) == (mode == "pairs")

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.generate.config import GenerateConfig
+from alpaca_pipe.generate.own_prompt import how_it_ends
+from alpaca_pipe.generate.parsing.reply import Draft, Piece
+from alpaca_pipe.generate.run import may_do_better
 from alpaca_pipe.generate.style_registry import style_names
 from alpaca_pipe.generate.styles import style_of
 from alpaca_pipe.generate.styles.base import Seat, Style
+from alpaca_pipe.teachers.scripted.scripted_replies import answer_to
 from tests.generate.scripted import ROWS, SEEDS, TEACHER, VET, Scripted, run
 
 NEEDS = {"documents": (VET,)}
@@ -41,6 +47,69 @@ def test_the_styles_own_text_is_there_to_be_wrapped(name: str, tmp_path: Path) -
     assert own.name == plain.name and own.follows == plain.follows
 
 
+@pytest.mark.parametrize("name", style_names())
+@pytest.mark.parametrize(
+    "text", ["{{ prompt }}\n\nNo jokes. No task is about money.", "No jokes.\n\n{{ prompt }}"]
+)
+def test_a_rehearsal_answers_it_as_it_answers_the_styles_own(
+    name: str, text: str, tmp_path: Path
+) -> None:
+    """In as many pieces that can be read, more or less, and of the same length."""
+    file = tmp_path / "mine.j2"
+    file.write_text(text)
+
+    def readable(asking: Style) -> tuple[int, int]:
+        pieces = list[Piece]()
+        for draw in range(30):
+            asked = asking.request_for(seat := replace(place(asking), draw=draw))
+            reply = Completion(answer_to({**asked.asked(), "draw": draw}), "stop", Usage())
+            pieces += asking.parse(seat, reply)
+        drafts = [piece for piece in pieces if isinstance(piece, Draft)]
+        return len(drafts), sum(len(draft.instruction) for draft in drafts) // len(drafts)
+
+    plain, own = readable(style(name, None)), readable(style(name, file))
+    assert all(0.7 < mine / theirs < 1.4 for mine, theirs in zip(own, plain, strict=True)), (
+        own,
+        plain,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "end"), [("alpaca-2023", "4. Instruction:"), ("self-instruct", "4.")]
+)
+def test_a_reply_that_goes_on_from_an_end_that_is_not_there_is_told(
+    name: str, end: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.j2"
+    for text, told in (
+        ("{{ prompt }}\n\nNo jokes.", 1),
+        ("No jokes.\n{{ prompt }}", 0),
+        ("{{ prompt }}\n", 0),
+    ):
+        file.write_text(text)
+        own = style(name, file)
+        own.request_for(place(own))
+        said = how_it_ends(own, file)
+        assert len(said) == told and all(
+            f"({end}), and mine.j2 ends otherwise" in one for one in said
+        )
+    plain = style("alpaca", file)
+    plain.request_for(place(plain))
+    assert not how_it_ends(plain, file)
+
+
+def test_where_no_reply_of_its_form_comes_its_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.j2").write_text("Say something about {{ domain or 'life' }}.")
+    table = GenerateConfig.model_validate(
+        {"style": "alpaca-2023", "count": 5, "prompt": tmp_path / "mine.j2"}
+    )
+    assert "mine.j2" in may_do_better(table) and "alpaca-2023" in may_do_better(table)
+    assert (
+        may_do_better(table.model_copy(update={"prompt": None}))
+        == "another teacher or style may do better"
+    )
+
+
 def test_everything_a_prompt_may_need(tmp_path: Path) -> None:
     file = tmp_path / "mine.j2"
     file.write_text(
@@ -62,7 +131,7 @@ def test_everything_a_prompt_may_need(tmp_path: Path) -> None:
         ("one\n{{ seed.instruction }}", "mine.j2:2: 'seed' is undefined"),
         ("one\n{% for %}", "mine.j2:2: "),
         ("one\n\n{{ tasks / 0 }}", "mine.j2:3: division by zero"),
-        ("{% if false %}x{% endif %}", "the prompt comes out as nothing"),
+        ("{% if false %}x{% endif %}", "mine.j2 comes out as nothing"),
         ("{{ 'x' * 2000000 }}", "2,000,000 characters"),
         ("{{ ().__class__.__bases__ }}", "mine.j2:1: access to attribute '__class__'"),
     ],

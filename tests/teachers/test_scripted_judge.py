@@ -27,7 +27,7 @@ ROUND = "The moon is the moon is the moon is the moon is the moon is the moon."
 
 def chosen(first: str, second: str) -> object:
     """What evaluate reads of the whole script's reply to what evaluate asks."""
-    request = pair_request(JUDGE, [ASKED], [first], [second], frozenset({"response_format"}))
+    request = pair_request(JUDGE, [ASKED], [first], [second], frozenset({"response_format"}), None)
     return read_choice(Completion(answer_to(request.asked()), "stop", Usage(1, 1))).value
 
 
@@ -67,7 +67,7 @@ def test_neither_place_is_liked(first: str, second: str, asked: str) -> None:
 
 def test_grades_are_read_too() -> None:
     def grade(answer: str) -> float:
-        request = grade_request(JUDGE, [ASKED], [answer], frozenset())
+        request = grade_request(JUDGE, [ASKED], [answer], frozenset(), None)
         return float(
             read_judged_grade(Completion(answer_to(request.asked()), "stop", Usage(1, 1))).value
         )

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
 from alpaca_pipe.evaluate.judge.judge_config import Judging
-from alpaca_pipe.evaluate.judge.own_question import as_json, rendered
+from alpaca_pipe.evaluate.judge.own_question import OwnQuestion, as_json
 
 Choice = Literal["A", "B", "tie"]
 BEST = 10
@@ -59,28 +59,33 @@ def pair_request(
     first: Sequence[str],
     second: Sequence[str],
     takes: frozenset[str],
+    own: OwnQuestion | None,
 ) -> Request:
-    """asked: the user's turns; first, second: the answers to each, by the two that are compared."""
+    """asked: the user's turns; first, second: the answers to each, by the two that are compared. own: of `how.question`."""
     row: dict[str, Any] = {"question": asked[-1], "A": first[-1], "B": second[-1]}
     if len(asked) > 1:
         row = {"A_before": _before(asked, first), "B_before": _before(asked, second), **row}
     choices = {"type": "string", "enum": ["A", "B", "tie"]}
-    if how.question:
-        said = (_FORM.format(wanted=_PAIR_FORM), rendered(how.question, "pairs", row))
+    if own:
+        said = (_FORM.format(wanted=_PAIR_FORM), own.rendered(row))
     else:
         said = (_PAIR.format(turns=_TURNS if len(asked) > 1 else ""), as_json(row))
     return _request(how, *said, "better", choices, takes)
 
 
 def grade_request(
-    how: Judging, asked: Sequence[str], answers: Sequence[str], takes: frozenset[str]
+    how: Judging,
+    asked: Sequence[str],
+    answers: Sequence[str],
+    takes: frozenset[str],
+    own: OwnQuestion | None,
 ) -> Request:
     row: dict[str, Any] = {"question": asked[-1], "answer": answers[-1]}
     if len(asked) > 1:
         row = {"before": _before(asked, answers), **row}
     numbers = {"type": "integer", "enum": list(range(1, BEST + 1))}
-    if how.question:
-        said = (_FORM.format(wanted=_GRADE_FORM), rendered(how.question, "grades", row))
+    if own:
+        said = (_FORM.format(wanted=_GRADE_FORM), own.rendered(row))
     else:
         said = (_ALONE.format(turns=_TURNS if len(asked) > 1 else ""), as_json(row))
     return _request(how, *said, "grade", numbers, takes)

@@ -17,6 +17,7 @@ from alpaca_pipe.evaluate.judge.judge_requests import (
     read_choice,
     read_judged_grade,
 )
+from alpaca_pipe.evaluate.judge.own_question import OwnQuestion
 from alpaca_pipe.teachers.base import Teacher
 from alpaca_pipe.teachers.rounds import at_once, together
 
@@ -68,13 +69,14 @@ class Opinion:
 def _asked(
     pairs: Sequence[AnswerPair], how: Judging, takes: frozenset[str]
 ) -> Iterator[tuple[AnswerPair, Place, Request]]:
+    own = OwnQuestion(how.question, how.mode) if how.question else None
     for pair in pairs:
         if how.mode == "grades":
-            yield pair, "tuned", grade_request(how, pair.asked, pair.tuned, takes)
-            yield pair, "other", grade_request(how, pair.asked, pair.other, takes)
+            yield pair, "tuned", grade_request(how, pair.asked, pair.tuned, takes, own)
+            yield pair, "other", grade_request(how, pair.asked, pair.other, takes, own)
         elif not pair.same:
-            yield pair, "first", pair_request(how, pair.asked, pair.tuned, pair.other, takes)
-            yield pair, "second", pair_request(how, pair.asked, pair.other, pair.tuned, takes)
+            yield pair, "first", pair_request(how, pair.asked, pair.tuned, pair.other, takes, own)
+            yield pair, "second", pair_request(how, pair.asked, pair.other, pair.tuned, takes, own)
 
 
 async def judge_all(

@@ -12,7 +12,6 @@ from alpaca_pipe.core.jinja_file import JinjaFile
 
 KEY = "evaluate.judge.question"
 Mode = Literal["pairs", "grades"]
-_MOST = 1 << 20  # characters of a question
 _NEEDED: Mapping[Mode, tuple[str, ...]] = {
     "pairs": ("question", "A", "B"),
     "grades": ("question", "answer"),
@@ -23,33 +22,30 @@ _EARLIER: Mapping[Mode, tuple[str, ...]] = {
 }
 
 
-def rendered(file: Path, mode: Mode, row: Mapping[str, Any]) -> str:
-    """row: see judge_requests.py; earlier turns are empty lists where there are none. Raises UserError."""
-    text = _opened(file, mode).render({**dict.fromkeys(_EARLIER[mode], ()), **row}).strip()
-    if not text or len(text) > _MOST:
-        what = "nothing" if not text else f"{len(text):,} characters"
-        raise UserError(f"{KEY}: {file.name} comes out as {what}", "fix the file; `plan` tries it")
-    return text
+class OwnQuestion:
+    """The file as it was when it was first rendered: what is edited later is not asked."""
 
+    def __init__(self, file: Path, mode: Mode) -> None:
+        self._file, self._mode = file, mode
+        self._words = JinjaFile(file, KEY, ", ".join((*_NEEDED[mode], *_EARLIER[mode])))
 
-def prove_question(file: Path, mode: Mode, several_turns: bool) -> None:
-    """Each text that the judge must see gets into the question: tried with words that nobody writes. Raises UserError."""
-    needed = _NEEDED[mode] + (_EARLIER[mode] if several_turns else ())
-    marks: dict[str, Any] = {name: f"mark-{name}-7f3a" for name in _NEEDED[mode]}
-    for name in _EARLIER[mode] if several_turns else ():
-        marks[name] = [{"question": "earlier", "answer": f"mark-{name}-7f3a"}]
-    text = rendered(file, mode, marks)
-    if lost := [name for name in needed if f"mark-{name}-7f3a" not in text]:
-        what = " and ".join(lost)
-        turns = ", and some prompts have earlier turns" if lost[0] in _EARLIER[mode] else ""
-        raise UserError(
-            f"{KEY}: {file.name} leaves out {what}{turns}, so the judge could not see it",
-            f"write {' and '.join(f'{{{{ {name} }}}}' for name in lost)} where it belongs",
-        )
+    def rendered(self, row: Mapping[str, Any]) -> str:
+        """row: see judge_requests.py; earlier turns are empty lists where there are none. Raises UserError."""
+        return self._words.render({**dict.fromkeys(_EARLIER[self._mode], ()), **row})
 
-
-def _opened(file: Path, mode: Mode) -> JinjaFile:
-    return JinjaFile(file, KEY, ", ".join((*_NEEDED[mode], *_EARLIER[mode])))
+    def prove(self, several_turns: bool) -> None:
+        """Each text that the judge must see gets into the question: tried with words that nobody writes. Raises UserError."""
+        earlier = _EARLIER[self._mode] if several_turns else ()
+        marks: dict[str, Any] = {name: f"mark-{name}-7f3a" for name in _NEEDED[self._mode]}
+        for name in earlier:
+            marks[name] = [{"question": "earlier", "answer": f"mark-{name}-7f3a"}]
+        text = self.rendered(marks)
+        if lost := [name for name in marks if f"mark-{name}-7f3a" not in text]:
+            turns = ", and some prompts have earlier turns" if lost[0] in earlier else ""
+            raise UserError(
+                f"{KEY}: {self._file.name} leaves out {' and '.join(lost)}{turns}, so the judge could not see it",
+                f"write {' and '.join(f'{{{{ {name} }}}}' for name in lost)} where it belongs",
+            )
 
 
 def as_json(row: Mapping[str, Any]) -> str:

@@ -86,6 +86,7 @@ class Alpaca2023(Plain):
     defaults: ClassVar[Mapping[str, Any]] = {"max_tokens": 3072, "words": "rouge"}
     ties: ClassVar[Ties] = "doubles"
     dialects: ClassVar[tuple[str, ...]] = ("chat", "completions")
+    goes_on: ClassVar[bool] = True
 
     @classmethod
     def of(cls, config: GenerateConfig, teacher: str, takes: frozenset[str]) -> Style:

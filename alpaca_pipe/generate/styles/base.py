@@ -65,6 +65,7 @@ class Style(Protocol):
     machine: ClassVar[int]  # rows of earlier rounds shown in the place of so many seeds
     steered: ClassVar[bool]  # a seat is told what the pool lacks
     dialects: ClassVar[tuple[str, ...]]  # in which it can ask: chat, completions
+    goes_on: ClassVar[bool]  # a reply goes on from the prompt's last line, and is read so
 
     @property
     def topics(self) -> int:
@@ -123,6 +124,7 @@ class Plain(ABC):
     many_turns: ClassVar[bool] = False  # its rows are conversations of several turns
     steered: ClassVar[bool] = False
     dialects: ClassVar[tuple[str, ...]] = ("chat",)
+    goes_on: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

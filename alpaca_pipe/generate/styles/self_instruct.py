@@ -129,6 +129,7 @@ class SelfInstruct(Plain):
     temperature: float | None  # of the same
     takes: frozenset[str]
     name: ClassVar[str] = "self-instruct"
+    goes_on: ClassVar[bool] = True
     says: ClassVar[str] = "as Self-Instruct did: instructions, their kind, their instances"
     # Guesses, measured nowhere yet.
     prior: ClassVar[Prior] = replace(

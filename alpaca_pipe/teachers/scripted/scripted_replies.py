@@ -163,9 +163,14 @@ class ScriptedRow(NamedTuple):
 
 
 _GRADE = re.compile(r"from 0 to (\d+)\b.*\{\"grade\": number", re.DOTALL)  # curate's grading
-_ONE_TASK = re.compile(r"^Write a task about [^\n]+\.$")  # generate's style two-step
+_ONE_TASK = re.compile(r"(?:^|\n)Write a task about [^\n]+\.$")  # generate's style two-step
 _LIST = re.compile(r"(\d+)\s*[.)]\s*Instruction:\s*$")
 _BARE_LIST = re.compile(r"(\d+)\s*([.)])\s*$")
+# An end that a reply goes on from, with the user's own words behind it (generate.prompt).
+_OPEN_END = re.compile(
+    r"^(?:[ \t]*\d+[ \t]*[.)](?:[ \t]*Instruction:)?|Write a task about [^\n]+\.)[ \t]*$(?=\s*\S)",
+    re.MULTILINE,
+)
 _LABEL = re.compile(r"(?:^|\n)\W*(\w+):\s*$")
 _PASSAGE = re.compile(r"<passage>\n(.*)\n</passage>", re.DOTALL)  # generate's style documents
 _EVOLVED = re.compile(r"<task>\n(.*)\n</task>", re.DOTALL)  # evol
@@ -182,6 +187,10 @@ def answer_to(asked: Mapping[str, Any]) -> str:
     question = asked["messages"][-1][1]
     if said := judgement(question) or lot(asked["messages"][0][1], chance):
         return said
+    return _to_a_style(asked, question, chance)
+
+
+def _to_a_style(asked: Mapping[str, Any], question: str, chance: random.Random) -> str:
     if found := _PASSAGE.search(question):
         return _from_passage(found[1], chance)
     if "Action: tool[" in asked["messages"][0][1]:
@@ -189,12 +198,14 @@ def answer_to(asked: Mapping[str, Any]) -> str:
     schema = _schema(asked["decoding"].get("response_format"))
     if schema is not None:
         return json.dumps(_filled(schema, "", _rows(chance), chance, schema), ensure_ascii=False)
-    if _ONE_TASK.search(question):
-        return next(_rows(chance)).instruction
     if found := _EVOLVED.search(question):
         return _evolved(found[1], chance)
     if found := _INSTANCES.search(question):
         return _instances(found[1] == "Class label", chance)
+    if ends := list(_OPEN_END.finditer(question)):
+        question = question[: ends[-1].end()]
+    if _ONE_TASK.search(question):
+        return next(_rows(chance)).instruction
     if found := _LIST.search(question):
         return _numbered_list(int(found[1]), chance)
     if found := _BARE_LIST.search(question):
