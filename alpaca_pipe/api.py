@@ -183,6 +183,8 @@ def plan(
     from alpaca_pipe.planner.plan_summary import look
 
     loaded, workspace = opened(str(recipe), overrides, Path(runs), rehearse)
+    if loaded.sweep:
+        return _plan_points(loaded, workspace, Path(runs), rehearse)
     found = look(loaded, CATALOG, workspace, rehearse)
     steps = tuple(
         PlannedStep(
@@ -199,6 +201,33 @@ def plan(
         *_figures(found.total),
         {held.key: held.word for held in found.held},
         found.fit.fits if found.fit else None,
+    )
+
+
+def _plan_points(loaded: Recipe, workspace: Workspace, runs: Path, rehearse: bool) -> Plan:
+    """Of a recipe with a table `sweep:`: the steps that are to be made, each once, and for which point first."""
+    from alpaca_pipe.catalog import CATALOG
+    from alpaca_pipe.planner.plan_summary import look
+    from alpaca_pipe.sweep.sweep_plan import plan_sweep, point_recipes
+
+    points = point_recipes(loaded, CATALOG, runs, rehearse)
+    found = plan_sweep(loaded, points, CATALOG, workspace)
+    fits = [look(one.recipe, CATALOG, workspace, rehearse).fit for one in points]
+    steps = tuple(
+        PlannedStep(kind, "run", f"for {one.point.label}", *_figures(estimate))
+        for one in found.points
+        for kind, estimate in one.new.items()
+    )
+    return Plan(
+        found.recipe,
+        steps,
+        sum((step.dollars for step in steps), NOTHING),
+        sum((step.minutes for step in steps), NOTHING),
+        sum((step.requests for step in steps), NOTHING),
+        sum((step.tokens_in for step in steps), NOTHING),
+        sum((step.tokens_out for step in steps), NOTHING),
+        {held.key: held.word for held in found.held},
+        all(one.fits for one in fits if one) if any(fits) else None,
     )
 
 
@@ -413,6 +442,8 @@ def carry_out(
                 accept_terms=accept_terms,
                 new_ledger=new_ledger,
                 verbose=verbose,
+                stopping=stopping,
+                listener=listener,
             ),
         )
     done = run_recipe(

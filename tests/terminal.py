@@ -7,13 +7,14 @@ import re
 import select
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from tests.waiting import PATIENCE, until, waits_for_a_key
 
+T = TypeVar("T")
 _MODULE = ("-m", "alpaca_pipe")
 _MAIN = "\nfrom alpaca_pipe.cli import main\nmain()"
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
@@ -32,7 +33,7 @@ class Terminal:
         """before: Python that the process runs first, such as a clock of its own."""
         import pty
 
-        self.screen, self._seen = "", 0
+        self.screen, self._seen, self._lost = "", 0, False
         ours, theirs = pty.openpty()
         self._fd = ours
         settings = {
@@ -63,7 +64,8 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        os.close(self._fd)
+        if not self._lost:
+            os.close(self._fd)
 
     def until(self, words: str) -> str:
         """What appears from here on, up to and with the words."""
@@ -74,6 +76,17 @@ class Terminal:
         self._seen = found + len(words)
         return part
 
+    def meanwhile(self, look: Callable[[], T]) -> T:
+        """What `look` gives as soon as that is true, seen elsewhere. What appears here is read: a terminal that nobody reads
+        holds up what writes to it."""
+
+        def both() -> T:
+            while select.select([self._fd], [], [], 0)[0] and self._read():
+                pass
+            return look()
+
+        return until(both, self.process)
+
     def type(self, text: str) -> None:
         os.write(self._fd, text.encode())
 
@@ -81,6 +94,11 @@ class Terminal:
         """Ctrl-C once it waits for a key: Python does not hear one that comes while readline still writes its prompt."""
         until(lambda: waits_for_a_key(self.process.pid), self.process)
         self.type("\x03")
+
+    def hang_up(self) -> None:
+        """Its window is closed, or its connection broken: what runs in it is told, and has nothing to write to."""
+        os.close(self._fd)
+        self._lost = True
 
     def end(self) -> tuple[int, str]:
         """The exit code, and what else was printed."""
@@ -100,11 +118,12 @@ class Terminal:
 
 
 def take_terminal() -> None:
-    """Makes the pseudo-terminal the one that Ctrl-C comes from, and Ctrl-C heard: children of a shell's `&` inherit that it
-    is not."""
+    """Makes the pseudo-terminal the one that Ctrl-C comes from, and Ctrl-C and its end heard: children of a shell's `&`, or of
+    nohup, inherit that they are not."""
     import fcntl
     import signal
     import termios
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

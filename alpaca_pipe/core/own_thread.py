@@ -12,6 +12,7 @@ from typing import TypeVar
 from alpaca_pipe.core.errors import Stopped
 
 T = TypeVar("T")
+_LISTENS = 0.25  # seconds: ipykernel's button to interrupt does not wake a loop that only waits
 
 
 def loop_is_running() -> bool:
@@ -39,7 +40,9 @@ async def awaited(work: Callable[[], T], stopping: threading.Event) -> T:
     """Its result. A task that is cancelled sets `stopping`, and is over when the work has ended in order."""
     future = asyncio.wrap_future(_started(work))
     try:
-        return await asyncio.shield(future)
+        while not future.done():
+            await asyncio.wait({future}, timeout=_LISTENS)
+        return future.result()
     except asyncio.CancelledError:
         stopping.set()
         with contextlib.suppress(Stopped):

@@ -6,10 +6,12 @@ Nothing else in the package prints (tests/house/test_screen.py).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import signal
+import stat
 import sys
 import unicodedata
 from collections.abc import Iterable
@@ -108,6 +110,16 @@ def nobody_reads() -> bool:
     return bool(_GONE)
 
 
+def terminal_gone(stream: IO[str], error: OSError) -> bool:
+    """Whether a write failed because its terminal was closed, of which SIGHUP would have told who does not ignore it (nohup, disown):
+    the rest goes nowhere then, and the work goes on."""
+    with suppress(OSError, ValueError):
+        if error.errno == errno.EIO and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):
+            _to_nowhere(stream)
+            return True
+    return False
+
+
 def _to_nowhere(stream: IO[str]) -> None:
     with suppress(OSError, ValueError), open(os.devnull, "r+b") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
@@ -120,6 +132,8 @@ def _written(stream: IO[str], text: str) -> None:
     except BrokenPipeError:
         reader_gone(stream)
     except OSError as error:
+        if terminal_gone(stream, error):
+            return
         _to_nowhere(stream)
         raise UserError(
             f"what is printed cannot be written: {(error.strerror or str(error)).lower()}",
@@ -148,6 +162,13 @@ def _visible_console() -> type[Console]:
                     yield segment
                 else:
                     yield Segment(visible(segment.text), segment.style)
+
+        def _check_buffer(self) -> None:
+            try:
+                super()._check_buffer()
+            except OSError as error:
+                if not terminal_gone(self.file, error):
+                    raise
 
         def on_broken_pipe(self) -> None:
             self.quiet = True

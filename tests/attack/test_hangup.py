@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from alpaca_pipe.core.screen import echo, new_console, terminal_gone
 from alpaca_pipe.ledger.store.journal import Journal
 from tests.attack.conftest import RECIPE
 
@@ -43,6 +45,26 @@ def test_a_closed_terminal_stops_a_run_as_sigterm_does(
     with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
         totals = journal.totals()
         assert totals.lost == totals.open == totals.pending == 0 and totals.requests >= 2, said
+
+
+def test_what_is_printed_to_a_terminal_that_is_gone_goes_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who ignores SIGHUP (nohup, disown) goes on; a disk that fails in the same way is still said."""
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as screen:
+        os.close(ours)
+        monkeypatch.setattr("sys.stdout", screen)
+        echo("to nobody")
+        echo("and once more")
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as screen:
+        console = new_console(file=screen, force_terminal=True)
+        os.close(ours)
+        console.print("to nobody")
+        console.print("and once more")
+    with (tmp_path / "printed").open("w") as file:
+        assert not terminal_gone(file, OSError(errno.EIO, "Input/output error"))
 
 
 def test_a_signal_to_the_whole_group_stops_it_as_one_to_the_run(tmp_path: Path) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.store import connection
 from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.ledger.store.migrations import MIGRATIONS
+from alpaca_pipe.ledger.store.migrations import MIGRATIONS, migrate
 from tests.ledger.conftest import Book
 
 
@@ -74,3 +76,30 @@ def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
         }
         assert db.execute("PRAGMA user_version").fetchone() == (1,)
     assert names == {"replies", "entries"}
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_who_looks_while_a_new_one_is_made_sees_none_or_a_whole_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    seen = []
+
+    def looked(db: sqlite3.Connection, named: Path) -> None:
+        seen.append(path.exists())
+        migrate(db, named)
+
+    def no_link(*paths: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no hard links")
+
+    monkeypatch.setattr(connection, "migrate", looked)
+    if not links:
+        monkeypatch.setattr("os.link", no_link)
+    with Journal.open(path) as journal:
+        Book(journal).settle(Book(journal).opened("r1-new"))
+        assert Journal.open(path, read_only=True).totals().requests == 1
+    assert seen[0] is False
+    assert {file.name for file in path.parent.iterdir()} <= {
+        path.name,
+        f"{path.name}-wal",
+        f"{path.name}-shm",
+    }

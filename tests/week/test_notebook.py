@@ -10,37 +10,10 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.start.folder import begin
+from tests.notebook import Kernel
 
 pytest.importorskip("ipykernel", reason="ipykernel is not installed")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
-
-
-class Kernel:
-    """A kernel, and what a cell of it printed."""
-
-    def __init__(self, folder: Path) -> None:
-        from jupyter_client.manager import start_new_kernel
-
-        self.manager, self.client = start_new_kernel(
-            kernel_name="python3", cwd=str(folder), startup_timeout=300
-        )
-
-    def run(self, cell: str) -> str:
-        said: list[str] = []
-
-        def hear(message: dict[str, object]) -> None:
-            content = message["content"]
-            assert isinstance(content, dict)
-            said.append(str(content.get("text") or "\n".join(content.get("traceback", ()))))
-
-        reply = self.client.execute_interactive(cell, output_hook=hear, timeout=600)
-        text = "".join(said)
-        assert reply["content"]["status"] == "ok", text
-        return text
-
-    def end(self) -> None:
-        self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
 
 
 @pytest.fixture

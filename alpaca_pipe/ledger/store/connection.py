@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import sqlite3
 import time
 import uuid
+from contextlib import closing, suppress
 from pathlib import Path
 
 from alpaca_pipe.core.errors import UserError
@@ -61,6 +64,8 @@ def writable(path: Path) -> tuple[sqlite3.Connection, str]:
     until = time.monotonic() + _PATIENCE
     while True:
         try:
+            if not path.exists():
+                _make(path)
             return _opened(path)
         except sqlite3.OperationalError as error:
             if not is_held(error) or time.monotonic() > until:
@@ -75,6 +80,21 @@ def is_held(error: sqlite3.Error) -> bool:
 
 def tell_of_wait(path: Path) -> None:
     echo(f"waiting for the ledger {path}, to which another process is writing", err=True)
+
+
+def _make(path: Path) -> None:
+    """A new ledger gets its name when all its tables are in it: who looks beside a run that begins sees none, or a whole one.
+    Where the file system has no hard links, or another process was faster, nothing is made here."""
+    unfinished = path.with_name(
+        f".{path.name}.{secrets.token_hex(4)}"
+    )  # as core/files.py: gc knows it
+    try:
+        with closing(connected(unfinished)) as db:
+            migrate(db, path)
+        with suppress(OSError):
+            os.link(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _opened(path: Path) -> tuple[sqlite3.Connection, str]:
