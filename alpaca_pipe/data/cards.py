@@ -9,6 +9,7 @@ from typing import Any
 
 from alpaca_pipe.core.ingredient import Ingredient
 from alpaca_pipe.core.screen import visible
+from alpaca_pipe.data.card_licence import CardLicence, licence_of
 from alpaca_pipe.data.commercial_use import as_chapter, brought
 from alpaca_pipe.data.markdown import as_text, fenced
 
@@ -34,19 +35,20 @@ def dataset_card(
     forms: Collection[str],
     with_system: int = 0,
     made_by: str = "",
-    licence: str = "other",
     terms: Mapping[str, Any] | None = None,
 ) -> str:
     """The card of a published dataset. No recipe's name: several recipes may share the step that seals it.
 
     counts: "rows" (all) and rows per split; kinds: rows per origin (seed, generated, imported); teacher: who wrote the
     generated rows (several: with ", " between), or ""; with_system: rows with a system text, which alpaca_data.json cannot
-    hold; made_by: the hash of the recipe's part that made it (the step's identity); licence: as the hub spells it;
+    hold; made_by: the hash of the recipe's part that made it (the step's identity);
     terms: what the recipe brings in and what was accepted, as its lock keeps it.
     """
     splits = [name for name in counts if name != "rows"]
+    notes, bound = _binding(kinds, teacher, brought(terms or {}))
+    licence = licence_of(bound)
     head = [
-        f"license: {licence}",
+        f"license: {licence.name}",
         "task_categories: [text-generation]",
         "tags: [instruction-tuning, alpaca]",
     ]
@@ -83,7 +85,7 @@ def dataset_card(
             'load_dataset("path/of/this/folder")',
             "```",
             "",
-            *_licence(kinds, teacher, terms or {}),
+            *_licence(licence, notes, bound, terms or {}),
             "",
         ]
     )
@@ -97,10 +99,11 @@ def teachers_of(card: str) -> tuple[str, ...]:
     return tuple(json.loads(line.removeprefix(_TEACHERS))) if line else ()
 
 
-def _licence(kinds: Mapping[str, int], teacher: str, terms: Mapping[str, Any]) -> list[str]:
-    """Whose terms bind the rows, and what they say to selling. It names them; it does not judge them."""
-    notes = ["## Licence", ""]
-    brings = brought(terms)
+def _binding(
+    kinds: Mapping[str, int], teacher: str, brings: Sequence[Ingredient]
+) -> tuple[list[str], list[Ingredient]]:
+    """Where the rows' terms come from, in sentences; and whose terms they are."""
+    notes = []
     named = [name for name in teacher.split(", ") if name]
     bound = list(_teachers(named, brings)) if kinds.get("generated") else []
     if kinds.get("generated"):
@@ -117,7 +120,18 @@ def _licence(kinds: Mapping[str, int], teacher: str, terms: Mapping[str, Any]) -
             if any(one.kind == "data" for one in bound)
             else [Ingredient("data", "the imported rows")]
         )
-    return [*notes, "", *as_chapter(bound, terms.get("accepted"))]
+    return notes, bound
+
+
+def _licence(
+    licence: CardLicence,
+    notes: Sequence[str],
+    bound: Sequence[Ingredient],
+    terms: Mapping[str, Any],
+) -> list[str]:
+    """Whose terms bind it, and what they say to selling. It names them; it does not judge them."""
+    why = ["", licence.why] if licence.why else []
+    return ["## Licence", "", *notes, *why, "", *as_chapter(bound, terms.get("accepted"))]
 
 
 def _teachers(named: Sequence[str], brings: Sequence[Ingredient]) -> Iterator[Ingredient]:
@@ -151,6 +165,7 @@ def model_card(
     """The card of an exported model. base: its name for others; a hub's id stands in the head too. prompt: one rendered prompt as the model expects it; facts: what went in;
     checks: what was measured after reloading from disk; terms: as in `dataset_card`."""
     bound = terms or {}
+    licence = licence_of(brought(bound), weights=True)
     return "\n".join(
         [
             *_head(
@@ -158,7 +173,7 @@ def model_card(
                     "library_name: transformers",
                     *([f"base_model: {base}"] if _HUB_ID.fullmatch(base) else []),
                     "pipeline_tag: text-generation",
-                    "license: other",
+                    f"license: {licence.name}",
                     "tags: [instruction-tuning, alpaca]",
                 ]
             ),
@@ -182,11 +197,12 @@ def model_card(
             'tokenizer = AutoTokenizer.from_pretrained("path/of/this/folder")',
             "```",
             "",
-            "## Licence",
-            "",
-            "Two bind this model: the base's licence, and the terms of the training rows' teacher.",
-            "",
-            *as_chapter(brought(bound), bound.get("accepted")),
+            *_licence(
+                licence,
+                ["Two bind this model: the base's licence, and the terms of the training rows."],
+                brought(bound),
+                bound,
+            ),
             "",
         ]
     )
@@ -200,6 +216,7 @@ def adapter_card(
 ) -> str:
     """The card of an adapter that travels without its base. base: its name for others; files: (name, sha256)."""
     bound = terms or {}
+    licence = licence_of(brought(bound), weights=True)
     known = bool(_HUB_ID.fullmatch(base))
     return "\n".join(
         [
@@ -208,7 +225,7 @@ def adapter_card(
                     "library_name: peft",
                     *([f"base_model: {base}"] if known else []),
                     "pipeline_tag: text-generation",
-                    "license: other",
+                    f"license: {licence.name}",
                     "tags: [instruction-tuning, alpaca]",
                 ]
             ),
@@ -232,11 +249,12 @@ def adapter_card(
             "",
             *_table([(name, f"sha256 {digest}") for name, digest in files]),
             "",
-            "## Licence",
-            "",
-            "Two bind this adapter: the base's licence, and the terms of the training rows' teacher.",
-            "",
-            *as_chapter(brought(bound), bound.get("accepted")),
+            *_licence(
+                licence,
+                ["Two bind this adapter: the base's licence, and the terms of the training rows."],
+                brought(bound),
+                bound,
+            ),
             "",
         ]
     )

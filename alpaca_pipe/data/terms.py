@@ -63,12 +63,14 @@ class LicenceTerms:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one ingredient's terms say to one use."""
+    """What one ingredient's terms say to one use. licence: its name in the table; "" where the table, or whoever wrote the
+    recipe, does not name one."""
 
     ingredient: Ingredient
     answer: Answer
     says: str
     source: str = ""
+    licence: str = ""
 
     @property
     def sentence(self) -> str:
@@ -115,7 +117,11 @@ def _by_table(one: Ingredient, row: LicenceTerms | None, use: Use, bases: Sequen
     )
     lifted: Answer = "yes" if use == "research" else "ask"
     return Finding(
-        one, lifted if allowed else row.uses[use], f"{row.licence}: {row.says}", row.source
+        one,
+        lifted if allowed else row.uses[use],
+        f"{row.licence}: {row.says}",
+        row.source,
+        row.licence,
     )
 
 

@@ -80,7 +80,7 @@ async def connect(
             recipe=recipe,
             run=run,
             stage=stage,
-            pace=_pace(table, say),
+            pace=_pace(table, say, careful=not price.free),
             stopping=lambda: stopping() or (desk is not None and desk.patience.ended),
             attempts=table.max_attempts,
             by_batch=table.by_batch,
@@ -159,9 +159,13 @@ def _online(table: TeacherTable, wire: HttpConnection, child: Child | None) -> T
     return Watched(teacher, child) if child else teacher
 
 
-def _pace(table: TeacherTable, say: Callable[[str], None]) -> RateLimiter:
+def _pace(table: TeacherTable, say: Callable[[str], None], *, careful: bool) -> RateLimiter:
     if table.by_batch:
         return RateLimiter(WITHOUT_LIMIT, adapts=False)
     return RateLimiter(
-        table.concurrency, table.requests_per_minute, table.tokens_per_minute, say=say
+        table.concurrency,
+        table.requests_per_minute,
+        table.tokens_per_minute,
+        careful=careful,
+        say=say,
     )

@@ -21,6 +21,7 @@ MAY = {
     "teachers/batch_server.py": "a provider whose batches take a while",
     "teachers/test_adapting.py": VIRTUAL,
     "teachers/test_limits.py": VIRTUAL,
+    "teachers/test_paid_in_vain.py": VIRTUAL,
     "teachers/test_batch_kill.py": "kills at moments of chance: right at each of them",
     "teachers/test_openai.py": "a server that trickles, until the client gives up",
     "ledger/test_gpu.py": "compares with the moment at which this machine was started",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alpaca_pipe.core.completion import Request
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.teachers.base import Failure
 from alpaca_pipe.teachers.openai.error_mapping import without_keys
 from alpaca_pipe.teachers.ratelimit.limiter import LONGEST_ASKED
@@ -12,9 +13,10 @@ _SHOWN = 60  # characters of a prompt, enough to find it by
 
 
 def giving_up(
-    failure: Failure, failures: int, most: int, key: str, request: Request
+    failure: Failure, failures: int, lost: int, most: int, key: str, request: Request
 ) -> UserError | None:
-    """What the run ends with after the n-th failure of a request; None where it is tried again."""
+    """What the run ends with after the n-th failure of a request; None where it is tried again. lost: nano-dollars that its
+    tries may be billed."""
     too_long = failure.retry_after is not None and failure.retry_after > LONGEST_ASKED
     if failure.retry and failures < most and not too_long:
         return None
@@ -31,8 +33,9 @@ def giving_up(
             "right, then run the same command again: every stored reply is kept",
         )
     begins = without_keys(request.messages[-1].content if request.messages else "")[:_SHOWN]
+    billed = f"; up to {shown(lost)} may be billed for it, and is counted as spent" if lost else ""
     return UserError(
-        f"the teacher failed at a request {often}: {failure.what} (request {key}, '{begins}')",
+        f"the teacher failed at a request {often}: {failure.what} (request {key}, '{begins}'){billed}",
         "run the same command later: every stored reply is kept and nothing is asked twice; where it is always this "
         "request, raise `teacher.max_attempts`, or change the seed or the prompt that it is made of",
     )

@@ -172,7 +172,7 @@ class Metered:
     async def _answer(self, asking: _Asking, key: str, request: Request) -> Completion:
         """Attempts, until one brings a reply."""
         sized = self._size.of(request)
-        failures = 0
+        failures = lost = 0
         line = BudgetQueue(self._for_budget)
         try:
             while True:
@@ -199,7 +199,8 @@ class Metered:
                         self._refusals.end(turn)
                 if failure is not None:
                     failures += 1
-                    self._give_up_at(failure, failures, key, request)
+                    lost += sized.ceiling if failure.sent == "unknown" else 0
+                    self._give_up_at(failure, failures, lost, key, request)
                     await self.pace.rest(failures, failure.retry_after, self._go_on)
                 elif isinstance(answer, Completion):
                     return answer
@@ -268,17 +269,19 @@ class Metered:
             if refused_unread(completion):  # nobody paid for it
                 if place is not None:
                     place.give_back()
+                turn.refused()
                 await self._refusals.weigh(completion, turn)
         except Failure as failure:
-            turn.failed(failure.what, failure.limits)
+            unknown = failure.sent == "unknown"
+            turn.failed(failure.what, failure.limits, attempt.ceiling if unknown else 0)
             if failure.slower:
                 turn.pushed_back(failure.retry_after)
-            enter = self._journal.lose if failure.sent == "unknown" else self._journal.release
+            enter = self._journal.lose if unknown else self._journal.release
             _log.debug(
                 "request %s: %s (%s)",
                 attempt.name,
                 failure.what,
-                "lost" if failure.sent == "unknown" else "costs nothing",
+                "lost" if unknown else "costs nothing",
             )
             await self._end(enter(attempt, failure.what))
             raise
@@ -360,8 +363,10 @@ class Metered:
         if self._stopping():
             raise Stopped
 
-    def _give_up_at(self, failure: Failure, failures: int, key: str, request: Request) -> None:
-        if given_up := giving_up(failure, failures, self._attempts, key, request):
+    def _give_up_at(
+        self, failure: Failure, failures: int, lost: int, key: str, request: Request
+    ) -> None:
+        if given_up := giving_up(failure, failures, lost, self._attempts, key, request):
             raise self._stop_at(given_up) from failure
 
     async def _end(self, written: Future[T]) -> T:

@@ -38,7 +38,8 @@ class RateLimiter:
     holds everybody back. Rates of our own are spaced evenly, without bursts; limits that the server tells of are used to
     the last request, and a rate of our own gives way to one that is told and no higher.
 
-    adapts: False where one request's speed or failure says nothing about the next one (batches)."""
+    adapts: False where one request's speed or failure says nothing about the next one (batches).  careful: the teacher is
+    paid, so few are in flight until it has answered (in_vain.py)."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class RateLimiter:
         tokens_per_minute: int | None = None,
         *,
         adapts: bool = True,
+        careful: bool = False,
         say: Callable[[str], None] = lambda sentence: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -59,7 +61,8 @@ class RateLimiter:
         if tokens_per_minute:
             self._own["tokens"] = _Spacing(tokens_per_minute)
         self._told: dict[str, tuple[What, Gauge]] = {}
-        self._adapts, self._breaker, self._slowness = adapts, CircuitBreaker(say), LatencyMonitor()
+        self._adapts, self._slowness = adapts, LatencyMonitor()
+        self._breaker = CircuitBreaker(say, careful=careful and adapts)
         self._clock, self._sleep, self._chance = clock, sleep, chance
         self._say, self._said = say, dict[str, float]()
         self._line = asyncio.Lock()  # whoever stands first decides when to go
@@ -103,11 +106,19 @@ class RateLimiter:
 
     # ---- waiting
 
+    @property
+    def _has_room(self) -> bool:
+        return self._in_flight < self._breaker.room(int(self.limit))
+
+    def _wake(self) -> None:
+        if self._free is not None and not self._free.done() and self._has_room:
+            self._free.set_result(None)
+
     async def _enter(self, turn: Turn) -> None:
         async with self._line:
             while True:
                 turn.go_on()
-                if self._in_flight >= int(self.limit):
+                if not self._has_room:
                     self._free = asyncio.get_running_loop().create_future()
                     await self._free
                 elif (waiting := self._wait(turn))[0] > _AN_INSTANT:
@@ -165,8 +176,7 @@ class RateLimiter:
     def _leave(self, turn: Turn) -> None:
         self._in_flight -= 1
         self._breaker.withdrawn(turn.probe)
-        if self._free is not None and not self._free.done() and self._in_flight < int(self.limit):
-            self._free.set_result(None)
+        self._wake()
 
     # ---- hearing
 
@@ -238,6 +248,11 @@ class Turn:
     def charge(self, what: What) -> float:
         return 1.0 if what == "requests" else self.tokens
 
+    def _as_probe(self) -> bool:
+        """Whether it is one that the breaker waits for. It is told once: the next may be sent before this one has left."""
+        probe, self.probe = self.probe, False
+        return probe
+
     def answered(self, tokens: int, tokens_out: int = 0, limits: Mapping[str, str] = {}) -> None:
         """A good answer that took so many tokens, `tokens_out` of them written. limits: headers that came with it."""
         pace = self._pace
@@ -248,16 +263,22 @@ class Turn:
         if limits:
             pace._hear(self, limits)
         if pace._adapts:
-            pace._breaker.ended(True, self.probe, pace._clock())
+            pace._breaker.ended(True, self._as_probe(), pace._clock())
             pace._well_answered(self, tokens_out)
 
-    def failed(self, why: str, limits: Mapping[str, str] = {}) -> None:
-        """No reply, for whatever reason."""
+    def refused(self) -> None:
+        """It refused this one: an answer, whatever it comes to mean, and no cost."""
+        if self._pace._adapts:
+            self._pace._breaker.spoke(self._as_probe())
+            self._pace._wake()
+
+    def failed(self, why: str, limits: Mapping[str, str] = {}, lost: int = 0) -> None:
+        """No reply, for whatever reason. lost: nano-dollars that it may be billed all the same."""
         pace = self._pace
         if limits:
             pace._hear(self, limits)
         if pace._adapts:
-            pace._breaker.ended(False, self.probe, pace._clock(), why)
+            pace._breaker.ended(False, self._as_probe(), pace._clock(), why, lost)
 
     def pushed_back(self, retry_after: float | None) -> None:
         """The server asked for less."""
