@@ -61,7 +61,9 @@ def licence_of(ingredients: Iterable[Ingredient], *, weights: bool = False) -> C
         )
     name = (names or [found[0].licence])[0]
     beside = [one for one in found if one.licence != name]
-    why = f"{name} holds for all of it{f'; the notices stay of {_listed(beside)}' if beside else ''}."
+    why = (
+        f"{name} holds for all of it{f'; the notices stay of {_listed(beside)}' if beside else ''}."
+    )
     return CardLicence(_OF_THE_HUB[name][0], why)
 
 
@@ -74,4 +76,6 @@ def _who(one: Finding) -> str:
 
 
 def _listed(found: Sequence[Finding]) -> str:
-    return ", ".join(f"{_who(one)} under {one.licence or 'terms that we do not know'}" for one in found)
+    return ", ".join(
+        f"{_who(one)} under {one.licence or 'terms that we do not know'}" for one in found
+    )

@@ -30,7 +30,11 @@ ROWS = [
     ([ALPACA], "cc-by-nc-4.0", "CC BY-NC 4.0 holds for all of it."),
     ([OASST], "apache-2.0", "Apache-2.0 holds for all of it."),
     # an open licence beside one that wants its own kept: as in MosaicML's dolly_hhrlhf, MIT and CC BY-SA 3.0 are that
-    ([DOLLY, OASST], "cc-by-sa-3.0", "the notices stay of OpenAssistant/oasst1 (data) under Apache-2.0"),
+    (
+        [DOLLY, OASST],
+        "cc-by-sa-3.0",
+        "the notices stay of OpenAssistant/oasst1 (data) under Apache-2.0",
+    ),
     ([ALPACA, OASST], "cc-by-nc-4.0", "the notices stay"),
     ([OPEN_TEACHER, OASST], "apache-2.0", "holds for all of it"),
     # none for both

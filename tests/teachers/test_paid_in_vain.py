@@ -114,7 +114,9 @@ def test_few_are_at_risk_and_the_end_says_what_they_may_cost(
     assert f"{arrived} requests in a row brought no reply" in error.what
     assert f"up to {shown(lost)} may be billed" in error.what and lost > 0
     assert "ledger reconcile" in error.cure and "run the same command again" in error.cure
-    assert [sentence for sentence in told if f"the last {FEW} requests brought no reply" in sentence]
+    assert [
+        sentence for sentence in told if f"the last {FEW} requests brought no reply" in sentence
+    ]
 
 
 def test_a_server_that_comes_back_is_asked_on_and_nothing_is_missing(
@@ -131,9 +133,7 @@ def test_refused_requests_of_a_paid_teacher_are_no_reason_to_wait_for_ever(
     tmp_path: Path, journal: Journal
 ) -> None:
     """They are held until it is known what they mean; the few places of the start must not be theirs alone."""
-    with proving(
-        tmp_path / "books.sqlite", script=("400_odd",) * 3 * 2 * FEW, nature={}
-    ) as server:
+    with proving(tmp_path / "books.sqlite", script=("400_odd",) * 3 * 2 * FEW, nature={}) as server:
         replies, error, _ = ask(server, journal, tmp_path, 3 * AT_ONCE)
     assert error is None and len(replies) == 3 * AT_ONCE
 
@@ -229,9 +229,7 @@ def test_one_answer_from_before_the_pause_ends_it(real_pauses: None) -> None:
 def test_who_answers_one_in_five_is_given_up_all_the_same(real_pauses: None) -> None:
     """Each answer ends a pause: without a memory that would go on until the money is gone."""
     answers = iter(range(10**6))
-    load = paid(
-        lambda now: (1.0, "ok" if next(answers) % (FEW + 1) == FEW else "hangs"), 3600, 64
-    )
+    load = paid(lambda now: (1.0, "ok" if next(answers) % (FEW + 1) == FEW else "hangs"), 3600, 64)
     assert load.ended and load.attempts - load.answered <= (FEW + 1) * (len(PAID_PAUSES) + 1)
 
 

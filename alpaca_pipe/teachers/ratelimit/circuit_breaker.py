@@ -122,7 +122,9 @@ class CircuitBreaker:
 
     def _given_up(self) -> UserError:
         pauses, vain = len(self._pauses), self._vain
-        again = "then run the same command again: every stored reply is kept and nothing is asked twice"
+        again = (
+            "then run the same command again: every stored reply is kept and nothing is asked twice"
+        )
         if self._pauses is PAUSES:
             billed = f"; up to {shown(vain.at_risk)} of it may be billed" if vain.at_risk else ""
             return UserError(
