@@ -29,7 +29,8 @@ class CircuitBreaker:
         self._vain = InVain(careful)
         self._ends: deque[tuple[float, bool]] = deque(maxlen=_LAST)
         self._until: float | None = None  # open until then
-        self._pauses = PAUSES
+        self._paid = False  # whether a few that are paid opened it last
+        self._pauses: tuple[float, ...] = PAUSES
         self._probing = False
         self._failed_probes = 0
         self._why = ""
@@ -60,7 +61,7 @@ class CircuitBreaker:
             self._vain.good()
         if self._until is not None:
             # What was sent before the pause says nothing where half of it failed; where nothing came, it says all.
-            if probe or (good and self._pauses is PAID_PAUSES):
+            if probe or (good and self._paid):
                 self._probing &= not probe
                 self._probed(good, now, why)
             return
@@ -86,7 +87,7 @@ class CircuitBreaker:
             self._ends.popleft()
         failed = sum(not good for _, good in self._ends)
         if len(self._ends) >= LEAST and failed > SHARE * len(self._ends):
-            self._pauses, self._failed_probes = PAUSES, 0
+            self._paid, self._pauses, self._failed_probes = False, PAUSES, 0
             self._until, self._why = now + PAUSES[0], why
             self._say(
                 f"the teacher failed at {failed} of the last {len(self._ends)} attempts ({why}): nothing is sent for "
@@ -95,9 +96,9 @@ class CircuitBreaker:
 
     def _stop_paying(self, now: float, why: str) -> None:
         """Where it has answered little since it was last stopped, that goes on where it was."""
-        again = self._vain.stop() < LEAST and self._pauses is PAID_PAUSES
+        again = self._vain.stop() < LEAST and self._paid
         self._failed_probes = self._failed_probes + 1 if again else 0
-        self._pauses = PAID_PAUSES
+        self._paid, self._pauses = True, PAID_PAUSES
         pause = PAID_PAUSES[min(self._failed_probes, len(PAID_PAUSES) - 1)]
         self._until, self._why = now + pause, why
         if self._failed_probes < len(PAID_PAUSES):
@@ -125,7 +126,7 @@ class CircuitBreaker:
         again = (
             "then run the same command again: every stored reply is kept and nothing is asked twice"
         )
-        if self._pauses is PAUSES:
+        if not self._paid:
             billed = f"; up to {shown(vain.at_risk)} of it may be billed" if vain.at_risk else ""
             return UserError(
                 f"the teacher fails again and again, after {pauses} pauses too: {self._why}{billed}",
