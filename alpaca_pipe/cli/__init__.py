@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -11,9 +12,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import typer
-
-from alpaca_pipe.cli.assemble import app_for, whole_app
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.screen import READER_GONE, echo, hold_streams, nobody_reads
 
@@ -21,17 +19,21 @@ from alpaca_pipe.core.screen import READER_GONE, echo, hold_streams, nobody_read
 def __getattr__(name: str) -> Any:
     """`app` is the whole of it, for the manual and the shell's completion; a command at work does without."""
     if name == "app":
+        from alpaca_pipe.cli.assemble import whole_app
+
         return whole_app()
     raise AttributeError(name)
 
 
 def main() -> None:
     """The console script. Exit codes: 0 done, 1 our fault, 2 yours to fix, 130 stopped, 141 nobody reads what is printed."""
+    gc.set_threshold(100_000, 20, 20)  # what is loaded stays: no rubbish is looked for in it,
+    atexit.register(gc.freeze)  # nor at the end, which took a fifth of `plan`
     hold_streams()
-    gc.set_threshold(50_000, 20, 20)  # what is loaded stays: to look for rubbish in it took a sixth
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    from alpaca_pipe.cli.assemble import app_for  # not before the collector has been told
     from alpaca_pipe.core.system import check_system
     from alpaca_pipe.recipe.interrupts import plain_disk_errors
 
@@ -105,7 +107,11 @@ def _tone_first(arguments: list[str]) -> list[str]:
     tones = {"-q", "--quiet", "-v", "--verbose"}
     if not tones & set(arguments):
         return arguments
-    valued = set(_valued(typer.main.get_command(whole_app())))
+    from typer.main import get_command
+
+    from alpaca_pipe.cli.assemble import whole_app
+
+    valued = set(_valued(get_command(whole_app())))
     end = arguments.index("--") if "--" in arguments else len(arguments)
     moved = [
         place
