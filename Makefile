@@ -63,10 +63,12 @@ bench-forecast: $(VENV)/.installed-dev
 bench-generate: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.bench.generate
 
-# The trainer beside a padded Trainer, TRL's packing and a bare loop; BEFORE=FOLDER: beside another checkout too. An hour of 2 cores.
+# The trainer beside a padded Trainer, TRL's packing and a bare loop; BEFORE=FOLDER: beside another checkout too. Then 32
+# rows at once beside 8. An hour of 2 cores; stopped, it goes on where it was.
 bench-train: $(VENV)/.installed-dev
 	@$(BIN)/alpaca-pipe setup local
 	$(BIN)/python -m tests.bench.train $(if $(BEFORE),--before $(BEFORE))
+	$(BIN)/python -m tests.bench.train --who ours --at-once 8,32 --rounds 3 --rows 288
 
 # Every fault at once and 30 kill -9, online and by batches; fails where a cent is not where it should be.
 chaos: $(VENV)/.installed-dev

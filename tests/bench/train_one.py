@@ -1,7 +1,7 @@
 """One contender of the training bench in a process of its own: a few steps, then a line of JSON about them.
 
-python -m tests.bench.train_one WHO METHOD ROWS_AT_ONCE FILE     FILE: rows as {ids, mask}; WHO: ours, padded, packed, bare
-CPU seconds are those between the end of the first step and the end of the last one; the peak is the whole process's.
+python -m tests.bench.train_one WHO METHOD ROWS_AT_ONCE FILE SKIPPED     FILE: rows as {ids, mask}; WHO: ours, padded, packed, bare
+CPU seconds are those after the steps of the first SKIPPED rows; the peak is the whole process's.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def bare(method: str, at_once: int, rows: list[Any], at: Callable[[float], None]
         at(total)
 
 
-def main(who: str, method: str, at_once: int, file: Path) -> None:
+def main(who: str, method: str, at_once: int, file: Path, skipped: int) -> None:
     import torch
 
     torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "2")))
@@ -222,11 +222,12 @@ def main(who: str, method: str, at_once: int, file: Path) -> None:
         times.append(time.process_time())
 
     {"ours": ours, "padded": padded, "packed": packed, "bare": bare}[who](method, at_once, rows, at)
-    share = (len(losses) - 1) / len(losses)  # of the rows, those after the first step
+    steps = max(1, round(len(losses) * skipped / len(rows)))
+    share = (len(losses) - steps) / len(losses)
     tokens = sum(len(row.ids) for row in rows) * share  # each real token once, padding never
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     figures = {
-        "tokens_per_cpu_second": tokens / (times[-1] - times[0]),
+        "tokens_per_cpu_second": tokens / (times[-1] - times[steps - 1]),
         "peak_gb": peak,
         "losses": losses,
     }
@@ -234,4 +235,4 @@ def main(who: str, method: str, at_once: int, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))
