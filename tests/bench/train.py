@@ -103,11 +103,16 @@ def table(
                 found = kept(ROOT / "runs" / "bench" / "train" / name, anew, measure)
                 runs[one].append(found)
                 print(f"  {method}, {one.name()}: {_short(found)}", flush=True)
-    return [_line(method, one, runs[one], runs[contenders[0]]) for one in contenders]
+    ours = contenders[0]
+    return [_line(method, one, runs[one], runs[ours], ours.at_once) for one in contenders]
 
 
 def _line(
-    method: str, one: Contender, found: list[dict[str, Any]], first: list[dict[str, Any]]
+    method: str,
+    one: Contender,
+    found: list[dict[str, Any]],
+    first: list[dict[str, Any]],
+    at_once: int,
 ) -> dict[str, Any]:
     """Ratios are those of a round, the middle one of them."""
     peak = "peak_gb"
@@ -119,7 +124,9 @@ def _line(
         "of ours": round(_ratio(found, first, _SPEED), 3),
         "peak GB": round(_median(found, peak), 2),
         "peak, of ours": round(_ratio(found, first, peak), 3),
-        "loss apart": _apart(first[0]["losses"], found[0]["losses"]),
+        "loss apart": ""
+        if one.at_once != at_once  # the first step is of other rows
+        else _apart(first[0]["losses"], found[0]["losses"]),
     }
 
 

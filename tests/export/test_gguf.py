@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin
@@ -19,6 +21,7 @@ from alpaca_pipe.export.config import ExportConfig
 from alpaca_pipe.export.gguf import build, write_gguf
 from alpaca_pipe.export.gguf.architecture_keys import GgufArchitecture
 from alpaca_pipe.export.gguf.build import ggufs
+from alpaca_pipe.export.gguf.quantized import LARGEST_F16
 from alpaca_pipe.export.gguf.tensors import weights
 from alpaca_pipe.export.gguf.vocabulary import Vocabulary, vocabulary
 from alpaca_pipe.models.loading import load_model, load_tokenizer
@@ -30,6 +33,17 @@ from alpaca_pipe.weights.tiny import build_tiny
 
 pytest.importorskip("xllamacpp")
 pytest.importorskip("gguf")
+
+
+def _numbers() -> st.SearchStrategy[float]:
+    """Few different ones, so that they come twice, and any that float32 has."""
+    few = [0.0, -0.0, 1.0, -1.0, 0.5, -8.0, 127.0, 63.5, 1e-40, -1e-38, 1e-45, 6e-5, 6e4, -3e38]
+    return st.one_of(
+        st.sampled_from(few),
+        st.integers(-254, 254).map(lambda number: number / 2),
+        st.floats(width=32, allow_nan=False, allow_infinity=False),
+    )
+
 
 ROWS = [
     Example.of("Name a colour.", "", "Blue.", Origin("seed")),
@@ -405,6 +419,29 @@ def test_numbers_are_stored_as_the_package_gguf_stores_them(kind: str) -> None:
     which = GGMLQuantizationType[kind]
     found = KINDS[kind](torch.from_numpy(numbers.copy()).view(-1)).numpy()
     assert found.tobytes() == quants.quantize(numbers, which).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["F16", "Q8_0", "Q4_0"])
+@given(
+    numbers=st.lists(_numbers(), min_size=32, max_size=32),
+    form=st.sampled_from(["float32", "bfloat16", "float16"]),
+)
+def test_any_block_is_stored_as_the_package_gguf_stores_it(
+    kind: str, numbers: list[float], form: str
+) -> None:
+    """Zeros of both signs, ties, equal extremes, subnormals, the largest numbers of each form: the same bytes, NaN and infinity where
+    a scale's reciprocal, or a scale in F16, is beyond what it can hold."""
+    import numpy
+    import torch
+    from gguf import GGMLQuantizationType, quants
+
+    from alpaca_pipe.export.gguf.quantized import KINDS
+
+    block = torch.tensor(numbers, dtype=torch.float32).to(getattr(torch, form)).float()
+    block = block.clamp(-LARGEST_F16, LARGEST_F16) if kind == "F16" else block.nan_to_num()
+    with numpy.errstate(all="ignore"):
+        wanted = quants.quantize(block.numpy(), GGMLQuantizationType[kind])
+    assert KINDS[kind](block.clone()).numpy().tobytes() == wanted.tobytes()
 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16", "float16"])
