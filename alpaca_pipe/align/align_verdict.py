@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from math import exp, lgamma, log
 from typing import Any
 
 from alpaca_pipe.align.held_out_margins import Margins
+from alpaca_pipe.evaluate.binomial import at_most
 from alpaca_pipe.evaluate.proportions import paired_shares, wilson
 
 LEAST = 6  # held-out prompts; below that nothing can be shown
@@ -33,9 +33,9 @@ def verdict_of(
     against = [_apart(own, [0.5] * asked), *(_apart(own, votes[name]) for name in controls)]
     if asked < LEAST:
         verdict = "not shown"
-    elif all(_chance(above, of) <= _SURE for above, of in against):
+    elif all(at_most(of - above, of) <= _SURE for above, of in against):
         verdict = "better"
-    elif any(_chance(of - above, of) <= _SURE / len(against) for above, of in against):
+    elif any(at_most(above, of) <= _SURE / len(against) for above, of in against):
         verdict = "worse"
     else:
         verdict = "not shown"
@@ -67,9 +67,3 @@ def _apart(one: Sequence[float], other: Sequence[float]) -> tuple[int, int]:
     """Of prompts on which the two differ, how many speak for `one`, and how many there are (sign test)."""
     differing = [mine > theirs for mine, theirs in zip(one, other, strict=True) if mine != theirs]
     return sum(differing), len(differing)
-
-
-def _chance(above: int, of: int) -> float:
-    """That a fair coin falls so `above` or oftener in `of` throws."""
-    ways = lgamma(of + 1) - of * log(2)
-    return sum(exp(ways - lgamma(i + 1) - lgamma(of - i + 1)) for i in range(above, of + 1))

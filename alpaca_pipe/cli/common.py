@@ -55,8 +55,20 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="For example generate.count=100"),
 ]
+
+
+def _named(context: typer.Context, option: typer.CallbackParam, runs: Path) -> Path:
+    """`--runs runs` names the workspace here, which the default only means (recipe/other_workspace.py)."""
+    source = context.get_parameter_source(str(option.name))
+    said = source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
+    return runs.absolute() if said and runs == Path("runs") else runs
+
+
 Runs = Annotated[
-    Path, typer.Option("--runs", envvar="ALPACA_PIPE_RUNS", help="The workspace folder.")
+    Path,
+    typer.Option(
+        "--runs", envvar="ALPACA_PIPE_RUNS", help="The workspace folder.", callback=_named
+    ),
 ]
 Again = Annotated[
     bool, typer.Option("--again", help="Set what was set on the last run's command line too.")

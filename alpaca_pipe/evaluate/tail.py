@@ -8,8 +8,9 @@ Constants: by simulation, `python -m tests.bench.verdict_rates`.
 
 from __future__ import annotations
 
-from math import exp, lgamma, log, log1p
 from typing import TYPE_CHECKING
+
+from alpaca_pipe.evaluate.binomial import at_most
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,19 +51,10 @@ def _room(apart: NDArray[np.float64], sums: NDArray[np.float64]) -> float:
     skewness = float(((apart / spread) ** 3).mean())
     if skewness <= 0 or rows >= _ROWS + _COCHRAN * skewness**2:
         return 0.0
-    if _chance(int((sums >= 0).sum()), rows) <= _BY_CHANCE:
+    # so few on the wrong side, where the mean is 0 and the tail is the heaviest
+    if at_most(int((sums >= 0).sum()), rows, _ABOVE_MEAN) <= _BY_CHANCE:
         return 0.0
     return _FARTHEST * max(1.0, (_FEW / rows) ** 3) * skewness * float(apart.max())
-
-
-def _chance(wrong: int, rows: int) -> float:
-    """Of so few rows, or fewer, on the wrong side, where the mean is 0 and the tail is the heaviest."""
-    right, left = log(_ABOVE_MEAN), log1p(-_ABOVE_MEAN)
-    ways = lgamma(rows + 1)
-    return sum(
-        exp(ways - lgamma(n + 1) - lgamma(rows - n + 1) + n * right + (rows - n) * left)
-        for n in range(min(wrong, rows) + 1)
-    )
 
 
 def rows_to_show(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.files import read_json
 from alpaca_pipe.weights.base import TINY, BaseTable
@@ -141,7 +142,12 @@ def _words(tokenizer: Path | None) -> int:
         return 259
     from alpaca_pipe.models.tokenizer_table import tokens_of
 
-    return len(tokens_of(tokenizer) or ())
+    if not (tokens := tokens_of(tokenizer)):
+        raise UserError(
+            f"{tokenizer}: its vocabulary cannot be read, so the size of the model is not known",
+            "name the folder of a tokenizer that has a tokenizer.json",
+        )
+    return len(tokens)
 
 
 def shape_named(model: str) -> Architecture | None:

@@ -22,7 +22,7 @@ NOTE = "template.json"  # stands in every folder of ours that holds a trained mo
 class Trained:
     """folder: a checkpoint, or an adapter for the base. run: the run that it belongs to. newer: the last run, where that
     trained nothing. base: the recipe's table `base:` as that run had it. brings: models and data that it was made of.
-    packed: it lies in a folder of its own, in no workspace; base_is: then its base by content, as BaseTable.identity has it."""
+    rehearsed: the run was a rehearsal. packed: it lies in a folder of its own, in no workspace; base_is: then its base by content, as BaseTable.identity has it."""
 
     recipe: str
     run: str
@@ -32,6 +32,7 @@ class Trained:
     newer: str = ""
     brings: tuple[Ingredient, ...] = ()
     packed: bool = False
+    rehearsed: bool = False
     base_is: Any = None
 
     @property
@@ -52,6 +53,8 @@ class Trained:
             else "a run that is not finished, or came without its history"
         )
         yield f"{self.recipe}: the {self.form} of {run}, tuned from {self.base.get('model', 'a base that is not named')}"
+        if self.rehearsed:
+            yield "it was tuned in a rehearsal: a tiny model on scripted rows, which shows the road and knows nothing"
         if self.newer:
             yield f"the last run, {self.newer}, made no model"
         yield f"template {name}, sha256 {digest[:12]}: the one it was trained with"
@@ -119,5 +122,14 @@ def _of_run(
             )
             brings = (row.get("terms") or {}).get("brings", ())
             made_of = tuple(Ingredient(*one) for one in brings)
-            return Trained(recipe, str(row.get("run", "")), folder, form, base, newer, made_of)
+            return Trained(
+                recipe,
+                str(row.get("run", "")),
+                folder,
+                form,
+                base,
+                newer,
+                made_of,
+                rehearsed=bool(row.get("rehearsal")),
+            )
     return None

@@ -9,8 +9,8 @@ function tell(text, bad) {
 
 function add(parent, tag, kind, text) {
   const made = document.createElement(tag);
-  made.className = kind;
-  made.textContent = text || "";
+  if (kind) made.className = kind;
+  made.textContent = text ?? "";
   parent.append(made);
   return made;
 }

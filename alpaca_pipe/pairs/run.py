@@ -14,7 +14,9 @@ from alpaca_pipe.core.files import read_jsonl, write_jsonl
 from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.data.preferences import preference_of, read_preferences
 from alpaca_pipe.data.shapes.columns import Columns
+from alpaca_pipe.evaluate.judge.judge_words import A_LIKING, fault, its_choices
 from alpaca_pipe.evaluate.judge.judging_loop import AnswerPair, Opinion, judge_all
+from alpaca_pipe.evaluate.judge.win_rates import steadiness
 from alpaca_pipe.pairs.answer_rules import score
 from alpaca_pipe.pairs.bought_answers import ask_all
 from alpaca_pipe.pairs.choosing import Chosen, choose, distinct
@@ -110,7 +112,7 @@ def _compared(
     all_answers = _answers(config, context, rows)
     context.stop_here()
     answers = [distinct(own) for own in all_answers]
-    scores, unread = _scores(config, context, rows, answers)
+    scores, said = _scores(config, context, rows, answers)
     write_jsonl(
         context.folder / "answers.jsonl",
         (
@@ -121,9 +123,16 @@ def _compared(
     )
     chosen = choose(rows, answers, scores, config)
     drawn = sum(map(len, all_answers))
-    return _written(config, context, chosen, len(rows), drawn, unread) | {
-        "distinct": sum(map(len, answers))
-    }
+    unread = sum(one.value is None for one in said) if config.judge else None
+    summary = _written(config, context, chosen, len(rows), drawn, unread)
+    if said and (wrong := fault(steady := steadiness(said))):
+        context.progress.say(f"the judge {its_choices(steady)}: {wrong}")
+        if not chosen.pairs and wrong != A_LIKING:
+            raise UserError(
+                f"pairs: none of {len(rows)} prompts gave a pair ({_why(summary)}), for of the judge is true: {wrong}",
+                "set another pairs.judge, or pairs.rule; more answers would be tied as these are",
+            )
+    return summary | {"distinct": sum(map(len, answers))}
 
 
 def _answers(
@@ -163,17 +172,16 @@ def _scores(
     context: StageContext,
     rows: Sequence[Example],
     answers: Sequence[Sequence[PromptAnswer]],
-) -> tuple[list[Scores], int | None]:
-    """(of each answer, replies that could not be read)."""
+) -> tuple[list[Scores], list[Opinion]]:
+    """(of each answer, what a judge said)."""
     if config.judge is None:
         rule = config.rule.load if config.rule else score
-        return by_rule(rows, answers, rule, config.judged_by), None
+        return by_rule(rows, answers, rule, config.judged_by), []
     to_judge = to_compare(rows, answers)
     context.progress.start(2 * len(to_judge), "judgements")
     said = own_loop.run(_judged(config.judge, context, to_judge)) if to_judge else []
     write_jsonl(context.folder / "judgements.jsonl", map(_judgement, said))
-    unread = sum(one.value is None for one in said)
-    return by_opinions(answers, to_judge, said), unread
+    return by_opinions(answers, to_judge, said), said
 
 
 def _judgement(one: Opinion) -> dict[str, Any]:

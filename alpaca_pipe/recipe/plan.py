@@ -165,8 +165,11 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         if was != value:
             said.append(f"{name} was {_short(was)}, is {_short(value)}")
     for name, value in new["inputs"].items():
-        if old["inputs"].get(name) != value:
+        if name not in old["inputs"]:
+            said.append(f"it reads {name}, which it did not")
+        elif old["inputs"][name] != value:
             said.append(f"{name} has changed")
+    said += [f"it reads {name} no more" for name in old["inputs"] if name not in new["inputs"]]
     return said or ["an option that it had is gone"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from alpaca_pipe.data.own_files import history_of
+from alpaca_pipe.data.run_names import history
 from alpaca_pipe.recipe.schema import Recipe
 from alpaca_pipe.recipe.workspace import Workspace
 
@@ -19,8 +19,8 @@ def file_in_history(recipe: Recipe, workspace: Workspace) -> str:
 def another_file(recipe: Recipe, workspace: Workspace) -> Path | None:
     """What the last run of this name was told from, where that is still there and says something else. A file that was moved, or
     copied as it is, is the same recipe; where no run names its file, it was this one."""
-    rows = history_of(workspace.of(recipe.name) / "history.jsonl")
-    said = next((row[KEY] for row in reversed(rows) if isinstance(row.get(KEY), str)), "")
+    ours = [row for row in history(workspace.root, recipe.name) if not row.get("apart")]
+    said = next((row[KEY] for row in reversed(ours) if isinstance(row.get(KEY), str)), "")
     if not said or not recipe.files:
         return None
     before, mine = (workspace.root.resolve() / said).resolve(), recipe.files[0].resolve()

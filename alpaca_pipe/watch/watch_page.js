@@ -5,14 +5,6 @@ let shown = "", latest = null;
 
 $("name").textContent = data.recipe;
 
-function put(parent, tag, kind, text) {
-  const made = document.createElement(tag);
-  if (kind) made.className = kind;
-  if (text !== undefined) made.textContent = text;
-  parent.append(made);
-  return made;
-}
-
 function draw(parent, tag, how, text) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(how)) made.setAttribute(name, value);
@@ -32,19 +24,19 @@ function span(minutes) {
 function figures(look) {
   const list = $("figures"), now = look.progress;
   list.replaceChildren();
-  const add = (name, value, note) => {
-    const one = put(list, "div");
-    put(one, "dt", "", name);
-    put(put(one, "dd", "", value), "small", "", note);
+  const figure = (name, value, note) => {
+    const one = add(list, "div");
+    add(one, "dt", "", name);
+    add(add(one, "dd", "", value), "small", "", note);
   };
   if (now.total) {
-    add(`${now.unit} of ${now.stage}`, `${whole(now.done)} of ${whole(now.total)}`, now.note || "");
-    add("rate", now.a_minute ? `${now.a_minute < 100 ? now.a_minute.toFixed(1) : whole(Math.round(now.a_minute))} a minute` : "–", `as of ${now.at.slice(11, 19)} UTC`);
-    add("to go", now.eta ? `about ${span(now.eta / 60)}` : "–", "of this stage, at this rate");
+    figure(`${now.unit} of ${now.stage}`, `${whole(now.done)} of ${whole(now.total)}`, now.note || "");
+    figure("rate", now.a_minute ? `${now.a_minute < 100 ? now.a_minute.toFixed(1) : whole(Math.round(now.a_minute))} a minute` : "–", `as of ${now.at.slice(11, 19)} UTC`);
+    figure("to go", now.eta ? `about ${span(now.eta / 60)}` : "–", "of this stage, at this rate");
   }
   if (look.money.settled) {
     const notes = [look.money.simulated && `${look.money.simulated} of it simulated: a scripted teacher`, look.money.lost && `${look.money.lost} lost (sent, outcome unknown)`, look.money.reserved && `${look.money.reserved} reserved`];
-    add("spent, all runs", look.money.settled, notes.filter(Boolean).join(", ") || (look.rehearsal ? "simulated" : "settled"));
+    figure("spent, all runs", look.money.settled, notes.filter(Boolean).join(", ") || (look.rehearsal ? "simulated" : "settled"));
   }
   $("progress").hidden = !now.total;
   if (now.total) $("progress").value = now.done / now.total;
@@ -53,10 +45,10 @@ function figures(look) {
 function stages(look) {
   $("stages").replaceChildren();
   for (const stage of look.stages) {
-    const line = put($("stages"), "li", stage.state.split(" ")[0]);
-    put(line, "span", "mark", MARKS[stage.state] || "·");
-    put(line, "span", "kind", stage.kind);
-    put(line, "span", "state", stage.minutes === null ? stage.state : `${stage.state}, ${span(stage.minutes)}`);
+    const line = add($("stages"), "li", stage.state.split(" ")[0]);
+    add(line, "span", "mark", MARKS[stage.state] || "·");
+    add(line, "span", "kind", stage.kind);
+    add(line, "span", "state", stage.minutes === null ? stage.state : `${stage.state}, ${span(stage.minutes)}`);
   }
 }
 
@@ -117,21 +109,21 @@ function money(look) {
   $("caps").replaceChildren();
   if (!look.money.settled) return;
   const row = (name, note, sum, kind) => {
-    const line = put($("money"), "tr", kind);
-    put(line, "td", "", name);
-    put(line, "td", "quiet", note);
-    put(line, "td", "n", sum);
+    const line = add($("money"), "tr", kind);
+    add(line, "td", "", name);
+    add(line, "td", "quiet", note);
+    add(line, "td", "n", sum);
   };
   for (const line of look.money.lines) row(line.name, line.requests ? `${whole(line.requests)} answered` : "", line.shown, "");
   row("settled", "by the ledger, all runs of this recipe", look.money.settled, "total");
   for (const cap of look.money.caps) {
-    const line = put($("caps"), "div");
-    put(line, "span", "", `cap ${cap.name}`);
-    const bar = put(line, "progress");
+    const line = add($("caps"), "div");
+    add(line, "span", "", `cap ${cap.name}`);
+    const bar = add(line, "progress");
     bar.max = 1;
     bar.value = Math.min(1, cap.used || 0);
     bar.setAttribute("aria-label", cap.name);
-    put(line, "span", "n", cap.used === null ? `of ${cap.shown}` : `${(100 * cap.used).toFixed(0)} % of ${cap.shown}`);
+    add(line, "span", "n", cap.used === null ? `of ${cap.shown}` : `${(100 * cap.used).toFixed(0)} % of ${cap.shown}`);
   }
 }
 
@@ -139,10 +131,10 @@ function said(look) {
   $("said-part").hidden = !look.said.length;
   $("said").replaceChildren();
   for (const one of look.said) {
-    const line = put($("said"), "li", one.level === "error" ? "bad" : "");
-    put(line, "time", "", one.at.slice(11, 19));
-    put(line, "b", "", one.stage);
-    put(line, "span", "", one.sentence);
+    const line = add($("said"), "li", one.level === "error" ? "bad" : "");
+    add(line, "time", "", one.at.slice(11, 19));
+    add(line, "b", "", one.stage);
+    add(line, "span", "", one.sentence);
   }
 }
 
@@ -155,7 +147,7 @@ function show(look) {
   $("report").hidden = !look.report;
   $("trouble").hidden = !look.trouble.length;
   $("trouble").replaceChildren();
-  for (const one of look.trouble) put($("trouble"), "li", "", one);
+  for (const one of look.trouble) add($("trouble"), "li", "", one);
   for (const part of [figures, stages, rounds, loss, money, said]) part(look);
 }
 

@@ -72,6 +72,18 @@ def test_one_prompt(letters: Workspace, monkeypatch: pytest.MonkeyPatch) -> None
     )
 
 
+def test_a_model_of_a_rehearsal_says_so(letters: Workspace) -> None:
+    history = letters.of("letters") / "history.jsonl"
+    text = history.read_text()
+    try:
+        history.write_text(json.dumps(json.loads(text) | {"rehearsal": True}) + "\n")
+        said = chat(letters, "--prompt", "AAAA 7").stderr
+    finally:
+        history.write_text(text)
+    assert "tuned in a rehearsal" in said
+    assert "rehearsal" not in chat(letters, "--prompt", "AAAA 7").stderr
+
+
 def test_a_pipe_answers_line_by_line_and_names_the_lines_that_it_could_not(
     letters: Workspace,
 ) -> None:

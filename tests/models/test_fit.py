@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import write_json
 from alpaca_pipe.ledger.pricing.gpu_rates import gpus
 from alpaca_pipe.models.architecture import (
@@ -263,3 +264,11 @@ def test_ranges_are_in_order(flops: float, layers: float) -> None:
 
 def test_few_tokens_are_bound_by_launches_not_by_operations() -> None:
     assert reached(H200, 1e6, 1000).p50 == pytest.approx(1.2)
+
+
+def test_a_tokenizer_whose_vocabulary_cannot_be_read_makes_no_smaller_model(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    base = BaseTable.model_validate({"model": "new", "shape": shape, "tokenizer": str(tmp_path)})
+    with pytest.raises(UserError, match="its vocabulary cannot be read"):
+        shape_of(base)

@@ -187,9 +187,11 @@ def test_one_order_alone_is_no_preference(bench: Bench, server: Proving) -> None
     server.weather(judge="first")
     how = config(answers="teacher", teacher=teacher(server.url), judge=judged(server.url))
     at = bench("first")
-    with pytest.raises(UserError, match="none of 8 prompts gave a pair"):
+    with pytest.raises(UserError, match="none of 8 prompts gave a pair") as said:
         run(how, at)
     assert len(list(read_jsonl(at.folder / "ties.jsonl"))) == 8
+    assert "it chooses by place and not by answer" in said.value.what
+    assert "another pairs.judge" in said.value.cure  # and not more answers, which it would tie too
 
 
 def test_rows_that_kept_a_worse_answer(bench: Bench, tmp_path: Path) -> None:

@@ -40,6 +40,9 @@ def test_another_folder_is_not_a_new_budget_without_a_word(home: Path) -> None:
         assert f"--runs {runs}" in refused.err
     assert not list(elsewhere.iterdir())
     assert command("plan", "../mine/tea.yaml", "--runs", str(runs), cwd=elsewhere).code == 0
+    named = command("plan", "../mine/tea.yaml", "--runs", "runs", cwd=elsewhere)
+    assert named.code == 0, named.err  # who writes it out means this one
+    assert command("plan", "../mine/tea.yaml", cwd=elsewhere, ALPACA_PIPE_RUNS="runs").code == 0
     anew = command("run", "../mine/tea.yaml", "--runs", str(elsewhere / "runs"), cwd=elsewhere)
     assert anew.code == 0, anew.err
     assert (
@@ -90,6 +93,19 @@ def test_another_recipe_of_that_name_has_not_run_there(
     (own / "rows.jsonl").write_bytes((home / "mine" / "rows.jsonl").read_bytes())
     monkeypatch.chdir(own)
     api.plan("tea.yaml")
+
+
+def test_a_run_from_another_machine_does_not_say_which_recipe_was_run_here(home: Path) -> None:
+    """Results of other settings stand behind ours in the file, and their way to a recipe is another machine's."""
+    mine = home / "mine"
+    (mine / "other").mkdir()
+    (mine / "other" / "tea.yaml").write_text(RECIPE.replace("held_out: 1", "held_out: 2"))
+    history = mine / "runs" / "tea" / "history.jsonl"
+    own = json.loads(history.read_text().splitlines()[-1])
+    with history.open("a") as file:
+        file.write(json.dumps(own | {"apart": True, "file": "../other/tea.yaml"}) + "\n")
+    said = command("plan", "tea.yaml", cwd=mine)
+    assert said.code == 0 and "another recipe called" not in said.out + said.err
 
 
 def test_a_run_that_finished_no_step_is_not_called_none(home: Path) -> None:

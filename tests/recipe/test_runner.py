@@ -19,7 +19,7 @@ from alpaca_pipe.ledger.budget import Caps
 from alpaca_pipe.ledger.pricing.token_prices import price_of
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.locks import held
-from alpaca_pipe.recipe.plan import steps_of
+from alpaca_pipe.recipe.plan import differences, steps_of
 from alpaca_pipe.recipe.schema import load_recipe
 from alpaca_pipe.recipe.workspace import Workspace
 from tests.recipe.toy import CATALOG, give, run_toy
@@ -67,6 +67,14 @@ def test_what_changed_is_said_and_only_what_depends_on_it_runs(
     assert ran(counts) == {"sow": 1, "reap": 2, "sell": 2}
     run_toy(recipe, runs)  # back again: everything is still there
     assert ran(counts) == {"sow": 1, "reap": 2, "sell": 2}
+
+
+def test_an_input_that_is_new_or_gone_has_not_changed() -> None:
+    one = {"kind": "reap", "version": 1, "config": {}, "uses": {}, "inputs": {"sow/a": "1"}}
+    other = {**one, "inputs": {"sow/a": "1", "sow/b": "2"}}
+    assert differences(one, other) == ["it reads sow/b, which it did not"]
+    assert differences(other, one) == ["it reads sow/b no more"]
+    assert differences(one, {**one, "inputs": {"sow/a": "3"}}) == ["sow/a has changed"]
 
 
 def test_a_step_that_was_refused_before_it_did_anything_left_no_work(

@@ -280,9 +280,9 @@ def test_a_plan_of_their_config_names_the_command_that_reads_it(
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl"])
-@pytest.mark.parametrize(("share", "held", "fate"), [(0.1, 15, "carried"), (0.9, 75, "carried")])
+@pytest.mark.parametrize(("share", "held"), [(0.1, 15), (0.9, 75)])
 def test_a_share_of_rows_that_are_at_hand_is_a_number(
-    tmp_path: Path, form: str, share: float, held: int, fate: str
+    tmp_path: Path, form: str, share: float, held: int
 ) -> None:
     rows = [{"instruction": f"Say {n}.", "output": f"It is {n}."} for n in range(150)]
     text = json.dumps(rows) if form == "json" else "".join(f"{json.dumps(row)}\n" for row in rows)
@@ -290,7 +290,7 @@ def test_a_share_of_rows_that_are_at_hand_is_a_number(
     data = [{"path": f"rows.{form}", "type": "alpaca"}]
     recipe, said = written(tmp_path, AXOLOTL, datasets=data, val_set_size=share)
     assert recipe.stages["curate"].held_out == held  # type: ignore[attr-defined]
-    assert said["val_set_size"][0] == fate and "of 150 rows" in said["val_set_size"][1]
+    assert said["val_set_size"][0] == "carried" and "of 150 rows" in said["val_set_size"][1]
 
 
 def test_a_share_of_rows_that_are_not_here_is_the_smallest_sensible_number(tmp_path: Path) -> None:

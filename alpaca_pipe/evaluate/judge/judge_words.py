@@ -8,6 +8,13 @@ from typing import Any
 from alpaca_pipe.evaluate.proportions import wilson
 
 _STEADY = 0.5  # of the pairs at least: both orders say the same
+_BY_PLACE, A_LIKING = "it chooses by place and not by answer", "it likes one place"
+_CONTRADICTS = "it contradicts itself more often than not"
+_SO = {
+    _BY_PLACE: ", so the rate says next to nothing; ask another judge",
+    A_LIKING: "; both orders even that out, in ties",
+    _CONTRADICTS: ", so the rate says little; ask another judge",
+}
 _LIKING = 0.1  # further from a half than this, and beyond chance, is a liking for a place
 
 
@@ -32,10 +39,7 @@ def judge_lines(told: Mapping[str, Any]) -> Iterator[str]:
         f"{even_in_words(told)}{unread}"
     )
     if told["first"] is not None:
-        agreed = (
-            "" if told["agreed"] is None else f", the same in both orders of {told['agreed']:.0%}"
-        )
-        yield f"it took the answer that stood first in {told['first']:.0%} of its choices{agreed}{unsteady(told)}"
+        yield f"it {its_choices(told)}{unsteady(told)}"
 
 
 def around(found: Mapping[str, float]) -> str:
@@ -50,16 +54,25 @@ def even_in_words(told: Mapping[str, Any]) -> str:
     return f"{around(even)} at equal length" + (f" ({says})" if says else "")
 
 
+def its_choices(told: Mapping[str, Any]) -> str:
+    """Of a judge that chose at all."""
+    both = "" if told["agreed"] is None else f", the same in both orders of {told['agreed']:.0%}"
+    return f"took the answer that stood first in {told['first']:.0%} of its choices{both}"
+
+
 def unsteady(told: Mapping[str, Any]) -> str:
     """ "" for a judge that can be heard; else, after a colon, what is wrong with it."""
+    found = fault(told)
+    return f": {found}{_SO[found]}" if found else ""
+
+
+def fault(told: Mapping[str, Any]) -> str:
+    """What is wrong with a judge: one of _SO, or ""."""
     first, agreed = told["first"], told["agreed"]
-    choices = told.get("chose", 2 * (told["wins"] + told["losses"]))
+    choices = told.get("chose") if "chose" in told else 2 * (told["wins"] + told["losses"])
     found = wilson(first * choices, choices) if first is not None and choices else None
     liking = found and abs(first - 0.5) > _LIKING and not found.lo <= 0.5 <= found.hi
-    if liking and agreed is not None and agreed < _STEADY:
-        return ": it chooses by place and not by answer, so the rate says next to nothing; ask another judge"
+    unsteady = agreed is not None and agreed < _STEADY
     if liking:
-        return ": it likes one place; both orders even that out, in ties"
-    if agreed is not None and agreed < _STEADY:
-        return ": it contradicts itself more often than not, so the rate says little; ask another judge"
-    return ""
+        return _BY_PLACE if unsteady else A_LIKING
+    return _CONTRADICTS if unsteady else ""

@@ -49,12 +49,10 @@ def pair_summary(
 ) -> dict[str, Any]:
     """wins + losses + ties + unread = pairs. rate: the mean score, ties half; wilson, bootstrap, interval (the wider of both on
     either side, so never of width 0) and length_controlled: 95 %, over prompts.
-    at_worst, at_best: were every pair that was not read lost, or won. chose: replies that are no tie; first: the share of them for the answer
-    that stood first; agreed: of the pairs, those of which both orders say the same."""
+    at_worst, at_best: were every pair that was not read lost, or won."""
     rows = scored(pairs, judgements)
     scores = [row.score for row in rows]
     unread = len(pairs) - len(rows)
-    said = [one for one in judgements if one.value not in (None, "tie")]
     return {
         "pairs": len(pairs),
         "wins": sum(score > 0.5 for score in scores),
@@ -72,13 +70,22 @@ def pair_summary(
         "interval": rate_interval(rows, seed).rounded() if rows else None,
         **_even(rows, seed),
         "longer": _longer(rows),
-        "chose": len(said),
-        "first": round(sum(one.value == "A" for one in said) / len(said), 6) if said else None,
-        "agreed": _agreed(judgements),
+        **steadiness(judgements),
         "by_category": {
             name: {"pairs": len(some), **_wilson(some).rounded()}
             for name, some in _by_category(rows).items()
         },
+    }
+
+
+def steadiness(judgements: Sequence[Opinion]) -> dict[str, Any]:
+    """Of judgements in both orders. chose: replies that are no tie; first: the share of them for the answer that stood first;
+    agreed: of the pairs, those of which both orders say the same."""
+    said = [one for one in judgements if one.value not in (None, "tie")]
+    return {
+        "chose": len(said),
+        "first": round(sum(one.value == "A" for one in said) / len(said), 6) if said else None,
+        "agreed": _agreed(judgements),
     }
 
 

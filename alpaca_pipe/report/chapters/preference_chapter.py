@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from alpaca_pipe.evaluate.judge.judge_words import around, even_in_words, unsteady
+from alpaca_pipe.evaluate.judge.judge_words import around, even_in_words, its_choices, unsteady
 from alpaca_pipe.evaluate.judge.left_out import left_out
 from alpaca_pipe.report.chapters.base import ReportChapter, Told
 from alpaca_pipe.report.facts import Facts
@@ -39,13 +39,8 @@ def _asked(judge: Mapping[str, Any]) -> Iterator[str]:
         + (f", {judge['same']:,} of them the same word for word." if judge["same"] else ".")
     )
     if judge["first"] is not None:
-        agreed = (
-            ""
-            if judge["agreed"] is None
-            else f", and said the same in both orders of {judge['agreed']:.0%} of the pairs"
-        )
         yield (
-            f"The judge took the answer that stood first in {judge['first']:.0%} of its choices{agreed}{unsteady(judge)}. "
+            f"The judge {its_choices(judge)}{unsteady(judge)}. "
             f"The tuned answer was the longer one in {judge['longer'] or 0:.0%}."
         )
     if judge["unread"]:
