@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import psutil
 
 T = TypeVar("T")
 PATIENCE = (
@@ -29,6 +33,25 @@ def until(look: Callable[[], T], process: subprocess.Popen[Any] | None = None) -
         )
         assert time.monotonic() < ends, f"it did not become so within {PATIENCE:.0f} s"
         time.sleep(_LOOKS_EVERY)
+
+
+def killed(process: subprocess.Popen[Any]) -> None:
+    """By signal 9; what it had started is gone too when this returns: the teacher's server may answer, and write down, what is in
+    flight until it notices."""
+    import psutil
+
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    until(lambda: not any(_lives(child) for child in children))
+
+
+def _lives(process: psutil.Process) -> bool:
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def too_late() -> Callable[[], bool]:

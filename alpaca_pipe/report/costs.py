@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +21,8 @@ class Money:
     total: from the balances. this_run: settled in the last run. free: the teacher costs nothing by its price.
 
     from_store: replies that generate had from our own store; saved: nano-dollars that they cost when they were bought.
-    energy: in words; empty where none is known.
+    energy: in words; empty where none is known. elsewhere: the stages whose steps came in a pack: what they cost is in the ledger of
+    the machine that made them, and not here.
     """
 
     lines: Mapping[str, StatementLine]
@@ -29,6 +32,15 @@ class Money:
     from_store: int
     saved: int
     energy: str = ""
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def elsewhere_in_words(self) -> str:
+        """A sentence without its full stop; empty where all was made here."""
+        if not self.elsewhere:
+            return ""
+        made = " and ".join(filter(None, (", ".join(self.elsewhere[:-1]), self.elsewhere[-1])))
+        return f"{made} came in a pack: what was paid for them is in the ledger of the machine that made them"
 
     @property
     def earlier(self) -> bool:
@@ -56,6 +68,7 @@ def money(found: RunFiles) -> Money | None:
                 entries, balances = added_up(db, ("stage", "class", "share"), found.recipe)
             finally:
                 db.execute("COMMIT")
+            elsewhere = _elsewhere(db, found)
         saved = _saved(journal, generate)
         last = journal.totals(found.recipe, run=found.run.get("run", ""))
     lines, whole = dict[str, StatementLine](), StatementLine()
@@ -70,6 +83,17 @@ def money(found: RunFiles) -> Money | None:
         generate.summary.get("from_store", 0),
         saved,
         drawn(whole.kwh, whole.kwh_measured, whole.kg_co2e) if whole.kwh else "",
+        elsewhere,
+    )
+
+
+def _elsewhere(db: sqlite3.Connection, found: RunFiles) -> tuple[str, ...]:
+    shares = db.execute(
+        "SELECT detail FROM shares WHERE event = 'received' AND recipe = ?", (found.recipe,)
+    )
+    came = {folder for (detail,) in shares for folder in json.loads(detail)["steps"].values()}
+    return tuple(
+        kind for kind, step in found.steps.items() if step.folder and step.folder.name in came
     )
 
 

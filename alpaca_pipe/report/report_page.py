@@ -107,6 +107,8 @@ def _figures(facts: Facts) -> Iterator[Headline]:
             if facts.rehearsal
             else "the teacher is free"
             if facts.money.free
+            else "settled here, without what came in the pack"
+            if facts.money.elsewhere
             else "settled, all runs"
         )
         yield Headline("dollars", dollars(facts.money.total.settled), paper)

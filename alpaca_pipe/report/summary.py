@@ -127,6 +127,7 @@ def summed_up(workspace: Path, recipe: str, write: bool = True) -> dict[str, Any
             "a_kept_example": costs.kept_example,
         },
         "free": books.free if books else None,
+        "came_in_a_pack": list(books.elsewhere) if books else [],
         "report": _report(workspace, found, write),
     }
 
@@ -213,6 +214,8 @@ def _money(found: RunFiles) -> Iterator[str]:
         yield f"            {shown(books.total.settled)} in all runs of this recipe together{lost}"
     else:
         yield f"money       {shown(books.total.settled)}{paper}{free}{lost}{_planned(found, beside)}"
+    if books.elsewhere:
+        yield f"            {books.elsewhere_in_words}"
     for line in (*simulated_line(scripted), *unit_costs(costs)):
         yield f"            {line}"
     with Journal.open(found.ledger, read_only=True) as journal, journal.read() as db:
@@ -255,10 +258,11 @@ def _minutes(found: RunFiles) -> Iterator[str]:
 
 def _report(workspace: Path, found: RunFiles, write_it: bool) -> str | None:
     own = within(workspace, found.recipe)
-    if (own / "report.html").exists() and (
-        own / "reports" / f"{found.run.get('run')}.html"
-    ).exists():
-        return str(own / "report.html")
+    page, kept = own / "report.html", own / "reports" / f"{found.run.get('run')}.html"
+    if page.exists() and (
+        kept.exists() or not (found.run or write_it)
+    ):  # what came in a pack has no run here
+        return str(page)
     if not write_it:
         return None
     if find_spec("matplotlib") is None or find_spec("jinja2") is None:

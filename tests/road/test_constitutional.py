@@ -12,7 +12,7 @@ from alpaca_pipe.core.files import digest_of, read_jsonl, shipped, write_jsonl
 from alpaca_pipe.ledger.store import connection
 from tests.road.drive import Road
 from tests.road.test_road import dataset
-from tests.waiting import until
+from tests.waiting import killed, until
 
 ROWS = 24
 PRINCIPLES = ["Be kind.", "Be brief.", "Be exact."]
@@ -67,8 +67,7 @@ def test_killed_between_its_calls_it_goes_on_to_the_same_bytes(whole: Road, tmp_
     process = road.start(*asked(delay=0.2))
     served = road.home / "served.jsonl"
     until(lambda: served.exists() and served.read_bytes().count(b"\n") >= 10, process)
-    process.kill()
-    process.communicate()
+    killed(process)
     kept, before = stored(road), road.served()
     assert len(kept) < len(stored(whole))
     road.run(*asked())

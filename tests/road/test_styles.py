@@ -16,7 +16,7 @@ from alpaca_pipe.generate.style_registry import style_names
 from alpaca_pipe.ledger.store import connection
 from tests.road.drive import Road
 from tests.road.test_road import dataset
-from tests.waiting import until
+from tests.waiting import killed, until
 
 # What each style needs besides its name.
 ROWS = "generate.rows=rows.jsonl"
@@ -92,11 +92,10 @@ def test_killed_after_reply_37_it_sends_exactly_what_has_no_reply(
 ) -> None:
     style, first = whole
     road = road_at(tmp_path / "killed")
-    process = road.start(*asked(style, 8, delay=0.1))
+    process = road.start(*asked(style, 8, delay=0.3))
     ledger = road.home / "runs" / "ledger.sqlite"
     until(lambda: ledger.exists() and count(ledger) >= 37, process)
-    process.kill()
-    process.communicate()
+    killed(process)
     gc.collect()  # no connection of this process is left that would see less than the next one
     kept, before = stored(road), road.served()
     assert 37 <= len(kept) < len(first.served())

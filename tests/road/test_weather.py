@@ -14,7 +14,7 @@ import pytest
 from alpaca_pipe.ledger.store.journal import Journal
 from tests.command import command
 from tests.road.drive import Road
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -94,10 +94,9 @@ def test_a_port_in_use(road: Road) -> None:
 
 
 def test_a_second_run_on_the_same_folder(road: Road) -> None:
-    first = road.start("teacher.delay=0.5")
+    first = road.start("teacher.delay=2")
     lock = road.home / "runs" / "road" / ".lock"
-    while not (lock.exists() and lock.read_text() == str(first.pid)):
-        assert first.poll() is None
+    until(lambda: lock.exists() and lock.read_text() == str(first.pid), first)
     line = one_sentence(road.run(code=2))
     assert f"pid {first.pid}" in line
     first.terminate()  # the polite way, as Ctrl-C

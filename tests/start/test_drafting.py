@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -20,7 +18,7 @@ from alpaca_pipe.start.draft_log import DraftLog
 from alpaca_pipe.start.folder import begin
 from tests.command import command
 from tests.terminal import Terminal
-from tests.waiting import until
+from tests.waiting import killed, until
 
 NOTES = {
     "rules.md": """# House rules
@@ -188,8 +186,7 @@ def test_killed_while_it_asks_it_buys_only_what_has_no_reply(home: Path) -> None
         start_new_session=True,
     )
     until(lambda: sum(served().values()) >= 3, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    killed(process)
     with Journal.open(Path("runs/ledger.sqlite")) as journal:
         stored = journal.totals("vet").requests
         journal.recover("vet")

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 from tests.road.drive import Road
+from tests.waiting import PATIENCE
 
 SMALL = ("generate.count=16", "--until", "generate")
 BATCH = ("teacher.batch=true", "teacher.poll=0.2", *SMALL)
@@ -28,7 +29,7 @@ def until_handed_in(road: Road, *arguments: str) -> str:
         assert line, printed
         printed += line
     process.send_signal(signal.SIGINT)
-    printed += process.communicate(timeout=60)[0]
+    printed += process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 130, printed
     return printed
 

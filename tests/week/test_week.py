@@ -197,7 +197,7 @@ def test_it_stops_before_its_budget_and_is_killed_and_buys_nothing_twice(laptop:
     assert "is reached" in laptop.say("run vet --until curate budget.api=0.0015", code=2)
     assert laptop.settled(**{"class": "api"}) <= 1_500_000
     had = laptop.replies()
-    process = laptop.start("run vet --until curate budget.api=5 teacher.delay=0.2")
+    process = laptop.start("run vet --until curate budget.api=5 teacher.delay=1")
     until(lambda: laptop.replies() >= had + 4, process)
     process.send_signal(signal.SIGKILL)
     process.communicate()

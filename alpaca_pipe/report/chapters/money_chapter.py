@@ -59,6 +59,7 @@ def _money(facts: Facts) -> Mapping[str, Any]:
         "sentence": _paid(books, facts.rehearsal, local),
         "rows": rows,
         "stored": stored,
+        "elsewhere": books.elsewhere and f"{books.elsewhere_in_words.capitalize()}.",
         "energy": books.energy and f"{books.energy[0].upper()}{books.energy[1:]}.",
         "faults": books.faults,
         "check": f"The entries and the balances of the ledger agree to the nano-dollar: {exact}.",
