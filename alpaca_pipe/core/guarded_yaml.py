@@ -25,10 +25,16 @@ class NotYaml(ValueError):
 
 
 def load_yaml(
-    text: str, *, with_lines: bool = False, most: int = MOST_BYTES, most_nodes: int = _MOST_NODES
+    text: str,
+    *,
+    with_lines: bool = False,
+    as_written: bool = False,
+    most: int = MOST_BYTES,
+    most_nodes: int = _MOST_NODES,
 ) -> Any:
     """The one document of a text, of at most so many characters and values. with_lines: as ruamel's own types, which know
-    where they stand; else plain Python. Raises NotYaml, whatever the text is."""
+    where they stand; else plain Python. as_written: numbers and dates stay texts (1.10, 010). Raises NotYaml, whatever the
+    text is."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -40,7 +46,10 @@ def load_yaml(
     try:
         if _looks_large(text):
             _refuse_large(YAML(typ="rt").parse(text), most_nodes)
-        loaded = (YAML(typ="rt") if with_lines else YAML(typ="safe", pure=True)).load(text)
+        reader = YAML(typ="rt") if with_lines else YAML(typ="safe", pure=True)
+        if as_written:
+            reader.Constructor = _as_written()
+        loaded = reader.load(text)
         if with_lines:
             _refuse_odd(loaded, 1)
         return loaded
@@ -57,6 +66,17 @@ def load_yaml(
     except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
         what = "a number of very many digits" if "digits" in str(error) else str(error)[:100]
         raise NotYaml(f"not YAML: {what}", "write it as a text, in quotes") from None
+
+
+def _as_written() -> Any:
+    from ruamel.yaml.constructor import SafeConstructor
+
+    class AsWritten(SafeConstructor):  # type: ignore[misc]
+        """Makes a text of a number or a date."""
+
+    for tag in ("int", "float", "timestamp"):
+        AsWritten.add_constructor(f"tag:yaml.org,2002:{tag}", lambda _, node: str(node.value))
+    return AsWritten
 
 
 def _looks_large(text: str) -> bool:

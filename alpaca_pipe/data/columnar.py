@@ -11,6 +11,7 @@ from alpaca_pipe.core.errors import UserError, first_line
 from alpaca_pipe.data.archives import AnyFile
 from alpaca_pipe.data.records import Found, Record
 from alpaca_pipe.data.shapes.keys import name_of
+from alpaca_pipe.data.shapes.ranked import is_low_good
 from alpaca_pipe.data.splits import chosen_split
 
 _BATCH = 500  # rows of a table in memory at a time
@@ -89,7 +90,10 @@ def _worth_reading(schema: Any) -> list[str] | None:
             several and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type))
         )
 
-    kept = [one.name for one in schema if name_of(one.name).meaning or not is_vector(one.type)]
+    def says(name: str) -> bool:
+        return bool(name_of(name).meaning) or is_low_good(name)
+
+    kept = [one.name for one in schema if says(one.name) or not is_vector(one.type)]
     return kept if len(kept) < len(schema) else None
 
 
@@ -98,12 +102,30 @@ def _numbered(batches: Iterable[Any]) -> Iterator[Found]:
     for batch in batches:
         batch.validate(full=True)  # a damaged offset would be followed out of the file's memory
         coded = [one.name for one in batch.schema if _is_json(one.type)]
-        for value in batch.to_pylist():
+        short = {
+            one.name: _shortest(batch, one.name) for one in batch.schema if _is_short(one.type)
+        }
+        for place, value in enumerate(batch.to_pylist()):
             number += 1
+            value.update((name, texts[place]) for name, texts in short.items())
             for name in coded:
                 if isinstance(value[name], str):
                     value[name] = json.loads(value[name])
             yield Record(number, value)
+
+
+def _is_short(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_float32(kind))
+
+
+def _shortest(batch: Any, name: str) -> list[float | None]:
+    """Numbers of 32 bits as anybody writes them: 0.1, not 0.10000000149011612."""
+    import pyarrow
+
+    texts = batch.column(name).cast(pyarrow.string()).to_pylist()
+    return [None if text is None else float(text) for text in texts]
 
 
 def _is_json(kind: Any) -> bool:

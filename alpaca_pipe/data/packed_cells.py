@@ -27,6 +27,8 @@ _SPEECH = frozenset(
         "score",
         "rating",
         "messages",
+        "contents",
+        "candidates",
         "user",
         "assistant",
         "system",
@@ -55,6 +57,8 @@ def _is_value(key: str, row: Mapping[str, Any], found: Mapping[str, Any]) -> boo
     if meaning in _SAID:
         return _speaks(value) or _is_one_of_several(key, row, found)
     if meaning == "input":
+        if isinstance(value, dict):  # a request to a chat API, as a log has it
+            return "messages" in value or "contents" in value
         return isinstance(value, list) and not any(isinstance(one, int | float) for one in value)
     return True
 

@@ -21,6 +21,7 @@ from alpaca_pipe.data.shapes.base import (
     ShapeFit,
 )
 from alpaca_pipe.data.shapes.columns import Columns
+from alpaca_pipe.data.shapes.exchange import SEVERAL
 from alpaca_pipe.data.shapes.known_shapes import fits
 from alpaca_pipe.data.shapes.layout import Column, Layout, Signature, signature_of
 from alpaca_pipe.data.shapes.layout import kind_of as kind_of_value
@@ -205,7 +206,10 @@ class RowReader:
         return {key for signature in self._plans for key, _ in signature}
 
     def _unwrapped(self, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The one object of the row that is a row by itself: {"row_idx": 0, "row": {...}}, {"id": 1, "content": {...}}."""
+        """The one object of the row that is a row by itself: {"row_idx": 0, "row": {...}}, {"id": 1, "content": {...}}.
+        Raises NotHeld where the hub's viewer cut its texts."""
+        if isinstance(cut := row.get("truncated_cells"), list) and cut:
+            raise NotHeld(f"'truncated_cells' says that not all of it is there: {cut[0]}")
         held = [value for value in map(unpacked, row.values()) if isinstance(value, dict)]
         inner = [value for value in held if self._is_row(value)]
         return inner[0] if len(inner) == 1 else None
@@ -217,11 +221,11 @@ class RowReader:
     def _best(
         self, row: Mapping[str, Any], plan: _Plan, about: About
     ) -> tuple[int, list[Example | Preference], About]:
-        """(the option that reads most of the row's text, what it reads, what it says)."""
+        """(the option that leaves least of what belongs to the row and reads most of its text, what it reads, what it says)."""
         if len(plan.options) == 1:
             shape, fit = plan.options[0]
             return 0, list(shape.rows(row, fit, about)), about
-        best: tuple[int, int, list[Example | Preference], About] | None = None
+        best: tuple[int, int, int, list[Example | Preference], About] | None = None
         fault: Exception | None = None
         for at, (shape, fit) in enumerate(plan.options):
             own = replace(about, remarks=Counter(about.remarks) if about.remarks else Counter())
@@ -233,12 +237,13 @@ class RowReader:
                 fault = error if isinstance(error, NotWanted) else fault or error
                 continue
             size = sum(map(_size, found))
-            if best is None or size > best[0]:
-                best = size, at, found, own
+            left = sum(one.belongs for one in plan.layout.unread(fit.read))
+            if best is None or (-left, size) > best[:2]:
+                best = -left, size, at, found, own
         if best is None:
             assert fault is not None
             raise fault
-        return best[1:]
+        return best[2:]
 
     def _labelled(
         self, one: Example, label: bool, source: str, about: About
@@ -325,6 +330,8 @@ def _plain_keys(
         return None
     fit = options[0][1]
     if fit.parts.keys() - {"instruction", "input", "output", "system"}:
+        return None
+    if fit.parts["output"][0].plain in SEVERAL:
         return None
     if may_be_else(fit.parts["instruction"][0]) or rival_answer(layout, fit):
         return None

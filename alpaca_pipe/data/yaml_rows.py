@@ -22,7 +22,9 @@ def yaml_rows(data: Iterable[bytes]) -> Iterator[Found]:
                 ends=True,
             )
             return
-        document: Any = load_yaml(whole.decode("utf-8-sig"), most=LONGEST, most_nodes=LONGEST)
+        document: Any = load_yaml(
+            whole.decode("utf-8-sig"), as_written=True, most=LONGEST, most_nodes=LONGEST
+        )
     except (UnicodeDecodeError, BreaksOff, ValueError) as error:
         what = str(error).strip().split("\n")[0]
         yield Unreadable(

@@ -62,7 +62,8 @@ def test_what_is_read(tmp_path: Path, name: str) -> None:
 NOT_BY_CSV = {
     "p3 list", "wandb weave", "boolq", "bool output", "langfuse", "langsmith", "choices label dicts", "mc1", "null output", "list output",
     "object output", "list of two", "dpo output list", "instruction list", "human vs model", "hc3", "top dict instr",
-    "responses only",
+    "responses only", "choice by a number that is a text", "choice true", "turns named in their texts",
+    "turns of which one has a colon",
 }  # fmt: skip
 
 

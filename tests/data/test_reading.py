@@ -465,3 +465,22 @@ def test_what_every_text_ends_with_is_found_in_more_rows_than_are_wanted(tmp_pat
     (tmp_path / "few.jsonl").write_bytes(as_jsonl(rows))
     whole = [one.output for one in read(tmp_path / "few.jsonl")]
     assert [one.output for one in read(tmp_path / "few.jsonl", first=3)] == whole[:3]
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_a_number_of_few_bits_is_read_as_it_is_written(tmp_path: Path, kind: str) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    numbers = pyarrow.array([0.5, 0.1, 1e20], pyarrow.float64()).cast(kind)
+    table = pyarrow.table({"instruction": ["One?", "Two?", "Three?"], "output": numbers})
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(table, path)
+    assert [one.output for one in read(path)] == ["0.5", "0.1", "1e+20"]
+
+
+def test_a_number_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"instruction": "How many?", "output": 1e400}\n', encoding="utf-8")
+    with pytest.raises(UserError, match="too large"):
+        list(read(path))

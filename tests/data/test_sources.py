@@ -250,6 +250,13 @@ def test_columns_of_numbers_are_not_carried_along(tmp_path: Path) -> None:
     assert asked(path) == [row["question"] for row in ROWS]
 
 
+@pytest.mark.parametrize("written", ["1.10", "010", "1e3", "0x1F", "1969-07-20", "12:30", "1_000"])
+def test_a_number_in_yaml_is_the_text_that_stands_there(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "rows.yaml"
+    path.write_text(f"- instruction: Which one is it?\n  output: {written}\n", encoding="utf-8")
+    assert [one.output for one in read(path)] == [written]
+
+
 def test_yaml_of_instructlab(tmp_path: Path) -> None:
     path = tmp_path / "qna.yaml"
     path.write_text(

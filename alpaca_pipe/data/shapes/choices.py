@@ -53,11 +53,29 @@ def _without_letters(texts: list[str]) -> list[str]:
     return [text[one.end() :] for text, one in zip(texts, own, strict=True) if one]
 
 
+def _check_one_meaning(value: Any, named: str, choices: Mapping[str, str]) -> None:
+    """Raises NotARow for a number that is the text of one choice and the place of another."""
+    if not isinstance(value, int) or isinstance(value, bool) or named in choices:
+        return
+    texts = list(choices.values())
+    if 0 <= value < len(texts) and texts[value] != named:
+        raise NotARow(
+            f"the answer {value} is the text of one choice and the place of another",
+            "write the letter of the choice there, or its text in quotes",
+        )
+
+
 def with_choice(value: Any, answer: str, choices: Mapping[str, str], about: About) -> str:
     """The answer, with the text of the choice where it only names one by letter or by place (from 0)."""
     named = answer.strip()
     if named in choices.values():
+        _check_one_meaning(value, named, choices)
         return answer
+    if isinstance(value, bool):
+        raise NotARow(
+            f"the answer is {answer}, and none of the choices is called so",
+            "write the letter or the text of the choice there",
+        )
     letter = named.strip("().: ").upper()
     if named not in choices and len(letter) == 1 and letter in choices and letter.isalpha():
         named = letter

@@ -14,6 +14,7 @@ from alpaca_pipe.data.shapes.turns import answer_of, conversation, turns_of
 from alpaca_pipe.data.shapes.values import flat_texts, text_of, unpacked
 
 name = "conversation"
+_TEMPLATE = "chat_template_kwargs"
 _TURNS: tuple[Kind, ...] = ("objects", "texts", "lists", "json", "object")
 
 
@@ -44,6 +45,7 @@ def fit(layout: Layout) -> ShapeFit | None:
         tools=layout.first("tools"),
         reply=None if len(said) > 1 else reply,
         context=None if system or context in said else context,
+        template=next((one for one in layout.columns if one.plain == _TEMPLATE), None),
     )
 
 
@@ -58,6 +60,8 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
     if (key := fit.key("tools")) and unpacked(row[key]):
         raise NotHeld(f"it offers tools ('{key}'), and a template of ours cannot say them")
     system = text_of(row[key], f"'{key}'", about, "\n\n") if (key := fit.key("system")) else ""
+    if key := fit.key("template"):
+        system = system or _custom_instructions(row[key])
     first, *more = fit.keys("messages")
     if key := fit.key("context"):
         system = _google_context(row, key, row[first], about)
@@ -75,10 +79,26 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
 def _reply(value: Any, key: str, said: Sequence[Message], about: About) -> list[Message]:
     """An answer in a column beside the messages: the last one's, where they end with a question; else it is told."""
     if said and said[-1].role == "user":
-        return answer_of(value, key, about)
+        answers = answer_of(value, key, about)
+        if len(answers) > 1 and {one.role for one in answers} == {"assistant"} and _alone(value):
+            raise NotHeld(
+                f"'{key}' holds {len(answers)} answers, and nothing says which is the best"
+            )
+        return answers
     if not any(text.strip() in one.text for text in flat_texts(unpacked(value)) for one in said):
         about.say(f"'{key}' beside the messages is left unread")
     return []
+
+
+def _custom_instructions(given: Any) -> str:
+    """What SmolLM3's template writes into the system text, of all that a row hands to a template."""
+    said = given.get("custom_instructions") if isinstance(given, dict) else None
+    return said if isinstance(said, str) else ""
+
+
+def _alone(value: Any) -> bool:
+    """Whether each object is an answer of its own, and no turn of a conversation."""
+    return not any("role" in one or "from" in one for one in value if isinstance(one, dict))
 
 
 def _google_context(row: Mapping[str, Any], key: str, turns: Any, about: About) -> str:

@@ -11,11 +11,11 @@ from alpaca_pipe.core.example import Example, Message
 from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld, NotWanted, ShapeFit
 from alpaca_pipe.data.shapes.choices import choices_of, with_choice
 from alpaca_pipe.data.shapes.columns import option
-from alpaca_pipe.data.shapes.keys import EARLIER, WEAK
+from alpaca_pipe.data.shapes.keys import EARLIER, WEAK, plain
 from alpaca_pipe.data.shapes.layout import LISTS, TALK, TEXTS, Column, Kind, Layout
 from alpaca_pipe.data.shapes.transcript import parsed
 from alpaca_pipe.data.shapes.turns import answer_of, conversation, turns_of
-from alpaca_pipe.data.shapes.values import text_of, unpacked
+from alpaca_pipe.data.shapes.values import answer_in, is_switch, text_of, unpacked
 from alpaca_pipe.data.shapes.verdicts import NOT_LEARNED, is_learned
 
 name = "exchange"
@@ -56,6 +56,8 @@ _DIRECTIVES = frozenset(
         "инструкция",
     ]
 )
+# Under these names a text that is a JSON list of texts holds several answers.
+SEVERAL = frozenset(("solutions", "responses", "completions", "generations"))
 _DEFINITIONS = frozenset(("definition", "task_definition", "task_description"))
 _EVERY: frozenset[Kind] = TEXTS | {"empty", "other"}
 
@@ -70,7 +72,8 @@ def fit(layout: Layout) -> ShapeFit | None:
     texts = [one for one in layout.all("text") if one.kind == "text" and not one.variant]
     inputs += [one for one in layout.all("messages") if one.kind == "text"]
     choices = layout.all("choices", kinds=TEXTS | LISTS)
-    if not answers and (choices or (asks and inputs)):
+    several = [one for one in layout.all("output", kinds=_EVERY) if one.variant]
+    if not answers and (choices or (asks and inputs and not several)):
         kinds: tuple[Kind, ...] = ("text", "number") if choices else ("text",)
         answers = layout.all("label", kinds=kinds)
     spoken = sorted((one for one in layout.all("text") if one.variant), key=lambda one: one.variant)
@@ -142,7 +145,7 @@ def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Exampl
             input_ = f"{input_}\n\n{shown}" if input_.strip() else shown
             about.say(f"choices stand below the question ({', '.join(keys)})")
         output = with_choice(row[fit.key("output")], output, texts, about)
-    reasoning = _text(row, fit.key("reasoning"), about)
+    reasoning = _thought(row, fit.key("reasoning"), about)
     history = _history(row[key], key, about) if (key := fit.key("history")) else []
     if not history and not reasoning:
         yield Example.of(instruction, input_, output, about.origin(), system)
@@ -169,6 +172,10 @@ def _history(value: Any, key: str, about: About) -> list[Message]:
 
 def _text(row: Mapping[str, Any], key: str, about: About) -> str:
     return text_of(row[key], f"'{key}'", about, "\n\n") if key else ""
+
+
+def _thought(row: Mapping[str, Any], key: str, about: About) -> str:
+    return "" if key and is_switch(row[key]) else _text(row, key, about)
 
 
 def _needed(row: Mapping[str, Any], key: str, about: About) -> str:
@@ -201,6 +208,8 @@ def _input(row: Mapping[str, Any], key: str, about: About) -> str:
 def _answer(row: Mapping[str, Any], key: str, asked: str, about: About) -> str:
     """The answer; of several the first that somebody did not throw away."""
     value = row[key]
+    if isinstance(value, str) and plain(key) in SEVERAL and isinstance(answer_in(value), list):
+        row = {**row, key: (value := answer_in(value))}
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return _needed(row, key, about)
     if any("role" in one or "type" in one for one in value if isinstance(one, dict)):

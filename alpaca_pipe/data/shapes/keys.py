@@ -51,6 +51,7 @@ _NAMES: dict[Meaning, str] = {
         konteks masukan kontekst invoer sammanhang บริบท""",
     "output": """
         output response answer completion solution target reply outputs targets answers responses completions generation generated_solution
+        solutions
         assistant_response model_output model_response bot_response gpt_response chatgpt generations final_answer
         long_answer expected_output expected_answer reference_answer correct_answer best_answer gold gold_answer
         ground_truth targets_pretokenized ideal highlights summary tl_dr tldr
@@ -107,7 +108,7 @@ _NAMES: dict[Meaning, str] = {
         languages topic topics domain tag tags type types model models score scores rating ratings url urls link links
         license licence created created_at updated_at date time timestamp length tokens difficulty level kind task_name
         task_type task_id task_source metadata meta info extra annotator annotators author_id version split comment comments
-        notes note instruction_with_input incorrect_answers incorrect_answer wrong_answers wrong_answer distractors
+        notes note input_output input_outputs inputs_outputs instruction_with_input incorrect_answers incorrect_answer wrong_answers wrong_answer distractors
         distractor negative_examples created_by rank user_id conversation_id prompt_id finish_reason usage cost temperature seed_task""",
 }
 # Read where nothing says it better, and then only told where they are not read: people use these names for other things too.
@@ -115,7 +116,8 @@ _WEAK: dict[Meaning, str] = {
     "instruction": """user human usr definition task_description task_definition task command ask goal client patient
         customer title subject inquiry""",
     "label": """is_good good is_correct is_accepted accepted is_approved approved thumbs_up upvoted is_chosen is_valid
-        is_helpful passed is_positive feedback verdict is_bad is_spam""",
+        is_helpful passed is_positive feedback verdict is_bad is_spam is_safe is_toxic is_harmful is_incorrect
+        is_wrong is_hallucination is_hallucinated is_truncated truncated""",
     "weight": """loss learn masked mask ignore skip exclude excluded include included keep no_train no_loss use usable enabled
         is_selected is_impossible unanswerable is_unanswerable""",
     "status": "state discarded discard is_deleted deleted removed is_removed flagged is_hidden hidden",

@@ -159,6 +159,11 @@ class Layout:
                 one._replace(meaning="status", rank=50) if one.plain == "answer" else one
                 for one in columns
             )
+        if _has_answer(columns):  # `correct` beside an answer says whether it is right
+            columns = tuple(
+                one._replace(meaning="label", rank=WEAK) if one.plain == "correct" else one
+                for one in columns
+            )
         named = frozenset(meaning for meaning, _ in told.values())
         return Layout(columns, named)
 
@@ -173,6 +178,13 @@ class Layout:
     def unread(self, read: Collection[str]) -> Iterator[Column]:
         """The columns that hold something and are not among `read`."""
         return (one for one in self.columns if one.key not in read and one.kind != "empty")
+
+
+def _has_answer(columns: Collection[Column]) -> bool:
+    """Whether a column holds the answer by a name that means nothing else, and nothing was to be chosen from."""
+    answers = [one for one in columns if one.meaning == "output" and one.rank < WEAK]
+    choices = [one for one in columns if one.meaning == "choices" and one.kind != "empty"]
+    return any(one.kind != "empty" and not one.variant for one in answers) and not choices
 
 
 def _column(key: str, kind: Kind, given: Mapping[str, tuple[Meaning, int]]) -> Column:

@@ -8,10 +8,11 @@ from typing import Any
 from alpaca_pipe.core.example import Example, Message
 from alpaca_pipe.core.preference import Preference
 from alpaca_pipe.data.shapes.base import About, NotHeld, NotWanted, ShapeFit
+from alpaca_pipe.data.shapes.keys import name_of
 from alpaca_pipe.data.shapes.layout import Layout
 from alpaca_pipe.data.shapes.turns import conversation, turns_of
 from alpaca_pipe.data.shapes.values import text_of, unpacked
-from alpaca_pipe.data.shapes.verdicts import NOT_LEARNED
+from alpaca_pipe.data.shapes.verdicts import NOT_LEARNED, check_whole
 from alpaca_pipe.data.shapes.within import rows_within
 
 name = "logged call"
@@ -20,6 +21,7 @@ _REQUESTS = (
     "request",
     "raw_request",
     "request_body",
+    "model_input",
     "inputs",
     "input",
     "prompt",
@@ -30,10 +32,15 @@ _RESPONSES = (
     "generic_response",
     "raw_response",
     "response_body",
+    "model_output",
     "outputs",
     "output",
     "completion",
 )
+
+
+_TURNS = ("messages", "contents")
+_MESSAGES = ("message", "content")
 
 
 def fit(layout: Layout) -> ShapeFit | None:
@@ -50,15 +57,18 @@ def fit(layout: Layout) -> ShapeFit | None:
 def rows(row: Mapping[str, Any], fit: ShapeFit, about: About) -> Iterator[Example | Preference]:
     request, key = row[fit.key("request")], fit.key("request")
     body = request.get("body") if isinstance(request.get("body"), dict) else request
-    if not isinstance(body.get("messages"), list):
+    turns = next((body[one] for one in _TURNS if isinstance(body.get(one), list)), None)
+    if turns is None:
         yield from rows_within({**body, **_named(row[fit.key("response")])}, about)
         return
     if body.get("tools"):
         raise NotHeld(f"it offers tools ('{key}'), and a template of ours cannot say them")
-    said = turns_of(body["messages"], f"'{key}'", about)
+    system = next((body[one] for one in body if name_of(one).meaning == "system"), "")
+    said = turns_of(turns, f"'{key}'", about)
     said.append(_answer(unpacked(row[fit.key("response")]), fit.key("response"), about))
     try:
-        yield Example.of_messages(conversation(said, about), about.origin())
+        text = text_of(system, f"'{key}'", about, "\n\n")
+        yield Example.of_messages(conversation(said, about), about.origin(), text)
     except ValueError as error:
         raise NotHeld(str(error)) from None
 
@@ -75,11 +85,16 @@ def _answer(value: Any, key: str, about: About) -> Message:
         value = value["body"]
     if isinstance(value, dict) and value.get("error"):
         raise NotWanted(NOT_LEARNED, f"'{key}' is an error")
-    choices = value.get("choices") if isinstance(value, dict) else None
-    if isinstance(choices, list) and choices:
-        value = choices[0]
-    if isinstance(value, dict) and isinstance(value.get("message"), dict):
-        value = value["message"]
+    if isinstance(value, dict):
+        choices = value.get("choices") or value.get("candidates")
+        if isinstance(choices, list) and choices:
+            if len(choices) > 1:
+                about.say("of several answers the first is read")
+            value = choices[0]
+    if isinstance(value, dict):
+        check_whole(value, about)
+        inner = next((value[one] for one in _MESSAGES if isinstance(value.get(one), dict)), value)
+        value = inner
     if isinstance(value, dict) and "role" in value:
         return turns_of([value], f"'{key}'", about)[0]
     return Message("assistant", text_of(value, f"'{key}'", about))

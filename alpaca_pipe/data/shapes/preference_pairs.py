@@ -47,7 +47,7 @@ def fit(layout: Layout) -> ShapeFit | None:
     if several and place and prompt.get("instruction"):
         return ShapeFit.of(**prompt, ranked=several[0], winner=place[0])
     scores = ranked_columns(layout)
-    if scores and prompt.get("instruction"):
+    if scores and (prompt["instruction"] or prompt["messages"]):
         return ShapeFit.of(**prompt, **scores)
     return None
 

@@ -14,13 +14,33 @@ from alpaca_pipe.data.shapes.turns import answer_of
 
 _SCORES = ("rank", "overall_score", "score", "scores", "rating", "ratings", "reward", "rewards")
 
+_LOW_IS_GOOD = frozenset(
+    [
+        "rank",
+        "toxicity",
+        "toxic",
+        "harm",
+        "harmfulness",
+        "bias",
+        "error",
+        "errors",
+        "loss",
+        "perplexity",
+        "ppl",
+        "penalty",
+        "risk",
+        "hallucination",
+        "refusal",
+    ]
+)
 _ENDINGS = frozenset((*_SCORES, "votes", "upvotes", "likes"))  # of a name: `pm_score`
 
 
 def ranked_columns(layout: Layout) -> dict[str, Column | list[Column]] | None:
     """`generations` beside `ratings`; `response_a` and `score_a` beside their like; or `answers`, objects with a rank each."""
     answers = [one for one in layout.all("output", kinds=("texts", "objects")) if not one.variant]
-    lists = [one for one in layout.columns if one.plain in _SCORES and one.kind == "other"]
+    numbers = [one for one in layout.columns if one.kind == "other"]
+    lists = [one for one in numbers if one.plain in _SCORES or is_low_good(one.plain)]
     if answers and answers[0].kind == "texts" and lists:
         return {"ranked": answers[0], "scores": lists[0]}
     if answers and answers[0].kind == "objects":
@@ -41,7 +61,7 @@ def ranked_answers(
 ) -> tuple[list[Message], list[Message]]:
     """(the best answer, the worst). Raises NotHeld where they cannot be told apart."""
     keys, scores = fit.keys("ranked"), fit.keys("scores")
-    by_rank = bool(scores) and "rank" in scores[0].lower()
+    by_rank = bool(scores) and is_low_good(scores[0])
     if len(keys) > 1:
         found = [(row[score], row[key]) for key, score in zip(keys, scores, strict=True)]
     elif scores:
@@ -77,7 +97,12 @@ def _scored(answers: list[Any], key: str) -> tuple[list[tuple[Any, Any]], bool]:
         names = sorted(one, key=lambda name: name_of(name).rank)
         text = next((one[n] for n in names if name_of(n).meaning in ("output", "text")), None)
         found.append((one.get(score), text))
-    return found, score == "rank"
+    return found, is_low_good(score)
+
+
+def is_low_good(key: str) -> bool:
+    """`rank`, `toxicity_score`: of such figures the lowest is the best."""
+    return bool(_LOW_IS_GOOD & set(plain(key).split("_")))
 
 
 def _stem(column: Column) -> str:

@@ -14,7 +14,7 @@ from alpaca_pipe.data.shapes.columns import option
 from alpaca_pipe.data.shapes.keys import WEAK, name_of, plain
 from alpaca_pipe.data.shapes.roles import CALLS, CONTENT_KEYS, ROLE_KEYS, role_of
 from alpaca_pipe.data.shapes.tool_calls import calls_of
-from alpaca_pipe.data.shapes.values import answer_in, text_of, unpacked
+from alpaca_pipe.data.shapes.values import answer_in, is_switch, text_of, unpacked
 from alpaca_pipe.data.shapes.verdicts import NOT_LEARNED, is_learned
 
 EMPTY = "an empty answer is not learned"
@@ -26,6 +26,10 @@ _IS_ONE = {
     "is_bot": ("assistant", "user"),
     "is_assistant": ("assistant", "user"),
 }
+_ATTACHED = frozenset(
+    ["attachments", "experimental_attachments", "files", "documents", "images", "videos", "audios"]
+)
+_LABELLED = re.compile(r"\s*([^\s:：]{1,12})\s*[:：]\s*(?=\S)")
 _OF_MOSS = re.compile(r"\s*<\|[\w ]+\|>:?[ ]?(.*?)\s*<eo\w>\s*", re.DOTALL)
 
 
@@ -60,11 +64,17 @@ def turns_of(value: Any, where: str, about: About) -> list[Message]:
 
 
 def _thoughts_joined(turns: list[Any]) -> list[Any]:
-    """What stands in the channel `analysis`, as OpenAI's open models have it, is the reasoning of the answer after it."""
+    """What stands in the channel `analysis`, as OpenAI's open models have it, or is marked as a thought, as Google's AI Studio
+    has it, is the reasoning of the answer after it."""
     found: list[Any] = []
     thought = ""
     for place, turn in enumerate(turns):
         after = turns[place + 1] if place + 1 < len(turns) else None
+        if isinstance(turn, dict) and any(
+            plain(key) == "is_thought" and turn[key] is True for key in turn
+        ):
+            thought += str(turn.get("text") or turn.get("content") or "")
+            continue
         if _is_channel(turn, "analysis") and _is_channel(after, "final"):
             thought = turn.get("content") or turn.get("text") or ""
             continue
@@ -144,8 +154,17 @@ def _in_rows(value: Mapping[str, Any]) -> Any:
 
 
 def _in_turn(texts: list[str], where: str, about: About) -> list[Message]:
-    """A user, an assistant, a user ..."""
+    """A user, an assistant, a user ...; or whoever each text names at its start, where each does: `问：...`."""
     roles: tuple[Role, Role] = ("user", "assistant")
+    labels = [_LABELLED.match(text) for text in texts]
+    named = [role_of(one[1], about.roles) for one in labels if one]
+    if len(set(named)) > 1 and None not in named and len(named) == len(texts):
+        about.say("who speaks is read from the start of each text")
+        return [
+            Message(role, text_of(text[one.end() :], where, about))
+            for role, text, one in zip(named, texts, labels, strict=True)
+            if role and one
+        ]
     return [
         Message(roles[place % 2], text_of(text, f"turn {place + 1} of {where}", about))
         for place, text in enumerate(texts)
@@ -239,6 +258,8 @@ def _exchange(turn: Mapping[str, Any], where: str, about: About) -> Iterator[Mes
             given = text_of(value, f"{where}: '{key}'", about)  # below the instruction
             continue
         if name_of(key).meaning == "reasoning":
+            if is_switch(value):
+                continue
             thought = text_of(value, f"{where}: '{key}'", about)
             continue
         role = role_of(key, about.roles) or _by_meaning(key)
@@ -287,6 +308,7 @@ def _spoken(turn: Mapping[str, Any], key: str, where: str, about: About) -> Mess
             f"{where} has no 'content' and no 'value'", "say what was said, or remove the row"
         )
     text, reasoning = _said(turn[content] if content else "", where, about)
+    _check_attached(turn, where)
     own, extra = _reasoning(turn, where, about), _unread(turn, key, content)
     for one in extra:
         about.say(f"'{one}' of a turn is left unread")
@@ -297,6 +319,13 @@ def _spoken(turn: Mapping[str, Any], key: str, where: str, about: About) -> Mess
     learned = role != "assistant" or is_learned(turn, about)
     name = turn.get("name") if isinstance(turn.get("name"), str) and role == "tool" else ""
     return Message(role, text, learned, own or reasoning, calls, name or "")
+
+
+def _check_attached(turn: Mapping[str, Any], where: str) -> None:
+    """Raises NotHeld where something hangs on a turn that its text speaks of: a document, a picture, a file."""
+    for key, value in turn.items():
+        if isinstance(value, list) and value and plain(key) in _ATTACHED:
+            raise NotHeld(f"{where} has '{key}' beside its text")
 
 
 def _content_key(turn: Mapping[str, Any], role_key: str, about: About) -> str | None:
@@ -338,7 +367,8 @@ def _thought(part: Mapping[str, Any], where: str, about: About) -> str:
 
 
 def _reasoning(turn: Mapping[str, Any], where: str, about: About) -> str:
-    found = next((key for key in turn if name_of(key).meaning == "reasoning" and turn[key]), None)
+    named = (key for key in turn if name_of(key).meaning == "reasoning" and turn[key])
+    found = next((key for key in named if not is_switch(turn[key])), None)
     return text_of(turn[found], f"{where}: '{found}'", about, "\n") if found else ""
 
 

@@ -15,6 +15,26 @@ from alpaca_pipe.data.shapes.base import About, NotARow, NotHeld
 _TEXT_KEYS = ("text", "content", "value", "full_text", "string")
 _SPEAKERS = ("role", "from", "author", "sender", "speaker", "type")
 _HELD_IN = (*_TEXT_KEYS, "parts")
+_SWITCHED = frozenset(
+    [
+        "on",
+        "off",
+        "true",
+        "false",
+        "yes",
+        "no",
+        "none",
+        "auto",
+        "enabled",
+        "disabled",
+        "minimal",
+        "low",
+        "medium",
+        "high",
+        "xhigh",
+        "max",
+    ]
+)
 
 
 def text_of(value: Any, where: str, about: About, join: str = "") -> str:
@@ -26,6 +46,8 @@ def text_of(value: Any, where: str, about: About, join: str = "") -> str:
         return whole(value, where)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
+    if isinstance(value, float) and math.isinf(value):
+        raise NotARow(f"{where} is a number that is too large", "put it in quotes")
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     if isinstance(value, date):
@@ -90,6 +112,13 @@ def whole(text: str, where: str) -> str:
                 "write the whole character, or remove the row",
             ) from None
     return text
+
+
+def is_switch(value: Any) -> bool:
+    """Whether a value under `reasoning` or `thinking` says how a model was called, and not what it thought."""
+    return isinstance(value, bool) or (
+        isinstance(value, str) and value.strip().lower() in _SWITCHED
+    )
 
 
 def unpacked(value: Any) -> Any:

@@ -177,6 +177,26 @@ _OPINIONS = frozenset(
         "answer_quality",
     ]
 )
+# Why a server stopped: an answer that was cut off or taken away is none to learn.
+_STOP_KEYS = frozenset(("finish_reason", "stop_reason", "done_reason", "finish_details"))
+_CUT = frozenset(
+    [
+        "length",
+        "max_tokens",
+        "max_output_tokens",
+        "model_length",
+        "model_context_window_exceeded",
+        "content_filter",
+        "content_filtered",
+        "safety",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+        "guardrail_intervened",
+        "error",
+    ]
+)
 SPLIT_KEYS = frozenset(("split", "data_split", "partition", "subset_split"))
 _HELD_OUT = frozenset(
     ["test", "validation", "valid", "val", "dev", "eval", "evaluation", "heldout", "held_out"]
@@ -197,6 +217,14 @@ _INVERTED = frozenset(
         "is_unanswerable",
         "is_bad",
         "is_spam",
+        "is_toxic",
+        "is_harmful",
+        "is_incorrect",
+        "is_wrong",
+        "is_hallucination",
+        "is_hallucinated",
+        "is_truncated",
+        "truncated",
         "discarded",
         "discard",
         "is_deleted",
@@ -219,7 +247,7 @@ def verdict_columns(layout: Layout) -> list[Column]:
     ]
     texts = [one for one in layout.columns if one.kind == "text"]
     opinions = [one for one in texts if one.plain in _OPINIONS]
-    splits = [one for one in texts if one.plain in SPLIT_KEYS]
+    splits = [one for one in texts if one.plain in SPLIT_KEYS | _STOP_KEYS]
     return said + [one._replace(meaning="label", rank=WEAK) for one in opinions] + splits
 
 
@@ -231,6 +259,10 @@ def check_wanted(
     label: bool | None = None
     for column in columns:
         value = row[column.key]
+        if column.plain in _STOP_KEYS:
+            check_whole(row, about)
+            about.passed[column.key] += 1
+            continue
         if column.plain in SPLIT_KEYS:
             if not by_split:
                 _check_split(column.key, value)
@@ -254,6 +286,19 @@ def check_wanted(
     return label
 
 
+def check_whole(said: Mapping[str, Any], about: About) -> None:
+    """Raises NotWanted where what a server said of its answer is that it was cut off, or taken away by a filter."""
+    for key in said:
+        if is_cut(key, said[key]):
+            way = f"; {option(('unread', key))} reads it all the same"
+            raise NotWanted(NOT_LEARNED, f"'{key}' is {said[key]!r}: the answer is not whole{way}")
+
+
+def is_cut(key: str, value: Any) -> bool:
+    """Whether a finish reason names a limit or a filter, in any server's spelling."""
+    return isinstance(value, str) and plain(key) in _STOP_KEYS and plain(value) in _CUT
+
+
 def _check_split(key: str, value: Any) -> None:
     if plain(str(value)) in _HELD_OUT:
         way = f"{option(('unread', key))} reads it all the same"
@@ -268,6 +313,9 @@ def is_learned(turn: Mapping[str, Any], about: About) -> bool:
 def _flags(turn: Mapping[str, Any], about: About) -> Iterator[bool]:
     for key, value in turn.items():
         name = name_of(key)
+        if is_cut(key, value):
+            about.say("an answer that was cut off is not learned")
+            yield False
         if name.plain in _OPINIONS and isinstance(value, str):
             yield _truth(value) is not False
         if value is None or name.meaning not in ("weight", "label", "status"):
