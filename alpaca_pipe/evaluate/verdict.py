@@ -51,7 +51,7 @@ def judge(
 
     differences: tuned - other, for "base" and, where measured, "chat" and "shuffled"; missing: why one was not. A chat
     template that the base does not have need not be beaten and is only named; without the shuffled control, or plain SFT beside a distilled tune, nothing can
-    be shown. needed: rows that would show the difference seen, by the other's name. All must hold at once, so no correction for several tests is due. A figure that is no number shows nothing.
+    be shown. needed: rows that would show the difference seen, or `least` where that is more, by the other's name. All must hold at once, so no correction for several tests is due. A figure that is no number shows nothing.
     """
     figures = [
         figure for interval in (*means.values(), *differences.values()) for figure in interval
@@ -66,12 +66,12 @@ def judge(
     elif rows < LEAST_ROWS:
         why = f"too few rows to say: at least {LEAST_ROWS} are needed ({rows_of.more})"
         if None not in needed.values():
-            why += _rows_that_would_do(differences, LEAST_ROWS, needed)
+            why += _rows_that_would_do(differences, differences, LEAST_ROWS, needed, least)
     elif above:
         word, why = "worse", f"the loss is higher than that of {_against(above, differences)}"
     elif unsure:
         why = f"the difference may be 0 against {_against(unsure, differences)}"
-        why += _rows_that_would_do(unsure, rows, needed)
+        why += _rows_that_would_do(unsure, differences, rows, needed, least)
     elif small:
         why = f"no difference that counts (less than {LOSS.said(least)}) from {_against(small, differences)}"
     elif not differences.keys() & {"shuffled", "sft"}:
@@ -88,14 +88,28 @@ def judge(
     )
 
 
-def _rows_that_would_do(unsure: Iterable[str], rows: int, needed: Mapping[str, int | None]) -> str:
-    found = [needed[name] for name in unsure if name in needed]
+def _rows_that_would_do(
+    among: Iterable[str],
+    differences: Mapping[str, Interval],
+    rows: int,
+    needed: Mapping[str, int | None],
+    least: float,
+) -> str:
+    """Of the comparison that needs the most: how many rows, and for which difference."""
+    found = {name: needed[name] for name in among if name in needed}
     if not found:
         return ""
-    if None in found:
-        return "; no number of rows that anybody has would show it"
-    most = max(one for one in found if one)
-    return f"; about {most:,} rows would show it" if most > rows else ""
+    name = max(found, key=lambda one: math.inf if found[one] is None else float(found[one] or 0))
+    seen, wanted = abs(differences[name].mean), found[name]
+    size = (
+        f"{LOSS.said(float(f'{seen:.2g}'))}, as it was seen,"
+        if seen > least
+        else f"{LOSS.said(least)}, the smallest that counts,"
+    )
+    if wanted is not None and wanted <= rows:
+        return ""
+    with_rows = f"about {wanted:,} rows" if wanted else "no number of rows that anybody has"
+    return f"; a difference of {size} from {NAMES[name]} would show with {with_rows}"
 
 
 def _against(names: Iterable[str], differences: Mapping[str, Interval]) -> str:

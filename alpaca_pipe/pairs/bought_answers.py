@@ -30,8 +30,10 @@ async def ask_all(
     replies: list[Completion] = []
     size = at_once(config.teacher) if config.teacher else USUAL
     for start in range(0, len(asking), size):
-        replies += await together([teacher.ask(one) for one in asking[start : start + size]])
-        tick(len(replies))
+        replies += await together(
+            [teacher.ask(one) for one in asking[start : start + size]],
+            lambda heard, before=start: tick(before + heard),  # type: ignore[misc]
+        )
     found = []
     for place in range(len(rows)):
         own = [reply.for_the_reader() for reply in replies[place * each : (place + 1) * each]]

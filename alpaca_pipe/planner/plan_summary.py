@@ -361,7 +361,7 @@ def held_against(
             yield CapCheck(
                 cap.key,
                 cap.nanodollars,
-                cap.nanodollars - spent.spent - spent.open,
+                cap.left(spent),
                 wanted[cap.class_],
                 unpriced and cap.class_ != "api",
                 machine.to_stop_in(grace, cap.class_) if rents and cap.class_ != "api" else 0,

@@ -129,7 +129,7 @@ def _budget(plan: Pretraining, dollars: float | None) -> Iterator[tuple[str, str
     affordable = plan.seen + tokens
     yield (
         "budget",
-        f"${dollars:,.0f} buys {size(tokens)} tokens ({affordable / plan.active:.0f} a parameter in all), loss {plan.loss(affordable)[1]:.3f}",
+        f"${dollars:,.{2 * (dollars < 100)}f} buys {size(tokens)} tokens ({affordable / plan.active:.0f} a parameter in all), loss {plan.loss(affordable)[1]:.3f}",
     )
     flops = 6 * plan.active * tokens
     parameters, best = REPLICATION.best_split(flops)

@@ -110,7 +110,12 @@ def pretraining(
         raise UserError(
             "plan pretrain: how large is it?", "write parameters=13b, or model=llama-13b"
         )
-    for name, value in (("parameters", count), ("tokens", tokens)):
+    for name, value in (
+        ("parameters", count),
+        ("active", active),
+        ("tokens", tokens),
+        ("seen", seen),
+    ):
         if value and value < _LEAST:
             raise UserError(
                 f"plan pretrain: {name}={value:g} is fewer than a language model has",

@@ -27,6 +27,7 @@ BANDWIDTH = {
     "RTX3090": 936,
 }
 _REACHED = 0.6  # of it, by llama.cpp and vLLM alike in what they publish
+_LEAST = 1000  # parameters: below that a unit was forgotten
 _SIDE_BY_SIDE = 16  # answers at once, before arithmetic and caches slow the reading down
 _RESERVE = 1.2  # of memory, for caches
 _PEAK = 5  # times the mean load in the busiest hour: people sleep
@@ -132,4 +133,10 @@ def size_of(model: str) -> float:
         return shape.parameters
     from alpaca_pipe.planner.plan_keys import number
 
-    return of_size(number(model, "plan serving: model")).parameters
+    count = number(model, "plan serving: model")
+    if count < _LEAST:
+        raise UserError(
+            f"plan serving: model={count:g} is fewer parameters than a language model has",
+            f"write the unit too, as in model={count:g}b (k, m, b or t)",
+        )
+    return of_size(count).parameters

@@ -60,7 +60,10 @@ class Hooks(Table):
         description="when a run was stopped, by a person or by its budget: `cause` in the event says by which",
     )
     failed: _Calls = Field((), description="when a run failed")
-    budget_80: _Calls = Field((), description="once a run, when 80 % of a budget are used")
+    budget_80: _Calls = Field(
+        (),
+        description="once a run, when 80 % of a budget are owed: settled, lost or lent, without what is in flight",
+    )
 
     def of(self, event: HookEvent) -> tuple[str, ...]:
         calls: tuple[str, ...] = getattr(self, event)

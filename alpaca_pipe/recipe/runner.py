@@ -15,7 +15,7 @@ from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.screen import nobody_reads
 from alpaca_pipe.ledger.budget import NEARLY_USED, BudgetReached
 from alpaca_pipe.ledger.machine import meter
-from alpaca_pipe.ledger.money import NANO
+from alpaca_pipe.ledger.money import NANO, shown
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.recipe.dotenv import key_names
 from alpaca_pipe.recipe.engine import Cause, Engine, Run
@@ -176,9 +176,22 @@ def _to_its_end(
         engine.screen.end()
         engine.rent.close()
         engine.remember(rehearsal)
+        if this.outcome != "done":
+            _tell_what_was_spent(engine, rehearsal)
         level: Level = "error" if this.outcome == "failed" else "info"
         engine.screen.write(this.outcome, level, sentence=why, cause=this.cause)
         hooks.ended(this.outcome, why)
+
+
+def _tell_what_was_spent(engine: Engine, rehearsal: bool) -> None:
+    """A run that comes to its end has its closing lines; one that does not says at least its money."""
+    found = engine.journal.totals(recipe=engine.recipe.name, run=engine.this.id)
+    if found.spent:
+        lost = f", {shown(found.lost)} lost (sent, outcome unknown)" if found.lost else ""
+        paper = " simulated (a rehearsal: nothing was paid)" if rehearsal else ""
+        engine.screen.say(
+            f"money so far: {shown(found.settled)} in this run{paper}{lost}; what it bought is kept"
+        )
 
 
 def _who_stopped(refused: UserError | None) -> Cause:

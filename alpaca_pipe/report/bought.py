@@ -35,3 +35,21 @@ def cost_of(db: sqlite3.Connection, keys: Sequence[str]) -> int:
         or 0
         for part in in_parts(keys)
     )
+
+
+def paid_for(db: sqlite3.Connection, keys: Sequence[str]) -> tuple[int, int, int]:
+    """Nano-dollars of all attempts of these requests, as `cost_of`; of it lost until reconciled; of it billed without a reply of
+    their own, or twice."""
+    paid = lost = again = 0
+    for part in in_parts(keys):
+        found = db.execute(f"{_PAID} WHERE request IN ({','.join('?' * len(part))}))", part)
+        for amount, unknown, twice in found:
+            paid, lost, again = paid + (amount or 0), lost + (unknown or 0), again + (twice or 0)
+    return paid, lost, again
+
+
+_PAID = """SELECT SUM(CASE kind WHEN 'settled' THEN nanodollars WHEN 'lost' THEN nanodollars WHEN 'correction' THEN nanodollars
+      WHEN 'reconciled' THEN nanodollars - frees ELSE 0 END),
+    SUM(CASE kind WHEN 'lost' THEN nanodollars WHEN 'reconciled' THEN -frees ELSE 0 END),
+    SUM(iif(kind = 'reconciled' OR kind = 'settled' AND id IS NOT first, nanodollars, 0))
+    FROM (SELECT *, MIN(iif(kind = 'settled', id, NULL)) OVER (PARTITION BY request) AS first FROM entries"""

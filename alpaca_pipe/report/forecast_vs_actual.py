@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.store.journal import Journal
-from alpaca_pipe.report.bought import cost_of, keys_behind
+from alpaca_pipe.report.bought import cost_of, keys_behind, paid_for
 from alpaca_pipe.report.funnel import Funnel
 from alpaca_pipe.report.run_files import RunFiles, StageFiles
 
@@ -132,15 +132,15 @@ def _range(step: StageFiles, name: str) -> tuple[float, float, float] | None:
 
 
 def costs(found: RunFiles, books: Mapping[tuple[str, str], Spent], rows: Funnel) -> Costs:
-    """kept_example: of the replies behind this run's rows, whichever run bought them, as `compare` has it; the others over all
-    runs of the recipe."""
+    """kept_example, wasted: of the requests behind this run's rows, whichever run bought them, as `compare` has it; the million
+    trained tokens over all runs of the recipe."""
     asked = sum((each for (_, stage), each in books.items() if stage == "generate"), Spent())
     tuned = sum(each.machine for (_, stage), each in books.items() if stage == "train")
     tokens = _trained_tokens(found.step("train"))
     return Costs(
         _a_kept_example(found, asked, rows.last) if books else None,
         tuned / tokens * 1e6 if tuned and tokens else None,
-        dict(_wasted(asked, rows, found)),
+        dict(_wasted(asked, rows, found)) if books else {},
     )
 
 
@@ -154,7 +154,11 @@ def _a_kept_example(found: RunFiles, asked: Spent, kept: int) -> float | None:
 
 
 def _wasted(asked: Spent, rows: Funnel, found: RunFiles) -> Iterator[tuple[str, float]]:
-    """Shares of what was paid."""
+    """Shares of what was paid for the prompts of this run; where they are not there, of all that generate has paid."""
+    if keys := [key for seat in found.step("generate").rows("seats.jsonl") for key in seat["keys"]]:
+        with Journal.open(found.ledger, read_only=True) as journal, journal.read() as db:
+            paid, lost, again = paid_for(db, list(dict.fromkeys(keys)))
+        asked = Spent(api=paid, lost=lost, again=again)
     if not asked.api:
         return
     if asked.lost:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from alpaca_pipe.core.completion import Completion
@@ -13,11 +13,24 @@ from alpaca_pipe.teachers.config import TeacherTable
 USUAL = 2048
 
 
-async def together(asking: Sequence[Coroutine[Any, Any, Completion]]) -> list[Completion]:
-    """The replies in the order of the requests. The first error ends it; what is in flight is kept."""
+async def together(
+    asking: Sequence[Coroutine[Any, Any, Completion]],
+    heard: Callable[[int], None] = lambda count: None,
+) -> list[Completion]:
+    """The replies in the order of the requests. The first error ends it; what is in flight is kept. heard: is told how many
+    replies there are, at each of them: a round may take an hour."""
+    count = 0
+
+    async def told(one: Coroutine[Any, Any, Completion]) -> Completion:
+        nonlocal count
+        reply = await one
+        count += 1
+        heard(count)
+        return reply
+
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in asking]
+            tasks = [group.create_task(told(one)) for one in asking]
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]

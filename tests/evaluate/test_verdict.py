@@ -17,6 +17,11 @@ TOUCHING = Interval(-0.1, -0.2, 0.0)
 TINY_GAIN, TINY_LOSS = Interval(-0.004, -0.006, -0.002), Interval(0.004, 0.002, 0.006)
 NOTHING, VAGUE = Interval(0.0, -0.0001, 0.0001), Interval(0.001, -0.9, 0.9)
 NAN, INFINITE = Interval(*[float("nan")] * 3), Interval(float("inf"), 0.3, float("inf"))
+OF_BASE = "from the base with the same prompt would show with"
+SEEN = f"; a difference of 0.1 nats a token, as it was seen, {OF_BASE} about 131 rows"
+ENDLESS = (
+    f"of 0.01 nats a token, the smallest that counts, {OF_BASE} no number of rows that anybody has"
+)
 DIVERGED = "a loss is not a number: the training diverged"
 
 
@@ -76,7 +81,7 @@ DIVERGED = "a loss is not a number: the training diverged"
         (BELOW, ABOVE, ACROSS, 16, "worse", "its own chat template (+0.400 [+0.300, +0.500])"),
         (BELOW, BELOW, ABOVE, 16, "worse", "shuffled"),
         (BELOW, BELOW, BELOW, 11, "not shown to be better", "too few rows to say: at least 12"),
-        (ACROSS, BELOW, BELOW, 5, "not shown to be better", "about 131 rows would show it"),
+        (ACROSS, BELOW, BELOW, 5, "not shown to be better", SEEN),
         (BELOW, BELOW, BELOW, 12, "better", "2.500 -> 2.100 on 12 rows"),
         (
             TINY_GAIN,
@@ -88,8 +93,8 @@ DIVERGED = "a loss is not a number: the training diverged"
         ),
         (TINY_LOSS, BELOW, BELOW, 400, "not shown to be better", "no difference that counts"),
         (NOTHING, BELOW, BELOW, 400, "not shown to be better", "no difference that counts"),
-        (ACROSS, BELOW, BELOW, 16, "not shown to be better", "; about 131 rows would show it"),
-        (VAGUE, BELOW, BELOW, 16, "not shown to be better", "no number of rows that anybody has"),
+        (ACROSS, BELOW, BELOW, 16, "not shown to be better", SEEN),
+        (VAGUE, BELOW, BELOW, 16, "not shown to be better", ENDLESS),
         (NAN, NAN, NAN, 16, "not shown to be better", DIVERGED),
         (BELOW, BELOW, NAN, 16, "not shown to be better", DIVERGED),
         (INFINITE, BELOW, BELOW, 16, "not shown to be better", DIVERGED),
@@ -121,3 +126,16 @@ def test_a_loss_that_is_no_number_is_never_better() -> None:
         verdict.sentence
         == f"not shown to be better on held-out rows: loss 2.500 -> nan on 200 rows; {DIVERGED}"
     )
+
+
+def test_the_comparison_that_needs_the_most_rows_is_named() -> None:
+    """Two may be 0: the one that was seen to differ least decides, and whatever shows the other one would not do."""
+    near = Interval(-0.004, -0.2, 0.19)
+    given = {"base": ACROSS, "chat": BELOW, "shuffled": near}
+    verdict = judge(MEANS, given, 40, {}, needed={"base": 131, "chat": 12, "shuffled": 9000})
+    assert verdict.sentence.endswith(
+        "; a difference of 0.01 nats a token, the smallest that counts, from the control trained on shuffled answers would show "
+        "with about 9,000 rows"
+    )
+    enough = judge(MEANS, given, 40, {}, needed={"base": 20, "chat": 12, "shuffled": 30})
+    assert "would show" not in enough.sentence

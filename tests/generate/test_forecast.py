@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.files import read_jsonl
 from alpaca_pipe.core.ranges import Range
+from alpaca_pipe.generate.forecast.estimate import expected
+from alpaca_pipe.generate.forecast.history import Past
 from alpaca_pipe.generate.forecast.posterior import ImaginedTeacher
 from alpaca_pipe.generate.forecast.saturation import Saturation
 from alpaca_pipe.generate.forecast.simulation import (
@@ -193,6 +195,19 @@ def estimated(home: Path, text: str, *overrides: str, runs: str | None = None) -
 
 
 TEXT = "generate: {count: 60, round_size: 8}"
+
+
+@pytest.mark.parametrize("size", [16, 1200])
+def test_what_a_dollar_buys_agrees_with_the_dollars_and_the_rows(size: int) -> None:
+    """Where a round is asked whole and brings many rows beyond those that are wanted, that is said."""
+    order = replace(ORDER, count=20_000, round_size=size, tasks=12)
+    forecast, said, _, _ = expected(order, TASK_LIST, Past())
+    bought = int(said.rpartition("a dollar buys about ")[2].split()[0].replace(",", ""))
+    rows, dollars = forecast.range("rows").p50, forecast.range("dollars").p50 / 1e9
+    assert bought == pytest.approx(rows / dollars, rel=0.05)
+    more = "come in the middle, for a round of 1,200 prompts is asked whole" in said
+    assert more == (rows > 1.05 * order.count) == (size == 1200)
+    assert said.endswith("of these" if more else "rows")
 
 
 def test_an_earlier_run_replaces_the_priors(tmp_path: Path) -> None:

@@ -160,6 +160,9 @@ def test_the_commands(tmp_path: Path) -> None:
         (["pretrain", "parameters=1b", "tokens=1b", "parameters=2b"], "'parameters' is said twice"),
         (["pretrain", "parameters=13"], "write the unit too, as in parameters=13b"),
         (["pretrain", "parameters=13b", "tokens=1.4"], "write the unit too, as in tokens=1.4b"),
+        (["pretrain", "parameters=13b", "active=3"], "write the unit too, as in active=3b"),
+        (["pretrain", "parameters=13b", "seen=2"], "write the unit too, as in seen=2b"),
+        (["serving", "model=13"], "write the unit too, as in model=13b"),
         (["serving", "api=nobody"], "nobody"),
     ],
 )

@@ -154,6 +154,8 @@ def test_a_cap_on_the_machine_binds_where_no_step_uses_a_gpu(
         go(recipe, tmp_path / "runs", *limits, until="sow")
     with Journal.open(tmp_path / "runs" / "ledger.sqlite", read_only=True) as journal:
         assert journal.totals("toy").settled == 3_000_000_000
+    log = (tmp_path / "runs" / "toy" / "log.jsonl").read_text()
+    assert "money so far: $3.00 in this run; what it bought is kept" in log
 
 
 def test_what_a_machine_is_not_billed_for_is_said(

@@ -136,6 +136,19 @@ def test_this_runs_money_is_not_taken_for_that_of_all_runs(workspace: Workspace)
     assert costs(found, spent(found), funnel(found)).kept_example == 4 * COST / 5
 
 
+def test_what_brought_no_row_is_of_this_runs_prompts(workspace: Workspace) -> None:
+    """An earlier run of the recipe lost a request and bought replies that no row of this run rests on."""
+    seats = [{"keys": [key], "pieces": 2, "accepted": 1} for key in KEYS[:2]]
+    write_jsonl(workspace.root / "store" / workspace.steps["generate"] / "seats.jsonl", seats)
+    buy(workspace.root, KEYS[:2])
+    before = left(workspace.root, "tea")
+    own = costs(before, spent(before), funnel(before)).wasted
+    buy(workspace.root, ["r1-of-no-row"], lost="r1-lost-by-another-run", run="run-0")
+    found = left(workspace.root, "tea")
+    assert costs(found, spent(found), funnel(found)).wasted == own
+    assert own.keys() == {"rejected"}
+
+
 def test_unit_costs(workspace: Workspace) -> None:
     """8 pieces came and 5 were kept; one request of unknown outcome; 250M nano-dollars for 2 x 4,000 trained tokens."""
     buy(workspace.root, KEYS[:3], lost=KEYS[3])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.evaluate.judge.judge_config import Judging
 from alpaca_pipe.evaluate.judge.judge_config import outlay as judge_outlay
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.outlay import outlay_of
-from alpaca_pipe.teachers.rounds import USUAL, at_once
+from alpaca_pipe.teachers.rounds import USUAL, at_once, together
 
 
 def teacher(**more: Any) -> TeacherTable:
@@ -49,3 +51,26 @@ def test_a_batch_takes_what_it_can() -> None:
         {"kind": "openai_batch", "model": "m", "price": {"in": 1, "out": 2}}
     )
     assert at_once(batch) == batch.batch_rules.most_requests > USUAL
+
+
+def test_a_round_tells_of_each_reply_when_it_comes() -> None:
+    """Not of all of them at its end: a round may be 2,048 requests, and what is paid for is seen on the way."""
+    heard: list[int] = []
+
+    async def body() -> list[Completion]:
+        last = asyncio.Event()
+
+        async def one(number: int) -> Completion:
+            if number == 0:
+                await last.wait()
+                assert len(heard) >= 2
+            elif number == 3:
+                while len(heard) < 2:
+                    await asyncio.sleep(0)
+                last.set()
+            return Completion(str(number), "stop", Usage())
+
+        return await together([one(number) for number in range(4)], heard.append)
+
+    assert [reply.text for reply in asyncio.run(body())] == ["0", "1", "2", "3"]
+    assert heard == [1, 2, 3, 4]

@@ -13,7 +13,7 @@ import pytest
 
 from alpaca_pipe.core.completion import Completion, Usage
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.ledger.budget import Caps
+from alpaca_pipe.ledger.budget import Caps, OverBudget
 from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Failure, Fatal
 from alpaca_pipe.teachers.metering.budget_warning import BudgetWarning
@@ -130,18 +130,37 @@ def test_what_one_prompt_met_is_its_answer_and_the_others_go_on(journal: Journal
     assert journal.totals().requests == 5
 
 
-def test_four_fifths_of_a_budget_are_said_once(journal: Journal) -> None:
+def test_four_fifths_of_a_budget_are_said_once_when_they_are_owed(journal: Journal) -> None:
+    """What is in flight is reserved at many times its cost, and is not used."""
     said: list[str] = []
-    cap = CEILING + 20 * COST
+    cap, at_once = 20 * CEILING, 18
 
     async def body() -> None:
-        teach = metered(Scripted(), journal, said, Caps(api=cap), concurrency=1)
-        for i in range(19):
+        teach = metered(Scripted(), journal, said, Caps(api=cap), concurrency=at_once)
+        await asyncio.gather(*(teach.ask(question(f"at once {i}")) for i in range(at_once)))
+        assert not said and journal.totals().settled == at_once * COST < 0.8 * cap
+        for i in range(17 * CEILING // COST + 2 - at_once):
             await teach.ask(question(f"q{i}"))
+            assert not said or journal.totals().spent >= 0.8 * cap
 
     run(body())
     assert len(said) == 1
     assert said[0].startswith("80 % of budget.api (") and "settled" in said[0]
+
+
+def test_a_small_cap_that_is_reached_before_four_fifths_are_owed_is_said_too(
+    journal: Journal,
+) -> None:
+    said: list[str] = []
+
+    async def body() -> None:
+        teach = metered(Scripted(), journal, said, Caps(api=CEILING + COST // 2), concurrency=1)
+        await teach.ask(question("q0"))
+        with pytest.raises(OverBudget):
+            await teach.ask(question("q1"))
+
+    run(body())
+    assert [one.partition(" (")[0] for one in said] == ["80 % of budget.api"]
 
 
 def test_no_cap_is_looked_at_more_often_than_it_can_matter(journal: Journal) -> None:
@@ -161,9 +180,9 @@ def test_no_cap_is_looked_at_more_often_than_it_can_matter(journal: Journal) -> 
         lambda sentence: None,
     )
     for _ in range(2000):
-        near.reserved(1)
+        near.moved(1)
     assert looks == 3 * 2000 // 40
-    BudgetWarning(counting, Caps(), "alpaca", lambda sentence: None).reserved(10**9)
+    BudgetWarning(counting, Caps(), "alpaca", lambda sentence: None).moved(10**9)
     assert looks == 3 * 2000 // 40
 
 

@@ -181,13 +181,14 @@ async def grade(
 ) -> Grades:
     """Asks about (place, row) in rounds: all of a round at once, as many in flight as the teacher's pace allows.
 
-    tick: is told the place of the last row that was graded. Raises UserError where no grade of the first round can be
+    tick: is told about how far it is, as the place of a row, at each reply. Raises UserError where no grade of the first round can be
     read, and what `teacher.ask` raises; every reply that came until then is stored.
     """
     grades, rows, size = Grades(how), iter(rows), min(_TRIED, at_once)
     while part := list(islice(rows, size)):
         replies = await together(
-            [teacher.ask(how.request(example, teacher.takes)) for _, example in part]
+            [teacher.ask(how.request(example, teacher.takes)) for _, example in part],
+            lambda heard, part=part: tick(part[heard - 1][0]),  # type: ignore[misc]
         )
         for (place, example), reply in zip(part, replies, strict=True):
             value, words = read_grade(reply, how.scale)
@@ -200,7 +201,6 @@ async def grade(
                 f"curate.grade: none of the first {size} grades can be read: {first.words}",
                 "another teacher may do better; a model that thinks needs more curate.grade.max_tokens",
             )
-        tick(part[-1][0])
         size = at_once
     grades.close()
     return grades

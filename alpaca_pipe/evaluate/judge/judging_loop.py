@@ -90,7 +90,10 @@ async def judge_all(
     read = read_choice if how.mode == "pairs" else read_judged_grade
     asking, done, size = _asked(pairs, how, teacher.takes), list[Opinion](), _TRIED
     while part := list(islice(asking, size)):
-        replies = await together([teacher.ask(request) for _, _, request in part])
+        replies = await together(
+            [teacher.ask(request) for _, _, request in part],
+            lambda heard: tick(len(done) + heard),
+        )
         for (pair, place, _), reply in zip(part, replies, strict=True):
             found: Read = read(reply)
             done.append(Opinion(pair, place, found.value, found.words, reply.key))
@@ -99,6 +102,5 @@ async def judge_all(
                 f"evaluate.judge: none of the first {_TRIED} judgements can be read: {done[0].words}",
                 "another judge may do better; a model that thinks needs more evaluate.judge.max_tokens",
             )
-        tick(len(done))
         size = at_once(how.teacher)
     return done

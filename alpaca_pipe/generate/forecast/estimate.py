@@ -20,6 +20,7 @@ from alpaca_pipe.ledger.money import NANO
 
 _PRIORS = "an estimate without data: this teacher was not asked yet; a run's first replies make it narrower"
 _ENOUGH = 0.8
+_MORE = 1.05  # rows beside those that are wanted, from where on they are said
 _NO_CACHE = "no discount for cached tokens is counted"
 _NO_LIMIT = "the provider's limits per minute are not known"
 
@@ -74,8 +75,14 @@ def _says(order: Workload, forecast: Forecast, stored: RoundStats) -> list[str]:
         )
     money = forecast.range("dollars").p50
     if money and rows > stored.accepted:
+        more = ""
+        if rows > _MORE * order.count:
+            said.append(
+                f"about {rounded(rows):,} come in the middle, for a round of {order.round_size:,} prompts is asked whole"
+            )
+            more = " of these"
         said.append(
-            f"a dollar buys about {rounded(NANO * (rows - stored.accepted) / money):,} rows"
+            f"a dollar buys about {rounded(NANO * (rows - stored.accepted) / money):,}{more or ' rows'}"
         )
     return said
 

@@ -45,7 +45,8 @@ class GpuTable(Table):
         Knob(),
         Field(
             ge=0,
-            description="$ per hour for one GPU (or for the machine, without a GPU); 0 if it is free",
+            description="$ per hour for one GPU (or for the machine, without a GPU); 0 if it is free. It is billed on every "
+            "machine on which the recipe runs, named or not: where only one is rented, write it on that one's command line",
         ),
     ] = None
     granularity: Annotated[

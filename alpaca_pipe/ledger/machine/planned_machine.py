@@ -67,7 +67,7 @@ def machine_of(tables: Mapping[str, Any], day: date | None = None) -> Machine:
     who = (
         f"{rate.provider}, checked {rate.checked}"
         if isinstance(rate, GpuRate)
-        else "as the recipe says"
+        else "as the recipe says, on whichever machine it runs"
     )
     if isinstance(rate, GpuRate) and table.provider is None:
         who += "; the middle of the book's prices: name gpu.provider or gpu.per_hour for yours"

@@ -205,6 +205,7 @@ class Metered:
                 elif isinstance(answer, Completion):
                     return answer
                 elif not answer.waiting:
+                    self._near_cap.no_room(answer)
                     raise OverBudget(answer, self._journal.totals(self._recipe, class_="api"))
                 else:
                     self._near_cap.no_room(answer)
@@ -243,7 +244,7 @@ class Metered:
             self.from_store += 1
             return attempt
         try:
-            self._near_cap.reserved(attempt.ceiling)
+            self._near_cap.moved(attempt.ceiling)
         except BaseException:
             await self._end(self._journal.release(attempt, "it was not sent"))
             raise
@@ -330,6 +331,7 @@ class Metered:
             shown(bill.nanodollars),
         )
         self._tell()
+        self._near_cap.moved(bill.nanodollars)
         if bill.over:
             raise self._stop_at(
                 UserError(
