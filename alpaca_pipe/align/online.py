@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.align.answers_in_parts import answer_in_parts
 from alpaca_pipe.align.policy import Beginning, load_policy, save_policy
 from alpaca_pipe.align.preference_tune import Listener, trained
 from alpaca_pipe.align.trl_trainers import arguments, on_our_ids
@@ -19,7 +20,7 @@ Rewards = Callable[[Sequence[Sequence[int]]], list[float]]  # of sequences of pr
 @dataclass(frozen=True)
 class OnlineTune:
     """prompts: name -> token ids that are to be answered. rewards: see Rewards. objective: of TRL's config (beta,
-    num_generations, temperature ...). end: the token that ends an answer."""
+    num_generations, temperature ...). end: the token that ends an answer. loaded: told of the model before it is trained."""
 
     which: str
     method: str
@@ -33,6 +34,7 @@ class OnlineTune:
     scratch: Path
     logs: Path
     model: Path
+    loaded: Callable[[Any], None] = lambda model: None
 
 
 def tune_online(job: OnlineTune, listener: Listener) -> bool:
@@ -43,6 +45,7 @@ def tune_online(job: OnlineTune, listener: Listener) -> bool:
     set_seed(job.hyper.seed)
     model = load_policy(job.begin, job.use_peft, job.hyper.lora, job.scratch)
     model.to(device())  # type: ignore[arg-type]
+    job.loaded(model)
     trainer = online_trainer(job, model)
     listener.phase("train")
     if not trained(trainer, job.which, job.scratch, job.logs, job.hyper, listener):
@@ -92,6 +95,9 @@ def online_trainer(job: OnlineTune, model: Any) -> Any:
     )
     if trainer.ref_model is not None:  # TRL loads it by the base's name: not what train left
         trainer.ref_model.load_state_dict(trainer.model.state_dict())
+    longest = max(map(len, prompts.values())) + job.objective["max_completion_length"]
+    for one in filter(None, (trainer.model, trainer.ref_model)):
+        answer_in_parts(one, longest, job.objective["temperature"])
     trainer.eos_token_ids = sorted({*trainer.eos_token_ids, job.end})
     trainer.generation_config.eos_token_id = trainer.eos_token_ids
     return trainer

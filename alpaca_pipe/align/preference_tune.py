@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.align.answers_in_parts import answer_in_parts
 from alpaca_pipe.align.policy import (
     Beginning,
     drop_reference,
@@ -19,7 +20,6 @@ from alpaca_pipe.align.steps_watch import steps_watch
 from alpaca_pipe.align.trl_trainers import dpo_trainer, kto_trainer, with_reference
 from alpaca_pipe.models.loading import device, load_tokenizer
 from alpaca_pipe.train.hyperparameters import Hyperparameters
-from alpaca_pipe.train.lean.replace import make_lean
 from alpaca_pipe.train.resume import last_whole
 from alpaca_pipe.train.watch import watch
 
@@ -85,7 +85,7 @@ def offline_trainer(job: PreferenceTune, model: Any, precomputed: bool = True) -
     )
     if precomputed:
         drop_reference(trainer.model)
-    make_lean(trainer.model)
+    answer_in_parts(trainer.model, max(row.longest for row in job.rows))
     return trainer
 
 

@@ -31,6 +31,7 @@ from alpaca_pipe.align.preference_rows import PreferenceRows, asked, preference_
 from alpaca_pipe.align.preference_tune import Listener, PreferenceTune, tune_on_preferences
 from alpaca_pipe.align.reward_model import check_head, load_reward_model, rewards
 from alpaca_pipe.align.reward_tune import RewardTune, tune_reward
+from alpaca_pipe.align.shared_weights import share_frozen
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Rejected
 from alpaca_pipe.core.files import open_to_others, read_jsonl_so_far, write_json, write_jsonl
@@ -342,6 +343,7 @@ class _Work:
             scratch,
             self.context.folder,
             draft,
+            lambda model: share_frozen(judge, model),
         )
         return tune_online(job, self._listener("aligned"))
 

@@ -44,7 +44,7 @@ _OUT_OF_MEMORY = (
 
 STAGE = Stage(
     "align",
-    version=5,  # 3: the control of dpo learned from rows in their true order; verdict by sign tests; 4: what was cut off has no end; 5: one vote a prompt, ties half
+    version=6,  # 3: the control of dpo learned from rows in their true order; verdict by sign tests; 4: what was cut off has no end; 5: one vote a prompt, ties half; 6: answers are read in parts, by the arithmetic of train
     config=AlignConfig,
     reads=(f"{TRAINED}?", f"{GROWN}?"),
     uses=("base", "seed"),

@@ -194,8 +194,15 @@ class GenerateConfig(Table):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """With the mark of a style whose replies are read otherwise than before: the steps of all others stay what they were."""
-        return {**super().identity(), **style_class(self.style).marks}
+        """With the mark of a style whose replies are read otherwise than before, and of caps that count otherwise: the steps of
+        all others stay what they were."""
+        answer = {**super().identity(), **style_class(self.style).marks}
+        if self.per_source and self.rows:
+            from alpaca_pipe.generate.sources.caps import were_pooled
+
+            if were_pooled(self.rows):
+                answer["capped"] = "by file"
+        return answer
 
     @classmethod
     def of_some_styles(cls) -> tuple[str, ...]:

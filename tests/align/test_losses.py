@@ -181,24 +181,32 @@ def test_the_prompt_is_read_and_never_learned(tiny: Path, tmp_path: Path) -> Non
     trainer = trainer_of(tiny, tmp_path, "dpo", rows, False, True, loss_type=["sigmoid"])
     batch = batch_of(trainer, 0, 3)
     kept: list[Any] = []
+    read: list[Any] = []
 
     def keep(module: Any, args: Any, made: Any) -> None:
         made.retain_grad()
         kept.append(made)
 
-    norm = trainer.model.model.norm
-    hook = norm.register_forward_hook(keep)
+    inner = trainer.model.model
+    hooks = [
+        inner.embed_tokens.register_forward_hook(lambda module, args, made: read.append(args[0])),
+        inner.norm.register_forward_hook(keep),
+    ]
     trainer.model.train()
     trainer.compute_loss(trainer.model, batch).backward()
-    hook.remove()
-    slopes = kept[0].grad.abs().sum(dim=-1)  # of the last hidden state of each place
-    answers = batch["completion_mask"].bool()
-    before_answer = torch.zeros_like(answers)
-    before_answer[:, :-1] = answers[:, 1:]  # the place that predicts the token after it
-    assert (slopes[~before_answer] == 0).all()
-    assert (slopes[before_answer] > 0).all()
-    sides = [*(row.chosen for row in rows), *(row.rejected for row in rows)]
-    assert [int(one) for one in before_answer.sum(dim=1)] == [len(side) for side in sides]
+    for hook in hooks:
+        hook.remove()
+    slopes = torch.cat([made.grad.abs().sum(dim=-1).flatten() for made in kept])
+    tokens = torch.cat([ids.flatten() for ids in read])
+    sides = [(row.prompt, side) for row in rows for side in (row.chosen, row.rejected)]
+    # what stands before each token of an answer: the prompt's last, then the answer without its end
+    before_answer = [token for prompt, side in sides for token in (prompt[-1], *side[:-1])]
+    assert sorted(tokens[slopes > 0].tolist()) == sorted(before_answer)
+    rest = tokens[slopes == 0].tolist()
+    assert rest.count(END) == len(sides)
+    for row in rows:  # a prompt is read once for both of its answers, or once for each
+        for token in row.prompt[:-1]:
+            assert rest.count(token) in (1, 2)
 
 
 def kto_by_formula(

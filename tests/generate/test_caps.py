@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example, Origin
 from alpaca_pipe.core.files import read_json, read_jsonl, shipped
+from alpaca_pipe.generate.config import GenerateConfig
 from alpaca_pipe.generate.sources.caps import capped, file_of
 from alpaca_pipe.generate.sources.context import of_file
 from alpaca_pipe.generate.styles.orca import ADDED, SYSTEMS
@@ -53,6 +55,23 @@ def test_the_shipped_questions_are_four_sources_of_flans_columns() -> None:
     assert len(grounds) == 20 and len(of_file(QUESTIONS)) == 48
     assert {file_of(one.example) for one in grounds if one.example} == {"cot", "nli", "niv2", "t0"}
     assert all(one.example and one.example.output for one in grounds)
+
+
+def test_what_was_capped_by_name_is_made_anew_and_nothing_else(tmp_path: Path) -> None:
+    """Files of one name in two folders once shared a cap: a step that was made so is not up to date. All others stay."""
+    for name in ("a/cot.jsonl", "b/t0.jsonl.gz"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"")
+
+    def identity(**changed: Any) -> dict[str, Any]:
+        table = {"style": "orca", "rows": str(tmp_path), "count": 3, "per_source": 2} | changed
+        return GenerateConfig.model_validate(table).identity()
+
+    apart = identity()
+    assert "capped" not in apart
+    (tmp_path / "b/cot.jsonl").write_bytes(b"")
+    assert identity()["capped"] == "by file"
+    assert "capped" not in identity(per_source=None)
 
 
 TEACHER = "teacher: {{kind: rehearsed, model: {model}, price: {{in: {price}, out: {price}}}}}\n"

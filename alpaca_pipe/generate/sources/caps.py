@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
@@ -16,6 +17,13 @@ def file_of(row: Example) -> str:
     from alpaca_pipe.data.file_formats import SUFFIXES
 
     return SUFFIXES.sub("", row.origin.source.rpartition("#")[0])
+
+
+def were_pooled(rows: Path) -> bool:
+    """Whether several files have one name where folders and every ending are left out. Such files once shared one cap, so
+    what was made of them then is not what is made of them now."""
+    names = [path.name.split(".")[0] for path in rows.rglob("*") if path.is_file()]
+    return len(set(names)) < len(names)
 
 
 def capped(rows: Iterable[Example], caps: int | Mapping[str, int]) -> list[Example]:

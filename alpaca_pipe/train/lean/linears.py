@@ -38,27 +38,30 @@ def is_plain_linear(module: Any) -> bool:
 
 
 def is_plain_adapter(module: Any) -> bool:
-    """A LoRA of peft on a linear layer: one adapter, neither dropout nor DoRA nor another base than nn.Linear."""
+    """LoRA of peft on a linear layer, one adapter or several of which one is active: neither dropout nor DoRA nor another
+    base than nn.Linear."""
     import torch
 
     names = list(getattr(module, "lora_A", ()))
     return (
-        len(names) == 1
+        bool(names)
         and is_plain_linear(getattr(module, "base_layer", None))
-        and isinstance(module.lora_dropout[names[0]], torch.nn.Identity)
+        and all(isinstance(module.lora_dropout[name], torch.nn.Identity) for name in names)
         and not getattr(module, "lora_variant", None)
-        and not module.lora_bias.get(names[0], False)
+        and not any(module.lora_bias.get(name, False) for name in names)
     )
 
 
 def linear_of(module: Any) -> Linear:
-    """The weights of a plain linear layer or a plain adapter, as they are now."""
+    """The weights of a plain linear layer or a plain adapter, as they are now. ValueError where several are active."""
     if not hasattr(module, "base_layer"):
         return Linear(module.weight, module.bias)
     base = module.base_layer
     if module.disable_adapters or module.merged:
         return Linear(base.weight, base.bias)
-    name = next(iter(module.lora_A))
+    (name,) = module.active_adapters
+    if name not in module.lora_A:
+        return Linear(base.weight, base.bias)
     down, up = module.lora_A[name].weight, module.lora_B[name].weight
     return Linear(base.weight, base.bias, down, up, module.scaling[name])
 
