@@ -24,6 +24,7 @@ from alpaca_pipe.align.reward_model import load_reward_model, rewards
 from alpaca_pipe.core.files import read_json, write_json
 from alpaca_pipe.evaluate.bootstrap import of_mean
 from alpaca_pipe.evaluate.proportions import wilson
+from alpaca_pipe.models.let_go import let_go
 from alpaca_pipe.models.loading import load_for_scoring
 from alpaca_pipe.pairs.answer_rules import score
 
@@ -156,7 +157,9 @@ def measure_reward(
             tuple(
                 _once(
                     scratch / f"measured-{name}.json",
-                    lambda folder=folder: _reward_margins(begin, folder, rows),  # type: ignore[misc]
+                    lambda folder=folder: _reward_margins(  # type: ignore[misc]
+                        load_reward_model(folder, begin.checkpoint, begin.dtype), rows
+                    ),
                 )
             )
         )
@@ -164,8 +167,7 @@ def measure_reward(
     }
 
 
-def _reward_margins(begin: Beginning, folder: Path, rows: Sequence[PairIds]) -> list[float]:
-    model = load_reward_model(folder, begin.checkpoint, begin.dtype)
+def _reward_margins(model: Any, rows: Sequence[PairIds]) -> list[float]:
     chosen = rewards(model, [(*row.prompt, *row.chosen) for row in rows])
     rejected = rewards(model, [(*row.prompt, *row.rejected) for row in rows])
     return [one - other for one, other in zip(chosen, rejected, strict=True)]
@@ -222,9 +224,7 @@ def measure_online(
         ),
     }
     if rows:
-        right = Margins(tuple(_reward_margins(begin, judge, rows))).votes(
-            [row.prompt for row in rows]
-        )
+        right = Margins(tuple(_reward_margins(model, rows))).votes([row.prompt for row in rows])
         found["reward_accuracy"] = wilson(sum(right), len(right)).rounded()
     return found | {"sentence": _online_sentence(found), "verdict": _rose(found)}
 
@@ -232,6 +232,7 @@ def measure_online(
 def _once(note: Path, make: Callable[[], Any]) -> Any:
     if not note.exists():
         write_json(note, make())
+        let_go()
     return read_json(note)
 
 

@@ -34,7 +34,7 @@ class OnlineTune:
     scratch: Path
     logs: Path
     model: Path
-    loaded: Callable[[Any], None] = lambda model: None
+    loaded: Callable[[Any], object] = lambda model: None
 
 
 def tune_online(job: OnlineTune, listener: Listener) -> bool:

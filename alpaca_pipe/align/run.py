@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +34,7 @@ from alpaca_pipe.align.shared_weights import share_frozen
 from alpaca_pipe.core.errors import Stopped, UserError
 from alpaca_pipe.core.example import Rejected
 from alpaca_pipe.core.files import open_to_others, read_jsonl_so_far, write_json, write_jsonl
+from alpaca_pipe.models.let_go import let_go
 from alpaca_pipe.models.loss_mask import Encoder
 from alpaca_pipe.models.saved_template import encoder_of, save_template
 from alpaca_pipe.recipe.stage import Outcome, StageContext
@@ -361,7 +361,7 @@ class _Work:
             return
         self.context.stop_here()
         finished = tune()
-        gc.collect()  # a trainer and its model hold each other
+        let_go()  # a trainer and its model hold each other
         if not finished:
             raise Stopped
         draft = self.context.scratch / f"{name}-model"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.models.let_go import let_go
 from alpaca_pipe.models.loading import load_model, load_tokenizer, positions
 from alpaca_pipe.models.loss_mask import Encoded, Encoder
 from alpaca_pipe.train.config import TrainConfig
@@ -60,7 +61,7 @@ def taught(
         return load_model(source, table.dtype)
 
     found = soft_targets(folder, rows, load, wanted, between)
-    _let_go()
+    let_go()
     return found
 
 
@@ -71,13 +72,3 @@ def _width(checkpoint: Checkpoint) -> int:
         checkpoint.source, revision=checkpoint.revision, trust_remote_code=False
     )
     return int(config.get_text_config().vocab_size)
-
-
-def _let_go() -> None:
-    import gc
-
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
