@@ -13,6 +13,7 @@ import typer
 from alpaca_pipe.cli.common import (
     MONEY,
     Json,
+    Overrides,
     RecipeName,
     Rehearsed,
     Runs,
@@ -200,12 +201,13 @@ def pin_price(
 @ledger.command()
 def enter(
     recipe: RecipeName,
+    overrides: Overrides = None,
     minutes: Annotated[str | None, typer.Option(help="Minutes of a person's work.")] = None,
     storage: Annotated[
         str | None, typer.Option(metavar="GB-DAYS", help="Storage: 1e9 bytes kept for one day.")
     ] = None,
     egress: Annotated[
-        str | None, typer.Option(metavar="GB", help="Traffic: Traffic: 1e9 bytes sent out.")
+        str | None, typer.Option(metavar="GB", help="Traffic: 1e9 bytes sent out.")
     ] = None,
     note: Annotated[str, typer.Option(help="What the cost was for.")] = "",
     as_json: Json = False,
@@ -220,7 +222,7 @@ def enter(
     given = {"human": minutes, "storage": storage, "egress": egress}
     if not any(given.values()):
         raise UserError("nothing is to be entered", "use --minutes 30, --storage 12 or --egress 40")
-    loaded, workspace = opened(recipe, None, runs, rehearse=False)
+    loaded, workspace = opened(recipe, overrides, runs, rehearse=False)
     with Journal.open(workspace.ledger) as journal:
         amounts = {what: _amount(amount) for what, amount in given.items() if amount is not None}
         entered = {

@@ -346,15 +346,11 @@ def report(
     from alpaca_pipe.report.summary import close, kept_page, summed_up
 
     name, workspace, past = finished_run(recipe, runs, rehearse)
-    if past and summary:
-        raise UserError(
-            "--summary is of the last run", f"run `alpaca-pipe report {name} --summary`"
-        )
     if summary:
         if as_json:
-            echo_json(summed_up(workspace, name, write=False))
+            echo_json(summed_up(workspace, name, write=False, run=past))
         else:
-            echo("\n".join(close(workspace, name, write=False)))
+            echo("\n".join(close(workspace, name, write=False, run=past)))
         return
     page = kept_page(workspace, name, past) if past else write(workspace, name)
     if as_json:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from alpaca_pipe.core.errors import UserError, first_line
+from alpaca_pipe.core.hub_repeats import repeats_told
 from alpaca_pipe.data.archives import AnyFile, archive_kind, packed_files
 from alpaca_pipe.data.cards import teachers_of
 from alpaca_pipe.data.file_formats import form_of, rows_of
@@ -52,10 +53,12 @@ def _fetched(source: HubId, split: str | None) -> list[Path]:
     wanted = split or own
     datasets.disable_progress_bars()
     try:
-        builder = datasets.load_dataset_builder(name, revision=revision)
-        files = builder.config.data_files or {}
-        if wanted in files:
-            return [Path(one) for one in datasets.DownloadManager().download(list(files[wanted]))]
+        with repeats_told():
+            builder = datasets.load_dataset_builder(name, revision=revision)
+            files = builder.config.data_files or {}
+            if wanted in files:
+                own_files = datasets.DownloadManager().download(list(files[wanted]))
+                return [Path(one) for one in own_files]
     except datasets.exceptions.DatasetNotFoundError:
         raise UserError(
             f"{source}: the hub has no such dataset, or not for you",
@@ -81,11 +84,14 @@ def _unfetched(source: HubId, error: BaseException) -> UserError:
     while (below := causes[-1].__cause__) and below not in causes:
         causes.append(below)
     network = any(
-        isinstance(one, ConnectionError) or "Offline" in type(one).__name__ for one in causes
+        isinstance(one, ConnectionError)
+        or "Offline" in type(one).__name__
+        or "LocalEntryNotFound" in str(one)  # neither there nor in the cache
+        for one in causes
     )
     if network:
         return UserError(
-            f"{source}: cannot be fetched: {first_line(error)}",
+            f"{source}: cannot be fetched: the hub does not answer ({first_line(causes[-1])[:200]})",
             "where there is no network, fetch it elsewhere and name the folder in place of the id",
         )
     return UserError(

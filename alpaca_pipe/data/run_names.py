@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.did_you_mean import did_you_mean
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.fast_dataclass import dataclass
 from alpaca_pipe.core.lazy_regex import lazy_regex
 from alpaca_pipe.core.safe_names import within
-from alpaca_pipe.data.own_files import history_of
+from alpaca_pipe.data.own_files import history_of, lock_of
 
 _MONTHS = (
     "january",
@@ -29,6 +30,7 @@ _MONTHS = (
 )
 _MONTH = lazy_regex(r"([a-z]{3,9})[-_ ]?(\d{4})?", re.IGNORECASE)
 _LISTED = 8
+_TO_THE_SECOND = 19  # characters of a run's id
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class PastRun:
     @property
     def name(self) -> str:
         return f"{self.recipe}@{self.id}"
+
+
+def began(run: Mapping[str, Any]) -> str:
+    """When a run began, by its id: to be sorted by."""
+    return str(run["run"])[:_TO_THE_SECOND]
 
 
 def history(workspace: Path, recipe: str) -> list[Mapping[str, Any]]:
@@ -100,13 +107,11 @@ def past_run(workspace: Path, name: str) -> PastRun:
     recipe = Path(recipe).stem if recipe.endswith((".yaml", ".yml")) else recipe
     runs = history(workspace, recipe)
     if not runs:
-        raise UserError(
-            f"{recipe}: nothing was run in {workspace}", f"start with `alpaca-pipe run {recipe}`"
-        )
+        raise _no_run(workspace, recipe)
     own = [run for run in runs if not run.get("apart")]
     found = matching(runs, when) if when else own or runs
     if not found:
-        raise UserError(f"{recipe} has no run '{when}'", f"it has {listed(runs)}")
+        raise UserError(f"{recipe} has no run '{when}'", _those_that_are(runs, when))
     check_meaning(found, when, name)
     ended = [run for run in found if run.get("outcome") == "done"] or found
     run = ended[-1]
@@ -116,6 +121,30 @@ def past_run(workspace: Path, name: str) -> PastRun:
         else ""
     )
     return PastRun(recipe, run, numbers(runs)[runs.index(run)], says)
+
+
+def _no_run(workspace: Path, recipe: str) -> UserError:
+    """None has come to an end; the first may be under way, or was killed."""
+    own = within(workspace, recipe)
+    if (own / "log.jsonl").exists() or lock_of(own):
+        return UserError(
+            f"{recipe}: no run of it has come to an end in {workspace} yet",
+            f"`alpaca-pipe status {recipe}` says how far it is; {recipe} without @ means what is there",
+        )
+    near = sorted(path.parent.name for path in workspace.glob("*/history.jsonl"))
+    known = f"{did_you_mean(recipe, near)}; or " if near else ""
+    return UserError(
+        f"{recipe}: nothing was run in {workspace}", f"{known}start with `alpaca-pipe run {recipe}`"
+    )
+
+
+def _those_that_are(runs: Sequence[Mapping[str, Any]], when: str) -> str:
+    """Those that could have been meant: a number is of a finished run."""
+    if not re.fullmatch(r"\d{1,3}", when):
+        return f"it has {listed(runs)}"
+    if not any(numbers(runs)):
+        return f"none was finished, and only those have numbers; it has {listed(runs)}"
+    return f"of those that were finished it has {listed(runs, finished_ones=True)}; `alpaca-pipe history` lists all"
 
 
 def check_meaning(found: Sequence[Mapping[str, Any]], when: str, name: str) -> None:
@@ -133,13 +162,14 @@ def check_meaning(found: Sequence[Mapping[str, Any]], when: str, name: str) -> N
         )
 
 
-def listed(runs: Sequence[Mapping[str, Any]]) -> str:
+def listed(runs: Sequence[Mapping[str, Any]], *, finished_ones: bool = False) -> str:
     """Their names, the latest ones, with the number by which each can be meant too. runs: all of them."""
     names = [
         f"{run.get('run', '')}{f' (@{number})' if number else ''}"
         for run, number in zip(runs, numbers(runs), strict=True)
+        if number or not finished_ones
     ]
-    return ("... " if len(runs) > _LISTED else "") + ", ".join(names[-_LISTED:])
+    return ("... " if len(names) > _LISTED else "") + ", ".join(names[-_LISTED:])
 
 
 def _month(when: str) -> tuple[str, str | None] | None:

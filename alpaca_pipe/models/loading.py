@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alpaca_pipe.core.errors import UserError
+from alpaca_pipe.core.hub_repeats import repeats_told
+from alpaca_pipe.core.screen import echo
 from alpaca_pipe.models.nf4 import compute_in_fp32, nf4_config, rounded, trained_on_nf4
 from alpaca_pipe.weights.base import Checkpoint
+from alpaca_pipe.weights.hub_base import ask_hub
 from alpaca_pipe.weights.loading_info import loading_fault
 
 if TYPE_CHECKING:
@@ -23,14 +28,33 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+@contextmanager
+def _asked_for(checkpoint: Checkpoint) -> Iterator[None]:
+    """Of the hub: that it gives the model is known before the loaders ask for each file, many times over, and its silence is
+    one line. Raises UserError."""
+    if checkpoint.revision is None:
+        yield
+        return
+
+    def say(sentence: str) -> None:
+        echo(sentence, err=True)
+
+    ask_hub(checkpoint.source, checkpoint.revision, say)
+    with repeats_told(say):
+        yield
+
+
 def load_tokenizer(checkpoint: Checkpoint) -> PreTrainedTokenizerBase:
     """The tokenizer of a checkpoint. Where it names no pad token, EOS pads: labels are explicit, nothing is resized."""
     from transformers import AutoTokenizer
 
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            checkpoint.source, revision=checkpoint.revision, trust_remote_code=False
-        )
+        with _asked_for(checkpoint):
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                checkpoint.source, revision=checkpoint.revision, trust_remote_code=False
+            )
+    except UserError:
+        raise
     except Exception as error:  # noqa: BLE001  the loaders raise whatever their parts raise
         raise _cannot_load("tokenizer", checkpoint, error) from None
     if tokenizer.pad_token_id is None:
@@ -44,9 +68,12 @@ def positions(checkpoint: Checkpoint, most: int) -> int:
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(
-            checkpoint.source, revision=checkpoint.revision, trust_remote_code=False
-        ).get_text_config()
+        with _asked_for(checkpoint):
+            config = AutoConfig.from_pretrained(
+                checkpoint.source, revision=checkpoint.revision, trust_remote_code=False
+            ).get_text_config()
+    except UserError:
+        raise
     except Exception as error:  # noqa: BLE001  the loaders raise whatever their parts raise
         raise _cannot_load("configuration", checkpoint, error) from None
     found = getattr(config, "max_position_embeddings", None)
@@ -71,14 +98,17 @@ def load_model(checkpoint: Checkpoint, dtype: str, nf4: bool = False) -> PreTrai
             "device_map": {"": torch.cuda.current_device() if where.type == "cuda" else "cpu"},
         }
     try:
-        loaded: tuple[PreTrainedModel, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(
-            checkpoint.source,
-            revision=checkpoint.revision,
-            dtype=getattr(torch, dtype),
-            output_loading_info=True,
-            trust_remote_code=False,
-            **more,
-        )
+        with _asked_for(checkpoint):
+            loaded: tuple[PreTrainedModel, dict[str, Any]] = AutoModelForCausalLM.from_pretrained(
+                checkpoint.source,
+                revision=checkpoint.revision,
+                dtype=getattr(torch, dtype),
+                output_loading_info=True,
+                trust_remote_code=False,
+                **more,
+            )
+    except UserError:
+        raise
     except Exception as error:  # noqa: BLE001  the loaders raise whatever their parts raise
         raise _cannot_load("model", checkpoint, error) from None
     model, found = loaded

@@ -93,6 +93,12 @@ def find(workspace: Path, recipe: str, when: str = "", *, merged: bool = True) -
             f"{recipe}: a model was trained, and its folder is not in {workspace} any more",
             f"`alpaca-pipe run {recipe}` makes it again; unpack the results where it was trained elsewhere",
         )
+    others = [row for row in runs if "train" in row.get("steps", {})]
+    if when and others:
+        raise UserError(
+            f"{recipe}: the run {told[0].get('run', when)} trained nothing",
+            f"`{recipe}@{others[-1]['run']}` did, or `{recipe}` alone: the newest model",
+        )
     raise UserError(
         f"{recipe}: nothing was trained yet",
         f"run `alpaca-pipe run {recipe}`, or with `--until export`",

@@ -18,7 +18,7 @@ from alpaca_pipe.models.packed_adapter import ABOUT, NEEDED, adapter_in, note_of
 from alpaca_pipe.models.run_as_base import base_here, plain_model
 from alpaca_pipe.models.trained_model import Trained, find
 from alpaca_pipe.pack.archive import Source, read_box, write_box
-from alpaca_pipe.pack.export_recipe import SUFFIX, Packed, facts_of
+from alpaca_pipe.pack.export_recipe import SUFFIX, Packed, facts_of, refuse_folder
 from alpaca_pipe.pack.manifest import STRANGE, AdapterPack, opened
 from alpaca_pipe.pack.unpacking import Say, Unpacked
 from alpaca_pipe.recipe.workspace import Workspace
@@ -37,8 +37,7 @@ def pack_adapter(
     Raises UserError where the run left no adapter, where its base was grown here, or where its step is damaged.
     """
     file = out or Path(f"{recipe}-adapter{SUFFIX}")
-    if file.is_dir():
-        raise UserError(f"{file} is a folder", f"name a file: -o {file / 'NAME'}{SUFFIX}")
+    refuse_folder(file)
     if file.exists() and opened(file).kind != "adapter":
         raise UserError(
             f"{file} is there, and is another kind of pack", "name another file with -o"
@@ -62,9 +61,7 @@ def _refuse(trained: Trained, workspace: Workspace) -> None:
             f"{name}: train.method full changed all weights, so there is no adapter",
             f"use the merged model (`alpaca-pipe run {name} --until export`), or train with method: lora",
         )
-    if trained.folder.parts[-3:-2] == ("store",) and str(trained.base.get("model", "")).startswith(
-        str(workspace.root / "store" / "grow-")
-    ):
+    if str(trained.base.get("model", "")).startswith(str(workspace.root / "store" / "grow-")):
         raise UserError(
             f"{name}: its adapter was trained on a base that was grown here, which nobody else has",
             f"use the merged model: `alpaca-pipe run {name} --until export`",

@@ -205,10 +205,14 @@ def _drafts_of(file: Path) -> list[Path]:
     return list(file.absolute().parent.glob(f".{file.name}.????????"))
 
 
-def may_replace(journal: Journal, file: Path) -> None:
-    """Raises UserError for a folder, a file that is no pack, or one whose share is still out; a share of nothing ends."""
+def refuse_folder(file: Path) -> None:
     if file.is_dir():
         raise UserError(f"{file} is a folder", f"name a file: -o {file / 'NAME'}{SUFFIX}")
+
+
+def may_replace(journal: Journal, file: Path) -> None:
+    """Raises UserError for a folder, a file that is no pack, or one whose share is still out; a share of nothing ends."""
+    refuse_folder(file)
     if not file.exists():
         return
     found = opened(file)  # a file of somebody else's is not overwritten

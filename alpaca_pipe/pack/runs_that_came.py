@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from alpaca_pipe.core.files import read_jsonl_so_far, write_json, write_jsonl
+from alpaca_pipe.data.run_names import began
 from alpaca_pipe.pack.manifest import ResultsPack
 from alpaca_pipe.pack.unpacking import Say
 from alpaca_pipe.pack.which_run_is_last import at_home, changed_keys, joined, why_apart
 from alpaca_pipe.recipe.workspace import Workspace
 
-_TO_THE_SECOND = 19  # characters of a run's id
 Row = dict[str, Any]
 
 
@@ -86,7 +86,7 @@ def _as_ours(
 
 def _in_order(rows: Sequence[Row]) -> list[Row]:
     """In the order of time, those that are kept apart first: the last one is the recipe's last run."""
-    return sorted(rows, key=lambda row: (not row.get("apart"), str(row["run"])[:_TO_THE_SECOND]))
+    return sorted(rows, key=lambda row: (not row.get("apart"), began(row)))
 
 
 def _take_log(file: Any, log: Sequence[Row], apart: bool) -> None:

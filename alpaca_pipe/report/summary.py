@@ -9,7 +9,7 @@ from typing import Any
 
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.safe_names import within
-from alpaca_pipe.data.run_names import history, numbers
+from alpaca_pipe.data.run_names import began, history, numbers
 from alpaca_pipe.evaluate.judge.judge_words import judge_lines
 from alpaca_pipe.ledger.money import shown
 from alpaca_pipe.ledger.statements.anomalies import anomalies
@@ -27,7 +27,6 @@ from alpaca_pipe.report.heavy_rules import heavy_rules
 from alpaca_pipe.report.reading_notes import reading_lines
 from alpaca_pipe.report.run_files import RunFiles, left
 
-_TO_THE_SECOND = 19  # characters of a run's id
 _CONTESTANTS = {
     "base": "base",
     "chat": "base, asked in its own chat template",
@@ -37,9 +36,12 @@ _CONTESTANTS = {
 }
 
 
-def close(workspace: Path, recipe: str, write: bool = True) -> Iterator[str]:
-    """Lines for the end of `run`; writes the report first where the last run has none yet, unless `write` is False."""
-    found = left(workspace, recipe)
+def close(
+    workspace: Path, recipe: str, write: bool = True, run: Mapping[str, Any] | None = None
+) -> Iterator[str]:
+    """Lines for the end of `run`; writes the report first where the last run has none yet, unless `write` is False. run: an
+    earlier one, by its line of the history: nothing is written for it."""
+    found = left(workspace, recipe, run)
     yield ""
     yield from _rows(found)
     yield from _preferences(found)
@@ -47,7 +49,8 @@ def close(workspace: Path, recipe: str, write: bool = True) -> Iterator[str]:
     yield from _judge(found)
     yield from _money(found)
     yield from _minutes(found)
-    yield f"report      {_report(workspace, found, write) or 'none yet'}"
+    page = _kept(workspace, found) if run else _report(workspace, found, write)
+    yield f"report      {page or ('none was kept' if run else 'none yet')}"
 
 
 def history_rows(workspace: Path, recipe: str) -> list[dict[str, Any]]:
@@ -62,7 +65,7 @@ def history_rows(workspace: Path, recipe: str) -> list[dict[str, Any]]:
         }
         for run, number in zip(runs, numbers(runs), strict=True)
     ]
-    return sorted(told, key=lambda row: str(row["run"])[:_TO_THE_SECOND])
+    return sorted(told, key=began)
 
 
 def history_lines(workspace: Path, recipe: str) -> Iterator[str]:
@@ -96,10 +99,12 @@ def kept_page(workspace: Path, recipe: str, run: Mapping[str, Any]) -> Path:
     return page
 
 
-def summed_up(workspace: Path, recipe: str, write: bool = True) -> dict[str, Any]:
+def summed_up(
+    workspace: Path, recipe: str, write: bool = True, run: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """What the last lines of a run say, for programs; money in nano-dollars. Writes the report as `close` does; report: None where
-    there is none."""
-    found = left(workspace, recipe)
+    there is none. run: as in `close`."""
+    found = left(workspace, recipe, run)
     books, (_, costs) = money(found), gathered(found, funnel(found))
     spent = (
         {name: getattr(books.total, name) for name in ("settled", "lost", "open")}
@@ -128,7 +133,7 @@ def summed_up(workspace: Path, recipe: str, write: bool = True) -> dict[str, Any
         },
         "free": books.free if books else None,
         "came_in_a_pack": list(books.elsewhere) if books else [],
-        "report": _report(workspace, found, write),
+        "report": _kept(workspace, found) if run else _report(workspace, found, write),
     }
 
 
@@ -254,6 +259,11 @@ def _minutes(found: RunFiles) -> Iterator[str]:
             total += minutes
             parts.append(f"{kind} {minutes:.1f} (planned {planned_minutes(step) or 0:.1f})")
     yield f"minutes     {', '.join(parts)}; in all {total:.1f}"
+
+
+def _kept(workspace: Path, found: RunFiles) -> str | None:
+    page = _page(workspace, found.recipe, found.run)
+    return str(page) if page.is_file() else None
 
 
 def _report(workspace: Path, found: RunFiles, write_it: bool) -> str | None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from alpaca_pipe.core.completion import Completion, PromptMessage, Request
+from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.today import today
 from alpaca_pipe.ledger.budget import OUTPUT_LIMITS, Caps, ceiling_of
 from alpaca_pipe.ledger.money import NANO
@@ -19,12 +20,17 @@ from alpaca_pipe.ledger.store.journal import Journal
 from alpaca_pipe.teachers.base import Teacher
 from alpaca_pipe.teachers.config import TeacherTable
 from alpaca_pipe.teachers.factory import open_teacher
+from alpaca_pipe.teachers.metering.giving_up import AskedInVain
 from alpaca_pipe.teachers.metering.metered import Metered
 from alpaca_pipe.teachers.openai.error_mapping import key_from
 from alpaca_pipe.teachers.past_its_end import refuse_past_its_end
 from alpaca_pipe.teachers.ratelimit.limiter import RateLimiter
 
 _QUESTION = "Answer with the one word: pong"
+_CURE = (
+    "the question is always the same small one, so look whether its provider reports an outage and whether "
+    "`teacher.base_url` and `teacher.model` are right, then check again later"
+)
 _MOST_TOKENS = 16  # of the reply; some models refuse a smaller limit
 
 
@@ -84,7 +90,10 @@ async def _check(
             say=lambda sentence: tell(f"note       {sentence}"),
         )
         began = time.monotonic()
-        reply = await metered.ask(request)
+        try:
+            reply = await metered.ask(request)
+        except AskedInVain as error:  # neither a prompt nor a seed of the recipe's is to blame
+            raise UserError(error.what, _CURE) from None
         seconds = time.monotonic() - began
     _tell_reply(reply, seconds, journal, tell)
     limits = [

@@ -3,11 +3,10 @@ line (the loaders ask several times, each with five repeats, and print every one
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from alpaca_pipe.core.errors import UserError, first_line
+from alpaca_pipe.core.hub_repeats import repeats_told
 
 Hearer = Callable[[str], None]
 
@@ -54,22 +53,3 @@ def _cause(error: BaseException) -> str:
     while below.__cause__ or below.__context__:
         below = below.__cause__ or below.__context__ or below
     return first_line(below)
-
-
-@contextmanager
-def repeats_told(say: Hearer) -> Iterator[None]:
-    """The hub's client warns twice of each attempt that fails; here once of them all."""
-    told: list[str] = []
-
-    def once(record: logging.LogRecord) -> bool:
-        if not told:
-            told.append(record.getMessage())
-            say("the hub does not answer yet; it is asked again for up to half a minute")
-        return False
-
-    client = logging.getLogger("huggingface_hub.utils._http")
-    client.addFilter(once)
-    try:
-        yield
-    finally:
-        client.removeFilter(once)

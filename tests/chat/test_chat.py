@@ -208,6 +208,17 @@ def test_the_newest_run_that_left_a_model_is_taken_and_said(
     assert first.run == "2026-11-20T10" and not first.newer
 
 
+def test_a_run_that_trained_nothing_is_not_all_runs(tmp_path: Path) -> None:
+    history(
+        tmp_path,
+        ("2026-11-21T10", {"train": "train-1"}),
+        ("2026-11-22T10", {"curate": "curate-9"}),
+    )
+    with pytest.raises(UserError, match="the run 2026-11-22T10 trained nothing") as caught:
+        trained_model.find(tmp_path, "letters", "2026-11-22T10")
+    assert "letters@2026-11-21T10" in caught.value.cure
+
+
 @pytest.mark.parametrize(
     ("config", "steps", "sentence"),
     [

@@ -63,8 +63,30 @@ def test_what_could_be_several_is_said_or_refused(workspace: Path) -> None:
         ("vet@nov", "2 runs: 2025-11-30.*, 2026-11-03.*write the year"),
         ("vet@a1b2", "2 runs: 2026-10-02.*, 2026-12-01"),
         ("vet@2024", "no run '2024'.*it has 2025-11-30"),
-        ("vet@9", "no run '9'"),
-        ("ox", "nothing was run"),
+        (
+            "vet@9",
+            "no run '9' - of those that were finished it has 2025-11-30.*@4.*, 2026-11-03T12-00-00-ffff",
+        ),
+        ("ox", "nothing was run.*vet"),
     ):
         with pytest.raises(UserError, match=says):
             past_run(workspace, name)
+
+
+def test_only_finished_runs_are_offered_for_a_number(workspace: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        past_run(workspace, "vet@9")
+    assert "eeee" not in caught.value.cure and "2026-12-01" not in caught.value.cure
+    write_jsonl(
+        workspace / "ill" / "history.jsonl",
+        [{"run": "2026-12-02T12-00-00-abcd", "steps": {}, "outcome": "stopped"}],
+    )
+    with pytest.raises(UserError, match="none was finished, and only those have numbers"):
+        past_run(workspace, "ill@2")
+
+
+def test_a_first_run_that_is_under_way_is_not_nothing(workspace: Path) -> None:
+    write_jsonl(workspace / "young" / "log.jsonl", [{"at": "now"}])
+    with pytest.raises(UserError, match="no run of it has come to an end") as caught:
+        past_run(workspace, "young@9")
+    assert "alpaca-pipe status young" in caught.value.cure

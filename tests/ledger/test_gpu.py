@@ -524,6 +524,25 @@ def test_a_machine_that_the_cap_does_not_allow_is_not_begun(path: Path) -> None:
         assert journal.totals().open == 0
 
 
+@pytest.mark.parametrize(("of", "slice_"), [("gpu", "$7.20"), ("total", "$14.40")])
+def test_a_cure_has_electricity_in_only_where_the_cap_counts_it(
+    path: Path, of: str, slice_: str
+) -> None:
+    """$36 an hour, and $36 of electricity: 720 s ahead of a cap on machines are $7.20."""
+    terms = LeaseTerms("gpu", "box", per_hour=36 * NANO, energy_per_hour=36 * NANO)
+    with Journal.open(path) as journal, pytest.raises(UserError) as caught:
+        Meter(
+            journal,
+            terms,
+            Caps(**{of: NANO // 10}),
+            recipe="alpaca",
+            run="monday",
+            stage="train",
+            stop=print,
+        )
+    assert f"raise budget.{of} to {slice_} " in caught.value.cure
+
+
 def test_a_free_machine_keeps_its_minutes(path: Path, hand: Hand) -> None:
     with Journal.open(path) as journal:
         running = Meter(

@@ -32,6 +32,9 @@ def test_an_earlier_run_and_the_last_command_again(home: Path) -> None:
     assert counts == ["9 rows", "5 rows"]  # a failed run takes no number
     older, last = (command("report", name, cwd=home) for name in ("vet@2", "vet"))
     assert older.code == last.code == 0 and "reports" in older.out and "reports" not in last.out
+    summed = command("report", "vet@2", "--summary", cwd=home)
+    assert summed.code == 0 and "5 kept" in summed.out and "reports" in summed.out
+    assert "9 kept" in command("report", "vet", "--summary", cwd=home).out
     none = command("report", "vet@7", cwd=home)
     assert none.code == 2 and "no run '7'" in none.err
 

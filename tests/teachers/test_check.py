@@ -414,3 +414,35 @@ def test_no_log_of_any_library_holds_a_key(
         asyncio.run(main(), debug=True)
     assert caplog.records and KEY not in caplog.text
     assert not any(KEY in str(vars(record)) for record in caplog.records)
+
+
+def test_the_ping_is_always_the_same_so_its_prompt_is_not_to_blame(tmp_path: Path) -> None:
+    async def broken(request: web.BaseRequest) -> web.StreamResponse:
+        return web.json_response({"error": {"message": "oh"}}, status=500)
+
+    async def main() -> UserError:
+        async with serving(broken) as port:
+            table = TeacherTable(
+                kind="openai_chat",
+                model="m",
+                base_url=f"http://127.0.0.1:{port}/v1",
+                price=priced(),
+            )
+            with Journal.open(tmp_path / "ledger.sqlite") as journal:
+                try:
+                    await asyncio.to_thread(
+                        check,
+                        table,
+                        journal=journal,
+                        caps=Caps(api=10**9),
+                        recipe="r",
+                        log=tmp_path / "log",
+                        tell=lambda line: None,
+                    )
+                except UserError as error:
+                    return error
+        raise AssertionError("it went well")
+
+    error = asyncio.run(main())
+    assert "500" in error.what and "seed" not in error.cure and "prompt" not in error.cure
+    assert "outage" in error.cure

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from alpaca_pipe.core.errors import UserError
-from alpaca_pipe.weights.hub_base import ask_hub, repeats_told
+from alpaca_pipe.core.hub_repeats import repeats_told
+from alpaca_pipe.weights.hub_base import ask_hub
 
 SHA = "c" * 40
 CODES = {

@@ -261,8 +261,10 @@ class Meter:
 
     def _for_another_slice(self, short: Short) -> int:
         """The cap, in nano-dollars, under which the machine can be had for the usual slice from now on."""
-        seconds = self._tempo.ahead + self._tempo.grace
-        return short.settled + short.lost + short.open + self._lease.terms.to_stop_in(seconds)
+        seconds, terms = self._tempo.ahead + self._tempo.grace, self._lease.terms
+        over = next((cap for cap in self._caps.over(terms.class_) if cap.key == short.budget), None)
+        slice_ = terms.to_stop_in(seconds, over.class_ if over else None)
+        return short.settled + short.lost + short.open + slice_
 
     def _now(self) -> int:
         """Milliseconds of the epoch by this process's own clock: one that a correction of the time of day cannot move."""

@@ -12,6 +12,10 @@ from alpaca_pipe.teachers.ratelimit.limiter import LONGEST_ASKED
 _SHOWN = 60  # characters of a prompt, enough to find it by
 
 
+class AskedInVain(UserError):
+    """One request that failed as often as it may."""
+
+
 def giving_up(
     failure: Failure, failures: int, lost: int, most: int, key: str, request: Request
 ) -> UserError | None:
@@ -34,7 +38,7 @@ def giving_up(
         )
     begins = without_keys(request.messages[-1].content if request.messages else "")[:_SHOWN]
     billed = f"; up to {shown(lost)} may be billed for it, and is counted as spent" if lost else ""
-    return UserError(
+    return AskedInVain(
         f"the teacher failed at a request {often}: {failure.what} (request {key}, '{begins}'){billed}",
         "run the same command later: every stored reply is kept and nothing is asked twice; where it is always this "
         "request, raise `teacher.max_attempts`, or change the seed or the prompt that it is made of",
