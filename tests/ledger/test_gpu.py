@@ -529,7 +529,7 @@ def test_a_cure_has_electricity_in_only_where_the_cap_counts_it(
     path: Path, of: str, slice_: str
 ) -> None:
     """$36 an hour, and $36 of electricity: 720 s ahead of a cap on machines are $7.20."""
-    terms = LeaseTerms("gpu", "box", per_hour=36 * NANO, energy_per_hour=36 * NANO)
+    terms = LeaseTerms("gpu", "box", per_hour=36 * NANO, watts=1000, pue=1.0, per_kwh=36 * NANO)
     with Journal.open(path) as journal, pytest.raises(UserError) as caught:
         Meter(
             journal,
