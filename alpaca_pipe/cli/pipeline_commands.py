@@ -464,7 +464,8 @@ def similarity(
         )
     if not file.exists():
         raise UserError(f"{file}: no such file", "name a file of rows: JSON, JSONL, CSV, Parquet")
-    said = compare(file, out or file.with_name(f"{file.stem}.similarity.jsonl"), words, seeds)  # type: ignore[arg-type]
+    into = out or file.with_name(f"{file.stem}.similarity.jsonl")
+    said = compare(file, into, words, seeds, narrator(as_json).print)  # type: ignore[arg-type]
     if as_json:
         echo_json(said, indent=None)
         return

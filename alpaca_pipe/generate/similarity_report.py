@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from alpaca_pipe.core.duration import spell
 from alpaca_pipe.core.errors import UserError
 from alpaca_pipe.core.example import Example
 from alpaca_pipe.core.files import shipped, write_atomic
 from alpaca_pipe.data.reading import read
 from alpaca_pipe.generate.seeds.seeds import read_seeds
-from alpaca_pipe.similarity.most_similar import likest
+from alpaca_pipe.similarity.most_similar import likest, pairs_of
 from alpaca_pipe.similarity.words import Words
 
+_MANY = 10_000_000  # pairs: fewer are compared while one waits
+_EVERY = 10.0  # seconds between two sentences
 
-def similarity(file: Path, out: Path, words: Words, seeds: str | None) -> dict[str, Any]:
+
+def similarity(
+    file: Path,
+    out: Path,
+    words: Words,
+    seeds: str | None,
+    tell: Callable[[str], None] = lambda said: None,
+) -> dict[str, Any]:
     """Writes the rows of a file of any form with `most_similar_instructions` (the ten likest of the seeds and of the rows
     before it, the likest first, as {instruction: F}) and `avg_similarity_score` (mean F with all of those) to `out`: a JSON
     list where it is called .json, else a line each. Answers rows, seeds, pairs, wordless, highest, mean (of all pairs), seconds.
@@ -34,7 +44,8 @@ def similarity(file: Path, out: Path, words: Words, seeds: str | None) -> dict[s
     rows = list(read(file))
     began = time.perf_counter()
     texts = [row.asked if row.messages else row.instruction for row in (*known, *rows)]
-    found = likest(texts[len(known) :], words, texts[: len(known)])
+    tick = Ticking(pairs_of(len(known), len(texts)), tell)
+    found = likest(texts[len(known) :], words, texts[: len(known)], tick)
     seconds = time.perf_counter() - began
     lines = _lines(rows, texts, found.nearest.tolist(), found.scores.tolist(), found.means.tolist())
     if out.suffix == ".json":
@@ -56,6 +67,30 @@ def similarity(file: Path, out: Path, words: Words, seeds: str | None) -> dict[s
         "seconds": round(seconds, 2),
         "out": str(out),
     }
+
+
+class Ticking:
+    """Says how many pairs there are, and from the second part on how long the rest takes: the first one may be compiling."""
+
+    def __init__(
+        self, pairs: int, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pairs, self._tell, self._clock = pairs, tell, clock
+        self._first: tuple[int, float] | None = None
+        self._said = clock()
+        if pairs >= _MANY:
+            tell(f"{pairs:,} pairs to compare")
+
+    def __call__(self, done: int) -> None:
+        now = self._clock()
+        if self._first is None:
+            self._first = done, now
+            return
+        (before, began), first = self._first, self._said < self._first[1]
+        if done < self._pairs and (first or now - self._said >= _EVERY) and now > began:
+            left = (self._pairs - done) * (now - began) / (done - before)
+            self._tell(f"{done:,} of {self._pairs:,} pairs, about {spell(left / 60)} to go")
+            self._said = now
 
 
 def _lines(

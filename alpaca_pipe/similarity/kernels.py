@@ -94,7 +94,7 @@ def postings(ranks, starts, ends):
 
 
 @njit(cache=True)
-def _learn(words, slots, masks):
+def learn(words, slots, masks):
     """For each known word of a text the bits of the places where it stands."""
     different = 0
     for at in range(len(words)):
@@ -109,14 +109,14 @@ def _learn(words, slots, masks):
 
 
 @njit(cache=True)
-def _forget(words, slots):
+def forget(words, slots):
     for word in words:
         if word >= 0:
             slots[word] = -1
 
 
 @njit(cache=True)
-def _lcs(size, tokens, begin, end, slots, masks, line):
+def lcs(size, tokens, begin, end, slots, masks, line):
     """Longest common subsequence of the learned row and another, 64 places at once."""
     blocks = (size + 63) >> 6
     for block in range(blocks):
@@ -210,12 +210,10 @@ def _meet(
                     and kept[rows[at]]
                 ):
                     if not known:
-                        _learn(words, slots, masks)
+                        learn(words, slots, masks)
                         known = True
                     other = rows[at]
-                    common = _lcs(
-                        size, tokens, starts[other], starts[other + 1], slots, masks, line
-                    )
+                    common = lcs(size, tokens, starts[other], starts[other + 1], slots, masks, line)
                     if common >= least and _first_shared(
                         rare, place, ranks[starts[other] : starts[other] + places[at]]
                     ):
@@ -240,7 +238,7 @@ def _meet(
                             best[0], best[1], best[2] = other, common, words_of_both
                 at += 1
     if known:
-        _forget(words, slots)
+        forget(words, slots)
     return near
 
 

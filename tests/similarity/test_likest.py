@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from alpaca_pipe.cli import app
 from alpaca_pipe.core.files import read_jsonl
+from alpaca_pipe.generate.similarity_report import Ticking
 from alpaca_pipe.similarity.most_similar import likest
 from alpaca_pipe.similarity.words import rouge_words
 
@@ -117,3 +118,28 @@ def test_the_command_adds_the_two_fields(tmp_path: Path) -> None:
     assert said["mean"] == pytest.approx(sum(each) / 6)  # of pairs: not the mean of rows' means
     assert len(json.loads((tmp_path / "all.json").read_text())[3]["most_similar_instructions"]) == 3
     assert rouge_words("???") == []
+
+
+def test_many_pairs_say_how_many_they_are_and_how_long_the_rest_takes() -> None:
+    now, said = [0.0], list[str]()
+    tick = Ticking(400_000_000, said.append, lambda: now[0])
+    for done, seconds in ((100, 20.0), (200, 21.0), (300, 22.0), (350, 40.0), (400, 41.0)):
+        now[0] = seconds
+        tick(done * 1_000_000)
+    assert said[0] == "400,000,000 pairs to compare"
+    assert said[1] == "200,000,000 of 400,000,000 pairs, about 2 s to go"  # not slowed by compiling
+    assert len(said) == 3 and said[2].startswith("350,000,000 of")
+    few = list[str]()
+    Ticking(1000, few.append)(1000)
+    assert not few
+
+
+def test_each_part_of_the_work_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alpaca_pipe.similarity.most_similar._PAIRS_A_PART", 40)
+    told = list[int]()
+    texts = [f"a b c{number} {'d ' * (number % 40)}" for number in range(90)]
+    found = likest(texts[5:], "rouge", texts[:5], told.append)
+    assert told == sorted(told) and len(told) > 10 and told[-1] == 85 * 5 + 85 * 84 // 2
+    monkeypatch.undo()
+    whole = likest(texts[5:], "rouge", texts[:5])
+    assert (found.nearest == whole.nearest).all() and (found.means == whole.means).all()
