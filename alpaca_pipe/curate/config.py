@@ -23,7 +23,7 @@ from alpaca_pipe.data.source_kinds import Format, HubId, Turns
 from alpaca_pipe.similarity.words import LEAST_INSIDE, Words
 
 GENERATED = "generate/examples.jsonl"  # what it reads where no `from` is given
-READING = 4  # the version of how foreign rows are read: another one reads `from` again
+READING = 5  # the version of how foreign rows are read: another one reads `from` again
 
 Engine = Literal["local", "ray"]
 On = Literal["task", "instruction", "input", "output", "row", "instruction+input"]
