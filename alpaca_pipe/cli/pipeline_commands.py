@@ -397,6 +397,11 @@ def push(
     from alpaca_pipe.data.hub import push_to_hub
 
     loaded, workspace = opened(recipe, overrides, runs, False)
+    if overrides:
+        from alpaca_pipe.catalog import CATALOG
+        from alpaca_pipe.recipe.made_with import check_made_with
+
+        check_made_with(overrides, loaded, CATALOG, workspace, "export")
     if model:
         from alpaca_pipe.api import push_model
 

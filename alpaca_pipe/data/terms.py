@@ -36,7 +36,8 @@ NO_ADVICE = "This is information from a dated table, not legal advice."
 
 @dataclass(frozen=True)
 class LicenceTerms:
-    """A row of the table. unless_base: names of bases for which it forbids nothing, as far as we can tell."""
+    """A row of the table. unless_base: names of bases for which it forbids nothing, as far as we can tell. owners: who publishes
+    such weights on the hub, in lower case; empty where it does not matter."""
 
     of: str
     names: re.Pattern[str]
@@ -49,6 +50,7 @@ class LicenceTerms:
     checked: str
     by: str = ""
     unless_base: re.Pattern[str] | None = None
+    owners: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -115,6 +117,10 @@ def _by_table(one: Ingredient, row: LicenceTerms | None, use: Use, bases: Sequen
     allowed = row.unless_base is not None and any(
         row.unless_base.match(_bare(base)) for base in bases
     )
+    if row.owners and (owner := _owner(one.name)) not in ("", *row.owners):
+        asked = min(row.uses[use], "ask", key=_WORST.index)
+        says = f"{row.licence} by its name, but {owner} may have tuned it under terms of its own: read its page"
+        return Finding(one, asked, says, row.source, row.licence)
     lifted: Answer = "yes" if use == "research" else "ask"
     return Finding(
         one,
@@ -150,6 +156,12 @@ def _row(kind: str, name: str) -> LicenceTerms | None:
     return next((row for row in rows if row.names.match(_bare(name))), None)
 
 
+def _owner(name: str) -> str:
+    """Of a name on the hub, OWNER/NAME; "" of any other."""
+    owner, slash, rest = name.lower().partition("/")
+    return owner if slash and owner and "/" not in rest else ""
+
+
 def _bare(name: str) -> str:
     return name.rsplit("/", 1)[-1].lower()
 
@@ -175,6 +187,7 @@ def _read(row: dict[str, Any]) -> LicenceTerms:
         str(row["checked"]),
         row.get("by", ""),
         _any(unless) if unless else None,
+        tuple(row.get("owners", ())),
     )
 
 

@@ -55,6 +55,8 @@ MODELS = [
     ([GEMMA, ALPACA], "other", "cannot keep to both"),
     ([LLAMA, OASST], "other", "LLaMA 1"),
     ([BASE, OPENAI], "other", "OpenAI's terms"),
+    ([Ingredient("base", "somebody/SmolLM2-nc"), OPEN_TEACHER], "other", "under terms of its own"),
+    ([Ingredient("base", "somebody/SmolLM2-nc"), ALPACA], "other", "under terms of its own"),
 ]
 
 

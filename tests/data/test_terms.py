@@ -60,6 +60,9 @@ def test_each_row_says_what_binds_where_it_is_written_and_how_old_it_is() -> Non
         ("base", "Qwen/Qwen2.5-7B", "yes yes yes"),
         ("base", "Qwen/Qwen2.5-3B", "yes ask no"),
         ("base", "Qwen/Qwen3-8B", "yes yes yes"),
+        ("base", "Qwen3-8B", "yes yes yes"),
+        ("base", "somebody/Qwen3-8B-nc", "ask ask ask"),  # a tune of it, under terms of its own
+        ("base", "somebody/Llama-3.1-8B-theirs", "yes yes ask"),
         ("base", "google/gemma-3-4b-pt", "yes yes ask"),
         ("base", "somebody/their-own", "ask ask ask"),
         ("teacher", "gpt-4.1-nano-2025-04-14", "yes ask ask"),
