@@ -14,9 +14,10 @@ _POLICY = (
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'\">"
 )
+_VIEW = '<meta name="viewport" content="width=device-width,initial-scale=1">'
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
-table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{padding:.35rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
-.figures td+td,.figures th+th{text-align:right;font-variant-numeric:tabular-nums}.no{color:#a33}.dim{color:#666}pre{white-space:pre-wrap;font:inherit;margin:.3rem 0}
+.wide{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;width:100%}th,td{padding:.35rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
+.figures td+td,.figures th+th{text-align:right;font-variant-numeric:tabular-nums}.no{color:#a33}.dim{color:#666}h1,p{overflow-wrap:anywhere}pre{white-space:pre-wrap;font:inherit;margin:.3rem 0}.rows td{min-width:16rem;overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}th,td{border-color:#444}.dim{color:#999}.no{color:#e88}}"""
 
 
@@ -26,7 +27,7 @@ def page(result: ComparisonResult) -> str:
     names = [escape(one.name) for one in result.figures]
     return "\n".join(
         [
-            f'<!doctype html><html lang="en"><meta charset="utf-8">{_POLICY}<title>{escape(title)}</title><style>{_STYLE}</style>',
+            f'<!doctype html><html lang="en"><meta charset="utf-8">{_VIEW}{_POLICY}<title>{escape(title)}</title><style>{_STYLE}</style>',
             f"<h1>{escape(title)}</h1>",
             (
                 f"<p>{result.figures[0].prompts} prompts, the same for all; {shown(result.money.spent)} spent on asking"
@@ -37,17 +38,17 @@ def page(result: ComparisonResult) -> str:
                 for pair in result.pairs
             ),
             *([f"<p class=no>It ended early: {escape(result.short)}</p>"] if result.short else []),
-            f"<table class=figures><tr><th></th>{''.join(f'<th>{name}</th>' for name in names)}</tr>",
+            f"<div class=wide tabindex=0><table class=figures><tr><th></th>{''.join(f'<th>{name}</th>' for name in names)}</tr>",
             *_figures(result),
-            "</table>",
+            "</table></div>",
             "<p class=dim>In brackets: 95 % intervals, a bootstrap over the prompts. "
             + (f"Judged by {escape(result.judged)}. " if result.judged else "")
             + "New against another: the share of rows whose best ROUGE-L F with any row of the other is at most "
             f"{result.contest.terms.config.likeness}.</p>",
             "<h2>The same prompt, a row of each</h2>",
-            f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>",
+            f"<div class=wide tabindex=0><table class=rows><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>",
             *(f"<tr>{''.join(map(_cell, told))}</tr>" for _, told in result.side_by_side),
-            "</table></html>",
+            "</table></div></html>",
             "",
         ]
     )
